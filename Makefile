@@ -1,0 +1,70 @@
+# make run: install into .venv and run the example. make test: every check. PYTHON=... picks the interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+SOURCES := daemon retrain drift tests examples benchmarks
+PYTEST_ARGS ?= -n 2
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint format types layers bench lock clean
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile
+
+run: $(VENV)/.installed ## install what is needed, then run the service on the example flights
+	@$(BIN)/python examples/demo.py
+
+test: lint types layers ## lint, types, layers, tests and doctests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: format test ## format, then everything that `make test` does
+
+lint: $(VENV)/.installed-dev ## style, without changing anything
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+format: $(VENV)/.installed-dev ## write the house format
+	$(BIN)/ruff check --fix --quiet $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+types: $(VENV)/.installed-dev ## mypy
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev ## imports run downward only
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory" picks
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
+
+lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock files
+	$(PIP) install uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade --quiet pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and caches; state/ and data/ stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than what it was installed from, so the second time costs nothing.
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing driftd into $(VENV) (once, about a minute)"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing driftd and its development tools into $(VENV) (once, about a minute)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+		"driftd needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo \
+		"$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,1 @@
+"""The service: configuration, ledger, intake of files, reconciler, workers, server, command line."""

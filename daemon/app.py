@@ -1,0 +1,209 @@
+"""The service: starts every part, lets them work until a signal, and stops them in order."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from daemon.config import Config, ConfigErrors, load_config
+from daemon.control.commands import Commander
+from daemon.control.context import ModelContext, Shared
+from daemon.control.model import ModelKeeper
+from daemon.control.promoting import link_champion
+from daemon.control.serving import ServerProcess, Servers, listening_socket
+from daemon.ledger import cycles, due, models, open_ledger, promotions
+from daemon.log import get_logger
+from daemon.notify import Notifier, inherited_socket
+from daemon.schedule import Schedule
+from daemon.worker.process import Limits, Worker
+from retrain.errors import Refused
+
+log = get_logger()
+LEDGER_POLL_S = 0.4
+BEAT_LIMIT_S = 30.0
+
+
+@contextlib.contextmanager
+def sole_owner(state_dir: Path) -> Iterator[None]:
+    """Hold the state folder's lock; Refused if another daemon has it."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    path = state_dir / "driftd.lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise Refused(
+                f"another driftd (process {owner}) holds {state_dir}",
+                "stop it, or give this one its own [service] state_dir",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def main(config: Config, environment: dict[str, str], crash_at: str = "") -> None:
+    """Run the service until SIGINT or SIGTERM."""
+    with sole_owner(config.state_dir):
+        asyncio.run(Service(config, environment, crash_at).run())
+
+
+class Service:
+    """The control process."""
+
+    def __init__(self, config: Config, environment: dict[str, str], crash_at: str = "") -> None:
+        self.config = config
+        self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
+        self.listener = listening_socket(config.service.listen, inherited_socket(environment))
+        self.ledger = open_ledger(config.state_dir, group=config.service.group)
+        analyst = Worker("analyst", Limits(), crash_at)
+        self.shared = Shared(config, self.ledger, analyst, asyncio.Lock(), crash_at)
+        self.keepers: dict[str, ModelKeeper] = {}
+        self.stopping = asyncio.Event()
+        self.started_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Start, work, stop."""
+        log.info(
+            "service_started", driftd=version("driftd"), pid=os.getpid(), config=str(self.config.path),
+            listen=self.config.service.listen, models=sorted(self.config.models),
+        )  # fmt: skip
+        self._signals()
+        self._clear_work()
+        self.servers = Servers(self.config.service.workers, self._server)
+        self.schedule = Schedule(self.config.service.timezone, self._due)
+        self.schedule.start()
+        for name in self.config.models:
+            self._start_model(name)
+        tasks = [asyncio.create_task(self._follow_ledger()), asyncio.create_task(self._announce())]
+        await self._until_stopped(tasks)
+        await self._stop(tasks)
+
+    # --- start and stop -----------------------------------------------------------------------------------
+
+    def _signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
+
+    def _server(self) -> ServerProcess:
+        return ServerProcess(self.listener, self.config.state_dir, self.config.path, self._on_server)
+
+    def _start_model(self, name: str) -> None:
+        context = ModelContext(name, self.config.models[name], self.shared)
+        context.data_dir.mkdir(parents=True, exist_ok=True)
+        with self.ledger.begin() as conn:
+            models.ensure(conn, name)
+        link_champion(context)
+        self.keepers[name] = ModelKeeper(context, lambda: self._promoted(name))
+        self.keepers[name].start()
+        self.schedule.set_model(name, context.settings)
+
+    def _clear_work(self) -> None:
+        """Throw away unfinished work that no open cycle needs."""
+        work = self.config.state_dir / "work"
+        with self.ledger.connect() as conn:
+            needed = {str(c.id) for c in cycles.unfinished(conn)}
+        shutil.rmtree(work / "intake", ignore_errors=True)
+        for folder in (work / "cycles").glob("*"):
+            if folder.name not in needed:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    async def _until_stopped(self, tasks: list["asyncio.Task[None]"]) -> None:
+        stopping = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                log.error("service_failed", error=repr(error))
+
+    async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
+        log.info("service_stopping")
+        self.notifier.send(STOPPING="1")
+        self.schedule.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*(keeper.stop() for keeper in self.keepers.values()))
+        await self.shared.analyst.close()
+        await self.servers.stop()
+        self.listener.close()
+        self.ledger.close()
+        log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
+
+    # --- while running ------------------------------------------------------------------------------------
+
+    async def _announce(self) -> None:
+        await self.servers.wait_ready()
+        log.info("service_ready", seconds=round(time.monotonic() - self.started_at, 2), url=self._url())
+        self.notifier.send(READY="1", STATUS="serving")
+        while True:
+            await asyncio.sleep(5)
+            if time.monotonic() - self.servers.oldest_beat() < BEAT_LIMIT_S:
+                self.notifier.send(WATCHDOG="1")
+
+    def _url(self) -> str:
+        host, port = self.listener.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    async def _follow_ledger(self) -> None:
+        """Notice what the command line wrote; the cheap question first."""
+        commander = Commander({name: k.context for name, k in self.keepers.items()}, self._promoted)
+        seen = -1
+        while True:
+            now = self.ledger.data_version()
+            if now != seen:
+                seen = now
+                commander.contexts = {name: k.context for name, k in self.keepers.items()}
+                await commander.apply_all()
+            await asyncio.sleep(LEDGER_POLL_S)
+
+    def _due(self, name: str, kind: str, due_at: float) -> None:
+        with self.ledger.begin(durable=True) as conn:
+            due.add(conn, name, kind, due_at)
+        self.keepers[name].wake(kind)
+
+    def _promoted(self, name: str) -> None:
+        self.servers.follow()
+        link_champion(self.keepers[name].context)
+        self.keepers[name].after_promotion()
+
+    def _on_server(self, message: dict[str, Any]) -> None:
+        if message["event"] == "swapped":
+            with self.ledger.begin() as conn:
+                promotions.mark_swapped(conn, message["promotion"], time.time())
+            log.info("model_swapped", model=message["model"], version=message["version"], pid=message["pid"])
+        elif message["event"] == "swap_failed":
+            log.error(
+                "swap_failed", model=message["model"], version=message.get("version"), reason=message["error"]
+            )
+
+    async def _reload(self) -> None:
+        """Apply a changed configuration whole, or refuse it whole and say why."""
+        try:
+            config = load_config(self.config.path)
+        except (ConfigErrors, OSError) as error:
+            log.error("config_refused", reason=str(error))
+            return
+        if config.service != self.config.service:
+            log.warning("config_needs_restart", section="service")
+        changed = [n for n in config.models if config.models[n] != self.config.models.get(n)]
+        gone = [n for n in self.config.models if n not in config.models]
+        for name in (*gone, *(n for n in changed if n in self.keepers)):
+            await self.keepers.pop(name).stop()
+            self.schedule.set_model(name, None)
+        self.config = self.shared.config = Config(config.path, self.config.service, config.models)
+        for name in changed:
+            self._start_model(name)
+        if changed or gone:
+            await self.servers.replace()
+        log.info("config_reloaded", changed=changed, removed=gone)

@@ -1,0 +1,127 @@
+"""Checks of snapshots against the champion: asked of the analyst, committed with their episode, and told."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.control.context import ModelContext
+from daemon.ledger import checks, files, promotions
+from daemon.worker.process import WorkerError
+from retrain import effects
+
+PERFORMANCE_FIELDS = ("metric", "value", "reference", "rows", "drop")
+
+
+@dataclass(frozen=True)
+class RecordedCheck:
+    """A committed check, ready to be told: `opened` and `cleared` are the episodes that it began and ended."""
+
+    id: int
+    kind: str
+    version: str
+    report: dict[str, Any]
+    performance: dict[str, Any] | None
+    seconds: float
+    opened: int | None
+    cleared: int | None
+
+    def tell(self, log: Any) -> None:
+        """Log what the check found."""
+        drifted = [c["name"] for c in self._drifted()]
+        performance = self.performance or {}
+        log.info(
+            "check_finished", check=self.id, kind=self.kind, version=self.version, drift=self.report["drift"],
+            drifted_columns=len(drifted), seconds=round(self.seconds, 3), metric=performance.get("metric"),
+            value=performance.get("value"),
+        )  # fmt: skip
+        if self.opened is not None:
+            sentences = [c["sentence"] for c in self._drifted()][:3]
+            log.warning("drift_detected", episode=self.opened, columns=drifted, why=sentences)
+        if self.cleared is not None:
+            log.info("drift_cleared", episode=self.cleared)
+        if performance.get("dropped"):
+            log.warning("performance_dropped", **{key: performance.get(key) for key in PERFORMANCE_FIELDS})
+
+    def _drifted(self) -> list[dict[str, Any]]:
+        return drifted_columns(self.report)
+
+
+def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The columns and outputs of a report that drifted, the largest effect first."""
+    found = [c for c in (*report["columns"], *report.get("outputs", ())) if c["drift"]]
+    return sorted(found, key=lambda c: -(c["effect"] or 0.0))
+
+
+async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path]) -> dict[str, Any] | None:
+    """The analyst's judgement of snapshots against the champion; None without a champion or if it failed."""
+    with context.shared.ledger.connect() as conn:
+        champion = promotions.champion(conn, context.name)
+    if champion is None:
+        return None
+    arguments = {
+        "model": context.name,
+        "kind": kind,
+        "snapshots": [str(path) for path in snapshots],
+        "versions": [
+            {"version": m.version, "path": str(context.folders.versions / m.version), "weight": m.weight}
+            for m in champion.deployment.members
+        ],
+        "settings": context.settings_json(),
+        "work": str(context.folders.intake),
+        "predict": kind == "file",
+    }
+    started_at, started = context.now(), time.monotonic()
+    try:
+        result = await context.shared.analyst.call("check", arguments)
+    except WorkerError as error:
+        context.log.error("check_failed", kind=kind, reason=error.message)
+        return None
+    if result["predictions"]:
+        name = f"{snapshots[0].stem}.{champion.deployment.name}.parquet"
+        final = context.folders.predictions / name
+        effects.publish_file(Path(result["predictions"]), final, "check.publish_predictions")
+        result["predictions"] = str(final.relative_to(context.folders.state))
+    return result | {
+        "started_at": started_at,
+        "deployment": champion.deployment.number,
+        "version": champion.deployment.name,
+        "seconds": time.monotonic() - started,
+    }
+
+
+def record_check(
+    conn: Connection, context: ModelContext, kind: str, result: dict[str, Any], file_id: int | None
+) -> RecordedCheck:
+    """Write a check and open, extend or close the model's episode, in the caller's transaction."""
+    report = result["report"]
+    check_id = checks.record(conn, context.name, kind, result, file_id)
+    opened = cleared = None
+    episode = checks.open_episode(conn, context.name)
+    if report["drift"]:
+        columns = [c["name"] for c in drifted_columns(report)]
+        if episode is None:
+            opened = checks.begin_episode(conn, context.name, check_id, columns, context.now())
+        else:
+            checks.extend_episode(conn, episode, check_id, columns)
+    elif episode is not None and kind == "file":
+        checks.end_episode(conn, episode, check_id, context.now())
+        cleared = episode
+    return RecordedCheck(
+        check_id, kind, result["version"], report, result["performance"], result["seconds"], opened, cleared
+    )
+
+
+async def scheduled_check(context: ModelContext) -> None:
+    """Check the rows of the recent window, as the schedule asks."""
+    with context.shared.ledger.connect() as conn:
+        recent = files.recent(conn, context.name, context.settings.check_window)
+    snapshots = [context.folders.state / row.snapshot for row in recent]
+    result = await check_snapshots(context, "schedule", snapshots) if snapshots else None
+    if result is None:
+        return
+    with context.shared.ledger.begin() as conn:
+        recorded = record_check(conn, context, "schedule", result, None)
+    recorded.tell(context.log)

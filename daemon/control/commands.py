@@ -1,0 +1,157 @@
+"""Does what the command line asked for: rows of the ledger's table of commands, oldest first, each exactly once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.control.context import ModelContext
+from daemon.ledger import commands, cycles, deployments, due, files, models, promotions, versions
+from daemon.log import get_logger
+from daemon.worker.process import WorkerError
+from retrain import cycle as machine
+from retrain.errors import Refused
+from retrain.records import CycleState
+
+log = get_logger()
+
+
+@dataclass
+class Commander:
+    """Applies commands to the models by name; `promoted` is called after a champion changed."""
+
+    contexts: dict[str, ModelContext]
+    promoted: Callable[[str], None]
+
+    async def apply_all(self) -> None:
+        """Work off what is queued."""
+        shared = next(iter(self.contexts.values())).shared
+        with shared.ledger.connect() as conn:
+            queued = commands.queued(conn)
+        for command in queued:
+            state, message = "done", ""
+            try:
+                message = await self._apply(command)
+            except (Refused, WorkerError) as error:
+                state, message = "refused", str(error)
+                with shared.ledger.begin() as conn:
+                    commands.finish(conn, command.id, state, message)
+            event = "command_done" if state == "done" else "command_refused"
+            log.info(event, command=command.name, model=command.args.get("model"), user=command.user, answer=message)
+
+    async def _apply(self, command: commands.CommandRow) -> str:
+        name = command.args["model"]
+        context = self.contexts.get(name)
+        if context is None:
+            raise Refused(f"no model {name!r} in the running configuration")
+        await _prove_first(context, command)
+        with context.shared.ledger.begin(durable=True) as conn:
+            message = HANDLERS[command.name](conn, context, command.args)
+            commands.finish(conn, command.id, "done", message)
+        if command.name in ("promote", "rollback"):
+            self.promoted(name)
+        context.dirty.set()
+        return message
+
+
+async def _prove_first(context: ModelContext, command: commands.CommandRow) -> None:
+    """A version that does not load or answer its probe rows is never promoted."""
+    with context.shared.ledger.connect() as conn:
+        if command.name == "promote":
+            members = [_stored(conn, context, command.args["version"])]
+        elif command.name == "rollback":
+            members = [m.version for m in _predecessor(conn, context).members]
+        else:
+            return
+    for version in members:
+        arguments = {
+            "path": str(context.folders.versions / version),
+            "trusted_types": list(context.settings.estimator.trusted_types),
+        }
+        await context.shared.analyst.call("prove", arguments)
+
+
+def _stored(conn: Connection, context: ModelContext, version: str) -> str:
+    names = [row.name for row in versions.stored(conn, context.name)]
+    matching = [name for name in names if name == version or name.startswith(f"{version}-")]
+    if len(matching) != 1:
+        raise Refused(f"no stored version {version!r} of {context.name}", f"stored: {', '.join(names) or 'none'}")
+    return matching[0]
+
+
+def _predecessor(conn: Connection, context: ModelContext) -> Any:
+    champion = promotions.champion(conn, context.name)
+    if champion is None or champion.predecessor is None:
+        raise Refused(f"{context.name} has no earlier deployment to roll back to")
+    return champion.predecessor
+
+
+def _retrain(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    due.add(conn, context.name, "manual", context.now())
+    return "a cycle opens as soon as none is under way"
+
+
+def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    version = _stored(conn, context, args["version"])
+    deployment = deployments.for_version(conn, context.name, version, context.now())
+    promotions.record(conn, context.name, deployment, "manual", "by hand", context.now())
+    context.log.info("version_promoted", version=version, reason="by hand")
+    return f"{version} is the champion"
+
+
+def _rollback(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    champion = promotions.champion(conn, context.name)
+    deployment = _predecessor(conn, context)
+    assert champion is not None
+    promotions.record(conn, context.name, deployment, "rollback", "rolled back by hand", context.now())
+    context.log.warning(
+        "version_rolled_back", version=deployment.name, from_version=champion.deployment.name, reason="by hand"
+    )
+    return f"rolled back to {deployment.name}"
+
+
+def _approve(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    cycle = cycles.current(conn, context.name)
+    if cycle is None or cycle.id != int(args["cycle"]) or cycle.state is not CycleState.AWAITING_APPROVAL:
+        raise Refused(f"cycle {args['cycle']} does not wait for approval")
+    cycles.save(conn, machine.approve(cycle), context.now())
+    return f"cycle {cycle.id} goes on to its promotion"
+
+
+def _pause(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    models.set_paused(conn, context.name, True)
+    return f"{context.name} opens no cycles until it is resumed; files are still checked"
+
+
+def _resume(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    models.set_paused(conn, context.name, False)
+    return f"{context.name} is resumed"
+
+
+def _hold(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    files.hold(conn, context.name, args["file"], args.get("reason", "by hand"))
+    return f"{args['file']} teaches nobody until it is released"
+
+
+def _release(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    files.release(conn, context.name, args["file"])
+    return f"{args['file']} may teach again"
+
+
+def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    files.forget(conn, context.name, args["file"])
+    return f"{args['file']} is forgotten: its rows leave every window"
+
+
+HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
+    "retrain": _retrain,
+    "promote": _promote,
+    "rollback": _rollback,
+    "approve": _approve,
+    "pause": _pause,
+    "resume": _resume,
+    "hold": _hold,
+    "release": _release,
+    "forget": _forget,
+}

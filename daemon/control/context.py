@@ -1,0 +1,114 @@
+"""What the parts of the control process share about one model: settings, folders, ledger and workers."""
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.config import Config, model_data_dir
+from daemon.ledger import Ledger
+from daemon.log import get_logger
+from daemon.worker.process import Worker
+from retrain.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a model's files live under the state folder."""
+
+    state: Path
+    model: str
+
+    @property
+    def snapshots(self) -> Path:
+        """Immutable Parquet of accepted files."""
+        return self.state / "snapshots" / self.model
+
+    @property
+    def quarantine(self) -> Path:
+        """Rejected rows, one file per data file."""
+        return self.state / "quarantine" / self.model
+
+    @property
+    def predictions(self) -> Path:
+        """What the champion predicted for the rows of a file, before they taught anyone."""
+        return self.state / "predictions" / self.model
+
+    @property
+    def store(self) -> Path:
+        """All models' versions."""
+        return self.state / "versions"
+
+    @property
+    def versions(self) -> Path:
+        """This model's versions."""
+        return self.store / self.model
+
+    @property
+    def spool(self) -> Path:
+        """Segments of labels that came through the server."""
+        return self.state / "spool" / self.model
+
+    @property
+    def intake(self) -> Path:
+        """Unfinished snapshots."""
+        return self.state / "work" / "intake" / self.model
+
+    def cycle(self, cycle_id: int) -> Path:
+        """Unfinished work of a cycle."""
+        return self.state / "work" / "cycles" / str(cycle_id)
+
+    def make(self) -> None:
+        """Create what is missing."""
+        for folder in (self.snapshots, self.quarantine, self.predictions, self.versions, self.spool, self.intake):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass
+class Shared:
+    """What all models share."""
+
+    config: Config
+    ledger: Ledger
+    analyst: Worker
+    training_turn: asyncio.Lock
+    crash_at: str = ""
+
+    def free_bytes(self) -> int:
+        """Free disk under the state folder."""
+        return shutil.disk_usage(self.config.state_dir).free
+
+
+@dataclass
+class ModelContext:
+    """One model as its intake and its cycles see it."""
+
+    name: str
+    settings: ModelSettings
+    shared: Shared
+    log: Any = None
+    dirty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.log = get_logger().bind(model=self.name)
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder into which the user drops files."""
+        return model_data_dir(self.shared.config, self.name)
+
+    @property
+    def folders(self) -> Folders:
+        """Where this model's state lives."""
+        return Folders(self.shared.config.state_dir, self.name)
+
+    def settings_json(self) -> dict[str, Any]:
+        """The settings as a worker receives them."""
+        return self.settings.model_dump(mode="json")
+
+    @staticmethod
+    def now() -> float:
+        """The wall clock, Unix seconds."""
+        return time.time()

@@ -1,0 +1,164 @@
+"""Runs a model's cycles: asks the planner, opens what it wants, and walks the stages; intents before acts.
+
+Every stage is committed as started before its worker is asked, and its outcome before the next one. A restart
+finds the open cycle in the ledger and goes on with the stage that was under way.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.control.context import ModelContext
+from daemon.control.promoting import commit_promotion
+from daemon.control.stages import arguments, restart_stage
+from daemon.control.taking import current_schema
+from daemon.ledger import checks, cycles, due, models, observe
+from daemon.worker.process import Limits, Worker, WorkerError
+from retrain import cycle as machine
+from retrain.planner import plan
+from retrain.records import Action, Cycle, CycleState, Outcome, Stage
+
+TRAINER_NICE = 19
+TRAINER_OOM_SCORE = 500
+BACKLOG_PAUSE_S = 2.0
+DISK_PAUSE_S = 5.0
+
+
+@dataclass
+class CycleRunner:
+    """One model's decisions and cycles; `run` until cancelled. `backlog` counts files still to be taken in."""
+
+    context: ModelContext
+    backlog: Callable[[], int]
+    promoted: Callable[[], None]
+    _told: str = ""
+
+    async def run(self) -> None:
+        """Decide whenever something changed, and work an open cycle off."""
+        while True:
+            self.context.dirty.clear()
+            cycle, action = self.decide()
+            if cycle is not None and cycle.state is CycleState.OPEN:
+                await self._work_off(cycle)
+                continue
+            await self._rest(action)
+
+    def decide(self) -> tuple[Cycle | None, Action]:
+        """Let the planner look at the ledger, and commit its answer with its new state."""
+        context, now = self.context, self.context.now()
+        with context.shared.ledger.begin(durable=True) as conn:
+            state = models.load_planner(conn, context.name)
+            observation = observe.observe(conn, context.name, self.backlog(), state)
+            state, action = plan(state, observation, now, context.settings)
+            cycle = observation.open_cycle
+            if action.kind == "open":
+                assert action.trigger is not None
+                cycle = cycles.open_cycle(
+                    conn, context.name, action.trigger, state.next_number - 1, observation.newest_seq, now
+                )
+            if action.kind in ("open", "observe"):
+                due.finish(conn, (*observation.due, *observation.manual), now)
+            models.save_planner(conn, context.name, state, action.reason)
+        self._tell(cycle, action)
+        return cycle, action
+
+    def _tell(self, cycle: Cycle | None, action: Action) -> None:
+        log = self.context.log
+        if action.kind == "open":
+            assert cycle is not None and action.trigger is not None
+            log.info("cycle_opened", cycle_id=cycle.id, trigger=action.trigger.kind, reason=action.reason)
+        elif action.kind == "observe":
+            log.info("cycle_not_opened", reason=action.reason)
+        elif action.reason != self._told and cycle is None:
+            event = "waiting_for_data" if action.until is None else "cycle_waiting"
+            log.info(event, reason=action.reason)
+        self._told = action.reason
+
+    async def _rest(self, action: Action) -> None:
+        pause_s: float | None = None
+        if action.until is not None:
+            pause_s = max(0.1, action.until - self.context.now())
+        if self.backlog():
+            pause_s = min(pause_s or BACKLOG_PAUSE_S, BACKLOG_PAUSE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.context.dirty.wait(), pause_s)
+
+    # --- the stages ---------------------------------------------------------------------------------------
+
+    async def _work_off(self, cycle: Cycle) -> None:
+        async with self.context.shared.training_turn:
+            limits = self.context.settings.limits
+            trainer = Worker(
+                "trainer",
+                Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE),
+                self.context.shared.crash_at,
+            )
+            try:
+                while cycle.state is CycleState.OPEN:
+                    cycle = await self._stage(cycle, trainer)
+            finally:
+                await trainer.close()
+
+    async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
+        context = self.context
+        pause_s = cycle.not_before - context.now()
+        if pause_s > 0:
+            await asyncio.sleep(pause_s)
+        while context.shared.free_bytes() < context.shared.config.service.min_free:
+            await asyncio.sleep(DISK_PAUSE_S)
+        with context.shared.ledger.begin(durable=True) as conn:
+            cycle = restart_stage(context, conn, cycle)
+            stage_id = cycles.stage_started(conn, cycle, context.now())
+            asked = arguments(context, conn, cycle, current_schema(context))
+        log = context.log.bind(cycle_id=cycle.id)
+        log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)
+        started = time.monotonic()
+        outcome = await self._ask(trainer, cycle, asked)
+        return self._commit(cycle, stage_id, outcome, time.monotonic() - started, log)
+
+    async def _ask(self, trainer: Worker, cycle: Cycle, asked: dict[str, Any]) -> Outcome:
+        try:
+            result = await trainer.call(cycle.stage, asked, self.context.settings.limits.train_time)
+        except WorkerError as error:
+            kind = "terminal" if error.kind == "refused" else "retry"
+            return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message)
+        if cycle.stage is Stage.EVALUATE and result["verdict"] == "keep":
+            return Outcome("kept", result, result["reason"])
+        return Outcome("ok", result, result.get("reason", ""))
+
+    def _commit(self, cycle: Cycle, stage_id: int, outcome: Outcome, seconds: float, log: Any) -> Cycle:
+        context, now = self.context, self.context.now()
+        triggers = context.settings.triggers
+        after = machine.advance(
+            cycle, outcome, now, triggers.max_attempts, triggers.retry_after, context.settings.mode
+        )
+        with context.shared.ledger.begin(durable=True) as conn:
+            cycles.stage_finished(conn, stage_id, outcome, now)
+            if after.state is CycleState.PROMOTED:
+                after = commit_promotion(conn, context, after, outcome.result)
+                checks.end_open_episode(conn, context.name, now)
+            cycles.save(conn, after, now)
+        self._tell_stage(cycle, after, outcome, seconds, log)
+        if after.state is CycleState.PROMOTED:
+            self.promoted()
+        return after
+
+    def _tell_stage(self, before: Cycle, after: Cycle, outcome: Outcome, seconds: float, log: Any) -> None:
+        if outcome.kind in ("ok", "kept"):
+            log.info("stage_finished", stage=before.stage, seconds=round(seconds, 2))
+        else:
+            log.warning(
+                "stage_failed", stage=before.stage, attempt=before.attempt, reason=outcome.reason,
+                will_retry=after.state is CycleState.OPEN,
+            )  # fmt: skip
+        if after.state is CycleState.AWAITING_APPROVAL:
+            log.warning("approval_needed", reason=outcome.reason, approve=f"driftd approve {after.id}")
+        elif after.state is CycleState.PROMOTED:
+            log.info("version_promoted", version=after.version, reason=after.reason)
+        elif after.state is CycleState.KEPT:
+            log.info("version_kept", reason=after.reason)
+        if after.state not in (CycleState.OPEN, CycleState.AWAITING_APPROVAL):
+            log.info("cycle_finished", outcome=after.state, reason=after.reason)

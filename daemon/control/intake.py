@@ -1,0 +1,207 @@
+"""Takes a model's files in: notices them, waits until they are settled, and hands each to the analyst once.
+
+Hints (events) only say where to look. What counts is the look at the file, compared with the ledger's.
+"""
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field
+
+from daemon.control.context import ModelContext
+from daemon.control.taking import Taken, Taking, take_file
+from daemon.ingest.look import Look, Problem, look, matches, scan
+from daemon.ledger import files
+from daemon.reconcile import Pending, Settled, Unchanged, judge_look, rescan_pause_s
+from daemon.watch import FolderWatch
+
+WATCH_CHECK_S = 2.0
+DISK_RETRY_S = 5.0
+FAILURE_RETRY_S = 5.0
+BACKLOG_TOLD = 100
+LONG_SETTLES = 10
+
+
+@dataclass
+class Intake:
+    """One model's intake; `run` until cancelled."""
+
+    context: ModelContext
+    known: dict[str, Look] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    backlog: int = 0
+    _hinted: set[str] = field(default_factory=set)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _rescan_due_s: float = 0.0
+    _watch: FolderWatch | None = None
+    _told_backlog: int = BACKLOG_TOLD
+    _disk_low: bool = False
+
+    async def run(self) -> None:
+        """Notice, settle, take in, again and again."""
+        self.context.folders.make()
+        with self.context.shared.ledger.connect() as conn:
+            self.known = files.known(conn, self.context.name)
+        self._start_watch()
+        try:
+            while True:
+                await self._round()
+                await self._sleep()
+        finally:
+            if self._watch is not None:
+                self._watch.stop()
+
+    def rescan(self) -> None:
+        """Look at everything at the next turn."""
+        self._rescan_due_s = 0.0
+        self._wake.set()
+
+    async def _round(self) -> None:
+        if self._watch is not None and await asyncio.to_thread(self._watch.check):
+            self._rescan_due_s = 0.0
+        hinted, self._hinted = self._hinted, set()
+        for path in hinted:
+            self._notice(path)
+        if time.monotonic() >= self._rescan_due_s:
+            await self._rescan()
+        settled = self._settled()
+        if settled:
+            await self._take_all(settled)
+
+    async def _sleep(self) -> None:
+        wake_at = min(
+            [time.monotonic() + WATCH_CHECK_S, self._rescan_due_s, *(p.due_s for p in self.pending.values())]
+        )
+        try:
+            await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    def waiting(self) -> int:
+        """Files noticed and soon to be taken in; one that goes on changing for long does not count."""
+        recent_s = time.monotonic() - LONG_SETTLES * self.context.settings.intake.settle
+        return self.backlog + sum(1 for p in self.pending.values() if p.since_s > recent_s)
+
+    # --- noticing -----------------------------------------------------------------------------------------
+
+    def _start_watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        intake = self.context.settings.intake
+        self._watch = FolderWatch(
+            self.context.data_dir,
+            intake.recursive,
+            intake.watch == "polling",
+            lambda path: loop.call_soon_threadsafe(self._hint, path),
+        )
+
+    def _hint(self, path: str | None) -> None:
+        if path is None:
+            self._rescan_due_s = 0.0
+        else:
+            root = os.path.realpath(self.context.data_dir)
+            self._hinted.add(os.path.relpath(path, root))
+        self._wake.set()
+
+    async def _rescan(self) -> None:
+        intake = self.context.settings.intake
+        started = time.monotonic()
+        found = await asyncio.to_thread(
+            lambda: list(scan(self.context.data_dir, intake.patterns, intake.recursive))
+        )
+        took_s = time.monotonic() - started
+        self._rescan_due_s = time.monotonic() + rescan_pause_s(intake.rescan, took_s)
+        for path, seen in found:
+            self._consider(path, seen)
+        present = {path for path, _ in found}
+        for path in [p for p in self.problems if p not in present]:
+            del self.problems[path]
+
+    def _notice(self, path: str) -> None:
+        if matches(path, self.context.settings.intake.patterns):
+            self._consider(path, look(self.context.data_dir / path))
+
+    def _consider(self, path: str, seen: Look | Problem) -> None:
+        if isinstance(seen, Problem):
+            self.pending.pop(path, None)
+            if not seen.vanished and self.problems.get(path) != seen.reason:
+                self.problems[path] = seen.reason
+                self.context.log.warning("file_refused", file=path, reason=seen.reason)
+            return
+        self.problems.pop(path, None)
+        judgement = judge_look(
+            seen, self.known.get(path), self.pending.get(path), time.monotonic(), self.context.settings.intake.settle
+        )
+        if isinstance(judgement, Unchanged):
+            self.pending.pop(path, None)
+        elif isinstance(judgement, Pending):
+            if path not in self.pending:
+                self.context.log.info("file_seen", file=path, bytes=seen.size)
+            self.pending[path] = judgement
+
+    # --- settling and taking ------------------------------------------------------------------------------
+
+    def _settled(self) -> list[tuple[str, Look]]:
+        now_s = time.monotonic()
+        settled: list[tuple[str, Look]] = []
+        for path in sorted(p for p, pending in self.pending.items() if pending.due_s <= now_s):
+            seen = look(self.context.data_dir / path)
+            if isinstance(seen, Problem):
+                self._consider(path, seen)
+                continue
+            judgement = judge_look(
+                seen, self.known.get(path), self.pending[path], now_s, self.context.settings.intake.settle
+            )
+            if isinstance(judgement, Settled):
+                settled.append((path, seen))
+            elif isinstance(judgement, Pending):
+                self.pending[path] = judgement
+            else:
+                del self.pending[path]
+        return settled
+
+    async def _take_all(self, settled: list[tuple[str, Look]]) -> None:
+        self.backlog = len(settled)
+        self._tell_backlog()
+        try:
+            for path, seen in settled:
+                if not self._has_disk(path):
+                    break
+                outcome = await take_file(self.context, Taking(path, seen))
+                self._after(path, seen, outcome)
+                self.backlog -= 1
+        finally:
+            self.backlog = 0
+            self.context.dirty.set()
+
+    def _after(self, path: str, seen: Look, outcome: Taken) -> None:
+        if outcome is Taken.LATER:
+            self.pending[path] = Pending(seen, time.monotonic() + FAILURE_RETRY_S, time.monotonic())
+            return
+        self.pending.pop(path, None)
+        self.known[path] = seen
+
+    def _has_disk(self, path: str) -> bool:
+        free, needed = self.context.shared.free_bytes(), self.context.shared.config.service.min_free
+        if free >= needed:
+            if self._disk_low:
+                self.context.log.info("disk_ok", free_bytes=free)
+            self._disk_low = False
+            return True
+        if not self._disk_low:
+            self.context.log.error("disk_low", free_bytes=free, needed_bytes=needed, waiting_file=path)
+        self._disk_low = True
+        for pending_path, pending in list(self.pending.items()):
+            if pending.due_s <= time.monotonic():
+                self.pending[pending_path] = Pending(
+                    pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s
+                )
+        return False
+
+    def _tell_backlog(self) -> None:
+        if self.backlog >= self._told_backlog:
+            self.context.log.warning("backlog_growing", files=self.backlog)
+            self._told_backlog = 2 * self.backlog
+        elif self.backlog < BACKLOG_TOLD:
+            self._told_backlog = BACKLOG_TOLD

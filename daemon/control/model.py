@@ -1,0 +1,86 @@
+"""One model's keeper: its intake of files, its cycles and its scheduled checks, started and stopped together."""
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.control.checking import scheduled_check
+from daemon.control.context import ModelContext
+from daemon.control.cycles import CycleRunner
+from daemon.control.intake import Intake
+from daemon.control.labels import take_segments
+from daemon.control.promoting import prune_versions
+from daemon.ledger import due
+
+FAILURE_PAUSE_S = 5.0
+SPOOL_LOOK_S = 2.0
+
+
+@dataclass
+class ModelKeeper:
+    """Keeps one model good; a part that fails unexpectedly is told and started again."""
+
+    context: ModelContext
+    promoted: Callable[[], None]
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    _scheduled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.context)
+        self.cycles = CycleRunner(self.context, self.intake.waiting, self.promoted)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._scheduled.set()
+        parts = (self.intake.run, self.cycles.run, self._checks, self._labels)
+        self._tasks = [asyncio.create_task(self._keep(part)) for part in parts]
+
+    async def stop(self) -> None:
+        """End all work; what was under way goes on at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def wake(self, kind: str) -> None:
+        """Something of `kind` (check or retrain) is due."""
+        (self._scheduled if kind == "check" else self.context.dirty).set()
+
+    def after_promotion(self) -> None:
+        """Clean up behind a new champion."""
+        prune_versions(self.context)
+        self.context.dirty.set()
+
+    async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await part()
+            except Exception as error:
+                self.context.log.error(
+                    "part_failed", part=part.__qualname__, error=repr(error), traceback=traceback.format_exc()
+                )
+                await asyncio.sleep(FAILURE_PAUSE_S)
+
+    async def _checks(self) -> None:
+        """Work off the scheduled checks that are due; several missed ones are one."""
+        while True:
+            await self._scheduled.wait()
+            self._scheduled.clear()
+            with self.context.shared.ledger.connect() as conn:
+                pending = due.pending(conn, self.context.name, "check")
+            if not pending:
+                continue
+            await scheduled_check(self.context)
+            with self.context.shared.ledger.begin() as conn:
+                due.finish(conn, pending, self.context.now())
+            self.context.dirty.set()
+
+    async def _labels(self) -> None:
+        """Take in labels that came through the server."""
+        while True:
+            if await take_segments(self.context):
+                self.context.dirty.set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.sleep(SPOOL_LOOK_S)

@@ -1,0 +1,47 @@
+"""A deployment becomes the champion: recorded in one transaction, then linked, served and acknowledged."""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.control.context import ModelContext
+from daemon.ledger import deployments, promotions, versions
+from retrain import effects
+from retrain.records import Cycle
+from retrain.store import removable
+
+
+def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[str, Any]) -> Cycle:
+    """Record the version that the promote stage published, its deployment and its promotion."""
+    now = context.now()
+    versions.record(conn, context.name, cycle, result, now)
+    deployment = deployments.for_version(conn, context.name, result["version"], now)
+    promotions.record(conn, context.name, deployment, "promote", cycle.reason, now, cycle_id=cycle.id)
+    return replace(cycle, version=result["version"])
+
+
+def link_champion(context: ModelContext) -> None:
+    """Point `versions/MODEL/current` at the champion, for readers outside."""
+    with context.shared.ledger.connect() as conn:
+        champion = promotions.champion(conn, context.name)
+    if champion is None:
+        return
+    newest = max(champion.deployment.members, key=lambda m: m.weight).version
+    path = context.folders.versions / "current"
+    if not path.is_symlink() or path.readlink().name != newest:
+        effects.link(newest, path, "promote.link")
+
+
+def prune_versions(context: ModelContext) -> None:
+    """Remove the versions beyond the retention: never the champion, its predecessor or a pinned one."""
+    with context.shared.ledger.connect() as conn:
+        stored = versions.stored(conn, context.name)
+        kept = promotions.protected_versions(conn, context.name)
+    names = [row.name for row in stored]
+    pinned = {row.name for row in stored if row.pinned}
+    for name in removable(names, kept | pinned, context.settings.retention.versions):
+        with context.shared.ledger.begin() as conn:
+            versions.mark_removed(conn, context.name, name)
+        effects.remove(context.folders.versions / name, "retention.remove_version")
+        context.log.info("version_removed", version=name)

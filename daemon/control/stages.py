@@ -1,0 +1,64 @@
+"""What each stage is asked with, from the ledger; and where a cycle goes on when its unfinished work is gone."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.control.context import ModelContext
+from daemon.ledger import cycles, files, promotions
+from retrain.records import Cycle, Stage
+from retrain.schema import Schema
+
+
+def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Schema | None) -> dict[str, Any]:
+    """The JSON arguments of the cycle's current stage."""
+    assert schema is not None, "a cycle needs accepted files, and these fixed the schema"
+    work = context.folders.cycle(cycle.id)
+    work.mkdir(parents=True, exist_ok=True)
+    champion = promotions.champion(conn, context.name)
+    return {
+        "model": context.name,
+        "cycle": cycle.id,
+        "number": cycle.number,
+        "settings": context.settings_json(),
+        "config_dir": str(context.shared.config.path.parent),
+        "schema": schema.to_json(),
+        "work": str(work),
+        "store": str(context.folders.store),
+        "files": [
+            {
+                "seq": row.seq, "snapshot": str(context.folders.state / row.snapshot), "digest": row.sha256,
+                "rows": row.rows, "kind": row.kind, "accepted_at": row.accepted_at,
+            }
+            for row in files.usable(conn, context.name, cycle.up_to_seq)
+        ],
+        "champion": _champion(context, champion),
+        "previous": cycles.results(conn, cycle.id),
+    }  # fmt: skip
+
+
+def restart_stage(context: ModelContext, conn: Connection, cycle: Cycle) -> Cycle:
+    """The cycle at the stage where it can go on: back to prepare if its unfinished work was deleted."""
+    if cycle.stage is Stage.PREPARE or _has_work(context, cycle):
+        return cycle
+    again = replace(cycle, stage=Stage.PREPARE, attempt=0)
+    cycles.save(conn, again, context.now())
+    return again
+
+
+def _has_work(context: ModelContext, cycle: Cycle) -> bool:
+    work = context.folders.cycle(cycle.id)
+    if cycle.stage is Stage.TRAIN:
+        return any(work.glob("train*.parquet"))
+    published = any(context.folders.versions.glob(f"v{cycle.number:04d}-*"))
+    return (work / "version").is_dir() or (cycle.stage is Stage.PROMOTE and published)
+
+
+def _champion(context: ModelContext, champion: promotions.ChampionRow | None) -> dict[str, Any] | None:
+    """The heaviest version of the champion deployment: what a challenger is compared with."""
+    if champion is None:
+        return None
+    member = max(champion.deployment.members, key=lambda m: m.weight)
+    return {"version": member.version, "path": str(Path(context.folders.versions / member.version))}

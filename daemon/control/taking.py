@@ -1,0 +1,133 @@
+"""One settled file, from its bytes to its row in the ledger: hash, parse, publish, check, commit, tell.
+
+Nothing of it counts before the commit: a kill before it leaves only files under names that carry their digest,
+which the next attempt finds or replaces.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from daemon.control.checking import check_snapshots, record_check
+from daemon.control.context import ModelContext
+from daemon.ingest.look import Look
+from daemon.ledger import files, models
+from daemon.worker.process import WorkerError
+from retrain import effects
+from retrain.schema import Schema, declared_schema
+
+
+class Taken(Enum):
+    """What became of a settled file."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    LATER = "later"
+
+
+@dataclass(frozen=True)
+class Taking:
+    """A settled file: its path within the data folder, and the look that two looks agreed on."""
+
+    path: str
+    seen: Look
+
+
+async def take_file(context: ModelContext, taking: Taking) -> Taken:
+    """Take one settled file in; the answer says whether it is dealt with or to be tried again."""
+    path = context.data_dir / taking.path
+    log = context.log.bind(file=taking.path)
+    try:
+        sha256 = (await context.shared.analyst.call("digest", {"path": str(path)}))["sha256"]
+        if _duplicate(context, taking, sha256):
+            return Taken.DUPLICATE
+        result = await context.shared.analyst.call("take", _arguments(context, path))
+    except WorkerError as error:
+        if error.kind != "refused":
+            log.warning("file_delayed", reason=error.message)
+            return Taken.LATER
+        _refuse(context, taking, error.message)
+        return Taken.REFUSED
+    await accept(context, taking, sha256, result)
+    return Taken.ACCEPTED
+
+
+async def accept(context: ModelContext, taking: Taking, sha256: str, result: dict[str, Any]) -> None:
+    """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
+    snapshot = _publish(Path(result["snapshot"]), context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet")
+    if result["quarantine"]:
+        _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
+    check = None
+    if result["kind"] == "rows":
+        check = await check_snapshots(context, "file", [snapshot])
+    with context.shared.ledger.begin(durable=True) as conn:
+        if result["inferred"]:
+            models.save_schema(conn, context.name, result["schema"])
+        row = files.record_accepted(
+            conn, context.name, taking.path, taking.seen, sha256,
+            result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(),
+        )  # fmt: skip
+        recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
+    _tell(context, taking, result)
+    if recorded is not None:
+        recorded.tell(context.log.bind(file=taking.path))
+
+
+def current_schema(context: ModelContext) -> Schema | None:
+    """The model's schema: declared in the configuration, else what was inferred once."""
+    declared = declared_schema(context.settings)
+    if declared is not None:
+        return declared
+    with context.shared.ledger.connect() as conn:
+        stored = models.load_schema(conn, context.name)
+    return Schema.from_json(stored) if stored is not None else None
+
+
+def _arguments(context: ModelContext, path: Path) -> dict[str, Any]:
+    schema = current_schema(context)
+    return {
+        "model": context.name,
+        "path": str(path),
+        "schema": schema.to_json() if schema is not None else None,
+        "settings": context.settings_json(),
+        "work": str(context.folders.intake),
+    }
+
+
+def _publish(temporary: Path, final: Path) -> Path:
+    effects.publish_file(temporary, final, "intake.publish")
+    return final
+
+
+def _duplicate(context: ModelContext, taking: Taking, sha256: str) -> bool:
+    """Whether this content was taken already; then only its name is recorded."""
+    with context.shared.ledger.begin() as conn:
+        original = files.by_content(conn, context.name, sha256)
+        if original is None:
+            return False
+        files.record_duplicate(conn, context.name, taking.path, taking.seen, sha256, original, context.now())
+    if original.path != taking.path:
+        context.log.info("file_duplicate", file=taking.path, duplicate_of=original.path)
+    return True
+
+
+def _refuse(context: ModelContext, taking: Taking, reason: str) -> None:
+    with context.shared.ledger.begin() as conn:
+        files.record_refused(conn, context.name, taking.path, taking.seen, reason, context.now())
+    context.log.warning("file_refused", file=taking.path, reason=reason)
+
+
+def _tell(context: ModelContext, taking: Taking, result: dict[str, Any]) -> None:
+    log = context.log.bind(file=taking.path)
+    if result["inferred"]:
+        columns = {c["name"]: c["kind"] for c in result["schema"]["columns"]}
+        log.info("schema_inferred", columns=columns)
+    log.info(
+        "file_accepted", kind=result["kind"], rows=result["rows"], labelled_rows=result["labelled_rows"],
+        rejected=result["rejected"],
+    )  # fmt: skip
+    if result["rejected"]:
+        first = result["rejects"][0] if result["rejects"] else {}
+        log.warning("rows_quarantined", rows=result["rejected"], first=first)

@@ -1,0 +1,53 @@
+"""Cron schedules. A job only writes a due row to the ledger and wakes the model; the ledger holds what is due.
+
+APScheduler keeps its jobs in memory: they come from the configuration at every start, and a row that was
+written but not worked off before a crash is found in the ledger.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from daemon.cron import cron_trigger
+from retrain.settings import ModelSettings
+
+Due = Callable[[str, str, float], None]
+
+
+class Schedule:
+    """Calls `due(model, kind, due_at)` on the event loop when a cron expression says so."""
+
+    def __init__(self, timezone: str, due: Due) -> None:
+        self._timezone = timezone
+        self._due = due
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+
+    def start(self) -> None:
+        """Begin to count time."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Forget all jobs."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def set_model(self, name: str, settings: ModelSettings | None) -> None:
+        """Replace the jobs of a model by those of its settings; None removes them."""
+        for kind, expression in (
+            ("check", settings.check_schedule if settings else None),
+            ("retrain", settings.retrain_schedule if settings else None),
+        ):
+            job = f"{name}:{kind}"
+            if self._scheduler.get_job(job) is not None:
+                self._scheduler.remove_job(job)
+            if expression is not None:
+                self._scheduler.add_job(
+                    self._fire, cron_trigger(expression, self._timezone), args=(name, kind), id=job,
+                    misfire_grace_time=None, coalesce=True, max_instances=1,
+                )  # fmt: skip
+
+    async def _fire(self, name: str, kind: str) -> None:
+        # A coroutine runs on the event loop; a plain function would run in a thread of the scheduler.
+        minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        self._due(name, kind, minute.timestamp())

@@ -1,0 +1,103 @@
+"""Watches a data folder and hints at paths that may have changed. Hints may be lost or repeated.
+
+The real path is watched, because a watch on a symbolic link reports nothing; `check` finds a watch that died
+(its folder was deleted, renamed or replaced) and starts a new one, since the observer itself never tells.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.polling import PollingObserver
+
+from daemon.log import get_logger
+
+log = get_logger()
+Hint = Callable[[str | None], None]
+WANTED = (FileCreatedEvent, FileClosedEvent, FileMovedEvent, DirCreatedEvent, DirMovedEvent)
+POLLED = (FileCreatedEvent, FileModifiedEvent, FileMovedEvent, DirCreatedEvent, DirMovedEvent)
+POLLING_INTERVAL_S = 2.0
+
+
+class _Handler(FileSystemEventHandler):
+    """Passes on the paths of events: of files by name, of folders as None (look at everything)."""
+
+    def __init__(self, hint: Hint) -> None:
+        self._hint = hint
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        path = event.dest_path if isinstance(event, FileMovedEvent | DirMovedEvent) else event.src_path
+        self._hint(None if event.is_directory else os.fsdecode(path))
+
+
+@dataclass
+class FolderWatch:
+    """One folder's watch; `hint` is called from a thread of the observer."""
+
+    folder: Path
+    recursive: bool
+    polling: bool
+    hint: Hint
+    _observer: BaseObserver | None = None
+    _watch: ObservedWatch | None = None
+    _identity: tuple[str, int, int] | None = field(default=None)
+
+    def check(self) -> bool:
+        """Start the watch if it is not alive on today's folder; True if it was (re)started."""
+        identity = self._now()
+        if identity == self._identity and self._alive():
+            return False
+        self.stop()
+        if identity is None:
+            return False
+        return self._start(identity)
+
+    def stop(self) -> None:
+        """End the watch and its threads."""
+        observer, self._observer, self._identity = self._observer, None, None
+        if observer is not None:
+            observer.stop()
+            if observer.is_alive():
+                observer.join(timeout=5)
+
+    def _now(self) -> tuple[str, int, int] | None:
+        try:
+            real = os.path.realpath(self.folder)
+            status = os.stat(real)
+        except OSError:
+            return None
+        return real, status.st_dev, status.st_ino
+
+    def _alive(self) -> bool:
+        observer = self._observer
+        if observer is None or not observer.is_alive() or not observer.emitters:
+            return False
+        return all(emitter.is_alive() for emitter in observer.emitters)
+
+    def _start(self, identity: tuple[str, int, int]) -> bool:
+        observer = PollingObserver(timeout=POLLING_INTERVAL_S) if self.polling else Observer()
+        events = list(POLLED if self.polling else WANTED)
+        try:
+            self._watch = observer.schedule(
+                _Handler(self.hint), identity[0], recursive=self.recursive, event_filter=events
+            )
+            observer.start()
+        except OSError as error:
+            log.warning("watch_failed", folder=str(self.folder), error=str(error))
+            observer.stop()
+            return False
+        self._observer, self._identity = observer, identity
+        return True

@@ -1,0 +1,92 @@
+"""`python -m daemon.worker.child`: answers requests on standard input, one JSON object a line, until it ends.
+
+Request `{"op", "args"}`; answer `{"ok": {...}}` or `{"error": {"kind", "message", "type", "traceback"}}` where
+kind is `refused` (the input is at fault, trying again gives the same) or `retry`. What libraries print goes to
+standard error, so that the answers stay clean.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from typing import IO, Any
+
+from daemon.worker.ops import resolve
+from retrain import effects
+from retrain.errors import Refused
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Set the limits, then answer until standard input ends."""
+    options = _options()
+    _die_with_parent(options.parent)
+    _limit(options)
+    if options.crash_at:
+        effects.install_hook(effects.killer(options.crash_at))
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(sys.stdin, answers)
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer each line of `requests` with a line on `answers`."""
+    for line in requests:
+        request = json.loads(line)
+        answers.write(json.dumps(answer(request["op"], request["args"])) + "\n")
+        answers.flush()
+
+
+def answer(op: str, args: dict[str, Any]) -> dict[str, Any]:
+    """The result of one operation, or its error as data."""
+    try:
+        return {"ok": resolve(op)(args)}
+    except Refused as error:
+        return {"error": _error("refused", error, str(error))}
+    except MemoryError as error:
+        return {"error": _error("retry", error, "out of memory; raise limits.train_memory or shorten the window")}
+    except Exception as error:
+        return {"error": _error("retry", error, str(error) or type(error).__name__)}
+
+
+def _error(kind: str, error: BaseException, message: str) -> dict[str, Any]:
+    trace = "" if kind == "refused" else "".join(traceback.format_exception(error))[-4000:]
+    return {"kind": kind, "type": type(error).__name__, "message": message, "traceback": trace}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--role", default="analyst")
+    parser.add_argument("--parent", type=int, required=True, help="process whose end ends this one")
+    parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--max-memory", type=int, default=0, help="bytes of address space; 0: no limit")
+    parser.add_argument("--oom-score", type=int, default=0)
+    parser.add_argument("--crash-at", default="", help="for crash tests: POINT[:N]")
+    return parser.parse_args()
+
+
+def _die_with_parent(parent: int) -> None:
+    """A killed daemon leaves no worker behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def _limit(options: argparse.Namespace) -> None:
+    os.nice(options.nice)
+    if options.max_memory:
+        resource.setrlimit(resource.RLIMIT_AS, (options.max_memory, options.max_memory))
+    if options.oom_score and sys.platform == "linux":
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - not a real path
+            file.write(str(options.oom_score))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The parent's side of a worker: start it when needed, ask, and survive its death."""
+
+import asyncio
+import json
+import os
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.log import get_logger
+
+log = get_logger()
+LONGEST_ANSWER = 256 * 2**20
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class WorkerError(Exception):
+    """What a worker answered instead of a result; `kind` is `refused` or `retry`."""
+
+    def __init__(self, kind: str, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a worker may use."""
+
+    nice: int = 5
+    threads: int = 1
+    max_memory: int = 0
+    oom_score: int = 0
+
+
+@dataclass
+class Worker:
+    """One child process that answers one request at a time; started at the first, restarted after a death."""
+
+    role: str
+    limits: Limits
+    crash_at: str = ""
+    _process: asyncio.subprocess.Process | None = None
+    _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    _listener: asyncio.Task[None] | None = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def call(self, op: str, args: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
+        """The result of `op`; WorkerError if it failed, died, or took longer than `timeout_s`."""
+        async with self._turn:
+            try:
+                answer = await asyncio.wait_for(self._ask(op, args), timeout_s)
+            except TimeoutError:
+                await self._kill()
+                raise WorkerError("retry", f"{op} took longer than {timeout_s:g} s and was stopped") from None
+            except asyncio.CancelledError:
+                await self._kill()
+                raise
+        if "error" in answer:
+            error = answer["error"]
+            raise WorkerError(error["kind"], error["message"], error["traceback"])
+        result: dict[str, Any] = answer["ok"]
+        return result
+
+    async def close(self) -> None:
+        """End the process; what it was doing is lost, which harms nothing."""
+        await self._kill()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    async def _ask(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
+        process = self._process
+        if process is None or process.returncode is not None:
+            process = await self._start()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write((json.dumps({"op": op, "args": args}) + "\n").encode())
+            await process.stdin.drain()
+            line = await process.stdout.readline()
+        except (BrokenPipeError, ConnectionResetError):
+            line = b""
+        if not line:
+            raise await self._death(process, op)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        limits = self.limits
+        environment = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, str(limits.threads))
+        command = [
+            sys.executable, "-m", "daemon.worker.child", "--role", self.role, "--parent", str(os.getpid()),
+            "--nice", str(limits.nice), "--max-memory", str(limits.max_memory),
+            "--oom-score", str(limits.oom_score), "--crash-at", self.crash_at,
+        ]  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=LONGEST_ANSWER,
+            env=environment,
+        )
+        self._process = process
+        self._last_words.clear()
+        self._listener = asyncio.create_task(self._listen(process))
+        return process
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            text = line.decode(errors="replace").rstrip()
+            self._last_words.append(text)
+            log.debug("worker_output", role=self.role, line=text)
+
+    async def _death(self, process: asyncio.subprocess.Process, op: str) -> WorkerError:
+        code = await process.wait()
+        if self._listener is not None:
+            await self._listener
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        hint = " (out of memory?)" if code == -9 else ""
+        self._process = None
+        log.warning("worker_died", role=self.role, op=op, how=how + hint)
+        return WorkerError("retry", f"the {self.role} {how}{hint} during {op}", "\n".join(self._last_words))
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,118 @@
+"""The mergeable summary of a numeric column."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from drift.samples import Sample
+from drift.scores import Floats
+
+MAX_VALUES = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class NumericProfile:
+    """Counts and moments (exact), and the sorted finite values (exact up to `max_values` of them, beyond it
+    evenly spaced order statistics). `count` is of finite values, `m2` the sum of squared deviations."""
+
+    count: int
+    missing: int
+    infinite: int
+    minimum: float
+    maximum: float
+    mean: float
+    m2: float
+    values: Floats
+    max_values: int = MAX_VALUES
+
+    kind = "numeric"
+
+    @property
+    def rows(self) -> int:
+        """All rows, missing and infinite ones too."""
+        return self.count + self.missing + self.infinite
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation (divided by n); NaN of nothing."""
+        return math.sqrt(self.m2 / self.count) if self.count else math.nan
+
+    @property
+    def exact(self) -> bool:
+        """Whether `values` are all finite values."""
+        return len(self.values) == self.count
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The values with their prefix sums."""
+        return Sample(self.values)
+
+    def merge(self, other: "NumericProfile") -> "NumericProfile":
+        """The profile of both sets of rows together."""
+        count = self.count + other.count
+        mean, m2 = _moments(self, other)
+        return NumericProfile(
+            count=count,
+            missing=self.missing + other.missing,
+            infinite=self.infinite + other.infinite,
+            minimum=float(np.fmin(self.minimum, other.minimum)),
+            maximum=float(np.fmax(self.maximum, other.maximum)),
+            mean=mean,
+            m2=m2,
+            values=_merged_values(self, other, min(self.max_values, other.max_values)),
+            max_values=min(self.max_values, other.max_values),
+        )
+
+
+def numeric_profile(values: Floats, max_values: int = MAX_VALUES) -> NumericProfile:
+    """The profile of `values`, shape (n,), NaN missing; infinities are counted and left out.
+
+    >>> profile = numeric_profile(np.array([3.0, np.nan, 1.0, np.inf]))
+    >>> profile.count, profile.missing, profile.infinite, profile.mean, profile.values
+    (2, 1, 1, 2.0, array([1., 3.]))
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    missing = int(np.count_nonzero(np.isnan(numbers)))
+    ordered = np.sort(numbers[np.isfinite(numbers)])
+    count = len(ordered)
+    infinite = len(numbers) - missing - count
+    if not count:
+        return NumericProfile(0, missing, infinite, math.nan, math.nan, math.nan, 0.0, ordered, max_values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(ordered.mean())
+        m2 = float(np.sum((ordered - mean) ** 2)) if ordered[0] < ordered[-1] else 0.0
+    return NumericProfile(
+        count, missing, infinite, float(ordered[0]), float(ordered[-1]), mean, m2,
+        _thin(ordered, np.ones(1), max_values), max_values,
+    )  # fmt: skip
+
+
+def _moments(a: NumericProfile, b: NumericProfile) -> tuple[float, float]:
+    """Mean and sum of squares of two groups (Chan, Golub and LeVeque 1979)."""
+    if not a.count or not b.count:
+        return (a.mean, a.m2) if a.count else (b.mean, b.m2)
+    count, gap = a.count + b.count, b.mean - a.mean
+    return a.mean + gap * b.count / count, a.m2 + b.m2 + gap**2 * a.count * b.count / count
+
+
+def _merged_values(a: NumericProfile, b: NumericProfile, max_values: int) -> Floats:
+    values = np.concatenate([a.values, b.values])
+    order = np.argsort(values, kind="stable")
+    if a.exact and b.exact:
+        return _thin(values[order], np.ones(1), max_values)
+    weights = np.concatenate([np.full(len(p.values), p.count / max(len(p.values), 1)) for p in (a, b)])
+    return _thin(values[order], weights[order], max_values)
+
+
+def _thin(ordered: Floats, weights: Floats, max_values: int) -> Floats:
+    """At most `max_values` order statistics at evenly spaced ranks; `weights` is (1,) where all are equal."""
+    if len(ordered) <= max_values and len(weights) == 1:
+        return ordered
+    keep = min(max_values, len(ordered))
+    if len(weights) == 1:
+        return ordered[((np.arange(keep) + 0.5) * (len(ordered) / keep)).astype(np.int64)]
+    heaped = np.cumsum(weights)
+    at = (np.arange(keep) + 0.5) * (heaped[-1] / keep)
+    return ordered[np.minimum(np.searchsorted(heaped, at, side="left"), len(ordered) - 1)]

@@ -1,0 +1,26 @@
+"""A column's values to its profile, whatever its kind."""
+
+from drift.categorical import CategoricalProfile, Codes, categorical_profile
+from drift.numeric import MAX_VALUES, NumericProfile, numeric_profile
+from drift.scores import Floats
+
+Profile = NumericProfile | CategoricalProfile
+ColumnValues = Floats | Codes
+
+
+def profile(values: ColumnValues, max_values: int = MAX_VALUES) -> Profile:
+    """Codes are categorical, an array of floats (NaN missing) is numeric; shape (n,).
+
+    >>> profile(__import__("numpy").array([1.0, 2.0])).mean
+    1.5
+    """
+    return categorical_profile(values) if isinstance(values, Codes) else numeric_profile(values, max_values)
+
+
+def merge(first: Profile, second: Profile) -> Profile:
+    """The profile of both sets of rows; TypeError where one is numeric and the other categorical."""
+    if isinstance(first, NumericProfile) and isinstance(second, NumericProfile):
+        return first.merge(second)
+    if isinstance(first, CategoricalProfile) and isinstance(second, CategoricalProfile):
+        return first.merge(second)
+    raise TypeError(f"a {first.kind} profile cannot be merged with a {second.kind} one")

@@ -1,0 +1,1 @@
+"""The lifecycle of a model: records, the pure planner, the stages, the version store."""

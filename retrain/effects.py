@@ -1,0 +1,105 @@
+"""Every change to files goes through here: published whole or not at all, with named crash points.
+
+A crash point is the name of a moment between two effects. Nothing happens there in production;
+the crash tests install a hook that kills the process or raises an OSError at a chosen one.
+"""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+Hook = Callable[[str], None]
+_hook: Hook | None = None
+
+
+def install_hook(hook: Hook | None) -> None:
+    """Call `hook(point)` at every crash point from now on; None removes it."""
+    global _hook  # noqa: PLW0603 - one process-wide hook is what a crash test needs
+    _hook = hook
+
+
+def killer(where: str) -> Hook:
+    """A hook that kills this process at the N-th passing of a point; `where` is "POINT" or "POINT:N"."""
+    name, _, count = where.partition(":")
+    left = int(count or 1)
+
+    def hook(point: str) -> None:
+        nonlocal left
+        if point == name:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return hook
+
+
+def crash_point(name: str) -> None:
+    """A named moment at which the process may die."""
+    if _hook is not None:
+        _hook(name)
+
+
+def fsync_path(path: Path) -> None:
+    """Make a file or a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, data: bytes, point: str) -> None:
+    """Write `data` to `path` whole or not at all, durable on return."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    crash_point(f"{point}.before_write")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    publish_file(temporary, path, point)
+
+
+def publish_file(temporary: Path, final: Path, point: str) -> None:
+    """Move a finished file of the same file system to its final name, durable on return."""
+    fsync_path(temporary)
+    crash_point(f"{point}.before_rename")
+    temporary.replace(final)
+    fsync_path(final.parent)
+    crash_point(f"{point}.after_rename")
+
+
+def publish_folder(staged: Path, final: Path, point: str) -> None:
+    """Move a finished folder to its final name; a folder already there wins, since its name carries its digest."""
+    for entry in sorted(staged.rglob("*")):
+        fsync_path(entry)
+    fsync_path(staged)
+    crash_point(f"{point}.before_rename")
+    if final.exists():
+        shutil.rmtree(staged)
+    else:
+        staged.rename(final)
+    fsync_path(final.parent)
+    crash_point(f"{point}.after_rename")
+
+
+def link(target: str, path: Path, point: str) -> None:
+    """Point the symbolic link `path` at `target`, replacing an older link in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    crash_point(f"{point}.before_rename")
+    temporary.replace(path)
+    fsync_path(path.parent)
+    crash_point(f"{point}.after_rename")
+
+
+def remove(path: Path, point: str) -> None:
+    """Remove a file or a folder; one that is already gone is fine."""
+    crash_point(f"{point}.before_remove")
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    crash_point(f"{point}.after_remove")

@@ -1,0 +1,21 @@
+"""Errors with a way out: what went wrong, and whether trying again can help."""
+
+
+class DriftdError(Exception):
+    """Base of all errors that driftd raises on purpose; `hint` tells the way out."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class Refused(DriftdError):
+    """The input is at fault; trying again gives the same answer."""
+
+
+class Retry(DriftdError):
+    """The world is at fault for now; trying again may go better."""

@@ -1,0 +1,198 @@
+"""What a user may configure about a model, with every default; parsed once into frozen objects."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)\s*$", re.IGNORECASE)
+BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+RATE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+per\s+(\d+)\s+checks\s*$")
+
+
+def duration_s(value: Any) -> Any:
+    """Seconds of "90s", "15m", "12h", "30d" or "4w"; a bare number is seconds."""
+    if isinstance(value, str):
+        match = DURATION.match(value)
+        if match is None:
+            raise ValueError('expected a duration such as "30s", "15m", "12h", "30d" or "4w"')
+        return float(match[1]) * SECONDS[match[2]]
+    return value
+
+
+def size_bytes(value: Any) -> Any:
+    """Bytes of "500MB" or "4GB"; a bare number is bytes."""
+    if isinstance(value, str):
+        match = SIZE.match(value)
+        if match is None:
+            raise ValueError('expected a size such as "500MB" or "4GB"')
+        return int(float(match[1]) * BYTES[match[2].lower()])
+    return value
+
+
+def alarm_rate(value: Any) -> Any:
+    """The error rate of one whole check: "1 per 100 checks" is 0.01."""
+    if isinstance(value, str):
+        match = RATE.match(value)
+        if match is None or int(match[2]) == 0:
+            raise ValueError('expected a budget such as "1 per 100 checks"')
+        return float(match[1]) / int(match[2])
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0)]
+Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0)]
+AlarmRate = Annotated[float, BeforeValidator(alarm_rate), Field(gt=0, lt=1)]
+ColumnKind = Literal["number", "integer", "boolean", "category", "datetime"]
+
+
+class Frozen(BaseModel):
+    """Base of all settings: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ColumnSettings(Frozen):
+    """One declared column; `name = "number"` is short for `name = {type = "number"}`."""
+
+    type: ColumnKind
+    min: float | None = None
+    max: float | None = None
+    categories: tuple[str, ...] | None = None
+    nullable: bool = True
+    feature: bool = True
+
+
+class DriftSettings(Frozen):
+    """How checks judge: the budget of false alarms of a whole check, and the smallest effect that counts."""
+
+    false_alarms: AlarmRate = 0.01
+    min_effect: float = Field(default=0.05, ge=0, le=1)
+    min_rows: int = Field(default=50, ge=2)
+    ignore: tuple[str, ...] = ()
+
+
+class TriggerSettings(Frozen):
+    """What opens a cycle, besides a schedule and a person."""
+
+    on_drift: bool = True
+    on_performance: bool = True
+    min_drop: float = Field(default=0.02, ge=0)
+    max_age: Duration | None = None
+    new_rows: int | None = Field(default=None, ge=1)
+    growth: float | None = Field(default=1.7, gt=1)
+    cooldown: Duration = 3600.0
+    min_new_rows: int = Field(default=1, ge=1)
+    first_rows: int = Field(default=500, ge=10)
+    first_class_rows: int = Field(default=20, ge=2)
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    retry_after: Duration = 10.0
+
+
+class WindowSettings(Frozen):
+    """Which rows train: all, those of the last duration or files, or all with decaying weights."""
+
+    kind: Literal["all", "last", "files", "decay"] = "decay"
+    last: Duration | None = None
+    files: int | None = Field(default=None, ge=1)
+    half_life_files: float = Field(default=6.0, gt=0)
+    max_rows: int = Field(default=2_000_000, ge=100)
+    holdout_share: float = Field(default=0.2, gt=0, lt=0.9)
+    holdout_min_rows: int = Field(default=100, ge=10)
+    deduplicate: Literal["auto", "id", "rows", "none"] = "auto"
+
+    @model_validator(mode="after")
+    def _complete(self) -> "WindowSettings":
+        if self.kind == "last" and self.last is None:
+            raise ValueError('kind = "last" needs last, such as last = "90d"')
+        if self.kind == "files" and self.files is None:
+            raise ValueError('kind = "files" needs files, such as files = 12')
+        return self
+
+
+class GateSettings(Frozen):
+    """When a challenger may replace the champion."""
+
+    max_worse_se: float = Field(default=2.5, gt=0)
+    slices: tuple[str, ...] = ()
+    min_slice_rows: int = Field(default=100, ge=10)
+
+
+class SearchSettings(Frozen):
+    """A seeded random search over estimator parameters: name → list of candidate values."""
+
+    iterations: int = Field(default=10, ge=1, le=1000)
+    params: dict[str, list[Any]] = Field(default_factory=dict)
+
+
+class EstimatorSettings(Frozen):
+    """What is trained: an import path, or `file.py:factory` of the user's; parameters; types skops may load."""
+
+    type: str = "auto"
+    params: dict[str, Any] = Field(default_factory=dict)
+    search: SearchSettings | None = None
+    seed: int = 0
+    trusted_types: tuple[str, ...] = ()
+
+
+class LimitSettings(Frozen):
+    """What a training child may use."""
+
+    train_time: Duration = 3600.0
+    train_memory: Size = 8 * 10**9
+    train_threads: int = Field(default=1, ge=1)
+    max_file: Size = 50 * 10**9
+
+
+class RetentionSettings(Frozen):
+    """What is kept besides the champion, its predecessor and pinned versions."""
+
+    versions: int = Field(default=10, ge=2)
+
+
+class IntakeSettings(Frozen):
+    """How the data folder is read."""
+
+    patterns: tuple[str, ...] = (
+        "*.csv", "*.csv.gz", "*.csv.zst", "*.parquet", "*.jsonl", "*.ndjson", "*.jsonl.gz", "*.jsonl.zst",
+    )  # fmt: skip
+    recursive: bool = True
+    settle: Duration = 1.0
+    watch: Literal["events", "polling"] = "events"
+    rescan: Duration = 60.0
+    delimiter: str | None = None
+    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
+    max_reject_share: float = Field(default=0.5, ge=0, le=1)
+
+
+class ModelSettings(Frozen):
+    """A configured thing to keep good."""
+
+    data_dir: str
+    task: Literal["classification", "regression"]
+    target: str
+    columns: dict[str, ColumnSettings] | None = None
+    time_column: str | None = None
+    id_column: str | None = None
+    metric: str = "auto"
+    mode: Literal["auto", "approve", "observe"] = "auto"
+    check_schedule: str | None = None
+    check_window: Duration = 30 * 86400.0
+    retrain_schedule: str | None = None
+    intake: IntakeSettings = IntakeSettings()
+    drift: DriftSettings = DriftSettings()
+    triggers: TriggerSettings = TriggerSettings()
+    window: WindowSettings = WindowSettings()
+    gate: GateSettings = GateSettings()
+    estimator: EstimatorSettings = EstimatorSettings()
+    limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_columns(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: {"type": spec} if isinstance(spec, str) else spec for name, spec in value.items()}
+        return value

@@ -1,0 +1,227 @@
+"""A real daemon on real files for the scenario tests: start it, drop files, read its log, kill it, ask it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from helpers import wait_for
+
+Event = dict[str, Any]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def rows(seed: int, n: int = 600, shift: float = 0.0, flip: bool = False) -> pa.Table:
+    """A small classification problem; `shift` moves a feature, `flip` changes what the label depends on."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(shift, 1.0, n)
+    z = rng.normal(0.0, 1.0, n)
+    colour = rng.choice(["red", "green", "blue"], n)
+    signal_part = (z if flip else x) + 0.5 * (colour == "red")
+    label = np.where(signal_part + rng.normal(0, 0.5, n) > shift, "yes", "no")
+    return pa.table({"x": x, "z": z, "colour": colour, "label": label})
+
+
+def drop(table: pa.Table, path: Path) -> Path:
+    """Write a table beside the folder and move it in, as a careful producer does; CSV or Parquet by its name."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    if path.suffix == ".parquet":
+        pq.write_table(table, temporary)
+    else:
+        pyarrow.csv.write_csv(table, temporary)
+    temporary.rename(path)
+    return path
+
+
+class Daemon:
+    """One daemon in a folder of its own; `extra` is TOML of the model's section and below."""
+
+    def __init__(self, folder: Path, extra: str = "", columns: bool = True) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.data = folder / "data"
+        self.data.mkdir(exist_ok=True)
+        self.config = folder / "config.toml"
+        declared = '[models.m.columns]\nx = "number"\nz = "number"\ncolour = "category"\nlabel = "category"\n'
+        self.config.write_text(
+            textwrap.dedent(f"""\
+            [service]
+            state_dir = "state"
+            listen = "127.0.0.1:{self.port}"
+            min_free = "1MB"
+            [models.m]
+            data_dir = "data"
+            task = "classification"
+            target = "label"
+            metric = "accuracy"
+            """)
+            + textwrap.dedent(extra)
+            + (declared if columns else "")
+        )
+        self.events: list[Event] = []
+        self.raw: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    def start(self, crash_at: str = "", wait_ready: bool = True) -> "Daemon":
+        """Start `driftd run`; events of earlier runs stay in `events`."""
+        environment = dict(os.environ, OMP_NUM_THREADS="1")
+        environment.pop("DRIFTD_CRASH_AT", None)
+        if crash_at:
+            environment["DRIFTD_CRASH_AT"] = crash_at
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "daemon", "-c", str(self.config), "run"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+            cwd=Path(__file__).resolve().parent.parent,
+        )  # fmt: skip
+        before = len(self.events)
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        if wait_ready:
+            self.wait("service_ready", since=before, timeout_s=30)
+        return self
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.raw.append(line.rstrip())
+            try:
+                self.events.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """SIGKILL of the control process."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def wait_dead(self, timeout_s: float = 60) -> int:
+        """Wait until the process died by itself."""
+        assert self.process is not None
+        return self.process.wait(timeout_s)
+
+    def close(self) -> None:
+        """End it in whatever state it is."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+
+    # --- what it said -----------------------------------------------------------------------------------
+
+    def seen(self, event: str, since: int = 0, **fields: Any) -> Iterator[Event]:
+        """The events of that name with these fields, from index `since` on."""
+        for entry in self.events[since:]:
+            if entry.get("event") == event and all(entry.get(k) == v for k, v in fields.items()):
+                yield entry
+
+    def wait(self, event: str, since: int = 0, timeout_s: float = 40, **fields: Any) -> Event:
+        """The first such event, or a failure that shows the log."""
+
+        def probe() -> Event | None:
+            found = next(self.seen(event, since, **fields), None)
+            if found is None and self.process is not None and self.process.poll() is not None:
+                raise AssertionError(f"the daemon ended before {event}:\n" + self.tail())
+            return found
+
+        try:
+            found = wait_for(probe, timeout_s, what=f"{event} {fields}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.tail()}") from None
+        assert found is not None
+        return found
+
+    def tail(self, lines: int = 40) -> str:
+        """The end of its log."""
+        return "\n".join(self.raw[-lines:])
+
+    # --- asking it --------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def predict(self, client: httpx.Client | None = None) -> httpx.Response:
+        """A prediction for one row."""
+        body = {"rows": [{"x": 0.3, "z": -1.0, "colour": "red"}]}
+        url = f"{self.url}/models/m/predict"
+        return client.post(url, json=body) if client else httpx.post(url, json=body, timeout=10)
+
+    def cli(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run `driftd` with this configuration."""
+        done = subprocess.run(
+            [sys.executable, "-m", "daemon", "-c", str(self.config), *arguments],
+            capture_output=True, text=True, timeout=60, cwd=Path(__file__).resolve().parent.parent, check=False,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            raise AssertionError(f"driftd {' '.join(arguments)} → {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        """What a command reports as JSON."""
+        return json.loads(self.cli(*arguments, "--json").stdout)
+
+
+class Load:
+    """Constant predictions from several threads; counts answers, failures and the versions that answered."""
+
+    def __init__(self, ask: Callable[[httpx.Client], httpx.Response], threads: int = 4) -> None:
+        self._ask = ask
+        self._stop = threading.Event()
+        self.answers = 0
+        self.failures: list[str] = []
+        self.versions: set[str] = set()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _run(self) -> None:
+        with httpx.Client(timeout=20) as client:
+            while not self._stop.wait(0.01):
+                try:
+                    response = self._ask(client)
+                except httpx.HTTPError as error:
+                    self.failures.append(repr(error))
+                    continue
+                if response.status_code == 200:
+                    self.answers += 1
+                    self.versions.add(response.json()["version"])
+                else:
+                    self.failures.append(f"{response.status_code} {response.text}")

@@ -1,0 +1,19 @@
+"""What many tests share: waiting for a state with a deadline."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(probe: Callable[[], T], timeout_s: float = 10.0, interval_s: float = 0.02, what: str = "") -> T:
+    """The first truthy answer of `probe`, or an AssertionError that says what did not come."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s} s: {what or probe}; last answer {answer!r}")
+        time.sleep(interval_s)

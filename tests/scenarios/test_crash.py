@@ -1,0 +1,140 @@
+"""kill -9 at every named step and at random moments, then restart: the same final state as without a kill."""
+
+import random
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon_harness import Daemon, drop, rows
+from helpers import wait_for
+
+CONFIG = """\
+[models.m.intake]
+settle = "100ms"
+[models.m.triggers]
+first_rows = 300
+cooldown = "100ms"
+retry_after = "100ms"
+max_attempts = 10
+"""
+
+POINTS = [
+    "intake.publish.before_rename",
+    "intake.publish.after_rename",
+    "check.publish_predictions.before_rename",
+    "check.publish_predictions.after_rename",
+    "promote.link.before_rename",
+    "promote.link.after_rename",
+    "control.file_committed",
+    "control.cycle_opened",
+    "control.stage_started",
+    "control.stage_committed",
+    "control.stage_committed:4",
+]
+
+
+def story(daemon: Daemon) -> None:
+    """Two files: a first model, and a drift that retrains."""
+    drop(rows(1), daemon.data / "a.csv")
+    drop(rows(2, 1200, shift=2.0, flip=True), daemon.data / "b.csv")
+
+
+def final_state(daemon: Daemon) -> dict[str, Any]:
+    """What must not depend on kills: files, champion's content, cycles by outcome; no ids, times or attempts."""
+    with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
+        files = sorted(ledger.execute("select sha256, state, rows from files").fetchall())
+        states = sorted(ledger.execute("select state from cycles").fetchall())
+        open_cycles = ledger.execute("select count(*) from cycles where state = 'open'").fetchone()[0]
+        promotions = ledger.execute("select count(*), count(distinct cycle_id) from promotions").fetchone()
+    return {"files": files, "cycles": states, "open": open_cycles, "promotions": promotions}
+
+
+def settled(daemon: Daemon) -> bool:
+    """Both files taken, no open cycle, and the server answers with the last committed promotion."""
+    path = daemon.folder / "state/ledger.sqlite"
+    with sqlite3.connect(path) as ledger:
+        taken = ledger.execute("select count(*) from files where state = 'accepted'").fetchone()[0]
+        unfinished = ledger.execute("select count(*) from cycles where state = 'open'").fetchone()[0]
+        promoted = ledger.execute("select count(*) from promotions").fetchone()[0]
+        seen = ledger.execute("select coalesce(max(up_to_seq), 0) from cycles").fetchone()[0]
+        newest = ledger.execute("select coalesce(max(seq), 0) from files").fetchone()[0]
+    if taken < 2 or unfinished or not promoted or seen < newest:
+        return False
+    current = (daemon.folder / "state/versions/m/current").readlink().name
+    answer = daemon.predict()
+    return answer.status_code == 200 and answer.json()["version"] == current
+
+
+def check_invariants(daemon: Daemon) -> None:
+    """Every file taken exactly once, no cycle promoted twice, nothing half-published."""
+    state = final_state(daemon)
+    assert [f[1] for f in state["files"]] == ["accepted", "accepted"], state
+    assert state["open"] == 0
+    assert state["promotions"][0] == state["promotions"][1], state
+    hidden = [p for p in (daemon.folder / "state/versions").rglob(".*")]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_a_named_step_converges(point: str, make_daemon: Callable[..., Daemon]) -> None:
+    """The control process killed at a named step and restarted reaches the state that no kill would give."""
+    daemon = make_daemon(CONFIG)
+    daemon.start(crash_at=point, wait_ready=False)
+    story(daemon)
+    assert daemon.wait_dead(90) == -9, daemon.tail()
+    daemon.start()
+    wait_for(lambda: settled(daemon), 60, what=daemon.tail())
+    check_invariants(daemon)
+
+
+def test_kills_at_random_moments_converge(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """Ten kills at random moments of one story lose nothing and repeat nothing."""
+    daemon = make_daemon(CONFIG)
+    chance = random.Random(7)
+    story_told = False
+    for _ in range(10):
+        daemon.start(wait_ready=False)
+        if not story_told:
+            story(daemon)
+            story_told = True
+        steps = chance.randint(2, 14)
+        before = len(daemon.raw)
+        wait_for(
+            lambda before=before, steps=steps: len(daemon.raw) > before + steps or _quiet(daemon), 30,
+            what="progress",
+        )  # fmt: skip
+        daemon.kill()
+    daemon.start()
+    wait_for(lambda: settled(daemon), 60, what="the final state")
+    check_invariants(daemon)
+
+
+def _quiet(daemon: Daemon) -> bool:
+    try:
+        return settled(daemon)
+    except (sqlite3.Error, OSError):
+        return False
+
+
+@pytest.mark.parametrize("who", ["analyst", "trainer", "server"])
+def test_a_killed_child_harms_nothing(who: str, make_daemon: Callable[..., Daemon]) -> None:
+    """The analyst, the trainer or the server killed in the middle of its work is replaced, and the work done."""
+    import psutil
+
+    daemon = make_daemon(CONFIG)
+    daemon.start()
+
+    def child() -> "psutil.Process | None":
+        assert daemon.process is not None
+        for process in psutil.Process(daemon.process.pid).children():
+            line = " ".join(process.cmdline())
+            if (who == "server" and "daemon.server" in line) or f"--role {who}" in line:
+                return process
+        return None
+
+    story(daemon)
+    wait_for(child, 30, 0.005, what=who).kill()
+    wait_for(lambda: _quiet(daemon), 60, what=daemon.tail())
+    check_invariants(daemon)

@@ -1,0 +1,133 @@
+"""Whole-daemon stories: from a dropped file to a swapped model, and through everything that goes wrong."""
+
+from collections.abc import Callable
+
+from daemon_harness import Daemon, Load, drop, rows
+
+FAST = """\
+[models.m.intake]
+settle = "200ms"
+[models.m.triggers]
+first_rows = 300
+cooldown = "100ms"
+retry_after = "100ms"
+"""
+
+
+def test_first_model_drift_retrain_promotion_swap_under_load(make_daemon: Callable[..., Daemon]) -> None:
+    """A dropped file becomes a model; a drifted one a better model; nobody's request fails meanwhile."""
+    daemon = make_daemon(FAST).start()
+    drop(rows(1), daemon.data / "a.csv")
+    first = daemon.wait("version_promoted")
+    daemon.wait("model_swapped", version=first["version"])
+    with Load(daemon.predict) as load:
+        drop(rows(2, 2000, shift=2.0, flip=True), daemon.data / "b.parquet")
+        daemon.wait("drift_detected")
+        daemon.wait("performance_dropped")
+        second = daemon.wait("version_promoted", since=daemon.events.index(first) + 1)
+        daemon.wait("model_swapped", version=second["version"])
+        answers = load.answers
+        from helpers import wait_for
+
+        wait_for(lambda: load.answers > answers + 20)
+    assert load.failures == []
+    assert load.versions == {first["version"], second["version"]}
+    assert daemon.predict().json()["version"] == second["version"]
+    story = daemon.cli("explain", str(second["cycle_id"])).stdout
+    assert "accuracy" in story and "promoted" in story
+    assert daemon.stop() == 0
+
+
+def test_bad_files_and_a_training_crash_leave_the_champion_serving(make_daemon: Callable[..., Daemon]) -> None:
+    """A bad file, a bad label column and a training that crashes cost a message each, and nothing else."""
+    daemon = make_daemon(FAST).start()
+    drop(rows(1), daemon.data / "a.csv")
+    first = daemon.wait("version_promoted")
+    daemon.wait("model_swapped")
+    with Load(daemon.predict, threads=2) as load:
+        (daemon.data / "broken.csv").write_text("this,is\nnot,it\n")
+        refused = daemon.wait("file_refused", file="broken.csv")
+        assert "missing" in refused["reason"]
+        bad = rows(3)
+        bad = bad.set_column(3, "label", [["yes"] * bad.num_rows])
+        drop(bad, daemon.data / "one_class.csv")
+        daemon.wait("file_accepted", file="one_class.csv")
+        daemon.wait("check_finished", file="one_class.csv")
+    assert load.failures == []
+    assert load.versions == {first["version"]} or len(load.versions) == 2
+    assert daemon.stop() == 0
+
+
+def test_a_factory_that_dies_is_retried_then_told_and_the_champion_serves_on(
+    make_daemon: Callable[..., Daemon],
+) -> None:
+    """A training child that kills itself fails its cycle after the configured attempts."""
+    daemon = make_daemon(FAST)
+    factory = daemon.folder / "factory.py"
+    factory.write_text(
+        "import os, pathlib\nfrom sklearn.tree import DecisionTreeClassifier\n"
+        "def make(**params):\n"
+        f"    if pathlib.Path({str(daemon.folder / 'die')!r}).exists():\n        os.kill(os.getpid(), 9)\n"
+        "    return DecisionTreeClassifier(max_depth=3, random_state=0)\n"
+    )
+    text = daemon.config.read_text()
+    daemon.config.write_text(
+        text.replace("[models.m.columns]", f'[models.m.estimator]\ntype = "{factory}:make"\n[models.m.columns]')
+    )
+    daemon.start()
+    drop(rows(1), daemon.data / "a.csv")
+    first = daemon.wait("version_promoted")
+    (daemon.folder / "die").touch()
+    drop(rows(2, 1500, shift=2.0), daemon.data / "b.csv")
+    finished = daemon.wait("cycle_finished", outcome="failed", timeout_s=60)
+    assert len(list(daemon.seen("stage_failed", cycle_id=finished["cycle_id"]))) == 3
+    answer = daemon.predict()
+    assert answer.status_code == 200 and answer.json()["version"] == first["version"]
+
+
+def test_unlabelled_files_are_checked_and_never_trained_on(make_daemon: Callable[..., Daemon]) -> None:
+    """A file without labels is valid: it is checked and predicted, and opens no training on its rows."""
+    daemon = make_daemon(FAST).start()
+    drop(rows(1), daemon.data / "a.csv")
+    daemon.wait("model_swapped")
+    since = len(daemon.events)
+    drop(rows(2, 1500, shift=2.0).drop_columns(["label"]), daemon.data / "b.csv")
+    accepted = daemon.wait("file_accepted", file="b.csv")
+    assert accepted["labelled_rows"] == 0
+    daemon.wait("drift_detected", since=since)
+    waiting = daemon.wait("waiting_for_data", since=since)
+    assert "label" in waiting["reason"]
+    assert not list(daemon.seen("cycle_opened", since=since))
+
+
+def test_a_restart_goes_on_where_it_stopped(make_daemon: Callable[..., Daemon]) -> None:
+    """A stopped and restarted daemon serves the same version and takes no file twice."""
+    daemon = make_daemon(FAST).start()
+    drop(rows(1), daemon.data / "a.csv")
+    first = daemon.wait("version_promoted")
+    daemon.wait("model_swapped")
+    assert daemon.stop() == 0
+    since = len(daemon.events)
+    daemon.start()
+    assert daemon.predict().json()["version"] == first["version"]
+    drop(rows(1), daemon.data / "copy.csv")
+    daemon.wait("file_duplicate", file="copy.csv", since=since)
+    assert not list(daemon.seen("file_accepted", since=since))
+
+
+def test_commands_reach_a_running_daemon_and_wait_while_it_is_down(make_daemon: Callable[..., Daemon]) -> None:
+    """pause and resume take effect at once; retrain asked for while it is down runs at the next start."""
+    daemon = make_daemon(FAST).start()
+    drop(rows(1), daemon.data / "a.csv")
+    daemon.wait("model_swapped")
+    daemon.cli("pause", "m")
+    daemon.wait("command_done", command="pause")
+    daemon.cli("resume", "m")
+    daemon.wait("command_done", command="resume")
+    daemon.stop()
+    since = len(daemon.events)
+    drop(rows(5), daemon.data / "b.csv")
+    daemon.cli("retrain", "m")
+    daemon.start()
+    opened = daemon.wait("cycle_opened", since=since)
+    assert opened["trigger"] == "manual"

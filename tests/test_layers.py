@@ -1,0 +1,76 @@
+"""The layers hold: imports run downward only, decisions are pure, and the control process stays light."""
+
+import ast
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+IMPURE = {"os", "pathlib", "time", "datetime", "threading", "socket", "sqlite3", "structlog"}
+PURE = [
+    *sorted((ROOT / "drift").rglob("*.py")),
+    *(ROOT / "retrain" / name for name in ("planner.py", "cycle.py", "gate.py")),
+]
+HEAVY = {"numpy", "scipy", "sklearn", "pyarrow", "duckdb"}
+NOT_FOR_SERVER = {"duckdb", "pyarrow", "alembic", "apscheduler", "watchdog"}
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a file imports, at its head or within functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def loaded_by(module: str) -> set[str]:
+    """The top-level packages in memory of a fresh interpreter after it imported `module`."""
+    script = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(result.stdout.split())
+
+
+def test_imports_run_downward_only():
+    """daemon stands on retrain, retrain on drift, and within each the layers of the design hold."""
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command; lint_imports_command()",
+    ]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_decisions_and_statistics_are_pure(path):
+    """Statistics, planner, cycle and gate know no files, clock, threads, sockets or logs."""
+    assert not imported(path) & IMPURE
+
+
+@pytest.mark.parametrize("module", ["daemon.app", "daemon.__main__"])
+def test_control_and_command_line_start_light(module):
+    """The control process and the command line's start-up load no numerical library."""
+    assert not loaded_by(module) & HEAVY
+
+
+def test_server_loads_only_what_it_serves_with():
+    """The server needs no reader of data files, no migrations, no scheduler and no watcher."""
+    module = (
+        "daemon.server.__main__" if find_spec("daemon.server").submodule_search_locations else "daemon.server"
+    )
+    assert not loaded_by(module) & NOT_FOR_SERVER
+
+
+def test_nothing_unpickles():
+    """No module of the product can load a pickle: models come as skops, the rest as JSON, Parquet and SQLite."""
+    for package in ("daemon", "retrain", "drift"):
+        for path in (ROOT / package).rglob("*.py"):
+            assert not imported(path) & {"pickle", "joblib", "cloudpickle", "dill", "shelve"}, path
