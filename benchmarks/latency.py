@@ -30,15 +30,8 @@ def measure(folder: Path) -> list[Figure]:
     finally:
         daemon.close()
     note = f"{DROPS} drops of 200 rows, settle {SETTLE_S:g} s; slowest {beyond_s[-1] * 1000:.0f} ms"
-    return [
-        Figure(
-            "close → check_finished, beyond settle (median)",
-            statistics.median(beyond_s) * 1000,
-            "ms",
-            300,
-            note,
-        )
-    ]
+    name, median_s = "close → check_finished, beyond settle (median)", statistics.median(beyond_s)
+    return [Figure(name, median_s * 1000, "ms", 300, note)]
 
 
 def _one(daemon: Daemon, number: int) -> float:

@@ -71,10 +71,13 @@ def take_in(path: str, work: str) -> dict[str, float]:
     started = time.monotonic()
     result = take(
         {
-            "model": "m", "path": path, "schema": schema.to_json(), "settings": settings.model_dump(mode="json"),
+            "model": "m",
+            "path": path,
+            "schema": schema.to_json(),
+            "settings": settings.model_dump(mode="json"),
             "work": work,
         }
-    )  # fmt: skip
+    )
     seconds = time.monotonic() - started
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -14,43 +14,48 @@ from drift.scores import Floats
 MOMENTS = ("minimum", "maximum", "mean", "m2")
 
 
-def pack(profiles: Mapping[str, Profile]) -> tuple[dict[str, Any], Floats]:
-    """JSON values by column name, and the sorted values of the numeric ones, end to end in the same order."""
+def pack(profiles: Mapping[str, Profile], start: int = 0) -> tuple[dict[str, Any], Floats]:
+    """JSON values by column name, and the sorted values of the numeric ones end to end; each column's JSON says
+    where its own begin, `start` being added to every such position."""
     meta: dict[str, Any] = {}
     values: list[Floats] = [np.zeros(0)]
     for name, profile in profiles.items():
         if isinstance(profile, NumericProfile):
-            meta[name] = _numeric_meta(profile)
+            meta[name] = _numeric_meta(profile, start)
             values.append(np.asarray(profile.values, dtype=np.float64))
+            start += len(profile.values)
         else:
             meta[name] = _categorical_meta(profile)
     return meta, np.concatenate(values)
 
 
-def unpack(meta: Mapping[str, Any], values: Floats, start: int = 0) -> tuple[dict[str, Profile], int]:
-    """The inverse of `pack` from position `start` on, and the position after it."""
+def unpack(meta: Mapping[str, Any], values: Floats) -> dict[str, Profile]:
+    """The inverse of `pack`, whatever the order of the keys. ValueError where values are missing."""
     profiles: dict[str, Profile] = {}
     for name, entry in meta.items():
         if entry["kind"] == "numeric":
-            stop = start + entry["values"]
+            stop = entry["start"] + entry["values"]
             if stop > len(values):
                 raise ValueError(f"the reference's values end within column {name!r}")
-            profiles[name] = _numeric(entry, values[start:stop])
-            start = stop
+            profiles[name] = _numeric(entry, values[entry["start"] : stop])
         else:
             profiles[name] = CategoricalProfile(
-                dict(entry["counts"]), entry["missing"], entry["other"], entry["max_categories"]
+                dict(sorted(entry["counts"].items())),
+                entry["missing"],
+                entry["other"],
+                entry["max_categories"],
             )
-    return profiles, start
+    return profiles
 
 
-def _numeric_meta(profile: NumericProfile) -> dict[str, Any]:
+def _numeric_meta(profile: NumericProfile, start: int) -> dict[str, Any]:
     moments = {key: getattr(profile, key) for key in MOMENTS}
     return {
         "kind": profile.kind,
         "count": profile.count,
         "missing": profile.missing,
         "infinite": profile.infinite,
+        "start": start,
         "values": len(profile.values),
         "max_values": profile.max_values,
         **{key: value if math.isfinite(value) else None for key, value in moments.items()},

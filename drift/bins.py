@@ -11,7 +11,7 @@ SHARE_FLOOR = 1e-4
 
 
 def decile_edges(reference: Sample, bins: int = BINS) -> Floats:
-    """Upper edges of all bins but the last, shape (≤ 2·bins,), strictly ascending; a bin is (edge before, edge].
+    """Upper edges of all bins but the last, shape (≤ 2·bins,), ascending; a bin is (edge before, edge].
 
     The edges are the reference's order statistics at 1/bins, 2/bins, …, so the current data cannot move them.
     A value that is several of them at once (a column with few values) gets a bin of its own.

@@ -10,11 +10,11 @@ MIN_EXPECTED = 5.0
 
 
 def chi_squared(reference: Counts, current: Counts) -> Score:
-    """Homogeneity of two rows of counts, shape (k,) each, aligned by category; both are samples, none the truth.
+    """Homogeneity of two rows of counts, shape (k,) each, aligned by category; neither is taken as the truth.
 
-    Categories expected less than 5 times on either side are pooled into one first (`pooled` of them); that uses
-    only the margins, so the test stays valid. Two categories get Yates's correction, as in
-    `scipy.stats.chi2_contingency`, or Fisher's exact p-value where 5 are not reached.
+    Categories expected less than 5 times on either side are pooled into one first (`pooled` tells how many
+    fewer remain); that uses only the margins, so the test stays valid. Two categories get Yates's correction,
+    as in `scipy.stats.chi2_contingency`, or Fisher's exact p-value where 5 are not reached.
 
     >>> chi_squared(np.array([50, 50]), np.array([50, 50])).p_value
     1.0
@@ -31,7 +31,7 @@ def chi_squared(reference: Counts, current: Counts) -> Score:
 
 
 def _pool(table: Counts) -> Counts:
-    """Sum the rare columns, and further ones, rarest first, until the sum is not rare; at least two remain."""
+    """Sum the rare columns, and further ones, rarest first, until the sum is not rare; two columns remain."""
     expected = _expected(table).min(axis=0)
     order = np.argsort(expected, kind="stable")
     rare = int(np.sum(expected < MIN_EXPECTED))

@@ -12,9 +12,10 @@ from drift.words import sentence
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> Floats:
-    """Adjusted p-values, shape (k,): p_(i) k/i, made monotone from the largest down (Benjamini and Hochberg 1995).
+    """Adjusted p-values, shape (k,): p_(i) k/i, monotone from the largest down (Benjamini and Hochberg 1995).
 
-    Where nothing drifts, the chance that any is ≤ alpha is alpha. Equal to `scipy.stats.false_discovery_control`.
+    Where nothing drifts, the chance that any is ≤ alpha is at most alpha for independent tests. Equal to
+    `scipy.stats.false_discovery_control`.
 
     >>> benjamini_hochberg([0.01, 0.04, 0.03])
     array([0.03, 0.04, 0.04])
@@ -39,9 +40,12 @@ def assemble(
     current_rows: int,
     notes: Iterable[str] = (),
 ) -> DriftReport:
-    """The report of a whole check. The family of tests is, for each column and output, that of its distribution,
-    of its missing share and of its unseen share; a drift needs p_adjusted ≤ alpha and an effect ≥ min_effect,
-    which for the shares is their difference."""
+    """The report of a whole check.
+
+    The family of tests is, for each column and output, that of its distribution, of its missing share and of
+    its unseen share. A drift needs p_adjusted ≤ alpha and an effect ≥ min_effect, for the shares their
+    difference.
+    """
     judged, results = tuple(columns), tuple(outputs)
     reports = [*judged, *results]
     p_values = [p for report in reports for p in _p_values(report) if p is not None]

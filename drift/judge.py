@@ -26,7 +26,7 @@ MAX_UNSEEN = 20
 
 
 def judge_column(name: str, reference: Profile, current: Profile, min_rows: int = 1) -> ColumnReport:
-    """All tests of one column; below `min_rows` rows on either side, or where the kinds differ, none with a reason."""
+    """All tests of one column; none, with a reason, below `min_rows` rows or where the kinds differ."""
     reason = _too_few(reference, current, min_rows)
     if reason is None and reference.kind != current.kind:
         reason = f"{reference.kind} in the reference, {current.kind} now"
@@ -61,8 +61,8 @@ def category_counts(reference: CategoricalProfile, current: CategoricalProfile) 
 def unseen_test(reference: CategoricalProfile, current: CategoricalProfile) -> ShareTest:
     """Are there more rows of categories that the reference has not than chance explains?
 
-    Even without drift a category can be new. How often is told by the reference's own rows whose category occurs
-    once: each would have been unseen without itself (Good 1953). Their share is `reference`."""
+    Even without drift a category can be new. How often is told by the reference's own rows whose category
+    occurs once: each would have been unseen without itself (Good 1953). Their share is `reference`."""
     if not reference.count or not current.count:
         return ShareTest(None, None, None, "empty")
     if reference.other:
@@ -81,12 +81,13 @@ def unseen_test(reference: CategoricalProfile, current: CategoricalProfile) -> S
 def _numeric(
     name: str, reference: NumericProfile, current: NumericProfile, missing: ShareTest
 ) -> ColumnReport:
-    edges = decile_edges(reference.sample)
-    binned = bin_counts(reference.sample, edges), bin_counts(current.sample, edges)
-    distance = ks(reference.sample, current.sample)
+    before, now = reference.sample, current.sample
+    edges = decile_edges(before)
+    binned = bin_counts(before, edges), bin_counts(now, edges)
+    distance = ks(before, now)
     tests = {
         "ks": distance,
-        "wasserstein": wasserstein(reference.sample, current.sample, reference.sd),
+        "wasserstein": wasserstein(before, now, reference.sd),
         "psi": psi(*binned),
         "jensen_shannon": jensen_shannon(*binned),
     }

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -44,9 +43,9 @@ class NumericProfile:
         """Whether `values` are all finite values."""
         return len(self.values) == self.count
 
-    @cached_property
+    @property
     def sample(self) -> Sample:
-        """The values with their prefix sums."""
+        """The values for the statistics; made anew, so that a profile never holds its prefix sums too."""
         return Sample(self.values)
 
     def merge(self, other: "NumericProfile") -> "NumericProfile":
@@ -115,4 +114,5 @@ def _thin(ordered: Floats, weights: Floats, max_values: int) -> Floats:
         return ordered[((np.arange(keep) + 0.5) * (len(ordered) / keep)).astype(np.int64)]
     heaped = np.cumsum(weights)
     at = (np.arange(keep) + 0.5) * (heaped[-1] / keep)
-    return ordered[np.minimum(np.searchsorted(heaped, at, side="left"), len(ordered) - 1)]
+    ranks = np.minimum(np.searchsorted(heaped, at, side="left"), len(ordered) - 1)
+    return np.asarray(ordered[ranks], dtype=np.float64)

@@ -9,8 +9,8 @@ from drift.scores import Counts, Score, nothing
 def psi(reference: Counts, current: Counts) -> Score:
     """Σ (q − p) ln(q/p) over shared bins or categories; counts of shape (k,) each.
 
-    p and q are the shares of the reference and of the current rows, floored at 1e-4. Also known as the symmetric
-    Kullback–Leibler divergence (Jeffreys 1946); the name is credit scoring's (Siddiqi 2006).
+    p and q are the shares of the reference and of the current rows, floored at 1e-4. Also known as the
+    symmetric Kullback–Leibler divergence (Jeffreys 1946); the name is credit scoring's (Siddiqi 2006).
 
     >>> round(psi(np.array([50, 50]), np.array([60, 40])).statistic, 4)
     0.0405

@@ -1,7 +1,8 @@
-"""What a version's checks compare with: profiles of its data, of the data's consecutive parts, of its predictions."""
+"""What checks compare with: profiles of a version's data, of its consecutive parts and of its predictions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ PART_VALUES = 10_000
 @dataclass(frozen=True, eq=False)
 class Reference:
     """`columns` and `outputs` are profiles by name; `parts` are the columns' profiles of consecutive rows,
-    oldest first; `outputs` come from rows held out from training, since in-sample predictions differ always."""
+    oldest first; `outputs` come from rows held out from training, since in-sample ones always differ."""
 
     columns: dict[str, Profile]
     parts: tuple[dict[str, Profile], ...]
@@ -34,9 +35,14 @@ class Reference:
         arrays: dict[str, NDArray[np.float64]] = {}
         meta["columns"], arrays["columns"] = pack(self.columns)
         meta["outputs"], arrays["outputs"] = pack(self.outputs)
-        packed = [pack(part) for part in self.parts]
-        meta["parts"] = [part for part, _ in packed]
-        arrays["parts"] = np.concatenate([np.zeros(0), *(values for _, values in packed)])
+        pieces, used = [np.zeros(0)], 0
+        meta["parts"] = []
+        for part in self.parts:
+            part_meta, values = pack(part, used)
+            meta["parts"].append(part_meta)
+            pieces.append(values)
+            used += len(values)
+        arrays["parts"] = np.concatenate(pieces)
         return meta, arrays
 
     @classmethod
@@ -44,13 +50,11 @@ class Reference:
         """The inverse of `to_arrays`; memory-mapped arrays stay so. ValueError on an unknown format."""
         if meta.get("format") != FORMAT:
             raise ValueError(f"reference format {meta.get('format')!r}; this driftd reads format {FORMAT}")
-        columns, _ = unpack(meta["columns"], arrays["columns"])
-        outputs, _ = unpack(meta["outputs"], arrays["outputs"])
-        parts, used = [], 0
-        for part in meta["parts"]:
-            profiles, used = unpack(part, arrays["parts"], used)
-            parts.append(profiles)
-        return cls(columns, tuple(parts), outputs)
+        return cls(
+            unpack(meta["columns"], arrays["columns"]),
+            tuple(unpack(part, arrays["parts"]) for part in meta["parts"]),
+            unpack(meta["outputs"], arrays["outputs"]),
+        )
 
 
 def build_reference(
@@ -82,7 +86,7 @@ def _split(values: ColumnValues, parts: int) -> list[ColumnValues]:
     rows = len(values.codes) if isinstance(values, Codes) else len(values)
     pieces = max(1, min(parts, MAX_PARTS, rows // MIN_PART_ROWS))
     cuts = [rows * position // pieces for position in range(pieces + 1)]
-    spans = [slice(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
+    spans = [slice(start, stop) for start, stop in pairwise(cuts)]
     if isinstance(values, Codes):
         return [Codes(values.codes[span], values.names) for span in spans]
     return [values[span] for span in spans]

@@ -14,7 +14,7 @@ class ColumnReport:
     """One column, or one output, against its reference.
 
     `effect` is the KS distance of a numeric column and the total variation of a categorical one; `p_adjusted`
-    belongs to the KS or chi-squared test; `change` tells in words what moved; `reason` why nothing was tested."""
+    is of the KS or chi-squared test; `change` tells in words what moved; `reason` why nothing was tested."""
 
     name: str
     kind: str

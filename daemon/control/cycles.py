@@ -18,6 +18,7 @@ from daemon.control.taking import current_schema
 from daemon.ledger import checks, cycles, due, models, observe
 from daemon.worker.process import Limits, Worker, WorkerError
 from retrain import cycle as machine
+from retrain import effects
 from retrain.planner import plan
 from retrain.records import Action, Cycle, CycleState, Outcome, Stage
 
@@ -62,6 +63,8 @@ class CycleRunner:
             if action.kind in ("open", "observe"):
                 due.finish(conn, (*observation.due, *observation.manual), now)
             models.save_planner(conn, context.name, state, action.reason)
+        if action.kind == "open":
+            effects.crash_point("control.cycle_opened")
         self._tell(cycle, action)
         return cycle, action
 
@@ -113,6 +116,7 @@ class CycleRunner:
             cycle = restart_stage(context, conn, cycle)
             stage_id = cycles.stage_started(conn, cycle, context.now())
             asked = arguments(context, conn, cycle, current_schema(context))
+        effects.crash_point("control.stage_started")
         log = context.log.bind(cycle_id=cycle.id)
         log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)
         started = time.monotonic()
@@ -141,6 +145,7 @@ class CycleRunner:
                 after = commit_promotion(conn, context, after, outcome.result)
                 checks.end_open_episode(conn, context.name, now)
             cycles.save(conn, after, now)
+        effects.crash_point("control.stage_committed")
         self._tell_stage(cycle, after, outcome, seconds, log)
         if after.state is CycleState.PROMOTED:
             self.promoted()

@@ -70,6 +70,7 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
             result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(),
         )  # fmt: skip
         recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
+    effects.crash_point("control.file_committed")
     _tell(context, taking, result)
     if recorded is not None:
         recorded.tell(context.log.bind(file=taking.path))

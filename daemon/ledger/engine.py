@@ -1,0 +1,162 @@
+"""Opens the ledger: SQLite in WAL mode, brought to today's schema, shared with the operators' group."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from retrain.errors import Refused, Retry
+
+FILE_NAME = "ledger.sqlite"
+HEAD = "0001"
+BUSY_TIMEOUT_S = 10
+
+
+@dataclass
+class Ledger:
+    """An open ledger. Connections are short; writers take turns."""
+
+    engine: Engine
+    path: Path
+    _poll: sqlite3.Connection | None = None
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection for reading, one consistent view for its whole life."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def begin(self, durable: bool = False) -> Iterator[Connection]:
+        """A transaction: all or nothing. `durable` survives a power cut from the commit on."""
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            connection.rollback()
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def data_version(self) -> int:
+        """A number that changes when any connection commits; cheap enough to poll."""
+        if self._poll is None:
+            self._poll = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        version: int = self._poll.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._poll is not None:
+            self._poll.close()
+            self._poll = None
+        self.engine.dispose()
+
+
+def open_ledger(
+    state_dir: Path, *, create: bool = True, read_only: bool = False, group: str | None = None
+) -> Ledger:
+    """Open the ledger of a state folder; Refused with the way out if it is missing, damaged, newer or not ours.
+
+    Only `create` makes a missing one and migrates an older one; `group` names who may write besides the owner.
+    """
+    path = state_dir / FILE_NAME
+    if not path.exists():
+        if not create:
+            raise Refused(f"no ledger at {path}", "start the service once, or check [service] state_dir")
+        _make(path, group)
+    _permitted(path, read_only)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _prepare_read_only if read_only else _prepare)
+    try:
+        _to_today(engine, path, create)
+    except OperationalError as error:
+        engine.dispose()
+        if "locked" in str(error):
+            raise Retry(f"{path} is locked by another process") from None
+        raise Refused(f"cannot use {path}: {error.orig}", "check its permissions and the disk") from None
+    except DatabaseError as error:
+        engine.dispose()
+        raise Refused(
+            f"{path} is damaged ({error.orig}); nothing was changed",
+            "restore a backup, or move it away to begin anew",
+        ) from None
+    if create:
+        _share(path, group)
+    return Ledger(engine, path)
+
+
+def _make(path: Path, group: str | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if group is not None:
+        shutil.chown(path.parent, group=group)
+        path.parent.chmod(0o2770)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _share(path: Path, group: str | None) -> None:
+    """SQLite gives -wal and -shm the mode and group of the main file."""
+    mode = 0o600 if group is None else 0o660
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if group is not None:
+                shutil.chown(file, group=group)
+            file.chmod(mode)
+
+
+def _permitted(path: Path, read_only: bool) -> None:
+    if not os.access(path, os.R_OK if read_only else os.R_OK | os.W_OK):
+        raise Refused(
+            f"this user may not {'read' if read_only else 'write'} {path}",
+            "run as the service's user, or join the group that [service] group names",
+        )
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _prepare_read_only(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _to_today(engine: Engine, path: Path, migrate: bool) -> None:
+    found = _revision(engine)
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise Refused(
+            f"{path} was written by a newer driftd (schema {found}; this one knows {HEAD})", "upgrade driftd"
+        )
+    if not migrate:
+        raise Refused(
+            f"{path} has the older schema {found}", "start the service once: it migrates the ledger"
+        )
+    from daemon.ledger.migrate import upgrade
+
+    upgrade(engine)
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        tables = connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+        ).all()
+        if not tables:
+            return None
+        row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+    return row[0] if row is not None else None

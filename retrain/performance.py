@@ -1,0 +1,94 @@
+"""How the champion does on labelled rows, against its evaluation before promotion."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from retrain.metrics import Metric
+from retrain.predictions import Labels, Predictions
+from retrain.resampling import standard_error
+from retrain.settings import ModelSettings
+
+TOLD_CLASSES = 5
+
+
+def labelled_performance(
+    metric: Metric,
+    y: Labels,
+    predictions: Predictions,
+    evaluated: Mapping[str, Any],
+    settings: ModelSettings,
+) -> dict[str, Any]:
+    """The metric on `y` (n,), its standard error, and whether it dropped below `evaluated` (value and se).
+
+    It dropped where a one-sided z-test of the difference is significant at the checks' rate of false alarms
+    and the drop, in the metric's unit, is at least `triggers.min_drop`. `reason` tells why a number is None.
+    """
+    found = metric.evaluate(y, predictions)
+    error = None
+    if found.value is not None:
+        error = standard_error(metric, y, predictions, seed=settings.estimator.seed)
+    result: dict[str, Any] = {
+        "metric": metric.name,
+        "value": found.value,
+        "se": error,
+        "reference": evaluated.get("value"),
+        "reference_se": evaluated.get("se"),
+        "rows": len(y),
+        "dropped": False,
+        "drop": None,
+        "p_value": None,
+        "reason": found.reason or None,
+    }
+    if found.value is None:
+        return result
+    return result | _compared(metric, result, settings) | _told(y, predictions)
+
+
+def drop_p_value(drop: float, se: float, reference_se: float) -> float:
+    """One-sided p-value of a drop as large as this, of two independent normal estimates.
+
+    >>> round(drop_p_value(0.1, 0.03, 0.04), 4)
+    0.0228
+    """
+    spread = math.hypot(se, reference_se)
+    if spread == 0:
+        return 0.0 if drop > 0 else 1.0
+    return 0.5 * math.erfc(drop / spread / math.sqrt(2))
+
+
+def unknown_classes(y: Labels, predictions: Predictions) -> dict[str, int]:
+    """Rows by label, of labels that the model does not know; empty for numbers."""
+    if predictions.classes is None:
+        return {}
+    counts = Counter(y.tolist())
+    return {name: count for name, count in sorted(counts.items()) if name not in predictions.classes}
+
+
+def _compared(metric: Metric, result: dict[str, Any], settings: ModelSettings) -> dict[str, Any]:
+    """The difference from the evaluation, as far as it can be told."""
+    if result["reference"] is None:
+        return {"reason": "the version's evaluation has no value to compare with"}
+    drop = -metric.improvement(result["reference"], result["value"])
+    if result["rows"] < settings.drift.min_rows:
+        few = f"only {result['rows']} labelled rows; {settings.drift.min_rows} are needed to tell a drop"
+        return {"drop": drop, "reason": few}
+    if result["se"] is None:
+        return {"drop": drop, "reason": "the standard error of the metric is undefined on these rows"}
+    p_value = drop_p_value(drop, result["se"], result["reference_se"] or 0.0)
+    significant = p_value <= settings.drift.false_alarms
+    return {
+        "drop": drop,
+        "p_value": p_value,
+        "dropped": significant and drop > 0 and drop >= settings.triggers.min_drop,
+    }
+
+
+def _told(y: Labels, predictions: Predictions) -> dict[str, Any]:
+    """Classes that the champion never saw, in words."""
+    unknown = unknown_classes(y, predictions)
+    if not unknown:
+        return {}
+    names = ", ".join(f"{name!r} ({count} rows)" for name, count in list(unknown.items())[:TOLD_CLASSES])
+    return {"unknown_classes": unknown, "notes": [f"the champion never saw these classes: {names}"]}

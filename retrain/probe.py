@@ -1,0 +1,18 @@
+"""The proof of a loaded version: it answers its probe rows as it did when it was evaluated, bit by bit."""
+
+from retrain.errors import Refused
+from retrain.predictions import Predictions
+from retrain.store import read_json
+from retrain.version import LoadedVersion
+
+
+def answer_probe(version: LoadedVersion) -> None:
+    """Let a loaded version answer its probe rows; Refused unless every bit is as recorded."""
+    probe = read_json(version.folder / "probe.json")
+    expected = Predictions.from_json(probe)
+    answered = version.predict_rows(probe["rows"])
+    if not answered.equals(expected):
+        raise Refused(
+            f"version {version.name} does not answer its {len(expected)} probe rows as it did when evaluated",
+            "the estimator is not deterministic, or its file does not restore it; choose another estimator",
+        )

@@ -1,0 +1,25 @@
+"""The arrays of a version's Reference: one .npy file each, read memory-mapped."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from retrain import effects
+from retrain.predictions import Floats
+
+
+def write_arrays(folder: Path, arrays: Mapping[str, Floats]) -> None:
+    """Write each array to `folder`/NAME.npy."""
+    folder.mkdir(parents=True)
+    for name, values in sorted(arrays.items()):
+        temporary = folder / f".{name}.tmp"
+        with temporary.open("wb") as file:
+            np.save(file, values, allow_pickle=False)
+        effects.publish_file(temporary, folder / f"{name}.npy", "evaluate.reference_array")
+
+
+def read_arrays(folder: Path, names: Iterable[str]) -> dict[str, Floats]:
+    """The arrays of these names; they stay on disk."""
+    paths = {name: folder / f"{Path(name).name}.npy" for name in names}
+    return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}

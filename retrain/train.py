@@ -1,0 +1,188 @@
+"""The train stage: prepared rows to a staged version of preprocessor and estimator."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from sklearn.utils._param_validation import InvalidParameterError
+
+from retrain import effects, model_file
+from retrain.errors import Refused
+from retrain.estimators import (
+    encoding_of,
+    make_estimator,
+    max_categories_of,
+    single_threaded,
+    tell_categories,
+)
+from retrain.metrics import Metric, MetricContext, get_metric
+from retrain.predictions import Floats, Labels
+from retrain.preprocess import Preprocessor
+from retrain.schema import Schema
+from retrain.search import Trial, search_params
+from retrain.settings import ModelSettings
+from retrain.store import read_json, write_json
+from retrain.tasks import Task, learn_task, target_values
+from retrain.user_code import absolute_name
+
+MODEL = "model.skops"
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The rows to learn from: features X (n, features), labels y (n,), weights (n,), oldest row first."""
+
+    X: Floats
+    y: Labels
+    weight: Floats
+    preprocessor: Preprocessor
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What came of it; `weighted` says whether the estimator took the rows' weights."""
+
+    estimator: Any
+    params: dict[str, Any]
+    trials: list[Trial]
+    weighted: bool
+
+
+def train(args: dict[str, Any]) -> dict[str, Any]:
+    """Train on `previous.prepare.train` (oldest row first) and stage the result in `work`/version, anew.
+
+    Refused where the data or the configuration cannot give a model."""
+    started = time.perf_counter()
+    settings = ModelSettings.model_validate(args["settings"])
+    schema = Schema.from_json(args["schema"])
+    config_dir = Path(args.get("config_dir", "."))
+    folder = _fresh(Path(args["work"]) / "version")
+    material, task = _material(args["previous"]["prepare"], schema, settings, config_dir)
+    spec = _metric_spec(settings, task, material.y, args.get("champion"), config_dir)
+    metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"]))
+    fitted = _fit(settings, task, metric, material, config_dir)
+    training = _training(args, settings, task, material, fitted, spec)
+    _stage(folder, schema, args["settings"], settings, material, fitted, training)
+    return {
+        "train_rows": len(material.y),
+        "seconds": round(time.perf_counter() - started, 3),
+        **{key: training[key] for key in ("estimator", "params", "search", "weighted", "metric", "notes")},
+    }
+
+
+def _fresh(folder: Path) -> Path:
+    effects.remove(folder, "train.clear")
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _material(
+    prepared: Mapping[str, Any], schema: Schema, settings: ModelSettings, config_dir: Path
+) -> tuple[Material, Task]:
+    table = pq.read_table(prepared["train"], pre_buffer=False)
+    y = target_values(table, schema)
+    task = learn_task(settings.task, y)
+    prototype = make_estimator(settings.estimator, settings.task, config_dir)
+    preprocessor = Preprocessor.fit(table, schema, encoding_of(prototype), max_categories_of(prototype))
+    weight = np.array(table.column("__weight").to_numpy(), dtype=np.float64)
+    return Material(preprocessor.transform(table), y, weight, preprocessor), task
+
+
+def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material, config_dir: Path) -> Fitted:
+    def make(params: Mapping[str, Any]) -> Any:
+        estimator = make_estimator(settings.estimator, settings.task, config_dir, params)
+        tell_categories(estimator, material.preprocessor.categorical_mask)
+        return estimator
+
+    X, y, weight = material.X, material.y, material.weight
+    params: dict[str, Any] = {}
+    trials: list[Trial] = []
+    seed, search = settings.estimator.seed, settings.estimator.search
+    try:
+        if search is not None:
+            native = material.preprocessor.encoding == "codes"
+            params, trials = search_params(make, search, task, metric, X, y, weight, seed, native)
+        estimator = make(params)
+        weighted = task.fit(estimator, X, y, weight)
+    except InvalidParameterError as error:
+        raise Refused(f"estimator {settings.estimator.type!r}: {error}") from error
+    single_threaded(estimator)
+    if metric.needs_probabilities and not hasattr(estimator, "predict_proba"):
+        raise Refused(
+            f"metric {metric.name!r} needs probabilities, which {type(estimator).__name__} does not give"
+        )
+    return Fitted(estimator, params, trials, weighted)
+
+
+def _metric_spec(
+    settings: ModelSettings, task: Task, y: Labels, champion: Mapping[str, Any] | None, config_dir: Path
+) -> dict[str, Any]:
+    """The metric, with what the first training data fixed: the default's name and the target's median."""
+    if champion is None:
+        median = float(np.median(y)) if task.classes is None else None
+        first = {"default": task.metric(y), "initial_median": median}
+    else:
+        first = read_json(Path(champion["path"]) / "training.json")["metric"]
+    name = first["default"] if settings.metric == "auto" else absolute_name(settings.metric, config_dir)
+    return {"name": name, "default": first["default"], "initial_median": first["initial_median"]}
+
+
+def _training(
+    args: Mapping[str, Any],
+    settings: ModelSettings,
+    task: Task,
+    material: Material,
+    fitted: Fitted,
+    spec: Any,
+) -> dict[str, Any]:
+    prepared = {k: v for k, v in args["previous"]["prepare"].items() if k not in ("train", "holdout")}
+    notes = list(prepared.get("notes", []))
+    if not fitted.weighted:
+        notes.append(f"{type(fitted.estimator).__name__} takes no row weights: all rows counted alike")
+    return {
+        "format": 1,
+        "model": args["model"],
+        "number": args["number"],
+        "rows": len(material.y),
+        "snapshots": prepared["snapshots"],
+        "cut_time": prepared.get("cut_time"),
+        "window": prepared.get("window"),
+        "prepare": prepared,
+        "seed": settings.estimator.seed,
+        "threads": settings.limits.train_threads,
+        "classes": None if task.classes is None else list(task.classes),
+        "metric": spec,
+        "baseline": task.baseline(material.y, material.weight).to_json(),
+        "estimator": _type_name(fitted.estimator),
+        "params": {**settings.estimator.params, **fitted.params},
+        "search": [asdict(trial) for trial in fitted.trials],
+        "weighted": fitted.weighted,
+        "features": list(material.preprocessor.feature_names),
+        "notes": notes,
+    }
+
+
+def _stage(
+    folder: Path,
+    schema: Schema,
+    raw: Any,
+    settings: ModelSettings,
+    material: Material,
+    fitted: Fitted,
+    training: Any,
+) -> None:
+    """The model last: a folder with a model is complete."""
+    model = model_file.dump(fitted.estimator, settings.estimator.trusted_types)
+    write_json(folder, "preprocessor.json", material.preprocessor.to_json(), "train.preprocessor")
+    write_json(folder, "schema.json", schema.to_json(), "train.schema")
+    write_json(folder, "settings.json", raw, "train.settings")
+    write_json(folder, "training.json", training, "train.training")
+    effects.write_file(folder / MODEL, model, "train.model")
+
+
+def _type_name(estimator: Any) -> str:
+    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"

@@ -1,0 +1,60 @@
+"""A version in memory: what answers rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrain.schema import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from retrain.metrics import Metric
+    from retrain.predictions import Predictions
+    from retrain.preprocess import Preprocessor
+    from retrain.tasks import Baseline, Task
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedVersion:
+    """A loaded model version. `training` is its training.json, `evaluation` its metrics.json ({} before the
+    evaluation)."""
+
+    name: str
+    folder: Path
+    schema: Schema
+    task: "Task"
+    preprocessor: "Preprocessor"
+    estimator: Any
+    training: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Sorted class names, None for regression."""
+        return self.task.classes
+
+    @cached_property
+    def metric(self) -> "Metric":
+        """The metric that was fixed from the model's first training data."""
+        from retrain.metrics import MetricContext, get_metric
+
+        recorded = self.training["metric"]
+        return get_metric(recorded["name"], MetricContext(self.task.name, recorded["initial_median"]))
+
+    @cached_property
+    def baseline(self) -> "Baseline":
+        """The naive baseline, learned from the rows that trained this version."""
+        from retrain.tasks import Baseline
+
+        return Baseline.from_json(self.training["baseline"])
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> "Predictions":
+        """What it says about rows as JSON gives them; Refused names a wrong value."""
+        return self.task.predict(self.estimator, self.preprocessor.transform_rows(rows))
+
+    def predict_table(self, table: "pa.Table") -> "Predictions":
+        """What it says about a snapshot's table; columns that the table does not have are missing."""
+        return self.task.predict(self.estimator, self.preprocessor.transform(table))

@@ -1,0 +1,256 @@
+"""A check of real snapshots against a real stored version: drift, drops, and what it could not tell."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from drift import build_reference, output_columns
+from retrain.check import check
+from retrain.columns import column_values
+from retrain.promote import promote
+from retrain.schema import Column, Schema
+from retrain.settings import ModelSettings
+from retrain.store import load_staged, write_json, write_probe, write_reference
+from retrain.train import train
+
+KINDS = {"x": "number", "n": "integer", "c": "category", "flag": "boolean", "when": "datetime"}
+
+
+def _schema(task: str) -> Schema:
+    columns = [Column(name, kind) for name, kind in KINDS.items()]
+    target = Column("y", "category" if task == "classification" else "number")
+    return Schema((*columns, target), task, "y")
+
+
+def _rows(rows: int, seed: int, task: str, shift: float = 0.0, wrong: float = 0.0) -> pa.Table:
+    """Rows whose target follows x and c; `shift` moves x, `wrong` is the share of labels left to chance."""
+    rng = np.random.default_rng(seed)
+    x, words = rng.normal(shift, 1, rows), rng.choice(["a", "b"], rows)
+    signal = np.where(rng.random(rows) < wrong, rng.normal(size=rows), x - shift + (words == "a"))
+    y = signal if task == "regression" else np.where(signal > 0.5, "yes", "no")
+    target = pa.array(y) if task == "regression" else pa.array(y).dictionary_encode()
+    return pa.table(
+        {
+            "x": x,
+            "n": rng.integers(0, 9, rows),
+            "c": pa.array(words).dictionary_encode(),
+            "flag": rng.random(rows) < 0.5,
+            "when": pa.array(rng.integers(0, 10**15, rows), pa.timestamp("us", "UTC")),
+            "y": target,
+            "__row": pa.array(range(1, rows + 1), pa.int64()),
+        }
+    )
+
+
+def _settings(task: str, **drift: object) -> dict:
+    metric = "accuracy" if task == "classification" else "mae"
+    estimator = {"params": {"max_iter": 20}}
+    settings = ModelSettings(
+        data_dir="data", task=task, target="y", metric=metric, drift=drift, estimator=estimator
+    )
+    return settings.model_dump(mode="json")
+
+
+def _publish(root: Path, task: str, number: int = 1) -> Path:
+    """A version trained, evaluated by hand, and promoted."""
+    work, schema = root / f"cycle{number}", _schema(task)
+    work.mkdir(parents=True)
+    prepared = _rows(2000, number, task).append_column("__weight", pa.array(np.ones(2000)))
+    pq.write_table(prepared, work / "train.parquet")
+    args = {
+        "model": "m", "cycle": number, "number": number, "settings": _settings(task),
+        "schema": schema.to_json(), "work": str(work), "store": str(root / "versions"), "champion": None,
+        "previous": {"prepare": {"train": str(work / "train.parquet"), "snapshots": []}},
+    }  # fmt: skip
+    train(args)
+    _evaluate(work / "version", schema, prepared, _rows(1000, 77, task))
+    return Path(promote(args)["path"])
+
+
+def _evaluate(folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Table) -> None:
+    version = load_staged(folder)
+    said = version.predict_table(holdout)
+    y = np.array(holdout["y"].to_pylist())
+    challenger = {"value": version.metric.score(y, said), "se": 0.01}
+    write_json(folder, "metrics.json", {"metric": version.metric.name, "challenger": challenger}, "test")
+    columns = ((c.name, column_values(prepared[c.name], c.kind)) for c in schema.features)
+    outputs = output_columns(said.values, said.probabilities, said.classes)
+    write_reference(folder, build_reference(columns, outputs))
+    rows = holdout.select(list(KINDS)).slice(0, 5).to_pylist()
+    write_probe(folder, rows, version.predict_rows(rows))
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One published version for each task."""
+    root = tmp_path_factory.mktemp("store")
+    return {task: _publish(root / task, task) for task in ("classification", "regression")}
+
+
+def _check(
+    tmp_path: Path,
+    version: Path | list[dict],
+    tables: list[pa.Table],
+    task: str,
+    predict: bool = True,
+    **drift: object,
+) -> dict:
+    paths = []
+    for position, table in enumerate(tables):
+        paths.append(tmp_path / f"s{position}.parquet")
+        pq.write_table(table, paths[-1])
+    members = version if isinstance(version, list) else [_member(version)]
+    result = check(
+        {
+            "model": "m", "kind": "file" if len(tables) == 1 else "schedule", "predict": predict,
+            "snapshots": [str(path) for path in paths], "versions": members,
+            "settings": _settings(task, **drift), "work": str(tmp_path),
+        }
+    )  # fmt: skip
+    return json.loads(json.dumps(result, allow_nan=False))
+
+
+def _member(path: Path, weight: float = 1.0) -> dict:
+    return {"version": path.name, "path": str(path), "weight": weight}
+
+
+def _drifted(report: dict, group: str = "columns") -> list[str]:
+    return [column["name"] for column in report[group] if column["drift"]]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_rows_of_the_same_kind_neither_drift_nor_drop(
+    tmp_path: Path, versions: dict[str, Path], task: str
+) -> None:
+    """New rows from the same source: no drift, no drop, a prediction for each row."""
+    table = _rows(800, 5, task)
+    result = _check(tmp_path, versions[task], [table], task)
+    report = result["report"]
+    assert not report["drift"] and report["current"]["rows"] == 800 and report["reference"]["rows"] == 2000
+    assert [column["name"] for column in report["columns"]] == list(KINDS)
+    outputs = ["prediction", "p_yes"] if task == "classification" else ["prediction"]
+    assert [column["name"] for column in report["outputs"]] == outputs
+    assert result["performance"]["rows"] == 800 and not result["performance"]["dropped"]
+    written = pq.read_table(result["predictions"])
+    assert written["__row"].to_pylist() == table["__row"].to_pylist()
+    assert written["label"].to_pylist() == table["y"].to_pylist()
+    classes = ["p_no", "p_yes"] if task == "classification" else []
+    assert written.column_names == ["__row", "prediction", *classes, "label"]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_shift_drifts_in_features_and_predictions(
+    tmp_path: Path, versions: dict[str, Path], task: str
+) -> None:
+    """A moved feature is named with a sentence, and the predictions that it moves drift too."""
+    report = _check(tmp_path, versions[task], [_rows(800, 5, task, shift=1.5)], task)["report"]
+    assert report["drift"] and _drifted(report) == ["x"] and "prediction" in _drifted(report, "outputs")
+    assert report["columns"][0]["sentence"].startswith("x shifted: KS 0.") and report["episode"] is None
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_labels_that_follow_nothing_are_a_drop(tmp_path: Path, versions: dict[str, Path], task: str) -> None:
+    """Labels that left the features behind are no drift of features but a drop of performance."""
+    result = _check(tmp_path, versions[task], [_rows(800, 5, task, wrong=0.9)], task)
+    assert not _drifted(result["report"])
+    performance = result["performance"]
+    assert performance["dropped"] and performance["drop"] > 0.02 and performance["p_value"] < 1e-6
+    assert performance["reference"] is not None and performance["se"] > 0
+
+
+def test_rows_without_labels_are_predicted(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Without labels there is no performance; with some, only these count."""
+    table = _rows(400, 5, "classification")
+    unlabelled = table.set_column(5, "y", pa.array([None] * 400, pa.string()))
+    result = _check(tmp_path, versions["classification"], [unlabelled], "classification")
+    assert result["performance"] is None and pq.read_metadata(result["predictions"]).num_rows == 400
+    words = [None if row % 2 else word for row, word in enumerate(table["y"].to_pylist())]
+    half = table.set_column(5, "y", pa.array(words))
+    assert (
+        _check(tmp_path, versions["classification"], [half], "classification")["performance"]["rows"] == 200
+    )
+
+
+def test_several_snapshots_are_one_check(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """A scheduled check joins its snapshots, and need not predict."""
+    tables = [_rows(300, seed, "classification") for seed in (5, 6, 7)]
+    result = _check(tmp_path, versions["classification"], tables, "classification", predict=False)
+    assert result["report"]["current"]["rows"] == 900 and result["report"]["outputs"] == []
+    assert result["predictions"] is None and result["performance"] is None
+
+
+def test_ignored_columns_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """A column that the configuration ignores is not in the report."""
+    table = _rows(800, 5, "regression", shift=1.5)
+    report = _check(tmp_path, versions["regression"], [table], "regression", predict=False, ignore=["x"])[
+        "report"
+    ]
+    assert [column["name"] for column in report["columns"]] == ["n", "c", "flag", "when"] and not report[
+        "drift"
+    ]
+
+
+def test_few_rows_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Below min_rows nothing drifts and every column says why."""
+    report = _check(tmp_path, versions["regression"], [_rows(9, 5, "regression", 9.0)], "regression")[
+        "report"
+    ]
+    assert not report["drift"]
+    reasons = {column["reason"] for column in (*report["columns"], *report["outputs"])}
+    assert reasons == {"the current data has only 9 rows; 50 are needed"}
+
+
+def test_no_rows_at_all(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """An empty snapshot gives an empty report."""
+    result = _check(tmp_path, versions["classification"], [_rows(0, 5, "classification")], "classification")
+    assert not result["report"]["drift"] and result["performance"] is None and result["predictions"] is None
+
+
+def test_new_classes_and_vanished_columns_are_told(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Labels that the champion never saw and a column that is gone are notes, never a crash."""
+    table = _rows(400, 5, "classification")
+    words = ["brand new" if row < 40 else word for row, word in enumerate(table["y"].to_pylist())]
+    changed = table.set_column(5, "y", pa.array(words)).drop_columns(["n"])
+    result = _check(tmp_path, versions["classification"], [changed], "classification")
+    notes = result["report"]["notes"]
+    assert "s0.parquet has no n: predicted without it" in notes
+    assert "n was not compared: the data has no such column" in notes
+    assert "the champion never saw these classes: 'brand new' (40 rows)" in notes
+    assert result["performance"]["unknown_classes"] == {"brand new": 40}
+
+
+def test_a_single_class_has_no_value_but_a_reason(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Where the metric is undefined it is null with a reason."""
+    table = _rows(400, 5, "classification")
+    single = table.set_column(5, "y", pa.array(["yes"] * 400))
+    performance = _check(tmp_path, versions["classification"], [single], "classification")["performance"]
+    assert performance["value"] is not None  # accuracy is defined for one class
+    assert performance["rows"] == 400
+
+
+def test_a_blend_answers_with_the_mean(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Predictions of a blend are the weighted mean of its members'; drift is judged against the heaviest."""
+    second = _publish(tmp_path / "second", "regression", number=2)
+    first = versions["regression"]
+    table = _rows(200, 5, "regression")
+    alone = []
+    for position, path in enumerate((first, second)):
+        (tmp_path / f"{position}").mkdir()
+        result = _check(tmp_path / f"{position}", path, [table], "regression")
+        alone.append(pq.read_table(result["predictions"])["prediction"].to_numpy())
+    members = [_member(second, 1.0), _member(first, 3.0)]
+    both = pq.read_table(_check(tmp_path, members, [table], "regression")["predictions"])
+    np.testing.assert_allclose(both["prediction"].to_numpy(), 0.75 * alone[0] + 0.25 * alone[1])
+
+
+def test_the_same_rows_give_the_same_report(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Two checks of the same snapshot give the same report and the same performance."""
+    table = _rows(500, 5, "classification")
+    first, second = (
+        _check(tmp_path, versions["classification"], [table], "classification") for _ in range(2)
+    )
+    assert (first["report"], first["performance"]) == (second["report"], second["performance"])

@@ -1,0 +1,164 @@
+"""The example is what it says: honest data, a configuration that fits it, and a demonstration that runs."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from daemon_harness import free_port
+from helpers import wait_for
+
+from daemon.config import load_config
+
+ROOT = Path(__file__).parent.parent
+MONTHS = sorted((ROOT / "examples" / "flights").glob("*.parquet"))
+KNOWN_AFTERWARDS = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"}
+
+
+@pytest.fixture(scope="module")
+def demo() -> ModuleType:
+    """examples/demo.py as a module."""
+    spec = importlib.util.spec_from_file_location("demo", ROOT / "examples" / "demo.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_twelve_full_months_fit_a_repository():
+    """Twelve files, full months in order, together under 6 MB."""
+    assert [path.stem for path in MONTHS] == [f"2013-{month:02d}" for month in range(1, 13)]
+    assert sum(path.stat().st_size for path in MONTHS) < 6_000_000
+    tables = [pq.read_table(path, columns=["departure_time", "flight_id"]) for path in MONTHS]
+    assert all(23_000 < table.num_rows < 30_000 for table in tables)
+    spans = [pc.min_max(table["departure_time"]).as_py() for table in tables]
+    assert all(before["max"] < after["min"] for before, after in pairwise(spans))
+    ids = [value for table in tables for value in table["flight_id"].to_pylist()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_configuration_declares_the_columns_of_the_data():
+    """Every column of every month is declared, and none tells what is only known after departure."""
+    settings = load_config(ROOT / "config.toml").models["flights"]
+    for path in MONTHS:
+        names = pq.read_schema(path).names
+        assert set(names) == set(settings.columns)
+        assert not set(names) & KNOWN_AFTERWARDS
+    assert settings.metric == "roc_auc"
+
+
+def test_late_flights_are_a_minority_of_every_month():
+    """Both answers occur often enough to learn from and to score."""
+    for path in MONTHS:
+        late = pc.mean(pc.equal(pq.read_table(path, columns=["late"])["late"], "yes")).as_py()
+        assert 0.1 < late < 0.4
+
+
+def test_the_flight_of_the_curl_line_is_real(demo):
+    """The row that the demonstration asks about is a row of December."""
+    rows = pq.read_table(MONTHS[-1]).to_pylist()
+    row = next(row for row in rows if row["flight_id"] == "DL2594-20131214-JFK1900")
+    assert {name: row[name] for name in demo.FLIGHT} == pytest.approx(demo.FLIGHT)
+    features = set(row) - {"flight_id", "departure_time", "late"}
+    assert set(demo.FLIGHT) == features
+
+
+def test_a_month_is_placed_whole_and_once(demo, tmp_path):
+    """A month appears under its name complete, and a second time not at all."""
+    folder = tmp_path / "data"
+    assert demo.place(MONTHS[0], folder)
+    assert (folder / MONTHS[0].name).read_bytes() == MONTHS[0].read_bytes()
+    assert not demo.place(MONTHS[0], folder)
+    assert [path.name for path in folder.iterdir()] == [MONTHS[0].name]
+
+
+class Demo:
+    """The demonstration in a copy of the repository's example, on a port of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        shutil.copytree(ROOT / "examples", folder / "examples")
+        text = (ROOT / "config.toml").read_text("utf-8")
+        (folder / "config.toml").write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}"), "utf-8")
+        self.lines: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it; `lines` are those of this run."""
+        self.lines = []
+        environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
+        self.process = subprocess.Popen(
+            [sys.executable, str(self.folder / "examples" / "demo.py")],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+        )  # fmt: skip
+        threading.Thread(target=self._read, args=(self.process, self.lines), daemon=True).start()
+
+    @staticmethod
+    def _read(process: "subprocess.Popen[str]", lines: list[str]) -> None:
+        assert process.stdout is not None
+        lines.extend(line.rstrip() for line in process.stdout)
+
+    def event(self, name: str, **fields: Any) -> bool:
+        """Whether the daemon logged such an event."""
+        events = (json.loads(line) for line in list(self.lines) if line.startswith("{"))
+        return any(e["event"] == name and all(e.get(k) == v for k, v in fields.items()) for e in events)
+
+    def wait(self, done: Callable[[], bool], timeout_s: float) -> None:
+        """Until `done()`, or a failure that shows the terminal."""
+        try:
+            wait_for(done, timeout_s)
+        except AssertionError:
+            raise AssertionError("\n".join(self.lines[-60:])) from None
+
+    def interrupt(self) -> int:
+        """Ctrl-C, and the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def running(tmp_path) -> Iterator[Demo]:
+    """A demonstration that is ended whatever happens."""
+    demo = Demo(tmp_path)
+    yield demo
+    if demo.process is not None and demo.process.poll() is None:
+        demo.process.terminate()
+        demo.process.wait(60)
+
+
+@pytest.mark.timeout(400)
+def test_the_demonstration_shows_the_whole_loop_and_goes_on_after_ctrl_c(running):
+    """A first version is served, April drifts and leads to a cycle with an outcome; Ctrl-C is clean, and the
+    next run goes on with what is there."""
+    running.start()
+    running.wait(lambda: running.event("version_promoted"), 120)
+    running.wait(lambda: any(line.startswith("curl ") for line in running.lines), 60)
+    curl = next(line for line in running.lines if line.startswith("curl "))
+    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True, timeout=20)
+    assert json.loads(answer.stdout)["predictions"][0] in {"no", "yes"}
+    running.wait(lambda: running.event("file_accepted", file="2013-04.parquet"), 60)
+    running.wait(lambda: running.event("drift_detected"), 60)
+    running.wait(lambda: sum('"cycle_finished"' in line for line in list(running.lines)) >= 2, 120)
+    assert running.interrupt() == 0
+    version = json.loads(answer.stdout)["version"]
+    running.start()
+    running.wait(lambda: running.event("service_ready"), 60)
+    served = httpx.get(f"http://127.0.0.1:{running.port}/v2/models/flights", timeout=10)
+    assert served.status_code == 200 and version
+    assert not running.event("file_accepted", file="2013-01.parquet")
+    assert running.interrupt() == 0
