@@ -1,0 +1,91 @@
+"""Checks and the drift episodes that they open, extend and close."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from daemon.ledger.tables import checks, episodes
+
+
+def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file_id: int | None) -> int:
+    """Write a finished check; its id."""
+    report, performance = result["report"], result["performance"]
+    drifted = [c["name"] for c in (*report["columns"], *report.get("outputs", ())) if c["drift"]]
+    values = {
+        "model": model,
+        "kind": kind,
+        "file_id": file_id,
+        "deployment": result["deployment"],
+        "version": result["version"],
+        "started_at": result["started_at"],
+        "seconds": result["seconds"],
+        "drift": report["drift"],
+        "drifted": drifted,
+        "dropped": bool(performance and performance["dropped"]),
+        "report": report,
+        "performance": performance,
+        "predictions": result["predictions"],
+    }
+    key: int = conn.execute(insert(checks).values(**values)).inserted_primary_key[0]
+    return key
+
+
+def get(conn: Connection, check_id: int) -> Row[Any] | None:
+    """One check with its report."""
+    return conn.execute(select(checks).where(checks.c.id == check_id)).first()
+
+
+def latest(conn: Connection, model: str) -> Row[Any] | None:
+    """The newest check of a model."""
+    return conn.execute(
+        select(checks).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(1)
+    ).first()
+
+
+def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:
+    """The newest checks without their reports, newest last."""
+    columns = [c for c in checks.c if c.name != "report"]
+    query = select(*columns).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(last)
+    return conn.execute(query).all()[::-1]
+
+
+def open_episode(conn: Connection, model: str) -> int | None:
+    """The id of the drift that has not ended."""
+    found: int | None = conn.scalar(
+        select(episodes.c.id).where(episodes.c.model == model, episodes.c.closed_at.is_(None))
+    )
+    return found
+
+
+def begin_episode(conn: Connection, model: str, check_id: int, columns: list[str], now: float) -> int:
+    """A drift begins with this check."""
+    values = {"model": model, "opened_at": now, "columns": columns}
+    key: int = conn.execute(insert(episodes).values(**values)).inserted_primary_key[0]
+    _belongs(conn, check_id, key)
+    return key
+
+
+def extend_episode(conn: Connection, episode: int, check_id: int, columns: list[str]) -> None:
+    """The drift goes on."""
+    before = conn.execute(select(episodes).where(episodes.c.id == episode)).one()
+    all_columns = list(dict.fromkeys([*before.columns, *columns]))
+    values = {"columns": all_columns, "checks": before.checks + 1}
+    conn.execute(update(episodes).where(episodes.c.id == episode).values(**values))
+    _belongs(conn, check_id, episode)
+
+
+def end_episode(conn: Connection, episode: int, check_id: int, now: float) -> None:
+    """This check found nothing any more."""
+    conn.execute(update(episodes).where(episodes.c.id == episode).values(closed_at=now))
+    _belongs(conn, check_id, episode)
+
+
+def end_open_episode(conn: Connection, model: str, now: float) -> None:
+    """A new champion has a new reference: what drifted against the old one is over."""
+    unfinished = episodes.c.model == model, episodes.c.closed_at.is_(None)
+    conn.execute(update(episodes).where(*unfinished).values(closed_at=now))
+
+
+def _belongs(conn: Connection, check_id: int, episode: int) -> None:
+    conn.execute(update(checks).where(checks.c.id == check_id).values(episode_id=episode))

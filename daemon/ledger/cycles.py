@@ -1,0 +1,115 @@
+"""Cycles and their stages: intents and outcomes, each committed before what follows from it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from daemon.ledger.tables import cycles, stages
+from retrain.records import Cycle, CycleState, Outcome, Stage, Trigger
+
+UNFINISHED = ("open", "awaiting_approval")
+
+
+def open_cycle(
+    conn: Connection, model: str, trigger: Trigger, number: int, up_to_seq: int, now: float
+) -> Cycle:
+    """Open a cycle; IntegrityError if the model has one open."""
+    values = {
+        "model": model,
+        "trigger": asdict(trigger),
+        "state": CycleState.OPEN,
+        "stage": Stage.PREPARE,
+        "attempt": 0,
+        "number": number,
+        "up_to_seq": up_to_seq,
+        "opened_at": now,
+    }
+    key: int = conn.execute(insert(cycles).values(**values)).inserted_primary_key[0]
+    return get(conn, key)
+
+
+def get(conn: Connection, cycle_id: int) -> Cycle:
+    """A cycle; LookupError if there is none of that id."""
+    row = conn.execute(select(cycles).where(cycles.c.id == cycle_id)).first()
+    if row is None:
+        raise LookupError(cycle_id)
+    return _cycle(row)
+
+
+def current(conn: Connection, model: str) -> Cycle | None:
+    """The model's open or waiting cycle."""
+    row = conn.execute(select(cycles).where(cycles.c.model == model, cycles.c.state.in_(UNFINISHED))).first()
+    return _cycle(row) if row is not None else None
+
+
+def unfinished(conn: Connection) -> list[Cycle]:
+    """All models' open and waiting cycles."""
+    return [_cycle(row) for row in conn.execute(select(cycles).where(cycles.c.state.in_(UNFINISHED)))]
+
+
+def listed(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]:
+    """The newest cycles, newest last."""
+    query = select(cycles).order_by(cycles.c.id.desc()).limit(last)
+    if model is not None:
+        query = query.where(cycles.c.model == model)
+    return conn.execute(query).all()[::-1]
+
+
+def save(conn: Connection, cycle: Cycle, now: float) -> None:
+    """Write where a cycle stands."""
+    values = {
+        "state": cycle.state,
+        "stage": cycle.stage,
+        "attempt": cycle.attempt,
+        "not_before": cycle.not_before,
+        "reason": cycle.reason,
+        "version": cycle.version,
+        "finished_at": None if cycle.state in UNFINISHED else now,
+    }
+    conn.execute(update(cycles).where(cycles.c.id == cycle.id).values(**values))
+
+
+def stage_started(conn: Connection, cycle: Cycle, now: float) -> int:
+    """Commit the intent of a stage; what a killed daemon left as started is interrupted."""
+    left = stages.c.cycle_id == cycle.id, stages.c.state == "started"
+    conn.execute(update(stages).where(*left).values(state="interrupted", finished_at=now))
+    values = {
+        "cycle_id": cycle.id,
+        "stage": cycle.stage,
+        "attempt": cycle.attempt,
+        "state": "started",
+        "started_at": now,
+    }
+    key: int = conn.execute(insert(stages).values(**values)).inserted_primary_key[0]
+    return key
+
+
+def stage_finished(conn: Connection, stage_id: int, outcome: Outcome, now: float) -> None:
+    """Commit what a stage came to."""
+    values = {
+        "state": outcome.kind,
+        "result": outcome.result,
+        "reason": outcome.reason,
+        "finished_at": now,
+    }
+    conn.execute(update(stages).where(stages.c.id == stage_id).values(**values))
+
+
+def results(conn: Connection, cycle_id: int) -> dict[str, Any]:
+    """The newest result of each stage that succeeded."""
+    done = stages.c.cycle_id == cycle_id, stages.c.state.in_(("ok", "kept"))
+    return {row.stage: row.result for row in conn.execute(select(stages).where(*done).order_by(stages.c.id))}
+
+
+def stages_of(conn: Connection, cycle_id: int) -> Sequence[Row[Any]]:
+    """All attempts at all stages, in order."""
+    return conn.execute(select(stages).where(stages.c.cycle_id == cycle_id).order_by(stages.c.id)).all()
+
+
+def _cycle(row: Row[Any]) -> Cycle:
+    return Cycle(
+        row.id, row.model, Trigger(**row.trigger), CycleState(row.state), Stage(row.stage), row.attempt, row.number,
+        row.up_to_seq, row.opened_at, row.not_before, row.reason, row.version,
+    )  # fmt: skip

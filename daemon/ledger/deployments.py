@@ -1,0 +1,30 @@
+"""Deployments: what a slot serves, numbered within the model."""
+
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from daemon.ledger.tables import deployments
+from retrain.records import Deployment, Member
+
+
+def for_version(conn: Connection, model: str, version: str, now: float) -> Deployment:
+    """The deployment of one version alone, made if it is new."""
+    members = [{"version": version, "weight": 1.0}]
+    digest = hashlib.sha256(json.dumps([members, None], sort_keys=True).encode()).hexdigest()
+    same = deployments.c.model == model, deployments.c.digest == digest
+    row = conn.execute(select(deployments).where(*same)).first()
+    if row is None:
+        newest = conn.scalar(select(func.max(deployments.c.number)).where(deployments.c.model == model)) or 0
+        values = {"model": model, "number": newest + 1, "digest": digest, "members": members, "created_at": now}
+        conn.execute(insert(deployments).values(**values))
+        row = conn.execute(select(deployments).where(*same)).one()
+    return as_record(row)
+
+
+def as_record(row: Row[Any]) -> Deployment:
+    """A row as the frozen value."""
+    members = tuple(Member(m["version"], m["weight"]) for m in row.members)
+    return Deployment(row.number, row.model, members, row.calibration, row.digest)

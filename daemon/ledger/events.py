@@ -1,0 +1,28 @@
+"""The log's events, kept for `driftd history --events` as long as there is room."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from daemon.ledger.tables import events
+
+KEPT = 20_000
+
+
+def append(conn: Connection, entries: Iterable[dict[str, Any]]) -> None:
+    """Write events, and let go of those beyond the newest 20,000."""
+    values = list(entries)
+    if not values:
+        return
+    conn.execute(insert(events), values)
+    newest = conn.scalar(select(func.max(events.c.id))) or 0
+    conn.execute(delete(events).where(events.c.id <= newest - KEPT))
+
+
+def listed(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]:
+    """The newest events, newest last."""
+    query = select(events).order_by(events.c.id.desc()).limit(last)
+    if model is not None:
+        query = query.where(events.c.model == model)
+    return conn.execute(query).all()[::-1]

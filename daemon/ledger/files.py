@@ -1,0 +1,161 @@
+"""Data files and what became of them: accepted, held, duplicate, refused, superseded or forgotten."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from daemon.ingest.look import Look
+from daemon.ledger.tables import files, rejects
+from retrain.errors import Refused
+
+FileRow = Row[Any]
+KEPT_REJECTS = 1000
+LOOK = ("size", "mtime_ns", "ctime_ns", "inode")
+
+
+def known(conn: Connection, model: str) -> dict[str, Look]:
+    """The newest look at each path that was dealt with."""
+    newest = select(func.max(files.c.id)).where(files.c.model == model).group_by(files.c.path)
+    columns = [files.c[name] for name in LOOK]
+    rows = conn.execute(select(files.c.path, *columns).where(files.c.id.in_(newest)))
+    return {row.path: Look(row.size, row.mtime_ns, row.ctime_ns, row.inode) for row in rows}
+
+
+def by_content(conn: Connection, model: str, sha256: str) -> FileRow | None:
+    """The file that this content was taken as; one that was forgotten stays forgotten."""
+    used = files.c.state.in_(("accepted", "held", "forgotten"))
+    query = select(files).where(files.c.model == model, files.c.sha256 == sha256, used)
+    return conn.execute(query.order_by(files.c.id.desc()).limit(1)).first()
+
+
+def record_accepted(
+    conn: Connection, model: str, path: str, seen: Look, sha256: str, result: dict[str, Any], now: float
+) -> FileRow:
+    """A file was taken in; what its path held before is superseded."""
+    _supersede(conn, model, path)
+    newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
+    taken = (
+        "kind", "snapshot", "snapshot_digest", "rows", "labelled_rows", "class_rows", "rejected", "quarantine",
+        "quality", "first_time", "last_time",
+    )  # fmt: skip
+    values = {name: result[name] for name in taken}
+    file_id = _insert(
+        conn, model, path, seen, now, state="accepted", seq=newest + 1, sha256=sha256, **values
+    )
+    told = [{"file_id": file_id, **reject} for reject in result["rejects"][:KEPT_REJECTS]]
+    if told:
+        conn.execute(insert(rejects), told)
+    return conn.execute(select(files).where(files.c.id == file_id)).one()
+
+
+def record_duplicate(
+    conn: Connection, model: str, path: str, seen: Look, sha256: str, original: FileRow, now: float
+) -> None:
+    """Content that was taken before: at its own path only the look is renewed, elsewhere the name is noted."""
+    if original.path == path:
+        look = {name: getattr(seen, name) for name in LOOK}
+        later = files.c.model == model, files.c.path == path, files.c.id > original.id
+        conn.execute(update(files).where(*later, files.c.state == "refused").values(state="superseded"))
+        conn.execute(update(files).where(files.c.model == model, files.c.path == path).values(**look))
+        return
+    _supersede(conn, model, path)
+    _insert(
+        conn, model, path, seen, now, state="duplicate", sha256=sha256, duplicate_of=original.id,
+        kind=original.kind, reason=f"same content as {original.path}",
+    )  # fmt: skip
+
+
+def record_refused(conn: Connection, model: str, path: str, seen: Look, reason: str, now: float) -> None:
+    """A file beyond repair; what its path held before goes on to count, since nothing replaced it."""
+    _insert(conn, model, path, seen, now, state="refused", reason=reason)
+
+
+def recent(conn: Connection, model: str, window_s: float) -> Sequence[FileRow]:
+    """Accepted files of rows whose newest row is at most `window_s` older than the newest of all."""
+    newest_row = func.coalesce(files.c.last_time, files.c.at)
+    usable = files.c.model == model, files.c.state == "accepted", files.c.kind == "rows"
+    newest = conn.scalar(select(func.max(newest_row)).where(*usable))
+    if newest is None:
+        return []
+    return conn.execute(select(files).where(*usable, newest_row >= newest - window_s).order_by(files.c.seq)).all()
+
+
+def usable(conn: Connection, model: str, up_to_seq: int) -> Sequence[FileRow]:
+    """Files that may teach, in order of arrival: seq, snapshot, sha256, rows, kind, accepted_at."""
+    columns = (
+        files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.at.label("accepted_at"),
+    )  # fmt: skip
+    query = select(*columns).where(
+        files.c.model == model, files.c.state == "accepted", files.c.seq <= up_to_seq
+    )
+    return conn.execute(query.order_by(files.c.seq)).all()
+
+
+def listed(conn: Connection, model: str, state: str | None = None, last: int | None = None) -> Sequence[FileRow]:
+    """Files as people read them, newest last."""
+    query = select(files).where(files.c.model == model).order_by(files.c.id.desc())
+    if state is not None:
+        query = query.where(files.c.state == state)
+    return conn.execute(query.limit(last)).all()[::-1]
+
+
+def rejects_of(conn: Connection, file_id: int) -> Sequence[Row[Any]]:
+    """The first rejected rows of a file."""
+    return conn.execute(select(rejects).where(rejects.c.file_id == file_id).order_by(rejects.c.id)).all()
+
+
+def counts(conn: Connection, model: str) -> dict[str, int]:
+    """Number of files by state."""
+    query = select(files.c.state, func.count()).where(files.c.model == model).group_by(files.c.state)
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def hold(conn: Connection, model: str, path: str, reason: str) -> None:
+    """Keep an accepted file's rows from teaching."""
+    _change(conn, model, path, ("accepted",), "held", reason)
+
+
+def release(conn: Connection, model: str, path: str) -> None:
+    """Let a held file's rows teach again."""
+    _change(conn, model, path, ("held",), "accepted", "")
+
+
+def forget(conn: Connection, model: str, path: str) -> None:
+    """Drop a file's rows for good."""
+    _change(conn, model, path, ("accepted", "held"), "forgotten", "by hand")
+
+
+def _change(conn: Connection, model: str, path: str, before: tuple[str, ...], after: str, reason: str) -> None:
+    query = select(files).where(files.c.model == model, files.c.path == path).order_by(files.c.id.desc())
+    rows = conn.execute(query).all()
+    for row in rows:
+        if row.state in before:
+            conn.execute(update(files).where(files.c.id == row.id).values(state=after, reason=reason))
+            return
+    if not rows:
+        raise Refused(f"{model} has no file {path!r}", f"driftd files {model} lists them")
+    raise Refused(f"{path} is {rows[0].state}, not {' or '.join(before)}")
+
+
+def _insert(conn: Connection, model: str, path: str, seen: Look, now: float, **values: Any) -> int:
+    look = {name: getattr(seen, name) for name in LOOK}
+    result = conn.execute(insert(files).values(model=model, path=path, at=now, **look, **values))
+    key: int = result.inserted_primary_key[0]
+    return key
+
+
+def _supersede(conn: Connection, model: str, path: str) -> None:
+    """The rows that the path held leave every window, unless the same content lives on under another name."""
+    used = files.c.state.in_(("accepted", "held"))
+    old = conn.execute(select(files).where(files.c.model == model, files.c.path == path, used)).first()
+    if old is None:
+        return
+    copies = files.c.duplicate_of == old.id, files.c.state == "duplicate", files.c.path != path
+    heir = conn.execute(select(files).where(*copies).order_by(files.c.id.desc()).limit(1)).first()
+    if heir is None:
+        conn.execute(update(files).where(files.c.id == old.id).values(state="superseded"))
+        return
+    conn.execute(update(files).where(files.c.id == heir.id).values(state="superseded"))
+    look = {name: getattr(heir, name) for name in LOOK}
+    conn.execute(update(files).where(files.c.id == old.id).values(path=heir.path, **look))

@@ -1,0 +1,68 @@
+"""All that the planner may know of a model, read from the ledger in one transaction."""
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from daemon.ledger import cycles, due, models, promotions
+from daemon.ledger.tables import checks, files, versions
+from retrain.records import Champion, Evidence, Observation, PlannerState
+
+
+def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> Observation:
+    """What the ledger says now; `backlog` is what the intake still has to take in."""
+    usable = files.c.model == model, files.c.state == "accepted"
+    labelled = func.coalesce(func.sum(files.c.labelled_rows), 0)
+    newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
+    row = models.get(conn, model)
+    return Observation(
+        labelled_rows=conn.scalar(select(labelled).where(*usable)) or 0,
+        new_labelled_rows=conn.scalar(select(labelled).where(*usable, files.c.seq > state.seen_seq)) or 0,
+        class_rows=_class_rows(conn, usable),
+        newest_seq=newest,
+        champion=_champion(conn, model),
+        open_cycle=cycles.current(conn, model),
+        evidence=tuple(_evidence(conn, model, state.handled_check)),
+        due=due.pending(conn, model, "retrain"),
+        manual=due.pending(conn, model, "manual"),
+        paused=bool(row is not None and row.paused),
+        backlog=backlog,
+    )
+
+
+def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for (counts,) in conn.execute(select(files.c.class_rows).where(*usable)):
+        for name, rows in (counts or {}).items():
+            total[name] = total.get(name, 0) + rows
+    return total
+
+
+def _champion(conn: Connection, model: str) -> Champion | None:
+    champion = promotions.champion(conn, model)
+    if champion is None:
+        return None
+    name = max(champion.deployment.members, key=lambda m: m.weight).version
+    row = conn.execute(
+        select(versions.c.train_rows, versions.c.seen_seq).where(
+            versions.c.model == model, versions.c.name == name
+        )
+    ).first()
+    rows, seen = (row.train_rows, row.seen_seq) if row is not None else (0, 0)
+    return Champion(champion.deployment.number, champion.deployment.name, champion.at, rows, seen)
+
+
+def _evidence(conn: Connection, model: str, handled: int) -> list[Evidence]:
+    columns = (checks.c.id, checks.c.drift, checks.c.drifted, checks.c.dropped, checks.c.performance, files.c.seq)
+    query = select(*columns).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
+    rows = conn.execute(query.where(checks.c.model == model, checks.c.id > handled).order_by(checks.c.id))
+    found = []
+    for row in rows:
+        performance = row.performance or {}
+        found.append(
+            Evidence(
+                row.id, row.seq, row.drift, tuple(row.drifted), row.dropped, performance.get("drop"),
+                performance.get("metric"),
+            )
+        )  # fmt: skip
+    return found

@@ -1,0 +1,47 @@
+"""The versions in the store, as the ledger knows them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.ledger import cycles
+from daemon.ledger.tables import versions
+from retrain.records import Cycle
+
+
+def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], now: float) -> None:
+    """Write the version that a cycle's promote stage published."""
+    done = cycles.results(conn, cycle.id)
+    evaluated = done.get("evaluate", {})
+    kept = ("metric", "rows", "challenger", "champion", "baseline", "difference", "difference_se")
+    values = {
+        "model": model,
+        "name": result["version"],
+        "number": cycle.number,
+        "digest": result["digest"],
+        "cycle_id": cycle.id,
+        "created_at": now,
+        "train_rows": done.get("train", {}).get("train_rows", 0),
+        "seen_seq": cycle.up_to_seq,
+        "metrics": {key: evaluated.get(key) for key in kept},
+    }
+    conn.execute(insert(versions).values(**values).on_conflict_do_nothing())
+
+
+def stored(conn: Connection, model: str) -> Sequence[Row[Any]]:
+    """The versions that the store holds, oldest first."""
+    query = select(versions).where(versions.c.model == model, versions.c.state == "stored")
+    return conn.execute(query.order_by(versions.c.number)).all()
+
+
+def listed(conn: Connection, model: str) -> Sequence[Row[Any]]:
+    """All versions, removed ones too, oldest first."""
+    return conn.execute(select(versions).where(versions.c.model == model).order_by(versions.c.number)).all()
+
+
+def mark_removed(conn: Connection, model: str, name: str) -> None:
+    """Note that retention removed a version."""
+    chosen = versions.c.model == model, versions.c.name == name
+    conn.execute(update(versions).where(*chosen).values(state="removed"))
