@@ -1,0 +1,1 @@
+"""From a settled file to a snapshot: look, read, clean, judge its quality."""

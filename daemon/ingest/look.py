@@ -1,0 +1,89 @@
+"""Looks at files without opening them: is it there, is it a file, has it changed?"""
+
+import fnmatch
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What tells one content from the next: `ctime_ns` and `inode` see rewrites that keep size and mtime."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something named like a data file is none."""
+
+    reason: str
+    vanished: bool = False
+
+
+def look(path: str | Path) -> Look | Problem:
+    """One look at a path, following a symbolic link."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        if os.path.islink(path):
+            return Problem("a broken symbolic link: its target does not exist")
+        return Problem("it vanished", vanished=True)
+    except NotADirectoryError:
+        return Problem("it vanished", vanished=True)
+    except OSError as error:
+        return Problem(f"cannot be looked at: {error.strerror or error}")
+    if not stat.S_ISREG(status.st_mode):
+        kind = KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+        return Problem(f"{kind}; expected a file")
+    if not os.access(path, os.R_OK):
+        mode = stat.filemode(status.st_mode)
+        return Problem(f"may not be read by this user ({mode}, owner {status.st_uid}); make it readable")
+    return Look(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def matches(relpath: str, patterns: Sequence[str]) -> bool:
+    """Whether a path within the data folder is named like a data file; hidden files and folders never are.
+
+    >>> matches("2024/a.csv.gz", ("*.csv.gz",)), matches(".tmp/a.csv", ("*.csv",))
+    (True, False)
+    """
+    parts = relpath.split(os.sep)
+    if any(part.startswith(".") for part in parts):
+        return False
+    name = parts[-1].lower()
+    return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns)
+
+
+def scan(root: str | Path, patterns: Sequence[str], recursive: bool) -> Iterator[tuple[str, Look | Problem]]:
+    """All data files below the folder with a look at each, in no order; a folder that is gone is empty.
+
+    Sub-folders that are symbolic links are not followed: they may lead back."""
+    folders = [os.fspath(root)]
+    top = len(folders[0].rstrip(os.sep)) + 1
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = os.scandir(folder)
+        except OSError:
+            continue
+        with entries:
+            for entry in entries:
+                relative = entry.path[top:]
+                if recursive and entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                    folders.append(entry.path)
+                if matches(relative, patterns):
+                    yield relative, look(entry.path)

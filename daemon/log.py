@@ -1,0 +1,142 @@
+"""Structured logs: a readable console on a terminal, journal fields under systemd, JSON lines otherwise."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import structlog
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
+JOURNAL = "/run/systemd/journal/socket"
+Tap = Callable[[dict[str, Any]], None]
+
+
+def get_logger() -> Any:
+    """The logger of all parts; `bind` adds context such as model, file or cycle_id."""
+    return structlog.get_logger()
+
+
+def configure(level: str = "info", style: str = "auto", stream: TextIO | None = None, tap: Tap | None = None) -> None:
+    """Set the process's logs up; `style` is auto, console, json or journal. `tap` gets each event as a dict."""
+    stream = stream or sys.stdout
+    chosen = _style(stream) if style == "auto" else style
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if tap is not None:
+        processors.append(_tapped(tap))
+    processors.append(_renderer(chosen, stream))
+    factory: Any = _Journal() if chosen == "journal" else _Lines(stream)
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_: factory,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _style(stream: TextIO) -> str:
+    if _is_journal(os.environ.get("JOURNAL_STREAM", "")):
+        return "journal"
+    return "console" if stream.isatty() else "json"
+
+
+def _is_journal(told: str) -> bool:
+    """Whether systemd connected standard error with the journal."""
+    try:
+        status = os.fstat(2)
+    except OSError:
+        return False
+    return told == f"{status.st_dev}:{status.st_ino}"
+
+
+def _tapped(tap: Tap) -> Callable[..., Any]:
+    def process(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
+        tap(dict(entry))
+        return entry
+
+    return process
+
+
+def _renderer(style: str, stream: TextIO) -> Any:
+    if style == "console":
+        colours = stream.isatty() and "NO_COLOR" not in os.environ
+        return structlog.dev.ConsoleRenderer(
+            colors=colours, pad_event_to=18, sort_keys=False, timestamp_key="timestamp"
+        )
+    if style == "json":
+        return lambda _logger, _method, entry: json_line(entry)
+    return lambda _logger, _method, entry: ((entry,), {})
+
+
+def json_line(entry: dict[str, Any]) -> str:
+    """One event as one line of JSON, the fixed fields first."""
+    first = {key: entry[key] for key in ("event", "level", "timestamp") if key in entry}
+    return json.dumps(first | entry, default=str)
+
+
+class _Lines:
+    """Writes lines to a stream; a reader that went away costs the line, not the service."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, message: str) -> None:
+        try:
+            self._stream.write(message + "\n")
+            self._stream.flush()
+        except (BrokenPipeError, ValueError):
+            return
+        except UnicodeEncodeError:
+            self._stream.write(message.encode("ascii", "backslashreplace").decode() + "\n")
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class _Journal:
+    """Sends each event to the journal by its native protocol: fields are indexed, large values are whole.
+
+    Sending never blocks; what the journal did not take is counted and told with the next event it takes.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._dropped = 0
+
+    def msg(self, entry: dict[str, Any]) -> None:
+        if self._dropped:
+            entry = entry | {"dropped_before": self._dropped}
+        try:
+            self._socket.sendto(journal_datagram(entry), JOURNAL)
+            self._dropped = 0
+        except OSError:
+            self._dropped += 1
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def journal_datagram(entry: dict[str, Any]) -> bytes:
+    """An event in the journal's native protocol: NAME=value lines, values with line ends by length."""
+    fields = {
+        "MESSAGE": json_line(entry),
+        "PRIORITY": str(PRIORITIES.get(str(entry.get("level")), 6)),
+        "SYSLOG_IDENTIFIER": "driftd",
+    }
+    for key, value in entry.items():
+        if isinstance(value, str | int | float) and key not in ("level", "timestamp"):
+            fields[key.upper()] = str(value)
+    return b"".join(_field(name, value) for name, value in fields.items())
+
+
+def _field(name: str, value: str) -> bytes:
+    data = value.encode("utf-8", "backslashreplace")
+    if b"\n" in data:
+        return name.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"
+    return name.encode() + b"=" + data + b"\n"
