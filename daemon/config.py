@@ -110,8 +110,7 @@ def load_config(path: str | Path) -> Config:
     reader = _Reader(path, key_lines(text), [])
     service = _service(reader, raw)
     models = _models(reader, raw)
-    if service is not None:
-        _schedules(reader, service, models)
+    _schedules(reader, service, raw.get("models", {}))
     _folders(reader, service, models)
     if reader.errors:
         raise ConfigErrors([text for _, text in sorted(reader.errors)])
@@ -216,14 +215,15 @@ def _consistent(reader: _Reader, name: str, settings: ModelSettings) -> None:
             reader.add((*where, "target"), f"[models.{name}] {text}")
 
 
-def _schedules(reader: _Reader, service: ServiceSettings, models: dict[str, ModelSettings]) -> None:
-    for name, settings in models.items():
+def _schedules(reader: _Reader, service: ServiceSettings | None, sections: Any) -> None:
+    """Also of models that have other mistakes."""
+    for name, section in sections.items() if isinstance(sections, dict) else ():
         for key in ("check_schedule", "retrain_schedule"):
-            expression = getattr(settings, key)
-            if expression is None:
+            expression = section.get(key) if isinstance(section, dict) else None
+            if not isinstance(expression, str):
                 continue
             try:
-                cron_trigger(expression, service.timezone)
+                cron_trigger(expression, service.timezone if service is not None else "UTC")
             except ValueError as error:
                 reader.add(("models", name, key), f"[models.{name}] {key}: {error}")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import duckdb
 
+from daemon.ingest.formats import MISSING
 from drift import CategoricalProfile, NumericProfile, Profile, numeric_profile
 from drift.categorical import MAX_CATEGORIES
 from retrain.errors import Refused
 from retrain.settings import ColumnKind
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 KEEP_ALL = 2**62
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,

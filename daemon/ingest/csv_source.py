@@ -85,14 +85,14 @@ def _read_csv(path: Path, kind: Kind, intake: IntakeSettings, delimiter: str, ty
     columns = ", ".join(f"{literal(name)}: {literal(type_name)}" for name, type_name in types.items())
     missing = ", ".join(literal(word) for word in MISSING)
     return (
-        f"read_csv({literal(_plain(path))}, columns = {{{columns}}}, auto_detect = false, header = true, "
+        f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = true, "
         f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
         f"compression = {literal(kind.compression)}, encoding = {literal(intake.encoding)}, "
         f"max_line_size = {LONGEST_LINE}, store_rejects = true, rejects_limit = 0)"
     )
 
 
-def _plain(path: Path) -> str:
+def plain_path(path: Path) -> str:
     """A path that DuckDB does not take for a pattern."""
     return re.sub(r"([*?\[\]])", r"[\1]", str(path))
 

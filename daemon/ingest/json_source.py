@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from daemon.ingest.csv_source import LONGEST_LINE, _plain
+from daemon.ingest.csv_source import LONGEST_LINE, plain_path
 from daemon.ingest.formats import Kind
 from daemon.ingest.rejects import LONGEST, Reject
 from daemon.ingest.sql import connect, first_line_of, identifier, literal
@@ -14,13 +14,14 @@ from retrain.errors import Refused
 from retrain.schema import Schema
 
 SAMPLED = 1000
+GOOD = "(CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END)"
 
 
 def keys_of(path: Path, kind: Kind) -> list[str]:
     """The keys of the first thousand objects, in the order of their first appearance."""
     query = (
-        "SELECT DISTINCT unnest(json_keys(line)) FROM "
-        f"(SELECT line FROM {_lines(path, kind)} WHERE json_valid(line) AND json_type(line) = 'OBJECT' LIMIT {SAMPLED})"
+        f"SELECT DISTINCT unnest(CASE WHEN {GOOD} THEN json_keys(line) END) FROM "  # noqa: S608 - quoted
+        f"(SELECT line FROM {_lines(path, kind)} WHERE trim(coalesce(line, '')) <> '' LIMIT {SAMPLED})"
     )
     try:
         return sorted(row[0] for row in connect().execute(query).fetchall())
@@ -34,7 +35,8 @@ def convert(path: Path, kind: Kind, schema: Schema, present: list[str], target: 
     structure = literal(json.dumps(dict.fromkeys(names, "VARCHAR")))
     connection = connect()
     lines = f"SELECT row_number() OVER () AS __row, line FROM {_lines(path, kind)}"
-    parsed = f"SELECT __row, json_transform(line, {structure}) AS o FROM ({lines}) WHERE {_good()}"
+    transformed = f"CASE WHEN {GOOD} THEN json_transform(line, {structure}) END"
+    parsed = f"SELECT * FROM (SELECT __row, {transformed} AS o FROM ({lines})) WHERE o IS NOT NULL"
     chosen = ", ".join(f"o.{identifier(name)} AS {identifier(name)}" for name in names)
     try:
         connection.execute(
@@ -43,21 +45,17 @@ def convert(path: Path, kind: Kind, schema: Schema, present: list[str], target: 
         )
         bad = connection.execute(
             f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) "  # noqa: S608 - quoted
-            f"WHERE trim(coalesce(line, '')) <> '' AND NOT coalesce({_good()}, false)"
+            f"WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
         ).fetchall()
     except duckdb.Error as error:
         raise Refused(f"cannot be read as JSON lines: {first_line_of(error)}") from None
     return [Reject(line, None, "not a JSON object", raw) for line, raw in bad]
 
 
-def _good() -> str:
-    return "json_valid(line) AND json_type(line) = 'OBJECT'"
-
-
 def _lines(path: Path, kind: Kind) -> str:
     """Each line as one text."""
     return (
-        f"read_csv({literal(_plain(path))}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
+        f"read_csv({literal(plain_path(path))}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
         f"delim = chr(1), quote = '', escape = '', compression = {literal(kind.compression)}, "
         f"max_line_size = {LONGEST_LINE}, null_padding = true)"
     )

@@ -1,6 +1,7 @@
 """Bad rows: where, what, and what was expected."""
 
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 from retrain.settings import ColumnKind
@@ -35,7 +36,8 @@ def misfit(value: object, kind: ColumnKind) -> str:
     >>> misfit("x", "integer")
     "'x' is not a whole number"
     """
-    return f"{shortened(repr(value))} is not {EXPECTED[kind]}"
+    shown = format(value.normalize(), "f") if isinstance(value, Decimal) else shortened(repr(value))
+    return f"{shown} is not {EXPECTED[kind]}"
 
 
 def shortened(text: str, most: int = 80) -> str:

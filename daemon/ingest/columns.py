@@ -1,0 +1,58 @@
+"""Which columns a file has, against those that the schema wants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from daemon.ingest.rejects import shortened
+from retrain.errors import Refused
+from retrain.schema import Schema
+
+TOLD = 8
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What the file is: `rows` (of features, labelled or not) or `labels` (of id and target); its extra columns."""
+
+    kind: Literal["rows", "labels"]
+    schema: Schema
+    extra: tuple[str, ...]
+    labelled: bool
+
+
+def match(names: Sequence[str], schema: Schema) -> Matched:
+    """Columns are matched by name: order does not matter, extra ones are ignored, a missing one refuses the
+    file, except the target, which may be missing: these rows have no label."""
+    present = set(names)
+    wanted = [column.name for column in schema.columns]
+    extra = tuple(name for name in names if name not in set(wanted))
+    features = {column.name for column in schema.features}
+    pair = {schema.id_column, schema.target}
+    if schema.id_column is not None and pair <= present and not features & present:
+        columns = tuple(c for c in schema.columns if c.name in pair)
+        return Matched("labels", replace(schema, columns=columns), extra, True)
+    missing = [name for name in wanted if name not in present and name != schema.target]
+    if missing:
+        raise Refused(_missing(missing, names, wanted), _hint(missing, names))
+    return Matched("rows", schema, extra, schema.target in present)
+
+
+def _missing(missing: list[str], names: Sequence[str], wanted: list[str]) -> str:
+    count = f"{len(missing)} of {len(wanted)} columns are missing" if len(missing) > 1 else "a column is missing"
+    return f"{count}: {_listed(missing)}; the file has {_listed(names)}"
+
+
+def _hint(missing: list[str], names: Sequence[str]) -> str:
+    lowered = {name.lower().strip(): name for name in names}
+    close = [(name, lowered[name.lower()]) for name in missing if name.lower() in lowered]
+    if close:
+        return f"did {close[0][1]!r} mean {close[0][0]!r}? Names must be written alike"
+    if len(names) == 1 and any(mark in names[0] for mark in ";,\t|"):
+        return "is the delimiter another one? Set intake.delimiter"
+    return "rename the file's columns, or change [models.NAME.columns]"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(shortened(name, 40) for name in names[:TOLD])
+    return shown if len(names) <= TOLD else f"{shown} and {len(names) - TOLD} more"
