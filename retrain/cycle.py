@@ -1,0 +1,43 @@
+"""The cycle's state machine: what a stage's outcome makes of it. Pure; the caller commits the answer, then acts."""
+
+from dataclasses import replace
+
+from retrain.records import Cycle, CycleState, Outcome, Stage
+
+NEXT = {Stage.PREPARE: Stage.TRAIN, Stage.TRAIN: Stage.EVALUATE, Stage.EVALUATE: Stage.PROMOTE}
+
+
+def advance(
+    cycle: Cycle, outcome: Outcome, now: float, max_attempts: int, retry_after: float, mode: str
+) -> Cycle:
+    """The cycle after its current stage came to `outcome`.
+
+    A retry waits `retry_after` seconds, twice as long each time; the attempt after `max_attempts` fails the
+    cycle, which leaves the champion serving. In mode "approve" a challenger that passed the gate waits."""
+    if outcome.kind == "ok":
+        return _forward(cycle, outcome, mode)
+    if outcome.kind == "kept":
+        return replace(cycle, state=CycleState.KEPT, reason=outcome.reason)
+    if outcome.kind == "retry" and cycle.attempt + 1 < max_attempts:
+        wait_s = retry_after * 2**cycle.attempt
+        return replace(cycle, attempt=cycle.attempt + 1, not_before=now + wait_s, reason=outcome.reason)
+    return replace(cycle, state=CycleState.FAILED, reason=f"{cycle.stage} failed: {outcome.reason}")
+
+
+def approve(cycle: Cycle) -> Cycle:
+    """The waiting cycle after a person's yes."""
+    return replace(cycle, state=CycleState.OPEN, stage=Stage.PROMOTE, attempt=0)
+
+
+def _forward(cycle: Cycle, outcome: Outcome, mode: str) -> Cycle:
+    if cycle.stage is Stage.PROMOTE:
+        return replace(cycle, state=CycleState.PROMOTED, not_before=0.0)
+    waits = cycle.stage is Stage.EVALUATE and mode == "approve"
+    return replace(
+        cycle,
+        state=CycleState.AWAITING_APPROVAL if waits else CycleState.OPEN,
+        stage=NEXT[cycle.stage],
+        attempt=0,
+        not_before=0.0,
+        reason=outcome.reason,
+    )

@@ -1,0 +1,174 @@
+"""What next? One pure function from what is known of a model to the next action, with its reason in words.
+
+It reads the state of things, not events: asked twice with the same arguments it answers the same, and what was
+missed while the service was down is seen at the next question. The clock is an argument (Unix seconds)."""
+
+from dataclasses import replace
+
+from retrain.records import Action, CycleState, Evidence, Observation, PlannerState, Trigger
+from retrain.settings import ModelSettings, TriggerSettings
+
+TOLD_COLUMNS = 5
+Plan = tuple[PlannerState, Action]
+
+
+def plan(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> Plan:
+    """The next action, and the state to commit with it."""
+    state = _forget_quiet_checks(state, observation)
+    hindered = _hindered(observation)
+    if hindered is not None:
+        return state, Action("wait", hindered)
+    if observation.manual:
+        return _act(state, observation, now, settings, Trigger("manual", "asked for by hand"))
+    if observation.champion is None:
+        return _first(state, observation, now, settings)
+    trigger = _trigger(observation, now, settings.triggers)
+    if trigger is None:
+        return state, Action("wait", "nothing to do: no drift, no drop, nothing due", until=_due_at(observation, settings))
+    if observation.new_labelled_rows < settings.triggers.min_new_rows:
+        return state, Action("wait", _lacks_rows(trigger, observation, settings.triggers))
+    return _cooled(state, observation, now, settings, trigger)
+
+
+def _hindered(observation: Observation) -> str | None:
+    cycle = observation.open_cycle
+    if cycle is not None:
+        if cycle.state is CycleState.AWAITING_APPROVAL:
+            return f"cycle {cycle.id} waits for approval: driftd approve {cycle.id}"
+        return f"cycle {cycle.id} is under way"
+    if observation.paused:
+        return "paused by hand; `driftd resume` goes on"
+    if observation.backlog:
+        files = "1 file is" if observation.backlog == 1 else f"{observation.backlog} files are"
+        return f"{files} still to be taken in"
+    return None
+
+
+def _first(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> Plan:
+    triggers, rows = settings.triggers, observation.labelled_rows
+    if rows < triggers.first_rows:
+        return state, Action(
+            "wait", f"the first model needs {triggers.first_rows:,} labelled rows; there are {rows:,}"
+        )
+    if settings.task == "classification":
+        lacking = _lacking_classes(observation.class_rows, triggers.first_class_rows)
+        if lacking:
+            return state, Action("wait", lacking)
+    if state.last_opened_at is not None and not observation.new_labelled_rows:
+        return state, Action("wait", "the last cycle gave no first model; waiting for new labelled rows")
+    trigger = Trigger("first_model", f"{rows:,} labelled rows are there for a first model", {"rows": rows})
+    return _cooled(state, observation, now, settings, trigger)
+
+
+def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:
+    if len(classes) < 2:
+        only = f"all labels are {next(iter(classes))!r}" if classes else "there are no labels"
+        return f"the first model needs two classes of {needed} rows; {only}"
+    few = {name: rows for name, rows in sorted(classes.items()) if rows < needed}
+    if len(classes) - len(few) < 2:
+        told = ", ".join(f"{name!r} has {rows}" for name, rows in list(few.items())[:TOLD_COLUMNS])
+        return f"the first model needs two classes of {needed} rows; {told}"
+    return None
+
+
+def _trigger(observation: Observation, now: float, triggers: TriggerSettings) -> Trigger | None:
+    """The strongest reason to retrain: a drop that was measured before drift that may not matter, then clocks."""
+    dropped = [e for e in observation.evidence if e.performance_dropped]
+    if dropped and triggers.on_performance:
+        return _performance(dropped[-1])
+    drifted = [e for e in observation.evidence if e.drift]
+    if drifted and triggers.on_drift:
+        return _drift(drifted)
+    if observation.due:
+        return Trigger("schedule", "the retrain schedule is due", {"due": len(observation.due)})
+    return _by_age(observation, now, triggers) or _by_rows(observation, triggers)
+
+
+def _performance(evidence: Evidence) -> Trigger:
+    drop = "" if evidence.drop is None else f" by {evidence.drop:.4f}"
+    reason = f"{evidence.metric or 'the metric'} fell{drop} below its evaluation (check {evidence.check})"
+    return Trigger("performance", reason, {"check": evidence.check, "drop": evidence.drop})
+
+
+def _drift(evidence: list[Evidence]) -> Trigger:
+    names = list(dict.fromkeys(name for one in evidence for name in one.drifted))
+    shown = ", ".join(names[:TOLD_COLUMNS])
+    more = len(names) - TOLD_COLUMNS
+    told = shown if more <= 0 else f"{shown} and {more} more"
+    checks = [one.check for one in evidence]
+    where = f"check {checks[0]}" if len(checks) == 1 else f"checks {checks[0]} to {checks[-1]}"
+    return Trigger("drift", f"{told} drifted ({where})", {"checks": checks, "columns": names})
+
+
+def _by_age(observation: Observation, now: float, triggers: TriggerSettings) -> Trigger | None:
+    assert observation.champion is not None
+    age_s = now - observation.champion.promoted_at
+    if triggers.max_age is None or age_s < triggers.max_age:
+        return None
+    days = f"{age_s / 86400:.1f} days old; at most {triggers.max_age / 86400:.1f}"
+    return Trigger("age", f"{observation.champion.version} is {days}", {"age_s": age_s})
+
+
+def _by_rows(observation: Observation, triggers: TriggerSettings) -> Trigger | None:
+    assert observation.champion is not None
+    new, trained = observation.new_labelled_rows, observation.champion.train_rows
+    if triggers.new_rows is not None and new >= triggers.new_rows:
+        reason = f"{new:,} new labelled rows; {triggers.new_rows:,} ask for a retrain"
+        return Trigger("new_data", reason, {"new_rows": new})
+    if triggers.growth is None or not new or not trained:
+        return None
+    growth = observation.labelled_rows / trained
+    if growth < triggers.growth:
+        return None
+    reason = f"there are {growth:.1f} times the {trained:,} rows that {observation.champion.version} was trained on"
+    return Trigger("growth", reason, {"growth": round(growth, 3), "new_rows": new})
+
+
+def _lacks_rows(trigger: Trigger, observation: Observation, triggers: TriggerSettings) -> str:
+    needed, new = triggers.min_new_rows, observation.new_labelled_rows
+    rows = "1 new labelled row" if needed == 1 else f"{needed:,} new labelled rows"
+    return f"{trigger.reason}; a retrain waits for {rows}, there are {new:,}"
+
+
+def _cooled(
+    state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger
+) -> Plan:
+    if state.last_opened_at is not None:
+        ready_at = state.last_opened_at + settings.triggers.cooldown
+        if now < ready_at:
+            reason = f"{trigger.reason}; the cool-down of {settings.triggers.cooldown:g} s is not over"
+            return state, Action("wait", reason, until=ready_at)
+    return _act(state, observation, now, settings, trigger)
+
+
+def _act(
+    state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger
+) -> Plan:
+    checks = [evidence.check for evidence in observation.evidence]
+    after = replace(
+        state,
+        handled_check=max([state.handled_check, *checks]),
+        seen_seq=observation.newest_seq,
+        last_opened_at=now,
+    )
+    if settings.mode == "observe" and trigger.kind != "manual":
+        reason = f"{trigger.reason}; mode observe changes nothing"
+        return after, Action("observe", reason, trigger)
+    return replace(after, next_number=state.next_number + 1), Action("open", trigger.reason, trigger)
+
+
+def _forget_quiet_checks(state: PlannerState, observation: Observation) -> PlannerState:
+    """Checks that found nothing need not be looked at again, up to the first that found something."""
+    handled = state.handled_check
+    for evidence in observation.evidence:
+        if evidence.drift or evidence.performance_dropped:
+            break
+        handled = max(handled, evidence.check)
+    return replace(state, handled_check=handled)
+
+
+def _due_at(observation: Observation, settings: ModelSettings) -> float | None:
+    """When age alone would ask for a retrain."""
+    if observation.champion is None or settings.triggers.max_age is None:
+        return None
+    return observation.champion.promoted_at + settings.triggers.max_age

@@ -1,0 +1,264 @@
+"""The prepare stage: snapshots to training rows and held-out rows, oldest first."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from retrain import effects
+from retrain.errors import Refused
+from retrain.predictions import Floats
+from retrain.schema import Schema
+from retrain.settings import ModelSettings
+from retrain.store import read_json
+from retrain.window import Split, split
+
+META = ("__seq", "__row", "__time", "__weight")
+MIN_CLASS_ROWS = 2
+
+
+def prepare(args: dict[str, Any]) -> dict[str, Any]:
+    """Collect the files' rows, join late labels, clean, deduplicate, window and split in time.
+
+    Writes `work`/train.parquet and holdout.parquet with the schema's columns and __seq, __row, __time
+    (event time), __weight. Refused where there is too little to train on or to compare with."""
+    settings = ModelSettings.model_validate(args["settings"])
+    schema = Schema.from_json(args["schema"])
+    work = Path(args["work"])
+    notes: list[str] = []
+    table = _collect(args["files"], schema, notes)
+    table = _join_labels(table, args["files"], schema, notes)
+    table = _labelled(table, schema, notes)
+    table = _deduplicate(table, schema, settings.window.deduplicate, notes)
+    table = _ordered(table)
+    times, sequence = _numbers(table, "__time"), table.column("__seq").to_numpy()
+    seen, new = _known_to_champion(args, times, sequence)
+    parts = split(times, sequence, seen, new, settings.window)
+    table = table.append_column("__weight", pa.array(parts.weight))
+    train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
+    train = _learnable(train, schema, notes)
+    _tell_new_classes(train, holdout, args.get("champion"), schema, notes)
+    _write(train, work / "train.parquet", "prepare.train")
+    _write(holdout, work / "holdout.parquet", "prepare.holdout")
+    return _result(args, schema, parts, train, holdout, notes, work)
+
+
+def _result(
+    args: Mapping[str, Any],
+    schema: Schema,
+    parts: Split,
+    train: pa.Table,
+    holdout: pa.Table,
+    notes: list[str],
+    work: Path,
+) -> dict[str, Any]:
+    used = set(train.column("__seq").to_pylist())
+    held = set(holdout.column("__seq").to_pylist())
+    return {
+        "train": str(work / "train.parquet"),
+        "holdout": str(work / "holdout.parquet"),
+        "train_rows": train.num_rows,
+        "holdout_rows": holdout.num_rows,
+        "snapshots": [file["digest"] for file in args["files"] if file["seq"] in used],
+        "holdout_snapshots": [file["digest"] for file in args["files"] if file["seq"] in held],
+        "cut": parts.cut,
+        "cut_time": parts.cut if schema.time_column is not None else None,
+        "window": parts.told,
+        "notes": notes,
+    }
+
+
+def _collect(files: list[dict[str, Any]], schema: Schema, notes: list[str]) -> pa.Table:
+    """All rows of all files with their origin and event time."""
+    tables = [
+        _with_origin(pq.read_table(file["snapshot"], pre_buffer=False), file, schema, notes)
+        for file in files
+        if file["kind"] == "rows"
+    ]
+    if not tables:
+        raise Refused("there are no rows to train on", "drop labelled files into the data folder")
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _with_origin(table: pa.Table, file: dict[str, Any], schema: Schema, notes: list[str]) -> pa.Table:
+    present = set(table.column_names)
+    lacking = [c.name for c in schema.columns if c.name not in present]
+    if lacking:
+        notes.append(f"file {file['seq']} has no {', '.join(lacking)}: missing in its rows")
+    names = [c.name for c in schema.columns if c.name in present]
+    rows = table.num_rows
+    times = _event_times(table, file, schema)
+    return (
+        table.select([*names, "__row"])
+        .append_column("__seq", pa.array(np.full(rows, file["seq"], dtype=np.int64)))
+        .append_column("__time", pa.array(times))
+    )
+
+
+def _event_times(table: pa.Table, file: dict[str, Any], schema: Schema) -> Floats:
+    """The time column as Unix seconds, a missing one as the latest of its file; without a time column the
+    order of arrival: the file's number and the row's share of the file."""
+    rows = table.num_rows
+    order: Floats = file["seq"] + np.arange(rows) / max(1, rows)
+    name = schema.time_column
+    if name is None or name not in table.column_names:
+        return order
+    column = table.column(name)
+    if pa.types.is_timestamp(column.type):
+        micros = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
+        times = np.asarray(pc.cast(micros, pa.float64(), safe=False).to_numpy()) / 1e6
+    else:
+        times = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    present = np.isfinite(times)
+    latest = times[present].max() if present.any() else file["accepted_at"]
+    filled: Floats = np.where(present, times, latest)
+    return filled
+
+
+def _join_labels(
+    table: pa.Table, files: list[dict[str, Any]], schema: Schema, notes: list[str]
+) -> pa.Table:
+    """Labels that came later, by id; the newest wins over older ones and over the row's own."""
+    late = [file for file in files if file["kind"] == "labels"]
+    if not late or schema.id_column is None:
+        return table
+    newest: dict[Any, Any] = {}
+    for file in late:
+        labels = pq.read_table(file["snapshot"], pre_buffer=False)
+        ids = labels.column(schema.id_column).to_pylist()
+        newest.update(zip(ids, labels.column(schema.target).to_pylist(), strict=True))
+    ids = table.column(schema.id_column).to_pylist()
+    own = table.column(schema.target).to_pylist()
+    joined = [newest.get(key, label) for key, label in zip(ids, own, strict=True)]
+    changed = sum(1 for key in ids if key in newest)
+    notes.append(f"{changed:,} rows got their label from {len(late)} files of labels")
+    position = table.column_names.index(schema.target)
+    column = pa.chunked_array([pa.array(joined, table.schema.field(position).type)])
+    return table.set_column(position, schema.target, column)
+
+
+def _labelled(table: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
+    target = table.column(schema.target)
+    good = target.is_valid()
+    if schema.task == "regression":
+        good = pc.and_(good, pc.fill_null(pc.is_finite(pc.cast(target, pa.float64(), safe=False)), False))
+    kept = table.filter(good)
+    left = table.num_rows - kept.num_rows
+    if left:
+        notes.append(f"{left:,} rows without a label were left out")
+    if not kept.num_rows:
+        raise Refused("no row has a label", "drop labelled files into the data folder")
+    return kept
+
+
+def _deduplicate(table: pa.Table, schema: Schema, how: str, notes: list[str]) -> pa.Table:
+    """By id the newest row wins; without ids rows that are equal in every column are one, if a column of
+    numbers or times makes equality by chance unlikely."""
+    if how == "auto":
+        if schema.id_column is not None:
+            how = "id"
+        else:
+            telling = any(column.kind in ("number", "datetime") for column in schema.features)
+            how = "rows" if telling or schema.time_column is not None else "none"
+    if how == "id" and schema.id_column is None:
+        raise Refused('window.deduplicate is "id" and there is no id_column', "name the id column")
+    if how == "none":
+        return table
+    keys = [schema.id_column] if how == "id" else [c.name for c in schema.columns if c.name in table.column_names]
+    kept = _newest_by(table, [key for key in keys if key is not None])
+    left = table.num_rows - kept.num_rows
+    if left:
+        notes.append(f"{left:,} duplicate rows (by {'id' if how == 'id' else 'all columns'}) were left out")
+    return kept
+
+
+def _newest_by(table: pa.Table, keys: list[str]) -> pa.Table:
+    """One row for each key: of the file that arrived last, the last one. Rows without a key stay."""
+    numbered = table.append_column("__position", pa.array(np.arange(table.num_rows)))
+    last = numbered.select([*keys, "__position"]).group_by(keys).aggregate([("__position", "max")])
+    kept = set_mask(table.num_rows, last.column("__position_max").to_numpy())
+    if len(keys) == 1:
+        kept |= table.column(keys[0]).is_null().to_numpy()
+    return table.filter(pa.array(kept))
+
+
+def set_mask(rows: int, positions: NDArray[Any]) -> NDArray[np.bool_]:
+    """True at `positions`, shape (rows,).
+
+    >>> set_mask(3, np.array([1]))
+    array([False,  True, False])
+    """
+    mask = np.zeros(rows, dtype=bool)
+    mask[positions] = True
+    return mask
+
+
+def _ordered(table: pa.Table) -> pa.Table:
+    order = np.lexsort(
+        (table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time"))
+    )
+    return table.take(pa.array(order))
+
+
+def _known_to_champion(
+    args: Mapping[str, Any], times: Floats, sequence: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows the champion was trained on, and which arrived after all that it could know."""
+    champion = args.get("champion")
+    if champion is None:
+        return np.zeros(len(times), dtype=bool), np.ones(len(times), dtype=bool)
+    training = read_json(Path(champion["path"]) / "training.json")
+    prepared = training["prepare"]
+    trained = set(training["snapshots"])
+    held = set(prepared.get("holdout_snapshots", ()))
+    in_training = np.isin(sequence, [f["seq"] for f in args["files"] if f["digest"] in trained])
+    arrived = np.isin(sequence, [f["seq"] for f in args["files"] if f["digest"] in trained | held])
+    return in_training & (times <= prepared["cut"]), ~arrived
+
+
+def _learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
+    """Without the classes of fewer than two rows: nothing can be learned from one."""
+    if schema.task != "classification":
+        return train
+    words = pc.cast(train.column(schema.target), pa.string())
+    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(words).to_pylist()}
+    rare = sorted(name for name, count in counts.items() if count < MIN_CLASS_ROWS)
+    if rare:
+        notes.append(f"class {', '.join(map(repr, rare[:5]))} has a single training row, which was left out")
+        train = train.filter(pc.invert(pc.is_in(words, value_set=pa.array(rare, pa.string()))))
+    if len(counts) - len(rare) < 2:
+        names = sorted(set(counts) - set(rare)) or sorted(counts)
+        raise Refused(f"the training rows have one class only: {names}", "drop files with the other classes")
+    return train
+
+
+def _tell_new_classes(
+    train: pa.Table, holdout: pa.Table, champion: Mapping[str, Any] | None, schema: Schema, notes: list[str]
+) -> None:
+    if schema.task != "classification":
+        return
+    names = {part: set(pc.unique(pc.cast(t.column(schema.target), pa.string())).to_pylist()) for part, t in
+             (("train", train), ("holdout", holdout))}  # fmt: skip
+    only = sorted(names["holdout"] - names["train"])
+    if only:
+        notes.append(f"class {', '.join(map(repr, only[:5]))} occurs in held-out rows only: it cannot be predicted yet")
+    if champion is not None:
+        known = set(read_json(Path(champion["path"]) / "training.json")["classes"] or ())
+        fresh = sorted(names["train"] - known)
+        if fresh:
+            notes.append(f"class {', '.join(map(repr, fresh[:5]))} is new to the champion")
+
+
+def _numbers(table: pa.Table, name: str) -> Floats:
+    return np.asarray(table.column(name).to_numpy(), dtype=np.float64)
+
+
+def _write(table: pa.Table, path: Path, point: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    pq.write_table(table, temporary, compression="lz4")
+    effects.publish_file(temporary, path, point)
