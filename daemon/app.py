@@ -183,9 +183,7 @@ class Service:
                 promotions.mark_swapped(conn, message["promotion"], time.time())
             log.info("model_swapped", model=message["model"], version=message["version"], pid=message["pid"])
         elif message["event"] == "swap_failed":
-            log.error(
-                "swap_failed", model=message["model"], version=message.get("version"), reason=message["error"]
-            )
+            log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
 
     async def _reload(self) -> None:
         """Apply a changed configuration whole, or refuse it whole and say why."""

@@ -93,9 +93,7 @@ class Table:
         named = {name: int(n) for name, n in counts if name is not None}
         missing = sum(int(n) for name, n in counts if name is None)
         kept = dict(list(named.items())[:MAX_CATEGORIES])
-        return CategoricalProfile(
-            dict(sorted(kept.items())), missing, sum(named.values()) - sum(kept.values())
-        )
+        return CategoricalProfile(dict(sorted(kept.items())), missing, sum(named.values()) - sum(kept.values()))
 
     def _text_kind(self, name: str) -> ColumnKind:
         column = quoted(name)

@@ -82,9 +82,7 @@ def _word(value: object) -> str | None:
     return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
 
 
-def _bounded(
-    counts: Iterable[tuple[str, int]], missing: int, other: int, max_categories: int
-) -> CategoricalProfile:
+def _bounded(counts: Iterable[tuple[str, int]], missing: int, other: int, max_categories: int) -> CategoricalProfile:
     """The most frequent ones are kept (ties by name), in the order of their names."""
     ranked = sorted(counts, key=lambda item: (-item[1], item[0]))
     kept = dict(sorted(ranked[:max_categories]))

@@ -78,9 +78,7 @@ def unseen_test(reference: CategoricalProfile, current: CategoricalProfile) -> S
     return replace(test, p_value=p_value, values=tuple(ranked[:MAX_UNSEEN]))
 
 
-def _numeric(
-    name: str, reference: NumericProfile, current: NumericProfile, missing: ShareTest
-) -> ColumnReport:
+def _numeric(name: str, reference: NumericProfile, current: NumericProfile, missing: ShareTest) -> ColumnReport:
     before, now = reference.sample, current.sample
     edges = decile_edges(before)
     binned = bin_counts(before, edges), bin_counts(now, edges)

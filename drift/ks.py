@@ -46,8 +46,6 @@ def ks_distance(reference: Sample, current: Sample) -> float:
 
 def _exact(reference: Sample, current: Sample) -> Score:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", RuntimeWarning
-        )  # where the count overflows it takes the asymptotic one
+        warnings.simplefilter("ignore", RuntimeWarning)  # where the count overflows it takes the asymptotic one
         result = stats.ks_2samp(reference.values, current.values, method="auto")
     return Score(float(result.statistic), float(result.pvalue))

@@ -6,9 +6,7 @@ from drift.samples import Sample, sample
 from drift.scores import Floats, Score, nothing
 
 
-def wasserstein(
-    reference: Floats | Sample, current: Floats | Sample, reference_sd: float | None = None
-) -> Score:
+def wasserstein(reference: Floats | Sample, current: Floats | Sample, reference_sd: float | None = None) -> Score:
     """The area between two distribution functions, in the column's unit; shapes (n,) and (m,).
 
     Equal to `scipy.stats.wasserstein_distance`. `normalized` divides it by the reference's standard deviation

@@ -53,9 +53,7 @@ def flights() -> pd.DataFrame:
         "distance": raw["distance"],
     }
     rows = pd.DataFrame(columns).assign(tailnum=raw["tailnum"], time_hour=hour)
-    rows = rows.merge(_planes(), on="tailnum", how="left").merge(
-        _weather(), on=["origin", "time_hour"], how="left"
-    )
+    rows = rows.merge(_planes(), on="tailnum", how="left").merge(_weather(), on=["origin", "time_hour"], how="left")
     rows = rows.drop(columns=["tailnum", "time_hour"])
     rows["late"] = (raw["arr_delay"].to_numpy() > LATE_AFTER_MIN).astype(int)
     rows["late"] = rows["late"].map({0: "no", 1: "yes"})
@@ -108,9 +106,7 @@ def write_month(rows: pd.DataFrame, path: Path) -> None:
 
 def main() -> None:
     """Write the twelve months into a folder."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "flights")
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)

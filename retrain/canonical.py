@@ -22,9 +22,7 @@ def skops_digest(path: Path) -> str:
     """SHA-256 of what a skops file holds."""
     with zipfile.ZipFile(path) as archive:
         tree = json.loads(archive.read("schema.json"))
-        hashes = {
-            name: _content(name, archive.read(name)) for name in archive.namelist() if name != "schema.json"
-        }
+        hashes = {name: _content(name, archive.read(name)) for name in archive.namelist() if name != "schema.json"}
     return _digest(_canonical(tree, hashes))
 
 

@@ -156,9 +156,7 @@ def _judged_features(
         yield judge_column(column.name, before, profile(values), settings.drift.min_rows)
 
 
-def _judged_outputs(
-    reference: Reference, predicted: Predicted, settings: ModelSettings
-) -> Iterator[ColumnReport]:
+def _judged_outputs(reference: Reference, predicted: Predicted, settings: ModelSettings) -> Iterator[ColumnReport]:
     said = predicted.first
     for name, values in output_columns(said.values, said.probabilities, said.classes):
         if name in reference.outputs:
@@ -170,9 +168,7 @@ def _batches(path: Path, versions: tuple[LoadedVersion, ...], notes: list[str]) 
     needed = {name: None for version in versions for name in version.task.columns(version.schema)}
     with open_snapshot(path) as file:
         present = set(file.schema_arrow.names)
-        notes += [
-            f"{path.name} has no {name}: predicted without it" for name in needed if name not in present
-        ]
+        notes += [f"{path.name} has no {name}: predicted without it" for name in needed if name not in present]
         columns = [name for name in (*needed, "__row") if name in present]
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
             yield pa.Table.from_batches([batch])

@@ -7,9 +7,7 @@ from retrain.records import Cycle, CycleState, Outcome, Stage
 NEXT = {Stage.PREPARE: Stage.TRAIN, Stage.TRAIN: Stage.EVALUATE, Stage.EVALUATE: Stage.PROMOTE}
 
 
-def advance(
-    cycle: Cycle, outcome: Outcome, now: float, max_attempts: int, retry_after: float, mode: str
-) -> Cycle:
+def advance(cycle: Cycle, outcome: Outcome, now: float, max_attempts: int, retry_after: float, mode: str) -> Cycle:
     """The cycle after its current stage came to `outcome`.
 
     A retry waits `retry_after` seconds, twice as long each time; the attempt after `max_attempts` fails the

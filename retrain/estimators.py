@@ -15,9 +15,7 @@ from retrain.user_code import load_function
 
 AUTO = {"classification": HistGradientBoostingClassifier, "regression": HistGradientBoostingRegressor}
 NATIVE = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
-EXPECTED = (
-    'expected "auto", an import path such as "sklearn.ensemble.RandomForestClassifier", or "file.py:factory"'
-)
+EXPECTED = 'expected "auto", an import path such as "sklearn.ensemble.RandomForestClassifier", or "file.py:factory"'
 
 
 def make_estimator(
@@ -94,14 +92,10 @@ def _call(make: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> 
         estimator = make(**arguments)
     except Exception as error:
         known: list[str] = getattr(make, "_get_param_names", list)()
-        hint = (
-            f"known parameters: {', '.join(known)}" if known else "a factory is called with seed and params"
-        )
+        hint = f"known parameters: {', '.join(known)}" if known else "a factory is called with seed and params"
         raise Refused(f"estimator {path!r}: {type(error).__name__}: {error}", hint) from error
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
-        raise Refused(
-            f"estimator {path!r} gave {type(estimator).__name__}", "expected an object with fit and predict"
-        )
+        raise Refused(f"estimator {path!r} gave {type(estimator).__name__}", "expected an object with fit and predict")
     return estimator
 
 

@@ -90,9 +90,7 @@ def _compare(
         "baseline": told["baseline"],
         "difference": None if overall is None else overall.gain,
         "difference_se": None if overall is None else overall.se,
-        "slices": [
-            {"where": d.where, "rows": d.rows, "difference": d.gain, "se": d.se} for d in differences[1:]
-        ],
+        "slices": [{"where": d.where, "rows": d.rows, "difference": d.gain, "se": d.se} for d in differences[1:]],
     }
 
 
@@ -104,16 +102,17 @@ def _verdict(
     differences: tuple[Difference, ...],
     settings: ModelSettings,
 ) -> Verdict:
-    challenger, baseline = Scored("challenger", told["challenger"]["value"]), Scored("baseline", told["baseline"]["value"])
+    challenger, baseline = (
+        Scored("challenger", told["challenger"]["value"]),
+        Scored("baseline", told["baseline"]["value"]),
+    )
     gain = None
     if challenger.value is not None and baseline.value is not None:
         gain = metric.improvement(baseline.value, challenger.value)
     before = None
     if champion is not None and told["champion"]["value"] is not None:
         before = Scored(champion.name, told["champion"]["value"])
-    return decide(
-        metric.name, rows, challenger, gain, baseline, before, differences, settings.gate.max_worse_se
-    )
+    return decide(metric.name, rows, challenger, gain, baseline, before, differences, settings.gate.max_worse_se)
 
 
 def _scored(metric: Metric, y: Labels, said: Predictions, seed: int) -> dict[str, Any]:

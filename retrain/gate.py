@@ -46,9 +46,7 @@ def decide(
         return Verdict(False, f"{metric} is undefined for the challenger on the {rows:,} held-out rows")
     if baseline_gain is not None and baseline_gain <= 0:
         value = "undefined" if baseline.value is None else f"{baseline.value:.4f}"
-        return Verdict(
-            False, f"{metric} {challenger.value:.4f} is not better than {value} of the naive baseline"
-        )
+        return Verdict(False, f"{metric} {challenger.value:.4f} is not better than {value} of the naive baseline")
     if champion is None:
         return Verdict(True, f"{_score(metric, challenger, rows)}, better than the naive baseline")
     for difference in differences:

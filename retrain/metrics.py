@@ -79,9 +79,7 @@ def get_metric(name: str, context: MetricContext) -> Metric:
     if name == "relative_mae" and context.task == "regression":
         return relative_mae(context.initial_median)
     known = ", ".join(NAMES[context.task])
-    raise Refused(
-        f"metric {name!r} is unknown for {context.task}", f"expected one of {known}, or file.py:function"
-    )
+    raise Refused(f"metric {name!r} is unknown for {context.task}", f"expected one of {known}, or file.py:function")
 
 
 def relative_mae(initial_median: float | None) -> Metric:

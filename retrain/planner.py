@@ -24,7 +24,9 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         return _first(state, observation, now, settings)
     trigger = _trigger(observation, now, settings.triggers)
     if trigger is None:
-        return state, Action("wait", "nothing to do: no drift, no drop, nothing due", until=_due_at(observation, settings))
+        return state, Action(
+            "wait", "nothing to do: no drift, no drop, nothing due", until=_due_at(observation, settings)
+        )
     if observation.new_labelled_rows < settings.triggers.min_new_rows:
         return state, Action("wait", _lacks_rows(trigger, observation, settings.triggers))
     return _cooled(state, observation, now, settings, trigger)
@@ -47,9 +49,7 @@ def _hindered(observation: Observation) -> str | None:
 def _first(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> Plan:
     triggers, rows = settings.triggers, observation.labelled_rows
     if rows < triggers.first_rows:
-        return state, Action(
-            "wait", f"the first model needs {triggers.first_rows:,} labelled rows; there are {rows:,}"
-        )
+        return state, Action("wait", f"the first model needs {triggers.first_rows:,} labelled rows; there are {rows:,}")
     if settings.task == "classification":
         lacking = _lacking_classes(observation.class_rows, triggers.first_class_rows)
         if lacking:
@@ -141,9 +141,7 @@ def _cooled(
     return _act(state, observation, now, settings, trigger)
 
 
-def _act(
-    state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger
-) -> Plan:
+def _act(state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger) -> Plan:
     checks = [evidence.check for evidence in observation.evidence]
     after = replace(
         state,

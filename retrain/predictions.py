@@ -53,9 +53,7 @@ class Predictions:
         if classes is None:
             return cls(values)
         matrix = None if probabilities is None else np.array(probabilities, np.float64)
-        return cls(
-            values, matrix if matrix is None else matrix.reshape(len(values), len(classes)), tuple(classes)
-        )
+        return cls(values, matrix if matrix is None else matrix.reshape(len(values), len(classes)), tuple(classes))
 
 
 def label_codes(labels: Sequence[Any] | Labels, classes: Sequence[str]) -> NDArray[np.int64]:

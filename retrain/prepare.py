@@ -120,9 +120,7 @@ def _event_times(table: pa.Table, file: dict[str, Any], schema: Schema) -> Float
     return filled
 
 
-def _join_labels(
-    table: pa.Table, files: list[dict[str, Any]], schema: Schema, notes: list[str]
-) -> pa.Table:
+def _join_labels(table: pa.Table, files: list[dict[str, Any]], schema: Schema, notes: list[str]) -> pa.Table:
     """Labels that came later, by id; the newest wins over older ones and over the row's own."""
     late = [file for file in files if file["kind"] == "labels"]
     if not late or schema.id_column is None:
@@ -199,9 +197,7 @@ def set_mask(rows: int, positions: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _ordered(table: pa.Table) -> pa.Table:
-    order = np.lexsort(
-        (table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time"))
-    )
+    order = np.lexsort((table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time")))
     return table.take(pa.array(order))
 
 

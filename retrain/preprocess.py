@@ -70,9 +70,7 @@ class Preprocessor:
     ) -> "Preprocessor":
         """Learn categories, and under `onehot` medians and scales, from a snapshot's table of ≥ 1 rows."""
         if not schema.features:
-            raise Refused(
-                "the schema has no feature columns", "expected at least one besides target, time and id"
-            )
+            raise Refused("the schema has no feature columns", "expected at least one besides target, time and id")
         return cls(encoding, tuple(_fit_column(table, c, encoding, max_categories) for c in schema.features))
 
     @cached_property
@@ -100,10 +98,7 @@ class Preprocessor:
 
     def transform_rows(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """The matrix of rows as JSON gives them; absent and null are missing. Refused names a wrong value."""
-        columns = (
-            cells.from_values([row.get(f.name) for row in rows], f.name, f.kind, f.index)
-            for f in self.features
-        )
+        columns = (cells.from_values([row.get(f.name) for row in rows], f.name, f.kind, f.index) for f in self.features)
         return self._assemble(len(rows), columns)
 
     def _assemble(self, rows: int, columns: Iterable[Floats | None]) -> Floats:

@@ -40,9 +40,7 @@ def prove_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVers
 
 def _publish(staged: Path, models_folder: Path, args: dict[str, Any], trusted: Collection[str]) -> Path:
     if not staged.is_dir():
-        raise Retry(
-            "the staged version is gone and nothing was published", "the cycle starts again from prepare"
-        )
+        raise Retry("the staged version is gone and nothing was published", "the cycle starts again from prepare")
     name = _seal(staged, args)
     prove_version(staged, trusted)
     return publish(staged, models_folder, name)

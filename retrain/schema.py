@@ -68,7 +68,6 @@ def declared_schema(settings: ModelSettings) -> Schema | None:
     if settings.columns is None:
         return None
     columns = tuple(
-        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature)
-        for name, c in settings.columns.items()
+        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature) for name, c in settings.columns.items()
     )
     return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column)

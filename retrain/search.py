@@ -41,9 +41,7 @@ def search_params(
     parameters added; `native` says that HistGradientBoosting's default space fits."""
     space = settings.params or (BOOSTING_SPACE if native else {})
     if not space:
-        raise Refused(
-            "search has no parameters", "expected [models.NAME.estimator.search.params] name = [values]"
-        )
+        raise Refused("search has no parameters", "expected [models.NAME.estimator.search.params] name = [values]")
     cut = max(1, round(len(y) * (1 - VALIDATION_SHARE)))
     if task.classes is not None and len(set(y[:cut].tolist())) < 2:
         return {}, []

@@ -46,9 +46,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise Refused(
-            f"{path} cannot be read: {error}", "the version is damaged; promote another one"
-        ) from error
+        raise Refused(f"{path} cannot be read: {error}", "the version is damaged; promote another one") from error
 
 
 def write_probe(folder: Path, rows: "Sequence[Mapping[str, Any]]", predictions: "Predictions") -> None:
@@ -64,9 +62,7 @@ def write_reference(folder: Path, reference: "Reference") -> None:
     effects.remove(folder / "reference", "evaluate.clear_reference")
     meta, arrays = reference.to_arrays()
     write_arrays(folder / "reference", arrays)
-    write_json(
-        folder / "reference", "reference.json", {"meta": meta, "arrays": sorted(arrays)}, "evaluate.reference"
-    )
+    write_json(folder / "reference", "reference.json", {"meta": meta, "arrays": sorted(arrays)}, "evaluate.reference")
 
 
 def environment() -> dict[str, str]:
@@ -103,9 +99,7 @@ def list_versions(models_folder: Path) -> list[str]:
     """Names of the published versions of a model, oldest first."""
     if not models_folder.is_dir():
         return []
-    found = (
-        p.name for p in models_folder.iterdir() if NAME.match(p.name) and (p / "manifest.json").is_file()
-    )
+    found = (p.name for p in models_folder.iterdir() if NAME.match(p.name) and (p / "manifest.json").is_file())
     return sorted(found, key=_number)
 
 
@@ -152,9 +146,7 @@ def load_reference(path: Path) -> "Reference":
     try:
         return Reference.from_arrays(stored["meta"], read_arrays(path / "reference", stored["arrays"]))
     except (OSError, ValueError, KeyError) as error:
-        raise Refused(
-            f"the reference of {path} cannot be read: {error}", "retrain to get a new one"
-        ) from error
+        raise Refused(f"the reference of {path} cannot be read: {error}", "retrain to get a new one") from error
 
 
 def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:

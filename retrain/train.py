@@ -112,9 +112,7 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
         raise Refused(f"estimator {settings.estimator.type!r}: {error}") from error
     single_threaded(estimator)
     if metric.needs_probabilities and not hasattr(estimator, "predict_proba"):
-        raise Refused(
-            f"metric {metric.name!r} needs probabilities, which {type(estimator).__name__} does not give"
-        )
+        raise Refused(f"metric {metric.name!r} needs probabilities, which {type(estimator).__name__} does not give")
     return Fitted(estimator, params, trials, weighted)
 
 

@@ -20,9 +20,7 @@ def load_function(name: str, folder: Path, what: str) -> Callable[..., Any]:
     path_text, _, function_name = name.rpartition(":")
     path = (folder / path_text).resolve()
     if not path.is_file():
-        raise Refused(
-            f"{what} {name!r}: there is no file {path}", "expected file.py:function, relative to the config"
-        )
+        raise Refused(f"{what} {name!r}: there is no file {path}", "expected file.py:function, relative to the config")
     module_name = f"driftd_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None, "a .py file has a loader"

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from retrain.metric import Metric, Undefined, Weighted
 from retrain.errors import Refused
+from retrain.metric import Metric, Undefined, Weighted
 from retrain.predictions import Floats, Labels, Predictions
 from retrain.user_code import load_function
 
@@ -64,6 +64,4 @@ def _call(function: UserFunction, name: str, *arguments: Labels) -> float:
     except ValueError as error:
         raise Undefined(f"{name}: {error}") from None
     except Exception as error:
-        raise Refused(
-            f"metric {name} failed: {type(error).__name__}: {error}", "expected one number"
-        ) from error
+        raise Refused(f"metric {name} failed: {type(error).__name__}: {error}", "expected one number") from error

@@ -24,9 +24,7 @@ class Split:
     told: str
 
 
-def split(
-    times: Floats, sequence: NDArray[np.int64], seen: Mask, new: Mask, settings: WindowSettings
-) -> Split:
+def split(times: Floats, sequence: NDArray[np.int64], seen: Mask, new: Mask, settings: WindowSettings) -> Split:
     """Split n labelled rows in time.
 
     `times` are event times, `sequence` each row's file by order of arrival, `seen` whether the champion was

@@ -31,7 +31,9 @@ def schema(task: str = "classification") -> Schema:
     return Schema((*COLUMNS[:-1], target), task, "y")
 
 
-def rows(count: int, seed: int = 0, classes: tuple[str, ...] = ("no", "yes"), task: str = "classification") -> list[dict]:
+def rows(
+    count: int, seed: int = 0, classes: tuple[str, ...] = ("no", "yes"), task: str = "classification"
+) -> list[dict]:
     """Rows in which y depends on x and c; some cells are missing or infinite."""
     rng = np.random.default_rng(seed)
     made = []
@@ -75,7 +77,9 @@ def table(made: list[dict], task: str = "classification", prepared: bool = False
     return pa.table(columns)
 
 
-def stage_args(folder: Path, task: str = "classification", made: list[dict] | None = None, **settings: Any) -> dict[str, Any]:
+def stage_args(
+    folder: Path, task: str = "classification", made: list[dict] | None = None, **settings: Any
+) -> dict[str, Any]:
     """Arguments of the train and promote stages on prepared rows."""
     made = rows(400, task=task) if made is None else made
     work = folder / "work"
@@ -105,7 +109,14 @@ def probe(args: dict[str, Any], trusted: tuple[str, ...] = ()) -> Predictions:
     said = load_staged(staged, trusted).predict_rows(asked)
     write_probe(staged, asked, said)
     entry = {"value": 0.8, "se": 0.01}
-    evaluation = {"metric": "accuracy", "rows": 80, "champion": None, "challenger": entry, "baseline": entry, "reason": "why"}
+    evaluation = {
+        "metric": "accuracy",
+        "rows": 80,
+        "champion": None,
+        "challenger": entry,
+        "baseline": entry,
+        "reason": "why",
+    }
     write_json(staged, "metrics.json", evaluation, "test.metrics")
     return said
 

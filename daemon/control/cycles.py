@@ -136,9 +136,7 @@ class CycleRunner:
     def _commit(self, cycle: Cycle, stage_id: int, outcome: Outcome, seconds: float, log: Any) -> Cycle:
         context, now = self.context, self.context.now()
         triggers = context.settings.triggers
-        after = machine.advance(
-            cycle, outcome, now, triggers.max_attempts, triggers.retry_after, context.settings.mode
-        )
+        after = machine.advance(cycle, outcome, now, triggers.max_attempts, triggers.retry_after, context.settings.mode)
         with context.shared.ledger.begin(durable=True) as conn:
             cycles.stage_finished(conn, stage_id, outcome, now)
             if after.state is CycleState.PROMOTED:

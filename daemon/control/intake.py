@@ -70,9 +70,7 @@ class Intake:
             await self._take_all(settled)
 
     async def _sleep(self) -> None:
-        wake_at = min(
-            [time.monotonic() + WATCH_CHECK_S, self._rescan_due_s, *(p.due_s for p in self.pending.values())]
-        )
+        wake_at = min([time.monotonic() + WATCH_CHECK_S, self._rescan_due_s, *(p.due_s for p in self.pending.values())])
         try:
             await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
         except TimeoutError:
@@ -107,9 +105,7 @@ class Intake:
     async def _rescan(self) -> None:
         intake = self.context.settings.intake
         started = time.monotonic()
-        found = await asyncio.to_thread(
-            lambda: list(scan(self.context.data_dir, intake.patterns, intake.recursive))
-        )
+        found = await asyncio.to_thread(lambda: list(scan(self.context.data_dir, intake.patterns, intake.recursive)))
         took_s = time.monotonic() - started
         self._rescan_due_s = time.monotonic() + rescan_pause_s(intake.rescan, took_s)
         for path, seen in found:
@@ -194,9 +190,7 @@ class Intake:
         self._disk_low = True
         for pending_path, pending in list(self.pending.items()):
             if pending.due_s <= time.monotonic():
-                self.pending[pending_path] = Pending(
-                    pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s
-                )
+                self.pending[pending_path] = Pending(pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s)
         return False
 
     def _tell_backlog(self) -> None:

@@ -56,7 +56,9 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
 
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: dict[str, Any]) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
-    snapshot = _publish(Path(result["snapshot"]), context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet")
+    snapshot = _publish(
+        Path(result["snapshot"]), context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet"
+    )
     if result["quarantine"]:
         _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
     check = None

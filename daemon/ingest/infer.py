@@ -106,4 +106,3 @@ def _free_text(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     assert row is not None
     present, distinct = row
     return distinct > FREE_TEXT_VALUES and distinct > FREE_TEXT_SHARE * present
-

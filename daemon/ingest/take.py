@@ -70,9 +70,7 @@ def take(args: dict[str, Any]) -> dict[str, Any]:
         temporary.unlink(missing_ok=True)
 
 
-def _take(
-    path: Path, stem: Path, temporary: Path, settings: ModelSettings, schema: Schema | None
-) -> dict[str, Any]:
+def _take(path: Path, stem: Path, temporary: Path, settings: ModelSettings, schema: Schema | None) -> dict[str, Any]:
     size = path.stat().st_size
     if size == 0:
         raise Refused("the file is empty", "expected rows")
@@ -184,9 +182,7 @@ def _batches(source: Path, schema: Schema) -> Iterator[Any]:
             yield batch
 
 
-def _clean_batch(
-    batch: Any, schema: Schema, qualities: dict[str, ColumnQuality], rejects: list[Reject]
-) -> pa.Table:
+def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality], rejects: list[Reject]) -> pa.Table:
     """The batch's good rows in the schema's types."""
     present = set(batch.schema.names)
     arrays: dict[str, Any] = {}
@@ -281,4 +277,3 @@ def _quarantine(rejects: list[Reject], path: Path) -> str | None:
         for reject in rejects[:WRITTEN_REJECTS]:
             file.write(json.dumps(reject.to_json(), ensure_ascii=False) + "\n")
     return str(path)
-

@@ -38,9 +38,7 @@ def get(conn: Connection, check_id: int) -> Row[Any] | None:
 
 def latest(conn: Connection, model: str) -> Row[Any] | None:
     """The newest check of a model."""
-    return conn.execute(
-        select(checks).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(1)
-    ).first()
+    return conn.execute(select(checks).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(1)).first()
 
 
 def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:

@@ -12,9 +12,7 @@ from retrain.records import Cycle, CycleState, Outcome, Stage, Trigger
 UNFINISHED = ("open", "awaiting_approval")
 
 
-def open_cycle(
-    conn: Connection, model: str, trigger: Trigger, number: int, up_to_seq: int, now: float
-) -> Cycle:
+def open_cycle(conn: Connection, model: str, trigger: Trigger, number: int, up_to_seq: int, now: float) -> Cycle:
     """Open a cycle; IntegrityError if the model has one open."""
     values = {
         "model": model,

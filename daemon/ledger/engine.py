@@ -62,9 +62,7 @@ class Ledger:
         self.engine.dispose()
 
 
-def open_ledger(
-    state_dir: Path, *, create: bool = True, read_only: bool = False, group: str | None = None
-) -> Ledger:
+def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False, group: str | None = None) -> Ledger:
     """Open the ledger of a state folder; Refused with the way out if it is missing, damaged, newer or not ours.
 
     Only `create` makes a missing one and migrates an older one; `group` names who may write besides the owner.
@@ -139,13 +137,9 @@ def _to_today(engine: Engine, path: Path, migrate: bool) -> None:
     if found == HEAD:
         return
     if found is not None and found > HEAD:
-        raise Refused(
-            f"{path} was written by a newer driftd (schema {found}; this one knows {HEAD})", "upgrade driftd"
-        )
+        raise Refused(f"{path} was written by a newer driftd (schema {found}; this one knows {HEAD})", "upgrade driftd")
     if not migrate:
-        raise Refused(
-            f"{path} has the older schema {found}", "start the service once: it migrates the ledger"
-        )
+        raise Refused(f"{path} has the older schema {found}", "start the service once: it migrates the ledger")
     from daemon.ledger.migrate import upgrade
 
     upgrade(engine)

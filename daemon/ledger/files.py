@@ -40,9 +40,7 @@ def record_accepted(
         "quality", "first_time", "last_time",
     )  # fmt: skip
     values = {name: result[name] for name in taken}
-    file_id = _insert(
-        conn, model, path, seen, now, state="accepted", seq=newest + 1, sha256=sha256, **values
-    )
+    file_id = _insert(conn, model, path, seen, now, state="accepted", seq=newest + 1, sha256=sha256, **values)
     told = [{"file_id": file_id, **reject} for reject in result["rejects"][:KEPT_REJECTS]]
     if told:
         conn.execute(insert(rejects), told)
@@ -86,9 +84,7 @@ def usable(conn: Connection, model: str, up_to_seq: int) -> Sequence[FileRow]:
     columns = (
         files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.at.label("accepted_at"),
     )  # fmt: skip
-    query = select(*columns).where(
-        files.c.model == model, files.c.state == "accepted", files.c.seq <= up_to_seq
-    )
+    query = select(*columns).where(files.c.model == model, files.c.state == "accepted", files.c.seq <= up_to_seq)
     return conn.execute(query.order_by(files.c.seq)).all()
 
 

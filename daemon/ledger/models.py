@@ -40,9 +40,7 @@ def save_planner(conn: Connection, name: str, state: PlannerState, reason: str) 
     """Write what the planner remembers, and why it does what it does; nothing where nothing changed."""
     row = conn.execute(select(models.c.planner, models.c.waits_for).where(models.c.name == name)).one()
     if row.planner != state.to_json() or row.waits_for != reason:
-        conn.execute(
-            update(models).where(models.c.name == name).values(planner=state.to_json(), waits_for=reason)
-        )
+        conn.execute(update(models).where(models.c.name == name).values(planner=state.to_json(), waits_for=reason))
 
 
 def set_paused(conn: Connection, name: str, paused: bool) -> None:

@@ -44,9 +44,7 @@ def _champion(conn: Connection, model: str) -> Champion | None:
         return None
     name = max(champion.deployment.members, key=lambda m: m.weight).version
     row = conn.execute(
-        select(versions.c.train_rows, versions.c.seen_seq).where(
-            versions.c.model == model, versions.c.name == name
-        )
+        select(versions.c.train_rows, versions.c.seen_seq).where(versions.c.model == model, versions.c.name == name)
     ).first()
     rows, seen = (row.train_rows, row.seen_seq) if row is not None else (0, 0)
     return Champion(champion.deployment.number, champion.deployment.name, champion.at, rows, seen)

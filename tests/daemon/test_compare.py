@@ -67,9 +67,7 @@ def test_every_format_gives_the_same_report(tmp_path: Path, left: str, right: st
         distance = columns[name]["tests"]["wasserstein"]
         assert distance["statistic"] == pytest.approx(stats.wasserstein_distance(a, b), abs=1e-9)
         assert distance["normalized"] == pytest.approx(distance["statistic"] / np.std(a))
-    counts = [
-        [(t["c"].to_numpy() == v).sum() for v in ("a", "b", "with, comma")] for t in (REFERENCE, CURRENT)
-    ]
+    counts = [[(t["c"].to_numpy() == v).sum() for v in ("a", "b", "with, comma")] for t in (REFERENCE, CURRENT)]
     chi = columns["c"]["tests"]["chi_squared"]
     assert chi["p_value"] == pytest.approx(stats.chi2_contingency(counts).pvalue) and chi["dof"] == 2
     assert columns["holes"]["missing"]["current"] == pytest.approx(CURRENT["holes"].null_count / 900)

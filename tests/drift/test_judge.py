@@ -92,9 +92,7 @@ def test_unseen_names_of_an_identifier_are_expected() -> None:
         (["a"] * 9, np.ones(9), "categorical in the reference, numeric now"),
     ],
 )
-def test_what_cannot_be_computed_is_null_with_a_reason(
-    reference: object, current: object, reason: str
-) -> None:
+def test_what_cannot_be_computed_is_null_with_a_reason(reference: object, current: object, reason: str) -> None:
     """Every test is null and says why; nothing crashes and the report is valid JSON."""
     report = _assemble(_judge(reference, current)).to_json()["columns"][0]
     assert report["reason"] == reason and report["p_adjusted"] is None and report["effect"] is None
@@ -178,7 +176,5 @@ def test_false_alarms_stay_within_the_budget() -> None:
 def test_p_values_are_uniform_under_no_change() -> None:
     """KS p-values of equal distributions fall below 5 % in about 5 % of cases."""
     rng = np.random.default_rng(4)
-    below = sum(
-        _judge(rng.normal(size=300), rng.normal(size=200)).tests["ks"].p_value <= 0.05 for _ in range(300)
-    )
+    below = sum(_judge(rng.normal(size=300), rng.normal(size=200)).tests["ks"].p_value <= 0.05 for _ in range(300))
     assert 4 <= below <= 27

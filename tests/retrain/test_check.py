@@ -49,9 +49,7 @@ def _rows(rows: int, seed: int, task: str, shift: float = 0.0, wrong: float = 0.
 def _settings(task: str, **drift: object) -> dict:
     metric = "accuracy" if task == "classification" else "mae"
     estimator = {"params": {"max_iter": 20}}
-    settings = ModelSettings(
-        data_dir="data", task=task, target="y", metric=metric, drift=drift, estimator=estimator
-    )
+    settings = ModelSettings(data_dir="data", task=task, target="y", metric=metric, drift=drift, estimator=estimator)
     return settings.model_dump(mode="json")
 
 
@@ -123,9 +121,7 @@ def _drifted(report: dict, group: str = "columns") -> list[str]:
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_rows_of_the_same_kind_neither_drift_nor_drop(
-    tmp_path: Path, versions: dict[str, Path], task: str
-) -> None:
+def test_rows_of_the_same_kind_neither_drift_nor_drop(tmp_path: Path, versions: dict[str, Path], task: str) -> None:
     """New rows from the same source: no drift, no drop, a prediction for each row."""
     table = _rows(800, 5, task)
     result = _check(tmp_path, versions[task], [table], task)
@@ -143,9 +139,7 @@ def test_rows_of_the_same_kind_neither_drift_nor_drop(
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_a_shift_drifts_in_features_and_predictions(
-    tmp_path: Path, versions: dict[str, Path], task: str
-) -> None:
+def test_a_shift_drifts_in_features_and_predictions(tmp_path: Path, versions: dict[str, Path], task: str) -> None:
     """A moved feature is named with a sentence, and the predictions that it moves drift too."""
     report = _check(tmp_path, versions[task], [_rows(800, 5, task, shift=1.5)], task)["report"]
     assert report["drift"] and _drifted(report) == ["x"] and "prediction" in _drifted(report, "outputs")
@@ -170,9 +164,7 @@ def test_rows_without_labels_are_predicted(tmp_path: Path, versions: dict[str, P
     assert result["performance"] is None and pq.read_metadata(result["predictions"]).num_rows == 400
     words = [None if row % 2 else word for row, word in enumerate(table["y"].to_pylist())]
     half = table.set_column(5, "y", pa.array(words))
-    assert (
-        _check(tmp_path, versions["classification"], [half], "classification")["performance"]["rows"] == 200
-    )
+    assert _check(tmp_path, versions["classification"], [half], "classification")["performance"]["rows"] == 200
 
 
 def test_several_snapshots_are_one_check(tmp_path: Path, versions: dict[str, Path]) -> None:
@@ -186,19 +178,13 @@ def test_several_snapshots_are_one_check(tmp_path: Path, versions: dict[str, Pat
 def test_ignored_columns_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:
     """A column that the configuration ignores is not in the report."""
     table = _rows(800, 5, "regression", shift=1.5)
-    report = _check(tmp_path, versions["regression"], [table], "regression", predict=False, ignore=["x"])[
-        "report"
-    ]
-    assert [column["name"] for column in report["columns"]] == ["n", "c", "flag", "when"] and not report[
-        "drift"
-    ]
+    report = _check(tmp_path, versions["regression"], [table], "regression", predict=False, ignore=["x"])["report"]
+    assert [column["name"] for column in report["columns"]] == ["n", "c", "flag", "when"] and not report["drift"]
 
 
 def test_few_rows_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:
     """Below min_rows nothing drifts and every column says why."""
-    report = _check(tmp_path, versions["regression"], [_rows(9, 5, "regression", 9.0)], "regression")[
-        "report"
-    ]
+    report = _check(tmp_path, versions["regression"], [_rows(9, 5, "regression", 9.0)], "regression")["report"]
     assert not report["drift"]
     reasons = {column["reason"] for column in (*report["columns"], *report["outputs"])}
     assert reasons == {"the current data has only 9 rows; 50 are needed"}
@@ -250,7 +236,5 @@ def test_a_blend_answers_with_the_mean(tmp_path: Path, versions: dict[str, Path]
 def test_the_same_rows_give_the_same_report(tmp_path: Path, versions: dict[str, Path]) -> None:
     """Two checks of the same snapshot give the same report and the same performance."""
     table = _rows(500, 5, "classification")
-    first, second = (
-        _check(tmp_path, versions["classification"], [table], "classification") for _ in range(2)
-    )
+    first, second = (_check(tmp_path, versions["classification"], [table], "classification") for _ in range(2))
     assert (first["report"], first["performance"]) == (second["report"], second["performance"])

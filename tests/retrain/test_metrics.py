@@ -23,7 +23,9 @@ CONTEXTS = {
 EVERY = [(task, name) for task, names in NAMES.items() for name in names]
 
 
-def _classified(n: int = 300, classes: tuple[str, ...] = ("a", "b"), seed: int = 0) -> tuple[np.ndarray, Predictions, np.ndarray]:
+def _classified(
+    n: int = 300, classes: tuple[str, ...] = ("a", "b"), seed: int = 0
+) -> tuple[np.ndarray, Predictions, np.ndarray]:
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(len(classes)), n).round(2)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
@@ -103,7 +105,10 @@ def test_labels_of_unknown_classes_are_scored(name, classes):
     assert after is not None
     if name != "average_precision":
         assert metric.improvement(before, after) < 0
-    assert metric.score(np.full(len(y), "new", object), predictions) is None or name not in ("roc_auc", "balanced_accuracy")
+    assert metric.score(np.full(len(y), "new", object), predictions) is None or name not in (
+        "roc_auc",
+        "balanced_accuracy",
+    )
 
 
 def test_multiclass_auc_is_the_macro_mean():

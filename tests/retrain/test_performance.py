@@ -13,9 +13,7 @@ SETTINGS = ModelSettings(data_dir="data", task="classification", target="y")
 EVALUATED = {"value": 0.9, "se": 0.01}
 
 
-def _performance(
-    right: float, rows: int, metric: str = "accuracy", labels: tuple[str, ...] = ("a", "b")
-) -> dict:
+def _performance(right: float, rows: int, metric: str = "accuracy", labels: tuple[str, ...] = ("a", "b")) -> dict:
     rng = np.random.default_rng(0)
     y = rng.choice(labels, rows)
     said = np.where(np.arange(rows) < right * rows, y, "b")
@@ -40,9 +38,7 @@ def test_the_same_level_is_no_drop() -> None:
 def test_few_rows_tell_no_drop() -> None:
     """Below min_rows the value is told and the drop is not claimed."""
     result = _performance(0.0, 20)
-    assert (
-        not result["dropped"] and result["value"] is not None and "only 20 labelled rows" in result["reason"]
-    )
+    assert not result["dropped"] and result["value"] is not None and "only 20 labelled rows" in result["reason"]
 
 
 def test_one_class_only_is_undefined_with_a_reason() -> None:

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-
 from learning import rows, schema, table
+
 from retrain.errors import Refused
 from retrain.preprocess import Preprocessor
 from retrain.schema import Column, Schema

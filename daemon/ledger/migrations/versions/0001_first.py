@@ -133,9 +133,7 @@ def upgrade() -> None:
     )
     op.create_index("files_by_content", "files", ["model", "sha256"], unique=False)
     op.create_index("files_by_path", "files", ["model", "path", "id"], unique=False)
-    op.create_index(
-        "files_by_seq", "files", ["model", "seq"], unique=True, sqlite_where=sa.text("seq IS NOT NULL")
-    )
+    op.create_index("files_by_seq", "files", ["model", "seq"], unique=True, sqlite_where=sa.text("seq IS NOT NULL"))
     op.create_index(
         "one_use_of_a_content",
         "files",

@@ -1,0 +1,141 @@
+"""`python -m daemon.server`: started by control with a listening socket and a channel to it."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from daemon.config import Config, load_config
+from daemon.ledger import open_ledger
+from daemon.log import configure
+from daemon.server.app import App
+from daemon.server.follow import Follower
+from daemon.slot import ModelSlot
+
+BEAT_S = 2.0
+SPOOL_LOOK_S = 0.5
+DRAIN_S = 0.3
+
+
+class Drained(uvicorn.Server):
+    """uvicorn, with an end that resets no connection: it stops accepting, lets what was just accepted arrive,
+    asks clients to leave, and only then closes."""
+
+    def __init__(self, config: uvicorn.Config, app: App, listener: socket.socket) -> None:
+        super().__init__(config)
+        self._app, self._listener = app, listener
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Signals are ours."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then end."""
+        self._app.draining = True
+        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        await asyncio.sleep(DRAIN_S)
+        await super().shutdown(sockets)
+
+
+class Server:
+    """One server process."""
+
+    def __init__(self, config: Config, listener: socket.socket, channel: socket.socket) -> None:
+        self._config, self._listener, self._channel = config, listener, channel
+        self._ledger = open_ledger(config.state_dir, create=False, read_only=True)
+        slots = {name: ModelSlot(name) for name in config.models}
+        self._app = App(config, slots, self._ledger, version("driftd"))
+        self._follower = Follower(config, slots, self._ledger, self._report)
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Load, tell that all is ready, serve until control says stop or is gone."""
+        reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        await self._follower.catch_up()
+        settings = uvicorn.Config(
+            self._app.build(), http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
+            server_header=False, timeout_graceful_shutdown=10, timeout_keep_alive=75,
+        )  # fmt: skip
+        server = Drained(settings, self._app, self._listener)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, _stopper(server, number))
+        tasks = [
+            asyncio.create_task(self._obey(reader, server)),
+            asyncio.create_task(self._follower.run()),
+            asyncio.create_task(self._beat(server)),
+            asyncio.create_task(self._hand_over_labels()),
+        ]
+        await server.serve(sockets=[self._listener])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for spool in self._app.spools.values():
+            spool.close_old(at_once=True)
+        self._ledger.close()
+
+    def _report(self, message: dict[str, Any]) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write((json.dumps(message) + "\n").encode())
+
+    async def _obey(self, reader: asyncio.StreamReader, server: uvicorn.Server) -> None:
+        with contextlib.suppress(ConnectionResetError):
+            while line := await reader.readline():
+                message = json.loads(line)
+                if message["op"] == "follow":
+                    self._follower.hint()
+                elif message["op"] == "stop":
+                    break
+        server.should_exit = True
+
+    async def _beat(self, server: uvicorn.Server) -> None:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        self._app.loaded = True
+        self._report({"event": "ready"})
+        while True:
+            await asyncio.sleep(BEAT_S)
+            self._report({"event": "heartbeat"})
+
+    async def _hand_over_labels(self) -> None:
+        while True:
+            await asyncio.sleep(SPOOL_LOOK_S)
+            for spool in self._app.spools.values():
+                spool.close_old()
+
+
+def _stopper(server: uvicorn.Server, number: int) -> Any:
+    def stop() -> None:
+        # Ctrl-C on a terminal reaches every process of the group: control decides when the server stops.
+        if number == signal.SIGTERM:
+            server.should_exit = True
+
+    return stop
+
+
+def main() -> None:
+    """Serve."""
+    parser = argparse.ArgumentParser(prog="daemon.server")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--control-fd", type=int, required=True)
+    options = parser.parse_args()
+    config = load_config(options.config)
+    configure(config.service.log_level, config.service.log_format)
+    listener = socket.socket(fileno=options.listen_fd)
+    listener.setblocking(False)
+    channel = socket.socket(fileno=options.control_fd)
+    asyncio.run(Server(config, listener, channel).run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
