@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
 import time
+from collections import deque
 from collections.abc import Iterator
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,16 +21,19 @@ from daemon.control.context import ModelContext, Shared
 from daemon.control.model import ModelKeeper
 from daemon.control.promoting import link_champion
 from daemon.control.serving import ServerProcess, Servers, listening_socket
-from daemon.ledger import cycles, due, models, open_ledger, promotions
-from daemon.log import get_logger
+from daemon.ledger import cycles, due, events, models, open_ledger, promotions
+from daemon.log import configure, get_logger
 from daemon.notify import Notifier, inherited_socket
 from daemon.schedule import Schedule
 from daemon.worker.process import Limits, Worker
+from retrain import effects
 from retrain.errors import Refused
 
 log = get_logger()
 LEDGER_POLL_S = 0.4
 BEAT_LIMIT_S = 30.0
+EVENTS_EVERY_S = 1.0
+MOST_UNWRITTEN = 10_000
 
 
 @contextlib.contextmanager
@@ -51,17 +57,28 @@ def sole_owner(state_dir: Path) -> Iterator[None]:
         yield
 
 
-def main(config: Config, environment: dict[str, str], crash_at: str = "") -> None:
+def main(config: Config, environment: dict[str, str], crash_at: str = "", log_format: str = "auto") -> None:
     """Run the service until SIGINT or SIGTERM."""
+    kept: deque[dict[str, Any]] = deque(maxlen=MOST_UNWRITTEN)
+    configure(config.service.log_level, log_format, tap=kept.append)
+    if crash_at:
+        effects.install_hook(effects.killer(crash_at))
     with sole_owner(config.state_dir):
-        asyncio.run(Service(config, environment, crash_at).run())
+        asyncio.run(Service(config, environment, crash_at, kept).run())
 
 
 class Service:
     """The control process."""
 
-    def __init__(self, config: Config, environment: dict[str, str], crash_at: str = "") -> None:
+    def __init__(
+        self,
+        config: Config,
+        environment: dict[str, str],
+        crash_at: str = "",
+        told: "deque[dict[str, Any]] | None" = None,
+    ) -> None:
         self.config = config
+        self._told: deque[dict[str, Any]] = deque() if told is None else told
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
@@ -84,7 +101,8 @@ class Service:
         self.schedule.start()
         for name in self.config.models:
             self._start_model(name)
-        tasks = [asyncio.create_task(self._follow_ledger()), asyncio.create_task(self._announce())]
+        parts = (self._follow_ledger(), self._announce(), self._keep_events())
+        tasks = [asyncio.create_task(part) for part in parts]
         await self._until_stopped(tasks)
         await self._stop(tasks)
 
@@ -137,8 +155,9 @@ class Service:
         await self.shared.analyst.close()
         await self.servers.stop()
         self.listener.close()
-        self.ledger.close()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
+        self._write_events()
+        self.ledger.close()
 
     # --- while running ------------------------------------------------------------------------------------
 
@@ -166,6 +185,18 @@ class Service:
                 commander.contexts = {name: k.context for name, k in self.keepers.items()}
                 await commander.apply_all()
             await asyncio.sleep(LEDGER_POLL_S)
+
+    async def _keep_events(self) -> None:
+        """Write what was logged to the ledger, a second's worth at a time."""
+        while True:
+            await asyncio.sleep(EVENTS_EVERY_S)
+            self._write_events()
+
+    def _write_events(self) -> None:
+        entries = [as_row(self._told.popleft()) for _ in range(len(self._told))]
+        if entries:
+            with self.ledger.begin() as conn:
+                events.append(conn, entries)
 
     def _due(self, name: str, kind: str, due_at: float) -> None:
         with self.ledger.begin(durable=True) as conn:
@@ -205,3 +236,11 @@ class Service:
         if changed or gone:
             await self.servers.replace()
         log.info("config_reloaded", changed=changed, removed=gone)
+
+
+def as_row(entry: dict[str, Any]) -> dict[str, Any]:
+    """A logged event as a row of the ledger."""
+    fields = {k: v for k, v in entry.items() if k not in ("event", "level", "timestamp", "model")}
+    at = datetime.fromisoformat(entry["timestamp"]).timestamp()
+    fields = json.loads(json.dumps(fields, default=str))
+    return {"at": at, "event": entry["event"], "level": entry["level"], "model": entry.get("model"), "fields": fields}

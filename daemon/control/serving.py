@@ -5,6 +5,7 @@ swap. A server that dies is started again on the same socket, so that no connect
 """
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ from retrain.errors import Refused
 
 log = get_logger()
 STOP_TIMEOUT_S = 15.0
+BIND_PATIENCE_S = 3.0
 LONGEST_PAUSE_S = 10.0
 Report = Callable[[dict[str, Any]], None]
 
@@ -34,7 +36,7 @@ def listening_socket(listen: str, inherited: int | None) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, int(port)))
+        _bind(listener, host, int(port))
         listener.listen(2048)
     except OSError as error:
         listener.close()
@@ -43,6 +45,19 @@ def listening_socket(listen: str, inherited: int | None) -> socket.socket:
             "stop what uses the port or set another [service] listen",
         ) from None
     return listener
+
+
+def _bind(listener: socket.socket, host: str, port: int) -> None:
+    """Bind, patient with the servers of a service that was just killed: they close the port within a second."""
+    until_s = time.monotonic() + BIND_PATIENCE_S
+    while True:
+        try:
+            listener.bind((host, port))
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= until_s:
+                raise
+        time.sleep(0.05)
 
 
 @dataclass

@@ -1,0 +1,78 @@
+"""All commands, and what an error becomes."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from daemon.cli import ask, look, offline, serve
+from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit
+from retrain.errors import DriftdError, Refused
+
+HELP = """driftd keeps models good: it checks new data for drift, retrains when that pays, and serves the better model.
+
+Start with `driftd init FILE --target COLUMN`, then `driftd run`, and drop files into the model's data folder.
+
+Exit status: 0 fine, 1 "yes, drift" or "no, refused", 2 wrong use or bad configuration, 3 it failed.
+"""
+
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+
+@app.callback()
+def options(
+    config: Annotated[Path, typer.Option("-c", "--config", help="The configuration file.")] = Path("config.toml"),
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    """The options that stand before a command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"driftd {installed('driftd')}")
+        raise typer.Exit
+    SESSION.config_path = config
+
+
+for module in (offline, serve, look, ask):
+    module.register(app)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; the exit status."""
+    try:
+        status = typer.main.get_command(app)(arguments, prog_name="driftd", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except Exit as end:
+        return _told(str(end), end.status)
+    except (click.ClickException, click.exceptions.Abort) as error:
+        return _usage(error)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except Refused as error:
+        return _told(f"driftd: {error}", NO)
+    except DriftdError as error:
+        return _told(f"driftd: {error}", FAILED)
+    except KeyboardInterrupt:
+        return _told("driftd: interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    except OSError as error:
+        return _told(f"driftd: {error}", FAILED)
+
+
+def _usage(error: Exception) -> int:
+    if isinstance(error, click.ClickException):
+        error.show()
+        return WRONG_USE
+    return _told("driftd: aborted", 130)
+
+
+def _told(message: str, status: int) -> int:
+    if message:
+        print(message, file=sys.stderr)
+    return status

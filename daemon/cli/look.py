@@ -1,0 +1,251 @@
+"""Commands that tell where things stand: status, history, versions, files and explain."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from daemon.cli.ask import running
+from daemon.cli.session import NO, SESSION, Exit, console, iso, known_model, print_json, when
+
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
+Last = Annotated[int, typer.Option("--last", "-n", help="How many, the newest.", min=1)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (status, history, versions, files, explain):
+        app.command()(command)
+
+
+def status(json: Json = False) -> None:
+    """Where things stand: each model's served version, files, drift, open cycle, and what it waits for."""
+    from daemon.overview import overview
+    from retrain.errors import Refused
+
+    config = SESSION.config()
+    try:
+        ledger = SESSION.ledger(config)
+    except Refused as error:
+        raise Exit(NO, f"driftd: {error}") from None
+    try:
+        told = overview(config, ledger) | {"running": running(config)}
+    finally:
+        ledger.close()
+    if json:
+        print_json(told)
+        return
+    print(f"driftd is {'running' if told['running'] else 'not running'}; {config.service.listen}")
+    for name, model in told["models"].items():
+        _print_model(name, model)
+
+
+def _print_model(name: str, model: dict[str, Any]) -> None:
+    champion, cycle, check = model["champion"], model["cycle"], model["last_check"]
+    served = "no version yet" if champion is None else f"{champion['version']}, since {when(champion['at'])}"
+    print(f"\n{name}  ({model['task']}, {model['mode']}{', paused' if model['paused'] else ''})")
+    print(f"  serves     {served}")
+    if champion is not None and champion["value"] is not None:
+        print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out rows")
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
+    print(f"  files      {counts}; {model['labelled_rows']:,} labelled rows")
+    if check is not None:
+        found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else "no drift"
+        score = "" if check["value"] is None else f"; {check['metric']} {check['value']:.4f}"
+        print(f"  last check {found}{score} ({when(check['at'])})")
+    if cycle is not None:
+        print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
+    if model["waits_for"]:
+        print(f"  next       {model['waits_for']}")
+
+
+def history(
+    model: Annotated[str | None, typer.Argument(help="Only this model.", show_default=False)] = None,
+    last: Last = 20,
+    events: Annotated[bool, typer.Option("--events", help="The log's events instead of the cycles.")] = False,
+    json: Json = False,
+) -> None:
+    """The cycles and what became of them, newest last; `driftd explain CYCLE` tells one."""
+    from daemon.ledger import cycles
+    from daemon.ledger import events as kept
+
+    config = SESSION.config()
+    if model is not None:
+        known_model(config, model)
+    ledger = SESSION.ledger(config)
+    try:
+        with ledger.connect() as conn:
+            rows = kept.listed(conn, model, last) if events else cycles.listed(conn, model, last)
+    finally:
+        ledger.close()
+    if events:
+        _print_events(rows, json)
+        return
+    told = [
+        {
+            "cycle": row.id, "model": row.model, "opened": iso(row.opened_at), "trigger": row.trigger["kind"],
+            "why": row.trigger["reason"], "state": row.state, "version": row.version, "reason": row.reason,
+        }
+        for row in rows
+    ]  # fmt: skip
+    if json:
+        print_json(told)
+    elif not told:
+        print("no cycles yet; `driftd status` says what each model waits for")
+    else:
+        shown = [
+            [str(r.id), r.model, when(r.opened_at), r.trigger["kind"], r.state, r.version or "", r.reason] for r in rows
+        ]
+        _table(("cycle", "model", "opened", "trigger", "outcome", "version", "reason"), shown)
+
+
+def _print_events(rows: Sequence[Any], json: bool) -> None:
+    told = [
+        {"event": row.event, "level": row.level, "timestamp": iso(row.at), "model": row.model, **row.fields}
+        for row in rows
+    ]
+    if json:
+        print_json(told)
+        return
+    for row in rows:
+        fields = "  ".join(f"{key}={value}" for key, value in row.fields.items())
+        print(f"{when(row.at)}  {row.model or '':12} {row.event:18} {fields}")
+
+
+def versions(model: Model, json: Json = False) -> None:
+    """A model's versions, how they were evaluated, and which one is served."""
+    from daemon.ledger import promotions
+    from daemon.ledger import versions as stored
+
+    config = SESSION.config()
+    known_model(config, model)
+    ledger = SESSION.ledger(config)
+    try:
+        with ledger.connect() as conn:
+            rows = stored.listed(conn, model)
+            champion = promotions.champion(conn, model)
+    finally:
+        ledger.close()
+    served = {m.version for m in champion.deployment.members} if champion is not None else set()
+    told = [_version(row, served, str(config.state_dir / "versions" / model / row.name)) for row in rows]
+    if json:
+        print_json(told)
+    elif not told:
+        print(f"{model} has no version yet; `driftd status` says what it waits for")
+    else:
+        shown = [
+            [("→ " if t["served"] else "  ") + t["version"], when(row.created_at), t["metric"] or "",
+             "" if t["value"] is None else f"{t['value']:.4f}", f"{row.train_rows:,}", str(row.cycle_id), row.state]
+            for row, t in zip(rows, told, strict=True)
+        ]  # fmt: skip
+        _table(("  version", "made", "metric", "held-out", "rows", "cycle", "state"), shown)
+
+
+def _version(row: Any, served: set[str], path: str) -> dict[str, Any]:
+    challenger = (row.metrics or {}).get("challenger") or {}
+    return {
+        "version": row.name, "served": row.name in served, "created": iso(row.created_at), "state": row.state,
+        "metric": (row.metrics or {}).get("metric"), "value": challenger.get("value"), "se": challenger.get("se"),
+        "train_rows": row.train_rows, "cycle": row.cycle_id, "pinned": row.pinned, "path": path,
+    }  # fmt: skip
+
+
+def files(
+    model: Model,
+    held: Annotated[bool, typer.Option("--held", help="Only files kept out of training.")] = False,
+    refused: Annotated[bool, typer.Option("--refused", help="Only files that were refused.")] = False,
+    last: Last = 1000,
+    json: Json = False,
+) -> None:
+    """A model's data files: what became of each, its rows, rejects and quality."""
+    from daemon.ledger import files as known
+
+    config = SESSION.config()
+    known_model(config, model)
+    state = "held" if held else "refused" if refused else None
+    ledger = SESSION.ledger(config)
+    try:
+        with ledger.connect() as conn:
+            rows = known.listed(conn, model, state, last)
+            rejects = {row.id: known.rejects_of(conn, row.id) for row in rows if row.rejected}
+    finally:
+        ledger.close()
+    if json:
+        print_json([_file(row, rejects.get(row.id, ())) for row in rows])
+    elif not rows:
+        print("none")
+    else:
+        shown = [
+            [_printable(r.path), when(r.at), r.state, f"{r.rows:,}", f"{r.labelled_rows:,}", str(r.rejected), _odd(r)]
+            for r in rows
+        ]
+        _table(("file", "taken", "state", "rows", "labelled", "rejected", "told"), shown)
+
+
+def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
+    told = ("path", "state", "kind", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality")
+    return {key: getattr(row, key) for key in told} | {
+        "path": _printable(row.path),
+        "taken": iso(row.at),
+        "snapshot": row.snapshot,
+        "quarantine": row.quarantine,
+        "rejects": [{"line": r.line, "column": r.column, "reason": r.reason, "raw": r.raw} for r in rejects[:100]],
+    }
+
+
+def _odd(row: Any) -> str:
+    """The reason, or what the quality report found, in a few words."""
+    if row.reason:
+        return str(row.reason)
+    quality = row.quality or {}
+    told = [
+        f"{quality[key]:,} {key.replace('_', ' ')}" for key in ("duplicate_rows", "future_times") if quality.get(key)
+    ]
+    for name, found in (quality.get("columns") or {}).items():
+        words = [f"{found[k]:,} {k.replace('_', ' ')}" for k in ("unseen", "out_of_range", "infinite") if found.get(k)]
+        told += [f"{name}: {', '.join(words)}"] if words else []
+    return "; ".join(told[:4])
+
+
+def explain(
+    cycle: Annotated[int, typer.Argument(help="The cycle's number; `driftd history` lists them.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Why a cycle was opened, what was seen and compared, and why it promoted or kept."""
+    from daemon.explain import story, told
+
+    config = SESSION.config()
+    ledger = SESSION.ledger(config)
+    try:
+        with ledger.connect() as conn:
+            facts = told(conn, cycle)
+    except LookupError:
+        raise Exit(NO, f"driftd: there is no cycle {cycle}; `driftd history` lists them") from None
+    finally:
+        ledger.close()
+    if json:
+        print_json(facts)
+    else:
+        print(story(facts))
+
+
+def _printable(path: str) -> str:
+    """A file's name with what cannot be printed escaped."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", "\\n")
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
+    """Columns side by side; the last one may be long."""
+    from rich.table import Table
+
+    out = console()
+    if not out.is_terminal:
+        widths = [max(len(head), *(len(row[i]) for row in rows)) for i, head in enumerate(heads)]
+        for row in (heads, *rows):
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        return
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)

@@ -1,0 +1,43 @@
+"""`driftd run`: the service."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from daemon.cli.session import SESSION, WRONG_USE, Exit
+
+PACKAGES = ("daemon", "retrain", "drift")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(run)
+
+
+def run(
+    log_format: Annotated[str, typer.Option(help="auto, console, json or journal; overrides the configuration.")] = "",
+) -> None:
+    """Run the service until SIGINT or SIGTERM: control and server.
+
+    It watches the data folders of all models, checks, retrains, serves predictions on [service] listen, and
+    writes what it does and why to standard output. SIGHUP applies a changed configuration."""
+    _check_packages()
+    config = SESSION.config()
+    from daemon.app import main
+
+    main(config, dict(os.environ), os.environ.get("DRIFTD_CRASH_AT", ""), log_format or config.service.log_format)
+
+
+def _check_packages() -> None:
+    """The three packages must be ours: the names are short, and another distribution may install one."""
+    import importlib.util
+    from pathlib import Path
+
+    home = Path(__file__).resolve().parent.parent.parent
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
+        if origin is None or home not in origin.parents:
+            hint = "install driftd into a virtual environment of its own"
+            raise Exit(WRONG_USE, f"the package {name!r} is {origin}, not driftd's own in {home}; {hint}")

@@ -1,0 +1,111 @@
+"""Writes a first configuration from a sample: what `driftd init` does."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.ingest import csv_source
+from daemon.ingest.formats import kind_of
+from daemon.ingest.infer import infer_schema
+from retrain.errors import Refused
+from retrain.schema import Column, Schema
+from retrain.settings import ModelSettings
+
+NAME = re.compile(r"[^a-z0-9]+")
+TIME_NAMES = ("time", "timestamp", "date", "datetime", "event_time", "created_at", "ts")
+ID_NAMES = ("id", "row_id", "uid", "uuid", "key")
+MAX_CLASSES = 20
+
+
+def write_config(file: Path, target: str, task: str, name: str, path: Path) -> Iterator[str]:
+    """Write the configuration, and say what to do next, line by line. Refused where the file cannot be read or
+    has no such column."""
+    if not file.is_file():
+        raise Refused(f"{file}: no such file")
+    schema, task = _inferred(file, target, task)
+    name = NAME.sub("_", (name or file.name.split(".")[0]).lower()).strip("_") or "model"
+    time_column = _named(schema, TIME_NAMES, ("datetime",), target)
+    id_column = _named(schema, ID_NAMES, ("integer", "category"), target)
+    path.write_text(_text(schema, task, name, target, time_column, id_column), "utf-8")
+    yield f"wrote {path}: model {name!r}, {task} of {target!r} from {len(schema.features)} columns"
+    data = path.absolute().parent / "data" / name
+    data.mkdir(parents=True, exist_ok=True)
+    yield f"made {data}"
+    yield f"next: read {path}, run `driftd -c {path} run`, and put files such as {file.name} into {data}"
+
+
+def _inferred(file: Path, target: str, task: str) -> tuple[Schema, str]:
+    settings = ModelSettings(data_dir="data", task="classification", target=target)
+    kind = kind_of(file)
+    header = csv_source.header_of(file, kind, settings.intake, [target]) if kind.format == "csv" else None
+    schema = infer_schema(file, kind, settings, header)
+    chosen = task or _task_of(file, schema.column(target), target)
+    wanted = settings.model_copy(update={"task": chosen})
+    return infer_schema(file, kind, wanted, header), chosen
+
+
+def _task_of(file: Path, column: Column, target: str) -> str:
+    """A number with many values is a regression."""
+    from daemon.ingest.sql import connect, identifier
+    from daemon.tabular import open_table
+
+    if column.kind not in ("integer", "category"):
+        return "classification"
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="driftd-init-") as folder:
+        table = open_table(file, Path(folder) / "sample.parquet")
+        word = identifier(target)
+        query = f"SELECT count(DISTINCT {word}), count({word}), count(TRY_CAST({word} AS DOUBLE)) FROM read_parquet(?)"  # noqa: S608
+        row = connect().execute(query, [str(table.path)]).fetchone()
+    assert row is not None
+    distinct, present, numbers = row
+    return "regression" if numbers == present and distinct > MAX_CLASSES else "classification"
+
+
+def _named(schema: Schema, names: tuple[str, ...], kinds: tuple[str, ...], target: str) -> str | None:
+    fitting = [c.name for c in schema.columns if c.kind in kinds and c.name != target]
+    for name in names:
+        for column in fitting:
+            if column.lower() == name:
+                return column
+    return fitting[0] if "datetime" in kinds and len(fitting) == 1 else None
+
+
+def _text(schema: Schema, task: str, name: str, target: str, time_column: str | None, id_column: str | None) -> str:
+    def chosen(key: str, value: str | None, told: str) -> str:
+        line = f"{key} = {json.dumps(value or '…', ensure_ascii=False)}"
+        return f"{line}   # {told}" if value else f"# {line}   # {told}"
+
+    lines = [
+        "# driftd: what it watches, trains and serves. Paths are relative to the folder of this file.",
+        "# Whatever is not said here has a default; `driftd doctor` checks this file.",
+        "",
+        "[service]",
+        'state_dir = "state"            # all that driftd remembers',
+        'listen = "127.0.0.1:8080"      # where predictions are served',
+        "",
+        f"[models.{name}]",
+        f'data_dir = "data/{name}"   # drop files here; they are read, never changed',
+        f'task = "{task}"',
+        f"target = {json.dumps(target, ensure_ascii=False)}",
+        chosen("time_column", time_column, "windows and held-out rows go by it; without it, by order of arrival"),
+        chosen("id_column", id_column, "names a row, so that its label may arrive later"),
+        'check_schedule = "*/15 * * * *" # besides the check of every file',
+        '# retrain_schedule = "0 3 * * SUN" # besides what drift and performance ask for',
+        '# mode = "auto"                # or "approve" (a person promotes), "observe" (reports only)',
+        "",
+        "# The columns, by name; their order in the files does not matter.",
+        '# { type = "number", min = 0, max = 1 } and { type = "category", categories = ["a", "b"] } say what is valid.',
+        f"[models.{name}.columns]",
+        *(_column(column, schema) for column in schema.columns),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _column(column: Column, schema: Schema) -> str:
+    key = column.name if re.fullmatch(r"[A-Za-z0-9_-]+", column.name) else json.dumps(column.name, ensure_ascii=False)
+    if column.feature or column.name in (schema.target, schema.id_column):
+        return f'{key} = "{column.kind}"'
+    return f'{key} = {{ type = "{column.kind}", feature = false }}   # nearly every row has its own: not learned from'

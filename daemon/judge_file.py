@@ -1,0 +1,53 @@
+"""Judges a file against the champion without the service: what `driftd check` prints."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from daemon.config import Config
+from daemon.ledger import Ledger, models, promotions
+from retrain.errors import Refused
+from retrain.schema import declared_schema
+
+
+def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[str, Any]:
+    """The drift report and labelled performance of a file, as plain JSON values; changes nothing. Refused
+    where there is no champion or the file is beyond repair."""
+    settings = config.models[model]
+    with ledger.connect() as conn:
+        champion = promotions.champion(conn, model)
+        stored = models.load_schema(conn, model)
+    if champion is None:
+        raise Refused(f"{model} has no champion to compare with", "`driftd status` says what it waits for")
+    if not file.is_file():
+        raise Refused(f"{file}: no such file")
+    declared = declared_schema(settings)
+    from daemon.ingest.take import take
+    from retrain.check import check
+
+    with TemporaryDirectory(prefix="driftd-check-") as work:
+        told = settings.model_dump(mode="json")
+        schema = declared.to_json() if declared is not None else stored
+        try:
+            taken = take({"model": model, "path": str(file), "schema": schema, "settings": told, "work": work})
+        except Refused as error:
+            raise Refused(f"{file}: {error.message}", error.hint) from None
+        if taken["kind"] != "rows":
+            raise Refused(f"{file} holds labels only: there is nothing to compare")
+        versions = [
+            {"version": m.version, "path": str(config.state_dir / "versions" / model / m.version), "weight": m.weight}
+            for m in champion.deployment.members
+        ]
+        arguments = {"snapshots": [taken["snapshot"]], "versions": versions, "settings": told, "work": work}
+        found = check(arguments | {"predict": True})
+    report: dict[str, Any] = found["report"]
+    report["reference"]["path"] = champion.deployment.name
+    report["current"]["path"] = str(file)
+    return report | {
+        "model": model,
+        "version": champion.deployment.name,
+        "performance": found["performance"],
+        "rejected": taken["rejected"],
+        "quality": taken["quality"],
+        "seconds": found["seconds"],
+    }

@@ -1,0 +1,85 @@
+"""Where all models stand, read from the ledger: what `driftd status` prints."""
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from daemon.config import Config
+from daemon.ledger import Ledger, checks, cycles, files, models, promotions, versions
+from daemon.ledger.tables import files as file_table
+
+
+def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
+    """Plain JSON values; times are Unix seconds."""
+    with ledger.connect() as conn:
+        return {"models": {name: _model(conn, config, name) for name in config.models}}
+
+
+def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
+    row, settings = models.get(conn, name), config.models[name]
+    episode = checks.open_episode(conn, name)
+    return {
+        "task": settings.task,
+        "mode": settings.mode,
+        "paused": bool(row is not None and row.paused),
+        "waits_for": row.waits_for if row is not None else "the service has not run with this model yet",
+        "champion": _champion(conn, name),
+        "files": files.counts(conn, name),
+        "labelled_rows": _labelled(conn, name),
+        "drift_episode": episode,
+        "last_check": _last_check(conn, name),
+        "cycle": _cycle(conn, name),
+    }
+
+
+def _labelled(conn: Connection, name: str) -> int:
+    query = select(func.coalesce(func.sum(file_table.c.labelled_rows), 0))
+    return conn.scalar(query.where(file_table.c.model == name, file_table.c.state == "accepted")) or 0
+
+
+def _champion(conn: Connection, name: str) -> dict[str, Any] | None:
+    champion = promotions.champion(conn, name)
+    if champion is None:
+        return None
+    heaviest = max(champion.deployment.members, key=lambda m: m.weight).version
+    metrics = next((row.metrics for row in versions.listed(conn, name) if row.name == heaviest), None) or {}
+    evaluated = metrics.get("challenger") or {}
+    return {
+        "version": champion.deployment.name,
+        "deployment": champion.deployment.number,
+        "at": champion.at,
+        "reason": champion.reason,
+        "metric": metrics.get("metric"),
+        "value": evaluated.get("value"),
+    }
+
+
+def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
+    row = checks.latest(conn, name)
+    if row is None:
+        return None
+    performance = row.performance or {}
+    return {
+        "check": row.id,
+        "kind": row.kind,
+        "at": row.started_at + row.seconds,
+        "version": row.version,
+        "drift": row.drift,
+        "drifted": row.drifted,
+        "metric": performance.get("metric"),
+        "value": performance.get("value"),
+        "dropped": row.dropped,
+    }
+
+
+def _cycle(conn: Connection, name: str) -> dict[str, Any] | None:
+    cycle = cycles.current(conn, name)
+    if cycle is None:
+        return None
+    return {
+        "id": cycle.id,
+        "state": str(cycle.state),
+        "stage": str(cycle.stage),
+        "attempt": cycle.attempt,
+        "trigger": cycle.trigger.reason,
+    }
