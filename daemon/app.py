@@ -25,7 +25,7 @@ from daemon.ledger import cycles, due, events, models, open_ledger, promotions
 from daemon.log import configure, get_logger
 from daemon.notify import Notifier, inherited_socket
 from daemon.schedule import Schedule
-from daemon.worker.process import Limits, Worker
+from daemon.worker.process import Limits, Worker, WorkerError
 from retrain import effects
 from retrain.errors import Refused
 
@@ -101,7 +101,7 @@ class Service:
         self.schedule.start()
         for name in self.config.models:
             self._start_model(name)
-        parts = (self._follow_ledger(), self._announce(), self._keep_events())
+        parts = (self._follow_ledger(), self._announce(), self._keep_events(), self._warm_analyst())
         tasks = [asyncio.create_task(part) for part in parts]
         await self._until_stopped(tasks)
         await self._stop(tasks)
@@ -185,6 +185,12 @@ class Service:
                 commander.contexts = {name: k.context for name, k in self.keepers.items()}
                 await commander.apply_all()
             await asyncio.sleep(LEDGER_POLL_S)
+
+    async def _warm_analyst(self) -> None:
+        """Have the analyst's libraries loaded before the first file asks for them."""
+        with contextlib.suppress(WorkerError):
+            await self.shared.analyst.call("warm", {})
+        await asyncio.Event().wait()
 
     async def _keep_events(self) -> None:
         """Write what was logged to the ledger, a second's worth at a time."""

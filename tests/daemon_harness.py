@@ -37,7 +37,7 @@ def rows(seed: int, n: int = 600, shift: float = 0.0, flip: bool = False) -> pa.
     z = rng.normal(0.0, 1.0, n)
     colour = rng.choice(["red", "green", "blue"], n)
     signal_part = (z if flip else x) + 0.5 * (colour == "red")
-    label = np.where(signal_part + rng.normal(0, 0.5, n) > shift, "yes", "no")
+    label = np.where(signal_part + rng.normal(0, 0.5, n) > (0.0 if flip else shift), "yes", "no")
     return pa.table({"x": x, "z": z, "colour": colour, "label": label})
 
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import importlib
 import json
 import signal
 import socket
@@ -22,6 +23,7 @@ from daemon.slot import ModelSlot
 
 BEAT_S = 2.0
 SPOOL_LOOK_S = 0.5
+WARM = ("sklearn.ensemble", "skops.io", "retrain.promote", "retrain.preprocess")
 DRAIN_S = 0.3
 
 
@@ -73,6 +75,7 @@ class Server:
             asyncio.create_task(self._follower.run()),
             asyncio.create_task(self._beat(server)),
             asyncio.create_task(self._hand_over_labels()),
+            asyncio.create_task(asyncio.to_thread(warm)),
         ]
         await server.serve(sockets=[self._listener])
         for task in tasks:
@@ -110,6 +113,12 @@ class Server:
             await asyncio.sleep(SPOOL_LOOK_S)
             for spool in self._app.spools.values():
                 spool.close_old()
+
+
+def warm() -> None:
+    """Import what loading a version needs before the first promotion does."""
+    for module in WARM:
+        importlib.import_module(module)
 
 
 def _stopper(server: uvicorn.Server, number: int) -> Any:
