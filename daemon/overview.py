@@ -25,6 +25,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "waits_for": row.waits_for if row is not None else "the service has not run with this model yet",
         "champion": _champion(conn, name),
         "files": files.counts(conn, name),
+        "last_file": _last_file(conn, name),
         "labelled_rows": _labelled(conn, name),
         "drift_episode": episode,
         "last_check": _last_check(conn, name),
@@ -35,6 +36,11 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
 def _labelled(conn: Connection, name: str) -> int:
     query = select(func.coalesce(func.sum(file_table.c.labelled_rows), 0))
     return conn.scalar(query.where(file_table.c.model == name, file_table.c.state == "accepted")) or 0
+
+
+def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:
+    rows = files.listed(conn, name, last=1)
+    return {"path": rows[0].path, "state": rows[0].state, "at": rows[0].at} if rows else None
 
 
 def _champion(conn: Connection, name: str) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ MONTHS = Path(__file__).resolve().parent / "flights"
 MODEL = "flights"
 FIRST_MONTHS = 3
 QUIET_S = 12.0  # longer than the cool-down of config.toml: a month may still open its cycle that late
-LOOK_S = 1.0
+LOOK_S = 1.5
 STOP_TIMEOUT_S = 40.0
 
 # Delta 2594 from JFK to San Antonio on Saturday, 14 December 2013, 19:00, in sleet: it arrived late.
@@ -77,9 +77,10 @@ class Daemon:
 
     def dealt_with(self, name: str) -> bool:
         """Whether a month was taken in, and no cycle is open."""
-        report = self.ask("status")
-        print(report)
-        return False
+        model = self.ask("status").get("models", {}).get(MODEL)
+        if model is None or model["last_file"] is None:
+            return False
+        return bool(model["last_file"]["path"] == name and model["cycle"] is None)
 
     def ask(self, *command: str) -> Any:
         """What a command of `driftd` reports."""

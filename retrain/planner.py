@@ -25,7 +25,7 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
     trigger = _trigger(observation, now, settings.triggers)
     if trigger is None:
         return state, Action(
-            "wait", "nothing to do: no drift, no drop, nothing due", until=_due_at(observation, settings)
+            "idle", "nothing to do: no drift, no drop, nothing due", until=_due_at(observation, settings)
         )
     if observation.new_labelled_rows < settings.triggers.min_new_rows:
         return state, Action("wait", _lacks_rows(trigger, observation, settings.triggers))

@@ -128,7 +128,7 @@ class PlannerState:
 
 @dataclass(frozen=True)
 class Action:
-    """The planner's answer. `kind` is `open` (a cycle, for `trigger`), `wait` (until `until`, or for something
+    """The planner's answer. `kind` is `open` (a cycle, for `trigger`), `idle`, `wait` (until `until`, or for something
     to happen) or `observe` (would have opened, but the mode changes nothing); `reason` is for people."""
 
     kind: str

@@ -37,8 +37,11 @@ class Commander:
                 state, message = "refused", str(error)
                 with shared.ledger.begin() as conn:
                     commands.finish(conn, command.id, state, message)
-            event = "command_done" if state == "done" else "command_refused"
-            log.info(event, command=command.name, model=command.args.get("model"), user=command.user, answer=message)
+            told = {"command": command.name, "model": command.args.get("model"), "user": command.user}
+            if state == "done":
+                log.info("command_done", **told, answer=message)
+            else:
+                log.warning("command_refused", **told, answer=message)
 
     async def _apply(self, command: commands.CommandRow) -> str:
         name = command.args["model"]

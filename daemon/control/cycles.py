@@ -75,7 +75,7 @@ class CycleRunner:
             log.info("cycle_opened", cycle_id=cycle.id, trigger=action.trigger.kind, reason=action.reason)
         elif action.kind == "observe":
             log.info("cycle_not_opened", reason=action.reason)
-        elif action.reason != self._told and cycle is None:
+        elif action.kind == "wait" and action.reason != self._told and cycle is None:
             event = "waiting_for_data" if action.until is None else "cycle_waiting"
             log.info(event, reason=action.reason)
         self._told = action.reason
