@@ -2,17 +2,14 @@
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from daemon.config import Config, ConfigErrors, load_config
@@ -22,39 +19,18 @@ from daemon.control.model import ModelKeeper
 from daemon.control.promoting import link_champion
 from daemon.control.serving import ServerProcess, Servers, listening_socket
 from daemon.ledger import cycles, due, events, models, open_ledger, promotions
+from daemon.lock import sole_owner
 from daemon.log import configure, get_logger
 from daemon.notify import Notifier, inherited_socket
 from daemon.schedule import Schedule
 from daemon.worker.process import Limits, Worker, WorkerError
 from retrain import effects
-from retrain.errors import Refused
 
 log = get_logger()
 LEDGER_POLL_S = 0.4
 BEAT_LIMIT_S = 30.0
 EVENTS_EVERY_S = 1.0
 MOST_UNWRITTEN = 10_000
-
-
-@contextlib.contextmanager
-def sole_owner(state_dir: Path) -> Iterator[None]:
-    """Hold the state folder's lock; Refused if another daemon has it."""
-    state_dir.mkdir(parents=True, exist_ok=True)
-    path = state_dir / "driftd.lock"
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            raise Refused(
-                f"another driftd (process {owner}) holds {state_dir}",
-                "stop it, or give this one its own [service] state_dir",
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def main(config: Config, environment: dict[str, str], crash_at: str = "", log_format: str = "auto") -> None:

@@ -122,7 +122,8 @@ def _service(reader: _Reader, raw: dict[str, Any]) -> ServiceSettings | None:
     for key in raw:
         if key not in ("service", "models"):
             reader.add((key,), f"[{key}] is not a section that driftd knows{_meant(key, ['service', 'models'])}")
-    return _validated(reader, ServiceSettings, raw.get("service", {}), ("service",))
+    settings: ServiceSettings | None = _validated(reader, ServiceSettings, raw.get("service", {}), ("service",))
+    return settings
 
 
 def _models(reader: _Reader, raw: dict[str, Any]) -> dict[str, ModelSettings]:

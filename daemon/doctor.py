@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.cli.ask import running
 from daemon.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.ledger import Ledger, models, open_ledger, promotions
+from daemon.lock import is_held
 from retrain.errors import DriftdError
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -80,7 +80,7 @@ def _limits() -> Iterator[Finding]:
 
 def _port(config: Config) -> Iterator[Finding]:
     host, _, port = config.service.listen.rpartition(":")
-    if running(config):
+    if is_held(config.state_dir):
         yield Finding("ok", f"the service runs and serves on {config.service.listen}")
         return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

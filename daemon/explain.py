@@ -109,7 +109,8 @@ def _prepared(result: dict[str, Any] | None) -> str:
 def _trained(result: dict[str, Any] | None) -> str:
     if result is None:
         return ""
-    line = f"Trained {result['estimator'].rpartition('.')[2]} on {result['train_rows']:,} rows in {result['seconds']:.1f} s."
+    estimator = result["estimator"].rpartition(".")[2]
+    line = f"Trained {estimator} on {result['train_rows']:,} rows in {result['seconds']:.1f} s."
     if result["search"]:
         line += f" The best of {len(result['search'])} tried parameters: {result['params']}."
     return line

@@ -75,7 +75,8 @@ def _told_worse(
         else f"more than {max_worse_se:g} standard errors of {difference.se:.4f}"
     )
     if difference.where:
-        return f"{metric} is worse than that of {champion.name} by {size} where {difference.where} ({difference.rows:,} rows), {beyond}"
+        where = f"where {difference.where} ({difference.rows:,} rows)"
+        return f"{metric} is worse than that of {champion.name} by {size} {where}, {beyond}"
     against = _against(champion)
     return f"{_score(metric, challenger, rows)} is worse than {against} by {size}, {beyond}"
 

@@ -16,7 +16,7 @@ Bind = Callable[[Labels, Predictions], Weighted]
 RowValues = Callable[[Labels, Predictions], Floats]
 
 
-class Undefined(Exception):  # noqa: N818 - an outcome, not a fault
+class Undefined(Exception):
     """The metric has no value for these rows; the message says why."""
 
 

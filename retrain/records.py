@@ -56,7 +56,7 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage came to: `ok`, `retry` (may go better next time), `terminal` (will not) or `kept` (evaluate only)."""
+    """What a stage came to: `ok`, `retry` (may go better next time), `terminal` (will not) or `kept` (evaluate)."""
 
     kind: str
     result: dict[str, Any] = field(default_factory=dict)

@@ -47,7 +47,9 @@ def rows(
                 "b": None if i % 11 == 6 else bool(x > 0.1),
                 "c": None if i % 19 == 7 else c,
                 "t": None if i % 23 == 8 else START + timedelta(microseconds=int(rng.integers(0, 2**50))),
-                "y": signal if task == "regression" else classes[int(signal > 0.4) + (len(classes) > 2) * int(signal > 1.5)],
+                "y": signal
+                if task == "regression"
+                else classes[int(signal > 0.4) + (len(classes) > 2) * int(signal > 1.5)],
             }
         )  # fmt: skip
     return made

@@ -7,10 +7,35 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ROW = re.compile(r"^\| `([a-z_]+)` \| (debug|info|warning|error) \|", re.MULTILINE)
 LEVELS = {"debug", "info", "warning", "error"}
-CONTRACT = """service_started service_ready service_stopping config_reloaded file_seen file_accepted file_duplicate
-file_refused rows_quarantined check_finished drift_detected drift_cleared cycle_opened stage_started stage_finished
-stage_failed cycle_finished version_promoted version_kept version_rolled_back model_swapped waiting_for_data
-approval_needed performance_dropped input_rejected backlog_growing disk_low""".split()
+CONTRACT = [
+    "service_started",
+    "service_ready",
+    "service_stopping",
+    "config_reloaded",
+    "file_seen",
+    "file_accepted",
+    "file_duplicate",
+    "file_refused",
+    "rows_quarantined",
+    "check_finished",
+    "drift_detected",
+    "drift_cleared",
+    "cycle_opened",
+    "stage_started",
+    "stage_finished",
+    "stage_failed",
+    "cycle_finished",
+    "version_promoted",
+    "version_kept",
+    "version_rolled_back",
+    "model_swapped",
+    "waiting_for_data",
+    "approval_needed",
+    "performance_dropped",
+    "input_rejected",
+    "backlog_growing",
+    "disk_low",
+]
 
 
 def words_of(node: ast.expr, assigned: dict[str, ast.expr]) -> set[str]:

@@ -8,6 +8,7 @@ import typer
 
 from daemon.cli.session import NO, SESSION, Exit, known_model, only_model, user
 from daemon.config import Config, model_data_dir
+from daemon.lock import is_held
 
 ANSWER_WITHIN_S = 3.0
 LOOK_S = 0.1
@@ -116,7 +117,7 @@ def _ask(name: str, args: dict[str, Any], json: bool) -> None:
     try:
         with ledger.begin(durable=True) as conn:
             command = commands.enqueue(conn, name, args, user(), time.time())
-        row = _wait(ledger, command, running(config))
+        row = _wait(ledger, command, is_held(config.state_dir))
     finally:
         ledger.close()
     waiting = row.state == "queued"
@@ -126,7 +127,9 @@ def _ask(name: str, args: dict[str, Any], json: bool) -> None:
     elif not waiting and row.state == "done":
         print(message)
     elif waiting:
-        print(message if not running(config) else "the service is busy; `driftd status` will show the outcome")
+        print(
+            message if not is_held(config.state_dir) else "the service is busy; `driftd status` will show the outcome"
+        )
     if row.state == "refused":
         raise Exit(NO, "" if json else f"driftd: {message}")
 
@@ -141,17 +144,3 @@ def _wait(ledger: Any, command: int, is_running: bool) -> Any:
         if row.state != "queued" or time.monotonic() >= until_s:
             return row
         time.sleep(LOOK_S)
-
-
-def running(config: Config) -> bool:
-    """Whether a service holds the state folder."""
-    import fcntl
-
-    try:
-        with (config.state_dir / "driftd.lock").open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.ask import running
 from daemon.cli.session import NO, SESSION, Exit, console, iso, known_model, print_json, when
+from daemon.lock import is_held
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
@@ -30,7 +30,7 @@ def status(json: Json = False) -> None:
     except Refused as error:
         raise Exit(NO, f"driftd: {error}") from None
     try:
-        told = overview(config, ledger) | {"running": running(config)}
+        told = overview(config, ledger) | {"running": is_held(config.state_dir)}
     finally:
         ledger.close()
     if json:

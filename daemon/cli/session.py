@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FINE, NO, WRONG_USE, FAILED = 0, 1, 2, 3
 
 
-class Exit(Exception):  # noqa: N818 - an end, not a fault
+class Exit(Exception):
     """Ends the command with a status and, on standard error, a message."""
 
     def __init__(self, status: int, message: str = "") -> None:

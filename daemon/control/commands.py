@@ -76,7 +76,7 @@ async def _prove_first(context: ModelContext, command: commands.CommandRow) -> N
 
 
 def _stored(conn: Connection, context: ModelContext, version: str) -> str:
-    names = [row.name for row in versions.stored(conn, context.name)]
+    names: list[str] = [row.name for row in versions.stored(conn, context.name)]
     matching = [name for name in names if name == version or name.startswith(f"{version}-")]
     if len(matching) != 1:
         raise Refused(f"no stored version {version!r} of {context.name}", f"stored: {', '.join(names) or 'none'}")

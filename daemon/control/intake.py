@@ -4,6 +4,7 @@ Hints (events) only say where to look. What counts is the look at the file, comp
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from dataclasses import dataclass, field
@@ -71,10 +72,8 @@ class Intake:
 
     async def _sleep(self) -> None:
         wake_at = min([time.monotonic() + WATCH_CHECK_S, self._rescan_due_s, *(p.due_s for p in self.pending.values())])
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
-        except TimeoutError:
-            pass
         self._wake.clear()
 
     def waiting(self) -> int:
@@ -87,11 +86,16 @@ class Intake:
     def _start_watch(self) -> None:
         loop = asyncio.get_running_loop()
         intake = self.context.settings.intake
+
+        def hint(path: str | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the service ends
+                loop.call_soon_threadsafe(self._hint, path)
+
         self._watch = FolderWatch(
             self.context.data_dir,
             intake.recursive,
             intake.watch == "polling",
-            lambda path: loop.call_soon_threadsafe(self._hint, path),
+            hint,
         )
 
     def _hint(self, path: str | None) -> None:

@@ -66,7 +66,7 @@ def convert(
     source = _read_csv(path, kind, intake, delimiter, types)
     try:
         connection.execute(
-            f"COPY (SELECT {chosen}, row_number() OVER () AS __row FROM {source}) "  # noqa: S608 - quoted
+            f"COPY (SELECT {chosen}, row_number() OVER () AS __row FROM {source}) "
             f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
         )
     except duckdb.Error as error:

@@ -42,15 +42,15 @@ def infer_schema(path: Path, kind: Kind, settings: ModelSettings, header: tuple[
 def _sample(path: Path, kind: Kind, settings: ModelSettings, header: tuple[str, list[str]] | None) -> str:
     place = literal(csv_source.plain_path(path))
     if kind.format == "parquet":
-        return f"SELECT * FROM read_parquet({place}) LIMIT {SAMPLE}"  # noqa: S608 - quoted
+        return f"SELECT * FROM read_parquet({place}) LIMIT {SAMPLE}"
     if kind.format == "jsonl":
         reader = f"read_json({place}, format = 'newline_delimited', compression = {literal(kind.compression)}, "
-        return f"SELECT * FROM {reader} sample_size = {SAMPLE}, ignore_errors = true) LIMIT {SAMPLE}"  # noqa: S608
+        return f"SELECT * FROM {reader} sample_size = {SAMPLE}, ignore_errors = true) LIMIT {SAMPLE}"
     assert header is not None
     missing = ", ".join(literal(word) for word in MISSING)
     names = ", ".join(literal(name) for name in header[1])
     return (
-        f"SELECT * FROM read_csv({place}, delim = {literal(header[0])}, quote = '\"', escape = '\"', "  # noqa: S608
+        f"SELECT * FROM read_csv({place}, delim = {literal(header[0])}, quote = '\"', escape = '\"', "
         f"header = true, names = [{names}], nullstr = [{missing}], compression = {literal(kind.compression)}, "
         f"encoding = {literal(settings.intake.encoding)}, all_varchar = true, ignore_errors = true) LIMIT {SAMPLE}"
     )
@@ -91,7 +91,7 @@ def _text_kind(connection: duckdb.DuckDBPyConnection, name: str) -> ColumnKind:
         "datetime": f"TRY_CAST({column} AS TIMESTAMPTZ) IS NOT NULL",
     }
     counts = ", ".join(f"count(*) FILTER ({test})" for test in tests.values())
-    row = connection.execute(f"SELECT count({column}), {counts} FROM sample").fetchone()  # noqa: S608 - quoted
+    row = connection.execute(f"SELECT count({column}), {counts} FROM sample").fetchone()
     assert row is not None
     present, *fitting = row
     kinds = [kind for kind, fit in zip(tests, fitting, strict=True) if present and fit == present]
@@ -101,8 +101,8 @@ def _text_kind(connection: duckdb.DuckDBPyConnection, name: str) -> ColumnKind:
 def _free_text(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     """Whether a text column rather names rows than groups them: it would only be learned by heart."""
     column = identifier(name)
-    query = f"SELECT count({column}), count(DISTINCT {column}) FROM sample"  # noqa: S608 - quoted
+    query = f"SELECT count({column}), count(DISTINCT {column}) FROM sample"
     row = connection.execute(query).fetchone()
     assert row is not None
     present, distinct = row
-    return distinct > FREE_TEXT_VALUES and distinct > FREE_TEXT_SHARE * present
+    return bool(distinct > FREE_TEXT_VALUES and distinct > FREE_TEXT_SHARE * present)

@@ -20,7 +20,7 @@ GOOD = "(CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false E
 def keys_of(path: Path, kind: Kind) -> list[str]:
     """The keys of the first thousand objects, in the order of their first appearance."""
     query = (
-        f"SELECT DISTINCT unnest(CASE WHEN {GOOD} THEN json_keys(line) END) FROM "  # noqa: S608 - quoted
+        f"SELECT DISTINCT unnest(CASE WHEN {GOOD} THEN json_keys(line) END) FROM "
         f"(SELECT line FROM {_lines(path, kind)} WHERE trim(coalesce(line, '')) <> '' LIMIT {SAMPLED})"
     )
     try:
@@ -40,12 +40,11 @@ def convert(path: Path, kind: Kind, schema: Schema, present: list[str], target: 
     chosen = ", ".join(f"o.{identifier(name)} AS {identifier(name)}" for name in names)
     try:
         connection.execute(
-            f"COPY (SELECT {chosen}, __row FROM ({parsed})) TO {literal(str(target))} "  # noqa: S608 - quoted
+            f"COPY (SELECT {chosen}, __row FROM ({parsed})) TO {literal(str(target))} "
             "(FORMAT parquet, COMPRESSION lz4_raw)"
         )
         bad = connection.execute(
-            f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) "  # noqa: S608 - quoted
-            f"WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
+            f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
         ).fetchall()
     except duckdb.Error as error:
         raise Refused(f"cannot be read as JSON lines: {first_line_of(error)}") from None

@@ -175,11 +175,9 @@ def _batches(source: Path, schema: Schema) -> Iterator[Any]:
         numbered = ["__row"] if "__row" in names else []
         seen = 0
         for batch in file.iter_batches(batch_size=rows, columns=[*wanted, *numbered]):
-            if not numbered:
-                positions = pa.array(np.arange(seen + 1, seen + 1 + batch.num_rows))
-                batch = batch.append_column("__row", positions)
+            positions = pa.array(np.arange(seen + 1, seen + 1 + batch.num_rows))
             seen += batch.num_rows
-            yield batch
+            yield batch if numbered else batch.append_column("__row", positions)
 
 
 def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality], rejects: list[Reject]) -> pa.Table:

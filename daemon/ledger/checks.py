@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
+from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import checks, episodes
 
 
@@ -27,8 +28,7 @@ def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file
         "performance": performance,
         "predictions": result["predictions"],
     }
-    key: int = conn.execute(insert(checks).values(**values)).inserted_primary_key[0]
-    return key
+    return insert_row(conn, checks, values)
 
 
 def get(conn: Connection, check_id: int) -> Row[Any] | None:
@@ -59,7 +59,7 @@ def open_episode(conn: Connection, model: str) -> int | None:
 def begin_episode(conn: Connection, model: str, check_id: int, columns: list[str], now: float) -> int:
     """A drift begins with this check."""
     values = {"model": model, "opened_at": now, "columns": columns}
-    key: int = conn.execute(insert(episodes).values(**values)).inserted_primary_key[0]
+    key = insert_row(conn, episodes, values)
     _belongs(conn, check_id, key)
     return key
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
+from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import commands
 
 CommandRow = Row[Any]
@@ -13,8 +14,7 @@ CommandRow = Row[Any]
 def enqueue(conn: Connection, name: str, args: dict[str, Any], user: str, now: float) -> int:
     """Ask for something; the command's id."""
     values = {"at": now, "user": user, "name": name, "args": args}
-    key: int = conn.execute(insert(commands).values(**values)).inserted_primary_key[0]
-    return key
+    return insert_row(conn, commands, values)
 
 
 def queued(conn: Connection) -> Sequence[CommandRow]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
+from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import cycles, stages
 from retrain.records import Cycle, CycleState, Outcome, Stage, Trigger
 
@@ -24,8 +25,7 @@ def open_cycle(conn: Connection, model: str, trigger: Trigger, number: int, up_t
         "up_to_seq": up_to_seq,
         "opened_at": now,
     }
-    key: int = conn.execute(insert(cycles).values(**values)).inserted_primary_key[0]
-    return get(conn, key)
+    return get(conn, insert_row(conn, cycles, values))
 
 
 def get(conn: Connection, cycle_id: int) -> Cycle:
@@ -80,8 +80,7 @@ def stage_started(conn: Connection, cycle: Cycle, now: float) -> int:
         "state": "started",
         "started_at": now,
     }
-    key: int = conn.execute(insert(stages).values(**values)).inserted_primary_key[0]
-    return key
+    return insert_row(conn, stages, values)
 
 
 def stage_finished(conn: Connection, stage_id: int, outcome: Outcome, now: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from daemon.ingest.look import Look
+from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import files, rejects
 from retrain.errors import Refused
 
@@ -79,7 +80,7 @@ def recent(conn: Connection, model: str, window_s: float) -> Sequence[FileRow]:
     return conn.execute(select(files).where(*usable, newest_row >= newest - window_s).order_by(files.c.seq)).all()
 
 
-def usable(conn: Connection, model: str, up_to_seq: int) -> Sequence[FileRow]:
+def usable(conn: Connection, model: str, up_to_seq: int) -> Sequence[Any]:
     """Files that may teach, in order of arrival: seq, snapshot, sha256, rows, kind, accepted_at."""
     columns = (
         files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.at.label("accepted_at"),
@@ -136,9 +137,7 @@ def _change(conn: Connection, model: str, path: str, before: tuple[str, ...], af
 
 def _insert(conn: Connection, model: str, path: str, seen: Look, now: float, **values: Any) -> int:
     look = {name: getattr(seen, name) for name in LOOK}
-    result = conn.execute(insert(files).values(model=model, path=path, at=now, **look, **values))
-    key: int = result.inserted_primary_key[0]
-    return key
+    return insert_row(conn, files, {"model": model, "path": path, "at": now, **look, **values})
 
 
 def _supersede(conn: Connection, model: str, path: str) -> None:

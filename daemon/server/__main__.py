@@ -7,7 +7,6 @@ import importlib
 import json
 import signal
 import socket
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -147,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,6 +1,7 @@
 """Keeps the slots at the last committed promotions: loads and proves off the event loop, then swaps a pointer."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -43,10 +44,8 @@ class Follower:
         while True:
             if self._ledger.data_version() != self._seen:
                 await self.catch_up()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), POLL_S)
-            except TimeoutError:
-                pass
             self._hint.clear()
 
     async def _swap(self, slot: ModelSlot, champion: promotions.ChampionRow) -> None:

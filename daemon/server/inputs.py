@@ -13,7 +13,7 @@ MAX_BODY = 64 * 2**20
 MAX_ROWS = 10_000
 
 
-class BadRequest(Exception):  # noqa: N818 - an answer, not a fault
+class BadRequest(Exception):
     """The request is at fault; `status` is the HTTP status."""
 
     def __init__(self, message: str, status: int = 400) -> None:

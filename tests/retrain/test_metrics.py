@@ -191,7 +191,7 @@ def test_defaults():
 
 def test_unknown_metric_is_refused_with_the_known_ones():
     """The message lists what was expected for the task."""
-    with pytest.raises(Refused, match="mae.*relative_mae"):
+    with pytest.raises(Refused, match=r"mae.*relative_mae"):
         get_metric("roc_auc", CONTEXTS["regression"])
 
 

@@ -96,9 +96,17 @@ def test_times_are_read_in_every_form():
 
 @pytest.mark.parametrize(
     ("cell", "expected"),
-    [({"x": "1.5"}, "a number"), ({"x": True}, "a number"), ({"n": 1.5}, "whole number"), ({"b": "yes"}, "true or false"),
-     ({"b": 2}, "true or false"), ({"t": "yesterday"}, "ISO 8601"), ({"x": [1]}, "a number"), ({"x": 10**400}, "a number")],
-)  # fmt: skip
+    [
+        ({"x": "1.5"}, "a number"),
+        ({"x": True}, "a number"),
+        ({"n": 1.5}, "whole number"),
+        ({"b": "yes"}, "true or false"),
+        ({"b": 2}, "true or false"),
+        ({"t": "yesterday"}, "ISO 8601"),
+        ({"x": [1]}, "a number"),
+        ({"x": 10**400}, "a number"),
+    ],
+)
 def test_wrong_cells_are_named(cell, expected):
     """A cell of the wrong type is refused with its column, its row and what was expected."""
     fitted = Preprocessor.fit(table(rows(20)), schema(), "codes")

@@ -96,7 +96,7 @@ def check_invariants(daemon: Daemon) -> None:
     assert [f[1] for f in state["files"]] == ["accepted", "accepted"], state
     assert state["open"] == 0
     assert state["promotions"][0] == state["promotions"][1], state
-    hidden = [p for p in (daemon.folder / "state/versions").rglob(".*")]
+    hidden = list((daemon.folder / "state/versions").rglob(".*"))
     assert hidden == []
 
 

@@ -1,0 +1,44 @@
+"""The state folder's lock: one service a folder."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from retrain.errors import Refused
+
+NAME = "driftd.lock"
+
+
+@contextlib.contextmanager
+def sole_owner(state_dir: Path) -> Iterator[None]:
+    """Hold the state folder's lock; Refused if another daemon has it."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    path = state_dir / NAME
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise Refused(
+                f"another driftd (process {owner}) holds {state_dir}",
+                "stop it, or give this one its own [service] state_dir",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def is_held(state_dir: Path) -> bool:
+    """Whether a service holds the state folder."""
+    try:
+        with (state_dir / NAME).open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
