@@ -18,7 +18,7 @@ CONFIGURATIONS = [
     for page in PAGES
     for number, block in enumerate(BLOCK.findall(page.read_text("utf-8")), start=1)
 ]
-COMMAND = re.compile(r"(?:`|^|/bin/)driftd (?:-c \S+ )?([a-z][a-z-]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:`|/bin/)driftd (?:-c \S+ )?([a-z][a-z-]*)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 

@@ -28,6 +28,7 @@ def _classified(
 ) -> tuple[np.ndarray, Predictions, np.ndarray]:
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.ones(len(classes)), n).round(2)
+    probabilities = np.maximum(probabilities, 0.01)  # a surprise of probability 0 has no finite variance
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     drawn = [rng.choice(len(classes), p=0.6 * p + 0.4 / len(classes)) for p in probabilities]
     values = np.array(classes)[probabilities.argmax(axis=1)]
