@@ -85,8 +85,10 @@ def publish_folder(staged: Path, final: Path, point: str) -> None:
 
 
 def link(target: str, path: Path, point: str) -> None:
-    """Point the symbolic link `path` at `target`, replacing an older link in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Point the symbolic link `path` at `target`, replacing an older link in one step.
+
+    The temporary name is always the same, so that what a killed process left is replaced by the next."""
+    temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     crash_point(f"{point}.before_rename")
