@@ -31,7 +31,7 @@ def examine(config_path: Path) -> list[Finding]:
         config = load_config(config_path)
     except ConfigErrors as error:
         return [Finding("error", line) for line in error.errors]
-    found = [Finding("ok", f"{config.path}: {len(config.models)} models")]
+    found = [Finding("ok", f"{config.path}: {len(config.models)} model{'s' * (len(config.models) != 1)}")]
     found += _state(config)
     for name in config.models:
         found += _data_dir(config, name)

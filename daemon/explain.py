@@ -150,9 +150,9 @@ def _troubles(stages: list[dict[str, Any]]) -> str:
 
 def _ending(facts: dict[str, Any]) -> str:
     endings = {
-        "promoted": f"Outcome: {facts['version']} was promoted. {_sentence(facts['reason'])}",
-        "kept": f"Outcome: the champion was kept. {_sentence(facts['reason'])}",
-        "failed": f"Outcome: failed; what was served before is still served. {_sentence(facts['reason'])}",
+        "promoted": f"Outcome: {facts['version']} was promoted: {_sentence(facts['reason'])}",
+        "kept": f"Outcome: the champion was kept: {_sentence(facts['reason'])}",
+        "failed": f"Outcome: failed; what was served before is still served: {_sentence(facts['reason'])}",
         "awaiting_approval": f"It waits for a person: driftd approve {facts['cycle']}. {_sentence(facts['reason'])}",
         "open": "It is under way.",
     }
@@ -164,7 +164,7 @@ def _ending(facts: dict[str, Any]) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    return f"{text}." if text else ""
 
 
 def _when(seconds: float) -> str:

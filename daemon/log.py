@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TextIO
 
 import structlog
@@ -31,6 +32,8 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO | None = 
     ]
     if tap is not None:
         processors.append(_tapped(tap))
+    if chosen == "console":
+        processors.append(_for_people)
     processors.append(_renderer(chosen, stream))
     factory: Any = _Journal() if chosen == "journal" else _Lines(stream)
     structlog.configure(
@@ -62,6 +65,13 @@ def _tapped(tap: Tap) -> Callable[..., Any]:
         return entry
 
     return process
+
+
+def _for_people(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Local time of day, and numbers to four digits."""
+    moment = datetime.fromisoformat(entry["timestamp"]).astimezone()
+    shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in entry.items()}
+    return shown | {"timestamp": moment.strftime("%H:%M:%S")}
 
 
 def _renderer(style: str, stream: TextIO) -> Any:

@@ -56,7 +56,7 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  last check {found}{score} ({when(check['at'])})")
     if cycle is not None:
         print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
-    if model["waits_for"]:
+    elif model["waits_for"]:
         print(f"  next       {model['waits_for']}")
 
 
