@@ -1,0 +1,279 @@
+"""The ledger on a real SQLite file: files, champions, commands, and what becomes of a damaged or newer one."""
+
+import grp
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from daemon.ingest.look import Look
+from daemon.ledger import (
+    Ledger,
+    commands,
+    cycles,
+    deployments,
+    due,
+    engine,
+    files,
+    models,
+    observe,
+    open_ledger,
+    promotions,
+    tables,
+)
+from retrain.errors import Refused
+from retrain.records import Outcome, PlannerState, Trigger
+
+LOOKS = [Look(size, size, size, size) for size in range(1, 9)]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A fresh ledger that knows model m."""
+    opened = open_ledger(tmp_path)
+    with opened.begin() as conn:
+        models.ensure(conn, "m")
+    yield opened
+    opened.close()
+
+
+def result(rows: int = 10, labelled: int = 10) -> dict[str, Any]:
+    """What the intake made of a file."""
+    return {
+        "kind": "rows", "snapshot": "s", "snapshot_digest": "d", "rows": rows, "labelled_rows": labelled,
+        "class_rows": {"no": labelled}, "rejected": 1, "quarantine": "q", "quality": {}, "first_time": None,
+        "last_time": None, "rejects": [{"line": 2, "column": "x", "reason": "bad", "raw": None}],
+    }  # fmt: skip
+
+
+def accept(ledger: Ledger, path: str, look: Look, content: str, **changes: int) -> Any:
+    """A file taken in."""
+    with ledger.begin() as conn:
+        return files.record_accepted(conn, "m", path, look, content, result(**changes), 1.0)
+
+
+def states(ledger: Ledger) -> list[tuple[str, str]]:
+    """Path and state of all files."""
+    with ledger.connect() as conn:
+        return [(row.path, row.state) for row in files.listed(conn, "m")]
+
+
+def test_a_files_rows_are_numbered_by_arrival_and_its_rejects_kept(ledger):
+    """seq counts accepted files."""
+    rows = [accept(ledger, name, LOOKS[i], name) for i, name in enumerate("abc")]
+    assert [row.seq for row in rows] == [1, 2, 3]
+    with ledger.connect() as conn:
+        assert [(r.line, r.column, r.reason) for r in files.rejects_of(conn, rows[0].id)] == [(2, "x", "bad")]
+        assert files.known(conn, "m") == {"a": LOOKS[0], "b": LOOKS[1], "c": LOOKS[2]}
+
+
+def test_new_content_at_a_path_supersedes_the_old(ledger):
+    """Superseded rows leave every window."""
+    accept(ledger, "a", LOOKS[0], "one")
+    accept(ledger, "a", LOOKS[1], "two")
+    assert states(ledger) == [("a", "superseded"), ("a", "accepted")]
+    with ledger.connect() as conn:
+        assert [row.seq for row in files.usable(conn, "m", 99)] == [2]
+
+
+def test_a_rotated_file_keeps_its_rows(ledger):
+    """The content that was renamed before its name was written anew lives on under the new name."""
+    original = accept(ledger, "log.csv", LOOKS[0], "one")
+    with ledger.begin() as conn:
+        files.record_duplicate(conn, "m", "log.1.csv", LOOKS[1], "one", original, 2.0)
+    accept(ledger, "log.csv", LOOKS[2], "two")
+    with ledger.connect() as conn:
+        usable = files.usable(conn, "m", 99)
+        assert files.known(conn, "m")["log.csv"] == LOOKS[2]
+    assert [row.sha256 for row in usable] == ["one", "two"]
+    assert ("log.1.csv", "accepted") in states(ledger)
+
+
+def test_a_touched_file_is_known_by_its_new_look(ledger):
+    """Same path, same content: nothing but the look changes."""
+    original = accept(ledger, "a", LOOKS[0], "one")
+    with ledger.begin() as conn:
+        files.record_duplicate(conn, "m", "a", LOOKS[1], "one", original, 2.0)
+        assert files.known(conn, "m") == {"a": LOOKS[1]}
+    assert states(ledger) == [("a", "accepted")]
+
+
+def test_one_content_is_used_once(ledger):
+    """The database itself refuses a second use."""
+    accept(ledger, "a", LOOKS[0], "one")
+    with pytest.raises(IntegrityError):
+        accept(ledger, "b", LOOKS[1], "one")
+
+
+def test_hold_release_and_forget(ledger):
+    """Held rows teach nobody, released ones do, forgotten ones never again, whatever the name."""
+    accept(ledger, "a", LOOKS[0], "one")
+    with ledger.begin() as conn:
+        files.hold(conn, "m", "a", "odd")
+        assert files.usable(conn, "m", 9) == []
+        files.release(conn, "m", "a")
+        assert len(files.usable(conn, "m", 9)) == 1
+        files.forget(conn, "m", "a")
+        assert files.usable(conn, "m", 9) == []
+        assert files.by_content(conn, "m", "one").state == "forgotten"
+        with pytest.raises(Refused, match="is forgotten, not accepted"):
+            files.hold(conn, "m", "a", "odd")
+        with pytest.raises(Refused, match="no file 'b'"):
+            files.hold(conn, "m", "b", "odd")
+
+
+@pytest.mark.parametrize("name", ["a b.csv", "☂\n.csv", "back\\slash \\xff.csv", os.fsdecode(b"raw\xff\xfe.csv")])
+def test_any_file_name_survives(ledger, name):
+    """Spaces, newlines, emoji and bytes that are no UTF-8."""
+    accept(ledger, name, LOOKS[0], "one")
+    with ledger.connect() as conn:
+        assert list(files.known(conn, "m")) == [name]
+
+
+def test_one_open_cycle_a_model(ledger):
+    """The database itself refuses a second."""
+    with ledger.begin() as conn:
+        cycles.open_cycle(conn, "m", Trigger("drift", "why"), 1, 1, 0.0)
+    with pytest.raises(IntegrityError), ledger.begin() as conn:
+        cycles.open_cycle(conn, "m", Trigger("drift", "why"), 2, 1, 0.0)
+
+
+def test_stages_remember_attempts_and_the_newest_result_counts(ledger):
+    """A stage that a kill interrupted is told as such."""
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("drift", "why", {"a": 1}), 1, 1, 0.0)
+        cycles.stage_started(conn, cycle, 1.0)
+        again = cycles.stage_started(conn, cycle, 2.0)
+        cycles.stage_finished(conn, again, Outcome("ok", {"rows": 3}), 3.0)
+        assert [s.state for s in cycles.stages_of(conn, cycle.id)] == ["interrupted", "ok"]
+        assert cycles.results(conn, cycle.id) == {"prepare": {"rows": 3}}
+        assert cycles.get(conn, cycle.id) == cycle
+
+
+def promote(ledger: Ledger, version: str, kind: str = "promote") -> None:
+    """A version becomes the champion."""
+    with ledger.begin() as conn:
+        deployment = deployments.for_version(conn, "m", version, 0.0)
+        promotions.record(conn, "m", deployment, kind, "why", 0.0)
+
+
+def test_rolling_back_twice_goes_back_two_steps(ledger):
+    """The predecessor of what was rolled back to is what was before it."""
+    for version in ("v1", "v2", "v3"):
+        promote(ledger, version)
+    seen = []
+    for _ in range(2):
+        with ledger.connect() as conn:
+            champion = promotions.champion(conn, "m")
+        seen.append(champion.predecessor.name)
+        promote(ledger, champion.predecessor.name, "rollback")
+    assert seen == ["v2", "v1"]
+    with ledger.connect() as conn:
+        assert promotions.champion(conn, "m").predecessor is None
+
+
+def test_what_is_due_counts_once_and_is_done_once(ledger):
+    """A schedule that fires twice for the same minute is one."""
+    with ledger.begin() as conn:
+        due.add(conn, "m", "check", 60.0)
+        due.add(conn, "m", "check", 60.0)
+        pending = due.pending(conn, "m", "check")
+        due.finish(conn, pending, 61.0)
+        assert (len(pending), due.pending(conn, "m", "check")) == (1, ())
+
+
+def test_commands_wait_until_they_are_done(ledger):
+    """Oldest first."""
+    with ledger.begin() as conn:
+        first = commands.enqueue(conn, "pause", {"model": "m"}, "me", 0.0)
+        second = commands.enqueue(conn, "resume", {"model": "m"}, "me", 0.0)
+        assert [c.id for c in commands.queued(conn)] == [first, second]
+        commands.finish(conn, first, "done", "paused")
+        assert [c.id for c in commands.queued(conn)] == [second]
+        assert commands.get(conn, first).message == "paused"
+
+
+def test_the_observation_counts_what_may_teach(ledger):
+    """Held, superseded and forgotten rows do not count; new is what came after the last cycle's files."""
+    for i, name in enumerate("abcd"):
+        accept(ledger, name, LOOKS[i], name, labelled=10 + i)
+    with ledger.begin() as conn:
+        files.hold(conn, "m", "d", "odd")
+        seen = observe.observe(conn, "m", 2, PlannerState(seen_seq=1))
+    assert (seen.labelled_rows, seen.new_labelled_rows, seen.class_rows, seen.backlog) == (33, 23, {"no": 33}, 2)
+
+
+def test_a_poller_sees_a_change_of_another_process(ledger, tmp_path):
+    """data_version changes when anyone commits."""
+    before = ledger.data_version()
+    with sqlite3.connect(tmp_path / engine.FILE_NAME) as other:
+        other.execute("UPDATE models SET paused = 1")
+    assert ledger.data_version() != before
+
+
+def test_a_damaged_ledger_is_refused_with_the_way_back(tmp_path):
+    """Nothing is overwritten."""
+    path = tmp_path / engine.FILE_NAME
+    path.write_bytes(b"this is no database" * 1000)
+    with pytest.raises(Refused, match="restore a backup"):
+        open_ledger(tmp_path)
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_a_newer_ledger_is_refused(tmp_path):
+    """An older driftd does not touch it."""
+    open_ledger(tmp_path).close()
+    with sqlite3.connect(tmp_path / engine.FILE_NAME) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(Refused, match="newer driftd"):
+        open_ledger(tmp_path)
+
+
+def test_a_missing_ledger_is_not_made_by_a_command(tmp_path):
+    """Only the service makes it."""
+    with pytest.raises(Refused, match="no ledger"):
+        open_ledger(tmp_path, create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_migrations_give_the_tables(tmp_path):
+    """What Alembic makes is what the code expects."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    opened = open_ledger(tmp_path)
+    with opened.connect() as conn:
+        assert compare_metadata(MigrationContext.configure(conn), tables.metadata) == []
+    opened.close()
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_transaction_is_all_or_nothing(ledger, durable):
+    """An exception inside leaves nothing behind."""
+    with pytest.raises(ZeroDivisionError), ledger.begin(durable) as conn:
+        models.set_paused(conn, "m", True)
+        raise ZeroDivisionError
+    with ledger.connect() as conn:
+        assert not models.get(conn, "m").paused
+
+
+def test_the_operators_group_may_write(tmp_path):
+    """With [service] group the ledger and its companions belong to the group and may be written by it."""
+    group = grp.getgrgid(os.getgid()).gr_name
+    opened = open_ledger(tmp_path / "state", group=group)
+    with opened.begin() as conn:
+        models.ensure(conn, "m")
+    for name in (engine.FILE_NAME, f"{engine.FILE_NAME}-wal", f"{engine.FILE_NAME}-shm"):
+        assert stat.S_IMODE((tmp_path / "state" / name).stat().st_mode) == 0o660, name
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) & 0o070 == 0o070
+    opened.close()
+
+
+def test_without_a_group_the_ledger_is_private(tmp_path):
+    """Nobody else reads it."""
+    open_ledger(tmp_path).close()
+    assert stat.S_IMODE((Path(tmp_path) / engine.FILE_NAME).stat().st_mode) == 0o600

@@ -1,0 +1,76 @@
+"""Logs: JSON lines into a pipe, fields for the journal, and nobody is stopped by a reader that went away."""
+
+import io
+import json
+
+import pytest
+import structlog
+
+from daemon.log import configure, get_logger, journal_datagram
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    """Leave structlog as it was."""
+    yield
+    structlog.reset_defaults()
+
+
+def test_json_lines_have_the_fixed_fields_first():
+    """event, level and timestamp, then the context."""
+    stream = io.StringIO()
+    configure(style="json", stream=stream)
+    get_logger().bind(model="m").info("file_seen", file="a\nb ☂")
+    entry = json.loads(stream.getvalue())
+    assert list(entry)[:3] == ["event", "level", "timestamp"]
+    assert (entry["event"], entry["model"], entry["file"]) == ("file_seen", "m", "a\nb ☂")
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_a_name_that_is_no_unicode_does_not_stop_the_log():
+    """Undecodable bytes of a file's name are escaped."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    configure(style="json", stream=stream)
+    get_logger().info("file_seen", file="raw\udcff.csv")
+    stream.seek(0)
+    assert json.loads(stream.read())["file"] == "raw\udcff.csv"
+
+
+def test_levels_below_the_configured_one_are_not_written():
+    """debug is off by default."""
+    stream = io.StringIO()
+    configure(style="json", stream=stream)
+    get_logger().debug("worker_output")
+    assert stream.getvalue() == ""
+
+
+def test_a_closed_reader_costs_the_line_only():
+    """The service goes on."""
+    stream = io.StringIO()
+    configure(style="json", stream=stream)
+    stream.close()
+    get_logger().info("file_seen")
+
+
+def test_a_tap_gets_every_event():
+    """What the ledger keeps."""
+    told = []
+    configure(style="json", stream=io.StringIO(), tap=told.append)
+    get_logger().warning("disk_low", free_bytes=1)
+    assert told[0]["event"] == "disk_low" and told[0]["free_bytes"] == 1
+
+
+def test_the_console_is_for_people():
+    """Local time and few digits."""
+    stream = io.StringIO()
+    configure(style="console", stream=stream)
+    get_logger().info("check_finished", value=0.123456789)
+    assert "check_finished" in stream.getvalue() and "0.1235" in stream.getvalue()
+
+
+def test_the_journal_gets_indexed_fields():
+    """Values with line ends are sent by length."""
+    data = journal_datagram({"event": "drift_detected", "level": "warning", "model": "m", "note": "a\nb", "columns": ["x"]})
+    assert b"EVENT=drift_detected\n" in data and b"MODEL=m\n" in data and b"PRIORITY=4\n" in data
+    assert b"NOTE\n" + (3).to_bytes(8, "little") + b"a\nb\n" in data
+    assert b"COLUMNS" not in data.replace(b"MESSAGE", b"")
