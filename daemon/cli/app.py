@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from daemon.cli import ask, look, offline, serve
-from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit
+from daemon.cli.session import FAILED, NO, SESSION, Exit
 from retrain.errors import DriftdError, Refused
 
 HELP = """driftd keeps models good: it checks new data for drift, retrains when that pays, and serves the better model.
@@ -23,17 +22,25 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"driftd {version('driftd')}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+]
+
+
 @app.callback()
 def options(
     config: Annotated[Path, typer.Option("-c", "--config", help="The configuration file.")] = Path("config.toml"),
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+    version: VersionOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     """The options that stand before a command."""
-    if version:
-        from importlib.metadata import version as installed
-
-        print(f"driftd {installed('driftd')}")
-        raise typer.Exit
     SESSION.config_path = config
 
 
@@ -44,14 +51,12 @@ for module in (offline, serve, look, ask):
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit status."""
     try:
-        status = typer.main.get_command(app)(arguments, prog_name="driftd", standalone_mode=False)
-        return status if isinstance(status, int) else 0
+        typer.main.get_command(app)(arguments, prog_name="driftd")
+        return 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exit as end:
         return _told(str(end), end.status)
-    except (click.ClickException, click.exceptions.Abort) as error:
-        return _usage(error)
-    except click.exceptions.Exit as end:
-        return end.exit_code
     except Refused as error:
         return _told(f"driftd: {error}", NO)
     except DriftdError as error:
@@ -63,13 +68,6 @@ def run(arguments: list[str]) -> int:
         return FAILED
     except OSError as error:
         return _told(f"driftd: {error}", FAILED)
-
-
-def _usage(error: Exception) -> int:
-    if isinstance(error, click.ClickException):
-        error.show()
-        return WRONG_USE
-    return _told("driftd: aborted", 130)
 
 
 def _told(message: str, status: int) -> int:

@@ -43,7 +43,9 @@ def test_time_zones_and_shorthands():
     assert fires("*/15 * * * *", 2) == ["01-01 00:00 Mon", "01-01 00:15 Mon"]
 
 
-@pytest.mark.parametrize("expression", ["", "* * * *", "61 * * * *", "0 0 * * 8", "0 0 * * MUN", "0 0 * * 5-2", "a b c d e"])
+@pytest.mark.parametrize(
+    "expression", ["", "* * * *", "61 * * * *", "0 0 * * 8", "0 0 * * MUN", "0 0 * * 5-2", "a b c d e"]
+)
 def test_nonsense_is_refused(expression):
     """The message says what was expected."""
     with pytest.raises(ValueError, match="expected five fields"):

@@ -251,7 +251,10 @@ def test_the_same_file_gives_the_same_snapshot(tmp_path):
 
 def test_a_schema_is_inferred_once_from_the_values(tmp_path):
     """Leading zeros are codes, yes and no are words, an identifier for nearly every row is no feature."""
-    lines = [f"{i},{i / 7},0{1000 + i},{'yes' if i % 2 else 'no'},2024-01-{1 + i % 28:02d},{i % 3 == 0},name {i}" for i in range(400)]
+    lines = [
+        f"{i},{i / 7},0{1000 + i},{'yes' if i % 2 else 'no'},2024-01-{1 + i % 28:02d},{i % 3 == 0},name {i}"
+        for i in range(400)
+    ]
     data = "n,x,zip,y,t,b,who\n" + "\n".join(lines) + "\n"
     result = taken(tmp_path, "a.csv", data, columns=None)
     kinds = {c["name"]: (c["kind"], c["feature"]) for c in result["schema"]["columns"]}

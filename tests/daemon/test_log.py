@@ -70,7 +70,9 @@ def test_the_console_is_for_people():
 
 def test_the_journal_gets_indexed_fields():
     """Values with line ends are sent by length."""
-    data = journal_datagram({"event": "drift_detected", "level": "warning", "model": "m", "note": "a\nb", "columns": ["x"]})
+    data = journal_datagram(
+        {"event": "drift_detected", "level": "warning", "model": "m", "note": "a\nb", "columns": ["x"]}
+    )
     assert b"EVENT=drift_detected\n" in data and b"MODEL=m\n" in data and b"PRIORITY=4\n" in data
     assert b"NOTE\n" + (3).to_bytes(8, "little") + b"a\nb\n" in data
     assert b"COLUMNS" not in data.replace(b"MESSAGE", b"")

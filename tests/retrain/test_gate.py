@@ -14,7 +14,14 @@ def verdict(value=0.81, baseline_gain=0.3, champion=CHAMPION, differences=(Diffe
 
 @pytest.mark.parametrize(
     ("gain", "se", "promoted"),
-    [(0.01, 0.01, True), (-0.02, 0.01, True), (-0.0251, 0.01, False), (-0.01, None, False), (0.0, None, True), (-0.01, 0.0, False)],
+    [
+        (0.01, 0.01, True),
+        (-0.02, 0.01, True),
+        (-0.0251, 0.01, False),
+        (-0.01, None, False),
+        (0.0, None, True),
+        (-0.01, 0.0, False),
+    ],
 )
 def test_worse_beyond_the_bound_is_kept(gain, se, promoted):
     """Worse by more than 2.5 standard errors keeps the champion; so does worse by who knows how much."""

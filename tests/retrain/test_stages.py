@@ -30,7 +30,14 @@ def snapshot(folder: Path, seq: int, made: list[dict], first_id: int = 0, labels
     table = table.append_column("id", ids).append_column("__row", pa.array(range(1, len(made) + 1), pa.int64()))
     path = folder / f"s{seq}.parquet"
     pq.write_table(table, path)
-    return {"seq": seq, "snapshot": str(path), "digest": f"digest{seq}", "rows": len(made), "kind": "rows", "accepted_at": 0.0}
+    return {
+        "seq": seq,
+        "snapshot": str(path),
+        "digest": f"digest{seq}",
+        "rows": len(made),
+        "kind": "rows",
+        "accepted_at": 0.0,
+    }
 
 
 def label_file(folder: Path, seq: int, labels: dict[str, str]) -> dict[str, Any]:
@@ -38,10 +45,19 @@ def label_file(folder: Path, seq: int, labels: dict[str, str]) -> dict[str, Any]
     path = folder / f"s{seq}.parquet"
     table = pa.table({"id": list(labels), "y": list(labels.values()), "__row": list(range(1, len(labels) + 1))})
     pq.write_table(table, path)
-    return {"seq": seq, "snapshot": str(path), "digest": f"digest{seq}", "rows": len(labels), "kind": "labels", "accepted_at": 0.0}
+    return {
+        "seq": seq,
+        "snapshot": str(path),
+        "digest": f"digest{seq}",
+        "rows": len(labels),
+        "kind": "labels",
+        "accepted_at": 0.0,
+    }
 
 
-def arguments(folder: Path, files: list[dict], champion: str | None = None, number: int = 1, **settings: Any) -> dict[str, Any]:
+def arguments(
+    folder: Path, files: list[dict], champion: str | None = None, number: int = 1, **settings: Any
+) -> dict[str, Any]:
     """What control asks a stage with."""
     work = folder / f"work{number}"
     work.mkdir(exist_ok=True)

@@ -1,0 +1,179 @@
+"""The HTTP interface of a real server that serves a real version."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pytest
+from daemon_harness import Daemon, drop, rows
+from helpers import wait_for
+
+CONFIG = """\
+id_column = "id"
+[models.m.intake]
+settle = "100ms"
+[models.m.triggers]
+first_rows = 300
+on_drift = false
+on_performance = false
+growth = 1e9
+[models.empty]
+data_dir = "empty"
+task = "regression"
+target = "y"
+"""
+GOOD = {"x": 0.3, "z": -1.0, "colour": "red"}
+
+
+def identified(seed: int, first: int = 0) -> pa.Table:
+    """Rows with ids."""
+    table = rows(seed)
+    return table.append_column("id", pa.array([f"r{first + i}" for i in range(len(table))]))
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory) -> Iterator[Daemon]:
+    """One daemon with a served version, and a model without."""
+    folder: Path = tmp_path_factory.mktemp("http")
+    made = Daemon(folder, CONFIG, columns=False)
+    text = made.config.read_text() + '[models.empty.columns]\na = "number"\ny = "number"\n'
+    columns = (
+        '[models.m.columns]\nid = "category"\nx = "number"\nz = "number"\ncolour = "category"\nlabel = "category"\n'
+    )
+    made.config.write_text(text + columns)
+    made.start()
+    drop(identified(1), made.data / "a.csv")
+    made.wait("model_swapped")
+    yield made
+    made.close()
+
+
+def post(daemon: Daemon, path: str, body: object) -> httpx.Response:
+    """A request with a JSON body, or with these bytes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return httpx.post(daemon.url + path, content=content, timeout=20)
+
+
+def test_a_prediction_names_its_version(daemon):
+    """Predictions, probabilities by class, ids echoed."""
+    answer = post(daemon, "/models/m/predict", {"rows": [GOOD, {"x": -3.0}], "ids": ["a", 7]})
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["version"].startswith("v0001-") and body["model"] == "m" and body["ids"] == ["a", 7]
+    assert body["predictions"] == ["yes", "no"]
+    assert sum(body["probabilities"][0].values()) == pytest.approx(1.0)
+
+
+def test_missing_null_nan_and_unseen_values_are_predicted(daemon):
+    """As in training: they are missing."""
+    body = b'{"rows": [{"x": NaN, "colour": "mauve"}, {"x": null, "z": 1, "colour": null}, {"x": Infinity}]}'
+    answer = post(daemon, "/models/m/predict", body)
+    assert answer.status_code == 200 and len(answer.json()["predictions"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        (b"", 400, "not valid JSON"),
+        (b"{", 400, "not valid JSON"),
+        (b"[1]", 400, "expected a JSON object"),
+        (b'{"rows": []}', 400, "missing or empty"),
+        (b'{"rows": [1]}', 400, "row 0 is int"),
+        (b'{"rows": [{}]}', 400, "row 0 has no feature"),
+        (b'{"rows": [{"x": 1}, {"colr": "a"}]}', 400, "row 1: unknown column 'colr'; did you mean 'colour'?"),
+        (b'{"rows": [{"x": 1}, {"x": "abc"}]}', 400, "column 'x', row 1"),
+        (b'{"rows": [{"x": [1]}]}', 400, "expected a single value"),
+        (b'{"rows": [{"x": 1}], "ids": [1, 2]}', 400, '"ids"'),
+        (b'{"rowz": [{"x": 1}]}', 400, "unknown key 'rowz'"),
+        (b"[" * 100_000, 400, "nested too deeply"),
+        (b'{"rows": [' + b",".join([b'{"x":1}'] * 10_001) + b"]}", 413, "at most 10,000"),
+    ],
+)
+def test_mistakes_are_named(daemon, body, status, told):
+    """Row and column, as JSON, never a traceback."""
+    answer = post(daemon, "/models/m/predict", body)
+    assert (answer.status_code, told in answer.json()["error"]) == (status, True), answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/models/nobody/predict", 404),
+        ("POST", "/models/empty/predict", 503),
+        ("GET", "/models/m/predict", 405),
+        ("GET", "/nothing", 404),
+        ("GET", "/v2/models/nobody", 404),
+        ("GET", "/v2/models/empty/ready", 503),
+    ],
+)
+def test_wrong_addresses_answer_in_json(daemon, method, path, status):
+    """The status says what kind of mistake it is."""
+    answer = httpx.request(method, daemon.url + path, content=b'{"rows": [{"x": 1}]}' if method == "POST" else None)
+    assert answer.status_code == status and (answer.json().get("error") or "ready" in answer.json())
+
+
+def test_health_and_metadata(daemon):
+    """As the Open Inference Protocol's clients ask."""
+    get = lambda path: httpx.get(daemon.url + path).json()  # noqa: E731
+    assert get("/v2/health/live") == {"live": True}
+    assert get("/v2/health/ready") == {"ready": True}
+    assert get("/v2")["name"] == "driftd"
+    model = get("/v2/models/m")
+    assert model["versions"] == [daemon.predict().json()["version"]]
+    assert [c["name"] for c in model["columns"]] == ["x", "z", "colour"] and model["classes"] == ["no", "yes"]
+    assert get("/v2/models/m/ready") == {"name": "m", "ready": True}
+
+
+def test_metrics_count_requests_and_tell_the_version(daemon):
+    """In Prometheus' text format."""
+    version = daemon.predict().json()["version"]
+    text = httpx.get(daemon.url + "/metrics").text
+    assert f'driftd_serving{{model="m",version="{version}"}} 1.0' in text
+    assert 'driftd_requests_total{model="m",status="200"}' in text
+    assert 'driftd_files{model="m",state="accepted"}' in text
+
+
+def test_many_rows_give_what_one_row_gives(daemon):
+    """A big request answers the same, bit by bit."""
+    table = rows(5, 300).drop_columns(["label"]).to_pylist()
+    together = post(daemon, "/models/m/predict", {"rows": table}).json()["probabilities"]
+    alone = [post(daemon, "/models/m/predict", {"rows": [row]}).json()["probabilities"][0] for row in table[:10]]
+    assert together[:10] == alone
+
+
+def test_feedback_becomes_labels_of_known_rows(daemon):
+    """A label that arrives over HTTP is durable, and is taken in like a file of labels."""
+    unlabelled = identified(7, first=10_000).drop_columns(["label"])
+    drop(unlabelled, daemon.data / "later.parquet")
+    daemon.wait("file_accepted", file="later.parquet")
+    labels = [{"id": f"r{10_000 + i}", "label": "yes"} for i in range(5)]
+    answer = post(daemon, "/models/m/feedback", {"labels": labels})
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 5)
+
+    def taken() -> bool:
+        with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
+            found = ledger.execute(
+                "select sum(rows) from files where kind = 'labels' and state = 'accepted'"
+            ).fetchone()
+        return found[0] == 5
+
+    wait_for(taken, 20)
+    wait_for(lambda: not list((daemon.folder / "state/spool/m").iterdir()), 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"labels": []}, "missing or empty"),
+        ({"labels": [{"id": "a"}]}, "label 0"),
+        ({"labels": [{"id": None, "label": "yes"}]}, "the id must be"),
+        ({"labels": [{"id": "a", "label": None}]}, "expected a class name"),
+    ],
+)
+def test_bad_feedback_is_named(daemon, body, told):
+    """Nothing of it is kept."""
+    answer = post(daemon, "/models/m/feedback", body)
+    assert answer.status_code == 400 and told in answer.json()["error"]
