@@ -43,7 +43,7 @@ def rows(seed: int, n: int = 600, shift: float = 0.0, flip: bool = False) -> pa.
 
 def drop(table: pa.Table, path: Path) -> Path:
     """Write a table beside the folder and move it in, as a careful producer does; CSV or Parquet by its name."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".dropping{path.suffix}.tmp")
     if path.suffix == ".parquet":
         pq.write_table(table, temporary)
     else:

@@ -60,14 +60,26 @@ def take(args: dict[str, Any]) -> dict[str, Any]:
     work.mkdir(parents=True, exist_ok=True)
     key = uuid.uuid4().hex
     temporary = work / f"{key}.raw.parquet"
+    alias = work / f"{key}.source{''.join(path.suffixes[-2:])}"
     try:
-        return _take(path, work / key, temporary, settings, schema)
+        return _take(_nameable(path, alias), work / key, temporary, settings, schema)
     except FileNotFoundError:
         raise Retry(f"{path} vanished") from None
     except PermissionError:
         raise Refused("may not be read by this user", "make it readable") from None
     finally:
         temporary.unlink(missing_ok=True)
+        alias.unlink(missing_ok=True)
+
+
+def _nameable(path: Path, alias: Path) -> Path:
+    """A path that libraries can be given: one whose name is no valid text gets a link with a plain name."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        alias.symlink_to(path.absolute())
+        return alias
+    return path
 
 
 def _take(path: Path, stem: Path, temporary: Path, settings: ModelSettings, schema: Schema | None) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from retrain.gate import Difference, Scored, decide
 CHAMPION = Scored("v0001", 0.80)
 
 
-def verdict(value=0.81, baseline_gain=0.3, champion=CHAMPION, differences=(Difference(0.01, 0.01),)):
+BETTER = (Difference(0.01, 0.01),)
+
+
+def verdict(value=0.81, baseline_gain=0.3, champion=CHAMPION, differences=BETTER):
     """A decision at 2.5 standard errors."""
     return decide("auc", 1000, Scored("c", value), baseline_gain, Scored("b", 0.5), champion, differences, 2.5)
 
