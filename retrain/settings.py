@@ -150,6 +150,7 @@ class RetentionSettings(Frozen):
     """What is kept besides the champion, its predecessor and pinned versions."""
 
     versions: int = Field(default=10, ge=2)
+    pinned: tuple[str, ...] = ()
 
 
 class IntakeSettings(Frozen):

@@ -39,9 +39,14 @@ def prune_versions(context: ModelContext) -> None:
         stored = versions.stored(conn, context.name)
         kept = promotions.protected_versions(conn, context.name)
     names = [row.name for row in stored]
-    pinned = {row.name for row in stored if row.pinned}
+    pinned = {row.name for row in stored if row.pinned or _is_named(row.name, context.settings.retention.pinned)}
     for name in removable(names, kept | pinned, context.settings.retention.versions):
         with context.shared.ledger.begin() as conn:
             versions.mark_removed(conn, context.name, name)
         effects.remove(context.folders.versions / name, "retention.remove_version")
         context.log.info("version_removed", version=name)
+
+
+def _is_named(name: str, wanted: tuple[str, ...]) -> bool:
+    """Whether a version is named, whole or by its number alone."""
+    return any(name == one or name.startswith(f"{one}-") for one in wanted)

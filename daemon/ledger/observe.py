@@ -14,13 +14,13 @@ def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> 
     usable = files.c.model == model, files.c.state == "accepted"
     labelled = func.coalesce(func.sum(files.c.labelled_rows), 0)
     newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
-    row = models.get(conn, model)
+    row, champion = models.get(conn, model), _champion(conn, model)
     return Observation(
         labelled_rows=conn.scalar(select(labelled).where(*usable)) or 0,
         new_labelled_rows=conn.scalar(select(labelled).where(*usable, files.c.seq > state.seen_seq)) or 0,
-        class_rows=_class_rows(conn, usable),
+        class_rows=_class_rows(conn, usable) if champion is None else {},
         newest_seq=newest,
-        champion=_champion(conn, model),
+        champion=champion,
         open_cycle=cycles.current(conn, model),
         evidence=tuple(_evidence(conn, model, state.handled_check)),
         due=due.pending(conn, model, "retrain"),
