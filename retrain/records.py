@@ -93,10 +93,10 @@ class Evidence:
 class Observation:
     """All that the planner may know about a model besides its own state and the clock.
 
-    `labelled_rows` and `class_rows` (asked for only before the first model) count accepted, unsuperseded, unheld rows; `new_labelled_rows` those that
-    arrived after the newest file that the last cycle could use; `evidence` the checks newer than the state's
-    `handled_check`, oldest first; `due` the ids of retrain schedules that are due; `manual` the ids of requests
-    by hand; `backlog` is the number of settled files still to be taken in."""
+    `labelled_rows` and `class_rows` (asked for only before the first model) count accepted, unsuperseded, unheld
+    rows; `new_labelled_rows` those that arrived after the newest file that the last cycle could use; `evidence` the
+    checks newer than the state's `handled_check`, oldest first; `due` the ids of retrain schedules that are due;
+    `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in."""
 
     labelled_rows: int
     new_labelled_rows: int

@@ -130,5 +130,5 @@ def test_a_type_that_nobody_trusts_is_refused(tmp_path):
         "def make(seed, **params):\n    return Own(max_depth=2)\n"
     )
     args = learning.stage_args(tmp_path, estimator={"type": "own.py:make"})
-    with pytest.raises(Refused, match="trusted_types|cannot be stored"):
+    with pytest.raises(Refused, match=r"trusted_types|cannot be stored"):
         train(args)
