@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 SOURCES := daemon retrain drift tests examples benchmarks
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist worksteal --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types layers bench lock clean
+.PHONY: help run test check lint format types layers crash bench lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile
@@ -34,6 +34,9 @@ types: $(VENV)/.installed-dev ## mypy
 
 layers: $(VENV)/.installed-dev ## imports run downward only
 	$(BIN)/lint-imports
+
+crash: $(VENV)/.installed-dev ## kill -9 at every named step and at random moments, the long run
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/scenarios/test_crash.py
 
 bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
