@@ -1,7 +1,7 @@
 """Drift statistics: arrays in, frozen results out. No files, clock, threads or logging."""
 
 from drift.categorical import CategoricalProfile, Codes, categorical_profile, encode
-from drift.family import assemble, benjamini_hochberg
+from drift.family import assemble, benjamini_hochberg, unlike_recent
 from drift.judge import judge_column
 from drift.numeric import NumericProfile, numeric_profile
 from drift.outputs import output_columns
@@ -33,4 +33,5 @@ __all__ = [
     "output_columns",
     "profile",
     "share_test",
+    "unlike_recent",
 ]

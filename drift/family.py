@@ -63,6 +63,31 @@ def assemble(
     )
 
 
+def unlike_recent(report: DriftReport, recent: DriftReport) -> DriftReport:
+    """The report of a check against all reference rows, in which a column drifts only if it also does in the
+    report against the newest of them.
+
+    After an adaptation the reference mixes old rows with new ones: data like the newest is no drift. Both nulls
+    must be rejected (an intersection-union test, Berger 1982), so the rate of false alarms only falls. A column
+    that `recent` could not test is judged by the first report alone."""
+    told = {column.name: column for column in recent.columns}
+    columns, familiar = [], []
+    for column in report.columns:
+        other = told.get(column.name)
+        if column.drift and other is not None and other.reason is None and not other.drift:
+            familiar.append(column.name)
+            columns.append(replace(column, drift=False, sentence=""))
+        else:
+            columns.append(column)
+    note = f"like the newest rows of the reference, unlike older ones: {', '.join(familiar)}"
+    return replace(
+        report,
+        columns=tuple(columns),
+        drift=any(column.drift for column in (*columns, *report.outputs)),
+        notes=(*report.notes, note) if familiar else report.notes,
+    )
+
+
 def _p_values(report: ColumnReport) -> tuple[float | None, float | None, float | None]:
     return report.p_value, report.missing.p_value, None if report.unseen is None else report.unseen.p_value
 

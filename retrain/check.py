@@ -11,7 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drift import ColumnReport, DriftReport, Reference, assemble, judge_column, output_columns, profile
+from drift import (
+    ColumnReport,
+    DriftReport,
+    Profile,
+    Reference,
+    assemble,
+    judge_column,
+    output_columns,
+    profile,
+    unlike_recent,
+)
 from retrain.blend import blend, concatenate
 from retrain.columns import column_values, open_snapshot, read_column
 from retrain.performance import labelled_performance
@@ -87,15 +97,28 @@ def drift_report(
     notes: list[str],
 ) -> DriftReport:
     """Features one at a time, so that memory holds one column; then the outputs of the heaviest version."""
-    rows = sum(pq.read_metadata(path).num_rows for path in snapshots)
-    columns = list(_judged_features(champion, snapshots, settings, notes))
-    known = champion.reference.columns.values()
+    pairs = list(_judged_features(champion, snapshots, settings, notes))
+    outputs = [] if predicted is None else list(_judged_outputs(champion.reference, predicted, settings))
+    reference, rows = champion.reference, sum(pq.read_metadata(path).num_rows for path in snapshots)
+    report = _assembled([whole for whole, _ in pairs], outputs, reference.columns, rows, settings, notes)
+    newest = [recent for _, recent in pairs if recent is not None]
+    return unlike_recent(report, _assembled(newest, [], reference.recent, rows, settings, []))
+
+
+def _assembled(
+    columns: list[ColumnReport],
+    outputs: list[ColumnReport],
+    known: Mapping[str, Profile],
+    rows: int,
+    settings: ModelSettings,
+    notes: list[str],
+) -> DriftReport:
     return assemble(
         columns,
-        [] if predicted is None else list(_judged_outputs(champion.reference, predicted, settings)),
+        outputs,
         alpha=settings.drift.false_alarms,
         min_effect=settings.drift.min_effect,
-        reference_rows=max((one.rows for one in known), default=0),
+        reference_rows=max((one.rows for one in known.values()), default=0),
         current_rows=rows,
         notes=notes,
     )
@@ -143,7 +166,8 @@ def _reference(folder: Path) -> Reference:
 
 def _judged_features(
     champion: Champion, snapshots: list[Path], settings: ModelSettings, notes: list[str]
-) -> Iterator[ColumnReport]:
+) -> Iterator[tuple[ColumnReport, ColumnReport | None]]:
+    """Each feature against all rows of the reference and against the newest."""
     for column in champion.versions[0].schema.features:
         if column.name in settings.drift.ignore:
             continue
@@ -153,7 +177,10 @@ def _judged_features(
             where = "the champion's reference" if before is None else "the data"
             notes.append(f"{column.name} was not compared: {where} has no such column")
             continue
-        yield judge_column(column.name, before, profile(values), settings.drift.min_rows)
+        now, recent = profile(values), champion.reference.recent.get(column.name)
+        whole = judge_column(column.name, before, now, settings.drift.min_rows)
+        newest = None if recent is None else judge_column(column.name, recent, now, settings.drift.min_rows)
+        yield whole, newest
 
 
 def _judged_outputs(reference: Reference, predicted: Predicted, settings: ModelSettings) -> Iterator[ColumnReport]:

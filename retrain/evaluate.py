@@ -46,7 +46,9 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     write_probe(staged, rows, challenger.predict_rows(rows))
     train = Path(args["previous"]["prepare"]["train"])
     outputs = output_columns(said.values, said.probabilities, said.classes)
-    write_reference(staged, build_reference(_columns(train, challenger.schema), outputs))
+    held_out = Path(args["previous"]["prepare"]["holdout"])
+    recent = _columns(held_out, challenger.schema)
+    write_reference(staged, build_reference(_columns(train, challenger.schema), outputs, recent))
     return result
 
 
@@ -175,10 +177,10 @@ def _probe_rows(holdout: pa.Table, schema: Schema) -> list[dict[str, Any]]:
     return rows
 
 
-def _columns(train: Path, schema: Schema) -> Iterator[tuple[str, ColumnValues]]:
-    """The training rows' features, one column in memory at a time."""
+def _columns(rows: Path, schema: Schema) -> Iterator[tuple[str, ColumnValues]]:
+    """The features of prepared rows, one column in memory at a time."""
     for column in schema.features:
         coded = (column.name,) if column.kind == "category" else ()
-        with open_snapshot(train, coded) as file:
+        with open_snapshot(rows, coded) as file:
             if column.name in file.schema_arrow.names:
                 yield column.name, column_values(file.read(columns=[column.name]).column(0), column.kind)

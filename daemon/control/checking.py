@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
-from daemon.ledger import checks, files, promotions
+from daemon.ledger import checks, files, models, observe, promotions
 from daemon.worker.process import WorkerError
 from retrain import effects
 
+MOST_AGAIN = 20
 PERFORMANCE_FIELDS = ("metric", "value", "reference", "rows", "drop")
 
 
@@ -112,6 +113,24 @@ def record_check(
     return RecordedCheck(
         check_id, kind, result["version"], report, result["performance"], result["seconds"], opened, cleared
     )
+
+
+async def check_again(context: ModelContext) -> int:
+    """Let a new champion judge the files that arrived while it was made; how many it judged."""
+    with context.shared.ledger.connect() as conn:
+        state = observe.observe(conn, context.name, 0, models.load_planner(conn, context.name))
+        if state.champion is None:
+            return 0
+        deployment, seen_seq = state.champion.deployment, state.champion.seen_seq
+        rows = checks.unchecked(conn, context.name, deployment, seen_seq, MOST_AGAIN)
+    for row in rows:
+        result = await check_snapshots(context, "file", [context.folders.state / row.snapshot])
+        if result is None:
+            return 0
+        with context.shared.ledger.begin() as conn:
+            recorded = record_check(conn, context, "file", result, row.id)
+        recorded.tell(context.log.bind(file=row.path))
+    return len(rows)
 
 
 async def scheduled_check(context: ModelContext) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.control.checking import scheduled_check
+from daemon.control.checking import check_again, scheduled_check
 from daemon.control.context import ModelContext
 from daemon.control.cycles import CycleRunner
 from daemon.control.intake import Intake
@@ -51,6 +51,7 @@ class ModelKeeper:
     def after_promotion(self) -> None:
         """Clean up behind a new champion."""
         prune_versions(self.context)
+        self._scheduled.set()
         self.context.dirty.set()
 
     async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -68,6 +69,8 @@ class ModelKeeper:
         while True:
             await self._scheduled.wait()
             self._scheduled.clear()
+            if await check_again(self.context):
+                self.context.dirty.set()
             with self.context.shared.ledger.connect() as conn:
                 pending = due.pending(conn, self.context.name, "check")
             if not pending:

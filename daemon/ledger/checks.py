@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from daemon.ledger.rows import insert_row
-from daemon.ledger.tables import checks, episodes
+from daemon.ledger.tables import checks, episodes, files
 
 
 def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file_id: int | None) -> int:
@@ -46,6 +46,20 @@ def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:
     columns = [c for c in checks.c if c.name != "report"]
     query = select(*columns).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(last)
     return conn.execute(query).all()[::-1]
+
+
+def unchecked(conn: Connection, model: str, deployment: int, after_seq: int, last: int) -> Sequence[Row[Any]]:
+    """The newest accepted files of rows that arrived after `after_seq` and that this deployment has not judged,
+    oldest first."""
+    judged = select(checks.c.file_id).where(checks.c.model == model, checks.c.deployment == deployment)
+    wanted = (
+        files.c.model == model,
+        files.c.state == "accepted",
+        files.c.kind == "rows",
+        files.c.seq > after_seq,
+        files.c.id.not_in(judged.where(checks.c.file_id.is_not(None))),
+    )
+    return conn.execute(select(files).where(*wanted).order_by(files.c.seq.desc()).limit(last)).all()[::-1]
 
 
 def open_episode(conn: Connection, model: str) -> int | None:

@@ -22,7 +22,7 @@ def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> 
         newest_seq=newest,
         champion=champion,
         open_cycle=cycles.current(conn, model),
-        evidence=tuple(_evidence(conn, model, state.handled_check)),
+        evidence=tuple(_evidence(conn, model, state.handled_check, champion)),
         due=due.pending(conn, model, "retrain"),
         manual=due.pending(conn, model, "manual"),
         paused=bool(row is not None and row.paused),
@@ -50,10 +50,14 @@ def _champion(conn: Connection, model: str) -> Champion | None:
     return Champion(champion.deployment.number, champion.deployment.name, champion.at, rows, seen)
 
 
-def _evidence(conn: Connection, model: str, handled: int) -> list[Evidence]:
+def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[Evidence]:
+    """Checks against an earlier champion say nothing about today's."""
+    if champion is None:
+        return []
     columns = (checks.c.id, checks.c.drift, checks.c.drifted, checks.c.dropped, checks.c.performance, files.c.seq)
     query = select(*columns).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
-    rows = conn.execute(query.where(checks.c.model == model, checks.c.id > handled).order_by(checks.c.id))
+    wanted = checks.c.model == model, checks.c.id > handled, checks.c.deployment == champion.deployment
+    rows = conn.execute(query.where(*wanted).order_by(checks.c.id))
     found = []
     for row in rows:
         performance = row.performance or {}

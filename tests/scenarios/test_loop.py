@@ -131,3 +131,20 @@ def test_commands_reach_a_running_daemon_and_wait_while_it_is_down(make_daemon: 
     daemon.start()
     opened = daemon.wait("cycle_opened", since=since)
     assert opened["trigger"] == "manual"
+
+
+def test_a_file_that_arrives_in_a_cycle_is_judged_by_the_new_champion(make_daemon: Callable[..., Daemon]) -> None:
+    """What the old champion said of it opens nothing; the new one judges it again."""
+    daemon = make_daemon(FAST).start()
+    drop(rows(1), daemon.data / "a.csv")
+    first = daemon.wait("version_promoted")
+    daemon.wait("model_swapped")
+    since = len(daemon.events)
+    drop(rows(2, 2000, shift=2.0, flip=True), daemon.data / "b.csv")
+    daemon.wait("cycle_opened", since=since)
+    drop(rows(3, 500, shift=2.0, flip=True), daemon.data / "c.csv")
+    daemon.wait("check_finished", file="c.csv", version=first["version"])
+    second = daemon.wait("version_promoted", since=since)
+    again = daemon.wait("check_finished", file="c.csv", version=second["version"])
+    assert again["drift"] is False
+    assert len(daemon.json("history")) == 2
