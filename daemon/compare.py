@@ -10,6 +10,7 @@ from rich.console import Console
 
 from daemon.tabular import Table, open_table
 from drift import ColumnReport, assemble, judge_column
+from retrain.errors import Refused
 from retrain.settings import DriftSettings
 
 MIN_EFFECT = DriftSettings().min_effect
@@ -34,6 +35,11 @@ def compare(
         reference = open_table(Path(reference_path), Path(folder) / "reference.parquet")
         current = open_table(Path(current_path), Path(folder) / "current.parquet")
         shared = [name for name in reference.names if name in current.names]
+        if not shared:
+            raise Refused(
+                f"{reference_path} and {current_path} have no column in common: there is nothing to compare",
+                f"one has {_listed(reference.names)}, the other {_listed(current.names)}",
+            )
         reports = [_judge(reference, current, name) for name in shared]
         notes = [*_left_out(reference, current), *reference.notes, *current.notes]
         report = assemble(

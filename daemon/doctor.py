@@ -34,7 +34,7 @@ def examine(config_path: Path) -> list[Finding]:
     found = [Finding("ok", f"{config.path}: {len(config.models)} model{'s' * (len(config.models) != 1)}")]
     found += _state(config)
     for name in config.models:
-        found += _data_dir(config, name)
+        found += [*_data_dir(config, name), *_learner(config, name)]
     found += [*_limits(), *_port(config), *_environment()]
     found += _ledger(config)
     return found
@@ -66,6 +66,22 @@ def _data_dir(config: Config, name: str) -> Iterator[Finding]:
         yield Finding("error", f"{name}: {folder} may not be read by this user", "change its mode or group")
     else:
         yield Finding("ok", f"{name}: watches {folder}")
+
+
+def _learner(config: Config, name: str) -> Iterator[Finding]:
+    """The metric and the estimator, which otherwise the first training would find wrong."""
+    from retrain.estimators import make_estimator
+    from retrain.metrics import MetricContext, get_metric
+
+    settings, folder = config.models[name], config.path.parent
+    try:
+        if settings.metric != "auto":
+            get_metric(settings.metric, MetricContext(settings.task, 0.0, folder))
+        estimator = make_estimator(settings.estimator, settings.task, folder)
+    except DriftdError as error:
+        yield Finding("error", f"{name}: {error.message}", error.hint)
+        return
+    yield Finding("ok", f"{name}: trains {type(estimator).__name__}")
 
 
 def _limits() -> Iterator[Finding]:

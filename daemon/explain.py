@@ -152,7 +152,7 @@ def _ending(facts: dict[str, Any]) -> str:
     endings = {
         "promoted": f"Outcome: {facts['version']} was promoted: {_sentence(facts['reason'])}",
         "kept": f"Outcome: the champion was kept: {_sentence(facts['reason'])}",
-        "failed": f"Outcome: failed; what was served before is still served: {_sentence(facts['reason'])}",
+        "failed": f"Outcome: failed; what is served did not change: {_sentence(facts['reason'])}",
         "awaiting_approval": f"It waits for a person: driftd approve {facts['cycle']}. {_sentence(facts['reason'])}",
         "open": "It is under way.",
     }

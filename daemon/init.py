@@ -22,7 +22,7 @@ def write_config(file: Path, target: str, task: str, name: str, path: Path) -> I
     """Write the configuration, and say what to do next, line by line. Refused where the file cannot be read or
     has no such column."""
     if not file.is_file():
-        raise Refused(f"{file}: no such file")
+        raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
     schema, task = _inferred(file, target, task)
     name = NAME.sub("_", (name or file.name.split(".")[0]).lower()).strip("_") or "model"
     time_column = _named(schema, TIME_NAMES, ("datetime",), target)
@@ -40,28 +40,31 @@ def _inferred(file: Path, target: str, task: str) -> tuple[Schema, str]:
     kind = kind_of(file)
     header = csv_source.header_of(file, kind, settings.intake, [target]) if kind.format == "csv" else None
     schema = infer_schema(file, kind, settings, header)
-    chosen = task or _task_of(file, schema.column(target), target)
+    distinct, all_numbers = _values_of(file, target)
+    if task == "regression" and not all_numbers:
+        raise Refused(f"{target!r} has values that are no numbers; a regression needs them", "leave --task out")
+    chosen = task or ("regression" if all_numbers and distinct > MAX_CLASSES else "classification")
     wanted = settings.model_copy(update={"task": chosen})
     return infer_schema(file, kind, wanted, header), chosen
 
 
-def _task_of(file: Path, column: Column, target: str) -> str:
-    """A number with many values is a regression."""
+def _values_of(file: Path, column: str) -> tuple[int, bool]:
+    """How many different values a column has, and whether all are numbers; Refused where it has none."""
+    from tempfile import TemporaryDirectory
+
     from daemon.ingest.sql import connect, identifier
     from daemon.tabular import open_table
 
-    if column.kind not in ("integer", "category"):
-        return "classification"
-    from tempfile import TemporaryDirectory
-
     with TemporaryDirectory(prefix="driftd-init-") as folder:
         table = open_table(file, Path(folder) / "sample.parquet")
-        word = identifier(target)
+        word = identifier(column)
         query = f"SELECT count(DISTINCT {word}), count({word}), count(TRY_CAST({word} AS DOUBLE)) FROM read_parquet(?)"  # noqa: S608
         row = connect().execute(query, [str(table.path)]).fetchone()
     assert row is not None
     distinct, present, numbers = row
-    return "regression" if numbers == present and distinct > MAX_CLASSES else "classification"
+    if not present:
+        raise Refused(f"{column!r} has no value in {file}", "take a file with labelled rows")
+    return distinct, numbers == present
 
 
 def _named(schema: Schema, names: tuple[str, ...], kinds: tuple[str, ...], target: str) -> str | None:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from daemon.config import Config
 from daemon.ledger import Ledger, checks, cycles, files, models, promotions, versions
-from daemon.ledger.tables import files as file_table
 
 
 def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
@@ -26,16 +25,11 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "champion": _champion(conn, name),
         "files": files.counts(conn, name),
         "last_file": _last_file(conn, name),
-        "labelled_rows": _labelled(conn, name),
+        "labelled_rows": files.labelled_rows(conn, name),
         "drift_episode": episode,
         "last_check": _last_check(conn, name),
         "cycle": _cycle(conn, name),
     }
-
-
-def _labelled(conn: Connection, name: str) -> int:
-    query = select(func.coalesce(func.sum(file_table.c.labelled_rows), 0))
-    return conn.scalar(query.where(file_table.c.model == name, file_table.c.state == "accepted")) or 0
 
 
 def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:

@@ -125,7 +125,9 @@ def open_table(path: Path, converted: Path) -> Table:
     for suffix in (".gz", ".zst"):
         name = name.removesuffix(suffix)
     if not path.is_file():
-        raise Refused(f"{path}: no such file")
+        raise Refused(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
+    if not path.stat().st_size:
+        raise Refused(f"{path}: the file is empty")
     try:
         if name.endswith((".parquet", ".pq")):
             table = Table(path, text=False)

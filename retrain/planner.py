@@ -55,7 +55,9 @@ def _first(state: PlannerState, observation: Observation, now: float, settings: 
         if lacking:
             return state, Action("wait", lacking)
     if state.last_opened_at is not None and not observation.new_labelled_rows:
-        return state, Action("wait", "the last cycle gave no first model; waiting for new labelled rows")
+        return state, Action(
+            "wait", "the last cycle gave no first model; waiting for new labelled rows, or for `driftd retrain`"
+        )
     trigger = Trigger("first_model", f"{rows:,} labelled rows are there for a first model", {"rows": rows})
     return _cooled(state, observation, now, settings, trigger)
 

@@ -64,6 +64,19 @@ class ColumnSettings(Frozen):
     nullable: bool = True
     feature: bool = True
 
+    @model_validator(mode="after")
+    def _possible(self) -> "ColumnSettings":
+        bounded = self.min is not None or self.max is not None
+        if bounded and self.type not in ("number", "integer"):
+            raise ValueError(f"min and max are for numbers, not for {self.type}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        if self.categories is not None and self.type != "category":
+            raise ValueError(f'categories are for type = "category", not for {self.type}')
+        if self.categories == ():
+            raise ValueError("categories is empty; name at least one or leave it out")
+        return self
+
 
 class DriftSettings(Frozen):
     """How checks judge: the budget of false alarms of a whole check, and the smallest effect that counts."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.session import NO, SESSION, Exit, console, iso, known_model, print_json, when
+from daemon.ingest.rejects import printable
 from daemon.lock import is_held
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -177,7 +178,7 @@ def files(
         print("none")
     else:
         shown = [
-            [_printable(r.path), when(r.at), r.state, f"{r.rows:,}", f"{r.labelled_rows:,}", str(r.rejected), _odd(r)]
+            [printable(r.path), when(r.at), r.state, f"{r.rows:,}", f"{r.labelled_rows:,}", str(r.rejected), _odd(r)]
             for r in rows
         ]
         _table(("file", "taken", "state", "rows", "labelled", "rejected", "told"), shown)
@@ -186,7 +187,7 @@ def files(
 def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
     told = ("path", "state", "kind", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality")
     return {key: getattr(row, key) for key in told} | {
-        "path": _printable(row.path),
+        "path": printable(row.path),
         "taken": iso(row.at),
         "snapshot": row.snapshot,
         "quarantine": row.quarantine,
@@ -196,15 +197,15 @@ def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
 
 def _odd(row: Any) -> str:
     """The reason, or what the quality report found, in a few words."""
-    if row.reason:
-        return str(row.reason)
     quality = row.quality or {}
+    if row.reason or quality.get("hint"):
+        return printable(row.reason or quality["hint"])
     told = [
         f"{quality[key]:,} {key.replace('_', ' ')}" for key in ("duplicate_rows", "future_times") if quality.get(key)
     ]
     for name, found in (quality.get("columns") or {}).items():
         words = [f"{found[k]:,} {k.replace('_', ' ')}" for k in ("unseen", "out_of_range", "infinite") if found.get(k)]
-        told += [f"{name}: {', '.join(words)}"] if words else []
+        told += [f"{printable(name)}: {', '.join(words)}"] if words else []
     return "; ".join(told[:4])
 
 
@@ -228,11 +229,6 @@ def explain(
         print_json(facts)
     else:
         print(story(facts))
-
-
-def _printable(path: str) -> str:
-    """A file's name with what cannot be printed escaped."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", "\\n")
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:

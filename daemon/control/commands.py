@@ -98,6 +98,9 @@ def _retrain(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
 def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
     version = _stored(conn, context, args["version"])
     deployment = deployments.for_version(conn, context.name, version, context.now())
+    champion = promotions.champion(conn, context.name)
+    if champion is not None and champion.deployment == deployment:
+        raise Refused(f"{version} is the champion already")
     promotions.record(conn, context.name, deployment, "manual", "by hand", context.now())
     context.log.info("version_promoted", version=version, reason="by hand")
     return f"{version} is the champion"

@@ -21,7 +21,7 @@ from retrain.errors import Refused
 
 log = get_logger()
 STOP_TIMEOUT_S = 15.0
-BIND_PATIENCE_S = 3.0
+BIND_PATIENCE_S = 5.0
 LONGEST_PAUSE_S = 10.0
 Report = Callable[[dict[str, Any]], None]
 
@@ -121,6 +121,7 @@ class ServerProcess:
             sys.executable, "-m", "daemon.server",
             "--state-dir", str(self.state_dir), "--config", str(self.config_path),
             "--listen-fd", str(self.listener.fileno()), "--control-fd", str(theirs.fileno()),
+            "--parent", str(os.getpid()),
             pass_fds=(self.listener.fileno(), theirs.fileno()), env=environment,
         )  # fmt: skip
         theirs.close()

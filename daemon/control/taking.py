@@ -129,7 +129,7 @@ def _tell(context: ModelContext, taking: Taking, result: dict[str, Any]) -> None
         log.info("schema_inferred", columns=columns)
     log.info(
         "file_accepted", kind=result["kind"], rows=result["rows"], labelled_rows=result["labelled_rows"],
-        rejected=result["rejected"],
+        rejected=result["rejected"], **({"hint": result["quality"]["hint"]} if result["quality"]["hint"] else {}),
     )  # fmt: skip
     if result["rejected"]:
         first = result["rejects"][0] if result["rejects"] else {}

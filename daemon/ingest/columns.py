@@ -1,10 +1,11 @@
 """Which columns a file has, against those that the schema wants."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from daemon.ingest.rejects import shortened
+from daemon.ingest.rejects import printable, shortened
 from retrain.errors import Refused
 from retrain.schema import Schema
 
@@ -38,6 +39,16 @@ def match(names: Sequence[str], schema: Schema) -> Matched:
     return Matched("rows", schema, extra, schema.target in present)
 
 
+def target_hint(matched: Matched) -> str:
+    """A column that may be the target under another name, where the file has none; else empty."""
+    target = matched.schema.target
+    close = difflib.get_close_matches(target.lower(), [name.lower() for name in matched.extra], 1, 0.8)
+    if matched.labelled or not close:
+        return ""
+    meant = next(name for name in matched.extra if name.lower() == close[0])
+    return f"no column {target!r}, so the rows have no label; did {meant!r} mean it?"
+
+
 def _missing(missing: list[str], names: Sequence[str], wanted: list[str]) -> str:
     count = f"{len(missing)} of {len(wanted)} columns are missing" if len(missing) > 1 else "a column is missing"
     return f"{count}: {_listed(missing)}; the file has {_listed(names)}"
@@ -54,5 +65,5 @@ def _hint(missing: list[str], names: Sequence[str]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(shortened(name, 40) for name in names[:TOLD])
+    shown = ", ".join(shortened(printable(name), 40) for name in names[:TOLD])
     return shown if len(names) <= TOLD else f"{shown} and {len(names) - TOLD} more"

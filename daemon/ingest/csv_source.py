@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from daemon.ingest.formats import MISSING, Kind, first_bytes
 from daemon.ingest.rejects import LONGEST, Reject, misfit
@@ -26,6 +27,8 @@ TYPES = {
 CONVERTED = re.compile(r'Could not convert string "(.*?)" to', re.DOTALL)
 COUNTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 UNTERMINATED = "unterminated quote"
+MIXED_ENDS = "state machine reached an invalid state"
+CHUNK_BYTES = 4 * 2**20
 
 
 def header_of(path: Path, kind: Kind, intake: IntakeSettings, wanted: Sequence[str] = ()) -> tuple[str, list[str]]:
@@ -63,15 +66,40 @@ def convert(
     types = {name: TYPES[known[name].kind] if name in known else "VARCHAR" for name in names}
     connection = connect()
     chosen = ", ".join(_expression(name, types[name]) for name in names if name in known)
-    source = _read_csv(path, kind, intake, delimiter, types)
-    try:
+    rewritten = target.with_suffix(".lines.csv")
+
+    def copy(source: Path, compression: str) -> None:
+        reader = _read_csv(source, compression, intake, delimiter, types)
         connection.execute(
-            f"COPY (SELECT {chosen}, row_number() OVER () AS __row FROM {source}) "
+            f"COPY (SELECT {chosen}, row_number() OVER () AS __row FROM {reader}) "
             f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
         )
+
+    try:
+        try:
+            copy(path, kind.compression)
+        except duckdb.Error as error:
+            if MIXED_ENDS not in str(error):
+                raise
+            _with_plain_line_ends(path, kind, rewritten)
+            copy(rewritten, "none")
     except duckdb.Error as error:
         raise Refused(_told(error, kind), _hint(error, intake)) from None
+    finally:
+        rewritten.unlink(missing_ok=True)
     return _rejects(connection, known, intake)
+
+
+def _with_plain_line_ends(path: Path, kind: Kind, target: Path) -> None:
+    """A copy whose lines all end alike: DuckDB gives up where some end in CR LF and some in LF."""
+    opened = path.open("rb") if kind.compression == "none" else pa.CompressedInputStream(str(path), kind.compression)
+    with opened as source, target.open("wb") as sink:
+        left = b""
+        while piece := source.read(CHUNK_BYTES):
+            data = left + piece
+            left = b"\r" if data.endswith(b"\r") else b""
+            sink.write((data[: len(data) - len(left)]).replace(b"\r\n", b"\n"))
+        sink.write(left)
 
 
 def _expression(name: str, type_name: str) -> str:
@@ -81,13 +109,13 @@ def _expression(name: str, type_name: str) -> str:
     return column
 
 
-def _read_csv(path: Path, kind: Kind, intake: IntakeSettings, delimiter: str, types: dict[str, str]) -> str:
+def _read_csv(path: Path, compression: str, intake: IntakeSettings, delimiter: str, types: dict[str, str]) -> str:
     columns = ", ".join(f"{literal(name)}: {literal(type_name)}" for name, type_name in types.items())
     missing = ", ".join(literal(word) for word in MISSING)
     return (
         f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = true, "
         f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
-        f"compression = {literal(kind.compression)}, encoding = {literal(intake.encoding)}, "
+        f"compression = {literal(compression)}, encoding = {literal(intake.encoding)}, "
         f"max_line_size = {LONGEST_LINE}, store_rejects = true, rejects_limit = 0)"
     )
 

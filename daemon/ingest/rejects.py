@@ -40,6 +40,15 @@ def misfit(value: object, kind: ColumnKind) -> str:
     return f"{shown} is not {EXPECTED[kind]}"
 
 
+def printable(text: str) -> str:
+    """A name with what must not reach a terminal escaped: control characters, and bytes that are no text.
+
+    >>> printable("a\\x1b[31m\\n☂")
+    'a\\\\x1b[31m\\\\n☂'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def shortened(text: str, most: int = 80) -> str:
     """At most that many characters."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from daemon.ingest import csv_source, json_source
 from daemon.ingest.clean import ARROW, clean
-from daemon.ingest.columns import Matched, match
+from daemon.ingest.columns import Matched, match, target_hint
 from daemon.ingest.digest import file_digest
 from daemon.ingest.formats import Kind, kind_of
 from daemon.ingest.infer import infer_schema
@@ -175,6 +175,7 @@ def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]
         "duplicate_rows": hashes.duplicates(),
         "future_times": tally.future,
         "extra_columns": list(matched.extra[:50]),
+        "hint": target_hint(matched),
         "columns": {name: found for name, found in told.items() if name not in unlabelled},
     }
 

@@ -102,6 +102,20 @@ def rejects_of(conn: Connection, file_id: int) -> Sequence[Row[Any]]:
     return conn.execute(select(rejects).where(rejects.c.file_id == file_id).order_by(rejects.c.id)).all()
 
 
+def labelled_rows(conn: Connection, model: str, up_to_seq: int | None = None) -> int:
+    """Rows that have a label: their own, or one from a file of labels. Labels count only as far as there are
+    rows without one, since they may name rows that are unknown or have theirs already."""
+    own = func.coalesce(func.sum(files.c.labelled_rows), 0)
+    usable = [files.c.model == model, files.c.state == "accepted"]
+    if up_to_seq is not None:
+        usable.append(files.c.seq <= up_to_seq)
+    query = select(files.c.kind, own, func.coalesce(func.sum(files.c.rows), 0)).where(*usable).group_by(files.c.kind)
+    sums = {kind: (labelled, rows) for kind, labelled, rows in conn.execute(query)}
+    labelled, rows = sums.get("rows", (0, 0))
+    late, _ = sums.get("labels", (0, 0))
+    return int(labelled + min(late, rows - labelled))
+
+
 def counts(conn: Connection, model: str) -> dict[str, int]:
     """Number of files by state."""
     query = select(files.c.state, func.count()).where(files.c.model == model).group_by(files.c.state)

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from daemon.ledger import cycles, due, models, promotions
+from daemon.ledger import files as file_queries
 from daemon.ledger.tables import checks, files, versions
 from retrain.records import Champion, Evidence, Observation, PlannerState
 
@@ -12,12 +13,12 @@ from retrain.records import Champion, Evidence, Observation, PlannerState
 def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> Observation:
     """What the ledger says now; `backlog` is what the intake still has to take in."""
     usable = files.c.model == model, files.c.state == "accepted"
-    labelled = func.coalesce(func.sum(files.c.labelled_rows), 0)
+    labelled = file_queries.labelled_rows(conn, model)
     newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
     row, champion = models.get(conn, model), _champion(conn, model)
     return Observation(
-        labelled_rows=conn.scalar(select(labelled).where(*usable)) or 0,
-        new_labelled_rows=conn.scalar(select(labelled).where(*usable, files.c.seq > state.seen_seq)) or 0,
+        labelled_rows=labelled,
+        new_labelled_rows=max(0, labelled - file_queries.labelled_rows(conn, model, state.seen_seq)),
         class_rows=_class_rows(conn, usable) if champion is None else {},
         newest_seq=newest,
         champion=champion,

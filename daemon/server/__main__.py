@@ -16,6 +16,7 @@ import uvicorn
 from daemon.config import Config, load_config
 from daemon.ledger import open_ledger
 from daemon.log import configure
+from daemon.parent import end_with_parent
 from daemon.server.app import App
 from daemon.server.follow import Follower
 from daemon.slot import ModelSlot
@@ -136,7 +137,10 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--control-fd", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True, help="process whose end ends this one")
     options = parser.parse_args()
+    # SIGTERM ends a server that still loads at once, and lets one that serves finish what it answers.
+    end_with_parent(options.parent, signal.SIGTERM)
     config = load_config(options.config)
     configure(config.service.log_level, config.service.log_format)
     listener = socket.socket(fileno=options.listen_fd)

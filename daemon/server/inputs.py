@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from retrain.cells import word
 from retrain.schema import Schema
 
 MAX_BODY = 64 * 2**20
@@ -25,7 +26,7 @@ def decode(body: bytes) -> dict[str, Any]:
     """A JSON object; bare NaN and Infinity are accepted, as some clients send them."""
     try:
         value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         try:
             value = json.loads(body)
         except (ValueError, RecursionError) as error:
@@ -84,13 +85,16 @@ def _label(position: int, entry: Any, schema: Schema) -> dict[str, Any]:
     if not isinstance(entry, dict) or set(entry) != {"id", "label"}:
         raise BadRequest(f'label {position}: expected {{"id": …, "label": …}}')
     key, label = entry["id"], entry["label"]
-    if isinstance(key, dict | list | float) or key is None:
+    if isinstance(key, dict | list | float) or key is None or key == "":
         raise BadRequest(f"label {position}: the id must be text or a whole number")
     number = isinstance(label, int | float) and not isinstance(label, bool)
     if schema.task == "regression" and not number:
         raise BadRequest(f"label {position} is {label!r}; expected a number")
     if schema.task == "classification" and (label is None or isinstance(label, dict | list)):
         raise BadRequest(f"label {position} is {label!r}; expected a class name")
+    classes = schema.column(schema.target).categories
+    if classes is not None and word(label) not in classes:
+        raise BadRequest(f"label {position} is {label!r}; expected one of {', '.join(classes)}")
     assert schema.id_column is not None
     return {schema.id_column: key, schema.target: label}
 

@@ -6,7 +6,6 @@ standard error, so that the answers stay clean.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import resource
@@ -15,17 +14,16 @@ import sys
 import traceback
 from typing import IO, Any
 
+from daemon.parent import end_with_parent
 from daemon.worker.ops import resolve
 from retrain import effects
 from retrain.errors import Refused
-
-PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Set the limits, then answer until standard input ends."""
     options = _options()
-    _die_with_parent(options.parent)
+    end_with_parent(options.parent, signal.SIGKILL)
     _limit(options)
     if options.crash_at:
         effects.install_hook(effects.killer(options.crash_at))
@@ -69,14 +67,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--oom-score", type=int, default=0)
     parser.add_argument("--crash-at", default="", help="for crash tests: POINT[:N]")
     return parser.parse_args()
-
-
-def _die_with_parent(parent: int) -> None:
-    """A killed daemon leaves no worker behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def _limit(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ import pytest
 from daemon_harness import Daemon, drop, rows
 from helpers import wait_for
 
+pytestmark = pytest.mark.xdist_group("cli")  # one daemon for all of them
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = """\
 [models.m.intake]
@@ -111,6 +112,8 @@ def test_commands_take_effect_within_a_second_or_say_why_not(daemon):
 def test_retrain_promote_and_rollback_by_hand(daemon):
     """A person's word opens a cycle, and goes back."""
     first = daemon.json("versions", "m")[0]["version"]
+    again = daemon.cli("promote", "m", first, check=False)
+    assert again.returncode == 1 and "is the champion already" in again.stderr
     since = len(daemon.events)
     daemon.cli("retrain", "m")
     daemon.wait("cycle_opened", since=since, trigger="manual")
@@ -172,6 +175,27 @@ def test_init_names_the_columns_when_the_target_is_none(tmp_path):
     pyarrow.csv.write_csv(rows(1), tmp_path / "a.csv")
     done = driftd("init", "a.csv", "--target", "lable", cwd=tmp_path)
     assert done.returncode == 1 and "x, z, colour, label" in done.stderr
+
+
+def test_compare_refuses_files_with_nothing_in_common(tmp_path):
+    """An answer of 0 would read as no drift."""
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    (tmp_path / "b.csv").write_text("y\n1\n")
+    (tmp_path / "c.csv").write_text("")
+    for other, told in (("b.csv", "no column in common"), ("c.csv", "is empty")):
+        done = driftd("compare", "a.csv", other, cwd=tmp_path)
+        assert done.returncode == 3 and told in done.stderr
+
+
+@pytest.mark.parametrize(
+    "extra", ['metric = "roc_auc"', 'metric = "nowhere.py:f"', 'estimator = { type = "sklearn.nope.Foo" }',
+              'estimator = { type = "os.getcwd" }', 'estimator = { params = { frobs = 3 } }'],
+)  # fmt: skip
+def test_doctor_finds_a_metric_or_estimator_that_cannot_work(tmp_path, extra):
+    """Before the first training does."""
+    (tmp_path / "config.toml").write_text(f'[models.m]\ndata_dir = "d"\ntask = "regression"\ntarget = "y"\n{extra}\n')
+    done = driftd("doctor", cwd=tmp_path)
+    assert done.returncode == 1 and "BAD  m: " in done.stdout
 
 
 def test_compare_needs_no_configuration(tmp_path):

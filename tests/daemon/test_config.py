@@ -56,6 +56,11 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         ('[service]\ntimezone = "Mars"\n' + GOOD, "expected a time zone"),
         (GOOD.replace("[models.m]", '[models."a b"]'), "is no valid name"),
         ("[model.m]\n", "did you mean 'models'?"),
+        (GOOD + '[models.m.columns]\ny = { type = "category", min = 1 }\n', "min and max are for numbers"),
+        (
+            GOOD + '[models.m.columns]\ny = "boolean"\nx = { type = "number", min = 2, max = 1 }\n',
+            "min 2 is above max 1",
+        ),
     ],
 )
 def test_each_mistake_is_told_with_the_way_out(tmp_path, text, told):

@@ -11,6 +11,7 @@ import pytest
 from daemon_harness import Daemon, drop, rows
 from helpers import wait_for
 
+pytestmark = pytest.mark.xdist_group("http")  # one daemon for all of them
 CONFIG = """\
 id_column = "id"
 [models.m.intake]
@@ -40,9 +41,7 @@ def daemon(tmp_path_factory) -> Iterator[Daemon]:
     folder: Path = tmp_path_factory.mktemp("http")
     made = Daemon(folder, CONFIG, columns=False)
     text = made.config.read_text() + '[models.empty.columns]\na = "number"\ny = "number"\n'
-    columns = (
-        '[models.m.columns]\nid = "category"\nx = "number"\nz = "number"\ncolour = "category"\nlabel = "category"\n'
-    )
+    columns = '[models.m.columns]\nid = "category"\nx = "number"\nz = "number"\ncolour = "category"\nlabel = { type = "category", categories = ["no", "yes"] }\n'
     made.config.write_text(text + columns)
     made.start()
     drop(identified(1), made.data / "a.csv")
@@ -79,6 +78,7 @@ def test_missing_null_nan_and_unseen_values_are_predicted(daemon):
     [
         (b"", 400, "not valid JSON"),
         (b"{", 400, "not valid JSON"),
+        (b'{"rows": [{"colour": "\xff\xfe"}]}', 400, "not valid JSON"),
         (b"[1]", 400, "expected a JSON object"),
         (b'{"rows": []}', 400, "missing or empty"),
         (b'{"rows": [1]}', 400, "row 0 is int"),
@@ -171,6 +171,8 @@ def test_feedback_becomes_labels_of_known_rows(daemon):
         ({"labels": [{"id": "a"}]}, "label 0"),
         ({"labels": [{"id": None, "label": "yes"}]}, "the id must be"),
         ({"labels": [{"id": "a", "label": None}]}, "expected a class name"),
+        ({"labels": [{"id": "", "label": "yes"}]}, "the id must be"),
+        ({"labels": [{"id": "a", "label": "maybe"}]}, "expected one of no, yes"),
     ],
 )
 def test_bad_feedback_is_named(daemon, body, told):

@@ -55,6 +55,11 @@ def reasons(result: dict[str, Any]) -> list[tuple[Any, Any, str]]:
     return [(r["line"], r["column"], r["reason"]) for r in result["rejects"]]
 
 
+def gz(data: bytes) -> bytes:
+    """Compressed, the same bytes at any time."""
+    return gzip.compress(data, mtime=0)
+
+
 def zstd(data: str) -> bytes:
     """Compressed."""
     sink = pa.BufferOutputStream()
@@ -74,7 +79,7 @@ def parquet(table: pa.Table) -> bytes:
     ("name", "data"),
     [
         ("a.csv", HEADER + GOOD + OTHER),
-        ("a.csv.gz", gzip.compress((HEADER + GOOD + OTHER).encode())),
+        ("a.csv.gz", gz((HEADER + GOOD + OTHER).encode())),
         ("a.csv.zst", zstd(HEADER + GOOD + OTHER)),
         ("a.csv", (HEADER + GOOD + OTHER).replace(",", ";")),
         ("a.csv", (HEADER + GOOD + OTHER).replace(",", "\t")),
@@ -84,7 +89,7 @@ def parquet(table: pa.Table) -> bytes:
         ("a b\n☂.csv", HEADER + GOOD + OTHER),
         ("a.jsonl", JSON_ROW + '{"y":"yes","t":"2024-01-02T08:00:00","c":"blue","b":false,"n":4,"x":2.5}\n'),
         ("a.ndjson", JSON_ROW + '{"y":"yes","t":1704182400,"c":"blue","b":"false","n":"4","x":"2.5"}\n'),
-        ("a.jsonl.gz", gzip.compress((JSON_ROW + '{"y":"yes","t":"2024-01-02T08:00:00","c":"blue","b":false,"n":4,"x":2.5}').encode())),
+        ("a.jsonl.gz", gz((JSON_ROW + '{"y":"yes","t":"2024-01-02T08:00:00","c":"blue","b":false,"n":4,"x":2.5}').encode())),
     ],
 )  # fmt: skip
 def test_every_format_gives_the_same_rows(tmp_path, name, data):
@@ -214,7 +219,7 @@ def test_wrong_types_in_parquet_refuse_the_file(tmp_path):
         ("a.csv", HEADER + GOOD + GOOD.replace("red", '"red') + GOOD * 5, "line 3: a quote is opened and never closed"),
         ("a.csv", HEADER + GOOD + "z,z,z,z,z,z\n" * 3, "3 of 4 rows are bad (75%); the first: line 3, column x"),
         ("a.csv", bytes(range(256)) * 40, "the header"),
-        ("a.csv.gz", gzip.compress((HEADER + GOOD * 500).encode())[:-15], "gzip"),
+        ("a.csv.gz", gz((HEADER + GOOD * 500).encode())[:-15], "gzip"),
         ("a.csv.gz", b"this is not gzip at all", "gzip"),
         ("a.csv.zst", b"this is not zstd at all", "zstd"),
         ("a.parquet", b"PAR1 and then nonsense", "cannot be read as Parquet"),
@@ -263,6 +268,26 @@ def test_a_schema_is_inferred_once_from_the_values(tmp_path):
         "t": ("datetime", True), "b": ("boolean", True), "who": ("category", False),
     }  # fmt: skip
     assert result["inferred"] and rows_of(result)[0]["zip"] == "01000"
+
+
+def test_lines_that_end_in_different_ways_are_read(tmp_path):
+    """One LF among CR LF does not cost the file."""
+    data = (HEADER + GOOD * 20).replace("\n", "\r\n") + GOOD + GOOD.replace("\n", "\r\n") * 20
+    assert taken(tmp_path, "a.csv", data)["rows"] == 41
+    assert taken(tmp_path, "a.csv.gz", gz(data.encode()))["rows"] == 41
+
+
+def test_a_misspelt_target_is_hinted_at(tmp_path):
+    """Rows without a label are valid, but this looks like a mistake."""
+    result = taken(tmp_path, "a.csv", "x,Label\n1,a\n", {"x": "number", "label": "category"}, target="label")
+    assert (result["labelled_rows"], "did 'Label' mean it?" in result["quality"]["hint"]) == (0, True)
+
+
+def test_a_name_that_is_no_text_is_read(tmp_path):
+    """Bytes that are no UTF-8 in the file's name."""
+    import os
+
+    assert taken(tmp_path, os.fsdecode(b"raw\xff.csv"), HEADER + GOOD)["rows"] == 1
 
 
 def test_large_integers_keep_every_digit(tmp_path):

