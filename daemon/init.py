@@ -39,7 +39,7 @@ def _inferred(file: Path, target: str, task: str) -> tuple[Schema, str]:
     settings = ModelSettings(data_dir="data", task="classification", target=target)
     kind = kind_of(file)
     header = csv_source.header_of(file, kind, settings.intake, [target]) if kind.format == "csv" else None
-    schema = infer_schema(file, kind, settings, header)
+    infer_schema(file, kind, settings, header)  # names the columns if the target is none of them
     distinct, all_numbers = _values_of(file, target)
     if task == "regression" and not all_numbers:
         raise Refused(f"{target!r} has values that are no numbers; a regression needs them", "leave --task out")
