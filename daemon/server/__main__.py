@@ -90,7 +90,7 @@ class Server:
             self._writer.write((json.dumps(message) + "\n").encode())
 
     async def _obey(self, reader: asyncio.StreamReader, server: uvicorn.Server) -> None:
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(OSError):
             while line := await reader.readline():
                 message = json.loads(line)
                 if message["op"] == "follow":

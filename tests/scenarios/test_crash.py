@@ -140,11 +140,20 @@ def test_kills_at_random_moments_converge(kills: int, make_daemon: Callable[...,
         with contextlib.suppress(AssertionError):  # it has nothing more to say
             wait_for(lambda before=before, steps=steps: len(daemon.raw) > before + steps or _quiet(daemon), 8)
         daemon.kill()
+        wait_for(lambda: not orphans(daemon), 10, what="the children to end")
     daemon.start()
     wait_for(lambda: promotions(daemon) >= 1, 60, what="the first promotion")
     second(daemon)
     wait_for(lambda: _quiet(daemon), 60, what="the final state")
     check_invariants(daemon)
+
+
+def orphans(daemon: Daemon) -> list[str]:
+    """Processes of this daemon that still run."""
+    import psutil
+
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if f"--state-dir {daemon.folder}" in line]
 
 
 def _quiet(daemon: Daemon) -> bool:
