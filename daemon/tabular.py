@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from daemon.ingest.formats import MISSING
+from daemon.ingest.formats import MISSING, SUFFIXES
 from drift import CategoricalProfile, NumericProfile, Profile, numeric_profile
 from drift.categorical import MAX_CATEGORIES
 from retrain.errors import Refused
@@ -126,6 +126,8 @@ def open_table(path: Path, converted: Path) -> Table:
         name = name.removesuffix(suffix)
     if not path.is_file():
         raise Refused(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
+    if not name.endswith(tuple(SUFFIXES)):
+        raise Refused(f"{path}: unknown format", "expected .csv, .csv.gz, .csv.zst, .parquet or .jsonl")
     if not path.stat().st_size:
         raise Refused(f"{path}: the file is empty")
     try:
@@ -133,10 +135,8 @@ def open_table(path: Path, converted: Path) -> Table:
             table = Table(path, text=False)
         elif name.endswith((".jsonl", ".ndjson")):
             table = _converted("read_json(?, format = 'newline_delimited')", path, converted, text=False)
-        elif name.endswith((".csv", ".tsv", ".txt")):
-            table = _converted_csv(path, converted)
         else:
-            raise Refused(f"{path}: unknown format", "expected .csv, .csv.gz, .csv.zst, .parquet or .jsonl")
+            table = _converted_csv(path, converted)
         if table.rows == 0:
             table.notes.append(f"{path} has no rows")
     except duckdb.Error as error:

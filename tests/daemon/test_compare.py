@@ -120,6 +120,7 @@ def test_empty_and_constant_columns_are_null_with_a_reason(tmp_path: Path) -> No
         ("b.csv.gz", b"not gzip", "cannot be read"),
         ("b.xlsx", b"", "unknown format"),
         ("b.csv", None, "no such file"),
+        ("b.csv", b"", "is empty"),
     ],
 )
 def test_unreadable_files_are_refused(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
