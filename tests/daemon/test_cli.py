@@ -177,6 +177,17 @@ def test_init_names_the_columns_when_the_target_is_none(tmp_path):
     assert done.returncode == 1 and "x, z, colour, label" in done.stderr
 
 
+def test_init_refuses_a_regression_on_words_and_a_target_without_values(tmp_path):
+    """Instead of a configuration that can only fail."""
+    pyarrow.csv.write_csv(rows(1), tmp_path / "a.csv")
+    words = driftd("init", "a.csv", "--target", "label", "--task", "regression", cwd=tmp_path)
+    assert words.returncode == 1 and "no numbers" in words.stderr
+    (tmp_path / "b.csv").write_text("x,y\n1,\n2,\n")
+    empty = driftd("init", "b.csv", "--target", "y", cwd=tmp_path)
+    assert empty.returncode == 1 and "has no value" in empty.stderr
+    assert not (tmp_path / "config.toml").exists()
+
+
 def test_compare_refuses_files_with_nothing_in_common(tmp_path):
     """An answer of 0 would read as no drift."""
     (tmp_path / "a.csv").write_text("x\n1\n")
