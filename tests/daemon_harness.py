@@ -20,6 +20,15 @@ import pyarrow.parquet as pq
 from helpers import wait_for
 
 Event = dict[str, Any]
+FAST = """\
+[models.m.intake]
+settle = "200ms"
+rescan = "500ms"
+[models.m.triggers]
+first_rows = 300
+cooldown = "100ms"
+retry_after = "100ms"
+"""
 
 
 def free_port() -> int:

@@ -110,8 +110,7 @@ class CycleRunner:
         pause_s = cycle.not_before - context.now()
         if pause_s > 0:
             await asyncio.sleep(pause_s)
-        while context.shared.free_bytes() < context.shared.config.service.min_free:
-            await asyncio.sleep(DISK_PAUSE_S)
+        await self._wait_for_disk(cycle)
         with context.shared.ledger.begin(durable=True) as conn:
             cycle = restart_stage(context, conn, cycle)
             stage_id = cycles.stage_started(conn, cycle, context.now())
@@ -122,6 +121,16 @@ class CycleRunner:
         started = time.monotonic()
         outcome = await self._ask(trainer, cycle, asked)
         return self._commit(cycle, stage_id, outcome, time.monotonic() - started, log)
+
+    async def _wait_for_disk(self, cycle: Cycle) -> None:
+        """Begin no stage on a full disk, and say so once."""
+        needed, told = self.context.shared.config.service.min_free, False
+        while (free := self.context.shared.free_bytes()) < needed:
+            if not told:
+                log = self.context.log.bind(cycle_id=cycle.id)
+                log.error("disk_low", free_bytes=free, needed_bytes=needed, waiting_stage=cycle.stage)
+            told = True
+            await asyncio.sleep(DISK_PAUSE_S)
 
     async def _ask(self, trainer: Worker, cycle: Cycle, asked: dict[str, Any]) -> Outcome:
         try:

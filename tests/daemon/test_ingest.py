@@ -218,7 +218,7 @@ def test_wrong_types_in_parquet_refuse_the_file(tmp_path):
         ("a.csv", HEADER.replace("n,", "x,", 1) + GOOD, "twice"),
         ("a.csv", HEADER + GOOD + GOOD.replace("red", '"red') + GOOD * 5, "line 3: a quote is opened and never closed"),
         ("a.csv", HEADER + GOOD + "z,z,z,z,z,z\n" * 3, "3 of 4 rows are bad (75%); the first: line 3, column x"),
-        ("a.csv", bytes(range(256)) * 40, "the header"),
+        ("a.csv", bytes(range(256)) * 40, "columns are missing"),
         ("a.csv.gz", gz((HEADER + GOOD * 500).encode())[:-15], "gzip"),
         ("a.csv.gz", b"this is not gzip at all", "gzip"),
         ("a.csv.zst", b"this is not zstd at all", "zstd"),
@@ -231,7 +231,7 @@ def test_wrong_types_in_parquet_refuse_the_file(tmp_path):
 def test_a_file_beyond_repair_is_refused_with_its_reason(tmp_path, name, data, told):
     """The message says what is wrong; nothing half-made is left behind."""
     message = refusal(tmp_path, name, data)
-    assert told in message or (told == "the header" and "missing" in message)
+    assert told in message
 
 
 def test_a_file_above_the_limit_is_refused(tmp_path):

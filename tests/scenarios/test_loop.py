@@ -2,16 +2,7 @@
 
 from collections.abc import Callable
 
-from daemon_harness import Daemon, Load, drop, rows
-
-FAST = """\
-[models.m.intake]
-settle = "200ms"
-[models.m.triggers]
-first_rows = 300
-cooldown = "100ms"
-retry_after = "100ms"
-"""
+from daemon_harness import FAST, Daemon, Load, drop, rows
 
 
 def test_first_model_drift_retrain_promotion_swap_under_load(make_daemon: Callable[..., Daemon]) -> None:
@@ -78,8 +69,10 @@ def test_a_factory_that_dies_is_retried_then_told_and_the_champion_serves_on(
     drop(rows(1), daemon.data / "a.csv")
     first = daemon.wait("version_promoted")
     (daemon.folder / "die").touch()
-    drop(rows(2, 1500, shift=2.0), daemon.data / "b.csv")
-    finished = daemon.wait("cycle_finished", outcome="failed", timeout_s=60)
+    with Load(daemon.predict, threads=2) as load:
+        drop(rows(2, 1500, shift=2.0), daemon.data / "b.csv")
+        finished = daemon.wait("cycle_finished", outcome="failed", timeout_s=60)
+    assert load.failures == [] and load.versions == {first["version"]}
     assert len(list(daemon.seen("stage_failed", cycle_id=finished["cycle_id"]))) == 3
     answer = daemon.predict()
     assert answer.status_code == 200 and answer.json()["version"] == first["version"]

@@ -8,18 +8,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from daemon_harness import Daemon, drop, rows
+from daemon_harness import FAST, Daemon, drop, rows
 from helpers import wait_for
-
-FAST = """\
-[models.m.intake]
-settle = "200ms"
-rescan = "500ms"
-[models.m.triggers]
-first_rows = 300
-cooldown = "100ms"
-retry_after = "100ms"
-"""
 
 
 def test_things_named_like_files_are_told_and_cost_nothing_else(make_daemon: Callable[..., Daemon]) -> None:
