@@ -25,6 +25,10 @@ def render(result: dict[str, Any], console: Console) -> None:
     else:
         for line in _aligned([HEADINGS, *lines]):
             _print(console, line)
+    calibration = result["calibration"]
+    _print(console, f"Without drift, one in {calibration['checks_per_false_alarm']:g} such checks alarms.")
+    for warning in calibration["warnings"]:
+        _print(console, f"  {warning}")
 
 
 def _verdict(result: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Drift statistics: arrays in, frozen results out. No files, clock, threads or logging."""
 
 from drift.categorical import CategoricalProfile, Codes, categorical_profile, encode
-from drift.family import assemble, benjamini_hochberg, unlike_recent
-from drift.judge import judge_column
+from drift.check import check_columns
+from drift.family import assemble, unlike_recent
+from drift.judge import judge_column, judge_values
 from drift.numeric import NumericProfile, numeric_profile
 from drift.outputs import output_columns
 from drift.profiles import ColumnValues, Profile, merge, profile
@@ -23,11 +24,12 @@ __all__ = [
     "Score",
     "ShareTest",
     "assemble",
-    "benjamini_hochberg",
     "build_reference",
     "categorical_profile",
+    "check_columns",
     "encode",
     "judge_column",
+    "judge_values",
     "merge",
     "numeric_profile",
     "output_columns",

@@ -1,33 +1,31 @@
 """All tests of a check judged together, so that the whole check keeps one rate of false alarms."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from drift.report import ColumnReport, DriftReport
-from drift.scores import Floats
+from drift.budget import KEPT_RATIO, holm, kept_rate, kept_threshold
+from drift.dispersion import Dispersion, dispersion
+from drift.parts import Parts
+from drift.report import Calibration, ColumnReport, DriftReport
 from drift.shares import ShareTest
-from drift.words import sentence
+from drift.words import percent, sentence
+
+OUTPUT_SHARE = 0.5
+"""Of the budget, where there are outputs: a change of what the model says matters whatever its cause."""
 
 
-def benjamini_hochberg(p_values: Sequence[float]) -> Floats:
-    """Adjusted p-values, shape (k,): p_(i) k/i, monotone from the largest down (Benjamini and Hochberg 1995).
+@dataclass(frozen=True)
+class _Test:
+    """One test of the family: its place, its p-value, its share of the budget, and reference rows a current row."""
 
-    Where nothing drifts, the chance that any is ≤ alpha is at most alpha for independent tests. Equal to
-    `scipy.stats.false_discovery_control`.
-
-    >>> benjamini_hochberg([0.01, 0.04, 0.03])
-    array([0.03, 0.04, 0.04])
-    """
-    values = np.asarray(p_values, dtype=np.float64)
-    if not len(values):
-        return values
-    order = np.argsort(values)[::-1]
-    ranks = np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum.accumulate(values[order] * len(values) / ranks)
-    return np.minimum(adjusted, 1.0)
+    position: int
+    name: str
+    p_value: float
+    weight: float
+    ratio: float
+    factor: float
 
 
 def assemble(
@@ -38,19 +36,28 @@ def assemble(
     min_effect: float,
     reference_rows: int,
     current_rows: int,
+    parts: Mapping[str, Parts] | None = None,
+    output_parts: Mapping[str, Parts] | None = None,
+    output_rows: int | None = None,
     notes: Iterable[str] = (),
 ) -> DriftReport:
     """The report of a whole check.
 
     The family of tests is, for each column and output, that of its distribution, of its missing share and of
-    its unseen share. A drift needs p_adjusted ≤ alpha and an effect ≥ min_effect, for the shares their
-    difference.
+    its unseen share. Each p-value allows for the dispersion of the reference's own `parts`; Holm's method then keeps
+    the chance of any false alarm within alpha. A drift needs p_adjusted ≤ the threshold (see `Calibration`) and an
+    effect ≥ min_effect, for the shares their difference. `output_rows` are the reference's rows of the outputs.
     """
     judged, results = tuple(columns), tuple(outputs)
-    reports = [*judged, *results]
-    p_values = [p for report in reports for p in _p_values(report) if p is not None]
-    adjusted = iter(benjamini_hochberg(p_values).tolist())
-    done = [_decide(_with_adjusted(report, adjusted), alpha, min_effect) for report in reports]
+    spread = dispersion(parts or {}, current_rows)
+    output_spread = dispersion(output_parts or {}, current_rows)
+    share = OUTPUT_SHARE if results and any(result.evidence for result in results) else 0.0
+    tests = [
+        *_tests(judged, spread, 1 - share, reference_rows / max(current_rows, 1), 0),
+        *_tests(results, output_spread, share, (output_rows or reference_rows) / max(current_rows, 1), len(judged)),
+    ]
+    calibration = _calibration(tests, alpha, spread)
+    done = [_decide(report, calibration.threshold, min_effect) for report in _adjusted([*judged, *results], tests)]
     return DriftReport(
         columns=tuple(done[: len(judged)]),
         outputs=tuple(done[len(judged) :]),
@@ -59,6 +66,7 @@ def assemble(
         min_effect=min_effect,
         reference_rows=reference_rows,
         current_rows=current_rows,
+        calibration=calibration,
         notes=tuple(notes),
     )
 
@@ -88,32 +96,86 @@ def unlike_recent(report: DriftReport, recent: DriftReport) -> DriftReport:
     )
 
 
-def _p_values(report: ColumnReport) -> tuple[float | None, float | None, float | None]:
-    return report.p_value, report.missing.p_value, None if report.unseen is None else report.unseen.p_value
+def _tests(reports: Sequence[ColumnReport], spread: Dispersion, share: float, ratio: float, first: int) -> list[_Test]:
+    """The tests of these reports, which share this part of the budget equally."""
+    many = sum(len(report.evidence) for report in reports)
+    found = []
+    for position, report in enumerate(reports, first):
+        raw = {"shape": report.p_value, "missing": report.missing.p_value}
+        raw["unseen"] = None if report.unseen is None else report.unseen.p_value
+        for name, evidence in report.evidence.items():
+            own = spread.spread(report.name, "shape" if name == "unseen" else name)
+            p_value = raw[name]
+            assert p_value is not None
+            if own.own or own.factor > 1:
+                p_value = max(p_value, own.p_value(evidence))
+            found.append(_Test(position, name, p_value, share / many, ratio, own.factor))
+    return found
 
 
-def _with_adjusted(report: ColumnReport, adjusted: Iterable[float]) -> ColumnReport:
-    taken = iter(adjusted)
-    own, missing, unseen = (None if p is None else next(taken) for p in _p_values(report))
-    return replace(
-        report,
-        p_adjusted=own,
-        missing=replace(report.missing, p_adjusted=missing),
-        unseen=None if report.unseen is None else replace(report.unseen, p_adjusted=unseen),
+def _calibration(tests: Sequence[_Test], alpha: float, spread: Dispersion) -> Calibration:
+    weights = [test.weight for test in tests]
+    ratios = [test.ratio for test in tests]
+    found = Calibration(
+        threshold=kept_threshold(alpha, weights, [ratio if ratio >= KEPT_RATIO else np.inf for ratio in ratios]),
+        checks_per_false_alarm=1 / alpha,
+        kept_rate=kept_rate(alpha, weights, ratios) if min(ratios, default=KEPT_RATIO) < KEPT_RATIO else alpha,
+        parts=spread.parts,
+        part_rows=spread.part_rows,
+        dependent=spread.dependent,
+        dispersion=float(np.mean([test.factor for test in tests])) if tests else 1.0,
     )
+    return replace(found, warnings=tuple(_warnings(min(ratios, default=KEPT_RATIO), alpha, found)))
 
 
-def _decide(report: ColumnReport, alpha: float, min_effect: float) -> ColumnReport:
-    shifted = _significant(report.p_adjusted, alpha) and (report.effect or 0.0) >= min_effect
-    missing = _share_drifts(report.missing, alpha, min_effect)
-    unseen = report.unseen is not None and _share_drifts(report.unseen, alpha, min_effect)
+def _warnings(ratio: float, alpha: float, found: Calibration) -> Iterator[str]:
+    """What the budget does not cover here."""
+    if ratio < KEPT_RATIO and found.kept_rate > alpha:
+        yield (
+            f"the reference has {ratio:.2g} times the rows of the current data; kept for many checks, one such "
+            f"reference in 20 would alarm falsely in more than {percent(found.kept_rate)} of them; {KEPT_RATIO:g} times the rows "
+            f"keep that within {percent(alpha)}"
+        )
+    if found.dependent:
+        limit = 1 / (found.parts + 1)
+        yield (
+            f"rows of the reference depend on each other: its {found.parts} parts of about {found.part_rows:,.0f} rows "
+            f"differ {found.dispersion:.2g} times as much as independent rows would, and the p-values allow for that"
+            + (f"; a budget below {percent(limit)} then assumes that parts vary normally" if limit > alpha else "")
+        )
+
+
+def _adjusted(reports: Sequence[ColumnReport], tests: Sequence[_Test]) -> list[ColumnReport]:
+    adjusted = holm([test.p_value for test in tests], [test.weight for test in tests])
+    told: list[dict[str, float]] = [{} for _ in reports]
+    factors: list[float | None] = [None] * len(reports)
+    for test, value in zip(tests, adjusted.tolist(), strict=True):
+        told[test.position][test.name] = value
+        if test.name == "shape":
+            factors[test.position] = test.factor
+    return [
+        replace(
+            report,
+            p_adjusted=own.get("shape"),
+            dispersion=factor,
+            missing=replace(report.missing, p_adjusted=own.get("missing")),
+            unseen=None if report.unseen is None else replace(report.unseen, p_adjusted=own.get("unseen")),
+        )
+        for report, own, factor in zip(reports, told, factors, strict=True)
+    ]
+
+
+def _decide(report: ColumnReport, threshold: float, min_effect: float) -> ColumnReport:
+    shifted = _significant(report.p_adjusted, threshold) and (report.effect or 0.0) >= min_effect
+    missing = _share_drifts(report.missing, threshold, min_effect)
+    unseen = report.unseen is not None and _share_drifts(report.unseen, threshold, min_effect)
     words = sentence(report, shifted, missing, unseen)
     return replace(report, drift=shifted or missing or unseen, sentence=words)
 
 
-def _share_drifts(share: ShareTest, alpha: float, min_effect: float) -> bool:
-    return _significant(share.p_adjusted, alpha) and abs(share.difference) >= min_effect
+def _share_drifts(share: ShareTest, threshold: float, min_effect: float) -> bool:
+    return _significant(share.p_adjusted, threshold) and abs(share.difference) >= min_effect
 
 
-def _significant(p_adjusted: float | None, alpha: float) -> bool:
-    return p_adjusted is not None and p_adjusted <= alpha
+def _significant(p_adjusted: float | None, threshold: float) -> bool:
+    return p_adjusted is not None and p_adjusted <= threshold

@@ -8,13 +8,15 @@ Profile = NumericProfile | CategoricalProfile
 ColumnValues = Floats | Codes
 
 
-def profile(values: ColumnValues, max_values: int = MAX_VALUES) -> Profile:
-    """Codes are categorical, an array of floats (NaN missing) is numeric; shape (n,).
+def profile(values: ColumnValues, max_values: int = MAX_VALUES, grid: bool = False) -> Profile:
+    """Codes are categorical, an array of floats (NaN missing) is numeric; shape (n,). `grid`: see `numeric_profile`.
 
     >>> profile(__import__("numpy").array([1.0, 2.0])).mean
     1.5
     """
-    return categorical_profile(values) if isinstance(values, Codes) else numeric_profile(values, max_values)
+    if isinstance(values, Codes):
+        return categorical_profile(values)
+    return numeric_profile(values, max_values, grid)
 
 
 def merge(first: Profile, second: Profile) -> Profile:

@@ -1,65 +1,59 @@
-"""What checks compare with: profiles of a version's data, of its consecutive parts and of its predictions."""
+"""What checks compare with: profiles of a version's data, counts of its consecutive parts, and its predictions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.arrays import pack, unpack
-from drift.categorical import Codes
+from drift.arrays import pack, pack_parts, unpack, unpack_parts
 from drift.numeric import MAX_VALUES
+from drift.parts import MAX_PARTS, Parts, count_parts
 from drift.profiles import ColumnValues, Profile, profile
 
-FORMAT = 1
-MAX_PARTS = 20
-MIN_PART_ROWS = 50
-PART_VALUES = 10_000
+FORMAT = 2
+"""Format 1 had other parts and no grids; it is read without them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """`columns` and `outputs` are profiles by name; `parts` are the columns' profiles of consecutive rows,
-    oldest first; `outputs` come from rows held out from training, since in-sample ones always differ; `recent`
-    are the columns' profiles of these held-out rows, the newest ones: after an adaptation older rows differ from
-    today's, and what is like the newest is no drift."""
+    """`columns` and `outputs` are profiles by name; `parts` and `output_parts` count them in consecutive rows, oldest
+    first; `outputs` come from rows held out from training, since in-sample ones always differ; `recent` are the
+    columns' profiles of these held-out rows, the newest ones: after an adaptation older rows differ from today's, and
+    what is like the newest is no drift."""
 
     columns: dict[str, Profile]
-    parts: tuple[dict[str, Profile], ...]
+    parts: dict[str, Parts]
     outputs: dict[str, Profile]
     recent: dict[str, Profile] = field(default_factory=dict)
-    format: int = FORMAT
+    output_parts: dict[str, Parts] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the columns."""
+        return max((one.rows for one in self.columns.values()), default=0)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-        """Plain JSON values and one array each for "columns", "outputs", "recent" and "parts"; see `from_arrays`."""
-        meta: dict[str, Any] = {"format": self.format}
+        """Plain JSON values, and one array each for "columns", "outputs", "recent", "parts" and "output_parts"."""
+        meta: dict[str, Any] = {"format": FORMAT}
         arrays: dict[str, NDArray[np.float64]] = {}
-        meta["columns"], arrays["columns"] = pack(self.columns)
-        meta["outputs"], arrays["outputs"] = pack(self.outputs)
-        meta["recent"], arrays["recent"] = pack(self.recent)
-        pieces, used = [np.zeros(0)], 0
-        meta["parts"] = []
-        for part in self.parts:
-            part_meta, values = pack(part, used)
-            meta["parts"].append(part_meta)
-            pieces.append(values)
-            used += len(values)
-        arrays["parts"] = np.concatenate(pieces)
+        for name in ("columns", "outputs", "recent"):
+            meta[name], arrays[name] = pack(getattr(self, name))
+        for name in ("parts", "output_parts"):
+            meta[name], arrays[name] = pack_parts(getattr(self, name))
         return meta, arrays
 
     @classmethod
     def from_arrays(cls, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]) -> "Reference":
         """The inverse of `to_arrays`; memory-mapped arrays stay so. ValueError on an unknown format."""
-        if meta.get("format") != FORMAT:
-            raise ValueError(f"reference format {meta.get('format')!r}; this driftd reads format {FORMAT}")
-        return cls(
-            unpack(meta["columns"], arrays["columns"]),
-            tuple(unpack(part, arrays["parts"]) for part in meta["parts"]),
-            unpack(meta["outputs"], arrays["outputs"]),
-            unpack(meta["recent"], arrays["recent"]),
-        )
+        if meta.get("format") not in (1, FORMAT):
+            raise ValueError(f"reference format {meta.get('format')!r}; this driftd reads formats 1 and {FORMAT}")
+        profiles = [unpack(meta[name], arrays[name]) for name in ("columns", "outputs", "recent")]
+        if meta["format"] == 1:
+            return cls(profiles[0], {}, profiles[1], profiles[2])
+        parts = [unpack_parts(meta[name], arrays[name]) for name in ("parts", "output_parts")]
+        return cls(profiles[0], parts[0], profiles[1], profiles[2], parts[1])
 
 
 def build_reference(
@@ -72,29 +66,24 @@ def build_reference(
     """The reference of named columns of n rows each, oldest row first, consumed one at a time (so a generator
     holds one column in memory), of the predictions' columns (see `output_columns`), and of the held-out rows' columns.
 
-    >>> reference = build_reference([("x", np.arange(1000.0))], parts=2)
-    >>> reference.columns["x"].mean, [part["x"].mean for part in reference.parts]
-    (499.5, [249.5, 749.5])
+    >>> reference = build_reference([("x", np.arange(1000.0))], parts=10)
+    >>> reference.columns["x"].mean, reference.parts["x"].rows[0]
+    (499.5, np.int64(100))
     """
-    wholes: dict[str, Profile] = {}
-    slices: list[dict[str, Profile]] = []
+    known, counted = _profiles(columns, max_values, parts)
+    predicted, output_parts = _profiles(outputs, max_values, parts)
+    newest, _ = _profiles(recent, max_values, 0)
+    return Reference(known, counted, predicted, newest, output_parts)
+
+
+def _profiles(
+    columns: Iterable[tuple[str, ColumnValues]], max_values: int, parts: int
+) -> tuple[dict[str, Profile], dict[str, Parts]]:
+    profiles: dict[str, Profile] = {}
+    counted: dict[str, Parts] = {}
     for name, values in columns:
-        wholes[name] = profile(values, max_values)
-        for position, piece in enumerate(_split(values, parts)):
-            if position == len(slices):
-                slices.append({})
-            slices[position][name] = profile(piece, min(PART_VALUES, max_values))
-    predicted = {name: profile(values, max_values) for name, values in outputs}
-    newest = {name: profile(values, max_values) for name, values in recent}
-    return Reference(wholes, tuple(slices), predicted, newest)
-
-
-def _split(values: ColumnValues, parts: int) -> list[ColumnValues]:
-    """At most `parts` consecutive pieces, of at least 50 rows where there is more than one."""
-    rows = len(values.codes) if isinstance(values, Codes) else len(values)
-    pieces = max(1, min(parts, MAX_PARTS, rows // MIN_PART_ROWS))
-    cuts = [rows * position // pieces for position in range(pieces + 1)]
-    spans = [slice(start, stop) for start, stop in pairwise(cuts)]
-    if isinstance(values, Codes):
-        return [Codes(values.codes[span], values.names) for span in spans]
-    return [values[span] for span in spans]
+        profiles[name] = profile(values, max_values, grid=True)
+        part = count_parts(values, parts) if parts else None
+        if part is not None:
+            counted[name] = part
+    return profiles, counted

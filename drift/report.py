@@ -1,8 +1,10 @@
 """The verdict of a check: a report a column, and the report of all of them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from drift.dispersion import Evidence
 from drift.scores import Score, finite
 from drift.shares import ShareTest
 
@@ -14,7 +16,9 @@ class ColumnReport:
     """One column, or one output, against its reference.
 
     `effect` is the KS distance of a numeric column and the total variation of a categorical one; `p_adjusted`
-    is of the KS or chi-squared test; `change` tells in words what moved; `reason` why nothing was tested."""
+    is of the KS or chi-squared test, for all tests of the check and for rows that depend on each other; `dispersion`
+    is by how much these multiply the test's statistic; `change` tells in words what moved; `reason` why nothing was
+    tested; `evidence` are the statistics of its tests, by "shape", "missing" and "unseen"."""
 
     name: str
     kind: str
@@ -27,6 +31,8 @@ class ColumnReport:
     p_adjusted: float | None = None
     drift: bool = False
     sentence: str = ""
+    dispersion: float | None = None
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
     @property
     def p_value(self) -> float | None:
@@ -45,6 +51,7 @@ class ColumnReport:
             "tests": {name: score.to_json() for name, score in self.tests.items()},
             "p_adjusted": finite(self.p_adjusted),
             "effect": finite(self.effect),
+            "dispersion": finite(self.dispersion),
             "missing": self.missing.to_json(),
         }
         if self.unseen is not None:
@@ -65,6 +72,30 @@ class ColumnReport:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What the rate of false alarms rests on.
+
+    `threshold` is the p_adjusted up to which a test alarms, below alpha where the reference is large enough to be kept;
+    `checks_per_false_alarm` is how many checks without drift one expects to alarm falsely; `kept_rate` what 95 % of
+    references of this size stay below when kept for many checks; `dependent` whether the reference's `parts`, of
+    `part_rows` rows each, differ more than independent rows would, and `dispersion` by how much; `warnings` say in
+    words what the budget does not cover."""
+
+    threshold: float
+    checks_per_false_alarm: float
+    kept_rate: float
+    parts: int = 0
+    part_rows: float = 0.0
+    dependent: bool = False
+    dispersion: float = 1.0
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {key: finite(value) for key, value in asdict(self).items()} | {"warnings": list(self.warnings)}
+
+
+@dataclass(frozen=True)
 class DriftReport:
     """All columns and outputs of one check; `alpha` is the rate of false alarms of the whole of it.
 
@@ -78,6 +109,7 @@ class DriftReport:
     min_effect: float
     reference_rows: int
     current_rows: int
+    calibration: Calibration
     episode: int | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -94,6 +126,7 @@ class DriftReport:
             "drift": self.drift,
             "alpha": self.alpha,
             "min_effect": self.min_effect,
+            "calibration": self.calibration.to_json(),
             "episode": self.episode,
             "columns": [column.to_json() for column in self.columns],
             "outputs": [column.to_json() for column in self.outputs],

@@ -11,7 +11,8 @@ from drift.scores import finite
 
 @dataclass(frozen=True)
 class ShareTest:
-    """The share of rows on both sides and the p-value of their difference; `values` are examples."""
+    """The share of rows on both sides and the p-value of their difference, by chi-squared `statistic`; `values` are
+    examples."""
 
     reference: float | None
     current: float | None
@@ -19,6 +20,7 @@ class ShareTest:
     reason: str | None = None
     values: tuple[str, ...] = ()
     p_adjusted: float | None = None
+    statistic: float | None = None
 
     @property
     def difference(self) -> float:
@@ -54,4 +56,5 @@ def share_test(reference: int, reference_rows: int, current: int, current_rows: 
     if reference + current == reference_rows + current_rows:
         return ShareTest(*shares, p_value=None, reason="all on both sides")
     rows = (np.array([reference, reference_rows - reference]), np.array([current, current_rows - current]))
-    return ShareTest(*shares, p_value=chi_squared(*rows).p_value)
+    test = chi_squared(*rows)
+    return ShareTest(*shares, p_value=test.p_value, statistic=test.statistic)

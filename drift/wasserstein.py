@@ -21,16 +21,22 @@ def wasserstein(reference: Floats | Sample, current: Floats | Sample, reference_
     with np.errstate(over="ignore", invalid="ignore"):
         distance = _area(left, right)
         sd = left.sd if reference_sd is None else reference_sd
+    return normalized(distance, sd)
+
+
+def normalized(distance: float, sd: float, error: float = 0.0) -> Score:
+    """A distance with what it is in standard deviations of the reference; `error`, in the column's unit, bounds how
+    far it is off.
+
+    >>> normalized(2.0, 4.0, 0.004).to_json()
+    {'statistic': 2.0, 'normalized': 0.5, 'error': 0.001}
+    """
     if not np.isfinite(distance):
         return nothing("values too large to add up", is_test=False)
-    return _normalized(distance, sd)
-
-
-def _normalized(distance: float, sd: float) -> Score:
     if not np.isfinite(sd) or sd <= 0:
         reason = "the reference is constant, so the distance has no scale"
         return Score(distance, None, {"normalized": None, "error": None}, reason, is_test=False)
-    return Score(distance, None, {"normalized": distance / sd, "error": 0.0}, None, is_test=False)
+    return Score(distance, None, {"normalized": distance / sd, "error": error / sd}, None, is_test=False)
 
 
 def _area(reference: Sample, current: Sample) -> float:

@@ -1,12 +1,13 @@
 """Drift in words: what moved, from where to where."""
 
 from drift.categorical import CategoricalProfile
+from drift.grid import GridCounts
 from drift.numeric import NumericProfile
 from drift.report import ColumnReport
 from drift.shares import ShareTest
 
 
-def numeric_change(reference: NumericProfile, current: NumericProfile) -> str:
+def numeric_change(reference: NumericProfile, current: NumericProfile | GridCounts) -> str:
     """How the mean moved, or where it did not, the spread.
 
     >>> import numpy as np; from drift.numeric import numeric_profile

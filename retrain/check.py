@@ -14,17 +14,15 @@ import pyarrow.parquet as pq
 from drift import (
     ColumnReport,
     DriftReport,
-    Profile,
     Reference,
     assemble,
-    judge_column,
+    judge_values,
     output_columns,
-    profile,
     unlike_recent,
 )
 from retrain.blend import blend, concatenate
 from retrain.columns import column_values, open_snapshot, read_column
-from retrain.performance import labelled_performance
+from retrain.performance import PERFORMANCE_SHARE, labelled_performance
 from retrain.predictions import Labels, Predictions
 from retrain.settings import ModelSettings
 from retrain.store import LoadedVersion, load_reference, load_version
@@ -100,28 +98,24 @@ def drift_report(
     pairs = list(_judged_features(champion, snapshots, settings, notes))
     outputs = [] if predicted is None else list(_judged_outputs(champion.reference, predicted, settings))
     reference, rows = champion.reference, sum(pq.read_metadata(path).num_rows for path in snapshots)
-    report = _assembled([whole for whole, _ in pairs], outputs, reference.columns, rows, settings, notes)
-    newest = [recent for _, recent in pairs if recent is not None]
-    return unlike_recent(report, _assembled(newest, [], reference.recent, rows, settings, []))
-
-
-def _assembled(
-    columns: list[ColumnReport],
-    outputs: list[ColumnReport],
-    known: Mapping[str, Profile],
-    rows: int,
-    settings: ModelSettings,
-    notes: list[str],
-) -> DriftReport:
-    return assemble(
-        columns,
+    share = 1.0 if predicted is None else 1 - PERFORMANCE_SHARE
+    alpha, min_effect = share * settings.drift.false_alarms, settings.drift.min_effect
+    report = assemble(
+        [whole for whole, _ in pairs],
         outputs,
-        alpha=settings.drift.false_alarms,
-        min_effect=settings.drift.min_effect,
-        reference_rows=max((one.rows for one in known.values()), default=0),
+        alpha=alpha,
+        min_effect=min_effect,
+        reference_rows=reference.rows,
         current_rows=rows,
+        parts=reference.parts,
+        output_parts=reference.output_parts,
+        output_rows=max((one.rows for one in reference.outputs.values()), default=0),
         notes=notes,
     )
+    recent_rows = max((one.rows for one in reference.recent.values()), default=0)
+    newest = [recent for _, recent in pairs if recent is not None]
+    recent = assemble(newest, alpha=alpha, min_effect=min_effect, reference_rows=recent_rows, current_rows=rows)
+    return unlike_recent(report, recent)
 
 
 def predict_snapshots(champion: Champion, snapshots: list[Path], notes: list[str]) -> Predicted | None:
@@ -177,9 +171,9 @@ def _judged_features(
             where = "the champion's reference" if before is None else "the data"
             notes.append(f"{column.name} was not compared: {where} has no such column")
             continue
-        now, recent = profile(values), champion.reference.recent.get(column.name)
-        whole = judge_column(column.name, before, now, settings.drift.min_rows)
-        newest = None if recent is None else judge_column(column.name, recent, now, settings.drift.min_rows)
+        recent = champion.reference.recent.get(column.name)
+        whole = judge_values(column.name, before, values, settings.drift.min_rows)
+        newest = None if recent is None else judge_values(column.name, recent, values, settings.drift.min_rows)
         yield whole, newest
 
 
@@ -187,7 +181,7 @@ def _judged_outputs(reference: Reference, predicted: Predicted, settings: ModelS
     said = predicted.first
     for name, values in output_columns(said.values, said.probabilities, said.classes):
         if name in reference.outputs:
-            yield judge_column(name, reference.outputs[name], profile(values), settings.drift.min_rows)
+            yield judge_values(name, reference.outputs[name], values, settings.drift.min_rows)
 
 
 def _batches(path: Path, versions: tuple[LoadedVersion, ...], notes: list[str]) -> Iterator[pa.Table]:

@@ -11,6 +11,9 @@ from retrain.resampling import standard_error
 from retrain.settings import ModelSettings
 
 TOLD_CLASSES = 5
+Z_95 = 1.959964
+PERFORMANCE_SHARE = 0.25
+"""Of a check's budget of false alarms; the tests of drift share the rest."""
 
 
 def labelled_performance(
@@ -20,10 +23,11 @@ def labelled_performance(
     evaluated: Mapping[str, Any],
     settings: ModelSettings,
 ) -> dict[str, Any]:
-    """The metric on `y` (n,), its standard error, and whether it dropped below `evaluated` (value and se).
+    """The metric on `y` (n,), its standard error and 95 % `interval`, and whether it dropped below `evaluated`.
 
-    It dropped where a one-sided z-test of the difference is significant at the checks' rate of false alarms
-    and the drop, in the metric's unit, is at least `triggers.min_drop`. `reason` tells why a number is None.
+    It dropped where a one-sided z-test of the difference from `evaluated` (value and se) is significant at its share
+    of the check's budget of false alarms and the drop, in the metric's unit, is at least `triggers.min_drop`.
+    `reason` tells why a number is None.
     """
     found = metric.evaluate(y, predictions)
     error = None
@@ -33,6 +37,7 @@ def labelled_performance(
         "metric": metric.name,
         "value": found.value,
         "se": error,
+        "interval": None if error is None else interval(found.value, error),
         "reference": evaluated.get("value"),
         "reference_se": evaluated.get("se"),
         "rows": len(y),
@@ -44,6 +49,15 @@ def labelled_performance(
     if found.value is None:
         return result
     return result | _compared(metric, result, settings) | _told(y, predictions)
+
+
+def interval(value: float | None, se: float) -> list[float] | None:
+    """The normal 95 % confidence interval.
+
+    >>> [round(end, 3) for end in interval(0.8, 0.01)]
+    [0.78, 0.82]
+    """
+    return None if value is None else [value - Z_95 * se, value + Z_95 * se]
 
 
 def drop_p_value(drop: float, se: float, reference_se: float) -> float:
@@ -77,7 +91,7 @@ def _compared(metric: Metric, result: dict[str, Any], settings: ModelSettings) -
     if result["se"] is None:
         return {"drop": drop, "reason": "the standard error of the metric is undefined on these rows"}
     p_value = drop_p_value(drop, result["se"], result["reference_se"] or 0.0)
-    significant = p_value <= settings.drift.false_alarms
+    significant = p_value <= PERFORMANCE_SHARE * settings.drift.false_alarms
     return {
         "drop": drop,
         "p_value": p_value,

@@ -1,0 +1,143 @@
+"""How much more a reference's own parts differ than independent rows would, and p-values that allow for it.
+
+Rows of one file often depend on each other, and then files differ more than the rows alone explain. Each part of
+the reference against the next shows by how much: the mean of its test statistics over their degrees of freedom is
+the dispersion (Rao and Scott 1984; for quasi-likelihood McCullagh and Nelder 1989). Where the parts as a whole, or
+those of one test, differ more than chance explains, that test is judged as a ratio of variances, F with the parts
+as the denominator; where they do not, by chi-squared, divided by the upper bound of the pooled dispersion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from drift.parts import MIN_PARTS, Draws, Parts, missing_draws, shape_draws
+from drift.scores import Floats
+
+POOLED_Z = 2.5
+OWN_LEVEL = 0.01
+EFFICIENCY = 2 / 3
+"""Of a variance from successive differences, which share their parts (von Neumann 1941)."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A test's statistic that is chi-squared with `df` degrees where nothing changed and rows are independent."""
+
+    value: float
+    df: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One test's dispersion `factor` ≥ 1. Where `own`, it was estimated from as many as `parts` independent draws of
+    `df` degrees of freedom each, and that counts as uncertain."""
+
+    factor: float
+    own: bool = False
+    df: float = 1.0
+    parts: float = 0.0
+
+    def p_value(self, found: Evidence) -> float:
+        """Of that statistic, allowing for the dispersion.
+
+        >>> round(Spread(1.0).p_value(Evidence(3.841458820694124, 1.0)), 9)
+        0.05
+        """
+        ratio = found.value / found.df / self.factor
+        if self.own:
+            df = min(self.df, found.df)
+            return float(special.fdtrc(df, df * self.parts, ratio))
+        return float(special.chdtrc(found.df, found.df * ratio))
+
+
+@dataclass(frozen=True)
+class Dispersion:
+    """The spreads of the tests of a check, by (column, test): `pooled` is for those that have none of their own.
+
+    `dependent` says that rows of the reference depend on each other; `parts` of `part_rows` rows told so, 0 where
+    the reference is too small to be parted."""
+
+    pooled: Spread = Spread(1.0)
+    own: Mapping[tuple[str, str], Spread] | None = None
+    dependent: bool = False
+    parts: int = 0
+    part_rows: float = 0.0
+    growth: float = 1.0
+
+    def spread(self, column: str, test: str) -> Spread:
+        """Of one test."""
+        return (self.own or {}).get((column, test), self.pooled)
+
+
+def dispersion(parts: Mapping[str, Parts], rows: int) -> Dispersion:
+    """Of the tests of columns with these parts, for a check of `rows` rows: parts of about as many rows are compared,
+    at least 8 of them; what these cannot show of larger batches is extrapolated."""
+    if not parts or not rows:
+        return Dispersion()
+    total = max(int(part.rows.sum()) for part in parts.values())
+    groups = max(MIN_PARTS, round(total / rows))
+    draws = _draws(parts, groups)
+    if not draws:
+        return Dispersion()
+    pieces = min(groups, max(len(part.rows) for part in parts.values()))
+    mean, error = _pooled(draws)
+    dependent = bool(mean - 1 > POOLED_Z * error)
+    growth = _growth(parts, pieces, mean, rows * pieces / total) if dependent else 1.0
+    own = {key: _own(values, growth) for key, values in draws.items() if dependent or _unlikely(values)}
+    pooled = Spread(1 + growth * (max(mean + error, 1.0) - 1))
+    return Dispersion(pooled, own, dependent, pieces, total / pieces, growth)
+
+
+def _draws(parts: Mapping[str, Parts], groups: int) -> dict[tuple[str, str], Draws]:
+    found: dict[tuple[str, str], Draws] = {}
+    for name, part in parts.items():
+        grouped = part.grouped(groups)
+        for test, draws in (("shape", shape_draws(grouped)), ("missing", missing_draws(grouped))):
+            if draws is not None:
+                found[name, test] = draws
+    return found
+
+
+def _pooled(draws: Mapping[tuple[str, str], Draws]) -> tuple[float, float]:
+    """The mean ratio over tests and parts, and its standard error from the parts."""
+    most = max(len(one.ratios) for one in draws.values())
+    whole = [one for one in draws.values() if len(one.ratios) == most]
+    by_part = np.mean(np.stack([one.ratios for one in whole]), axis=0)
+    expected = np.sqrt(np.mean([2 / one.df for one in whole]) / len(whole))
+    spread = max(float(by_part.std(ddof=1)), float(expected))
+    return float(by_part.mean()), spread / np.sqrt(EFFICIENCY * most)
+
+
+def _own(draws: Draws, growth: float) -> Spread:
+    """The test's own spread; the degrees of freedom of its parts from their variance (Satterthwaite 1946)."""
+    ratios: Floats = draws.ratios
+    mean, variance = float(ratios.mean()), float(ratios.var(ddof=1))
+    df = draws.df
+    if variance > 0:
+        df = float(np.clip(2 * mean**2 / variance, min(1.0, draws.df), draws.df))
+    return Spread(1 + growth * (max(mean, 1.0) - 1), True, df, EFFICIENCY * len(ratios))
+
+
+def _unlikely(draws: Draws) -> bool:
+    """Whether independent rows would so seldom give parts that differ so much."""
+    df = EFFICIENCY * len(draws.ratios) * draws.df
+    return float(special.chdtrc(df, df * draws.ratios.mean())) < OWN_LEVEL
+
+
+def _growth(parts: Mapping[str, Parts], pieces: int, mean: float, scale: float) -> float:
+    """By how much the excess dispersion of the parts is multiplied in batches `scale` times as large.
+
+    Shared effects of a batch grow with its rows, correlations over short distances do not: the smaller parts that
+    make up these tell which it is."""
+    if scale <= 1:
+        return 1.0
+    finer = _draws(parts, 4 * pieces)
+    small = _pooled(finer)[0] if finer else 1.0
+    ratio = max(len(part.rows) for part in parts.values()) / pieces
+    step = min(4.0, ratio)
+    if step <= 1.5 or small <= 1.05:
+        return scale
+    power = float(np.clip(np.log((mean - 1) / (small - 1)) / np.log(step), 0.0, 1.0))
+    return float(scale**power)
