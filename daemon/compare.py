@@ -1,34 +1,67 @@
 """Compare two data files column by column: the drift report that needs no daemon and no configuration."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
+from daemon.compare_shapes import distribution
 from daemon.tabular import Table, open_table
-from drift import ColumnReport, assemble, judge_column
+from drift import Codes, ColumnReport, ColumnValues, Profile, assemble, judge_column, judge_values, profile
+from drift.calendar import calendar_columns
+from drift.more import more_categorical, more_numeric
+from drift.numeric import numeric_profile
+from drift.parts import Parts, count_parts
+from drift.stream import Stream, judge_streams, stream_categories
+from drift.text import is_text, text_columns
 from retrain.errors import Refused
-from retrain.settings import DriftSettings
+from retrain.settings import ColumnKind, DriftSettings
 
 MIN_EFFECT = DriftSettings().min_effect
 ALPHA = 0.05
+WHOLE_ROWS = 4_000_000
+"""Columns of more rows are not held in memory but read again."""
+PROBE_ROWS = 200_000
+TEXT_ROWS = 100_000
+TEXT_PROBE = 1_000
+KEEP_ALL = 2**62
+
+Told = Callable[[str, int, int], None]
+"""Is called with a column's name, its number from 1 on, and how many there are, before it is read."""
+
+
+@dataclass
+class _Judged:
+    """What is collected of all columns."""
+
+    reports: list[ColumnReport] = field(default_factory=list)
+    parts: dict[str, Parts] = field(default_factory=dict)
+    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def compare(
     reference_path: str | Path,
     current_path: str | Path,
     alpha: float = ALPHA,
-    exact: bool = False,  # noqa: ARG001 - every distance is exact already
+    exact: bool = False,
     min_effect: float = MIN_EFFECT,
+    calendar: bool = False,
+    multivariate: bool = False,
+    shapes: dict[str, dict[str, Any]] | None = None,
+    progress: Told | None = None,
 ) -> dict[str, Any]:
     """The drift report of two files (CSV, Parquet or JSON lines) as plain JSON values.
 
     The reference decides what kind a column is; a column that only one file has is told in `notes`. `alpha`
-    is the rate of false alarms of the whole comparison. Distances are exact with and without `exact`, so that
-    their `error` is 0. Refused where a file cannot be read.
+    is the rate of false alarms of the whole comparison. With `exact`, Wasserstein distances are exact and further
+    statistics are told; `calendar` adds the hour and weekday of dates, `multivariate` tests of all columns together.
+    `shapes`, where given, is filled with small distributions by column name. Refused where a file cannot be read.
     """
     started = time.perf_counter()
     with TemporaryDirectory(prefix="driftd-compare-") as folder:
@@ -40,26 +73,116 @@ def compare(
                 f"{reference_path} and {current_path} have no column in common: there is nothing to compare",
                 f"one has {_listed(reference.names)}, the other {_listed(current.names)}",
             )
-        reports = [_judge(reference, current, name) for name in shared]
-        notes = [*_left_out(reference, current), *reference.notes, *current.notes]
+        judged = _Judged()
+        for number, name in enumerate(shared, 1):
+            if progress is not None:
+                progress(name, number, len(shared))
+            _judge(judged, reference, current, name, exact, calendar)
+        together = None
+        if multivariate:
+            from daemon.compare_together import compare_together
+
+            together = compare_together(reference, current, shared, alpha)
         report = assemble(
-            reports,
+            judged.reports,
             alpha=alpha,
             min_effect=min_effect,
             reference_rows=reference.rows,
             current_rows=current.rows,
-            notes=notes,
+            parts=judged.parts,
+            notes=[*_left_out(reference, current), *reference.notes, *current.notes, *judged.notes],
         )
+    if shapes is not None:
+        shapes.update(judged.shapes)
     result = report.to_json()
     result["reference"] = {"path": str(reference_path), "rows": reference.rows}
     result["current"] = {"path": str(current_path), "rows": current.rows}
+    if together is not None:
+        result["multivariate"] = together
     result["seconds"] = time.perf_counter() - started
     return result
 
 
-def _judge(reference: Table, current: Table, name: str) -> ColumnReport:
+def _judge(judged: _Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:
+    """One column, and what is derived from it."""
     kind = reference.kind(name)
-    return judge_column(name, reference.profile(name, kind), current.profile(name, kind))
+    for table in (reference, current):
+        table.note_misfits(name, kind)
+    if max(reference.rows, current.rows) > WHOLE_ROWS:
+        _judge_streamed(judged, reference, current, name, kind)
+        return
+    before, now = reference.values(name, kind), current.values(name, kind)
+    _judge_values(judged, name, before, now, exact)
+    for derived in _derived(reference, current, name, kind, before, now, calendar):
+        _judge_values(judged, *derived, exact)
+
+
+def _judge_values(judged: _Judged, name: str, before: ColumnValues, now: ColumnValues, exact: bool) -> None:
+    known: Profile = profile(before) if isinstance(before, Codes) else numeric_profile(before, KEEP_ALL, grid=not exact)
+    report = judge_values(name, known, now, exact=exact)
+    if exact and report.reason is None:
+        if isinstance(before, Codes) and isinstance(now, Codes):
+            more = more_categorical(profile(before), profile(now))  # type: ignore[arg-type]
+        else:
+            assert not isinstance(before, Codes) and not isinstance(now, Codes)
+            more = more_numeric(before, now)
+        report = replace(report, tests=report.tests | more)
+    judged.reports.append(report)
+    parts = count_parts(before)
+    if parts is not None:
+        judged.parts[name] = parts
+    judged.shapes[name] = distribution(before, now)
+
+
+def _judge_streamed(judged: _Judged, reference: Table, current: Table, name: str, kind: ColumnKind) -> None:
+    """A column that is too long to be held: read several times instead."""
+    if kind in ("boolean", "category"):
+        sides = [
+            stream_categories(table.rows, lambda table=table: _codes(table, name, kind))  # type: ignore[misc]
+            for table in (reference, current)
+        ]
+        report, parts = judge_column(name, sides[0][0], sides[1][0]), sides[0][1]
+    else:
+        probe = _probe(reference, name, kind)
+        before = Stream(reference.rows, lambda: _numbers(reference, name, kind))
+        now = Stream(current.rows, lambda: _numbers(current, name, kind))
+        report, parts = judge_streams(name, before, now, probe)
+        judged.shapes[name] = distribution(probe, _probe(current, name, kind))
+    judged.reports.append(report)
+    if parts is not None:
+        judged.parts[name] = parts
+
+
+def _numbers(table: Table, name: str, kind: ColumnKind) -> Iterator[Any]:
+    return (np.asarray(chunk, dtype=np.float64) for chunk in table.chunks(name, kind) if not isinstance(chunk, Codes))
+
+
+def _codes(table: Table, name: str, kind: ColumnKind) -> Iterator[Codes]:
+    return (chunk for chunk in table.chunks(name, kind) if isinstance(chunk, Codes))
+
+
+def _probe(table: Table, name: str, kind: ColumnKind) -> Any:
+    """At most 200,000 values from all over the column."""
+    step = max(1, -(-table.rows // PROBE_ROWS))
+    return np.concatenate([np.zeros(0), *(chunk[::step] for chunk in _numbers(table, name, kind))])
+
+
+def _derived(
+    reference: Table,
+    current: Table,
+    name: str,
+    kind: ColumnKind,
+    before: ColumnValues,
+    now: ColumnValues,
+    calendar: bool,
+) -> Iterator[tuple[str, ColumnValues, ColumnValues]]:
+    """Columns made of this one: of dates, where asked, hour and weekday; of free text its length and more."""
+    if calendar and kind == "datetime" and not isinstance(before, Codes) and not isinstance(now, Codes):
+        pairs = zip(calendar_columns(name, before), calendar_columns(name, now), strict=True)
+        yield from ((title, left, right) for (title, left), (_, right) in pairs)
+    if kind == "category" and is_text(reference.words(name, TEXT_PROBE)):
+        sides = [text_columns(name, table.words(name, TEXT_ROWS)) for table in (reference, current)]
+        yield from ((title, left, right) for (title, left), (_, right) in zip(*sides, strict=True))
 
 
 def _left_out(reference: Table, current: Table) -> list[str]:

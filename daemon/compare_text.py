@@ -25,6 +25,8 @@ def render(result: dict[str, Any], console: Console) -> None:
     else:
         for line in _aligned([HEADINGS, *lines]):
             _print(console, line)
+    if result.get("multivariate"):
+        _print(console, _together(result["multivariate"]))
     calibration = result["calibration"]
     _print(console, f"Without drift, one in {calibration['checks_per_false_alarm']:g} such checks alarms.")
     for warning in calibration["warnings"]:
@@ -38,6 +40,14 @@ def _verdict(result: dict[str, Any]) -> str:
     if not drifted:
         return f"No drift in {len(result['columns'])} columns ({rows}; {limits})."
     return f"Drift in {len(drifted)} of {len(result['columns'])} columns ({rows}; {limits})."
+
+
+def _together(found: dict[str, Any]) -> str:
+    if "reason" in found:
+        return f"All columns together: {found['reason']}."
+    names = {"domain_classifier": "domain classifier AUC", "mmd": "MMD²", "pca": "PCA error"}
+    told = [f"{names[key]} {_number(found[key]['statistic'])} (p {_number(found[key]['p_value'])})" for key in names]
+    return f"All {found['columns']} columns together: {', '.join(told)}."
 
 
 def _cells(column: dict[str, Any]) -> tuple[str, ...]:

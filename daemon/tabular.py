@@ -1,22 +1,27 @@
 """Any supported data file as a table that is read one column at a time."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 
 from daemon.ingest.formats import MISSING, SUFFIXES
-from drift import CategoricalProfile, NumericProfile, Profile, numeric_profile
-from drift.categorical import MAX_CATEGORIES
+from drift import Codes, ColumnValues
+from retrain.columns import column_values, join, open_snapshot
 from retrain.errors import Refused
 from retrain.settings import ColumnKind
 
-KEEP_ALL = 2**62
+BATCH_ROWS = 131_072
+MEMORY_LIMIT = "512MB"
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "memory_limit": MEMORY_LIMIT,
+    "preserve_insertion_order": True,
 }
 EXPRESSIONS: dict[ColumnKind, str] = {
     "number": "TRY_CAST({c} AS DOUBLE)",
@@ -70,30 +75,45 @@ class Table:
             return known
         return self._text_kind(name) if self.text else "category"
 
-    def profile(self, name: str, kind: ColumnKind) -> Profile:
-        """The column as that kind; what does not fit it counts as missing and is noted."""
+    def chunks(self, name: str, kind: ColumnKind) -> Iterator[ColumnValues]:
+        """The column as that kind, a batch of rows at a time; what does not fit it is missing."""
+        if not self.text and (self.types[name] == "VARCHAR" or kind in ("number", "integer")):
+            with open_snapshot(self.path, (name,) if kind == "category" else ()) as file:
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[name]):
+                    yield column_values(batch.column(0), kind)
+            return
         expression = EXPRESSIONS[kind].format(c=quoted(name))
-        if kind in ("category", "boolean"):
-            found: Profile = self._categories(f"CAST({expression} AS VARCHAR)")
-        else:
-            found = self._numbers(expression)
-        if self.types[name] == "VARCHAR" and kind != "category":
-            self._note_misfits(name, kind, expression)
-        return found
+        if kind == "boolean":
+            expression = f"CAST({expression} AS VARCHAR)"
+        query = f"SELECT {expression} AS v FROM read_parquet(?)"  # noqa: S608 - quoted
+        rows = self._connection.cursor().sql(query, params=[str(self.path)])
+        reads_as: ColumnKind = "category" if kind in ("boolean", "category") else "number"
+        for batch in rows.to_arrow_reader(BATCH_ROWS):
+            yield column_values(batch.column(0), reads_as)
 
-    def _numbers(self, expression: str) -> NumericProfile:
-        values = f"SELECT {expression} AS v FROM read_parquet(?)"  # noqa: S608 - quoted
-        column = self._query(values).fetchnumpy()["v"]
-        numbers = column.filled(float("nan")) if hasattr(column, "filled") else column
-        return numeric_profile(numbers, max_values=KEEP_ALL)
+    def values(self, name: str, kind: ColumnKind) -> ColumnValues:
+        """The whole column."""
+        pieces = list(self.chunks(name, kind))
+        if pieces:
+            return join(pieces)
+        return Codes(np.zeros(0, dtype=np.int64), ()) if kind in ("boolean", "category") else np.zeros(0)
 
-    def _categories(self, expression: str) -> CategoricalProfile:
-        counted = f"SELECT {expression} AS v, count(*) AS n FROM read_parquet(?)"  # noqa: S608 - quoted
-        counts = self._query(f"{counted} GROUP BY 1 ORDER BY n DESC, v").fetchall()
-        named = {name: int(n) for name, n in counts if name is not None}
-        missing = sum(int(n) for name, n in counts if name is None)
-        kept = dict(list(named.items())[:MAX_CATEGORIES])
-        return CategoricalProfile(dict(sorted(kept.items())), missing, sum(named.values()) - sum(kept.values()))
+    def words(self, name: str, most: int) -> list[str | None]:
+        """At most so many texts of a column, from all over it."""
+        step = max(1, -(-self.rows // most))
+        found = self._query(
+            f"SELECT CAST({quoted(name)} AS VARCHAR) FROM read_parquet(?, file_row_number = true) "  # noqa: S608 - quoted
+            f"WHERE file_row_number % {step} = 0"
+        ).fetchall()
+        return [row[0] for row in found]
+
+    def note_misfits(self, name: str, kind: ColumnKind) -> None:
+        """Say how many values are not of that kind."""
+        if self.types[name] != "VARCHAR" or kind == "category":
+            return
+        present, fit = self._one(f"count({quoted(name)}), count({EXPRESSIONS[kind].format(c=quoted(name))})")
+        if fit < present:
+            self.notes.append(f"{present - fit} values of {name} are no {kind}; they count as missing")
 
     def _text_kind(self, name: str) -> ColumnKind:
         column = quoted(name)
@@ -106,11 +126,6 @@ class Table:
         present, *fitting = self._one(f"count({column}), {counts}")
         kinds = [kind for kind, fit in zip(tried, fitting, strict=True) if present and fit == present]
         return kinds[0] if kinds else "category"
-
-    def _note_misfits(self, name: str, kind: str, expression: str) -> None:
-        present, fit = self._one(f"count({quoted(name)}), count({expression})")
-        if fit < present:
-            self.notes.append(f"{present - fit} values of {name} are no {kind}; they count as missing")
 
     def _one(self, expressions: str) -> Any:
         return self._query(f"SELECT {expressions} FROM read_parquet(?)").fetchone()  # noqa: S608 - quoted

@@ -19,8 +19,24 @@ def decile_edges(reference: Sample, bins: int = BINS) -> Floats:
     >>> decile_edges(Sample(np.arange(1.0, 11.0)), bins=5)
     array([2., 4., 6., 8.])
     """
-    ranks = -(-np.arange(1, bins) * len(reference) // bins) - 1
-    deciles = reference.values[np.maximum(ranks, 0)]
+    return edges_of(reference.values[decile_ranks(len(reference), bins)])
+
+
+def decile_ranks(rows: int, bins: int = BINS) -> Counts:
+    """Positions of the deciles among so many sorted values, from 0 on.
+
+    >>> decile_ranks(10, bins=5)
+    array([1, 3, 5, 7])
+    """
+    return np.maximum(-(-np.arange(1, bins, dtype=np.int64) * rows // bins) - 1, 0)
+
+
+def edges_of(deciles: Floats) -> Floats:
+    """The edges that these ascending deciles give; a value that is several of them gets a bin of its own.
+
+    >>> edges_of(np.array([1.0, 2.0, 2.0]))
+    array([1., 2., 2.])
+    """
     edges, repeats = np.unique(deciles, return_counts=True)
     apart = np.nextafter(edges[repeats > 1], -np.inf)
     return np.unique(np.concatenate([edges, apart[np.isfinite(apart)]]))

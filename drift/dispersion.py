@@ -32,7 +32,7 @@ class Evidence:
 @dataclass(frozen=True)
 class Spread:
     """One test's dispersion `factor` ≥ 1. Where `own`, it was estimated from as many as `parts` independent draws of
-    `df` degrees of freedom each, and that counts as uncertain."""
+    `df` degrees of freedom each, and its uncertainty counts."""
 
     factor: float
     own: bool = False
@@ -111,13 +111,10 @@ def _pooled(draws: Mapping[tuple[str, str], Draws]) -> tuple[float, float]:
 
 
 def _own(draws: Draws, growth: float) -> Spread:
-    """The test's own spread; the degrees of freedom of its parts from their variance (Satterthwaite 1946)."""
-    ratios: Floats = draws.ratios
-    mean, variance = float(ratios.mean()), float(ratios.var(ddof=1))
-    df = draws.df
-    if variance > 0:
-        df = float(np.clip(2 * mean**2 / variance, min(1.0, draws.df), draws.df))
-    return Spread(1 + growth * (max(mean, 1.0) - 1), True, df, EFFICIENCY * len(ratios))
+    """The test's own spread. A shared effect of a batch moves a whole column one way, so that the parts have one degree
+    of freedom each, however many bins they are counted in."""
+    mean = float(draws.ratios.mean())
+    return Spread(1 + growth * (max(mean, 1.0) - 1), True, 1.0, EFFICIENCY * len(draws.ratios))
 
 
 def _unlikely(draws: Draws) -> bool:

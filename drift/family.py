@@ -133,8 +133,8 @@ def _warnings(ratio: float, alpha: float, found: Calibration) -> Iterator[str]:
     if ratio < KEPT_RATIO and found.kept_rate > alpha:
         yield (
             f"the reference has {ratio:.2g} times the rows of the current data; kept for many checks, one such "
-            f"reference in 20 would alarm falsely in more than {percent(found.kept_rate)} of them; {KEPT_RATIO:g} times the rows "
-            f"keep that within {percent(alpha)}"
+            f"reference in 20 would alarm falsely in more than {percent(found.kept_rate)} of them; {KEPT_RATIO:g} "
+            f"times the rows keep that within {percent(alpha)}"
         )
     if found.dependent:
         limit = 1 / (found.parts + 1)

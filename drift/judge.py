@@ -41,7 +41,7 @@ def judge_values(
     Wasserstein distance is within 0.001 standard deviations, everything else the same."""
     if not exact and isinstance(reference, NumericProfile) and reference.grid and not isinstance(values, Codes):
         counts = count(reference.grid.grid, [values])
-        if counts.count and _untestable(reference, counts, min_rows) is None:
+        if counts.count and untestable(reference, counts, min_rows) is None:
             found = _on_grid(name, reference, counts, lambda: [values])
             if found is not None:
                 return found
@@ -50,7 +50,7 @@ def judge_values(
 
 def judge_column(name: str, reference: Profile, current: Profile, min_rows: int = 1) -> ColumnReport:
     """All tests of one column; none, with a reason, below `min_rows` rows or where the kinds differ."""
-    reason = _untestable(reference, current, min_rows)
+    reason = untestable(reference, current, min_rows)
     if reason is not None:
         return _untested(name, reference, current, reason)
     missing = share_test(reference.missing, reference.rows, current.missing, current.rows)
@@ -136,15 +136,26 @@ def _numbers(
     if not reference.exact:
         distance = replace(distance, extras={"error": reference.rank_error})
     tests = {"ks": distance, "wasserstein": area, "psi": psi(*binned), "jensen_shannon": jensen_shannon(*binned)}
+    return numeric_report(name, reference, current, missing, tests)
+
+
+def numeric_report(
+    name: str,
+    reference: NumericProfile,
+    current: NumericProfile | GridCounts,
+    missing: ShareTest,
+    tests: dict[str, Score],
+) -> ColumnReport:
+    """The report of a numeric column whose `tests` are done."""
     rows = reference.count * current.count / (reference.count + current.count)
     return ColumnReport(
         name,
         "numeric",
         tests,
-        distance.statistic,
+        tests["ks"].statistic,
         missing,
         change=numeric_change(reference, current),
-        evidence=_evidence(shape=_ks_evidence(distance, rows), missing=_share_evidence(missing)),
+        evidence=_evidence(shape=_ks_evidence(tests["ks"], rows), missing=_share_evidence(missing)),
     )
 
 
@@ -202,7 +213,8 @@ def _share_evidence(test: ShareTest) -> Evidence | None:
     return _chi_squared_evidence(test.p_value, test.statistic, 1.0)
 
 
-def _untestable(reference: Profile, current: Profile | GridCounts, min_rows: int) -> str | None:
+def untestable(reference: Profile, current: Profile | GridCounts, min_rows: int) -> str | None:
+    """Why nothing of the column can be tested, if so."""
     reason = _too_few(reference, current, min_rows)
     if reason is None and reference.kind != current.kind:
         return f"{reference.kind} in the reference, {current.kind} now"

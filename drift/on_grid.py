@@ -38,12 +38,12 @@ def distances(
     single = known.grid.integral and known.whole and current.whole
     open_cells = np.zeros(known.grid.size, dtype=bool)
     if not single:
-        open_cells = (current.counts > 0) & (_upper(known, current) > lower)
+        open_cells = (current.counts > 0) & (upper_bound(known, current) > lower)
         open_cells[edge_cells] = True
     values = _in_cells(open_cells, known, chunks())
     distance = max(lower, _largest_inside(values, open_cells, reference, current))
     binned = _up_to(edges, edge_cells, values, open_cells, current, single)
-    area, error = _area(known, current, single)
+    area, error = area_between(known, current, single)
     return Distances(
         ks=min(distance, 1.0),
         wasserstein=area,
@@ -53,7 +53,7 @@ def distances(
     )
 
 
-def _upper(known: GridCounts, current: GridCounts) -> Floats:
+def upper_bound(known: GridCounts, current: GridCounts) -> Floats:
     """Within a cell, between its edges a and b, |F − G| ≤ max(F(b) − G(a), G(b) − F(a)); shape (size,)."""
     before, now = known.shares, current.shares
     return np.asarray(np.maximum(before[1:] - now[:-1], now[1:] - before[:-1]), dtype=np.float64)
@@ -113,7 +113,7 @@ def _per_bin(up_to: Counts, total: int) -> Counts:
     return np.diff(np.concatenate([[0], up_to, [total]])).astype(np.int64)
 
 
-def _area(known: GridCounts, current: GridCounts, single: bool) -> tuple[float, float]:
+def area_between(known: GridCounts, current: GridCounts, single: bool) -> tuple[float, float]:
     """∫|F − G| and a bound on its error.
 
     The sums give ∫F and ∫G over each cell exactly, so that the area is exact wherever F − G keeps its sign. Where

@@ -1,5 +1,7 @@
-"""Check snapshots against the champion: drift of features and predictions, and labelled performance."""
+"""Check snapshots against the champion: drift of features and predictions, performance on rows with labels, and
+its estimate for rows without."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,32 +24,44 @@ from drift import (
 )
 from retrain.blend import blend, concatenate
 from retrain.columns import column_values, open_snapshot, read_column
+from retrain.estimate import estimate_performance
 from retrain.performance import PERFORMANCE_SHARE, labelled_performance
-from retrain.predictions import Labels, Predictions
+from retrain.predictions import Floats, Labels, Predictions
 from retrain.settings import ModelSettings
-from retrain.store import LoadedVersion, load_reference, load_version
+from retrain.store import LoadedVersion, load_estimate, load_reference, load_version
 
 BATCH_ROWS = 65_536
+ESTIMATED_ROWS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class Champion:
-    """The versions that are served, the heaviest first, with their weights and the first one's reference."""
+    """The versions that are served, the heaviest first, with their weights and the first one's reference.
+    `estimate` is what estimates the first one's performance without labels, None for a version without it."""
 
     versions: tuple[LoadedVersion, ...]
     weights: tuple[float, ...]
     reference: Reference
     evaluated: Mapping[str, Any]
+    estimate: Mapping[str, Any] | None = None
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the estimate reads features besides predictions."""
+        return self.estimate is not None and self.estimate["method"] == "DLE"
 
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """Predictions of n rows by the heaviest version alone and by all blended; `rows` are their numbers."""
+    """Predictions of n rows by the heaviest version alone and by all blended; `rows` are their numbers.
+    `matrix` holds the first version's features of every `step`-th row where an estimate reads them."""
 
     first: Predictions
     blended: Predictions
     rows: np.ndarray[Any, Any]
     labels: pa.ChunkedArray
+    matrix: Floats | None = None
+    step: int = 1
 
 
 def check(args: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +69,8 @@ def check(args: dict[str, Any]) -> dict[str, Any]:
 
     `snapshots` paths; `versions` [{"version", "path", "weight"}]; `settings`; `predict` whether the champion
     is to predict the rows (needed for output drift and performance); `work` where the predictions of a single
-    snapshot are written. Returns `report` (DriftReport), `performance`, `predictions` (path) and `seconds`.
+    snapshot are written. Returns `report` (DriftReport), `performance` on the rows that have labels, `estimated`
+    performance on those that have none, `predictions` (path) and `seconds`.
     """
     started = time.perf_counter()
     settings = ModelSettings.model_validate(args["settings"])
@@ -73,6 +88,7 @@ def check(args: dict[str, Any]) -> dict[str, Any]:
     return {
         "report": report.to_json(),
         "performance": performance,
+        "estimated": None if predicted is None else _estimated(champion, predicted),
         "predictions": None if path is None else str(path),
         "seconds": time.perf_counter() - started,
     }
@@ -84,7 +100,8 @@ def load_champion(versions: list[dict[str, Any]], trusted_types: tuple[str, ...]
     loaded = tuple(_version(Path(member["path"]), trusted_types) for member in heaviest_first)
     weights = tuple(float(member["weight"]) for member in heaviest_first)
     evaluated = loaded[0].evaluation.get("challenger") or {}
-    return Champion(loaded, weights, _reference(Path(heaviest_first[0]["path"])), evaluated)
+    heaviest = Path(heaviest_first[0]["path"])
+    return Champion(loaded, weights, _reference(heaviest), evaluated, load_estimate(heaviest))
 
 
 def drift_report(
@@ -124,6 +141,9 @@ def predict_snapshots(champion: Champion, snapshots: list[Path], notes: list[str
     blended: list[Predictions] = []
     rows: list[Any] = []
     labels: list[Any] = []
+    features: list[Floats] = []
+    step = _step(snapshots) if champion.needs_features else 1
+    seen = 0
     for path in snapshots:
         for table in _batches(path, champion.versions, notes):
             said = [version.predict_table(table) for version in champion.versions]
@@ -131,10 +151,22 @@ def predict_snapshots(champion: Champion, snapshots: list[Path], notes: list[str
             blended.append(blend(said, champion.weights))
             rows.append(table["__row"].to_numpy())
             labels.append(_label_column(table, champion.versions[0].schema.target))
+            if champion.needs_features:
+                chosen = pa.array(np.arange(-seen % step, len(table), step))
+                features.append(champion.versions[0].preprocessor.transform(table.take(chosen)))
+            seen += len(table)
     if not rows:
         return None
     chunks = [chunk for column in labels for chunk in column.chunks]
-    return Predicted(concatenate(first), concatenate(blended), np.concatenate(rows), pa.chunked_array(chunks))
+    matrix = np.concatenate(features) if features else None
+    numbers, known = np.concatenate(rows), pa.chunked_array(chunks)
+    return Predicted(concatenate(first), concatenate(blended), numbers, known, matrix, step)
+
+
+def _step(snapshots: list[Path]) -> int:
+    """Every how many rows one is kept, for at most ESTIMATED_ROWS."""
+    rows: int = sum(pq.read_metadata(path).num_rows for path in snapshots)
+    return max(1, math.ceil(rows / ESTIMATED_ROWS))
 
 
 def write_predictions(predicted: Predicted, path: Path) -> Path:
@@ -210,6 +242,17 @@ def _performance(champion: Champion, predicted: Predicted, settings: ModelSettin
     labels = _labels(predicted.labels.filter(pa.array(known)), champion.versions[0])
     said = predicted.blended.take(known)
     return labelled_performance(champion.versions[0].metric, labels, said, champion.evaluated, settings)
+
+
+def _estimated(champion: Champion, predicted: Predicted) -> dict[str, Any] | None:
+    """The estimate of the heaviest version's metric on the rows without a label, of these every `step`-th; None
+    where all have one or the version has no estimate."""
+    missing = ~np.asarray(predicted.labels.is_valid())[:: predicted.step]
+    if champion.estimate is None or not missing.any():
+        return None
+    said = predicted.first.take(slice(None, None, predicted.step)).take(missing)
+    matrix = None if predicted.matrix is None else predicted.matrix[missing]
+    return estimate_performance(champion.versions[0].metric, champion.estimate, said, matrix)
 
 
 def _labels(column: pa.ChunkedArray, version: LoadedVersion) -> Labels:

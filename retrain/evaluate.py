@@ -1,7 +1,7 @@
 """The evaluate stage: champion, challenger and a naive baseline on one holdout, and the gate's verdict.
 
-It also completes the staged version: metrics, probe rows with their answers, and the reference that checks
-compare with once it is the champion."""
+It also completes the staged version: metrics, probe rows with their answers, and what checks need once it is the
+champion: the reference that they compare with, and what estimates its performance where labels are missing."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from drift import ColumnValues, build_reference, output_columns
 from retrain.columns import column_values, open_snapshot
 from retrain.errors import Refused
+from retrain.estimate import fit_estimate
 from retrain.gate import Difference, Scored, Verdict, decide
 from retrain.metrics import Metric, bootstrap_scores, mean_error, standard_error
 from retrain.predictions import Labels, Predictions
@@ -42,6 +43,7 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     result = _compare(challenger, champion, said, said_before, holdout, y, settings)
     result["notes"] = notes
     write_json(staged, "metrics.json", result, "evaluate.metrics")
+    write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
     train = Path(args["previous"]["prepare"]["train"])
@@ -50,6 +52,15 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     recent = _columns(held_out, challenger.schema)
     write_reference(staged, build_reference(_columns(train, challenger.schema), outputs, recent))
     return result
+
+
+def _estimate(
+    version: LoadedVersion, y: Labels, said: Predictions, holdout: pa.Table, settings: ModelSettings
+) -> dict[str, Any]:
+    """What the held-out rows tell about rows without labels."""
+    matrix = version.preprocessor.transform(holdout) if version.schema.task == "regression" else None
+    median = version.training["metric"]["initial_median"]
+    return fit_estimate(version.schema.task, y, said, matrix, settings.estimator.seed, initial_median=median)
 
 
 def _champion(told: Mapping[str, Any] | None, settings: ModelSettings, notes: list[str]) -> LoadedVersion | None:

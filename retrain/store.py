@@ -1,8 +1,8 @@
 """The version store: folders that are staged, published whole or not at all, and never changed afterwards.
 
 A version's folder holds manifest.json, model.skops, preprocessor.json, schema.json, settings.json,
-training.json, metrics.json, probe.json, card.md and reference/. What loads models is imported when one is
-loaded, since the control process uses this module too.
+training.json, metrics.json, estimate.json (not in older versions), probe.json, card.md and reference/. What
+loads models is imported when one is loaded, since the control process uses this module too.
 """
 
 import hashlib
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from retrain.predictions import Predictions
 
 __all__ = [
-    "LoadedVersion", "link_current", "list_versions", "load_reference", "load_staged", "load_version",
-    "publish", "read_json", "removable", "write_json", "write_manifest", "write_probe", "write_reference",
+    "LoadedVersion", "link_current", "list_versions", "load_estimate", "load_reference", "load_staged",
+    "load_version", "publish", "read_json", "removable", "write_json", "write_manifest", "write_probe",
+    "write_reference",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -147,6 +148,12 @@ def load_reference(path: Path) -> "Reference":
         return Reference.from_arrays(stored["meta"], read_arrays(path / "reference", stored["arrays"]))
     except (OSError, ValueError, KeyError) as error:
         raise Refused(f"the reference of {path} cannot be read: {error}", "retrain to get a new one") from error
+
+
+def load_estimate(path: Path) -> dict[str, Any] | None:
+    """What estimates the performance of a version where labels are missing; None where it has no such file."""
+    file = Path(path) / "estimate.json"
+    return dict(read_json(file)) if file.exists() else None
 
 
 def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:

@@ -5,7 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit, console, known_model, print_json
+from daemon.cli.session import (
+    FAILED,
+    NO,
+    SESSION,
+    WRONG_USE,
+    Exit,
+    column_progress,
+    console,
+    known_model,
+    print_json,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
@@ -38,7 +48,16 @@ def compare(
     reference: Annotated[Path, typer.Argument(help="What it was.", show_default=False)],
     current: Annotated[Path, typer.Argument(help="What it is now.", show_default=False)],
     alpha: Annotated[float, typer.Option(help="False alarm rate of the whole comparison.", min=1e-9, max=0.5)] = 0.05,
-    exact: Annotated[bool, typer.Option("--exact", help="Exact Wasserstein distances.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Exact Wasserstein distances, and further statistics of each column.")
+    ] = False,
+    calendar: Annotated[bool, typer.Option("--calendar", help="Compare hour and weekday of dates too.")] = False,
+    multivariate: Annotated[
+        bool, typer.Option("--multivariate", help="Test all columns together: domain classifier, MMD, PCA.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the report as one HTML file.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare two data files column by column: did the data drift? Status 1 means yes."""
@@ -46,8 +65,21 @@ def compare(
     from daemon.compare import render
     from retrain.errors import Refused
 
+    shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
     try:
-        result = run(reference, current, alpha, exact)
+        with column_progress() as told:
+            result = run(
+                reference,
+                current,
+                alpha,
+                exact,
+                calendar=calendar,
+                multivariate=multivariate,
+                shapes=shapes,
+                progress=told,
+            )
+        if html is not None and shapes is not None:
+            _write_page(html, result, shapes)
     except Refused as error:
         raise Exit(FAILED, f"driftd: {error}") from None
     if json:
@@ -55,6 +87,16 @@ def compare(
     else:
         render(result, console())
     raise Exit(NO if result["drift"] else 0)
+
+
+def _write_page(path: Path, result: dict[str, Any], shapes: dict[str, dict[str, Any]]) -> None:
+    from daemon.compare_html import render_html
+    from retrain.errors import Refused
+
+    try:
+        path.write_text(render_html(result, shapes), encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def check(

@@ -3,6 +3,8 @@
 import getpass
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,3 +102,23 @@ def iso(seconds: float | None) -> str | None:
     from datetime import UTC, datetime
 
     return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+@contextmanager
+def column_progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Tells on a terminal which column is being read; None where standard error is none."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def tell(name: str, number: int, total: int) -> None:
+            bar.update(task, description=f"comparing {name}", completed=number - 1, total=total)
+
+        yield tell

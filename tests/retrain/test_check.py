@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from drift import build_reference, output_columns
+from retrain import check as checking
 from retrain.check import check
 from retrain.columns import column_values
+from retrain.estimate import fit_estimate
 from retrain.promote import promote
 from retrain.schema import Column, Schema
 from retrain.settings import ModelSettings
@@ -53,8 +55,8 @@ def _settings(task: str, **drift: object) -> dict:
     return settings.model_dump(mode="json")
 
 
-def _publish(root: Path, task: str, number: int = 1) -> Path:
-    """A version trained, evaluated by hand, and promoted."""
+def _publish(root: Path, task: str, number: int = 1, estimate: bool = True) -> Path:
+    """A version trained, evaluated by hand, and promoted; older ones have no estimate."""
     work, schema = root / f"cycle{number}", _schema(task)
     work.mkdir(parents=True)
     prepared = _rows(2000, number, task).append_column("__weight", pa.array(np.ones(2000)))
@@ -65,16 +67,19 @@ def _publish(root: Path, task: str, number: int = 1) -> Path:
         "previous": {"prepare": {"train": str(work / "train.parquet"), "snapshots": []}},
     }  # fmt: skip
     train(args)
-    _evaluate(work / "version", schema, prepared, _rows(1000, 77, task))
+    _evaluate(work / "version", schema, prepared, _rows(1000, 77, task), estimate)
     return Path(promote(args)["path"])
 
 
-def _evaluate(folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Table) -> None:
+def _evaluate(folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Table, estimate: bool) -> None:
     version = load_staged(folder)
     said = version.predict_table(holdout)
     y = np.array(holdout["y"].to_pylist())
     challenger = {"value": version.metric.score(y, said), "se": 0.01}
     write_json(folder, "metrics.json", {"metric": version.metric.name, "challenger": challenger}, "test")
+    if estimate:
+        matrix = version.preprocessor.transform(holdout) if schema.task == "regression" else None
+        write_json(folder, "estimate.json", fit_estimate(schema.task, y, said, matrix, 0), "test")
     columns = ((c.name, column_values(prepared[c.name], c.kind)) for c in schema.features)
     outputs = output_columns(said.values, said.probabilities, said.classes)
     write_reference(folder, build_reference(columns, outputs))
@@ -165,6 +170,53 @@ def test_rows_without_labels_are_predicted(tmp_path: Path, versions: dict[str, P
     words = [None if row % 2 else word for row, word in enumerate(table["y"].to_pylist())]
     half = table.set_column(5, "y", pa.array(words))
     assert _check(tmp_path, versions["classification"], [half], "classification")["performance"]["rows"] == 200
+
+
+def _unlabelled(table: pa.Table, kept: int = 0) -> pa.Table:
+    """The table with the labels of its first `kept` rows only."""
+    labels = table["y"].to_pylist()[:kept] + [None] * (len(table) - kept)
+    kind = pa.float64() if pa.types.is_floating(table["y"].type) else pa.string()
+    return table.set_column(5, "y", pa.array(labels, kind))
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_rows_without_labels_are_estimated(tmp_path: Path, versions: dict[str, Path], task: str) -> None:
+    """Beside the performance on labelled rows stands an estimate for the others, near what their labels would give."""
+    table = _rows(600, 5, task)
+    whole = _check(tmp_path, versions[task], [table], task)
+    assert whole["estimated"] is None
+    some = _check(tmp_path, versions[task], [_unlabelled(table, 200)], task)
+    assert some["performance"]["rows"] == 200 and some["estimated"]["rows"] == 400
+    told = _check(tmp_path, versions[task], [_unlabelled(table)], task)
+    estimated = told["estimated"]
+    assert told["performance"] is None and estimated["estimate"] and estimated["reason"] is None
+    low, high = estimated["interval"]
+    assert low <= whole["performance"]["value"] <= high and estimated["p_value"] > 0.01
+    assert estimated["metric"] == whole["performance"]["metric"] and estimated["rows"] == 600
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_large_checks_estimate_from_some_rows(
+    tmp_path: Path, versions: dict[str, Path], task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features are kept of evenly spread rows only, over the borders of batches and snapshots."""
+    monkeypatch.setattr(checking, "ESTIMATED_ROWS", 150)
+    monkeypatch.setattr(checking, "BATCH_ROWS", 64)
+    tables = [_unlabelled(_rows(rows, rows, task)) for rows in (301, 299)]
+    estimated = _check(tmp_path, versions[task], tables, task)["estimated"]
+    assert estimated["value"] is not None
+    assert estimated["rows"] == (150 if task == "regression" else 600)
+
+
+def test_a_version_without_an_estimate_is_checked_as_before(tmp_path: Path) -> None:
+    """Versions of before load, predict and are judged; there is no estimate and nothing is said of one."""
+    older = _publish(tmp_path / "older", "regression", estimate=False)
+    assert not (older / "estimate.json").exists()
+    (tmp_path / "work").mkdir()
+    table = _unlabelled(_rows(200, 5, "regression"))
+    result = _check(tmp_path / "work", older, [table], "regression")
+    assert result["estimated"] is None and result["performance"] is None
+    assert pq.read_metadata(result["predictions"]).num_rows == 200
 
 
 def test_several_snapshots_are_one_check(tmp_path: Path, versions: dict[str, Path]) -> None:

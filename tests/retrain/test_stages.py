@@ -14,7 +14,7 @@ from retrain.evaluate import evaluate
 from retrain.prepare import prepare
 from retrain.promote import promote
 from retrain.schema import Column, Schema
-from retrain.store import load_reference, load_version, read_json
+from retrain.store import load_estimate, load_reference, load_version, read_json
 from retrain.train import train
 
 SCHEMA = Schema((Column("id", "category"), *learning.COLUMNS), "classification", "y", id_column="id")
@@ -80,7 +80,7 @@ def cycle(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_first_cycle_publishes_a_whole_version(tmp_path):
-    """Model, preprocessor, metrics, probe, reference of held-out predictions, card and manifest."""
+    """Model, preprocessor, metrics, estimate, probe, reference of held-out predictions, card and manifest."""
     files = [snapshot(tmp_path, 1, learning.rows(600))]
     done = cycle(arguments(tmp_path, files))
     path = Path(done["promote"]["path"])
@@ -91,6 +91,9 @@ def test_a_first_cycle_publishes_a_whole_version(tmp_path):
     reference = load_reference(path)
     assert set(reference.columns) == {"x", "n", "b", "c", "t"} and len(reference.parts) > 1
     assert reference.outputs["prediction"].rows == done["prepare"]["holdout_rows"]
+    estimate = load_estimate(path)
+    assert estimate is not None and estimate["method"] == "CBPE" and estimate["rows"] == done["prepare"]["holdout_rows"]
+    assert "estimate.json" in read_json(path / "manifest.json")["files"]
     assert "Evaluation" in (path / "card.md").read_text("utf-8")
     assert read_json(path / "training.json")["snapshots"] == ["digest1"]
 

@@ -12,7 +12,7 @@ from retrain import effects
 from retrain.errors import Refused
 from retrain.promote import promote, prove_version
 from retrain.settings import ModelSettings
-from retrain.store import list_versions, load_version, removable
+from retrain.store import list_versions, load_estimate, load_version, removable
 from retrain.train import train
 
 
@@ -33,6 +33,14 @@ def test_a_published_version_proves_itself(version):
     assert version.name.startswith("v0003-") and list_versions(version.parent) == [version.name]
     assert prove_version(version).classes == ("no", "yes")
     assert {"manifest.json", "model.skops", "card.md", "training.json"} <= {p.name for p in version.iterdir()}
+
+
+def test_a_version_without_an_estimate_loads(version, tmp_path):
+    """Versions of before have none; a damaged file is refused with the way out."""
+    assert load_version(version).evaluation and load_estimate(version) is None
+    (tmp_path / "estimate.json").write_bytes(b"{")
+    with pytest.raises(Refused, match="cannot be read"):
+        load_estimate(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["model.skops", "preprocessor.json", "training.json", "schema.json"])

@@ -1,0 +1,70 @@
+"""Columns of any length: what is streamed gives the report that all rows at once give."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from shapes import CHANGES, SHAPES
+
+from drift import profile
+from drift import stream as streams
+from drift.judge import judge_column
+from drift.parts import count_parts
+from drift.stream import Stream, judge_streams
+
+
+def _stream(values: np.ndarray, pieces: int = 7) -> Stream:
+    def chunks() -> Iterable[np.ndarray]:
+        return iter(np.array_split(values, pieces))
+
+    return Stream(len(values), chunks)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("change", ["same", "shifted", "far away", "few", "holes", "infinite"])
+def test_streamed_columns_give_the_exact_report(shape: str, change: str) -> None:
+    """KS, PSI, Jensen–Shannon and missing shares equal those of all rows at once; Wasserstein within its error."""
+    rng = np.random.default_rng(3)
+    before = SHAPES[shape](rng, 9_000)
+    now = CHANGES[change](SHAPES[shape](rng, 7_000))
+    told, parts = judge_streams("x", _stream(before), _stream(now), before[::10])
+    expected = judge_column("x", profile(before), profile(now))
+    for name in ("ks", "psi", "jensen_shannon"):
+        assert told.tests[name].statistic == pytest.approx(expected.tests[name].statistic, abs=1e-12)
+    assert told.missing == expected.missing and "error" not in told.tests["ks"].extras
+    area, exact = told.tests["wasserstein"], expected.tests["wasserstein"]
+    if area.statistic is not None and exact.statistic is not None and area.extras.get("error") is not None:
+        off = abs(area.extras["normalized"] - exact.extras["normalized"])
+        assert off <= area.extras["error"] * (1 + 1e-6) + 1e-9 * (1 + exact.extras["normalized"])
+    whole = count_parts(before)
+    assert parts is not None and whole is not None and parts.rows.sum() == whole.rows.sum()
+
+
+def test_more_undecided_values_than_fit_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the undecided cells hold too many values they are read in turns, and what is left is told as an error."""
+    rng = np.random.default_rng(4)
+    before, now = rng.normal(size=50_000), rng.normal(size=50_000)
+    exact = judge_column("x", profile(before), profile(now)).tests["ks"].statistic
+    monkeypatch.setattr(streams, "CELLS", 256)
+    monkeypatch.setattr(streams, "MAX_CELLS", 256)
+    monkeypatch.setattr(streams, "MAX_OPENED", 3_000)
+    monkeypatch.setattr(streams, "MAX_READS", 1)
+    told, _ = judge_streams("x", _stream(before), _stream(now), before)
+    score = told.tests["ks"]
+    assert 0 < score.extras["error"] < 0.02 and score.statistic <= exact <= score.statistic + score.extras["error"]
+    monkeypatch.setattr(streams, "MAX_READS", 100)
+    told, _ = judge_streams("x", _stream(before), _stream(now), before)
+    assert told.tests["ks"].statistic == pytest.approx(exact, abs=1e-12) and not told.tests["ks"].extras
+
+
+@pytest.mark.parametrize("values", [np.zeros(0), np.full(5, np.nan), np.full(50, 2.0), np.array([np.inf] * 4)])
+def test_degenerate_columns_say_why(values: np.ndarray) -> None:
+    """Empty, missing and constant columns are told like any other."""
+    rng = np.random.default_rng(5)
+    other = rng.normal(size=100)
+    for before, now in ((values, other), (other, values), (values, values)):
+        told, _ = judge_streams("x", _stream(before, 2), _stream(now, 2), before)
+        expected = judge_column("x", profile(before), profile(now))
+        assert told.reason == expected.reason
+        if expected.reason is None:
+            assert told.tests["ks"].statistic == pytest.approx(expected.tests["ks"].statistic)
