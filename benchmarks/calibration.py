@@ -51,7 +51,7 @@ def batch(setting: Setting, rng: np.random.Generator, shift: float = 0.0) -> dic
     """One batch of rows."""
     columns: dict[str, ColumnValues] = {}
     for position in range(setting.numeric):
-        columns[f"n{position}"] = _numbers(setting, rng, position) + shift
+        columns[f"n{position}"] = _numbers(setting, rng, position, shift)
     for position in range(setting.categorical):
         levels = _numbers(setting, rng, 0)
         ranks = np.searchsorted(_cuts(setting.categories), levels)
@@ -87,8 +87,8 @@ def rates(setting: Setting, budgets: tuple[float, ...], seed: int) -> dict[float
     }
 
 
-def _numbers(setting: Setting, rng: np.random.Generator, position: int) -> Floats:
-    noise = rng.normal(size=setting.rows)
+def _numbers(setting: Setting, rng: np.random.Generator, position: int, shift: float = 0.0) -> Floats:
+    noise = rng.normal(shift, 1, size=setting.rows)
     if setting.dependence == "batch":
         noise += setting.strength * rng.normal()
     if setting.dependence == "near":

@@ -4,7 +4,8 @@ Rows of one file often depend on each other, and then files differ more than the
 the reference against the next shows by how much: the mean of its test statistics over their degrees of freedom is
 the dispersion (Rao and Scott 1984; for quasi-likelihood McCullagh and Nelder 1989). Where the parts as a whole, or
 those of one test, differ more than chance explains, that test is judged as a ratio of variances, F with the parts
-as the denominator; where they do not, by chi-squared, divided by the upper bound of the pooled dispersion."""
+as the denominator; where they do not, by chi-squared, divided by the pooled dispersion where that is above 1 by more
+than 1.64 standard errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from drift.parts import MIN_PARTS, Draws, Parts, missing_draws, shape_draws
+from drift.parts import MAX_GROUPS, MIN_PARTS, Draws, Parts, missing_draws, shape_draws
 from drift.scores import Floats
 
-POOLED_Z = 2.5
+POOLED_Z, NOTICED_Z = 2.5, 1.64
 OWN_LEVEL = 0.01
 EFFICIENCY = 2 / 3
 """Of a variance from successive differences, which share their parts (von Neumann 1941)."""
@@ -73,11 +74,11 @@ class Dispersion:
 
 def dispersion(parts: Mapping[str, Parts], rows: int) -> Dispersion:
     """Of the tests of columns with these parts, for a check of `rows` rows: parts of about as many rows are compared,
-    at least 8 of them; what these cannot show of larger batches is extrapolated."""
+    8 to 120 of them; what these cannot show of larger batches is extrapolated."""
     if not parts or not rows:
         return Dispersion()
     total = max(int(part.rows.sum()) for part in parts.values())
-    groups = max(MIN_PARTS, round(total / rows))
+    groups = min(MAX_GROUPS, max(MIN_PARTS, round(total / rows)))
     draws = _draws(parts, groups)
     if not draws:
         return Dispersion()
@@ -86,7 +87,7 @@ def dispersion(parts: Mapping[str, Parts], rows: int) -> Dispersion:
     dependent = bool(mean - 1 > POOLED_Z * error)
     growth = _growth(parts, pieces, mean, rows * pieces / total) if dependent else 1.0
     own = {key: _own(values, growth) for key, values in draws.items() if dependent or _unlikely(values)}
-    pooled = Spread(1 + growth * (max(mean + error, 1.0) - 1))
+    pooled = Spread(1 + growth * (mean - 1) if mean - 1 > NOTICED_Z * error else 1.0)
     return Dispersion(pooled, own, dependent, pieces, total / pieces, growth)
 
 

@@ -7,13 +7,15 @@ import numpy as np
 
 from drift.budget import KEPT_RATIO, holm, kept_rate, kept_threshold
 from drift.dispersion import Dispersion, dispersion
+from drift.outputs import PREDICTION
 from drift.parts import Parts
 from drift.report import Calibration, ColumnReport, DriftReport
 from drift.shares import ShareTest
 from drift.words import percent, sentence
 
-OUTPUT_SHARE = 0.5
+OUTPUT_SHARE = 0.25
 """Of the budget, where there are outputs: a change of what the model says matters whatever its cause."""
+LIGHT = 0.25
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,10 @@ def unlike_recent(report: DriftReport, recent: DriftReport) -> DriftReport:
 
 
 def _tests(reports: Sequence[ColumnReport], spread: Dispersion, share: float, ratio: float, first: int) -> list[_Test]:
-    """The tests of these reports, which share this part of the budget equally."""
-    many = sum(len(report.evidence) for report in reports)
+    """The tests of these reports, which share this part of the budget equally; but the predicted class says little
+    beside its probabilities, and weighs a quarter."""
+    light = {PREDICTION} if len(reports) > 1 else set()
+    weights = [len(report.evidence) * (LIGHT if report.name in light else 1.0) for report in reports]
     found = []
     for position, report in enumerate(reports, first):
         raw = {"shape": report.p_value, "missing": report.missing.p_value}
@@ -109,7 +113,8 @@ def _tests(reports: Sequence[ColumnReport], spread: Dispersion, share: float, ra
             assert p_value is not None
             if own.own or own.factor > 1:
                 p_value = max(p_value, own.p_value(evidence))
-            found.append(_Test(position, name, p_value, share / many, ratio, own.factor))
+            weight = share * (LIGHT if report.name in light else 1.0) / sum(weights)
+            found.append(_Test(position, name, p_value, weight, ratio, own.factor))
     return found
 
 

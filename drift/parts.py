@@ -11,7 +11,9 @@ from scipy import special
 from drift.categorical import Codes
 from drift.scores import Counts, Floats
 
-MAX_PARTS = 120
+MAX_PARTS = 480
+MAX_GROUPS = 120
+"""Parts are counted finer than they are compared, so that groups of them begin and end about where batches do."""
 MIN_PARTS = 8
 MIN_PART_ROWS = 25
 BINS = 64

@@ -153,7 +153,7 @@ def test_family_spans_columns_shares_and_outputs() -> None:
     raw = [r.p_value for r in columns] + [columns[0].missing.p_value, columns[1].unseen.p_value, output.p_value]
     done = [r.p_adjusted for r in report.columns]
     done += [report.columns[0].missing.p_adjusted, report.columns[1].unseen.p_adjusted, report.outputs[0].p_adjusted]
-    np.testing.assert_allclose(done, holm(raw, [0.125] * 4 + [0.5]))
+    np.testing.assert_allclose(done, holm(raw, [3 / 16] * 4 + [1 / 4]))
 
 
 def test_false_alarms_stay_within_the_budget() -> None:
