@@ -8,10 +8,10 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types layers crash bench lock clean
+.PHONY: help run test check lint format types layers crash bench calibration peers long-file lock clean
 
 help: ## list what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
 
 run: $(VENV)/.installed ## install what is needed, then run the service on the example flights
 	@$(BIN)/python examples/demo.py
@@ -40,6 +40,15 @@ crash: $(VENV)/.installed-dev ## kill -9 at every named step and at random momen
 
 bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
+
+calibration: $(VENV)/.installed-dev ## measure how often checks alarm where nothing changed; half an hour
+	$(BIN)/python -m benchmarks.calibration
+
+peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an environment made for it; 5 GB, half an hour
+	$(BIN)/python -m benchmarks.peers
+
+long-file: $(VENV)/.installed-dev ## compare a generated file of 20 GB; needs as much space
+	$(BIN)/python -m benchmarks.long_file
 
 lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock files
 	$(PIP) install uv

@@ -47,6 +47,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         "model": model,
         "version": champion.deployment.name,
         "performance": found["performance"],
+        "estimated": found["estimated"],
         "rejected": taken["rejected"],
         "quality": taken["quality"],
         "seconds": found["seconds"],

@@ -14,7 +14,6 @@ import numpy as np
 from scipy import special
 
 from drift.parts import MAX_GROUPS, MIN_PARTS, Draws, Parts, missing_draws, shape_draws
-from drift.scores import Floats
 
 POOLED_Z, NOTICED_Z = 2.5, 1.64
 OWN_LEVEL = 0.01

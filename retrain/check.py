@@ -31,6 +31,7 @@ from retrain.settings import ModelSettings
 from retrain.store import LoadedVersion, load_estimate, load_reference, load_version
 
 BATCH_ROWS = 65_536
+LITTLE = 0.02
 ESTIMATED_ROWS = 20_000
 
 
@@ -85,13 +86,28 @@ def check(args: dict[str, Any]) -> dict[str, Any]:
     path = None
     if predicted is not None and len(snapshots) == 1:
         path = write_predictions(predicted, Path(args["work"]) / f"{snapshots[0].stem}.predictions.parquet")
+    told = report.to_json()
+    _tell_importance(told, champion.versions[0].evaluation.get("importance") or {})
     return {
-        "report": report.to_json(),
+        "report": told,
         "performance": performance,
         "estimated": None if predicted is None else _estimated(champion, predicted),
         "predictions": None if path is None else str(path),
         "seconds": time.perf_counter() - started,
     }
+
+
+def _tell_importance(report: dict[str, Any], importance: Mapping[str, float]) -> None:
+    """How much the champion relies on each column, and of each drifted one in words whether that matters to it."""
+    most = max(importance.values(), default=0.0)
+    for column in report["columns"]:
+        if column["name"] not in importance:
+            continue
+        column["importance"] = importance[column["name"]]
+        if column["drift"] and most > 0:
+            share = max(column["importance"], 0.0) / most
+            words = "relies on it most" if share == 1 else f"relies on it {share:.0%} as much as on its main feature"
+            column["sentence"] += f"; the model {words if share >= LITTLE else 'hardly relies on it'}"
 
 
 def load_champion(versions: list[dict[str, Any]], trusted_types: tuple[str, ...]) -> Champion:

@@ -17,6 +17,7 @@ from retrain.columns import column_values, open_snapshot
 from retrain.errors import Refused
 from retrain.estimate import fit_estimate
 from retrain.gate import Difference, Scored, Verdict, decide
+from retrain.importance import permutation_importance
 from retrain.metrics import Metric, bootstrap_scores, mean_error, standard_error
 from retrain.predictions import Labels, Predictions
 from retrain.schema import Schema
@@ -42,6 +43,7 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     said_before = None if champion is None else champion.predict_table(holdout)
     result = _compare(challenger, champion, said, said_before, holdout, y, settings)
     result["notes"] = notes
+    result["importance"] = permutation_importance(challenger, holdout, y, settings.estimator.seed)
     write_json(staged, "metrics.json", result, "evaluate.metrics")
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)

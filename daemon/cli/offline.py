@@ -123,6 +123,7 @@ def check(
     else:
         render(result, console())
         _print_performance(result["performance"])
+        _print_estimate(result["estimated"])
     dropped = bool(result["performance"] and result["performance"]["dropped"])
     raise Exit(NO if result["drift"] or dropped else 0)
 
@@ -134,6 +135,16 @@ def _print_performance(performance: dict[str, Any] | None) -> None:
     against = "" if reference is None else f" against {reference:.4f} at its evaluation"
     verdict = ": dropped" if performance["dropped"] else ""
     print(f"{performance['metric']} {performance['value']:.4f} on {performance['rows']:,} rows{against}{verdict}")
+
+
+def _print_estimate(estimated: dict[str, Any] | None) -> None:
+    if estimated is None or estimated["value"] is None or estimated["interval"] is None:
+        return
+    low, high = estimated["interval"]
+    print(
+        f"{estimated['metric']} about {estimated['value']:.4f} ({low:.4f} to {high:.4f}) on {estimated['rows']:,} rows "
+        f"without labels, estimated ({estimated['method']}): blind to a change of what the features mean"
+    )
 
 
 def doctor(json: Json = False) -> None:

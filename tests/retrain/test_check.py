@@ -76,7 +76,8 @@ def _evaluate(folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Tabl
     said = version.predict_table(holdout)
     y = np.array(holdout["y"].to_pylist())
     challenger = {"value": version.metric.score(y, said), "se": 0.01}
-    write_json(folder, "metrics.json", {"metric": version.metric.name, "challenger": challenger}, "test")
+    told = {"metric": version.metric.name, "challenger": challenger, "importance": {"x": 0.2, "n": 0.001}}
+    write_json(folder, "metrics.json", told, "test")
     if estimate:
         matrix = version.preprocessor.transform(holdout) if schema.task == "regression" else None
         write_json(folder, "estimate.json", fit_estimate(schema.task, y, said, matrix, 0), "test")
@@ -148,7 +149,9 @@ def test_a_shift_drifts_in_features_and_predictions(tmp_path: Path, versions: di
     """A moved feature is named with a sentence, and the predictions that it moves drift too."""
     report = _check(tmp_path, versions[task], [_rows(800, 5, task, shift=1.5)], task)["report"]
     assert report["drift"] and _drifted(report) == ["x"] and "prediction" in _drifted(report, "outputs")
-    assert report["columns"][0]["sentence"].startswith("x shifted: KS 0.") and report["episode"] is None
+    said = report["columns"][0]["sentence"]
+    assert said.startswith("x shifted: KS 0.") and said.endswith("; the model relies on it most")
+    assert report["columns"][0]["importance"] == 0.2 and report["episode"] is None
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

@@ -88,6 +88,8 @@ def test_a_first_cycle_publishes_a_whole_version(tmp_path):
     assert done["prepare"]["train_rows"] + done["prepare"]["holdout_rows"] == 600
     assert version.evaluation["challenger"]["value"] > version.evaluation["baseline"]["value"]
     assert version.evaluation["champion"] is None
+    importance = version.evaluation["importance"]
+    assert set(importance) == {"x", "n", "b", "c", "t"} and max(importance.values()) > 0
     reference = load_reference(path)
     assert set(reference.columns) == {"x", "n", "b", "c", "t"} and len(reference.parts) > 1
     assert reference.outputs["prediction"].rows == done["prepare"]["holdout_rows"]
