@@ -15,6 +15,7 @@ from scipy import special
 
 from drift.parts import MAX_GROUPS, MIN_PARTS, Draws, Parts, missing_draws, shape_draws
 
+FEW_BATCHES_PARTS = 24
 POOLED_Z, NOTICED_Z = 2.5, 1.64
 OWN_LEVEL = 0.01
 EFFICIENCY = 2 / 3
@@ -64,7 +65,6 @@ class Dispersion:
     dependent: bool = False
     parts: int = 0
     part_rows: float = 0.0
-    growth: float = 1.0
 
     def spread(self, column: str, test: str) -> Spread:
         """Of one test."""
@@ -73,21 +73,21 @@ class Dispersion:
 
 def dispersion(parts: Mapping[str, Parts], rows: int) -> Dispersion:
     """Of the tests of columns with these parts, for a check of `rows` rows: parts of about as many rows are compared,
-    8 to 120 of them; what these cannot show of larger batches is extrapolated."""
+    8 to 120 of them; 24 smaller ones where the reference has fewer than 8 batches and cannot show how these differ."""
     if not parts or not rows:
         return Dispersion()
     total = max(int(part.rows.sum()) for part in parts.values())
-    groups = min(MAX_GROUPS, max(MIN_PARTS, round(total / rows)))
+    batches = round(total / rows)
+    groups = min(MAX_GROUPS, batches) if batches >= MIN_PARTS else FEW_BATCHES_PARTS
     draws = _draws(parts, groups)
     if not draws:
         return Dispersion()
     pieces = min(groups, max(len(part.rows) for part in parts.values()))
     mean, error = _pooled(draws)
     dependent = bool(mean - 1 > POOLED_Z * error)
-    growth = _growth(parts, pieces, mean, rows * pieces / total) if dependent else 1.0
-    own = {key: _own(values, growth) for key, values in draws.items() if dependent or _unlikely(values)}
-    pooled = Spread(1 + growth * (mean - 1) if mean - 1 > NOTICED_Z * error else 1.0)
-    return Dispersion(pooled, own, dependent, pieces, total / pieces, growth)
+    own = {key: _own(values) for key, values in draws.items() if dependent or _unlikely(values)}
+    pooled = Spread(mean if mean - 1 > NOTICED_Z * error else 1.0)
+    return Dispersion(pooled, own, dependent, pieces, total / pieces)
 
 
 def _draws(parts: Mapping[str, Parts], groups: int) -> dict[tuple[str, str], Draws]:
@@ -110,31 +110,13 @@ def _pooled(draws: Mapping[tuple[str, str], Draws]) -> tuple[float, float]:
     return float(by_part.mean()), spread / np.sqrt(EFFICIENCY * most)
 
 
-def _own(draws: Draws, growth: float) -> Spread:
+def _own(draws: Draws) -> Spread:
     """The test's own spread. A shared effect of a batch moves a whole column one way, so that the parts have one degree
     of freedom each, however many bins they are counted in."""
-    mean = float(draws.ratios.mean())
-    return Spread(1 + growth * (max(mean, 1.0) - 1), True, 1.0, EFFICIENCY * len(draws.ratios))
+    return Spread(max(float(draws.ratios.mean()), 1.0), True, 1.0, EFFICIENCY * len(draws.ratios))
 
 
 def _unlikely(draws: Draws) -> bool:
     """Whether independent rows would so seldom give parts that differ so much."""
     df = EFFICIENCY * len(draws.ratios) * draws.df
     return float(special.chdtrc(df, df * draws.ratios.mean())) < OWN_LEVEL
-
-
-def _growth(parts: Mapping[str, Parts], pieces: int, mean: float, scale: float) -> float:
-    """By how much the excess dispersion of the parts is multiplied in batches `scale` times as large.
-
-    Shared effects of a batch grow with its rows, correlations over short distances do not: the smaller parts that
-    make up these tell which it is."""
-    if scale <= 1:
-        return 1.0
-    finer = _draws(parts, 4 * pieces)
-    small = _pooled(finer)[0] if finer else 1.0
-    ratio = max(len(part.rows) for part in parts.values()) / pieces
-    step = min(4.0, ratio)
-    if step <= 1.5 or small <= 1.05:
-        return scale
-    power = float(np.clip(np.log((mean - 1) / (small - 1)) / np.log(step), 0.0, 1.0))
-    return float(scale**power)

@@ -17,7 +17,7 @@ OCTAVE = 128
 OCTAVES = 20
 TAIL_CELLS = OCTAVE * OCTAVES
 TAIL_SHARES = (0.001, 0.01, 0.05, 0.25)
-CHUNK = 65_536
+CHUNK = 131_072
 SHIFT = 52 - (OCTAVE.bit_length() - 1)
 FIRST_TAIL = int(np.float64(OCTAVE).view(np.int64)) >> SHIFT
 PROBE = 10_000
@@ -219,7 +219,7 @@ class _Running:
         if len(outside):
             self._outside(values[outside], positions[outside])
             positions[outside] = 0.0
-        cells = positions.astype(np.int64)
+        cells = positions.astype(np.intp)
         counts = np.bincount(cells, minlength=grid.cells)
         counts[0] -= len(outside)
         self._moments(len(values) - len(outside), float(positions.sum()), float(positions @ positions))

@@ -129,7 +129,12 @@ def area_between(known: GridCounts, current: GridCounts, single: bool) -> tuple[
         area = float(pieces.sum())
         return area, 0.0 if np.isfinite(area) else np.inf
     one, other = before[1:] - now[:-1], now[1:] - before[:-1]
-    error = width * np.maximum(np.minimum(2 * np.minimum(one, other), one + other), 0.0)
+    error = np.minimum(one, other)
+    np.multiply(error, 2, out=error)
+    np.add(one, other, out=one)
+    np.minimum(error, one, out=error)
+    np.maximum(error, 0.0, out=error)
+    np.multiply(error, width, out=error)
     ends = [0, -1]
     apart = not np.any((known.counts[ends] > 0) & (current.counts[ends] > 0))
     area = float(pieces.sum() + error.sum() / 2)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from drift import (
     ColumnReport,
     DriftReport,
+    NumericProfile,
     Reference,
     assemble,
     judge_values,
@@ -27,6 +28,7 @@ from retrain.columns import column_values, open_snapshot, read_column
 from retrain.estimate import estimate_performance
 from retrain.performance import PERFORMANCE_SHARE, labelled_performance
 from retrain.predictions import Floats, Labels, Predictions
+from retrain.reference_files import release_pages
 from retrain.settings import ModelSettings
 from retrain.store import LoadedVersion, load_estimate, load_reference, load_version
 
@@ -222,6 +224,9 @@ def _judged_features(
         recent = champion.reference.recent.get(column.name)
         whole = judge_values(column.name, before, values, settings.drift.min_rows)
         newest = None if recent is None else judge_values(column.name, recent, values, settings.drift.min_rows)
+        for known in (before, recent):
+            if isinstance(known, NumericProfile):
+                release_pages(known.values)
         yield whole, newest
 
 

@@ -1,5 +1,6 @@
 """The arrays of a version's Reference: one .npy file each, read memory-mapped."""
 
+import mmap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -23,3 +24,12 @@ def read_arrays(folder: Path, names: Iterable[str]) -> dict[str, Floats]:
     """The arrays of these names; they stay on disk."""
     paths = {name: folder / f"{Path(name).name}.npy" for name in names}
     return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
+
+
+def release_pages(values: Floats) -> None:
+    """Let the system have back the pages of memory-mapped `values`; they are read again when needed."""
+    base: object = values
+    while isinstance(base, np.ndarray) and not isinstance(base, mmap.mmap):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

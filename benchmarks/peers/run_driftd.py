@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from data import CATEGORICAL, NUMERIC
 from meter import best, measure, report
 
-from drift import ColumnValues, DriftReport, Reference, build_reference, check_columns
+from drift import ColumnValues, DriftReport, NumericProfile, Reference, build_reference, check_columns
 from retrain.columns import column_values, open_snapshot, read_column
-from retrain.reference_files import read_arrays, write_arrays
+from retrain.reference_files import read_arrays, release_pages, write_arrays
 from retrain.settings import ColumnKind
 
 ALPHA = 0.05
@@ -80,7 +80,16 @@ def _decode(path: Path) -> None:
 
 
 def _check(reference: Reference, columns: Columns) -> DriftReport:
-    return check_columns(reference, columns, alpha=ALPHA)
+    return check_columns(reference, _released(reference, columns), alpha=ALPHA)
+
+
+def _released(reference: Reference, columns: Columns) -> Columns:
+    """As the daemon does: the reference's pages are given back after each column."""
+    for name, values in columns:
+        yield name, values
+        known = reference.columns[name]
+        if isinstance(known, NumericProfile):
+            release_pages(known.values)
 
 
 if __name__ == "__main__":
