@@ -132,10 +132,12 @@ class GridCounts:
         if self.grid != other.grid:
             raise ValueError("counts on different grids cannot be merged")
         mean, m2 = combine(self.count, self.mean, self.m2, other.count, other.mean, other.m2)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = self.sums + other.sums
         return GridCounts(
             self.grid,
             self.counts + other.counts,
-            self.sums + other.sums,
+            sums,
             self.missing + other.missing,
             self.infinite + other.infinite,
             mean,
