@@ -162,9 +162,9 @@ def _codes(table: Table, name: str, kind: ColumnKind) -> Iterator[Codes]:
 
 
 def _probe(table: Table, name: str, kind: ColumnKind) -> Any:
-    """At most 200,000 values from all over the column."""
+    """At most 200,000 values from all over the column, copied so that the rest is not kept with them."""
     step = max(1, -(-table.rows // PROBE_ROWS))
-    return np.concatenate([np.zeros(0), *(chunk[::step] for chunk in _numbers(table, name, kind))])
+    return np.concatenate([np.zeros(0), *(chunk[::step].copy() for chunk in _numbers(table, name, kind))])
 
 
 def _derived(

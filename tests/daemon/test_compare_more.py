@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,17 @@ def test_the_command_writes_a_page(files: tuple[Path, Path], tmp_path: Path) -> 
     command[-3:] = ["--html", str(tmp_path / "no" / "such.html")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3 and "cannot be written" in done.stderr
+
+
+def test_a_probe_does_not_keep_the_column(tmp_path: Path) -> None:
+    """A sample of a long column holds its own values only; views of every batch would keep the whole column."""
+    from daemon.tabular import open_table
+
+    pq.write_table(pa.table({"x": np.arange(2_000_000.0)}), tmp_path / "x.parquet", row_group_size=200_000)
+    table = open_table(tmp_path / "x.parquet", tmp_path / "unused.parquet")
+    tracemalloc.start()
+    before = pa.total_allocated_bytes()
+    probe = module._probe(table, "x", "number")
+    kept, peak = pa.total_allocated_bytes() - before, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert abs(len(probe) - 200_000) < 100 and kept < 4_000_000 and peak < 12_000_000
