@@ -14,17 +14,22 @@ import pyarrow.parquet as pq
 
 from drift import ColumnValues, build_reference, output_columns
 from retrain.columns import column_values, open_snapshot
+from retrain.deployment import LoadedDeployment, fair_decision, load_deployment
 from retrain.errors import Refused
 from retrain.estimate import fit_estimate
 from retrain.gate import Difference, Scored, Verdict, decide
+from retrain.history import History
 from retrain.importance import permutation_importance
+from retrain.losses import row_losses
 from retrain.metrics import Metric, bootstrap_scores, mean_error, standard_error
 from retrain.predictions import Labels, Predictions
 from retrain.schema import Schema
 from retrain.settings import ModelSettings
 from retrain.store import load_staged, load_version, write_json, write_probe, write_reference
 from retrain.tasks import target_values
+from retrain.twins import window_twin
 from retrain.version import LoadedVersion
+from retrain.windows import WINDOWS
 
 PROBE_ROWS = 20
 MAX_SLICES = 50
@@ -35,22 +40,22 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     settings = ModelSettings.model_validate(args["settings"])
     staged = Path(args["work"]) / "version"
     challenger = load_staged(staged, settings.estimator.trusted_types)
-    holdout = pq.read_table(args["previous"]["prepare"]["holdout"], pre_buffer=False)
+    train, held_out = (Path(args["previous"]["prepare"][part]) for part in ("train", "holdout"))
+    holdout = pq.read_table(held_out, pre_buffer=False)
     notes: list[str] = []
     champion = _champion(args.get("champion"), settings, notes)
     y = target_values(holdout, challenger.schema)
     said = challenger.predict_table(holdout)
-    said_before = None if champion is None else champion.predict_table(holdout)
-    result = _compare(challenger, champion, said, said_before, holdout, y, settings)
+    result = compare(challenger, champion, said, holdout, y, settings)
+    history = History(args["files"], challenger.schema)
+    result["handicap"] = twin_handicap(history, challenger, said, holdout, y, settings, args.get("twin") or "all")
     result["notes"] = notes
     result["importance"] = permutation_importance(challenger, holdout, y, settings.estimator.seed)
     write_json(staged, "metrics.json", result, "evaluate.metrics")
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
-    train = Path(args["previous"]["prepare"]["train"])
     outputs = output_columns(said.values, said.probabilities, said.classes)
-    held_out = Path(args["previous"]["prepare"]["holdout"])
     recent = _columns(held_out, challenger.schema)
     write_reference(staged, build_reference(_columns(train, challenger.schema), outputs, recent))
     return result
@@ -65,33 +70,39 @@ def _estimate(
     return fit_estimate(version.schema.task, y, said, matrix, settings.estimator.seed, initial_median=median)
 
 
-def _champion(told: Mapping[str, Any] | None, settings: ModelSettings, notes: list[str]) -> LoadedVersion | None:
+def _champion(told: Mapping[str, Any] | None, settings: ModelSettings, notes: list[str]) -> LoadedDeployment | None:
     if told is None:
         return None
+    alone = {"members": {told["version"]: 1.0}, "newest": told["version"], "recalibration": None}
+    whole = {"paths": {told["version"]: told["path"]}, **alone, **told}
     try:
-        return load_version(Path(told["path"]), settings.estimator.trusted_types)
+        return load_deployment(whole, lambda path: load_version(path, settings.estimator.trusted_types))
     except Refused as error:
         notes.append(f"the champion cannot be compared: {error}")
         return None
 
 
-def _compare(
+def compare(
     challenger: LoadedVersion,
-    champion: LoadedVersion | None,
+    champion: LoadedDeployment | None,
     said: Predictions,
-    said_before: Predictions | None,
     holdout: pa.Table,
     y: Labels,
     settings: ModelSettings,
 ) -> dict[str, Any]:
+    """Challenger (who said `said`), champion and the naive baseline on the held-out rows, and the gate's verdict. Where
+    the metric rewards a decision by the classes' shares, challenger and champion are both judged with it."""
     metric, seed = challenger.metric, settings.estimator.seed
-    constant = challenger.baseline.predict(len(y))
-    scores = {"challenger": said, "champion": said_before, "baseline": constant}
+    rule = fair_decision(challenger, settings)
+    before = None if champion is None else champion.predict_table(holdout)
+    if rule is not None:
+        said, before = rule.apply(said), None if before is None else rule.apply(before)
+    scores = {"challenger": said, "champion": before, "baseline": challenger.baseline.predict(len(y))}
     told = {who: _scored(metric, y, one, seed) for who, one in scores.items() if one is not None}
     differences: tuple[Difference, ...] = ()
-    if champion is not None and said_before is not None:
-        told["champion"]["version"] = champion.name
-        differences = tuple(_differences(metric, y, said, said_before, holdout, settings))
+    if champion is not None and before is not None:
+        told["champion"]["version"] = champion.newest
+        differences = tuple(_differences(metric, y, said, before, holdout, settings))
     verdict = _verdict(metric, len(y), told, champion, differences, settings)
     overall = differences[0] if differences else None
     return {
@@ -109,11 +120,31 @@ def _compare(
     }
 
 
+def twin_handicap(
+    history: History,
+    challenger: LoadedVersion,
+    said: Predictions,
+    holdout: pa.Table,
+    y: Labels,
+    settings: ModelSettings,
+    window: str,
+) -> float | None:
+    """How much less the challenger costs a held-out row than its twin of that window; None where that cannot be told."""
+    up_to = max(holdout.column("__seq").to_pylist(), default=0)
+    twin = window_twin(history, challenger, WINDOWS[window], up_to, settings.estimator.seed)
+    if twin is None:
+        return None
+    rule = fair_decision(challenger, settings)
+    both = [said, twin.predict(holdout)] if rule is None else [rule.apply(said), rule.apply(twin.predict(holdout))]
+    full, tiny = (row_losses(challenger.metric, y, one) for one in both)
+    return None if full is None or tiny is None else float((full - tiny).mean())
+
+
 def _verdict(
     metric: Metric,
     rows: int,
     told: Mapping[str, Any],
-    champion: LoadedVersion | None,
+    champion: LoadedDeployment | None,
     differences: tuple[Difference, ...],
     settings: ModelSettings,
 ) -> Verdict:
@@ -126,7 +157,7 @@ def _verdict(
         gain = metric.improvement(baseline.value, challenger.value)
     before = None
     if champion is not None and told["champion"]["value"] is not None:
-        before = Scored(champion.name, told["champion"]["value"])
+        before = Scored(champion.newest, told["champion"]["value"])
     return decide(metric.name, rows, challenger, gain, baseline, before, differences, settings.gate.max_worse_se)
 
 

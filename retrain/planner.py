@@ -1,20 +1,33 @@
 """What next? One pure function from what is known of a model to the next action, with its reason in words.
 
 It reads the state of things, not events: asked twice with the same arguments it answers the same, and what was
-missed while the service was down is seen at the next question. The clock is an argument (Unix seconds)."""
+missed while the service was down is seen at the next question. The clock is an argument (Unix seconds). The daemon and
+the replay of history ask the same function."""
 
 from dataclasses import replace
+from typing import Any
 
-from retrain.records import Action, CycleState, Evidence, Observation, PlannerState, Trigger
+from retrain import probation, regret
+from retrain.records import (
+    Action,
+    Champion,
+    CycleState,
+    Evidence,
+    Observation,
+    PlannerState,
+    Regret,
+    Trigger,
+)
 from retrain.settings import ModelSettings, TriggerSettings
 
 TOLD_COLUMNS = 5
+LEAST_CHANGE = 0.01
 Plan = tuple[PlannerState, Action]
 
 
 def plan(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> Plan:
     """The next action, and the state to commit with it."""
-    state = _forget_quiet_checks(state, observation)
+    state = _learn(_forget_quiet_checks(state, observation, settings.triggers), observation, now, settings)
     hindered = _hindered(observation)
     if hindered is not None:
         return state, Action("wait", hindered)
@@ -22,14 +35,63 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         return _act(state, observation, now, settings, Trigger("manual", "asked for by hand"))
     if observation.champion is None:
         return _first(state, observation, now, settings)
-    trigger = _trigger(observation, now, settings.triggers)
+    undone = probation.verdict(state.probation, observation.champion, settings)
+    if undone is not None:
+        return replace(state, probation=probation.over(state.probation)), Action("rollback", undone)
+    trigger = _trigger(state, observation, now, settings.triggers)
     if trigger is None:
-        return state, Action(
-            "idle", "nothing to do: no drift, no drop, nothing due", until=_due_at(observation, settings)
-        )
+        return _reweigh(state, observation, settings)
     if observation.new_labelled_rows < settings.triggers.min_new_rows:
         return state, Action("wait", _lacks_rows(trigger, observation, settings.triggers))
     return _cooled(state, observation, now, settings, trigger)
+
+
+def _learn(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> PlannerState:
+    """What cycles and labelled files told since the last question."""
+    found, trial = regret.elapsed(state.regret, now, settings.triggers), state.probation
+    result = observation.retrained
+    if result is not None and result.cycle > state.judged_cycle:
+        found = regret.retrained(found, result)
+        state = replace(state, judged_cycle=result.cycle)
+    for one in observation.assessments:
+        if one.id > state.assessed:
+            found = regret.assessed(found, one, settings.triggers)
+            trial = probation.watched(trial, one)
+            state = replace(state, assessed=one.id)
+    return replace(state, regret=found, probation=trial)
+
+
+def _reweigh(state: PlannerState, observation: Observation, settings: ModelSettings) -> Plan:
+    """Serve the proposed mixture and recalibration where they differ from what is served."""
+    champion, proposal = observation.champion, observation.proposal
+    assert champion is not None
+    idle = Action("idle", _idle(state, settings), until=_due_at(observation, settings))
+    if proposal is None or observation.proposal_id <= state.proposed:
+        return state, idle
+    state = replace(state, proposed=observation.proposal_id)
+    if proposal["newest"] != champion.newest or settings.mode != "auto" or not _differs(proposal, champion):
+        return state, idle
+    return state, Action("reweigh", _told_proposal(proposal), proposal=proposal)
+
+
+def _differs(proposal: dict[str, Any], champion: Champion) -> bool:
+    if proposal["recalibration"] != champion.recalibration:
+        return True
+    names = {*proposal["members"], *champion.members}
+    return any(abs(proposal["members"].get(n, 0.0) - champion.members.get(n, 0.0)) > LEAST_CHANGE for n in names)
+
+
+def _told_proposal(proposal: dict[str, Any]) -> str:
+    parts = ", ".join(f"{name} {weight:.0%}" for name, weight in proposal["members"].items())
+    moved = "" if proposal["recalibration"] is None else ", recalibrated"
+    return f"on the newest labelled rows: {parts}{moved}"
+
+
+def _idle(state: PlannerState, settings: ModelSettings) -> str:
+    if settings.triggers.regret is None or not state.regret.files:
+        return "nothing to do: no drift, no drop, nothing due"
+    wanted = regret.price(state.regret, settings.triggers, False)
+    return f"nothing to do: a fresh model would have saved {state.regret.sum:.4f}, a retrain costs {wanted:.4f}"
 
 
 def _hindered(observation: Observation) -> str | None:
@@ -73,8 +135,11 @@ def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:
     return None
 
 
-def _trigger(observation: Observation, now: float, triggers: TriggerSettings) -> Trigger | None:
-    """The strongest reason to retrain: a drop that was measured before drift that may not matter, then clocks."""
+def _trigger(state: PlannerState, observation: Observation, now: float, triggers: TriggerSettings) -> Trigger | None:
+    """The strongest reason to retrain: a gain that was measured, a drop, drift that may not matter, then clocks."""
+    paying = _by_regret(state, observation, triggers)
+    if paying is not None:
+        return paying
     dropped = [e for e in observation.evidence if e.performance_dropped]
     if dropped and triggers.on_performance:
         return _performance(dropped[-1])
@@ -83,7 +148,25 @@ def _trigger(observation: Observation, now: float, triggers: TriggerSettings) ->
         return _drift(drifted)
     if observation.due:
         return Trigger("schedule", "the retrain schedule is due", {"due": len(observation.due)})
-    return _by_age(observation, now, triggers) or _by_rows(observation, triggers)
+    return _by_age(observation, now, triggers) or _by_rows(state, observation, triggers)
+
+
+def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:
+    """A retrain that pays: what a fresh model would have saved exceeds the price, and the budget allows it."""
+    found = state.regret
+    if triggers.regret is None or not found.files or not regret.affordable(found):
+        return None
+    wanted = regret.price(found, triggers, observation.drifting)
+    if found.sum <= wanted:
+        return None
+    files = "" if found.since is None else f" since file {found.since}"
+    drift = "; drift lowered the price" if observation.drifting else ""
+    reason = f"a fresh model would have saved {found.sum:.4f}{files}, a retrain costs {wanted:.4f}{drift}"
+    evidence = {
+        "regret": found.sum, "price": wanted, "since": found.since, "credit": found.credit, "loss": found.loss,
+        "penalty": found.penalty, "drifting": observation.drifting, "twin": found.twin,
+    }  # fmt: skip
+    return Trigger("regret", reason, evidence)
 
 
 def _performance(evidence: Evidence) -> Trigger:
@@ -111,18 +194,21 @@ def _by_age(observation: Observation, now: float, triggers: TriggerSettings) -> 
     return Trigger("age", f"{observation.champion.version} is {days}", {"age_s": age_s})
 
 
-def _by_rows(observation: Observation, triggers: TriggerSettings) -> Trigger | None:
+def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:
     assert observation.champion is not None
-    new, trained = observation.new_labelled_rows, observation.champion.train_rows
+    new = observation.new_labelled_rows
     if triggers.new_rows is not None and new >= triggers.new_rows:
         reason = f"{new:,} new labelled rows; {triggers.new_rows:,} ask for a retrain"
         return Trigger("new_data", reason, {"new_rows": new})
-    if triggers.growth is None or not new or not trained:
+    known = observation.champion.known_rows
+    if triggers.growth is None or not new or not known or not regret.affordable(state.regret):
         return None
-    growth = observation.labelled_rows / trained
+    growth = observation.labelled_rows / known
     if growth < triggers.growth:
         return None
-    reason = f"there are {growth:.1f} times the {trained:,} rows that {observation.champion.version} was trained on"
+    reason = (
+        f"there are {growth:.1f} times the {known:,} labelled rows that there were for {observation.champion.newest}"
+    )
     return Trigger("growth", reason, {"growth": round(growth, 3), "new_rows": new})
 
 
@@ -145,11 +231,15 @@ def _cooled(
 
 def _act(state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger) -> Plan:
     checks = [evidence.check for evidence in observation.evidence]
+    window = regret.window_choice(state.regret, observation.newest_seq)
+    twin = state.regret.twin
+    trigger = replace(trigger, evidence={**trigger.evidence, "window": window, "twin": twin})
     after = replace(
         state,
         handled_check=max([state.handled_check, *checks]),
         seen_seq=observation.newest_seq,
         last_opened_at=now,
+        regret=_spent(state, trigger),
     )
     if settings.mode == "observe" and trigger.kind != "manual":
         reason = f"{trigger.reason}; mode observe changes nothing"
@@ -157,11 +247,19 @@ def _act(state: PlannerState, observation: Observation, now: float, settings: Mo
     return replace(after, next_number=state.next_number + 1), Action("open", trigger.reason, trigger)
 
 
-def _forget_quiet_checks(state: PlannerState, observation: Observation) -> PlannerState:
-    """Checks that found nothing need not be looked at again, up to the first that found something."""
+def _spent(state: PlannerState, trigger: Trigger) -> Regret:
+    """The budget after a retrain that nobody ordered; what it was for begins anew."""
+    found = replace(state.regret, sum=0.0, since=None)
+    if trigger.kind in ("first_model", "manual", "schedule"):
+        return found
+    return replace(found, credit=found.credit - 1, retrains=found.retrains + 1)
+
+
+def _forget_quiet_checks(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> PlannerState:
+    """Checks that ask for nothing need not be looked at again, up to the first that does."""
     handled = state.handled_check
     for evidence in observation.evidence:
-        if evidence.drift or evidence.performance_dropped:
+        if (evidence.drift and triggers.on_drift) or (evidence.performance_dropped and triggers.on_performance):
             break
         handled = max(handled, evidence.check)
     return replace(state, handled_check=handled)

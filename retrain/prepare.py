@@ -1,6 +1,7 @@
 """The prepare stage: snapshots to training rows and held-out rows, oldest first."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +13,91 @@ from numpy.typing import NDArray
 
 from retrain import effects
 from retrain.errors import Refused
+from retrain.history import read_snapshot
 from retrain.predictions import Floats
+from retrain.reservoir import NEWEST_FILES, in_reservoir
 from retrain.schema import Schema
 from retrain.settings import ModelSettings
 from retrain.store import read_json
-from retrain.window import Split, split
+from retrain.window import Split, chosen_window, split
 
 META = ("__seq", "__row", "__time", "__weight")
 MIN_CLASS_ROWS = 2
 
 
-def prepare(args: dict[str, Any]) -> dict[str, Any]:
-    """Collect the files' rows, join late labels, clean, deduplicate, window and split in time.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Training and held-out rows, oldest first, with the schema's columns and __seq, __row, __time (event time) and
+    __weight; `told` is the stage's result without paths."""
 
-    Writes `work`/train.parquet and holdout.parquet with the schema's columns and __seq, __row, __time
-    (event time), __weight. Refused where there is too little to train on or to compare with."""
+    train: pa.Table
+    holdout: pa.Table
+    told: dict[str, Any]
+
+
+def prepare(args: dict[str, Any]) -> dict[str, Any]:
+    """Collect the files' rows, join late labels, clean, deduplicate, window and split.
+
+    Writes `work`/train.parquet and holdout.parquet (see `Prepared`). `window` is the planner's choice, used where the
+    configured one is "auto". Refused where there is too little to train on or to compare with."""
     settings = ModelSettings.model_validate(args["settings"])
-    schema = Schema.from_json(args["schema"])
-    work = Path(args["work"])
+    work, champion = Path(args["work"]), args.get("champion")
+    training = None if champion is None else read_json(Path(champion["path"]) / "training.json")
+    done = prepare_rows(args["files"], Schema.from_json(args["schema"]), settings, training, args.get("window"))
+    _write(done.train, work / "train.parquet", "prepare.train")
+    _write(done.holdout, work / "holdout.parquet", "prepare.holdout")
+    return {"train": str(work / "train.parquet"), "holdout": str(work / "holdout.parquet"), **done.told}
+
+
+def prepare_rows(
+    files: list[dict[str, Any]],
+    schema: Schema,
+    settings: ModelSettings,
+    champion: Mapping[str, Any] | None,
+    window: Mapping[str, Any] | None,
+) -> Prepared:
+    """The stage's work on the files that `History` knows too; `champion` is the training.json of the newest version."""
     notes: list[str] = []
-    table = _collect(args["files"], schema, notes)
-    table = _join_labels(table, args["files"], schema, notes)
+    table = _collect(files, schema, notes)
+    table = _join_labels(table, files, schema, notes)
     table = _labelled(table, schema, notes)
     table = _deduplicate(table, schema, settings.window.deduplicate, notes)
     table = _ordered(table)
     times, sequence = _numbers(table, "__time"), table.column("__seq").to_numpy()
-    seen, new = _known_to_champion(args, times, sequence)
-    parts = split(times, sequence, seen, new, settings.window)
-    table = table.append_column("__weight", pa.array(parts.weight))
+    reserved = table.column("__reserved").to_numpy()
+    seen = _known_to_champion(champion, files, times, sequence, reserved)
+    chosen = chosen_window(settings.window, window)
+    parts = split(times, sequence, seen, reserved, chosen, champion is None)
+    table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
     train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
     train = _learnable(train, schema, notes)
-    _tell_new_classes(train, holdout, args.get("champion"), schema, notes)
-    _write(train, work / "train.parquet", "prepare.train")
-    _write(holdout, work / "holdout.parquet", "prepare.holdout")
-    return _result(args, schema, parts, train, holdout, notes, work)
+    _tell_new_classes(train, holdout, champion, schema, notes)
+    return Prepared(train, holdout, _told(files, schema, parts, sequence, train, holdout, notes))
 
 
-def _result(
-    args: Mapping[str, Any],
+def _told(
+    files: list[dict[str, Any]],
     schema: Schema,
     parts: Split,
+    sequence: NDArray[np.int64],
     train: pa.Table,
     holdout: pa.Table,
     notes: list[str],
-    work: Path,
 ) -> dict[str, Any]:
     used = set(train.column("__seq").to_pylist())
     held = set(holdout.column("__seq").to_pylist())
+    reserved = held | set(np.unique(sequence)[-NEWEST_FILES:].tolist())
+
+    def digests(seqs: set[int]) -> list[str]:
+        return [file["digest"] for file in files if file["seq"] in seqs]
+
     return {
-        "train": str(work / "train.parquet"),
-        "holdout": str(work / "holdout.parquet"),
         "train_rows": train.num_rows,
         "holdout_rows": holdout.num_rows,
-        "snapshots": [file["digest"] for file in args["files"] if file["seq"] in used],
-        "holdout_snapshots": [file["digest"] for file in args["files"] if file["seq"] in held],
+        "known_rows": len(sequence),
+        "snapshots": digests(used),
+        "holdout_snapshots": digests(held),
+        "reserved_snapshots": digests(reserved),
         "cut": parts.cut,
         "cut_time": parts.cut if schema.time_column is not None else None,
         "window": parts.told,
@@ -76,7 +108,7 @@ def _result(
 def _collect(files: list[dict[str, Any]], schema: Schema, notes: list[str]) -> pa.Table:
     """All rows of all files with their origin and event time."""
     tables = [
-        _with_origin(pq.read_table(file["snapshot"], pre_buffer=False), file, schema, notes)
+        _with_origin(read_snapshot(str(file["snapshot"])), file, schema, notes)
         for file in files
         if file["kind"] == "rows"
     ]
@@ -97,6 +129,7 @@ def _with_origin(table: pa.Table, file: dict[str, Any], schema: Schema, notes: l
         table.select([*names, "__row"])
         .append_column("__seq", pa.array(np.full(rows, file["seq"], dtype=np.int64)))
         .append_column("__time", pa.array(times))
+        .append_column("__reserved", pa.array(in_reservoir(table.column("__row").to_numpy(), file["seq"])))
     )
 
 
@@ -202,19 +235,21 @@ def _ordered(table: pa.Table) -> pa.Table:
 
 
 def _known_to_champion(
-    args: Mapping[str, Any], times: Floats, sequence: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which rows the champion was trained on, and which arrived after all that it could know."""
-    champion = args.get("champion")
+    champion: Mapping[str, Any] | None,
+    files: list[dict[str, Any]],
+    times: Floats,
+    sequence: NDArray[np.int64],
+    reserved: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Which rows the champion was trained on."""
     if champion is None:
-        return np.zeros(len(times), dtype=bool), np.ones(len(times), dtype=bool)
-    training = read_json(Path(champion["path"]) / "training.json")
-    prepared = training["prepare"]
-    trained = set(training["snapshots"])
-    held = set(prepared.get("holdout_snapshots", ()))
-    in_training = np.isin(sequence, [f["seq"] for f in args["files"] if f["digest"] in trained])
-    arrived = np.isin(sequence, [f["seq"] for f in args["files"] if f["digest"] in trained | held])
-    return in_training & (times <= prepared["cut"]), ~arrived
+        return np.zeros(len(times), dtype=bool)
+    prepared, trained = champion["prepare"], set(champion["snapshots"])
+    in_training = np.isin(sequence, [f["seq"] for f in files if f["digest"] in trained])
+    if "reserved_snapshots" not in prepared:
+        return np.asarray(in_training & (times <= prepared["cut"]))
+    held = np.isin(sequence, [f["seq"] for f in files if f["digest"] in set(prepared["reserved_snapshots"])])
+    return np.asarray(in_training & ~(held & reserved))
 
 
 def _learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
@@ -244,7 +279,7 @@ def _tell_new_classes(
     if only:
         notes.append(f"class {', '.join(map(repr, only[:5]))} occurs in held-out rows only: it cannot be predicted yet")
     if champion is not None:
-        known = set(read_json(Path(champion["path"]) / "training.json")["classes"] or ())
+        known = set(champion["classes"] or ())
         fresh = sorted(names["train"] - known)
         if fresh:
             notes.append(f"class {', '.join(map(repr, fresh[:5]))} is new to the champion")

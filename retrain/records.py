@@ -26,7 +26,7 @@ class CycleState(StrEnum):
 
 @dataclass(frozen=True)
 class Trigger:
-    """Why a cycle was opened. `kind` is one of first_model, drift, performance, schedule, age, new_data,
+    """Why a cycle was opened. `kind` is one of first_model, regret, drift, performance, schedule, age, new_data,
     growth, manual; `reason` is a sentence with its numbers; `evidence` the numbers themselves."""
 
     kind: str
@@ -66,13 +66,19 @@ class Outcome:
 @dataclass(frozen=True)
 class Champion:
     """The promoted deployment as the planner sees it. `train_rows` counts the rows it was trained on,
-    `seen_seq` the newest file its cycle could use."""
+    `seen_seq` the newest file its cycle could use; `version` is the deployment's name and `newest` the version that its
+    last cycle trained; `members` and `recalibration` are the deployment's. `known_rows` counts the labelled rows that
+    there were when that version was trained, whatever its window."""
 
     deployment: int
     version: str
     promoted_at: float
     train_rows: int
     seen_seq: int
+    newest: str = ""
+    members: dict[str, float] = field(default_factory=dict)
+    recalibration: dict[str, Any] | None = None
+    known_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,57 @@ class Evidence:
     metric: str | None = None
 
 
+Moments = tuple[float, float, int]
+"""Mean, variance (or standard error, where said) and number of rows."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the labels of one file told, in the unit of the metric's loss (see `retrain.losses`).
+
+    `loss` is what the served deployment cost a row. By window: `twins` what twins cost that were trained before the file,
+    `gains` how much more the deployment cost (mean, standard error, rows), `fresh` the same on the file's reservoir for
+    twins trained with the file; `pairs` "a|b" the moments of the differences of two twins. `rival` are the moments of what
+    the deployment cost more than its predecessor."""
+
+    id: int
+    seq: int
+    rows: int
+    metric: str
+    score: float | None
+    loss: float
+    twins: dict[str, float] = field(default_factory=dict)
+    pairs: dict[str, Moments] = field(default_factory=dict)
+    gains: dict[str, Moments] = field(default_factory=dict)
+    fresh: dict[str, Moments] = field(default_factory=dict)
+    rival: Moments | None = None
+    newest: str = ""
+
+    @classmethod
+    def from_json(cls, key: int, value: dict[str, Any]) -> "Assessment":
+        """Of what `retrain.assess` found."""
+        moments = {name: {k: _moments(v) for k, v in value[name].items()} for name in ("pairs", "gains", "fresh")}
+        plain = {name: value[name] for name in ("seq", "rows", "metric", "score", "loss", "twins")}
+        rival = value.get("rival")
+        return cls(key, **plain, **moments, rival=None if rival is None else _moments(rival), newest=value["newest"])
+
+
+def _moments(value: Any) -> Moments:
+    mean, spread, rows = value
+    return float(mean), float(spread), int(rows)
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """How the last finished cycle that trained came out. `z` is the challenger's gain over what was served, in standard
+    errors; `handicap` how much less the version costs than its twin (≤ 0); None where unknown."""
+
+    cycle: int
+    promoted: bool
+    z: float | None = None
+    handicap: float | None = None
+
+
 @dataclass(frozen=True)
 class Observation:
     """All that the planner may know about a model besides its own state and the clock.
@@ -96,7 +153,9 @@ class Observation:
     `labelled_rows` and `class_rows` (asked for only before the first model) count accepted, unsuperseded, unheld
     rows; `new_labelled_rows` those that arrived after the newest file that the last cycle could use; `evidence` the
     checks newer than the state's `handled_check`, oldest first; `due` the ids of retrain schedules that are due;
-    `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in."""
+    `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in. `assessments`
+    are newer than the state's `assessed`, oldest first; `proposal` is the newest one for what to serve, `proposal_id`
+    its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that trained."""
 
     labelled_rows: int
     new_labelled_rows: int
@@ -109,32 +168,86 @@ class Observation:
     manual: tuple[int, ...] = ()
     paused: bool = False
     backlog: int = 0
+    assessments: tuple[Assessment, ...] = ()
+    proposal: dict[str, Any] | None = None
+    proposal_id: int = 0
+    drifting: bool = False
+    retrained: Retrained | None = None
+
+
+@dataclass(frozen=True)
+class Regret:
+    """What the planner adds up over labelled files. `sum` is the loss that a fresh model would have saved since file
+    `since`; `loss` what the model usually costs; `handicap` of twins; `penalty` on the price after retrains that did not
+    pay; `credit` in retrains: earned by the budget, spent by cycles; `recent` are the twins' pairs of the last files."""
+
+    sum: float = 0.0
+    since: int | None = None
+    loss: float | None = None
+    handicap: float = 0.0
+    penalty: float = 1.0
+    credit: float = 0.0
+    credited_at: float | None = None
+    promotions: int = 0
+    files: int = 0
+    retrains: int = 0
+    window: str = "decay"
+    twin: str = "all"
+    recent: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Probation:
+    """How the newest version does against its predecessor on files after its promotion: sums over rows of the paired
+    differences, of their variances, and of rows, for a confidence sequence that is tightest around the variance `tuned`."""
+
+    version: str = ""
+    files: int = 0
+    rows: int = 0
+    total: float = 0.0
+    spread: float = 0.0
+    tuned: float = 0.0
 
 
 @dataclass(frozen=True)
 class PlannerState:
     """What the planner remembers between decisions; committed together with the action that it led to."""
 
-    version: int = 1
+    version: int = 2
     handled_check: int = 0
     seen_seq: int = 0
     last_opened_at: float | None = None
     next_number: int = 1
+    assessed: int = 0
+    proposed: int = 0
+    judged_cycle: int = 0
+    regret: Regret = Regret()
+    probation: Probation = Probation()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "PlannerState":
+        """The inverse of `to_json`; a state of version 1 knows no regret yet."""
+        known = {key: value[key] for key in cls.__dataclass_fields__ if key in value} | {"version": 2}
+        regret, probation = known.pop("regret", {}), known.pop("probation", {})
+        recent = tuple(regret.pop("recent", ())) if regret else ()
+        return cls(**known, regret=Regret(**regret, recent=recent), probation=Probation(**probation))
+
 
 @dataclass(frozen=True)
 class Action:
-    """The planner's answer. `kind` is `open` (a cycle, for `trigger`), `idle`, `wait` (until `until`, or for something
-    to happen) or `observe` (would have opened, but the mode changes nothing); `reason` is for people."""
+    """The planner's answer. `kind` is `open` (a cycle, for `trigger`), `reweigh` (serve `proposal`: no training),
+    `rollback`, `idle`, `wait` (until `until`, or for something to happen) or `observe` (would have opened, but the mode
+    changes nothing); `reason` is for people."""
 
     kind: str
     reason: str
     trigger: Trigger | None = None
     until: float | None = None
+    proposal: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a user may configure about a model, with every default; parsed once into frozen objects."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -9,6 +10,9 @@ DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)\s*$", re.IGNORECASE)
 BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+BUDGET = re.compile(
+    r"^\s*(\d+(?:\.\d+)?)\s+per\s+(?:(\d+)\s+(?:batches|files)|(day|week|hour)|(\d+(?:\.\d+)?)\s*(m|h|d|w))\s*$"
+)
 RATE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+per\s+(\d+)\s+checks\s*$")
 
 
@@ -42,8 +46,38 @@ def alarm_rate(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class Budget:
+    """`retrains` per `files` labelled files, or per `seconds` where that is given."""
+
+    retrains: float
+    files: int | None
+    seconds: float | None
+
+    @property
+    def rate(self) -> float:
+        """Retrains that one labelled file, or one second, earns."""
+        return self.retrains / (self.files if self.files is not None else self.seconds or 1.0)
+
+
+def retrain_budget(value: Any) -> Any:
+    """A Budget of "10 per 100 batches", "2 per week" or "1 per 12h"; a mapping as `model_dump` gives it."""
+    if isinstance(value, dict):
+        return Budget(**value)
+    if not isinstance(value, str):
+        return value
+    match = BUDGET.match(value)
+    if match is None or (match[2] and not int(match[2])):
+        raise ValueError('expected a budget such as "10 per 100 batches", "2 per week" or "1 per 12h"')
+    if match[2]:
+        return Budget(float(match[1]), int(match[2]), None)
+    seconds = SECONDS[match[3][0]] if match[3] else float(match[4]) * SECONDS[match[5]]
+    return Budget(float(match[1]), None, seconds)
+
+
 Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0)]
+RetrainBudget = Annotated[Budget, BeforeValidator(retrain_budget)]
 AlarmRate = Annotated[float, BeforeValidator(alarm_rate), Field(gt=0, lt=1)]
 ColumnKind = Literal["number", "integer", "boolean", "category", "datetime"]
 
@@ -90,13 +124,16 @@ class DriftSettings(Frozen):
 class TriggerSettings(Frozen):
     """What opens a cycle, besides a schedule and a person."""
 
-    on_drift: bool = True
-    on_performance: bool = True
+    regret: float | None = Field(default=0.5, gt=0)
+    retrains: RetrainBudget = Budget(20.0, 100, None)
+    drift_prior: float = Field(default=0.8, gt=0, le=1)
+    on_drift: bool = False
+    on_performance: bool = False
     min_drop: float = Field(default=0.02, ge=0)
     max_age: Duration | None = None
     new_rows: int | None = Field(default=None, ge=1)
-    growth: float | None = Field(default=1.7, gt=1)
-    cooldown: Duration = 3600.0
+    growth: float | None = Field(default=2.0, gt=1)
+    cooldown: Duration = 1.0
     min_new_rows: int = Field(default=1, ge=1)
     first_rows: int = Field(default=500, ge=10)
     first_class_rows: int = Field(default=20, ge=2)
@@ -105,15 +142,15 @@ class TriggerSettings(Frozen):
 
 
 class WindowSettings(Frozen):
-    """Which rows train: all, those of the last duration or files, or all with decaying weights."""
+    """Which rows train: all, those of the last duration or files, all with decaying weights, or whichever of these the
+    evidence of the newest files favours ("auto")."""
 
-    kind: Literal["all", "last", "files", "decay"] = "decay"
+    kind: Literal["auto", "all", "last", "files", "decay"] = "auto"
     last: Duration | None = None
     files: int | None = Field(default=None, ge=1)
     half_life_files: float = Field(default=6.0, gt=0)
     max_rows: int = Field(default=2_000_000, ge=100)
-    holdout_share: float = Field(default=0.2, gt=0, lt=0.9)
-    holdout_min_rows: int = Field(default=100, ge=10)
+    holdout_min_rows: int = Field(default=50, ge=10)
     deduplicate: Literal["auto", "id", "rows", "none"] = "auto"
 
     @model_validator(mode="after")
@@ -131,6 +168,22 @@ class GateSettings(Frozen):
     max_worse_se: float = Field(default=2.5, gt=0)
     slices: tuple[str, ...] = ()
     min_slice_rows: int = Field(default=100, ge=10)
+
+
+class ProbationSettings(Frozen):
+    """How long a promotion is watched, and how sure must be that its predecessor is better before it is undone."""
+
+    files: int = Field(default=8, ge=0)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+
+
+class LayerSettings(Frozen):
+    """What follows the labels between retrains, without training: earlier versions blended in (at most `members` of the
+    newest `archive` versions answer a request), and recalibration."""
+
+    archive: int = Field(default=8, ge=1)
+    members: int = Field(default=3, ge=1)
+    recalibration: bool = True
 
 
 class SearchSettings(Frozen):
@@ -200,6 +253,8 @@ class ModelSettings(Frozen):
     triggers: TriggerSettings = TriggerSettings()
     window: WindowSettings = WindowSettings()
     gate: GateSettings = GateSettings()
+    probation: ProbationSettings = ProbationSettings()
+    layers: LayerSettings = LayerSettings()
     estimator: EstimatorSettings = EstimatorSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()

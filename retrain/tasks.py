@@ -236,6 +236,11 @@ def _fit(estimator: Any, X: Floats, y: Any, weight: Floats | None) -> bool:
     return True
 
 
+def takes_weights(estimator: Any) -> bool:
+    """Whether its `fit` takes weights of rows."""
+    return _weight_parameter(estimator) is not None
+
+
 def _weight_parameter(estimator: Any) -> str | None:
     """What `fit` calls the weights: a pipeline hands them to its last step."""
     steps = getattr(estimator, "steps", None)

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import InvalidParameterError
 
 from retrain import effects, model_file
 from retrain.errors import Refused
 from retrain.estimators import (
+    NATIVE,
     encoding_of,
     make_estimator,
     max_categories_of,
@@ -26,10 +29,12 @@ from retrain.schema import Schema
 from retrain.search import Trial, search_params
 from retrain.settings import ModelSettings
 from retrain.store import read_json, write_json
-from retrain.tasks import Task, learn_task, target_values
+from retrain.tasks import Task, learn_task, takes_weights, target_values
 from retrain.user_code import absolute_name
+from retrain.version import LoadedVersion
 
 MODEL = "model.skops"
+REPEATS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,19 +64,36 @@ def train(args: dict[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     settings = ModelSettings.model_validate(args["settings"])
     schema = Schema.from_json(args["schema"])
-    config_dir = Path(args.get("config_dir", "."))
     folder = _fresh(Path(args["work"]) / "version")
-    material, task = _material(args["previous"]["prepare"], schema, settings, config_dir)
-    spec = _metric_spec(settings, task, material.y, args.get("champion"), config_dir)
+    champion, prepared = args.get("champion"), args["previous"]["prepare"]
+    first = None if champion is None else read_json(Path(champion["path"]) / "training.json")["metric"]
+    table = pq.read_table(prepared["train"], pre_buffer=False)
+    version = fit_version(table, prepared, schema, settings, first, args)
+    _stage(folder, args["settings"], settings, version)
+    return {
+        "train_rows": version.training["rows"],
+        "seconds": round(time.perf_counter() - started, 3),
+        **{key: version.training[key] for key in ("estimator", "params", "search", "weighted", "metric", "notes")},
+    }
+
+
+def fit_version(
+    table: pa.Table,
+    prepared: Mapping[str, Any],
+    schema: Schema,
+    settings: ModelSettings,
+    first_metric: Mapping[str, Any] | None,
+    args: Mapping[str, Any],
+) -> LoadedVersion:
+    """The stage's work: a version in memory, not evaluated yet. `prepared` is what the prepare stage told of `table`,
+    `first_metric` the metric's record of the champion, `args` has `model`, `number` and `config_dir`."""
+    config_dir = Path(args.get("config_dir", "."))
+    material, task = _material(table, schema, settings, config_dir)
+    spec = _metric_spec(settings, task, material.y, first_metric, config_dir)
     metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"]))
     fitted = _fit(settings, task, metric, material, config_dir)
-    training = _training(args, settings, task, material, fitted, spec)
-    _stage(folder, schema, args["settings"], settings, material, fitted, training)
-    return {
-        "train_rows": len(material.y),
-        "seconds": round(time.perf_counter() - started, 3),
-        **{key: training[key] for key in ("estimator", "params", "search", "weighted", "metric", "notes")},
-    }
+    training = _training(args, prepared, settings, task, material, fitted, spec)
+    return LoadedVersion("challenger", Path(), schema, task, material.preprocessor, fitted.estimator, training, {})
 
 
 def _fresh(folder: Path) -> Path:
@@ -80,10 +102,7 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _material(
-    prepared: Mapping[str, Any], schema: Schema, settings: ModelSettings, config_dir: Path
-) -> tuple[Material, Task]:
-    table = pq.read_table(prepared["train"], pre_buffer=False)
+def _material(table: pa.Table, schema: Schema, settings: ModelSettings, config_dir: Path) -> tuple[Material, Task]:
     y = target_values(table, schema)
     task = learn_task(settings.task, y)
     prototype = make_estimator(settings.estimator, settings.task, config_dir)
@@ -107,7 +126,7 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
             native = material.preprocessor.encoding == "codes"
             params, trials = search_params(make, search, task, metric, X, y, weight, seed, native)
         estimator = make(params)
-        weighted = task.fit(estimator, X, y, weight)
+        weighted = _fit_weighted(task, estimator, X, y, weight, seed)
     except InvalidParameterError as error:
         raise Refused(f"estimator {settings.estimator.type!r}: {error}") from error
     single_threaded(estimator)
@@ -116,28 +135,52 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
     return Fitted(estimator, params, trials, weighted)
 
 
+def _fit_weighted(task: Task, estimator: Any, X: Floats, y: Labels, weight: Floats, seed: int) -> bool:
+    """Train with the rows' weights; where the estimator takes none, or takes them at a high price (scikit-learn 1.9
+    bins boosted trees' features by weighted percentiles, which costs more than the trees), rows are repeated and
+    left out in proportion to their weight."""
+    equal = bool(np.all(weight == weight[0]))
+    if equal or (takes_weights(estimator) and not isinstance(estimator, NATIVE)):
+        return task.fit(estimator, X, y, weight)
+    chosen = repeated(weight, seed)
+    if task.classes is not None and len(np.unique(y[chosen])) < len(task.classes):
+        return task.fit(estimator, X, y, weight)
+    task.fit(estimator, X[chosen], y[chosen], None)
+    return True
+
+
+def repeated(weight: Floats, seed: int) -> NDArray[np.int64]:
+    """Places of rows in their order, each on average REPEATS times its share of the largest weight.
+
+    >>> repeated(np.array([1.0, 1.0]), 0).tolist()
+    [0, 0, 0, 1, 1, 1]
+    """
+    wanted = REPEATS * weight / weight.max()
+    times = np.floor(wanted + np.random.default_rng(seed).random(len(weight))).astype(np.int64)
+    return np.repeat(np.arange(len(weight)), times)
+
+
 def _metric_spec(
-    settings: ModelSettings, task: Task, y: Labels, champion: Mapping[str, Any] | None, config_dir: Path
+    settings: ModelSettings, task: Task, y: Labels, first: Mapping[str, Any] | None, config_dir: Path
 ) -> dict[str, Any]:
     """The metric, with what the first training data fixed: the default's name and the target's median."""
-    if champion is None:
+    if first is None:
         median = float(np.median(y)) if task.classes is None else None
         first = {"default": task.metric(y), "initial_median": median}
-    else:
-        first = read_json(Path(champion["path"]) / "training.json")["metric"]
     name = first["default"] if settings.metric == "auto" else absolute_name(settings.metric, config_dir)
     return {"name": name, "default": first["default"], "initial_median": first["initial_median"]}
 
 
 def _training(
     args: Mapping[str, Any],
+    told: Mapping[str, Any],
     settings: ModelSettings,
     task: Task,
     material: Material,
     fitted: Fitted,
     spec: Any,
 ) -> dict[str, Any]:
-    prepared = {k: v for k, v in args["previous"]["prepare"].items() if k not in ("train", "holdout")}
+    prepared = {k: v for k, v in told.items() if k not in ("train", "holdout")}
     notes = list(prepared.get("notes", []))
     if not fitted.weighted:
         notes.append(f"{type(fitted.estimator).__name__} takes no row weights: all rows counted alike")
@@ -164,21 +207,13 @@ def _training(
     }
 
 
-def _stage(
-    folder: Path,
-    schema: Schema,
-    raw: Any,
-    settings: ModelSettings,
-    material: Material,
-    fitted: Fitted,
-    training: Any,
-) -> None:
+def _stage(folder: Path, raw: Any, settings: ModelSettings, version: LoadedVersion) -> None:
     """The model last: a folder with a model is complete."""
-    model = model_file.dump(fitted.estimator, settings.estimator.trusted_types)
-    write_json(folder, "preprocessor.json", material.preprocessor.to_json(), "train.preprocessor")
-    write_json(folder, "schema.json", schema.to_json(), "train.schema")
+    model = model_file.dump(version.estimator, settings.estimator.trusted_types)
+    write_json(folder, "preprocessor.json", version.preprocessor.to_json(), "train.preprocessor")
+    write_json(folder, "schema.json", version.schema.to_json(), "train.schema")
     write_json(folder, "settings.json", raw, "train.settings")
-    write_json(folder, "training.json", training, "train.training")
+    write_json(folder, "training.json", version.training, "train.training")
     effects.write_file(folder / MODEL, model, "train.model")
 
 

@@ -1,15 +1,20 @@
-"""Which rows train, which are held out, and with what weights. Pure: arrays of row times in, masks out."""
+"""Which rows train, which are held out, and with what weights. Pure: arrays about rows in, masks out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain.errors import Refused
 from retrain.predictions import Floats
+from retrain.reservoir import NEWEST_FILES
 from retrain.settings import WindowSettings
 
 Mask = NDArray[np.bool_]
+SMALLEST_WEIGHT = 1 / 256
+"""Older rows of a decaying window are left out: together they would weigh less than half a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,33 +29,59 @@ class Split:
     told: str
 
 
-def split(times: Floats, sequence: NDArray[np.int64], seen: Mask, new: Mask, settings: WindowSettings) -> Split:
-    """Split n labelled rows in time.
+def chosen_window(settings: WindowSettings, choice: Mapping[str, Any] | None) -> WindowSettings:
+    """The window of a cycle: as configured, or where that is "auto" the planner's choice, such as
+    {"kind": "files", "files": 3}; without one, decaying weights."""
+    if settings.kind != "auto":
+        return settings
+    return settings.model_copy(update={"kind": "decay", **(choice or {})})
 
-    `times` are event times, `sequence` each row's file by order of arrival, `seen` whether the champion was
-    trained on the row, `new` whether the row arrived after all that the champion could know. Held out are the
-    newest rows among those that the champion was not trained on: `holdout_share` of all, but at most half of
-    the new ones where there are enough, so that the newest rows teach too. Rows of one time stay together."""
+
+def split(
+    times: Floats,
+    sequence: NDArray[np.int64],
+    seen: Mask,
+    reserved: Mask,
+    settings: WindowSettings,
+    alone: bool = False,
+) -> Split:
+    """Split n labelled rows.
+
+    `times` are event times, `sequence` each row's file by order of arrival, `seen` whether the champion was trained on
+    the row, `reserved` whether it belongs to the reservoir of its file (see `retrain.reservoir`). Held out are the
+    reserved rows of the two newest files, of more files where these have fewer than `holdout_min_rows`; none that the
+    champion knows. `alone` says that there is no champion yet."""
     chosen = _window(times, sequence, settings)
-    candidates = chosen & ~seen
-    wanted = _wanted(int(chosen.sum()), int((chosen & new).sum()), bool(seen.any()), settings)
-    available = int(candidates.sum())
+    holdout = _holdout(sequence, seen, reserved, settings.holdout_min_rows)
+    available = int(holdout.sum())
     if available < settings.holdout_min_rows:
         raise Refused(
-            f"{available:,} labelled rows are new to the champion; {settings.holdout_min_rows:,} are needed to compare",
+            f"{available:,} held-out rows are new to the champion; {settings.holdout_min_rows:,} are needed to compare"
+            if not alone
+            else f"{available:,} labelled rows can be held out; {settings.holdout_min_rows:,} are needed to evaluate",
             "drop more labelled files, or lower window.holdout_min_rows",
         )
-    threshold = _threshold(times[candidates], min(wanted, available))
-    holdout = candidates & (times >= threshold)
-    train = chosen & ~holdout & (times < threshold)
+    newest = _newest(sequence)
+    train = chosen & ~holdout & ~(reserved & np.isin(sequence, newest))
     if not train.any():
-        raise Refused(
-            "no rows are left to train on: all labelled rows have the same event time",
-            "check time_column, or drop more files",
-        )
+        raise Refused("no rows are left to train on", "drop more labelled files")
     weight = _weights(sequence, settings)
-    cut = float(times[train].max())
-    return Split(train, holdout, weight, cut, _told(settings, int(train.sum()), int(holdout.sum())))
+    told = _told(settings, int(train.sum()), available)
+    return Split(train, holdout, weight, float(times[train].max()), told)
+
+
+def _newest(sequence: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.unique(sequence)[-NEWEST_FILES:]
+
+
+def _holdout(sequence: NDArray[np.int64], seen: Mask, reserved: Mask, least: int) -> Mask:
+    """Reserved rows that the champion does not know, of the newest files until there are enough."""
+    files = np.unique(sequence)[::-1]
+    valid = reserved & ~seen
+    counts = np.array([int((valid & (sequence == seq)).sum()) for seq in files[:100]])
+    enough = np.flatnonzero(np.cumsum(counts) >= least)
+    needed = max(NEWEST_FILES, int(enough[0]) + 1 if len(enough) else len(files))
+    return valid & np.isin(sequence, files[:needed])
 
 
 def _window(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> Mask:
@@ -61,28 +92,12 @@ def _window(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings
     elif settings.kind == "files":
         assert settings.files is not None
         chosen = sequence >= np.unique(sequence)[-settings.files :][0]
+    elif settings.kind == "decay":
+        chosen = _weights(sequence, settings) >= SMALLEST_WEIGHT
     if chosen.sum() > settings.max_rows:
         kept = np.sort(times[chosen])[-settings.max_rows]
         chosen &= times >= kept
     return chosen
-
-
-def _wanted(rows: int, new: int, has_champion: bool, settings: WindowSettings) -> int:
-    wanted = round(settings.holdout_share * rows)
-    if has_champion and new >= 2 * settings.holdout_min_rows:
-        wanted = min(wanted, new // 2)
-    return max(wanted, settings.holdout_min_rows)
-
-
-def _threshold(times: Floats, count: int) -> float:
-    """The event time from which on the newest `count` rows begin; ties go whole to the newer side, unless
-    that would take everything."""
-    ordered = np.sort(times)
-    threshold = ordered[len(ordered) - count]
-    later = ordered[ordered > threshold]
-    if threshold == ordered[0] and len(later):
-        threshold = later[0]
-    return float(threshold)
 
 
 def _weights(sequence: NDArray[np.int64], settings: WindowSettings) -> Floats:
@@ -102,4 +117,4 @@ def _told(settings: WindowSettings, train: int, holdout: int) -> str:
         "files": f"the rows of the last {settings.files} files",
         "decay": f"all rows, each weighing half as much every {settings.half_life_files:g} files back",
     }
-    return f"{kinds[settings.kind]}: {train:,} train, the newest {holdout:,} are held out"
+    return f"{kinds[settings.kind]}: {train:,} train, {holdout:,} of the newest are held out"
