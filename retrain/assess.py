@@ -3,9 +3,8 @@ versions and a recalibration would do now. Numbers for the planner; it changes n
 
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from retrain.blend import blend
 from retrain.deployment import LoadedDeployment
 from retrain.history import Batch, History
 from retrain.losses import row_losses
+from retrain.memory import Memory
 from retrain.metrics import Metric
 from retrain.predictions import Floats, Labels, Predictions
 from retrain.recalibration import Recalibration, class_shares, decision_for, fit_line, fit_offsets
@@ -31,30 +31,15 @@ Mask = NDArray[np.bool_]
 READY_SHARE = 0.9
 FEWEST_ROWS, FEWEST_RESERVED = 20, 8
 RECENT_FILES, SHARE_FILES = 2, 4
+TWINS_EVERY = 2
 MEMORY_DECAY, NEW_CHAMPION_DECAY = 0.5, 0.3
-
-
-@dataclass
-class Memory:
-    """What one process remembers between calls, to save work: predictions and twins. Losing it changes nothing."""
-
-    limit: int = 96
-    _kept: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict)
-
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What was made for this key, or what `make` makes now."""
-        if key not in self._kept:
-            self._kept[key] = make()
-            while len(self._kept) > self.limit:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
 
 
 @dataclass(frozen=True, eq=False)
 class Assessor:
     """Everything that assessing needs: rows, what is served, the archive (versions by name), and what was found last.
-    `before` is the last proposal for this model, {} at first; `rival` is what was served before the last promotion."""
+    `before` is the last proposal for this model, {} at first; `twin_window` is the window that the planner
+    watches, whose twins are made for each file, the others' for every second; `rival` was served before the last promotion."""
 
     history: History
     served: LoadedDeployment
@@ -62,6 +47,7 @@ class Assessor:
     settings: ModelSettings
     before: Mapping[str, Any]
     memory: Memory
+    twin_window: str = "all"
     rival: LoadedDeployment | None = None
 
     @property
@@ -115,10 +101,12 @@ class Assessor:
         self, batch: Batch, y: Labels, valid: Mask, losses: Floats, rule: Recalibration | None
     ) -> dict[str, Any]:
         """What twins of each window, trained before this file, cost on it; and trained with it, on its reservoir."""
-        ahead, with_it = self._twin_losses(batch, y, valid, rule, batch.seq - 1), {}
+        watched = {self.twin_window: WINDOWS[self.twin_window]}
+        every = dict(WINDOWS) if batch.seq % TWINS_EVERY == 0 else watched
+        ahead, with_it = self._twin_losses(every, batch, y, valid, rule, batch.seq - 1), {}
         held = valid & batch.reserved
         if int(held.sum()) >= FEWEST_RESERVED:
-            with_it = self._twin_losses(batch, y, held, rule, batch.seq)
+            with_it = self._twin_losses(watched, batch, y, held, rule, batch.seq)
         inner = losses[batch.reserved[valid]]
         names = list(ahead)
         pairs = {f"{a}|{b}": _moments(ahead[a] - ahead[b]) for i, a in enumerate(names) for b in names[i + 1 :]}
@@ -130,30 +118,38 @@ class Assessor:
         }
 
     def _twin_losses(
-        self, batch: Batch, y: Labels, rows: Mask, rule: Recalibration | None, up_to: int
+        self,
+        windows: Mapping[str, int | None],
+        batch: Batch,
+        y: Labels,
+        rows: Mask,
+        rule: Recalibration | None,
+        up_to: int,
     ) -> dict[str, Floats]:
         found = {}
-        for window, count in WINDOWS.items():
-            twin = self.twin(window, count, up_to)
+        for window, count in windows.items():
+            twin = self._twin(window, count, up_to)
             if twin is None:
                 continue
-            said = self.memory.get(
-                ("twin says", self.served.newest, window, up_to, batch.digest, batch.table.num_rows),
-                lambda twin=twin: twin.predict(batch.table),
-            )
-            losses = self._losses(self._ruled(said, rule), y, rows)
+            losses = self._losses(self._ruled(twin.predict(self._matrix(batch)), rule), y, rows)
             if losses is not None:
                 found[window] = losses
         return found
 
-    def twin(self, window: str, count: int | None, up_to: int) -> Twin | None:
+    def _twin(self, window: str, count: int | None, up_to: int) -> Twin | None:
         """The twin of the newest version on a window of the labelled files up to one."""
-        key = ("twin", self.served.newest, window, up_to)
-        seed = self.settings.estimator.seed
+        version, seed = self.served.version, self.settings.estimator.seed
         twin: Twin | None = self.memory.get(
-            key, lambda: window_twin(self.history, self.served.version, count, up_to, seed)
+            ("twin", version.name, window, up_to),
+            lambda: window_twin(self.history, version, count, up_to, seed, self.memory),
         )
         return twin
+
+    def _matrix(self, batch: Batch) -> Floats:
+        version = self.served.version
+        key = ("matrix", version.name, batch.digest, batch.table.num_rows)
+        matrix: Floats = self.memory.get(key, lambda: version.preprocessor.transform(batch.table))
+        return matrix
 
     # --- what to serve ----------------------------------------------------------------------------------------
 
@@ -253,13 +249,7 @@ class Assessor:
 
     def said(self, versions: Mapping[str, LoadedVersion], batch: Batch) -> dict[str, Predictions]:
         """What each version says of a batch's rows."""
-        return {
-            name: self.memory.get(
-                ("says", name, batch.digest, batch.table.num_rows),
-                lambda version=version: version.predict_table(batch.table),
-            )
-            for name, version in versions.items()
-        }
+        return said_by(versions, batch, self.memory)
 
     def _unseen(self, versions: Sequence[LoadedVersion], batch: Batch) -> Mask | None:
         """The rows that none of these versions was trained on; None where one knows them all."""
@@ -290,6 +280,17 @@ class Assessor:
         return said if rule is None else rule.apply(said)
 
 
+def said_by(versions: Mapping[str, LoadedVersion], batch: Batch, memory: Memory) -> dict[str, Predictions]:
+    """What each version says of a batch's rows, remembered."""
+
+    def say(name: str, version: LoadedVersion) -> Predictions:
+        key = ("says", name, batch.digest, batch.table.num_rows)
+        said: Predictions = memory.get(key, lambda: version.predict_table(batch.table))
+        return said
+
+    return {name: say(name, version) for name, version in versions.items()}
+
+
 def unseen_rows(version: LoadedVersion, batch: Batch) -> Mask | None:
     """Which rows of a batch a version was not trained on; None for none."""
     prepared = version.training["prepare"]
@@ -305,7 +306,7 @@ def assess(args: dict[str, Any]) -> dict[str, Any]:
     `candidates` (seqs of files that were not assessed yet, ascending), `deployment` {members {version: weight},
     recalibration}, `predecessor` (the same of what was served before the last promotion, or None), `versions` {name: path}
     of all that are named, `archive` the names that may be blended, `newest` the champion's newest version, `before` the
-    last proposal. Result: `assessments`, `proposal`, `skipped` seqs that can tell nothing, `seconds`."""
+    last proposal, `twin` the window that the planner watches. Result: `assessments`, `proposal`, `skipped` seqs that can tell nothing, `seconds`."""
     started = time.process_time()
     settings = ModelSettings.model_validate(args["settings"])
     history = History(args["files"], Schema.from_json(args["schema"]))
@@ -313,7 +314,7 @@ def assess(args: dict[str, Any]) -> dict[str, Any]:
     served, rival = (_served(told, loaded, args["newest"]) for told in (args["deployment"], args.get("predecessor")))
     assert served is not None
     archive = {name: loaded[name] for name in args["archive"]}
-    assessor = Assessor(history, served, archive, settings, args["before"] or {}, _MEMORY, rival)
+    assessor = Assessor(history, served, archive, settings, args["before"] or {}, _MEMORY, args["twin"], rival)
     return assess_files(assessor, args["candidates"]) | {"seconds": time.process_time() - started}
 
 
@@ -357,8 +358,7 @@ def _mean_error(differences: Floats) -> list[float]:
     return [float(differences.mean()) if rows else 0.0, error, rows]
 
 
-_MEMORY = Memory()
-_LOADED: Memory = Memory(limit=24)
+_MEMORY, _LOADED = Memory(), Memory(limit=24)
 
 
 def _version(path: str, trusted: tuple[str, ...]) -> LoadedVersion:

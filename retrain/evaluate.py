@@ -21,6 +21,7 @@ from retrain.gate import Difference, Scored, Verdict, decide
 from retrain.history import History
 from retrain.importance import permutation_importance
 from retrain.losses import row_losses
+from retrain.memory import Memory
 from retrain.metrics import Metric, bootstrap_scores, mean_error, standard_error
 from retrain.predictions import Labels, Predictions
 from retrain.schema import Schema
@@ -131,11 +132,12 @@ def twin_handicap(
 ) -> float | None:
     """How much less the challenger costs a held-out row than its twin of that window; None where that cannot be told."""
     up_to = max(holdout.column("__seq").to_pylist(), default=0)
-    twin = window_twin(history, challenger, WINDOWS[window], up_to, settings.estimator.seed)
+    twin = window_twin(history, challenger, WINDOWS[window], up_to, settings.estimator.seed, Memory())
     if twin is None:
         return None
     rule = fair_decision(challenger, settings)
-    both = [said, twin.predict(holdout)] if rule is None else [rule.apply(said), rule.apply(twin.predict(holdout))]
+    tiny_said = twin.predict(challenger.preprocessor.transform(holdout))
+    both = [said, tiny_said] if rule is None else [rule.apply(said), rule.apply(tiny_said)]
     full, tiny = (row_losses(challenger.metric, y, one) for one in both)
     return None if full is None or tiny is None else float((full - tiny).mean())
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from retrain.predictions import Labels
-from retrain.reservoir import NEWEST_FILES, in_reservoir
+from retrain.reservoir import in_reservoir
 from retrain.schema import Schema
 from retrain.tasks import target_values
 
@@ -64,6 +64,7 @@ class History:
         self._files = {int(file["seq"]): file for file in files if file["kind"] == "rows"}
         self._labels = [file for file in files if file["kind"] == "labels"]
         self.seqs = sorted(self._files)
+        self._known: dict[int, int] = {}
 
     @cached_property
     def _late(self) -> dict[Any, Any]:
@@ -80,7 +81,7 @@ class History:
         known = [seq for seq in self.seqs if up_to is None or seq <= up_to][-LOOKED_AT:]
         found: list[int] = []
         for seq in reversed(known):
-            if len(found) < count and bool(self.batch(seq).known.any()):
+            if len(found) < count and self.labels_known(seq):
                 found.append(seq)
         return found[::-1]
 
@@ -97,30 +98,26 @@ class History:
         reserved = in_reservoir(table.column("__row").to_numpy(), seq)
         return Batch(seq, str(file["digest"]), self._joined(table), reserved, int(file["rows"]))
 
-    def sample(self, seqs: Sequence[int], rows: int, seed: int) -> pa.Table | None:
-        """Up to `rows` labelled rows of these files, each in proportion to its rows, without the reservoirs of the two
-        newest; oldest first. None where there are none."""
-        held = set(seqs[-NEWEST_FILES:])
-        total = sum(int(self._files[seq]["rows"]) for seq in seqs)
-        pieces = []
-        for seq in seqs:
-            file = self._files[seq]
-            table, reserved = _read(str(file["snapshot"]), seq, SAMPLE_ROWS, seed + 1)
-            table = self._joined(table)
-            usable = np.asarray(table.column(self.schema.target).is_valid().to_numpy())
-            if seq in held:
-                usable = usable & ~reserved
-            places = np.flatnonzero(usable)
-            wanted = int(np.ceil(rows * int(file["rows"]) / max(total, 1)))
-            if len(places) > wanted:
-                rng = np.random.default_rng([seed, seq, seqs[-1]])
-                places = np.sort(rng.choice(places, wanted, replace=False))
-            if len(places):
-                pieces.append(table.take(pa.array(places)))
-        return pa.concat_tables(pieces, promote_options="permissive") if pieces else None
+    def sample(self, seq: int, seed: int) -> Batch:
+        """At most SAMPLE_ROWS rows of a file, drawn at random."""
+        file = self._files[seq]
+        table, reserved = _read(str(file["snapshot"]), seq, SAMPLE_ROWS, seed + 1)
+        return Batch(seq, str(file["digest"]), self._joined(table), reserved, int(file["rows"]))
+
+    def rows(self, seq: int) -> int:
+        """All rows of a file."""
+        return int(self._files[seq]["rows"])
+
+    def labels_known(self, seq: int) -> int:
+        """How many of the rows that are judged have a label."""
+        if seq not in self._known:
+            self._known[seq] = int(self.batch(seq).known.sum())
+        return self._known[seq]
 
     def _joined(self, table: pa.Table) -> pa.Table:
         """With the labels that came later in place of the row's own."""
+        if not self._labels and self.schema.target in table.column_names:
+            return table.replace_schema_metadata({"target": self.schema.target})
         target, key = self.schema.target, self.schema.id_column
         if target not in table.column_names:
             table = table.append_column(target, pa.nulls(table.num_rows, pa.string()))

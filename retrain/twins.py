@@ -6,16 +6,18 @@ full model of the same rows (its handicap) is measured when a version is evaluat
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from retrain.errors import Refused
 from retrain.estimators import NATIVE, tell_categories
 from retrain.history import History
-from retrain.predictions import Predictions
-from retrain.schema import Schema
-from retrain.tasks import Task, learn_task, target_values
+from retrain.memory import Memory
+from retrain.predictions import Floats, Labels, Predictions
+from retrain.reservoir import NEWEST_FILES
+from retrain.tasks import Task, learn_task
 from retrain.version import LoadedVersion
 
 TWIN_ROWS = 1_000
@@ -29,35 +31,62 @@ MOST_ESTIMATORS = 20
 class Twin:
     """A tiny model behind a version's preprocessing."""
 
-    def __init__(self, version: LoadedVersion, task: Task, estimator: Any) -> None:
-        self._version, self._task, self._estimator = version, task, estimator
+    def __init__(self, task: Task, estimator: Any) -> None:
+        self._task, self._estimator = task, estimator
 
-    def predict(self, table: pa.Table) -> Predictions:
-        """What it says of a table's rows."""
-        return self._task.predict(self._estimator, self._version.preprocessor.transform(table))
-
-
-def fit_twin(version: LoadedVersion, rows: pa.Table, schema: Schema, seed: int) -> Twin | None:
-    """The twin of `version` on labelled rows; None where they are too few or of one class."""
-    if rows.num_rows < FEWEST_ROWS:
-        return None
-    y = target_values(rows, schema)
-    try:
-        task = learn_task(schema.task, y)
-    except Refused:
-        return None
-    X = version.preprocessor.transform(rows)
-    estimator = _tiny(version, X, seed)
-    task.fit(estimator, X, y, None)
-    return Twin(version, task, estimator)
+    def predict(self, X: Floats) -> Predictions:
+        """What it says of rows as the version's preprocessing gives them, (n, features)."""
+        return self._task.predict(self._estimator, X)
 
 
-def window_twin(history: History, version: LoadedVersion, files: int | None, up_to: int, seed: int) -> Twin | None:
-    """The twin of a version on the newest `files` labelled files (None: all) up to one."""
+def window_twin(
+    history: History, version: LoadedVersion, files: int | None, up_to: int, seed: int, memory: Memory
+) -> Twin | None:
+    """The twin of a version on at most 1,000 labelled rows of the newest `files` labelled files (None: all) up to one,
+    each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or of one
+    class."""
     chosen = _labelled_files(history, up_to)
     chosen = chosen if files is None else chosen[-files:]
-    rows = history.sample(chosen, TWIN_ROWS, seed) if chosen else None
-    return None if rows is None else fit_twin(version, rows, history.schema, seed)
+    total = sum(history.rows(seq) for seq in chosen)
+    pieces = []
+    for seq in chosen:
+        X, y, reserved = _labelled_rows(history, version, seq, seed, memory)
+        places = np.flatnonzero(~reserved) if seq in chosen[-NEWEST_FILES:] else np.arange(len(y))
+        wanted = int(np.ceil(TWIN_ROWS * history.rows(seq) / max(total, 1)))
+        if len(places) > wanted:
+            places = np.sort(np.random.default_rng([seed, seq, up_to]).choice(places, wanted, replace=False))
+        pieces.append((X[places], y[places]))
+    if not pieces:
+        return None
+    return fit_twin(version, np.concatenate([X for X, _ in pieces]), np.concatenate([y for _, y in pieces]), seed)
+
+
+def fit_twin(version: LoadedVersion, X: Floats, y: Labels, seed: int) -> Twin | None:
+    """The twin of `version` on labelled rows, X (n, features) and y (n,); None where they are too few or of one class."""
+    if len(y) < FEWEST_ROWS:
+        return None
+    try:
+        task = learn_task(version.schema.task, y)
+    except Refused:
+        return None
+    estimator = _tiny(version, X, seed)
+    with config_context(skip_parameter_validation=True, assume_finite=True):
+        task.fit(estimator, X, y, None)
+    return Twin(task, estimator)
+
+
+def _labelled_rows(
+    history: History, version: LoadedVersion, seq: int, seed: int, memory: Memory
+) -> tuple[Floats, Labels, NDArray[np.bool_]]:
+    """Features, labels and reservoir of a sample of a file's labelled rows."""
+
+    def make() -> tuple[Floats, Labels, NDArray[np.bool_]]:
+        sample = history.sample(seq, seed).labelled()
+        return version.preprocessor.transform(sample.table), sample.labels(history.schema), sample.reserved
+
+    key = ("rows", version.name, seq, history.labels_known(seq))
+    found: tuple[Floats, Labels, NDArray[np.bool_]] = memory.get(key, make)
+    return found
 
 
 def _labelled_files(history: History, up_to: int) -> list[int]:
@@ -66,10 +95,10 @@ def _labelled_files(history: History, up_to: int) -> list[int]:
     newest, older = known[-FILES_NEW:], known[:-FILES_NEW]
     steps = np.unique(np.linspace(0, len(older) - 1, min(len(older), FILES_OLD)).astype(int)) if older else []
     chosen = [older[int(step)] for step in steps] + newest
-    return [seq for seq in chosen if bool(history.batch(seq).known.any())]
+    return [seq for seq in chosen if history.labels_known(seq)]
 
 
-def _tiny(version: LoadedVersion, X: np.ndarray[Any, Any], seed: int) -> Any:
+def _tiny(version: LoadedVersion, X: Floats, seed: int) -> Any:
     """Eight small trees for boosted trees, else the version's own kind, at most 20 of it in an ensemble."""
     if isinstance(version.estimator, NATIVE):
         kind = HistGradientBoostingRegressor if version.classes is None else HistGradientBoostingClassifier

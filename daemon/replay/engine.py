@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from daemon.replay.source import BatchFile, Source
 from drift import Reference, build_reference, output_columns
-from retrain.assess import Assessor, Memory, assess_files
+from retrain.assess import Assessor, assess_files, said_by
 from retrain.check import Champion as CheckedChampion
 from retrain.check import drift_report, predict_snapshots
 from retrain.columns import column_values
@@ -23,6 +23,7 @@ from retrain.deployment import LoadedDeployment
 from retrain.errors import Refused
 from retrain.evaluate import compare, twin_handicap
 from retrain.history import History
+from retrain.memory import Memory
 from retrain.planner import plan
 from retrain.prepare import Prepared, prepare_rows
 from retrain.recalibration import Recalibration
@@ -40,7 +41,9 @@ MOST_STEPS = 20
 class Clock:
     """CPU seconds by purpose: "retrains", "probes" (twins, archive, recalibration), "checks" (drift) and "serving"."""
 
-    spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("retrains", "probes", "checks", "serving"), 0.0))
+    spent: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("retrains", "probes", "checks", "serving"), 0.0)
+    )
 
     @contextmanager
     def during(self, purpose: str) -> Iterator[None]:
@@ -146,7 +149,9 @@ class Engine:
         first = self.settings.model_copy(update={"triggers": self.settings.triggers.model_copy(update=wanted)})
         self.state, action = plan(self.state, self._observe(self.initial - 1), now, first)
         if action.kind != "open":
-            raise Refused(f"the first {self.initial} batches give no model: {action.reason}", "give more --initial batches")
+            raise Refused(
+                f"the first {self.initial} batches give no model: {action.reason}", "give more --initial batches"
+            )
         self._first_seq = self.initial
         self._cycle_of(action, self.initial - 1)
         if self.served is None:
@@ -159,7 +164,8 @@ class Engine:
         assert self.served is not None
         with self.run.clock.during("serving"):
             judged = self._history(len(self.source.batches), {batch.seq}).whole(batch.seq)
-            said = self.served.predict_table(judged.table)
+            members = {name: self.served.versions[name] for name in self.served.weights}
+            said = self.served.answer(said_by(members, judged, self._memory))
         y = target_values(judged.table, self.source.schema)
         known = judged.known
         score = self.served.version.metric.score(y[known], said.take(known))
@@ -195,7 +201,14 @@ class Engine:
             archive = {name: self.versions[name] for name in {**dict.fromkeys(names), **self.served.weights}}
             history = History(self._files(place), self.source.schema)
             assessor = Assessor(
-                history, self.served, archive, self.settings, self._proposal or {}, self._memory, self.predecessor
+                history,
+                self.served,
+                archive,
+                self.settings,
+                self._proposal or {},
+                self._memory,
+                self.state.regret.twin,
+                self.predecessor,
             )
             found = assess_files(assessor, candidates)
         for one in found["assessments"]:
@@ -335,7 +348,9 @@ class Engine:
         weights = dict(sorted(members.items(), key=lambda member: -member[1]))
         versions = {name: self.versions[name] for name in {**weights, newest: 1.0}}
         self.served = LoadedDeployment(versions, weights, newest, Recalibration.from_json(recalibration))
-        self.run.deployments.append({"batch": place, "kind": kind, "members": weights, "recalibrated": bool(recalibration)})
+        self.run.deployments.append(
+            {"batch": place, "kind": kind, "members": weights, "recalibrated": bool(recalibration)}
+        )
         training = self.versions[newest].training
         self.champion = Champion(
             len(self.run.deployments), newest, (place + 1) * DAY_S, training["rows"], place + 1, newest, weights,

@@ -1,0 +1,28 @@
+"""What a process remembers between calls to save work: predictions, twins, matrices. Losing it changes nothing."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Memory:
+    """Values by key, the least recently asked for forgotten first.
+
+    >>> memory = Memory(1)
+    >>> memory.get("a", lambda: 1), memory.get("a", lambda: 2), memory.get("b", lambda: 3), memory.get("a", lambda: 4)
+    (1, 1, 3, 4)
+    """
+
+    limit: int = 256
+    _kept: "OrderedDict[Hashable, Any]" = field(default_factory=OrderedDict)
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What was made for this key, or what `make` makes now."""
+        if key not in self._kept:
+            self._kept[key] = make()
+            while len(self._kept) > self.limit:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
