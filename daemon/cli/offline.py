@@ -16,6 +16,7 @@ from daemon.cli.session import (
     known_model,
     print_json,
 )
+from daemon.performance_text import estimate_sentence
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
@@ -138,13 +139,9 @@ def _print_performance(performance: dict[str, Any] | None) -> None:
 
 
 def _print_estimate(estimated: dict[str, Any] | None) -> None:
-    if estimated is None or estimated["value"] is None or estimated["interval"] is None:
-        return
-    low, high = estimated["interval"]
-    print(
-        f"{estimated['metric']} about {estimated['value']:.4f} ({low:.4f} to {high:.4f}) on {estimated['rows']:,} rows "
-        f"without labels, estimated ({estimated['method']}): blind to a change of what the features mean"
-    )
+    words = estimate_sentence(estimated)
+    if words:
+        print(words)
 
 
 def doctor(json: Json = False) -> None:

@@ -25,6 +25,7 @@ class RecordedCheck:
     version: str
     report: dict[str, Any]
     performance: dict[str, Any] | None
+    estimated: dict[str, Any] | None
     seconds: float
     opened: int | None
     cleared: int | None
@@ -32,11 +33,12 @@ class RecordedCheck:
     def tell(self, log: Any) -> None:
         """Log what the check found."""
         drifted = [c["name"] for c in self._drifted()]
-        performance = self.performance or {}
+        performance, estimated = self.performance or {}, self.estimated or {}
         log.info(
             "check_finished", check=self.id, kind=self.kind, version=self.version, drift=self.report["drift"],
-            drifted_columns=len(drifted), seconds=round(self.seconds, 3), metric=performance.get("metric"),
-            value=performance.get("value"),
+            drifted_columns=len(drifted), seconds=round(self.seconds, 3),
+            metric=performance.get("metric") or estimated.get("metric"), value=performance.get("value"),
+            estimated=estimated.get("value"), estimated_rows=estimated.get("rows"),
         )  # fmt: skip
         if self.opened is not None:
             sentences = [c["sentence"] for c in self._drifted()][:3]
@@ -111,7 +113,15 @@ def record_check(
         checks.end_episode(conn, episode, check_id, context.now())
         cleared = episode
     return RecordedCheck(
-        check_id, kind, result["version"], report, result["performance"], result["seconds"], opened, cleared
+        check_id,
+        kind,
+        result["version"],
+        report,
+        result["performance"],
+        result["estimated"],
+        result["seconds"],
+        opened,
+        cleared,
     )
 
 

@@ -26,6 +26,7 @@ def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file
         "dropped": bool(performance and performance["dropped"]),
         "report": report,
         "performance": performance,
+        "estimated": result["estimated"],
         "predictions": result["predictions"],
     }
     return insert_row(conn, checks, values)
@@ -46,6 +47,17 @@ def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:
     columns = [c for c in checks.c if c.name != "report"]
     query = select(*columns).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(last)
     return conn.execute(query).all()[::-1]
+
+
+def latest_performance(conn: Connection, model: str, version: str) -> dict[str, dict[str, Any] | None]:
+    """The newest performance of a version on its own, `labelled` and `estimated`; None where no check has a value."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for name, column in (("labelled", checks.c.performance), ("estimated", checks.c.estimated)):
+        query = select(column).where(
+            checks.c.model == model, checks.c.version == version, column["value"].as_float().is_not(None)
+        )
+        found[name] = conn.scalar(query.order_by(checks.c.id.desc()).limit(1))
+    return found
 
 
 def unchecked(conn: Connection, model: str, deployment: int, after_seq: int, last: int) -> Sequence[Row[Any]]:
