@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from daemon.ledger import checks, cycles
 from daemon.ledger.tables import cycles as cycle_table
 from daemon.ledger.tables import files, promotions
-from daemon.performance_text import estimate_sentence
+from daemon.performance_text import estimate_sentence, rise_sentence
 
 TOLD_SENTENCES = 6
 
@@ -62,7 +62,7 @@ def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]
                 "check": row.id, "kind": row.kind, "file": path, "version": row.version,
                 "columns": len(report["columns"]), "drifted": [c["name"] for c in drifted],
                 "sentences": [c.get("sentence") or c["name"] for c in drifted], "notes": report.get("notes", []),
-                "performance": row.performance, "estimated": row.estimated,
+                "performance": row.performance, "estimated": row.estimated, "stream": row.stream,
             }
         )  # fmt: skip
     return found
@@ -97,6 +97,8 @@ def _check(check: dict[str, Any]) -> str:
         if performance.get("reference") is not None:
             line += f"; at its evaluation it was {performance['reference']:.4f}"
         lines.append(line + (": a drop beyond chance." if performance["dropped"] else "."))
+    rise = rise_sentence(check.get("stream"))
+    lines += [f"  {rise}."] if rise else []
     estimate = estimate_sentence(check.get("estimated"))
     lines += [f"  Estimated: {estimate}."] if estimate else []
     return "\n".join(lines)

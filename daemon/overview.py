@@ -69,6 +69,7 @@ def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
         "metric": performance.get("metric") or estimated.get("metric"),
         "value": performance.get("value"),
         "estimated": row.estimated,
+        "stream": row.stream,
         "dropped": row.dropped,
     }
 

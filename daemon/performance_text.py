@@ -19,3 +19,17 @@ def estimate_sentence(estimated: Mapping[str, Any] | None) -> str:
     between = "" if ends is None else f" ({ends[0]:.4f} to {ends[1]:.4f})"
     value = f"{estimated['metric']} about {estimated['value']:.4f}{between}"
     return f"{value} on {estimated['rows']:,} rows without labels: a {estimated['method']} estimate, {BLIND}"
+
+
+def rise_sentence(stream: Mapping[str, Any] | None) -> str:
+    """What a detector saw in the errors of a file's labelled rows; empty where they did not rise.
+
+    >>> rise_sentence({"detector": "adwin", "dropped": True, "row": 96, "since_row": 41, "before": 0.1, "after": 0.4})
+    'adwin, watching the errors of labelled rows: at row 96 the mean error had risen from 0.1 to 0.4, since row 41'
+    """
+    if stream is None or not stream["dropped"]:
+        return ""
+    since = "an earlier file" if stream["since_row"] is None else f"row {stream['since_row']:,}"
+    means = f"from {stream['before']:.4g} to {stream['after']:.4g}"
+    who = f"{stream['detector']}, watching the errors of labelled rows"
+    return f"{who}: at row {stream['row']:,} the mean error had risen {means}, since {since}"

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from drift import ColumnValues, build_reference, output_columns
 from retrain.columns import column_values, open_snapshot
+from retrain.error_stream import error_span
 from retrain.errors import Refused
 from retrain.estimate import fit_estimate
 from retrain.gate import Difference, Scored, Verdict, decide
@@ -43,6 +44,7 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     said_before = None if champion is None else champion.predict_table(holdout)
     result = _compare(challenger, champion, said, said_before, holdout, y, settings)
     result["notes"] = notes
+    result["error_span"] = error_span(y, said)
     result["importance"] = permutation_importance(challenger, holdout, y, settings.estimator.seed)
     write_json(staged, "metrics.json", result, "evaluate.metrics")
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")

@@ -79,12 +79,15 @@ class ColumnSettings(Frozen):
 
 
 class DriftSettings(Frozen):
-    """How checks judge: the budget of false alarms of a whole check, and the smallest effect that counts."""
+    """How checks judge: the budget of false alarms of a whole check, the smallest effect that counts, and what
+    watches the stream of errors between files."""
 
     false_alarms: AlarmRate = 0.01
     min_effect: float = Field(default=0.05, ge=0, le=1)
     min_rows: int = Field(default=50, ge=2)
     ignore: tuple[str, ...] = ()
+    weights: Literal["equal", "importance"] = "equal"
+    detector: Literal["adwin", "page_hinkley", "ddm", "hddm", "none"] = "adwin"
 
 
 class TriggerSettings(Frozen):

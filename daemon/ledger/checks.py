@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from daemon.ledger import error_streams
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import checks, episodes, files
 
 
 def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file_id: int | None) -> int:
-    """Write a finished check; its id."""
-    report, performance = result["report"], result["performance"]
+    """Write a finished check, and the state of the detector that went on in it; the check's id."""
+    report, performance, stream = result["report"], result["performance"], result["stream"]
     drifted = [c["name"] for c in (*report["columns"], *report.get("outputs", ())) if c["drift"]]
     values = {
         "model": model,
@@ -23,12 +24,15 @@ def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file
         "seconds": result["seconds"],
         "drift": report["drift"],
         "drifted": drifted,
-        "dropped": bool(performance and performance["dropped"]),
+        "dropped": bool((performance and performance["dropped"]) or (stream and stream["dropped"])),
         "report": report,
         "performance": performance,
         "estimated": result["estimated"],
+        "stream": stream,
         "predictions": result["predictions"],
     }
+    if result["stream_state"] is not None:
+        error_streams.save(conn, model, result["deployment"], result["stream_state"])
     return insert_row(conn, checks, values)
 
 

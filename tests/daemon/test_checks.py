@@ -10,10 +10,21 @@ from sqlalchemy import create_engine
 
 from daemon.config import load_config
 from daemon.explain import story, told
-from daemon.ledger import Ledger, checks, cycles, engine, models, observe, open_ledger
+from daemon.ledger import (
+    Ledger,
+    checks,
+    cycles,
+    deployments,
+    engine,
+    error_streams,
+    models,
+    observe,
+    open_ledger,
+    promotions,
+)
 from daemon.ledger.migrate import upgrade
 from daemon.overview import overview
-from retrain.records import PlannerState, Trigger
+from retrain.records import PlannerState, Rise, Trigger
 
 ESTIMATED = {
     "metric": "accuracy", "value": 0.8123, "interval": [0.80, 0.82], "rows": 900, "method": "CBPE", "estimate": True,
@@ -35,7 +46,8 @@ def result(**changes: Any) -> dict[str, Any]:
     """What the analyst says of a file."""
     return {
         "report": {"columns": [], "outputs": [], "drift": False}, "performance": None, "estimated": None,
-        "predictions": None, "deployment": 1, "version": "v0001-aaaaaaaa", "started_at": 1.0, "seconds": 0.5, **changes,
+        "stream": None,
+        "stream_state": None, "predictions": None, "deployment": 1, "version": "v0001-aaaaaaaa", "started_at": 1.0, "seconds": 0.5, **changes,
     }  # fmt: skip
 
 
@@ -78,6 +90,42 @@ def test_estimates_are_kept_with_their_check(ledger: Ledger) -> None:
         found = checks.latest_performance(conn, "m", "v0001-aaaaaaaa")
         assert found == {"labelled": MEASURED, "estimated": ESTIMATED}
         assert checks.latest_performance(conn, "m", "v0002-bbbbbbbb") == {"labelled": None, "estimated": None}
+
+
+RISE = {"detector": "adwin", "row": 96, "since_row": 41, "before": 0.1, "after": 0.4, "dropped": True, "rows": 300}
+
+
+def test_the_stream_of_errors_is_kept_with_the_check_and_begins_anew_with_a_champion(ledger: Ledger) -> None:
+    """The state is committed with its check or not at all, and belongs to one deployment."""
+    record(ledger, stream=RISE | {"dropped": False}, stream_state={"format": 1, "seen": 300})
+    with pytest.raises(ZeroDivisionError), ledger.begin() as conn:
+        checks.record(conn, "m", "file", result(stream=RISE, stream_state={"format": 1, "seen": 600}), None)
+        raise ZeroDivisionError
+    with ledger.connect() as conn:
+        assert error_streams.load(conn, "m", 1) == {"format": 1, "seen": 300}
+        assert error_streams.load(conn, "m", 2) is None
+    record(ledger, deployment=2, stream=RISE, stream_state={"format": 1, "seen": 50})
+    record(ledger, deployment=2)
+    with ledger.connect() as conn:
+        assert error_streams.load(conn, "m", 2) == {"format": 1, "seen": 50}
+        assert error_streams.load(conn, "m", 1) is None
+
+
+def test_a_rise_of_the_errors_is_evidence_that_names_the_detector(ledger: Ledger) -> None:
+    """The planner sees a drop with the detector, the row and the errors, and the story tells them."""
+    with ledger.begin() as conn:
+        deployment = deployments.for_version(conn, "m", "v0001-aaaaaaaa", 0.0)
+        promotions.record(conn, "m", deployment, "promote", "why", 0.0)
+    check = record(ledger, performance=MEASURED | {"dropped": False, "drop": 0.01}, stream=RISE)
+    with ledger.connect() as conn:
+        (evidence,) = observe.observe(conn, "m", 0, PlannerState()).evidence
+    assert evidence.performance_dropped and evidence.drop == 0.01
+    assert evidence.rise == Rise("adwin", 96, 41, 0.1, 0.4)
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("performance", "it fell", {"check": check}), 1, 1, 0.0)
+    with ledger.connect() as conn:
+        words = story(told(conn, cycle.id))
+    assert "adwin, watching the errors of labelled rows: at row 96 the mean error had risen from 0.1 to 0.4" in words
 
 
 def test_an_estimate_is_told_as_one_wherever_performance_is(ledger: Ledger, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from drift import build_reference, output_columns
-from retrain import check as checking
+from retrain import served
 from retrain.check import check
 from retrain.columns import column_values
 from retrain.estimate import fit_estimate
@@ -101,6 +101,7 @@ def _check(
     tables: list[pa.Table],
     task: str,
     predict: bool = True,
+    stream: dict | None = None,
     **drift: object,
 ) -> dict:
     paths = []
@@ -112,7 +113,7 @@ def _check(
         {
             "model": "m", "kind": "file" if len(tables) == 1 else "schedule", "predict": predict,
             "snapshots": [str(path) for path in paths], "versions": members,
-            "settings": _settings(task, **drift), "work": str(tmp_path),
+            "settings": _settings(task, **drift), "work": str(tmp_path), "stream": stream,
         }
     )  # fmt: skip
     return json.loads(json.dumps(result, allow_nan=False))
@@ -164,6 +165,22 @@ def test_labels_that_follow_nothing_are_a_drop(tmp_path: Path, versions: dict[st
     assert performance["reference"] is not None and performance["se"] > 0
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_errors_are_watched_from_file_to_file(tmp_path: Path, versions: dict[str, Path], task: str) -> None:
+    """The state of one check goes into the next; a rise is told with its row, and rows without labels do not count."""
+    calm = _check(tmp_path, versions[task], [_rows(800, 5, task)], task)
+    assert not calm["stream"]["dropped"] and calm["stream"]["seen"] == 800
+    worse = pa.concat_tables([_rows(400, 6, task), _rows(800, 7, task, wrong=0.9)])
+    worse = worse.set_column(6, "__row", pa.array(range(1, 1201), pa.int64()))
+    told = _check(tmp_path, versions[task], [worse], task, stream=calm["stream_state"])
+    assert told["stream"]["dropped"] and told["stream"]["detector"] == "adwin" and told["stream"]["seen"] == 2000
+    assert 400 < told["stream"]["row"] < 900 and abs(told["stream"]["since_row"] - 400) < 150
+    blind = _check(tmp_path, versions[task], [_unlabelled(worse)], task, stream=calm["stream_state"])
+    assert blind["stream"] is None and blind["stream_state"] is None
+    off = _check(tmp_path, versions[task], [worse], task, detector="none")
+    assert off["stream"] is None and off["performance"]["rows"] == 1200
+
+
 def test_rows_without_labels_are_predicted(tmp_path: Path, versions: dict[str, Path]) -> None:
     """Without labels there is no performance; with some, only these count."""
     table = _rows(400, 5, "classification")
@@ -203,8 +220,8 @@ def test_large_checks_estimate_from_some_rows(
     tmp_path: Path, versions: dict[str, Path], task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Features are kept of evenly spread rows only, over the borders of batches and snapshots."""
-    monkeypatch.setattr(checking, "ESTIMATED_ROWS", 150)
-    monkeypatch.setattr(checking, "BATCH_ROWS", 64)
+    monkeypatch.setattr(served, "ESTIMATED_ROWS", 150)
+    monkeypatch.setattr(served, "BATCH_ROWS", 64)
     tables = [_unlabelled(_rows(rows, rows, task)) for rows in (301, 299)]
     estimated = _check(tmp_path, versions[task], tables, task)["estimated"]
     assert estimated["value"] is not None
@@ -228,6 +245,17 @@ def test_several_snapshots_are_one_check(tmp_path: Path, versions: dict[str, Pat
     result = _check(tmp_path, versions["classification"], tables, "classification", predict=False)
     assert result["report"]["current"]["rows"] == 900 and result["report"]["outputs"] == []
     assert result["predictions"] is None and result["performance"] is None
+
+
+def test_importance_shares_the_budget(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Where asked, the column that the model relies on has most of the budget; the others keep a floor."""
+    table = _rows(800, 5, "classification", shift=0.1)
+    found = {}
+    for weights in ("equal", "importance"):
+        result = _check(tmp_path, versions["classification"], [table], "classification", weights=weights)
+        found[weights] = {column["name"]: column["p_adjusted"] for column in result["report"]["columns"]}
+    assert 0 < found["importance"]["x"] < 0.5 * found["equal"]["x"]
+    assert found["importance"]["flag"] >= found["equal"]["flag"]
 
 
 def test_ignored_columns_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:
