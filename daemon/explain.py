@@ -63,6 +63,7 @@ def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]
                 "columns": len(report["columns"]), "drifted": [c["name"] for c in drifted],
                 "sentences": [c.get("sentence") or c["name"] for c in drifted], "notes": report.get("notes", []),
                 "performance": row.performance, "estimated": row.estimated, "stream": row.stream,
+                "together": report.get("multivariate"),
             }
         )  # fmt: skip
     return found
@@ -91,6 +92,8 @@ def _check(check: dict[str, Any]) -> str:
         lines += [f"  - {sentence}" for sentence in check["sentences"][:TOLD_SENTENCES]]
         more = len(check["sentences"]) - TOLD_SENTENCES
         lines += [f"  - and {more} more"] if more > 0 else []
+    together = check.get("together") or {"sentences": ()}
+    lines += [f"  All columns together, beside the verdict: {sentence}." for sentence in together["sentences"]]
     performance = check["performance"]
     if performance and performance["value"] is not None:
         line = f"  Its labelled rows gave {performance['metric']} {performance['value']:.4f}"

@@ -70,6 +70,7 @@ def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
         "value": performance.get("value"),
         "estimated": row.estimated,
         "stream": row.stream,
+        "together": row.report.get("multivariate"),
         "dropped": row.dropped,
     }
 

@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from drift import (
+    Codes,
     ColumnReport,
+    ColumnValues,
     DriftReport,
     NumericProfile,
     Reference,
@@ -21,7 +23,8 @@ from drift import (
     output_columns,
     unlike_recent,
 )
-from retrain.columns import column_values, read_column
+from drift.calendar import calendar_columns
+from retrain.columns import column_values, compared_columns, read_column
 from retrain.error_stream import Watch, row_errors, watch_errors
 from retrain.estimate import estimate_performance
 from retrain.importance import importance_weights
@@ -30,6 +33,7 @@ from retrain.predictions import Labels, Predictions
 from retrain.reference_files import release_pages
 from retrain.served import Champion, Predicted, load_champion, predict_snapshots, write_predictions
 from retrain.settings import ModelSettings
+from retrain.together import check_together
 from retrain.version import LoadedVersion
 
 LITTLE = 0.02
@@ -47,11 +51,11 @@ class Labelled:
 def check(args: dict[str, Any]) -> dict[str, Any]:
     """Judge the rows of all snapshots together. Arguments and result are JSON:
 
-    `snapshots` paths; `versions` [{"version", "path", "weight"}]; `settings`; `predict` whether the champion
-    is to predict the rows (needed for output drift and performance); `work` where the predictions of a single
-    snapshot are written; `stream` is the state that the last check of this champion's errors gave, if any. Returns
-    `report` (DriftReport), `performance` on the rows that have labels, `estimated` performance on those that have
-    none, `stream` (what the detector saw in the errors), `stream_state`, `predictions` (path) and `seconds`.
+    `snapshots` paths; `kind` "file" or "schedule"; `versions` [{"version", "path", "weight"}]; `settings`; `predict`
+    whether the champion is to predict the rows (needed for output drift and performance); `work` where the predictions
+    of a single snapshot are written; `stream` is the state that the last check of this champion's errors gave, if any.
+    Returns `report` (DriftReport), `performance` on the rows that have labels, `estimated` performance on those that
+    have none, `stream` (what the detector saw in the errors), `stream_state`, `predictions` (path) and `seconds`.
     """
     started = time.perf_counter()
     settings = ModelSettings.model_validate(args["settings"])
@@ -69,6 +73,8 @@ def check(args: dict[str, Any]) -> dict[str, Any]:
     if predicted is not None and len(snapshots) == 1:
         path = write_predictions(predicted, Path(args["work"]) / f"{snapshots[0].stem}.predictions.parquet")
     told = report.to_json()
+    if settings.drift.multivariate and args.get("kind") == "schedule":
+        told["multivariate"] = check_together(champion, snapshots, settings)
     _tell_importance(told, champion.versions[0].evaluation.get("importance") or {})
     return {
         "report": told,
@@ -149,23 +155,34 @@ def _weights(
 def _judged_features(
     champion: Champion, snapshots: list[Path], settings: ModelSettings, notes: list[str]
 ) -> Iterator[tuple[ColumnReport, ColumnReport | None]]:
-    """Each feature against all rows of the reference and against the newest."""
-    for column in champion.versions[0].schema.features:
-        if column.name in settings.drift.ignore:
+    """Each feature, and what is derived of it, against all rows of the reference and against the newest."""
+    schema, drift = champion.versions[0].schema, settings.drift
+    for column in compared_columns(schema, drift.calendar):
+        if column.name in drift.ignore:
             continue
-        before = champion.reference.columns.get(column.name)
-        values = None if before is None else read_column(snapshots, column.name, column.kind)
-        if before is None or values is None:
-            where = "the champion's reference" if before is None else "the data"
-            notes.append(f"{column.name} was not compared: {where} has no such column")
-            continue
-        recent = champion.reference.recent.get(column.name)
-        whole = judge_values(column.name, before, values, settings.drift.min_rows)
-        newest = None if recent is None else judge_values(column.name, recent, values, settings.drift.min_rows)
-        for known in (before, recent):
-            if isinstance(known, NumericProfile):
-                release_pages(known.values)
-        yield whole, newest
+        values = read_column(snapshots, column.name, column.kind)
+        dated = drift.calendar and column.kind == "datetime" and values is not None and not isinstance(values, Codes)
+        derived = calendar_columns(column.name, values) if dated else ()  # type: ignore[arg-type]
+        own = [(column.name, values)] if column in schema.features else []
+        for name, one in (*own, *derived):
+            if name not in drift.ignore:
+                yield from _judged(champion, name, one, settings, notes)
+
+
+def _judged(
+    champion: Champion, name: str, values: ColumnValues | None, settings: ModelSettings, notes: list[str]
+) -> Iterator[tuple[ColumnReport, ColumnReport | None]]:
+    before, recent = champion.reference.columns.get(name), champion.reference.recent.get(name)
+    if before is None or values is None:
+        where = "the champion's reference" if before is None else "the data"
+        notes.append(f"{name} was not compared: {where} has no such column")
+        return
+    whole = judge_values(name, before, values, settings.drift.min_rows)
+    newest = None if recent is None else judge_values(name, recent, values, settings.drift.min_rows)
+    for known in (before, recent):
+        if isinstance(known, NumericProfile):
+            release_pages(known.values)
+    yield whole, newest
 
 
 def _judged_outputs(reference: Reference, predicted: Predicted, settings: ModelSettings) -> Iterator[ColumnReport]:

@@ -1,6 +1,6 @@
 """Columns of a snapshot as the drift statistics read them: numbers with NaN, or categories as codes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from drift import Codes, ColumnValues
+from retrain.schema import Column, Schema
 from retrain.settings import ColumnKind
 
 CATEGORICAL: tuple[ColumnKind, ...] = ("boolean", "category")
@@ -25,6 +26,14 @@ def read_column(paths: Sequence[Path], name: str, kind: ColumnKind) -> ColumnVal
                 return None
             chunks.append(column_values(file.read(columns=[name]).column(0), kind))
     return join(chunks)
+
+
+def compared_columns(schema: Schema, calendar: bool) -> Iterator[Column]:
+    """The columns that checks read: the features and, for the hours and weekdays of `calendar`, the time column."""
+    yield from schema.features
+    for column in schema.columns if calendar else ():
+        if column.name == schema.time_column and column.kind == "datetime":
+            yield column
 
 
 def open_snapshot(path: Path, dictionaries: Sequence[str] = ()) -> Any:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from drift import ColumnValues, build_reference, output_columns
-from retrain.columns import column_values, open_snapshot
+from drift import Codes, ColumnValues, build_reference, output_columns
+from drift.calendar import calendar_columns
+from retrain.columns import column_values, compared_columns, open_snapshot
 from retrain.error_stream import error_span
 from retrain.errors import Refused
 from retrain.estimate import fit_estimate
@@ -23,12 +24,13 @@ from retrain.metrics import Metric, bootstrap_scores, mean_error, standard_error
 from retrain.predictions import Labels, Predictions
 from retrain.schema import Schema
 from retrain.settings import ModelSettings
-from retrain.store import load_staged, load_version, write_json, write_probe, write_reference
+from retrain.store import load_staged, load_version, write_json, write_probe, write_reference, write_sample
 from retrain.tasks import target_values
 from retrain.version import LoadedVersion
 
 PROBE_ROWS = 20
 MAX_SLICES = 50
+SAMPLE_ROWS = 5_000
 
 
 def evaluate(args: dict[str, Any]) -> dict[str, Any]:
@@ -53,8 +55,10 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     train = Path(args["previous"]["prepare"]["train"])
     outputs = output_columns(said.values, said.probabilities, said.classes)
     held_out = Path(args["previous"]["prepare"]["holdout"])
-    recent = _columns(held_out, challenger.schema)
-    write_reference(staged, build_reference(_columns(train, challenger.schema), outputs, recent))
+    recent = _columns(held_out, challenger.schema, settings.drift.calendar)
+    columns = _columns(train, challenger.schema, settings.drift.calendar)
+    write_reference(staged, build_reference(columns, outputs, recent))
+    write_sample(staged, _sample(train, challenger.schema))
     return result
 
 
@@ -192,10 +196,25 @@ def _probe_rows(holdout: pa.Table, schema: Schema) -> list[dict[str, Any]]:
     return rows
 
 
-def _columns(rows: Path, schema: Schema) -> Iterator[tuple[str, ColumnValues]]:
-    """The features of prepared rows, one column in memory at a time."""
-    for column in schema.features:
+def _columns(rows: Path, schema: Schema, calendar: bool) -> Iterator[tuple[str, ColumnValues]]:
+    """The features of prepared rows, one column in memory at a time; with `calendar` the hours and weekdays of dates,
+    the time column's too."""
+    for column in compared_columns(schema, calendar):
         coded = (column.name,) if column.kind == "category" else ()
         with open_snapshot(rows, coded) as file:
-            if column.name in file.schema_arrow.names:
-                yield column.name, column_values(file.read(columns=[column.name]).column(0), column.kind)
+            if column.name not in file.schema_arrow.names:
+                continue
+            values = column_values(file.read(columns=[column.name]).column(0), column.kind)
+        if column in schema.features:
+            yield column.name, values
+        if calendar and column.kind == "datetime" and not isinstance(values, Codes):
+            yield from calendar_columns(column.name, values)
+
+
+def _sample(rows: Path, schema: Schema) -> pa.Table:
+    """At most SAMPLE_ROWS whole rows, spread over all prepared ones: the features but for dates."""
+    with open_snapshot(rows) as file:
+        step = max(1, -(-file.metadata.num_rows // SAMPLE_ROWS))
+        kept = pa.array(np.arange(0, file.metadata.num_rows, step))
+        names = [c.name for c in schema.features if c.kind != "datetime" and c.name in file.schema_arrow.names]
+        return pa.table({name: file.read(columns=[name]).column(0).take(kept) for name in names})

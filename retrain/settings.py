@@ -87,6 +87,8 @@ class DriftSettings(Frozen):
     min_rows: int = Field(default=50, ge=2)
     ignore: tuple[str, ...] = ()
     weights: Literal["equal", "importance"] = "equal"
+    calendar: bool = False
+    multivariate: bool = False
     detector: Literal["adwin", "page_hinkley", "ddm", "hddm", "none"] = "adwin"
 
 

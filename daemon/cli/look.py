@@ -56,6 +56,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else "no drift"
         score = "" if check["value"] is None else f"; {check['metric']} {check['value']:.4f}"
         print(f"  last check {found}{score} ({when(check['at'])})")
+        for sentence in (check["together"] or {"sentences": ()})["sentences"]:
+            print(f"  together   {sentence}")
         estimate = estimate_sentence(check["estimated"])
         if estimate:
             print(f"  estimated  {estimate}")

@@ -36,11 +36,13 @@ class RecordedCheck:
         """Log what the check found."""
         drifted = [c["name"] for c in self._drifted()]
         performance, estimated = self.performance or {}, self.estimated or {}
+        together = self.report.get("multivariate")
         log.info(
             "check_finished", check=self.id, kind=self.kind, version=self.version, drift=self.report["drift"],
             drifted_columns=len(drifted), seconds=round(self.seconds, 3),
             metric=performance.get("metric") or estimated.get("metric"), value=performance.get("value"),
             estimated=estimated.get("value"), estimated_rows=estimated.get("rows"),
+            **({"together": together["sentences"]} if together else {}),
         )  # fmt: skip
         if self.opened is not None:
             sentences = [c["sentence"] for c in self._drifted()][:3]

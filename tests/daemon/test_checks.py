@@ -128,6 +128,20 @@ def test_a_rise_of_the_errors_is_evidence_that_names_the_detector(ledger: Ledger
     assert "adwin, watching the errors of labelled rows: at row 96 the mean error had risen from 0.1 to 0.4" in words
 
 
+def test_tests_of_all_columns_together_are_told_in_sentences(ledger: Ledger, tmp_path: Path) -> None:
+    """explain and status repeat them, marked as beside the verdict."""
+    found = {"columns": 4, "sentences": ["a classifier tells rows apart: AUC 0.8 (p 0.003)"]}
+    check = record(ledger, report={"columns": [], "outputs": [], "drift": False, "multivariate": found})
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("drift", "x drifted", {"checks": [check]}), 1, 1, 0.0)
+    with ledger.connect() as conn:
+        words = story(told(conn, cycle.id))
+    assert "All columns together, beside the verdict: a classifier tells rows apart: AUC 0.8 (p 0.003)." in words
+    (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
+    last = overview(load_config(tmp_path / "config.toml"), ledger)["models"]["m"]["last_check"]
+    assert last["together"] == found and not last["drift"]
+
+
 def test_an_estimate_is_told_as_one_wherever_performance_is(ledger: Ledger, tmp_path: Path) -> None:
     """explain and status say that it is an estimate and what it cannot see."""
     check = record(ledger, performance=MEASURED, estimated=ESTIMATED)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from drift import build_reference, output_columns
+from drift.calendar import calendar_columns
 from retrain import served
 from retrain.check import check
 from retrain.columns import column_values
@@ -16,7 +17,7 @@ from retrain.estimate import fit_estimate
 from retrain.promote import promote
 from retrain.schema import Column, Schema
 from retrain.settings import ModelSettings
-from retrain.store import load_staged, write_json, write_probe, write_reference
+from retrain.store import load_staged, write_json, write_probe, write_reference, write_sample
 from retrain.train import train
 
 KINDS = {"x": "number", "n": "integer", "c": "category", "flag": "boolean", "when": "datetime"}
@@ -55,8 +56,10 @@ def _settings(task: str, **drift: object) -> dict:
     return settings.model_dump(mode="json")
 
 
-def _publish(root: Path, task: str, number: int = 1, estimate: bool = True) -> Path:
-    """A version trained, evaluated by hand, and promoted; older ones have no estimate."""
+def _publish(
+    root: Path, task: str, number: int = 1, estimate: bool = True, sample: bool = True, calendar: bool = False
+) -> Path:
+    """A version trained, evaluated by hand, and promoted; older ones have no estimate and no sample of whole rows."""
     work, schema = root / f"cycle{number}", _schema(task)
     work.mkdir(parents=True)
     prepared = _rows(2000, number, task).append_column("__weight", pa.array(np.ones(2000)))
@@ -67,11 +70,15 @@ def _publish(root: Path, task: str, number: int = 1, estimate: bool = True) -> P
         "previous": {"prepare": {"train": str(work / "train.parquet"), "snapshots": []}},
     }  # fmt: skip
     train(args)
-    _evaluate(work / "version", schema, prepared, _rows(1000, 77, task), estimate)
+    _evaluate(work / "version", schema, prepared, _rows(1000, 77, task), estimate, calendar)
+    if sample:
+        write_sample(work / "version", prepared.select(["x", "n", "c", "flag"]))
     return Path(promote(args)["path"])
 
 
-def _evaluate(folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Table, estimate: bool) -> None:
+def _evaluate(
+    folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Table, estimate: bool, calendar: bool
+) -> None:
     version = load_staged(folder)
     said = version.predict_table(holdout)
     y = np.array(holdout["y"].to_pylist())
@@ -81,7 +88,8 @@ def _evaluate(folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Tabl
     if estimate:
         matrix = version.preprocessor.transform(holdout) if schema.task == "regression" else None
         write_json(folder, "estimate.json", fit_estimate(schema.task, y, said, matrix, 0), "test")
-    columns = ((c.name, column_values(prepared[c.name], c.kind)) for c in schema.features)
+    columns = [(c.name, column_values(prepared[c.name], c.kind)) for c in schema.features]
+    columns += calendar_columns("when", columns[-1][1]) if calendar else ()
     outputs = output_columns(said.values, said.probabilities, said.classes)
     write_reference(folder, build_reference(columns, outputs))
     rows = holdout.select(list(KINDS)).slice(0, 5).to_pylist()
@@ -93,6 +101,12 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One published version for each task."""
     root = tmp_path_factory.mktemp("store")
     return {task: _publish(root / task, task) for task in ("classification", "regression")}
+
+
+def _dependent(table: pa.Table) -> pa.Table:
+    """The same values a column, but x and n go together."""
+    order = np.argsort(np.argsort(table["x"].to_numpy()))
+    return table.set_column(1, "n", pa.array(np.sort(table["n"].to_numpy())[order]))
 
 
 def _check(
@@ -256,6 +270,48 @@ def test_importance_shares_the_budget(tmp_path: Path, versions: dict[str, Path])
         found[weights] = {column["name"]: column["p_adjusted"] for column in result["report"]["columns"]}
     assert 0 < found["importance"]["x"] < 0.5 * found["equal"]["x"]
     assert found["importance"]["flag"] >= found["equal"]["flag"]
+
+
+def test_columns_that_change_together_are_told_beside_the_verdict(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """In a scheduled check, where asked: dependence that no column shows is told in sentences and alarms nobody."""
+    tables = [_dependent(_rows(500, seed, "regression")) for seed in (5, 6)]
+    asked = {"task": "regression", "predict": False, "multivariate": True}
+    report = _check(tmp_path, versions["regression"], tables, **asked)["report"]
+    found = report["multivariate"]
+    assert not report["drift"] and found["left_out"] == ["when"] and found["columns"] == 4
+    assert found["mmd"]["p_value"] <= 0.01 / 3 and found["mmd"]["permutations"] == 299
+    assert any("columns" in sentence for sentence in found["sentences"])
+    calm = _check(tmp_path, versions["regression"], [_rows(500, seed, "regression") for seed in (7, 8)], **asked)
+    assert calm["report"]["multivariate"]["sentences"] == ["4 columns together: nothing beyond chance"]
+    for single in ({"tables": tables, "multivariate": False}, {"tables": tables[:1], "multivariate": True}):
+        told = _check(tmp_path, versions["regression"], task="regression", predict=False, **single)
+        assert "multivariate" not in told["report"]
+
+
+def test_a_version_without_whole_rows_says_so(tmp_path: Path) -> None:
+    """Older versions have no sample: a sentence, and the rest of the check."""
+    older = _publish(tmp_path / "older", "regression", sample=False)
+    (tmp_path / "work").mkdir()
+    tables = [_rows(300, seed, "regression") for seed in (5, 6)]
+    report = _check(tmp_path / "work", older, tables, "regression", predict=False, multivariate=True)["report"]
+    assert "has no sample of whole rows" in report["multivariate"]["sentences"][0]
+
+
+def test_hours_and_weekdays_are_compared_where_asked(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Dates whose hours moved and whose days did not drift by hour; a version made without them says so once each."""
+    dated = _publish(tmp_path / "dated", "regression", calendar=True)
+    table = _rows(800, 5, "regression")
+    days = table["when"].to_numpy().astype("datetime64[D]").astype("datetime64[us]")
+    mornings = pa.array(days + np.timedelta64(6, "h"), pa.timestamp("us", "UTC"))
+    moved = table.set_column(4, "when", mornings)
+    (tmp_path / "work").mkdir()
+    report = _check(tmp_path / "work", dated, [moved], "regression", calendar=True)["report"]
+    assert _drifted(report) == ["when (hour)"]
+    assert [column["name"] for column in report["columns"]] == [*KINDS, "when (hour)", "when (weekday)"]
+    ignored = _check(tmp_path / "work", dated, [moved], "regression", calendar=True, ignore=["when"])["report"]
+    assert not ignored["drift"] and "when (hour)" not in [column["name"] for column in ignored["columns"]]
+    notes = _check(tmp_path, versions["regression"], [moved], "regression", calendar=True)["report"]["notes"]
+    assert "when (hour) was not compared: the champion's reference has no such column" in notes
 
 
 def test_ignored_columns_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:

@@ -14,7 +14,7 @@ from retrain.evaluate import evaluate
 from retrain.prepare import prepare
 from retrain.promote import promote
 from retrain.schema import Column, Schema
-from retrain.store import load_estimate, load_reference, load_version, read_json
+from retrain.store import load_estimate, load_reference, load_version, read_json, sample_path
 from retrain.train import train
 
 SCHEMA = Schema((Column("id", "category"), *learning.COLUMNS), "classification", "y", id_column="id")
@@ -93,11 +93,25 @@ def test_a_first_cycle_publishes_a_whole_version(tmp_path):
     reference = load_reference(path)
     assert set(reference.columns) == {"x", "n", "b", "c", "t"} and len(reference.parts) > 1
     assert reference.outputs["prediction"].rows == done["prepare"]["holdout_rows"]
+    sample = pq.read_table(sample_path(path))
+    assert sample.column_names == ["x", "n", "b", "c"] and len(sample) == done["prepare"]["train_rows"]
+    assert "reference/sample.parquet" in read_json(path / "manifest.json")["files"]
     estimate = load_estimate(path)
     assert estimate is not None and estimate["method"] == "CBPE" and estimate["rows"] == done["prepare"]["holdout_rows"]
     assert "estimate.json" in read_json(path / "manifest.json")["files"]
     assert "Evaluation" in (path / "card.md").read_text("utf-8")
     assert read_json(path / "training.json")["snapshots"] == ["digest1"]
+
+
+def test_a_reference_has_hours_and_weekdays_where_asked(tmp_path):
+    """Of dates that are features, and of the time column, which itself is not compared."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    args = arguments(tmp_path, files, drift={"calendar": True}, time_column="t")
+    args["schema"] = args["schema"] | {"time_column": "t"}
+    done = cycle(args)
+    reference = load_reference(Path(done["promote"]["path"]))
+    assert set(reference.columns) == {"x", "n", "b", "c", "t (hour)", "t (weekday)"}
+    assert set(reference.recent) == set(reference.columns)
 
 
 def test_the_second_cycle_compares_both_on_rows_that_neither_saw(tmp_path):
