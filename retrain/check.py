@@ -24,7 +24,8 @@ from drift import (
     unlike_recent,
 )
 from drift.calendar import calendar_columns
-from retrain.columns import column_values, compared_columns, read_column
+from drift.text import text_columns
+from retrain.columns import column_values, compared_columns, read_column, read_texts
 from retrain.error_stream import Watch, row_errors, watch_errors
 from retrain.estimate import estimate_performance
 from retrain.importance import importance_weights
@@ -165,6 +166,15 @@ def _judged_features(
         derived = calendar_columns(column.name, values) if dated else ()  # type: ignore[arg-type]
         own = [(column.name, values)] if column in schema.features else []
         for name, one in (*own, *derived):
+            if name not in drift.ignore:
+                yield from _judged(champion, name, one, settings, notes)
+    for column in schema.texts:
+        if column.name in drift.ignore:
+            continue
+        texts = read_texts(snapshots, column.name)
+        if texts is None:
+            notes.append(f"{column.name} was not compared: the data has no such column")
+        for name, one in text_columns(column.name, texts) if texts is not None else ():
             if name not in drift.ignore:
                 yield from _judged(champion, name, one, settings, notes)
 

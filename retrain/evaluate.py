@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from drift import Codes, ColumnValues, build_reference, output_columns
 from drift.calendar import calendar_columns
-from retrain.columns import column_values, compared_columns, open_snapshot
+from drift.text import text_columns
+from retrain.columns import column_values, compared_columns, open_snapshot, read_texts
 from retrain.error_stream import error_span
 from retrain.errors import Refused
 from retrain.estimate import fit_estimate
@@ -198,7 +199,7 @@ def _probe_rows(holdout: pa.Table, schema: Schema) -> list[dict[str, Any]]:
 
 def _columns(rows: Path, schema: Schema, calendar: bool) -> Iterator[tuple[str, ColumnValues]]:
     """The features of prepared rows, one column in memory at a time; with `calendar` the hours and weekdays of dates,
-    the time column's too."""
+    the time column's too; of free text its length, emptiness and trigrams."""
     for column in compared_columns(schema, calendar):
         coded = (column.name,) if column.kind == "category" else ()
         with open_snapshot(rows, coded) as file:
@@ -209,6 +210,9 @@ def _columns(rows: Path, schema: Schema, calendar: bool) -> Iterator[tuple[str, 
             yield column.name, values
         if calendar and column.kind == "datetime" and not isinstance(values, Codes):
             yield from calendar_columns(column.name, values)
+    for column in schema.texts:
+        texts = read_texts([rows], column.name)
+        yield from () if texts is None else text_columns(column.name, texts)
 
 
 def _sample(rows: Path, schema: Schema) -> pa.Table:

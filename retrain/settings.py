@@ -45,7 +45,7 @@ def alarm_rate(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0)]
 AlarmRate = Annotated[float, BeforeValidator(alarm_rate), Field(gt=0, lt=1)]
-ColumnKind = Literal["number", "integer", "boolean", "category", "datetime"]
+ColumnKind = Literal["number", "integer", "boolean", "category", "datetime", "text"]
 
 
 class Frozen(BaseModel):
