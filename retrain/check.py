@@ -12,9 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from drift import (
-    Codes,
     ColumnReport,
-    ColumnValues,
     DriftReport,
     NumericProfile,
     Reference,
@@ -23,9 +21,8 @@ from drift import (
     output_columns,
     unlike_recent,
 )
-from drift.calendar import calendar_columns
-from drift.text import text_columns
-from retrain.columns import column_values, compared_columns, read_column, read_texts
+from retrain.columns import column_values
+from retrain.compared import compared_values
 from retrain.error_stream import Watch, row_errors, watch_errors
 from retrain.estimate import estimate_performance
 from retrain.importance import importance_weights
@@ -156,43 +153,21 @@ def _weights(
 def _judged_features(
     champion: Champion, snapshots: list[Path], settings: ModelSettings, notes: list[str]
 ) -> Iterator[tuple[ColumnReport, ColumnReport | None]]:
-    """Each feature, and what is derived of it, against all rows of the reference and against the newest."""
+    """Each feature, and what is derived of others, against all rows of the reference and against the newest."""
     schema, drift = champion.versions[0].schema, settings.drift
-    for column in compared_columns(schema, drift.calendar):
-        if column.name in drift.ignore:
+    for name, values in compared_values(snapshots, schema, calendar=drift.calendar, ignore=drift.ignore):
+        before = champion.reference.columns.get(name)
+        if before is None or values is None:
+            where = "the data" if values is None else "the champion's reference"
+            notes.append(f"{name} was not compared: {where} has no such column")
             continue
-        values = read_column(snapshots, column.name, column.kind)
-        dated = drift.calendar and column.kind == "datetime" and values is not None and not isinstance(values, Codes)
-        derived = calendar_columns(column.name, values) if dated else ()  # type: ignore[arg-type]
-        own = [(column.name, values)] if column in schema.features else []
-        for name, one in (*own, *derived):
-            if name not in drift.ignore:
-                yield from _judged(champion, name, one, settings, notes)
-    for column in schema.texts:
-        if column.name in drift.ignore:
-            continue
-        texts = read_texts(snapshots, column.name)
-        if texts is None:
-            notes.append(f"{column.name} was not compared: the data has no such column")
-        for name, one in text_columns(column.name, texts) if texts is not None else ():
-            if name not in drift.ignore:
-                yield from _judged(champion, name, one, settings, notes)
-
-
-def _judged(
-    champion: Champion, name: str, values: ColumnValues | None, settings: ModelSettings, notes: list[str]
-) -> Iterator[tuple[ColumnReport, ColumnReport | None]]:
-    before, recent = champion.reference.columns.get(name), champion.reference.recent.get(name)
-    if before is None or values is None:
-        where = "the champion's reference" if before is None else "the data"
-        notes.append(f"{name} was not compared: {where} has no such column")
-        return
-    whole = judge_values(name, before, values, settings.drift.min_rows)
-    newest = None if recent is None else judge_values(name, recent, values, settings.drift.min_rows)
-    for known in (before, recent):
-        if isinstance(known, NumericProfile):
-            release_pages(known.values)
-    yield whole, newest
+        recent = champion.reference.recent.get(name)
+        whole = judge_values(name, before, values, drift.min_rows)
+        newest = None if recent is None else judge_values(name, recent, values, drift.min_rows)
+        for known in (before, recent):
+            if isinstance(known, NumericProfile):
+                release_pages(known.values)
+        yield whole, newest
 
 
 def _judged_outputs(reference: Reference, predicted: Predicted, settings: ModelSettings) -> Iterator[ColumnReport]:

@@ -1,6 +1,6 @@
 """Columns of a snapshot as the drift statistics read them: numbers with NaN, or categories as codes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from drift import Codes, ColumnValues
-from retrain.schema import Column, Schema
 from retrain.settings import ColumnKind
 
 TEXT_ROWS = 100_000
@@ -27,14 +26,6 @@ def read_column(paths: Sequence[Path], name: str, kind: ColumnKind) -> ColumnVal
                 return None
             chunks.append(column_values(file.read(columns=[name]).column(0), kind))
     return join(chunks)
-
-
-def compared_columns(schema: Schema, calendar: bool) -> Iterator[Column]:
-    """The columns that checks read: the features and, for the hours and weekdays of `calendar`, the time column."""
-    yield from schema.features
-    for column in schema.columns if calendar else ():
-        if column.name == schema.time_column and column.kind == "datetime":
-            yield column
 
 
 def read_texts(paths: Sequence[Path], name: str) -> list[str | None] | None:

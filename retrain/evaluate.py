@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from drift import Codes, ColumnValues, build_reference, output_columns
-from drift.calendar import calendar_columns
-from drift.text import text_columns
-from retrain.columns import column_values, compared_columns, open_snapshot, read_texts
+from drift import ColumnValues, build_reference, output_columns
+from retrain.columns import open_snapshot
+from retrain.compared import compared_values
 from retrain.error_stream import error_span
 from retrain.errors import Refused
 from retrain.estimate import fit_estimate
@@ -56,8 +55,8 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     train = Path(args["previous"]["prepare"]["train"])
     outputs = output_columns(said.values, said.probabilities, said.classes)
     held_out = Path(args["previous"]["prepare"]["holdout"])
-    recent = _columns(held_out, challenger.schema, settings.drift.calendar)
-    columns = _columns(train, challenger.schema, settings.drift.calendar)
+    recent = _columns(held_out, challenger.schema, settings)
+    columns = _columns(train, challenger.schema, settings)
     write_reference(staged, build_reference(columns, outputs, recent))
     write_sample(staged, _sample(train, challenger.schema))
     return result
@@ -197,22 +196,11 @@ def _probe_rows(holdout: pa.Table, schema: Schema) -> list[dict[str, Any]]:
     return rows
 
 
-def _columns(rows: Path, schema: Schema, calendar: bool) -> Iterator[tuple[str, ColumnValues]]:
-    """The features of prepared rows, one column in memory at a time; with `calendar` the hours and weekdays of dates,
-    the time column's too; of free text its length, emptiness and trigrams."""
-    for column in compared_columns(schema, calendar):
-        coded = (column.name,) if column.kind == "category" else ()
-        with open_snapshot(rows, coded) as file:
-            if column.name not in file.schema_arrow.names:
-                continue
-            values = column_values(file.read(columns=[column.name]).column(0), column.kind)
-        if column in schema.features:
-            yield column.name, values
-        if calendar and column.kind == "datetime" and not isinstance(values, Codes):
-            yield from calendar_columns(column.name, values)
-    for column in schema.texts:
-        texts = read_texts([rows], column.name)
-        yield from () if texts is None else text_columns(column.name, texts)
+def _columns(rows: Path, schema: Schema, settings: ModelSettings) -> Iterator[tuple[str, ColumnValues]]:
+    """What checks compare of prepared rows, one column in memory at a time."""
+    for name, values in compared_values([rows], schema, calendar=settings.drift.calendar):
+        if values is not None:
+            yield name, values
 
 
 def _sample(rows: Path, schema: Schema) -> pa.Table:

@@ -8,7 +8,7 @@ import typer
 from daemon.cli.session import NO, SESSION, Exit, console, iso, known_model, print_json, when
 from daemon.ingest.rejects import printable
 from daemon.lock import is_held
-from daemon.performance_text import BLIND, estimate_sentence
+from daemon.performance_text import BLIND, estimate_sentence, rise_sentence
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
@@ -58,6 +58,9 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  last check {found}{score} ({when(check['at'])})")
         for sentence in (check["together"] or {"sentences": ()})["sentences"]:
             print(f"  together   {sentence}")
+        rise = rise_sentence(check["stream"])
+        if rise:
+            print(f"  errors     {rise}")
         estimate = estimate_sentence(check["estimated"])
         if estimate:
             print(f"  estimated  {estimate}")
