@@ -206,12 +206,15 @@ def _consistent(reader: _Reader, name: str, settings: ModelSettings) -> None:
         kind = columns[settings.time_column].type
         text = f"time_column {settings.time_column!r} is of type {kind}; expected datetime, number or integer"
         reader.add((*where, "time_column"), f"[models.{name}] {text}")
+    if settings.id_column in columns and columns[settings.id_column].type == "text":
+        text = f"id_column {settings.id_column!r} is of type text; expected category or integer"
+        reader.add((*where, "id_column"), f"[models.{name}] {text}")
     if settings.target in columns:
         kind = columns[settings.target].type
         if settings.task == "regression" and kind not in ("number", "integer"):
             text = f"target {settings.target!r} is of type {kind}; a regression needs number or integer"
             reader.add((*where, "target"), f"[models.{name}] {text}")
-        if settings.task == "classification" and kind in ("number", "datetime"):
+        if settings.task == "classification" and kind in ("number", "datetime", "text"):
             text = f"target {settings.target!r} is of type {kind}; a classification needs category, boolean or integer"
             reader.add((*where, "target"), f"[models.{name}] {text}")
 

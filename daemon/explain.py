@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from daemon.ledger import checks, cycles
 from daemon.ledger.tables import cycles as cycle_table
 from daemon.ledger.tables import files, promotions
+from daemon.performance_text import estimate_sentence, rise_sentence
 
 TOLD_SENTENCES = 6
 
@@ -61,7 +62,8 @@ def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]
                 "check": row.id, "kind": row.kind, "file": path, "version": row.version,
                 "columns": len(report["columns"]), "drifted": [c["name"] for c in drifted],
                 "sentences": [c.get("sentence") or c["name"] for c in drifted], "notes": report.get("notes", []),
-                "performance": row.performance,
+                "performance": row.performance, "estimated": row.estimated, "stream": row.stream,
+                "together": report.get("multivariate"),
             }
         )  # fmt: skip
     return found
@@ -90,12 +92,18 @@ def _check(check: dict[str, Any]) -> str:
         lines += [f"  - {sentence}" for sentence in check["sentences"][:TOLD_SENTENCES]]
         more = len(check["sentences"]) - TOLD_SENTENCES
         lines += [f"  - and {more} more"] if more > 0 else []
+    together = check.get("together") or {"sentences": ()}
+    lines += [f"  All columns together, beside the verdict: {sentence}." for sentence in together["sentences"]]
     performance = check["performance"]
     if performance and performance["value"] is not None:
         line = f"  Its labelled rows gave {performance['metric']} {performance['value']:.4f}"
         if performance.get("reference") is not None:
             line += f"; at its evaluation it was {performance['reference']:.4f}"
         lines.append(line + (": a drop beyond chance." if performance["dropped"] else "."))
+    rise = rise_sentence(check.get("stream"))
+    lines += [f"  {rise}."] if rise else []
+    estimate = estimate_sentence(check.get("estimated"))
+    lines += [f"  Estimated: {estimate}."] if estimate else []
     return "\n".join(lines)
 
 

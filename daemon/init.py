@@ -109,6 +109,8 @@ def _text(schema: Schema, task: str, name: str, target: str, time_column: str | 
 
 def _column(column: Column, schema: Schema) -> str:
     key = column.name if re.fullmatch(r"[A-Za-z0-9_-]+", column.name) else json.dumps(column.name, ensure_ascii=False)
+    if column.kind == "text":
+        return f'{key} = "text"   # sentences: compared by length, emptiness and trigrams, not learned from'
     if column.feature or column.name in (schema.target, schema.id_column):
         return f'{key} = "{column.kind}"'
     return f'{key} = {{ type = "{column.kind}", feature = false }}   # nearly every row has its own: not learned from'

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from daemon.config import Config
-from daemon.ledger import Ledger, models, promotions
+from daemon.ledger import Ledger, error_streams, models, promotions
 from retrain.errors import Refused
 from retrain.schema import declared_schema
 
@@ -17,6 +17,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
     with ledger.connect() as conn:
         champion = promotions.champion(conn, model)
         stored = models.load_schema(conn, model)
+        stream = None if champion is None else error_streams.load(conn, model, champion.deployment.number)
     if champion is None:
         raise Refused(f"{model} has no champion to compare with", "`driftd status` says what it waits for")
     if not file.is_file():
@@ -39,7 +40,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
             for m in champion.deployment.members
         ]
         arguments = {"snapshots": [taken["snapshot"]], "versions": versions, "settings": told, "work": work}
-        found = check(arguments | {"predict": True})
+        found = check(arguments | {"predict": True, "stream": stream})
     report: dict[str, Any] = found["report"]
     report["reference"]["path"] = champion.deployment.name
     report["current"]["path"] = str(file)
@@ -48,6 +49,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         "version": champion.deployment.name,
         "performance": found["performance"],
         "estimated": found["estimated"],
+        "stream": found["stream"],
         "rejected": taken["rejected"],
         "quality": taken["quality"],
         "seconds": found["seconds"],

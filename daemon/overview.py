@@ -58,7 +58,7 @@ def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
     row = checks.latest(conn, name)
     if row is None:
         return None
-    performance = row.performance or {}
+    performance, estimated = row.performance or {}, row.estimated or {}
     return {
         "check": row.id,
         "kind": row.kind,
@@ -66,8 +66,11 @@ def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
         "version": row.version,
         "drift": row.drift,
         "drifted": row.drifted,
-        "metric": performance.get("metric"),
+        "metric": performance.get("metric") or estimated.get("metric"),
         "value": performance.get("value"),
+        "estimated": row.estimated,
+        "stream": row.stream,
+        "together": row.report.get("multivariate"),
         "dropped": row.dropped,
     }
 

@@ -42,20 +42,22 @@ def assemble(
     output_parts: Mapping[str, Parts] | None = None,
     output_rows: int | None = None,
     notes: Iterable[str] = (),
+    column_weights: Mapping[str, float] | None = None,
 ) -> DriftReport:
     """The report of a whole check.
 
     The family of tests is, for each column and output, that of its distribution, of its missing share and of
     its unseen share. Each p-value allows for the dispersion of the reference's own `parts`; Holm's method then keeps
     the chance of any false alarm within alpha. A drift needs p_adjusted ≤ the threshold (see `Calibration`) and an
-    effect ≥ min_effect, for the shares their difference. `output_rows` are the reference's rows of the outputs.
+    effect ≥ min_effect, for the shares their difference. `output_rows` are the reference's rows of the outputs;
+    `column_weights`, positive, share the columns' part of the budget out, None equally over their tests.
     """
     judged, results = tuple(columns), tuple(outputs)
     spread = dispersion(parts or {}, current_rows)
     output_spread = dispersion(output_parts or {}, current_rows)
     share = OUTPUT_SHARE if results and any(result.evidence for result in results) else 0.0
     tests = [
-        *_tests(judged, spread, 1 - share, reference_rows / max(current_rows, 1), 0),
+        *_tests(judged, spread, 1 - share, reference_rows / max(current_rows, 1), 0, column_weights),
         *_tests(results, output_spread, share, (output_rows or reference_rows) / max(current_rows, 1), len(judged)),
     ]
     calibration = _calibration(tests, alpha, spread)
@@ -98,11 +100,24 @@ def unlike_recent(report: DriftReport, recent: DriftReport) -> DriftReport:
     )
 
 
-def _tests(reports: Sequence[ColumnReport], spread: Dispersion, share: float, ratio: float, first: int) -> list[_Test]:
-    """The tests of these reports, which share this part of the budget equally; but the predicted class says little
-    beside its probabilities, and weighs a quarter."""
-    light = {PREDICTION} if len(reports) > 1 else set()
-    weights = [len(report.evidence) * (LIGHT if report.name in light else 1.0) for report in reports]
+def _tests(
+    reports: Sequence[ColumnReport],
+    spread: Dispersion,
+    share: float,
+    ratio: float,
+    first: int,
+    column_weights: Mapping[str, float] | None = None,
+) -> list[_Test]:
+    """The tests of these reports, which share this part of the budget equally or, with `column_weights`, so that each
+    column has its own; but the predicted class says little beside its probabilities, and weighs a quarter."""
+    light = {PREDICTION} if len(reports) > 1 and column_weights is None else set()
+    heavy = [
+        (LIGHT if report.name in light else 1.0)
+        if column_weights is None
+        else column_weights[report.name] / max(len(report.evidence), 1)
+        for report in reports
+    ]
+    weights = [len(report.evidence) * one for report, one in zip(reports, heavy, strict=True)]
     found = []
     for position, report in enumerate(reports, first):
         raw = {"shape": report.p_value, "missing": report.missing.p_value}
@@ -113,7 +128,7 @@ def _tests(reports: Sequence[ColumnReport], spread: Dispersion, share: float, ra
             assert p_value is not None
             if own.own or own.factor > 1:
                 p_value = max(p_value, own.p_value(evidence))
-            weight = share * (LIGHT if report.name in light else 1.0) / sum(weights)
+            weight = share * heavy[position - first] / sum(weights)
             found.append(_Test(position, name, p_value, weight, ratio, own.factor))
     return found
 

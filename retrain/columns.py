@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from drift import Codes, ColumnValues
 from retrain.settings import ColumnKind
 
+TEXT_ROWS = 100_000
 CATEGORICAL: tuple[ColumnKind, ...] = ("boolean", "category")
 
 
@@ -25,6 +26,20 @@ def read_column(paths: Sequence[Path], name: str, kind: ColumnKind) -> ColumnVal
                 return None
             chunks.append(column_values(file.read(columns=[name]).column(0), kind))
     return join(chunks)
+
+
+def read_texts(paths: Sequence[Path], name: str) -> list[str | None] | None:
+    """At most 100,000 texts from all over the snapshots, in their order; None where a snapshot lacks the column."""
+    columns = []
+    for path in paths:
+        with open_snapshot(path) as file:
+            if name not in file.schema_arrow.names:
+                return None
+            columns.append(file.read(columns=[name]).column(0))
+    whole = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
+    step = max(1, -(-len(whole) // TEXT_ROWS))
+    texts: list[str | None] = whole.take(pa.array(np.arange(0, len(whole), step))).to_pylist()
+    return texts
 
 
 def open_snapshot(path: Path, dictionaries: Sequence[str] = ()) -> Any:

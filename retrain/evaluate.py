@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from drift import ColumnValues, build_reference, output_columns
-from retrain.columns import column_values, open_snapshot
+from retrain.columns import open_snapshot
+from retrain.compared import compared_values
 from retrain.deployment import LoadedDeployment, fair_decision, load_deployment
+from retrain.error_stream import error_span
 from retrain.errors import Refused
 from retrain.estimate import fit_estimate
 from retrain.gate import Difference, Scored, Verdict, decide
@@ -26,7 +28,7 @@ from retrain.metrics import Metric, bootstrap_scores, mean_error, standard_error
 from retrain.predictions import Labels, Predictions
 from retrain.schema import Schema
 from retrain.settings import ModelSettings
-from retrain.store import load_staged, load_version, write_json, write_probe, write_reference
+from retrain.store import load_staged, load_version, write_json, write_probe, write_reference, write_sample
 from retrain.tasks import target_values
 from retrain.twins import window_twin
 from retrain.version import LoadedVersion
@@ -34,6 +36,7 @@ from retrain.windows import WINDOWS
 
 PROBE_ROWS = 20
 MAX_SLICES = 50
+SAMPLE_ROWS = 5_000
 
 
 def evaluate(args: dict[str, Any]) -> dict[str, Any]:
@@ -51,14 +54,17 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     history = History(args["files"], challenger.schema)
     result["handicap"] = twin_handicap(history, challenger, said, holdout, y, settings, args.get("twin") or "all")
     result["notes"] = notes
+    result["error_span"] = error_span(y, said)
     result["importance"] = permutation_importance(challenger, holdout, y, settings.estimator.seed)
     write_json(staged, "metrics.json", result, "evaluate.metrics")
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
     outputs = output_columns(said.values, said.probabilities, said.classes)
-    recent = _columns(held_out, challenger.schema)
-    write_reference(staged, build_reference(_columns(train, challenger.schema), outputs, recent))
+    recent = _columns(held_out, challenger.schema, settings)
+    columns = _columns(train, challenger.schema, settings)
+    write_reference(staged, build_reference(columns, outputs, recent))
+    write_sample(staged, _sample(train, challenger.schema))
     return result
 
 
@@ -223,10 +229,17 @@ def _probe_rows(holdout: pa.Table, schema: Schema) -> list[dict[str, Any]]:
     return rows
 
 
-def _columns(rows: Path, schema: Schema) -> Iterator[tuple[str, ColumnValues]]:
-    """The features of prepared rows, one column in memory at a time."""
-    for column in schema.features:
-        coded = (column.name,) if column.kind == "category" else ()
-        with open_snapshot(rows, coded) as file:
-            if column.name in file.schema_arrow.names:
-                yield column.name, column_values(file.read(columns=[column.name]).column(0), column.kind)
+def _columns(rows: Path, schema: Schema, settings: ModelSettings) -> Iterator[tuple[str, ColumnValues]]:
+    """What checks compare of prepared rows, one column in memory at a time."""
+    for name, values in compared_values([rows], schema, calendar=settings.drift.calendar):
+        if values is not None:
+            yield name, values
+
+
+def _sample(rows: Path, schema: Schema) -> pa.Table:
+    """At most SAMPLE_ROWS whole rows, spread over all prepared ones: the features but for dates."""
+    with open_snapshot(rows) as file:
+        step = max(1, -(-file.metadata.num_rows // SAMPLE_ROWS))
+        kept = pa.array(np.arange(0, file.metadata.num_rows, step))
+        names = [c.name for c in schema.features if c.kind != "datetime" and c.name in file.schema_arrow.names]
+        return pa.table({name: file.read(columns=[name]).column(0).take(kept) for name in names})

@@ -1,5 +1,7 @@
 """How much a version relies on each feature: permutation importance on rows held out from training."""
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 import pyarrow as pa
 
@@ -8,6 +10,8 @@ from retrain.version import LoadedVersion
 
 ROWS = 2_000
 MOST_FEATURES = 200
+EQUAL_SHARE = 0.5
+"""Of the columns' budget, where it goes by importance: a column of no importance has still half of its equal share."""
 
 
 def permutation_importance(version: LoadedVersion, holdout: pa.Table, y: Labels, seed: int) -> dict[str, float]:
@@ -30,3 +34,17 @@ def permutation_importance(version: LoadedVersion, holdout: pa.Table, y: Labels,
         if score is not None:
             found[column.name] = version.metric.improvement(score, whole)
     return found
+
+
+def importance_weights(importance: Mapping[str, float], names: Collection[str]) -> dict[str, float] | None:
+    """What share of a check's budget each column has: half of it in proportion to its importance, half equally, so that
+    no column is blind. They sum to 1; None where no column has a positive importance.
+
+    >>> importance_weights({"x": 0.3, "y": 0.1, "z": -0.01}, ["x", "y", "z", "new"])
+    {'x': 0.5, 'y': 0.25, 'z': 0.125, 'new': 0.125}
+    """
+    told = {name: max(importance.get(name, 0.0), 0.0) for name in names}
+    total = sum(told.values())
+    if total <= 0:
+        return None
+    return {name: EQUAL_SHARE / len(told) + (1 - EQUAL_SHARE) * value / total for name, value in told.items()}

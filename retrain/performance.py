@@ -14,6 +14,8 @@ TOLD_CLASSES = 5
 Z_95 = 1.959964
 PERFORMANCE_SHARE = 0.25
 """Of a check's budget of false alarms; the tests of drift share the rest."""
+STREAM_SHARE = 0.5
+"""Of this, where a detector watches the stream of errors; the test of the metric has the rest."""
 
 
 def labelled_performance(
@@ -25,8 +27,8 @@ def labelled_performance(
 ) -> dict[str, Any]:
     """The metric on `y` (n,), its standard error and 95 % `interval`, and whether it dropped below `evaluated`.
 
-    It dropped where a one-sided z-test of the difference from `evaluated` (value and se) is significant at its share
-    of the check's budget of false alarms and the drop, in the metric's unit, is at least `triggers.min_drop`.
+    It dropped where a one-sided z-test of the difference from `evaluated` (value and se) is significant at
+    `metric_level` and the drop, in the metric's unit, is at least `triggers.min_drop`.
     `reason` tells why a number is None.
     """
     found = metric.evaluate(y, predictions)
@@ -49,6 +51,21 @@ def labelled_performance(
     if found.value is None:
         return result
     return result | _compared(metric, result, settings) | _told(y, predictions)
+
+
+def metric_level(settings: ModelSettings) -> float:
+    """The chance of a false alarm that the test of the metric may have in one check.
+
+    >>> metric_level(ModelSettings(data_dir="d", task="regression", target="y"))
+    0.00125
+    """
+    watched = settings.drift.detector != "none"
+    return PERFORMANCE_SHARE * settings.drift.false_alarms * ((1 - STREAM_SHARE) if watched else 1.0)
+
+
+def stream_level(settings: ModelSettings) -> float:
+    """The chance of a false alarm that the detector of the stream of errors may have in one check."""
+    return PERFORMANCE_SHARE * settings.drift.false_alarms * STREAM_SHARE
 
 
 def interval(value: float | None, se: float) -> list[float] | None:
@@ -91,7 +108,7 @@ def _compared(metric: Metric, result: dict[str, Any], settings: ModelSettings) -
     if result["se"] is None:
         return {"drop": drop, "reason": "the standard error of the metric is undefined on these rows"}
     p_value = drop_p_value(drop, result["se"], result["reference_se"] or 0.0)
-    significant = p_value <= PERFORMANCE_SHARE * settings.drift.false_alarms
+    significant = p_value <= metric_level(settings)
     return {
         "drop": drop,
         "p_value": p_value,

@@ -170,6 +170,12 @@ def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerS
 
 
 def _performance(evidence: Evidence) -> Trigger:
+    rise = evidence.rise
+    if rise is not None:
+        where = f"row {rise.row} of check {evidence.check}"
+        reason = f"{rise.detector} saw the error rise from {rise.before:.4g} to {rise.after:.4g} ({where})"
+        told = {"check": evidence.check, "drop": evidence.drop, "detector": rise.detector, "row": rise.row}
+        return Trigger("performance", reason, told)
     drop = "" if evidence.drop is None else f" by {evidence.drop:.4f}"
     reason = f"{evidence.metric or 'the metric'} fell{drop} below its evaluation (check {evidence.check})"
     return Trigger("performance", reason, {"check": evidence.check, "drop": evidence.drop})

@@ -34,9 +34,14 @@ class Schema:
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """What the model sees, in a fixed order: neither target, time nor id."""
+        """What the model sees, in a fixed order: neither target, time, id nor free text."""
         apart = {self.target, self.time_column, self.id_column}
-        return tuple(c for c in self.columns if c.feature and c.name not in apart)
+        return tuple(c for c in self.columns if c.feature and c.kind != "text" and c.name not in apart)
+
+    @property
+    def texts(self) -> tuple[Column, ...]:
+        """Free text: compared by checks, not learned from."""
+        return tuple(c for c in self.columns if c.kind == "text")
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError if there is none."""

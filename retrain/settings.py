@@ -79,7 +79,7 @@ Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0)]
 RetrainBudget = Annotated[Budget, BeforeValidator(retrain_budget)]
 AlarmRate = Annotated[float, BeforeValidator(alarm_rate), Field(gt=0, lt=1)]
-ColumnKind = Literal["number", "integer", "boolean", "category", "datetime"]
+ColumnKind = Literal["number", "integer", "boolean", "category", "datetime", "text"]
 
 
 class Frozen(BaseModel):
@@ -113,12 +113,17 @@ class ColumnSettings(Frozen):
 
 
 class DriftSettings(Frozen):
-    """How checks judge: the budget of false alarms of a whole check, and the smallest effect that counts."""
+    """How checks judge: the budget of false alarms of a whole check, the smallest effect that counts, and what
+    watches the stream of errors between files."""
 
     false_alarms: AlarmRate = 0.01
     min_effect: float = Field(default=0.05, ge=0, le=1)
     min_rows: int = Field(default=50, ge=2)
     ignore: tuple[str, ...] = ()
+    weights: Literal["equal", "importance"] = "equal"
+    calendar: bool = False
+    multivariate: bool = False
+    detector: Literal["adwin", "page_hinkley", "ddm", "hddm", "none"] = "adwin"
 
 
 class TriggerSettings(Frozen):

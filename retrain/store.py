@@ -21,16 +21,19 @@ from retrain.schema import Schema
 from retrain.version import LoadedVersion
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from drift import Reference
     from retrain.predictions import Predictions
 
 __all__ = [
     "LoadedVersion", "link_current", "list_versions", "load_estimate", "load_reference", "load_staged",
-    "load_version", "publish", "read_json", "removable", "write_json", "write_manifest", "write_probe",
-    "write_reference",
+    "load_version", "publish", "read_json", "removable", "sample_path", "write_json", "write_manifest",
+    "write_probe", "write_reference", "write_sample",
 ]  # fmt: skip
 
 FORMAT = 1
+SAMPLE = "sample.parquet"
 NAME = re.compile(r"^v(\d{4,})-[0-9a-f]{8}$")
 REQUIRED = ("model.skops", "preprocessor.json", "schema.json", "training.json")
 ENVIRONMENT = ("scikit-learn", "numpy", "scipy", "skops")
@@ -64,6 +67,21 @@ def write_reference(folder: Path, reference: "Reference") -> None:
     meta, arrays = reference.to_arrays()
     write_arrays(folder / "reference", arrays)
     write_json(folder / "reference", "reference.json", {"meta": meta, "arrays": sorted(arrays)}, "evaluate.reference")
+
+
+def write_sample(folder: Path, sample: "pa.Table") -> None:
+    """Write whole rows that checks of all columns together compare with, beside the reference of a staged version."""
+    import pyarrow.parquet as pq
+
+    temporary, final = folder / "reference" / ".sample.tmp", folder / "reference" / SAMPLE
+    pq.write_table(sample, temporary, compression="zstd")
+    effects.publish_file(temporary, final, "evaluate.sample")
+
+
+def sample_path(folder: Path) -> Path | None:
+    """Where these rows are; None in a version without them."""
+    path = Path(folder) / "reference" / SAMPLE
+    return path if path.exists() else None
 
 
 def environment() -> dict[str, str]:

@@ -8,6 +8,7 @@ import typer
 from daemon.cli.session import NO, SESSION, Exit, console, iso, known_model, print_json, when
 from daemon.ingest.rejects import printable
 from daemon.lock import is_held
+from daemon.performance_text import BLIND, estimate_sentence, rise_sentence
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
@@ -55,6 +56,14 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else "no drift"
         score = "" if check["value"] is None else f"; {check['metric']} {check['value']:.4f}"
         print(f"  last check {found}{score} ({when(check['at'])})")
+        for sentence in (check["together"] or {"sentences": ()})["sentences"]:
+            print(f"  together   {sentence}")
+        rise = rise_sentence(check["stream"])
+        if rise:
+            print(f"  errors     {rise}")
+        estimate = estimate_sentence(check["estimated"])
+        if estimate:
+            print(f"  estimated  {estimate}")
     if cycle is not None:
         print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
     elif model["waits_for"]:
@@ -116,7 +125,7 @@ def _print_events(rows: Sequence[Any], json: bool) -> None:
 
 def versions(model: Model, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
-    from daemon.ledger import promotions
+    from daemon.ledger import checks, promotions
     from daemon.ledger import versions as stored
 
     config = SESSION.config()
@@ -126,10 +135,13 @@ def versions(model: Model, json: Json = False) -> None:
         with ledger.connect() as conn:
             rows = stored.listed(conn, model)
             champion = promotions.champion(conn, model)
+            latest = {row.name: checks.latest_performance(conn, model, row.name) for row in rows}
     finally:
         ledger.close()
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
-    told = [_version(row, served, str(config.state_dir / "versions" / model / row.name)) for row in rows]
+    told = [
+        _version(row, served, str(config.state_dir / "versions" / model / row.name)) | latest[row.name] for row in rows
+    ]
     if json:
         print_json(told)
     elif not told:
@@ -137,10 +149,20 @@ def versions(model: Model, json: Json = False) -> None:
     else:
         shown = [
             [("→ " if t["served"] else "  ") + t["version"], when(row.created_at), t["metric"] or "",
-             "" if t["value"] is None else f"{t['value']:.4f}", f"{row.train_rows:,}", str(row.cycle_id), row.state]
+             "" if t["value"] is None else f"{t['value']:.4f}", _in_service(t), f"{row.train_rows:,}",
+             str(row.cycle_id), row.state]
             for row, t in zip(rows, told, strict=True)
         ]  # fmt: skip
-        _table(("  version", "made", "metric", "held-out", "rows", "cycle", "state"), shown)
+        _table(("  version", "made", "metric", "held-out", "in service", "rows", "cycle", "state"), shown)
+        if any(_in_service(t).startswith("≈") for t in told):
+            print(f"≈ estimated on rows without labels: {BLIND}")
+
+
+def _in_service(version: dict[str, Any]) -> str:
+    """The newest value with labels, else the newest estimate, marked."""
+    if version["labelled"] is not None:
+        return f"{version['labelled']['value']:.4f}"
+    return "" if version["estimated"] is None else f"≈ {version['estimated']['value']:.4f}"
 
 
 def _version(row: Any, served: set[str], path: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from daemon.cli.session import (
     known_model,
     print_json,
 )
+from daemon.performance_text import estimate_sentence, rise_sentence
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
@@ -123,8 +124,9 @@ def check(
     else:
         render(result, console())
         _print_performance(result["performance"])
-        _print_estimate(result["estimated"])
-    dropped = bool(result["performance"] and result["performance"]["dropped"])
+        for words in (rise_sentence(result["stream"]), estimate_sentence(result["estimated"])):
+            print(words, end="\n" if words else "")
+    dropped = any(found and found["dropped"] for found in (result["performance"], result["stream"]))
     raise Exit(NO if result["drift"] or dropped else 0)
 
 
@@ -135,16 +137,6 @@ def _print_performance(performance: dict[str, Any] | None) -> None:
     against = "" if reference is None else f" against {reference:.4f} at its evaluation"
     verdict = ": dropped" if performance["dropped"] else ""
     print(f"{performance['metric']} {performance['value']:.4f} on {performance['rows']:,} rows{against}{verdict}")
-
-
-def _print_estimate(estimated: dict[str, Any] | None) -> None:
-    if estimated is None or estimated["value"] is None or estimated["interval"] is None:
-        return
-    low, high = estimated["interval"]
-    print(
-        f"{estimated['metric']} about {estimated['value']:.4f} ({low:.4f} to {high:.4f}) on {estimated['rows']:,} rows "
-        f"without labels, estimated ({estimated['method']}): blind to a change of what the features mean"
-    )
 
 
 def doctor(json: Json = False) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
-from daemon.ledger import checks, files, models, observe, promotions
+from daemon.ledger import checks, error_streams, files, models, observe, promotions
 from daemon.worker.process import WorkerError
 from retrain import effects
 
 MOST_AGAIN = 20
 PERFORMANCE_FIELDS = ("metric", "value", "reference", "rows", "drop")
+STREAM_FIELDS = ("detector", "row", "since_row", "before", "after")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class RecordedCheck:
     version: str
     report: dict[str, Any]
     performance: dict[str, Any] | None
+    estimated: dict[str, Any] | None
+    stream: dict[str, Any] | None
     seconds: float
     opened: int | None
     cleared: int | None
@@ -32,19 +35,25 @@ class RecordedCheck:
     def tell(self, log: Any) -> None:
         """Log what the check found."""
         drifted = [c["name"] for c in self._drifted()]
-        performance = self.performance or {}
+        performance, estimated = self.performance or {}, self.estimated or {}
+        together = self.report.get("multivariate")
         log.info(
             "check_finished", check=self.id, kind=self.kind, version=self.version, drift=self.report["drift"],
-            drifted_columns=len(drifted), seconds=round(self.seconds, 3), metric=performance.get("metric"),
-            value=performance.get("value"),
+            drifted_columns=len(drifted), seconds=round(self.seconds, 3),
+            metric=performance.get("metric") or estimated.get("metric"), value=performance.get("value"),
+            estimated=estimated.get("value"), estimated_rows=estimated.get("rows"),
+            **({"together": together["sentences"]} if together else {}),
         )  # fmt: skip
         if self.opened is not None:
             sentences = [c["sentence"] for c in self._drifted()][:3]
             log.warning("drift_detected", episode=self.opened, columns=drifted, why=sentences)
         if self.cleared is not None:
             log.info("drift_cleared", episode=self.cleared)
-        if performance.get("dropped"):
-            log.warning("performance_dropped", **{key: performance.get(key) for key in PERFORMANCE_FIELDS})
+        stream = self.stream or {}
+        if performance.get("dropped") or stream.get("dropped"):
+            fields = {key: performance.get(key) for key in PERFORMANCE_FIELDS}
+            seen = {key: stream.get(key) for key in STREAM_FIELDS} if stream.get("dropped") else {}
+            log.warning("performance_dropped", **fields, **seen)
 
     def _drifted(self) -> list[dict[str, Any]]:
         return drifted_columns(self.report)
@@ -60,8 +69,9 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
     """The analyst's judgement of snapshots against the champion; None without a champion or if it failed."""
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, context.name)
-    if champion is None:
-        return None
+        if champion is None:
+            return None
+        stream = error_streams.load(conn, context.name, champion.deployment.number)
     arguments = {
         "model": context.name,
         "kind": kind,
@@ -73,6 +83,7 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
         "settings": context.settings_json(),
         "work": str(context.folders.intake),
         "predict": kind == "file",
+        "stream": stream,
     }
     started_at, started = context.now(), time.monotonic()
     try:
@@ -110,9 +121,8 @@ def record_check(
     elif episode is not None and kind == "file":
         checks.end_episode(conn, episode, check_id, context.now())
         cleared = episode
-    return RecordedCheck(
-        check_id, kind, result["version"], report, result["performance"], result["seconds"], opened, cleared
-    )
+    told = (report, result["performance"], result["estimated"], result["stream"], result["seconds"])
+    return RecordedCheck(check_id, kind, result["version"], *told, opened, cleared)
 
 
 async def check_again(context: ModelContext) -> int:
@@ -124,11 +134,12 @@ async def check_again(context: ModelContext) -> int:
         deployment, seen_seq = state.champion.deployment, state.champion.seen_seq
         rows = checks.unchecked(conn, context.name, deployment, seen_seq, MOST_AGAIN)
     for row in rows:
-        result = await check_snapshots(context, "file", [context.folders.state / row.snapshot])
-        if result is None:
-            return 0
-        with context.shared.ledger.begin() as conn:
-            recorded = record_check(conn, context, "file", result, row.id)
+        async with context.judging:
+            result = await check_snapshots(context, "file", [context.folders.state / row.snapshot])
+            if result is None:
+                return 0
+            with context.shared.ledger.begin() as conn:
+                recorded = record_check(conn, context, "file", result, row.id)
         recorded.tell(context.log.bind(file=row.path))
     return len(rows)
 

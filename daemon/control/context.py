@@ -83,13 +83,15 @@ class Shared:
 
 @dataclass
 class ModelContext:
-    """One model as its intake and its cycles see it."""
+    """One model as its intake and its cycles see it. `judging` is held from a file's check to its commit: the next
+    one goes on with the stream of errors where it ended."""
 
     name: str
     settings: ModelSettings
     shared: Shared
     log: Any = None
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
+    judging: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.log = get_logger().bind(model=self.name)

@@ -61,17 +61,16 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
     )
     if result["quarantine"]:
         _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
-    check = None
-    if result["kind"] == "rows":
-        check = await check_snapshots(context, "file", [snapshot])
-    with context.shared.ledger.begin(durable=True) as conn:
-        if result["inferred"]:
-            models.save_schema(conn, context.name, result["schema"])
-        row = files.record_accepted(
-            conn, context.name, taking.path, taking.seen, sha256,
-            result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(),
-        )  # fmt: skip
-        recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
+    async with context.judging:
+        check = await check_snapshots(context, "file", [snapshot]) if result["kind"] == "rows" else None
+        with context.shared.ledger.begin(durable=True) as conn:
+            if result["inferred"]:
+                models.save_schema(conn, context.name, result["schema"])
+            row = files.record_accepted(
+                conn, context.name, taking.path, taking.seen, sha256,
+                result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(),
+            )  # fmt: skip
+            recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
     effects.crash_point("control.file_committed")
     _tell(context, taking, result)
     if recorded is not None:

@@ -16,7 +16,7 @@ from retrain.settings import ColumnKind
 
 ARROW: dict[ColumnKind, Any] = {
     "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string(),
-    "datetime": pa.timestamp("us"),
+    "datetime": pa.timestamp("us"), "text": pa.string(),
 }  # fmt: skip
 NAIVE = pa.timestamp("us")
 AWARE = pa.timestamp("us", "UTC")
@@ -181,4 +181,5 @@ CLEANERS: dict[ColumnKind, Callable[[Any], Cleaned]] = {
     "boolean": _boolean,
     "category": _category,
     "datetime": _datetime,
+    "text": _category,
 }

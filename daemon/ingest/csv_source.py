@@ -22,7 +22,7 @@ HEADER_BYTES = 4 * 2**20
 LONGEST_LINE = 16 * 2**20
 TYPES = {
     "number": "DOUBLE", "integer": "DECIMAL(38,6)", "boolean": "BOOLEAN", "category": "VARCHAR",
-    "datetime": "TIMESTAMPTZ",
+    "datetime": "TIMESTAMPTZ", "text": "VARCHAR",
 }  # fmt: skip
 CONVERTED = re.compile(r'Could not convert string "(.*?)" to', re.DOTALL)
 COUNTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")

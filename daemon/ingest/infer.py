@@ -7,6 +7,7 @@ import duckdb
 from daemon.ingest import csv_source
 from daemon.ingest.formats import MISSING, Kind
 from daemon.ingest.sql import connect, first_line_of, identifier, literal
+from drift.text import is_text
 from retrain.errors import Refused
 from retrain.schema import Column, Schema
 from retrain.settings import ColumnKind, ModelSettings
@@ -14,6 +15,7 @@ from retrain.settings import ColumnKind, ModelSettings
 SAMPLE = 50_000
 FREE_TEXT_SHARE = 0.5
 FREE_TEXT_VALUES = 254
+TEXT_PROBE = 1_000
 NUMBERS = ("FLOAT", "DOUBLE", "DECIMAL", "REAL")
 MOMENTS = ("DATE", "TIMESTAMP")
 
@@ -64,6 +66,8 @@ def _column(connection: duckdb.DuckDBPyConnection, name: str, type_name: str, se
         return Column(name, "category" if kind in ("number", "datetime") else kind)
     if name == settings.id_column:
         return Column(name, "integer" if kind == "integer" else "category")
+    if kind == "category" and is_text(_words(connection, name)):
+        return Column(name, "text")
     feature = kind != "category" or not _free_text(connection, name)
     return Column(name, kind, feature=feature)
 
@@ -98,8 +102,14 @@ def _text_kind(connection: duckdb.DuckDBPyConnection, name: str) -> ColumnKind:
     return kinds[0] if kinds else "category"
 
 
+def _words(connection: duckdb.DuckDBPyConnection, name: str) -> list[str | None]:
+    """The first values, as many as `compare` looks at."""
+    rows = connection.execute(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}").fetchall()
+    return [row[0] for row in rows]
+
+
 def _free_text(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Whether a text column rather names rows than groups them: it would only be learned by heart."""
+    """Whether a category rather names rows than groups them: it would only be learned by heart."""
     column = identifier(name)
     query = f"SELECT count({column}), count(DISTINCT {column}) FROM sample"
     row = connection.execute(query).fetchone()

@@ -12,6 +12,7 @@ EXPECTED: dict[ColumnKind, str] = {
     "boolean": "true or false",
     "datetime": "a date and time such as 2024-05-01T12:00:00Z",
     "category": "text",
+    "text": "text",
 }
 LONGEST = 500
 

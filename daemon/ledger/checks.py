@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from daemon.ledger import error_streams
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import checks, episodes, files
 
 
 def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file_id: int | None) -> int:
-    """Write a finished check; its id."""
-    report, performance = result["report"], result["performance"]
+    """Write a finished check, and the state of the detector that went on in it; the check's id."""
+    report, performance, stream = result["report"], result["performance"], result["stream"]
     drifted = [c["name"] for c in (*report["columns"], *report.get("outputs", ())) if c["drift"]]
     values = {
         "model": model,
@@ -23,11 +24,15 @@ def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file
         "seconds": result["seconds"],
         "drift": report["drift"],
         "drifted": drifted,
-        "dropped": bool(performance and performance["dropped"]),
+        "dropped": bool((performance and performance["dropped"]) or (stream and stream["dropped"])),
         "report": report,
         "performance": performance,
+        "estimated": result["estimated"],
+        "stream": stream,
         "predictions": result["predictions"],
     }
+    if result["stream_state"] is not None:
+        error_streams.save(conn, model, result["deployment"], result["stream_state"])
     return insert_row(conn, checks, values)
 
 
@@ -46,6 +51,17 @@ def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:
     columns = [c for c in checks.c if c.name != "report"]
     query = select(*columns).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(last)
     return conn.execute(query).all()[::-1]
+
+
+def latest_performance(conn: Connection, model: str, version: str) -> dict[str, dict[str, Any] | None]:
+    """The newest performance of a version on its own, `labelled` and `estimated`; None where no check has a value."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for name, column in (("labelled", checks.c.performance), ("estimated", checks.c.estimated)):
+        query = select(column).where(
+            checks.c.model == model, checks.c.version == version, column["value"].as_float().is_not(None)
+        )
+        found[name] = conn.scalar(query.order_by(checks.c.id.desc()).limit(1))
+    return found
 
 
 def unchecked(conn: Connection, model: str, deployment: int, after_seq: int, last: int) -> Sequence[Row[Any]]:

@@ -7,7 +7,9 @@ from sqlalchemy import Connection, func, select
 from daemon.ledger import cycles, due, models, promotions
 from daemon.ledger import files as file_queries
 from daemon.ledger.tables import checks, files, versions
-from retrain.records import Champion, Evidence, Observation, PlannerState
+from retrain.records import Champion, Evidence, Observation, PlannerState, Rise
+
+RISE = ("detector", "row", "since_row", "before", "after")
 
 
 def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> Observation:
@@ -55,17 +57,26 @@ def _evidence(conn: Connection, model: str, handled: int, champion: Champion | N
     """Checks against an earlier champion say nothing about today's."""
     if champion is None:
         return []
-    columns = (checks.c.id, checks.c.drift, checks.c.drifted, checks.c.dropped, checks.c.performance, files.c.seq)
+    columns = (
+        checks.c.id,
+        checks.c.drift,
+        checks.c.drifted,
+        checks.c.dropped,
+        checks.c.performance,
+        files.c.seq,
+        checks.c.stream,
+    )
     query = select(*columns).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
     wanted = checks.c.model == model, checks.c.id > handled, checks.c.deployment == champion.deployment
     rows = conn.execute(query.where(*wanted).order_by(checks.c.id))
     found = []
     for row in rows:
-        performance = row.performance or {}
+        performance, stream = row.performance or {}, row.stream or {}
+        rise = Rise(*(stream[key] for key in RISE)) if stream.get("dropped") else None
         found.append(
             Evidence(
                 row.id, row.seq, row.drift, tuple(row.drifted), row.dropped, performance.get("drop"),
-                performance.get("metric"),
+                performance.get("metric"), rise,
             )
         )  # fmt: skip
     return found

@@ -122,10 +122,20 @@ checks = Table(
     Column("dropped", Boolean, nullable=False, default=False),
     Column("report", JSON, nullable=False),
     Column("performance", JSON),
+    Column("estimated", JSON),
+    Column("stream", JSON),
     Column("predictions", String),
     Column("episode_id", Integer, ForeignKey("episodes.id")),
 )
 Index("checks_by_model", checks.c.model, checks.c.id)
+
+error_streams = Table(
+    "error_streams",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("deployment", Integer, nullable=False),
+    Column("state", JSON, nullable=False),
+)
 
 episodes = Table(
     "episodes",

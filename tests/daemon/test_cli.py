@@ -170,6 +170,18 @@ def test_init_writes_a_configuration_that_works(tmp_path, target, task):
     assert driftd("init", "my data.csv", "--target", target, cwd=tmp_path).returncode == 2
 
 
+def test_init_says_that_text_is_not_learned_from(tmp_path):
+    """Sentences are a column of their own type, with a comment on what becomes of them."""
+    lines = [f"{i % 2},{i / 3},parcel {i} arrived broken and late" for i in range(300)]
+    (tmp_path / "a.csv").write_text("y,x,note\n" + "\n".join(lines) + "\n")
+    done = driftd("init", "a.csv", "--target", "y", cwd=tmp_path)
+    text = (tmp_path / "config.toml").read_text()
+    assert 'note = "text"   # sentences' in text and "not learned from" in text, done.stderr
+    assert "from 1 columns" in done.stdout
+    checked = driftd("doctor", "--json", cwd=tmp_path)
+    assert [f for f in json.loads(checked.stdout) if f["level"] == "error" and "listen" not in f["what"]] == []
+
+
 def test_init_names_the_columns_when_the_target_is_none(tmp_path):
     """The mistake that everybody makes once."""
     pyarrow.csv.write_csv(rows(1), tmp_path / "a.csv")

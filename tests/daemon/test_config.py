@@ -43,9 +43,11 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         (GOOD + 'id_colum = "i"\n', "did you mean 'id_column'?"),
         (GOOD + '[models.m.columns]\nx = "number"\n', "target is 'y', which [models.m.columns] does not declare"),
         (
-            GOOD + '[models.m.columns]\ny = "text"\n',
-            "expected 'number', 'integer', 'boolean', 'category' or 'datetime'",
+            GOOD + '[models.m.columns]\ny = "words"\n',
+            "expected 'number', 'integer', 'boolean', 'category', 'datetime' or 'text'",
         ),
+        (GOOD + '[models.m.columns]\ny = "text"\n', "a classification needs category, boolean or integer"),
+        (GOOD + 'id_column = "i"\n[models.m.columns]\ni = "text"\n', "expected category or integer"),
         (GOOD + '[models.m.columns]\ny = "number"\n', "a classification needs category, boolean or integer"),
         (GOOD + '[models.m.triggers]\ncooldown = "soon"\n', 'expected a duration such as "30s"'),
         (GOOD + '[models.m.window]\nkind = "last"\n', 'kind = "last" needs last'),

@@ -270,6 +270,17 @@ def test_a_schema_is_inferred_once_from_the_values(tmp_path):
     assert result["inferred"] and rows_of(result)[0]["zip"] == "01000"
 
 
+def test_sentences_are_inferred_as_text_and_stored(tmp_path):
+    """By the rule of `compare`: long and mostly distinct; short names of their own stay categories."""
+    lines = [f"a,{'' if i == 3 else f'parcel {i} arrived broken and late'},n{i}" for i in range(400)]
+    data = "y,note,who\n" + "\n".join(lines) + "\n"
+    result = taken(tmp_path, "a.csv", data, columns=None)
+    assert {c["name"]: c["kind"] for c in result["schema"]["columns"]} == {
+        "y": "category", "note": "text", "who": "category",
+    }  # fmt: skip
+    assert [row["note"] for row in rows_of(result)[2:4]] == ["parcel 2 arrived broken and late", None]
+
+
 def test_lines_that_end_in_different_ways_are_read(tmp_path):
     """One LF among CR LF does not cost the file."""
     data = (HEADER + GOOD * 20).replace("\n", "\r\n") + GOOD + GOOD.replace("\n", "\r\n") * 20

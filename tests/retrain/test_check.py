@@ -9,14 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from drift import build_reference, output_columns
-from retrain import check as checking
+from drift.calendar import calendar_columns
+from retrain import served
 from retrain.check import check
 from retrain.columns import column_values
 from retrain.estimate import fit_estimate
 from retrain.promote import promote
 from retrain.schema import Column, Schema
 from retrain.settings import ModelSettings
-from retrain.store import load_staged, write_json, write_probe, write_reference
+from retrain.store import load_staged, write_json, write_probe, write_reference, write_sample
 from retrain.train import train
 
 KINDS = {"x": "number", "n": "integer", "c": "category", "flag": "boolean", "when": "datetime"}
@@ -55,8 +56,10 @@ def _settings(task: str, **drift: object) -> dict:
     return settings.model_dump(mode="json")
 
 
-def _publish(root: Path, task: str, number: int = 1, estimate: bool = True) -> Path:
-    """A version trained, evaluated by hand, and promoted; older ones have no estimate."""
+def _publish(
+    root: Path, task: str, number: int = 1, estimate: bool = True, sample: bool = True, calendar: bool = False
+) -> Path:
+    """A version trained, evaluated by hand, and promoted; older ones have no estimate and no sample of whole rows."""
     work, schema = root / f"cycle{number}", _schema(task)
     work.mkdir(parents=True)
     prepared = _rows(2000, number, task).append_column("__weight", pa.array(np.ones(2000)))
@@ -67,11 +70,15 @@ def _publish(root: Path, task: str, number: int = 1, estimate: bool = True) -> P
         "previous": {"prepare": {"train": str(work / "train.parquet"), "snapshots": []}},
     }  # fmt: skip
     train(args)
-    _evaluate(work / "version", schema, prepared, _rows(1000, 77, task), estimate)
+    _evaluate(work / "version", schema, prepared, _rows(1000, 77, task), estimate, calendar)
+    if sample:
+        write_sample(work / "version", prepared.select(["x", "n", "c", "flag"]))
     return Path(promote(args)["path"])
 
 
-def _evaluate(folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Table, estimate: bool) -> None:
+def _evaluate(
+    folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Table, estimate: bool, calendar: bool
+) -> None:
     version = load_staged(folder)
     said = version.predict_table(holdout)
     y = np.array(holdout["y"].to_pylist())
@@ -81,7 +88,8 @@ def _evaluate(folder: Path, schema: Schema, prepared: pa.Table, holdout: pa.Tabl
     if estimate:
         matrix = version.preprocessor.transform(holdout) if schema.task == "regression" else None
         write_json(folder, "estimate.json", fit_estimate(schema.task, y, said, matrix, 0), "test")
-    columns = ((c.name, column_values(prepared[c.name], c.kind)) for c in schema.features)
+    columns = [(c.name, column_values(prepared[c.name], c.kind)) for c in schema.features]
+    columns += calendar_columns("when", columns[-1][1]) if calendar else ()
     outputs = output_columns(said.values, said.probabilities, said.classes)
     write_reference(folder, build_reference(columns, outputs))
     rows = holdout.select(list(KINDS)).slice(0, 5).to_pylist()
@@ -95,12 +103,19 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {task: _publish(root / task, task) for task in ("classification", "regression")}
 
 
+def _dependent(table: pa.Table) -> pa.Table:
+    """The same values a column, but x and n go together."""
+    order = np.argsort(np.argsort(table["x"].to_numpy()))
+    return table.set_column(1, "n", pa.array(np.sort(table["n"].to_numpy())[order]))
+
+
 def _check(
     tmp_path: Path,
     version: Path | list[dict],
     tables: list[pa.Table],
     task: str,
     predict: bool = True,
+    stream: dict | None = None,
     **drift: object,
 ) -> dict:
     paths = []
@@ -112,7 +127,7 @@ def _check(
         {
             "model": "m", "kind": "file" if len(tables) == 1 else "schedule", "predict": predict,
             "snapshots": [str(path) for path in paths], "versions": members,
-            "settings": _settings(task, **drift), "work": str(tmp_path),
+            "settings": _settings(task, **drift), "work": str(tmp_path), "stream": stream,
         }
     )  # fmt: skip
     return json.loads(json.dumps(result, allow_nan=False))
@@ -164,6 +179,22 @@ def test_labels_that_follow_nothing_are_a_drop(tmp_path: Path, versions: dict[st
     assert performance["reference"] is not None and performance["se"] > 0
 
 
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_errors_are_watched_from_file_to_file(tmp_path: Path, versions: dict[str, Path], task: str) -> None:
+    """The state of one check goes into the next; a rise is told with its row, and rows without labels do not count."""
+    calm = _check(tmp_path, versions[task], [_rows(800, 5, task)], task)
+    assert not calm["stream"]["dropped"] and calm["stream"]["seen"] == 800
+    worse = pa.concat_tables([_rows(400, 6, task), _rows(800, 7, task, wrong=0.9)])
+    worse = worse.set_column(6, "__row", pa.array(range(1, 1201), pa.int64()))
+    told = _check(tmp_path, versions[task], [worse], task, stream=calm["stream_state"])
+    assert told["stream"]["dropped"] and told["stream"]["detector"] == "adwin" and told["stream"]["seen"] == 2000
+    assert 400 < told["stream"]["row"] < 900 and abs(told["stream"]["since_row"] - 400) < 150
+    blind = _check(tmp_path, versions[task], [_unlabelled(worse)], task, stream=calm["stream_state"])
+    assert blind["stream"] is None and blind["stream_state"] is None
+    off = _check(tmp_path, versions[task], [worse], task, detector="none")
+    assert off["stream"] is None and off["performance"]["rows"] == 1200
+
+
 def test_rows_without_labels_are_predicted(tmp_path: Path, versions: dict[str, Path]) -> None:
     """Without labels there is no performance; with some, only these count."""
     table = _rows(400, 5, "classification")
@@ -203,8 +234,8 @@ def test_large_checks_estimate_from_some_rows(
     tmp_path: Path, versions: dict[str, Path], task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Features are kept of evenly spread rows only, over the borders of batches and snapshots."""
-    monkeypatch.setattr(checking, "ESTIMATED_ROWS", 150)
-    monkeypatch.setattr(checking, "BATCH_ROWS", 64)
+    monkeypatch.setattr(served, "ESTIMATED_ROWS", 150)
+    monkeypatch.setattr(served, "BATCH_ROWS", 64)
     tables = [_unlabelled(_rows(rows, rows, task)) for rows in (301, 299)]
     estimated = _check(tmp_path, versions[task], tables, task)["estimated"]
     assert estimated["value"] is not None
@@ -228,6 +259,59 @@ def test_several_snapshots_are_one_check(tmp_path: Path, versions: dict[str, Pat
     result = _check(tmp_path, versions["classification"], tables, "classification", predict=False)
     assert result["report"]["current"]["rows"] == 900 and result["report"]["outputs"] == []
     assert result["predictions"] is None and result["performance"] is None
+
+
+def test_importance_shares_the_budget(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Where asked, the column that the model relies on has most of the budget; the others keep a floor."""
+    table = _rows(800, 5, "classification", shift=0.1)
+    found = {}
+    for weights in ("equal", "importance"):
+        result = _check(tmp_path, versions["classification"], [table], "classification", weights=weights)
+        found[weights] = {column["name"]: column["p_adjusted"] for column in result["report"]["columns"]}
+    assert 0 < found["importance"]["x"] < 0.5 * found["equal"]["x"]
+    assert found["importance"]["flag"] >= found["equal"]["flag"]
+
+
+def test_columns_that_change_together_are_told_beside_the_verdict(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """In a scheduled check, where asked: dependence that no column shows is told in sentences and alarms nobody."""
+    tables = [_dependent(_rows(500, seed, "regression")) for seed in (5, 6)]
+    asked = {"task": "regression", "predict": False, "multivariate": True}
+    report = _check(tmp_path, versions["regression"], tables, **asked)["report"]
+    found = report["multivariate"]
+    assert not report["drift"] and found["left_out"] == ["when"] and found["columns"] == 4
+    assert found["mmd"]["p_value"] <= 0.01 / 3 and found["mmd"]["permutations"] == 299
+    assert any("columns" in sentence for sentence in found["sentences"])
+    calm = _check(tmp_path, versions["regression"], [_rows(500, seed, "regression") for seed in (7, 8)], **asked)
+    assert calm["report"]["multivariate"]["sentences"] == ["4 columns together: nothing beyond chance"]
+    for single in ({"tables": tables, "multivariate": False}, {"tables": tables[:1], "multivariate": True}):
+        told = _check(tmp_path, versions["regression"], task="regression", predict=False, **single)
+        assert "multivariate" not in told["report"]
+
+
+def test_a_version_without_whole_rows_says_so(tmp_path: Path) -> None:
+    """Older versions have no sample: a sentence, and the rest of the check."""
+    older = _publish(tmp_path / "older", "regression", sample=False)
+    (tmp_path / "work").mkdir()
+    tables = [_rows(300, seed, "regression") for seed in (5, 6)]
+    report = _check(tmp_path / "work", older, tables, "regression", predict=False, multivariate=True)["report"]
+    assert "has no sample of whole rows" in report["multivariate"]["sentences"][0]
+
+
+def test_hours_and_weekdays_are_compared_where_asked(tmp_path: Path, versions: dict[str, Path]) -> None:
+    """Dates whose hours moved and whose days did not drift by hour; a version made without them says so once each."""
+    dated = _publish(tmp_path / "dated", "regression", calendar=True)
+    table = _rows(800, 5, "regression")
+    days = table["when"].to_numpy().astype("datetime64[D]").astype("datetime64[us]")
+    mornings = pa.array(days + np.timedelta64(6, "h"), pa.timestamp("us", "UTC"))
+    moved = table.set_column(4, "when", mornings)
+    (tmp_path / "work").mkdir()
+    report = _check(tmp_path / "work", dated, [moved], "regression", calendar=True)["report"]
+    assert _drifted(report) == ["when (hour)"]
+    assert [column["name"] for column in report["columns"]] == [*KINDS, "when (hour)", "when (weekday)"]
+    ignored = _check(tmp_path / "work", dated, [moved], "regression", calendar=True, ignore=["when"])["report"]
+    assert not ignored["drift"] and "when (hour)" not in [column["name"] for column in ignored["columns"]]
+    notes = _check(tmp_path, versions["regression"], [moved], "regression", calendar=True)["report"]["notes"]
+    assert "when (hour) was not compared: the champion's reference has no such column" in notes
 
 
 def test_ignored_columns_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:

@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeRegressor
 
-from retrain.estimate import (
-    ASSUMES,
-    OF_CLASSES,
-    OF_NUMBERS,
-    _fallen,
-    _grown,
-    _inputs,
-    estimate_performance,
-    fit_estimate,
-)
+from retrain.estimate import ASSUMES, estimate_performance, fit_estimate
+from retrain.estimate.class_scores import OF_CLASSES
+from retrain.estimate.error_scores import OF_NUMBERS
+from retrain.estimate.trees import _fallen, _grown, _inputs
 from retrain.metrics import NAMES, Metric, MetricContext, get_metric
 from retrain.predictions import Predictions
 

@@ -12,6 +12,7 @@ from retrain.records import (
     Evidence,
     Observation,
     PlannerState,
+    Rise,
     Stage,
     Trigger,
 )
@@ -38,6 +39,14 @@ def seen(**changes) -> Observation:
 def decide(observation: Observation, state: PlannerState | None = None, now: float = NOW, **changes):
     """The action alone."""
     return plan(state or PlannerState(seen_seq=3, next_number=2), observation, now, settings(**changes))[1]
+
+
+def test_a_rise_of_the_errors_names_its_detector():
+    """The trigger says who saw the errors rise, from what to what, and where."""
+    rise = Rise("adwin", 96, 41, 0.1, 0.4)
+    trigger = decide(seen(evidence=(replace(DROP, rise=rise),))).trigger
+    assert trigger.kind == "performance" and trigger.evidence["detector"] == "adwin"
+    assert trigger.reason == "adwin saw the error rise from 0.1 to 0.4 (row 96 of check 8)"
 
 
 def test_nothing_happens_for_nothing():

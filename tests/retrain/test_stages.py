@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from retrain.check import check
 from retrain.errors import Refused
 from retrain.evaluate import evaluate
 from retrain.prepare import prepare
 from retrain.promote import promote
 from retrain.schema import Column, Schema
-from retrain.store import load_estimate, load_reference, load_version, read_json
+from retrain.store import load_estimate, load_reference, load_version, read_json, sample_path
 from retrain.train import train
 
 SCHEMA = Schema((Column("id", "category"), *learning.COLUMNS), "classification", "y", id_column="id")
@@ -93,11 +94,56 @@ def test_a_first_cycle_publishes_a_whole_version(tmp_path):
     reference = load_reference(path)
     assert set(reference.columns) == {"x", "n", "b", "c", "t"} and len(reference.parts) > 1
     assert reference.outputs["prediction"].rows == done["prepare"]["holdout_rows"]
+    sample = pq.read_table(sample_path(path))
+    assert sample.column_names == ["x", "n", "b", "c"] and len(sample) == done["prepare"]["train_rows"]
+    assert "reference/sample.parquet" in read_json(path / "manifest.json")["files"]
     estimate = load_estimate(path)
     assert estimate is not None and estimate["method"] == "CBPE" and estimate["rows"] == done["prepare"]["holdout_rows"]
     assert "estimate.json" in read_json(path / "manifest.json")["files"]
     assert "Evaluation" in (path / "card.md").read_text("utf-8")
     assert read_json(path / "training.json")["snapshots"] == ["digest1"]
+
+
+def _with_notes(files: list[dict], words: str) -> None:
+    """A column of sentences in every snapshot."""
+    for file in files:
+        table = pq.read_table(file["snapshot"])
+        notes = pa.array([f"{words} number {row}" if row % 7 else None for row in range(len(table))])
+        pq.write_table(table.append_column("note", notes), file["snapshot"])
+
+
+def test_free_text_is_compared_and_not_learned_from(tmp_path):
+    """Of a text column the reference has length, emptiness and trigrams; the model does not ask for it; a file whose
+    texts are others drifts by them, and one without the column says so."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    _with_notes(files, "the order arrived in time,")
+    args = arguments(tmp_path, files)
+    texts = Schema((*SCHEMA.columns, Column("note", "text")), "classification", "y", id_column="id")
+    args["schema"] = texts.to_json()
+    path = cycle(args)["promote"]["path"]
+    version = load_version(Path(path))
+    assert "note" not in version.evaluation["importance"] and "note" not in version.task.columns(version.schema)
+    derived = {"note (length)", "note (empty)", "note (trigrams)"}
+    assert derived < set(load_reference(Path(path)).columns)
+    later = [snapshot(tmp_path, seq, learning.rows(600, seed=seq)) for seq in (2, 3)]
+    _with_notes(later[:1], "it came broken and the box was open, refund please,")
+    asked = {"settings": args["settings"], "predict": False, "work": str(tmp_path)}
+    asked["versions"] = [{"version": version.name, "path": path, "weight": 1.0}]
+    broken, without = (check(asked | {"snapshots": [file["snapshot"]]})["report"] for file in later)
+    told = {column["name"]: column["drift"] for column in broken["columns"]}
+    assert told["note (length)"] and told["note (trigrams)"] and not told["note (empty)"]
+    assert "note was not compared: the data has no such column" in without["notes"]
+
+
+def test_a_reference_has_hours_and_weekdays_where_asked(tmp_path):
+    """Of dates that are features, and of the time column, which itself is not compared."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    args = arguments(tmp_path, files, drift={"calendar": True}, time_column="t")
+    args["schema"] = args["schema"] | {"time_column": "t"}
+    done = cycle(args)
+    reference = load_reference(Path(done["promote"]["path"]))
+    assert set(reference.columns) == {"x", "n", "b", "c", "t (hour)", "t (weekday)"}
+    assert set(reference.recent) == set(reference.columns)
 
 
 def test_the_second_cycle_compares_both_on_rows_that_neither_saw(tmp_path):

@@ -90,6 +90,13 @@ def test_unlabelled_files_are_checked_and_never_trained_on(make_daemon: Callable
     daemon.wait("drift_detected", since=since)
     waiting = daemon.wait("waiting_for_data", since=since)
     assert "label" in waiting["reason"]
+    finished = daemon.wait("check_finished", since=since, file="b.csv")
+    assert finished["value"] is None and 0.5 < finished["estimated"] <= 1 and finished["estimated_rows"] == 1500
+    told = daemon.json("versions", "m")[0]
+    assert told["labelled"] is None and told["estimated"]["value"] == finished["estimated"]
+    for command in (("versions", "m"), ("status",)):
+        text = daemon.cli(*command).stdout
+        assert f"{finished['estimated']:.4f}" in text and "blind to concept drift" in text
     assert not list(daemon.seen("cycle_opened", since=since))
 
 

@@ -187,10 +187,11 @@ def test_observe_decides_and_changes_nothing(make_daemon: Callable[..., Daemon])
 
 
 def test_a_scheduled_check_judges_the_recent_window(make_daemon: Callable[..., Daemon]) -> None:
-    """What the schedule writes into the ledger is worked off, also after a restart."""
+    """What the schedule writes into the ledger is worked off, also after a restart; where asked with tests of all
+    columns together, told in a sentence."""
     import sqlite3
 
-    daemon = make_daemon(FAST).start()
+    daemon = make_daemon(FAST + "[models.m.drift]\nmultivariate = true\n").start()
     drop(rows(1), daemon.data / "a.csv")
     daemon.wait("model_swapped")
     daemon.stop()
@@ -198,4 +199,6 @@ def test_a_scheduled_check_judges_the_recent_window(make_daemon: Callable[..., D
         ledger.execute("insert into due (model, kind, due_at) values ('m', 'check', 60)")
     since = len(daemon.events)
     daemon.start()
-    assert daemon.wait("check_finished", since=since)["kind"] == "schedule"
+    finished = daemon.wait("check_finished", since=since)
+    assert finished["kind"] == "schedule" and finished["together"] == ["3 columns together: nothing beyond chance"]
+    assert "together   3 columns together" in daemon.cli("status").stdout

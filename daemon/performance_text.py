@@ -1,0 +1,35 @@
+"""Performance in words: measured with labels, estimated without, and what a detector saw in the stream of errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+BLIND = "blind to concept drift, a change of what the features mean for the target"
+
+
+def estimate_sentence(estimated: Mapping[str, Any] | None) -> str:
+    """An estimate with its interval, marked as such; empty where there is none.
+
+    >>> estimate_sentence({"metric": "accuracy", "value": 0.81, "interval": [0.8, 0.82], "rows": 900, "method": "CBPE"})
+    'accuracy about 0.8100 (0.8000 to 0.8200) on 900 rows without labels: a CBPE estimate, blind to concept drift,
+    a change of what the features mean for the target'
+    """
+    if estimated is None or estimated["value"] is None:
+        return ""
+    ends = estimated["interval"]
+    between = "" if ends is None else f" ({ends[0]:.4f} to {ends[1]:.4f})"
+    value = f"{estimated['metric']} about {estimated['value']:.4f}{between}"
+    return f"{value} on {estimated['rows']:,} rows without labels: a {estimated['method']} estimate, {BLIND}"
+
+
+def rise_sentence(stream: Mapping[str, Any] | None) -> str:
+    """What a detector saw in the errors of a file's labelled rows; empty where they did not rise.
+
+    >>> rise_sentence({"detector": "adwin", "dropped": True, "row": 96, "since_row": 41, "before": 0.1, "after": 0.4})
+    'adwin, watching the errors of labelled rows: at row 96 the mean error had risen from 0.1 to 0.4, since row 41'
+    """
+    if stream is None or not stream["dropped"]:
+        return ""
+    since = "an earlier file" if stream["since_row"] is None else f"row {stream['since_row']:,}"
+    means = f"from {stream['before']:.4g} to {stream['after']:.4g}"
+    who = f"{stream['detector']}, watching the errors of labelled rows"
+    return f"{who}: at row {stream['row']:,} the mean error had risen {means}, since {since}"

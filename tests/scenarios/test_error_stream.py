@@ -1,0 +1,85 @@
+"""The stream of a champion's errors in a real daemon: counted once whatever is killed, and told where it rises."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon_harness import Daemon, drop, rows
+from pyarrow import concat_tables
+
+from daemon.config import load_config
+from retrain.check import check
+
+pytestmark = pytest.mark.timeout(400)  # four starts of a daemon
+CONFIG = """\
+[models.m.intake]
+settle = "100ms"
+rescan = "500ms"
+[models.m.triggers]
+first_rows = 300
+on_drift = false
+on_performance = false
+growth = 1e9
+"""
+
+
+def stored(daemon: Daemon) -> dict[str, Any]:
+    """The detector's state in the ledger."""
+    with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
+        (text,) = ledger.execute("select state from error_streams where model = 'm'").fetchone()
+    state: dict[str, Any] = json.loads(text)
+    return state
+
+
+def walked(daemon: Daemon, version: str) -> dict[str, Any] | None:
+    """The state after the files in their order, of checks that nothing interrupted."""
+    settings = load_config(daemon.config).models["m"].model_dump(mode="json")
+    path, state = daemon.folder / "state/versions/m" / version, None
+    for file in ("b.csv", "c.csv"):
+        (snapshot,) = [f["snapshot"] for f in daemon.json("files", "m") if f["path"] == file]
+        arguments: dict[str, Any] = {
+            "snapshots": [str(daemon.folder / "state" / snapshot)], "settings": settings, "predict": True,
+            "versions": [{"version": version, "path": str(path), "weight": 1.0}], "work": str(daemon.folder),
+        }  # fmt: skip
+        state = check(arguments | {"stream": state})["stream_state"]
+    return state
+
+
+def test_files_count_once_in_the_stream_of_errors_whatever_is_killed(make_daemon: Callable[..., Daemon]) -> None:
+    """Killed before a file's commit, after it, and restarted: the state of the detector is that of no kill."""
+    daemon = make_daemon(CONFIG).start()
+    drop(rows(1), daemon.data / "a.csv")
+    version = daemon.wait("model_swapped", timeout_s=100)["version"]
+    daemon.stop()
+    for point, name, seed in (
+        ("check.publish_predictions.after_rename", "b.csv", 2),
+        ("control.file_committed", "c.csv", 3),
+    ):
+        daemon.start(crash_at=point, wait_ready=False)
+        drop(rows(seed, 500), Path(daemon.data, name))
+        assert daemon.wait_dead(100) == -9, daemon.tail()
+        since = len(daemon.events)
+        daemon.start()
+        if point.startswith("check"):
+            daemon.wait("check_finished", since=since, file=name, timeout_s=100)
+        daemon.stop()
+    state = stored(daemon)
+    assert state["detector"]["seen"] == 1000
+    assert state == json.loads(json.dumps(walked(daemon, version)))
+
+
+def test_a_rise_of_the_errors_is_told_with_detector_and_row(make_daemon: Callable[..., Daemon]) -> None:
+    """Labels leave the features behind in the second half of a file: event, status and trigger say who saw it where."""
+    daemon = make_daemon(CONFIG.replace("on_performance = false", "on_performance = true\ncooldown = '100ms'"))
+    daemon.start()
+    drop(rows(1), daemon.data / "a.csv")
+    daemon.wait("model_swapped", timeout_s=100)
+    drop(concat_tables([rows(2, 600), rows(3, 600, flip=True)]), daemon.data / "b.csv")
+    told = daemon.wait("performance_dropped", file="b.csv", timeout_s=100)
+    assert told["detector"] == "adwin" and 600 < told["row"] <= 1200 and told["before"] < told["after"]
+    opened = daemon.wait("cycle_opened", trigger="performance", timeout_s=100)
+    assert f"adwin saw the error rise from {told['before']:.4g}" in opened["reason"]
+    assert f"at row {told['row']:,}" in daemon.cli("explain", str(opened["cycle_id"])).stdout
