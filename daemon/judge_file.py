@@ -17,7 +17,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
     with ledger.connect() as conn:
         champion = promotions.champion(conn, model)
         stored = models.load_schema(conn, model)
-        stream = None if champion is None else error_streams.load(conn, model, champion.deployment.number)
+        stream = None if champion is None else error_streams.load(conn, model, champion.era)
     if champion is None:
         raise Refused(f"{model} has no champion to compare with", "`driftd status` says what it waits for")
     if not file.is_file():
@@ -36,10 +36,17 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         if taken["kind"] != "rows":
             raise Refused(f"{file} holds labels only: there is nothing to compare")
         versions = [
-            {"version": m.version, "path": str(config.state_dir / "versions" / model / m.version), "weight": m.weight}
-            for m in champion.deployment.members
+            {"version": version, "path": str(config.state_dir / "versions" / model / version), "weight": weight}
+            for version, weight in champion.weights.items()
         ]
-        arguments = {"snapshots": [taken["snapshot"]], "versions": versions, "settings": told, "work": work}
+        arguments = {
+            "newest": champion.newest,
+            "recalibration": champion.deployment.calibration,
+            "snapshots": [taken["snapshot"]],
+            "versions": versions,
+            "settings": told,
+            "work": work,
+        }
         found = check(arguments | {"predict": True, "stream": stream})
     report: dict[str, Any] = found["report"]
     report["reference"]["path"] = champion.deployment.name

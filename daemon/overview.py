@@ -41,12 +41,14 @@ def _champion(conn: Connection, name: str) -> dict[str, Any] | None:
     champion = promotions.champion(conn, name)
     if champion is None:
         return None
-    heaviest = max(champion.deployment.members, key=lambda m: m.weight).version
-    metrics = next((row.metrics for row in versions.listed(conn, name) if row.name == heaviest), None) or {}
+    metrics = next((row.metrics for row in versions.listed(conn, name) if row.name == champion.newest), None) or {}
     evaluated = metrics.get("challenger") or {}
     return {
         "version": champion.deployment.name,
         "deployment": champion.deployment.number,
+        "newest": champion.newest,
+        "members": {member.version: member.weight for member in champion.deployment.members},
+        "recalibrated": champion.deployment.calibration is not None,
         "at": champion.at,
         "reason": champion.reason,
         "metric": metrics.get("metric"),

@@ -9,6 +9,7 @@ from retrain.records import Deployment
 
 if TYPE_CHECKING:
     from retrain.predictions import Predictions
+    from retrain.recalibration import Recalibration
     from retrain.version import LoadedVersion
 
 
@@ -19,6 +20,7 @@ class Served:
     deployment: Deployment
     promotion: int
     versions: "tuple[LoadedVersion, ...]"
+    recalibration: "Recalibration | None" = None
 
     @property
     def name(self) -> str:
@@ -26,11 +28,12 @@ class Served:
         return self.deployment.name
 
     def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> "Predictions":
-        """The blend of all members; Refused names a wrong value."""
+        """The recalibrated blend of all members; Refused names a wrong value."""
         from retrain.blend import blend
 
         said = [version.predict_rows(rows) for version in self.versions]
-        return blend(said, [member.weight for member in self.deployment.members])
+        raw = blend(said, [member.weight for member in self.deployment.members])
+        return raw if self.recalibration is None else self.recalibration.apply(raw)
 
 
 @dataclass
@@ -46,6 +49,7 @@ def load_deployment(deployment: Deployment, promotion: int, folder: Path, truste
     """Load all members from a model's folder of versions and let each answer its probe rows, which also warms
     it up; Refused if one does not."""
     from retrain.promote import prove_version
+    from retrain.recalibration import Recalibration
 
     versions = tuple(prove_version(folder / m.version, tuple(trusted_types)) for m in deployment.members)
-    return Served(deployment, promotion, versions)
+    return Served(deployment, promotion, versions, Recalibration.from_json(deployment.calibration))

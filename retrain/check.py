@@ -58,7 +58,9 @@ def check(args: dict[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     settings = ModelSettings.model_validate(args["settings"])
     snapshots = [Path(path) for path in args["snapshots"]]
-    champion = load_champion(args["versions"], settings.estimator.trusted_types)
+    champion = load_champion(
+        args["versions"], settings.estimator.trusted_types, args.get("newest"), args.get("recalibration")
+    )
     notes: list[str] = []
     predicted = predict_snapshots(champion, snapshots, notes) if args["predict"] else None
     labelled = None if predicted is None else _labelled(champion, predicted)

@@ -138,10 +138,12 @@ class Assessment:
     @classmethod
     def from_json(cls, key: int, value: dict[str, Any]) -> "Assessment":
         """Of what `retrain.assess` found."""
-        moments = {name: {k: _moments(v) for k, v in value[name].items()} for name in ("pairs", "gains", "fresh")}
-        plain = {name: value[name] for name in ("seq", "rows", "metric", "score", "loss", "twins")}
-        rival = value.get("rival")
-        return cls(key, **plain, **moments, rival=None if rival is None else _moments(rival), newest=value["newest"])
+        pairs, gains, fresh = ({k: _moments(v) for k, v in value[name].items()} for name in ("pairs", "gains", "fresh"))
+        rival = None if value.get("rival") is None else _moments(value["rival"])
+        return cls(
+            key, value["seq"], value["rows"], value["metric"], value["score"], value["loss"], value["twins"], pairs,
+            gains, fresh, rival, value["newest"],
+        )  # fmt: skip
 
 
 def _moments(value: Any) -> Moments:

@@ -80,7 +80,8 @@ def price(regret: Regret, settings: TriggerSettings, drifting: bool) -> float:
     assert settings.regret is not None
     level = max(regret.loss or 0.0, SMALLEST_LOSS)
     pace = 2.0 ** min(max(-regret.credit, CHEAPEST), DEAREST)
-    return settings.regret * level * regret.penalty * pace * (settings.drift_prior if drifting else 1.0)
+    prior = settings.drift_prior if drifting else 1.0
+    return float(settings.regret * level * regret.penalty * pace * prior)
 
 
 def affordable(regret: Regret) -> bool:

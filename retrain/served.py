@@ -15,6 +15,7 @@ from drift import Reference
 from retrain.blend import blend, concatenate
 from retrain.columns import open_snapshot
 from retrain.predictions import Floats, Predictions
+from retrain.recalibration import Recalibration
 from retrain.store import LoadedVersion, load_estimate, load_reference, load_version
 
 BATCH_ROWS = 65_536
@@ -23,7 +24,8 @@ ESTIMATED_ROWS = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Champion:
-    """The versions that are served, the heaviest first, with their weights and the first one's reference.
+    """The versions that are served, with their weights and their recalibration; the first is the newest, which the last
+    promotion brought (with weight 0 if it does not answer), and the reference is its own.
     `estimate` is what estimates the first one's performance without labels, None for a version without it."""
 
     versions: tuple[LoadedVersion, ...]
@@ -31,6 +33,12 @@ class Champion:
     reference: Reference
     evaluated: Mapping[str, Any]
     estimate: Mapping[str, Any] | None = None
+    recalibration: Recalibration | None = None
+
+    def answer(self, said: list[Predictions]) -> Predictions:
+        """What is answered where its versions say `said`."""
+        raw = blend(said, self.weights)
+        return raw if self.recalibration is None else self.recalibration.apply(raw)
 
     @property
     def needs_features(self) -> bool:
@@ -40,7 +48,7 @@ class Champion:
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """Predictions of n rows by the heaviest version alone and by all blended; `rows` are their numbers.
+    """Predictions of n rows by the newest version alone and by all blended; `rows` are their numbers.
     `matrix` holds the first version's features of every `step`-th row where an estimate reads them."""
 
     first: Predictions
@@ -51,14 +59,21 @@ class Predicted:
     step: int = 1
 
 
-def load_champion(versions: list[dict[str, Any]], trusted_types: tuple[str, ...]) -> Champion:
-    """Load what is served; a version that was loaded before is not loaded again, since it cannot change."""
-    heaviest_first = sorted(versions, key=lambda member: -member["weight"])
-    loaded = tuple(_version(Path(member["path"]), trusted_types) for member in heaviest_first)
-    weights = tuple(float(member["weight"]) for member in heaviest_first)
+def load_champion(
+    versions: list[dict[str, Any]],
+    trusted_types: tuple[str, ...],
+    newest: str | None = None,
+    recalibration: Mapping[str, Any] | None = None,
+) -> Champion:
+    """Load what is served; a version that was loaded before is not loaded again, since it cannot change. `newest` names
+    the first one, else it is the heaviest."""
+    ordered = sorted(versions, key=lambda member: (member.get("version") != newest, -member["weight"]))
+    loaded = tuple(_version(Path(member["path"]), trusted_types) for member in ordered)
+    weights = tuple(float(member["weight"]) for member in ordered)
     evaluated = loaded[0].evaluation.get("challenger") or {}
-    heaviest = Path(heaviest_first[0]["path"])
-    return Champion(loaded, weights, _reference(heaviest), evaluated, load_estimate(heaviest))
+    first = Path(ordered[0]["path"])
+    moved = Recalibration.from_json(recalibration)
+    return Champion(loaded, weights, _reference(first), evaluated, load_estimate(first), moved)
 
 
 def predict_snapshots(champion: Champion, snapshots: list[Path], notes: list[str]) -> Predicted | None:
@@ -74,7 +89,7 @@ def predict_snapshots(champion: Champion, snapshots: list[Path], notes: list[str
         for table in _batches(path, champion.versions, notes):
             said = [version.predict_table(table) for version in champion.versions]
             first.append(said[0])
-            blended.append(blend(said, champion.weights))
+            blended.append(champion.answer(said))
             rows.append(table["__row"].to_numpy())
             labels.append(_label_column(table, champion.versions[0].schema.target))
             if champion.needs_features:

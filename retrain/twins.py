@@ -93,8 +93,8 @@ def _labelled_files(history: History, up_to: int) -> list[int]:
     """The newest labelled files, and older ones in equal steps."""
     known = [seq for seq in history.seqs if seq <= up_to]
     newest, older = known[-FILES_NEW:], known[:-FILES_NEW]
-    steps = np.unique(np.linspace(0, len(older) - 1, min(len(older), FILES_OLD)).astype(int)) if older else []
-    chosen = [older[int(step)] for step in steps] + newest
+    steps = np.linspace(0, len(older) - 1, min(len(older), FILES_OLD)).astype(int).tolist() if older else []
+    chosen = [older[step] for step in dict.fromkeys(steps)] + newest
     return [seq for seq in chosen if history.labels_known(seq)]
 
 

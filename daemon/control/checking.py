@@ -71,15 +71,17 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
         champion = promotions.champion(conn, context.name)
         if champion is None:
             return None
-        stream = error_streams.load(conn, context.name, champion.deployment.number)
+        stream = error_streams.load(conn, context.name, champion.era)
     arguments = {
         "model": context.name,
         "kind": kind,
         "snapshots": [str(path) for path in snapshots],
         "versions": [
-            {"version": m.version, "path": str(context.folders.versions / m.version), "weight": m.weight}
-            for m in champion.deployment.members
+            {"version": version, "path": str(context.folders.versions / version), "weight": weight}
+            for version, weight in champion.weights.items()
         ],
+        "newest": champion.newest,
+        "recalibration": champion.deployment.calibration,
         "settings": context.settings_json(),
         "work": str(context.folders.intake),
         "predict": kind == "file",
@@ -98,7 +100,7 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
         result["predictions"] = str(final.relative_to(context.folders.state))
     return result | {
         "started_at": started_at,
-        "deployment": champion.deployment.number,
+        "deployment": champion.era,
         "version": champion.deployment.name,
         "seconds": time.monotonic() - started,
     }

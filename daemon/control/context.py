@@ -110,6 +110,13 @@ class ModelContext:
         """The settings as a worker receives them."""
         return self.settings.model_dump(mode="json")
 
+    def file_json(self, row: Any) -> dict[str, Any]:
+        """An accepted file as the stages and the assessment are told of it."""
+        return {
+            "seq": row.seq, "snapshot": str(self.folders.state / row.snapshot), "digest": row.sha256, "rows": row.rows,
+            "kind": row.kind, "accepted_at": row.accepted_at,
+        }  # fmt: skip
+
     @staticmethod
     def now() -> float:
         """The wall clock, Unix seconds."""

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from daemon.control.assessing import Assessing
 from daemon.control.context import ModelContext
-from daemon.control.promoting import commit_promotion
+from daemon.control.promoting import commit_promotion, redeploy
 from daemon.control.stages import arguments, restart_stage
 from daemon.control.taking import current_schema
 from daemon.ledger import checks, cycles, due, models, observe
@@ -37,13 +38,20 @@ class CycleRunner:
     promoted: Callable[[], None]
     _told: str = ""
 
+    def __post_init__(self) -> None:
+        self._assessing = Assessing(self.context)
+
     async def run(self) -> None:
         """Decide whenever something changed, and work an open cycle off."""
         while True:
             self.context.dirty.clear()
+            await self._assessing.run()
             cycle, action = self.decide()
             if cycle is not None and cycle.state is CycleState.OPEN:
                 await self._work_off(cycle)
+                continue
+            if action.kind in ("reweigh", "rollback"):
+                self.promoted()
                 continue
             await self._rest(action)
 
@@ -60,6 +68,8 @@ class CycleRunner:
                 cycle = cycles.open_cycle(
                     conn, context.name, action.trigger, state.next_number - 1, observation.newest_seq, now
                 )
+            if action.kind in ("reweigh", "rollback"):
+                redeploy(conn, context, action)
             if action.kind in ("open", "observe"):
                 due.finish(conn, (*observation.due, *observation.manual), now)
             models.save_planner(conn, context.name, state, action.reason)
@@ -73,6 +83,10 @@ class CycleRunner:
         if action.kind == "open":
             assert cycle is not None and action.trigger is not None
             log.info("cycle_opened", cycle_id=cycle.id, trigger=action.trigger.kind, reason=action.reason)
+        elif action.kind == "reweigh":
+            log.info("deployment_reweighed", reason=action.reason)
+        elif action.kind == "rollback":
+            log.warning("version_rolled_back", reason=action.reason)
         elif action.kind == "observe":
             log.info("cycle_not_opened", reason=action.reason)
         elif action.kind == "wait" and action.reason != self._told and cycle is None:

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
-from daemon.ledger import deployments, promotions, versions
+from daemon.ledger import checks, deployments, promotions, versions
 from retrain import effects
-from retrain.records import Cycle
+from retrain.records import Action, Cycle
 from retrain.store import removable
 
 
@@ -21,13 +21,28 @@ def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, resu
     return replace(cycle, version=result["version"])
 
 
+def redeploy(conn: Connection, context: ModelContext, action: Action) -> None:
+    """Record what the planner wants served without training: other weights, or what was served before."""
+    now = context.now()
+    if action.kind == "rollback":
+        champion = promotions.champion(conn, context.name)
+        if champion is not None and champion.predecessor is not None:
+            promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now)
+            checks.end_open_episode(conn, context.name, now)
+        return
+    proposal = action.proposal
+    assert proposal is not None
+    deployment = deployments.for_members(conn, context.name, proposal["members"], proposal["recalibration"], now)
+    promotions.record(conn, context.name, deployment, "reweigh", action.reason, now)
+
+
 def link_champion(context: ModelContext) -> None:
     """Point `versions/MODEL/current` at the champion, for readers outside."""
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, context.name)
     if champion is None:
         return
-    newest = max(champion.deployment.members, key=lambda m: m.weight).version
+    newest = champion.newest
     path = context.folders.versions / "current"
     if not path.is_symlink() or path.readlink().name != newest:
         effects.link(newest, path, "promote.link")
@@ -40,7 +55,8 @@ def prune_versions(context: ModelContext) -> None:
         kept = promotions.protected_versions(conn, context.name)
     names = [row.name for row in stored]
     pinned = {row.name for row in stored if row.pinned or _is_named(row.name, context.settings.retention.pinned)}
-    for name in removable(names, kept | pinned, context.settings.retention.versions):
+    keep = max(context.settings.retention.versions, context.settings.layers.archive)
+    for name in removable(names, kept | pinned, keep):
         with context.shared.ledger.begin() as conn:
             versions.mark_removed(conn, context.name, name)
         effects.remove(context.folders.versions / name, "retention.remove_version")

@@ -1,7 +1,6 @@
 """What each stage is asked with, from the ledger; and where a cycle goes on when its unfinished work is gone."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -27,13 +26,9 @@ def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Sch
         "schema": schema.to_json(),
         "work": str(work),
         "store": str(context.folders.store),
-        "files": [
-            {
-                "seq": row.seq, "snapshot": str(context.folders.state / row.snapshot), "digest": row.sha256,
-                "rows": row.rows, "kind": row.kind, "accepted_at": row.accepted_at,
-            }
-            for row in files.usable(conn, context.name, cycle.up_to_seq)
-        ],
+        "files": [context.file_json(row) for row in files.usable(conn, context.name, cycle.up_to_seq)],
+        "window": cycle.trigger.evidence.get("window"),
+        "twin": cycle.trigger.evidence.get("twin"),
         "champion": _champion(context, champion),
         "previous": cycles.results(conn, cycle.id),
     }  # fmt: skip
@@ -57,8 +52,16 @@ def _has_work(context: ModelContext, cycle: Cycle) -> bool:
 
 
 def _champion(context: ModelContext, champion: promotions.ChampionRow | None) -> dict[str, Any] | None:
-    """The heaviest version of the champion deployment: what a challenger is compared with."""
+    """The deployment that a challenger is compared with, and its newest version."""
     if champion is None:
         return None
-    member = max(champion.deployment.members, key=lambda m: m.weight)
-    return {"version": member.version, "path": str(Path(context.folders.versions / member.version))}
+    members = {member.version: member.weight for member in champion.deployment.members}
+    folder = context.folders.versions
+    return {
+        "version": champion.newest,
+        "path": str(folder / champion.newest),
+        "members": members,
+        "paths": {name: str(folder / name) for name in {**members, champion.newest: 1.0}},
+        "newest": champion.newest,
+        "recalibration": champion.deployment.calibration,
+    }

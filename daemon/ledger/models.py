@@ -33,7 +33,7 @@ def save_schema(conn: Connection, name: str, schema: dict[str, Any]) -> None:
 def load_planner(conn: Connection, name: str) -> PlannerState:
     """What the planner remembers."""
     stored = conn.scalar(select(models.c.planner).where(models.c.name == name))
-    return PlannerState(**stored) if stored else PlannerState()
+    return PlannerState.from_json(stored) if stored else PlannerState()
 
 
 def save_planner(conn: Connection, name: str, state: PlannerState, reason: str) -> None:

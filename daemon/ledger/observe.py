@@ -4,10 +4,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from daemon.ledger import cycles, due, models, promotions
+from daemon.ledger import assessments, cycles, due, models, promotions
 from daemon.ledger import files as file_queries
+from daemon.ledger.checks import open_episode
 from daemon.ledger.tables import checks, files, versions
-from retrain.records import Champion, Evidence, Observation, PlannerState, Rise
+from daemon.ledger.tables import cycles as table
+from retrain.records import Champion, CycleState, Evidence, Observation, PlannerState, Retrained, Rise
 
 RISE = ("detector", "row", "since_row", "before", "after")
 
@@ -18,6 +20,7 @@ def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> 
     labelled = file_queries.labelled_rows(conn, model)
     newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
     row, champion = models.get(conn, model), _champion(conn, model)
+    proposal_id, proposal = assessments.proposal(conn, model)
     return Observation(
         labelled_rows=labelled,
         new_labelled_rows=max(0, labelled - file_queries.labelled_rows(conn, model, state.seen_seq)),
@@ -30,7 +33,25 @@ def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> 
         manual=due.pending(conn, model, "manual"),
         paused=bool(row is not None and row.paused),
         backlog=backlog,
+        assessments=assessments.newer_than(conn, model, state.assessed),
+        proposal=proposal,
+        proposal_id=proposal_id,
+        drifting=open_episode(conn, model) is not None,
+        retrained=_retrained(conn, model, state.judged_cycle),
     )
+
+
+def _retrained(conn: Connection, model: str, judged: int) -> Retrained | None:
+    """The newest finished cycle after one, if it trained beside a champion."""
+    query = select(table.c.id, table.c.state).where(table.c.model == model, table.c.id > judged)
+    finished = table.c.state.in_((CycleState.PROMOTED, CycleState.KEPT))
+    row = conn.execute(query.where(finished).order_by(table.c.id.desc()).limit(1)).first()
+    result = None if row is None else cycles.results(conn, row.id).get("evaluate")
+    if row is None or result is None or result["champion"] is None:
+        return None
+    spread = result["difference_se"]
+    z = None if not spread else result["difference"] / spread
+    return Retrained(row.id, row.state == CycleState.PROMOTED, z, result.get("handicap"))
 
 
 def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:
@@ -45,12 +66,15 @@ def _champion(conn: Connection, model: str) -> Champion | None:
     champion = promotions.champion(conn, model)
     if champion is None:
         return None
-    name = max(champion.deployment.members, key=lambda m: m.weight).version
-    row = conn.execute(
-        select(versions.c.train_rows, versions.c.seen_seq).where(versions.c.model == model, versions.c.name == name)
-    ).first()
-    rows, seen = (row.train_rows, row.seen_seq) if row is not None else (0, 0)
-    return Champion(champion.deployment.number, champion.deployment.name, champion.at, rows, seen)
+    columns = versions.c.train_rows, versions.c.seen_seq, versions.c.metrics
+    row = conn.execute(select(*columns).where(versions.c.model == model, versions.c.name == champion.newest)).first()
+    rows, seen, metrics = (row.train_rows, row.seen_seq, row.metrics) if row is not None else (0, 0, {})
+    served = champion.deployment
+    return Champion(
+        champion.era, served.name, champion.at, rows, seen, champion.newest,
+        {member.version: member.weight for member in served.members}, served.calibration,
+        metrics.get("known_rows") or rows,
+    )  # fmt: skip
 
 
 def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[Evidence]:

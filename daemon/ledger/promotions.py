@@ -13,13 +13,21 @@ from retrain.records import Deployment
 
 @dataclass(frozen=True)
 class ChampionRow:
-    """Who is served by right of which promotion, and who was served before."""
+    """Who is served by right of which promotion, and who was served before. `newest` is the version that the last
+    promotion brought, and `era` the number of the deployment that it began with: re-weighting goes on in the same era."""
 
     promotion: int
     deployment: Deployment
     predecessor: Deployment | None
     at: float
     reason: str
+    newest: str
+    era: int
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the members, and 0 for the newest version where it does not answer."""
+        return {self.newest: 0.0} | {member.version: member.weight for member in self.deployment.members}
 
 
 def champion(conn: Connection, model: str) -> ChampionRow | None:
@@ -29,7 +37,9 @@ def champion(conn: Connection, model: str) -> ChampionRow | None:
     if row is None:
         return None
     predecessor = _deployment(conn, row.predecessor_id) if row.predecessor_id is not None else None
-    return ChampionRow(row.id, _deployment(conn, row.deployment_id), predecessor, row.at, row.reason)
+    deployment = _deployment(conn, row.deployment_id)
+    newest, era = row.newest or deployment.members[0].version, row.era or deployment.number
+    return ChampionRow(row.id, deployment, predecessor, row.at, row.reason, newest, era)
 
 
 def record(
@@ -42,11 +52,16 @@ def record(
     cycle_id: int | None = None,
 ) -> None:
     """A deployment becomes the champion. After a roll-back the predecessor is what came before the one that
-    was rolled back to, so that rolling back twice goes back two steps."""
+    was rolled back to, so that rolling back twice goes back two steps; re-weighting keeps the predecessor."""
     before = champion(conn, model)
     predecessor = _id(conn, before.deployment) if before is not None else None
+    newest, era = deployment.members[0].version, deployment.number
     if kind == "rollback":
-        predecessor = _before(conn, model, deployment)
+        predecessor, newest = _before(conn, model, deployment)
+        newest = newest or deployment.members[0].version
+    elif kind == "reweigh" and before is not None:
+        predecessor = None if before.predecessor is None else _id(conn, before.predecessor)
+        newest, era = before.newest, before.era
     values = {
         "model": model,
         "deployment_id": _id(conn, deployment),
@@ -55,6 +70,8 @@ def record(
         "cycle_id": cycle_id,
         "reason": reason,
         "at": now,
+        "newest": newest,
+        "era": era,
     }
     conn.execute(insert(promotions).values(**values))
 
@@ -71,7 +88,7 @@ def protected_versions(conn: Connection, model: str) -> set[str]:
     if now is None:
         return set()
     served = [now.deployment, *([now.predecessor] if now.predecessor is not None else [])]
-    return {member.version for deployment in served for member in deployment.members}
+    return {member.version for deployment in served for member in deployment.members} | {now.newest}
 
 
 def listed(conn: Connection, model: str) -> Sequence[Row[Any]]:
@@ -84,13 +101,13 @@ def latest_id(conn: Connection) -> int:
     return conn.scalar(select(func.max(promotions.c.id))) or 0
 
 
-def _before(conn: Connection, model: str, deployment: Deployment) -> int | None:
-    """What was served before this deployment was first promoted."""
-    query = select(promotions.c.predecessor_id).where(
+def _before(conn: Connection, model: str, deployment: Deployment) -> tuple[int | None, str | None]:
+    """What was served before this deployment was first promoted, and its own newest version."""
+    query = select(promotions.c.predecessor_id, promotions.c.newest).where(
         promotions.c.model == model, promotions.c.deployment_id == _id(conn, deployment)
     )
-    found: int | None = conn.scalar(query.order_by(promotions.c.id).limit(1))
-    return found
+    row = conn.execute(query.order_by(promotions.c.id).limit(1)).first()
+    return (None, None) if row is None else (row.predecessor_id, row.newest)
 
 
 def _deployment(conn: Connection, deployment_id: int) -> Deployment:

@@ -237,8 +237,31 @@ promotions = Table(
     Column("reason", String, nullable=False),
     Column("at", Float, nullable=False),
     Column("swapped_at", Float),
+    Column("newest", String),
+    Column("era", Integer),
 )
 Index("promotions_by_model", promotions.c.model, promotions.c.id)
+
+assessments = Table(
+    "assessments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("seq", Integer),
+    Column("deployment", Integer, nullable=False),
+    Column("found", JSON),
+    Column("at", Float, nullable=False),
+)
+Index("assessments_by_model", assessments.c.model, assessments.c.id)
+Index(
+    "one_assessment_a_file",
+    assessments.c.model,
+    assessments.c.seq,
+    unique=True,
+    sqlite_where=text("seq IS NOT NULL"),
+    postgresql_where=text("seq IS NOT NULL"),
+)
 
 events = Table(
     "events",

@@ -15,7 +15,7 @@ def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], n
     """Write the version that a cycle's promote stage published."""
     done = cycles.results(conn, cycle.id)
     evaluated = done.get("evaluate", {})
-    kept = ("metric", "rows", "challenger", "champion", "baseline", "difference", "difference_se")
+    kept = ("metric", "rows", "challenger", "champion", "baseline", "difference", "difference_se", "handicap")
     values = {
         "model": model,
         "name": result["version"],
@@ -25,7 +25,8 @@ def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], n
         "created_at": now,
         "train_rows": done.get("train", {}).get("train_rows", 0),
         "seen_seq": cycle.up_to_seq,
-        "metrics": {key: evaluated.get(key) for key in kept},
+        "metrics": {key: evaluated.get(key) for key in kept}
+        | {"known_rows": done.get("prepare", {}).get("known_rows", 0)},
     }
     conn.execute(insert(versions).values(**values).on_conflict_do_nothing())
 

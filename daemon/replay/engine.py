@@ -16,8 +16,7 @@ import pyarrow as pa
 from daemon.replay.source import BatchFile, Source
 from drift import Reference, build_reference, output_columns
 from retrain.assess import Assessor, assess_files, said_by
-from retrain.check import Champion as CheckedChampion
-from retrain.check import drift_report, predict_snapshots
+from retrain.check import drift_report
 from retrain.columns import column_values
 from retrain.deployment import LoadedDeployment
 from retrain.errors import Refused
@@ -28,6 +27,8 @@ from retrain.planner import plan
 from retrain.prepare import Prepared, prepare_rows
 from retrain.recalibration import Recalibration
 from retrain.records import Action, Assessment, Champion, Evidence, Observation, PlannerState, Retrained
+from retrain.served import Champion as CheckedChampion
+from retrain.served import predict_snapshots
 from retrain.settings import ModelSettings
 from retrain.tasks import target_values
 from retrain.train import fit_version
@@ -178,8 +179,9 @@ class Engine:
         if reference is None:
             return
         with self.run.clock.during("checks"):
-            members = tuple(self.served.members)
-            judged = CheckedChampion(members, tuple(self.served.weights.values()), reference, {})
+            weights = {self.served.newest: 0.0} | dict(self.served.weights)
+            members = tuple(self.served.versions[name] for name in weights)
+            judged = CheckedChampion(members, tuple(weights.values()), reference, {})
             notes: list[str] = []
             predicted = predict_snapshots(judged, [batch.unlabelled], notes)
             report = drift_report(judged, [batch.unlabelled], self.settings, predicted, notes)

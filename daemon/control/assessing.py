@@ -1,0 +1,85 @@
+"""Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned on."""
+
+from typing import Any
+
+from daemon.control.context import ModelContext
+from daemon.control.taking import current_schema
+from daemon.ledger import Ledger, assessments, files, models, promotions, versions
+from daemon.worker.process import WorkerError
+from retrain.records import Deployment
+
+MOST_FILES = 1_000
+
+
+class Assessing:
+    """Asks only when something is new: a file, labels, or another newest version."""
+
+    def __init__(self, context: ModelContext) -> None:
+        self._context = context
+        self._asked: Any = None
+
+    async def run(self) -> None:
+        """Assess what became labelled, and propose; nothing without a champion."""
+        context = self._context
+        asked, arguments = self._arguments(context.shared.ledger)
+        if arguments is None or asked == self._asked:
+            return
+        try:
+            result = await context.shared.analyst.call("assess", arguments)
+        except WorkerError as error:
+            context.log.error("assessment_failed", reason=error.message)
+            self._asked = asked
+            return
+        with context.shared.ledger.begin(durable=True) as conn:
+            assessments.record(conn, context.name, arguments["deployment"]["number"], result, context.now())
+        self._asked = self._arguments(context.shared.ledger)[0]
+        for one in result["assessments"]:
+            told = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
+            context.log.info(
+                "labels_assessed", seq=one["seq"], rows=one["rows"], metric=one["metric"], value=one["score"],
+                loss=round(one["loss"], 5), gains=told, seconds=round(result["seconds"], 3),
+            )  # fmt: skip
+
+    def _arguments(self, ledger: Ledger) -> tuple[Any, dict[str, Any] | None]:
+        """What distinguishes this question from others, and the question."""
+        context, name = self._context, self._context.name
+        schema = current_schema(context)
+        with ledger.connect() as conn:
+            champion = promotions.champion(conn, name)
+            if champion is None or schema is None:
+                return None, None
+            stored = versions.stored(conn, name)
+            first = min((row.seen_seq for row in stored), default=0)
+            waiting = assessments.candidates(conn, name, first)
+            proposed = assessments.proposal(conn, name)[1]
+            state = models.load_planner(conn, name)
+            asked = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
+            known = {row.name for row in stored}
+            archive = [row.name for row in stored][-context.settings.layers.archive :]
+            archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
+            predecessor = champion.predecessor
+            if predecessor is not None and not {m.version for m in predecessor.members} <= known:
+                predecessor = None
+            named = {*archive, champion.newest, *(m.version for m in predecessor.members)} if predecessor else {
+                *archive, champion.newest,
+            }  # fmt: skip
+            listed = files.usable(conn, name, 2**62)[-MOST_FILES:]
+        return asked, {
+            "files": [context.file_json(row) for row in listed],
+            "schema": schema.to_json(),
+            "settings": context.settings_json(),
+            "candidates": waiting,
+            "deployment": deployment_json(champion.deployment),
+            "predecessor": None if predecessor is None else deployment_json(predecessor),
+            "versions": {version: str(context.folders.versions / version) for version in sorted(named)},
+            "archive": archive,
+            "newest": champion.newest,
+            "before": proposed,
+            "twin": state.regret.twin,
+        }
+
+
+def deployment_json(deployment: Deployment) -> dict[str, Any]:
+    """As the operation takes it."""
+    members = {member.version: member.weight for member in deployment.members}
+    return {"number": deployment.number, "members": members, "recalibration": deployment.calibration}

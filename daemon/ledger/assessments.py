@@ -1,0 +1,57 @@
+"""What labels told of each file, once, and what was proposed to be served; see `retrain.assess`."""
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
+
+from daemon.ledger.rows import insert_row
+from daemon.ledger.tables import assessments, files
+from retrain.records import Assessment
+
+MOST_CANDIDATES = 60
+
+
+def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
+    """The newest accepted files of rows after one, at most 60, that no assessment was made of; ascending."""
+    done = select(assessments.c.seq).where(assessments.c.model == model, assessments.c.seq.is_not(None))
+    wanted = (
+        files.c.model == model,
+        files.c.state == "accepted",
+        files.c.kind == "rows",
+        files.c.seq > after_seq,
+        files.c.seq.not_in(done),
+    )
+    found = conn.scalars(select(files.c.seq).where(*wanted).order_by(files.c.seq.desc()).limit(MOST_CANDIDATES))
+    return sorted(found)
+
+
+def record(conn: Connection, model: str, deployment: int, result: dict[str, Any], now: float) -> None:
+    """Write what the operation found; only the newest proposal is kept."""
+    told = [("file", one["seq"], one) for one in result["assessments"]]
+    told += [("skipped", seq, None) for seq in result["skipped"]]
+    for kind, seq, found in sorted(told, key=lambda entry: entry[1]):
+        values = {"model": model, "kind": kind, "seq": seq, "deployment": deployment, "found": found, "at": now}
+        insert_row(conn, assessments, values)
+    conn.execute(delete(assessments).where(assessments.c.model == model, assessments.c.kind == "proposal"))
+    values = {"model": model, "kind": "proposal", "seq": None, "deployment": deployment, "at": now}
+    insert_row(conn, assessments, values | {"found": result["proposal"]})
+
+
+def newer_than(conn: Connection, model: str, assessed: int) -> tuple[Assessment, ...]:
+    """Assessments of files, oldest first."""
+    wanted = assessments.c.model == model, assessments.c.kind == "file", assessments.c.id > assessed
+    rows = conn.execute(select(assessments.c.id, assessments.c.found).where(*wanted).order_by(assessments.c.id))
+    return tuple(Assessment.from_json(row.id, row.found) for row in rows)
+
+
+def proposal(conn: Connection, model: str) -> tuple[int, dict[str, Any] | None]:
+    """The newest proposal and its id; 0 and None before the first."""
+    wanted = assessments.c.model == model, assessments.c.kind == "proposal"
+    row = conn.execute(select(assessments).where(*wanted).order_by(assessments.c.id.desc()).limit(1)).first()
+    return (0, None) if row is None else (row.id, row.found)
+
+
+def newest_label_file(conn: Connection, model: str) -> int:
+    """The seq of the newest accepted file of labels; 0 without one."""
+    wanted = files.c.model == model, files.c.state == "accepted", files.c.kind == "labels"
+    return conn.scalar(select(func.max(files.c.seq)).where(*wanted)) or 0
