@@ -1,7 +1,7 @@
 """Earlier versions beside the champion: how much of the answer each is worth, from the newest labelled rows.
 
-A version's weight is exp(−z/2), z being by how many standard errors of the paired difference it costs more than the best
-on the rows of the last two labelled files that none of them was trained on; the newest counts twice."""
+A version's weight is exp(−z/2), z being by how many standard errors of the paired difference it costs more than the
+best on the rows of the last two labelled files that none of them was trained on; the newest counts twice."""
 
 from collections.abc import Mapping, Sequence
 

@@ -39,7 +39,8 @@ MEMORY_DECAY, NEW_CHAMPION_DECAY = 0.5, 0.3
 class Assessor:
     """Everything that assessing needs: rows, what is served, the archive (versions by name), and what was found last.
     `before` is the last proposal for this model, {} at first; `twin_window` is the window that the planner
-    watches, whose twins are made for each file, the others' for every second; `rival` was served before the last promotion."""
+    watches, whose twins are made for each file, the others' for every second; `rival` was served before the last
+    promotion."""
 
     history: History
     served: LoadedDeployment
@@ -237,8 +238,8 @@ class Assessor:
         return gain
 
     def _smooth(self, said: Predictions, y: Labels, rows: Mask) -> Floats | None:
-        """Losses that a recalibration moves even where the metric ranks: Brier's, but the metric's own where the decision
-        is what counts or numbers are predicted."""
+        """Losses that a recalibration moves even where the metric ranks: Brier's, but the metric's own where the
+        decision is what counts or numbers are predicted."""
         if said.classes is None or self.balanced or said.probabilities is None:
             return self._losses(said, y, rows)
         from retrain.classification_metrics import brier_losses
@@ -304,9 +305,10 @@ def unseen_rows(version: LoadedVersion, batch: Batch) -> Mask | None:
 def assess(args: dict[str, Any]) -> dict[str, Any]:
     """The operation. Arguments and result are JSON: `files` (as the stages get them), `schema`, `settings`,
     `candidates` (seqs of files that were not assessed yet, ascending), `deployment` {members {version: weight},
-    recalibration}, `predecessor` (the same of what was served before the last promotion, or None), `versions` {name: path}
-    of all that are named, `archive` the names that may be blended, `newest` the champion's newest version, `before` the
-    last proposal, `twin` the window that the planner watches. Result: `assessments`, `proposal`, `skipped` seqs that can tell nothing, `seconds`."""
+    recalibration}, `predecessor` (the same of what was served before the last promotion, or None), `versions` {name:
+    path} of all that are named, `archive` the names that may be blended, `newest` the champion's newest version,
+    `before` the last proposal, `twin` the window that the planner watches. Result: `assessments`, `proposal`,
+    `skipped` seqs that can tell nothing, `seconds`."""
     started = time.process_time()
     settings = ModelSettings.model_validate(args["settings"])
     history = History(args["files"], Schema.from_json(args["schema"]))

@@ -136,7 +136,8 @@ def twin_handicap(
     settings: ModelSettings,
     window: str,
 ) -> float | None:
-    """How much less the challenger costs a held-out row than its twin of that window; None where that cannot be told."""
+    """How much less the challenger costs a held-out row than its twin of that window; None where that cannot be
+    told."""
     up_to = max(holdout.column("__seq").to_pylist(), default=0)
     twin = window_twin(history, challenger, WINDOWS[window], up_to, settings.estimator.seed, Memory())
     if twin is None:

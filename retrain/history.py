@@ -29,7 +29,8 @@ Mask = NDArray[np.bool_]
 @dataclass(frozen=True, eq=False)
 class Batch:
     """The rows of one accepted file. `table` has the schema's columns and __row, its target with late labels in;
-    `reserved` (n,) says which rows are of the file's reservoir; `rows` counts the file's rows, the table may be a part."""
+    `reserved` (n,) says which rows are of the file's reservoir; `rows` counts the file's rows, the table may be a
+    part."""
 
     seq: int
     digest: str

@@ -1,8 +1,8 @@
 """What each row costs in the metric's own unit: the currency in which models are compared.
 
 The mean of a model's row losses is `level − metric` (`metric − level` where smaller is better) with a level that is the
-same for all models, so that the mean paired difference of two models' losses is the difference of their metrics, exactly
-or to first order, and its standard error is that of a mean."""
+same for all models, so that the mean paired difference of two models' losses is the difference of their metrics,
+exactly or to first order, and its standard error is that of a mean."""
 
 import numpy as np
 

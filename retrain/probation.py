@@ -47,8 +47,8 @@ def verdict(trial: Probation, champion: Champion, settings: ModelSettings) -> st
         return None
     worse = trial.total / trial.rows
     return (
-        f"{champion.version} costs {worse:.4f} a row more than its predecessor on {trial.rows:,} labelled rows since its "
-        f"promotion, more than chance explains at any look"
+        f"{champion.version} costs {worse:.4f} a row more than its predecessor on {trial.rows:,} labelled rows since "
+        "its promotion, more than chance explains at any look"
     )
 
 

@@ -117,10 +117,10 @@ Moments = tuple[float, float, int]
 class Assessment:
     """What the labels of one file told, in the unit of the metric's loss (see `retrain.losses`).
 
-    `loss` is what the served deployment cost a row. By window: `twins` what twins cost that were trained before the file,
-    `gains` how much more the deployment cost (mean, standard error, rows), `fresh` the same on the file's reservoir for
-    twins trained with the file; `pairs` "a|b" the moments of the differences of two twins. `rival` are the moments of what
-    the deployment cost more than its predecessor."""
+    `loss` is what the served deployment cost a row. By window: `twins` what twins cost that were trained before the
+    file, `gains` how much more the deployment cost (mean, standard error, rows), `fresh` the same on the file's
+    reservoir for twins trained with the file; `pairs` "a|b" the moments of the differences of two twins. `rival` are
+    the moments of what the deployment cost more than its predecessor."""
 
     id: int
     seq: int
@@ -171,7 +171,8 @@ class Observation:
     checks newer than the state's `handled_check`, oldest first; `due` the ids of retrain schedules that are due;
     `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in. `assessments`
     are newer than the state's `assessed`, oldest first; `proposal` is the newest one for what to serve, `proposal_id`
-    its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that trained."""
+    its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
+    trained."""
 
     labelled_rows: int
     new_labelled_rows: int
@@ -194,8 +195,9 @@ class Observation:
 @dataclass(frozen=True)
 class Regret:
     """What the planner adds up over labelled files. `sum` is the loss that a fresh model would have saved since file
-    `since`; `loss` what the model usually costs; `handicap` of twins; `penalty` on the price after retrains that did not
-    pay; `credit` in retrains: earned by the budget, spent by cycles; `recent` are the twins' pairs of the last files."""
+    `since`; `loss` what the model usually costs; `handicap` of twins; `penalty` on the price after retrains that did
+    not pay; `credit` in retrains: earned by the budget, spent by cycles; `recent` are the twins' pairs of the last
+    files."""
 
     sum: float = 0.0
     since: int | None = None
@@ -215,7 +217,8 @@ class Regret:
 @dataclass(frozen=True)
 class Probation:
     """How the newest version does against its predecessor on files after its promotion: sums over rows of the paired
-    differences, of their variances, and of rows, for a confidence sequence that is tightest around the variance `tuned`."""
+    differences, of their variances, and of rows, for a confidence sequence that is tightest around the variance
+    `tuned`."""
 
     version: str = ""
     files: int = 0

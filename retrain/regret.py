@@ -1,10 +1,10 @@
 """Would a fresh model have paid? Regret adds up, file by file, against the price of a retrain. Pure.
 
-Each labelled file tells what a fresh model of the best window would have saved over what was served (cost-aware retraining,
-Mahadevan and Mathioudakis 2023, in its cumulative form). Small gains that chance explains count for nothing: each
-file's gain is lessened by its standard error, and the sum never falls below 0 (Page 1954). The price is a share of
-the model's own loss; it doubles with every retrain ahead of the budget's pace, halves while the budget is unspent, and
-doubles after a retrain that did not pay."""
+Each labelled file tells what a fresh model of the best window would have saved over what was served (cost-aware
+retraining, Mahadevan and Mathioudakis 2023, in its cumulative form). Small gains that chance explains count for
+nothing: each file's gain is lessened by its standard error, and the sum never falls below 0 (Page 1954). The price is
+a share of the model's own loss; it doubles with every retrain ahead of the budget's pace, halves while the budget is
+unspent, and doubles after a retrain that did not pay."""
 
 from dataclasses import replace
 from typing import Any

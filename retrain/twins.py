@@ -1,7 +1,7 @@
 """Twins: tiny models on at most 1,000 rows that tell what a fresh model of a window would gain.
 
-A twin is compared one file ahead: trained on what was known before a file, judged on it. How much worse a twin is than a
-full model of the same rows (its handicap) is measured when a version is evaluated."""
+A twin is compared one file ahead: trained on what was known before a file, judged on it. How much worse a twin is than
+a full model of the same rows (its handicap) is measured when a version is evaluated."""
 
 from typing import Any
 
@@ -43,8 +43,8 @@ def window_twin(
     history: History, version: LoadedVersion, files: int | None, up_to: int, seed: int, memory: Memory
 ) -> Twin | None:
     """The twin of a version on at most 1,000 labelled rows of the newest `files` labelled files (None: all) up to one,
-    each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or of one
-    class."""
+    each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or of
+    one class."""
     chosen = _labelled_files(history, up_to)
     chosen = chosen if files is None else chosen[-files:]
     total = sum(history.rows(seq) for seq in chosen)
@@ -62,7 +62,8 @@ def window_twin(
 
 
 def fit_twin(version: LoadedVersion, X: Floats, y: Labels, seed: int) -> Twin | None:
-    """The twin of `version` on labelled rows, X (n, features) and y (n,); None where they are too few or of one class."""
+    """The twin of `version` on labelled rows, X (n, features) and y (n,); None where they are too few or of one
+    class."""
     if len(y) < FEWEST_ROWS:
         return None
     try:

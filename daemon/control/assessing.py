@@ -1,4 +1,5 @@
-"""Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned on."""
+"""Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned
+on."""
 
 from typing import Any
 

@@ -14,7 +14,8 @@ from retrain.records import Deployment
 @dataclass(frozen=True)
 class ChampionRow:
     """Who is served by right of which promotion, and who was served before. `newest` is the version that the last
-    promotion brought, and `era` the number of the deployment that it began with: re-weighting goes on in the same era."""
+    promotion brought, and `era` the number of the deployment that it began with: re-weighting goes on in the same
+    era."""
 
     promotion: int
     deployment: Deployment
@@ -57,8 +58,8 @@ def record(
     predecessor = _id(conn, before.deployment) if before is not None else None
     newest, era = deployment.members[0].version, deployment.number
     if kind == "rollback":
-        predecessor, newest = _before(conn, model, deployment)
-        newest = newest or deployment.members[0].version
+        predecessor, known = _before(conn, model, deployment)
+        newest = known or newest
     elif kind == "reweigh" and before is not None:
         predecessor = None if before.predecessor is None else _id(conn, before.predecessor)
         newest, era = before.newest, before.era

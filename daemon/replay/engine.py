@@ -1,7 +1,8 @@
 """The daemon over history, in memory: each batch is served, then its labels are shown, then the planner decides.
 
-The same functions as in the daemon do the work: `retrain.planner.plan` decides, the cores of the stages prepare, train and
-evaluate, `retrain.assess` tells what labels say and `retrain.check` whether data drifted. One day passes a batch."""
+The same functions as in the daemon do the work: `retrain.planner.plan` decides, the cores of the stages prepare, train
+and evaluate, `retrain.assess` tells what labels say and `retrain.check` whether data drifted. One day passes a
+batch."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ class Source:
 
 
 def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, work: Path) -> Source:
-    """Several files are a batch each, in their order; one is cut into `batches` of equal length. Refused where a file is
-    beyond repair or has too few rows."""
+    """Several files are a batch each, in their order; one is cut into `batches` of equal length. Refused where a file
+    is beyond repair or has too few rows."""
     from daemon.ingest.take import take
     from retrain.schema import declared_schema
 
@@ -84,7 +85,7 @@ def _cut(table: pa.Table, batches: int) -> list[pa.Table]:
             "give more rows, or fewer --batches",
         )
     edges = np.linspace(0, table.num_rows, batches + 1).astype(int).tolist()
-    return [table.slice(start, stop - start) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [table.slice(start, stop - start) for start, stop in pairwise(edges)]
 
 
 def _write(table: pa.Table, schema: Schema, seq: int, work: Path) -> BatchFile:
