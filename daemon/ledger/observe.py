@@ -42,12 +42,12 @@ def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> 
 
 
 def _retrained(conn: Connection, model: str, judged: int) -> Retrained | None:
-    """The newest finished cycle after one, if it trained beside a champion."""
+    """The newest finished cycle after one, if it came to a comparison."""
     query = select(table.c.id, table.c.state).where(table.c.model == model, table.c.id > judged)
     finished = table.c.state.in_((CycleState.PROMOTED, CycleState.KEPT))
     row = conn.execute(query.where(finished).order_by(table.c.id.desc()).limit(1)).first()
     result = None if row is None else cycles.results(conn, row.id).get("evaluate")
-    if row is None or result is None or result["champion"] is None:
+    if row is None or result is None:
         return None
     spread = result["difference_se"]
     z = None if not spread else result["difference"] / spread

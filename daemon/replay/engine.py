@@ -160,7 +160,6 @@ class Engine:
             raise Refused(f"the first {self.initial} batches give no model: {self.run.cycles[-1].outcome}")
         self.run.cycles.clear()
         self.run.metric = self.served.version.metric.name
-        self._retrained = None
 
     def _serve(self, batch: BatchFile) -> None:
         assert self.served is not None
