@@ -133,6 +133,18 @@ class GateSettings(Frozen):
     min_slice_rows: int = Field(default=100, ge=10)
 
 
+SuspicionKind = Literal["duplicated_rows", "unit_bug", "label_noise", "leaked_target"]
+
+
+class SuspicionSettings(Frozen):
+    """Which new files are held before they teach anything, and how many alike in a row are a new normal."""
+
+    hold: bool = True
+    release_after: int = Field(default=3, ge=1)
+    kinds: tuple[SuspicionKind, ...] = ("duplicated_rows", "unit_bug", "label_noise", "leaked_target")
+    ignore: tuple[str, ...] = ()
+
+
 class SearchSettings(Frozen):
     """A seeded random search over estimator parameters: name → list of candidate values."""
 
@@ -200,6 +212,7 @@ class ModelSettings(Frozen):
     triggers: TriggerSettings = TriggerSettings()
     window: WindowSettings = WindowSettings()
     gate: GateSettings = GateSettings()
+    suspicion: SuspicionSettings = SuspicionSettings()
     estimator: EstimatorSettings = EstimatorSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -13,9 +13,17 @@ STAGES = ("prepare", "train", "evaluate", "promote")
 TARGETS = {
     "take": "daemon.ingest.take:take",
     "check": "retrain.check:check",
+    "suspect": "retrain.suspect:suspect",
     **{stage: f"retrain.{stage}:{stage}" for stage in STAGES},
 }
-ANALYST_IMPORTS = ("duckdb", "pyarrow.parquet", "daemon.ingest.take", "retrain.check", "retrain.store")
+ANALYST_IMPORTS = (
+    "duckdb",
+    "pyarrow.parquet",
+    "daemon.ingest.take",
+    "retrain.check",
+    "retrain.store",
+    "retrain.suspect",
+)
 
 
 def resolve(name: str) -> Op:
