@@ -14,6 +14,7 @@ LEAST_LEARNED = 0.15
 SERVED_LEFT, LEARNED_LEFT = 0.85, 0.75
 STANDARD_ERRORS, LEARNED_ERRORS = 4.0, 1.5
 MOST_ROWS = 1500
+MISSING = -1e30  # a value of its own: a column without any breaks the estimator
 TINY = {"max_iter": 15, "max_leaf_nodes": 8, "min_samples_leaf": 10, "learning_rate": 0.2, "early_stopping": False}
 
 
@@ -65,7 +66,7 @@ def _learned(rows: Rows, columns: Columns, most: int) -> float:
     position, so that a concept that changes midway is learnable."""
     X, y = np.column_stack([rows.X, np.arange(len(rows.X))])[rows.labelled], rows.y[rows.labelled]
     chosen = np.linspace(0, len(y) - 1, most).astype(np.int64)
-    X, y = X[chosen], y[chosen]
+    X, y = np.nan_to_num(X[chosen], nan=MISSING), y[chosen]
     scores = np.zeros((len(y), max(columns.classes, 1)))
     half = np.arange(len(y)) % 2 == 0
     for fold in (half, ~half):

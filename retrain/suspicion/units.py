@@ -13,7 +13,7 @@ from retrain.suspicion.units_told import swapped_pair, told_change
 
 KIND = "unit_bug"
 LEAST_ROWS = 30
-LEAST_VALUES, STUCK_VALUES = 5, 10
+LEAST_VALUES, STUCK_VALUES, BUSY = 5, 10, 0.5
 OFFSET, FACTOR = 2.5, 0.45  # in standard deviations; logarithm of a factor (×1.57)
 WANDER = 0.3
 SHAPE, TIMES_SHAPE = 0.15, 2.0
@@ -28,7 +28,8 @@ def unit_bug(file: Rows, recent: Sequence[Rows], columns: Columns) -> Doubt | No
     now, before = shape_of(file.X[:, numbers]), [shape_of(one.X[:, numbers]) for one in recent]
     values = np.min([one.distinct for one in before], axis=0)
     enough = np.minimum(now.present, np.min([one.present for one in before], axis=0)) >= LEAST_ROWS
-    stuck = (values >= STUCK_VALUES) & (now.distinct <= 1)
+    busy = np.min([one.present / len(rows.X) for one, rows in zip(before, recent, strict=True)], axis=0) > BUSY
+    stuck = busy & (values >= STUCK_VALUES) & (now.distinct <= 1)
     far = np.where((values >= LEAST_VALUES) & enough & ~stuck, _jumps(now, before), 0.0)
     suspects: list[int] = np.flatnonzero(stuck | ((far > 1) & _same_shape(now, before))).tolist()
     restless = np.flatnonzero(stuck | (far > STAYED)).tolist()

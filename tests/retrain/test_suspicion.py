@@ -149,6 +149,20 @@ def test_labels_may_be_missing():
     assert kinds(changed(bare, 1, lambda x: 1000 * x)) == {"unit_bug"}
 
 
+def test_a_dry_week_is_not_a_stuck_gauge():
+    """A column that is mostly zero may be zero throughout."""
+    rain = [np.where(np.random.default_rng(k).random(600) < 0.2, f.X[:, 2], 0) for k, f in enumerate(recent())]
+    before = [changed(f, 2, lambda x, r=r: r) for f, r in zip(recent(), rain, strict=True)]
+    assert kinds(changed(batch(50), 2, np.zeros_like), before) == set()
+
+
+def test_a_column_without_values_and_noisy_labels_are_judged():
+    """Two poisons at once."""
+    file, rng = batch(50), np.random.default_rng(1)
+    flipped = np.where(rng.random(600) < 0.3, 1 - file.y, file.y)
+    assert kinds(changed(file, 2, lambda x: np.full_like(x, np.nan), flipped)) == {"unit_bug", "label_noise"}
+
+
 def test_two_recent_files_cannot_tell_what_is_usual():
     """A new model's second and third file raise no doubt."""
     assert kinds(changed(batch(50), 1, lambda x: 1000 * x), recent()[:2]) == set()
