@@ -30,6 +30,7 @@ def told(conn: Connection, cycle_id: int) -> dict[str, Any]:
         "finished_at": row.finished_at,
         "trigger": row.trigger,
         "evidence": _evidence(conn, row.trigger),
+        "held": _held(conn, row),
         "prepare": results.get("prepare"),
         "train": results.get("train"),
         "evaluate": results.get("evaluate"),
@@ -69,9 +70,16 @@ def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]
     return found
 
 
+def _held(conn: Connection, cycle: Any) -> list[dict[str, Any]]:
+    """The files that the cycle could have used and that are held now."""
+    wanted = files.c.model == cycle.model, files.c.state == "held", files.c.seq <= cycle.up_to_seq
+    rows = conn.execute(select(files.c.path, files.c.reason).where(*wanted).order_by(files.c.seq))
+    return [{"file": row.path, "reason": row.reason} for row in rows]
+
+
 def story(facts: dict[str, Any]) -> str:
     """The same in words."""
-    sections = [_opening(facts), *map(_check, facts["evidence"]), _prepared(facts["prepare"]), _trained(facts["train"])]
+    sections = [_opening(facts), *map(_check, facts["evidence"]), _prepared(facts), _trained(facts["train"])]
     sections += [_evaluated(facts["evaluate"]), _troubles(facts["stages"]), _ending(facts)]
     return "\n\n".join(section for section in sections if section)
 
@@ -107,11 +115,13 @@ def _check(check: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _prepared(result: dict[str, Any] | None) -> str:
+def _prepared(facts: dict[str, Any]) -> str:
+    result = facts["prepare"]
     if result is None:
         return ""
     lines = [f"Prepared from {len(result['snapshots'])} files: {result['window']}."]
-    return "\n".join([*lines, *(f"  - {note}" for note in result["notes"])])
+    held = [f"{one['file']} is held and teaches nobody: {one['reason']}" for one in facts["held"][-TOLD_SENTENCES:]]
+    return "\n".join([*lines, *(f"  - {note}" for note in (*result["notes"], *held))])
 
 
 def _trained(result: dict[str, Any] | None) -> str:

@@ -32,8 +32,9 @@ def assessed(regret: Regret, found: Assessment, settings: TriggerSettings) -> Re
     regret = replace(regret, loss=level)
     if not found.gains:
         return regret
-    entry = {"pairs": {key: list(value) for key, value in found.pairs.items()}, "twins": found.twins}
-    regret = replace(regret, recent=(*regret.recent, entry)[-RECENT_FILES:])
+    if all(name in found.twins for name in WINDOWS):
+        entry = {"pairs": {key: list(value) for key, value in found.pairs.items()}, "twins": found.twins}
+        regret = replace(regret, recent=(*regret.recent, entry)[-RECENT_FILES:])
     window, twin = best_window(regret.recent)
     total = max(0.0, regret.sum + file_gain(found, twin, regret.handicap))
     since = None if total == 0 else found.seq if regret.sum == 0 else regret.since
@@ -92,10 +93,9 @@ def affordable(regret: Regret) -> bool:
 def best_window(recent: tuple[dict[str, Any], ...]) -> tuple[str, str]:
     """The window that the twins of the last files favour, and the twin that stands for it: decaying weights unless
     paired evidence is for another one, the stronger the further it departs."""
-    known = [one for one in recent if all(name in one["twins"] for name in WINDOWS)]
-    if len(known) < FEWEST_FILES:
+    if len(recent) < FEWEST_FILES:
         return "decay", LONG
-    costs = {name: sum(one["twins"][name] for one in known) for name in WINDOWS}
+    costs = {name: sum(one["twins"][name] for one in recent) for name in WINDOWS}
     cheapest = min(costs, key=lambda name: costs[name])
 
     def worse(name: str, than: str) -> float:
@@ -104,7 +104,7 @@ def best_window(recent: tuple[dict[str, Any], ...]) -> tuple[str, str]:
         parts = [
             tuple(one["pairs"][forward]) if forward in one["pairs"]
             else (-one["pairs"][backward][0], *one["pairs"][backward][1:])
-            for one in known
+            for one in recent
         ]  # fmt: skip
         return pooled_z(parts)
 

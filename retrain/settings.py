@@ -191,6 +191,18 @@ class LayerSettings(Frozen):
     recalibration: bool = True
 
 
+SuspicionKind = Literal["duplicated_rows", "unit_bug", "label_noise", "leaked_target"]
+
+
+class SuspicionSettings(Frozen):
+    """Which new files are held before they teach anything, and how many alike in a row are a new normal."""
+
+    hold: bool = True
+    release_after: int = Field(default=3, ge=1)
+    kinds: tuple[SuspicionKind, ...] = ("duplicated_rows", "unit_bug", "label_noise", "leaked_target")
+    ignore: tuple[str, ...] = ()
+
+
 class SearchSettings(Frozen):
     """A seeded random search over estimator parameters: name → list of candidate values."""
 
@@ -260,6 +272,7 @@ class ModelSettings(Frozen):
     gate: GateSettings = GateSettings()
     probation: ProbationSettings = ProbationSettings()
     layers: LayerSettings = LayerSettings()
+    suspicion: SuspicionSettings = SuspicionSettings()
     estimator: EstimatorSettings = EstimatorSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()

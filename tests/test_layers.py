@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 IMPURE = {"os", "pathlib", "time", "datetime", "threading", "socket", "sqlite3", "structlog"}
 PURE = [
     *sorted((ROOT / "drift").rglob("*.py")),
+    *sorted((ROOT / "retrain" / "suspicion").rglob("*.py")),
     *(ROOT / "retrain" / name for name in ("planner.py", "cycle.py", "gate.py")),
 ]
 HEAVY = {"numpy", "scipy", "sklearn", "pyarrow", "duckdb"}

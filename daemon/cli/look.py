@@ -51,7 +51,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     if champion is not None and champion["value"] is not None:
         print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out rows")
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
-    print(f"  files      {counts}; {model['labelled_rows']:,} labelled rows")
+    held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
+    print(f"  files      {counts}; {model['labelled_rows']:,} labelled rows{held}")
     if check is not None:
         found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else "no drift"
         score = "" if check["value"] is None else f"; {check['metric']} {check['value']:.4f}"
@@ -204,6 +205,11 @@ def files(
             for r in rows
         ]
         _table(("file", "taken", "state", "rows", "labelled", "rejected", "told"), shown)
+        if any(row.state == "held" for row in rows):
+            print(
+                "\nheld files are checked and teach nobody: `driftd release FILE` lets one teach, "
+                "`driftd forget FILE` drops it for good"
+            )
 
 
 def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:

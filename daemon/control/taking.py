@@ -11,6 +11,7 @@ from typing import Any
 
 from daemon.control.checking import check_snapshots, record_check
 from daemon.control.context import ModelContext
+from daemon.control.suspecting import Suspicion, suspect_file
 from daemon.ingest.look import Look
 from daemon.ledger import files, models
 from daemon.worker.process import WorkerError
@@ -61,8 +62,11 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
     )
     if result["quarantine"]:
         _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
+    suspicion = Suspicion(())
     async with context.judging:
         check = await check_snapshots(context, "file", [snapshot]) if result["kind"] == "rows" else None
+        if result["kind"] == "rows":
+            suspicion = await suspect_file(context, taking.path, snapshot, check, result["schema"])
         with context.shared.ledger.begin(durable=True) as conn:
             if result["inferred"]:
                 models.save_schema(conn, context.name, result["schema"])
@@ -71,10 +75,12 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
                 result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(),
             )  # fmt: skip
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
+            held = suspicion.record(conn, context, row)
     effects.crash_point("control.file_committed")
     _tell(context, taking, result)
     if recorded is not None:
         recorded.tell(context.log.bind(file=taking.path))
+    held.tell(context.log)
 
 
 def current_schema(context: ModelContext) -> Schema | None:

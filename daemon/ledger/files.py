@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from daemon.ingest.look import Look
 from daemon.ledger.rows import insert_row
-from daemon.ledger.tables import files, rejects
+from daemon.ledger.tables import checks, files, rejects
 from retrain.errors import Refused
 
 FileRow = Row[Any]
@@ -135,6 +135,30 @@ def release(conn: Connection, model: str, path: str) -> None:
 def forget(conn: Connection, model: str, path: str) -> None:
     """Drop a file's rows for good."""
     _change(conn, model, path, ("accepted", "held"), "forgotten", "by hand")
+
+
+def hold_new(conn: Connection, row: FileRow, doubts: list[dict[str, Any]], reason: str) -> None:
+    """Note what speaks against a file that was taken in just now; with a `reason` it teaches nobody."""
+    state = "held" if reason else "accepted"
+    quality = {**(row.quality or {}), "doubts": doubts}
+    conn.execute(update(files).where(files.c.id == row.id).values(state=state, reason=reason, quality=quality))
+
+
+def let_in(conn: Connection, file_id: int) -> None:
+    """A held file may teach after all."""
+    conn.execute(
+        update(files).where(files.c.id == file_id, files.c.state == "held").values(state="accepted", reason="")
+    )
+
+
+def newest_rows(conn: Connection, model: str, last: int, states: tuple[str, ...], but: str = "") -> Sequence[FileRow]:
+    """The newest files of rows in these states, oldest first, and where what was first predicted of each lies;
+    without that at path `but`."""
+    of_file = checks.c.file_id == files.c.id, checks.c.predictions.is_not(None)
+    first = select(checks.c.predictions).where(*of_file).order_by(checks.c.id).limit(1).scalar_subquery()
+    wanted = files.c.model == model, files.c.kind == "rows", files.c.state.in_(states), files.c.path != but
+    query = select(files, first.label("predictions")).where(*wanted).order_by(files.c.seq.desc()).limit(last)
+    return conn.execute(query).all()[::-1]
 
 
 def _change(conn: Connection, model: str, path: str, before: tuple[str, ...], after: str, reason: str) -> None:

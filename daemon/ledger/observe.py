@@ -78,7 +78,7 @@ def _champion(conn: Connection, model: str) -> Champion | None:
 
 
 def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[Evidence]:
-    """Checks against an earlier champion say nothing about today's."""
+    """Checks against an earlier champion say nothing about today's, those of held files nothing about data."""
     if champion is None:
         return []
     columns = (
@@ -92,7 +92,8 @@ def _evidence(conn: Connection, model: str, handled: int, champion: Champion | N
     )
     query = select(*columns).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
     wanted = checks.c.model == model, checks.c.id > handled, checks.c.deployment == champion.deployment
-    rows = conn.execute(query.where(*wanted).order_by(checks.c.id))
+    trusted = files.c.state.is_distinct_from("held")
+    rows = conn.execute(query.where(*wanted, trusted).order_by(checks.c.id))
     found = []
     for row in rows:
         performance, stream = row.performance or {}, row.stream or {}

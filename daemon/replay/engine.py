@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from daemon.replay.source import BatchFile, Source
+from daemon.replay.suspects import Suspects
 from drift import Reference, build_reference, output_columns
 from retrain.assess import Assessor, assess_files, said_by
 from retrain.check import drift_report
@@ -29,7 +30,7 @@ from retrain.prepare import Prepared, prepare_rows
 from retrain.recalibration import Recalibration
 from retrain.records import Action, Assessment, Champion, Evidence, Observation, PlannerState, Retrained
 from retrain.served import Champion as CheckedChampion
-from retrain.served import predict_snapshots
+from retrain.served import predict_snapshots, write_predictions
 from retrain.settings import ModelSettings
 from retrain.tasks import target_values
 from retrain.train import fit_version
@@ -84,7 +85,7 @@ class Run:
     cycles: list[ReplayedCycle] = field(default_factory=list)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     drifts: list[int] = field(default_factory=list)
-    held: list[int] = field(default_factory=list)
+    suspects: Suspects = field(default_factory=Suspects)
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -179,12 +180,16 @@ class Engine:
         if reference is None:
             return
         with self.run.clock.during("checks"):
+            name = self.served.newest
             weights = {self.served.newest: 0.0} | dict(self.served.weights)
             members = tuple(self.served.versions[name] for name in weights)
             judged = CheckedChampion(members, tuple(weights.values()), reference, {})
             notes: list[str] = []
             predicted = predict_snapshots(judged, [batch.unlabelled], notes)
             report = drift_report(judged, [batch.unlabelled], self.settings, predicted, notes)
+            if predicted is not None:
+                said = write_predictions(predicted, batch.unlabelled.with_suffix(f".{name}.predictions"))
+                self.run.suspects.judge(batch, said, self.source.schema, self.settings, labelled=self.delay == 0)
         if report.drift and not self._drifting:
             self.run.drifts.append(batch.seq - 1)
         self._drifting = report.drift
@@ -193,7 +198,8 @@ class Engine:
     def _learn(self, place: int) -> None:
         """Assess what became labelled."""
         up_to = place + 1 - self.delay
-        candidates = [b.seq for b in self.source.batches[self.initial : up_to] if b.seq not in self._assessed]
+        done = self._assessed | self.run.suspects.held
+        candidates = [b.seq for b in self.source.batches[self.initial : up_to] if b.seq not in done]
         self._assess(place, candidates)
 
     def _assess(self, place: int, candidates: list[int]) -> None:
@@ -244,6 +250,7 @@ class Engine:
         known = self.source.batches[: place + 1 - self.delay]
         if self.champion is None:
             known = self.source.batches[: place + 1]
+        known = tuple(batch for batch in known if batch.seq not in self.run.suspects.held)
         labelled = sum(batch.labelled_rows for batch in known)
         return Observation(
             labelled_rows=labelled,
@@ -274,7 +281,8 @@ class Engine:
     def _files(self, place: int) -> list[dict[str, Any]]:
         """What there is after a batch was served: labels of the newest `delay` batches are still out."""
         known = place + 1 - self.delay if self.champion is not None else place + 1
-        return [batch.told(number < known) for number, batch in enumerate(self.source.batches[: place + 1])]
+        batches = enumerate(self.source.batches[: place + 1])
+        return [batch.told(number < known) for number, batch in batches if batch.seq not in self.run.suspects.held]
 
     def _history(self, place: int, seqs: set[int]) -> History:
         return History([b.told(True) for b in self.source.batches[:place] if b.seq in seqs], self.source.schema)

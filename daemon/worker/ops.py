@@ -14,6 +14,7 @@ TARGETS = {
     "take": "daemon.ingest.take:take",
     "check": "retrain.check:check",
     "assess": "retrain.assess:assess",
+    "suspect": "retrain.suspect:suspect",
     **{stage: f"retrain.{stage}:{stage}" for stage in STAGES},
 }
 ANALYST_IMPORTS = (
@@ -23,6 +24,7 @@ ANALYST_IMPORTS = (
     "retrain.check",
     "retrain.assess",
     "retrain.store",
+    "retrain.suspect",
 )
 
 
