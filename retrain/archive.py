@@ -3,7 +3,7 @@
 A version's weight is exp(−z/2), z being by how many standard errors of the paired difference it costs more than the
 best on the rows of the last two labelled files that none of them was trained on; the newest counts twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -43,17 +43,3 @@ def paired_z(differences: Floats) -> float:
     error = float(differences.std()) / np.sqrt(len(differences))
     mean = float(differences.mean())
     return 0.0 if mean == 0 else mean / (error + 1e-9)
-
-
-def pooled_z(parts: Sequence[tuple[float, float, int]]) -> float:
-    """`paired_z` of rows told as groups of (mean, variance, rows).
-
-    >>> round(pooled_z([(2.0, 2 / 3, 3)]), 3)
-    4.243
-    """
-    rows = sum(n for _, _, n in parts)
-    if not rows:
-        return 0.0
-    mean = sum(n * m for m, _, n in parts) / rows
-    variance = sum(n * (v + m * m) for m, v, n in parts) / rows - mean * mean
-    return 0.0 if mean == 0 else mean / (float(np.sqrt(max(variance, 0.0) / rows)) + 1e-9)

@@ -135,13 +135,14 @@ class History:
 def read_snapshot(snapshot: str) -> pa.Table:
     """A whole snapshot; a short one is kept in memory, since a snapshot never changes."""
     path = Path(snapshot)
-    if path.stat().st_size > CACHED_BYTES:
+    seen = path.stat()
+    if seen.st_size > CACHED_BYTES:
         return pq.read_table(path, pre_buffer=False)
-    return _short(snapshot)
+    return _short(snapshot, seen.st_mtime_ns)
 
 
 @lru_cache(maxsize=CACHED_FILES)
-def _short(snapshot: str) -> pa.Table:
+def _short(snapshot: str, _mtime_ns: int) -> pa.Table:
     return pq.read_table(Path(snapshot), pre_buffer=False).combine_chunks()
 
 

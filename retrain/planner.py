@@ -66,7 +66,7 @@ def _reweigh(state: PlannerState, observation: Observation, settings: ModelSetti
     champion, proposal = observation.champion, observation.proposal
     assert champion is not None
     idle = Action("idle", _idle(state, settings), until=_due_at(observation, settings))
-    if proposal is None or observation.proposal_id <= state.proposed:
+    if proposal is None or champion.fixed or observation.proposal_id <= state.proposed:
         return state, idle
     state = replace(state, proposed=observation.proposal_id)
     if proposal["newest"] != champion.newest or settings.mode != "auto" or not _differs(proposal, champion):

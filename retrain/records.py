@@ -68,7 +68,8 @@ class Champion:
     """The promoted deployment as the planner sees it. `train_rows` counts the rows it was trained on,
     `seen_seq` the newest file its cycle could use; `version` is the deployment's name and `newest` the version that its
     last cycle trained; `members` and `recalibration` are the deployment's. `known_rows` counts the labelled rows that
-    there were when that version was trained, whatever its window."""
+    there were when that version was trained, whatever its window. `fixed` says that it was promoted by hand or rolled
+    back to: it is served as it is until a cycle promotes another."""
 
     deployment: int
     version: str
@@ -79,6 +80,7 @@ class Champion:
     members: dict[str, float] = field(default_factory=dict)
     recalibration: dict[str, Any] | None = None
     known_rows: int = 0
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -290,6 +292,6 @@ class Deployment:
     @property
     def name(self) -> str:
         """What answers call `version`: the version's name, or the deployment's where it is a blend."""
-        if len(self.members) == 1 and self.calibration is None:
+        if len(self.members) == 1:
             return self.members[0].version
         return f"d{self.number:04d}-{self.digest[:8]}"

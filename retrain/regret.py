@@ -6,10 +6,11 @@ nothing: each file's gain is lessened by its standard error, and the sum never f
 a share of the model's own loss; it doubles with every retrain ahead of the budget's pace, halves while the budget is
 unspent, and doubles after a retrain that did not pay."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from retrain.archive import pooled_z
 from retrain.records import Assessment, Regret, Retrained
 from retrain.settings import TriggerSettings
 from retrain.windows import WINDOWS
@@ -115,6 +116,20 @@ def best_window(recent: tuple[dict[str, Any], ...]) -> tuple[str, str]:
     if worse(MIDDLE, LONG) > 2:
         return "all", LONG
     return "decay", LONG if worse(LONG, MIDDLE) < 0 else MIDDLE
+
+
+def pooled_z(parts: Sequence[tuple[float, float, int]]) -> float:
+    """Mean over its standard error, of rows told as groups of (mean, variance, rows); 0 of nothing.
+
+    >>> round(pooled_z([(2.0, 2 / 3, 3)]), 3)
+    4.243
+    """
+    rows = sum(n for _, _, n in parts)
+    if not rows:
+        return 0.0
+    mean = sum(n * m for m, _, n in parts) / rows
+    variance = sum(n * (v + m * m) for m, v, n in parts) / rows - mean * mean
+    return 0.0 if mean == 0 else mean / (math.sqrt(max(variance, 0.0) / rows) + 1e-9)
 
 
 def window_choice(regret: Regret, newest_seq: int) -> dict[str, Any]:

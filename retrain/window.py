@@ -51,6 +51,7 @@ def split(
     the row, `reserved` whether it belongs to the reservoir of its file (see `retrain.reservoir`). Held out are the
     reserved rows of the two newest files, of more files where these have fewer than `holdout_min_rows`; none that the
     champion knows. `alone` says that there is no champion yet."""
+    settings = chosen_window(settings, None)
     chosen = _window(times, sequence, settings)
     holdout = _holdout(sequence, seen, reserved, settings.holdout_min_rows)
     available = int(holdout.sum())

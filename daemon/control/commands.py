@@ -99,7 +99,7 @@ def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
     version = _stored(conn, context, args["version"])
     deployment = deployments.for_version(conn, context.name, version, context.now())
     champion = promotions.champion(conn, context.name)
-    if champion is not None and champion.deployment == deployment:
+    if champion is not None and [m.version for m in champion.deployment.members] == [version]:
         raise Refused(f"{version} is the champion already")
     promotions.record(conn, context.name, deployment, "manual", "by hand", context.now())
     context.log.info("version_promoted", version=version, reason="by hand")

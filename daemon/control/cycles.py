@@ -62,31 +62,31 @@ class CycleRunner:
             state = models.load_planner(conn, context.name)
             observation = observe.observe(conn, context.name, self.backlog(), state)
             state, action = plan(state, observation, now, context.settings)
-            cycle = observation.open_cycle
+            cycle, told = observation.open_cycle, {}
             if action.kind == "open":
                 assert action.trigger is not None
                 cycle = cycles.open_cycle(
                     conn, context.name, action.trigger, state.next_number - 1, observation.newest_seq, now
                 )
             if action.kind in ("reweigh", "rollback"):
-                redeploy(conn, context, action)
+                told = redeploy(conn, context, action)
             if action.kind in ("open", "observe"):
                 due.finish(conn, (*observation.due, *observation.manual), now)
             models.save_planner(conn, context.name, state, action.reason)
         if action.kind == "open":
             effects.crash_point("control.cycle_opened")
-        self._tell(cycle, action)
+        self._tell(cycle, action, told)
         return cycle, action
 
-    def _tell(self, cycle: Cycle | None, action: Action) -> None:
+    def _tell(self, cycle: Cycle | None, action: Action, told: dict[str, str]) -> None:
         log = self.context.log
         if action.kind == "open":
             assert cycle is not None and action.trigger is not None
             log.info("cycle_opened", cycle_id=cycle.id, trigger=action.trigger.kind, reason=action.reason)
         elif action.kind == "reweigh":
-            log.info("deployment_reweighed", reason=action.reason)
+            log.info("deployment_reweighed", **told, reason=action.reason)
         elif action.kind == "rollback":
-            log.warning("version_rolled_back", reason=action.reason)
+            log.warning("version_rolled_back", **told, reason=action.reason)
         elif action.kind == "observe":
             log.info("cycle_not_opened", reason=action.reason)
         elif action.kind == "wait" and action.reason != self._told and cycle is None:

@@ -21,19 +21,22 @@ def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, resu
     return replace(cycle, version=result["version"])
 
 
-def redeploy(conn: Connection, context: ModelContext, action: Action) -> None:
-    """Record what the planner wants served without training: other weights, or what was served before."""
+def redeploy(conn: Connection, context: ModelContext, action: Action) -> dict[str, str]:
+    """Record what the planner wants served without training: other weights, or what was served before; what is to be
+    told of it."""
     now = context.now()
     if action.kind == "rollback":
         champion = promotions.champion(conn, context.name)
-        if champion is not None and champion.predecessor is not None:
-            promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now)
-            checks.end_open_episode(conn, context.name, now)
-        return
+        if champion is None or champion.predecessor is None:
+            return {}
+        promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now)
+        checks.end_open_episode(conn, context.name, now)
+        return {"version": champion.predecessor.name, "from_version": champion.deployment.name}
     proposal = action.proposal
     assert proposal is not None
     deployment = deployments.for_members(conn, context.name, proposal["members"], proposal["recalibration"], now)
     promotions.record(conn, context.name, deployment, "reweigh", action.reason, now)
+    return {"version": deployment.name}
 
 
 def link_champion(context: ModelContext) -> None:
@@ -55,8 +58,7 @@ def prune_versions(context: ModelContext) -> None:
         kept = promotions.protected_versions(conn, context.name)
     names = [row.name for row in stored]
     pinned = {row.name for row in stored if row.pinned or _is_named(row.name, context.settings.retention.pinned)}
-    keep = max(context.settings.retention.versions, context.settings.layers.archive)
-    for name in removable(names, kept | pinned, keep):
+    for name in removable(names, kept | pinned, context.settings.retention.versions):
         with context.shared.ledger.begin() as conn:
             versions.mark_removed(conn, context.name, name)
         effects.remove(context.folders.versions / name, "retention.remove_version")

@@ -73,7 +73,7 @@ def _champion(conn: Connection, model: str) -> Champion | None:
     return Champion(
         champion.era, served.name, champion.at, rows, seen, champion.newest,
         {member.version: member.weight for member in served.members}, served.calibration,
-        metrics.get("known_rows") or rows,
+        metrics.get("known_rows") or rows, champion.fixed,
     )  # fmt: skip
 
 

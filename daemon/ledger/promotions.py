@@ -15,7 +15,7 @@ from retrain.records import Deployment
 class ChampionRow:
     """Who is served by right of which promotion, and who was served before. `newest` is the version that the last
     promotion brought, and `era` the number of the deployment that it began with: re-weighting goes on in the same
-    era."""
+    era. `fixed` says that it was promoted by hand or rolled back to."""
 
     promotion: int
     deployment: Deployment
@@ -24,6 +24,7 @@ class ChampionRow:
     reason: str
     newest: str
     era: int
+    fixed: bool = False
 
     @property
     def weights(self) -> dict[str, float]:
@@ -40,7 +41,9 @@ def champion(conn: Connection, model: str) -> ChampionRow | None:
     predecessor = _deployment(conn, row.predecessor_id) if row.predecessor_id is not None else None
     deployment = _deployment(conn, row.deployment_id)
     newest, era = row.newest or deployment.members[0].version, row.era or deployment.number
-    return ChampionRow(row.id, deployment, predecessor, row.at, row.reason, newest, era)
+    return ChampionRow(
+        row.id, deployment, predecessor, row.at, row.reason, newest, era, row.kind in ("manual", "rollback")
+    )
 
 
 def record(

@@ -364,7 +364,7 @@ class Engine:
         training = self.versions[newest].training
         self.champion = Champion(
             len(self.run.deployments), newest, (place + 1) * DAY_S, training["rows"], place + 1, newest, weights,
-            recalibration, self.known_rows[newest],
+            recalibration, self.known_rows[newest], kind == "rollback",
         )  # fmt: skip
 
     def _note(

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import learning
+import numpy as np
 import pytest
 
 from retrain.errors import Refused
 from retrain.store import load_version, read_json
-from retrain.train import train
+from retrain.train import repeated, train
 
 CLASSIFIERS = {
     "auto": {"max_iter": 8},
@@ -76,10 +77,12 @@ def test_each_mistake_is_refused_with_what_was_expected(tmp_path, settings, told
 
 
 def test_weights_reach_the_estimator(tmp_path):
-    """An estimator that takes no weights is noted."""
+    """An estimator that takes no weights, or takes them at a high price, learns from rows repeated by their weight."""
     done = train(learning.stage_args(tmp_path, estimator=learning.fast()))
     assert done["weighted"] is True
     other = Path(tmp_path) / "other"
     other.mkdir()
     plain = train(learning.stage_args(other, estimator={"type": "sklearn.neighbors.KNeighborsClassifier"}))
-    assert plain["weighted"] is False and any("takes no row weights" in note for note in plain["notes"])
+    assert plain["weighted"] is True and not any("takes no row weights" in note for note in plain["notes"])
+    chosen = repeated(np.array([1.0] * 500 + [0.25] * 500), seed=0)
+    assert np.all(np.bincount(chosen)[:500] == 3) and 300 < (chosen >= 500).sum() < 450

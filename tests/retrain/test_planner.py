@@ -19,14 +19,16 @@ from retrain.records import (
 from retrain.settings import ModelSettings
 
 NOW = 1_000_000.0
-CHAMPION = Champion(1, "v0001-aaaaaaaa", NOW - 7200, 1000, 3)
+CHAMPION = Champion(1, "v0001-aaaaaaaa", NOW - 7200, 1000, 3, "v0001-aaaaaaaa", {"v0001-aaaaaaaa": 1.0}, None, 1000)
+TOLD = {"on_drift": True, "on_performance": True}
 DRIFT = Evidence(7, 4, True, ("x", "z"))
 DROP = Evidence(8, 4, False, (), True, 0.1, "accuracy")
 QUIET = Evidence(6, 4, False)
 
 
 def settings(**changes) -> ModelSettings:
-    """Defaults but for these."""
+    """Defaults but for these, and drift and drops ask for a retrain."""
+    changes["triggers"] = TOLD | changes.get("triggers", {})
     return ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y", **changes})
 
 
@@ -62,7 +64,7 @@ def test_nothing_happens_for_nothing():
         (seen(evidence=(DRIFT, DROP)), "performance"),
         (seen(due=(4,)), "schedule"),
         (seen(manual=(9,)), "manual"),
-        (seen(labelled_rows=1700), "growth"),
+        (seen(labelled_rows=2000), "growth"),
     ],
 )
 def test_each_reason_opens_a_cycle(observation, kind):
@@ -118,11 +120,11 @@ def test_drift_without_new_labels_waits_for_them():
 
 def test_the_cool_down_delays_and_names_its_end():
     """Within the cool-down nothing opens but what a person asks for."""
-    state = PlannerState(last_opened_at=NOW - 600, next_number=2)
-    action = decide(seen(evidence=(DRIFT,)), state)
+    state, cooled = PlannerState(last_opened_at=NOW - 600, next_number=2), {"cooldown": "1h"}
+    action = decide(seen(evidence=(DRIFT,)), state, triggers=cooled)
     assert (action.kind, action.until) == ("wait", NOW - 600 + 3600)
-    assert decide(seen(evidence=(DRIFT,)), state, NOW + 3000).kind == "open"
-    assert decide(seen(manual=(1,)), state).kind == "open"
+    assert decide(seen(evidence=(DRIFT,)), state, NOW + 3000, triggers=cooled).kind == "open"
+    assert decide(seen(manual=(1,)), state, triggers=cooled).kind == "open"
 
 
 @pytest.mark.parametrize(
@@ -164,9 +166,11 @@ def test_opening_remembers_what_it_acted_on():
 
 
 def test_quiet_checks_are_forgotten_up_to_the_first_that_found_something():
-    """The ledger is not asked for them again."""
-    state, _ = plan(PlannerState(), seen(evidence=(QUIET, DRIFT)), NOW, settings(triggers={"on_drift": False}))
-    assert state.handled_check == QUIET.check
+    """The ledger is not asked for them again; where drift asks for nothing, not for those that drifted either."""
+    found = seen(evidence=(QUIET, DRIFT), new_labelled_rows=0)
+    assert plan(PlannerState(), found, NOW, settings())[0].handled_check == QUIET.check
+    state, _ = plan(PlannerState(), found, NOW, settings(triggers={"on_drift": False}))
+    assert state.handled_check == DRIFT.check
 
 
 def test_observe_reports_and_changes_nothing():

@@ -147,14 +147,17 @@ def test_a_reference_has_hours_and_weekdays_where_asked(tmp_path):
 
 
 def test_the_second_cycle_compares_both_on_rows_that_neither_saw(tmp_path):
-    """The holdout begins after the champion's training rows, and the difference is paired."""
+    """What is held out, the champion was not trained on either, and the difference is paired."""
     files = [snapshot(tmp_path, 1, learning.rows(600))]
     first = cycle(arguments(tmp_path, files))
     files.append(snapshot(tmp_path, 2, learning.rows(600, seed=1), first_id=600))
     args = arguments(tmp_path, files, first["promote"]["path"], 2)
     done = cycle(args)
     holdout = pq.read_table(done["prepare"]["holdout"])
-    assert min(holdout.column("__time").to_pylist()) > first["prepare"]["cut"]
+    held = {(row["__seq"], row["__row"]) for row in holdout.select(["__seq", "__row"]).to_pylist()}
+    taught = {(1, row) for row in pq.read_table(first["prepare"]["train"]).column("__row").to_pylist()}
+    taught |= {(r["__seq"], r["__row"]) for r in pq.read_table(done["prepare"]["train"]).to_pylist()}
+    assert held and not held & taught and {seq for seq, _ in held} == {1, 2}
     result = done["evaluate"]
     assert result["champion"]["version"] == Path(first["promote"]["path"]).name
     assert result["difference"] == pytest.approx(result["challenger"]["value"] - result["champion"]["value"])
@@ -169,8 +172,8 @@ def test_corrupted_labels_keep_the_champion(tmp_path):
     for row in made[:2400]:
         row["y"] = "yes" if row["y"] == "no" else "no"
     files.append(snapshot(tmp_path, 2, made, first_id=900))
-    window = {"window": {"holdout_share": 0.15}}
-    done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2, **window))
+    files += [snapshot(tmp_path, seq, learning.rows(600, seed=seq), first_id=1000 * seq) for seq in (4, 5)]
+    done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2))
     assert done["evaluate"]["verdict"] == "keep"
     assert "worse" in done["evaluate"]["reason"] or "baseline" in done["evaluate"]["reason"]
 

@@ -1,4 +1,4 @@
-"""Splitting in time: who trains, who is held out, and with what weight."""
+"""Who trains, who is held out, and with what weight."""
 
 import numpy as np
 import pytest
@@ -6,82 +6,95 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrain.errors import Refused
+from retrain.reservoir import in_reservoir
 from retrain.settings import WindowSettings
-from retrain.window import split
+from retrain.window import chosen_window, split
 
 NONE = WindowSettings(kind="all", holdout_min_rows=10)
 
 
-def parts(times, sequence=None, seen=None, new=None, settings=NONE):
-    """A split of rows at these times."""
-    times = np.asarray(times, dtype=float)
-    sequence = np.ones(len(times), np.int64) if sequence is None else np.asarray(sequence)
-    seen = np.zeros(len(times), bool) if seen is None else seen
-    new = np.ones(len(times), bool) if new is None else new
-    return split(times, sequence, seen, new, settings)
+def parts(sequence, seen=None, settings=NONE, times=None):
+    """A split of rows in these files, in their order."""
+    sequence = np.asarray(sequence)
+    times = np.arange(len(sequence), dtype=float) if times is None else times
+    seen = np.zeros(len(sequence), bool) if seen is None else seen
+    reserved = np.concatenate([in_reservoir(np.arange((sequence == s).sum()), s) for s in np.unique(sequence)])
+    return split(times, sequence, seen, reserved, settings)
 
 
-@given(st.lists(st.integers(0, 50), min_size=60, max_size=200), st.floats(0.1, 0.6))
-def test_held_out_rows_are_newer_than_all_training_rows(times, share):
-    """No training row is as new as a held-out one, whatever the ties; no row is both."""
-    if len(set(times)) < 2:
+@given(st.lists(st.integers(30, 90), min_size=2, max_size=8), st.integers(10, 40))
+def test_no_row_is_held_out_and_trained_on(sizes, least):
+    """Neither are the other reserved rows of the two newest files: a later version may be compared on them."""
+    sequence = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+    try:
+        found = parts(sequence, settings=WindowSettings(kind="all", holdout_min_rows=least))
+    except Refused:
         return
-    found = parts(times, settings=WindowSettings(kind="all", holdout_min_rows=10, holdout_share=share))
-    times = np.asarray(times)
     assert not (found.train & found.holdout).any()
-    assert times[found.train].max() < times[found.holdout].min()
-    assert found.cut == times[found.train].max()
+    newest = sequence > len(sizes) - 2
+    reserved = np.concatenate([in_reservoir(np.arange(n), s) for s, n in enumerate(sizes, 1)])
+    assert not (found.train & reserved & newest).any()
+    assert (found.train | found.holdout | (reserved & newest)).all()
 
 
-def test_a_fifth_is_held_out_without_a_champion():
-    """The newest share of all rows."""
-    found = parts(np.arange(100.0))
-    assert np.flatnonzero(found.holdout).tolist() == list(range(80, 100))
+@given(st.integers(1, 400), st.integers(0, 50))
+def test_the_reservoir_is_about_a_fifth_of_any_file(rows, seq):
+    """In blocks of neighbouring rows; which ones is told by the place alone."""
+    chosen = in_reservoir(np.arange(7, 7 + rows), seq)
+    assert abs(int(chosen.sum()) - rows / 5) <= max(4.0, rows / 20 + 1)
+    assert np.array_equal(chosen, in_reservoir(np.arange(rows), seq))
+
+
+def test_a_fifth_of_the_two_newest_files_is_held_out():
+    """Older files teach whole."""
+    found = parts(np.repeat([1, 2, 3, 4], 100))
+    assert found.holdout.sum() == 40 and found.train.sum() == 360 and not found.holdout[:200].any()
+
+
+def test_more_files_hold_out_where_two_have_too_few_rows():
+    """Small files together give enough rows to compare on."""
+    found = parts(np.repeat([1, 2, 3, 4], 20), settings=WindowSettings(kind="all", holdout_min_rows=14))
+    assert found.holdout.sum() == 16
 
 
 def test_rows_that_taught_the_champion_are_never_held_out():
     """Only rows that it did not see can compare it with anyone."""
-    seen = np.arange(100) < 90
-    found = parts(np.arange(100.0), seen=seen, new=~seen)
+    seen = np.arange(300) < 150
+    found = parts(np.repeat([1, 2, 3], 100), seen=seen)
     assert not (found.holdout & seen).any()
-
-
-def test_half_of_the_new_rows_teach():
-    """With a long history the newest file is not held out whole."""
-    times, seen = np.arange(1000.0), np.arange(1000) < 900
-    found = parts(times, seen=seen, new=~seen)
-    assert found.holdout.sum() == 50 and found.train.sum() == 950
 
 
 def test_too_few_new_rows_are_refused_with_the_way_out():
     """The message has both numbers."""
     seen = np.arange(100) < 95
-    with pytest.raises(Refused, match=r"5 labelled rows are new.*10 are needed"):
-        parts(np.arange(100.0), seen=seen, new=~seen)
-
-
-def test_one_time_for_all_rows_is_refused():
-    """There is nothing to split by."""
-    with pytest.raises(Refused, match="same event time"):
-        parts(np.zeros(100))
+    with pytest.raises(Refused, match=r"held-out rows are new.*10 are needed"):
+        parts(np.ones(100, dtype=int), seen=seen)
 
 
 def test_weights_halve_by_files():
-    """decay: a row six files back weighs half."""
-    sequence = np.repeat(np.arange(1, 14), 10)
-    found = parts(np.arange(130.0), sequence, settings=WindowSettings(holdout_min_rows=10))
-    assert found.weight[-1] == 1.0 and found.weight[-61] == 0.5 and found.weight[0] == 0.25
+    """decay: a row six files back weighs half; a configuration that leaves the choice open decays."""
+    sequence = np.repeat(np.arange(1, 14), 30)
+    found = parts(sequence, settings=WindowSettings(holdout_min_rows=10))
+    assert found.weight[-1] == 1.0 and found.weight[-181] == 0.5 and found.weight[0] == 0.25
 
 
 @pytest.mark.parametrize(
     ("settings", "oldest"),
     [
-        (WindowSettings(kind="last", last=50, holdout_min_rows=10), 50),
-        (WindowSettings(kind="files", files=3, holdout_min_rows=10), 70),
-        (WindowSettings(kind="all", max_rows=100, holdout_min_rows=10), 0),
+        (WindowSettings(kind="last", last=150, holdout_min_rows=10), 150),
+        (WindowSettings(kind="files", files=3, holdout_min_rows=10), 210),
+        (WindowSettings(kind="all", max_rows=100, holdout_min_rows=10), 200),
     ],
 )
 def test_windows_leave_old_rows_out(settings, oldest):
     """last goes by event time, files by arrival, max_rows by number."""
-    found = parts(np.arange(100.0), np.repeat(np.arange(10), 10), settings=settings)
+    found = parts(np.repeat(np.arange(10), 30), settings=settings)
     assert np.flatnonzero(found.train)[0] == oldest
+
+
+def test_the_planner_chooses_only_where_the_configuration_leaves_it_open():
+    """A window that a person configured stays."""
+    choice = {"kind": "files", "files": 3}
+    assert chosen_window(NONE, choice).kind == "all"
+    assert chosen_window(WindowSettings(), choice).files == 3
+    assert chosen_window(WindowSettings(), None).kind == "decay"
