@@ -25,6 +25,8 @@ FAST = """\
 settle = "200ms"
 rescan = "500ms"
 [models.m.triggers]
+on_drift = true
+on_performance = true
 first_rows = 300
 cooldown = "100ms"
 retry_after = "100ms"

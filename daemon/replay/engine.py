@@ -84,6 +84,7 @@ class Run:
     scores: list[float | None] = field(default_factory=list)
     cycles: list[ReplayedCycle] = field(default_factory=list)
     deployments: list[dict[str, Any]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
     drifts: list[int] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Suspects)
     clock: Clock = field(default_factory=Clock)
@@ -295,6 +296,7 @@ class Engine:
         assert trigger is not None
         self._cycle += 1
         self._labelled_at_open = self._observe(place).labelled_rows
+        self.run.decisions.append({"trigger": trigger.kind, "reason": action.reason})
         number = self.state.next_number - 1
         evidence = trigger.evidence
         try:
@@ -305,6 +307,7 @@ class Engine:
             return
         promoted = result["verdict"] == "promote"
         self._note(place, action, evidence, promoted, result["reason"], result)
+        self.run.decisions.append({"promoted" if promoted else "version_kept": result["reason"]})
         spread = result["difference_se"]
         z = None if not spread else result["difference"] / spread
         self._retrained = Retrained(self._cycle, promoted, z, result["handicap"])
@@ -342,6 +345,8 @@ class Engine:
     def _redeploy(self, action: Action, place: int) -> None:
         """Serve other weights, or what was served before."""
         assert self.served is not None
+        kind = {"rollback": "version_rolled_back", "reweigh": "deployment_reweighed"}[action.kind]
+        self.run.decisions.append({kind: action.reason})
         if action.kind == "rollback":
             before, self.predecessor = self.predecessor, None
             if before is not None:

@@ -1,0 +1,116 @@
+"""The daemon and the replay of the same files decide the same."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from daemon_harness import Daemon, drop
+from helpers import wait_for
+
+from daemon.config import load_config
+from daemon.replay.engine import Engine
+from daemon.replay.source import read_source
+
+INITIAL, FILES, ROWS = 2, 9, 400
+QUIET_S = 1.0
+SETTINGS = """\
+[models.m.intake]
+settle = "150ms"
+rescan = "500ms"
+[models.m.triggers]
+first_rows = 700
+cooldown = "1ms"
+regret = 0.2
+retrains = "1 per 2 batches"
+[models.m.estimator]
+params = { max_iter = 20 }
+"""
+
+
+def batch(seq: int) -> pa.Table:
+    """A file of a problem whose rule turns round after the fourth."""
+    rng = np.random.default_rng(seq)
+    x, z = rng.normal(size=ROWS), rng.normal(size=ROWS)
+    colour = rng.choice(["red", "green", "blue"], ROWS)
+    signal = (x if seq <= 4 else z) + 0.4 * (colour == "red") + rng.normal(0, 0.3, ROWS)
+    return pa.table({"x": x, "z": z, "colour": colour, "label": np.where(signal > 0, "yes", "no")})
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A running daemon."""
+    running = Daemon(tmp_path, SETTINGS)
+    for seq in range(1, INITIAL + 1):
+        drop(batch(seq), running.data / f"{seq:02}.parquet")
+    running.start()
+    yield running
+    running.close()
+
+
+def settled(daemon: Daemon, seq: int) -> bool:
+    """Whether a file is held, or assessed, and all that follows from it is done."""
+    status = daemon.json("status")["models"]["m"]
+    assessed = [event["seq"] for event in daemon.seen("labels_assessed")]
+    swapped = list(daemon.seen("model_swapped"))
+    done = bool(swapped) and swapped[-1]["version"] == status["champion"]["version"]
+    if any(daemon.seen("file_held", file=f"{seq:02}.parquet")):
+        return status["cycle"] is None
+    return seq in assessed and status["cycle"] is None and done and status["waits_for"].startswith("nothing to do")
+
+
+def quiet(daemon: Daemon, seq: int) -> bool:
+    """Whether it is settled, and was so at two looks between which a planner would have spoken."""
+    before = len(daemon.events)
+    return settled(daemon, seq) and not wait_quiet(daemon, before)
+
+
+def wait_quiet(daemon: Daemon, before: int) -> bool:
+    """Whether something was logged within a second."""
+    deadline = time.monotonic() + QUIET_S
+    while time.monotonic() < deadline:
+        if len(daemon.events) != before:
+            return True
+        daemon.json("status")
+    return False
+
+
+def decisions(daemon: Daemon) -> list[dict[str, Any]]:
+    """Trigger, reason and outcome of every cycle after the first, and every re-weighting."""
+    found = []
+    names: dict[str, str] = {}
+    for event in daemon.events:
+        if event.get("event") == "cycle_opened":
+            found.append({"trigger": event["trigger"], "reason": event["reason"]})
+        elif event.get("event") == "version_promoted":
+            names[event["version"]] = event["version"][:5]
+            found.append({"promoted": event["reason"]})
+        elif event.get("event") in ("version_kept", "version_rolled_back", "deployment_reweighed"):
+            found.append({event["event"]: event["reason"]})
+    text = json.dumps(found)
+    for long, short in names.items():
+        text = text.replace(long, short)
+    plain: list[dict[str, Any]] = json.loads(text)
+    return plain
+
+
+def test_a_daemon_fed_file_by_file_and_a_replay_decide_the_same(daemon: Daemon, tmp_path: Path) -> None:
+    """Every cycle has the same trigger, reason, numbers and outcome, and every re-weighting the same weights."""
+    daemon.wait("model_swapped")
+    for seq in range(INITIAL + 1, FILES + 1):
+        drop(batch(seq), daemon.data / f"{seq:02}.parquet")
+        wait_for(lambda seq=seq: quiet(daemon, seq), 60, what=f"file {seq} to be dealt with")
+    told = decisions(daemon)
+
+    config = load_config(daemon.config)
+    work = tmp_path / "replay"
+    work.mkdir()
+    files = sorted(daemon.data.glob("*.parquet"))
+    engine = Engine(read_source(files, config.models["m"], 50, work), config.models["m"], tmp_path, INITIAL)
+    engine.play()
+    assert told == engine.run.decisions
+    assert sum("trigger" in one for one in told) >= 3 and any("deployment_reweighed" in one for one in told)
