@@ -27,7 +27,9 @@ def compare_together(reference: Table, current: Table, names: Sequence[str], alp
     columns: list[tuple[str, Floats, Floats, bool]] = []
     left_out = [name for name in names if kinds[name] == "datetime"]
     for name in used:
-        before, now = (_thinned(table.values(name, kinds[name])) for table in (reference, current))
+        before, now = (
+            table.thinned(name, kinds[name], max(1, -(-table.rows // ROWS))) for table in (reference, current)
+        )
         pair = _matched(before, now)
         if pair is None:
             left_out.append(name)
@@ -48,12 +50,6 @@ def compare_together(reference: Table, current: Table, names: Sequence[str], alp
         "columns": len(columns),
         "left_out": left_out,
     }
-
-
-def _thinned(values: ColumnValues) -> ColumnValues:
-    rows = len(values.codes) if isinstance(values, Codes) else len(values)
-    step = max(1, -(-rows // ROWS))
-    return Codes(values.codes[::step], values.names) if isinstance(values, Codes) else values[::step]
 
 
 def _matched(before: ColumnValues, now: ColumnValues) -> tuple[Floats, Floats, bool] | None:

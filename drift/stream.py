@@ -22,6 +22,7 @@ from drift.report import ColumnReport
 from drift.samples import sample
 from drift.scores import Counts, Floats, Score, nothing
 from drift.shares import share_test
+from drift.stream_exact import exact_scores
 from drift.wasserstein import normalized
 
 MAX_CELLS = 2**21
@@ -38,13 +39,14 @@ class Stream:
 
 
 def judge_streams(
-    name: str, reference: Stream, current: Stream, probe: Floats, min_rows: int = 1
+    name: str, reference: Stream, current: Stream, probe: Floats, min_rows: int = 1, exact: bool = False
 ) -> tuple[ColumnReport, Parts | None]:
     """All tests of one column, and the parts of the reference; `probe` is a sample of the reference's values from all
     over it, which the grid is made for.
 
     KS and the bins are exact as long as the undecided cells hold at most 8 million values in each of four reads; of
-    longer columns KS has an `error`. Wasserstein has its error bound; it is None where the values spread too far."""
+    longer columns KS has an `error`. Wasserstein has its error bound; it is None where the values spread too far. With
+    `exact` it has none, and further statistics are told; see `drift.stream_exact`."""
     rows = max(reference.rows, current.rows)
     grid = grid_for(sample(probe), min(MAX_CELLS, max(CELLS, 2 ** int(np.ceil(np.log2(16 * np.sqrt(rows + 1)))))))
     if grid is None:
@@ -74,6 +76,8 @@ def judge_streams(
         "psi": psi(*bins),
         "jensen_shannon": jensen_shannon(*bins),
     }
+    if exact:
+        tests |= exact_scores(before, now, reference.chunks, current.chunks)
     return numeric_report(name, *sides, missing, tests), parts
 
 
