@@ -2,22 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
+from daemon.compare_long import TEXT_PROBE, TEXT_ROWS, Judged, judge_long
 from daemon.compare_shapes import distribution
 from daemon.tabular import Table, open_table
-from drift import Codes, ColumnReport, ColumnValues, Profile, assemble, judge_column, judge_values, profile
+from drift import Codes, ColumnValues, Profile, assemble, judge_values, profile
 from drift.calendar import calendar_columns
 from drift.more import more_categorical, more_numeric
 from drift.numeric import numeric_profile
-from drift.parts import Parts, count_parts
-from drift.stream import Stream, judge_streams, stream_categories
+from drift.parts import count_parts
 from drift.text import is_text, text_columns
 from retrain.errors import Refused
 from retrain.settings import ColumnKind, DriftSettings
@@ -26,23 +25,10 @@ MIN_EFFECT = DriftSettings().min_effect
 ALPHA = 0.05
 WHOLE_ROWS = 4_000_000
 """Columns of more rows are not held in memory but read again."""
-PROBE_ROWS = 200_000
-TEXT_ROWS = 100_000
-TEXT_PROBE = 1_000
 KEEP_ALL = 2**62
 
 Told = Callable[[str, int, int], None]
 """Is called with a column's name, its number from 1 on, and how many there are, before it is read."""
-
-
-@dataclass
-class _Judged:
-    """What is collected of all columns."""
-
-    reports: list[ColumnReport] = field(default_factory=list)
-    parts: dict[str, Parts] = field(default_factory=dict)
-    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 def compare(
@@ -73,7 +59,7 @@ def compare(
                 f"{reference_path} and {current_path} have no column in common: there is nothing to compare",
                 f"one has {_listed(reference.names)}, the other {_listed(current.names)}",
             )
-        judged = _Judged()
+        judged = Judged()
         for number, name in enumerate(shared, 1):
             if progress is not None:
                 progress(name, number, len(shared))
@@ -103,13 +89,13 @@ def compare(
     return result
 
 
-def _judge(judged: _Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:
+def _judge(judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:
     """One column, and what is derived from it."""
     kind = reference.kind(name)
     for table in (reference, current):
         table.note_misfits(name, kind)
     if max(reference.rows, current.rows) > WHOLE_ROWS:
-        _judge_streamed(judged, reference, current, name, kind)
+        judge_long(judged, reference, current, name, kind, exact, calendar)
         return
     before, now = reference.values(name, kind), current.values(name, kind)
     _judge_values(judged, name, before, now, exact)
@@ -117,7 +103,7 @@ def _judge(judged: _Judged, reference: Table, current: Table, name: str, exact: 
         _judge_values(judged, *derived, exact)
 
 
-def _judge_values(judged: _Judged, name: str, before: ColumnValues, now: ColumnValues, exact: bool) -> None:
+def _judge_values(judged: Judged, name: str, before: ColumnValues, now: ColumnValues, exact: bool) -> None:
     known: Profile = profile(before) if isinstance(before, Codes) else numeric_profile(before, KEEP_ALL, grid=not exact)
     report = judge_values(name, known, now, exact=exact)
     if exact and report.reason is None:
@@ -132,39 +118,6 @@ def _judge_values(judged: _Judged, name: str, before: ColumnValues, now: ColumnV
     if parts is not None:
         judged.parts[name] = parts
     judged.shapes[name] = distribution(before, now)
-
-
-def _judge_streamed(judged: _Judged, reference: Table, current: Table, name: str, kind: ColumnKind) -> None:
-    """A column that is too long to be held: read several times instead."""
-    if kind in ("boolean", "category"):
-        sides = [
-            stream_categories(table.rows, lambda table=table: _codes(table, name, kind))  # type: ignore[misc]
-            for table in (reference, current)
-        ]
-        report, parts = judge_column(name, sides[0][0], sides[1][0]), sides[0][1]
-    else:
-        probe = _probe(reference, name, kind)
-        before = Stream(reference.rows, lambda: _numbers(reference, name, kind))
-        now = Stream(current.rows, lambda: _numbers(current, name, kind))
-        report, parts = judge_streams(name, before, now, probe)
-        judged.shapes[name] = distribution(probe, _probe(current, name, kind))
-    judged.reports.append(report)
-    if parts is not None:
-        judged.parts[name] = parts
-
-
-def _numbers(table: Table, name: str, kind: ColumnKind) -> Iterator[Any]:
-    return (np.asarray(chunk, dtype=np.float64) for chunk in table.chunks(name, kind) if not isinstance(chunk, Codes))
-
-
-def _codes(table: Table, name: str, kind: ColumnKind) -> Iterator[Codes]:
-    return (chunk for chunk in table.chunks(name, kind) if isinstance(chunk, Codes))
-
-
-def _probe(table: Table, name: str, kind: ColumnKind) -> Any:
-    """At most 200,000 values from all over the column, copied so that the rest is not kept with them."""
-    step = max(1, -(-table.rows // PROBE_ROWS))
-    return np.concatenate([np.zeros(0), *(chunk[::step].copy() for chunk in _numbers(table, name, kind))])
 
 
 def _derived(

@@ -91,12 +91,31 @@ class Table:
         for batch in rows.to_arrow_reader(BATCH_ROWS):
             yield column_values(batch.column(0), reads_as)
 
-    def values(self, name: str, kind: ColumnKind) -> ColumnValues:
-        """The whole column."""
-        pieces = list(self.chunks(name, kind))
+    def texts(self, name: str) -> Iterator[Any]:
+        """The column as Arrow arrays of text, a batch of rows at a time."""
+        query = f"SELECT CAST({quoted(name)} AS VARCHAR) AS v FROM read_parquet(?)"  # noqa: S608 - quoted
+        rows = self._connection.cursor().sql(query, params=[str(self.path)])
+        yield from (batch.column(0) for batch in rows.to_arrow_reader(BATCH_ROWS))
+
+    def thinned(self, name: str, kind: ColumnKind, step: int) -> ColumnValues:
+        """Every `step`-th value; copied, so that the rest is not kept with them."""
+        pieces: list[ColumnValues] = []
+        skip = 0
+        for chunk in self.chunks(name, kind):
+            if step == 1:
+                pieces.append(chunk)
+            elif isinstance(chunk, Codes):
+                pieces.append(Codes(chunk.codes[skip::step].copy(), chunk.names))
+            else:
+                pieces.append(chunk[skip::step].copy())
+            skip = (skip - (len(chunk.codes) if isinstance(chunk, Codes) else len(chunk))) % step
         if pieces:
             return join(pieces)
         return Codes(np.zeros(0, dtype=np.int64), ()) if kind in ("boolean", "category") else np.zeros(0)
+
+    def values(self, name: str, kind: ColumnKind) -> ColumnValues:
+        """The whole column."""
+        return self.thinned(name, kind, 1)
 
     def words(self, name: str, most: int) -> list[str | None]:
         """At most so many texts of a column, from all over it."""

@@ -4,6 +4,7 @@ from drift.categorical import CategoricalProfile, Codes, categorical_profile, en
 from drift.check import check_columns
 from drift.family import assemble, unlike_recent
 from drift.judge import judge_column, judge_values
+from drift.memory import keep_freed_memory
 from drift.numeric import NumericProfile, numeric_profile
 from drift.outputs import output_columns
 from drift.profiles import ColumnValues, Profile, merge, profile
@@ -30,6 +31,7 @@ __all__ = [
     "encode",
     "judge_column",
     "judge_values",
+    "keep_freed_memory",
     "merge",
     "numeric_profile",
     "output_columns",

@@ -11,6 +11,9 @@ from drift.scores import Floats, Score, nothing
 VARIANCE = 2 * (math.pi**2 - 9) / 3
 """Of the limit law, whose mean is 1."""
 
+TERMS = 1_000_000
+"""Are added up at a time."""
+
 
 def anderson_darling(reference: Floats | Sample, current: Floats | Sample) -> Score:
     """Squared distance of the distribution functions of shapes (n,) and (m,), weighted towards both tails.
@@ -32,7 +35,23 @@ def anderson_darling(reference: Floats | Sample, current: Floats | Sample) -> Sc
     _, f, c = distinct(left, right)
     if len(f) < 2:
         return nothing("constant: one value on both sides")
-    statistic = (_weighted(f, c) - 1) / math.sqrt(_variance(len(left), len(right)))
+    return anderson_darling_score(anderson_darling_sum(f, c, 0, 0, len(left), len(right)), len(left), len(right))
+
+
+def anderson_darling_sum(f: Floats, c: Floats, below: float, now_below: float, n: int, m: int) -> float:
+    """Σ over distinct values that occur f and c times, shape (g,) each, of n and m; so many values of either side lie
+    below them. Sums of consecutive groups add up."""
+    rows, tied = float(n + m), f + c
+    left, right = below + np.cumsum(f) - f / 2, now_below + np.cumsum(c) - c / 2
+    both = left + right
+    return float(np.sum(tied * (m * left - n * right) ** 2 / (both * (rows - both) - rows * tied / 4)))
+
+
+def anderson_darling_score(weighted: float, n: int, m: int) -> Score:
+    """From the sum over all values."""
+    rows = n + m
+    value = (rows - 1) / rows**2 * (1 / n + 1 / m) * weighted
+    statistic = (value - 1) / math.sqrt(_variance(n, m))
     return Score(statistic, anderson_darling_tail(1 + statistic * math.sqrt(VARIANCE)))
 
 
@@ -55,23 +74,17 @@ def anderson_darling_tail(value: float) -> float:
     return float(np.clip(np.sum(pieces * (-1.0) ** (k[:, 0] + 1)), 0.0, 1.0))
 
 
-def _weighted(f: Floats, c: Floats) -> float:
-    """A² before it is standardized."""
-    n, m = float(np.sum(f)), float(np.sum(c))
-    rows, tied = n + m, f + c
-    left, right = np.cumsum(f) - f / 2, np.cumsum(c) - c / 2
-    both = left + right
-    pieces = tied * (m * left - n * right) ** 2 / (both * (rows - both) - rows * tied / 4)
-    return (rows - 1) / rows**2 * (1 / n + 1 / m) * float(np.sum(pieces))
-
-
 def _variance(n: int, m: int) -> float:
     """Of A² under the hypothesis, without ties (Scholz and Stephens 1987, for two samples)."""
     rows = n + m
     inverse = 1 / n + 1 / m
-    sums = np.cumsum(1 / np.arange(rows - 1, 1, -1))
-    h = float(sums[-1]) + 1
-    g = float(np.sum(sums / np.arange(2, rows)))
+    h = g = 0.0
+    for first in range(2, rows, TERMS):  # sums of 1/(rows − 1) on, and of these over 2, 3, …
+        place = np.arange(first, min(first + TERMS, rows), dtype=np.float64)
+        sums = h + np.cumsum(1 / (rows + 1 - place))
+        h = float(sums[-1])
+        g += float(np.sum(sums / place))
+    h += 1
     a = 4 * g - 6 + (10 - 6 * g) * inverse
     b = 12 * g + 8 * h - 22 + (2 * g - 14 * h - 4) * inverse
     c = 36 * h + 4 + (2 * h - 6) * inverse

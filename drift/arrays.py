@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from drift.categorical import CategoricalProfile
-from drift.grid import Grid, GridCounts
+from drift.grid import TAIL_CELLS, Grid
+from drift.grid_counts import GridCounts
 from drift.numeric import NumericProfile
 from drift.parts import Parts
 from drift.profiles import Profile
@@ -18,8 +19,8 @@ MOMENTS = ("minimum", "maximum", "mean", "m2")
 
 
 def pack(profiles: Mapping[str, Profile]) -> tuple[dict[str, Any], Floats]:
-    """JSON values by column name, and end to end the sorted values of the numeric ones, each followed by the counts
-    and sums of its grid; each column's JSON says where its own begin."""
+    """JSON values by column name, and end to end the sorted values of the numeric ones, each followed by what its
+    grid counted; each column's JSON says where its own begin."""
     meta: dict[str, Any] = {}
     pieces: list[Floats] = [np.zeros(0)]
     start = 0
@@ -28,7 +29,7 @@ def pack(profiles: Mapping[str, Profile]) -> tuple[dict[str, Any], Floats]:
             meta[name] = _numeric_meta(profile, start)
             own = [np.asarray(profile.values, dtype=np.float64)]
             if profile.grid is not None:
-                own += [profile.grid.counts.astype(np.float64), profile.grid.sums]
+                own += [profile.grid.below.astype(np.float64), profile.grid.tail_sums]
             pieces += own
             start += sum(len(piece) for piece in own)
         else:
@@ -36,14 +37,16 @@ def pack(profiles: Mapping[str, Profile]) -> tuple[dict[str, Any], Floats]:
     return meta, np.concatenate(pieces)
 
 
-def unpack(meta: Mapping[str, Any], values: Floats) -> dict[str, Profile]:
-    """The inverse of `pack`, whatever the order of the keys. ValueError where values are missing."""
+def unpack(meta: Mapping[str, Any], values: Floats, grids: bool = True) -> dict[str, Profile]:
+    """The inverse of `pack`, whatever the order of the keys; without the `grids` where these are of another format.
+    ValueError where values are missing."""
+    values = np.asarray(values)  # of a memory-mapped array each slice would cost ten times as much
     profiles: dict[str, Profile] = {}
     for name, entry in meta.items():
         if entry["kind"] == "numeric":
-            grid = Grid(**entry["grid"]) if entry.get("grid") else None
+            grid = Grid(**entry["grid"]) if grids and entry.get("grid") else None
             stop = entry["start"] + entry["values"]
-            if stop + (2 * grid.size if grid else 0) > len(values):
+            if stop + (_stored(grid) if grid else 0) > len(values):
                 raise ValueError(f"the reference's values end within column {name!r}")
             counts = _grid_counts(entry, grid, values[stop:]) if grid else None
             profiles[name] = _numeric(entry, values[entry["start"] : stop], counts)
@@ -81,11 +84,16 @@ def unpack_parts(meta: Mapping[str, Any], values: Floats) -> dict[str, Parts]:
     return found
 
 
+def _stored(grid: Grid) -> int:
+    """Numbers that its counts take."""
+    return grid.size + 1 + 2 * TAIL_CELLS
+
+
 def _grid_counts(entry: Mapping[str, Any], grid: Grid, values: Floats) -> GridCounts:
     return GridCounts(
         grid=grid,
-        counts=np.asarray(values[: grid.size]).astype(np.int64),
-        sums=np.asarray(values[grid.size : 2 * grid.size]),
+        below=values[: grid.size + 1],
+        tail_sums=values[grid.size + 1 : _stored(grid)],
         missing=entry["missing"],
         infinite=entry["infinite"],
         mean=_number(entry["mean"]),

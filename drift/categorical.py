@@ -1,7 +1,7 @@
 """The mergeable summary of a categorical column."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,13 +67,12 @@ def categorical_profile(column: Codes, max_categories: int = MAX_CATEGORIES) -> 
     >>> categorical_profile(encode(["a", "b", "a", None]))
     CategoricalProfile(counts={'a': 2, 'b': 1}, missing=1, other=0, max_categories=10000)
     """
-    codes = np.asarray(column.codes, dtype=np.int64)
-    present = codes[codes >= 0]
-    counts: Counter[str] = Counter()
-    for name, count in zip(column.names, np.bincount(present, minlength=len(column.names)), strict=True):
+    missing, *found = np.bincount(np.add(column.codes, 1, dtype=np.intp), minlength=len(column.names) + 1).tolist()
+    counts: dict[str, int] = {}
+    for name, count in zip(column.names, found, strict=True):
         if count:
-            counts[str(name)] += int(count)
-    return _bounded(counts.items(), len(codes) - len(present), 0, max_categories)
+            counts[str(name)] = counts.get(str(name), 0) + count
+    return _bounded(counts.items(), missing, 0, max_categories)
 
 
 def _word(value: object) -> str | None:
@@ -82,8 +81,10 @@ def _word(value: object) -> str | None:
     return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
 
 
-def _bounded(counts: Iterable[tuple[str, int]], missing: int, other: int, max_categories: int) -> CategoricalProfile:
+def _bounded(counts: Collection[tuple[str, int]], missing: int, other: int, max_categories: int) -> CategoricalProfile:
     """The most frequent ones are kept (ties by name), in the order of their names."""
+    if len(counts) <= max_categories:
+        return CategoricalProfile(dict(sorted(counts)), missing, other, max_categories)
     ranked = sorted(counts, key=lambda item: (-item[1], item[0]))
     kept = dict(sorted(ranked[:max_categories]))
     rest = sum(count for _, count in ranked[max_categories:])

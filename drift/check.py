@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from drift.categorical import Codes
 from drift.family import assemble
 from drift.judge import judge_values
+from drift.memory import keep_freed_memory
 from drift.profiles import ColumnValues
 from drift.reference import Reference
 from drift.report import ColumnReport, DriftReport
@@ -33,6 +34,7 @@ def check_columns(
     >>> check_columns(reference, [("x", rng.normal(1, 1, size=500))], alpha=0.05).drifted
     ('x',)
     """
+    keep_freed_memory()
     rows = 0
     judged: list[ColumnReport] = []
     for name, values in columns:

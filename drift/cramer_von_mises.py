@@ -32,8 +32,24 @@ def cramer_von_mises(reference: Floats | Sample, current: Floats | Sample) -> Sc
     if max(len(left), len(right)) <= EXACT_ROWS:
         result = stats.cramervonmises_2samp(left.values, right.values, method="exact")
         return Score(float(result.statistic), float(np.clip(result.pvalue, 0.0, 1.0)))
-    statistic = _statistic(left, right)
-    return Score(statistic, cramer_von_mises_tail(_standardized(statistic, len(left), len(right))))
+    n, m = len(left), len(right)
+    _, f, c = distinct(left, right)
+    return cramer_von_mises_score(*cramer_von_mises_sums(f, c, 0, 0, n, m), n, m)
+
+
+def cramer_von_mises_sums(f: Floats, c: Floats, below: float, now_below: float, n: int, m: int) -> tuple[float, float]:
+    """The sums of the distances and of the ties over distinct values that occur f and c times, shape (g,) each, of n
+    and m; so many values of either side lie below them. Sums of consecutive groups add up."""
+    p, q = f / n, c / m
+    d = (below + np.cumsum(f) - f / 2) / n - (now_below + np.cumsum(c) - c / 2) / m
+    between = float(np.sum((p + q) / 2 * (d**2 + (p**2 - 4 * p * q + q**2) / 12)))
+    return between, float(np.sum(n * (f**3 - f) + m * (c**3 - c)))
+
+
+def cramer_von_mises_score(between: float, ties: float, n: int, m: int) -> Score:
+    """From the sums over all values; the asymptotic p-value."""
+    statistic = n * m / (n + m) * between + (2.0 * n * m + ties) / (12.0 * n * m * (n + m))
+    return Score(statistic, cramer_von_mises_tail(_standardized(statistic, n, m)))
 
 
 def distinct(reference: Sample, current: Sample) -> tuple[Floats, Floats, Floats]:
@@ -75,16 +91,6 @@ def chebyshev() -> tuple[Floats, Floats]:
     """Nodes u in (−1, 1) and weights w with Σ w h(u) = ∫ h(u) / √cos(πu/2) du for smooth h; shape (256,) each."""
     u = np.cos((np.arange(NODES) + 0.5) * math.pi / NODES)
     return u, np.sqrt((1 - u**2) / np.cos(math.pi * u / 2)) * math.pi / NODES
-
-
-def _statistic(reference: Sample, current: Sample) -> float:
-    n, m = len(reference), len(current)
-    _, f, c = distinct(reference, current)
-    p, q = f / n, c / m
-    d = (np.cumsum(f) - f / 2) / n - (np.cumsum(c) - c / 2) / m
-    between = float(np.sum((p + q) / 2 * (d**2 + (p**2 - 4 * p * q + q**2) / 12)))
-    ties = float(np.sum(n * (f**3 - f) + m * (c**3 - c)))
-    return n * m / (n + m) * between + (2.0 * n * m + ties) / (12.0 * n * m * (n + m))
 
 
 def _standardized(statistic: float, n: int, m: int) -> float:

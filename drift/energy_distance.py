@@ -25,8 +25,14 @@ def energy_distance(reference: Floats | Sample, current: Floats | Sample) -> Sco
     before, now = np.cumsum(f)[:-1] / len(left), np.cumsum(c)[:-1] / len(right)
     with np.errstate(over="ignore", invalid="ignore"):
         gaps = np.diff(points)
-        squared = 2 * float(np.sum((before - now) ** 2 * gaps))
-        apart = 2 * float(np.sum((before * (1 - now) + now * (1 - before)) * gaps))
+        squared = float(np.sum((before - now) ** 2 * gaps))
+        apart = float(np.sum((before * (1 - now) + now * (1 - before)) * gaps))
+    return energy_score(squared, apart)
+
+
+def energy_score(squared: float, apart: float) -> Score:
+    """From ∫(F − G)² and ∫F(1 − G) + G(1 − F)."""
+    squared, apart = 2 * squared, 2 * apart
     if not math.isfinite(apart):
         return nothing("values too large to add up", is_test=False)
     if apart == 0:

@@ -1,23 +1,21 @@
-"""A fixed grid of cells over the line: counts on shared edges that merge exactly and cost far less than a sort."""
+"""A fixed grid of cells over the line, which parts the values of any two samples at the same places."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drift.samples import Sample
-from drift.scores import Counts, Floats
+from drift.scores import Floats
 
 CELLS = 32_768
 OCTAVE = 128
 OCTAVES = 20
 TAIL_CELLS = OCTAVE * OCTAVES
 TAIL_SHARES = (0.001, 0.01, 0.05, 0.25)
-CHUNK = 131_072
 SHIFT = 52 - (OCTAVE.bit_length() - 1)
 FIRST_TAIL = int(np.float64(OCTAVE).view(np.int64)) >> SHIFT
 PROBE = 10_000
@@ -42,120 +40,57 @@ class Grid:
         """All cells, those of both tails too."""
         return self.cells + 2 * TAIL_CELLS
 
-    @cached_property
-    def edges(self) -> Floats:
-        """Positions of the cells' edges, shape (size + 1,), ascending."""
-        bits = (np.arange(TAIL_CELLS + 1, dtype=np.int64) + FIRST_TAIL) << SHIFT
-        beyond = bits.view(np.float64) - OCTAVE
-        return np.concatenate([-beyond[:0:-1], np.arange(self.cells + 1.0), self.cells + beyond[1:]])
+    @property
+    def width(self) -> float:
+        """Of a central cell, in the column's unit."""
+        return 1 / self.scale
 
-    @cached_property
-    def widths(self) -> Floats:
-        """In the column's unit, shape (size,)."""
-        return np.diff(self.edges) / self.scale
-
-    def positions(self, values: Floats) -> Floats:
+    def positions(self, values: Floats, out: Floats | None = None) -> Floats:
         """Of values, shape (n,); NaN and infinities stay what they are."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.asarray((values - self.low) * self.scale, dtype=np.float64)
+            found = np.subtract(values, self.low, out=out)
+            return np.multiply(found, self.scale, out=found)
+
+    def beyond(self, positions: Floats) -> NDArray[np.int64]:
+        """Which positions of shape (n,), contiguous, lie in no central cell, those that are NaN among them."""
+        # As integers, floats from +0 on are in their order, and all others beyond them: one comparison.
+        inside = positions.view(np.uint64) < np.float64(self.cells).view(np.uint64)
+        found = np.flatnonzero(~inside)
+        return np.asarray(found[positions[found] != 0], dtype=np.int64)
 
     def cells_of(self, positions: Floats) -> NDArray[np.int64]:
         """The cell of each position, shape (n,); NaN has none and must not be among them."""
-        inside = (positions >= 0) & (positions < self.cells)
-        found = np.where(inside, positions, 0).astype(np.int64) + TAIL_CELLS
-        outside = np.flatnonzero(~inside)
-        if len(outside):
-            found[outside] = self._tail_cells(positions[outside])
+        outside = self.beyond(positions)
+        inside = positions.copy()
+        inside[outside] = 0
+        found = inside.astype(np.int64) + TAIL_CELLS
+        tails = self.tail_cells_of(positions[outside])
+        found[outside] = np.where(tails < TAIL_CELLS, tails, tails + self.cells)
         return found
 
-    def _tail_cells(self, positions: Floats) -> NDArray[np.int64]:
+    def tail_cells_of(self, positions: Floats) -> NDArray[np.int64]:
+        """The cell of each position beyond the central ones, counted as if there were no central ones."""
         below = positions < 0
         with np.errstate(over="ignore"):
             distance = OCTAVE + np.where(below, -positions, positions - self.cells)
-        steps = (np.ascontiguousarray(distance).view(np.int64) >> SHIFT) - FIRST_TAIL
-        steps = np.minimum(steps, TAIL_CELLS - 1)
-        cells = np.where(below, TAIL_CELLS - 1 - steps, TAIL_CELLS + self.cells + steps)
-        return np.asarray(cells, dtype=np.int64)
+        steps = np.minimum((distance.view(np.int64) >> SHIFT) - FIRST_TAIL, TAIL_CELLS - 1)
+        return np.asarray(np.where(below, TAIL_CELLS - 1 - steps, TAIL_CELLS + steps), dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class GridCounts:
-    """Of finite values: `counts` a cell and `sums` of their positions beyond the cell's lower edge, shape (size,).
-
-    `missing`, `infinite` are what was left out; `mean` and `m2` (sum of squared deviations) are in the column's
-    unit; `whole` says that all values are integers."""
-
-    grid: Grid
-    counts: Counts
-    sums: Floats
-    missing: int
-    infinite: int
-    mean: float
-    m2: float
-    whole: bool = False
-
-    kind = "numeric"
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation (divided by n); NaN of nothing."""
-        return math.sqrt(self.m2 / self.count) if self.count else math.nan
-
-    @cached_property
-    def below(self) -> Counts:
-        """Values below each edge, shape (size + 1,)."""
-        return np.concatenate([[0], np.cumsum(self.counts)])
-
-    @cached_property
-    def shares(self) -> Floats:
-        """The distribution function at each edge, shape (size + 1,)."""
-        return self.below / self.count
-
-    @cached_property
-    def areas(self) -> Floats:
-        """Its integral over each cell, in the column's unit, shape (size,)."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            return self.grid.widths * self.shares[1:] - self.sums * (1 / (self.grid.scale * self.count))
-
-    @property
-    def count(self) -> int:
-        """Finite values."""
-        return int(self.below[-1])
-
-    @property
-    def rows(self) -> int:
-        """All rows."""
-        return self.count + self.missing + self.infinite
-
-    def merge(self, other: "GridCounts") -> "GridCounts":
-        """The counts of both; ValueError where the grids differ."""
-        if self.grid != other.grid:
-            raise ValueError("counts on different grids cannot be merged")
-        mean, m2 = combine(self.count, self.mean, self.m2, other.count, other.mean, other.m2)
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = self.sums + other.sums
-        return GridCounts(
-            self.grid,
-            self.counts + other.counts,
-            sums,
-            self.missing + other.missing,
-            self.infinite + other.infinite,
-            mean,
-            m2,
-            self.whole and other.whole,
-        )
+@cache
+def tail_steps() -> Floats:
+    """How far the edges of a tail's cells lie beyond its first one, in central cells, shape (TAIL_CELLS + 1,)."""
+    bits = (np.arange(TAIL_CELLS + 1, dtype=np.int64) + FIRST_TAIL) << SHIFT
+    return bits.view(np.float64) - OCTAVE
 
 
-def combine(n: int, mean: float, m2: float, m: int, other_mean: float, other_m2: float) -> tuple[float, float]:
-    """Mean and sum of squared deviations of two groups together (Chan, Golub and LeVeque 1979).
+def tail_parts(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of values by cell, those of the lower and of the upper tail; or of values by edge.
 
-    >>> combine(1, 1.0, 0.0, 1, 3.0, 0.0)
-    (2.0, 2.0)
+    >>> [len(part) for part in tail_parts(np.arange(TAIL_CELLS + 5 + TAIL_CELLS))]
+    [2560, 2560]
     """
-    if not n or not m:
-        return (mean, m2) if n else (other_mean, other_m2)
-    gap = other_mean - mean
-    return mean + gap * m / (n + m), m2 + other_m2 + gap * gap * n * m / (n + m)
+    return values[:TAIL_CELLS], values[len(values) - TAIL_CELLS :]
 
 
 def grid_for(reference: Sample, cells: int = CELLS) -> Grid | None:
@@ -191,78 +126,3 @@ def _crowding(grid: Grid, probe: Floats) -> float:
     """The share of values expected in the cell of one of them."""
     counts = np.bincount(grid.cells_of(grid.positions(probe)))
     return float(np.sum((counts / len(probe)) ** 2))
-
-
-def count(grid: Grid, chunks: Iterable[Floats]) -> GridCounts:
-    """The counts of all chunks of values, each of any length; NaN is missing."""
-    total = _Running(grid)
-    for chunk in chunks:
-        for start in range(0, len(chunk), CHUNK):
-            total.add(chunk[start : start + CHUNK])
-    return total.result()
-
-
-class _Running:
-    """Sums over chunks, added up in place."""
-
-    def __init__(self, grid: Grid) -> None:
-        self.grid = grid
-        self.counts = np.zeros(grid.size, dtype=np.int64)
-        self.sums = np.zeros(grid.size)
-        self.missing = self.infinite = self.finite = 0
-        self.mean = self.m2 = 0.0
-        self.whole = grid.integral
-
-    def add(self, values: Floats) -> None:
-        """One chunk: what is inside all at once, the few others apart."""
-        grid, positions = self.grid, self.grid.positions(values)
-        inside = (positions >= 0) & (positions < grid.cells)
-        outside = np.flatnonzero(~inside)
-        if len(outside):
-            self._outside(values[outside], positions[outside])
-            positions[outside] = 0.0
-        cells = positions.astype(np.intp)
-        counts = np.bincount(cells, minlength=grid.cells)
-        counts[0] -= len(outside)
-        self._moments(len(values) - len(outside), float(positions.sum()), float(positions @ positions))
-        positions -= cells
-        span = slice(TAIL_CELLS, TAIL_CELLS + grid.cells)
-        self.counts[span] += counts
-        self.sums[span] += np.bincount(cells, weights=positions, minlength=grid.cells)
-        if self.whole:
-            positions[outside] = 0.5
-            self.whole = bool(np.all(positions == 0.5))
-
-    def _moments(self, n: int, total: float, squares: float) -> None:
-        if n:
-            mean = total / n
-            m2 = max(squares - mean * total, 0.0)
-            self.mean, self.m2 = combine(self.finite, self.mean, self.m2, n, mean, m2)
-            self.finite += n
-
-    def _outside(self, values: Any, positions: Floats) -> None:
-        known = np.isfinite(values)
-        nothing = int(np.count_nonzero(np.isnan(values)))
-        self.missing += nothing
-        self.infinite += len(values) - int(np.count_nonzero(known)) - nothing
-        if not known.any():
-            return
-        kept = positions[known]
-        cells = self.grid.cells_of(kept)
-        with np.errstate(over="ignore", invalid="ignore"):
-            beyond = kept - self.grid.edges[cells]
-            self.counts += np.bincount(cells, minlength=self.grid.size)
-            self.sums += np.bincount(cells, weights=beyond, minlength=self.grid.size)
-            mean = float(kept.mean())
-            self.mean, self.m2 = combine(
-                self.finite, self.mean, self.m2, len(kept), mean, float(np.sum((kept - mean) ** 2))
-            )
-        self.finite += len(kept)
-        self.whole = self.whole and bool(np.array_equal(values[known], np.rint(values[known])))
-
-    def result(self) -> GridCounts:
-        """Frozen, the moments in the column's unit."""
-        grid = self.grid
-        mean = grid.low + self.mean / grid.scale if self.finite else float("nan")
-        m2 = self.m2 / grid.scale / grid.scale
-        return GridCounts(grid, self.counts, self.sums, self.missing, self.infinite, mean, m2, self.whole)

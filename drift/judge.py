@@ -1,8 +1,9 @@
 """One column against its reference: every test that its kind allows."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -11,15 +12,15 @@ from drift.bins import bin_counts, decile_edges
 from drift.categorical import CategoricalProfile, Codes
 from drift.chi_squared import chi_squared
 from drift.dispersion import Evidence
-from drift.grid import GridCounts, count
+from drift.grid_counts import GridCounts, in_cells, locate
 from drift.jensen_shannon import jensen_shannon
 from drift.ks import ks, ks_p_value
 from drift.numeric import NumericProfile
-from drift.on_grid import distances
+from drift.on_grid import Within, distances
 from drift.profiles import ColumnValues, Profile, profile
 from drift.psi import psi
 from drift.report import ColumnReport
-from drift.scores import Counts, Floats, Score, nothing
+from drift.scores import Counts, Score, nothing
 from drift.shares import ShareTest, share_test
 from drift.total_variation import total_variation
 from drift.wasserstein import normalized, wasserstein
@@ -40,9 +41,11 @@ def judge_values(
     """All tests of one column of n values. Many numbers are counted on the reference's grid, unless `exact`: then the
     Wasserstein distance is within 0.001 standard deviations, everything else the same."""
     if not exact and isinstance(reference, NumericProfile) and reference.grid and not isinstance(values, Codes):
-        counts = count(reference.grid.grid, [values])
+        grid = reference.grid.grid
+        counts, located = locate(grid, [values])
         if counts.count and untestable(reference, counts, min_rows) is None:
-            found = _on_grid(name, reference, counts, lambda: [values])
+            within = partial(in_cells, grid, [values], located=located)
+            found = _on_grid(name, reference, counts, within)
             if found is not None:
                 return found
     return judge_column(name, reference, profile(values, KEEP_ALL), min_rows)
@@ -110,12 +113,10 @@ def _numeric(name: str, reference: NumericProfile, current: NumericProfile, miss
     )
 
 
-def _on_grid(
-    name: str, reference: NumericProfile, counts: GridCounts, chunks: Callable[[], Iterable[Floats]]
-) -> ColumnReport | None:
+def _on_grid(name: str, reference: NumericProfile, counts: GridCounts, within: Within) -> ColumnReport | None:
     """None where the grid cannot tell the Wasserstein distance well enough."""
     assert reference.grid is not None
-    found = distances(reference.sample, reference.grid, counts, chunks)
+    found = distances(reference.sample, reference.grid, counts, within)
     area = normalized(found.wasserstein, reference.sd, found.error)
     if not found.error <= MAX_ERROR * reference.sd:
         return None

@@ -30,21 +30,30 @@ def mann_whitney(reference: Floats | Sample, current: Floats | Sample) -> Score:
     if not n or not m:
         return nothing("empty")
     _, f, c = distinct(left, right)
-    larger = float(np.sum(c * (np.cumsum(f) - f / 2)))
+    return mann_whitney_score(*mann_whitney_sums(f, c, 0), len(f), n, m)
+
+
+def mann_whitney_sums(f: Floats, c: Floats, below: float) -> tuple[float, float]:
+    """The pairs in which the current value is larger, and the ties, Σ (t³ − t), over distinct values that occur f and c
+    times, shape (g,) each; so many reference values lie below them. Sums of consecutive groups add up."""
+    tied = f + c
+    return float(np.sum(c * (below + np.cumsum(f) - f / 2))), float(np.sum(tied**3 - tied))
+
+
+def mann_whitney_score(larger: float, ties: float, values: int, n: int, m: int) -> Score:
+    """From the sums over all distinct values, of which there are so many."""
     statistic = n * m - larger
-    untied = len(f) == n + m
+    untied = values == n + m
     if untied and min(n, m) <= EXACT_ROWS and n * m <= EXACT_PAIRS:
         p_value = _exact(round(min(statistic, larger)), min(n, m), max(n, m))
     else:
-        p_value = _normal(max(statistic, larger), n, m, f + c)
+        p_value = 1.0 if values == 1 else _normal(max(statistic, larger), n, m, ties)
     return Score(statistic, p_value, {"superiority": larger / (n * m)})
 
 
-def _normal(statistic: float, n: int, m: int, tied: Floats) -> float:
+def _normal(statistic: float, n: int, m: int, ties: float) -> float:
     rows = n + m
-    shrunk = rows + 1 - float(np.sum(tied**3 - tied)) / (rows * (rows - 1))
-    if len(tied) == 1:
-        return 1.0
+    shrunk = rows + 1 - ties / (rows * (rows - 1))
     z = (statistic - n * m / 2 - 0.5) / math.sqrt(n * m / 12 * shrunk)
     return float(np.clip(2 * special.ndtr(-z), 0.0, 1.0))
 

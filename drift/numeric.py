@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drift.grid import GridCounts, combine, count, grid_for
+from drift.grid import grid_for
+from drift.grid_counts import GridCounts, combine, count
 from drift.samples import Sample
-from drift.scores import Floats
+from drift.scores import Counts, Floats
 
 MAX_VALUES = 1_000_000
 GRID_ROWS = 20_000
@@ -48,6 +49,11 @@ class NumericProfile:
     def exact(self) -> bool:
         """Whether `values` are all finite values."""
         return self.rank_error == 0
+
+    @property
+    def arrays(self) -> tuple[Floats | Counts, ...]:
+        """All that is as long as its values and its grid, memory-mapped where the reference is."""
+        return (self.values,) if self.grid is None else (self.values, self.grid.below, self.grid.tail_sums)
 
     @property
     def sample(self) -> Sample:

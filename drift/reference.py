@@ -12,8 +12,8 @@ from drift.numeric import MAX_VALUES
 from drift.parts import MAX_PARTS, Parts, count_parts
 from drift.profiles import ColumnValues, Profile, profile
 
-FORMAT = 2
-"""Format 1 had other parts and no grids; it is read without them."""
+FORMAT = 3
+"""Format 1 had other parts, and formats 1 and 2 no grids or others; they are read without these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +47,10 @@ class Reference:
     @classmethod
     def from_arrays(cls, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]) -> "Reference":
         """The inverse of `to_arrays`; memory-mapped arrays stay so. ValueError on an unknown format."""
-        if meta.get("format") not in (1, FORMAT):
-            raise ValueError(f"reference format {meta.get('format')!r}; this driftd reads formats 1 and {FORMAT}")
-        profiles = [unpack(meta[name], arrays[name]) for name in ("columns", "outputs", "recent")]
+        if meta.get("format") not in range(1, FORMAT + 1):
+            raise ValueError(f"reference format {meta.get('format')!r}; this driftd reads formats 1 to {FORMAT}")
+        grids = meta["format"] == FORMAT
+        profiles = [unpack(meta[name], arrays[name], grids) for name in ("columns", "outputs", "recent")]
         if meta["format"] == 1:
             return cls(profiles[0], {}, profiles[1], profiles[2])
         parts = [unpack_parts(meta[name], arrays[name]) for name in ("parts", "output_parts")]

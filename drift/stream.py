@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 
 from drift.bins import decile_ranks, edges_of
 from drift.categorical import MAX_CATEGORIES, CategoricalProfile, Codes
-from drift.grid import CELLS, CHUNK, TAIL_CELLS, Grid, GridCounts, count, grid_for
+from drift.grid import CELLS, Grid, grid_for, tail_parts
+from drift.grid_counts import GridCounts, count, in_cells
 from drift.jensen_shannon import jensen_shannon
 from drift.judge import MAX_ERROR, judge_column, numeric_report, untestable
 from drift.ks import ks_p_value
 from drift.numeric import NumericProfile, numeric_profile
-from drift.on_grid import area_between, upper_bound
+from drift.on_grid import Opened, area_between, largest_inside, opened, upper_bound
 from drift.parts import BINS, CATEGORIES, MAX_PARTS, MIN_PART_ROWS, MIN_PARTS, Parts
 from drift.psi import psi
 from drift.report import ColumnReport
 from drift.samples import sample
 from drift.scores import Counts, Floats, Score, nothing
 from drift.shares import share_test
+from drift.stream_exact import exact_scores
 from drift.wasserstein import normalized
 
 MAX_CELLS = 2**21
@@ -37,13 +39,14 @@ class Stream:
 
 
 def judge_streams(
-    name: str, reference: Stream, current: Stream, probe: Floats, min_rows: int = 1
+    name: str, reference: Stream, current: Stream, probe: Floats, min_rows: int = 1, exact: bool = False
 ) -> tuple[ColumnReport, Parts | None]:
     """All tests of one column, and the parts of the reference; `probe` is a sample of the reference's values from all
     over it, which the grid is made for.
 
     KS and the bins are exact as long as the undecided cells hold at most 8 million values in each of four reads; of
-    longer columns KS has an `error`. Wasserstein has its error bound; it is None where the values spread too far."""
+    longer columns KS has an `error`. Wasserstein has its error bound; it is None where the values spread too far. With
+    `exact` it has none, and further statistics are told; see `drift.stream_exact`."""
     rows = max(reference.rows, current.rows)
     grid = grid_for(sample(probe), min(MAX_CELLS, max(CELLS, 2 ** int(np.ceil(np.log2(16 * np.sqrt(rows + 1)))))))
     if grid is None:
@@ -55,8 +58,10 @@ def judge_streams(
     if untestable(*sides, min_rows) is not None or not before.count or not now.count:
         return judge_column(name, *sides, min_rows), parts
     found = _Undecided(before, now, reference, current).resolve()
-    tails = before.counts[:TAIL_CELLS].sum() + before.counts[-TAIL_CELLS:].sum()
-    area, error = area_between(before, now, bool(grid.integral and before.whole and now.whole and not tails))
+    tails = sum(int(tail.sum()) for tail in tail_parts(before.counts))
+    area, error = area_between(
+        before, now, before.shares, now.shares, bool(grid.integral and before.whole and now.whole and not tails)
+    )
     distance_in_sd = normalized(area, before.sd, error)
     if error > MAX_ERROR * before.sd:
         distance_in_sd = nothing("the values spread too far for the bound of 0.001 standard deviations", is_test=False)
@@ -71,6 +76,8 @@ def judge_streams(
         "psi": psi(*bins),
         "jensen_shannon": jensen_shannon(*bins),
     }
+    if exact:
+        tests |= exact_scores(before, now, reference.chunks, current.chunks)
     return numeric_report(name, *sides, missing, tests), parts
 
 
@@ -95,84 +102,59 @@ class _Undecided:
 
     def __init__(self, before: GridCounts, now: GridCounts, reference: Stream, current: Stream) -> None:
         self.before, self.now, self.streams = before, now, (reference, current)
-        self.lower = float(np.max(np.abs(now.shares - before.shares)))
-        self.upper = np.where(before.counts + now.counts > 0, upper_bound(before, now), 0.0)
+        shares, self.sizes = (before.shares, now.shares), before.counts + now.counts
+        self.lower = float(np.max(np.abs(shares[1] - shares[0])))
+        self.upper = np.where(self.sizes > 0, upper_bound(*shares), 0.0)
         self.deciles = decile_ranks(before.count)
 
     def resolve(self) -> _Found:
         """The first read takes the cells of the deciles too."""
-        cells = np.searchsorted(self.before.below, self.deciles, side="right") - 1
-        chosen = self._next(cells)
-        old, new = self._read(chosen)
-        bins = self._bins(chosen, cells, old, new)
-        self._raise(chosen, old, new)
+        decile_cells = np.searchsorted(self.before.below, self.deciles, side="right") - 1
+        cells = self._next(decile_cells)
+        old, new = self._read(cells)
+        bins = self._bins(cells, decile_cells, old, new)
+        self._raise(cells, old, new)
         for _ in range(MAX_READS - 1):
-            chosen = self._next(np.zeros(0, dtype=np.int64))
-            if not chosen.any():
+            cells = self._next(np.zeros(0, dtype=np.int64))
+            if not len(cells):
                 break
-            self._raise(chosen, *self._read(chosen))
+            self._raise(cells, *self._read(cells))
         left = float(max(self.upper.max() - self.lower, 0.0))
         return _Found(min(self.lower, 1.0), left, *bins)
 
-    def _next(self, always: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _next(self, always: NDArray[np.int64]) -> NDArray[np.int64]:
         """These cells, and the most promising others that together hold no more than can be kept."""
-        chosen = np.zeros(len(self.upper), dtype=bool)
-        chosen[always] = True
         order = np.argsort(-self.upper, kind="stable")
         order = order[self.upper[order] > self.lower]
-        sizes = np.cumsum((self.before.counts + self.now.counts)[order])
-        chosen[order[: max(1, int(np.searchsorted(sizes, MAX_OPENED)))]] = True
-        return chosen
+        sizes = np.cumsum(self.sizes[order])
+        return np.union1d(always, order[: max(1, int(np.searchsorted(sizes, MAX_OPENED)))])
 
-    def _read(self, chosen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        """The values of both sides in the chosen cells, ascending."""
-        grid, sides = self.before.grid, []
-        for stream in self.streams:
-            kept = [np.zeros(0)]
-            for chunk in stream.chunks():
-                for start in range(0, len(chunk), CHUNK):
-                    values = chunk[start : start + CHUNK]
-                    values = values[np.isfinite(values)]
-                    kept.append(values[chosen.take(grid.cells_of(grid.positions(values)))])
-            sides.append(np.sort(np.concatenate(kept)))
-        return sides[0], sides[1]
+    def _read(self, cells: NDArray[np.int64]) -> tuple[Opened, Opened]:
+        """Both sides in the chosen cells."""
+        chosen = np.zeros(len(self.upper), dtype=bool)
+        chosen[cells] = True
+        old, new = (in_cells(self.before.grid, stream.chunks(), chosen) for stream in self.streams)
+        return opened(old, cells, self.before), opened(new, cells, self.now)
 
-    def _raise(self, chosen: NDArray[np.bool_], old: Floats, new: Floats) -> None:
-        """The largest distance at a value of the chosen cells, which are then decided."""
-        self.upper[chosen] = 0.0
-        if not len(new):
-            return
-        points = np.unique(new)
-        n, m = self.before.count, self.now.count
-        for side in ("left", "right"):
-            gaps = self._ranks(self.before, chosen, old, points, side) / n
-            gaps -= self._ranks(self.now, chosen, new, points, side) / m
-            self.lower = max(self.lower, float(np.max(np.abs(gaps))))
-
-    def _ranks(
-        self, counts: GridCounts, chosen: NDArray[np.bool_], values: Floats, points: Floats, side: str
-    ) -> Floats:
-        """How many of all values lie below each point ("left"), or up to it ("right")."""
-        grid = counts.grid
-        cells = grid.cells_of(grid.positions(points))
-        opened = np.concatenate([[0], np.cumsum(np.where(chosen, counts.counts, 0))])
-        within = np.searchsorted(values, points, side="left" if side == "left" else "right")
-        return np.asarray(counts.below[cells] + within - opened[cells], dtype=np.float64)
+    def _raise(self, cells: NDArray[np.int64], old: Opened, new: Opened) -> None:
+        """The largest distance at a value of these cells, which are then decided."""
+        self.upper[cells] = 0.0
+        self.lower = max(self.lower, largest_inside(old, new, self.before.count, self.now.count))
 
     def _bins(
-        self, chosen: NDArray[np.bool_], cells: NDArray[np.int64], old: Floats, new: Floats
+        self, cells: NDArray[np.int64], decile_cells: NDArray[np.int64], old: Opened, new: Opened
     ) -> tuple[Counts, Counts]:
         """Counts of both sides between the deciles of the reference; see `drift.bins`."""
-        opened = np.concatenate([[0], np.cumsum(np.where(chosen, self.before.counts, 0))])
-        deciles = old[self.deciles - self.before.below[cells] + opened[cells]]
+        grid = self.before.grid
+        deciles = old.values[self.deciles - old.offsets[np.searchsorted(cells, decile_cells)]]
         edges = edges_of(deciles)
         whole = np.isin(edges, deciles)
+        # An edge just below a decile may lie in a cell that is not open: what is below the decile is up to it.
+        points = np.where(whole, edges, np.nextafter(edges, np.inf))
+        at = np.searchsorted(cells, grid.cells_of(grid.positions(points)))
         counted = []
-        for counts, values in ((self.before, old), (self.now, new)):
-            upto = self._ranks(counts, chosen, values, edges, "right")
-            points = np.where(whole, edges, np.nextafter(edges, np.inf))
-            below = self._ranks(counts, chosen, values, points, "left")
-            ranks = np.where(whole, upto, below).astype(np.int64)
+        for counts, side in ((self.before, old), (self.now, new)):
+            ranks = np.where(whole, side.ranks(points, at, "right"), side.ranks(points, at, "left"))
             counted.append(np.diff(np.concatenate([[0], ranks, [counts.count]])).astype(np.int64))
         return counted[0], counted[1]
 

@@ -1,7 +1,9 @@
 """Drift in words: what moved, from where to where."""
 
+import numpy as np
+
 from drift.categorical import CategoricalProfile
-from drift.grid import GridCounts
+from drift.grid_counts import GridCounts
 from drift.numeric import NumericProfile
 from drift.report import ColumnReport
 from drift.shares import ShareTest
@@ -27,13 +29,12 @@ def categorical_change(reference: CategoricalProfile, current: CategoricalProfil
     >>> categorical_change(CategoricalProfile({"a": 9, "b": 1}, 0), CategoricalProfile({"a": 5, "b": 5}, 0))
     '"a" 90% → 50%'
     """
-    n, m = reference.count, current.count
     names = sorted(reference.counts.keys() | current.counts.keys())
-    if not n or not m or not names:
+    if not reference.count or not current.count or not names:
         return ""
-    shares = {name: (reference.counts.get(name, 0) / n, current.counts.get(name, 0) / m) for name in names}
-    name = max(names, key=lambda key: abs(shares[key][1] - shares[key][0]))
-    return f'"{name}" {percent(shares[name][0])} → {percent(shares[name][1])}'
+    before, now = (np.array([side.counts.get(name, 0) for name in names]) / side.count for side in (reference, current))
+    most = int(np.argmax(np.abs(now - before)))
+    return f'"{names[most]}" {percent(before[most])} → {percent(now[most])}'
 
 
 def sentence(column: ColumnReport, shifted: bool, missing: bool, unseen: bool) -> str:

@@ -18,6 +18,7 @@ from drift import (
     Reference,
     assemble,
     judge_values,
+    keep_freed_memory,
     output_columns,
     unlike_recent,
 )
@@ -108,6 +109,7 @@ def drift_report(
     notes: list[str],
 ) -> DriftReport:
     """Features one at a time, so that memory holds one column; then the outputs of the heaviest version."""
+    keep_freed_memory()
     pairs = list(_judged_features(champion, snapshots, settings, notes))
     outputs = [] if predicted is None else list(_judged_outputs(champion.reference, predicted, settings))
     reference, rows = champion.reference, sum(pq.read_metadata(path).num_rows for path in snapshots)
@@ -168,7 +170,7 @@ def _judged_features(
         newest = None if recent is None else judge_values(name, recent, values, drift.min_rows)
         for known in (before, recent):
             if isinstance(known, NumericProfile):
-                release_pages(known.values)
+                release_pages(*known.arrays)
         yield whole, newest
 
 

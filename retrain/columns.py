@@ -94,17 +94,30 @@ def _codes(column: Any) -> Codes:
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(pc.cast(column, pa.string()))
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    pieces = [_chunk_codes(chunk) for chunk in chunks]
-    return _joined_codes(pieces) if pieces else Codes(np.zeros(0, dtype=np.int64), ())
+    if not chunks:
+        return Codes(np.zeros(0, dtype=np.int64), ())
+    if any(not chunk.dictionary.equals(chunks[0].dictionary) for chunk in chunks[1:]):
+        return _joined_codes([_chunk_codes(chunk, _entries(chunk)) for chunk in chunks])
+    entries = _entries(chunks[0])
+    pieces = [_chunk_codes(chunk, entries) for chunk in chunks]
+    return Codes(np.concatenate([piece.codes for piece in pieces]), pieces[0].names) if pieces[1:] else pieces[0]
 
 
-def _chunk_codes(chunk: Any) -> Codes:
-    codes = _numpy(pc.fill_null(pc.cast(chunk.indices, pa.int64()), -1))
-    entries = chunk.dictionary.to_pylist()
+def _entries(chunk: Any) -> list[str | None]:
+    """The dictionary's, as text; it may hold a null."""
+    return [None if entry is None else str(entry) for entry in chunk.dictionary.to_pylist()]
+
+
+def _chunk_codes(chunk: Any, entries: list[str | None]) -> Codes:
+    """Codes as wide as Arrow's indices, not copied where none is null."""
+    indices = chunk.indices
+    if pa.types.is_unsigned_integer(indices.type):
+        indices = pc.cast(indices, pa.int64())
+    codes = _numpy(pc.fill_null(indices, -1) if indices.null_count else indices)
     nulls = [position for position, entry in enumerate(entries) if entry is None]
     if nulls:
         codes = np.where(np.isin(codes, nulls), -1, codes)
-    return Codes(codes, tuple("" if entry is None else str(entry) for entry in entries))
+    return Codes(codes, tuple("" if entry is None else entry for entry in entries))
 
 
 def _numpy(column: Any) -> NDArray[Any]:

@@ -3,8 +3,10 @@
 import mmap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrain import effects
 from retrain.predictions import Floats
@@ -26,10 +28,17 @@ def read_arrays(folder: Path, names: Iterable[str]) -> dict[str, Floats]:
     return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in paths.items()}
 
 
-def release_pages(values: Floats) -> None:
-    """Let the system have back the pages of memory-mapped `values`; they are read again when needed."""
-    base: object = values
-    while isinstance(base, np.ndarray) and not isinstance(base, mmap.mmap):
-        base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+def release_pages(*arrays: NDArray[Any]) -> None:
+    """Let the system have back the pages of memory-mapped arrays; they are read again when needed."""
+    for values in arrays:
+        base: object = values
+        while isinstance(base, np.ndarray):
+            base = base.base
+        if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and values.nbytes:
+            begin, end = (edge - _address(base) for edge in np.lib.array_utils.byte_bounds(values))
+            begin -= begin % mmap.PAGESIZE
+            base.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+
+
+def _address(mapped: mmap.mmap) -> int:
+    return int(np.frombuffer(mapped, dtype=np.uint8).__array_interface__["data"][0])

@@ -89,7 +89,7 @@ def _released(reference: Reference, columns: Columns) -> Columns:
         yield name, values
         known = reference.columns[name]
         if isinstance(known, NumericProfile):
-            release_pages(known.values)
+            release_pages(*known.arrays)
 
 
 if __name__ == "__main__":

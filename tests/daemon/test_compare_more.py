@@ -45,13 +45,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_long_files_give_the_same_report(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns that are read in pieces have the statistics, verdicts and parts of columns that are held whole."""
-    whole = compare(*files)
+    whole = compare(*files, calendar=True, multivariate=True)
     monkeypatch.setattr(module, "WHOLE_ROWS", 100)
     monkeypatch.setattr("daemon.tabular.BATCH_ROWS", 333)
-    streamed = {column["name"]: column for column in compare(*files)["columns"]}
+    long = compare(*files, calendar=True, multivariate=True)
+    streamed = {column["name"]: column for column in long["columns"]}
+    assert list(streamed) == [column["name"] for column in whole["columns"]]
+    assert long["multivariate"] == whole["multivariate"]
+    assert long["notes"] == ["note (trigrams) is of 3,000 of 3,000 and 2,500 of 2,500 rows"]
     for column in whole["columns"]:
-        if "(" in column["name"]:
-            continue  # derived from text, which long files leave out
         other = streamed[column["name"]]
         assert other["drift"] == column["drift"] and other["missing"] == column["missing"]
         for name, test in column["tests"].items():
@@ -61,6 +63,27 @@ def test_long_files_give_the_same_report(files: tuple[Path, Path], monkeypatch: 
             area, exact = other["tests"]["wasserstein"], column["tests"]["wasserstein"]
             assert area["error"] <= 1e-3
             assert abs(area["normalized"] - exact["normalized"]) <= area["error"] + exact["error"] + 1e-9
+
+
+def test_exact_is_exact_in_long_files_too(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every statistic that `--exact` adds, and Wasserstein, is that of the column held whole, a group of values at a
+    time."""
+    whole = compare(*files, exact=True)
+    monkeypatch.setattr(module, "WHOLE_ROWS", 100)
+    monkeypatch.setattr("daemon.tabular.BATCH_ROWS", 333)
+    monkeypatch.setattr("drift.stream_exact.MAX_GROUP", 1_000)
+    streamed = {column["name"]: column for column in compare(*files, exact=True)["columns"]}
+    for column in whole["columns"]:
+        other = streamed[column["name"]]
+        assert list(other["tests"]) == list(column["tests"])
+        for name, test in column["tests"].items():
+            if name == "ks":  # of so few rows its p-value is exact, of a long file's never
+                assert other["tests"][name]["statistic"] == pytest.approx(test["statistic"], abs=1e-12)
+                continue
+            assert list(other["tests"][name]) == list(test)
+            for key, value in test.items():
+                told = other["tests"][name][key]
+                assert told == (pytest.approx(value, rel=1e-9, abs=1e-12) if isinstance(value, float) else value)
 
 
 def test_texts_are_compared_by_what_they_say(files: tuple[Path, Path]) -> None:
@@ -114,13 +137,14 @@ def test_the_command_writes_a_page(files: tuple[Path, Path], tmp_path: Path) -> 
 
 def test_a_probe_does_not_keep_the_column(tmp_path: Path) -> None:
     """A sample of a long column holds its own values only; views of every batch would keep the whole column."""
+    from daemon.compare_long import _probe
     from daemon.tabular import open_table
 
     pq.write_table(pa.table({"x": np.arange(2_000_000.0)}), tmp_path / "x.parquet", row_group_size=200_000)
     table = open_table(tmp_path / "x.parquet", tmp_path / "unused.parquet")
     tracemalloc.start()
     before = pa.total_allocated_bytes()
-    probe = module._probe(table, "x", "number")
+    probe = _probe(table, lambda one: one.chunks("x", "number"))
     kept, peak = pa.total_allocated_bytes() - before, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert abs(len(probe) - 200_000) < 100 and kept < 4_000_000 and peak < 12_000_000

@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon
 from drift.budget import holm
 from drift.chi_squared import chi_squared
 from drift.jensen_shannon import jensen_shannon
-from drift.ks import ks
+from drift.ks import ks, ks_p_value
 from drift.wasserstein import wasserstein
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
@@ -146,7 +146,15 @@ def test_holm_equals_its_definition(p_values: list[float]) -> None:
 def test_the_p_value_of_many_rows_equals_scipy(rows: int) -> None:
     """The series that replaces SciPy's sum over n terms, and the cut below which p is 1, give the same p-value."""
     for t in (0.05, 0.15, 0.19, 0.21, 0.5, 1.0, 1.49, 1.51, 2, 3, 4, 5, 7.9, 8.1, 12):
-        from drift.ks import ks_p_value
-
         found, expected = ks_p_value(t / np.sqrt(rows), 2 * rows, 2 * rows), stats.kstwo.sf(t / np.sqrt(rows), rows)
         assert found == pytest.approx(expected, rel=1e-7 if t < 4 else 1e-3, abs=1e-11)
+
+
+@given(st.integers(2, 10**7), st.integers(2, 10**7), st.floats(0.21, 1.48))
+@settings(max_examples=300, deadline=None)
+def test_the_p_value_of_usual_distances_equals_scipy(n: int, m: int, t: float) -> None:
+    """Where neither side's rows are so few that it is exact, at 0.2 to 1.5 over the root of the rows, to 1e-12."""
+    rows = np.round(n * m / (n + m))
+    distance = min(t / np.sqrt(rows), 1.0)
+    expected = float(np.clip(stats.kstwo.sf(distance, rows), 0, 1))
+    assert ks_p_value(distance, n, m) == pytest.approx(expected, rel=1e-12, abs=1e-9 if t < 0.25 else 0)

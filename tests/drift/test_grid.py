@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from shapes import CHANGES, SHAPES
 
 from drift import Reference, build_reference, check_columns, judge_values
 from drift.bins import bin_counts, decile_edges
-from drift.grid import Grid, count, grid_for
+from drift.grid import Grid, grid_for
+from drift.grid_counts import count, in_cells, locate
 from drift.numeric import numeric_profile
 from drift.on_grid import distances
 from drift.samples import Sample, sample
@@ -30,7 +32,7 @@ def test_the_grid_gives_the_exact_statistics(shape: str, change: str) -> None:
         assert shape == "tiny"
         return
     known, now = count(grid, [reference.values]), count(grid, np.array_split(current, 3))
-    found = distances(reference, known, now, lambda: [current])
+    found = distances(reference, known, now, partial(in_cells, grid, [current]))
     values = sample(current)
     assert (now.count, now.missing + now.infinite) == (len(values), len(current) - len(values))
     expected = stats.ks_2samp(reference.values, values.values, method="asymp").statistic
@@ -97,6 +99,30 @@ def test_cells_keep_the_order_of_values(values: list[float]) -> None:
     probe = np.sort(np.array([*values, *(v * 1.0000001 for v in values), -1e300, 1e300, 0.0]))
     cells = grid.cells_of(grid.positions(probe))
     assert np.all(np.diff(cells) >= 0) and cells.min() >= 0 and cells.max() < grid.size
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("open_share", [0.001, 0.3, 1.0])
+def test_values_in_cells_are_found_again(shape: str, open_share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All finite values of chosen cells, central or not, whether their cells were kept or are found anew."""
+    monkeypatch.setattr("drift.grid_counts.CHUNK", 700)
+    monkeypatch.setattr("drift.grid_counts.ROWS", 300)
+    rng = np.random.default_rng(12)
+    grid = grid_for(sample(SHAPES[shape](rng, 9_000)), 2_000)
+    if grid is None:
+        assert shape == "tiny"
+        return
+    chunks = [SHAPES[shape](rng, 1_500) * 1.3, -SHAPES[shape](rng, 10), np.array([np.nan, np.inf, -0.0, 1e300, -1e300])]
+    counts, located = locate(grid, chunks)
+    chosen = rng.random(grid.size) < open_share
+    values = np.concatenate(chunks)
+    values = values[np.isfinite(values)]
+    cells = grid.cells_of(grid.positions(values))
+    assert np.array_equal(counts.counts, np.bincount(cells, minlength=grid.size))
+    expected = np.sort(values[chosen[cells]])
+    assert np.array_equal(in_cells(grid, chunks, chosen), expected)
+    assert np.array_equal(in_cells(grid, chunks, chosen, located), expected)
+    assert counts.sizes(np.flatnonzero(chosen)).sum() == len(expected)
 
 
 def test_counts_on_other_grids_are_refused() -> None:

@@ -13,6 +13,7 @@ from drift import (
     Reference,
     build_reference,
     categorical_profile,
+    check_columns,
     encode,
     merge,
     numeric_profile,
@@ -146,9 +147,22 @@ def test_parts_together_are_the_whole() -> None:
 
 
 def test_unknown_formats_are_refused() -> None:
-    """A reference of another format is refused with both formats named."""
+    """A reference of another format is refused with the readable ones named."""
     meta, arrays = _reference().to_arrays()
-    with pytest.raises(ValueError, match="reference format 9; this driftd reads formats 1 and 2"):
+    with pytest.raises(ValueError, match="reference format 9; this driftd reads formats 1 to 3"):
         Reference.from_arrays({**meta, "format": 9}, arrays)
     with pytest.raises(ValueError, match="end within column"):
         Reference.from_arrays(meta, {**arrays, "columns": np.zeros(1)})
+
+
+def test_a_reference_with_another_grid_is_read_without_it() -> None:
+    """Format 2 stored its grids otherwise: they are left out, and the statistics stay the same."""
+    rng = np.random.default_rng(3)
+    reference = build_reference([("x", rng.normal(size=25_000))])
+    meta, arrays = reference.to_arrays()
+    older = Reference.from_arrays({**meta, "format": 2}, arrays)
+    known = older.columns["x"]
+    assert isinstance(known, NumericProfile) and known.grid is None
+    current = [("x", rng.normal(0.1, 1, size=21_000))]
+    now, before = (check_columns(one, current, alpha=0.05).columns[0].tests for one in (reference, older))
+    assert before["ks"].statistic == pytest.approx(now["ks"].statistic, abs=1e-12)

@@ -1,16 +1,20 @@
 """Columns of any length: what is streamed gives the report that all rows at once give."""
 
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from scipy import stats
 from shapes import CHANGES, SHAPES
 
 from drift import profile
 from drift import stream as streams
 from drift.judge import judge_column
+from drift.more import more_numeric
 from drift.parts import count_parts
 from drift.stream import Stream, judge_streams
+from drift.wasserstein import wasserstein
 
 
 def _stream(values: np.ndarray, pieces: int = 7) -> Stream:
@@ -55,6 +59,43 @@ def test_more_undecided_values_than_fit_are_read_again(monkeypatch: pytest.Monke
     monkeypatch.setattr(streams, "MAX_READS", 100)
     told, _ = judge_streams("x", _stream(before), _stream(now), before)
     assert told.tests["ks"].statistic == pytest.approx(exact, abs=1e-12) and not told.tests["ks"].extras
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("change", ["same", "shifted", "far away", "holes", "infinite"])
+def test_exact_statistics_of_groups_are_those_of_all(shape: str, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wasserstein and what `--exact` adds equal those of all rows at once, however few values a group holds."""
+    rng = np.random.default_rng(6)
+    before, now = SHAPES[shape](rng, 3_000), CHANGES[change](SHAPES[shape](rng, 2_500))
+    monkeypatch.setattr("drift.stream_exact.MAX_GROUP", 3_000)
+    told, _ = judge_streams("x", _stream(before), _stream(now), before[::10], exact=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        known = profile(before)
+        expected = more_numeric(before, now) | {"wasserstein": wasserstein(before, now, known.sd)}  # type: ignore[union-attr]
+    for name, score in expected.items():
+        found = told.tests[name]
+        assert found.reason == score.reason
+        for value, other in ((found.statistic, score.statistic), (found.p_value, score.p_value)):
+            assert value == (None if other is None else pytest.approx(other, rel=1e-8, abs=1e-12))
+    assert told.tests["wasserstein"].extras.get("error") in (0, None)
+
+
+def test_too_many_distinct_values_in_a_cell_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be held is null with a reason, and Wasserstein keeps its bound; many equal values are no matter."""
+    rng = np.random.default_rng(7)
+    before, now = np.repeat([0.1, 0.7, 0.9], 2_000), np.repeat([0.1, 0.7, 0.8], 1_500)
+    monkeypatch.setattr("drift.stream_exact.MAX_GROUP", 60)
+    told, _ = judge_streams("x", _stream(before), _stream(now), before, exact=True)
+    assert told.tests["energy_distance"].statistic == pytest.approx(stats.energy_distance(before, now))
+    monkeypatch.setattr(streams, "CELLS", 32)
+    monkeypatch.setattr(streams, "MAX_CELLS", 32)
+    before, now = rng.normal(size=6_000), rng.normal(size=5_000)
+    told, _ = judge_streams("x", _stream(before), _stream(now), before, exact=True)
+    for name in ("cramer_von_mises", "anderson_darling", "mann_whitney", "energy_distance"):
+        assert told.tests[name].statistic is None
+        assert "more than 60 distinct values lie too close together" in str(told.tests[name].reason)
+    assert told.tests["ks"].statistic == pytest.approx(stats.ks_2samp(before, now).statistic, abs=1e-12)
 
 
 @pytest.mark.parametrize("values", [np.zeros(0), np.full(5, np.nan), np.full(50, 2.0), np.array([np.inf] * 4)])
