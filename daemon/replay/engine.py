@@ -148,6 +148,8 @@ class Engine:
     def _first(self) -> None:
         """The first model, from the first batches."""
         self.run.scores = [None] * self.initial
+        for batch in self.source.batches[: self.initial] if self.checks else ():
+            self.run.suspects.judge(batch, None, self.source.schema, self.settings, labelled=True)
         now = self.initial * DAY_S
         wanted = {"first_rows": 10, "first_class_rows": 2, "cooldown": self.settings.triggers.cooldown}
         first = self.settings.model_copy(update={"triggers": self.settings.triggers.model_copy(update=wanted)})

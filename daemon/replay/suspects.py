@@ -19,20 +19,23 @@ class Suspects:
 
     held: set[int] = field(default_factory=set)
     told: list[dict[str, Any]] = field(default_factory=list)
-    _judged: dict[int, tuple[Path, Path, tuple[str, ...]]] = field(default_factory=dict)
+    _judged: dict[int, tuple[Path, Path | None, tuple[str, ...]]] = field(default_factory=dict)
 
-    def judge(self, batch: BatchFile, said: Path, schema: Schema, settings: ModelSettings, labelled: bool) -> None:
-        """Hold a new batch, or let it in together with the held ones before it, as the daemon does."""
+    def judge(
+        self, batch: BatchFile, said: Path | None, schema: Schema, settings: ModelSettings, labelled: bool
+    ) -> None:
+        """Hold a new batch, or let it in together with the held ones before it, as the daemon does; `said` is None
+        before there is a model."""
         if not settings.suspicion.hold:
             return
         snapshot = batch.labelled if labelled else batch.unlabelled
         recent = [seq for seq in self._judged if seq not in self.held][-RECENT_FILES:]
         arguments = {
             "snapshot": str(snapshot),
-            "predictions": str(said),
+            "predictions": None if said is None else str(said),
             "recent": [
-                {"name": str(seq), "snapshot": str(self._judged[seq][0]), "predictions": str(self._judged[seq][1])}
-                for seq in recent
+                {"name": str(seq), "snapshot": str(snapshot), "predictions": None if path is None else str(path)}
+                for seq, (snapshot, path, _) in ((one, self._judged[one]) for one in recent)
             ],
             "schema": schema.to_json(),
             "settings": settings.model_dump(mode="json"),

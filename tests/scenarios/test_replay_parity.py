@@ -100,10 +100,10 @@ def decisions(daemon: Daemon) -> list[dict[str, Any]]:
 
 def test_a_daemon_fed_file_by_file_and_a_replay_decide_the_same(daemon: Daemon, tmp_path: Path) -> None:
     """Every cycle has the same trigger, reason, numbers and outcome, and every re-weighting the same weights."""
-    daemon.wait("model_swapped")
+    daemon.wait("model_swapped", timeout_s=120)
     for seq in range(INITIAL + 1, FILES + 1):
         drop(batch(seq), daemon.data / f"{seq:02}.parquet")
-        wait_for(lambda seq=seq: quiet(daemon, seq), 60, what=f"file {seq} to be dealt with")
+        wait_for(lambda seq=seq: quiet(daemon, seq), 180, what=f"file {seq} to be dealt with")
     told = decisions(daemon)
 
     config = load_config(daemon.config)

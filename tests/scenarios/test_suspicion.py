@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from daemon_harness import FAST, Daemon, drop, rows
 
-PATIENT = FAST + "growth = 100\non_drift = false\non_performance = false\n"
+PATIENT = FAST.replace("on_drift = true", "on_drift = false").replace("on_performance = true", "on_performance = false")
+PATIENT += "growth = 100\n"
 
 
 def in_other_units(table: pa.Table) -> pa.Table:
