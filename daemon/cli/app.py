@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import ask, look, offline, serve
+from daemon.cli import ask, look, offline, replay, serve
 from daemon.cli.session import FAILED, NO, SESSION, Exit
 from retrain.errors import DriftdError, Refused
 
@@ -44,7 +44,7 @@ def options(
     SESSION.config_path = config
 
 
-for module in (offline, serve, look, ask):
+for module in (offline, replay, serve, look, ask):
     module.register(app)
 
 
