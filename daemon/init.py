@@ -30,8 +30,8 @@ class Found:
 
 
 def look_at(file: Path, target: str, task: str = "") -> Found:
-    """What a data file tells about a model of `target`; `task` is inferred where it is "". Refused where the file cannot
-    be read or has no such column."""
+    """What a data file tells about a model of `target`; `task` is inferred where it is "". Refused where the file
+    cannot be read or has no such column."""
     if not file.is_file():
         raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
     schema, chosen = _inferred(file, target, task)

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from click.core import ParameterSource
 
 from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, console, print_json
 
@@ -44,7 +43,6 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    context: typer.Context,
     files: Files,
     target: Annotated[str, typer.Option(help="The column to predict; enough without a configuration.")] = "",
     task: Annotated[str, typer.Option(help="classification or regression; default: by the target's values.")] = "",
@@ -73,7 +71,7 @@ def replay(
     """See HELP."""
     from daemon.replay.run import Request
 
-    config = config or _before_command(context)
+    config = config or (SESSION.config_path if SESSION.named else None)
     names = _baselines(baselines)
     _check(task, batches, initial, len(files), html)
     subject = _subject(files, target, task, config, model)
@@ -89,13 +87,6 @@ def replay(
     render(result, console())
     if html is not None:
         console().print(f"wrote {html}", markup=False)
-
-
-def _before_command(context: typer.Context) -> Path | None:
-    """The configuration that was named before the command."""
-    parent = context.parent
-    named = parent is not None and parent.get_parameter_source("config") is not ParameterSource.DEFAULT
-    return SESSION.config_path if named else None
 
 
 def _baselines(text: str) -> list[str]:

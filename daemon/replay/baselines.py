@@ -87,13 +87,15 @@ def every(bench: Bench, tell: Tell = None) -> dict[str, Any]:
     best = _best(means, first.metric.greater_is_better)
     return {
         "scores": scores[best], "mean": means[best], "cpu_seconds": spent[best], "window": best, "windows": means,
-        "cpu_seconds_by_window": spent, "scores_by_window": scores, "retrains": len(bench.source.batches) - bench.initial,
+        "cpu_seconds_by_window": spent, "scores_by_window": scores,
+        "retrains": len(bench.source.batches) - bench.initial,
     }  # fmt: skip
 
 
 def periodic(bench: Bench, period: int, delay: int, tell: Tell = None) -> Engine:
-    """The daemon with all its layers, but a retrain each `period` batches in place of the planner's triggers; played."""
-    off = {"regret": None, "growth": None, "on_drift": False, "on_performance": False, "max_age": None, "new_rows": None}
+    """The daemon with all its layers, but a retrain each `period` batches in place of the planner's triggers."""
+    off: dict[str, Any] = dict.fromkeys(("regret", "growth", "max_age", "new_rows"))
+    off |= {"on_drift": False, "on_performance": False}
     triggers = bench.settings.triggers.model_copy(update=off)
     settings = bench.settings.model_copy(update={"triggers": triggers})
     engine = Engine(bench.source, settings, bench.config_dir, bench.initial, delay, period, checks=False)

@@ -59,7 +59,7 @@ def paired(a: Scores, b: Scores, greater_is_better: bool, seed: int = 0) -> Diff
 
 
 def recovered(policy: float | None, never: float | None, every: float | None) -> float | None:
-    """(policy − never) / (every − never): the share of what retraining at every batch gains; None where that is nothing.
+    """(policy − never) / (every − never): the share of what a retrain at every batch gains; None where that is nothing.
 
     >>> round(recovered(0.8, 0.7, 0.9), 3)
     0.5

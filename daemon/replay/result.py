@@ -23,7 +23,7 @@ def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
         "cycles": cycles,
         "deployments": run.deployments,
         "drifts": run.drifts,
-        "held": run.held,
+        "held": run.suspects.told,
         "budget": _budget(engine),
     }
 

@@ -17,8 +17,8 @@ from retrain.settings import ModelSettings
 
 @dataclass(frozen=True)
 class BatchFile:
-    """One batch on disk: with its labels, and as it looked before they were there. `seq` counts from 1. `scored`, where it
-    is given, is what the batch should have been: served and scored in place of what is learned from."""
+    """One batch on disk: with its labels, and as it looked before they were there. `seq` counts from 1. `scored`,
+    where it is given, is what the batch should have been: served and scored in place of what is learned from."""
 
     seq: int
     labelled: Path

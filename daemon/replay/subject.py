@@ -1,4 +1,4 @@
-"""What is replayed: the settings of one model, from a configuration or inferred from the file as `driftd init` would."""
+"""What is replayed: the settings of one model, from a configuration or inferred as `driftd init` would."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +46,8 @@ def configured_subject(config: Config, model: str | None, target: str, task: str
     for key, wanted in (("target", target), ("task", task)):
         said = getattr(settings, key)
         if wanted and wanted != said:
-            raise WrongSubject(f"[models.{name}] of {config.path} has {key} {said!r}, not {wanted!r}; leave --{key} out")
+            hint = f"leave --{key} out"
+            raise WrongSubject(f"[models.{name}] of {config.path} has {key} {said!r}, not {wanted!r}; {hint}")
     subject = Subject(config.path.stem, name, settings, config.path.parent)
     return replace(subject, settings=settings.model_copy(update={"mode": "auto"}), notes=tuple(_notes(settings)))
 

@@ -52,7 +52,7 @@ def candidates(settings: ModelSettings) -> list[Candidate]:
 
 def suggest(subject: Subject, policy: dict[str, Any], greater: bool, initial: int, play: Play) -> dict[str, Any]:
     """Run the grid and tell what to configure, with the evidence; `policy` is the result of the present settings."""
-    tried = {"as it is": (None, policy)}
+    tried: dict[str, tuple[Candidate | None, dict[str, Any]]] = {"as it is": (None, policy)}
     for candidate in candidates(subject.settings):
         settings = candidate.applied(subject.settings)
         changed = replace(subject, name=candidate.name, settings=settings)
@@ -60,15 +60,14 @@ def suggest(subject: Subject, policy: dict[str, Any], greater: bool, initial: in
     half = initial + (len(policy["scores"]) - initial) // 2
     first = {name: _half(told, initial, half) for name, (_, told) in tried.items()}
     chosen = _choose(first, greater)
-    candidate, told = tried[chosen]
+    best, told = tried[chosen]
     second, before = _half(told, half, None), _half(policy, half, None)
     gain = paired(second["scores"], before["scores"], greater)
     verdict, reason = _verdict(chosen, gain, second["retrains"], before["retrains"])
-    changes = verdict != "keep" and candidate is not None
     return {
         "verdict": verdict, "reason": reason, "chosen": chosen, "gain": gain.to_json(),
         "chosen_on_batches": [initial, half - 1], "confirmed_on_batches": [half, len(policy["scores"]) - 1],
-        "toml": _fragment(subject.model, candidate) if changes and candidate is not None else None,
+        "toml": _fragment(subject.model, best) if verdict != "keep" and best is not None else None,
         "tried": [
             {
                 "name": name, "toml": None if one is None else {one.section: one.toml}, "mean": run["mean"],

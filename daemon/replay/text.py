@@ -16,9 +16,10 @@ def render(result: dict[str, Any], out: Console) -> None:
     served = result["batches"] - result["initial"]
     late = f", labels {result['delay']} batches late" if result["delay"] else ""
     _say(out, f"{result['rows']:,} rows in {result['batches']} batches, {result['initial']} for the first model{late}")
-    _say(out, f"{result['metric']} of {result['target']!r}, mean of {served} batches, each served before it was learned")
+    metric = f"{result['metric']} of {result['target']!r}"
+    _say(out, f"{metric}, mean of {served} batches, each served before it was learned")
     _say(out, "")
-    _table(out, HEADINGS, list(_lines(result)), left=1)
+    _table(out, HEADINGS, list(policy_lines(result)), left=1)
     _say(out, "")
     for line in verdict(result):
         _say(out, line)
@@ -46,7 +47,8 @@ def verdict(result: dict[str, Any]) -> Iterator[str]:
         yield f"Recovered {result['recovered']:.0%} of what retraining at every batch gains{cost}."
 
 
-def _lines(result: dict[str, Any]) -> Iterator[list[str]]:
+def policy_lines(result: dict[str, Any]) -> Iterator[list[str]]:
+    """A line of cells for each policy and baseline: name, mean, gain over never, retrains, share, CPU seconds."""
     never = result["baselines"].get("never", {}).get("mean")
     sign = 1.0 if result["greater_is_better"] else -1.0
 
@@ -55,7 +57,7 @@ def _lines(result: dict[str, Any]) -> Iterator[list[str]]:
         gained = "-" if mean is None or never is None else f"{sign * (mean - never):+.4f}"
         retrains = str(told["retrains"]) if "retrains" in told else ""
         cpu = f"{told['cpu_seconds']:.1f}" if told.get("cpu_seconds") is not None else ""
-        return [name, _number(mean), gained, retrains, "" if share is None else f"{share:.0%}", cpu]
+        return [name, number(mean), gained, retrains, "" if share is None else f"{share:.0%}", cpu]
 
     yield line("driftd", result["policy"])
     for name, told in result.get("variants", {}).items():
@@ -71,10 +73,7 @@ def _cycles(policy: dict[str, Any], out: Console) -> None:
         _say(out, "No cycle was opened.")
         return
     _say(out, "")
-    lines = [
-        [str(c["batch"]), c["trigger"], c["window"], "promoted" if c["promoted"] else "kept", f"{c['reason']} → {c['outcome']}"]
-        for c in policy["cycles"]
-    ]  # fmt: skip
+    lines = [[str(c["batch"]), c["trigger"], c["window"], *told_outcome(c)] for c in policy["cycles"]]
     _table(out, CYCLE_HEADINGS, lines, left=5)
     weighed = sum(one["kind"] == "reweigh" for one in policy["deployments"])
     spent = policy["cpu_seconds_by_purpose"]
@@ -87,6 +86,11 @@ def _cycles(policy: dict[str, Any], out: Console) -> None:
     )
 
 
+def told_outcome(cycle: dict[str, Any]) -> tuple[str, str]:
+    """What became of a cycle in a word, and why it was opened and ended so."""
+    return "promoted" if cycle["promoted"] else "kept", f"{cycle['reason']} → {cycle['outcome']}"
+
+
 def _suggestion(found: dict[str, Any], out: Console) -> None:
     _say(out, "")
     _say(out, f"Suggestion: {found['reason']}.")
@@ -95,7 +99,7 @@ def _suggestion(found: dict[str, Any], out: Console) -> None:
             _say(out, f"    {line}")
     heads = ("tried", "first half", "second half", "retrains", "CPU s")
     lines = [
-        [one["name"], _number(one["mean_first_half"]), _number(one["mean_second_half"]), str(one["retrains"]),
+        [one["name"], number(one["mean_first_half"]), number(one["mean_second_half"]), str(one["retrains"]),
          f"{one['cpu_seconds']:.1f}"]
         for one in found["tried"]
     ]  # fmt: skip
@@ -115,11 +119,13 @@ def _table(out: Console, headings: Sequence[str], lines: Sequence[Sequence[str]]
         return
     widths = [max(len(line[place]) for line in [headings, *lines]) for place in range(len(headings))]
     for line in [headings, *lines]:
-        cells = (c.ljust(w) if place < left else c.rjust(w) for place, (c, w) in enumerate(zip(line, widths, strict=True)))
+        cells = [cell.ljust(width) for cell, width in zip(line[:left], widths[:left], strict=True)]
+        cells += [cell.rjust(width) for cell, width in zip(line[left:], widths[left:], strict=True)]
         _say(out, "  ".join(cells).rstrip())
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A score as people read it."""
     return "-" if value is None else f"{value:.4f}"
 
 
