@@ -71,9 +71,7 @@ def prepare_rows(
     return Prepared(train, holdout, _told(files, schema, parts, sequence, train, holdout, notes))
 
 
-def labelled_rows(
-    files: list[dict[str, Any]], schema: Schema, settings: ModelSettings, notes: list[str]
-) -> pa.Table:
+def labelled_rows(files: list[dict[str, Any]], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
     """All labelled rows of the files, cleaned, without duplicates, oldest first, with their origin (see `Prepared`) and
     __reserved; Refused where there is none."""
     table = _collect(files, schema, notes)
