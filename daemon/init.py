@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.ingest import csv_source
@@ -18,21 +19,46 @@ ID_NAMES = ("id", "row_id", "uid", "uuid", "key")
 MAX_CLASSES = 20
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a sample tells: its schema for the task, and the columns that look like a time and an id."""
+
+    schema: Schema
+    task: str
+    time_column: str | None
+    id_column: str | None
+
+
+def look_at(file: Path, target: str, task: str = "") -> Found:
+    """What a data file tells about a model of `target`; `task` is inferred where it is "". Refused where the file
+    cannot be read or has no such column."""
+    if not file.is_file():
+        raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
+    schema, chosen = _inferred(file, target, task)
+    time_column = _named(schema, TIME_NAMES, ("datetime",), target)
+    return Found(schema, chosen, time_column, _named(schema, ID_NAMES, ("integer", "category"), target))
+
+
 def write_config(file: Path, target: str, task: str, name: str, path: Path) -> Iterator[str]:
     """Write the configuration, and say what to do next, line by line. Refused where the file cannot be read or
     has no such column."""
-    if not file.is_file():
-        raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
-    schema, task = _inferred(file, target, task)
-    name = NAME.sub("_", (name or file.name.split(".")[0]).lower()).strip("_") or "model"
-    time_column = _named(schema, TIME_NAMES, ("datetime",), target)
-    id_column = _named(schema, ID_NAMES, ("integer", "category"), target)
-    path.write_text(_text(schema, task, name, target, time_column, id_column), "utf-8")
-    yield f"wrote {path}: model {name!r}, {task} of {target!r} from {len(schema.features)} columns"
+    found = look_at(file, target, task)
+    name = model_name(name or file.name.split(".")[0])
+    path.write_text(_text(found, name, target), "utf-8")
+    yield f"wrote {path}: model {name!r}, {found.task} of {target!r} from {len(found.schema.features)} columns"
     data = path.absolute().parent / "data" / name
     data.mkdir(parents=True, exist_ok=True)
     yield f"made {data}"
     yield f"next: read {path}, run `driftd -c {path} run`, and put files such as {file.name} into {data}"
+
+
+def model_name(text: str) -> str:
+    """A model's name from any text.
+
+    >>> model_name("My Customers")
+    'my_customers'
+    """
+    return NAME.sub("_", text.lower()).strip("_") or "model"
 
 
 def _inferred(file: Path, target: str, task: str) -> tuple[Schema, str]:
@@ -76,7 +102,9 @@ def _named(schema: Schema, names: tuple[str, ...], kinds: tuple[str, ...], targe
     return fitting[0] if "datetime" in kinds and len(fitting) == 1 else None
 
 
-def _text(schema: Schema, task: str, name: str, target: str, time_column: str | None, id_column: str | None) -> str:
+def _text(found: Found, name: str, target: str) -> str:
+    schema = found.schema
+
     def chosen(key: str, value: str | None, told: str) -> str:
         line = f"{key} = {json.dumps(value or '…', ensure_ascii=False)}"
         return f"{line}   # {told}" if value else f"# {line}   # {told}"
@@ -91,10 +119,10 @@ def _text(schema: Schema, task: str, name: str, target: str, time_column: str | 
         "",
         f"[models.{name}]",
         f'data_dir = "data/{name}"   # drop files here; they are read, never changed',
-        f'task = "{task}"',
+        f'task = "{found.task}"',
         f"target = {json.dumps(target, ensure_ascii=False)}",
-        chosen("time_column", time_column, "windows and held-out rows go by it; without it, by order of arrival"),
-        chosen("id_column", id_column, "names a row, so that its label may arrive later"),
+        chosen("time_column", found.time_column, "windows and held-out rows go by it; without it, by order of arrival"),
+        chosen("id_column", found.id_column, "names a row, so that its label may arrive later"),
         'check_schedule = "*/15 * * * *" # besides the check of every file',
         '# retrain_schedule = "0 3 * * SUN" # besides what drift and performance ask for',
         '# mode = "auto"                # or "approve" (a person promotes), "observe" (reports only)',

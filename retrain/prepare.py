@@ -58,11 +58,7 @@ def prepare_rows(
 ) -> Prepared:
     """The stage's work on the files that `History` knows too; `champion` is the training.json of the newest version."""
     notes: list[str] = []
-    table = _collect(files, schema, notes)
-    table = _join_labels(table, files, schema, notes)
-    table = _labelled(table, schema, notes)
-    table = _deduplicate(table, schema, settings.window.deduplicate, notes)
-    table = _ordered(table)
+    table = labelled_rows(files, schema, settings, notes)
     times, sequence = _numbers(table, "__time"), table.column("__seq").to_numpy()
     reserved = table.column("__reserved").to_numpy()
     seen = _known_to_champion(champion, files, times, sequence, reserved)
@@ -70,9 +66,18 @@ def prepare_rows(
     parts = split(times, sequence, seen, reserved, chosen, champion is None)
     table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
     train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
-    train = _learnable(train, schema, notes)
+    train = learnable(train, schema, notes)
     _tell_new_classes(train, holdout, champion, schema, notes)
     return Prepared(train, holdout, _told(files, schema, parts, sequence, train, holdout, notes))
+
+
+def labelled_rows(files: list[dict[str, Any]], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
+    """All labelled rows of the files, cleaned, without duplicates, oldest first, with their origin (see `Prepared`) and
+    __reserved; Refused where there is none."""
+    table = _collect(files, schema, notes)
+    table = _join_labels(table, files, schema, notes)
+    table = _labelled(table, schema, notes)
+    return _ordered(_deduplicate(table, schema, settings.window.deduplicate, notes))
 
 
 def _told(
@@ -252,8 +257,8 @@ def _known_to_champion(
     return np.asarray(in_training & ~(held & reserved))
 
 
-def _learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
-    """Without the classes of fewer than two rows: nothing can be learned from one."""
+def learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
+    """Training rows without the classes of fewer than two rows: nothing can be learned from one."""
     if schema.task != "classification":
         return train
     words = pc.cast(train.column(schema.target), pa.string())

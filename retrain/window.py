@@ -37,6 +37,11 @@ def chosen_window(settings: WindowSettings, choice: Mapping[str, Any] | None) ->
     return settings.model_copy(update={"kind": "decay", **(choice or {})})
 
 
+def weighted(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> tuple[Mask, Floats]:
+    """Which of n rows a window has, and every row's weight, where nothing is held out."""
+    return _window(times, sequence, settings), _weights(sequence, settings)
+
+
 def split(
     times: Floats,
     sequence: NDArray[np.int64],

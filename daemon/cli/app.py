@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import ask, look, offline, serve
+from daemon.cli import ask, look, offline, replay, serve
 from daemon.cli.session import FAILED, NO, SESSION, Exit
 from retrain.errors import DriftdError, Refused
 
@@ -37,14 +37,16 @@ VersionOption = Annotated[
 
 @app.callback()
 def options(
-    config: Annotated[Path, typer.Option("-c", "--config", help="The configuration file.")] = Path("config.toml"),
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", help="The configuration file.", show_default="config.toml")
+    ] = None,
     version: VersionOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     """The options that stand before a command."""
-    SESSION.config_path = config
+    SESSION.config_path, SESSION.named = config or Path("config.toml"), config is not None
 
 
-for module in (offline, serve, look, ask):
+for module in (offline, replay, serve, look, ask):
     module.register(app)
 
 

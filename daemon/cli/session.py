@@ -29,9 +29,10 @@ class Exit(Exception):
 
 @dataclass
 class Session:
-    """The options before the command."""
+    """The options before the command; `named` says whether the configuration was named or is the default."""
 
     config_path: Path = Path("config.toml")
+    named: bool = False
 
     def config(self) -> Config:
         """The configuration; Exit 2 with all its mistakes."""

@@ -168,7 +168,7 @@ class Engine:
     def _serve(self, batch: BatchFile) -> None:
         assert self.served is not None
         with self.run.clock.during("serving"):
-            judged = self._history(len(self.source.batches), {batch.seq}).whole(batch.seq)
+            judged = History([batch.served()], self.source.schema).whole(batch.seq)
             members = {name: self.served.versions[name] for name in self.served.weights}
             said = self.served.answer(said_by(members, judged, self._memory))
         y = target_values(judged.table, self.source.schema)

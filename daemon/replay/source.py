@@ -17,13 +17,21 @@ from retrain.settings import ModelSettings
 
 @dataclass(frozen=True)
 class BatchFile:
-    """One batch on disk: with its labels, and as it looked before they were there. `seq` counts from 1."""
+    """One batch on disk: with its labels, and as it looked before they were there. `seq` counts from 1. `scored`,
+    where it is given, is what the batch should have been: served and scored in place of what is learned from."""
 
     seq: int
     labelled: Path
     unlabelled: Path
     rows: int
     labelled_rows: int
+    scored: Path | None = None
+
+    def served(self) -> dict[str, Any]:
+        """As the rows that are served and scored, with their labels."""
+        if self.scored is None:
+            return self.told(True)
+        return self.told(True) | {"snapshot": str(self.scored), "digest": f"batch{self.seq}.scored"}
 
     def told(self, known: bool) -> dict[str, Any]:
         """As the stages are told of a file."""

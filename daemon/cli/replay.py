@@ -1,0 +1,201 @@
+"""The command that runs the daemon's decisions over history: replay."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, console, print_json
+
+if TYPE_CHECKING:
+    from daemon.replay.run import Request
+    from daemon.replay.subject import Subject
+
+BASELINE = re.compile(r"^(never|every([1-9]\d*)?)$")
+HELP = """Run the daemon's own decisions over history: would this configuration have paid?
+
+FILE is cut into batches in the order of its rows (several files: a batch each). Each batch is served first, then its
+labels are shown, then the daemon's planner decides, exactly as it would have. The result is compared with never
+retraining and with retraining at every batch. Nothing is changed; no daemon and no state is needed.
+
+Examples:
+
+  driftd replay history.parquet --target late
+
+  driftd replay months/*.csv --target late --initial 3 --html replay.html
+
+  driftd -c config.toml replay history.csv --model flights --variant cheaper.toml --delay 2
+
+  driftd replay history.csv --target late --baselines never,every7 --suggest
+
+Exit status: 0 done, 2 wrong use or bad configuration, 3 the files cannot be replayed.
+"""
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, JSON lines or Parquet.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=HELP)(replay)
+
+
+def replay(
+    files: Files,
+    target: Annotated[str, typer.Option(help="The column to predict; enough without a configuration.")] = "",
+    task: Annotated[str, typer.Option(help="classification or regression; default: by the target's values.")] = "",
+    batches: Annotated[int, typer.Option(help="Pieces that a single file is cut into.", min=3)] = 50,
+    initial: Annotated[int, typer.Option(help="Batches that train the first model.", min=1)] = 4,
+    delay: Annotated[int, typer.Option(help="Batches that labels come late.", min=0)] = 0,
+    baselines: Annotated[
+        str, typer.Option(help="never, every (best of four windows), everyN (each N batches, layers on); or none.")
+    ] = "never,every",
+    config: Annotated[
+        Path | None, typer.Option(help="A configuration whose settings apply, as with -c.", show_default=False)
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Its model, if it has several.", show_default=False)] = None,
+    variant: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A further configuration to compare; may be repeated.", show_default=False),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the result as one HTML file.", show_default=False)
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Try thresholds and budgets, and propose some with the evidence.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """See HELP."""
+    from daemon.replay.run import Request
+
+    config = config or (SESSION.config_path if SESSION.named else None)
+    names = _baselines(baselines)
+    _check(task, batches, initial, len(files), html)
+    subject = _subject(files, target, task, config, model)
+    variants = _variants(variant or [], subject, model)
+    result = _run(Request(files, subject, batches, initial, delay, names, variants, suggest))
+    if html is not None:
+        _write_page(html, result)
+    if json:
+        print_json(result)
+        return
+    from daemon.replay.text import render
+
+    render(result, console())
+    if html is not None:
+        console().print(f"wrote {html}", markup=False)
+
+
+def _baselines(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["none"]:
+        return []
+    for name in names:
+        if not BASELINE.match(name):
+            raise Exit(WRONG_USE, f"--baselines has {name!r}; expected never, every, or everyN such as every7")
+    return list(dict.fromkeys(names))
+
+
+def _check(task: str, batches: int, initial: int, files: int, html: Path | None) -> None:
+    if task not in ("", "classification", "regression"):
+        raise Exit(WRONG_USE, f"--task is {task!r}; expected classification or regression")
+    total, what = (batches, "--batches") if files == 1 else (files, "files")
+    if initial + 2 > total:
+        hint = "give fewer --initial batches" + (" or more --batches" if files == 1 else " or more files")
+        raise Exit(WRONG_USE, f"--initial {initial} of {total} {what} leaves too few to replay; {hint}")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise Exit(WRONG_USE, f"--html {html}: there is no folder {html.absolute().parent}")
+
+
+def _subject(files: Sequence[Path], target: str, task: str, config: Path | None, model: str | None) -> "Subject":
+    from daemon.replay.subject import inferred_subject
+    from retrain.errors import Refused
+
+    if config is None and (not target or model is not None) and SESSION.config_path.is_file():
+        config = SESSION.config_path
+    if config is not None:
+        return _configured(config, model, target, task)
+    if model is not None:
+        raise Exit(WRONG_USE, f"--model {model} needs a configuration; name one with --config FILE")
+    if not target:
+        raise Exit(WRONG_USE, "name the column to predict with --target COLUMN, or a configuration with --config FILE")
+    try:
+        return inferred_subject(files[0], target, task)
+    except Refused as error:
+        unknown = "is no column" in error.message or "is no number" in error.message
+        hint = "" if unknown else f"; {error.hint}" if error.hint else ""
+        message = error.message.removeprefix("the schema cannot be inferred: ")
+        raise Exit(WRONG_USE if unknown else FAILED, f"driftd: {message}{hint}") from None
+
+
+def _configured(path: Path, model: str | None, target: str, task: str) -> "Subject":
+    from daemon.config import ConfigErrors, load_config
+    from daemon.replay.subject import WrongSubject, configured_subject
+
+    try:
+        return configured_subject(load_config(path), model, target, task)
+    except (ConfigErrors, WrongSubject) as error:
+        raise Exit(WRONG_USE, str(error)) from None
+
+
+def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> list["Subject"]:
+    from dataclasses import replace
+
+    from daemon.replay.subject import named_apart
+
+    found = []
+    for path in paths:
+        other = _configured(path, model, "" if model else subject.settings.target, "")
+        for key in ("target", "task"):
+            mine, said = getattr(subject.settings, key), getattr(other.settings, key)
+            if mine != said:
+                raise Exit(WRONG_USE, f"--variant {path}: {key} is {said!r}, the replay's is {mine!r}")
+        found.append(replace(other, name=path.stem))
+    return named_apart(found)
+
+
+def _run(request: "Request") -> dict[str, Any]:
+    from daemon.replay.run import replay as run
+    from retrain.errors import Refused
+
+    try:
+        with TemporaryDirectory(prefix="driftd-replay-") as work, _progress() as tell:
+            return run(request, Path(work), tell)
+    except Refused as error:
+        raise Exit(FAILED, f"driftd: {error}") from None
+
+
+def _write_page(path: Path, result: dict[str, Any]) -> None:
+    from daemon.replay.html import render_html
+
+    try:
+        path.write_text(render_html(result), encoding="utf-8")
+    except OSError as error:
+        raise Exit(FAILED, f"driftd: {path}: cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar for each run on a terminal; None where standard error is none."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        reading = bar.add_task("reading", total=None)
+        tasks: dict[str, Any] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.update(reading, visible=False)
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+
+        yield tell
