@@ -87,7 +87,7 @@ def price(regret: Regret, settings: TriggerSettings, drifting: bool) -> float:
 
 
 def affordable(regret: Regret) -> bool:
-    """Whether the budget allows one more retrain: at most two ahead of its pace."""
+    """Whether the budget allows one more retrain: while fewer than two are ahead of its pace."""
     return regret.credit > -AHEAD
 
 

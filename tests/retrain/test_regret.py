@@ -71,15 +71,15 @@ def test_the_price_doubles_ahead_of_the_budget_and_halves_behind_it() -> None:
     assert regret.price(Regret(loss=0.2), TRIGGERS, True) == pytest.approx(0.08)
 
 
-def test_the_budget_is_never_overdrawn_by_more_than_two() -> None:
-    """Whatever the gains, retrains stay within the pace plus two."""
+def test_the_budget_is_never_overdrawn_by_more_than_three() -> None:
+    """Whatever the gains: a retrain is opened only while fewer than two are ahead of the pace."""
     state, opened = PlannerState(next_number=2), 0
     for seq in range(4, 104):
         seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=(assessed(seq, 5.0),))
         limits = settings(triggers={"retrains": "10 per 100 batches", "growth": None, "cooldown": "1ms"})
         state, action = plan(state, seen, 1000.0 * seq, limits)
         opened += action.kind == "open"
-    assert 9 <= opened <= 12
+    assert 9 <= opened <= 13
 
 
 def test_a_budget_by_time_is_earned_by_the_clock() -> None:
