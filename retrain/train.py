@@ -34,7 +34,7 @@ from retrain.user_code import absolute_name
 from retrain.version import LoadedVersion
 
 MODEL = "model.skops"
-REPEATS = 3.0
+REPEATS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ def repeated(weight: Floats, seed: int) -> NDArray[np.int64]:
     """Places of rows in their order, each on average REPEATS times its share of the largest weight.
 
     >>> repeated(np.array([1.0, 1.0]), 0).tolist()
-    [0, 0, 0, 1, 1, 1]
+    [0, 0, 1, 1]
     """
     wanted = REPEATS * weight / weight.max()
     times = np.floor(wanted + np.random.default_rng(seed).random(len(weight))).astype(np.int64)

@@ -23,7 +23,7 @@ from retrain.version import LoadedVersion
 TWIN_ROWS = 1_000
 FEWEST_ROWS = 40
 FILES_NEW, FILES_OLD = 12, 48
-TREES = {"max_iter": 8, "learning_rate": 0.5, "max_leaf_nodes": 8, "min_samples_leaf": 10, "early_stopping": False}
+TREES = {"max_iter": 6, "learning_rate": 0.6, "max_leaf_nodes": 8, "min_samples_leaf": 10, "early_stopping": False}
 FEWEST_BINS, MOST_BINS = 31, 255
 MOST_ESTIMATORS = 20
 
@@ -100,7 +100,7 @@ def _labelled_files(history: History, up_to: int) -> list[int]:
 
 
 def _tiny(version: LoadedVersion, X: Floats, seed: int) -> Any:
-    """Eight small trees for boosted trees, else the version's own kind, at most 20 of it in an ensemble."""
+    """Six small trees for boosted trees, else the version's own kind, at most 20 of it in an ensemble."""
     if isinstance(version.estimator, NATIVE):
         kind = HistGradientBoostingRegressor if version.classes is None else HistGradientBoostingClassifier
         mask = version.preprocessor.categorical_mask
