@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types layers crash bench calibration poison peers long-file lock clean
+.PHONY: help run test check lint format types layers crash bench calibration poison streams peers long-file lock clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -46,6 +46,9 @@ calibration: $(VENV)/.installed-dev ## measure how often checks alarm where noth
 
 poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and which clean ones; POISON="--streams DIR"
 	$(BIN)/python -m benchmarks.poison $(POISON)
+
+streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed schedules; STREAMS="--streams DIR --ablation --jobs 2"
+	$(BIN)/python -m benchmarks.streams $(STREAMS)
 
 peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an environment made for it; 5 GB, half an hour
 	$(BIN)/python -m benchmarks.peers

@@ -1,0 +1,87 @@
+"""Replays streams with the daemon's planner and with fixed schedules, and prints the tables as Markdown.
+
+Results are kept in --out, a JSON a run; what is there is not run again: interrupt it and go on. After a change of the
+code name another folder. CPU times are only comparable where every job has a core to itself."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.streams.generated import ROWS, write_streams
+from benchmarks.streams.poisoned import KINDS
+from benchmarks.streams.runs import ABLATIONS, Run, execute, names
+from benchmarks.streams.table import compared, line, markdown, poison_table
+
+
+def main() -> None:
+    """Run what is missing, then print."""
+    asked = _arguments()
+    streams = sorted(asked.streams.glob("*.parquet")) if asked.streams else _generated(asked)
+    streams = [path for path in streams if not asked.only or path.stem in asked.only]
+    if not streams:
+        sys.exit(f"no *.parquet in {asked.streams}")
+    wanted = names(asked.ablation, asked.poison)
+    runs = [
+        Run(path, name, asked.out, asked.batches, asked.initial, asked.delay, asked.estimator, asked.seed)
+        for path in streams
+        for name in wanted
+    ]
+    failed = _execute([run for run in runs if not run.path.exists()], asked.jobs)
+    _print({path.stem: [run for run in runs if run.stream == path] for path in streams}, asked, failed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.streams", description=__doc__)
+    parser.add_argument("--streams", type=Path, help="folder of Parquet files, the target last; default: generated")
+    parser.add_argument("--only", nargs="*", help="names of streams")
+    parser.add_argument("--out", type=Path, default=Path("build/streams"), help="where results are kept")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--batches", type=int, default=50)
+    parser.add_argument("--initial", type=int, default=4)
+    parser.add_argument("--delay", type=int, default=0, help="batches that labels come late")
+    parser.add_argument("--rows", type=int, default=ROWS, help="of a generated stream")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--estimator", default="auto", help="such as sklearn.linear_model.LogisticRegression")
+    parser.add_argument("--ablation", action="store_true", help="each ingredient off in turn")
+    parser.add_argument("--poison", action="store_true", help="every tenth batch poisoned, scored on clean rows")
+    return parser.parse_args()
+
+
+def _generated(asked: argparse.Namespace) -> list[Path]:
+    return write_streams(asked.out / "generated", asked.seed, asked.rows)
+
+
+def _execute(runs: Sequence[Run], jobs: int) -> set[Run]:
+    """Those that failed; progress goes to standard error."""
+    failed = set()
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(execute, run): run for run in runs}
+        for done, future in enumerate(as_completed(waiting), 1):
+            run, error = waiting[future], future.exception()
+            if error is not None:
+                failed.add(run)
+            told = "" if error is None else f": {type(error).__name__}: {error}"
+            print(f"{done} of {len(runs)}: {run.stream.stem} {run.name}{told}", file=sys.stderr, flush=True)
+    return failed
+
+
+def _print(streams: dict[str, list[Run]], asked: argparse.Namespace, failed: set[Run]) -> None:
+    whole = {name: runs for name, runs in streams.items() if not any(run in failed for run in runs)}
+    results = {stream: {run.name: run.result() for run in runs} for stream, runs in whole.items()}
+    if not results:
+        sys.exit("no stream ran to its end")
+    kinds = ["policy", "every7", *(ABLATIONS if asked.ablation else ())]
+    lines = {kind: [line(stream, told, kind) for stream, told in results.items()] for kind in kinds}
+    print(markdown(lines["policy"]))
+    print("\n" + compared(lines))
+    if asked.poison:
+        print("\n" + poison_table(results, list(KINDS)))
+    if failed:
+        print("\nfailed: " + ", ".join(f"{run.stream.stem} {run.name}" for run in failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""One run of one stream: what is replayed, with which settings; its result is kept as JSON and never made twice."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from benchmarks.streams.poisoned import KINDS, poisoned
+from daemon.replay import baselines
+from daemon.replay.baselines import Bench
+from daemon.replay.engine import Engine
+from daemon.replay.result import as_json
+from daemon.replay.source import read_source
+from daemon.replay.subject import inferred_subject
+from retrain.settings import ModelSettings, retrain_budget
+
+Changes = dict[str, dict[str, Any]]
+ABLATIONS: dict[str, Changes] = {
+    "no archive": {"layers": {"archive": 1}},
+    "no recalibration": {"layers": {"recalibration": False}},
+    "no layers": {"layers": {"archive": 1, "recalibration": False}},
+    "no gate": {"gate": {"max_worse_se": 1e9}},
+    "no growth": {"triggers": {"growth": None}},
+    "no regret": {"triggers": {"regret": None}},
+    "no drift prior": {"triggers": {"drift_prior": 1.0}},
+    "loose budget": {"triggers": {"retrains": retrain_budget("100 per 100 batches")}},
+    "no probation": {"probation": {"files": 0}},
+    "nothing held": {"suspicion": {"hold": False}},
+    "window decay": {"window": {"kind": "decay"}},
+    "window all": {"window": {"kind": "all"}},
+    "window last12": {"window": {"kind": "files", "files": 12}},
+}
+PLAIN = ("never", "every")
+
+
+@dataclass(frozen=True)
+class Run:
+    """`name` is never, every, everyN, policy, one of ABLATIONS, or "poison KIND"; `out` is where results are kept."""
+
+    stream: Path
+    name: str
+    out: Path
+    batches: int = 50
+    initial: int = 4
+    delay: int = 0
+    estimator: str = "auto"
+    seed: int = 0
+
+    @property
+    def path(self) -> Path:
+        """Where its result is: of the same name only for the same run."""
+        delay = 0 if self.name in PLAIN else self.delay
+        parts = (self.name, self.batches, self.initial, delay, self.estimator.rpartition(".")[2], self.seed)
+        return self.out / self.stream.stem / (re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(map(str, parts))) + ".json")
+
+    def result(self) -> dict[str, Any]:
+        """As it was kept."""
+        found: dict[str, Any] = json.loads(self.path.read_text("utf-8"))
+        return found
+
+
+def execute(run: Run) -> Run:
+    """Make the result unless it is there; whole or not at all."""
+    if run.path.exists():
+        return run
+    with TemporaryDirectory(prefix="driftd-streams-") as work:
+        result = _play(run, Path(work))
+    run.path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = run.path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(result), "utf-8")
+    temporary.replace(run.path)
+    return run
+
+
+def _play(run: Run, work: Path) -> dict[str, Any]:
+    settings = _settings(run)
+    source = read_source([run.stream], settings, run.batches, work)
+    bench = Bench(source, settings, Path.cwd(), run.initial)
+    if run.name == "never":
+        return _told(baselines.never(bench), bench)
+    if run.name == "every":
+        return _told(baselines.every(bench), bench)
+    if run.name.startswith("every"):
+        return _told(as_json(baselines.periodic(bench, int(run.name.removeprefix("every")), run.delay)), bench)
+    if run.name.startswith("poison "):
+        source = poisoned(source, run.name.removeprefix("poison "), run.initial, run.seed, work)
+    engine = Engine(source, settings, Path.cwd(), run.initial, run.delay)
+    engine.play()
+    return _told(as_json(engine), bench)
+
+
+def _settings(run: Run) -> ModelSettings:
+    target = pq.read_schema(run.stream).names[-1]
+    settings = inferred_subject(run.stream, target, "").settings
+    settings = settings.model_copy(
+        update={
+            "estimator": settings.estimator.model_copy(update={"type": run.estimator, "seed": run.seed}),
+            "id_column": None,
+            "time_column": None,
+        }
+    )
+    if run.estimator.endswith("LogisticRegression") and settings.task == "regression":
+        other = settings.estimator.model_copy(update={"type": "sklearn.linear_model.Ridge"})
+        settings = settings.model_copy(update={"estimator": other})
+    for section, keys in ABLATIONS.get(run.name, {}).items():
+        settings = settings.model_copy(update={section: getattr(settings, section).model_copy(update=keys)})
+    return settings
+
+
+def _told(result: dict[str, Any], bench: Bench) -> dict[str, Any]:
+    metric = bench.first().metric
+    return {**result, "metric": metric.name, "greater_is_better": metric.greater_is_better, "rows": bench.source.rows}
+
+
+def names(ablation: bool, poison: bool) -> list[str]:
+    """The runs of a stream, the cheap ones first."""
+    found = ["never", "policy", "every7", "every"]
+    found += list(ABLATIONS) if ablation else []
+    return found + ([f"poison {kind}" for kind in KINDS] if poison else [])
