@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH, LEFT, RIGHT, TOP = 960, 112, 14, 12
-HEIGHT, LANE = 280, 24
+HEIGHT, LANE, GAP = 280, 24, 14
 TICKS = 5
 LONGEST_TITLE = 400
 Values = Sequence[float | None]
@@ -40,16 +40,16 @@ def chart(label: str, lines: Sequence[Line], lanes: Mapping[str, Sequence[Mark]]
         return ""
     ticks = nice_ticks(min(known), max(known))
     plot = _Plot(count, ticks[0], ticks[-1])
-    height = TOP + HEIGHT + LANE * len(lanes) + 44
+    bottom = TOP + HEIGHT + GAP * bool(lanes) + LANE * len(lanes)
     parts = [
         _initial(plot, initial),
         _grid(plot, ticks),
         _guides(plot, [mark for marks in lanes.values() for mark in marks]),
         *(_line(plot, line) for line in lines),
         _lanes(plot, lanes),
-        _batches(plot, TOP + HEIGHT + LANE * len(lanes) + 20),
+        _batches(plot, bottom + 20),
     ]
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escaped(label)}">{"".join(parts)}</svg>'
+    return f'<svg viewBox="0 0 {WIDTH} {bottom + 44}" role="img" aria-label="{escaped(label)}">{"".join(parts)}</svg>'
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _line(plot: _Plot, line: Line) -> str:
 def _lanes(plot: _Plot, lanes: Mapping[str, Sequence[Mark]]) -> str:
     parts = []
     for place, (name, marks) in enumerate(lanes.items()):
-        y = TOP + HEIGHT + LANE * place + LANE / 2 + 6
+        y = TOP + HEIGHT + GAP + LANE * (place + 0.5)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text class="lane" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escaped(name)}</text>')
         parts += [f"{_shape(mark, plot.x(mark.at), y)}" for mark in marks]

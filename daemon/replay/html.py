@@ -58,12 +58,13 @@ def _figures(result: Result) -> str:
     spent = policy["cpu_seconds_by_purpose"]
     figures = [
         (result["metric"], number(policy["mean"]), ", ".join(against)),
-        ("Recovered", _percent(result["recovered"]), "of what retraining at every batch gains"),
         ("Retrains", f"{policy['retrains']} ({_percent(policy['retrain_share'])})", _budget(policy["budget"])),
         ("CPU", f"{policy['cpu_seconds']:.1f} s",
          f"{spent['retrains']:.1f} s retrains, {spent['probes']:.1f} s probes"),
         ("Data", f"{result['rows']:,} rows", f"{result['batches']} batches, {result['initial']} for the first model"),
     ]  # fmt: skip
+    if result["recovered"] is not None:
+        figures.insert(1, ("Recovered", _percent(result["recovered"]), "of what a retrain at every batch gains"))
     cells = (f"<div><dt>{escaped(a)}</dt><dd>{escaped(b)}<small>{escaped(c)}</small></dd></div>" for a, b, c in figures)
     sentences = "".join(f"<p>{escaped(sentence)}</p>" for sentence in list(verdict(result))[1:])
     return f"<dl>{''.join(cells)}</dl>{sentences}"

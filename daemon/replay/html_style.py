@@ -55,8 +55,10 @@ th, td { padding: .35rem .9rem .35rem 0; text-align: right; vertical-align: top;
   white-space: nowrap; }
 th { font-weight: 400; }
 thead th { color: var(--soft); font-size: .8rem; border-top: 0; }
-th:first-child, .why, .word { text-align: left; white-space: pre-wrap; }
-.why { min-width: 20rem; width: 60%; white-space: normal; }
+th:first-child, .why, .word { text-align: left; }
+.why { min-width: 20rem; white-space: normal; }
+table:not(:has(.why)) { width: auto; min-width: 60%; }
+table { overflow-wrap: normal; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .4rem; padding: .7rem .9rem;
   overflow-x: auto; }
 .notes { padding-left: 1.1rem; margin: 0; }
