@@ -70,7 +70,7 @@ def _rows(
     for k, (name, X_k, y) in enumerate(zip(names, matrices, np.split(labels, ends), strict=True)):
         kept = min(1.0, most[k] / max(1, len(X_k)))
         chosen = lowest(row_keys(X_k), kept)
-        scores = _scores(tables[k][1], chosen, classes)
+        scores = _scores(tables[k][1], chosen, classes, schema.task == "regression")
         rows.append(Rows(name, X_k[chosen], y[chosen], scores, kept))
     return rows, columns
 
@@ -93,12 +93,13 @@ def _labels(tables: Sequence[pa.Table], schema: Schema) -> tuple[Floats, tuple[s
     return _coded([column_values(column.cast(pa.string()), "category") for column in columns])
 
 
-def _scores(said: pa.Table | None, chosen: NDArray[np.bool_], classes: Sequence[str]) -> Floats | None:
-    """What was predicted for the chosen rows: (n, classes), by the class names of the labels, or (n, 1)."""
-    if said is None:
+def _scores(said: pa.Table | None, chosen: NDArray[np.bool_], classes: Sequence[str], number: bool) -> Floats | None:
+    """What was predicted for the chosen rows: (n, classes), by the class names of the labels, or (n, 1) numbers; None
+    where no file has a label that would name the classes."""
+    if said is None or not (classes or number):
         return None
     said = said.filter(pa.array(chosen))
-    if not classes:
+    if number:
         return np.asarray(said["prediction"].to_numpy(), dtype=np.float64)[:, None]
     return np.column_stack([_score(said, name) for name in classes])
 

@@ -6,7 +6,7 @@ import typing
 from pathlib import Path
 
 from daemon.config import ServiceSettings
-from retrain.settings import ColumnSettings, Frozen, ModelSettings, duration_s, size_bytes
+from retrain.settings import Budget, ColumnSettings, Frozen, ModelSettings, duration_s, retrain_budget, size_bytes
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 SECTION = re.compile(r"^#{2,3} \[([a-zA-Z.]+)\]\n(.*?)(?=^#{2,3} |\Z)", re.MULTILINE | re.DOTALL)
@@ -58,6 +58,8 @@ def test_documented_defaults_are_the_real_ones():
                 parsed = size_bytes(value) if value.endswith("B") else parsed
                 if "per" not in str(parsed):
                     assert float(parsed) == float(default), key
+            elif isinstance(default, Budget):
+                assert retrain_budget(value) == default, key
             elif default in ((), {}) or not isinstance(default, str):
                 assert value in ("[]", "{}"), key
             else:

@@ -254,7 +254,7 @@ def test_text_tells_people(driftd, tmp_path):
     status, out, err = driftd("replay", file, "--config", conf, *sizes, "--html", "page.html")
     assert status == 0 and err == ""
     assert {"driftd", "never", "every", "  last3"} <= {line.split("  ")[0] or line[:7] for line in out.splitlines()}
-    assert "Recovered" in out and "a retrain costs" in out and "wrote page.html" in out
+    assert "Recovered" in out and " → balanced_accuracy" in out and "wrote page.html" in out
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!DOCTYPE html>")
 
 

@@ -50,3 +50,17 @@ def test_a_repeated_file_is_found_in_thinned_samples(tmp_path):
     (doubt,) = judged(recent, written(tmp_path, "again", 6000, 2))
     assert doubt["kind"] == "duplicated_rows" and doubt["numbers"]["like"] == "f2"
     assert doubt["numbers"]["share"] == 1.0
+
+
+def test_files_without_labels_are_judged_by_their_columns(tmp_path):
+    """Where no file has a label yet there are no classes to read predictions by; a unit bug is still seen."""
+    files = [written(tmp_path, f"f{seed}", 900, seed) for seed in range(4)] + [written(tmp_path, "bug", 900, 9, 1000.0)]
+    for told in files:
+        for path in (told["snapshot"], told["predictions"]):
+            bare = pq.read_table(path)
+            name = "y" if "y" in bare.column_names else "label"
+            place = bare.column_names.index(name)
+            nothing = pa.nulls(bare.num_rows, bare.schema.field(place).type)
+            pq.write_table(bare.set_column(place, name, nothing), path)
+    found = judged(files[:-1], files[-1])
+    assert "unit_bug" in str(found)
