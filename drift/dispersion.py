@@ -20,6 +20,8 @@ POOLED_Z, NOTICED_Z = 2.5, 1.64
 OWN_LEVEL = 0.01
 EFFICIENCY = 2 / 3
 """Of a variance from successive differences, which share their parts (von Neumann 1941)."""
+MEAN_ERROR = 0.015
+"""By which the mean ratio of independent rows may be off 1, however many columns there are: see `BINNED_MEAN`."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,9 @@ def _pooled(draws: Mapping[tuple[str, str], Draws]) -> tuple[float, float]:
     most = max(len(one.ratios) for one in draws.values())
     whole = [one for one in draws.values() if len(one.ratios) == most]
     by_part = np.mean(np.stack([one.ratios for one in whole]), axis=0)
-    expected = np.sqrt(np.mean([2 / one.df for one in whole]) / len(whole))
+    expected = np.sqrt(np.mean([2 / one.information for one in whole]) / len(whole))
     spread = max(float(by_part.std(ddof=1)), float(expected))
-    return float(by_part.mean()), spread / np.sqrt(EFFICIENCY * most)
+    return float(by_part.mean()), float(np.hypot(spread / np.sqrt(EFFICIENCY * most), MEAN_ERROR))
 
 
 def _own(draws: Draws) -> Spread:
@@ -118,5 +120,5 @@ def _own(draws: Draws) -> Spread:
 
 def _unlikely(draws: Draws) -> bool:
     """Whether independent rows would so seldom give parts that differ so much."""
-    df = EFFICIENCY * len(draws.ratios) * draws.df
+    df = EFFICIENCY * len(draws.ratios) * draws.information
     return float(special.chdtrc(df, df * draws.ratios.mean())) < OWN_LEVEL

@@ -59,7 +59,7 @@ def test_an_old_change_within_the_reference_does_not_blind() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_power_at_a_thousand_rows(seed: int) -> None:
-    """A shift of 0.3 standard deviations in one of 20 features is found in nine of ten checks of 1,000 rows."""
+    """A shift of 0.3 standard deviations in one of 20 features is found in 19 of 20 checks of 1,000 rows."""
     rng = np.random.default_rng(seed)
     found = 0
     for _ in range(40):
@@ -67,7 +67,7 @@ def test_power_at_a_thousand_rows(seed: int) -> None:
         now[:, 3] += 0.3
         known = build_reference([(f"x{k}", before[:, k]) for k in range(20)])
         found += check_columns(known, [(f"x{k}", now[:, k]) for k in range(20)], alpha=0.05).drift
-    assert found >= 34
+    assert found >= 38
 
 
 def test_a_small_reference_warns() -> None:
@@ -103,6 +103,20 @@ def test_independent_rows_need_no_correction() -> None:
     found = dispersion(parts, 1_000)
     assert not found.dependent and found.pooled.factor < 1.2 and len(found.own or {}) <= 4
     assert Spread(1.0).p_value(Evidence(3.841458820694124, 1.0)) == pytest.approx(0.05)
+
+
+def test_independent_rows_are_seldom_thought_dependent() -> None:
+    """Parts of any size of independent rows differ by what chance explains: few references are corrected, hardly a
+    column is judged by its own spread. A reference of one batch of 1,000 rows has 24 parts of 41."""
+    rng = np.random.default_rng(8)
+    for rows, groups, draws in ((1_000, 1_000, 30), (2_500, 25, 12)):
+        found = []
+        for _ in range(draws):
+            parts = {f"x{k}": part for k in range(20) if (part := count_parts(rng.normal(size=rows))) is not None}
+            found.append(dispersion(parts, groups))
+        assert sum(one.dependent for one in found) == 0
+        assert sum(one.pooled.factor > 1 for one in found) <= draws / 6
+        assert np.mean([len(one.own or {}) for one in found]) < 0.6
 
 
 def test_parts_grouped_keep_every_row() -> None:
