@@ -86,7 +86,7 @@ def dispersion(parts: Mapping[str, Parts], rows: int) -> Dispersion:
         return Dispersion()
     pieces = min(groups, max(len(part.rows) for part in parts.values()))
     mean, error = _pooled(draws)
-    dependent = bool(mean - 1 > POOLED_Z * error)
+    dependent = bool(mean - 1 > POOLED_Z * error) or (batches >= MIN_PARTS and _nearby_depend(parts))
     own = {key: _own(values) for key, values in draws.items() if dependent or _unlikely(values)}
     pooled = Spread(mean if mean - 1 > NOTICED_Z * error else 1.0)
     return Dispersion(pooled, own, dependent, pieces, total / pieces)
@@ -100,6 +100,14 @@ def _draws(parts: Mapping[str, Parts], groups: int) -> dict[tuple[str, str], Dra
             if draws is not None:
                 found[name, test] = draws
     return found
+
+
+def _nearby_depend(parts: Mapping[str, Parts]) -> bool:
+    """Whether the finest parts differ more than chance explains: a few groups as long as a batch show that rows depend
+    on their neighbours only where they do so strongly, hundreds of short parts always."""
+    draws = {(name, test): one for name, part in parts.items() for test, one in part.finest.items()}
+    mean, error = _pooled(draws) if draws else (1.0, 1.0)
+    return mean - 1 > POOLED_Z * error
 
 
 def _pooled(draws: Mapping[tuple[str, str], Draws]) -> tuple[float, float]:

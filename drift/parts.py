@@ -41,6 +41,12 @@ class Parts:
         """Rows by part, shape (k,)."""
         return np.asarray(self.counts.sum(axis=1) + self.missing, dtype=np.int64)
 
+    @cached_property
+    def finest(self) -> dict[str, "Draws"]:
+        """The draws of all parts as they were counted, by test; kept, since they are the same in every check."""
+        found = {"shape": shape_draws(self), "missing": missing_draws(self)}
+        return {test: draws for test, draws in found.items() if draws is not None}
+
     def grouped(self, groups: int) -> "Parts":
         """The same rows in fewer parts of about equal size."""
         if groups >= len(self.rows):
@@ -141,15 +147,27 @@ def _ks_draws(counts: Counts) -> Draws:
     return Draws(np.maximum(values, 4 * argument**2 - 2 * np.log(2)) / usual, 2.0, KS_INFORMATION)
 
 
-def _chi_squared_draws(counts: Counts) -> Draws:
-    """Rare categories together, so that five or more are expected in a part."""
+def _chi_squared_draws(counts: Counts) -> Draws | None:
+    """Rare categories together in groups, so that five or more are expected in a part; None where that leaves one."""
     n, total = counts.sum(axis=1), counts.sum()
-    frequent = counts.sum(axis=0) / total * np.median(n) >= MIN_EXPECTED
-    rest = counts[:, ~frequent].sum(axis=1, keepdims=True)
-    table = np.concatenate([counts[:, frequent], rest], axis=1)
-    table = table[:, table.sum(axis=0) > 0]
+    table = _frequent(counts, counts.sum(axis=0) / total * np.median(n))
+    if table.shape[1] < 2:
+        return None
     shares = table.sum(axis=0) / total
     gaps = np.diff(table / n[:, None], axis=0) ** 2 / shares
     values = gaps.sum(axis=1) / (1 / n[1:] + 1 / n[:-1])
-    df = float(max(len(shares) - 1, 1))
+    df = float(len(shares) - 1)
     return Draws(np.asarray(values, dtype=np.float64), df, df)
+
+
+def _frequent(counts: Counts, expected: Floats) -> Counts:
+    """Columns of counts, shape (k, b), summed in the order of what is expected in each until that is enough; the last
+    group takes what does not suffice for one."""
+    order = np.argsort(-expected, kind="stable")
+    frequent = int(np.sum(expected >= MIN_EXPECTED))
+    reached, starts = np.cumsum(expected[order]), list(range(frequent))
+    start = frequent
+    while start < len(order) and reached[-1] - (reached[start] - expected[order[start]]) >= MIN_EXPECTED:
+        starts.append(start)
+        start = int(np.searchsorted(reached, reached[start] - expected[order[start]] + MIN_EXPECTED)) + 1
+    return np.add.reduceat(counts[:, order], starts or [0], axis=1)

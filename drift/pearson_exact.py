@@ -24,6 +24,8 @@ def pearson_exact(statistic: float, totals: Counts, rows: int) -> float | None:
     """
     total = int(totals.sum())
     fewer = min(rows, total - rows)
+    if len(totals) * (fewer + 1) * BINS > MAX_WORK:
+        return None
     share, scale = fewer / total, total**2 / (fewer * (total - fewer)) * BINS / statistic
     terms = []
     for size in np.sort(totals).tolist():
