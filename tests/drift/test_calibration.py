@@ -88,12 +88,14 @@ def test_a_changed_label_share_is_seen_in_the_outputs() -> None:
 
 
 def test_a_small_reference_warns() -> None:
-    """Below ten times the rows of a check the report says what a kept reference may do; above it does not."""
+    """Below ten times the rows of a check the report says what a kept reference may do, and below eight that it does not
+    show how files differ; above it does not."""
     rng = np.random.default_rng(3)
-    for ratio, warned in ((1, True), (20, False)):
+    for ratio, warned in ((1, True), (9, True), (20, False)):
         known = build_reference([("x", rng.normal(size=500 * ratio))])
         report = check_columns(known, [("x", rng.normal(size=500))], alpha=0.05)
         assert any("kept for many checks" in warning for warning in report.calibration.warnings) == warned
+        assert any("how files differ" in warning for warning in report.calibration.warnings) == (ratio < 8)
         assert report.calibration.checks_per_false_alarm == 20
 
 
