@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types layers crash bench calibration poison streams peers long-file lock clean
+.PHONY: help run test check lint format types layers crash bench calibration poison streams peers long-file lock clean power
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -41,7 +41,7 @@ crash: $(VENV)/.installed-dev ## kill -9 at every named step and at random momen
 bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
-calibration: $(VENV)/.installed-dev ## measure how often checks alarm where nothing changed; half an hour
+calibration: $(VENV)/.installed-dev ## measure how often checks alarm where nothing changed; 40 minutes on two cores
 	$(BIN)/python -m benchmarks.calibration
 
 poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and which clean ones; POISON="--streams DIR"
@@ -49,6 +49,8 @@ poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and wh
 
 streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed schedules; STREAMS="--streams DIR --ablation --jobs 2"
 	$(BIN)/python -m benchmarks.streams $(STREAMS)
+power: $(VENV)/.installed-dev ## measure how often checks alarm where something changed; ten minutes
+	$(BIN)/python -m benchmarks.power
 
 peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an environment made for it; 5 GB, half an hour
 	$(BIN)/python -m benchmarks.peers

@@ -29,7 +29,7 @@ def holm(p_values: Sequence[float], weights: Sequence[float]) -> Floats:
     order = np.argsort(p / w, kind="stable")
     left = np.cumsum(w[order][::-1])[::-1]
     adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(p[order] * left / w[order])
+    adjusted[order] = np.maximum.accumulate(p[order] * (left / w[order]))
     return np.minimum(adjusted, 1.0)
 
 

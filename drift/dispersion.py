@@ -20,6 +20,8 @@ POOLED_Z, NOTICED_Z = 2.5, 1.64
 OWN_LEVEL = 0.01
 EFFICIENCY = 2 / 3
 """Of a variance from successive differences, which share their parts (von Neumann 1941)."""
+MEAN_ERROR = 0.015
+"""By which the mean ratio of independent rows may be off 1, however many columns there are: see `BINNED_MEAN`."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def dispersion(parts: Mapping[str, Parts], rows: int) -> Dispersion:
         return Dispersion()
     pieces = min(groups, max(len(part.rows) for part in parts.values()))
     mean, error = _pooled(draws)
-    dependent = bool(mean - 1 > POOLED_Z * error)
+    dependent = bool(mean - 1 > POOLED_Z * error) or (batches >= MIN_PARTS and _nearby_depend(parts))
     own = {key: _own(values) for key, values in draws.items() if dependent or _unlikely(values)}
     pooled = Spread(mean if mean - 1 > NOTICED_Z * error else 1.0)
     return Dispersion(pooled, own, dependent, pieces, total / pieces)
@@ -100,14 +102,22 @@ def _draws(parts: Mapping[str, Parts], groups: int) -> dict[tuple[str, str], Dra
     return found
 
 
+def _nearby_depend(parts: Mapping[str, Parts]) -> bool:
+    """Whether the finest parts differ more than chance explains: a few groups as long as a batch show that rows depend
+    on their neighbours only where they do so strongly, hundreds of short parts always."""
+    draws = {(name, test): one for name, part in parts.items() for test, one in part.finest.items()}
+    mean, error = _pooled(draws) if draws else (1.0, 1.0)
+    return mean - 1 > POOLED_Z * error
+
+
 def _pooled(draws: Mapping[tuple[str, str], Draws]) -> tuple[float, float]:
     """The mean ratio over tests and parts, and its standard error from the parts."""
     most = max(len(one.ratios) for one in draws.values())
     whole = [one for one in draws.values() if len(one.ratios) == most]
     by_part = np.mean(np.stack([one.ratios for one in whole]), axis=0)
-    expected = np.sqrt(np.mean([2 / one.df for one in whole]) / len(whole))
+    expected = np.sqrt(np.mean([2 / one.information for one in whole]) / len(whole))
     spread = max(float(by_part.std(ddof=1)), float(expected))
-    return float(by_part.mean()), spread / np.sqrt(EFFICIENCY * most)
+    return float(by_part.mean()), float(np.hypot(spread / np.sqrt(EFFICIENCY * most), MEAN_ERROR))
 
 
 def _own(draws: Draws) -> Spread:
@@ -118,5 +128,5 @@ def _own(draws: Draws) -> Spread:
 
 def _unlikely(draws: Draws) -> bool:
     """Whether independent rows would so seldom give parts that differ so much."""
-    df = EFFICIENCY * len(draws.ratios) * draws.df
+    df = EFFICIENCY * len(draws.ratios) * draws.information
     return float(special.chdtrc(df, df * draws.ratios.mean())) < OWN_LEVEL

@@ -8,7 +8,7 @@ import numpy as np
 from drift.budget import KEPT_RATIO, holm, kept_rate, kept_threshold
 from drift.dispersion import Dispersion, dispersion
 from drift.outputs import PREDICTION
-from drift.parts import Parts
+from drift.parts import MIN_PARTS, Parts
 from drift.report import Calibration, ColumnReport, DriftReport
 from drift.shares import ShareTest
 from drift.words import percent, sentence
@@ -150,11 +150,13 @@ def _calibration(tests: Sequence[_Test], alpha: float, spread: Dispersion) -> Ca
 
 def _warnings(ratio: float, alpha: float, found: Calibration) -> Iterator[str]:
     """What the budget does not cover here."""
+    few = round(ratio) < MIN_PARTS
     if ratio < KEPT_RATIO and found.kept_rate > alpha:
         yield (
             f"the reference has {ratio:.2g} times the rows of the current data; kept for many checks, one such "
             f"reference in 20 would alarm falsely in more than {percent(found.kept_rate)} of them; {KEPT_RATIO:g} "
             f"times the rows keep that within {percent(alpha)}"
+            + (f"; in fewer than {MIN_PARTS} batches it does not show how files differ without drift" if few else "")
         )
     if found.dependent:
         limit = 1 / (found.parts + 1)

@@ -23,12 +23,12 @@ from drift.report import ColumnReport
 from drift.scores import Counts, Score, nothing
 from drift.shares import ShareTest, share_test
 from drift.total_variation import total_variation
+from drift.unseen import unseen_test
 from drift.wasserstein import normalized, wasserstein
 from drift.words import categorical_change, numeric_change
 
 NUMERIC_TESTS = {"ks": True, "wasserstein": False, "psi": False, "jensen_shannon": False}
 CATEGORICAL_TESTS = {"chi_squared": True, "total_variation": False, "psi": False, "jensen_shannon": False}
-MAX_UNSEEN = 20
 MAX_ERROR = 1e-3
 """Of the Wasserstein distance, in standard deviations of the reference."""
 SMALLEST = 1e-300
@@ -81,26 +81,6 @@ def category_counts(reference: CategoricalProfile, current: CategoricalProfile) 
         return np.array([*kept, profile.count - sum(kept)], dtype=np.int64)
 
     return counted(reference), counted(current)
-
-
-def unseen_test(reference: CategoricalProfile, current: CategoricalProfile) -> ShareTest:
-    """Are there more rows of categories that the reference has not than chance explains?
-
-    Even without drift a category can be new. How often is told by the reference's own rows whose category
-    occurs once: each would have been unseen without itself (Good 1953). Their share is `reference`."""
-    if not reference.count or not current.count:
-        return ShareTest(None, None, None, "empty")
-    if reference.other:
-        kept = len(reference.counts)
-        return ShareTest(None, None, None, f"the reference keeps only its {kept} most frequent categories")
-    fresh = {name: count for name, count in current.counts.items() if name not in reference.counts}
-    singles = sum(1 for count in reference.counts.values() if count == 1)
-    test = share_test(singles, reference.count, sum(fresh.values()) + current.other, current.count)
-    ranked = sorted(fresh, key=lambda name: (-fresh[name], name))
-    p_value = test.p_value
-    if p_value is not None and test.difference <= 0:
-        p_value = 1.0
-    return replace(test, p_value=p_value, values=tuple(ranked[:MAX_UNSEEN]))
 
 
 def _numeric(name: str, reference: NumericProfile, current: NumericProfile, missing: ShareTest) -> ColumnReport:

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
@@ -130,6 +130,7 @@ def test_category_distances_equal_scipy(rows: list[tuple[int, int]]) -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+@example([0.0, 5e-324])
 @settings(max_examples=50, deadline=None)
 def test_holm_equals_its_definition(p_values: list[float]) -> None:
     """With equal weights, adjusted p-values are the running maximum of p_(i) (k − i + 1)."""
