@@ -53,7 +53,7 @@ path.drift { fill: var(--warm); }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .9rem .35rem 0; text-align: right; vertical-align: top; border-top: 1px solid var(--line);
   white-space: nowrap; }
-th { font-weight: 400; }
+th { font-weight: 400; white-space: pre-wrap; }
 thead th { color: var(--soft); font-size: .8rem; border-top: 0; }
 th:first-child, .why, .word { text-align: left; }
 .why { min-width: 20rem; white-space: normal; }
