@@ -41,7 +41,7 @@ crash: $(VENV)/.installed-dev ## kill -9 at every named step and at random momen
 bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
-calibration: $(VENV)/.installed-dev ## measure how often checks alarm where nothing changed; 40 minutes on two cores
+calibration: $(VENV)/.installed-dev ## measure how often checks alarm where nothing changed; half an hour on two cores
 	$(BIN)/python -m benchmarks.calibration
 
 poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and which clean ones; POISON="--streams DIR"
