@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from daemon.replay.subject import inferred_subject
 from daemon.replay.suggest import candidates
 from retrain.settings import ModelSettings
 
+pytestmark = pytest.mark.xdist_group("replay")  # one result for most of them
 BATCHES, INITIAL = 12, 3
 FAST = "[models.m.estimator]\nparams = { max_iter = 8 }\n"
 SECONDS = ("cpu_seconds", "cpu_seconds_by_window", "cpu_seconds_by_purpose")
@@ -84,8 +86,6 @@ def whole(tmp_path_factory):
     subject = inferred_subject(file, "y", "")
     estimator = subject.settings.estimator.model_copy(update={"params": {"max_iter": 8}})
     settings = subject.settings.model_copy(update={"estimator": estimator})
-    from dataclasses import replace
-
     subject = replace(subject, settings=settings)
     off = settings.layers.model_copy(update={"archive": 1, "recalibration": False})
     variant = replace(subject, name="plain", settings=settings.model_copy(update={"layers": off}))

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,31 +53,28 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     running.close()
 
 
-def settled(daemon: Daemon, seq: int) -> bool:
-    """Whether a file is held, or assessed, and all that follows from it is done."""
-    status = daemon.json("status")["models"]["m"]
-    assessed = [event["seq"] for event in daemon.seen("labels_assessed")]
-    swapped = list(daemon.seen("model_swapped"))
-    done = bool(swapped) and swapped[-1]["version"] == status["champion"]["version"]
-    if any(daemon.seen("file_held", file=f"{seq:02}.parquet")):
-        return status["cycle"] is None
-    return seq in assessed and status["cycle"] is None and done and status["waits_for"].startswith("nothing to do")
+@dataclass
+class Settled:
+    """True once a file is held, or assessed, and all that follows from it was done and logged a second ago."""
 
+    daemon: Daemon
+    seq: int
+    _events: int = -1
+    _since: float = 0.0
 
-def quiet(daemon: Daemon, seq: int) -> bool:
-    """Whether it is settled, and was so at two looks between which a planner would have spoken."""
-    before = len(daemon.events)
-    return settled(daemon, seq) and not wait_quiet(daemon, before)
+    def __call__(self) -> bool:
+        if len(self.daemon.events) != self._events:
+            self._events, self._since = len(self.daemon.events), time.monotonic()
+        return self._done() and time.monotonic() - self._since > QUIET_S
 
-
-def wait_quiet(daemon: Daemon, before: int) -> bool:
-    """Whether something was logged within a second."""
-    deadline = time.monotonic() + QUIET_S
-    while time.monotonic() < deadline:
-        if len(daemon.events) != before:
-            return True
-        daemon.json("status")
-    return False
+    def _done(self) -> bool:
+        daemon = self.daemon
+        held = any(daemon.seen("file_held", file=f"{self.seq:02}.parquet"))
+        names = [e["version"] for e in daemon.events if e.get("event") in ("version_promoted", "deployment_reweighed")]
+        swapped = [event["version"] for event in daemon.seen("model_swapped")]
+        cycles = [sum(1 for _ in daemon.seen(event)) for event in ("cycle_opened", "cycle_finished")]
+        done = cycles[0] == cycles[1] and bool(swapped) and swapped[-1] == names[-1]
+        return done and (held or any(daemon.seen("labels_assessed", seq=self.seq)))
 
 
 def decisions(daemon: Daemon) -> list[dict[str, Any]]:
@@ -103,7 +101,7 @@ def test_a_daemon_fed_file_by_file_and_a_replay_decide_the_same(daemon: Daemon, 
     daemon.wait("model_swapped", timeout_s=120)
     for seq in range(INITIAL + 1, FILES + 1):
         drop(batch(seq), daemon.data / f"{seq:02}.parquet")
-        wait_for(lambda seq=seq: quiet(daemon, seq), 180, what=f"file {seq} to be dealt with")
+        wait_for(Settled(daemon, seq), 180, what=f"file {seq} to be dealt with")
     told = decisions(daemon)
 
     config = load_config(daemon.config)
