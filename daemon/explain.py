@@ -6,11 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from daemon.ledger import checks, cycles
+from daemon.ledger.tables import assessments, files, promotions
 from daemon.ledger.tables import cycles as cycle_table
-from daemon.ledger.tables import files, promotions
 from daemon.performance_text import estimate_sentence, rise_sentence
 
 TOLD_SENTENCES = 6
+TOLD_FILES = 12
+WINDOW_WORDS = {"last3": "the last 3 files", "last12": "the last 12 files", "all": "all files"}
 
 
 def told(conn: Connection, cycle_id: int) -> dict[str, Any]:
@@ -30,6 +32,7 @@ def told(conn: Connection, cycle_id: int) -> dict[str, Any]:
         "finished_at": row.finished_at,
         "trigger": row.trigger,
         "evidence": _evidence(conn, row.trigger),
+        "labels": _labels(conn, row),
         "held": _held(conn, row),
         "prepare": results.get("prepare"),
         "train": results.get("train"),
@@ -43,6 +46,24 @@ def told(conn: Connection, cycle_id: int) -> dict[str, Any]:
         ],
         "swapped_at": promotion.swapped_at if promotion is not None else None,
     }  # fmt: skip
+
+
+def _labels(conn: Connection, row: Any) -> list[dict[str, Any]]:
+    """What the labels of each file told from where the regret began, for a cycle that was opened by it."""
+    named = row.trigger["evidence"]
+    if row.trigger["kind"] != "regret" or named.get("since") is None:
+        return []
+    wanted = (
+        assessments.c.model == row.model, assessments.c.kind == "file", assessments.c.seq >= named["since"],
+        assessments.c.seq <= row.up_to_seq,
+    )  # fmt: skip
+    found = []
+    for one in conn.execute(select(assessments).where(*wanted).order_by(assessments.c.seq)):
+        named_file = files.c.model == row.model, files.c.seq == one.seq
+        gains = {window: one.found["gains"][window][:2] for window in one.found["gains"]}
+        told = {key: one.found[key] for key in ("rows", "metric", "score", "loss")}
+        found.append({"file": conn.scalar(select(files.c.path).where(*named_file)), "gains": gains} | told)
+    return found
 
 
 def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]:
@@ -79,7 +100,13 @@ def _held(conn: Connection, cycle: Any) -> list[dict[str, Any]]:
 
 def story(facts: dict[str, Any]) -> str:
     """The same in words."""
-    sections = [_opening(facts), *map(_check, facts["evidence"]), _prepared(facts), _trained(facts["train"])]
+    sections = [
+        _opening(facts),
+        _assessed(facts),
+        *map(_check, facts["evidence"]),
+        _prepared(facts),
+        _trained(facts["train"]),
+    ]
     sections += [_evaluated(facts["evaluate"]), _troubles(facts["stages"]), _ending(facts)]
     return "\n\n".join(section for section in sections if section)
 
@@ -90,6 +117,26 @@ def _opening(facts: dict[str, Any]) -> str:
         f"Cycle {facts['cycle']} of {facts['model']}, opened {_when(facts['opened_at'])}\n"
         f"Why: {trigger['reason']} (trigger: {trigger['kind']})."
     )
+
+
+def _assessed(facts: dict[str, Any]) -> str:
+    """The files whose labels added up to the regret."""
+    if not facts["labels"]:
+        return ""
+    evidence = facts["trigger"]["evidence"]
+    twin = evidence["twin"]
+    lines = [f"What the labels told, file by file (a fresh model stands for {WINDOW_WORDS[twin]}):"]
+    for one in facts["labels"][-TOLD_FILES:]:
+        gain = one["gains"].get(twin)
+        saved = "" if gain is None else f"; its twin would have cost {-gain[0]:+.4f} ± {gain[1]:.4f}"
+        score = "undefined" if one["score"] is None else f"{one['score']:.4f}"
+        lines.append(f"  - {one['file']}: {one['metric']} {score} on {one['rows']:,} rows{saved}")
+    paid = "" if evidence["penalty"] == 1 else f", {evidence['penalty']:g} times for retrains that did not pay"
+    lines.append(
+        f"  Added up beyond chance, and with what twins lack ({-evidence['handicap']:.4f}): {evidence['regret']:.4f}; the "
+        f"price was {evidence['price']:.4f}, with {evidence['credit']:+.1f} retrains of budget left{paid}."
+    )
+    return "\n".join(lines)
 
 
 def _check(check: dict[str, Any]) -> str:

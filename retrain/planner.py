@@ -164,7 +164,7 @@ def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerS
     reason = f"a fresh model would have saved {found.sum:.4f}{files}, a retrain costs {wanted:.4f}{drift}"
     evidence = {
         "regret": found.sum, "price": wanted, "since": found.since, "credit": found.credit, "loss": found.loss,
-        "penalty": found.penalty, "drifting": observation.drifting, "twin": found.twin,
+        "penalty": found.penalty, "handicap": found.handicap, "drifting": observation.drifting, "twin": found.twin,
     }  # fmt: skip
     return Trigger("regret", reason, evidence)
 

@@ -48,6 +48,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     served = "no version yet" if champion is None else f"{champion['version']}, since {when(champion['at'])}"
     print(f"\n{name}  ({model['task']}, {model['mode']}{', paused' if model['paused'] else ''})")
     print(f"  serves     {served}")
+    if champion is not None and len(champion["members"]) > 1:
+        print(f"  blends     {', '.join(f'{name} {weight:.0%}' for name, weight in champion['members'].items())}")
     if champion is not None and champion["value"] is not None:
         print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out rows")
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
