@@ -133,8 +133,8 @@ def _assessed(facts: dict[str, Any]) -> str:
         lines.append(f"  - {one['file']}: {one['metric']} {score} on {one['rows']:,} rows{saved}")
     paid = "" if evidence["penalty"] == 1 else f", {evidence['penalty']:g} times for retrains that did not pay"
     lines.append(
-        f"  Added up beyond chance, and with what twins lack ({-evidence['handicap']:.4f}): {evidence['regret']:.4f}; the "
-        f"price was {evidence['price']:.4f}, with {evidence['credit']:+.1f} retrains of budget left{paid}."
+        f"  Added up beyond chance, and with what twins lack ({-evidence['handicap']:.4f}): {evidence['regret']:.4f}; "
+        f"the price was {evidence['price']:.4f}, with {evidence['credit']:+.1f} retrains of budget left{paid}."
     )
     return "\n".join(lines)
 

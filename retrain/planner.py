@@ -37,7 +37,8 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         return _first(state, observation, now, settings)
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
-        return replace(state, probation=probation.over(state.probation)), Action("rollback", undone)
+        anew = replace(state.regret, sum=0.0, since=None)
+        return replace(state, regret=anew, probation=probation.over(state.probation)), Action("rollback", undone)
     trigger = _trigger(state, observation, now, settings.triggers)
     if trigger is None:
         return _reweigh(state, observation, settings)

@@ -146,12 +146,23 @@ def test_looking_at_every_file_undoes_few_good_promotions_and_most_bad_ones() ->
     assert np.mean([looked(seed, 0.06) for seed in range(100)]) >= 0.95
 
 
+def test_rules_can_be_switched_off() -> None:
+    """TOML has no null: `false` does it."""
+    off = TriggerSettings.model_validate({"regret": False, "growth": False})
+    assert off.regret is None and off.growth is None
+    state = PlannerState(regret=walked([1.0] * 4))
+    seen = Observation(9000, 100, {}, 5, CHAMPION, None)
+    assert plan(state, seen, 0.0, settings(triggers={"regret": False, "growth": False}))[1].kind == "idle"
+    assert plan(state, seen, 0.0, settings(triggers={"growth": False}))[1].kind == "open"
+
+
 def test_a_roll_back_happens_once() -> None:
     """The verdict is acted on once, and a proposal of mixtures comes after it."""
     trial = probation.watched(Probation("v1"), assessed(5, rival=(0.5, 0.01, 300)))
-    state = PlannerState(probation=trial)
+    state = PlannerState(probation=trial, regret=walked([1.0] * 4))
     seen = Observation(2000, 0, {}, 5, CHAMPION, None)
     state, action = plan(state, seen, 0.0, settings())
+    assert state.regret.sum == 0.0  # of what was undone
     assert action.kind == "rollback" and "more than its predecessor" in action.reason
     assert plan(state, seen, 1.0, settings())[1].kind == "idle"
 
