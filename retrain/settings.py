@@ -84,7 +84,8 @@ def unless_off(value: Any) -> Any:
     return None if value is False else value
 
 
-Switched = Annotated[float | None, BeforeValidator(unless_off), Field(gt=0)]
+Price = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(unless_off)]
+Growth = Annotated[Annotated[float, Field(gt=1)] | None, BeforeValidator(unless_off)]
 RetrainBudget = Annotated[Budget, BeforeValidator(retrain_budget)]
 AlarmRate = Annotated[float, BeforeValidator(alarm_rate), Field(gt=0, lt=1)]
 ColumnKind = Literal["number", "integer", "boolean", "category", "datetime", "text"]
@@ -137,7 +138,7 @@ class DriftSettings(Frozen):
 class TriggerSettings(Frozen):
     """What opens a cycle, besides a schedule and a person."""
 
-    regret: Switched = 0.5
+    regret: Price = 0.5
     retrains: RetrainBudget = Budget(20.0, 100, None)
     drift_prior: float = Field(default=0.8, gt=0, le=1)
     on_drift: bool = False
@@ -145,7 +146,7 @@ class TriggerSettings(Frozen):
     min_drop: float = Field(default=0.02, ge=0)
     max_age: Duration | None = None
     new_rows: int | None = Field(default=None, ge=1)
-    growth: Annotated[float | None, BeforeValidator(unless_off), Field(gt=1)] = 2.0
+    growth: Growth = 2.0
     cooldown: Duration = 1.0
     min_new_rows: int = Field(default=1, ge=1)
     first_rows: int = Field(default=500, ge=10)

@@ -42,8 +42,8 @@ def candidates(settings: ModelSettings) -> list[Candidate]:
     earlier = round(1 + (growth - 1) / 2, 2)
     found.append(Candidate("growth earlier", "triggers", {"growth": earlier}, {"growth": f"{earlier:g}"}))
     if triggers.growth is not None:
-        late = {"growth": 1e9}
-        found.append(Candidate("no growth rule", "triggers", late, {"growth": "1e9"}))
+        never = {"growth": None}
+        found.append(Candidate("no growth rule", "triggers", never, {"growth": "false"}))
     if settings.layers.archive > 1 or settings.layers.recalibration:
         off = {"archive": 1, "recalibration": False}
         found.append(Candidate("no layers", "layers", off, {"archive": "1", "recalibration": "false"}))
