@@ -42,4 +42,4 @@ def paired_z(differences: Floats) -> float:
     """
     error = float(differences.std()) / np.sqrt(len(differences))
     mean = float(differences.mean())
-    return 0.0 if mean == 0 else mean / (error + 1e-9)
+    return 0.0 if mean == 0 else float(mean / (error + 1e-9))

@@ -26,6 +26,7 @@ from retrain.losses import row_losses
 from retrain.memory import Memory
 from retrain.metrics import Metric, bootstrap_scores, mean_error, standard_error
 from retrain.predictions import Labels, Predictions
+from retrain.reservoir import of_newest_file
 from retrain.schema import Schema
 from retrain.settings import ModelSettings
 from retrain.store import load_staged, load_version, write_json, write_probe, write_reference, write_sample
@@ -60,8 +61,11 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
-    outputs = output_columns(said.values, said.probabilities, said.classes)
-    recent = _columns(held_out, challenger.schema, settings)
+    newest = of_newest_file(holdout.column("__seq").to_numpy(), settings.window.holdout_min_rows)
+    lately, recent_path = said.take(newest), held_out.with_name("recent.parquet")
+    pq.write_table(holdout.filter(pa.array(newest)), recent_path, compression="lz4")
+    outputs = output_columns(lately.values, lately.probabilities, lately.classes)
+    recent = _columns(recent_path, challenger.schema, settings)
     columns = _columns(train, challenger.schema, settings)
     write_reference(staged, build_reference(columns, outputs, recent))
     write_sample(staged, _sample(train, challenger.schema))

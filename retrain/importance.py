@@ -40,11 +40,11 @@ def importance_weights(importance: Mapping[str, float], names: Collection[str]) 
     """What share of a check's budget each column has: half of it in proportion to its importance, half equally, so that
     no column is blind. They sum to 1; None where no column has a positive importance.
 
-    >>> importance_weights({"x": 0.3, "y": 0.1, "z": -0.01}, ["x", "y", "z", "new"])
+    >>> importance_weights({"x": 0.75, "y": 0.25, "z": -0.01}, ["x", "y", "z", "new"])
     {'x': 0.5, 'y': 0.25, 'z': 0.125, 'new': 0.125}
     """
     told = {name: max(importance.get(name, 0.0), 0.0) for name in names}
     total = sum(told.values())
     if total <= 0:
         return None
-    return {name: EQUAL_SHARE / len(told) + (1 - EQUAL_SHARE) * value / total for name, value in told.items()}
+    return {name: EQUAL_SHARE / len(told) + (1 - EQUAL_SHARE) * (value / total) for name, value in told.items()}

@@ -29,6 +29,7 @@ from retrain.planner import plan
 from retrain.prepare import Prepared, prepare_rows
 from retrain.recalibration import Recalibration
 from retrain.records import Action, Assessment, Champion, Evidence, Observation, PlannerState, Retrained
+from retrain.reservoir import of_newest_file
 from retrain.served import Champion as CheckedChampion
 from retrain.served import predict_snapshots, write_predictions
 from retrain.settings import ModelSettings
@@ -342,7 +343,8 @@ class Engine:
         self._drifting, self._evidence = False, []
         if self.checks:
             with self.run.clock.during("checks"):
-                self.references[version.name] = _reference(version, prepared)
+                least = self.settings.window.holdout_min_rows
+                self.references[version.name] = _reference(version, prepared, least)
 
     def _redeploy(self, action: Action, place: int) -> None:
         """Serve other weights, or what was served before."""
@@ -389,11 +391,13 @@ class Engine:
         )  # fmt: skip
 
 
-def _reference(version: LoadedVersion, prepared: Prepared) -> Reference:
+def _reference(version: LoadedVersion, prepared: Prepared, least: int) -> Reference:
     """What checks compare with: as the evaluate stage makes it."""
-    said = version.predict_table(prepared.holdout)
+    newest = of_newest_file(prepared.holdout.column("__seq").to_numpy(), least)
+    lately = prepared.holdout.filter(pa.array(newest))
+    said = version.predict_table(lately)
     outputs = output_columns(said.values, said.probabilities, said.classes)
-    train, recent = (list(_columns(version, table)) for table in (prepared.train, prepared.holdout))
+    train, recent = (list(_columns(version, table)) for table in (prepared.train, lately))
     return build_reference(train, outputs, recent)
 
 

@@ -20,6 +20,9 @@ first_rows = 300
 cooldown = "100ms"
 retry_after = "100ms"
 max_attempts = 10
+[models.m.layers]
+archive = 1
+recalibration = false
 """
 
 POINTS = [

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from daemon_harness import FAST, Daemon, Load, drop, rows
+from helpers import wait_for
 
 
 def test_first_model_drift_retrain_promotion_swap_under_load(make_daemon: Callable[..., Daemon]) -> None:
@@ -88,8 +89,12 @@ def test_unlabelled_files_are_checked_and_never_trained_on(make_daemon: Callable
     accepted = daemon.wait("file_accepted", file="b.csv")
     assert accepted["labelled_rows"] == 0
     daemon.wait("drift_detected", since=since)
-    waiting = daemon.wait("waiting_for_data", since=since)
-    assert "label" in waiting["reason"]
+    reasons = daemon.seen
+    wait_for(
+        lambda: any("label" in event["reason"] for event in reasons("waiting_for_data", since=since)),
+        40,
+        what="the planner to wait for labels",
+    )
     finished = daemon.wait("check_finished", since=since, file="b.csv")
     assert finished["value"] is None and 0.5 < finished["estimated"] <= 1 and finished["estimated_rows"] == 1500
     told = daemon.json("versions", "m")[0]

@@ -108,6 +108,7 @@ def test_a_daemon_fed_file_by_file_and_a_replay_decide_the_same(daemon: Daemon, 
     work = tmp_path / "replay"
     work.mkdir()
     files = sorted(daemon.data.glob("*.parquet"))
+    files.append(drop(batch(FILES + 1), tmp_path / "one-more.parquet"))  # a replay decides nothing after its last file
     engine = Engine(read_source(files, config.models["m"], 50, work), config.models["m"], tmp_path, INITIAL)
     engine.play()
     assert told == engine.run.decisions
