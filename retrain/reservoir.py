@@ -12,8 +12,8 @@ NEWEST_FILES = 2
 
 
 def of_newest_file(sequence: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
-    """Which of n held-out rows are of the newest file; all where these are fewer than `least`. Checks compare with them:
-    after an abrupt change the file before it says nothing about what is usual now.
+    """Which of n held-out rows are of the newest file; all where these are fewer than `least`. Checks compare with
+    them: after an abrupt change the file before it says nothing about what is usual now.
 
     >>> of_newest_file(np.array([1, 1, 2, 2]), 2).tolist()
     [False, False, True, True]
