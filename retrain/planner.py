@@ -37,7 +37,7 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         return _first(state, observation, now, settings)
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
-        anew = replace(state.regret, sum=0.0, since=None)
+        anew = replace(state.regret, sum=0.0, since=None, span=0)
         return replace(state, regret=anew, probation=probation.over(state.probation)), Action("rollback", undone)
     trigger = _trigger(state, observation, now, settings.triggers)
     if trigger is None:
@@ -238,7 +238,7 @@ def _cooled(
 
 def _act(state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger) -> Plan:
     checks = [evidence.check for evidence in observation.evidence]
-    window = regret.window_choice(state.regret, observation.newest_seq)
+    window = regret.window_choice(state.regret)
     twin = state.regret.twin
     trigger = replace(trigger, evidence={**trigger.evidence, "window": window, "twin": twin})
     after = replace(
@@ -256,7 +256,7 @@ def _act(state: PlannerState, observation: Observation, now: float, settings: Mo
 
 def _spent(state: PlannerState, trigger: Trigger) -> Regret:
     """The budget after a retrain that nobody ordered; what it was for begins anew."""
-    found = replace(state.regret, sum=0.0, since=None)
+    found = replace(state.regret, sum=0.0, since=None, span=0)
     if trigger.kind in ("first_model", "manual", "schedule"):
         return found
     return replace(found, credit=found.credit - 1, retrains=found.retrains + 1)

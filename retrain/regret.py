@@ -38,8 +38,10 @@ def assessed(regret: Regret, found: Assessment, settings: TriggerSettings) -> Re
         regret = replace(regret, recent=(*regret.recent, entry)[-RECENT_FILES:])
     window, twin = best_window(regret.recent)
     total = max(0.0, regret.sum + file_gain(found, twin, regret.handicap))
-    since = None if total == 0 else found.seq if regret.sum == 0 else regret.since
-    return replace(regret, sum=total, since=since, window=window, twin=twin)
+    if total == 0:
+        return replace(regret, sum=0.0, since=None, span=0, window=window, twin=twin)
+    since, span = (found.seq, 1) if regret.sum == 0 else (regret.since, regret.span + 1)
+    return replace(regret, sum=total, since=since, span=span, window=window, twin=twin)
 
 
 def elapsed(regret: Regret, now: float, settings: TriggerSettings) -> Regret:
@@ -53,7 +55,7 @@ def elapsed(regret: Regret, now: float, settings: TriggerSettings) -> Regret:
 def retrained(regret: Regret, result: Retrained) -> Regret:
     """After a cycle that trained came to its end."""
     if not result.promoted:
-        return replace(regret, sum=0.0, since=None, penalty=min(2 * regret.penalty, LARGEST_PENALTY))
+        return replace(regret, sum=0.0, since=None, span=0, penalty=min(2 * regret.penalty, LARGEST_PENALTY))
     promotions = regret.promotions + 1
     paid = result.z is None or result.z >= PAID_Z
     penalty = max(1.0, regret.penalty / 2) if paid else min(2 * regret.penalty, LARGEST_PENALTY)
@@ -61,7 +63,7 @@ def retrained(regret: Regret, result: Retrained) -> Regret:
     if result.handicap is not None:
         newest = min(0.0, result.handicap)
         handicap = newest if promotions <= 2 else (regret.handicap + newest) / 2
-    return replace(regret, sum=0.0, since=None, promotions=promotions, penalty=penalty, handicap=handicap)
+    return replace(regret, sum=0.0, since=None, span=0, promotions=promotions, penalty=penalty, handicap=handicap)
 
 
 def file_gain(found: Assessment, twin: str, handicap: float) -> float:
@@ -132,12 +134,11 @@ def pooled_z(parts: Sequence[tuple[float, float, int]]) -> float:
     return 0.0 if mean == 0 else mean / (math.sqrt(max(variance, 0.0) / rows) + 1e-9)
 
 
-def window_choice(regret: Regret, newest_seq: int) -> dict[str, Any]:
-    """The window as the prepare stage takes it. A short one reaches back to where the regret began, but at most as
-    far as the middle one: since the change."""
+def window_choice(regret: Regret) -> dict[str, Any]:
+    """The window as the prepare stage takes it. A short one reaches back over the labelled files since the regret began,
+    but at most as far as the middle one: since the change."""
     if regret.window == SHORT:
-        since = newest_seq - regret.since + 1 if regret.since is not None else 0
-        return {"kind": "files", "files": min(max(WINDOWS[SHORT] or 3, since), WINDOWS[MIDDLE] or 12)}
+        return {"kind": "files", "files": min(max(WINDOWS[SHORT] or 3, regret.span), WINDOWS[MIDDLE] or 12)}
     if regret.window == MIDDLE:
         return {"kind": "files", "files": WINDOWS[MIDDLE]}
     return {"kind": regret.window}

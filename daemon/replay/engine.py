@@ -43,10 +43,10 @@ MOST_STEPS = 20
 
 @dataclass
 class Clock:
-    """CPU seconds by purpose: "retrains", "probes" (twins, archive, recalibration), "checks" (drift) and "serving"."""
+    """CPU seconds by purpose: "first" (model), "retrains", "probes" (twins, archive, recalibration), "checks" (drift) and "serving"."""
 
     spent: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("retrains", "probes", "checks", "serving"), 0.0)
+        default_factory=lambda: dict.fromkeys(("first", "retrains", "probes", "checks", "serving"), 0.0)
     )
 
     @contextmanager
@@ -303,7 +303,7 @@ class Engine:
         number = self.state.next_number - 1
         evidence = trigger.evidence
         try:
-            with self.run.clock.during("retrains"):
+            with self.run.clock.during("retrains" if self.champion else "first"):
                 version, prepared, result = self._train(place, number, evidence)
         except Refused as error:
             self._note(place, action, evidence, False, f"failed: {error}", None)

@@ -114,9 +114,10 @@ def test_the_window_is_left_only_for_paired_evidence(short: float, middle: float
 
 def test_a_short_window_reaches_back_to_the_change() -> None:
     """Since the regret began, at least three files and at most twelve."""
-    for since, files in ((10, 3), (5, 6), (None, 3), (1, 10), (-20, 12)):
-        assert regret.window_choice(Regret(window="last3", since=since), 10) == {"kind": "files", "files": files}
-    assert regret.window_choice(Regret(window="all"), 10) == {"kind": "all"}
+    for span, files in ((1, 3), (6, 6), (0, 3), (10, 10), (30, 12)):
+        assert regret.window_choice(Regret(window="last3", span=span)) == {"kind": "files", "files": files}
+    assert regret.window_choice(Regret(window="all")) == {"kind": "all"}
+    assert walked([-1.0, 0.1, 0.1, 0.1]).span == 3
 
 
 def test_a_state_survives_the_ledger() -> None:
