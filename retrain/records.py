@@ -197,9 +197,9 @@ class Observation:
 @dataclass(frozen=True)
 class Regret:
     """What the planner adds up over labelled files. `sum` is the loss that a fresh model would have saved since file
-    `since`, over `span` labelled files; `loss` what the model usually costs; `handicap` of twins; `penalty` on the price after retrains that did
-    not pay; `credit` in retrains: earned by the budget, spent by cycles; `recent` are the twins' pairs of the last
-    files."""
+    `since`, over `span` labelled files; `loss` what the model usually costs; `handicap` of twins; `penalty` on the
+    price after retrains that did not pay; `credit` in retrains: earned by the budget, spent by cycles; `recent` are
+    the twins' pairs of the last files."""
 
     sum: float = 0.0
     since: int | None = None

@@ -135,8 +135,8 @@ def pooled_z(parts: Sequence[tuple[float, float, int]]) -> float:
 
 
 def window_choice(regret: Regret) -> dict[str, Any]:
-    """The window as the prepare stage takes it. A short one reaches back over the labelled files since the regret began,
-    but at most as far as the middle one: since the change."""
+    """The window as the prepare stage takes it. A short one reaches back over the labelled files since the regret
+    began, but at most as far as the middle one: since the change."""
     if regret.window == SHORT:
         return {"kind": "files", "files": min(max(WINDOWS[SHORT] or 3, regret.span), WINDOWS[MIDDLE] or 12)}
     if regret.window == MIDDLE:

@@ -43,7 +43,8 @@ MOST_STEPS = 20
 
 @dataclass
 class Clock:
-    """CPU seconds by purpose: "first" (model), "retrains", "probes" (twins, archive, recalibration), "checks" (drift) and "serving"."""
+    """CPU seconds by purpose: "first" (model), "retrains", "probes" (twins, archive, recalibration), "checks" (drift)
+    and "serving"."""
 
     spent: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("first", "retrains", "probes", "checks", "serving"), 0.0)
