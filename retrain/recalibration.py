@@ -44,15 +44,20 @@ class Recalibration:
             return Predictions(said.values + self.intercept + self.slope * said.values)
         if said.probabilities is None or not (self.offset or self.decision):
             return said
-        known = {name: place for place, name in enumerate(self.classes or ())}
-        offset, decision = (
-            np.array([part[known[name]] if part and name in known else 0.0 for name in said.classes])
-            for part in (self.offset, self.decision)
-        )
+        offset, decision = (self._aligned(part, said.classes) for part in (self.offset, self.decision))
         probabilities = softened(said.probabilities, offset) if self.offset else said.probabilities
         with np.errstate(divide="ignore"):
             chosen = (np.log(probabilities) + decision).argmax(axis=1)
         return Predictions(np.array(said.classes)[chosen], probabilities, said.classes)
+
+    def _aligned(self, part: tuple[float, ...], classes: tuple[str, ...]) -> Floats:
+        """Its numbers by class in the order of `classes`, 0 for those that it does not know."""
+        known = dict(zip(self.classes or (), part, strict=False))
+        return np.array([known.get(name, 0.0) for name in classes])
+
+    def decided(self, classes: tuple[str, ...]) -> Floats:
+        """The weights of the decision in the order of `classes`."""
+        return self._aligned(self.decision, classes)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -108,11 +113,11 @@ def fit_offsets(said: Predictions, y: Labels, decision: Recalibration | None) ->
     if decision is not None:
         counts = np.bincount(truth, minlength=len(said.classes))
         weight = (len(truth) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[truth]
-        probabilities = softened(probabilities, np.array(decision.decision))
+        probabilities = softened(probabilities, decision.decided(said.classes))
     offset = _newton(probabilities, truth, weight)
     if decision is None:
         return Recalibration(said.classes, tuple(offset.tolist()))
-    return Recalibration(said.classes, (), tuple((np.array(decision.decision) + offset).tolist()))
+    return Recalibration(said.classes, (), tuple((decision.decided(said.classes) + offset).tolist()))
 
 
 def softened(probabilities: Floats, offset: Floats) -> Floats:

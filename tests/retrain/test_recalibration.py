@@ -66,6 +66,16 @@ def test_json_gives_it_back(layer: Recalibration) -> None:
     assert Recalibration.from_json(None) is None
 
 
+def test_a_blend_may_know_more_classes_than_the_newest_version() -> None:
+    """The decision of the newest version's classes is fitted on to those of the blend."""
+    rng = np.random.default_rng(3)
+    classes = ("a", "no", "yes")
+    matrix = rng.dirichlet([1.0, 1.0, 1.0], 200)
+    y = np.array(classes)[rng.integers(0, 3, 200)]
+    found = fit_offsets(Predictions(y, matrix, classes), y, decision_for({"no": 0.7, "yes": 0.3}, CLASSES))
+    assert found.classes == classes and len(found.decision) == 3
+
+
 def test_classes_that_it_does_not_know_keep_their_probability() -> None:
     """A blend may know more classes than the rows that it was fitted on."""
     matrix = np.array([[0.2, 0.3, 0.5]])
