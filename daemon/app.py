@@ -23,6 +23,7 @@ from daemon.lock import sole_owner
 from daemon.log import configure, get_logger
 from daemon.notify import Notifier, inherited_socket
 from daemon.schedule import Schedule
+from daemon.server.tokens import load_tokens
 from daemon.worker.process import Limits, Worker, WorkerError
 from retrain import effects
 
@@ -56,6 +57,7 @@ class Service:
         self.config = config
         self._told: deque[dict[str, Any]] = deque() if told is None else told
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
+        load_tokens(config, environment)  # an unreadable one is told here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
         analyst = Worker("analyst", Limits(), crash_at)
@@ -194,7 +196,10 @@ class Service:
         if message["event"] == "swapped":
             with self.ledger.begin() as conn:
                 promotions.mark_swapped(conn, message["promotion"], time.time())
-            log.info("model_swapped", model=message["model"], version=message["version"], pid=message["pid"])
+            log.info(
+                "model_swapped", model=message["model"], version=message["version"], pid=message["pid"],
+                runtimes=message["runtimes"],
+            )  # fmt: skip
         elif message["event"] == "swap_failed":
             log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
 

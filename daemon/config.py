@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from daemon.cron import cron_trigger
 from daemon.toml_lines import key_lines
-from retrain.settings import Frozen, ModelSettings, Size
+from retrain.settings import Duration, Frozen, ModelSettings, Size
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -24,6 +24,11 @@ class ServiceSettings(Frozen):
     state_dir: str = "state"
     listen: str = "127.0.0.1:8080"
     workers: int = Field(default=1, ge=1, le=64)
+    max_body: Size = 16 * 10**6
+    max_waiting: int = Field(default=1024, ge=1)
+    request_time: Duration = 30.0
+    read_token_file: str | None = None
+    admin_token_file: str | None = None
     timezone: str = "UTC"
     group: str | None = None
     min_free: Size = 500 * 10**6

@@ -1,25 +1,32 @@
 """What serves a model: a loaded deployment behind one pointer. The new one is proven before the old one goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retrain.records import Deployment
 
 if TYPE_CHECKING:
+    from retrain.encode import Cells, RowEncoder
     from retrain.predictions import Predictions
     from retrain.recalibration import Recalibration
+    from retrain.schema import Schema
     from retrain.version import LoadedVersion
+
+SLOW = "scikit-learn"
 
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """A deployment in memory, and the promotion that put it there."""
+    """A deployment in memory, and the promotion that put it there. `runtimes` says what computes each version's
+    answers: "treelite", or "scikit-learn" and why."""
 
     deployment: Deployment
     promotion: int
     versions: "tuple[LoadedVersion, ...]"
+    encoders: "tuple[RowEncoder, ...]"
+    runtimes: tuple[str, ...]
     recalibration: "Recalibration | None" = None
 
     @property
@@ -27,11 +34,17 @@ class Served:
         """What answers call `version`."""
         return self.deployment.name
 
-    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> "Predictions":
-        """The recalibrated blend of all members; Refused names a wrong value."""
+    @property
+    def schema(self) -> "Schema":
+        """By which requests are read: the heaviest member's."""
+        return self.versions[0].schema
+
+    def predict(self, rows: "Sequence[Cells]") -> "Predictions":
+        """The recalibrated blend of all members; the cells of rows are in the order of `schema.features`."""
         from retrain.blend import blend
 
-        said = [version.predict_rows(rows) for version in self.versions]
+        pairs = zip(self.versions, self.encoders, strict=True)
+        said = [version.task.predict(version.estimator, encoder(rows)) for version, encoder in pairs]
         raw = blend(said, [member.weight for member in self.deployment.members])
         return raw if self.recalibration is None else self.recalibration.apply(raw)
 
@@ -45,11 +58,37 @@ class ModelSlot:
     failed: dict[int, str] = field(default_factory=dict)
 
 
-def load_deployment(deployment: Deployment, promotion: int, folder: Path, trusted_types: Sequence[str] = ()) -> Served:
+def load_deployment(
+    deployment: Deployment, promotion: int, folder: Path, trusted_types: Sequence[str] = (), accelerate: bool = True
+) -> Served:
     """Load all members from a model's folder of versions and let each answer its probe rows, which also warms
-    it up; Refused if one does not."""
+    it up; Refused if one does not. Boosted trees are accelerated where that gives the same bits."""
+    from retrain.encode import RowEncoder
     from retrain.promote import prove_version
     from retrain.recalibration import Recalibration
 
-    versions = tuple(prove_version(folder / m.version, tuple(trusted_types)) for m in deployment.members)
-    return Served(deployment, promotion, versions, Recalibration.from_json(deployment.calibration))
+    proven = [prove_version(folder / m.version, tuple(trusted_types)) for m in deployment.members]
+    quick = [_accelerated(version) if accelerate else (version, SLOW) for version in proven]
+    names = [column.name for column in proven[0].schema.features]
+    return Served(
+        deployment,
+        promotion,
+        tuple(version for version, _ in quick),
+        tuple(RowEncoder(version.preprocessor, names) for version in proven),
+        tuple(runtime for _, runtime in quick),
+        Recalibration.from_json(deployment.calibration),
+    )
+
+
+def _accelerated(version: "LoadedVersion") -> "tuple[LoadedVersion, str]":
+    """The version as it is served, and by what."""
+    from retrain.accelerate import NAME, accelerated_version
+    from retrain.errors import Refused
+    from retrain.probe import answer_probe, probe_matrix
+
+    try:
+        quick = accelerated_version(version, probe_matrix(version))
+        answer_probe(quick)
+    except Refused as error:
+        return version, f"{SLOW}: {error}"
+    return quick, NAME

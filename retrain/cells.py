@@ -60,6 +60,14 @@ def from_values(values: Sequence[Any], name: str, kind: ColumnKind, index: Mappi
     return _finite(np.array([_converted(v, p, name, kind) for p, v in enumerate(values)], dtype=np.float64))
 
 
+def plain_values(values: Sequence[Any], name: str, kind: ColumnKind) -> list[float | str | None]:
+    """The cells (n) of Python values as JSON gives them: categories as text, all else as floats, missing None; Refused
+    names the first wrong one."""
+    if kind == "category":
+        return [None if v is None or v != v else word(v) for v in values]
+    return [None if v is None else _converted(v, p, name, kind) for p, v in enumerate(values)]
+
+
 def _converted(value: Any, position: int, name: str, kind: ColumnKind) -> float:
     if value is None:
         return math.nan

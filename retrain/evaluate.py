@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from drift import ColumnValues, build_reference, output_columns
+from retrain.accelerate import proof_on
 from retrain.columns import open_snapshot
 from retrain.compared import compared_values
 from retrain.deployment import LoadedDeployment, fair_decision, load_deployment
@@ -56,6 +57,7 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     result["handicap"] = twin_handicap(history, challenger, said, holdout, y, settings, args.get("twin") or "all")
     result["notes"] = notes
     result["error_span"] = error_span(y, said)
+    result["runtime"] = proof_on(challenger.estimator, challenger.preprocessor.transform(holdout))
     result["importance"] = permutation_importance(challenger, holdout, y, settings.estimator.seed)
     write_json(staged, "metrics.json", result, "evaluate.metrics")
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")

@@ -1,9 +1,14 @@
 """The proof of a loaded version: it answers its probe rows as it did when it was evaluated, bit by bit."""
 
 from retrain.errors import Refused
-from retrain.predictions import Predictions
+from retrain.predictions import Floats, Predictions
 from retrain.store import read_json
 from retrain.version import LoadedVersion
+
+
+def probe_matrix(version: LoadedVersion) -> Floats:
+    """The probe rows (n, features of the preprocessor) as the version's estimator sees them."""
+    return version.preprocessor.transform_rows(read_json(version.folder / "probe.json")["rows"])
 
 
 def answer_probe(version: LoadedVersion) -> None:

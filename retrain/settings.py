@@ -245,6 +245,13 @@ class RetentionSettings(Frozen):
     pinned: tuple[str, ...] = ()
 
 
+class ServingSettings(Frozen):
+    """How requests are judged, and what computes the answers."""
+
+    contract: Literal["lenient", "strict"] = "lenient"
+    runtime: Literal["auto", "scikit-learn"] = "auto"
+
+
 class IntakeSettings(Frozen):
     """How the data folder is read."""
 
@@ -285,6 +292,7 @@ class ModelSettings(Frozen):
     estimator: EstimatorSettings = EstimatorSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
+    serving: ServingSettings = ServingSettings()
 
     @field_validator("columns", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ that leaves a task speaks of class names.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -96,6 +97,10 @@ class Classification:
     classes: tuple[str, ...]
     name: str = "classification"
 
+    @cached_property
+    def _names(self) -> Labels:
+        return np.array(self.classes)
+
     def columns(self, schema: Schema) -> tuple[str, ...]:
         """Features and target."""
         return _columns(schema)
@@ -107,13 +112,17 @@ class Classification:
 
     def predict(self, estimator: Any, X: Floats) -> Predictions:
         """Class names, and probabilities in the order of `classes` where the estimator has them."""
-        names = np.array(self.classes)
+        names = self._names
         if not len(X):
             return Predictions(names[:0], np.zeros((0, len(names))), self.classes)
         if not hasattr(estimator, "predict_proba"):
             return Predictions(names[_whole(estimator.predict(X))], None, self.classes)
-        probabilities = np.zeros((len(X), len(names)))
-        probabilities[:, _whole(estimator.classes_)] = estimator.predict_proba(X)
+        given = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+        if len(estimator.classes_) == len(names):
+            probabilities = given
+        else:
+            probabilities = np.zeros((len(X), len(names)))
+            probabilities[:, _whole(estimator.classes_)] = given
         same = type(estimator).__name__ in ARGMAX
         codes = probabilities.argmax(axis=1) if same else _whole(estimator.predict(X))
         return Predictions(names[codes], probabilities, self.classes)

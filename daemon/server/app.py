@@ -1,121 +1,236 @@
-"""The routes: predictions, feedback, health, metadata and metrics. Every error is JSON, never a traceback."""
+"""The HTTP side of one server process: who may ask, which handler answers, and every error as JSON, never a traceback.
+
+Requests about models are answered here without a framework between them and the model; Starlette routes the rest."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from daemon.config import Config
 from daemon.ledger import Ledger
 from daemon.log import get_logger
-from daemon.server.inputs import MAX_BODY, BadRequest, decode, labels_of, rows_of
+from daemon.server.about import About
+from daemon.server.batch import Batcher
+from daemon.server.bodies import Headers, compressed, read_body
+from daemon.server.infer import answer as infer_answer
+from daemon.server.infer import read_request
+from daemon.server.invocations import read_invocation
+from daemon.server.labels import labels_of
 from daemon.server.metrics import Metrics
+from daemon.server.refusal import BadRequest
+from daemon.server.rows import Ids, RowReader, decode
+from daemon.server.tokens import Tokens
 from daemon.slot import ModelSlot, Served
 from daemon.spool import Spool
+from retrain.encode import Cells
 from retrain.errors import Refused
 
 log = get_logger()
-INLINE_ROWS = 50
 QUIET_S = 1.0
-Handler = Callable[[Request], Awaitable[Response]]
+MOST_BODIES = 16
+"""So many bodies of the largest size may be in memory at once."""
+LARGE_BODY = 1_000_000
+RETRY_AFTER = {"retry-after": "1"}
+OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request to a model: its slot, the version that the path names, headers and body."""
+
+    slot: ModelSlot
+    version: str | None
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes back."""
+
+    body: bytes
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
 
 
 class App:
-    """The HTTP side of one server process."""
+    """The ASGI application of one server process."""
 
-    def __init__(self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, version: str) -> None:
-        self._slots, self._version = slots, version
+    def __init__(
+        self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, version: str, tokens: Tokens
+    ) -> None:
+        self._config, self._slots, self._tokens = config, slots, tokens
         self._metrics = Metrics(slots, ledger)
-        spool: Path = config.state_dir / "spool"
-        self.spools = {name: Spool(spool / name) for name in slots}
+        self._batcher = Batcher()
+        self._readers: dict[str, tuple[Served, RowReader]] = {}
+        self.about = About(slots, version, self._metrics.render)
+        self._rest = self.about.build()
+        self.spools = {name: Spool(config.state_dir / "spool" / name) for name in slots}
+        self._handlers: dict[str, Handler] = {
+            "predict": self._predict, "infer": self._infer, "invocations": self._invoke, "feedback": self._feedback,
+        }  # fmt: skip
+        self._routes: dict[str, tuple[str, str]] = {}
+        for name in slots:
+            self._routes[f"/v2/models/{name}/infer"] = (name, "infer")
+            self._routes |= {f"/models/{name}/{what}": (name, what) for what in self._handlers if what != "infer"}
+        self._waiting = self._waiting_bytes = 0
         self._rejected_s = 0.0
-        self._big = asyncio.Semaphore(2)
-        self.loaded = False
         self.draining = False
 
-    def build(self) -> Starlette:
-        """The ASGI application."""
-        routes = [
-            Route("/v2", self._about),
-            Route("/v2/health/live", self._live),
-            Route("/v2/health/ready", self._ready),
-            Route("/v2/models/{model}", self._model),
-            Route("/v2/models/{model}/ready", self._model_ready),
-            Route("/models/{model}/predict", self._counted(self._predict), methods=["POST"]),
-            Route("/models/{model}/feedback", self._counted(self._feedback), methods=["POST"]),
-            Route("/metrics", self._scrape),
-        ]
-        handlers: dict[Any, Any] = {HTTPException: _http_error, Exception: _unexpected}
-        return Starlette(routes=routes, exception_handlers=handlers)
-
-    # --- predictions ----------------------------------------------------------------------------------------
-
-    async def _predict(self, request: Request) -> Response:
-        served = self._served(request)
-        schema = served.versions[0].schema
-        rows, ids = rows_of(decode(await _body(request)), schema)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        path = scope["path"]
+        route = self._routes.get(path)
+        version = None
+        if route is None:
+            route, version = self._versioned(path)
+        if route is None:
+            await self._others(scope, receive, send)
+            return
+        started = time.perf_counter()
+        model, what = route
+        headers = dict(scope["headers"])
         try:
-            if len(rows) <= INLINE_ROWS:
-                said = served.predict_rows(rows)
-            else:
-                async with self._big:
-                    said = await asyncio.to_thread(served.predict_rows, rows)
-        except Refused as error:
-            raise BadRequest(str(error)) from None
-        self._metrics.rows.labels(served.deployment.model).inc(len(rows))
+            reply = await self._answered(scope["method"], route, version, headers, receive)
+        except BadRequest as error:
+            reply = self._refused(model, what, error)
+        except Exception as error:
+            log.error("request_failed", path=path, error=repr(error))
+            reply = _error("the server failed to answer; its log says why", 500)
+        await self._send(reply, headers, send)
+        self._metrics.count(model, reply.status, time.perf_counter() - started)
+
+    # --- on the way in ------------------------------------------------------------------------------------------
+
+    def _versioned(self, path: str) -> tuple[tuple[str, str] | None, str | None]:
+        """/v2/models/M/versions/V/infer."""
+        parts = path.split("/")
+        if len(parts) == 7 and parts[:3] == ["", "v2", "models"] and parts[4] == "versions" and parts[6] == "infer":
+            return (parts[3], "infer"), parts[5]
+        if len(parts) == 5 and parts[:3] == ["", "v2", "models"] and parts[4] == "infer":
+            return (parts[3], "infer"), None
+        if len(parts) == 4 and parts[1] == "models" and parts[3] in self._handlers:
+            return (parts[2], parts[3]), None
+        return None, None
+
+    async def _answered(
+        self, method: str, route: tuple[str, str], version: str | None, headers: Headers, receive: Any
+    ) -> Reply:
+        """Let the handler answer, as long as not too many wait."""
+        model, what = route
+        self._tokens.check(headers, admin=what == "feedback")
+        if method != "POST":
+            raise BadRequest(f"{method} is not for this address; POST a body", 405, {"allow": "POST"})
+        slot = self._slots.get(model)
+        if slot is None:
+            raise BadRequest(f"no model {model!r}; there are {', '.join(sorted(self._slots))}", 404)
+        service = self._config.service
+        length = headers.get(b"content-length", b"")
+        size = int(length) if length.isdigit() else service.max_body
+        too_large = self._waiting and self._waiting_bytes + size > MOST_BODIES * service.max_body
+        if self._waiting >= service.max_waiting or too_large:
+            raise BadRequest(f"{self._waiting} requests wait already", 503, RETRY_AFTER)
+        self._waiting += 1
+        self._waiting_bytes += size
+        try:
+            body = await read_body(headers, receive, service.max_body)
+            return await self._handlers[what](Call(slot, version, headers, body))
+        finally:
+            self._waiting -= 1
+            self._waiting_bytes -= size
+
+    async def _others(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] not in OPEN_PATHS:
+            try:
+                self._tokens.check(dict(scope["headers"]), admin=False)
+            except BadRequest as error:
+                await self._send(_error(str(error), error.status, error.headers), {}, send)
+                return
+        await self._rest(scope, receive, send)
+
+    # --- the handlers -------------------------------------------------------------------------------------------
+
+    async def _predict(self, call: Call) -> Reply:
+        served, reader = self._served(call)
+        rows, ids = await _beside(call.body, reader.read_json, call.body)
+        served, said = await self._said(call, served, rows, ids)
         answer: dict[str, Any] = {
-            "model": served.deployment.model,
-            "version": served.name,
-            "predictions": said.values.tolist(),
-        }
+            "model": served.deployment.model, "version": served.name, "predictions": said.values.tolist(),
+        }  # fmt: skip
         if said.probabilities is not None and said.classes is not None:
             names = said.classes
             answer["probabilities"] = [dict(zip(names, row, strict=True)) for row in said.probabilities.tolist()]
         if ids is not None:
             answer["ids"] = ids
-        return _json(answer)
+        return Reply(msgspec.json.encode(answer))
 
-    async def _feedback(self, request: Request) -> Response:
-        served = self._served(request)
-        labels = labels_of(decode(await _body(request)), served.versions[0].schema)
-        await asyncio.to_thread(self.spools[served.deployment.model].append, labels)
-        return _json({"model": served.deployment.model, "accepted": len(labels)}, 202)
+    async def _infer(self, call: Call) -> Reply:
+        served, reader = self._served(call)
+        if call.version is not None and call.version != served.name:
+            raise BadRequest(f"version {call.version!r} is not served; {served.name!r} is", 404)
+        length = call.headers.get(b"inference-header-content-length")
+        request, rows, ids = await _beside(call.body, read_request, call.body, length, reader)
+        served, said = await self._said(call, served, rows, ids)
+        body, json_bytes = infer_answer(request, said, served.deployment.model, served.name)
+        if json_bytes is None:
+            return Reply(body)
+        kind = ("content-type", "application/octet-stream")
+        return Reply(body, 200, (kind, ("inference-header-content-length", str(json_bytes))))
 
-    def _served(self, request: Request) -> Served:
-        name = request.path_params["model"]
-        slot = self._slots.get(name)
-        if slot is None:
-            raise BadRequest(f"no model {name!r}; there are {', '.join(sorted(self._slots))}", 404)
-        if slot.served is None:
-            raise BadRequest(f"{name} has no promoted version yet; `driftd status` says what it waits for", 503)
-        return slot.served
+    async def _invoke(self, call: Call) -> Reply:
+        served, reader = self._served(call)
+        rows, ids = await _beside(call.body, read_invocation, call.body, call.headers.get(b"content-type"), reader)
+        served, said = await self._said(call, served, rows, ids)
+        answer = {"predictions": said.values.tolist(), "model": served.deployment.model, "version": served.name}
+        return Reply(msgspec.json.encode(answer))
 
-    def _counted(self, handler: Handler) -> Handler:
-        async def counted(request: Request) -> Response:
-            started = time.perf_counter()
-            model = request.path_params["model"]
-            try:
-                response = await handler(request)
-            except BadRequest as error:
-                if error.status < 500:
-                    self._tell_rejected(model, str(error))
-                response = _json({"error": str(error)}, error.status)
-            known = model if model in self._slots else "unknown"
-            self._metrics.requests.labels(known, str(response.status_code)).inc()
-            self._metrics.seconds.labels(known).observe(time.perf_counter() - started)
-            if self.draining:
-                response.headers["connection"] = "close"
-            return response
+    async def _feedback(self, call: Call) -> Reply:
+        served, _ = self._served(call)
+        labels = labels_of(decode(call.body), served.schema)
+        model = served.deployment.model
+        await asyncio.to_thread(self.spools[model].append, labels)
+        return Reply(msgspec.json.encode({"model": model, "accepted": len(labels)}), 202)
 
-        return counted
+    def _served(self, call: Call) -> tuple[Served, RowReader]:
+        """The deployment that is to answer, and what reads its requests."""
+        slot = call.slot
+        served = slot.served
+        if served is None:
+            reason = f"{slot.model} has no promoted version yet; `driftd status` says what it waits for"
+            raise BadRequest(reason, 503, {"retry-after": "10"})
+        known = self._readers.get(slot.model)
+        if known is None or known[0] is not served:
+            strict = self._config.models[slot.model].serving.contract == "strict"
+            same = known is not None and known[0].schema == served.schema
+            reader = known[1] if same and known is not None else RowReader(served.schema, strict)
+            known = self._readers[slot.model] = (served, reader)
+        return served, known[1]
+
+    async def _said(self, call: Call, served: Served, rows: list[Cells], _ids: Ids) -> tuple[Served, Any]:
+        """Who answered, and what."""
+        try:
+            said = await self._batcher.predict(served, rows)
+        except Refused as error:
+            raise BadRequest(str(error)) from None
+        self._metrics.predicted(call.slot.model, len(rows))
+        return served, said
+
+    # --- on the way out -----------------------------------------------------------------------------------------
+
+    def _refused(self, model: str, what: str, error: BadRequest) -> Reply:
+        if error.status not in (401, 403, 405, 503):
+            self._tell_rejected(model, str(error))
+        if what == "invocations":  # as MLflow's clients read it
+            told = {"error_code": "BAD_REQUEST", "message": str(error), "error": str(error)}
+            return _reply(told, error.status, error.headers)
+        return _error(str(error), error.status, error.headers)
 
     def _tell_rejected(self, model: str, reason: str) -> None:
         """At most one line a second: a client at fault must not flood the log."""
@@ -124,80 +239,28 @@ class App:
             self._rejected_s = now_s
             log.warning("input_rejected", model=model, reason=reason)
 
-    # --- about ----------------------------------------------------------------------------------------------
-
-    async def _about(self, _request: Request) -> Response:
-        return _json({"name": "driftd", "version": self._version, "extensions": []})
-
-    async def _live(self, _request: Request) -> Response:
-        return _json({"live": True})
-
-    async def _ready(self, _request: Request) -> Response:
-        return _json({"ready": self.loaded}, 200 if self.loaded else 503)
-
-    async def _model(self, request: Request) -> Response:
-        try:
-            served = self._served(request)
-        except BadRequest as error:
-            return _json({"error": str(error)}, error.status)
-        version = served.versions[0]
-        return _json(
-            {
-                "name": served.deployment.model,
-                "versions": [served.name],
-                "platform": "driftd",
-                "task": version.schema.task,
-                "target": version.schema.target,
-                "classes": version.classes,
-                "columns": [{"name": c.name, "type": c.kind} for c in version.schema.features],
-                "deployment": {
-                    "number": served.deployment.number,
-                    "members": [{"version": m.version, "weight": m.weight} for m in served.deployment.members],
-                },
-            }
-        )
-
-    async def _model_ready(self, request: Request) -> Response:
-        name = request.path_params["model"]
-        slot = self._slots.get(name)
-        if slot is None:
-            return _json({"error": f"no model {name!r}"}, 404)
-        ready = slot.served is not None
-        return _json({"name": name, "ready": ready}, 200 if ready else 503)
-
-    async def _scrape(self, _request: Request) -> Response:
-        text = await asyncio.to_thread(self._metrics.render)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def _send(self, reply: Reply, headers: Headers, send: Any) -> None:
+        body, encoding = await compressed(reply.body, headers)
+        told = [(name.encode(), value.encode()) for name, value in reply.headers]
+        told.append((b"content-length", str(len(body)).encode()))
+        if encoding is not None:
+            told += [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
+        if self.draining:
+            told.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": told})
+        await send({"type": "http.response.body", "body": body})
 
 
-async def _body(request: Request) -> bytes:
-    """The whole body within its limit."""
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
-        raise BadRequest(f"the body is larger than {MAX_BODY:,} bytes", 413)
-    pieces, size = [], 0
-    try:
-        async for piece in request.stream():
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_BODY:
-                raise BadRequest(f"the body is larger than {MAX_BODY:,} bytes", 413)
-    except ClientDisconnect:
-        raise BadRequest("the client went away") from None
-    return b"".join(pieces)
+async def _beside(body: bytes, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Read a large body beside the event loop."""
+    if len(body) <= LARGE_BODY:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+def _reply(value: Any, status: int, headers: dict[str, str]) -> Reply:
+    return Reply(msgspec.json.encode(value), status, (("content-type", "application/json"), *headers.items()))
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    response = _json({"error": error.detail}, error.status_code)
-    if error.headers:
-        response.headers.update(error.headers)
-    return response
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    log.error("request_failed", path=request.url.path, error=repr(error))
-    return _json({"error": "the server failed to answer; its log says why"}, 500)
+def _error(reason: str, status: int, headers: dict[str, str] | None = None) -> Reply:
+    return _reply({"error": reason}, status, headers or {})

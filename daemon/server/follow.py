@@ -55,9 +55,12 @@ class Follower:
         if champion.promotion in slot.failed:
             return
         folder = self._config.state_dir / "versions" / slot.model
-        trusted = self._config.models[slot.model].estimator.trusted_types
+        settings = self._config.models[slot.model]
+        trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
         try:
-            fresh = await asyncio.to_thread(load_deployment, champion.deployment, champion.promotion, folder, trusted)
+            fresh = await asyncio.to_thread(
+                load_deployment, champion.deployment, champion.promotion, folder, trusted, accelerate
+            )
         except (DriftdError, OSError, ValueError) as error:
             slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
             self._report(
@@ -65,4 +68,12 @@ class Follower:
             )
             return
         slot.served = fresh
-        self._report({"event": "swapped", "model": slot.model, "version": fresh.name, "promotion": champion.promotion})
+        self._report(
+            {
+                "event": "swapped",
+                "model": slot.model,
+                "version": fresh.name,
+                "promotion": champion.promotion,
+                "runtimes": list(fresh.runtimes),
+            }
+        )

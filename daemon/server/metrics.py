@@ -27,6 +27,21 @@ class Metrics:
             buckets=BUCKETS,
         )  # fmt: skip
         self._registry.register(self)
+        self._children: dict[tuple[str, int], Any] = {}
+
+    def count(self, model: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        known = model if model in self._slots else "unknown"
+        counters = self._children.get((known, status))
+        if counters is None:
+            counters = self.requests.labels(known, str(status)), self.seconds.labels(known)
+            self._children[known, status] = counters
+        counters[0].inc()
+        counters[1].observe(seconds)
+
+    def predicted(self, model: str, rows: int) -> None:
+        """Rows were answered."""
+        self.rows.labels(model).inc(rows)
 
     def collect(self) -> Iterator[Any]:
         """Where the models stand now, from the slots and the ledger."""

@@ -81,7 +81,7 @@ def test_missing_null_nan_and_unseen_values_are_predicted(daemon):
         (b'{"rows": [{"colour": "\xff\xfe"}]}', 400, "not valid JSON"),
         (b"[1]", 400, "expected a JSON object"),
         (b'{"rows": []}', 400, "missing or empty"),
-        (b'{"rows": [1]}', 400, "row 0 is int"),
+        (b'{"rows": [1]}', 400, "row 0 is a number"),
         (b'{"rows": [{}]}', 400, "row 0 has no feature"),
         (b'{"rows": [{"x": 1}, {"colr": "a"}]}', 400, "row 1: unknown column 'colr'; did you mean 'colour'?"),
         (b'{"rows": [{"x": 1}, {"x": "abc"}]}', 400, "column 'x', row 1"),

@@ -1,0 +1,150 @@
+"""What the server tells of itself: health, metadata, the index of models and metrics."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from daemon.log import get_logger
+from daemon.server.infer import metadata
+from daemon.slot import ModelSlot
+
+log = get_logger()
+EXTENSIONS = ["binary_tensor_data", "model_repository"]
+POST = ["POST"]
+
+
+class About:
+    """Everything but predictions and labels."""
+
+    def __init__(self, slots: dict[str, ModelSlot], version: str, render: Callable[[], bytes]) -> None:
+        self._slots, self._version, self._render = slots, version, render
+        self.loaded = False
+
+    def build(self) -> Starlette:
+        """The ASGI application."""
+        model = "/v2/models/{model}"
+        routes = [
+            Route("/v2", self._server),
+            Route("/v2/health/live", self._live),
+            Route("/v2/health/ready", self._ready),
+            Route("/v2/repository/index", self._index, methods=POST),
+            Route("/v2/repository/models/{model}/{what}", _not_by_hand, methods=POST),
+            Route(model, self._model),
+            Route(f"{model}/ready", self._model_ready),
+            Route(f"{model}/versions/{{version}}", self._model),
+            Route(f"{model}/versions/{{version}}/ready", self._model_ready),
+            Route("/models/{model}/ping", self._model_ready),
+            Route("/models/{model}/health", self._model_ready),
+            Route("/models/{model}/version", self._number),
+            Route("/metrics", self._scrape),
+        ]
+        handlers: dict[Any, Any] = {HTTPException: _http_error, Exception: _unexpected}
+        return Starlette(routes=routes, exception_handlers=handlers)
+
+    async def _server(self, _request: Request) -> Response:
+        return _json({"name": "driftd", "version": self._version, "extensions": EXTENSIONS})
+
+    async def _live(self, _request: Request) -> Response:
+        return _json({"live": True})
+
+    async def _ready(self, _request: Request) -> Response:
+        return _json({"ready": self.loaded}, 200 if self.loaded else 503)
+
+    async def _number(self, request: Request) -> Response:
+        self._slot(request)
+        return _json({"driftd": self._version})
+
+    async def _index(self, _request: Request) -> Response:
+        found = []
+        for name, slot in sorted(self._slots.items()):
+            served = slot.served
+            state, reason = ("READY", "") if served is not None else ("UNAVAILABLE", "no version is promoted yet")
+            found.append({"name": name, "version": served.name if served else "", "state": state, "reason": reason})
+        return _json(found)
+
+    async def _model(self, request: Request) -> Response:
+        slot = self._slot(request)
+        served = slot.served
+        if served is None:
+            raise HTTPException(
+                503, f"{slot.model} has no promoted version yet; `driftd status` says what it waits for"
+            )
+        _check_version(request, served.name)
+        version = served.versions[0]
+        return _json(
+            {
+                "name": slot.model,
+                "versions": [served.name],
+                "platform": "driftd",
+                **metadata(version),
+                "task": version.schema.task,
+                "target": version.schema.target,
+                "classes": version.classes,
+                "columns": [{"name": c.name, "type": c.kind} for c in version.schema.features],
+                "deployment": {
+                    "number": served.deployment.number,
+                    "members": [
+                        {"version": m.version, "weight": m.weight, "runtime": runtime}
+                        for m, runtime in zip(served.deployment.members, served.runtimes, strict=True)
+                    ],
+                },
+            }
+        )
+
+    async def _model_ready(self, request: Request) -> Response:
+        slot = self._slot(request)
+        if slot.served is not None:
+            _check_version(request, slot.served.name)
+        ready = slot.served is not None
+        return _json({"name": slot.model, "ready": ready}, 200 if ready else 503)
+
+    async def _scrape(self, _request: Request) -> Response:
+        text = await asyncio.to_thread(self._render)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def _slot(self, request: Request) -> ModelSlot:
+        name = request.path_params["model"]
+        slot = self._slots.get(name)
+        if slot is None:
+            raise HTTPException(404, f"no model {name!r}; there are {', '.join(sorted(self._slots))}")
+        return slot
+
+
+async def _not_by_hand(_request: Request) -> Response:
+    told = "driftd decides which version is loaded; `driftd promote MODEL VERSION` promotes one by hand"
+    raise HTTPException(403, told)
+
+
+def _check_version(request: Request, served: str) -> None:
+    asked = request.path_params.get("version")
+    if asked is not None and asked != served:
+        raise HTTPException(404, f"version {asked!r} is not served; {served!r} is")
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    told = error.detail
+    if error.status_code == 404 and told == "Not Found":
+        told = f"nothing is at {request.url.path}"
+    if error.status_code == 405:
+        told = f"{request.method} is not for {request.url.path}"
+    response = _json({"error": told}, error.status_code)
+    if error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("request_failed", path=request.url.path, error=repr(error))
+    return _json({"error": "the server failed to answer; its log says why"}, 500)

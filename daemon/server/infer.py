@@ -1,0 +1,284 @@
+"""The Open Inference Protocol v2: tensors by column name, as JSON or binary, to rows, and answers to tensors.
+
+https://github.com/kserve/open-inference-protocol and Triton's binary tensor extension."""
+
+import json
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from daemon.server.refusal import BadRequest
+from daemon.server.rows import Ids, RowReader
+from retrain.encode import Cells
+
+if TYPE_CHECKING:
+    from retrain.predictions import Predictions
+    from retrain.version import LoadedVersion
+
+NUMPY = {
+    "BOOL": "?", "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "<i1", "INT16": "<i2",
+    "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
+}  # fmt: skip
+DATATYPES = {
+    "number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "datetime": "BYTES",
+}  # fmt: skip
+OUTPUTS = ("prediction", "probabilities")
+MOST_ELEMENTS = 50_000_000
+
+
+class Tensor(msgspec.Struct):
+    """One input."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: Any = msgspec.UNSET
+    parameters: dict[str, Any] | None = None
+
+
+class Output(msgspec.Struct):
+    """One wanted output."""
+
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class InferRequest(msgspec.Struct):
+    """The JSON part of a request."""
+
+    inputs: list[Tensor]
+    id: str | None = None
+    outputs: list[Output] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+DECODER = msgspec.json.Decoder(InferRequest)
+
+
+def read_request(body: bytes, header_length: bytes | None, reader: RowReader) -> tuple[InferRequest, list[Cells], Ids]:
+    """The request, its rows and their ids."""
+    text, binary = _parts(body, header_length)
+    request = _decoded(text)
+    if not request.inputs:
+        raise BadRequest('"inputs" is empty; expected one tensor for each column')
+    columns: dict[str, Sequence[Any]] = {}
+    position = 0
+    for tensor in request.inputs:
+        if tensor.name in columns:
+            raise BadRequest(f"input {tensor.name!r} is given twice")
+        size = (tensor.parameters or {}).get("binary_data_size")
+        if size is None:
+            columns[tensor.name] = _from_json(tensor)
+            continue
+        if not isinstance(size, int) or not 0 <= size <= len(binary) - position:
+            raise BadRequest(
+                f"input {tensor.name!r}: binary_data_size {size!r}, but {len(binary) - position} bytes follow"
+            )
+        columns[tensor.name] = _from_binary(tensor, binary[position : position + size])
+        position += size
+    if position != len(binary):
+        raise BadRequest(f"{len(binary) - position} bytes of binary data belong to no input")
+    return (request, *reader.read_columns(*_by_column(request.inputs, columns, reader)))
+
+
+def answer(request: InferRequest, said: "Predictions", model: str, version: str) -> tuple[bytes, int | None]:
+    """The body of the answer, and the length of its JSON part where binary tensors follow."""
+    everything = _outputs(said)
+    wanted = request.outputs or [Output(name) for name in everything]
+    all_binary = bool((request.parameters or {}).get("binary_data_output"))
+    told: list[dict[str, Any]] = []
+    pieces: list[bytes] = []
+    for output in wanted:
+        if output.name not in everything:
+            raise BadRequest(f"no output {output.name!r}; there are {', '.join(everything)}")
+        parameters = output.parameters or {}
+        if parameters.get("classification"):
+            raise BadRequest(
+                f"output {output.name!r}: the classification extension is not supported; ask for probabilities"
+            )
+        datatype, values = everything[output.name]
+        entry: dict[str, Any] = {"name": output.name, "datatype": datatype, "shape": list(values.shape)}
+        if parameters.get("binary_data", all_binary):
+            pieces.append(_to_bytes(datatype, values))
+            entry["parameters"] = {"binary_data_size": len(pieces[-1])}
+        else:
+            entry["data"] = values.ravel().tolist()
+        told.append(entry)
+    whole: dict[str, Any] = {"model_name": model, "model_version": version}
+    if request.id:
+        whole["id"] = request.id
+    if said.classes is not None:
+        whole["parameters"] = {"classes": ",".join(said.classes)}
+    whole["outputs"] = told
+    text = msgspec.json.encode(whole)
+    return (text + b"".join(pieces), len(text)) if pieces else (text, None)
+
+
+def metadata(version: "LoadedVersion") -> dict[str, Any]:
+    """Inputs and outputs of a version; -1 is the number of rows."""
+    classes = version.classes
+    outputs = [{"name": "prediction", "datatype": "FP64" if classes is None else "BYTES", "shape": [-1]}]
+    if classes is not None:
+        outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, len(classes)]})
+    inputs = [
+        {"name": column.name, "datatype": DATATYPES[column.kind], "shape": [-1]} for column in version.schema.features
+    ]
+    return {"inputs": inputs, "outputs": outputs}
+
+
+# --- in -----------------------------------------------------------------------------------------------------------
+
+
+def _parts(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
+    """The JSON part and the binary part."""
+    if header_length is None:
+        return body, b""
+    if not header_length.isdigit() or int(header_length) > len(body):
+        told = header_length.decode("latin-1")[:40]
+        raise BadRequest(f"Inference-Header-Content-Length is {told!r}; the body has {len(body)} bytes")
+    length = int(header_length)
+    return body[:length], body[length:]
+
+
+def _decoded(text: bytes) -> InferRequest:
+    try:
+        return DECODER.decode(text)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise BadRequest(f"not a request of the Open Inference Protocol: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        try:
+            return msgspec.convert(json.loads(text), InferRequest)  # bare NaN
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"the body is not valid JSON: {error}") from None
+
+
+def _count(tensor: Tensor) -> int:
+    if not tensor.shape or any(size < 0 for size in tensor.shape):
+        raise BadRequest(f"input {tensor.name!r}: shape {tensor.shape}; expected [rows] or [rows, 1]")
+    count = math.prod(tensor.shape)
+    if count > MOST_ELEMENTS:
+        raise BadRequest(f"input {tensor.name!r}: {count:,} elements; at most {MOST_ELEMENTS:,}", 413)
+    return count
+
+
+def _from_json(tensor: Tensor) -> list[Any]:
+    if tensor.datatype not in NUMPY and tensor.datatype != "BYTES":
+        raise _unknown_datatype(tensor)
+    data = tensor.data
+    if not isinstance(data, list):
+        raise BadRequest(f"input {tensor.name!r} has no data; expected a list, or binary_data_size in its parameters")
+    for _ in tensor.shape[1:]:
+        if data and all(isinstance(item, list) for item in data):
+            data = [value for item in data for value in item]
+    count = _count(tensor)
+    if len(data) != count:
+        raise BadRequest(f"input {tensor.name!r}: {len(data)} values for shape {tensor.shape}")
+    for position, value in enumerate(data):
+        if not _fits(value, tensor.datatype):
+            told = repr(value)[:60]
+            raise BadRequest(f"row {position}, column {tensor.name!r}: {told}; expected {tensor.datatype}")
+    return data
+
+
+def _fits(value: Any, datatype: str) -> bool:
+    if value is None:
+        return True
+    if datatype == "BYTES":
+        return isinstance(value, str)
+    if datatype == "BOOL":
+        return isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _from_binary(tensor: Tensor, data: bytes) -> list[Any]:
+    count = _count(tensor)
+    if tensor.datatype == "BYTES":
+        return _texts(tensor, data, count)
+    if tensor.datatype == "BF16":
+        _sized(tensor, data, 2 * count)
+        halves: list[Any] = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).tolist()
+        return halves
+    kind = NUMPY.get(tensor.datatype)
+    if kind is None:
+        raise _unknown_datatype(tensor)
+    _sized(tensor, data, count * np.dtype(kind).itemsize)
+    values: list[Any] = np.frombuffer(data, kind).tolist()
+    return values
+
+
+def _texts(tensor: Tensor, data: bytes, count: int) -> list[str]:
+    """Each a little-endian length of 4 bytes and UTF-8."""
+    texts: list[str] = []
+    position = 0
+    while position < len(data):
+        if len(data) - position < 4:
+            break
+        (length,) = struct.unpack_from("<I", data, position)
+        end = position + 4 + length
+        if end > len(data):
+            break
+        try:
+            texts.append(data[position + 4 : end].decode())
+        except UnicodeDecodeError:
+            raise BadRequest(f"row {len(texts)}, column {tensor.name!r}: not valid UTF-8") from None
+        position = end
+    if position != len(data) or len(texts) != count:
+        raise BadRequest(f"input {tensor.name!r}: its {len(data)} bytes are not {count} texts of a length and UTF-8")
+    return texts
+
+
+def _sized(tensor: Tensor, data: bytes, expected: int) -> None:
+    if len(data) != expected:
+        told = f"{len(data)} bytes for shape {tensor.shape} of {tensor.datatype}; expected {expected}"
+        raise BadRequest(f"input {tensor.name!r}: {told}")
+
+
+def _unknown_datatype(tensor: Tensor) -> BadRequest:
+    return BadRequest(
+        f"input {tensor.name!r}: datatype {tensor.datatype!r}; expected one of {', '.join(NUMPY)} or BYTES"
+    )
+
+
+def _by_column(
+    tensors: list[Tensor], columns: Mapping[str, Sequence[Any]], reader: RowReader
+) -> tuple[Mapping[str, Sequence[Any]], int]:
+    """The columns and the number of rows. One tensor (rows, features) under another name holds all features in the
+    order of the schema."""
+    first = tensors[0]
+    width = len(reader.names)
+    if len(tensors) == 1 and first.name not in reader.names and first.shape[1:] == [width]:
+        flat = columns[first.name]
+        return {name: flat[at::width] for at, name in enumerate(reader.names)}, first.shape[0]
+    rows = first.shape[0]
+    for tensor in tensors:
+        if tensor.shape not in ([rows], [rows, 1]):
+            told = f"shape {tensor.shape}; expected [{rows}] or [{rows}, 1], as many rows as {first.name!r}"
+            raise BadRequest(f"input {tensor.name!r}: {told}")
+    lacking = [column.name for column in reader.schema.features if column.name not in columns]
+    if lacking and len(lacking) < width:
+        raise BadRequest(f"input {lacking[0]!r} is missing; a null in its data is a missing value")
+    return columns, rows
+
+
+# --- out ----------------------------------------------------------------------------------------------------------
+
+
+def _outputs(said: "Predictions") -> dict[str, tuple[str, Any]]:
+    """Datatype and values of each output."""
+    if said.classes is None:
+        return {"prediction": ("FP64", said.values)}
+    found: dict[str, tuple[str, Any]] = {"prediction": ("BYTES", said.values)}
+    if said.probabilities is not None:
+        found["probabilities"] = ("FP64", said.probabilities)
+    return found
+
+
+def _to_bytes(datatype: str, values: Any) -> bytes:
+    if datatype != "BYTES":
+        return np.ascontiguousarray(values, dtype="<f8").tobytes()
+    encoded = [str(value).encode() for value in values.ravel().tolist()]
+    return b"".join(struct.pack("<I", len(text)) + text for text in encoded)

@@ -1,0 +1,72 @@
+"""MLflow's scoring protocol: dataframe_split, dataframe_records, instances or inputs to rows.
+
+https://mlflow.org/docs/latest/genai/serving and mlflow.pyfunc.scoring_server."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from daemon.server.refusal import BadRequest
+from daemon.server.rows import Ids, RowReader, decode
+from retrain.encode import Cells
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+BESIDES = ("params",)
+
+
+def read_invocation(body: bytes, content_type: bytes | None, reader: RowReader) -> tuple[list[Cells], Ids]:
+    """The rows of a scoring request and their ids."""
+    if content_type is not None and content_type.split(b";")[0].strip().lower() != b"application/json":
+        told = content_type.decode("latin-1")[:60]
+        raise BadRequest(f"Content-Type {told!r}; expected application/json", 415)
+    value = decode(body)
+    given = [form for form in FORMS if form in value]
+    if len(given) != 1 or any(key not in (*FORMS, *BESIDES) for key in value):
+        raise BadRequest(f"expected exactly one of {', '.join(FORMS)}; got {', '.join(map(repr, value)) or 'nothing'}")
+    form, content = given[0], value[given[0]]
+    if form == "dataframe_split":
+        return _split(content, reader)
+    if isinstance(content, dict):
+        return _columns(form, content, reader)
+    if not isinstance(content, list) or not content:
+        raise BadRequest(f"{form!r} is empty or no list; expected rows")
+    if isinstance(content[0], dict):
+        return _records(form, content, reader)
+    return _lists(form, content, reader.names, reader)
+
+
+def _split(content: Any, reader: RowReader) -> tuple[list[Cells], Ids]:
+    if not isinstance(content, dict) or not isinstance(content.get("data"), list):
+        raise BadRequest('"dataframe_split" needs "columns" and "data"')
+    columns = content.get("columns", reader.names)
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise BadRequest('"columns" must be a list of names')
+    if len(set(columns)) != len(columns):
+        raise BadRequest('"columns" names a column twice')
+    return _lists("data", content["data"], columns, reader)
+
+
+def _records(form: str, content: list[Any], reader: RowReader) -> tuple[list[Cells], Ids]:
+    names = dict.fromkeys(name for row in content if isinstance(row, dict) for name in row)
+    for position, row in enumerate(content):
+        if not isinstance(row, dict):
+            raise BadRequest(f"row {position} of {form!r} is no object of column and value")
+    return reader.read_columns({name: [row.get(name) for row in content] for name in names}, len(content))
+
+
+def _columns(form: str, content: dict[str, Any], reader: RowReader) -> tuple[list[Cells], Ids]:
+    """Lists by column name, a single value standing for a list of one."""
+    columns = {name: values if isinstance(values, list) else [values] for name, values in content.items()}
+    counts = {len(values) for values in columns.values()}
+    if len(counts) != 1:
+        raise BadRequest(f"the columns of {form!r} are not of one length")
+    flat = {name: [v[0] if isinstance(v, list) and len(v) == 1 else v for v in vs] for name, vs in columns.items()}
+    return reader.read_columns(flat, counts.pop())
+
+
+def _lists(form: str, content: list[Any], names: Sequence[str], reader: RowReader) -> tuple[list[Cells], Ids]:
+    for position, row in enumerate(content):
+        if not isinstance(row, list) or len(row) != len(names):
+            told = f"{len(row)} values" if isinstance(row, list) else "no list"
+            raise BadRequest(f"row {position} of {form!r} has {told}; expected {len(names)}: {', '.join(names[:20])}")
+    columns = list(zip(*content, strict=True)) if content else [()] * len(names)
+    return reader.read_columns(dict(zip(names, columns, strict=True)), len(content))

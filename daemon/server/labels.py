@@ -1,0 +1,42 @@
+"""Labels of a feedback request, every mistake named."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from daemon.server.refusal import BadRequest
+from daemon.server.rows import MAX_ROWS
+from retrain.cells import word
+from retrain.schema import Schema
+
+
+def labels_of(value: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]]:
+    """The rows of id and target of {"labels": [{"id", "label"}]}."""
+    for key in value:
+        if key != "labels":
+            raise BadRequest(f"unknown key {key!r}; expected 'labels'")
+    if schema.id_column is None:
+        raise BadRequest("this model has no id_column: a label cannot be joined with its row", 409)
+    labels = value.get("labels")
+    if not isinstance(labels, list) or not labels:
+        raise BadRequest('"labels" is missing or empty; expected a list such as [{"id": "a1", "label": "yes"}]')
+    if len(labels) > MAX_ROWS:
+        raise BadRequest(f"{len(labels):,} labels; at most {MAX_ROWS:,} a request", 413)
+    return [_label(position, entry, schema) for position, entry in enumerate(labels)]
+
+
+def _label(position: int, entry: Any, schema: Schema) -> dict[str, Any]:
+    if not isinstance(entry, dict) or set(entry) != {"id", "label"}:
+        raise BadRequest(f'label {position}: expected {{"id": …, "label": …}}')
+    key, label = entry["id"], entry["label"]
+    if isinstance(key, dict | list | float | bool) or key is None or key == "":
+        raise BadRequest(f"label {position}: the id must be text or a whole number")
+    number = isinstance(label, int | float) and not isinstance(label, bool)
+    if schema.task == "regression" and not number:
+        raise BadRequest(f"label {position} is {label!r}; expected a number")
+    if schema.task == "classification" and (label is None or isinstance(label, dict | list)):
+        raise BadRequest(f"label {position} is {label!r}; expected a class name")
+    classes = schema.column(schema.target).categories
+    if classes is not None and word(label) not in classes:
+        raise BadRequest(f"label {position} is {label!r}; expected one of {', '.join(classes)}")
+    assert schema.id_column is not None
+    return {schema.id_column: key, schema.target: label}

@@ -1,0 +1,256 @@
+"""Rows of a request as plain cells: decoded and judged by the schema in one pass, mistakes named by row and field.
+
+A decoder made of the schema reads well-formed rows; whatever it refuses is read again slowly, either to be accepted
+after all (a category given as a number, a bare NaN) or to name what is wrong."""
+
+import difflib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from daemon.server.refusal import BadRequest
+from retrain.cells import CONVERTERS, plain_values
+from retrain.encode import Cells
+from retrain.errors import Refused
+from retrain.schema import Column, Schema
+
+MAX_ROWS = 10_000
+MOST_COLUMNS_TOLD = 20
+Ids = list[Any] | None
+
+
+class RowReader:
+    """Reads the rows of requests to a model of this schema: cells in the order of `schema.features`.
+
+    `strict` refuses what the schema declares invalid: values out of range, categories that are not declared, missing
+    values where `nullable` is false, absent columns. Otherwise such a value is passed on, an absent one is missing."""
+
+    def __init__(self, schema: Schema, strict: bool) -> None:
+        self.schema, self.strict = schema, strict
+        self.names = [column.name for column in schema.features]
+        self._known = {column.name for column in schema.columns}
+        others = [column.name for column in schema.columns if column.name not in self.names]
+        self._id_place = [*self.names, *others].index(schema.id_column) if schema.id_column is not None else None
+        self._times = [at for at, column in enumerate(schema.features) if column.kind == "datetime"]
+        self._whole = [at for at, column in enumerate(schema.features) if column.kind == "integer"]
+        self._decoder = msgspec.json.Decoder(_request_type(schema, others, strict))
+        self._empty = (None,) * len(self.names)
+
+    def read_json(self, body: bytes) -> tuple[list[Cells], Ids]:
+        """The rows and ids of {"rows": [{column: value}], "ids": [...]}; ids are also taken from the id column."""
+        try:
+            request = self._decoder.decode(body)
+            whole = [msgspec.structs.astuple(row) for row in request.rows]
+            rows = self._features_of(whole)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError, RecursionError):
+            return self._read_slowly(decode(body))
+        if not 0 < len(rows) <= MAX_ROWS or self._empty in rows:
+            return self._read_slowly(decode(body))
+        ids = request.ids
+        if ids is None and self._id_place is not None:
+            ids = _ids_or_none([row[self._id_place] for row in whole])
+        elif ids is not None and len(ids) != len(rows):
+            return self._read_slowly(decode(body))
+        return rows, ids
+
+    def read_columns(self, columns: Mapping[str, Sequence[Any]], count: int) -> tuple[list[Cells], Ids]:
+        """The rows and ids of columns by name, each of `count` values."""
+        self._count(count)
+        for name in columns:
+            if name not in self._known:
+                raise BadRequest(f"unknown column {name!r}{self._meant(name)}")
+        if not any(name in columns for name in self.names):
+            raise BadRequest(f"no feature column; expected some of {self._expected()}")
+        cells = [self._cells(column, columns.get(column.name), count) for column in self.schema.features]
+        id_column = self.schema.id_column
+        ids = None if id_column is None or id_column not in columns else _ids_or_none(list(columns[id_column]))
+        return list(zip(*cells, strict=True)), ids
+
+    # --- the fast way -----------------------------------------------------------------------------------------
+
+    def _features_of(self, whole: list[tuple[Any, ...]]) -> list[Cells]:
+        """The cells of decoded rows; ValueError where only the slow way can tell."""
+        rows = [row[: len(self.names)] for row in whole]
+        for at in self._whole:
+            for row in rows:
+                if type(row[at]) is float and not row[at].is_integer():
+                    raise ValueError
+        for at in self._times:
+            for place, row in enumerate(rows):
+                if row[at] is not None:
+                    rows[place] = (*row[:at], CONVERTERS["datetime"](row[at]), *row[at + 1 :])
+        return rows
+
+    # --- the slow way -----------------------------------------------------------------------------------------
+
+    def _read_slowly(self, value: dict[str, Any]) -> tuple[list[Cells], Ids]:
+        for key in value:
+            if key not in ("rows", "ids"):
+                raise BadRequest(f"unknown key {key!r}; expected 'rows' and 'ids'")
+        rows = value.get("rows")
+        if not isinstance(rows, list) or not rows:
+            raise BadRequest('"rows" is missing or empty; expected a list of objects such as {"x": 1.5}')
+        self._count(len(rows))
+        for position, row in enumerate(rows):
+            self._check_row(position, row)
+        cells = [self._cells(column, _values(rows, column.name), len(rows), rows) for column in self.schema.features]
+        return list(zip(*cells, strict=True)), self._ids(value.get("ids"), rows)
+
+    def _check_row(self, position: int, row: Any) -> None:
+        if not isinstance(row, dict):
+            raise BadRequest(f"row {position} is {_json_type(row)}; expected an object of column and value")
+        for name in row:
+            if name not in self._known:
+                raise BadRequest(f"row {position}: unknown column {name!r}{self._meant(name)}")
+        if not any(name in row for name in self.names):
+            raise BadRequest(f"row {position} has no feature; expected some of {self._expected()}")
+
+    def _cells(self, column: Column, values: Sequence[Any] | None, count: int, rows: Any = None) -> Sequence[Any]:
+        """One column's cells; `rows` are told apart by whether they have the column."""
+        if values is None:
+            if self.strict:
+                raise BadRequest(f"column {column.name!r} is missing")
+            return (None,) * count
+        for position, value in enumerate(values):
+            if isinstance(value, list | dict):
+                raise BadRequest(f"row {position}, column {column.name!r}: expected a single value")
+        try:
+            cells = plain_values(values, column.name, column.kind)
+        except Refused as error:
+            raise BadRequest(str(error)) from None
+        if self.strict:
+            for position, cell in enumerate(cells):
+                if rows is not None and column.name not in rows[position]:
+                    raise BadRequest(f"row {position}, column {column.name!r}: missing; expected {_wanted(column)}")
+                _check_cell(position, cell, column)
+        return cells
+
+    def _ids(self, ids: Any, rows: list[dict[str, Any]]) -> Ids:
+        if ids is None:
+            name = self.schema.id_column
+            return None if name is None else _ids_or_none([row.get(name) for row in rows])
+        if not isinstance(ids, list) or len(ids) != len(rows):
+            raise BadRequest(f'"ids" must be a list with one id for each of the {len(rows)} rows')
+        for position, key in enumerate(ids):
+            if not _is_id(key):
+                raise BadRequest(f"id {position} is {key!r}; expected text or a whole number")
+        return ids
+
+    @staticmethod
+    def _count(count: int) -> None:
+        if not count:
+            raise BadRequest("no rows; expected at least one")
+        if count > MAX_ROWS:
+            raise BadRequest(f"{count:,} rows; at most {MAX_ROWS:,} a request", 413)
+
+    def _meant(self, name: str) -> str:
+        close = difflib.get_close_matches(name, self.names, 1)
+        return f"; did you mean {close[0]!r}?" if close else f"; expected some of {self._expected()}"
+
+    def _expected(self) -> str:
+        more = len(self.names) - MOST_COLUMNS_TOLD
+        return ", ".join(self.names[:MOST_COLUMNS_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """A JSON object; bare NaN and Infinity are accepted, as some clients send them."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"the body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise BadRequest(f"the body is {_json_type(value)}; expected a JSON object")
+    return value
+
+
+def _values(rows: list[dict[str, Any]], name: str) -> list[Any] | None:
+    """A column of rows; None where no row has it."""
+    return [row.get(name) for row in rows] if any(name in row for row in rows) else None
+
+
+def _check_cell(position: int, cell: Any, column: Column) -> None:
+    where = f"row {position}, column {column.name!r}"
+    if cell is None or cell != cell:
+        if not column.nullable:
+            raise BadRequest(f"{where}: missing; expected {_wanted(column)}")
+    elif column.categories is not None and cell not in column.categories:
+        raise BadRequest(f"{where}: {cell!r}; expected {_wanted(column)}")
+    elif (column.minimum is not None and cell < column.minimum) or (
+        column.maximum is not None and cell > column.maximum
+    ):
+        raise BadRequest(f"{where}: {cell:g}; expected {_wanted(column)}")
+
+
+def _wanted(column: Column) -> str:
+    """What is valid, in words."""
+    if column.categories is not None:
+        return f"one of {', '.join(column.categories[:MOST_COLUMNS_TOLD])}"
+    low, high = column.minimum, column.maximum
+    if low is None and high is None:
+        return f"a value of type {column.kind}"
+    if low is None or high is None:
+        return f"at most {high:g}" if low is None else f"at least {low:g}"
+    return f"{low:g} to {high:g}"
+
+
+def _is_id(key: Any) -> bool:
+    return (isinstance(key, str) and key != "") or (isinstance(key, int) and not isinstance(key, bool))
+
+
+def _ids_or_none(ids: list[Any]) -> Ids:
+    """Ids that came in the rows' id column: all of them or none."""
+    return ids if all(map(_is_id, ids)) else None
+
+
+def _json_type(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+# --- the decoder made of a schema ---------------------------------------------------------------------------------
+
+
+def _request_type(schema: Schema, others: list[str], strict: bool) -> Any:
+    """{"rows": [row], "ids": [...]} as a msgspec type; the fields of a row are its features, then the other columns."""
+    fields: list[Any] = []
+    for at, column in enumerate(schema.features):
+        kind = _cell_type(column, strict)
+        if strict:
+            fields.append((f"f{at}", kind if not column.nullable else kind | None))
+        else:
+            fields.append((f"f{at}", kind | None, None))
+    fields += [(f"f{len(fields) + at}", Any, None) for at in range(len(others))]
+    names = [*(column.name for column in schema.features), *others]
+    row = msgspec.defstruct(
+        "Row", fields, rename={f"f{at}": name for at, name in enumerate(names)},
+        forbid_unknown_fields=True, kw_only=True, gc=False,
+    )  # fmt: skip
+    ids = list[Annotated[str, msgspec.Meta(min_length=1)] | int] | None
+    return msgspec.defstruct("Rows", [("rows", list[row]), ("ids", ids, None)], forbid_unknown_fields=True)  # type: ignore[valid-type]
+
+
+def _cell_type(column: Column, strict: bool) -> Any:
+    """What a cell of a column may be where the fast way reads it."""
+    if column.kind == "category":
+        return Literal[column.categories] if strict and column.categories is not None else str
+    if column.kind == "boolean":
+        return bool | Literal[0, 1]
+    if column.kind == "datetime":
+        return str | float
+    bounds = msgspec.Meta(ge=column.minimum, le=column.maximum) if strict else msgspec.Meta()
+    number: Any = Annotated[float, bounds]
+    return number if column.kind == "number" else Annotated[int, _whole_bounds(column, strict)] | number
+
+
+def _whole_bounds(column: Column, strict: bool) -> Any:
+    """msgspec bounds whole numbers by whole numbers."""
+    low, high = (column.minimum, column.maximum) if strict else (None, None)
+    return msgspec.Meta(ge=None if low is None else math.ceil(low), le=None if high is None else math.floor(high))

@@ -1,0 +1,70 @@
+"""Who may ask: bearer tokens from files, compared in constant time. Without any file everybody may."""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemon.config import Config
+from daemon.server.refusal import BadRequest
+from retrain.errors import Refused
+
+SHORTEST = 16
+CREDENTIALS = {"read": "driftd-read-token", "admin": "driftd-admin-token"}
+"""What systemd's LoadCredential= is to call them."""
+
+
+class Tokens:
+    """`read` tokens may ask and look; `admin` tokens may also change what the models learn. One a line in each file,
+    so that an old and a new one hold together for a while."""
+
+    def __init__(self, read: tuple[bytes, ...], admin: tuple[bytes, ...]) -> None:
+        self._read, self._admin = tuple(map(_digest, read)), tuple(map(_digest, admin))
+
+    def check(self, headers: Mapping[bytes, bytes], admin: bool) -> None:
+        """BadRequest 401 without a known token, 403 with one that may not do this."""
+        if not self._read and not self._admin:
+            return
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        given = _digest(token.strip())
+        is_admin = _among(given, self._admin)
+        known = _among(given, self._read) or is_admin
+        if scheme.lower() != b"bearer" or not known:
+            told = "expected the header Authorization: Bearer TOKEN with a token that this server knows"
+            raise BadRequest(told, 401, {"www-authenticate": 'Bearer realm="driftd"'})
+        if admin and self._admin and not is_admin:
+            raise BadRequest("this needs an admin token; the one given may only read", 403)
+
+
+def load_tokens(config: Config, environment: Mapping[str, str]) -> Tokens:
+    """Of the configured files, else of systemd's credentials; Refused names a file that cannot be used."""
+    service = config.service
+    configured = {"read": service.read_token_file, "admin": service.admin_token_file}
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    found: dict[str, tuple[bytes, ...]] = {}
+    for kind, name in configured.items():
+        if name is not None:
+            found[kind] = _read(config.path.parent / Path(name).expanduser())
+        elif folder is not None and os.path.exists(credential := os.path.join(folder, CREDENTIALS[kind])):  # noqa: PTH110, PTH118
+            found[kind] = _read(Path(credential))
+    return Tokens(found.get("read", ()), found.get("admin", ()))
+
+
+def _read(path: Path) -> tuple[bytes, ...]:
+    try:
+        tokens = tuple(line.strip() for line in path.read_bytes().splitlines() if line.strip())
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read: {error.strerror}", "one token a line") from None
+    if not tokens or any(len(token) < SHORTEST for token in tokens):
+        raise Refused(f"{path}: no token, or one shorter than {SHORTEST} characters", "try: openssl rand -hex 32")
+    return tokens
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()
+
+
+def _among(given: bytes, known: tuple[bytes, ...]) -> bool:
+    """Compares with all of them, whichever fits."""
+    return sum(hmac.compare_digest(given, one) for one in known) > 0
