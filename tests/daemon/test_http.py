@@ -2,8 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pyarrow as pa
@@ -12,42 +10,7 @@ from daemon_harness import Daemon, drop, rows
 from helpers import wait_for
 
 pytestmark = pytest.mark.xdist_group("http")  # one daemon for all of them
-CONFIG = """\
-id_column = "id"
-[models.m.intake]
-settle = "100ms"
-[models.m.triggers]
-first_rows = 300
-on_drift = false
-on_performance = false
-growth = 1e9
-[models.empty]
-data_dir = "empty"
-task = "regression"
-target = "y"
-"""
 GOOD = {"x": 0.3, "z": -1.0, "colour": "red"}
-
-
-def identified(seed: int, first: int = 0) -> pa.Table:
-    """Rows with ids."""
-    table = rows(seed)
-    return table.append_column("id", pa.array([f"r{first + i}" for i in range(len(table))]))
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory) -> Iterator[Daemon]:
-    """One daemon with a served version, and a model without."""
-    folder: Path = tmp_path_factory.mktemp("http")
-    made = Daemon(folder, CONFIG, columns=False)
-    text = made.config.read_text() + '[models.empty.columns]\na = "number"\ny = "number"\n'
-    columns = '[models.m.columns]\nid = "category"\nx = "number"\nz = "number"\ncolour = "category"\nlabel = { type = "category", categories = ["no", "yes"] }\n'
-    made.config.write_text(text + columns)
-    made.start()
-    drop(identified(1), made.data / "a.csv")
-    made.wait("model_swapped")
-    yield made
-    made.close()
 
 
 def post(daemon: Daemon, path: str, body: object) -> httpx.Response:
@@ -146,7 +109,8 @@ def test_many_rows_give_what_one_row_gives(daemon):
 
 def test_feedback_becomes_labels_of_known_rows(daemon):
     """A label that arrives over HTTP is durable, and is taken in like a file of labels."""
-    unlabelled = identified(7, first=10_000).drop_columns(["label"])
+    ids = pa.array([f"r{10_000 + i}" for i in range(600)])
+    unlabelled = rows(7).append_column("id", ids).drop_columns(["label"])
     drop(unlabelled, daemon.data / "later.parquet")
     daemon.wait("file_accepted", file="later.parquet")
     labels = [{"id": f"r{10_000 + i}", "label": "yes"} for i in range(5)]
