@@ -1,4 +1,4 @@
-"""`driftd run`: the service."""
+"""`driftd run`, the service, and `driftd serve`, its server alone."""
 
 import os
 from typing import Annotated
@@ -13,6 +13,7 @@ PACKAGES = ("daemon", "retrain", "drift")
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(run)
+    app.command()(serve)
 
 
 def run(
@@ -27,6 +28,31 @@ def run(
     from daemon.app import main
 
     main(config, dict(os.environ), os.environ.get("DRIFTD_CRASH_AT", ""), log_format or config.service.log_format)
+
+
+def serve(
+    listen: Annotated[str, typer.Option(help='"HOST:PORT"; overrides [service] listen.')] = "",
+    workers: Annotated[
+        int | None, typer.Option(help="Server processes; overrides [service] workers.", min=1, max=64, show_default="")
+    ] = None,
+    log_format: Annotated[str, typer.Option(help="auto, console, json or journal; overrides the configuration.")] = "",
+) -> None:
+    """Serve predictions only, following what another driftd promotes.
+
+    It reads the ledger and the versions in [service] state_dir, which a `driftd run` on this machine writes, and swaps
+    within a second of a promotion. It takes no files in and trains nothing; labels of `feedback` go to the state
+    folder, where the other driftd takes them in. SIGHUP applies a changed configuration."""
+    _check_packages()
+    config = SESSION.config()
+    from pydantic import ValidationError
+
+    from daemon.only_server import main, with_options
+
+    try:
+        config = with_options(config, listen or None, workers)
+    except ValidationError:
+        raise Exit(WRONG_USE, f'--listen is {listen!r}; expected "HOST:PORT", such as "127.0.0.1:8080"') from None
+    main(config, dict(os.environ), log_format or config.service.log_format)
 
 
 def _check_packages() -> None:

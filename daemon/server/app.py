@@ -195,7 +195,10 @@ class App:
         served, _ = self._served(call)
         labels = labels_of(decode(call.body), served.schema)
         model = served.deployment.model
-        await asyncio.to_thread(self.spools[model].append, labels)
+        try:
+            await asyncio.to_thread(self.spools[model].append, labels)
+        except OSError as error:
+            raise BadRequest(f"the labels cannot be kept: {error.strerror}", 503, RETRY_AFTER) from None
         return Reply(msgspec.json.encode({"model": model, "accepted": len(labels)}), 202)
 
     def _served(self, call: Call) -> tuple[Served, RowReader]:

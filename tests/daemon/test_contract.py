@@ -16,7 +16,14 @@ def ask(daemon, rows: list) -> httpx.Response:
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"rooms": 3.0}, {"garden": 1}, {"built": 988675200}, {"rooms": None, "garden": None, "city": None}, {"size": 0}],
+    [
+        {},
+        {"rooms": 3.0},
+        {"garden": 1},
+        {"built": 988675200},
+        {"rooms": None, "garden": None, "city": None},
+        {"size": 0},
+    ],
 )
 def test_valid_rows_are_answered(daemon, change):
     """In all the ways in which JSON can say the same."""
@@ -62,7 +69,13 @@ def test_other_interfaces_hold_it_too(daemon):
     bad = {**GOOD, "city": "wien"}
     tensors = [
         {"name": name, "shape": [1], "datatype": kind, "data": [bad[name]]}
-        for name, kind in (("size", "FP64"), ("rooms", "INT64"), ("garden", "BOOL"), ("built", "BYTES"), ("city", "BYTES"))
+        for name, kind in (
+            ("size", "FP64"),
+            ("rooms", "INT64"),
+            ("garden", "BOOL"),
+            ("built", "BYTES"),
+            ("city", "BYTES"),
+        )
     ]
     v2 = httpx.post(f"{daemon.url}/v2/models/price/infer", json={"inputs": tensors})
     mlflow = httpx.post(f"{daemon.url}/models/price/invocations", json={"dataframe_records": [bad]})

@@ -148,9 +148,11 @@ RED = column("colour", ["red"], "BYTES")
 
 def test_plain_json_with_null_nan_and_nested_data(daemon):
     """Without a Content-Type; null is a missing value."""
-    nan = b'{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[NaN]},' + json.dumps(
-        [column("z", [[0.5]], shape=[1, 1]), RED]
-    ).encode()[1:] + b"}"
+    nan = (
+        b'{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[NaN]},'
+        + json.dumps([column("z", [[0.5]], shape=[1, 1]), RED]).encode()[1:]
+        + b"}"
+    )
     null = {"inputs": [column("x", [None]), column("z", [0.5]), RED]}
     first, second = infer(daemon, nan), infer(daemon, null)
     assert first.status_code == second.status_code == 200, first.text

@@ -1,0 +1,97 @@
+"""`driftd serve`: servers without control. They follow the promotions in the ledger that another driftd writes."""
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from daemon.config import Config, ConfigErrors, load_config
+from daemon.control.serving import ServerProcess, Servers, listening_socket
+from daemon.ledger import open_ledger
+from daemon.log import configure, get_logger
+from daemon.notify import Notifier, inherited_socket
+from daemon.server.tokens import load_tokens
+
+log = get_logger()
+BEAT_LIMIT_S = 30.0
+BEAT_S = 5.0
+
+
+def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
+    """Serve until SIGINT or SIGTERM; Refused where there is no ledger to follow."""
+    configure(config.service.log_level, log_format)
+    open_ledger(config.state_dir, create=False, read_only=True).close()
+    asyncio.run(OnlyServer(config, environment).run())
+
+
+def with_options(config: Config, listen: str | None, workers: int | None) -> Config:
+    """The configuration with what the command line says instead."""
+    told = {key: value for key, value in {"listen": listen, "workers": workers}.items() if value is not None}
+    return replace(config, service=config.service.model_validate(config.service.model_dump() | told))
+
+
+class OnlyServer:
+    """The process that keeps the servers alive."""
+
+    def __init__(self, config: Config, environment: dict[str, str]) -> None:
+        self._config = config
+        load_tokens(config, environment)
+        self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
+        self._listener = listening_socket(config.service.listen, inherited_socket(environment))
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start, announce, wait for the end, stop."""
+        started_s = time.monotonic()
+        service = self._config.service
+        log.info(
+            "service_started", driftd=version("driftd"), pid=os.getpid(), config=str(self._config.path),
+            listen=service.listen, models=sorted(self._config.models), only="server",
+        )  # fmt: skip
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        self._servers = Servers(service.workers, self._make)
+        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
+        announcing = asyncio.create_task(self._announce(started_s))
+        await self._stopping.wait()
+        log.info("service_stopping")
+        self._notifier.send(STOPPING="1")
+        announcing.cancel()
+        await self._servers.stop()
+        self._listener.close()
+        log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
+
+    def _make(self) -> ServerProcess:
+        return ServerProcess(self._listener, self._config.state_dir, self._config.path, _tell)
+
+    async def _announce(self, started_s: float) -> None:
+        await self._servers.wait_ready()
+        host, port = self._listener.getsockname()[:2]
+        log.info("service_ready", seconds=round(time.monotonic() - started_s, 2), url=f"http://{host}:{port}")
+        self._notifier.send(READY="1", STATUS="serving")
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if time.monotonic() - self._servers.oldest_beat() < BEAT_LIMIT_S:
+                self._notifier.send(WATCHDOG="1")
+
+    async def _reload(self) -> None:
+        """Fresh servers with the changed configuration, or none of it."""
+        try:
+            load_config(self._config.path)
+        except (ConfigErrors, OSError) as error:
+            log.error("config_refused", reason=str(error))
+            return
+        await self._servers.replace()
+        log.info("config_reloaded")
+
+
+def _tell(message: dict[str, Any]) -> None:
+    if message["event"] == "swapped":
+        fields = {key: message[key] for key in ("model", "version", "pid", "runtimes")}
+        log.info("model_swapped", **fields)
+    elif message["event"] == "swap_failed":
+        log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
