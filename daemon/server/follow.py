@@ -12,7 +12,7 @@ from daemon.slot import ModelSlot, load_deployment
 from retrain.errors import DriftdError
 
 log = get_logger()
-POLL_S = 0.5
+POLL_S = 0.1
 FAILED_KEPT = 20
 Report = Callable[[dict[str, Any]], None]
 
