@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ BEAT_S = 2.0
 SPOOL_LOOK_S = 0.5
 WARM = ("sklearn.ensemble", "skops.io", "retrain.promote", "retrain.preprocess", "treelite")
 DRAIN_S = 0.3
+SWITCH_S = 0.0005
+"""How long a thread that loads a version may keep the event loop from running; Python's default is 5 ms."""
 
 
 class Drained(uvicorn.Server):
@@ -156,6 +159,7 @@ def main() -> None:
     listener = socket.socket(fileno=options.listen_fd)
     listener.setblocking(False)
     channel = socket.socket(fileno=options.control_fd)
+    sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Server(config, listener, channel).run())
 
