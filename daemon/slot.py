@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from retrain.records import Deployment
 
 if TYPE_CHECKING:
+    from daemon.trial import ServedTrial
     from retrain.predictions import Predictions
     from retrain.recalibration import Recalibration
     from retrain.version import LoadedVersion
@@ -38,10 +39,12 @@ class Served:
 
 @dataclass
 class ModelSlot:
-    """One model's place in the server; `served` is replaced whole, so a request sees the old or the new."""
+    """One model's place in the server; `served` is replaced whole, so a request sees the old or the new. `trial` is the
+    challenger beside it."""
 
     model: str
     served: Served | None = None
+    trial: "ServedTrial | None" = None
     failed: dict[int, str] = field(default_factory=dict)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from daemon.control.context import ModelContext
 from daemon.control.taking import current_schema
-from daemon.ledger import Ledger, assessments, files, models, promotions, versions
+from daemon.ledger import Ledger, assessments, files, models, promotions, trials, versions
 from daemon.worker.process import WorkerError
 from retrain.records import Deployment
 
@@ -56,7 +56,9 @@ class Assessing:
             state = models.load_planner(conn, name)
             asked = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
             known = {row.name for row in stored}
-            archive = [row.name for row in stored][-context.settings.layers.archive :]
+            trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
+            proven = [row.name for row in stored if row.name not in unproven]
+            archive = proven[-context.settings.layers.archive :]
             archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
             predecessor = champion.predecessor
             if predecessor is not None and not {m.version for m in predecessor.members} <= known:
@@ -64,6 +66,7 @@ class Assessing:
             named = {*archive, champion.newest, *(m.version for m in predecessor.members)} if predecessor else {
                 *archive, champion.newest,
             }  # fmt: skip
+            named |= {trial.version} if trial is not None else set()
             listed = files.usable(conn, name, 2**62)[-MOST_FILES:]
         return asked, {
             "files": [context.file_json(row) for row in listed],
@@ -72,6 +75,7 @@ class Assessing:
             "candidates": waiting,
             "deployment": deployment_json(champion.deployment),
             "predecessor": None if predecessor is None else deployment_json(predecessor),
+            "challenger": None if trial is None else trial.version,
             "versions": {version: str(context.folders.versions / version) for version in sorted(named)},
             "archive": archive,
             "newest": champion.newest,

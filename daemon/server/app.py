@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -20,7 +20,11 @@ from daemon.server.inputs import MAX_BODY, BadRequest, decode, labels_of, rows_o
 from daemon.server.metrics import Metrics
 from daemon.slot import ModelSlot, Served
 from daemon.spool import Spool
+from daemon.trial import ServedTrial
 from retrain.errors import Refused
+
+if TYPE_CHECKING:
+    from retrain.predictions import Predictions
 
 log = get_logger()
 INLINE_ROWS = 50
@@ -60,14 +64,14 @@ class App:
 
     async def _predict(self, request: Request) -> Response:
         served = self._served(request)
+        trial = self._slots[served.deployment.model].trial
         schema = served.versions[0].schema
         rows, ids = rows_of(decode(await _body(request)), schema)
         try:
-            if len(rows) <= INLINE_ROWS:
-                said = served.predict_rows(rows)
+            if trial is None:
+                said = await self._said(served, rows)
             else:
-                async with self._big:
-                    said = await asyncio.to_thread(served.predict_rows, rows)
+                said, served = await self._tried(trial, served, rows, ids)
         except Refused as error:
             raise BadRequest(str(error)) from None
         self._metrics.rows.labels(served.deployment.model).inc(len(rows))
@@ -82,6 +86,29 @@ class App:
         if ids is not None:
             answer["ids"] = ids
         return _json(answer)
+
+    async def _said(self, served: Served, rows: list[dict[str, Any]]) -> "Predictions":
+        if len(rows) <= INLINE_ROWS:
+            return served.predict_rows(rows)
+        async with self._big:
+            return await asyncio.to_thread(served.predict_rows, rows)
+
+    async def _tried(
+        self, trial: ServedTrial, champion: Served, rows: list[dict[str, Any]], ids: list[Any] | None
+    ) -> "tuple[Predictions, Served]":
+        """The answer while a challenger is on trial, and whose it is; where the challenger fails, the champion's."""
+        started, chosen = time.perf_counter(), trial.route(champion, ids)
+        try:
+            said = await self._said(chosen, rows)
+        except Exception as error:
+            if chosen is champion:
+                raise
+            said = await self._said(champion, rows)
+            trial.failed(error)
+            return said, champion
+        seconds = time.perf_counter() - started
+        trial.answered(chosen, champion, ids, said, seconds, lambda served: served.predict_rows(rows))
+        return said, chosen
 
     async def _feedback(self, request: Request) -> Response:
         served = self._served(request)
@@ -140,7 +167,7 @@ class App:
             served = self._served(request)
         except BadRequest as error:
             return _json({"error": str(error)}, error.status)
-        version = served.versions[0]
+        version, trial = served.versions[0], self._slots[served.deployment.model].trial
         return _json(
             {
                 "name": served.deployment.model,
@@ -154,6 +181,7 @@ class App:
                     "number": served.deployment.number,
                     "members": [{"version": m.version, "weight": m.weight} for m in served.deployment.members],
                 },
+                "trial": None if trial is None else trial.told,
             }
         )
 
