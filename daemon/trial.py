@@ -49,14 +49,30 @@ class ServedTrial:
         every process. Requests without an id are counted, so that the share holds of them too."""
         if key is not None:
             return position(self._salt, key) < self.trial.share
-        self._asked += 1
-        return int(self._asked * self.trial.share) > int((self._asked - 1) * self.trial.share)
+        with self._lock:
+            self._asked += 1
+            return int(self._asked * self.trial.share) > int((self._asked - 1) * self.trial.share)
 
     def route(self, champion: "Served", ids: Sequence[Any] | None) -> "Served":
         """Who answers a request: all of its rows, since an answer names one version."""
         if self.trial.strategy == "canary" and self.wants(_first(ids)):
             return self.challenger
         return champion
+
+    def answer(self, champion: "Served", ids: Sequence[Any] | None, ask: Ask) -> "tuple[Predictions, Served]":
+        """The answer to a request, and whose it is. Where the challenger fails, the champion answers; where both
+        do, the request is at fault."""
+        started, chosen = time.perf_counter(), self.route(champion, ids)
+        try:
+            said = ask(chosen)
+        except Exception as error:
+            if chosen is champion:
+                raise
+            said = ask(champion)
+            self.failed(error)
+            return said, champion
+        self.answered(chosen, champion, ids, said, time.perf_counter() - started, ask)
+        return said, chosen
 
     # --- what is seen ---------------------------------------------------------------------------------------
 

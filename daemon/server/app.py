@@ -68,10 +68,11 @@ class App:
         schema = served.versions[0].schema
         rows, ids = rows_of(decode(await _body(request)), schema)
         try:
-            if trial is None:
-                said = await self._said(served, rows)
+            if len(rows) <= INLINE_ROWS:
+                said, served = _answer(served, trial, rows, ids)
             else:
-                said, served = await self._tried(trial, served, rows, ids)
+                async with self._big:
+                    said, served = await asyncio.to_thread(_answer, served, trial, rows, ids)
         except Refused as error:
             raise BadRequest(str(error)) from None
         self._metrics.rows.labels(served.deployment.model).inc(len(rows))
@@ -86,29 +87,6 @@ class App:
         if ids is not None:
             answer["ids"] = ids
         return _json(answer)
-
-    async def _said(self, served: Served, rows: list[dict[str, Any]]) -> "Predictions":
-        if len(rows) <= INLINE_ROWS:
-            return served.predict_rows(rows)
-        async with self._big:
-            return await asyncio.to_thread(served.predict_rows, rows)
-
-    async def _tried(
-        self, trial: ServedTrial, champion: Served, rows: list[dict[str, Any]], ids: list[Any] | None
-    ) -> "tuple[Predictions, Served]":
-        """The answer while a challenger is on trial, and whose it is; where the challenger fails, the champion's."""
-        started, chosen = time.perf_counter(), trial.route(champion, ids)
-        try:
-            said = await self._said(chosen, rows)
-        except Exception as error:
-            if chosen is champion:
-                raise
-            said = await self._said(champion, rows)
-            trial.failed(error)
-            return said, champion
-        seconds = time.perf_counter() - started
-        trial.answered(chosen, champion, ids, said, seconds, lambda served: served.predict_rows(rows))
-        return said, chosen
 
     async def _feedback(self, request: Request) -> Response:
         served = self._served(request)
@@ -196,6 +174,15 @@ class App:
     async def _scrape(self, _request: Request) -> Response:
         text = await asyncio.to_thread(self._metrics.render)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _answer(
+    served: Served, trial: ServedTrial | None, rows: list[dict[str, Any]], ids: list[Any] | None
+) -> "tuple[Predictions, Served]":
+    """What is answered, and whose answer it is."""
+    if trial is None:
+        return served.predict_rows(rows), served
+    return trial.answer(served, ids, lambda one: one.predict_rows(rows))
 
 
 async def _body(request: Request) -> bytes:
