@@ -9,7 +9,6 @@ from daemon.cli.session import NO, SESSION, Exit, console, iso, known_model, pri
 from daemon.ingest.rejects import printable
 from daemon.lock import is_held
 from daemon.performance_text import BLIND, estimate_sentence, rise_sentence
-from daemon.trial_text import terms
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
@@ -74,6 +73,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  next       {model['waits_for']}")
     trial = model["trial"]
     if trial is not None:
+        from daemon.trial_text import terms
+
         print(f"  trial      {trial['version']} {terms(trial)} until {when(trial['until'])}: {trial['told']}")
 
 

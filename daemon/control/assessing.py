@@ -1,6 +1,7 @@
 """Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned
 on."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from daemon.control.context import ModelContext
@@ -57,8 +58,7 @@ class Assessing:
             asked = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
             known = {row.name for row in stored}
             trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
-            proven = [row.name for row in stored if row.name not in unproven]
-            archive = proven[-context.settings.layers.archive :]
+            archive = may_answer([row.name for row in stored], unproven, context.settings.layers.archive)
             archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
             predecessor = champion.predecessor
             if predecessor is not None and not {m.version for m in predecessor.members} <= known:
@@ -82,6 +82,15 @@ class Assessing:
             "before": proposed,
             "twin": state.regret.twin,
         }
+
+
+def may_answer(stored: Sequence[str], not_passed: Collection[str], most: int) -> list[str]:
+    """The newest stored versions that may be blended into what is served: none that is on trial or did not pass it.
+
+    >>> may_answer(["v1", "v2", "v3", "v4"], {"v4", "v2"}, 1)
+    ['v3']
+    """
+    return [name for name in stored if name not in not_passed][-most:]
 
 
 def deployment_json(deployment: Deployment) -> dict[str, Any]:

@@ -75,10 +75,11 @@ def not_passed(conn: Connection, model: str) -> set[str]:
 
 def differences(conn: Connection, model: str, version: str) -> list[Moments]:
     """Per labelled file of its trial, in order, the moments of what a challenger cost more a row than the champion."""
-    wanted = assessments.c.model == model, assessments.c.kind == "file"
+    named = assessments.c.found[("challenger", "version")].as_string() == version
+    wanted = assessments.c.model == model, assessments.c.kind == "file", named
     found = conn.scalars(select(assessments.c.found).where(*wanted).order_by(assessments.c.id))
-    told = [one["challenger"] for one in found if one.get("challenger")]
-    return [(float(m), float(v), int(n)) for m, v, n in (one["costs"] for one in told if one["version"] == version)]
+    costs = (one["challenger"]["costs"] for one in found)
+    return [(float(mean), float(variance), int(rows)) for mean, variance, rows in costs]
 
 
 def _found(conn: Connection, *wanted: Any) -> Trial | None:

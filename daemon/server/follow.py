@@ -58,6 +58,13 @@ class Follower:
                 await asyncio.wait_for(self._hint.wait(), POLL_S)
             self._hint.clear()
 
+    def stop(self) -> None:
+        """Report what was seen last."""
+        for name, slot in self._slots.items():
+            if slot.trial is not None:
+                self._report_trial(name, slot.trial)
+                slot.trial.close()
+
     async def _swap(self, slot: ModelSlot, champion: promotions.ChampionRow) -> None:
         served = slot.served
         if served is not None and served.promotion == champion.promotion:
