@@ -86,6 +86,12 @@ def _labels(conn: Connection, context: ModelContext, trial: Trial) -> Probation:
     return labelled(trial.version, trials.differences(conn, context.name, trial.version))
 
 
+def _may_end(trial: Trial, now: float) -> bool:
+    """Whether what was seen may decide it; that its time is over is noticed by the clock."""
+    seen = trial.seen
+    return seen.failures > trial.max_failures or (now >= trial.until and seen.rows >= trial.min_rows)
+
+
 class Reports:
     """What servers report of trials, added up in memory until it is written."""
 
@@ -107,6 +113,6 @@ class Reports:
                 for seen in reports:
                     trials.add(conn, trial_id, seen)
                 trial = trials.running(conn, model)
-                if trial is not None and (trial.seen.failures > trial.max_failures or now >= trial.until):
+                if trial is not None and _may_end(trial, now):
                     ready.append(model)
         return ready

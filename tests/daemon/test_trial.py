@@ -163,7 +163,9 @@ def begun(ledger: Any, version: str = "v2") -> Trial:
         cycle = replace(cycle, stage=Stage.PROMOTE, state=CycleState.ON_TRIAL, version=version)
         cycles.save(conn, cycle, 100.0)
         challenger = deployments.for_version(conn, "m", version, 100.0)
-        return trials.begin(conn, cycle, challenger, RolloutSettings(strategy="canary", period="1m"), 100.0)
+        return trials.begin(
+            conn, cycle, challenger, RolloutSettings(strategy="canary", period="1m", min_rows=11), 100.0
+        )
 
 
 def test_a_model_on_trial_has_one_unfinished_cycle_and_one_trial(ledger):
@@ -180,7 +182,8 @@ def test_a_model_on_trial_has_one_unfinished_cycle_and_one_trial(ledger):
 
 
 def test_reports_of_all_servers_add_up_until_the_trial_is_over(ledger):
-    """And say which models may now be decided: when the period is over, or too many requests failed."""
+    """And say which models may now be decided: when the period is over and rows are enough, or
+    when too many requests failed."""
     trial, reports = begun(ledger), Reports()
 
     def report(now: float, **counts: Any) -> list[str]:
@@ -190,6 +193,7 @@ def test_reports_of_all_servers_add_up_until_the_trial_is_over(ledger):
         return reports.write(ledger, now)
 
     assert report(110.0, rows=5, compared=4, differed=1.0, champion_s=0.1) == []
+    assert report(170.0) == []
     assert report(170.0, rows=1) == ["m"]
     assert report(120.0, failures=1, error="it broke") == ["m"]
     with ledger.begin() as conn:
