@@ -18,6 +18,7 @@ from daemon.control.context import ModelContext, Shared
 from daemon.control.model import ModelKeeper
 from daemon.control.promoting import link_champion
 from daemon.control.serving import ServerProcess, Servers, listening_socket
+from daemon.control.trial import Reports
 from daemon.ledger import cycles, due, events, models, open_ledger, promotions
 from daemon.lock import sole_owner
 from daemon.log import configure, get_logger
@@ -63,6 +64,7 @@ class Service:
         analyst = Worker("analyst", Limits(), crash_at)
         self.shared = Shared(config, self.ledger, analyst, asyncio.Lock(), crash_at)
         self.keepers: dict[str, ModelKeeper] = {}
+        self.reports = Reports()
         self.stopping = asyncio.Event()
         self.started_at = time.monotonic()
 
@@ -133,6 +135,7 @@ class Service:
         await self.shared.analyst.close()
         await self.servers.stop()
         self.listener.close()
+        self.reports.write(self.ledger, time.time())
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
         self._write_events()
         self.ledger.close()
@@ -171,10 +174,13 @@ class Service:
         await asyncio.Event().wait()
 
     async def _keep_events(self) -> None:
-        """Write what was logged to the ledger, a second's worth at a time."""
+        """Write what was logged, and what servers saw of trials, to the ledger, a second's worth at a time."""
         while True:
             await asyncio.sleep(EVENTS_EVERY_S)
             self._write_events()
+            for name in self.reports.write(self.ledger, time.time()):
+                if name in self.keepers:
+                    self.keepers[name].context.dirty.set()
 
     def _write_events(self) -> None:
         entries = [as_row(self._told.popleft()) for _ in range(len(self._told))]
@@ -200,6 +206,13 @@ class Service:
                 "model_swapped", model=message["model"], version=message["version"], pid=message["pid"],
                 runtimes=message["runtimes"],
             )  # fmt: skip
+        elif message["event"] == "trial_seen":
+            self.reports.add(message)
+            if message["seen"]["failures"]:
+                log.warning(
+                    "challenger_failed", model=message["model"], version=message["version"],
+                    requests=message["seen"]["failures"], reason=message["seen"]["error"], pid=message["pid"],
+                )  # fmt: skip
         elif message["event"] == "swap_failed":
             log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
 

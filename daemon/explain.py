@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from daemon.ledger import checks, cycles
+from daemon.ledger import checks, cycles, trials
 from daemon.ledger.tables import assessments, files, promotions
 from daemon.ledger.tables import cycles as cycle_table
 from daemon.performance_text import estimate_sentence, rise_sentence
+from daemon.trial_text import terms, trial_json
 
 TOLD_SENTENCES = 6
 TOLD_FILES = 12
@@ -44,6 +45,7 @@ def told(conn: Connection, cycle_id: int) -> dict[str, Any]:
             }
             for s in cycles.stages_of(conn, cycle_id)
         ],
+        "trial": _trial(conn, row, results),
         "swapped_at": promotion.swapped_at if promotion is not None else None,
     }  # fmt: skip
 
@@ -64,6 +66,12 @@ def _labels(conn: Connection, row: Any) -> list[dict[str, Any]]:
         told = {key: one.found[key] for key in ("rows", "metric", "score", "loss")}
         found.append({"file": conn.scalar(select(files.c.path).where(*named_file)), "gains": gains} | told)
     return found
+
+
+def _trial(conn: Connection, row: Any, results: dict[str, Any]) -> dict[str, Any] | None:
+    numbers = results.get("train", {}).get("metric", {}).get("initial_median") is not None
+    task = "regression" if numbers else "classification"
+    return trial_json(conn, row.model, task, trials.of_cycle(conn, row.id))
 
 
 def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]:
@@ -107,7 +115,7 @@ def story(facts: dict[str, Any]) -> str:
         _prepared(facts),
         _trained(facts["train"]),
     ]
-    sections += [_evaluated(facts["evaluate"]), _troubles(facts["stages"]), _ending(facts)]
+    sections += [_evaluated(facts["evaluate"]), _troubles(facts["stages"]), _tried(facts["trial"]), _ending(facts)]
     return "\n\n".join(section for section in sections if section)
 
 
@@ -213,12 +221,20 @@ def _troubles(stages: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _tried(trial: dict[str, Any] | None) -> str:
+    if trial is None:
+        return ""
+    end = f"until {_when(trial['finished_at'])}" if trial["outcome"] else f"not over before {_when(trial['until'])}"
+    return f"On trial from {_when(trial['since'])}, {end}: {trial['version']} {terms(trial)}.\n  Seen: {trial['told']}."
+
+
 def _ending(facts: dict[str, Any]) -> str:
     endings = {
         "promoted": f"Outcome: {facts['version']} was promoted: {_sentence(facts['reason'])}",
         "kept": f"Outcome: the champion was kept: {_sentence(facts['reason'])}",
         "failed": f"Outcome: failed; what is served did not change: {_sentence(facts['reason'])}",
         "awaiting_approval": f"It waits for a person: driftd approve {facts['cycle']}. {_sentence(facts['reason'])}",
+        "on_trial": "It is on trial: `driftd promote` and `driftd rollback` end it by hand.",
         "open": "It is under way.",
     }
     ending = endings[facts["state"]]

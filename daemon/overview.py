@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.config import Config
-from daemon.ledger import Ledger, checks, cycles, files, models, promotions, versions
+from daemon.ledger import Ledger, checks, cycles, files, models, promotions, trials, versions
+from daemon.trial_text import trial_json
 
 
 def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "drift_episode": episode,
         "last_check": _last_check(conn, name),
         "cycle": _cycle(conn, name),
+        "trial": trial_json(conn, name, settings.task, trials.running(conn, name)),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from retrain.records import Deployment
 
 if TYPE_CHECKING:
+    from daemon.trial import ServedTrial
     from retrain.encode import Cells, RowEncoder
     from retrain.predictions import Predictions
     from retrain.recalibration import Recalibration
@@ -48,13 +49,23 @@ class Served:
         raw = blend(said, [member.weight for member in self.deployment.members])
         return raw if self.recalibration is None else self.recalibration.apply(raw)
 
+    def rows_for(self, other: "Served", rows: "Sequence[Cells]") -> "Sequence[Cells]":
+        """Rows of this deployment's schema as `other` reads them; what only its schema has is missing."""
+        names, wanted = ([column.name for column in served.schema.features] for served in (self, other))
+        if names == wanted:
+            return rows
+        place = {name: at for at, name in enumerate(names)}
+        return [tuple(row[place[name]] if name in place else None for name in wanted) for row in rows]
+
 
 @dataclass
 class ModelSlot:
-    """One model's place in the server; `served` is replaced whole, so a request sees the old or the new."""
+    """One model's place in the server; `served` is replaced whole, so a request sees the old or the new. `trial` is the
+    challenger beside it."""
 
     model: str
     served: Served | None = None
+    trial: "ServedTrial | None" = None
     failed: dict[int, str] = field(default_factory=dict)
 
 

@@ -40,7 +40,7 @@ class Assessor:
     """Everything that assessing needs: rows, what is served, the archive (versions by name), and what was found last.
     `before` is the last proposal for this model, {} at first; `twin_window` is the window that the planner
     watches, whose twins are made for each file, the others' for every second; `rival` was served before the last
-    promotion."""
+    promotion, `challenger` is on trial beside what is served now."""
 
     history: History
     served: LoadedDeployment
@@ -50,6 +50,7 @@ class Assessor:
     memory: Memory
     twin_window: str = "all"
     rival: LoadedDeployment | None = None
+    challenger: LoadedDeployment | None = None
 
     @property
     def metric(self) -> Metric:
@@ -85,6 +86,7 @@ class Assessor:
             "score": self.metric.score(y[valid], answered.take(valid)),
             "loss": float(losses.mean()),
             "rival": self._rival(batch, y, valid, answered),
+            "challenger": self._challenger(batch, y, valid, answered, rule),
         }
         return found | self._fresh(batch, y, valid, losses, rule)
 
@@ -97,6 +99,23 @@ class Assessor:
         rows = valid if known is None else valid & known
         costs, others = self._losses(answered, y, rows), self._losses(before, y, rows)
         return None if costs is None or others is None or known is None else _moments(costs - others)
+
+    def _challenger(
+        self, batch: Batch, y: Labels, valid: Mask, answered: Predictions, rule: Recalibration | None
+    ) -> dict[str, Any] | None:
+        """Moments of what the challenger on trial costs more than the deployment, with the same decision: the
+        challenger's own is fitted only once it is served."""
+        if self.challenger is None:
+            return None
+        known = self._unseen(list(self.challenger.versions.values()), batch)
+        if known is None:
+            return None
+        other = self.challenger.answer(self.said(self.challenger.versions, batch))
+        rows = valid & known
+        costs, others = (self._losses(self._ruled(said, rule), y, rows) for said in (answered, other))
+        if costs is None or others is None:
+            return None
+        return {"version": self.challenger.newest, "costs": _moments(others - costs)}
 
     def _fresh(
         self, batch: Batch, y: Labels, valid: Mask, losses: Floats, rule: Recalibration | None
@@ -305,10 +324,10 @@ def unseen_rows(version: LoadedVersion, batch: Batch) -> Mask | None:
 def assess(args: dict[str, Any]) -> dict[str, Any]:
     """The operation. Arguments and result are JSON: `files` (as the stages get them), `schema`, `settings`,
     `candidates` (seqs of files that were not assessed yet, ascending), `deployment` {members {version: weight},
-    recalibration}, `predecessor` (the same of what was served before the last promotion, or None), `versions` {name:
-    path} of all that are named, `archive` the names that may be blended, `newest` the champion's newest version,
-    `before` the last proposal, `twin` the window that the planner watches. Result: `assessments`, `proposal`,
-    `skipped` seqs that can tell nothing, `seconds`."""
+    recalibration}, `predecessor` (the same of what was served before the last promotion, or None), `challenger` (the
+    version on trial, or None), `versions` {name: path} of all that are named, `archive` the names that may be blended,
+    `newest` the champion's newest version, `before` the last proposal, `twin` the window that the planner watches.
+    Result: `assessments`, `proposal`, `skipped` seqs that can tell nothing, `seconds`."""
     started = time.process_time()
     settings = ModelSettings.model_validate(args["settings"])
     history = History(args["files"], Schema.from_json(args["schema"]))
@@ -316,7 +335,11 @@ def assess(args: dict[str, Any]) -> dict[str, Any]:
     served, rival = (_served(told, loaded, args["newest"]) for told in (args["deployment"], args.get("predecessor")))
     assert served is not None
     archive = {name: loaded[name] for name in args["archive"]}
-    assessor = Assessor(history, served, archive, settings, args["before"] or {}, _MEMORY, args["twin"], rival)
+    tried = args.get("challenger")
+    challenger = None if tried is None else LoadedDeployment({tried: loaded[tried]}, {tried: 1.0}, tried)
+    assessor = Assessor(
+        history, served, archive, settings, args["before"] or {}, _MEMORY, args["twin"], rival, challenger
+    )
     return assess_files(assessor, args["candidates"]) | {"seconds": time.process_time() - started}
 
 

@@ -100,6 +100,8 @@ def _hindered(observation: Observation) -> str | None:
     if cycle is not None:
         if cycle.state is CycleState.AWAITING_APPROVAL:
             return f"cycle {cycle.id} waits for approval: driftd approve {cycle.id}"
+        if cycle.state is CycleState.ON_TRIAL:
+            return f"{cycle.version} of cycle {cycle.id} is on trial"
         return f"cycle {cycle.id} is under way"
     if observation.paused:
         return "paused by hand; `driftd resume` goes on"

@@ -7,7 +7,7 @@ looking at each file does not raise the chance of undoing a good promotion above
 import math
 from dataclasses import replace
 
-from retrain.records import Assessment, Champion, Probation
+from retrain.records import Assessment, Champion, Moments, Probation
 from retrain.settings import ModelSettings
 
 TUNED_FILES = 4.0
@@ -18,9 +18,12 @@ def watched(trial: Probation, found: Assessment) -> Probation:
     """After one more labelled file; a new version begins anew."""
     if found.newest != trial.version:
         trial = Probation(found.newest)
-    if found.rival is None:
-        return trial
-    mean, variance, rows = found.rival
+    return trial if found.rival is None else added(trial, found.rival)
+
+
+def added(trial: Probation, differences: Moments) -> Probation:
+    """With the paired differences of one more file."""
+    mean, variance, rows = differences
     return replace(
         trial,
         files=trial.files + 1,
@@ -42,14 +45,18 @@ def verdict(trial: Probation, champion: Champion, settings: ModelSettings) -> st
         return None
     if trial.files > settings.probation.files:
         return None
-    bound = trial.total - radius(trial.spread, trial.tuned, settings.probation.alpha)
-    if bound <= 0:
+    if not surely_worse(trial, settings.probation.alpha):
         return None
     worse = trial.total / trial.rows
     return (
         f"{champion.version} costs {worse:.4f} a row more than its predecessor on {trial.rows:,} labelled rows since "
         "its promotion, more than chance explains at any look"
     )
+
+
+def surely_worse(trial: Probation, alpha: float) -> bool:
+    """Whether the sum of the differences is above 0 beyond what chance explains at any look."""
+    return trial.rows > 0 and trial.total > radius(trial.spread, trial.tuned, alpha)
 
 
 def radius(spread: float, tuned: float, alpha: float) -> float:

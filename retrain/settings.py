@@ -191,6 +191,29 @@ class ProbationSettings(Frozen):
     alpha: float = Field(default=0.05, gt=0, lt=1)
 
 
+class RolloutSettings(Frozen):
+    """How a challenger that passed the gate becomes the champion: at once, or after a trial in which its answers are
+    recorded beside the champion's ("shadow") or returned to a share of the requests ("canary")."""
+
+    strategy: Literal["direct", "shadow", "canary"] = "direct"
+    share: float | None = Field(default=None, gt=0, le=1)
+    period: Duration = 3600.0
+    min_rows: int = Field(default=100, ge=0)
+    longest: Duration = 86400.0
+    max_failures: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "RolloutSettings":
+        if self.longest < self.period:
+            raise ValueError(f"longest is {self.longest:g} s, shorter than the period of {self.period:g} s")
+        return self
+
+    @property
+    def reached(self) -> float:
+        """The share of the requests that the challenger sees."""
+        return self.share if self.share is not None else 0.1 if self.strategy == "canary" else 1.0
+
+
 class LayerSettings(Frozen):
     """What follows the labels between retrains, without training: earlier versions blended in (at most `members` of the
     newest `archive` versions answer a request), and recalibration."""
@@ -287,6 +310,7 @@ class ModelSettings(Frozen):
     window: WindowSettings = WindowSettings()
     gate: GateSettings = GateSettings()
     probation: ProbationSettings = ProbationSettings()
+    rollout: RolloutSettings = RolloutSettings()
     layers: LayerSettings = LayerSettings()
     suspicion: SuspicionSettings = SuspicionSettings()
     estimator: EstimatorSettings = EstimatorSettings()

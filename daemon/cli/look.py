@@ -71,6 +71,11 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
     elif model["waits_for"]:
         print(f"  next       {model['waits_for']}")
+    trial = model["trial"]
+    if trial is not None:
+        from daemon.trial_text import terms
+
+        print(f"  trial      {trial['version']} {terms(trial)} until {when(trial['until'])}: {trial['told']}")
 
 
 def history(
@@ -128,8 +133,9 @@ def _print_events(rows: Sequence[Any], json: bool) -> None:
 
 def versions(model: Model, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
-    from daemon.ledger import checks, promotions
+    from daemon.ledger import checks, promotions, trials
     from daemon.ledger import versions as stored
+    from daemon.trial_text import trial_json
 
     config = SESSION.config()
     known_model(config, model)
@@ -138,12 +144,17 @@ def versions(model: Model, json: Json = False) -> None:
         with ledger.connect() as conn:
             rows = stored.listed(conn, model)
             champion = promotions.champion(conn, model)
+            tried, task = trials.by_version(conn, model), config.models[model].task
+            told_trials = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
             latest = {row.name: checks.latest_performance(conn, model, row.name) for row in rows}
     finally:
         ledger.close()
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
     told = [
-        _version(row, served, str(config.state_dir / "versions" / model / row.name)) | latest[row.name] for row in rows
+        _version(row, served, str(config.state_dir / "versions" / model / row.name))
+        | latest[row.name]
+        | {"trial": told_trials.get(row.name)}
+        for row in rows
     ]
     if json:
         print_json(told)
@@ -153,12 +164,19 @@ def versions(model: Model, json: Json = False) -> None:
         shown = [
             [("→ " if t["served"] else "  ") + t["version"], when(row.created_at), t["metric"] or "",
              "" if t["value"] is None else f"{t['value']:.4f}", _in_service(t), f"{row.train_rows:,}",
-             str(row.cycle_id), row.state]
+             str(row.cycle_id), _state(row, t["trial"])]
             for row, t in zip(rows, told, strict=True)
         ]  # fmt: skip
         _table(("  version", "made", "metric", "held-out", "in service", "rows", "cycle", "state"), shown)
         if any(_in_service(t).startswith("≈") for t in told):
             print(f"≈ estimated on rows without labels: {BLIND}")
+
+
+def _state(row: Any, trial: dict[str, Any] | None) -> str:
+    """Whether it is stored, and what its trial comes to where it did not simply pass."""
+    if trial is None or trial["outcome"] == "promoted":
+        return str(row.state)
+    return f"{row.state}, {trial['outcome'] or 'on trial'}"
 
 
 def _in_service(version: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned
 on."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from daemon.control.context import ModelContext
 from daemon.control.taking import current_schema
-from daemon.ledger import Ledger, assessments, files, models, promotions, versions
+from daemon.ledger import Ledger, assessments, files, models, promotions, trials, versions
 from daemon.worker.process import WorkerError
 from retrain.records import Deployment
 
@@ -56,7 +57,8 @@ class Assessing:
             state = models.load_planner(conn, name)
             asked = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
             known = {row.name for row in stored}
-            archive = [row.name for row in stored][-context.settings.layers.archive :]
+            trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
+            archive = may_answer([row.name for row in stored], unproven, context.settings.layers.archive)
             archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
             predecessor = champion.predecessor
             if predecessor is not None and not {m.version for m in predecessor.members} <= known:
@@ -64,6 +66,7 @@ class Assessing:
             named = {*archive, champion.newest, *(m.version for m in predecessor.members)} if predecessor else {
                 *archive, champion.newest,
             }  # fmt: skip
+            named |= {trial.version} if trial is not None else set()
             listed = files.usable(conn, name, 2**62)[-MOST_FILES:]
         return asked, {
             "files": [context.file_json(row) for row in listed],
@@ -72,12 +75,22 @@ class Assessing:
             "candidates": waiting,
             "deployment": deployment_json(champion.deployment),
             "predecessor": None if predecessor is None else deployment_json(predecessor),
+            "challenger": None if trial is None else trial.version,
             "versions": {version: str(context.folders.versions / version) for version in sorted(named)},
             "archive": archive,
             "newest": champion.newest,
             "before": proposed,
             "twin": state.regret.twin,
         }
+
+
+def may_answer(stored: Sequence[str], not_passed: Collection[str], most: int) -> list[str]:
+    """The newest stored versions that may be blended into what is served: none that is on trial or did not pass it.
+
+    >>> may_answer(["v1", "v2", "v3", "v4"], {"v4", "v2"}, 1)
+    ['v3']
+    """
+    return [name for name in stored if name not in not_passed][-most:]
 
 
 def deployment_json(deployment: Deployment) -> dict[str, Any]:

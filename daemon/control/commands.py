@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from daemon.control import trial as on_trial
 from daemon.control.context import ModelContext
-from daemon.ledger import commands, cycles, deployments, due, files, models, promotions, versions
+from daemon.ledger import commands, cycles, deployments, due, files, models, promotions, trials, versions
 from daemon.log import get_logger
 from daemon.worker.process import WorkerError
 from retrain import cycle as machine
 from retrain.errors import Refused
-from retrain.records import CycleState
+from retrain.records import CycleState, Trial
 
 log = get_logger()
 
@@ -63,7 +64,7 @@ async def _prove_first(context: ModelContext, command: commands.CommandRow) -> N
     with context.shared.ledger.connect() as conn:
         if command.name == "promote":
             members = [_stored(conn, context, command.args["version"])]
-        elif command.name == "rollback":
+        elif command.name == "rollback" and trials.running(conn, context.name) is None:
             members = [m.version for m in _predecessor(conn, context).members]
         else:
             return
@@ -98,16 +99,26 @@ def _retrain(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
 def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
     version = _stored(conn, context, args["version"])
     deployment = deployments.for_version(conn, context.name, version, context.now())
-    champion = promotions.champion(conn, context.name)
+    champion, trial = promotions.champion(conn, context.name), trials.running(conn, context.name)
     if champion is not None and [m.version for m in champion.deployment.members] == [version]:
         raise Refused(f"{version} is the champion already")
+    if trial is not None and trial.version == version:
+        cycle = on_trial.end(conn, context, trial, "promoted", "promoted by hand during its trial", "manual")
+        on_trial.tell_ended(context, cycle, trial, "promoted by hand during its trial")
+        return f"{version} is the champion; its trial is over"
+    if trial is not None:
+        _end_trial(conn, context, trial, "ended", f"{version} was promoted by hand during the trial")
     promotions.record(conn, context.name, deployment, "manual", "by hand", context.now())
     context.log.info("version_promoted", version=version, reason="by hand")
     return f"{version} is the champion"
 
 
 def _rollback(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
-    champion = promotions.champion(conn, context.name)
+    champion, trial = promotions.champion(conn, context.name), trials.running(conn, context.name)
+    if trial is not None:
+        _end_trial(conn, context, trial, "dropped", "dropped by hand during its trial")
+        assert champion is not None
+        return f"{trial.version} was on trial and is dropped; {champion.deployment.name} is the champion as before"
     deployment = _predecessor(conn, context)
     assert champion is not None
     promotions.record(conn, context.name, deployment, "rollback", "rolled back by hand", context.now())
@@ -115,6 +126,11 @@ def _rollback(conn: Connection, context: ModelContext, args: dict[str, Any]) -> 
         "version_rolled_back", version=deployment.name, from_version=champion.deployment.name, reason="by hand"
     )
     return f"rolled back to {deployment.name}"
+
+
+def _end_trial(conn: Connection, context: ModelContext, trial: Trial, outcome: str, reason: str) -> None:
+    cycle = on_trial.end(conn, context, trial, outcome, reason)
+    on_trial.tell_ended(context, cycle, trial, reason)
 
 
 def _approve(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:

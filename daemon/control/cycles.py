@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from daemon.control import trial as trials
 from daemon.control.assessing import Assessing
 from daemon.control.context import ModelContext
 from daemon.control.promoting import commit_promotion, redeploy
@@ -50,6 +51,13 @@ class CycleRunner:
             if cycle is not None and cycle.state is CycleState.OPEN:
                 await self._work_off(cycle)
                 continue
+            if cycle is not None and cycle.state is CycleState.ON_TRIAL:
+                found = trials.judge(self.context)
+                if found.kind == "promote":
+                    self.promoted()
+                if found.kind != "wait":
+                    continue
+                action = replace(action, until=found.until)
             if action.kind in ("reweigh", "rollback"):
                 self.promoted()
                 continue
@@ -158,16 +166,24 @@ class CycleRunner:
 
     def _commit(self, cycle: Cycle, stage_id: int, outcome: Outcome, seconds: float, log: Any) -> Cycle:
         context, now = self.context, self.context.now()
-        triggers = context.settings.triggers
-        after = machine.advance(cycle, outcome, now, triggers.max_attempts, triggers.retry_after, context.settings.mode)
+        triggers, trial = context.settings.triggers, None
         with context.shared.ledger.begin(durable=True) as conn:
+            after = machine.advance(
+                cycle, outcome, now, triggers.max_attempts, triggers.retry_after, context.settings.mode,
+                trials.is_tried(conn, context),
+            )  # fmt: skip
             cycles.stage_finished(conn, stage_id, outcome, now)
+            if after.state is CycleState.ON_TRIAL:
+                after, trial = trials.begin(conn, context, after, outcome.result)
             if after.state is CycleState.PROMOTED:
                 after = commit_promotion(conn, context, after, outcome.result)
                 checks.end_open_episode(conn, context.name, now)
             cycles.save(conn, after, now)
         effects.crash_point("control.stage_committed")
         self._tell_stage(cycle, after, outcome, seconds, log)
+        if trial is not None:
+            effects.crash_point("control.trial_begun")
+            trials.tell_begun(log, trial)
         if after.state is CycleState.PROMOTED:
             self.promoted()
         return after
@@ -186,5 +202,5 @@ class CycleRunner:
             log.info("version_promoted", version=after.version, reason=after.reason)
         elif after.state is CycleState.KEPT:
             log.info("version_kept", reason=after.reason)
-        if after.state not in (CycleState.OPEN, CycleState.AWAITING_APPROVAL):
+        if after.state not in (CycleState.OPEN, CycleState.AWAITING_APPROVAL, CycleState.ON_TRIAL):
             log.info("cycle_finished", outcome=after.state, reason=after.reason)

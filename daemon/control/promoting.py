@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
-from daemon.ledger import checks, deployments, promotions, versions
+from daemon.ledger import checks, deployments, promotions, trials, versions
 from retrain import effects
 from retrain.records import Action, Cycle
 from retrain.store import removable
@@ -52,13 +52,16 @@ def link_champion(context: ModelContext) -> None:
 
 
 def prune_versions(context: ModelContext) -> None:
-    """Remove the versions beyond the retention: never the champion, its predecessor or a pinned one."""
+    """Remove the versions beyond the retention: never the champion, its predecessor, the one on trial or a
+    pinned one."""
     with context.shared.ledger.connect() as conn:
         stored = versions.stored(conn, context.name)
         kept = promotions.protected_versions(conn, context.name)
+        trial = trials.running(conn, context.name)
     names = [row.name for row in stored]
     pinned = {row.name for row in stored if row.pinned or _is_named(row.name, context.settings.retention.pinned)}
-    for name in removable(names, kept | pinned, context.settings.retention.versions):
+    tried = {trial.version} if trial is not None else set()
+    for name in removable(names, kept | pinned | tried, context.settings.retention.versions):
         with context.shared.ledger.begin() as conn:
             versions.mark_removed(conn, context.name, name)
         effects.remove(context.folders.versions / name, "retention.remove_version")

@@ -10,7 +10,7 @@ from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import cycles, stages
 from retrain.records import Cycle, CycleState, Outcome, Stage, Trigger
 
-UNFINISHED = ("open", "awaiting_approval")
+UNFINISHED = ("open", "awaiting_approval", "on_trial")
 
 
 def open_cycle(conn: Connection, model: str, trigger: Trigger, number: int, up_to_seq: int, now: float) -> Cycle:

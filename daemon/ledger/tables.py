@@ -177,8 +177,8 @@ Index(
     "one_open_cycle",
     cycles.c.model,
     unique=True,
-    sqlite_where=text("state IN ('open', 'awaiting_approval')"),
-    postgresql_where=text("state IN ('open', 'awaiting_approval')"),
+    sqlite_where=text("state IN ('open', 'awaiting_approval', 'on_trial')"),
+    postgresql_where=text("state IN ('open', 'awaiting_approval', 'on_trial')"),
 )
 
 stages = Table(
@@ -241,6 +241,41 @@ promotions = Table(
     Column("era", Integer),
 )
 Index("promotions_by_model", promotions.c.model, promotions.c.id)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("cycle_id", Integer, ForeignKey("cycles.id"), nullable=False, unique=True),
+    Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
+    Column("version", String, nullable=False),
+    Column("strategy", String, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("latest", Float, nullable=False),
+    Column("min_rows", Integer, nullable=False),
+    Column("max_failures", Integer, nullable=False),
+    Column("rows", Integer, nullable=False, default=0),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("compared", Integer, nullable=False, default=0),
+    Column("differed", Float, nullable=False, default=0.0),
+    Column("skipped", Integer, nullable=False, default=0),
+    Column("champion_s", Float, nullable=False, default=0.0),
+    Column("challenger_s", Float, nullable=False, default=0.0),
+    Column("error", String, nullable=False, default=""),
+    Column("outcome", String, nullable=False, default=""),
+    Column("reason", String, nullable=False, default=""),
+    Column("finished_at", Float),
+)
+Index(
+    "one_running_trial",
+    trials.c.model,
+    unique=True,
+    sqlite_where=text("outcome = ''"),
+    postgresql_where=text("outcome = ''"),
+)
 
 assessments = Table(
     "assessments",

@@ -91,6 +91,7 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._follower.stop()
         for spool in self._app.spools.values():
             spool.close_old(at_once=True)
         self._ledger.close()

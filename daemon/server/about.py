@@ -95,6 +95,7 @@ class About:
                         for m, runtime in zip(served.deployment.members, served.runtimes, strict=True)
                     ],
                 },
+                "trial": None if slot.trial is None else slot.trial.told,
             }
         )
 

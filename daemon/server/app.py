@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -28,6 +28,9 @@ from daemon.slot import ModelSlot, Served
 from daemon.spool import Spool
 from retrain.encode import Cells
 from retrain.errors import Refused
+
+if TYPE_CHECKING:
+    from retrain.predictions import Predictions
 
 log = get_logger()
 QUIET_S = 1.0
@@ -216,10 +219,18 @@ class App:
             known = self._readers[slot.model] = (served, reader)
         return served, known[1]
 
-    async def _said(self, call: Call, served: Served, rows: list[Cells], _ids: Ids) -> tuple[Served, Any]:
+    async def _said(self, call: Call, served: Served, rows: list[Cells], ids: Ids) -> "tuple[Served, Predictions]":
         """Who answered, and what."""
+        trial = call.slot.trial
         try:
-            said = await self._batcher.predict(served, rows)
+            if trial is None or call.version is not None:
+                said = await self._batcher.predict(served, rows)
+            else:
+                served, said = await trial.answer(
+                    served, ids,
+                    lambda one: self._batcher.predict(one, served.rows_for(one, rows)),
+                    lambda one: one.predict(served.rows_for(one, rows)),
+                )  # fmt: skip
         except Refused as error:
             raise BadRequest(str(error)) from None
         self._metrics.predicted(call.slot.model, len(rows))

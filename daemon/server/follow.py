@@ -1,18 +1,24 @@
-"""Keeps the slots at the last committed promotions: loads and proves off the event loop, then swaps a pointer."""
+"""Keeps the slots at the last committed promotions and the running trials: loads and proves off the event loop, then
+swaps a pointer."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 from daemon.config import Config
-from daemon.ledger import Ledger, promotions
+from daemon.ledger import Ledger, promotions, trials
 from daemon.log import get_logger
-from daemon.slot import ModelSlot, load_deployment
+from daemon.slot import ModelSlot, Served, load_deployment
+from daemon.trial import ServedTrial
 from retrain.errors import DriftdError
+from retrain.records import Deployment, Trial, TrialSeen
 
 log = get_logger()
 POLL_S = 0.1
+REPORT_S = 1.0
 FAILED_KEPT = 20
 Report = Callable[[dict[str, Any]], None]
 
@@ -24,6 +30,8 @@ class Follower:
         self._config, self._slots, self._ledger, self._report = config, slots, ledger, report
         self._hint = asyncio.Event()
         self._seen = -1
+        self._reported_s = 0.0
+        self._unloadable: set[int] = set()
 
     def hint(self) -> None:
         """Look at once."""
@@ -34,19 +42,28 @@ class Follower:
         """Bring every slot to its champion; one that fails keeps what it has."""
         self._seen = self._ledger.data_version()
         with self._ledger.connect() as conn:
-            wanted = {name: promotions.champion(conn, name) for name in self._slots}
-        for name, champion in wanted.items():
+            wanted = {name: (promotions.champion(conn, name), trials.running(conn, name)) for name in self._slots}
+        for name, (champion, trial) in wanted.items():
             if champion is not None:
                 await self._swap(self._slots[name], champion)
+            await self._try(self._slots[name], trial)
 
     async def run(self) -> None:
         """Follow until cancelled; the cheap question first."""
         while True:
             if self._ledger.data_version() != self._seen:
                 await self.catch_up()
+            self._report_trials()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), POLL_S)
             self._hint.clear()
+
+    def stop(self) -> None:
+        """Report what was seen last."""
+        for name, slot in self._slots.items():
+            if slot.trial is not None:
+                self._report_trial(name, slot.trial)
+                slot.trial.close()
 
     async def _swap(self, slot: ModelSlot, champion: promotions.ChampionRow) -> None:
         served = slot.served
@@ -54,13 +71,8 @@ class Follower:
             return
         if champion.promotion in slot.failed:
             return
-        folder = self._config.state_dir / "versions" / slot.model
-        settings = self._config.models[slot.model]
-        trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
         try:
-            fresh = await asyncio.to_thread(
-                load_deployment, champion.deployment, champion.promotion, folder, trusted, accelerate
-            )
+            fresh = await self._load(slot, champion.deployment, champion.promotion)
         except (DriftdError, OSError, ValueError) as error:
             slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
             self._report(
@@ -68,12 +80,51 @@ class Follower:
             )
             return
         slot.served = fresh
-        self._report(
-            {
-                "event": "swapped",
-                "model": slot.model,
-                "version": fresh.name,
-                "promotion": champion.promotion,
-                "runtimes": list(fresh.runtimes),
-            }
-        )
+        told = {"event": "swapped", "model": slot.model, "version": fresh.name}
+        self._report(told | {"promotion": champion.promotion, "runtimes": list(fresh.runtimes)})
+
+    async def _load(self, slot: ModelSlot, deployment: Deployment, promotion: int) -> Served:
+        """Load and prove a deployment; a challenger that is promoted is here already."""
+        if slot.trial is not None and slot.trial.challenger.deployment == deployment:
+            return replace(slot.trial.challenger, promotion=promotion)
+        folder = self._config.state_dir / "versions" / slot.model
+        settings = self._config.models[slot.model]
+        trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
+        return await asyncio.to_thread(load_deployment, deployment, promotion, folder, trusted, accelerate)
+
+    # --- trials -----------------------------------------------------------------------------------------------
+
+    async def _try(self, slot: ModelSlot, trial: Trial | None) -> None:
+        """Put the challenger beside the champion, or take it away."""
+        now = slot.trial
+        if now is not None and (trial is None or trial.id != now.trial.id):
+            slot.trial = None
+            self._report_trial(slot.model, now)
+            now.close()
+        if trial is None or slot.trial is not None or trial.id in self._unloadable:
+            return
+        try:
+            challenger = await self._load(slot, trial.deployment, 0)
+        except (DriftdError, OSError, ValueError) as error:
+            self._unloadable.add(trial.id)
+            # What cannot be loaded must not pass its trial, however many failures are allowed.
+            seen = TrialSeen(failures=trial.max_failures + 1, error=str(error))
+            self._tell(slot.model, trial, asdict(seen))
+            return
+        slot.trial = ServedTrial(trial, challenger)
+
+    def _report_trials(self) -> None:
+        if time.monotonic() - self._reported_s < REPORT_S:
+            return
+        self._reported_s = time.monotonic()
+        for name, slot in self._slots.items():
+            if slot.trial is not None:
+                self._report_trial(name, slot.trial)
+
+    def _report_trial(self, model: str, trial: ServedTrial) -> None:
+        seen = trial.take()
+        if seen is not None:
+            self._tell(model, trial.trial, seen)
+
+    def _tell(self, model: str, trial: Trial, seen: dict[str, Any]) -> None:
+        self._report({"event": "trial_seen", "model": model, "version": trial.version, "trial": trial.id, "seen": seen})

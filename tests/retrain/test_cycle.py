@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from retrain.cycle import advance, approve
+from retrain.cycle import advance, approve, tried
 from retrain.records import Cycle, CycleState, Outcome, Stage, Trigger
 
 OPEN = Cycle(1, "m", Trigger("drift", "why"), CycleState.OPEN, Stage.PREPARE, 0, 2, 5, 0.0)
@@ -57,3 +57,14 @@ def test_mode_approve_waits_for_a_person_before_the_promotion():
     waiting = after(replace(OPEN, stage=Stage.EVALUATE), "ok", "approve", "better")
     assert (waiting.state, waiting.stage) == (CycleState.AWAITING_APPROVAL, Stage.PROMOTE)
     assert after(approve(waiting), "ok", "approve").state is CycleState.PROMOTED
+
+
+def test_a_proven_version_may_go_on_trial_before_it_is_promoted():
+    """Only after the promote stage; what was seen then promotes or drops it, with both reasons."""
+    promoting = replace(OPEN, stage=Stage.PROMOTE, reason="better", version="v2")
+    begun = advance(promoting, Outcome("ok"), 100.0, 3, 10.0, "auto", True)
+    assert begun.state is CycleState.ON_TRIAL
+    assert advance(OPEN, Outcome("ok"), 100.0, 3, 10.0, "auto", True).state is CycleState.OPEN
+    passed, dropped = tried(begun, True, "no harm"), tried(begun, False, "it failed")
+    assert (passed.state, passed.reason) == (CycleState.PROMOTED, "better; no harm")
+    assert (dropped.state, dropped.reason) == (CycleState.KEPT, "it failed")

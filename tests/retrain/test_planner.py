@@ -100,6 +100,10 @@ def test_triggers_can_be_switched_off():
             {"open_cycle": Cycle(4, "m", Trigger("drift", ""), CycleState.AWAITING_APPROVAL, Stage.PROMOTE, 0, 2, 5, NOW)},
             "driftd approve 4",
         ),
+        (
+            {"open_cycle": Cycle(4, "m", Trigger("drift", ""), CycleState.ON_TRIAL, Stage.PROMOTE, 0, 2, 5, NOW, version="v2")},
+            "v2 of cycle 4 is on trial",
+        ),
         ({"paused": True}, "paused"),
         ({"backlog": 3}, "3 files are still to be taken in"),
     ],

@@ -24,6 +24,12 @@ max_attempts = 10
 archive = 1
 recalibration = false
 """
+ON_TRIAL = """\
+[models.m.rollout]
+strategy = "canary"
+period = "500ms"
+min_rows = 0
+"""
 
 POINTS = [
     "intake.publish.before_rename",
@@ -32,6 +38,8 @@ POINTS = [
     "control.file_committed",
     "control.cycle_opened",
     "control.stage_committed:4",
+    "control.trial_begun",
+    "control.trial_decided",
 ]
 MORE_POINTS = [
     "intake.publish.after_rename",
@@ -66,7 +74,7 @@ def final_state(daemon: Daemon) -> dict[str, Any]:
     with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
         files = sorted(ledger.execute("select sha256, state, rows from files").fetchall())
         states = sorted(ledger.execute("select state from cycles").fetchall())
-        open_cycles = ledger.execute("select count(*) from cycles where state = 'open'").fetchone()[0]
+        open_cycles = ledger.execute("select count(*) from cycles where state in ('open', 'on_trial')").fetchone()[0]
         promotions = ledger.execute("select count(*), count(distinct cycle_id) from promotions").fetchone()
     return {"files": files, "cycles": states, "open": open_cycles, "promotions": promotions}
 
@@ -88,7 +96,7 @@ def settled(daemon: Daemon) -> bool:
     path = daemon.folder / "state/ledger.sqlite"
     with sqlite3.connect(path) as ledger:
         taken = ledger.execute("select count(*) from files where state = 'accepted'").fetchone()[0]
-        unfinished = ledger.execute("select count(*) from cycles where state = 'open'").fetchone()[0]
+        unfinished = ledger.execute("select count(*) from cycles where state in ('open', 'on_trial')").fetchone()[0]
         promoted = ledger.execute("select count(*) from promotions").fetchone()[0]
         seen = ledger.execute("select coalesce(max(up_to_seq), 0) from cycles").fetchone()[0]
         newest = ledger.execute("select coalesce(max(seq), 0) from files").fetchone()[0]
@@ -112,7 +120,7 @@ def check_invariants(daemon: Daemon) -> None:
 @pytest.mark.parametrize("point", [*POINTS, *(pytest.param(p, marks=pytest.mark.long) for p in MORE_POINTS)])
 def test_a_kill_at_a_named_step_converges(point: str, make_daemon: Callable[..., Daemon]) -> None:
     """The control process killed at a named step and restarted reaches the state that no kill would give."""
-    daemon = make_daemon(CONFIG)
+    daemon = make_daemon(CONFIG + (ON_TRIAL if "trial" in point else ""))
     daemon.start(crash_at=point, wait_ready=False)
     first(daemon)
     wait_for(lambda: promoted_or_dead(daemon), 60, what=daemon.tail())

@@ -1,0 +1,96 @@
+"""Trials: challengers beside the champion, what the servers saw of them, and how they ended."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from daemon.ledger.deployments import as_record
+from daemon.ledger.rows import insert_row
+from daemon.ledger.tables import assessments, deployments, trials
+from retrain.records import Cycle, Deployment, Moments, Trial, TrialSeen
+from retrain.settings import RolloutSettings
+
+COUNTED = tuple(field.name for field in fields(TrialSeen) if field.name != "error")
+
+
+def begin(conn: Connection, cycle: Cycle, challenger: Deployment, terms: RolloutSettings, now: float) -> Trial:
+    """A challenger goes on trial; IntegrityError if the model has one on trial."""
+    chosen = deployments.c.model == cycle.model, deployments.c.number == challenger.number
+    values = {
+        "model": cycle.model,
+        "cycle_id": cycle.id,
+        "deployment_id": conn.execute(select(deployments.c.id).where(*chosen)).scalar_one(),
+        "version": challenger.name,
+        "strategy": terms.strategy,
+        "share": terms.reached,
+        "since": now,
+        "until": now + terms.period,
+        "latest": now + terms.longest,
+        "min_rows": terms.min_rows,
+        "max_failures": terms.max_failures,
+    }
+    insert_row(conn, trials, values)
+    begun = of_cycle(conn, cycle.id)
+    assert begun is not None
+    return begun
+
+
+def running(conn: Connection, model: str) -> Trial | None:
+    """The model's trial that has not ended."""
+    return _found(conn, trials.c.model == model, trials.c.outcome == "")
+
+
+def of_cycle(conn: Connection, cycle_id: int) -> Trial | None:
+    """The trial that a cycle led to."""
+    return _found(conn, trials.c.cycle_id == cycle_id)
+
+
+def by_version(conn: Connection, model: str) -> dict[str, Trial]:
+    """All trials of a model, by the challenger's name."""
+    rows = conn.execute(select(trials).where(trials.c.model == model).order_by(trials.c.id)).all()
+    return {row.version: _trial(conn, row) for row in rows}
+
+
+def add(conn: Connection, trial_id: int, seen: Mapping[str, Any]) -> None:
+    """Add what servers saw; nothing of a trial that is over."""
+    values: dict[str, Any] = {name: trials.c[name] + seen[name] for name in COUNTED}
+    if seen.get("error"):
+        values["error"] = seen["error"]
+    conn.execute(update(trials).where(trials.c.id == trial_id, trials.c.outcome == "").values(**values))
+
+
+def finish(conn: Connection, trial: Trial, outcome: str, reason: str, now: float) -> None:
+    """It is over: promoted, dropped or ended."""
+    values = {"outcome": outcome, "reason": reason, "finished_at": now}
+    conn.execute(update(trials).where(trials.c.id == trial.id).values(**values))
+
+
+def not_passed(conn: Connection, model: str) -> set[str]:
+    """The versions that are on trial, or did not get through theirs."""
+    wanted = trials.c.model == model, trials.c.outcome != "promoted"
+    return set(conn.scalars(select(trials.c.version).where(*wanted)))
+
+
+def differences(conn: Connection, model: str, version: str) -> list[Moments]:
+    """Per labelled file of its trial, in order, the moments of what a challenger cost more a row than the champion."""
+    named = assessments.c.found[("challenger", "version")].as_string() == version
+    wanted = assessments.c.model == model, assessments.c.kind == "file", named
+    found = conn.scalars(select(assessments.c.found).where(*wanted).order_by(assessments.c.id))
+    costs = (one["challenger"]["costs"] for one in found)
+    return [(float(mean), float(variance), int(rows)) for mean, variance, rows in costs]
+
+
+def _found(conn: Connection, *wanted: Any) -> Trial | None:
+    row = conn.execute(select(trials).where(*wanted)).first()
+    return None if row is None else _trial(conn, row)
+
+
+def _trial(conn: Connection, row: Row[Any]) -> Trial:
+    deployment = as_record(conn.execute(select(deployments).where(deployments.c.id == row.deployment_id)).one())
+    seen = TrialSeen(**{field.name: getattr(row, field.name) for field in fields(TrialSeen)})
+    return Trial(
+        row.id, row.cycle_id, deployment, row.strategy, row.share, row.since, row.until, row.latest, row.min_rows,
+        row.max_failures, seen, row.outcome, row.reason, row.finished_at,
+    )  # fmt: skip
