@@ -13,9 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.environments import Failed
 from benchmarks.figures import machine
 from benchmarks.peers.data import ensure
-from benchmarks.peers.tools import TOOLS, Failed, interpreter, run
+from benchmarks.peers.tools import TOOLS, interpreter, run
 
 REFERENCE_ROWS = 1_000_000
 CURRENT_ROWS = (100_000, 1_000_000)
