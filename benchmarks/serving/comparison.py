@@ -43,6 +43,10 @@ class Row:
         """Requests that failed in all rounds."""
         return sum(load.failed for load in self.loads[cell])
 
+    def counts(self, cell: Cell) -> bool:
+        """Whether it answered, and nothing else than 200."""
+        return not self.failed(cell) and all(load.requests for load in self.loads[cell])
+
     def median(self, cell: Cell, key: str) -> float:
         """Of the rounds."""
         return statistics.median(getattr(load, key) for load in self.loads[cell])
@@ -74,27 +78,27 @@ def _one(endpoint: Endpoint, bodies: Path, connections: int, wrk: Wrk, options: 
 
 
 def best_peer(rows: Sequence[Row], cell: Cell) -> Row | None:
-    """The peer with the most requests a second, of those that failed none."""
-    peers = [row for row in rows if row.peer and not row.failed(cell)]
+    """The peer with the most requests a second, of those that answered all."""
+    peers = [row for row in rows if row.peer and row.counts(cell)]
     return max(peers, key=lambda row: row.median(cell, "per_s"), default=None)
 
 
 def least_p99_ms(rows: Sequence[Row]) -> float | None:
     """Of all peers, for one row on one connection."""
     first = CELLS[0]
-    return min((row.median(first, "p99_ms") for row in rows if row.peer and not row.failed(first)), default=None)
+    return min((row.median(first, "p99_ms") for row in rows if row.peer and row.counts(first)), default=None)
 
 
 def ratio(rows: Sequence[Row], row: Row, cell: Cell) -> float | None:
     """Its requests a second as a multiple of the best peer's; none where requests failed."""
     best = best_peer(rows, cell)
-    return row.median(cell, "per_s") / best.median(cell, "per_s") if best and not row.failed(cell) else None
+    return row.median(cell, "per_s") / best.median(cell, "per_s") if best and row.counts(cell) else None
 
 
 def goals(rows: Sequence[Row]) -> list[Goal]:
     """The targets of driftd and of its fallback; one that could not be measured counts as 0."""
     found = []
-    for row in (row for row in rows if row.name in TARGETS and best_peer(rows, CELLS[0])):
+    for row in (row for row in rows if row.name in TARGETS and any(each.peer for each in rows)):
         for cell, target in TARGETS[row.name].items():
             size, connections = cell
             name = f"{row.name} ÷ best peer, rows {size}, connections {connections}"

@@ -143,7 +143,7 @@ def checked(endpoints: Sequence[Endpoint], tell: Tell) -> list[Endpoint]:
             said = _values(endpoint, plain)
             if expected is not None:
                 tell(f"{endpoint.name}: {_compare(endpoint, said, expected)}")
-        except (NoAnswer, OSError, LookupError, TypeError) as error:
+        except (NoAnswer, OSError, LookupError, TypeError, ValueError) as error:
             tell(f"{endpoint.name} is left out: {type(error).__name__}: {error}")
             continue
         expected = said if expected is None and said.dtype.kind == "f" else expected

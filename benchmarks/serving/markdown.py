@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.figures import Goal
-from benchmarks.serving.comparison import ACCELERATED, CELLS, P99_SHARE, Cell, Row, best_peer, least_p99_ms, ratio
+from benchmarks.serving.comparison import CELLS, P99_SHARE, TARGETS, Cell, Row, best_peer, least_p99_ms, ratio
 
 SMALL = 10
 
@@ -23,7 +23,9 @@ def ratios(rows: Sequence[Row]) -> Iterator[str]:
     yield from _head("driftd ÷ best peer", [*names, "p99, 1 row, c = 1"])
     best = [peer.name if (peer := best_peer(rows, cell)) else "none" for cell in CELLS]
     yield _line("best peer", [*best, "the least"])
-    yield _line("target", [*(f"≥ {ACCELERATED[cell]:g}" for cell in CELLS), f"≤ {P99_SHARE:g}"])
+    for name in (row.name for row in rows if row.name in TARGETS):
+        aims = (TARGETS[name].get(cell) for cell in CELLS)
+        yield _line(f"target of {name}", [*(f"≥ {aim:g}" if aim else "" for aim in aims), f"≤ {P99_SHARE:g}"])
     least = least_p99_ms(rows)
     for row in (row for row in rows if not row.peer):
         shares = [ratio(rows, row, cell) for cell in CELLS]

@@ -1,5 +1,6 @@
 """driftd itself: a real daemon that learns the same problem, and how its versions are put in place."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from benchmarks.serving.columns import CATEGORICAL, ITERATIONS, NUMERIC, TARGET
 from daemon.config import ConfigErrors, load_config
 from daemon.ledger import commands, open_ledger
 
-TRAINED_S = 900.0
+TRAINED_S, SWAPPED_S = 900.0, 60.0
 BASE = """\
 [service]
 state_dir = "state"
@@ -64,16 +65,26 @@ class Own(Daemon):
     def learn(self, rows: Path, name: str, ask: bool = False) -> str:
         """Drop a copy of a file, and wait until a version trained with it is served; its name."""
         before = len(self.events)
-        temporary = self.folder / f".{name}.tmp"
-        temporary.write_bytes(rows.read_bytes())
-        temporary.rename(self.data / name)
+        self.copy_in(rows, name)
         if ask:
             self.wait("file_accepted", since=before, timeout_s=TRAINED_S, file=name)
             self.command("retrain", model="m")
-        outcome = self.wait("cycle_finished", since=before, timeout_s=TRAINED_S)
-        if outcome["outcome"] != "promoted":
-            raise AssertionError(f"the version trained with {name} was not promoted: {outcome['reason']}")
-        version: str = self.wait("model_swapped", since=before, timeout_s=30)["version"]
+        version = self.trained(before)
+        if version is None:
+            raise AssertionError(f"the version trained with {name} was not promoted\n{self.tail()}")
+        return version
+
+    def copy_in(self, rows: Path, name: str) -> None:
+        """Drop a copy of a file as a careful producer does."""
+        temporary = self.folder / f".{name}.tmp"
+        shutil.copyfile(rows, temporary)
+        temporary.rename(self.data / name)
+
+    def trained(self, since: int) -> str | None:
+        """Wait until a cycle has ended, and what it promoted is served: that version."""
+        if self.wait("cycle_finished", since=since, timeout_s=TRAINED_S)["outcome"] != "promoted":
+            return None
+        version: str = self.wait("model_swapped", since=since, timeout_s=SWAPPED_S)["version"]
         return version
 
     def command(self, name: str, **arguments: str) -> None:
@@ -89,7 +100,7 @@ class Own(Daemon):
         """Promote a version; when that was asked for and when it was served, in seconds of the epoch."""
         before, begun = len(self.events), time.time()
         self.command("promote", model="m", version=version)
-        self.wait("model_swapped", since=before, timeout_s=60, version=version)
+        self.wait("model_swapped", since=before, timeout_s=SWAPPED_S, version=version)
         return begun, time.time()
 
     @property

@@ -33,6 +33,13 @@ class Answers:
         chosen = self.ms if spans is None else self.ms[self.within(spans)]
         return float(np.percentile(chosen, 99)) if len(chosen) else float("nan")
 
+    @property
+    def per_s(self) -> float:
+        """Answers a second, from the first request to the last answer."""
+        if not len(self.ms):
+            return 0.0
+        return len(self.ms) / float((self.sent + self.ms / 1000).max() - self.sent.min())
+
     def within(self, spans: list[tuple[float, float]]) -> np.ndarray:
         """Which requests were under way within any of the spans."""
         done = self.sent + self.ms / 1000

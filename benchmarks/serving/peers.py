@@ -75,8 +75,9 @@ def start(peer: Peer, python: str, model: Path, port: int, folder: Path) -> Proc
     folder.mkdir()
     programs = Path(python).parent
     environment = environments.quiet(
-        PATH=f"{programs}{os.pathsep}{os.environ['PATH']}", MODEL=str(model), PYTHONDONTWRITEBYTECODE="1"
-    )
+        PATH=f"{programs}{os.pathsep}{os.environ['PATH']}", MODEL=str(model), BENTOML_HOME=str(folder),
+        PYTHONDONTWRITEBYTECODE="1",
+    )  # fmt: skip
     return Process(peer.command(programs, model, port, folder), environment, folder / "log.txt", folder)
 
 

@@ -80,9 +80,8 @@ def ask(url: str, body: Any) -> Any:
 
 def pss_mb(pid: int, children: bool = True) -> float:
     """Proportional memory of a process in MB (10⁶ bytes), with all below it unless told otherwise."""
-    process = psutil.Process(pid)
     total = 0
-    for each in (process, *(process.children(recursive=True) if children else ())):
+    for each in _tree(pid) if children else (psutil.Process(pid),):
         with contextlib.suppress(psutil.NoSuchProcess):
             total += each.memory_full_info().pss
     return total / 1e6
@@ -100,9 +99,18 @@ def settle(pid: int) -> None:
 
 
 def _cpu_s(pid: int) -> float:
-    process, total = psutil.Process(pid), 0.0
-    for each in (process, *process.children(recursive=True)):
+    total = 0.0
+    for each in _tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = each.cpu_times()
             total += times.user + times.system
     return total
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    """A process and all below it; empty where it has ended."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
