@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types layers crash bench calibration poison streams peers long-file lock clean power
+.PHONY: help run test check lint format types layers crash bench calibration poison streams peers serving soak long-file lock clean power
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -54,6 +54,12 @@ power: $(VENV)/.installed-dev ## measure how often checks alarm where something 
 
 peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an environment made for it; 5 GB, half an hour
 	$(BIN)/python -m benchmarks.peers
+
+serving: $(VENV)/.installed-dev ## measure the server beside others, in swaps and beside a training; wrk, 2 GB, 35 minutes; SERVING="peers swap training"
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.serving $(SERVING)
+
+soak: $(VENV)/.installed-dev ## minutes of full load with a swap every ten seconds; wrk; MINUTES=10
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.serving soak --minutes $(or $(MINUTES),10)
 
 long-file: $(VENV)/.installed-dev ## compare a generated file of 20 GB; needs as much space
 	$(BIN)/python -m benchmarks.long_file

@@ -27,6 +27,28 @@ class Figure:
         return self.value <= self.target
 
 
+@dataclass(frozen=True)
+class Goal:
+    """A figure with its target: at least, or at most."""
+
+    name: str
+    value: float
+    unit: str
+    target: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the target holds."""
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """What was measured, the target, and whether it is met."""
+        sign, met = "≥" if self.at_least else "≤", "met" if self.met else "missed"
+        return f"{self.value:.3g} {self.unit}", f"{sign} {self.target:g} {self.unit}", met
+
+
 def machine() -> dict[str, str]:
     """What the figures depend on: processor, memory, system and the versions of what does the work."""
     return {

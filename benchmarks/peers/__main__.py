@@ -6,16 +6,17 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import machine
+from benchmarks.environments import Failed
+from benchmarks.figures import Goal, machine
 from benchmarks.peers.data import ensure
-from benchmarks.peers.tools import TOOLS, Failed, interpreter, run
+from benchmarks.peers.tools import TOOLS, interpreter, run
 
 REFERENCE_ROWS = 1_000_000
 CURRENT_ROWS = (100_000, 1_000_000)
@@ -26,22 +27,6 @@ FASTER = {
 }
 EXTRA_MB = 100
 DECODINGS = 3
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A figure with its target: at least, or at most."""
-
-    name: str
-    value: float
-    unit: str
-    target: float
-    at_least: bool
-
-    @property
-    def met(self) -> bool:
-        """Whether the target holds."""
-        return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def main() -> None:
@@ -133,8 +118,7 @@ def _remark(result: dict[str, Any]) -> str:
 def _goals_table(goals: list[Goal]) -> Table:
     table = Table("what", "measured", "target", "")
     for goal in goals:
-        sign, met = "≥" if goal.at_least else "≤", "met" if goal.met else "missed"
-        table.add_row(goal.name, f"{goal.value:.3g} {goal.unit}", f"{sign} {goal.target:g} {goal.unit}", met)
+        table.add_row(goal.name, *goal.words)
     return table
 
 

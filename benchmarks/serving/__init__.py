@@ -1,0 +1,1 @@
+"""The server beside other model servers, and what swaps and trainings do to it."""
