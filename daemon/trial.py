@@ -33,6 +33,7 @@ class ServedTrial:
         self._lock = threading.Lock()
         self._seen = TrialSeen()
         self._waiting = 0
+        self._over = False
         self._thread = ThreadPoolExecutor(1, "trial")
 
     @property
@@ -89,15 +90,14 @@ class ServedTrial:
             self._count(rows=len(said))
         elif self.trial.strategy != "shadow" or not self.wants(_first(ids)):
             return
+        other = champion if challenged else self.challenger
         with self._lock:
             free = self._waiting + len(said) <= MOST_WAITING_ROWS
-            if free:
+            if free and not self._over:
                 self._waiting += len(said)
+                self._thread.submit(self._compare, challenged, other, said, seconds, ask)
             else:
                 self._seen = replace(self._seen, skipped=self._seen.skipped + len(said))
-        if free:
-            other = champion if challenged else self.challenger
-            self._thread.submit(self._compare, challenged, other, said, seconds, ask)
 
     def failed(self, error: Exception) -> None:
         """The challenger failed on a request that the champion then answered."""
@@ -110,7 +110,9 @@ class ServedTrial:
         return None if seen == TrialSeen() else asdict(seen)
 
     def close(self) -> None:
-        """No more comparisons; those that wait are given up."""
+        """No more comparisons, also for requests that are still under way; those that wait are given up."""
+        with self._lock:
+            self._over = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _compare(self, challenged: bool, other: "Served", said: "Predictions", seconds: float, ask: Ask) -> None:

@@ -105,9 +105,10 @@ class Follower:
             return
         try:
             challenger = await self._load(slot, trial.deployment, 0)
-        except (DriftdError, OSError, ValueError) as error:
+        except Exception as error:
+            # Nothing about a challenger may stop the champion's follower; and what cannot be loaded must not pass its
+            # trial, however many failures are allowed.
             self._unloadable.add(trial.id)
-            # What cannot be loaded must not pass its trial, however many failures are allowed.
             seen = TrialSeen(failures=trial.max_failures + 1, error=str(error))
             self._tell(slot.model, trial, asdict(seen))
             return

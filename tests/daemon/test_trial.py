@@ -126,6 +126,21 @@ def test_a_shadow_that_falls_behind_is_skipped_not_waited_for():
 
 
 @pytest.mark.parametrize("terms", [SHADOW, replace(CANARY, share=1.0)])
+def test_a_request_that_outlives_the_trial_is_answered(terms):
+    """It began before the trial was over; only the comparison is left out."""
+    trial, champion = ServedTrial(terms, Model("yes")), Model()
+
+    def ask(model: Any) -> Predictions:
+        trial.close()
+        return model.answer(1)
+
+    said, by = trial.answer(champion, None, ask)
+    assert str(said.values[0]) == by.says
+    told = trial.take()
+    assert told["skipped"] == 1 and not told["compared"] and not told["failures"]
+
+
+@pytest.mark.parametrize("terms", [SHADOW, replace(CANARY, share=1.0)])
 def test_a_challenger_that_fails_costs_nobody_an_answer(terms):
     """The champion answers in the same request; the failure is counted, with its words."""
     trial, champion = ServedTrial(terms, Model(error=ValueError("no such colour"))), Model()
