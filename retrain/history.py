@@ -58,13 +58,14 @@ class Batch:
 
 
 class History:
-    """Accepted files as the stages are told of them: `seq`, `snapshot`, `digest`, `rows`, `kind`."""
+    """Accepted files as the stages are told of them: `seq`, `snapshot`, `digest`, `rows`, `kind`, and `source`."""
 
     def __init__(self, files: Sequence[Mapping[str, Any]], schema: Schema) -> None:
         self.schema = schema
         self._files = {int(file["seq"]): file for file in files if file["kind"] == "rows"}
         self._labels = [file for file in files if file["kind"] == "labels"]
         self.seqs = sorted(self._files)
+        self.traffic = {seq for seq, file in self._files.items() if file.get("source") == "traffic"}
         self._known: dict[int, int] = {}
 
     @cached_property
@@ -78,8 +79,11 @@ class History:
         return newest
 
     def newest_labelled(self, count: int, up_to: int | None = None) -> list[int]:
-        """The newest files, at most `count`, that have labelled rows; ascending. Looks back over 60 files."""
-        known = [seq for seq in self.seqs if up_to is None or seq <= up_to][-LOOKED_AT:]
+        """The newest files, at most `count`, that have labelled rows; ascending. Looks back over 60 dropped files and
+        60 of live traffic, which may never get a label."""
+        past = [seq for seq in self.seqs if up_to is None or seq <= up_to]
+        dropped, live = ([s for s in past if (s in self.traffic) is wanted][-LOOKED_AT:] for wanted in (False, True))
+        known = sorted([*dropped, *live])
         found: list[int] = []
         for seq in reversed(known):
             if len(found) < count and self.labels_known(seq):

@@ -245,6 +245,15 @@ class RetentionSettings(Frozen):
     pinned: tuple[str, ...] = ()
 
 
+class PredictionLogSettings(Frozen):
+    """Which answered rows are kept, how much disk they and the data files made of them may take, and how often what was
+    kept becomes a data file."""
+
+    share: float = Field(default=1.0, ge=0, le=1)
+    keep: Size = 10**9
+    every: Duration = 3600.0
+
+
 class IntakeSettings(Frozen):
     """How the data folder is read."""
 
@@ -285,6 +294,7 @@ class ModelSettings(Frozen):
     estimator: EstimatorSettings = EstimatorSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
+    prediction_log: PredictionLogSettings = PredictionLogSettings()
 
     @field_validator("columns", mode="before")
     @classmethod

@@ -215,7 +215,9 @@ def files(
 
 
 def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
-    told = ("path", "state", "kind", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality")
+    told = (
+        "path", "state", "kind", "source", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality",
+    )  # fmt: skip
     return {key: getattr(row, key) for key in told} | {
         "path": printable(row.path),
         "taken": iso(row.at),

@@ -1,6 +1,7 @@
 """Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned
 on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from daemon.control.context import ModelContext
@@ -64,7 +65,7 @@ class Assessing:
             named = {*archive, champion.newest, *(m.version for m in predecessor.members)} if predecessor else {
                 *archive, champion.newest,
             }  # fmt: skip
-            listed = files.usable(conn, name, 2**62)[-MOST_FILES:]
+            listed = newest_of_each(files.usable(conn, name, 2**62))
         return asked, {
             "files": [context.file_json(row) for row in listed],
             "schema": schema.to_json(),
@@ -78,6 +79,14 @@ class Assessing:
             "before": proposed,
             "twin": state.regret.twin,
         }
+
+
+def newest_of_each(rows: Sequence[Any]) -> list[Any]:
+    """The newest files, at most a thousand of each: dropped rows, live traffic, labels; in order of arrival."""
+    grouped: dict[Any, list[Any]] = {}
+    for row in rows:
+        grouped.setdefault((row.kind, row.source), []).append(row)
+    return sorted((row for group in grouped.values() for row in group[-MOST_FILES:]), key=lambda row: int(row.seq))
 
 
 def deployment_json(deployment: Deployment) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from retrain.errors import Refused, Retry
 
 FILE_NAME = "ledger.sqlite"
-HEAD = "0003"
+HEAD = "0004"
 BUSY_TIMEOUT_S = 10
 
 

@@ -23,6 +23,7 @@ from daemon.slot import ModelSlot
 
 BEAT_S = 2.0
 SPOOL_LOOK_S = 0.5
+LOG_EVERY_S = 1.0
 WARM = ("sklearn.ensemble", "skops.io", "retrain.promote", "retrain.preprocess")
 DRAIN_S = 0.3
 
@@ -75,6 +76,7 @@ class Server:
             asyncio.create_task(self._follower.run()),
             asyncio.create_task(self._beat(server)),
             asyncio.create_task(self._hand_over_labels()),
+            asyncio.create_task(self._write_logs()),
             asyncio.create_task(asyncio.to_thread(warm)),
         ]
         await server.serve(sockets=[self._listener])
@@ -83,6 +85,8 @@ class Server:
         await asyncio.gather(*tasks, return_exceptions=True)
         for spool in self._app.spools.values():
             spool.close_old(at_once=True)
+        for log in self._app.logs.values():
+            await asyncio.to_thread(log.close)
         self._ledger.close()
 
     def _report(self, message: dict[str, Any]) -> None:
@@ -112,7 +116,13 @@ class Server:
         while True:
             await asyncio.sleep(SPOOL_LOOK_S)
             for spool in self._app.spools.values():
-                spool.close_old()
+                await asyncio.to_thread(spool.close_old)
+
+    async def _write_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_EVERY_S)
+            for log in self._app.logs.values():
+                await asyncio.to_thread(log.flush)
 
 
 def warm() -> None:

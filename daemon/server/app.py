@@ -18,6 +18,7 @@ from daemon.ledger import Ledger
 from daemon.log import get_logger
 from daemon.server.inputs import MAX_BODY, BadRequest, decode, labels_of, rows_of
 from daemon.server.metrics import Metrics
+from daemon.server.prediction_log import PredictionLog, feedback_note
 from daemon.slot import ModelSlot, Served
 from daemon.spool import Spool
 from retrain.errors import Refused
@@ -36,6 +37,10 @@ class App:
         self._metrics = Metrics(slots, ledger)
         spool: Path = config.state_dir / "spool"
         self.spools = {name: Spool(spool / name) for name in slots}
+        kept = config.state_dir / "prediction_log"
+        self.logs = {
+            name: PredictionLog(name, kept / name / "spool", config.models[name].prediction_log) for name in slots
+        }
         self._rejected_s = 0.0
         self._big = asyncio.Semaphore(2)
         self.loaded = False
@@ -71,6 +76,10 @@ class App:
         except Refused as error:
             raise BadRequest(str(error)) from None
         self._metrics.rows.labels(served.deployment.model).inc(len(rows))
+        features = [column.name for column in schema.features]
+        known = ids if ids is not None else [row.get(schema.id_column or "") for row in rows]
+        values = [tuple(row.get(name) for name in features) for row in rows]
+        self.logs[served.deployment.model].record(served, values, known, said)
         answer: dict[str, Any] = {
             "model": served.deployment.model,
             "version": served.name,
@@ -85,9 +94,11 @@ class App:
 
     async def _feedback(self, request: Request) -> Response:
         served = self._served(request)
-        labels = labels_of(decode(await _body(request)), served.versions[0].schema)
-        await asyncio.to_thread(self.spools[served.deployment.model].append, labels)
-        return _json({"model": served.deployment.model, "accepted": len(labels)}, 202)
+        schema, model = served.versions[0].schema, served.deployment.model
+        labels = labels_of(decode(await _body(request)), schema)
+        await asyncio.to_thread(self.spools[model].append, labels)
+        missing = self.logs[model].not_kept(label[schema.id_column or ""] for label in labels)
+        return _json({"model": model, "accepted": len(labels)} | feedback_note(missing), 202)
 
     def _served(self, request: Request) -> Served:
         name = request.path_params["model"]
