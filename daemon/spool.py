@@ -119,7 +119,7 @@ def begun_at(segment: Path) -> float:
 def _is_left(path: Path) -> bool:
     """Whether nobody holds the segment's lock any more."""
     try:
-        with path.open("rb") as file:
+        with path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, FileNotFoundError):
         return False

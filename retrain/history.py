@@ -78,12 +78,17 @@ class History:
             newest.update(_late_labels(str(file["snapshot"]), self.schema.id_column, self.schema.target))
         return newest
 
-    def newest_labelled(self, count: int, up_to: int | None = None) -> list[int]:
-        """The newest files, at most `count`, that have labelled rows; ascending. Looks back over 60 dropped files and
-        60 of live traffic, which may never get a label."""
+    def past(self, up_to: int | None = None) -> list[int]:
+        """The files up to one that may teach: dropped ones, and of the newest 60 of live traffic those with labels.
+        Most live traffic may never get any."""
         past = [seq for seq in self.seqs if up_to is None or seq <= up_to]
-        dropped, live = ([s for s in past if (s in self.traffic) is wanted][-LOOKED_AT:] for wanted in (False, True))
-        known = sorted([*dropped, *live])
+        live = [seq for seq in past if seq in self.traffic][-LOOKED_AT:]
+        labelled = {seq for seq in live if self.labels_known(seq)}
+        return [seq for seq in past if seq not in self.traffic or seq in labelled]
+
+    def newest_labelled(self, count: int, up_to: int | None = None) -> list[int]:
+        """The newest files, at most `count`, that have labelled rows; ascending. Looks back over 60 files."""
+        known = self.past(up_to)[-LOOKED_AT:]
         found: list[int] = []
         for seq in reversed(known):
             if len(found) < count and self.labels_known(seq):
@@ -115,6 +120,8 @@ class History:
 
     def labels_known(self, seq: int) -> int:
         """How many of the rows that are judged have a label."""
+        if seq in self.traffic and not self._late:
+            return 0
         if seq not in self._known:
             self._known[seq] = int(self.batch(seq).known.sum())
         return self._known[seq]

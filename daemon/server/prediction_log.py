@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -34,8 +34,7 @@ Role = Literal["answer", "shadow"]
 NOTE = "of these ids no features are kept: such a label joins only a row of a dropped data file"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Note:
+class Note(NamedTuple):
     """An answered request: `rows` are tuples in the order of the version's features, `ids` has one entry a row."""
 
     at: float

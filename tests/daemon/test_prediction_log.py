@@ -182,7 +182,7 @@ def test_a_data_file_is_made_of_the_answers_alone(tmp_path):
     table = pq.read_table(taken["snapshot"])
     assert table.column("id").to_pylist() == [7, 8, None]
     answered = kept.column("__time").cast("int64").to_pylist()
-    assert table.column("at").to_pylist() == [micros // 1_000_000 for micros in answered]
+    assert table.column("at").to_pylist() == [micros // 1_000_000 for micros in answered[:3]]
     assert "note" not in table.column_names and table.column("label").null_count == 3
 
 
