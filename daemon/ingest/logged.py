@@ -27,6 +27,7 @@ from retrain.settings import ColumnKind
 
 MICROS = pa.timestamp("us")
 CLASS = "__p_"
+KEYS = {"version", "role", "columns", "classes", "at", "ids", "rows", "values", "probabilities"}
 
 
 def convert(args: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +67,10 @@ def traffic(args: dict[str, Any]) -> dict[str, Any]:
     work.mkdir(parents=True, exist_ok=True)
     source = work / f"{uuid.uuid4().hex}.traffic.parquet"
     try:
-        table = pa.concat_tables([_answers(Path(path), schema) for path in args["logs"]])
+        tables = [table for path in args["logs"] if (table := _answers(Path(path), schema)) is not None]
+        if not tables:
+            raise Refused("the files of the prediction log are gone or damaged")
+        table = pa.concat_tables(tables)
         pq.write_table(table, source, compression="zstd")
         seen = look(source)
         if isinstance(seen, Problem):
@@ -117,8 +121,15 @@ def _line(raw: bytes) -> dict[str, Any] | None:
             line = json.loads(raw)
         except ValueError:
             return None
-    whole = isinstance(line, dict) and len(line["rows"]) == len(line["at"]) == len(line["ids"]) == len(line["values"])
-    return line if whole and line["at"] else None
+    return line if _is_whole(line) else None
+
+
+def _is_whole(line: Any) -> bool:
+    if not isinstance(line, dict) or not line.keys() >= KEYS or not line["at"]:
+        return False
+    rows = len(line["at"])
+    shaped = all(len(line[key]) == rows for key in ("ids", "rows", "values"))
+    return shaped and all(len(row) == len(line["columns"]) for row in line["rows"])
 
 
 def _table(lines: Sequence[dict[str, Any]], schema: Schema) -> pa.Table:
@@ -192,9 +203,13 @@ def _texts(values: Any) -> pa.Array:
 # --- a data file ------------------------------------------------------------------------------------------------
 
 
-def _answers(path: Path, schema: Schema) -> pa.Table:
-    """The answered rows of a file of the log, with the schema's columns but the target."""
-    log = pq.read_table(path, pre_buffer=False)
+def _answers(path: Path, schema: Schema) -> pa.Table | None:
+    """The answered rows of a file of the log, with the schema's columns but the target; None where someone removed or
+    damaged it."""
+    try:
+        log = pq.read_table(path, pre_buffer=False)
+    except (OSError, pa.ArrowException):
+        return None
     log = log.filter(pc.equal(log["__role"], "answer"))
     columns = {}
     for column in schema.columns:

@@ -7,6 +7,7 @@ import importlib
 import json
 import signal
 import socket
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -115,14 +116,17 @@ class Server:
     async def _hand_over_labels(self) -> None:
         while True:
             await asyncio.sleep(SPOOL_LOOK_S)
-            for spool in self._app.spools.values():
-                await asyncio.to_thread(spool.close_old)
+            await asyncio.to_thread(self._each, [spool.close_old for spool in self._app.spools.values()])
 
     async def _write_logs(self) -> None:
         while True:
             await asyncio.sleep(LOG_EVERY_S)
-            for log in self._app.logs.values():
-                await asyncio.to_thread(log.flush)
+            await asyncio.to_thread(self._each, [log.flush for log in self._app.logs.values()])
+
+    @staticmethod
+    def _each(jobs: Sequence[Callable[[], None]]) -> None:
+        for job in jobs:
+            job()
 
 
 def warm() -> None:

@@ -39,7 +39,10 @@ class App:
         self.spools = {name: Spool(spool / name) for name in slots}
         kept = config.state_dir / "prediction_log"
         self.logs = {
-            name: PredictionLog(name, kept / name / "spool", config.models[name].prediction_log) for name in slots
+            name: PredictionLog(
+                name, kept / name / "spool", config.models[name].prediction_log, config.service.min_free
+            )
+            for name in slots
         }
         self._rejected_s = 0.0
         self._big = asyncio.Semaphore(2)
@@ -96,7 +99,10 @@ class App:
         served = self._served(request)
         schema, model = served.versions[0].schema, served.deployment.model
         labels = labels_of(decode(await _body(request)), schema)
-        await asyncio.to_thread(self.spools[model].append, labels)
+        try:
+            await asyncio.to_thread(self.spools[model].append, labels)
+        except OSError as error:
+            raise BadRequest(f"the labels could not be kept: {error.strerror or error}", 507) from None
         missing = self.logs[model].not_kept(label[schema.id_column or ""] for label in labels)
         return _json({"model": model, "accepted": len(labels)} | feedback_note(missing), 202)
 

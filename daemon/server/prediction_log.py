@@ -4,6 +4,7 @@ A note costs the request an append to a list. A thread turns the notes into line
 with each turn. Memory and disk are bounded: rows beyond the bounds are dropped, counted and told, never waited for."""
 
 import json
+import shutil
 import threading
 import time
 from collections import deque
@@ -25,7 +26,8 @@ from retrain.settings import PredictionLogSettings
 log = get_logger()
 SALT = "log"
 MOST_CELLS = 1_000_000
-LINE_ROWS = 500
+LINE_ROWS = 200
+BREATH_ROWS, BREATH_S = 100, 0.0002
 CLOSE_AFTER_S = 5.0
 MAX_SEGMENT = 32 * 2**20
 QUIET_S = 60.0
@@ -60,6 +62,17 @@ class _Line:
     probabilities: list[Any] = field(default_factory=list)
     classes: list[str] | None = None
 
+    @classmethod
+    def begin(cls, note: Note) -> "_Line":
+        """For rows such as the note's."""
+        columns = [column.name for column in note.served.versions[0].schema.features]
+        classes = None if note.said.classes is None else list(note.said.classes)
+        return cls(note.served, note.role, columns, classes=classes)
+
+    def takes(self, note: Note) -> bool:
+        """Whether the note's rows may be in it."""
+        return self.served is note.served and self.role == note.role and len(self.at) < LINE_ROWS
+
     def encode(self) -> bytes:
         """One line of JSON; what is no finite number is null."""
         value = {
@@ -76,8 +89,8 @@ class _Line:
 class PredictionLog:
     """One model's log in one server process: `record` on the event loop, `flush` and `close` in a thread."""
 
-    def __init__(self, model: str, folder: Path, settings: PredictionLogSettings) -> None:
-        self._model, self._folder, self._settings = model, folder, settings
+    def __init__(self, model: str, folder: Path, settings: PredictionLogSettings, min_free: int = 0) -> None:
+        self._model, self._folder, self._settings, self._min_free = model, folder, settings, min_free
         self._spool = Spool(folder, CLOSE_AFTER_S, CLOSE_AFTER_S, MAX_SEGMENT)
         self._notes: deque[Note] = deque()
         self._turn = threading.Lock()
@@ -131,40 +144,52 @@ class PredictionLog:
         return self._overflown + self._lost
 
     def _write(self, notes: list[Note]) -> None:
-        lines = list(self._lines(notes))
-        if not lines:
-            return
+        """Whatever goes wrong costs these rows, and neither the server nor later ones."""
+        rows = sum(len(note.ids) for note in notes)
         try:
-            if spooled_bytes(self._folder) > self._settings.keep:
-                raise OSError(f"{self._settings.keep:,} bytes wait to be taken in (prediction_log.keep)")
-            self._spool.append_lines([line.encode() for line in lines])
+            lines = list(self._lines(notes))
+            rows = sum(len(line.at) for line in lines)
+            if lines:
+                self._refuse_where_full()
+                self._spool.append_lines([line.encode() for line in lines])
         except OSError as error:
-            self._lost += sum(len(line.at) for line in lines)
+            self._lost += rows
             self._reason = error.strerror or str(error)
+        except Exception as error:
+            self._lost += rows
+            self._reason = repr(error)
+
+    def _refuse_where_full(self) -> None:
+        keep = self._settings.keep
+        if spooled_bytes(self._folder) > keep:
+            raise OSError(f"{keep:,} bytes wait to be taken in (prediction_log.keep)")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self._folder).free < self._min_free:
+            raise OSError("less than [service] min_free is left on the disk")
 
     def _lines(self, notes: list[Note]) -> Iterator[_Line]:
         """The chosen rows, at most LINE_ROWS a line, each line of one deployment and role."""
         line: _Line | None = None
+        worked = 0
         for note in notes:
             chosen = [k for k, key in enumerate(note.ids) if self._chooses(key)]
-            if not chosen:
-                continue
-            columns = [column.name for column in note.served.versions[0].schema.features]
-            values = note.said.values.tolist()
-            spread = None if note.said.probabilities is None else note.said.probabilities.tolist()
-            classes = None if note.said.classes is None else list(note.said.classes)
+            values = note.said.values.tolist() if chosen else []
+            spread = note.said.probabilities.tolist() if chosen and note.said.probabilities is not None else None
             for k in chosen:
-                full = line is None or len(line.at) >= LINE_ROWS
-                if line is None or full or line.served is not note.served or line.role != note.role:
+                if line is None or not line.takes(note):
                     if line is not None:
                         yield line
-                    line = _Line(note.served, note.role, columns, classes=classes)
+                    line = _Line.begin(note)
                 line.at.append(note.at)
                 line.ids.append(_name(note.ids[k]))
                 line.rows.append(note.rows[k])
                 line.values.append(values[k])
                 if spread is not None:
                     line.probabilities.append(spread[k])
+            worked += 1 + len(chosen)
+            if worked >= BREATH_ROWS:
+                worked = 0
+                time.sleep(BREATH_S)  # the event loop answers meanwhile: both need the interpreter
         if line is not None:
             yield line
 

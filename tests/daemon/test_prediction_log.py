@@ -20,6 +20,7 @@ from daemon.server import prediction_log as server_log
 from daemon.server.prediction_log import PredictionLog, feedback_note
 from daemon.spool import Spool, finished_segments
 from daemon.sticky import position
+from retrain.errors import Refused
 from retrain.predictions import Predictions
 from retrain.schema import Column, Schema
 from retrain.settings import ModelSettings, PredictionLogSettings
@@ -144,6 +145,25 @@ def _no_space(_descriptor: int) -> None:
     raise OSError(28, "No space left on device")
 
 
+def test_a_request_that_cannot_be_written_stops_nothing(tmp_path):
+    """Neither the server nor later rows: it is counted."""
+    log = a_log(tmp_path)
+    log.record(SimpleNamespace(name="v0", versions=()), [ROW], ["a"], said(1))
+    log.flush()
+    log.record(served(), [ROW], ["b"], said(1))
+    log.close()
+    assert log.dropped == 1 and [line["ids"] for line in lines(tmp_path)] == [["b"]]
+
+
+def test_little_disk_is_left_to_others(tmp_path):
+    """Below [service] min_free nothing is written."""
+    log = PredictionLog("m", tmp_path, PredictionLogSettings(), min_free=2**62)
+    with structlog.testing.capture_logs() as told:
+        log.record(served(), [ROW], ["a"], said(1))
+        log.close()
+    assert lines(tmp_path) == [] and "min_free" in told[0]["reason"]
+
+
 def test_what_is_kept_is_what_was_asked_and_answered(tmp_path):
     """Features in the types of snapshots, time, id, version, role, prediction and probabilities, a row each."""
     log = a_log(tmp_path)
@@ -184,6 +204,19 @@ def test_a_data_file_is_made_of_the_answers_alone(tmp_path):
     answered = kept.column("__time").cast("int64").to_pylist()
     assert table.column("at").to_pylist() == [micros // 1_000_000 for micros in answered[:3]]
     assert "note" not in table.column_names and table.column("label").null_count == 3
+
+
+def test_files_of_the_log_that_someone_removed_are_done_without(tmp_path):
+    """The rest becomes the data file; without any it is refused, once, and holds nothing up."""
+    log = a_log(tmp_path)
+    log.record(served(), [ROW] * 3, [1, 2, 3], said(3))
+    log.close()
+    result, _ = converted(tmp_path, tmp_path / "work")
+    asked = {"digests": ["a", "b"], "schema": SCHEMA.to_json(), "settings": SETTINGS, "work": str(tmp_path / "work")}
+    taken = logged.traffic({**asked, "logs": [result["path"], str(tmp_path / "gone.parquet")]})
+    assert taken["rows"] == 3
+    with pytest.raises(Refused, match="gone or damaged"):
+        logged.traffic({**asked, "logs": [str(tmp_path / "gone.parquet")]})
 
 
 def test_a_line_that_a_kill_cut_off_costs_itself_alone(tmp_path):
