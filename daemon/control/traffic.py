@@ -37,6 +37,7 @@ class Traffic:
     _oldest: float | None = None
     _again_s: float = 0.0
     _retry_s: float = 0.0
+    _failing: bool = False
 
     async def run(self) -> None:
         """Make a data file whenever the oldest answer that is in none has waited for `every`."""
@@ -61,25 +62,23 @@ class Traffic:
         """Make data files of all answers that are in none; their names. None where there are fewer than a check needs:
         these wait for more."""
         async with self._turn:
+            self._failing = False
             made = await self._take_assigned()
-            if not await self._convert():
-                return made
-            while self._assign():
-                effects.crash_point("traffic.assigned")
-                taken = await self._take_assigned()
-                if not taken:
-                    break
-                made += taken
-            trim(self.context)
-            self._oldest = self._waiting()
-            pause_s = 0.0 if self._oldest is None else self.context.settings.prediction_log.every
-            self._again_s = time.monotonic() + pause_s
+            if await self._convert():
+                made += await self._take_waiting()
+                trim(self.context)
+                self._oldest = self._waiting()
+                pause_s = 0.0 if self._oldest is None else self.context.settings.prediction_log.every
+                self._again_s = time.monotonic() + pause_s
         if made:
             self.context.dirty.set()
         return made
 
     def _is_due(self, segments: Sequence[Path]) -> bool:
-        """Whether the oldest answer in no data file has waited long enough; too few of them wait as long again."""
+        """Whether the oldest answer in no data file has waited long enough; too few of them wait as long again. What
+        failed is tried again anyhow."""
+        if self._failing:
+            return True
         oldest = self._oldest if self._oldest is not None else next(map(begun_at, segments), None)
         if oldest is None or time.monotonic() < self._again_s:
             return False
@@ -110,6 +109,14 @@ class Traffic:
         with self.context.shared.ledger.begin(durable=True) as conn:
             name = f"predictions/{datetime.fromtimestamp(now, UTC).strftime('%Y-%m-%dT%H%M%S.%fZ')}"
             return prediction_log.assign(conn, self.context.name, name, self.context.settings.drift.min_rows)
+
+    async def _take_waiting(self) -> list[str]:
+        """Take in what is in no data file, one after the other, while there is enough for one."""
+        made: list[str] = []
+        while not self._failing and self._assign():
+            effects.crash_point("traffic.assigned")
+            made += await self._take_assigned()
+        return made
 
     async def _take_assigned(self) -> list[str]:
         """Take in the data files that were begun; those that it could."""
@@ -148,5 +155,6 @@ class Traffic:
         return True
 
     def _failed(self, error: WorkerError) -> None:
+        self._failing = True
         self._retry_s = time.monotonic() + RETRY_S
         self.context.log.error("prediction_log_delayed", reason=error.message)

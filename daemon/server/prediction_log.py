@@ -91,6 +91,7 @@ class PredictionLog:
 
     def __init__(self, model: str, folder: Path, settings: PredictionLogSettings, min_free: int = 0) -> None:
         self._model, self._folder, self._settings, self._min_free = model, folder, settings, min_free
+        self._share = settings.share
         self._spool = Spool(folder, CLOSE_AFTER_S, CLOSE_AFTER_S, MAX_SEGMENT)
         self._notes: deque[Note] = deque()
         self._turn = threading.Lock()
@@ -107,7 +108,7 @@ class PredictionLog:
         role: Role = "answer",
     ) -> None:  # fmt: skip
         """Note what was answered; rows that find no room in memory are dropped and counted."""
-        if not self._settings.share or not rows:
+        if not self._share or not rows:
             return
         cells = len(rows) * (len(rows[0]) + 4)
         waiting = self._noted - self._written
@@ -195,7 +196,7 @@ class PredictionLog:
 
     def _chooses(self, key: Any) -> bool:
         """Rows with an id by the id, the same in every process; others by counting."""
-        share = self._settings.share
+        share = self._share
         if share >= 1 or not share:
             return share >= 1
         name = _name(key)
