@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.config import Config
-from daemon.ledger import Ledger, checks, cycles, files, models, promotions, trials, versions
+from daemon.ledger import Ledger, checks, cycles, files, models, prediction_log, promotions, trials, versions
 from daemon.trial_text import trial_json
 
 
@@ -27,6 +27,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "files": files.counts(conn, name),
         "last_file": _last_file(conn, name),
         "labelled_rows": files.labelled_rows(conn, name),
+        "prediction_log": prediction_log.total(conn, name),
         "drift_episode": episode,
         "last_check": _last_check(conn, name),
         "cycle": _cycle(conn, name),

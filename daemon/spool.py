@@ -1,51 +1,94 @@
-"""Labels on their way from the server to the ledger: fsynced lines in segments that control takes in.
+"""What servers hand to the ledger's process, labels and answered rows: fsynced lines in segments that control takes in.
 
-A server appends to its own open segment and closes it after a moment by renaming it. What a killed server left
-open is closed for it."""
+A server appends to its own open segment and closes it after a moment by renaming it. It holds a lock on the open one,
+which the system lets go of when it is killed: what it left open is then closed for it."""
 
+import contextlib
+import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-OPEN = ".open"
+from retrain.effects import fsync_path
+
+OPEN, CLOSED = ".open", ".jsonl"
 CLOSE_AFTER_S = 1.0
+LONGEST_S = 60.0
 
 
 class Spool:
-    """A server's end: one open segment a model."""
+    """A server's end: one open segment at a time, safe to use from several threads.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._path: Path | None = None
-        self._opened_s = 0.0
+    A segment is closed `close_after_s` after its beginning. One that follows another stays open twice as long as that
+    one, up to `longest_s`: a lasting stream of lines becomes few segments, a single one is handed over at once.
+    """
+
+    def __init__(
+        self, folder: Path, close_after_s: float = CLOSE_AFTER_S, longest_s: float = LONGEST_S, max_bytes: int = 2**62
+    ) -> None:
+        self._folder, self._max_bytes = folder, max_bytes
+        self._close_after_s, self._longest_s = close_after_s, longest_s
+        self._open_s = close_after_s
+        self._lock = threading.Lock()
+        self._file: IO[bytes] | None = None
+        self._path = folder
+        self._close_s = self._closed_s = float("-inf")
         self._count = 0
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows as JSON lines, durable on return."""
-        if self._path is None:
-            self._open()
-        assert self._path is not None
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
+        self.append_lines([json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") for row in rows])
+
+    def append_lines(self, lines: Iterable[bytes]) -> None:
+        """Write lines, durable on return; OSError where that fails, and then the next ones begin a new segment."""
+        with self._lock:
+            if self._file is None:
+                self._file = self._open()
+            try:
+                self._file.write(b"".join(line + b"\n" for line in lines))
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._hand_over()
+                raise
 
     def close_old(self, at_once: bool = False) -> None:
-        """Hand the open segment over if it is old enough."""
-        if self._path is None or not (at_once or time.monotonic() - self._opened_s >= CLOSE_AFTER_S):
-            return
-        path, self._path = self._path, None
-        path.replace(path.with_suffix(".jsonl"))
+        """Hand the open segment over if it is old or long enough."""
+        with self._lock:
+            if self._file is None:
+                return
+            if at_once or time.monotonic() >= self._close_s or self._file.tell() >= self._max_bytes:
+                self._hand_over()
 
-    def _open(self) -> None:
+    def _open(self) -> IO[bytes]:
+        """A segment that is locked before it has a name that control looks at."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._count += 1
         self._path = self._folder / f"{time.time_ns()}-{os.getpid()}-{self._count}{OPEN}"
-        self._opened_s = time.monotonic()
+        hidden = self._path.with_name(f".{self._path.name}.tmp")
+        file = hidden.open("wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        hidden.replace(self._path)
+        fsync_path(self._folder)
+        now_s = time.monotonic()
+        busy = now_s - self._closed_s < self._longest_s
+        self._open_s = min(2 * self._open_s, self._longest_s) if busy else self._close_after_s
+        self._close_s = now_s + self._open_s
+        return file
+
+    def _hand_over(self) -> None:
+        file, self._file = self._file, None
+        self._closed_s = time.monotonic()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.replace(self._path.with_suffix(CLOSED))
+            fsync_path(self._folder)
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 def finished_segments(folder: Path) -> list[Path]:
@@ -53,16 +96,31 @@ def finished_segments(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     for path in folder.glob(f"*{OPEN}"):
-        if not _alive(int(path.name.split("-")[1])):
-            path.replace(path.with_suffix(".jsonl"))
-    return sorted(folder.glob("*.jsonl"))
+        if _is_left(path):
+            path.replace(path.with_suffix(CLOSED))
+    return sorted(folder.glob(f"*{CLOSED}"))
 
 
-def _alive(pid: int) -> bool:
+def spooled_bytes(folder: Path) -> int:
+    """What lies in a spool."""
+    total = 0
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat().st_size
+    return total
+
+
+def begun_at(segment: Path) -> float:
+    """When a segment was begun, Unix seconds."""
+    return int(segment.name.split("-")[0]) / 1e9
+
+
+def _is_left(path: Path) -> bool:
+    """Whether nobody holds the segment's lock any more."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
         return False
-    except PermissionError:
-        return True
     return True

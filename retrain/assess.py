@@ -29,6 +29,7 @@ from retrain.windows import WINDOWS
 
 Mask = NDArray[np.bool_]
 READY_SHARE = 0.9
+LATER_FILES = 3
 FEWEST_ROWS, FEWEST_RESERVED = 20, 8
 RECENT_FILES, SHARE_FILES = 2, 4
 TWINS_EVERY = 2
@@ -366,10 +367,15 @@ def assess_files(assessor: Assessor, candidates: Sequence[int]) -> dict[str, Any
 
 
 def ready_files(history: History, candidates: Sequence[int]) -> list[int]:
-    """The candidates of whose rows 90 % have labels, and those with any that are older than such a one."""
+    """The candidates of whose rows 90 % have labels, and those with any that are older than such a one. Of live traffic
+    often only some rows ever get a label: such a file is also ready once three newer ones have any."""
     shares = {seq: float(history.batch(seq).known.mean()) if history.batch(seq).rows else 0.0 for seq in candidates}
     newest = max((seq for seq, share in shares.items() if share >= READY_SHARE), default=-1)
-    return [seq for seq in candidates if shares[seq] >= READY_SHARE or (seq < newest and shares[seq] > 0)]
+    begun = sorted(seq for seq in candidates if seq in history.traffic and shares[seq] > 0)
+    old = set(begun[:-LATER_FILES])
+    return [
+        seq for seq in candidates if shares[seq] >= READY_SHARE or (shares[seq] > 0 and (seq < newest or seq in old))
+    ]
 
 
 def _moments(differences: Floats) -> list[float]:

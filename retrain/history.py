@@ -58,13 +58,14 @@ class Batch:
 
 
 class History:
-    """Accepted files as the stages are told of them: `seq`, `snapshot`, `digest`, `rows`, `kind`."""
+    """Accepted files as the stages are told of them: `seq`, `snapshot`, `digest`, `rows`, `kind`, and `source`."""
 
     def __init__(self, files: Sequence[Mapping[str, Any]], schema: Schema) -> None:
         self.schema = schema
         self._files = {int(file["seq"]): file for file in files if file["kind"] == "rows"}
         self._labels = [file for file in files if file["kind"] == "labels"]
         self.seqs = sorted(self._files)
+        self.traffic = {seq for seq, file in self._files.items() if file.get("source") == "traffic"}
         self._known: dict[int, int] = {}
 
     @cached_property
@@ -77,9 +78,17 @@ class History:
             newest.update(_late_labels(str(file["snapshot"]), self.schema.id_column, self.schema.target))
         return newest
 
+    def past(self, up_to: int | None = None) -> list[int]:
+        """The files up to one that may teach: dropped ones, and of the newest 60 of live traffic those with labels.
+        Most live traffic may never get any."""
+        past = [seq for seq in self.seqs if up_to is None or seq <= up_to]
+        live = [seq for seq in past if seq in self.traffic][-LOOKED_AT:]
+        labelled = {seq for seq in live if self.labels_known(seq)}
+        return [seq for seq in past if seq not in self.traffic or seq in labelled]
+
     def newest_labelled(self, count: int, up_to: int | None = None) -> list[int]:
         """The newest files, at most `count`, that have labelled rows; ascending. Looks back over 60 files."""
-        known = [seq for seq in self.seqs if up_to is None or seq <= up_to][-LOOKED_AT:]
+        known = self.past(up_to)[-LOOKED_AT:]
         found: list[int] = []
         for seq in reversed(known):
             if len(found) < count and self.labels_known(seq):
@@ -111,6 +120,8 @@ class History:
 
     def labels_known(self, seq: int) -> int:
         """How many of the rows that are judged have a label."""
+        if seq in self.traffic and not self._late:
+            return 0
         if seq not in self._known:
             self._known[seq] = int(self.batch(seq).known.sum())
         return self._known[seq]

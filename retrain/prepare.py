@@ -75,8 +75,6 @@ def labelled_rows(files: list[dict[str, Any]], schema: Schema, settings: ModelSe
     """All labelled rows of the files, cleaned, without duplicates, oldest first, with their origin (see `Prepared`) and
     __reserved; Refused where there is none."""
     table = _collect(files, schema, notes)
-    table = _join_labels(table, files, schema, notes)
-    table = _labelled(table, schema, notes)
     return _ordered(_deduplicate(table, schema, settings.window.deduplicate, notes))
 
 
@@ -111,14 +109,26 @@ def _told(
 
 
 def _collect(files: list[dict[str, Any]], schema: Schema, notes: list[str]) -> pa.Table:
-    """All rows of all files with their origin and event time."""
-    tables = [
-        _with_origin(read_snapshot(str(file["snapshot"])), file, schema, notes)
-        for file in files
-        if file["kind"] == "rows"
-    ]
-    if not tables:
+    """All labelled rows of all files with their origin and event time. A file's rows without a label are let go of
+    before the next one is read: of live traffic few may ever have one."""
+    of_rows = [file for file in files if file["kind"] == "rows"]
+    if not of_rows:
         raise Refused("there are no rows to train on", "drop labelled files into the data folder")
+    late, label_files = _late_labels(files, schema)
+    tables, joined, unlabelled = [], 0, 0
+    for file in of_rows:
+        table = _with_origin(read_snapshot(str(file["snapshot"])), file, schema, notes)
+        table, changed = _join_labels(table, late, schema)
+        kept = _labelled(table, schema)
+        joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows
+        if kept.num_rows:
+            tables.append(kept)
+    if label_files:
+        notes.append(f"{joined:,} rows got their label from {label_files} files of labels")
+    if unlabelled:
+        notes.append(f"{unlabelled:,} rows without a label were left out")
+    if not tables:
+        raise Refused("no row has a label", "drop labelled files into the data folder")
     return pa.concat_tables(tables, promote_options="permissive")
 
 
@@ -158,38 +168,43 @@ def _event_times(table: pa.Table, file: dict[str, Any], schema: Schema) -> Float
     return filled
 
 
-def _join_labels(table: pa.Table, files: list[dict[str, Any]], schema: Schema, notes: list[str]) -> pa.Table:
-    """Labels that came later, by id; the newest wins over older ones and over the row's own."""
+def _late_labels(files: list[dict[str, Any]], schema: Schema) -> tuple[dict[Any, Any], int]:
+    """Labels that came later, by id, the newest of each; and of how many files."""
     late = [file for file in files if file["kind"] == "labels"]
-    if not late or schema.id_column is None:
-        return table
     newest: dict[Any, Any] = {}
+    if schema.id_column is None:
+        return newest, 0
     for file in late:
         labels = pq.read_table(file["snapshot"], pre_buffer=False)
         ids = labels.column(schema.id_column).to_pylist()
         newest.update(zip(ids, labels.column(schema.target).to_pylist(), strict=True))
+    return newest, len(late)
+
+
+def _join_labels(table: pa.Table, late: Mapping[Any, Any], schema: Schema) -> tuple[pa.Table, int]:
+    """A file's rows with the labels that came later, which win over the rows' own; and how many got one."""
+    if not late or schema.id_column not in table.column_names or schema.target not in table.column_names:
+        return table, 0
     ids = table.column(schema.id_column).to_pylist()
+    changed = sum(1 for key in ids if key in late)
+    if not changed:
+        return table, 0
     own = table.column(schema.target).to_pylist()
-    joined = [newest.get(key, label) for key, label in zip(ids, own, strict=True)]
-    changed = sum(1 for key in ids if key in newest)
-    notes.append(f"{changed:,} rows got their label from {len(late)} files of labels")
+    joined = [late.get(key, label) for key, label in zip(ids, own, strict=True)]
     position = table.column_names.index(schema.target)
     column = pa.chunked_array([pa.array(joined, table.schema.field(position).type)])
-    return table.set_column(position, schema.target, column)
+    return table.set_column(position, schema.target, column), changed
 
 
-def _labelled(table: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
+def _labelled(table: pa.Table, schema: Schema) -> pa.Table:
+    """The rows with a label."""
+    if schema.target not in table.column_names:
+        return table.slice(0, 0)
     target = table.column(schema.target)
     good = target.is_valid()
     if schema.task == "regression":
         good = pc.and_(good, pc.fill_null(pc.is_finite(pc.cast(target, pa.float64(), safe=False)), False))
-    kept = table.filter(good)
-    left = table.num_rows - kept.num_rows
-    if left:
-        notes.append(f"{left:,} rows without a label were left out")
-    if not kept.num_rows:
-        raise Refused("no row has a label", "drop labelled files into the data folder")
-    return kept
+    return table.filter(good)
 
 
 def _deduplicate(table: pa.Table, schema: Schema, how: str, notes: list[str]) -> pa.Table:

@@ -275,6 +275,15 @@ class ServingSettings(Frozen):
     runtime: Literal["auto", "scikit-learn"] = "auto"
 
 
+class PredictionLogSettings(Frozen):
+    """Which answered rows are kept, how much disk they and the data files made of them may take, and how often what was
+    kept becomes a data file."""
+
+    share: float = Field(default=1.0, ge=0, le=1)
+    keep: Size = 10**9
+    every: Duration = 3600.0
+
+
 class IntakeSettings(Frozen):
     """How the data folder is read."""
 
@@ -317,6 +326,7 @@ class ModelSettings(Frozen):
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
     serving: ServingSettings = ServingSettings()
+    prediction_log: PredictionLogSettings = PredictionLogSettings()
 
     @field_validator("columns", mode="before")
     @classmethod

@@ -24,7 +24,8 @@ FILE_ROWS, RECENT_ROWS = 2_000, 5_000
 
 def suspect(args: dict[str, Any]) -> dict[str, Any]:
     """Judge the file `snapshot`, with its `predictions` (a path or None), beside `recent` [{"name", "snapshot",
-    "predictions"}], accepted files, oldest first; `schema`; `settings`. All JSON.
+    "predictions"}], accepted files, oldest first; `schema`; `settings`; `ignore_kinds`, doubts that do not count for
+    this file. All JSON.
 
     Returns `doubts` [{"kind", "reason", "numbers"}] and `seconds`."""
     started = time.perf_counter()
@@ -33,7 +34,8 @@ def suspect(args: dict[str, Any]) -> dict[str, Any]:
     asked = [*args["recent"], {"name": "it", "snapshot": args["snapshot"], "predictions": args["predictions"]}]
     tables = [_read(Path(one["snapshot"]), one["predictions"]) for one in asked]
     files, columns = _rows([one["name"] for one in asked], tables, schema, settings.ignore)
-    found = doubts(files[-1], files[:-1], columns, settings.kinds)
+    kinds = tuple(kind for kind in settings.kinds if kind not in args.get("ignore_kinds", ()))
+    found = doubts(files[-1], files[:-1], columns, kinds)
     told = [{"kind": doubt.kind, "reason": doubt.reason, "numbers": doubt.numbers} for doubt in found]
     return {"doubts": told, "seconds": time.perf_counter() - started}
 

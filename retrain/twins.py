@@ -92,7 +92,7 @@ def _labelled_rows(
 
 def _labelled_files(history: History, up_to: int) -> list[int]:
     """The newest labelled files, and older ones in equal steps."""
-    known = [seq for seq in history.seqs if seq <= up_to]
+    known = history.past(up_to)
     newest, older = known[-FILES_NEW:], known[:-FILES_NEW]
     steps = np.linspace(0, len(older) - 1, min(len(older), FILES_OLD)).astype(int).tolist() if older else []
     chosen = [older[step] for step in dict.fromkeys(steps)] + newest

@@ -9,7 +9,7 @@ from daemon.config import ServiceSettings
 from retrain.settings import Budget, ColumnSettings, Frozen, ModelSettings, duration_s, retrain_budget, size_bytes
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
-SECTION = re.compile(r"^#{2,3} \[([a-zA-Z.]+)\]\n(.*?)(?=^#{2,3} |\Z)", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^#{2,3} \[([a-zA-Z_.]+)\]\n(.*?)(?=^#{2,3} |\Z)", re.MULTILINE | re.DOTALL)
 ROW = re.compile(r"^\| `([a-z_]+)` \| ([^|]*) \|", re.MULTILINE)
 
 

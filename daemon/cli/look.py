@@ -55,6 +55,9 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
     held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
     print(f"  files      {counts}; {model['labelled_rows']:,} labelled rows{held}")
+    kept = model["prediction_log"]
+    if kept["rows"]:
+        print(f"  answers    {kept['rows']:,} rows kept since {when(kept['since'])}")
     if check is not None:
         found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else "no drift"
         score = "" if check["value"] is None else f"; {check['metric']} {check['value']:.4f}"
@@ -233,7 +236,9 @@ def files(
 
 
 def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
-    told = ("path", "state", "kind", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality")
+    told = (
+        "path", "state", "kind", "source", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality",
+    )  # fmt: skip
     return {key: getattr(row, key) for key in told} | {
         "path": printable(row.path),
         "taken": iso(row.at),

@@ -67,7 +67,7 @@ class Assessing:
                 *archive, champion.newest,
             }  # fmt: skip
             named |= {trial.version} if trial is not None else set()
-            listed = files.usable(conn, name, 2**62)[-MOST_FILES:]
+            listed = newest_of_each(files.usable(conn, name, 2**62))
         return asked, {
             "files": [context.file_json(row) for row in listed],
             "schema": schema.to_json(),
@@ -91,6 +91,14 @@ def may_answer(stored: Sequence[str], not_passed: Collection[str], most: int) ->
     ['v3']
     """
     return [name for name in stored if name not in not_passed][-most:]
+
+
+def newest_of_each(rows: Sequence[Any]) -> list[Any]:
+    """The newest files, at most a thousand of each: dropped rows, live traffic, labels; in order of arrival."""
+    grouped: dict[Any, list[Any]] = {}
+    for row in rows:
+        grouped.setdefault((row.kind, row.source), []).append(row)
+    return sorted((row for group in grouped.values() for row in group[-MOST_FILES:]), key=lambda row: int(row.seq))
 
 
 def deployment_json(deployment: Deployment) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Checks of snapshots against the champion: asked of the analyst, committed with their episode, and told."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,10 +147,13 @@ async def check_again(context: ModelContext) -> int:
     return len(rows)
 
 
-async def scheduled_check(context: ModelContext) -> None:
-    """Check the rows of the recent window, as the schedule asks."""
+async def scheduled_check(context: ModelContext, checked: Sequence[str] = ()) -> None:
+    """Check the rows of the recent window, as the schedule asks; not where they are those of one file, live traffic
+    that was made a file and `checked` for this moment."""
     with context.shared.ledger.connect() as conn:
         recent = files.recent(conn, context.name, context.settings.check_window)
+    if len(recent) == 1 and recent[0].path in checked and not context.settings.drift.multivariate:
+        return
     snapshots = [context.folders.state / row.snapshot for row in recent]
     result = await check_snapshots(context, "schedule", snapshots) if snapshots else None
     if result is None:

@@ -52,6 +52,16 @@ class Folders:
         return self.state / "spool" / self.model
 
     @property
+    def logged(self) -> Path:
+        """The prediction log: Parquet of answered rows."""
+        return self.state / "prediction_log" / self.model
+
+    @property
+    def log_spool(self) -> Path:
+        """Segments of answered rows that came through the server."""
+        return self.logged / "spool"
+
+    @property
     def intake(self) -> Path:
         """Unfinished snapshots."""
         return self.state / "work" / "intake" / self.model
@@ -62,7 +72,9 @@ class Folders:
 
     def make(self) -> None:
         """Create what is missing."""
-        for folder in (self.snapshots, self.quarantine, self.predictions, self.versions, self.spool, self.intake):
+        for folder in (self.snapshots, self.quarantine, self.predictions, self.versions):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.spool, self.log_spool, self.intake):
             folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -114,7 +126,7 @@ class ModelContext:
         """An accepted file as the stages and the assessment are told of it."""
         return {
             "seq": row.seq, "snapshot": str(self.folders.state / row.snapshot), "digest": row.sha256, "rows": row.rows,
-            "kind": row.kind, "accepted_at": row.accepted_at,
+            "kind": row.kind, "source": row.source, "accepted_at": row.accepted_at,
         }  # fmt: skip
 
     @staticmethod

@@ -13,6 +13,7 @@ from daemon.control.cycles import CycleRunner
 from daemon.control.intake import Intake
 from daemon.control.labels import take_segments
 from daemon.control.promoting import prune_versions
+from daemon.control.traffic import Traffic
 from daemon.ledger import due
 
 FAILURE_PAUSE_S = 5.0
@@ -30,12 +31,13 @@ class ModelKeeper:
 
     def __post_init__(self) -> None:
         self.intake = Intake(self.context)
+        self.traffic = Traffic(self.context)
         self.cycles = CycleRunner(self.context, self.intake.waiting, self.promoted)
 
     def start(self) -> None:
         """Begin to work."""
         self._scheduled.set()
-        parts = (self.intake.run, self.cycles.run, self._checks, self._labels)
+        parts = (self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run)
         self._tasks = [asyncio.create_task(self._keep(part)) for part in parts]
 
     async def stop(self) -> None:
@@ -75,7 +77,7 @@ class ModelKeeper:
                 pending = due.pending(conn, self.context.name, "check")
             if not pending:
                 continue
-            await scheduled_check(self.context)
+            await scheduled_check(self.context, await self.traffic.roll())
             with self.context.shared.ledger.begin() as conn:
                 due.finish(conn, pending, self.context.now())
             self.context.dirty.set()

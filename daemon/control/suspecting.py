@@ -12,6 +12,7 @@ from daemon.worker.process import WorkerError
 from retrain.persistence import persistent
 
 RECENT_FILES = 6
+REPEATS = "duplicated_rows"
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,8 @@ class Suspicion:
         if not kinds:
             return Held(row.path, (), "", ())
         after = context.settings.suspicion.release_after
-        before = [
-            one for one in files.newest_rows(conn, context.name, after, ("accepted", "held")) if one.id != row.id
-        ][-(after - 1) :] if after > 1 else []  # fmt: skip
+        newest = files.newest_rows(conn, context.name, after, ("accepted", "held"), sources=(row.source,))
+        before = [one for one in newest if one.id != row.id][-(after - 1) :] if after > 1 else []
         normal = persistent([*map(doubted, before), kinds], after)
         reason = "" if set(kinds) <= normal else "; ".join(doubt["reason"] for doubt in self.doubts)
         files.hold_new(conn, row, list(self.doubts), reason)
@@ -64,14 +64,23 @@ def doubted(row: files.FileRow) -> tuple[str, ...]:
 
 
 async def suspect_file(
-    context: ModelContext, path: str, snapshot: Path, check: dict[str, Any] | None, schema: dict[str, Any]
+    context: ModelContext,
+    path: str,
+    source: str,
+    snapshot: Path,
+    check: dict[str, Any] | None,
+    schema: dict[str, Any],
 ) -> Suspicion:
-    """The analyst's doubts about a new file of rows, beside the newest accepted ones; none where it failed."""
+    """The analyst's doubts about a new file of rows, beside the newest accepted ones; none where it failed.
+
+    Clients may send a row twice, and rows that were sent are often dropped later with their labels: live traffic is not
+    doubted for rows that repeat, and a dropped file is compared with dropped ones only."""
     if not context.settings.suspicion.hold:
         return Suspicion(())
-    state = context.folders.state
+    state, live = context.folders.state, source == "traffic"
     with context.shared.ledger.connect() as conn:
-        recent = files.newest_rows(conn, context.name, RECENT_FILES, ("accepted",), but=path)
+        beside = () if live else (source,)
+        recent = files.newest_rows(conn, context.name, RECENT_FILES, ("accepted",), but=path, sources=beside)
     predicted = None if check is None else check["predictions"]
     arguments = {
         "snapshot": str(snapshot),
@@ -83,6 +92,7 @@ async def suspect_file(
         ],
         "schema": schema,
         "settings": context.settings_json(),
+        "ignore_kinds": [REPEATS] if live else [],
     }  # fmt: skip
     try:
         result = await context.shared.analyst.call("suspect", arguments)

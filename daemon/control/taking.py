@@ -4,10 +4,13 @@ Nothing of it counts before the commit: a kill before it leaves only files under
 which the next attempt finds or replaces.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from daemon.control.checking import check_snapshots, record_check
 from daemon.control.context import ModelContext
@@ -30,10 +33,13 @@ class Taken(Enum):
 
 @dataclass(frozen=True)
 class Taking:
-    """A settled file: its path within the data folder, and the look that two looks agreed on."""
+    """A settled file: its path within the data folder, and the look that two looks agreed on. One that was made of live
+    traffic lies nowhere: its path is its name, and `also` is committed with it."""
 
     path: str
     seen: Look
+    source: str = "folder"
+    also: Callable[[Connection], None] = lambda _conn: None
 
 
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
@@ -49,7 +55,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         if error.kind != "refused":
             log.warning("file_delayed", reason=error.message)
             return Taken.LATER
-        _refuse(context, taking, error.message)
+        refuse(context, taking, error.message)
         return Taken.REFUSED
     await accept(context, taking, sha256, result)
     return Taken.ACCEPTED
@@ -66,14 +72,15 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
     async with context.judging:
         check = await check_snapshots(context, "file", [snapshot]) if result["kind"] == "rows" else None
         if result["kind"] == "rows":
-            suspicion = await suspect_file(context, taking.path, snapshot, check, result["schema"])
+            suspicion = await suspect_file(context, taking.path, taking.source, snapshot, check, result["schema"])
         with context.shared.ledger.begin(durable=True) as conn:
             if result["inferred"]:
                 models.save_schema(conn, context.name, result["schema"])
             row = files.record_accepted(
                 conn, context.name, taking.path, taking.seen, sha256,
-                result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(),
+                result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(), taking.source,
             )  # fmt: skip
+            taking.also(conn)
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
             held = suspicion.record(conn, context, row)
     effects.crash_point("control.file_committed")
@@ -121,9 +128,11 @@ def _duplicate(context: ModelContext, taking: Taking, sha256: str) -> bool:
     return True
 
 
-def _refuse(context: ModelContext, taking: Taking, reason: str) -> None:
+def refuse(context: ModelContext, taking: Taking, reason: str) -> None:
+    """Commit that a file is beyond repair, and tell why."""
     with context.shared.ledger.begin() as conn:
-        files.record_refused(conn, context.name, taking.path, taking.seen, reason, context.now())
+        files.record_refused(conn, context.name, taking.path, taking.seen, reason, context.now(), taking.source)
+        taking.also(conn)
     context.log.warning("file_refused", file=taking.path, reason=reason)
 
 

@@ -12,7 +12,8 @@ MOST_CANDIDATES = 60
 
 
 def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
-    """The newest accepted files of rows after one, at most 60, that no assessment was made of; ascending."""
+    """The newest accepted files of rows after one, at most 60 dropped ones and 60 of live traffic, that no assessment
+    was made of; ascending."""
     done = select(assessments.c.seq).where(assessments.c.model == model, assessments.c.seq.is_not(None))
     wanted = (
         files.c.model == model,
@@ -21,7 +22,10 @@ def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
         files.c.seq > after_seq,
         files.c.seq.not_in(done),
     )
-    found = conn.scalars(select(files.c.seq).where(*wanted).order_by(files.c.seq.desc()).limit(MOST_CANDIDATES))
+    found: list[int] = []
+    for live in (files.c.source == "traffic", files.c.source != "traffic"):
+        query = select(files.c.seq).where(*wanted, live).order_by(files.c.seq.desc())
+        found += conn.scalars(query.limit(MOST_CANDIDATES))
     return sorted(found)
 
 

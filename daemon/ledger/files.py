@@ -1,4 +1,6 @@
-"""Data files and what became of them: accepted, held, duplicate, refused, superseded or forgotten."""
+"""Data files and what became of them: accepted, held, duplicate, refused, superseded, forgotten, or expired with the
+prediction log that they were made of. `source` says where they came from: "folder" (labels over HTTP too) or "traffic".
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +33,14 @@ def by_content(conn: Connection, model: str, sha256: str) -> FileRow | None:
 
 
 def record_accepted(
-    conn: Connection, model: str, path: str, seen: Look, sha256: str, result: dict[str, Any], now: float
+    conn: Connection,
+    model: str,
+    path: str,
+    seen: Look,
+    sha256: str,
+    result: dict[str, Any],
+    now: float,
+    source: str = "folder",
 ) -> FileRow:
     """A file was taken in; what its path held before is superseded."""
     _supersede(conn, model, path)
@@ -40,7 +49,7 @@ def record_accepted(
         "kind", "snapshot", "snapshot_digest", "rows", "labelled_rows", "class_rows", "rejected", "quarantine",
         "quality", "first_time", "last_time",
     )  # fmt: skip
-    values = {name: result[name] for name in taken}
+    values = {name: result[name] for name in taken} | {"source": source}
     file_id = _insert(conn, model, path, seen, now, state="accepted", seq=newest + 1, sha256=sha256, **values)
     told = [{"file_id": file_id, **reject} for reject in result["rejects"][:KEPT_REJECTS]]
     if told:
@@ -65,9 +74,11 @@ def record_duplicate(
     )  # fmt: skip
 
 
-def record_refused(conn: Connection, model: str, path: str, seen: Look, reason: str, now: float) -> None:
+def record_refused(
+    conn: Connection, model: str, path: str, seen: Look, reason: str, now: float, source: str = "folder"
+) -> None:
     """A file beyond repair; what its path held before goes on to count, since nothing replaced it."""
-    _insert(conn, model, path, seen, now, state="refused", reason=reason)
+    _insert(conn, model, path, seen, now, state="refused", reason=reason, source=source)
 
 
 def recent(conn: Connection, model: str, window_s: float) -> Sequence[FileRow]:
@@ -81,9 +92,10 @@ def recent(conn: Connection, model: str, window_s: float) -> Sequence[FileRow]:
 
 
 def usable(conn: Connection, model: str, up_to_seq: int) -> Sequence[Any]:
-    """Files that may teach, in order of arrival: seq, snapshot, sha256, rows, kind, accepted_at."""
+    """Files that may teach, in order of arrival: seq, snapshot, sha256, rows, kind, source, accepted_at."""
     columns = (
-        files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.at.label("accepted_at"),
+        files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.source,
+        files.c.at.label("accepted_at"),
     )  # fmt: skip
     query = select(*columns).where(files.c.model == model, files.c.state == "accepted", files.c.seq <= up_to_seq)
     return conn.execute(query.order_by(files.c.seq)).all()
@@ -151,14 +163,18 @@ def let_in(conn: Connection, file_id: int) -> None:
     )
 
 
-def newest_rows(conn: Connection, model: str, last: int, states: tuple[str, ...], but: str = "") -> Sequence[FileRow]:
+def newest_rows(
+    conn: Connection, model: str, last: int, states: tuple[str, ...], but: str = "", sources: tuple[str, ...] = ()
+) -> Sequence[FileRow]:
     """The newest files of rows in these states, oldest first, and where what was first predicted of each lies;
-    without that at path `but`."""
+    without that at path `but`, and where `sources` are named only those from there."""
     of_file = checks.c.file_id == files.c.id, checks.c.predictions.is_not(None)
     first = select(checks.c.predictions).where(*of_file).order_by(checks.c.id).limit(1).scalar_subquery()
     wanted = files.c.model == model, files.c.kind == "rows", files.c.state.in_(states), files.c.path != but
-    query = select(files, first.label("predictions")).where(*wanted).order_by(files.c.seq.desc()).limit(last)
-    return conn.execute(query).all()[::-1]
+    query = select(files, first.label("predictions")).where(*wanted)
+    if sources:
+        query = query.where(files.c.source.in_(sources))
+    return conn.execute(query.order_by(files.c.seq.desc()).limit(last)).all()[::-1]
 
 
 def _change(conn: Connection, model: str, path: str, before: tuple[str, ...], after: str, reason: str) -> None:

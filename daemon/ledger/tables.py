@@ -69,6 +69,7 @@ files = Table(
     Column("ctime_ns", Integer, nullable=False),
     Column("inode", Integer, nullable=False),
     Column("kind", String, nullable=False, default="rows"),
+    Column("source", String, nullable=False, default="folder"),
     Column("snapshot", String),
     Column("snapshot_digest", String),
     Column("rows", Integer, nullable=False, default=0),
@@ -94,6 +95,25 @@ Index(
     sqlite_where=text("state IN ('accepted', 'held')"),
     postgresql_where=text("state IN ('accepted', 'held')"),
 )
+
+prediction_log = Table(
+    "prediction_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("segments", JSON, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("first_time", Float, nullable=False),
+    Column("last_time", Float, nullable=False),
+    Column("data_file", String),
+    Column("taken_at", Float),
+    Column("at", Float, nullable=False),
+)
+Index("prediction_log_by_model", prediction_log.c.model, prediction_log.c.id)
 
 rejects = Table(
     "rejects",

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from daemon.slot import ModelSlot
 
 BEAT_S = 2.0
 SPOOL_LOOK_S = 0.5
+LOG_EVERY_S = 1.0
 WARM = ("sklearn.ensemble", "skops.io", "retrain.promote", "retrain.preprocess", "treelite")
 DRAIN_S = 0.3
 SWITCH_S = 0.0005
@@ -85,6 +87,7 @@ class Server:
             asyncio.create_task(self._follower.run()),
             asyncio.create_task(self._beat(server)),
             asyncio.create_task(self._hand_over_labels()),
+            asyncio.create_task(self._write_logs()),
             asyncio.create_task(close_overdue(server.server_state.connections, self._config.service.request_time)),
         ]
         await server.serve(sockets=[self._listener])
@@ -94,6 +97,8 @@ class Server:
         self._follower.stop()
         for spool in self._app.spools.values():
             spool.close_old(at_once=True)
+        for log in self._app.logs.values():
+            await asyncio.to_thread(log.close)
         self._ledger.close()
 
     def _report(self, message: dict[str, Any]) -> None:
@@ -122,8 +127,17 @@ class Server:
     async def _hand_over_labels(self) -> None:
         while True:
             await asyncio.sleep(SPOOL_LOOK_S)
-            for spool in self._app.spools.values():
-                spool.close_old()
+            await asyncio.to_thread(self._each, [spool.close_old for spool in self._app.spools.values()])
+
+    async def _write_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_EVERY_S)
+            await asyncio.to_thread(self._each, [log.flush for log in self._app.logs.values()])
+
+    @staticmethod
+    def _each(jobs: Sequence[Callable[[], None]]) -> None:
+        for job in jobs:
+            job()
 
 
 def warm() -> None:

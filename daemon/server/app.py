@@ -21,6 +21,7 @@ from daemon.server.infer import read_request
 from daemon.server.invocations import read_invocation
 from daemon.server.labels import labels_of
 from daemon.server.metrics import Metrics
+from daemon.server.prediction_log import PredictionLog, feedback_note
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, decode
 from daemon.server.tokens import Tokens
@@ -76,6 +77,10 @@ class App:
         self.about = About(slots, version, self._metrics.render)
         self._rest = self.about.build()
         self.spools = {name: Spool(config.state_dir / "spool" / name) for name in slots}
+        kept, free = config.state_dir / "prediction_log", config.service.min_free
+        self.logs = {
+            name: PredictionLog(name, kept / name / "spool", config.models[name].prediction_log, free) for name in slots
+        }
         self._handlers: dict[str, Handler] = {
             "predict": self._predict, "infer": self._infer, "invocations": self._invoke, "feedback": self._feedback,
         }  # fmt: skip
@@ -201,8 +206,9 @@ class App:
         try:
             await asyncio.to_thread(self.spools[model].append, labels)
         except OSError as error:
-            raise BadRequest(f"the labels cannot be kept: {error.strerror}", 503, RETRY_AFTER) from None
-        return Reply(msgspec.json.encode({"model": model, "accepted": len(labels)}), 202)
+            raise BadRequest(f"the labels cannot be kept: {error.strerror or error}", 507) from None
+        missing = self.logs[model].not_kept(label[served.schema.id_column or ""] for label in labels)
+        return Reply(msgspec.json.encode({"model": model, "accepted": len(labels)} | feedback_note(missing)), 202)
 
     def _served(self, call: Call) -> tuple[Served, RowReader]:
         """The deployment that is to answer, and what reads its requests."""
@@ -221,20 +227,29 @@ class App:
 
     async def _said(self, call: Call, served: Served, rows: list[Cells], ids: Ids) -> "tuple[Served, Predictions]":
         """Who answered, and what."""
-        trial = call.slot.trial
+        trial, model = call.slot.trial, call.slot.model
+        log_ids = ids if ids is not None else [None] * len(rows)
         try:
             if trial is None or call.version is not None:
-                said = await self._batcher.predict(served, rows)
+                by, said = served, await self._batcher.predict(served, rows)
             else:
-                served, said = await trial.answer(
-                    served, ids,
-                    lambda one: self._batcher.predict(one, served.rows_for(one, rows)),
-                    lambda one: one.predict(served.rows_for(one, rows)),
-                )  # fmt: skip
+                loop = asyncio.get_running_loop()
+
+                def unseen(one: Served) -> "Predictions":
+                    """The other one's answer, which nobody gets: in the thread of the trial."""
+                    asked = served.rows_for(one, rows)
+                    answer = one.predict(asked)
+                    loop.call_soon_threadsafe(self.logs[model].record, one, asked, log_ids, answer, "shadow")
+                    return answer
+
+                by, said = await trial.answer(
+                    served, ids, lambda one: self._batcher.predict(one, served.rows_for(one, rows)), unseen
+                )
         except Refused as error:
             raise BadRequest(str(error)) from None
-        self._metrics.predicted(call.slot.model, len(rows))
-        return served, said
+        self._metrics.predicted(model, len(rows))
+        self.logs[model].record(by, served.rows_for(by, rows), log_ids, said)
+        return by, said
 
     # --- on the way out -----------------------------------------------------------------------------------------
 

@@ -206,8 +206,9 @@ def _is_id(key: Any) -> bool:
 
 
 def _ids_or_none(ids: list[Any]) -> Ids:
-    """Ids that came in the rows' id column: all of them or none."""
-    return ids if all(map(_is_id, ids)) else None
+    """Ids that came in the rows' id column, null where a row has none; None where no row has one."""
+    found = [key if _is_id(key) else None for key in ids]
+    return found if any(key is not None for key in found) else None
 
 
 def _json_type(value: Any) -> str:

@@ -12,6 +12,8 @@ Op = Callable[[dict[str, Any]], dict[str, Any]]
 STAGES = ("prepare", "train", "evaluate", "promote")
 TARGETS = {
     "take": "daemon.ingest.take:take",
+    "convert_log": "daemon.ingest.logged:convert",
+    "take_traffic": "daemon.ingest.logged:traffic",
     "check": "retrain.check:check",
     "assess": "retrain.assess:assess",
     "suspect": "retrain.suspect:suspect",

@@ -17,6 +17,7 @@ from daemon.ledger import (
     deployments,
     engine,
     error_streams,
+    files,
     models,
     observe,
     open_ledger,
@@ -68,11 +69,16 @@ def test_an_older_ledger_is_migrated_and_its_checks_are_kept(tmp_path: Path) -> 
             "INSERT INTO checks (id, model, kind, deployment, version, started_at, seconds, drift, drifted, dropped, "
             "report, performance) VALUES (7, 'm', 'file', 1, 'v', 1, 1, 0, '[]', 0, '{}', '{\"value\": 0.5}')"
         )
+        raw.execute(
+            "INSERT INTO files (model, path, state, seq, size, mtime_ns, ctime_ns, inode, kind, rows, labelled_rows, "
+            "class_rows, rejected, reason, at) VALUES ('m', 'a', 'accepted', 1, 1, 1, 1, 1, 'rows', 5, 5, '{}', 0, '', 1)"
+        )
     ledger = open_ledger(tmp_path)
     with ledger.connect() as conn:
         row = checks.get(conn, 7)
         assert row is not None and row.performance == {"value": 0.5}
         assert row.estimated is None and row.stream is None
+        assert [file.source for file in files.usable(conn, "m", 1)] == ["folder"]
         assert observe.observe(conn, "m", 0, PlannerState()).evidence == ()
     with sqlite3.connect(path) as raw:
         assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == (engine.HEAD,)

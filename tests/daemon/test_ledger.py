@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from daemon.ingest.look import Look
 from daemon.ledger import (
     Ledger,
+    assessments,
     commands,
     cycles,
     deployments,
@@ -219,6 +220,20 @@ def test_late_labels_count_only_for_rows_that_lack_one(ledger):
     accept(ledger, "more labels", LOOKS[2], "c", rows=1000, labelled=1000, kind="labels")
     with ledger.connect() as conn:
         assert observe.observe(conn, "m", 0, PlannerState(seen_seq=2)).new_labelled_rows == 0
+
+
+def test_live_traffic_is_told_from_dropped_files(ledger):
+    """Whoever looks back over the newest files can leave one or the other out, and neither hides the other from an
+    assessment."""
+    for seq in range(1, 71):
+        with ledger.begin() as conn:
+            source = "folder" if seq == 1 else "traffic"
+            files.record_accepted(conn, "m", f"f{seq}", LOOKS[0], f"c{seq}", result(), float(seq), source)
+    with ledger.connect() as conn:
+        assert [row.path for row in files.newest_rows(conn, "m", 6, ("accepted",), sources=("folder",))] == ["f1"]
+        assert [row.path for row in files.newest_rows(conn, "m", 2, ("accepted",))] == ["f69", "f70"]
+        assert [row.source for row in files.usable(conn, "m", 2)] == ["folder", "traffic"]
+        assert assessments.candidates(conn, "m", 0) == [1, *range(11, 71)]
 
 
 def test_a_poller_sees_a_change_of_another_process(ledger, tmp_path):

@@ -52,6 +52,15 @@ def test_a_repeated_file_is_found_in_thinned_samples(tmp_path):
     assert doubt["numbers"]["share"] == 1.0
 
 
+def test_a_kind_that_is_no_fault_of_this_file_is_left_out(tmp_path):
+    """Live traffic may repeat rows; its other doubts count."""
+    recent = [written(tmp_path, f"f{k}", 600, k) for k in range(4)]
+    again = written(tmp_path, "again", 600, 2) | {"ignore_kinds": ["duplicated_rows"]}
+    assert judged(recent, again) == []
+    bug = written(tmp_path, "bug", 600, 9, 1000.0) | {"ignore_kinds": ["duplicated_rows"]}
+    assert [doubt["kind"] for doubt in judged(recent, bug)] == ["unit_bug"]
+
+
 def test_files_without_labels_are_judged_by_their_columns(tmp_path):
     """Where no file has a label yet there are no classes to read predictions by; a unit bug is still seen."""
     files = [written(tmp_path, f"f{seed}", 900, seed) for seed in range(4)] + [written(tmp_path, "bug", 900, 9, 1000.0)]

@@ -1,0 +1,231 @@
+"""The server's end of the prediction log: answered rows are noted on the event loop, chosen and written beside it.
+
+A note costs the request an append to a list. A thread turns the notes into lines of a spool about every second, durable
+with each turn. Memory and disk are bounded: rows beyond the bounds are dropped, counted and told, never waited for."""
+
+import json
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from daemon.log import get_logger
+from daemon.slot import Served
+from daemon.spool import Spool, spooled_bytes
+from daemon.sticky import position
+from retrain.cells import word
+from retrain.predictions import Predictions
+from retrain.settings import PredictionLogSettings
+
+log = get_logger()
+SALT = "log"
+MOST_CELLS = 1_000_000
+LINE_ROWS = 200
+BREATH_ROWS, BREATH_S = 100, 0.0002
+CLOSE_AFTER_S = 5.0
+MAX_SEGMENT = 32 * 2**20
+QUIET_S = 60.0
+TOLD_IDS = 20
+Role = Literal["answer", "shadow"]
+NOTE = "of these ids no features are kept: such a label joins only a row of a dropped data file"
+
+
+class Note(NamedTuple):
+    """An answered request: `rows` are tuples in the order of the version's features, `ids` has one entry a row."""
+
+    at: float
+    served: Served
+    rows: Sequence[Sequence[Any]]
+    ids: Sequence[Any]
+    said: Predictions
+    role: Role
+    cells: int
+
+
+@dataclass(eq=False)
+class _Line:
+    """Rows of one deployment and role on their way into a line."""
+
+    served: Served
+    role: Role
+    columns: list[str]
+    at: list[float] = field(default_factory=list)
+    ids: list[Any] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    probabilities: list[Any] = field(default_factory=list)
+    classes: list[str] | None = None
+
+    @classmethod
+    def begin(cls, note: Note) -> "_Line":
+        """For rows such as the note's."""
+        columns = [column.name for column in note.served.versions[0].schema.features]
+        classes = None if note.said.classes is None else list(note.said.classes)
+        return cls(note.served, note.role, columns, classes=classes)
+
+    def takes(self, note: Note) -> bool:
+        """Whether the note's rows may be in it."""
+        return self.served is note.served and self.role == note.role and len(self.at) < LINE_ROWS
+
+    def encode(self) -> bytes:
+        """One line of JSON; what is no finite number is null."""
+        value = {
+            "version": self.served.name, "role": self.role, "columns": self.columns, "classes": self.classes,
+            "at": self.at, "ids": self.ids, "rows": self.rows, "values": self.values,
+            "probabilities": self.probabilities or None,
+        }  # fmt: skip
+        try:
+            return msgspec.json.encode(value, enc_hook=_plain)
+        except (UnicodeError, OverflowError, msgspec.MsgspecError):
+            return json.dumps(value, default=_plain).encode()
+
+
+class PredictionLog:
+    """One model's log in one server process: `record` on the event loop, `flush` and `close` in a thread."""
+
+    def __init__(self, model: str, folder: Path, settings: PredictionLogSettings, min_free: int = 0) -> None:
+        self._model, self._folder, self._settings, self._min_free = model, folder, settings, min_free
+        self._share = settings.share
+        self._spool = Spool(folder, CLOSE_AFTER_S, CLOSE_AFTER_S, MAX_SEGMENT)
+        self._notes: deque[Note] = deque()
+        self._turn = threading.Lock()
+        self._noted = self._written = 0  # cells; each counted in one thread only
+        self._overflown = self._lost = self._told = 0  # rows; the first counted on the event loop only
+        self._told_s = float("-inf")
+        self._nameless = 0
+        self._reason = ""
+
+    # --- on the event loop ----------------------------------------------------------------------------------
+
+    def record(
+        self, served: Served, rows: Sequence[Sequence[Any]], ids: Sequence[Any], said: Predictions,
+        role: Role = "answer",
+    ) -> None:  # fmt: skip
+        """Note what was answered; rows that find no room in memory are dropped and counted."""
+        if not self._share or not rows:
+            return
+        cells = len(rows) * (len(rows[0]) + 4)
+        waiting = self._noted - self._written
+        if waiting and waiting + cells > MOST_CELLS:
+            self._overflown += len(rows)
+            return
+        self._noted += cells
+        self._notes.append(Note(time.time(), served, rows, ids, said, role, cells))
+
+    def not_kept(self, ids: Iterable[Any]) -> list[Any]:
+        """Those of the ids whose rows the log does not choose, whichever process answers them."""
+        return [key for key in ids if not self._chooses(key)]
+
+    # --- in a thread ----------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what was noted, durable on return, and hand an old segment over."""
+        with self._turn:
+            notes = [self._notes.popleft() for _ in range(len(self._notes))]
+            if notes:
+                self._write(notes)
+                self._written += sum(note.cells for note in notes)
+            self._spool.close_old()
+            self._tell_dropped()
+
+    def close(self) -> None:
+        """Write the rest and hand it over."""
+        self.flush()
+        self._spool.close_old(at_once=True)
+
+    @property
+    def dropped(self) -> int:
+        """Rows that were chosen or might have been, and found no room."""
+        return self._overflown + self._lost
+
+    def _write(self, notes: list[Note]) -> None:
+        """Whatever goes wrong costs these rows, and neither the server nor later ones."""
+        rows = sum(len(note.ids) for note in notes)
+        try:
+            lines = list(self._lines(notes))
+            rows = sum(len(line.at) for line in lines)
+            if lines:
+                self._refuse_where_full()
+                self._spool.append_lines([line.encode() for line in lines])
+        except OSError as error:
+            self._lost += rows
+            self._reason = error.strerror or str(error)
+        except Exception as error:
+            self._lost += rows
+            self._reason = repr(error)
+
+    def _refuse_where_full(self) -> None:
+        keep = self._settings.keep
+        if spooled_bytes(self._folder) > keep:
+            raise OSError(f"{keep:,} bytes wait to be taken in (prediction_log.keep)")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self._folder).free < self._min_free:
+            raise OSError("less than [service] min_free is left on the disk")
+
+    def _lines(self, notes: list[Note]) -> Iterator[_Line]:
+        """The chosen rows, at most LINE_ROWS a line, each line of one deployment and role."""
+        line: _Line | None = None
+        worked = 0
+        for note in notes:
+            chosen = [k for k, key in enumerate(note.ids) if self._chooses(key)]
+            values = note.said.values.tolist() if chosen else []
+            spread = note.said.probabilities.tolist() if chosen and note.said.probabilities is not None else None
+            for k in chosen:
+                if line is None or not line.takes(note):
+                    if line is not None:
+                        yield line
+                    line = _Line.begin(note)
+                line.at.append(note.at)
+                line.ids.append(_name(note.ids[k]))
+                line.rows.append(note.rows[k])
+                line.values.append(values[k])
+                if spread is not None:
+                    line.probabilities.append(spread[k])
+            worked += 1 + len(chosen)
+            if worked >= BREATH_ROWS:
+                worked = 0
+                time.sleep(BREATH_S)  # the event loop answers meanwhile: both need the interpreter
+        if line is not None:
+            yield line
+
+    def _chooses(self, key: Any) -> bool:
+        """Rows with an id by the id, the same in every process; others by counting."""
+        share = self._share
+        if share >= 1 or not share:
+            return share >= 1
+        name = _name(key)
+        if name is not None:
+            return position(SALT, name) < share
+        self._nameless += 1
+        return int(self._nameless * share) > int((self._nameless - 1) * share)
+
+    def _tell_dropped(self) -> None:
+        """At most one line a minute."""
+        dropped, now_s = self.dropped, time.monotonic()
+        if dropped > self._told and now_s - self._told_s >= QUIET_S:
+            reason = self._reason or "more rows came than could be written"
+            log.warning("predictions_dropped", model=self._model, rows=dropped - self._told, reason=reason)
+            self._told, self._told_s, self._reason = dropped, now_s, ""
+
+
+def feedback_note(missing: Sequence[Any]) -> dict[str, Any]:
+    """What the answer to feedback says of ids whose rows are not kept; nothing where there are none."""
+    if not missing:
+        return {}
+    return {"not_kept": list(missing[:TOLD_IDS]), "not_kept_count": len(missing), "note": NOTE}
+
+
+def _name(key: Any) -> str | None:
+    """An id as text; None for what is no id."""
+    return (word(key) or None) if isinstance(key, str | int) else None
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's; anything else as text."""
+    return value.item() if hasattr(value, "item") else str(value)
