@@ -134,7 +134,7 @@ def test_a_request_that_outlives_the_trial_is_answered(terms):
         trial.close()
         return model.answer(1)
 
-    said, by = trial.answer(champion, None, ask)
+    by, said = answered(trial, champion, None, ask)
     assert str(said.values[0]) == by.says
     told = trial.take()
     assert told["skipped"] == 1 and not told["compared"] and not told["failures"]
