@@ -69,6 +69,7 @@ def test_a_factory_that_dies_is_retried_then_told_and_the_champion_serves_on(
     daemon.start()
     drop(rows(1), daemon.data / "a.csv")
     first = daemon.wait("version_promoted")
+    daemon.wait("model_swapped")
     (daemon.folder / "die").touch()
     with Load(daemon.predict, threads=2) as load:
         drop(rows(2, 1500, shift=2.0), daemon.data / "b.csv")
