@@ -94,6 +94,8 @@ def _peers(args: argparse.Namespace, run: Run) -> Told:
     rows = _rows(run.folder, ROWS, TRAINING_SEED)
     with endpoints.all_running(args.tools, rows, run.folder, args.envs, args.python, run.tell) as started:
         sound = endpoints.checked(started, run.tell)
+        if "mlflow" in args.tools:
+            endpoints.asked_by_mlflow(sound, run.folder, args.envs / "serving-mlflow", run.tell)
         options = Options(args.seconds, args.rounds, args.warm_up)
         found = comparison.measure(sound, run.wrk, run.folder, options, run.tell)
     run.show(markdown.servers(found))

@@ -1,6 +1,7 @@
 """What is loaded: every peer and driftd's own routes, started, and checked on the bodies that will be sent."""
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,22 @@ def checked(endpoints: Sequence[Endpoint], tell: Tell) -> list[Endpoint]:
         expected = said if expected is None and said.dtype.kind == "f" else expected
         sound.append(endpoint)
     return sound
+
+
+def asked_by_mlflow(endpoints: Sequence[Endpoint], folder: Path, environment: Path, tell: Tell) -> None:
+    """Have MLflow's own scoring client ask driftd, unchanged; NoAnswer where it gets something else than JSON gets."""
+    for endpoint in endpoints:
+        if endpoint.name != "driftd":
+            continue
+        rows = bodies()[100][0]
+        path = folder / "mlflow-client.json"
+        path.write_text(json.dumps(formats.MLFLOW.encode(rows)["dataframe_split"]), "utf-8")
+        python, script = environment / "bin/python", Path(__file__).with_name("mlflow_client.py")
+        said = environments.run([str(python), str(script), endpoint.address.removeprefix("http://"), "m", str(path)])
+        given = ["yes" if value > 0.5 else "no" for value in _values(endpoint, rows)]
+        if json.loads(said.splitlines()[-1]) != given:
+            raise NoAnswer("MLflow's scoring client was answered otherwise than a plain request")
+        tell("MLflow's own scoring client gets the same answers from driftd")
 
 
 def _values(endpoint: Endpoint, rows: Sequence[Row]) -> np.ndarray:
