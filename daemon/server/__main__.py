@@ -73,7 +73,9 @@ class Server:
     async def run(self) -> None:
         """Load, tell that all is ready, serve until control says stop or is gone."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
-        warm()
+        warming = asyncio.create_task(asyncio.to_thread(warm))
+        if self._follower.has_champions():
+            await warming  # ready means: all that is promoted is served
         await self._follower.catch_up()
         settings = uvicorn.Config(
             self._app, http=LimitedProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
@@ -91,9 +93,9 @@ class Server:
             asyncio.create_task(close_overdue(server.server_state.connections, self._config.service.request_time)),
         ]
         await server.serve(sockets=[self._listener])
-        for task in tasks:
+        for task in (*tasks, warming):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, warming, return_exceptions=True)
         self._follower.stop()
         for spool in self._app.spools.values():
             spool.close_old(at_once=True)

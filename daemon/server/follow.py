@@ -38,6 +38,11 @@ class Follower:
         self._seen = -1
         self._hint.set()
 
+    def has_champions(self) -> bool:
+        """Whether any model has something to serve."""
+        with self._ledger.connect() as conn:
+            return any(promotions.champion(conn, name) is not None for name in self._slots)
+
     async def catch_up(self) -> None:
         """Bring every slot to its champion; one that fails keeps what it has."""
         self._seen = self._ledger.data_version()
