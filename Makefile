@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types layers crash bench calibration poison streams peers serving soak long-file lock clean power
+.PHONY: help audit run test check lint format types layers crash bench calibration poison streams peers serving soak long-file lock clean power
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -63,6 +63,10 @@ soak: $(VENV)/.installed-dev ## minutes of full load with a swap every ten secon
 
 long-file: $(VENV)/.installed-dev ## compare a generated file of 20 GB; needs as much space
 	$(BIN)/python -m benchmarks.long_file
+
+audit: $(VENV)/.installed-dev ## ask for known vulnerabilities of the locked dependencies
+	$(PIP) install "pip-audit>=2.9,<3"
+	@$(BIN)/python .ci/audit.py
 
 lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock files
 	$(PIP) install uv

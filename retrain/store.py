@@ -175,6 +175,17 @@ def load_estimate(path: Path) -> dict[str, Any] | None:
 
 
 def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:
+    """Whatever a damaged file makes its reader say is a refusal."""
+    try:
+        return _read(path, name, trusted_types)
+    except Refused:
+        raise
+    except Exception as error:
+        reason = f"version {name} cannot be loaded: {type(error).__name__}: {error}"
+        raise Refused(reason, "promote another version or retrain") from error
+
+
+def _read(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:
     from retrain import model_file
     from retrain.preprocess import Preprocessor
     from retrain.tasks import make_task
