@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test check lint format types layers crash bench calibration poison streams peers serving soak long-file lock clean power
+.PHONY: help audit run test check lint format types layers long crash bench calibration poison streams peers serving soak long-file lock clean power
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -34,6 +34,9 @@ types: $(VENV)/.installed-dev ## mypy
 
 layers: $(VENV)/.installed-dev ## imports run downward only
 	$(BIN)/lint-imports
+
+long: $(VENV)/.installed-dev ## the tests that take minutes each
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long
 
 crash: $(VENV)/.installed-dev ## kill -9 at every named step and at random moments, the long run
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/scenarios/test_crash.py

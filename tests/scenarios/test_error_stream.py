@@ -48,6 +48,7 @@ def walked(daemon: Daemon, version: str) -> dict[str, Any] | None:
     return state
 
 
+@pytest.mark.long
 def test_files_count_once_in_the_stream_of_errors_whatever_is_killed(make_daemon: Callable[..., Daemon]) -> None:
     """Killed before a file's commit, after it, and restarted: the state of the detector is that of no kill."""
     daemon = make_daemon(CONFIG).start()

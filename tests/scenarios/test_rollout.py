@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 from daemon_harness import Daemon, Load, drop, rows
 from helpers import wait_for
 
@@ -150,6 +151,7 @@ def test_a_challenger_that_labels_prove_worse_is_dropped_before_its_time(make_da
     assert "dropped" in daemon.cli("versions", "m").stdout
 
 
+@pytest.mark.long
 def test_a_trial_outlives_a_restart_and_ends_by_hand(make_daemon: Callable[..., Daemon]) -> None:
     """It goes on after a restart and while paused; `rollback` drops the challenger, `promote` lets it through."""
     daemon = make_daemon(config("shadow", 0, period="1h"))
