@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import importlib
 import json
@@ -19,7 +20,7 @@ import uvloop
 
 from daemon.config import Config, load_config
 from daemon.ledger import open_ledger
-from daemon.log import configure
+from daemon.log import configure, tell_dropped
 from daemon.parent import end_with_parent
 from daemon.server.app import App
 from daemon.server.follow import Follower
@@ -27,7 +28,7 @@ from daemon.server.protocol import LimitedProtocol, close_overdue
 from daemon.server.tokens import load_tokens
 from daemon.slot import ModelSlot
 
-BEAT_S = 2.0
+BEAT_S = 1.0
 SPOOL_LOOK_S = 0.5
 WARM = ("sklearn.ensemble", "skops.io", "retrain.promote", "retrain.preprocess", "treelite")
 DRAIN_S = 0.3
@@ -71,7 +72,8 @@ class Server:
     async def run(self) -> None:
         """Load, tell that all is ready, serve until control says stop or is gone."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
-        warm()
+        beating = asyncio.create_task(self._beat())
+        await asyncio.to_thread(warm)
         await self._follower.catch_up()
         settings = uvicorn.Config(
             self._app, http=LimitedProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
@@ -83,7 +85,8 @@ class Server:
         tasks = [
             asyncio.create_task(self._obey(reader, server)),
             asyncio.create_task(self._follower.run()),
-            asyncio.create_task(self._beat(server)),
+            beating,
+            asyncio.create_task(self._tell_ready(server)),
             asyncio.create_task(self._hand_over_labels()),
             asyncio.create_task(close_overdue(server.server_state.connections, self._config.service.request_time)),
         ]
@@ -109,14 +112,18 @@ class Server:
                     break
         server.should_exit = True
 
-    async def _beat(self, server: uvicorn.Server) -> None:
+    async def _tell_ready(self, server: uvicorn.Server) -> None:
         while not server.started:
             await asyncio.sleep(0.01)
         self._app.about.loaded = True
         self._report({"event": "ready"})
+
+    async def _beat(self) -> None:
+        """Tell control that the loop runs, also while versions are loaded."""
         while True:
-            await asyncio.sleep(BEAT_S)
             self._report({"event": "heartbeat"})
+            tell_dropped()
+            await asyncio.sleep(BEAT_S)
 
     async def _hand_over_labels(self) -> None:
         while True:
@@ -154,6 +161,7 @@ def main() -> None:
     options = parser.parse_args()
     # SIGTERM ends a server that still loads at once, and lets one that serves finish what it answers.
     end_with_parent(options.parent, signal.SIGTERM)
+    faulthandler.enable()
     config = load_config(options.config)
     configure(config.service.log_level, config.service.log_format)
     listener = socket.socket(fileno=options.listen_fd)
