@@ -40,9 +40,9 @@ class Drained(uvicorn.Server):
     """uvicorn, with an end that resets no connection: it stops accepting, lets what was just accepted arrive,
     asks clients to leave, and only then closes."""
 
-    def __init__(self, config: uvicorn.Config, app: App, listener: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
         super().__init__(config)
-        self._app, self._listener = app, listener
+        self._app = app
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -52,7 +52,8 @@ class Drained(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end."""
         self._app.draining = True
-        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        for server in self.servers:
+            server.close()  # only this process's copy of the socket: what waits there is another's to accept
         await asyncio.sleep(DRAIN_S)
         await super().shutdown(sockets)
 
@@ -79,7 +80,7 @@ class Server:
             self._app, http=LimitedProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, proxy_headers=False, timeout_graceful_shutdown=10, timeout_keep_alive=75,
         )  # fmt: skip
-        server = Drained(settings, self._app, self._listener)
+        server = Drained(settings, self._app)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, _stopper(server, number))
         tasks = [
