@@ -194,6 +194,7 @@ class Service:
 
     async def _warm_analyst(self) -> None:
         """Have the analyst's libraries loaded before the first file asks for them."""
+        await self.servers.wait_ready()  # which have the processors for themselves until then
         with contextlib.suppress(WorkerError):
             await self.shared.analyst.call("warm", {})
         await asyncio.Event().wait()

@@ -162,7 +162,8 @@ def tell_dropped() -> None:
     """Tell of events that the journal did not take, where none came after them to tell it."""
     journal = structlog.get_config()["logger_factory"]()
     if isinstance(journal, Journal) and journal.dropped:
-        get_logger().warning("log_dropped")
+        log = get_logger()
+        log.warning("log_dropped")
 
 
 def journal_datagram(entry: dict[str, Any]) -> bytes:

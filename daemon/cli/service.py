@@ -28,7 +28,8 @@ def install_service(
     uninstall: Annotated[bool, typer.Option("--uninstall", help="Stop it and remove the files; state stays.")] = False,
     user: Annotated[str, typer.Option(help="Whom it runs as; driftd is made, another must exist.")] = "driftd",
     config: Annotated[
-        Path | None, typer.Option(help=f"The configuration file; default: -c, else {SYSTEM_CONFIG}.", show_default=False)
+        Path | None,
+        typer.Option(help=f"The configuration file; default: -c, else {SYSTEM_CONFIG}.", show_default=False),
     ] = None,
     prefix: Annotated[Path, typer.Option(help="Place the files below this folder, and run nothing.")] = Path("/"),
 ) -> None:
@@ -49,7 +50,9 @@ def install_service(
         for line in remove(site, prefix) if uninstall else place(site, prefix):
             print(line)
     except PermissionError as error:
-        raise Exit(FAILED, f"driftd: {error.filename}: {error.strerror}; run it as root, or look with --print") from None
+        raise Exit(
+            FAILED, f"driftd: {error.filename}: {error.strerror}; run it as root, or look with --print"
+        ) from None
     if not uninstall:
         print("\n".join(next_steps(site)))
 

@@ -60,7 +60,6 @@ class Commander:
         context.dirty.set()
         return message
 
-
     async def _reload(self, command: commands.CommandRow) -> str:
         shared = next(iter(self.contexts.values())).shared
         message = await self.reload()

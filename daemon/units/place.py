@@ -57,7 +57,7 @@ def place(site: Site, root: Path) -> Iterator[str]:
         yield _write(root / path, text)
     if root != Path("/"):
         return
-    _compile(site)
+    _compile()
     if site.makes_user:
         _run("systemd-sysusers", "/etc/sysusers.d/driftd.conf")
     _run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/driftd.conf")
@@ -109,7 +109,7 @@ def _refuse_foreign(path: Path) -> None:
         raise Refused(f"{path} was not written by driftd install-service", "move it away first")
 
 
-def _compile(site: Site) -> None:
+def _compile() -> None:
     """Byte code beside the sources: the service may not write there, and would compile at every start."""
     for package in PACKAGES:
         compileall.compile_dir(Path(__file__).resolve().parent.parent.parent / package, quiet=2)

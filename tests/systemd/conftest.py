@@ -4,8 +4,8 @@ import contextlib
 import json
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,26 +61,28 @@ class Service:
         """The control process, as the container counts."""
         return int(self.show("MainPID"))
 
-    def drop_in(self, text: str) -> None:
-        """Change the unit as `systemctl edit` does, and restart it."""
+    def drop_in(self, text: str, restart: bool = True) -> None:
+        """Change the unit as `systemctl edit` does."""
         file = self.path(DROP_IN)
         file.parent.mkdir(exist_ok=True)
-        file.write_text("[Service]\n" + textwrap.dedent(text))
+        file.write_text(f"[Service]\n{text}\n")
+        self.run("systemctl", "daemon-reload")
+        if restart:
+            self.run("systemctl", "restart", "driftd")
+
+    def no_drop_in(self) -> None:
+        """The unit as it was installed."""
+        self.path(DROP_IN).unlink(missing_ok=True)
         self.run("systemctl", "daemon-reload")
         self.run("systemctl", "restart", "driftd")
 
-    def cursor(self) -> str:
-        """Where the journal ends now."""
-        told = self.run("journalctl", "-n", "0", "--show-cursor")
-        return told.partition("cursor: ")[2]
+    def journal(self, *matches: str, after: float = 0.0) -> list[Event]:
+        """What `journalctl` finds that was logged after a moment in Unix seconds."""
+        told = self.run("journalctl", "-o", "json", "--all", *matches)
+        found = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+        return [entry for entry in found if int(entry["__REALTIME_TIMESTAMP"]) > after * 1e6]
 
-    def journal(self, *matches: str, after: str = "") -> list[Event]:
-        """What `journalctl` finds."""
-        since = [f"--after-cursor={after}"] if after else []
-        told = self.run("journalctl", "-o", "json", "--all", *since, *matches)
-        return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
-
-    def wait(self, *matches: str, after: str = "", timeout_s: float = 40) -> Event:
+    def wait(self, *matches: str, after: float = 0.0, timeout_s: float = 40) -> Event:
         """The first such entry, or a failure that shows the log."""
         try:
             return wait_for(lambda: self.journal(*matches, after=after), timeout_s, 0.1, " ".join(matches))[0]
@@ -106,17 +108,34 @@ class Service:
         return self.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "20", "-d", body, *curl, url)
 
     @contextlib.contextmanager
-    def load(self, threads: int = 4) -> Iterator[dict[str, Any]]:
-        """Constant predictions; what came of them is in the dictionary afterwards."""
+    def load(self, threads: int = 4) -> Iterator["Asking"]:
+        """Constant predictions; what came of them is known afterwards."""
         command = [sys.executable, str(Path(__file__).with_name("load.py")), "8080", str(threads)]
         pipe = subprocess.PIPE
         process = subprocess.Popen([*self.container.entering(), *command], stdin=pipe, stdout=pipe, text=True)
-        result: dict[str, Any] = {}
+        asking = Asking(process)
         try:
-            yield result
+            asking.more()
+            yield asking
+            asking.more()
         finally:
             told, _ = process.communicate(timeout=60)
-            result |= json.loads(told)
+            asking.answers, asking.failures, asking.versions = json.loads(told.splitlines()[-1])
+
+
+@dataclass
+class Asking:
+    """A load under way, and what came of it once it is over."""
+
+    process: "subprocess.Popen[str]"
+    answers: int = 0
+    failures: list[str] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
+
+    def more(self) -> None:
+        """Return when a few hundred more answers came."""
+        assert self.process.stdout is not None
+        self.process.stdout.readline()
 
 
 @pytest.fixture(scope="session")

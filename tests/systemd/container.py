@@ -43,7 +43,7 @@ class Container:
     def _boot(self) -> "subprocess.Popen[bytes]":
         places = {ROOT, Path(sys.prefix), Path(sys.base_prefix)}
         elsewhere = [str(p) for p in places if p.stat().st_dev != Path("/").stat().st_dev]
-        enter = f"echo $$ >{self._cgroup}/cgroup.procs && exec \"$@\""
+        enter = f'echo $$ >{self._cgroup}/cgroup.procs && exec "$@"'
         command = ["unshare", *NAMESPACES, "--fork", "--kill-child=KILL", str(BOOT), str(self.folder), *elsewhere]
         return subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "sh", "-c", enter, "sh", *command],

@@ -6,6 +6,7 @@ import sys
 import threading
 
 BODY = json.dumps({"rows": [{"x": 0.3, "z": -1.0, "colour": "red"}]})
+TELL_EVERY = 300
 
 
 class Load:
@@ -14,6 +15,7 @@ class Load:
     def __init__(self, port: int, threads: int) -> None:
         self._port = port
         self._stop = threading.Event()
+        self._lock = threading.Lock()
         self.answers = 0
         self.failures: list[str] = []
         self.versions: set[str] = set()
@@ -28,6 +30,12 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def _count(self) -> None:
+        with self._lock:
+            self.answers += 1
+            if self.answers % TELL_EVERY == 0:
+                print("more", flush=True)
+
     def _ask(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         while not self._stop.wait(0.002):
@@ -40,7 +48,7 @@ class Load:
                 connection.close()
                 continue
             if response.status == 200:
-                self.answers += 1
+                self._count()
                 self.versions.add(json.loads(text)["version"])
             else:
                 self.failures.append(f"{response.status} {text[:200]!r}")
@@ -50,4 +58,4 @@ class Load:
 if __name__ == "__main__":
     load = Load(int(sys.argv[1]), int(sys.argv[2]))
     load.run()
-    print(json.dumps({"answers": load.answers, "failures": load.failures, "versions": sorted(load.versions)}))
+    print(json.dumps([load.answers, load.failures, sorted(load.versions)]))

@@ -8,21 +8,35 @@ from collections.abc import Iterator
 import pytest
 from daemon_harness import FAST
 from helpers import wait_for
-from systemd.conftest import CONFIG, DRIFTD, DROP_IN, TEXT, Service
+from systemd.conftest import CONFIG, DRIFTD, TEXT, Service
 
 pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(300)]
 RESTARTS = 3
+THREADS = 4
 READY_WITHIN_S = 3.0
 MOST_EXPOSED = 1.5
+IMPATIENT = "WatchdogSec=6"
+HOW_BUSY = """
+import time
+import sklearn.ensemble
+print(time.process_time(), time.clock_gettime(time.CLOCK_BOOTTIME) - float(open("/proc/self/stat").read().split()[21]) / 100)
+"""
+"""What this machine needs for work of the same kind, beside what else runs on it: seconds used and passed."""
 
 
 @pytest.fixture
 def as_installed(service: Service) -> Iterator[Service]:
     """The service, whose unit is again as it was installed afterwards."""
     yield service
-    service.path(DROP_IN).unlink(missing_ok=True)
-    service.run("systemctl", "daemon-reload")
-    service.run("systemctl", "restart", "driftd")
+    service.no_drop_in()
+
+
+@pytest.fixture(scope="module")
+def impatient(service: Service) -> Iterator[Service]:
+    """The service with a watchdog that waits six seconds, and half of that for each part."""
+    service.drop_in(IMPATIENT)
+    yield service
+    service.no_drop_in()
 
 
 def test_the_units_have_no_mistakes_and_little_exposure(service: Service) -> None:
@@ -56,8 +70,9 @@ def test_a_restart_under_load_loses_no_request(service: Service) -> None:
             started = time.monotonic()
             service.run("systemctl", "restart", "driftd")
             taken.append(time.monotonic() - started)
-    assert load["failures"] == [] and load["answers"] > 500
-    print(f"{load['answers']} answers over {RESTARTS} restarts of {max(taken):.1f} s at most")
+            load.more()
+    assert load.failures == [] and load.answers > 1000
+    print(f"{load.answers} answers over {RESTARTS} restarts of {max(taken):.1f} s at most")
 
 
 def test_it_is_ready_within_three_seconds_with_twenty_versions_stored(service: Service) -> None:
@@ -72,26 +87,30 @@ def test_it_is_ready_within_three_seconds_with_twenty_versions_stored(service: S
         started = time.monotonic()
         service.run("systemctl", "start", "driftd")
         taken.append(time.monotonic() - started)
-    print(f"ready after {min(taken):.2f} s")
-    assert min(taken) < READY_WITHIN_S
+    used, passed = map(float, service.run(sys.executable, "-c", HOW_BUSY).split())
+    print(f"ready after {min(taken):.2f} s, where {used:.1f} s of work take {passed:.1f} s")
+    assert min(taken) < READY_WITHIN_S * max(1.0, passed / used)
 
 
 def test_a_killed_service_comes_back_on_the_same_socket(service: Service) -> None:
-    """`kill -9` of the main process: the port is never closed, and the next request is answered."""
+    """`kill -9` of the main process costs what was being answered; the port is never closed, and the others wait."""
     before = service.main_pid()
-    service.run("kill", "-9", str(before))
-    assert service.status_of() == "200"
-    wait_for(lambda: service.main_pid() not in (0, before), 20)
-    assert service.run("systemctl", "is-active", "driftd.socket") == "active"
+    with service.load(THREADS) as load:
+        service.run("kill", "-9", str(before))
+        load.more()
+        wait_for(lambda: service.main_pid() not in (0, before), 20)
+        load.more()
+    assert not [text for text in load.failures if "Refused" in text]
+    assert len(load.failures) <= THREADS
 
 
 def test_a_reload_applies_a_change_or_refuses_it_whole(service: Service) -> None:
     """`systemctl reload` returns when it is over; a broken configuration fails it with the reason, and changes nothing."""
-    pid, after = service.main_pid(), service.cursor()
+    pid, after = service.main_pid(), time.time()
     service.configure((TEXT + FAST).replace('settle = "200ms"', 'settle = "100ms"'))
     with service.load(2) as load:
         service.run("systemctl", "reload", "driftd")
-    assert load["failures"] == []
+    assert load.failures == []
     assert service.journal("EVENT=config_reloaded", after=after)
     service.configure((TEXT + FAST).replace("cooldown", "cooldawn"))
     assert service.call("systemctl", "reload", "driftd").returncode != 0
@@ -111,7 +130,7 @@ def test_the_journal_finds_events_by_their_fields(service: Service) -> None:
     """`journalctl MODEL=m EVENT=version_promoted` finds that event, of the service and of its servers alike."""
     found = service.journal("MODEL=m", "EVENT=version_promoted", "SYSLOG_IDENTIFIER=driftd")
     assert found and all(entry["_SYSTEMD_UNIT"] == "driftd.service" for entry in found)
-    after = service.cursor()
+    after = time.time()
     assert service.status_of("/models/m/predict", "-d", "no json") == "400"
     rejected = service.wait("EVENT=input_rejected", after=after)
     assert int(rejected["_PID"]) in service.processes("daemon.server")
@@ -119,7 +138,9 @@ def test_the_journal_finds_events_by_their_fields(service: Service) -> None:
 
 def test_events_of_any_size_reach_the_journal(service: Service) -> None:
     """A value larger than any datagram arrives whole."""
-    script = "from daemon.log import Journal; Journal().msg({'event': 'large', 'level': 'info', 'value': 'x' * 3_000_000})"
+    script = (
+        "from daemon.log import Journal; Journal().msg({'event': 'large', 'level': 'info', 'value': 'x' * 3_000_000})"
+    )
     service.run(sys.executable, "-c", script)
     assert len(service.wait("EVENT=large")["VALUE"]) == 3_000_000
 
@@ -156,43 +177,40 @@ def test_tokens_come_as_credentials(as_installed: Service) -> None:
 
 def test_a_killed_trainer_leaves_the_service_serving(service: Service) -> None:
     """What the kernel does to a child that takes too much memory: the stage is tried again, no request fails."""
-    pid, after = service.main_pid(), service.cursor()
+    pid, after = service.main_pid(), time.time()
     with service.load(2) as load:
         service.driftd("-c", CONFIG, "retrain", "m")
         trainer = wait_for(lambda: service.processes("role trainer"), 30)[0]
         service.run("kill", "-9", str(trainer))
         service.wait("EVENT=worker_died", "MODEL=m", after=after)
         service.wait("EVENT=cycle_finished", "MODEL=m", after=after)
-    assert load["failures"] == [] and service.main_pid() == pid
+    assert load.failures == [] and service.main_pid() == pid
 
 
-def test_a_hung_server_is_ended_and_started_again(as_installed: Service) -> None:
+def test_a_hung_server_is_ended_and_started_again(impatient: Service) -> None:
     """Its heartbeats stop: control kills it, and another one answers on the same socket."""
-    as_installed.drop_in("WatchdogSec=10")
-    pid, after = as_installed.main_pid(), as_installed.cursor()
-    server = as_installed.processes("daemon.server")[0]
-    as_installed.run("kill", "-STOP", str(server))
-    hung = as_installed.wait("EVENT=server_hung", after=after)
-    assert int(hung["PID"]) == server
-    assert as_installed.status_of() == "200"
-    assert as_installed.main_pid() == pid
+    pid, after = impatient.main_pid(), time.time()
+    server = impatient.processes("daemon.server")[0]
+    impatient.run("kill", "-STOP", str(server))
+    assert int(impatient.wait("EVENT=server_hung", after=after)["PID"]) == server
+    assert (impatient.status_of(), impatient.main_pid()) == ("200", pid)
 
 
-@pytest.mark.parametrize("moment", ["watch.event", "control.file_committed"])
-def test_the_watchdog_catches_a_hung_part(as_installed: Service, moment: str) -> None:
-    """A watch's thread, or control's loop, hangs when a file arrives: the service is ended with the stacks in the journal,
-    started again, and takes the file in."""
-    as_installed.drop_in(f"WatchdogSec=6\nEnvironment=DRIFTD_HANG_AT={moment}")
-    pid, after = as_installed.main_pid(), as_installed.cursor()
-    as_installed.path(DROP_IN).write_text("[Service]\nWatchdogSec=6\n")
-    as_installed.run("systemctl", "daemon-reload")
-    as_installed.drop(f"{moment}.parquet", seed=int.from_bytes(moment.encode()[:3]), n=50)
-    wait_for(lambda: as_installed.main_pid() not in (0, pid), 40, 0.2, "a new main process")
-    stacks = "\n".join(str(entry["MESSAGE"]) for entry in as_installed.journal(f"_PID={pid}", after=after))
+@pytest.mark.parametrize("moment", ["watch.event", pytest.param("control.file_committed", marks=pytest.mark.long)])
+def test_the_watchdog_catches_a_hung_part(impatient: Service, moment: str) -> None:
+    """A watch's thread, or control's loop, hangs when a file arrives: the service is ended with the stacks in the
+    journal, started again, and takes the file in."""
+    impatient.drop_in(f"{IMPATIENT}\nEnvironment=DRIFTD_HANG_AT={moment}")
+    pid, after = impatient.main_pid(), time.time()
+    impatient.drop_in(IMPATIENT, restart=False)
+    impatient.drop(f"{moment}.parquet", seed=len(moment), n=50)
+    wait_for(lambda: impatient.main_pid() not in (0, pid), 40, 0.2, "a new main process")
+    stacks = "\n".join(str(entry["MESSAGE"]) for entry in impatient.journal(f"_PID={pid}", after=after))
     assert "Aborted" in stacks and "in hook" in stacks, stacks[-3000:]
     if moment == "watch.event":
-        assert as_installed.journal("EVENT=part_hung", "PART=watch of m", after=after)
-    as_installed.wait("EVENT=file_accepted", f"FILE={moment}.parquet", timeout_s=40)
+        assert impatient.journal("EVENT=part_hung", "PART=watch of m", after=after)
+    known = ("-c", CONFIG, "files", "m")
+    wait_for(lambda: f"{moment}.parquet" in impatient.driftd(*known), 40, 0.2, "the file taken in")
 
 
 def test_removal_leaves_state_and_data(service: Service) -> None:
