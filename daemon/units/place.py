@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.config import Config, model_data_dir
-from daemon.units.render import MARK, Site, render
+from daemon.units.render import MARK, Site, in_home, render
 from retrain.errors import Refused
 
 USER = "driftd"
@@ -83,9 +83,10 @@ def remove(site: Site, root: Path) -> Iterator[str]:
 
 def next_steps(site: Site) -> list[str]:
     """What a person does now."""
+    doctor = f"  runuser -u {site.user} -- {site.driftd} -c {site.config} doctor   # may it read what it needs?"
     return [
         "next:",
-        f"  runuser -u {site.user} -- {site.driftd} -c {site.config} doctor   # can it read and write what it needs?",
+        *([] if any(map(in_home, site.code)) else [doctor]),  # in a sandbox it may enter a home, else it may not
         "  systemctl enable --now driftd.socket driftd.service",
         "  systemctl restart driftd   # instead, after an upgrade: no request is lost",
         "  journalctl -u driftd -f",

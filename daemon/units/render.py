@@ -77,8 +77,8 @@ def _state(site: Site) -> str:
 
 def _home(site: Site) -> Iterable[str]:
     """Homes are hidden, but for what the service needs of them."""
-    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if _in_home(path)]
-    writable = [site.state_dir] if _in_home(site.state_dir) else []
+    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if in_home(path)]
+    writable = [site.state_dir] if in_home(site.state_dir) else []
     if not needed and not writable:
         yield "ProtectHome=yes"
         return
@@ -89,7 +89,8 @@ def _home(site: Site) -> Iterable[str]:
         yield f"BindPaths={escaped(path)}".replace(" ", r"\ ")
 
 
-def _in_home(path: Path) -> bool:
+def in_home(path: Path) -> bool:
+    """Whether a path lies where only its owner may look."""
     return any(home in path.parents for home in HOMES)
 
 
