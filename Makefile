@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test check lint format types layers long crash bench calibration poison streams peers serving soak long-file lock clean power
+.PHONY: help audit run test check lint format types layers long crash bench calibration poison streams peers serving soak long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -40,6 +40,9 @@ long: $(VENV)/.installed-dev ## the tests that take minutes each
 
 crash: $(VENV)/.installed-dev ## kill -9 at every named step and at random moments, the long run
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/scenarios/test_crash.py
+
+systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-away container, the long run; needs root
+	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/systemd
 
 bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)

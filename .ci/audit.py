@@ -1,17 +1,18 @@
-"""Asks for known vulnerabilities of the locked dependencies; fails where there are any, tells where it could not ask."""
+"""Asks for known vulnerabilities of the locked dependencies; fails where there are any, tells what it could not ask."""
 
 import json
 import subprocess
 import sys
 
-COMMAND = [sys.executable, "-m", "pip_audit", "-r", "requirements.lock", "--disable-pip", "--require-hashes", "-f", "json"]
+LOCK = "requirements.lock"
+COMMAND = [sys.executable, "-m", "pip_audit", "-r", LOCK, "--disable-pip", "--require-hashes", "-f", "json"]
 TIMEOUT_S = 300
 
 
 def main() -> int:
     """The exit status."""
     try:
-        done = subprocess.run(COMMAND, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+        done = subprocess.run(COMMAND, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)  # noqa: S603
         found = json.loads(done.stdout)["dependencies"]
     except (subprocess.TimeoutExpired, ValueError, KeyError):
         print("audit: the advisory service could not be asked; nothing was audited", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import json
 import os
 import shutil
@@ -12,35 +13,42 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-from daemon.config import Config, ConfigErrors, load_config
+from daemon.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.control.commands import Commander
 from daemon.control.context import ModelContext, Shared
 from daemon.control.model import ModelKeeper
 from daemon.control.promoting import link_champion
 from daemon.control.serving import ServerProcess, Servers, listening_socket
 from daemon.control.trial import Reports
+from daemon.doing import Doing
 from daemon.ledger import cycles, due, events, models, open_ledger, promotions
 from daemon.lock import sole_owner
 from daemon.log import configure, get_logger
-from daemon.notify import Notifier, inherited_socket
+from daemon.notify import Notifier, inherited_socket, watchdog_s
+from daemon.pulse import Pulse, hung_s
 from daemon.schedule import Schedule
 from daemon.server.tokens import load_tokens
 from daemon.worker.process import Limits, Worker, WorkerError
 from retrain import effects
+from retrain.errors import Refused
 
 log = get_logger()
 LEDGER_POLL_S = 0.4
-BEAT_LIMIT_S = 30.0
 EVENTS_EVERY_S = 1.0
 MOST_UNWRITTEN = 10_000
 
 
-def main(config: Config, environment: dict[str, str], crash_at: str = "", log_format: str = "auto") -> None:
-    """Run the service until SIGINT or SIGTERM."""
+def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
+    """Run the service until SIGINT or SIGTERM. For tests, DRIFTD_CRASH_AT and DRIFTD_HANG_AT name a moment at which it
+    dies or hangs."""
+    faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks of all threads
+    crash_at, hang_at = environment.get("DRIFTD_CRASH_AT", ""), environment.get("DRIFTD_HANG_AT", "")
     kept: deque[dict[str, Any]] = deque(maxlen=MOST_UNWRITTEN)
     configure(config.service.log_level, log_format, tap=kept.append)
     if crash_at:
         effects.install_hook(effects.killer(crash_at))
+    elif hang_at:
+        effects.install_hook(effects.hanger(hang_at))
     with sole_owner(config.state_dir):
         asyncio.run(Service(config, environment, crash_at, kept).run())
 
@@ -57,7 +65,10 @@ class Service:
     ) -> None:
         self.config = config
         self._told: deque[dict[str, Any]] = deque() if told is None else told
+        self.doing = Doing()
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
+        self.pulse = Pulse(self.notifier, watchdog_s(environment), self._silences, self._status)
+        self._environment = environment
         load_tokens(config, environment)  # an unreadable one is told here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
@@ -66,6 +77,7 @@ class Service:
         self.keepers: dict[str, ModelKeeper] = {}
         self.reports = Reports()
         self.stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self.started_at = time.monotonic()
 
     async def run(self) -> None:
@@ -81,7 +93,9 @@ class Service:
         self.schedule.start()
         for name in self.config.models:
             self._start_model(name)
-        parts = (self._follow_ledger(), self._announce(), self._keep_events(), self._warm_analyst())
+        parts = (
+            self._follow_ledger(), self._announce(), self._keep_events(), self._warm_analyst(), self.pulse.run()
+        )  # fmt: skip
         tasks = [asyncio.create_task(part) for part in parts]
         await self._until_stopped(tasks)
         await self._stop(tasks)
@@ -92,14 +106,20 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload_told()))
 
     def _server(self) -> ServerProcess:
-        return ServerProcess(self.listener, self.config.state_dir, self.config.path, self._on_server)
+        hung_after_s = hung_s(self.pulse.watchdog_s)
+        return ServerProcess(
+            self.listener, self.config.state_dir, self.config.path, self._on_server, hung_s=hung_after_s
+        )
 
     def _start_model(self, name: str) -> None:
         context = ModelContext(name, self.config.models[name], self.shared)
-        context.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            context.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            context.log.error("data_dir_missing", folder=str(context.data_dir), error=error.strerror)
         with self.ledger.begin() as conn:
             models.ensure(conn, name)
         link_champion(context)
@@ -145,11 +165,19 @@ class Service:
     async def _announce(self) -> None:
         await self.servers.wait_ready()
         log.info("service_ready", seconds=round(time.monotonic() - self.started_at, 2), url=self._url())
-        self.notifier.send(READY="1", STATUS="serving")
-        while True:
-            await asyncio.sleep(5)
-            if time.monotonic() - self.servers.oldest_beat() < BEAT_LIMIT_S:
-                self.notifier.send(WATCHDOG="1")
+        self.notifier.send(READY="1", STATUS=self._status())
+        await asyncio.Event().wait()
+
+    def _silences(self) -> dict[str, float]:
+        """Each part's seconds of silence."""
+        now_s = time.monotonic()
+        found = self.servers.silences(now_s) | {"schedule": self.schedule.overdue_s()}
+        for keeper in self.keepers.values():
+            found |= keeper.silences(now_s)
+        return found
+
+    def _status(self) -> str:
+        return self.doing.text(self.config.models)
 
     def _url(self) -> str:
         host, port = self.listener.getsockname()[:2]
@@ -157,7 +185,7 @@ class Service:
 
     async def _follow_ledger(self) -> None:
         """Notice what the command line wrote; the cheap question first."""
-        commander = Commander({name: k.context for name, k in self.keepers.items()}, self._promoted)
+        commander = Commander({}, self._promoted, self.reload)
         seen = -1
         while True:
             now = self.ledger.data_version()
@@ -169,6 +197,7 @@ class Service:
 
     async def _warm_analyst(self) -> None:
         """Have the analyst's libraries loaded before the first file asks for them."""
+        await self.servers.wait_ready()  # which have the processors for themselves until then
         with contextlib.suppress(WorkerError):
             await self.shared.analyst.call("warm", {})
         await asyncio.Event().wait()
@@ -183,7 +212,10 @@ class Service:
                     self.keepers[name].context.dirty.set()
 
     def _write_events(self) -> None:
-        entries = [as_row(self._told.popleft()) for _ in range(len(self._told))]
+        told = [self._told.popleft() for _ in range(len(self._told))]
+        for entry in told:
+            self.doing.saw(entry)
+        entries = [as_row(entry) for entry in told]
         if entries:
             with self.ledger.begin() as conn:
                 events.append(conn, entries)
@@ -216,26 +248,64 @@ class Service:
         elif message["event"] == "swap_failed":
             log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
 
-    async def _reload(self) -> None:
+    async def _reload_told(self) -> None:
+        """What SIGHUP does; the log tells the outcome."""
+        with contextlib.suppress(Refused):
+            await self.reload()
+
+    async def reload(self) -> str:
         """Apply a changed configuration whole, or refuse it whole and say why."""
-        try:
-            config = load_config(self.config.path)
-        except (ConfigErrors, OSError) as error:
-            log.error("config_refused", reason=str(error))
-            return
-        if config.service != self.config.service:
+        async with self._reloading:
+            self.notifier.reloading()
+            try:
+                return await self._apply(self._changed())
+            except (ConfigErrors, OSError, Refused) as error:
+                log.error("config_refused", reason=str(error))
+                raise Refused(str(error)) from None
+            finally:
+                self.notifier.send(READY="1", STATUS=self._status())
+
+    def _changed(self) -> Config:
+        """The configuration as it is on disk now, with everything that it needs."""
+        config = load_config(self.config.path)
+        load_tokens(config, self._environment)
+        for name in config.models:
+            folder = model_data_dir(config, name)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                told = f"[models.{name}] data_dir {folder} does not exist and cannot be made: {error.strerror}"
+                raise Refused(told, "make it, so that the service's user may read it") from None
+        return config
+
+    async def _apply(self, config: Config) -> str:
+        """Fresh servers first: where they do not come up, nothing has changed yet."""
+        other_service = config.service != self.config.service
+        if other_service:
             log.warning("config_needs_restart", section="service")
         changed = [n for n in config.models if config.models[n] != self.config.models.get(n)]
         gone = [n for n in self.config.models if n not in config.models]
+        if changed or gone:
+            await self.servers.replace()
         for name in (*gone, *(n for n in changed if n in self.keepers)):
             await self.keepers.pop(name).stop()
             self.schedule.set_model(name, None)
         self.config = self.shared.config = Config(config.path, self.config.service, config.models)
         for name in changed:
             self._start_model(name)
-        if changed or gone:
-            await self.servers.replace()
         log.info("config_reloaded", changed=changed, removed=gone)
+        return reload_sentence(changed, gone, other_service)
+
+
+def reload_sentence(changed: list[str], gone: list[str], other_service: bool) -> str:
+    """What a reload did, for the one who asked.
+
+    >>> reload_sentence(["churn"], [], True)
+    'reloaded: churn changed; [service] changed too: that takes effect at the next start'
+    """
+    did = [f"{', '.join(changed)} changed"] * bool(changed) + [f"{', '.join(gone)} removed"] * bool(gone)
+    later = "; [service] changed too: that takes effect at the next start" if other_service else ""
+    return f"reloaded: {'; '.join(did) or 'no model changed'}{later}"
 
 
 def as_row(entry: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Structured logs: a readable console on a terminal, journal fields under systemd, JSON lines otherwise."""
 
+import array
+import errno
+import fcntl
 import json
 import os
 import socket
@@ -13,6 +16,8 @@ import structlog
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 JOURNAL = "/run/systemd/journal/socket"
+TOO_LARGE = (errno.EMSGSIZE, errno.ENOBUFS)
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 Tap = Callable[[dict[str, Any]], None]
 
 
@@ -35,7 +40,7 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO | None = 
     if chosen == "console":
         processors.append(_for_people)
     processors.append(_renderer(chosen, stream))
-    factory: Any = _Journal() if chosen == "journal" else _Lines(stream)
+    factory: Any = Journal() if chosen == "journal" else _Lines(stream)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -109,27 +114,56 @@ class _Lines:
     debug = info = warning = error = critical = exception = msg
 
 
-class _Journal:
+class Journal:
     """Sends each event to the journal by its native protocol: fields are indexed, large values are whole.
 
     Sending never blocks; what the journal did not take is counted and told with the next event it takes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = JOURNAL) -> None:
+        self._address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._dropped = 0
+        self.dropped = 0
 
     def msg(self, entry: dict[str, Any]) -> None:
-        if self._dropped:
-            entry = entry | {"dropped_before": self._dropped}
+        if self.dropped:
+            entry = entry | {"dropped_before": self.dropped}
         try:
-            self._socket.sendto(journal_datagram(entry), JOURNAL)
-            self._dropped = 0
+            self._send(journal_datagram(entry))
+            self.dropped = 0
         except OSError:
-            self._dropped += 1
+            self.dropped += 1
 
     debug = info = warning = error = critical = exception = msg
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendto(data, self._address)
+        except OSError as error:
+            if error.errno not in TOO_LARGE:
+                raise
+            self._send_by_memory(data)
+
+    def _send_by_memory(self, data: bytes) -> None:
+        """What is too large for a datagram goes as a sealed piece of memory, whose descriptor is sent."""
+        memory = os.memfd_create("driftd-log", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            with open(memory, "wb", closefd=False) as file:
+                file.write(data)
+            fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
+            passed = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memory]))
+            self._socket.sendmsg([b""], [passed], 0, self._address)
+        finally:
+            os.close(memory)
+
+
+def tell_dropped() -> None:
+    """Tell of events that the journal did not take, where none came after them to tell it."""
+    journal = structlog.get_config()["logger_factory"]()
+    if isinstance(journal, Journal) and journal.dropped:
+        log = get_logger()
+        log.warning("log_dropped")
 
 
 def journal_datagram(entry: dict[str, Any]) -> bytes:

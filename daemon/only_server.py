@@ -1,6 +1,7 @@
 """`driftd serve`: servers without control. They follow the promotions in the ledger that another driftd writes."""
 
 import asyncio
+import faulthandler
 import os
 import signal
 import time
@@ -12,16 +13,17 @@ from daemon.config import Config, ConfigErrors, load_config
 from daemon.control.serving import ServerProcess, Servers, listening_socket
 from daemon.ledger import open_ledger
 from daemon.log import configure, get_logger
-from daemon.notify import Notifier, inherited_socket
+from daemon.notify import Notifier, inherited_socket, watchdog_s
+from daemon.pulse import Pulse, hung_s
 from daemon.server.tokens import load_tokens
+from retrain.errors import Refused
 
 log = get_logger()
-BEAT_LIMIT_S = 30.0
-BEAT_S = 5.0
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
     """Serve until SIGINT or SIGTERM; Refused where there is no ledger to follow."""
+    faulthandler.enable()
     configure(config.service.log_level, log_format)
     open_ledger(config.state_dir, create=False, read_only=True).close()
     asyncio.run(OnlyServer(config, environment).run())
@@ -40,6 +42,7 @@ class OnlyServer:
         self._config = config
         load_tokens(config, environment)
         self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
+        self._watchdog_s = watchdog_s(environment)
         self._listener = listening_socket(config.service.listen, inherited_socket(environment))
         self._stopping = asyncio.Event()
 
@@ -56,37 +59,41 @@ class OnlyServer:
             loop.add_signal_handler(number, self._stopping.set)
         self._servers = Servers(service.workers, self._make)
         loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
-        announcing = asyncio.create_task(self._announce(started_s))
+        pulse = Pulse(self._notifier, self._watchdog_s, self._silences, lambda: "serving what another driftd promotes")
+        tasks = [asyncio.create_task(self._announce(started_s)), asyncio.create_task(pulse.run())]
         await self._stopping.wait()
         log.info("service_stopping")
         self._notifier.send(STOPPING="1")
-        announcing.cancel()
+        for task in tasks:
+            task.cancel()
         await self._servers.stop()
         self._listener.close()
         log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
 
     def _make(self) -> ServerProcess:
-        return ServerProcess(self._listener, self._config.state_dir, self._config.path, _tell)
+        config = self._config
+        return ServerProcess(self._listener, config.state_dir, config.path, _tell, hung_s=hung_s(self._watchdog_s))
+
+    def _silences(self) -> dict[str, float]:
+        return self._servers.silences(time.monotonic())
 
     async def _announce(self, started_s: float) -> None:
         await self._servers.wait_ready()
         host, port = self._listener.getsockname()[:2]
         log.info("service_ready", seconds=round(time.monotonic() - started_s, 2), url=f"http://{host}:{port}")
-        self._notifier.send(READY="1", STATUS="serving")
-        while True:
-            await asyncio.sleep(BEAT_S)
-            if time.monotonic() - self._servers.oldest_beat() < BEAT_LIMIT_S:
-                self._notifier.send(WATCHDOG="1")
+        self._notifier.send(READY="1")
 
     async def _reload(self) -> None:
         """Fresh servers with the changed configuration, or none of it."""
+        self._notifier.reloading()
         try:
             load_config(self._config.path)
-        except (ConfigErrors, OSError) as error:
+            await self._servers.replace()
+            log.info("config_reloaded")
+        except (ConfigErrors, OSError, Refused) as error:
             log.error("config_refused", reason=str(error))
-            return
-        await self._servers.replace()
-        log.info("config_reloaded")
+        finally:
+            self._notifier.send(READY="1")
 
 
 def _tell(message: dict[str, Any]) -> None:

@@ -32,6 +32,15 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
+    def overdue_s(self) -> float:
+        """How late the latest job is. The wall clock may have jumped past it, so the scheduler is told to look."""
+        now = datetime.now(UTC)
+        times = [job.next_run_time for job in self._scheduler.get_jobs() if job.next_run_time is not None]
+        late_s = max(((now - due).total_seconds() for due in times), default=0.0)
+        if late_s > 0:
+            self._scheduler.wakeup()
+        return max(0.0, late_s)
+
     def set_model(self, name: str, settings: ModelSettings | None) -> None:
         """Replace the jobs of a model by those of its settings; None removes them."""
         for kind, expression in (

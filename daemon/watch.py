@@ -5,6 +5,7 @@ The real path is watched, because a watch on a symbolic link reports nothing; `c
 """
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserver
 
 from daemon.log import get_logger
+from retrain import effects
 
 log = get_logger()
 Hint = Callable[[str | None], None]
@@ -32,13 +34,25 @@ POLLED = (FileCreatedEvent, FileModifiedEvent, FileMovedEvent, DirCreatedEvent, 
 POLLING_INTERVAL_S = 2.0
 
 
+class _Probe(FileSystemEvent):
+    """A question to the observer's thread whether it still hands events on; each differs, or it would be skipped."""
+
+
 class _Handler(FileSystemEventHandler):
     """Passes on the paths of events: of files by name, of folders as None (look at everything)."""
 
     def __init__(self, hint: Hint) -> None:
         self._hint = hint
+        self.answered_s = time.monotonic()
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        """Answer a probe, pass on the rest."""
+        if not isinstance(event, _Probe):
+            super().dispatch(event)
+        self.answered_s = time.monotonic()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        effects.crash_point("watch.event")
         path = event.dest_path if isinstance(event, FileMovedEvent | DirMovedEvent) else event.src_path
         self._hint(None if event.is_directory else os.fsdecode(path))
 
@@ -52,6 +66,8 @@ class FolderWatch:
     polling: bool
     hint: Hint
     _observer: BaseObserver | None = None
+    _handler: _Handler | None = None
+    _probed_s: float = 0.0
     _watch: ObservedWatch | None = None
     _identity: tuple[str, int, int] | None = field(default=None)
 
@@ -73,6 +89,17 @@ class FolderWatch:
             if observer.is_alive():
                 observer.join(timeout=5)
 
+    def silent_s(self, now_s: float) -> float:
+        """How long the thread that hands events on has owed the answer to a probe; asks the next one."""
+        observer, handler, watch = self._observer, self._handler, self._watch
+        if observer is None or handler is None or watch is None:
+            return 0.0
+        if handler.answered_s < self._probed_s:
+            return now_s - self._probed_s
+        self._probed_s = now_s
+        observer.event_queue.put((_Probe(str(now_s)), watch))
+        return 0.0
+
     def _now(self) -> tuple[str, int, int] | None:
         try:
             real = os.path.realpath(self.folder)
@@ -90,14 +117,14 @@ class FolderWatch:
     def _start(self, identity: tuple[str, int, int]) -> bool:
         observer = PollingObserver(timeout=POLLING_INTERVAL_S) if self.polling else Observer()
         events = list(POLLED if self.polling else WANTED)
+        handler = _Handler(self.hint)
         try:
-            self._watch = observer.schedule(
-                _Handler(self.hint), identity[0], recursive=self.recursive, event_filter=events
-            )
+            self._watch = observer.schedule(handler, identity[0], recursive=self.recursive, event_filter=events)
             observer.start()
         except OSError as error:
             log.warning("watch_failed", folder=str(self.folder), error=str(error))
             observer.stop()
             return False
-        self._observer, self._identity = observer, identity
+        self._observer, self._handler, self._identity = observer, handler, identity
+        self._probed_s = 0.0
         return True

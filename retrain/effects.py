@@ -7,6 +7,7 @@ the crash tests install a hook that kills the process or raises an OSError at a 
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def killer(where: str) -> Hook:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+    return hook
+
+
+def hanger(where: str) -> Hook:
+    """A hook that never returns from a point: its thread hangs there, which the watchdog must find."""
+
+    def hook(point: str) -> None:
+        if point == where:
+            threading.Event().wait()
 
     return hook
 

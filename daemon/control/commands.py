@@ -1,6 +1,6 @@
 """Does what the command line asked for: rows of the ledger's table of commands, oldest first, each exactly once."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ class Commander:
 
     contexts: dict[str, ModelContext]
     promoted: Callable[[str], None]
+    reload: Callable[[], Awaitable[str]]
 
     async def apply_all(self) -> None:
         """Work off what is queued."""
@@ -45,6 +46,8 @@ class Commander:
                 log.warning("command_refused", **told, answer=message)
 
     async def _apply(self, command: commands.CommandRow) -> str:
+        if command.name == "reload":
+            return await self._reload(command)
         name = command.args["model"]
         context = self.contexts.get(name)
         if context is None:
@@ -56,6 +59,13 @@ class Commander:
         if command.name in ("promote", "rollback"):
             self.promoted(name)
         context.dirty.set()
+        return message
+
+    async def _reload(self, command: commands.CommandRow) -> str:
+        shared = next(iter(self.contexts.values())).shared
+        message = await self.reload()
+        with shared.ledger.begin(durable=True) as conn:
+            commands.finish(conn, command.id, "done", message)
         return message
 
 

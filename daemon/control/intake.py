@@ -76,6 +76,10 @@ class Intake:
             await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
         self._wake.clear()
 
+    def watch_silent_s(self, now_s: float) -> float:
+        """How long the watch's thread has been silent."""
+        return 0.0 if self._watch is None else self._watch.silent_s(now_s)
+
     def waiting(self) -> int:
         """Files noticed and soon to be taken in; one that goes on changing for long does not count."""
         recent_s = time.monotonic() - LONG_SETTLES * self.context.settings.intake.settle

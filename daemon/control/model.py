@@ -5,7 +5,10 @@ import contextlib
 import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
+
+from structlog.contextvars import bind_contextvars
 
 from daemon.control.checking import check_again, scheduled_check
 from daemon.control.context import ModelContext
@@ -46,6 +49,12 @@ class ModelKeeper:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def silences(self, now_s: float) -> dict[str, float]:
+        """Seconds of silence of its parts; a task that ended is silent for good."""
+        ended = any(task.done() for task in self._tasks)
+        name = self.context.name
+        return {f"keeper of {name}": inf if ended else 0.0, f"watch of {name}": self.intake.watch_silent_s(now_s)}
+
     def wake(self, kind: str) -> None:
         """Something of `kind` (check or retrain) is due."""
         (self._scheduled if kind == "check" else self.context.dirty).set()
@@ -57,6 +66,7 @@ class ModelKeeper:
         self.context.dirty.set()
 
     async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        bind_contextvars(model=self.context.name)  # also for what the model's workers have to tell
         while True:
             try:
                 await part()

@@ -5,9 +5,11 @@ swap. A server that dies is started again on the same socket, so that no connect
 """
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -23,6 +25,10 @@ log = get_logger()
 STOP_TIMEOUT_S = 15.0
 BIND_PATIENCE_S = 5.0
 LONGEST_PAUSE_S = 10.0
+HUNG_S = 30.0
+START_PATIENCE_S = 60.0
+ABORT_PATIENCE_S = 2.0
+REPLACE_WITHIN_S = 60.0
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -69,7 +75,9 @@ class ServerProcess:
     config_path: Path
     report: Report
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    hung_s: float = HUNG_S
     last_beat: float = 0.0
+    _beaten: bool = False
     _process: asyncio.subprocess.Process | None = None
     _writer: asyncio.StreamWriter | None = None
     _stopping: bool = False
@@ -110,6 +118,10 @@ class ServerProcess:
         """The process id while it runs."""
         return self._process.pid if self._process is not None else None
 
+    def silent_s(self, now_s: float) -> float:
+        """Seconds since its last sign of life, less what it is given to be ended and started again."""
+        return max(0.0, now_s - self.last_beat - self.hung_s) if self._beaten else 0.0
+
     def _send(self, message: dict[str, Any]) -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write((json.dumps(message) + "\n").encode())
@@ -126,12 +138,12 @@ class ServerProcess:
         )  # fmt: skip
         theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        self.last_beat = time.monotonic()
+        self.last_beat, self._beaten = time.monotonic(), False
         log.debug("server_started", pid=self._process.pid)
 
     async def _listen(self) -> None:
         while line := await self._next_line():
-            self.last_beat = time.monotonic()
+            self.last_beat, self._beaten = time.monotonic(), True
             message = json.loads(line)
             if message["event"] == "ready":
                 self.ready.set()
@@ -140,10 +152,31 @@ class ServerProcess:
         self._writer.close()
 
     async def _next_line(self) -> bytes:
-        try:
-            return await self._reader.readline()
-        except (ConnectionResetError, BrokenPipeError):
-            return b""
+        """What it says next; nothing once it is gone, or was silent for too long and therefore ended.
+
+        Only a second silence counts: after the first, what came while this process itself stood still is read."""
+        patience_s = self.hung_s if self._beaten else max(self.hung_s, START_PATIENCE_S)
+        for _ in range(2):
+            try:
+                async with asyncio.timeout(patience_s / 2):
+                    return await self._reader.readline()
+            except TimeoutError:
+                continue
+            except (ConnectionResetError, BrokenPipeError):
+                return b""
+        await self._abort()
+        return b""
+
+    async def _abort(self) -> None:
+        """End a server that hangs; SIGABRT has it print the stacks of its threads first."""
+        assert self._process is not None
+        log.error("server_hung", pid=self.pid, silent_s=round(time.monotonic() - self.last_beat, 1))
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGABRT)
+            try:
+                await asyncio.wait_for(self._process.wait(), ABORT_PATIENCE_S)
+            except TimeoutError:
+                self._process.kill()
 
     async def _status(self) -> int:
         assert self._process is not None
@@ -167,9 +200,9 @@ class Servers:
         """The running servers' process ids."""
         return [server.pid for server in self._all if server.pid is not None]
 
-    def oldest_beat(self) -> float:
-        """The monotonic time of the stalest server's last sign of life."""
-        return min(server.last_beat for server in self._all)
+    def silences(self, now_s: float) -> dict[str, float]:
+        """Seconds of silence of each server that has begun to speak; one that starts has a patience of its own."""
+        return {f"server {n}": server.silent_s(now_s) for n, server in enumerate(self._all, start=1)}
 
     async def wait_ready(self) -> None:
         """Return when every server serves the last committed promotions."""
@@ -180,12 +213,18 @@ class Servers:
         for server in self._all:
             server.follow()
 
-    async def replace(self) -> None:
-        """Start fresh servers on the same socket, and stop the old ones once the new are ready."""
-        old, old_tasks = self._all, self._tasks
-        self._all = [self._make() for _ in old]
-        self._tasks = [asyncio.create_task(server.run()) for server in self._all]
-        await self.wait_ready()
+    async def replace(self, within_s: float = REPLACE_WITHIN_S) -> None:
+        """Start fresh servers on the same socket, and stop the old ones once the new are ready; Refused if they
+        never are: then the old ones go on."""
+        fresh = [self._make() for _ in self._all]
+        tasks = [asyncio.create_task(server.run()) for server in fresh]
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(*(server.ready.wait() for server in fresh))
+        except TimeoutError:
+            await _end(fresh, tasks)
+            raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
+        old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
         await _end(old, old_tasks)
 
     async def stop(self) -> None:

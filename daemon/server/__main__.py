@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import importlib
 import json
@@ -20,7 +21,7 @@ import uvloop
 
 from daemon.config import Config, load_config
 from daemon.ledger import open_ledger
-from daemon.log import configure
+from daemon.log import configure, tell_dropped
 from daemon.parent import end_with_parent
 from daemon.server.app import App
 from daemon.server.follow import Follower
@@ -28,7 +29,7 @@ from daemon.server.protocol import LimitedProtocol, close_overdue
 from daemon.server.tokens import load_tokens
 from daemon.slot import ModelSlot
 
-BEAT_S = 2.0
+BEAT_S = 1.0
 SPOOL_LOOK_S = 0.5
 LOG_EVERY_S = 1.0
 WARM = ("sklearn.ensemble", "skops.io", "retrain.promote", "retrain.preprocess", "treelite")
@@ -41,9 +42,9 @@ class Drained(uvicorn.Server):
     """uvicorn, with an end that resets no connection: it stops accepting, lets what was just accepted arrive,
     asks clients to leave, and only then closes."""
 
-    def __init__(self, config: uvicorn.Config, app: App, listener: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
         super().__init__(config)
-        self._app, self._listener = app, listener
+        self._app = app
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -53,7 +54,8 @@ class Drained(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end."""
         self._app.draining = True
-        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        for server in self.servers:
+            server.close()  # only this process's copy of the socket: what waits there is another's to accept
         await asyncio.sleep(DRAIN_S)
         await super().shutdown(sockets)
 
@@ -73,6 +75,7 @@ class Server:
     async def run(self) -> None:
         """Load, tell that all is ready, serve until control says stop or is gone."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        beating = asyncio.create_task(self._beat())
         warming = asyncio.create_task(asyncio.to_thread(warm))
         if self._follower.has_champions():
             await warming  # ready means: all that is promoted is served
@@ -81,13 +84,14 @@ class Server:
             self._app, http=LimitedProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, proxy_headers=False, timeout_graceful_shutdown=10, timeout_keep_alive=75,
         )  # fmt: skip
-        server = Drained(settings, self._app, self._listener)
+        server = Drained(settings, self._app)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, _stopper(server, number))
         tasks = [
             asyncio.create_task(self._obey(reader, server)),
             asyncio.create_task(self._follower.run()),
-            asyncio.create_task(self._beat(server)),
+            beating,
+            asyncio.create_task(self._tell_ready(server)),
             asyncio.create_task(self._hand_over_labels()),
             asyncio.create_task(self._write_logs()),
             asyncio.create_task(close_overdue(server.server_state.connections, self._config.service.request_time)),
@@ -117,14 +121,18 @@ class Server:
                     break
         server.should_exit = True
 
-    async def _beat(self, server: uvicorn.Server) -> None:
+    async def _tell_ready(self, server: uvicorn.Server) -> None:
         while not server.started:
             await asyncio.sleep(0.01)
         self._app.about.loaded = True
         self._report({"event": "ready"})
+
+    async def _beat(self) -> None:
+        """Tell control that the loop runs, also while versions are loaded."""
         while True:
-            await asyncio.sleep(BEAT_S)
             self._report({"event": "heartbeat"})
+            tell_dropped()
+            await asyncio.sleep(BEAT_S)
 
     async def _hand_over_labels(self) -> None:
         while True:
@@ -171,6 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     # SIGTERM ends a server that still loads at once, and lets one that serves finish what it answers.
     end_with_parent(options.parent, signal.SIGTERM)
+    faulthandler.enable()
     config = load_config(options.config)
     configure(config.service.log_level, config.service.log_format)
     listener = socket.socket(fileno=options.listen_fd)

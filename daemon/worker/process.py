@@ -1,6 +1,7 @@
 """The parent's side of a worker: start it when needed, ask, and survive its death."""
 
 import asyncio
+import contextvars
 import json
 import os
 import sys
@@ -107,7 +108,9 @@ class Worker:
         )
         self._process = process
         self._last_words.clear()
-        self._listener = asyncio.create_task(self._listen(process))
+        # The analyst works for all models: what it prints is not that of the one that happened to start it.
+        context = contextvars.Context() if self.role == "analyst" else None
+        self._listener = asyncio.create_task(self._listen(process), context=context)
         return process
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:

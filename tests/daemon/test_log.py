@@ -1,12 +1,16 @@
 """Logs: JSON lines into a pipe, fields for the journal, and nobody is stopped by a reader that went away."""
 
+import array
+import fcntl
 import io
 import json
+import os
+import socket
 
 import pytest
 import structlog
 
-from daemon.log import configure, get_logger, journal_datagram
+from daemon.log import Journal, configure, get_logger, journal_datagram, tell_dropped
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +80,45 @@ def test_the_journal_gets_indexed_fields():
     assert b"EVENT=drift_detected\n" in data and b"MODEL=m\n" in data and b"PRIORITY=4\n" in data
     assert b"NOTE\n" + (3).to_bytes(8, "little") + b"a\nb\n" in data
     assert b"COLUMNS" not in data.replace(b"MESSAGE", b"")
+
+
+@pytest.fixture
+def journald(tmp_path):
+    """The other end of the journal's protocol, with room for a few datagrams."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "journal"))
+        heard.settimeout(10)
+        yield heard
+
+
+def test_what_is_too_large_for_a_datagram_is_sent_as_sealed_memory(journald):
+    """journald reads the descriptor; nothing may change it any more."""
+    Journal(journald.getsockname()).msg({"event": "large", "level": "info", "value": "x" * 5_000_000})
+    data, ancillary, _, _ = journald.recvmsg(16, 1024)
+    memory = array.array("i", ancillary[0][2][:4])[0]
+    assert data == b"" and fcntl.fcntl(memory, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE
+    assert b"VALUE=" + b"x" * 5_000_000 + b"\n" in os.pread(memory, 2**24, 0)
+    os.close(memory)
+
+
+def test_a_full_journal_drops_and_tells_how_many(journald):
+    """Sending never waits; the number comes with the next event, or by itself at the next heartbeat."""
+    configure(style="journal")
+    journal = structlog.get_config()["logger_factory"]()
+    journal._address = journald.getsockname()
+    while not journal.dropped:
+        get_logger().info("flood")
+    get_logger().info("flood")
+    dropped = journal.dropped
+    journald.recv(4096)
+    tell_dropped()
+    journald.settimeout(0)
+    told = b""
+    with pytest.raises(BlockingIOError):
+        while True:
+            told = journald.recv(4096)
+    assert b"EVENT=log_dropped\n" in told and b"DROPPED_BEFORE=%d\n" % dropped in told
+    assert journal.dropped == 0
+    tell_dropped()
+    with pytest.raises(BlockingIOError):
+        journald.recv(4096)

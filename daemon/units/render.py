@@ -1,0 +1,115 @@
+"""Fills in the units' templates for one environment and one configuration: pure, from values to texts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from retrain.errors import Refused
+
+MARK = "# Written by driftd install-service, which writes it anew. Changes belong into: systemctl edit driftd"
+UNITS = Path("etc/systemd/system")
+HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+"""What ProtectHome= hides."""
+STATES = Path("/var/lib")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the units are made for. `code` are the folders that Python loads from; all paths are absolute."""
+
+    driftd: Path
+    config: Path
+    docs: Path
+    state_dir: Path
+    data_dirs: tuple[Path, ...]
+    code: tuple[Path, ...]
+    listen: str
+    user: str
+    group: str
+    makes_user: bool = True
+
+
+def render(site: Site) -> dict[Path, str]:
+    """The text of each file by its path below the root."""
+    values = {
+        "mark": MARK, "user": site.user, "group": site.group, "listen": site.listen, "docs": escaped(site.docs),
+        "driftd": quoted(site.driftd), "config": quoted(site.config), "state_dir": escaped(site.state_dir),
+        "mounts": " ".join(quoted(path) for path in (site.driftd, site.config, site.state_dir)),
+        "state": _state(site), "home": "\n".join(_home(site)), "network": _network(site.listen),
+        "data_lines": "\n".join(f"d {folder} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
+    }  # fmt: skip
+    wanted = {
+        UNITS / "driftd.service": "driftd.service.in",
+        UNITS / "driftd.socket": "driftd.socket.in",
+        Path("etc/tmpfiles.d/driftd.conf"): "driftd.tmpfiles.in",
+    }
+    if site.makes_user:
+        wanted[Path("etc/sysusers.d/driftd.conf")] = "driftd.sysusers.in"
+    return {path: Template(_template(name)).substitute(values) for path, name in wanted.items()}
+
+
+def _template(name: str) -> str:
+    return (files("daemon.units") / name).read_text("utf-8")
+
+
+def escaped(path: Path) -> str:
+    """A path as a unit's value: % has a meaning there."""
+    text = str(path)
+    if any(c in text for c in "\n\"'\\"):
+        raise Refused(f"{text!r}: systemd's units cannot name it", "use a path without quotes and backslashes")
+    return text.replace("%", "%%")
+
+
+def quoted(path: Path) -> str:
+    """A path as one word of a command or list."""
+    text = escaped(path).replace("$", "$$")
+    return f'"{text}"' if " " in text else text
+
+
+def _state(site: Site) -> str:
+    """Who makes the state folder: systemd itself where it lies below /var/lib."""
+    if STATES in site.state_dir.parents:
+        return f"StateDirectory={escaped(site.state_dir.relative_to(STATES))}\nStateDirectoryMode=2770"
+    return f"ReadWritePaths={quoted(site.state_dir)}"
+
+
+def _home(site: Site) -> Iterable[str]:
+    """Homes are hidden, but for what the service needs of them."""
+    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if in_home(path)]
+    writable = [site.state_dir] if in_home(site.state_dir) else []
+    if not needed and not writable:
+        yield "ProtectHome=yes"
+        return
+    yield "ProtectHome=tmpfs"
+    for path in outermost(needed):
+        yield f"BindReadOnlyPaths=-{escaped(path)}".replace(" ", r"\ ")
+    for path in writable:
+        yield f"BindPaths={escaped(path)}".replace(" ", r"\ ")
+
+
+def in_home(path: Path) -> bool:
+    """Whether a path lies where only its owner may look."""
+    return any(home in path.parents for home in HOMES)
+
+
+def outermost(paths: Iterable[Path]) -> list[Path]:
+    """Without those that lie in others.
+
+    >>> outermost([Path("/home/a/b"), Path("/home/a"), Path("/home/c")])
+    [PosixPath('/home/a'), PosixPath('/home/c')]
+    """
+    found: list[Path] = []
+    for path in sorted(set(paths)):
+        if not any(one in path.parents for one in found):
+            found.append(path)
+    return found
+
+
+def _network(listen: str) -> str:
+    """Only this machine, where only it is listened to."""
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost" or host.startswith("127.") or host == "::1":
+        return "IPAddressAllow=localhost\nIPAddressDeny=any"
+    return "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."

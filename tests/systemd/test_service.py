@@ -1,0 +1,238 @@
+"""The service under a real systemd: its life, its watchdog, its journal."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from daemon_harness import FAST
+from helpers import wait_for
+from systemd.conftest import CONFIG, DRIFTD, TEXT, Service
+
+pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(300)]
+THREADS = 4
+READY_WITHIN_S = 3.0
+MOST_EXPOSED = 1.5
+STORE_MORE = """
+import contextlib, shutil, sqlite3
+with contextlib.closing(sqlite3.connect("/var/lib/driftd/ledger.sqlite")) as ledger, ledger:
+    (name,) = ledger.execute("select name from versions order by number").fetchone()
+    store = "/var/lib/driftd/versions/m/"
+    for number in range(50, 69):
+        copy = f"v{number:04}{name[5:]}"
+        shutil.copytree(store + name, store + copy)
+        ledger.execute(
+            "insert into versions select model, ?, ?, digest, null, created_at, train_rows, seen_seq, metrics, state, 1"
+            " from versions where name = ?", (copy, number, name),
+        )
+"""
+"""Nineteen more versions beside the first, pinned so that retention lets them be."""
+IMPATIENT = "WatchdogSec=6"
+HOW_BUSY = """
+import time
+import sklearn.ensemble
+print(time.process_time(), time.clock_gettime(time.CLOCK_BOOTTIME) - float(open("/proc/self/stat").read().split()[21]) / 100)
+"""
+"""What this machine needs for work of the same kind, beside what else runs on it: seconds used and passed."""
+
+
+@pytest.fixture
+def as_installed(service: Service) -> Iterator[Service]:
+    """The service, whose unit is again as it was installed afterwards."""
+    yield service
+    service.no_drop_in()
+
+
+@pytest.fixture(scope="module")
+def impatient(service: Service) -> Iterator[Service]:
+    """The service with a watchdog that waits six seconds, and half of that for each part."""
+    service.drop_in(IMPATIENT)
+    yield service
+    service.no_drop_in()
+
+
+def test_the_units_have_no_mistakes_and_little_exposure(service: Service) -> None:
+    """systemd-analyze has nothing to complain about, and rates the sandbox at 1.5 or better."""
+    verified = service.call("systemd-analyze", "verify", "driftd.service", "driftd.socket")
+    assert (verified.stdout + verified.stderr).strip() == ""
+    told = service.run("systemd-analyze", "security", "--no-pager", "driftd.service")
+    found = re.search(r"Overall exposure level for driftd.service: ([0-9.]+)", told)
+    assert found is not None and float(found[1]) <= MOST_EXPOSED, told
+
+
+def test_installing_again_changes_nothing(service: Service) -> None:
+    """A second time writes no file."""
+    assert "wrote" not in service.driftd("install-service")
+
+
+def test_it_runs_as_its_own_user_and_says_what_it_does(service: Service) -> None:
+    """The status line names the served version; nothing runs as root."""
+    assert service.show("User") == "driftd"
+    version = service.journal("EVENT=version_promoted", "MODEL=m")[0]["VERSION"]
+    wait_for(lambda: version in service.show("StatusText"), 20, what="the version in the status line")
+    owners = {service.path(f"/proc/{pid}").stat().st_uid for pid in service.processes("daemon.server|daemon.worker")}
+    assert owners and 0 not in owners
+
+
+@pytest.mark.parametrize("restarts", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_a_restart_under_load_loses_no_request(service: Service, restarts: int) -> None:
+    """The socket keeps the port: requests wait for the new servers."""
+    taken = []
+    with service.load() as load:
+        for _ in range(restarts):
+            started = time.monotonic()
+            service.run("systemctl", "restart", "driftd")
+            taken.append(time.monotonic() - started)
+            load.more()
+    assert load.failures == [] and load.answers > 1000
+    print(f"{load.answers} answers over {restarts} restarts of {max(taken):.1f} s at most")
+
+
+def test_it_is_ready_within_three_seconds_with_twenty_versions_stored(service: Service) -> None:
+    """From `systemctl start` to READY, twenty of them in the store and in the ledger."""
+    service.run(sys.executable, "-c", STORE_MORE)
+    service.run("chown", "-R", "driftd:driftd", "/var/lib/driftd/versions")
+    assert service.driftd("-c", CONFIG, "versions", "m").count("v00") >= 20
+    taken = []
+    for _ in range(2):
+        service.run("systemctl", "stop", "driftd")
+        started = time.monotonic()
+        service.run("systemctl", "start", "driftd")
+        taken.append(time.monotonic() - started)
+    used, passed = map(float, service.run(sys.executable, "-c", HOW_BUSY).split())
+    print(f"ready after {min(taken):.2f} s, where {used:.1f} s of work take {passed:.1f} s")
+    assert min(taken) < READY_WITHIN_S * max(1.0, passed / used)
+
+
+def test_a_killed_service_comes_back_on_the_same_socket(service: Service) -> None:
+    """`kill -9` of the main process costs what was being answered; the port is never closed, and the others wait."""
+    before = service.main_pid()
+    with service.load(THREADS) as load:
+        service.run("kill", "-9", str(before))
+        load.more()
+        wait_for(lambda: service.main_pid() not in (0, before), 20)
+        load.more()
+    assert not [text for text in load.failures if "Refused" in text]
+    assert len(load.failures) <= THREADS
+
+
+def test_a_reload_applies_a_change_or_refuses_it_whole(service: Service) -> None:
+    """`systemctl reload` returns when it is over; a broken configuration fails it with the reason, and changes nothing."""
+    pid, after = service.main_pid(), time.time()
+    service.configure((TEXT + FAST).replace('settle = "200ms"', 'settle = "100ms"'))
+    with service.load(2) as load:
+        service.run("systemctl", "reload", "driftd")
+    assert load.failures == []
+    assert service.journal("EVENT=config_reloaded", after=after)
+    service.configure((TEXT + FAST).replace("cooldown", "cooldawn"))
+    assert service.call("systemctl", "reload", "driftd").returncode != 0
+    refused = service.wait("EVENT=config_refused", after=after)
+    assert "cooldawn" in refused["REASON"] and "cooldown" in refused["REASON"]
+    told = service.call(DRIFTD, "-c", CONFIG, "reload")
+    assert told.returncode == 2 and "cooldawn" in told.stderr
+    service.configure((TEXT + FAST).replace("/srv/driftd/m", "/srv/elsewhere/m"))
+    told = service.call(DRIFTD, "-c", CONFIG, "reload")
+    assert told.returncode == 1 and "/srv/elsewhere/m" in told.stderr
+    assert (service.main_pid(), service.status_of()) == (pid, "200")
+    service.configure()
+    service.run("systemctl", "reload", "driftd")
+
+
+def test_the_journal_finds_events_by_their_fields(service: Service) -> None:
+    """`journalctl MODEL=m EVENT=version_promoted` finds that event, of the service and of its servers alike."""
+    found = service.journal("MODEL=m", "EVENT=version_promoted", "SYSLOG_IDENTIFIER=driftd")
+    assert found and all(entry["_SYSTEMD_UNIT"] == "driftd.service" for entry in found)
+    after = time.time()
+    assert service.status_of("/models/m/predict", "-d", "no json") == "400"
+    rejected = service.wait("EVENT=input_rejected", after=after)
+    assert int(rejected["_PID"]) in service.processes("daemon.server")
+
+
+def test_events_of_any_size_reach_the_journal(service: Service) -> None:
+    """A value larger than any datagram arrives whole."""
+    script = (
+        "from daemon.log import Journal; Journal().msg({'event': 'large', 'level': 'info', 'value': 'x' * 3_000_000})"
+    )
+    service.run(sys.executable, "-c", script)
+    assert len(service.wait("EVENT=large")["VALUE"]) == 3_000_000
+
+
+def test_a_journal_that_stands_still_stops_nobody(service: Service) -> None:
+    """While journald is frozen events are dropped and counted; the count is told although no event follows."""
+    script = """
+        import os, signal, subprocess, structlog
+        from daemon.log import configure, get_logger, tell_dropped
+        pid = int(subprocess.check_output(["pidof", "systemd-journald"]))
+        configure(style="journal")
+        os.kill(pid, signal.SIGSTOP)
+        for number in range(5000):
+            get_logger().info("flood", number=number, text="x" * 1000)
+        os.kill(pid, signal.SIGCONT)
+        while structlog.get_config()["logger_factory"]().dropped:
+            tell_dropped()
+    """
+    service.run(sys.executable, "-c", "if True:" + script, timeout_s=60)
+    told = service.wait("EVENT=log_dropped")
+    assert int(told["DROPPED_BEFORE"]) > 0
+
+
+def test_tokens_come_as_credentials(as_installed: Service) -> None:
+    """Root's own file, by LoadCredential=: without the token 401, with it 200."""
+    token = as_installed.path("/etc/driftd/read-token")
+    token.write_text("0123456789abcdef-token")
+    token.chmod(0o600)
+    as_installed.drop_in("LoadCredential=driftd-read-token:/etc/driftd/read-token")
+    assert as_installed.status_of() == "401"
+    bearer = ("-H", "authorization: Bearer 0123456789abcdef-token")
+    assert as_installed.status_of("/models/m/predict", *bearer) == "200"
+
+
+def test_a_killed_trainer_leaves_the_service_serving(service: Service) -> None:
+    """What the kernel does to a child that takes too much memory: the stage is tried again, no request fails."""
+    pid, after = service.main_pid(), time.time()
+    with service.load(2) as load:
+        service.driftd("-c", CONFIG, "retrain", "m")
+        trainer = wait_for(lambda: service.processes("role trainer"), 30)[0]
+        service.run("kill", "-9", str(trainer))
+        service.wait("EVENT=worker_died", "MODEL=m", after=after)
+        service.wait("EVENT=cycle_finished", "MODEL=m", after=after)
+    assert load.failures == [] and service.main_pid() == pid
+
+
+def test_a_hung_server_is_ended_and_started_again(impatient: Service) -> None:
+    """Its heartbeats stop: control kills it, and another one answers on the same socket."""
+    pid, after = impatient.main_pid(), time.time()
+    server = impatient.processes("daemon.server")[0]
+    impatient.run("kill", "-STOP", str(server))
+    assert int(impatient.wait("EVENT=server_hung", after=after)["PID"]) == server
+    assert (impatient.status_of(), impatient.main_pid()) == ("200", pid)
+
+
+@pytest.mark.parametrize("moment", ["watch.event", pytest.param("control.file_committed", marks=pytest.mark.long)])
+def test_the_watchdog_catches_a_hung_part(impatient: Service, moment: str) -> None:
+    """A watch's thread, or control's loop, hangs when a file arrives: the service is ended with the stacks in the
+    journal, started again, and takes the file in."""
+    impatient.drop_in(f"{IMPATIENT}\nEnvironment=DRIFTD_HANG_AT={moment}")
+    pid, after = impatient.main_pid(), time.time()
+    impatient.drop_in(IMPATIENT, restart=False)
+    impatient.drop(f"{moment}.parquet", seed=len(moment), n=50)
+    wait_for(lambda: impatient.main_pid() not in (0, pid), 40, 0.2, "a new main process")
+    stacks = "\n".join(str(entry["MESSAGE"]) for entry in impatient.journal(f"_PID={pid}", after=after))
+    assert "Aborted" in stacks and "in hook" in stacks, stacks[-3000:]
+    if moment == "watch.event":
+        assert impatient.journal("EVENT=part_hung", "PART=watch of m", after=after)
+    known = ("-c", CONFIG, "files", "m")
+    wait_for(lambda: f"{moment}.parquet" in impatient.driftd(*known), 40, 0.2, "the file taken in")
+
+
+def test_removal_leaves_state_and_data(service: Service) -> None:
+    """`--uninstall` stops it and takes the units away, and installing again goes on where it was."""
+    version = service.journal("EVENT=version_promoted", "MODEL=m")[-1]["VERSION"]
+    service.driftd("install-service", "--uninstall")
+    assert service.call("systemctl", "cat", "driftd.service").returncode != 0
+    assert service.path(f"/var/lib/driftd/versions/m/{version}").is_dir()
+    assert list(service.path("/srv/driftd/m").iterdir())
+    service.driftd("install-service")
+    service.run("systemctl", "enable", "--now", "driftd.socket", "driftd.service")
+    assert service.status_of() == "200"
