@@ -235,3 +235,10 @@ def test_a_command_waits_in_the_ledger_without_a_daemon_and_is_refused_without_a
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     done = driftd("retrain", "m", cwd=tmp_path)
     assert done.returncode == 1 and "no ledger" in done.stderr
+
+
+def test_a_reload_needs_a_service(tmp_path):
+    """It says so instead of waiting."""
+    (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
+    done = driftd("reload", cwd=tmp_path)
+    assert done.returncode == 1 and "no service runs" in done.stderr

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from helpers import wait_for
 
 from daemon.watch import FolderWatch
+from retrain import effects
 
 
 class Hints(list[str | None]):
@@ -78,3 +81,19 @@ def test_a_symlinked_root_is_watched_at_its_real_path(tmp_path: Path) -> None:
     (second / "b").write_text("x")
     wait_for(lambda: hints.has("b"))
     watch.stop()
+
+
+def test_a_hung_watch_owes_an_answer(watched: tuple[FolderWatch, Path, Hints]) -> None:
+    """The thread that hands events on answers probes while it lives; once it hangs, its silence grows."""
+    watch, folder, _ = watched
+    assert watch.silent_s(time.monotonic()) == 0.0
+    wait_for(lambda: watch.silent_s(time.monotonic()) == 0.0)
+    free = threading.Event()
+    effects.install_hook(lambda point: free.wait() if point == "watch.event" else None)
+    try:
+        (folder / "file").write_text("x")
+        wait_for(lambda: watch.silent_s(time.monotonic()) > 0.3)
+    finally:
+        effects.install_hook(None)
+        free.set()
+    wait_for(lambda: watch.silent_s(time.monotonic()) == 0.0)

@@ -148,7 +148,7 @@ def test_a_port_in_use_and_a_held_state_are_refused_with_the_way_out(make_daemon
 
 
 def test_a_reload_is_whole_or_not_at_all(make_daemon: Callable[..., Daemon]) -> None:
-    """SIGHUP applies a good configuration and refuses a bad one, while serving."""
+    """SIGHUP and `driftd reload` apply a good configuration and refuse a bad one, while serving."""
     daemon = make_daemon(FAST).start()
     drop(rows(1), daemon.data / "a.csv")
     daemon.wait("model_swapped")
@@ -157,10 +157,16 @@ def test_a_reload_is_whole_or_not_at_all(make_daemon: Callable[..., Daemon]) -> 
     daemon.config.write_text(good.replace('task = "classification"', 'task = "nonsense"'))
     daemon.process.send_signal(signal.SIGHUP)
     assert "nonsense" in daemon.wait("config_refused")["reason"]
-    (daemon.folder / "more").mkdir()
+    told = daemon.cli("reload", check=False)
+    assert told.returncode == 2 and "nonsense" in told.stderr
+    (daemon.folder / "more").write_text("a file where the folder is to be")
     added = good + '\n[models.n]\ndata_dir = "more"\ntask = "regression"\ntarget = "x"\n'
     daemon.config.write_text(added)
-    daemon.process.send_signal(signal.SIGHUP)
+    told = daemon.cli("reload", check=False)
+    assert told.returncode == 1 and "[models.n] data_dir" in told.stderr
+    assert not list(daemon.seen("config_reloaded"))
+    (daemon.folder / "more").unlink()
+    assert daemon.cli("reload").stdout == "reloaded: n changed\n"
     assert daemon.wait("config_reloaded")["changed"] == ["n"]
     drop(rows(2, 60), daemon.folder / "more" / "b.csv")
     daemon.wait("file_accepted", file="b.csv", model="n")

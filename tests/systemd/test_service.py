@@ -188,6 +188,7 @@ def test_tokens_come_as_credentials(as_installed: Service) -> None:
     assert as_installed.status_of("/models/m/predict", *bearer) == "200"
 
 
+@pytest.mark.long
 def test_a_killed_trainer_leaves_the_service_serving(service: Service) -> None:
     """What the kernel does to a child that takes too much memory: the stage is tried again, no request fails."""
     pid, after = service.main_pid(), time.time()
