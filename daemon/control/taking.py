@@ -67,7 +67,8 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
         Path(result["snapshot"]), context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet"
     )
     if result["quarantine"]:
-        _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
+        apart = _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
+        result = result | {"quarantine": str(apart.relative_to(context.folders.state))}
     suspicion = Suspicion(())
     async with context.judging:
         check = await check_snapshots(context, "file", [snapshot]) if result["kind"] == "rows" else None
