@@ -16,7 +16,7 @@ from daemon.ledger import sound
 from retrain.errors import Refused, Retry
 
 FILE_NAME = "ledger.sqlite"
-HEAD = "0005"
+HEAD = "0006"
 BUSY_TIMEOUT_S = 10
 
 
