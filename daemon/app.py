@@ -7,11 +7,15 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import time
 from collections import deque
+from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.control.commands import Commander
@@ -19,6 +23,7 @@ from daemon.control.context import ModelContext, Shared
 from daemon.control.model import ModelKeeper
 from daemon.control.promoting import link_champion
 from daemon.control.serving import ServerProcess, Servers, listening_socket
+from daemon.control.state_watch import LOOK_S, StateFolder, StateWatch
 from daemon.control.trial import Reports
 from daemon.doing import Doing
 from daemon.ledger import cycles, due, events, models, open_ledger, promotions
@@ -78,6 +83,8 @@ class Service:
         self.reports = Reports()
         self.stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._lost = False
+        self._failed: dict[str, str] = {}
         self.started_at = time.monotonic()
 
     async def run(self) -> None:
@@ -94,7 +101,8 @@ class Service:
         for name in self.config.models:
             self._start_model(name)
         parts = (
-            self._follow_ledger(), self._announce(), self._keep_events(), self._warm_analyst(), self.pulse.run()
+            self._follow_ledger(), self._announce(), self._keep_events(), self._warm_analyst(), self._watch_state(),
+            self.pulse.run(),
         )  # fmt: skip
         tasks = [asyncio.create_task(part) for part in parts]
         await self._until_stopped(tasks)
@@ -120,6 +128,7 @@ class Service:
             context.data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             context.log.error("data_dir_missing", folder=str(context.data_dir), error=error.strerror)
+        context.folders.make()
         with self.ledger.begin() as conn:
             models.ensure(conn, name)
         link_champion(context)
@@ -155,9 +164,10 @@ class Service:
         await self.shared.analyst.close()
         await self.servers.stop()
         self.listener.close()
-        self.reports.write(self.ledger, time.time())
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
-        self._write_events()
+        with self._unless_lost("events"):
+            self._write_events()
+            self.reports.write(self.ledger, time.time())
         self.ledger.close()
 
     # --- while running ------------------------------------------------------------------------------------
@@ -188,12 +198,31 @@ class Service:
         commander = Commander({}, self._promoted, self.reload)
         seen = -1
         while True:
-            now = self.ledger.data_version()
-            if now != seen:
-                seen = now
-                commander.contexts = {name: k.context for name, k in self.keepers.items()}
-                await commander.apply_all()
+            with self._unless_lost("commands"):
+                now = self.ledger.data_version()
+                if now != seen:
+                    commander.contexts = {name: k.context for name, k in self.keepers.items()}
+                    await commander.apply_all()
+                    seen = now
             await asyncio.sleep(LEDGER_POLL_S)
+
+    async def _watch_state(self) -> None:
+        """Rest while the state folder is lost, serving from memory; end where another ledger took its place."""
+        watch = StateWatch(self.config.state_dir)
+        while True:
+            await asyncio.sleep(LOOK_S)
+            found = watch.look()
+            if found is StateFolder.REPLACED:
+                raise Refused(watch.reason, "the next start opens it")
+            if found is StateFolder.LOST and not self._lost:
+                self._lost = True
+                log.error("state_lost", reason=watch.reason)
+                await asyncio.gather(*(keeper.stop() for keeper in self.keepers.values()))
+            elif found is StateFolder.GOOD and self._lost:
+                self._lost = False
+                log.info("state_back", folder=str(self.config.state_dir))
+                for name in list(self.keepers):
+                    self._start_model(name)
 
     async def _warm_analyst(self) -> None:
         """Have the analyst's libraries loaded before the first file asks for them."""
@@ -206,22 +235,35 @@ class Service:
         """Write what was logged, and what servers saw of trials, to the ledger, a second's worth at a time."""
         while True:
             await asyncio.sleep(EVENTS_EVERY_S)
-            self._write_events()
-            for name in self.reports.write(self.ledger, time.time()):
-                if name in self.keepers:
-                    self.keepers[name].context.dirty.set()
+            with self._unless_lost("events"):
+                self._write_events()
+                for name in self.reports.write(self.ledger, time.time()):
+                    if name in self.keepers:
+                        self.keepers[name].context.dirty.set()
+
+    @contextlib.contextmanager
+    def _unless_lost(self, part: str) -> Iterator[None]:
+        """Nothing of it while the state folder is lost; what fails then or now is told and done again."""
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            if not self._lost and error_key(error) != self._failed.get(part):
+                log.error("ledger_failed", part=part, error=error_key(error))
+            self._failed[part] = error_key(error)
+        else:
+            self._failed.pop(part, None)
 
     def _write_events(self) -> None:
-        told = [self._told.popleft() for _ in range(len(self._told))]
-        for entry in told:
-            self.doing.saw(entry)
-        entries = [as_row(entry) for entry in told]
-        if entries:
+        """What cannot be written waits, the newest 10,000."""
+        waiting = list(self._told)
+        if waiting and not self._lost:
             with self.ledger.begin() as conn:
-                events.append(conn, entries)
+                events.append(conn, [as_row(entry) for entry in waiting])
+            for _ in waiting:
+                self.doing.saw(self._told.popleft())
 
     def _due(self, name: str, kind: str, due_at: float) -> None:
-        with self.ledger.begin(durable=True) as conn:
+        with self._unless_lost("schedule"), self.ledger.begin(durable=True) as conn:
             due.add(conn, name, kind, due_at)
         self.keepers[name].wake(kind)
 
@@ -232,7 +274,7 @@ class Service:
 
     def _on_server(self, message: dict[str, Any]) -> None:
         if message["event"] == "swapped":
-            with self.ledger.begin() as conn:
+            with self._unless_lost("swaps"), self.ledger.begin() as conn:
                 promotions.mark_swapped(conn, message["promotion"], time.time())
             log.info(
                 "model_swapped", model=message["model"], version=message["version"], pid=message["pid"],
@@ -306,6 +348,11 @@ def reload_sentence(changed: list[str], gone: list[str], other_service: bool) ->
     did = [f"{', '.join(changed)} changed"] * bool(changed) + [f"{', '.join(gone)} removed"] * bool(gone)
     later = "; [service] changed too: that takes effect at the next start" if other_service else ""
     return f"reloaded: {'; '.join(did) or 'no model changed'}{later}"
+
+
+def error_key(error: Exception) -> str:
+    """The same for the same trouble: its first line."""
+    return str(error).splitlines()[0] if str(error) else repr(error)
 
 
 def as_row(entry: dict[str, Any]) -> dict[str, Any]:

@@ -137,7 +137,11 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
     with ledger.connect() as conn:
         answer = conn.exec_driver_sql("PRAGMA quick_check").scalar()
         if answer != "ok":
-            yield Finding("error", f"the ledger is damaged: {answer}", "stop the service and restore a backup")
+            yield Finding(
+                "error",
+                f"the ledger is damaged: {answer}",
+                "stop the service; `driftd restore DIR` brings a backup back",
+            )
             return
         yield Finding("ok", "the ledger is sound")
         for name in config.models:

@@ -5,6 +5,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from retrain.errors import Refused
 
@@ -14,9 +15,7 @@ NAME = "driftd.lock"
 @contextlib.contextmanager
 def sole_owner(state_dir: Path) -> Iterator[None]:
     """Hold the state folder's lock; Refused if another daemon has it."""
-    state_dir.mkdir(parents=True, exist_ok=True)
-    path = state_dir / NAME
-    with path.open("a+") as file:
+    with _opened(state_dir) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -30,6 +29,17 @@ def sole_owner(state_dir: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _opened(state_dir: Path) -> IO[str]:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        return (state_dir / NAME).open("a+")
+    except OSError as error:
+        raise Refused(
+            f"the state folder {state_dir} cannot be written: {error.strerror}",
+            "check [service] state_dir, its mount, its owner, and that this is the service's user",
+        ) from None
 
 
 def is_held(state_dir: Path) -> bool:

@@ -5,8 +5,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.config import Config
-from daemon.ledger import Ledger, checks, cycles, files, models, prediction_log, promotions, trials, versions
+from daemon.control.loadable import unloadable
+from daemon.control.schemas import change_since
+from daemon.ledger import Ledger, checks, cycles, files, models, prediction_log, promotions, totals, trials, versions
 from daemon.trial_text import trial_json
+from retrain.schema import Schema
 
 
 def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
@@ -17,14 +20,18 @@ def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
 
 def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
     row, settings = models.get(conn, name), config.models[name]
-    episode = checks.open_episode(conn, name)
+    episode, served = checks.open_episode(conn, name), promotions.champion(conn, name)
+    stored, folder = models.load_schema(conn, name), config.state_dir / "versions" / name
+    changed = change_since(settings, None if stored is None else Schema.from_json(stored), folder, served)
     return {
         "task": settings.task,
         "mode": settings.mode,
         "paused": bool(row is not None and row.paused),
         "waits_for": row.waits_for if row is not None else "the service has not run with this model yet",
-        "champion": _champion(conn, name),
-        "files": files.counts(conn, name),
+        "champion": _champion(conn, name, served),
+        "unloadable": unloadable(folder, served) or None,
+        "schema_changes": [] if changed is None else list(changed.told),
+        "files": totals.counts(conn, name),
         "last_file": _last_file(conn, name),
         "labelled_rows": files.labelled_rows(conn, name),
         "prediction_log": prediction_log.total(conn, name),
@@ -40,8 +47,7 @@ def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:
     return {"path": rows[0].path, "state": rows[0].state, "at": rows[0].at} if rows else None
 
 
-def _champion(conn: Connection, name: str) -> dict[str, Any] | None:
-    champion = promotions.champion(conn, name)
+def _champion(conn: Connection, name: str, champion: promotions.ChampionRow | None) -> dict[str, Any] | None:
     if champion is None:
         return None
     metrics = next((row.metrics for row in versions.listed(conn, name) if row.name == champion.newest), None) or {}

@@ -66,7 +66,7 @@ class Spool:
 
     def _open(self) -> IO[bytes]:
         """A segment that is locked before it has a name that control looks at."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(exist_ok=True)  # not its parents: these are missing where the state folder went away
         self._count += 1
         self._path = self._folder / f"{time.time_ns()}-{os.getpid()}-{self._count}{OPEN}"
         hidden = self._path.with_name(f".{self._path.name}.tmp")

@@ -169,7 +169,7 @@ class Assessor:
     def _matrix(self, batch: Batch) -> Floats:
         version = self.served.version
         key = ("matrix", version.name, batch.digest, batch.table.num_rows)
-        matrix: Floats = self.memory.get(key, lambda: version.preprocessor.transform(batch.table))
+        matrix: Floats = self.memory.get(key, lambda: version.matrix(batch.table))
         return matrix
 
     # --- what to serve ----------------------------------------------------------------------------------------

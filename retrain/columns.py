@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from drift import Codes, ColumnValues
+from retrain.retype import as_kind
 from retrain.settings import ColumnKind
 
 TEXT_ROWS = 100_000
@@ -35,7 +36,7 @@ def read_texts(paths: Sequence[Path], name: str) -> list[str | None] | None:
         with open_snapshot(path) as file:
             if name not in file.schema_arrow.names:
                 return None
-            columns.append(file.read(columns=[name]).column(0))
+            columns.append(as_kind(file.read(columns=[name]).column(0), "text"))
     whole = pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
     step = max(1, -(-len(whole) // TEXT_ROWS))
     texts: list[str | None] = whole.take(pa.array(np.arange(0, len(whole), step))).to_pylist()
@@ -55,6 +56,7 @@ def column_values(column: Any, kind: ColumnKind) -> ColumnValues:
     >>> column_values(pa.array([True, None]), "boolean").codes
     array([ 1, -1])
     """
+    column = as_kind(column, kind)
     if kind == "boolean":
         codes = pc.fill_null(pc.cast(pc.cast(column, pa.bool_()), pa.int64()), -1)
         return Codes(_numpy(codes), ("false", "true"))

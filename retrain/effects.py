@@ -4,6 +4,7 @@ A crash point is the name of a moment between two effects. Nothing happens there
 the crash tests install a hook that kills the process or raises an OSError at a chosen one.
 """
 
+import hashlib
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 Hook = Callable[[str], None]
+COPY_BYTES = 2**20
 _hook: Hook | None = None
 
 
@@ -78,6 +80,30 @@ def publish_file(temporary: Path, final: Path, point: str) -> None:
     crash_point(f"{point}.before_rename")
     temporary.replace(final)
     fsync_path(final.parent)
+    crash_point(f"{point}.after_rename")
+
+
+def copy_file(source: Path, target: Path, point: str) -> str:
+    """Copy a file's bytes to a new file, durable on return; the SHA-256 of what was written."""
+    digest = hashlib.sha256()
+    crash_point(f"{point}.before_copy")
+    with source.open("rb") as before, target.open("xb") as after:
+        while chunk := before.read(COPY_BYTES):
+            digest.update(chunk)
+            after.write(chunk)
+        after.flush()
+        os.fsync(after.fileno())
+    return digest.hexdigest()
+
+
+def move(source: Path, target: Path, point: str) -> None:
+    """Give a file or folder another name on the same file system, durable on return; nothing is replaced."""
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(f"{target} is there already")
+    crash_point(f"{point}.before_rename")
+    source.rename(target)
+    fsync_path(source.parent)
+    fsync_path(target.parent)
     crash_point(f"{point}.after_rename")
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from retrain.predictions import Labels
 from retrain.reservoir import in_reservoir
+from retrain.retype import conform
 from retrain.schema import Schema
 from retrain.tasks import target_values
 
@@ -128,6 +129,7 @@ class History:
 
     def _joined(self, table: pa.Table) -> pa.Table:
         """With the labels that came later in place of the row's own."""
+        table = conform(table, self.schema)
         if not self._labels and self.schema.target in table.column_names:
             return table.replace_schema_metadata({"target": self.schema.target})
         target, key = self.schema.target, self.schema.id_column

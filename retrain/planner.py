@@ -11,6 +11,7 @@ from retrain import probation, regret
 from retrain.records import (
     Action,
     Champion,
+    Changed,
     CycleState,
     Evidence,
     Observation,
@@ -35,6 +36,12 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         return _act(state, observation, now, settings, Trigger("manual", "asked for by hand"))
     if observation.champion is None:
         return _first(state, observation, now, settings)
+    if observation.unloadable:
+        return _rebuild(state, observation, now, settings)
+    if observation.changed is not None:
+        reshaped = _reshape(state, observation, observation.changed, now, settings)
+        if reshaped is not None:
+            return reshaped
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
         anew = replace(state.regret, sum=0.0, since=None, span=0)
@@ -125,6 +132,43 @@ def _first(state: PlannerState, observation: Observation, now: float, settings: 
         )
     trigger = Trigger("first_model", f"{rows:,} labelled rows are there for a first model", {"rows": rows})
     return _cooled(state, observation, now, settings, trigger)
+
+
+def _rebuild(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> Plan:
+    """A champion that cannot be loaded is made anew from the stored rows: once, and again when there are new ones."""
+    why, champion = observation.unloadable, observation.champion
+    assert champion is not None
+    if state.rebuilt == _rebuilding(observation) and not observation.new_labelled_rows:
+        return state, Action("wait", f"{why}; its retraining gave no version: it waits for new labelled rows")
+    reason = f"{champion.version} cannot be served here and is made anew from its stored rows: {why}"
+    return _cooled(state, observation, now, settings, Trigger("environment", reason, {"version": champion.newest}))
+
+
+def _rebuilding(observation: Observation) -> str:
+    assert observation.champion is not None
+    return f"{observation.champion.newest}: {observation.unloadable}"
+
+
+def _reshape(
+    state: PlannerState, observation: Observation, changed: Changed, now: float, settings: ModelSettings
+) -> Plan | None:
+    """A changed schema gets a model of its own once enough labelled rows were read by it, and again with new ones. None
+    where the champion may be judged and replaced as ever meanwhile."""
+    told, triggers = "; ".join(changed.told), settings.triggers
+    lacking = ""
+    if changed.labelled_rows < triggers.first_rows:
+        lacking = f"{triggers.first_rows:,} labelled rows; there are {changed.labelled_rows:,}"
+    elif settings.task == "classification":
+        lacking = (_lacking_classes(changed.class_rows, triggers.first_class_rows) or "").partition("needs ")[2]
+    done = bool(changed.digest) and state.reshaped == changed.digest and not observation.new_labelled_rows
+    if not lacking and not done:
+        reason = f"the configuration changed: {told}; {changed.labelled_rows:,} labelled rows were read by it"
+        evidence = {"changes": list(changed.told), "schema": changed.digest, "rows": changed.labelled_rows}
+        return _cooled(state, observation, now, settings, Trigger("schema", reason, evidence))
+    if changed.comparable:
+        return None
+    needs = f"a model for it needs {lacking}" if lacking else "its retraining gave no version: it waits for new rows"
+    return state, Action("wait", f"the configuration changed: {told}; {needs}")
 
 
 def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:
@@ -249,6 +293,8 @@ def _act(state: PlannerState, observation: Observation, now: float, settings: Mo
         seen_seq=observation.newest_seq,
         last_opened_at=now,
         regret=_spent(state, trigger),
+        rebuilt=_rebuilding(observation) if trigger.kind == "environment" else state.rebuilt,
+        reshaped=str(trigger.evidence["schema"]) if trigger.kind == "schema" else state.reshaped,
     )
     if settings.mode == "observe" and trigger.kind != "manual":
         reason = f"{trigger.reason}; mode observe changes nothing"
@@ -259,7 +305,7 @@ def _act(state: PlannerState, observation: Observation, now: float, settings: Mo
 def _spent(state: PlannerState, trigger: Trigger) -> Regret:
     """The budget after a retrain that nobody ordered; what it was for begins anew."""
     found = replace(state.regret, sum=0.0, since=None, span=0)
-    if trigger.kind in ("first_model", "manual", "schedule"):
+    if trigger.kind in ("first_model", "manual", "schedule", "environment", "schema"):
         return found
     return replace(found, credit=found.credit - 1, retrains=found.retrains + 1)
 

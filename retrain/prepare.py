@@ -16,6 +16,7 @@ from retrain.errors import Refused
 from retrain.history import read_snapshot
 from retrain.predictions import Floats
 from retrain.reservoir import NEWEST_FILES, in_reservoir
+from retrain.retype import TYPES, changed_kinds, conform
 from retrain.schema import Schema
 from retrain.settings import ModelSettings
 from retrain.store import read_json
@@ -137,7 +138,14 @@ def _with_origin(table: pa.Table, file: dict[str, Any], schema: Schema, notes: l
     lacking = [c.name for c in schema.columns if c.name not in present]
     if lacking:
         notes.append(f"file {file['seq']} has no {', '.join(lacking)}: missing in its rows")
-    names = [c.name for c in schema.columns if c.name in present]
+    other = changed_kinds(table, schema)
+    if other:
+        notes.append(f"file {file['seq']} has {', '.join(other)} of another kind: what does not fit is missing")
+    table = conform(table, schema)
+    for column in schema.features:
+        if column.name not in present:
+            table = table.append_column(column.name, pa.nulls(table.num_rows, TYPES[column.kind]))
+    names = [c.name for c in schema.columns if c.name in table.column_names]
     rows = table.num_rows
     times = _event_times(table, file, schema)
     return (

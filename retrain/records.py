@@ -27,8 +27,8 @@ class CycleState(StrEnum):
 
 @dataclass(frozen=True)
 class Trigger:
-    """Why a cycle was opened. `kind` is one of first_model, regret, drift, performance, schedule, age, new_data,
-    growth, manual; `reason` is a sentence with its numbers; `evidence` the numbers themselves."""
+    """Why a cycle was opened. `kind` is one of first_model, environment, schema, regret, drift, performance,
+    schedule, age, new_data, growth, manual; `reason` is a sentence with its numbers; `evidence` has the numbers."""
 
     kind: str
     reason: str
@@ -166,6 +166,18 @@ class Retrained:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """The schema is not the champion's any more: `told` in sentences. `labelled_rows` and `class_rows` were read by the
+    new one, whose `digest` is "" before it is known. Unless `comparable`, task or target are others."""
+
+    told: tuple[str, ...]
+    comparable: bool
+    digest: str
+    labelled_rows: int = 0
+    class_rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Observation:
     """All that the planner may know about a model besides its own state and the clock.
 
@@ -175,7 +187,8 @@ class Observation:
     `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in. `assessments`
     are newer than the state's `assessed`, oldest first; `proposal` is the newest one for what to serve, `proposal_id`
     its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
-    trained."""
+    trained. `unloadable` says why the champion cannot be loaded in this environment; `changed` what the configuration
+    made of its schema."""
 
     labelled_rows: int
     new_labelled_rows: int
@@ -193,6 +206,8 @@ class Observation:
     proposal_id: int = 0
     drifting: bool = False
     retrained: Retrained | None = None
+    unloadable: str = ""
+    changed: Changed | None = None
 
 
 @dataclass(frozen=True)
@@ -234,7 +249,9 @@ class Probation:
 
 @dataclass(frozen=True)
 class PlannerState:
-    """What the planner remembers between decisions; committed together with the action that it led to."""
+    """What the planner remembers between decisions; committed together with the action that it led to. `rebuilt` is
+    why a champion could not be loaded when its last such cycle was opened, `reshaped` the schema of the last cycle
+    for a changed one."""
 
     version: int = 2
     handled_check: int = 0
@@ -244,6 +261,8 @@ class PlannerState:
     assessed: int = 0
     proposed: int = 0
     judged_cycle: int = 0
+    rebuilt: str = ""
+    reshaped: str = ""
     regret: Regret = Regret()
     probation: Probation = Probation()
 

@@ -94,7 +94,7 @@ def predict_snapshots(champion: Champion, snapshots: list[Path], notes: list[str
             labels.append(_label_column(table, champion.versions[0].schema.target))
             if champion.needs_features:
                 chosen = pa.array(np.arange(-seen % step, len(table), step))
-                features.append(champion.versions[0].preprocessor.transform(table.take(chosen)))
+                features.append(champion.versions[0].matrix(table.take(chosen)))
             seen += len(table)
     if not rows:
         return None

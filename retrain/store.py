@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from retrain.predictions import Predictions
 
 __all__ = [
-    "LoadedVersion", "link_current", "list_versions", "load_estimate", "load_reference", "load_staged",
-    "load_version", "publish", "read_json", "removable", "sample_path", "write_json", "write_manifest",
+    "LoadedVersion", "check_readable", "link_current", "list_versions", "load_estimate", "load_reference",
+    "load_staged", "load_version", "publish", "read_json", "removable", "sample_path", "write_json", "write_manifest",
     "write_probe", "write_reference", "write_sample",
 ]  # fmt: skip
 
@@ -142,10 +142,20 @@ def load_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersi
     """Load a published version. Refused where it is damaged, of another format, trained with another minor
     version of scikit-learn, or contains types that neither driftd nor the configuration trusts."""
     path = Path(path)
-    manifest = read_json(path / "manifest.json")
-    _check_manifest(manifest, path)
+    manifest = check_readable(path)
     _check_hashes(manifest, path, lambda name: not name.startswith("reference/"))
     return _load(path, manifest["name"], trusted_types)
+
+
+def check_readable(path: Path) -> dict[str, Any]:
+    """The manifest of a published version; Refused where this driftd and its environment cannot load it, as far as the
+    manifest alone tells."""
+    manifest: dict[str, Any] = read_json(path / "manifest.json")
+    try:
+        _check_manifest(manifest, path)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"{path / 'manifest.json'} lacks {error}", "promote another version or retrain") from error
+    return manifest
 
 
 def load_staged(folder: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:

@@ -83,7 +83,7 @@ def _labelled_rows(
 
     def make() -> tuple[Floats, Labels, NDArray[np.bool_]]:
         sample = history.sample(seq, seed).labelled()
-        return version.preprocessor.transform(sample.table), sample.labels(history.schema), sample.reserved
+        return version.matrix(sample.table), sample.labels(history.schema), sample.reserved
 
     key = ("rows", version.name, seq, history.labels_known(seq))
     found: tuple[Floats, Labels, NDArray[np.bool_]] = memory.get(key, make)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from retrain.metrics import Metric
-    from retrain.predictions import Predictions
+    from retrain.predictions import Floats, Predictions
     from retrain.preprocess import Preprocessor
     from retrain.tasks import Baseline, Task
 
@@ -57,4 +57,10 @@ class LoadedVersion:
 
     def predict_table(self, table: "pa.Table") -> "Predictions":
         """What it says about a snapshot's table; columns that the table does not have are missing."""
-        return self.task.predict(self.estimator, self.preprocessor.transform(table))
+        return self.task.predict(self.estimator, self.matrix(table))
+
+    def matrix(self, table: "pa.Table") -> "Floats":
+        """The features of a snapshot's table; columns of another kind are read as its schema's, as far as that goes."""
+        from retrain.retype import conform
+
+        return self.preprocessor.transform(conform(table, self.schema))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import ask, look, offline, replay, serve, service
+from daemon.cli import ask, look, offline, replay, save, serve, service
 from daemon.cli.session import FAILED, NO, SESSION, Exit
 from retrain.errors import DriftdError, Refused
 
@@ -46,7 +46,7 @@ def options(
     SESSION.config_path, SESSION.named = config or Path("config.toml"), config is not None
 
 
-for module in (offline, replay, serve, look, ask, service):
+for module in (offline, replay, serve, look, ask, save, service):
     module.register(app)
 
 

@@ -48,6 +48,10 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     served = "no version yet" if champion is None else f"{champion['version']}, since {when(champion['at'])}"
     print(f"\n{name}  ({model['task']}, {model['mode']}{', paused' if model['paused'] else ''})")
     print(f"  serves     {served}")
+    if model["unloadable"]:
+        print(f"  TROUBLE    it cannot be loaded here: {model['unloadable']}; the service makes it anew")
+    if model["schema_changes"]:
+        print(f"  schema     the configuration changed since: {'; '.join(model['schema_changes'])}")
     if champion is not None and len(champion["members"]) > 1:
         print(f"  blends     {', '.join(f'{name} {weight:.0%}' for name, weight in champion['members'].items())}")
     if champion is not None and champion["value"] is not None:

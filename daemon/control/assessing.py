@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from daemon.control.context import ModelContext
-from daemon.control.taking import current_schema
+from daemon.control.loadable import readable, unloadable, unreadable
+from daemon.control.schemas import current_schema, schema_change
 from daemon.ledger import Ledger, assessments, files, models, promotions, trials, versions
 from daemon.worker.process import WorkerError
 from retrain.records import Deployment
@@ -48,7 +49,10 @@ class Assessing:
         schema = current_schema(context)
         with ledger.connect() as conn:
             champion = promotions.champion(conn, name)
-            if champion is None or schema is None:
+            if champion is None or schema is None or unloadable(context.folders.versions, champion):
+                return None, None
+            changed = schema_change(context, champion)
+            if changed is not None and not changed.comparable:
                 return None, None
             stored = versions.stored(conn, name)
             first = min((row.seen_seq for row in stored), default=0)
@@ -61,13 +65,15 @@ class Assessing:
             archive = may_answer([row.name for row in stored], unproven, context.settings.layers.archive)
             archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
             predecessor = champion.predecessor
-            if predecessor is not None and not {m.version for m in predecessor.members} <= known:
+            archive = readable(context.folders.versions, archive)
+            before = [] if predecessor is None else [m.version for m in predecessor.members]
+            if not set(before) <= known or any(unreadable(context.folders.versions / name) for name in before):
                 predecessor = None
             named = {*archive, champion.newest, *(m.version for m in predecessor.members)} if predecessor else {
                 *archive, champion.newest,
             }  # fmt: skip
             named |= {trial.version} if trial is not None else set()
-            listed = newest_of_each(files.usable(conn, name, 2**62))
+            listed = files.newest_usable(conn, name, MOST_FILES)
         return asked, {
             "files": [context.file_json(row) for row in listed],
             "schema": schema.to_json(),
@@ -91,14 +97,6 @@ def may_answer(stored: Sequence[str], not_passed: Collection[str], most: int) ->
     ['v3']
     """
     return [name for name in stored if name not in not_passed][-most:]
-
-
-def newest_of_each(rows: Sequence[Any]) -> list[Any]:
-    """The newest files, at most a thousand of each: dropped rows, live traffic, labels; in order of arrival."""
-    grouped: dict[Any, list[Any]] = {}
-    for row in rows:
-        grouped.setdefault((row.kind, row.source), []).append(row)
-    return sorted((row for group in grouped.values() for row in group[-MOST_FILES:]), key=lambda row: int(row.seq))
 
 
 def deployment_json(deployment: Deployment) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
+from daemon.control.loadable import unloadable
+from daemon.control.schemas import schema_change
 from daemon.ledger import checks, error_streams, files, models, observe, promotions
 from daemon.worker.process import WorkerError
 from retrain import effects
@@ -72,7 +74,10 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
         champion = promotions.champion(conn, context.name)
         if champion is None:
             return None
+        if unloadable(context.folders.versions, champion):
+            return None  # which is told by itself; once there is another champion it judges these files again
         stream = error_streams.load(conn, context.name, champion.era)
+    changed = schema_change(context, champion)
     arguments = {
         "model": context.name,
         "kind": kind,
@@ -85,7 +90,7 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
         "recalibration": champion.deployment.calibration,
         "settings": context.settings_json(),
         "work": str(context.folders.intake),
-        "predict": kind == "file",
+        "predict": kind == "file" and (changed is None or changed.comparable),
         "stream": stream,
     }
     started_at, started = context.now(), time.monotonic()

@@ -14,20 +14,26 @@ from typing import Any
 from daemon.control import trial as trials
 from daemon.control.assessing import Assessing
 from daemon.control.context import ModelContext
+from daemon.control.loadable import unloadable
 from daemon.control.promoting import commit_promotion, redeploy
+from daemon.control.schemas import known_schema, schema_change
 from daemon.control.stages import arguments, restart_stage
-from daemon.control.taking import current_schema
-from daemon.ledger import checks, cycles, due, models, observe
+from daemon.ledger import checks, cycles, due, models, observe, promotions
 from daemon.worker.process import Limits, Worker, WorkerError
 from retrain import cycle as machine
 from retrain import effects
 from retrain.planner import plan
-from retrain.records import Action, Cycle, CycleState, Outcome, Stage
+from retrain.records import Action, Changed, Cycle, CycleState, Observation, Outcome, Stage
 
 TRAINER_NICE = 19
 TRAINER_OOM_SCORE = 500
 BACKLOG_PAUSE_S = 2.0
 DISK_PAUSE_S = 5.0
+TOLD_EVERY_S = 3600.0
+THEN = {
+    True: "new files are read by it, the champion goes on with its own; a cycle opens once enough labelled rows came",
+    False: "the champion answers its old question until enough labelled rows for the new one came; it is not compared",
+}
 
 
 @dataclass
@@ -38,6 +44,8 @@ class CycleRunner:
     backlog: Callable[[], int]
     promoted: Callable[[], None]
     _told: str = ""
+    _told_changes: tuple[str, ...] = ()
+    _tell_again_s: float = 0.0
 
     def __post_init__(self) -> None:
         self._assessing = Assessing(self.context)
@@ -68,7 +76,10 @@ class CycleRunner:
         context, now = self.context, self.context.now()
         with context.shared.ledger.begin(durable=True) as conn:
             state = models.load_planner(conn, context.name)
-            observation = observe.observe(conn, context.name, self.backlog(), state)
+            champion = promotions.champion(conn, context.name)
+            lost, changed = unloadable(context.folders.versions, champion), schema_change(context, champion)
+            news = None if changed is None else Changed(changed.told, changed.comparable, changed.digest)
+            observation = observe.observe(conn, context.name, self.backlog(), state, lost, news)
             state, action = plan(state, observation, now, context.settings)
             cycle, told = observation.open_cycle, {}
             if action.kind == "open":
@@ -84,7 +95,19 @@ class CycleRunner:
         if action.kind == "open":
             effects.crash_point("control.cycle_opened")
         self._tell(cycle, action, told)
+        self._tell_champion(observation)
         return cycle, action
+
+    def _tell_champion(self, seen: Observation) -> None:
+        """Once an hour, that the champion cannot be loaded; once, that the configuration changed its schema."""
+        log, champion = self.context.log, seen.champion
+        if champion is not None and seen.unloadable and time.monotonic() >= self._tell_again_s:
+            log.error("champion_unloadable", version=champion.version, reason=seen.unloadable)
+            self._tell_again_s = time.monotonic() + TOLD_EVERY_S
+        changed = seen.changed
+        if champion is not None and changed is not None and changed.told != self._told_changes:
+            log.warning("schema_changed", version=champion.version, changes=changed.told, then=THEN[changed.comparable])
+        self._told_changes = () if changed is None else changed.told
 
     def _tell(self, cycle: Cycle | None, action: Action, told: dict[str, str]) -> None:
         log = self.context.log
@@ -103,9 +126,9 @@ class CycleRunner:
         self._told = action.reason
 
     async def _rest(self, action: Action) -> None:
-        pause_s: float | None = None
+        pause_s: float | None = TOLD_EVERY_S if self._tell_again_s else None
         if action.until is not None:
-            pause_s = max(0.1, action.until - self.context.now())
+            pause_s = min(pause_s or TOLD_EVERY_S, max(0.1, action.until - self.context.now()))
         if self.backlog():
             pause_s = min(pause_s or BACKLOG_PAUSE_S, BACKLOG_PAUSE_S)
         with contextlib.suppress(TimeoutError):
@@ -136,7 +159,7 @@ class CycleRunner:
         with context.shared.ledger.begin(durable=True) as conn:
             cycle = restart_stage(context, conn, cycle)
             stage_id = cycles.stage_started(conn, cycle, context.now())
-            asked = arguments(context, conn, cycle, current_schema(context))
+            asked = arguments(context, conn, cycle, known_schema(context))
         effects.crash_point("control.stage_started")
         log = context.log.bind(cycle_id=cycle.id)
         log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.control.context import ModelContext
-from daemon.control.taking import current_schema
+from daemon.control.schemas import known_schema
 from daemon.ledger import cycles, prediction_log
 from daemon.spool import finished_segments
 from retrain import effects
@@ -39,7 +39,7 @@ async def convert_segments(context: ModelContext) -> int:
 
 async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
     """One file of the log: published, committed, and only then its segments removed."""
-    schema = current_schema(context)
+    schema = known_schema(context)
     assert schema is not None, "who answered has a version, and that a schema"
     arguments = {
         "segments": [str(segment) for segment in segments],

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
+from daemon.control.schemas import schema_change
 from daemon.ledger import cycles, files, promotions
 from retrain.records import Cycle, Stage
 from retrain.schema import Schema
@@ -16,7 +17,10 @@ def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Sch
     assert schema is not None, "a cycle needs accepted files, and these fixed the schema"
     work = context.folders.cycle(cycle.id)
     work.mkdir(parents=True, exist_ok=True)
-    champion = promotions.champion(conn, context.name)
+    champion, known = promotions.champion(conn, context.name), files.usable(conn, context.name, cycle.up_to_seq)
+    changed = schema_change(context, champion)
+    if changed is not None and not changed.comparable:
+        champion, known = None, [row for row in known if row.schema_digest == changed.digest]
     return {
         "model": context.name,
         "cycle": cycle.id,
@@ -26,7 +30,7 @@ def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Sch
         "schema": schema.to_json(),
         "work": str(work),
         "store": str(context.folders.store),
-        "files": [context.file_json(row) for row in files.usable(conn, context.name, cycle.up_to_seq)],
+        "files": [context.file_json(row) for row in known],
         "window": cycle.trigger.evidence.get("window"),
         "twin": cycle.trigger.evidence.get("twin"),
         "champion": _champion(context, champion),
@@ -53,7 +57,7 @@ def _has_work(context: ModelContext, cycle: Cycle) -> bool:
 
 def _champion(context: ModelContext, champion: promotions.ChampionRow | None) -> dict[str, Any] | None:
     """The deployment that a challenger is compared with, and its newest version."""
-    if champion is None:
+    if champion is None or not (context.folders.versions / champion.newest / "training.json").is_file():
         return None
     members = {member.version: member.weight for member in champion.deployment.members}
     folder = context.folders.versions

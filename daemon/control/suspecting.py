@@ -10,6 +10,8 @@ from daemon.control.context import ModelContext
 from daemon.ledger import files
 from daemon.worker.process import WorkerError
 from retrain.persistence import persistent
+from retrain.schema import Schema
+from retrain.schema_change import shape_digest
 
 RECENT_FILES = 6
 REPEATS = "duplicated_rows"
@@ -81,6 +83,7 @@ async def suspect_file(
     with context.shared.ledger.connect() as conn:
         beside = () if live else (source,)
         recent = files.newest_rows(conn, context.name, RECENT_FILES, ("accepted",), but=path, sources=beside)
+    digest = shape_digest(Schema.from_json(schema))
     predicted = None if check is None else check["predictions"]
     arguments = {
         "snapshot": str(snapshot),
@@ -89,6 +92,7 @@ async def suspect_file(
             {"name": row.path, "snapshot": str(state / row.snapshot),
              "predictions": None if row.predictions is None else str(state / row.predictions)}
             for row in recent
+            if row.schema_digest in (None, digest)
         ],
         "schema": schema,
         "settings": context.settings_json(),

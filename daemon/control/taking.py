@@ -14,12 +14,14 @@ from sqlalchemy import Connection
 
 from daemon.control.checking import check_snapshots, record_check
 from daemon.control.context import ModelContext
+from daemon.control.schemas import current_schema
 from daemon.control.suspecting import Suspicion, suspect_file
 from daemon.ingest.look import Look
 from daemon.ledger import files, models
 from daemon.worker.process import WorkerError
 from retrain import effects
-from retrain.schema import Schema, declared_schema
+from retrain.schema import Schema
+from retrain.schema_change import shape_digest
 
 
 class Taken(Enum):
@@ -67,7 +69,8 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
         Path(result["snapshot"]), context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet"
     )
     if result["quarantine"]:
-        _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
+        apart = _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
+        result = result | {"quarantine": str(apart.relative_to(context.folders.state))}
     suspicion = Suspicion(())
     async with context.judging:
         check = await check_snapshots(context, "file", [snapshot]) if result["kind"] == "rows" else None
@@ -79,6 +82,7 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
             row = files.record_accepted(
                 conn, context.name, taking.path, taking.seen, sha256,
                 result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(), taking.source,
+                _digest(context, result),
             )  # fmt: skip
             taking.also(conn)
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
@@ -90,16 +94,6 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
     held.tell(context.log)
 
 
-def current_schema(context: ModelContext) -> Schema | None:
-    """The model's schema: declared in the configuration, else what was inferred once."""
-    declared = declared_schema(context.settings)
-    if declared is not None:
-        return declared
-    with context.shared.ledger.connect() as conn:
-        stored = models.load_schema(conn, context.name)
-    return Schema.from_json(stored) if stored is not None else None
-
-
 def _arguments(context: ModelContext, path: Path) -> dict[str, Any]:
     schema = current_schema(context)
     return {
@@ -109,6 +103,12 @@ def _arguments(context: ModelContext, path: Path) -> dict[str, Any]:
         "settings": context.settings_json(),
         "work": str(context.folders.intake),
     }
+
+
+def _digest(context: ModelContext, result: dict[str, Any]) -> str | None:
+    """Of the whole schema by which a file was read; labels come with a part of it."""
+    schema = Schema.from_json(result["schema"]) if result["inferred"] else current_schema(context)
+    return None if schema is None else shape_digest(schema)
 
 
 def _publish(temporary: Path, final: Path) -> Path:

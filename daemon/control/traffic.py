@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
 from daemon.control.log_files import convert_segments, sweep, trim
-from daemon.control.taking import Taking, accept, current_schema, refuse
+from daemon.control.schemas import known_schema
+from daemon.control.taking import Taking, accept, refuse
 from daemon.ingest.look import Look
 from daemon.ledger import prediction_log
 from daemon.spool import begun_at, finished_segments
@@ -132,7 +133,7 @@ class Traffic:
     async def _take(self, logs: Any) -> bool:
         """Make one data file of files of the log and take it in; no where it is to be tried again."""
         context, name = self.context, str(logs[0].data_file)
-        schema = current_schema(context)
+        schema = known_schema(context)
         assert schema is not None, "who answered has a version, and that a schema"
         arguments = {
             "model": context.name, "logs": [str(context.folders.state / row.path) for row in logs],

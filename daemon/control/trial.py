@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
+from daemon.control.loadable import unloadable
+from daemon.control.schemas import schema_change
 from daemon.ledger import Ledger, checks, cycles, deployments, promotions, trials, versions
 from retrain import cycle as machine
 from retrain import effects
@@ -16,8 +18,13 @@ from retrain.trial import Verdict, labelled, verdict
 
 
 def is_tried(conn: Connection, context: ModelContext) -> bool:
-    """Whether a challenger goes on trial; the first model of all has nobody to be beside."""
-    return context.settings.rollout.strategy != "direct" and promotions.champion(conn, context.name) is not None
+    """Whether a challenger goes on trial; the first model of all has nobody to be beside, nor
+    has one where the champion cannot be loaded, or answers another question."""
+    champion = promotions.champion(conn, context.name)
+    changed = schema_change(context, champion)
+    alike = changed is None or changed.comparable
+    served = champion is not None and not unloadable(context.folders.versions, champion) and alike
+    return context.settings.rollout.strategy != "direct" and served
 
 
 def begin(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[str, Any]) -> tuple[Cycle, Trial]:
@@ -83,7 +90,7 @@ def tell_ended(context: ModelContext, cycle: Cycle, trial: Trial, reason: str) -
 
 
 def _labels(conn: Connection, context: ModelContext, trial: Trial) -> Probation:
-    return labelled(trial.version, trials.differences(conn, context.name, trial.version))
+    return labelled(trial.version, trials.differences(conn, context.name, trial.version, trial.since))
 
 
 def _may_end(trial: Trial, now: float) -> bool:

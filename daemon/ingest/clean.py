@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from daemon.ingest.rejects import EXPECTED
 from retrain.errors import Refused
+from retrain.retype import TYPES
 from retrain.settings import ColumnKind
 
-ARROW: dict[ColumnKind, Any] = {
-    "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string(),
-    "datetime": pa.timestamp("us"), "text": pa.string(),
-}  # fmt: skip
+ARROW = TYPES
 NAIVE = pa.timestamp("us")
 AWARE = pa.timestamp("us", "UTC")
 LARGEST_WHOLE = 2.0**63

@@ -9,21 +9,23 @@ from daemon.ledger.tables import assessments, files
 from retrain.records import Assessment
 
 MOST_CANDIDATES = 60
+LOOKED_BACK = 2000
 
 
 def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
     """The newest accepted files of rows after one, at most 60 dropped ones and 60 of live traffic, that no assessment
-    was made of; ascending."""
-    done = select(assessments.c.seq).where(assessments.c.model == model, assessments.c.seq.is_not(None))
+    was made of; ascending. Looks back over 2,000 files."""
+    newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
+    done = select(assessments.c.id).where(assessments.c.model == model, assessments.c.seq == files.c.seq)
     wanted = (
         files.c.model == model,
         files.c.state == "accepted",
         files.c.kind == "rows",
-        files.c.seq > after_seq,
-        files.c.seq.not_in(done),
+        files.c.seq > max(after_seq, newest - LOOKED_BACK),
+        ~done.exists(),
     )
     found: list[int] = []
-    for live in (files.c.source == "traffic", files.c.source != "traffic"):
+    for live in (files.c.source == "traffic", files.c.source == "folder"):
         query = select(files.c.seq).where(*wanted, live).order_by(files.c.seq.desc())
         found += conn.scalars(query.limit(MOST_CANDIDATES))
     return sorted(found)

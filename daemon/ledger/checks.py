@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger import error_streams
 from daemon.ledger.rows import insert_row
-from daemon.ledger.tables import checks, episodes, files
+from daemon.ledger.tables import checks, episodes, files, newest_performance
+
+LOOKED_BACK = 1000
 
 
 def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file_id: int | None) -> int:
@@ -33,6 +36,7 @@ def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file
     }
     if result["stream_state"] is not None:
         error_streams.save(conn, model, result["deployment"], result["stream_state"])
+    _keep_newest(conn, model, result["version"], {"labelled": performance, "estimated": result["estimated"]})
     return insert_row(conn, checks, values)
 
 
@@ -55,25 +59,30 @@ def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:
 
 def latest_performance(conn: Connection, model: str, version: str) -> dict[str, dict[str, Any] | None]:
     """The newest performance of a version on its own, `labelled` and `estimated`; None where no check has a value."""
-    found: dict[str, dict[str, Any] | None] = {}
-    for name, column in (("labelled", checks.c.performance), ("estimated", checks.c.estimated)):
-        query = select(column).where(
-            checks.c.model == model, checks.c.version == version, column["value"].as_float().is_not(None)
-        )
-        found[name] = conn.scalar(query.order_by(checks.c.id.desc()).limit(1))
-    return found
+    wanted = newest_performance.c.model == model, newest_performance.c.version == version
+    row = conn.execute(select(newest_performance).where(*wanted)).first()
+    return {"labelled": row.labelled if row else None, "estimated": row.estimated if row else None}
+
+
+def _keep_newest(conn: Connection, model: str, version: str, found: dict[str, Any]) -> None:
+    """Remember the performances that have a value in place of those before."""
+    values = {name: told for name, told in found.items() if told and told.get("value") is not None}
+    if values:
+        query = insert(newest_performance).values(model=model, version=version, **values)
+        conn.execute(query.on_conflict_do_update(index_elements=["model", "version"], set_=values))
 
 
 def unchecked(conn: Connection, model: str, deployment: int, after_seq: int, last: int) -> Sequence[Row[Any]]:
     """The newest accepted files of rows that arrived after `after_seq` and that this deployment has not judged,
-    oldest first."""
-    judged = select(checks.c.file_id).where(checks.c.model == model, checks.c.deployment == deployment)
+    oldest first. Looks back over 1,000 files."""
+    newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
+    judged = select(checks.c.id).where(checks.c.file_id == files.c.id, checks.c.deployment == deployment)
     wanted = (
         files.c.model == model,
         files.c.state == "accepted",
         files.c.kind == "rows",
-        files.c.seq > after_seq,
-        files.c.id.not_in(judged.where(checks.c.file_id.is_not(None))),
+        files.c.seq > max(after_seq, newest - LOOKED_BACK),
+        ~judged.exists(),
     )
     return conn.execute(select(files).where(*wanted).order_by(files.c.seq.desc()).limit(last)).all()[::-1]
 

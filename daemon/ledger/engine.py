@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from daemon.ledger import sound
 from retrain.errors import Refused, Retry
 
 FILE_NAME = "ledger.sqlite"
-HEAD = "0005"
+HEAD = "0006"
 BUSY_TIMEOUT_S = 10
 
 
@@ -70,11 +71,15 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
     Only `create` makes a missing one and migrates an older one; `group` names who may write besides the owner.
     """
     path = state_dir / FILE_NAME
+    sound.refuse_unfinished_restore(state_dir)
     if not path.exists():
         if not create:
             raise Refused(f"no ledger at {path}", "start the service once, or check [service] state_dir")
+        sound.refuse_missing(path)
         _make(path, group)
     _permitted(path, read_only)
+    sound.refuse_cut_off(path)
+    sound.refuse_foreign(path)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _prepare_read_only if read_only else _prepare)
     try:
@@ -86,10 +91,10 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
         raise Refused(f"cannot use {path}: {error.orig}", "check its permissions and the disk") from None
     except DatabaseError as error:
         engine.dispose()
-        raise Refused(
-            f"{path} is damaged ({error.orig}); nothing was changed",
-            "restore a backup, or move it away to begin anew",
-        ) from None
+        raise sound.damaged(path, str(error.orig)) from None
+    except Refused:
+        engine.dispose()
+        raise
     if create:
         _share(path, group)
     return Ledger(engine, path)
@@ -142,9 +147,13 @@ def _prepare_read_only(connection: Any, _record: Any) -> None:
 
 
 def _to_today(engine: Engine, path: Path, migrate: bool) -> None:
+    if migrate:
+        sound.refuse_broken(engine, path)
     found = _revision(engine)
     if found == HEAD:
         return
+    if found is not None and not found.isdigit():
+        raise sound.foreign(path)
     if found is not None and found > HEAD:
         raise Refused(f"{path} was written by a newer driftd (schema {found}; this one knows {HEAD})", "upgrade driftd")
     if not migrate:

@@ -2,12 +2,13 @@
 prediction log that they were made of. `source` says where they came from: "folder" (labels over HTTP too) or "traffic".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from daemon.ingest.look import Look
+from daemon.ledger import totals
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import checks, files, rejects
 from retrain.errors import Refused
@@ -15,6 +16,10 @@ from retrain.errors import Refused
 FileRow = Row[Any]
 KEPT_REJECTS = 1000
 LOOK = ("size", "mtime_ns", "ctime_ns", "inode")
+USABLE = (
+    files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.source,
+    files.c.at.label("accepted_at"), files.c.schema_digest,
+)  # fmt: skip
 
 
 def known(conn: Connection, model: str) -> dict[str, Look]:
@@ -41,15 +46,16 @@ def record_accepted(
     result: dict[str, Any],
     now: float,
     source: str = "folder",
+    schema_digest: str | None = None,
 ) -> FileRow:
-    """A file was taken in; what its path held before is superseded."""
+    """A file was taken in, read by the schema of that digest; what its path held before is superseded."""
     _supersede(conn, model, path)
     newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
     taken = (
         "kind", "snapshot", "snapshot_digest", "rows", "labelled_rows", "class_rows", "rejected", "quarantine",
         "quality", "first_time", "last_time",
     )  # fmt: skip
-    values = {name: result[name] for name in taken} | {"source": source}
+    values = {name: result[name] for name in taken} | {"source": source, "schema_digest": schema_digest}
     file_id = _insert(conn, model, path, seen, now, state="accepted", seq=newest + 1, sha256=sha256, **values)
     told = [{"file_id": file_id, **reject} for reject in result["rejects"][:KEPT_REJECTS]]
     if told:
@@ -81,24 +87,32 @@ def record_refused(
     _insert(conn, model, path, seen, now, state="refused", reason=reason, source=source)
 
 
-def recent(conn: Connection, model: str, window_s: float) -> Sequence[FileRow]:
-    """Accepted files of rows whose newest row is at most `window_s` older than the newest of all."""
+def recent(conn: Connection, model: str, window_s: float) -> Sequence[Any]:
+    """Path and snapshot of accepted files of rows, as far as their newest row is at most `window_s` older than the
+    newest of all."""
     newest_row = func.coalesce(files.c.last_time, files.c.at)
-    usable = files.c.model == model, files.c.state == "accepted", files.c.kind == "rows"
+    usable = files.c.model == model, files.c.kind == "rows", files.c.state == "accepted"
     newest = conn.scalar(select(func.max(newest_row)).where(*usable))
     if newest is None:
         return []
-    return conn.execute(select(files).where(*usable, newest_row >= newest - window_s).order_by(files.c.seq)).all()
+    query = select(files.c.path, files.c.snapshot).where(*usable, newest_row >= newest - window_s)
+    return conn.execute(query.order_by(files.c.seq)).all()
 
 
 def usable(conn: Connection, model: str, up_to_seq: int) -> Sequence[Any]:
     """Files that may teach, in order of arrival: seq, snapshot, sha256, rows, kind, source, accepted_at."""
-    columns = (
-        files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.source,
-        files.c.at.label("accepted_at"),
-    )  # fmt: skip
-    query = select(*columns).where(files.c.model == model, files.c.state == "accepted", files.c.seq <= up_to_seq)
+    query = select(*USABLE).where(files.c.model == model, files.c.state == "accepted", files.c.seq <= up_to_seq)
     return conn.execute(query.order_by(files.c.seq)).all()
+
+
+def newest_usable(conn: Connection, model: str, most: int) -> list[Any]:
+    """The newest files that may teach, as `usable` tells them, at most so many of each kind and source; in order."""
+    found: list[Any] = []
+    for kind in ("rows", "labels"):
+        for source in ("folder", "traffic"):
+            alike = files.c.model == model, files.c.kind == kind, files.c.state == "accepted", files.c.source == source
+            found += conn.execute(select(*USABLE).where(*alike).order_by(files.c.seq.desc()).limit(most)).all()
+    return sorted(found, key=lambda row: int(row.seq))
 
 
 def listed(conn: Connection, model: str, state: str | None = None, last: int | None = None) -> Sequence[FileRow]:
@@ -117,21 +131,15 @@ def rejects_of(conn: Connection, file_id: int) -> Sequence[Row[Any]]:
 def labelled_rows(conn: Connection, model: str, up_to_seq: int | None = None) -> int:
     """Rows that have a label: their own, or one from a file of labels. Labels count only as far as there are
     rows without one, since they may name rows that are unknown or have theirs already."""
-    own = func.coalesce(func.sum(files.c.labelled_rows), 0)
-    usable = [files.c.model == model, files.c.state == "accepted"]
-    if up_to_seq is not None:
-        usable.append(files.c.seq <= up_to_seq)
-    query = select(files.c.kind, own, func.coalesce(func.sum(files.c.rows), 0)).where(*usable).group_by(files.c.kind)
-    sums = {kind: (labelled, rows) for kind, labelled, rows in conn.execute(query)}
+    sums = totals.accepted_rows(conn, model, up_to_seq)
+    return with_late(sums)
+
+
+def with_late(sums: Mapping[str, tuple[int, int]]) -> int:
+    """Labelled rows, given labelled rows and rows by kind of file."""
     labelled, rows = sums.get("rows", (0, 0))
     late, _ = sums.get("labels", (0, 0))
     return int(labelled + min(late, rows - labelled))
-
-
-def counts(conn: Connection, model: str) -> dict[str, int]:
-    """Number of files by state."""
-    query = select(files.c.state, func.count()).where(files.c.model == model).group_by(files.c.state)
-    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def hold(conn: Connection, model: str, path: str, reason: str) -> None:

@@ -1,5 +1,6 @@
 """All that the planner may know of a model, read from the ledger in one transaction."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -9,13 +10,21 @@ from daemon.ledger import files as file_queries
 from daemon.ledger.checks import open_episode
 from daemon.ledger.tables import checks, files, versions
 from daemon.ledger.tables import cycles as table
-from retrain.records import Champion, CycleState, Evidence, Observation, PlannerState, Retrained, Rise
+from retrain.records import Champion, Changed, CycleState, Evidence, Observation, PlannerState, Retrained, Rise
 
 RISE = ("detector", "row", "since_row", "before", "after")
 
 
-def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> Observation:
-    """What the ledger says now; `backlog` is what the intake still has to take in."""
+def observe(
+    conn: Connection,
+    model: str,
+    backlog: int,
+    state: PlannerState,
+    unloadable: str = "",
+    changed: Changed | None = None,
+) -> Observation:
+    """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
+    the store and the configuration say of the champion; their rows are counted here."""
     usable = files.c.model == model, files.c.state == "accepted"
     labelled = file_queries.labelled_rows(conn, model)
     newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
@@ -24,7 +33,7 @@ def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> 
     return Observation(
         labelled_rows=labelled,
         new_labelled_rows=max(0, labelled - file_queries.labelled_rows(conn, model, state.seen_seq)),
-        class_rows=_class_rows(conn, usable) if champion is None else {},
+        class_rows=_class_rows(conn, usable) if champion is None and labelled else {},
         newest_seq=newest,
         champion=champion,
         open_cycle=cycles.current(conn, model),
@@ -38,7 +47,22 @@ def observe(conn: Connection, model: str, backlog: int, state: PlannerState) -> 
         proposal_id=proposal_id,
         drifting=open_episode(conn, model) is not None,
         retrained=_retrained(conn, model, state.judged_cycle),
+        unloadable=unloadable,
+        changed=None if changed is None else _counted(conn, model, changed),
     )
+
+
+def _counted(conn: Connection, model: str, changed: Changed) -> Changed:
+    """With the rows that were read by the new schema."""
+    if not changed.digest:
+        return changed
+    new = files.c.model == model, files.c.schema_digest == changed.digest, files.c.state == "accepted"
+    sums = func.sum(files.c.labelled_rows), func.sum(files.c.rows)
+    found = {kind: (own, rows) for kind, own, rows in conn.execute(
+        select(files.c.kind, *sums).where(*new).group_by(files.c.kind)
+    )}  # fmt: skip
+    labelled = file_queries.with_late(found)
+    return replace(changed, labelled_rows=labelled, class_rows=_class_rows(conn, new) if labelled else {})
 
 
 def _retrained(conn: Connection, model: str, judged: int) -> Retrained | None:

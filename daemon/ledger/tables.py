@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    func,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -83,7 +84,14 @@ files = Table(
     Column("last_time", Float),
     Column("duplicate_of", Integer, ForeignKey("files.id")),
     Column("at", Float, nullable=False),
+    Column("schema_digest", String),
 )
+Index("files_by_model", files.c.model, files.c.id)
+Index("files_by_kind", files.c.model, files.c.kind, files.c.state, files.c.source, files.c.seq)
+Index("files_by_snapshot", files.c.model, files.c.state, files.c.snapshot, sqlite_where=text("snapshot IS NOT NULL"))
+Index("files_by_time", files.c.model, files.c.kind, files.c.state, func.coalesce(files.c.last_time, files.c.at))
+Index("files_by_schema", files.c.model, files.c.schema_digest, sqlite_where=text("schema_digest IS NOT NULL"))
+Index("files_by_original", files.c.duplicate_of, sqlite_where=text("duplicate_of IS NOT NULL"))
 Index("files_by_path", files.c.model, files.c.path, files.c.id)
 Index("files_by_content", files.c.model, files.c.sha256)
 Index("files_by_seq", files.c.model, files.c.seq, unique=True, sqlite_where=text("seq IS NOT NULL"))
@@ -94,6 +102,18 @@ Index(
     unique=True,
     sqlite_where=text("state IN ('accepted', 'held')"),
     postgresql_where=text("state IN ('accepted', 'held')"),
+)
+
+file_totals = Table(
+    "file_totals",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("bucket", Integer, primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("files", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("labelled_rows", Integer, nullable=False),
 )
 
 prediction_log = Table(
@@ -148,6 +168,16 @@ checks = Table(
     Column("episode_id", Integer, ForeignKey("episodes.id")),
 )
 Index("checks_by_model", checks.c.model, checks.c.id)
+Index("checks_by_file", checks.c.file_id, checks.c.id, sqlite_where=text("file_id IS NOT NULL"))
+
+newest_performance = Table(
+    "newest_performance",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("labelled", JSON),
+    Column("estimated", JSON),
+)
 
 error_streams = Table(
     "error_streams",
@@ -308,6 +338,7 @@ assessments = Table(
     Column("found", JSON),
     Column("at", Float, nullable=False),
 )
+Index("assessments_by_kind", assessments.c.model, assessments.c.kind, assessments.c.id)
 Index("assessments_by_model", assessments.c.model, assessments.c.id)
 Index(
     "one_assessment_a_file",
@@ -352,3 +383,4 @@ due = Table(
     Column("done_at", Float),
     UniqueConstraint("model", "kind", "due_at"),
 )
+Index("due_and_not_done", due.c.model, due.c.kind, sqlite_where=text("done_at IS NULL"))

@@ -73,10 +73,11 @@ def not_passed(conn: Connection, model: str) -> set[str]:
     return set(conn.scalars(select(trials.c.version).where(*wanted)))
 
 
-def differences(conn: Connection, model: str, version: str) -> list[Moments]:
+def differences(conn: Connection, model: str, version: str, since: float) -> list[Moments]:
     """Per labelled file of its trial, in order, the moments of what a challenger cost more a row than the champion."""
     named = assessments.c.found[("challenger", "version")].as_string() == version
-    wanted = assessments.c.model == model, assessments.c.kind == "file", named
+    late = assessments.c.at >= since
+    wanted = assessments.c.model == model, assessments.c.kind == "file", late, named
     found = conn.scalars(select(assessments.c.found).where(*wanted).order_by(assessments.c.id))
     costs = (one["challenger"]["costs"] for one in found)
     return [(float(mean), float(variance), int(rows)) for mean, variance, rows in costs]

@@ -3,10 +3,13 @@ swaps a pointer."""
 
 import asyncio
 import contextlib
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config import Config
 from daemon.ledger import Ledger, promotions, trials
@@ -32,6 +35,7 @@ class Follower:
         self._seen = -1
         self._reported_s = 0.0
         self._unloadable: set[int] = set()
+        self._told = ""
 
     def hint(self) -> None:
         """Look at once."""
@@ -56,8 +60,13 @@ class Follower:
     async def run(self) -> None:
         """Follow until cancelled; the cheap question first."""
         while True:
-            if self._ledger.data_version() != self._seen:
-                await self.catch_up()
+            try:
+                if self._ledger.data_version() != self._seen:
+                    await self.catch_up()
+            except (SQLAlchemyError, sqlite3.Error) as error:
+                self._tell_unreadable(error)
+            else:
+                self._told = ""
             self._report_trials()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), POLL_S)
@@ -69,6 +78,13 @@ class Follower:
             if slot.trial is not None:
                 self._report_trial(name, slot.trial)
                 slot.trial.close()
+
+    def _tell_unreadable(self, error: Exception) -> None:
+        """What is served stays; told once, and looked at again."""
+        reason, self._seen = str(error).splitlines()[0], -1
+        if reason != self._told:
+            log.error("ledger_unreadable", reason=reason)
+        self._told = reason
 
     async def _swap(self, slot: ModelSlot, champion: promotions.ChampionRow) -> None:
         served = slot.served

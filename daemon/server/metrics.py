@@ -6,7 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from daemon.ledger import Ledger, checks, files
+from daemon.ledger import Ledger, checks, totals
 from daemon.slot import ModelSlot
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -53,7 +53,7 @@ class Metrics:
                 if slot.served is not None:
                     serving.add_metric([name, slot.served.name], 1)
                 drift.add_metric([name], float(checks.open_episode(conn, name) is not None))
-                for state, count in files.counts(conn, name).items():
+                for state, count in totals.counts(conn, name).items():
                     taken.add_metric([name, state], count)
         yield from (serving, drift, taken)
 

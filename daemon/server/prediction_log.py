@@ -164,7 +164,7 @@ class PredictionLog:
         keep = self._settings.keep
         if spooled_bytes(self._folder) > keep:
             raise OSError(f"{keep:,} bytes wait to be taken in (prediction_log.keep)")
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(exist_ok=True)
         if shutil.disk_usage(self._folder).free < self._min_free:
             raise OSError("less than [service] min_free is left on the disk")
 

@@ -244,15 +244,6 @@ def test_a_poller_sees_a_change_of_another_process(ledger, tmp_path):
     assert ledger.data_version() != before
 
 
-def test_a_damaged_ledger_is_refused_with_the_way_back(tmp_path):
-    """Nothing is overwritten."""
-    path = tmp_path / engine.FILE_NAME
-    path.write_bytes(b"this is no database" * 1000)
-    with pytest.raises(Refused, match="restore a backup"):
-        open_ledger(tmp_path)
-    assert path.read_bytes().startswith(b"this is no database")
-
-
 def test_a_newer_ledger_is_refused(tmp_path):
     """An older driftd does not touch it."""
     open_ledger(tmp_path).close()

@@ -7,6 +7,7 @@ import pytest
 from retrain.planner import plan
 from retrain.records import (
     Champion,
+    Changed,
     Cycle,
     CycleState,
     Evidence,
@@ -187,3 +188,30 @@ def test_asked_twice_it_answers_the_same():
     """It is a function of its arguments."""
     arguments = (PlannerState(), seen(evidence=(DRIFT,)), NOW, settings())
     assert plan(*arguments) == plan(*arguments)
+
+
+def test_a_champion_that_cannot_be_loaded_is_made_anew_once():
+    """Its cycle opens whatever else asks for one, and again only with new rows: no loop where it does not help."""
+    told = seen(new_labelled_rows=0, unloadable="trained with scikit-learn 1.2; installed is 1.9")
+    state, action = plan(PlannerState(), told, NOW, settings())
+    assert (action.kind, action.trigger.kind) == ("open", "environment") and "1.2" in action.reason
+    later, action = plan(state, told, NOW + 1e6, settings())
+    assert action.kind == "wait" and "waits for new labelled rows" in action.reason
+    assert plan(later, replace(told, new_labelled_rows=5), NOW + 1e6, settings())[1].kind == "open"
+    assert plan(later, replace(told, unloadable=""), NOW + 1e6, settings())[1].kind != "open"
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_a_changed_schema_gets_a_model_once_enough_rows_were_read_by_it(comparable):
+    """Before that the champion is replaced as ever where they can be compared, and by nobody where they cannot."""
+    changed = Changed(("x was number and is category",), comparable, "d1", 10, {"no": 5, "yes": 5})
+    told = seen(changed=changed, due=(7,), new_labelled_rows=10)
+    action = plan(PlannerState(), told, NOW, settings())[1]
+    assert (action.kind == "open") is comparable
+    if not comparable:
+        assert "500 labelled rows; there are 10" in action.reason
+    enough = replace(changed, labelled_rows=600, class_rows={"no": 300, "yes": 300})
+    state, action = plan(PlannerState(), replace(told, changed=enough, due=()), NOW, settings())
+    assert (action.kind, action.trigger.kind) == ("open", "schema") and "x was number" in action.reason
+    again = replace(told, changed=enough, due=(), new_labelled_rows=0)
+    assert plan(state, again, NOW + 1e6, settings())[1].kind != "open"

@@ -1,0 +1,98 @@
+"""`driftd restore`: a verified backup in place of the state, which is moved aside and never deleted.
+
+The backup is first copied whole beside the state; a marker is there from the first move to the last, and whoever opens
+the ledger refuses meanwhile. A kill at any line is mended by restoring again."""
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from daemon.backup.manifest import STATE, Manifest, Progress, newest_of, verify
+from daemon.ledger.sound import RESTORING
+from daemon.lock import NAME as LOCK
+from daemon.lock import sole_owner
+from retrain import effects
+from retrain.errors import Refused
+
+STAGED, ASIDE = ".restoring", "before-restore-"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was brought back, from where, and where what was there before is; None where nothing was."""
+
+    backup: Path
+    manifest: Manifest
+    aside: Path | None
+
+
+def restore_backup(state: Path, folder: Path, progress: Progress) -> Restored:
+    """Put the newest backup of `folder`, or the backup `folder`, in place of the state; Refused with nothing changed
+    while a service runs on it, or where the backup is damaged."""
+    backup = newest_of(folder)
+    if Path(os.path.realpath(state)) in Path(os.path.realpath(backup)).parents:
+        raise Refused(f"{backup} lies in the state folder, which would be moved aside", "copy it elsewhere first")
+    with sole_owner(state):
+        manifest = verify(backup, progress)
+        _refuse_full(state, manifest.total_bytes)
+        staged = state / STAGED
+        effects.remove(staged, "restore.leftover")
+        _stage(backup / STATE, staged, manifest, progress)
+        effects.write_file(state / RESTORING, f"{backup}\n".encode(), "restore.begin")
+        aside = _move_aside(state)
+        for path in sorted(staged.iterdir()):
+            effects.move(path, state / path.name, "restore.place")
+        effects.remove(staged, "restore.staged")
+        effects.remove(state / RESTORING, "restore.finish")
+        effects.fsync_path(state)
+    return Restored(backup, manifest, aside)
+
+
+def _stage(source: Path, staged: Path, manifest: Manifest, progress: Progress) -> None:
+    """A copy of all files, in the name of the state folder's owner."""
+    done, total = 0, manifest.total_bytes
+    for name, (expected, size) in manifest.files.items():
+        final = staged / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if effects.copy_file(source / name, final, "restore.copy") != expected:
+            raise Refused(f"{source / name} changed while it was read; nothing was changed", "use another backup")
+        done += size
+        progress("restoring", done, total)
+    _give(staged)
+    for path in (staged, *staged.rglob("*")):
+        if path.is_dir():
+            effects.fsync_path(path)
+
+
+def _give(staged: Path) -> None:
+    """To the service's user and group, where root restores for them."""
+    owner = staged.parent.stat()
+    staged.chmod(0o700)
+    if os.geteuid() != 0:
+        return
+    for path in (staged, *staged.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _move_aside(state: Path) -> Path | None:
+    """All that is there, but for the lock, the staged copy, the marker and what was moved aside before."""
+    kept = {LOCK, STAGED, RESTORING}
+    found = [path for path in sorted(state.iterdir()) if path.name not in kept and not path.name.startswith(ASIDE)]
+    if not found:
+        return None
+    aside = state / f"{ASIDE}{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%f')[:-3]}Z"
+    aside.mkdir(mode=0o700)
+    for path in found:
+        effects.move(path, aside / path.name, "restore.aside")
+    with contextlib.suppress(PermissionError):
+        shutil.copystat(state, aside)
+    return aside
+
+
+def _refuse_full(state: Path, needed: int) -> None:
+    free = shutil.disk_usage(state).free
+    if free < needed:
+        raise Refused(f"the backup needs {needed:,} bytes in {state}; {free:,} are free", "free some space")

@@ -1,0 +1,53 @@
+"""Is the state folder still there and ours? Looked at every other second, since a mount may go away or turn read-only.
+
+While it is lost nothing is taken in and nothing trained, and the servers go on with what they have in memory."""
+
+import os
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from daemon.ledger.engine import FILE_NAME
+
+LOOK_S = 2.0
+
+
+class StateFolder(Enum):
+    """What a look found."""
+
+    GOOD = "good"
+    LOST = "lost"
+    REPLACED = "replaced"
+
+
+@dataclass
+class StateWatch:
+    """Compares the folder with what it was when the ledger was opened."""
+
+    folder: Path
+    reason: str = ""
+    _opened: tuple[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._opened = _identity(self.folder / FILE_NAME)
+
+    def look(self) -> StateFolder:
+        """What is there now; `reason` says what is wrong with it."""
+        try:
+            found = _identity(self.folder / FILE_NAME)
+        except OSError as error:
+            self.reason = f"{self.folder / FILE_NAME}: {error.strerror}"
+            return StateFolder.LOST
+        if found != self._opened:
+            self.reason = f"{self.folder / FILE_NAME} is another file than the one that was opened"
+            return StateFolder.REPLACED
+        if not os.access(self.folder, os.W_OK):
+            self.reason = f"{self.folder} cannot be written"
+            return StateFolder.LOST
+        self.reason = ""
+        return StateFolder.GOOD
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino

@@ -1,0 +1,45 @@
+"""The files that a ledger refers to: what a backup must hold besides it. Paths are relative to the state folder."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class References:
+    """`files` by path, and `versions`, folders. Of `spare` files the state can do without one that is gone."""
+
+    files: frozenset[str]
+    versions: frozenset[str]
+    spare: frozenset[str]
+
+
+def copy_ledger(source: Path, target: Path) -> None:
+    """A consistent copy of a ledger that others are writing, as one closed file without a -wal beside it."""
+    with closing(sqlite3.connect(source, timeout=30)) as before, closing(sqlite3.connect(target)) as after:
+        before.execute("PRAGMA query_only=ON")
+        before.backup(after)
+        after.execute("PRAGMA journal_mode=DELETE")
+
+
+def references(path: Path) -> References:
+    """What a closed copy of a ledger refers to."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        used = "SELECT snapshot FROM files WHERE snapshot IS NOT NULL AND state"
+        files = frozenset(_column(connection, f"{used} IN ('accepted', 'held')"))
+        spare = set(_column(connection, f"{used} NOT IN ('accepted', 'held')")) - files
+        kept = "SELECT 'versions/' || model || '/' || name FROM versions WHERE state = 'stored'"
+        versions = frozenset(_column(connection, kept))
+        spare |= set(_column(connection, "SELECT predictions FROM checks WHERE predictions IS NOT NULL"))
+        rejected = "SELECT 'quarantine/' || model || '/' || substr(sha256, 1, 32) || '.jsonl' FROM files"
+        spare |= set(_column(connection, f"{rejected} WHERE rejected > 0 AND sha256 IS NOT NULL"))
+        if "prediction_log" in tables:
+            spare |= set(_column(connection, "SELECT path FROM prediction_log"))
+        return References(files, versions, frozenset(spare))
+
+
+def _column(connection: sqlite3.Connection, query: str) -> Iterator[str]:
+    return (row[0] for row in connection.execute(query))

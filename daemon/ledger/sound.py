@@ -1,0 +1,102 @@
+"""Is this file the ledger that it should be? Empty, cut off, damaged and foreign ones are refused with the way back."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from retrain.errors import Refused
+
+MAGIC = b"SQLite format 3\0"
+CHECKED_BYTES = 256 * 2**20
+"""A longer ledger is not read whole at each start; `driftd doctor` and `driftd backup` do."""
+WAY_BACK = "`driftd restore DIR` brings a backup back, or move the whole state folder away to begin anew"
+RESTORING = "restore-unfinished"
+
+
+def refuse_unfinished_restore(state_dir: Path) -> None:
+    """Refused where a restore was interrupted: the folder holds parts of two states."""
+    if (state_dir / RESTORING).exists():
+        raise Refused(f"a restore of {state_dir} was interrupted", "run `driftd restore DIR` again")
+
+
+def refuse_missing(path: Path) -> None:
+    """Refused where the ledger is missing and what it described is not: a new one would know nothing of it."""
+    if holds_work(path.parent):
+        raise Refused(f"{path} is missing, but its snapshots or versions are there; nothing was changed", WAY_BACK)
+
+
+def refuse_cut_off(path: Path) -> None:
+    """Refused where the file is no SQLite file, or shorter than it says itself; reads 100 bytes."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    size = path.stat().st_size
+    if not size:
+        if holds_work(path.parent):
+            raise damaged(path, "it is empty")
+        return
+    if not header.startswith(MAGIC):
+        raise damaged(path, "it is no SQLite file")
+    page = int.from_bytes(header[16:18], "big")
+    pages = int.from_bytes(header[28:32], "big")
+    is_told = header[24:28] == header[92:96]
+    if is_told and size < pages * (65536 if page == 1 else page):
+        raise damaged(path, f"it is cut off: {size:,} of {pages * page:,} bytes")
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refused where the tables are not ours, or none where there is work: its -wal file was lost."""
+    try:
+        with closing(sqlite3.connect(path, timeout=10)) as connection:
+            found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            names = {row[0] for row in found}
+    except sqlite3.OperationalError:
+        return  # who may not read it, or locks it, is told at the next step
+    except sqlite3.DatabaseError as error:
+        raise damaged(path, str(error)) from None
+    if {"alembic_version", "models", "files"} <= names:
+        return
+    if names:
+        raise foreign(path)
+    if holds_work(path.parent):
+        raise damaged(path, "it has no tables; was its -wal file lost?")
+
+
+def refuse_broken(engine: Engine, path: Path) -> None:
+    """Refused where SQLite finds fault with the file's pages."""
+    if path.stat().st_size > CHECKED_BYTES:
+        return
+    with engine.connect() as connection:
+        answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if answer != "ok":
+        raise damaged(path, str(answer).splitlines()[-1])
+
+
+def integrity(path: Path) -> str:
+    """What SQLite says of a closed ledger file, read whole: "ok", or what is wrong; changes and makes nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+            broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    if broken is not None:
+        return f"a row of {broken[0]} refers to one that is missing"
+    return "ok" if found == ["ok"] else "; ".join(found)
+
+
+def damaged(path: Path, why: str) -> Refused:
+    """The refusal of a damaged ledger."""
+    return Refused(f"{path} is damaged: {why}; nothing was changed", WAY_BACK)
+
+
+def foreign(path: Path) -> Refused:
+    """The refusal of somebody else's file."""
+    return Refused(f"{path} is a SQLite file, but no ledger of driftd; nothing was changed", WAY_BACK)
+
+
+def holds_work(state_dir: Path) -> bool:
+    """Whether the folder holds snapshots or versions, which only a ledger tells the meaning of."""
+    found = (path for kind in ("snapshots", "versions") for path in (state_dir / kind).glob("*/*"))
+    return next(found, None) is not None

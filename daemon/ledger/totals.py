@@ -1,0 +1,36 @@
+"""How many files and rows there are, by state and kind: kept by triggers of the database (see migration 0006), so that
+nobody counts a year of files.
+
+Sums are kept for each thousand files by order of arrival, which makes "after file N" cheap too."""
+
+from sqlalchemy import Connection, func, select
+
+from daemon.ledger.tables import file_totals, files
+
+BUCKET = 1024  # as the triggers have it
+
+
+def counts(conn: Connection, model: str) -> dict[str, int]:
+    """Number of files by state."""
+    query = select(file_totals.c.state, func.sum(file_totals.c.files)).where(file_totals.c.model == model)
+    return {row[0]: row[1] for row in conn.execute(query.group_by(file_totals.c.state)) if row[1]}
+
+
+def accepted_rows(conn: Connection, model: str, up_to_seq: int | None = None) -> dict[str, tuple[int, int]]:
+    """Of accepted files, by kind: labelled rows and rows."""
+    whole = file_totals.c.model == model, file_totals.c.state == "accepted"
+    sums = file_totals.c.kind, func.sum(file_totals.c.labelled_rows), func.sum(file_totals.c.rows)
+    query = select(*sums).where(*whole).group_by(file_totals.c.kind)
+    if up_to_seq is None:
+        return {kind: (labelled, rows) for kind, labelled, rows in conn.execute(query)}
+    bucket = up_to_seq // BUCKET
+    found = {
+        kind: (labelled, rows) for kind, labelled, rows in conn.execute(query.where(file_totals.c.bucket < bucket))
+    }
+    part = files.c.model == model, files.c.state == "accepted"
+    within = files.c.seq >= bucket * BUCKET, files.c.seq <= up_to_seq
+    last = select(files.c.kind, func.sum(files.c.labelled_rows), func.sum(files.c.rows))
+    for kind, labelled, rows in conn.execute(last.where(*part, *within).group_by(files.c.kind)):
+        before = found.get(kind, (0, 0))
+        found[kind] = (before[0] + labelled, before[1] + rows)
+    return found

@@ -1,0 +1,116 @@
+"""After an upgrade of scikit-learn, or a changed configuration, a real daemon explains itself and finds its way."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from daemon_harness import FAST, Daemon, drop, rows
+
+QUIET = FAST.replace("on_drift = true\non_performance = true\n", "growth = 1e9\nregret = false\n")
+
+
+def age(state: Path, version: str) -> None:
+    """Rewrite a stored version as one of an older scikit-learn; the manifest is not among the hashes."""
+    path = state / "versions" / "m" / version / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["environment"]["scikit-learn"] = "1.2.3"
+    path.write_text(json.dumps(manifest))
+
+
+def test_a_champion_of_another_scikit_learn_is_made_anew(make_daemon: Callable[..., Daemon]) -> None:
+    """It is told, a cycle opens by itself from the stored snapshots, and the new version is served."""
+    daemon = make_daemon(QUIET).start()
+    drop(rows(1), daemon.data / "a.csv")
+    before = daemon.wait("model_swapped")["version"]
+    daemon.stop()
+    age(daemon.folder / "state", before)
+    assert "1.2.3" in daemon.json("status")["models"]["m"]["unloadable"]
+    assert "TROUBLE" in daemon.cli("status").stdout
+    since = len(daemon.events)
+    daemon.start()
+    assert "1.2.3" in daemon.wait("champion_unloadable", since=since)["reason"]
+    opened = daemon.wait("cycle_opened", since=since)
+    assert opened["trigger"] == "environment" and "made anew from its stored rows" in opened["reason"]
+    after = daemon.wait("model_swapped", since=since)["version"]
+    assert after != before and daemon.predict().json()["version"] == after
+    assert "the champion cannot be compared" in daemon.cli("explain", str(opened["cycle_id"])).stdout
+    assert daemon.json("status")["models"]["m"]["unloadable"] is None
+    drop(rows(2), daemon.data / "b.csv")
+    daemon.wait("check_finished", since=since)
+    daemon.wait("labels_assessed", since=since)
+    assert len(list(daemon.seen("cycle_opened", since=since))) == 1
+
+
+def reconfigured(daemon: Daemon, *changes: tuple[str, str]) -> int:
+    """Stop, change the configuration, start; the number of events before."""
+    daemon.stop()
+    text = daemon.config.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    daemon.config.write_text(text)
+    since = len(daemon.events)
+    daemon.start()
+    return since
+
+
+def with_more(seed: int) -> pa.Table:
+    """Rows with a further column, one column's kind another, and one less."""
+    table = rows(seed)
+    grades = pa.array(["low" if x < 0 else "high" for x in table["x"].to_pylist()])
+    return table.set_column(0, "x", grades).append_column("w", table["z"]).drop_columns(["z"])
+
+
+def test_columns_added_removed_and_of_another_kind(make_daemon: Callable[..., Daemon]) -> None:
+    """The champion goes on and is compared; the new schema reads new files and gets a model once there are enough."""
+    daemon = make_daemon(QUIET).start()
+    drop(rows(1), daemon.data / "a.csv")
+    daemon.wait("model_swapped")
+    since = reconfigured(daemon, ('x = "number"', 'x = "category"'), ('z = "number"', 'w = "number"'))
+    told = daemon.wait("schema_changed", since=since)
+    assert told["changes"] == ["z was removed", "x was number and is category", "w was added (number)"]
+    assert "x was number and is category" in daemon.cli("status").stdout
+    assert daemon.predict().status_code == 200
+    drop(with_more(2).slice(0, 100), daemon.data / "b.csv")
+    daemon.wait("check_finished", since=since)
+    drop(with_more(3), daemon.data / "c.csv")
+    opened = daemon.wait("cycle_opened", since=since)
+    assert opened["trigger"] == "schema" and "w was added" in opened["reason"]
+    daemon.wait("cycle_finished", since=since)
+    bad = {"part_failed", "stage_failed", "check_failed", "assessment_failed", "suspicion_failed", "service_failed"}
+    assert [e for e in daemon.events[since:] if e["event"] in bad] == []
+    story = daemon.cli("explain", str(opened["cycle_id"])).stdout
+    assert "champion v0001" in story and "of another kind" in story
+
+
+TARGET = (('target = "label"', 'target = "colour"'),)
+TASK = (
+    ('task = "classification"', 'task = "regression"'),
+    ('target = "label"', 'target = "z"'),
+    ('"accuracy"', '"mae"'),
+)
+
+
+@pytest.mark.parametrize(("changes", "declared"), [(TASK, True), (TARGET, False)], ids=["task", "target"])
+def test_another_question(
+    make_daemon: Callable[..., Daemon], changes: tuple[tuple[str, str], ...], declared: bool
+) -> None:
+    """The champion answers the old question until a model of the new one is there, which only new files teach."""
+    daemon = make_daemon(QUIET, columns=declared).start()
+    drop(rows(1), daemon.data / "a.csv")
+    daemon.wait("model_swapped")
+    since = reconfigured(daemon, *changes)
+    told = daemon.wait("schema_changed", since=since)
+    assert any(change.startswith("target was label") for change in told["changes"]) and "not compared" in told["then"]
+    assert daemon.predict().json()["predictions"][0] in ("yes", "no")
+    drop(rows(2, 100), daemon.data / "b.csv")
+    daemon.wait("file_accepted", since=since)
+    drop(rows(3), daemon.data / "c.csv")
+    assert daemon.wait("cycle_opened", since=since)["trigger"] == "schema"
+    finished = daemon.wait("cycle_finished", since=since)
+    bad = {"part_failed", "stage_failed", "check_failed", "assessment_failed", "service_failed"}
+    assert [e for e in daemon.events[since:] if e["event"] in bad] == []
+    prepared = daemon.json("explain", str(finished["cycle_id"]))["prepare"]
+    assert prepared["train_rows"] + prepared["holdout_rows"] <= 700
