@@ -27,7 +27,7 @@ def run(
     config = SESSION.config()
     from daemon.app import main
 
-    main(config, dict(os.environ), os.environ.get("DRIFTD_CRASH_AT", ""), log_format or config.service.log_format)
+    main(config, dict(os.environ), log_format or config.service.log_format)
 
 
 def serve(

@@ -28,6 +28,8 @@ TRAINER_NICE = 19
 TRAINER_OOM_SCORE = 500
 BACKLOG_PAUSE_S = 2.0
 DISK_PAUSE_S = 5.0
+UNFINISHED = (CycleState.OPEN, CycleState.AWAITING_APPROVAL, CycleState.ON_TRIAL)
+ASSESS_AGAIN_S = 60.0
 
 
 @dataclass
@@ -106,8 +108,9 @@ class CycleRunner:
         pause_s: float | None = None
         if action.until is not None:
             pause_s = max(0.1, action.until - self.context.now())
-        if self.backlog():
-            pause_s = min(pause_s or BACKLOG_PAUSE_S, BACKLOG_PAUSE_S)
+        for hindered, most_s in ((self.backlog(), BACKLOG_PAUSE_S), (self._assessing.failed, ASSESS_AGAIN_S)):
+            if hindered:
+                pause_s = most_s if pause_s is None else min(pause_s, most_s)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.context.dirty.wait(), pause_s)
 
@@ -119,7 +122,6 @@ class CycleRunner:
             trainer = Worker(
                 "trainer",
                 Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE),
-                self.context.shared.crash_at,
             )
             try:
                 while cycle.state is CycleState.OPEN:
@@ -179,6 +181,8 @@ class CycleRunner:
                 after = commit_promotion(conn, context, after, outcome.result)
                 checks.end_open_episode(conn, context.name, now)
             cycles.save(conn, after, now)
+        if after.state not in UNFINISHED:
+            context.untidy.set()
         effects.crash_point("control.stage_committed")
         self._tell_stage(cycle, after, outcome, seconds, log)
         if trial is not None:
@@ -202,5 +206,5 @@ class CycleRunner:
             log.info("version_promoted", version=after.version, reason=after.reason)
         elif after.state is CycleState.KEPT:
             log.info("version_kept", reason=after.reason)
-        if after.state not in (CycleState.OPEN, CycleState.AWAITING_APPROVAL, CycleState.ON_TRIAL):
+        if after.state not in UNFINISHED:
             log.info("cycle_finished", outcome=after.state, reason=after.reason)

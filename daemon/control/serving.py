@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,7 +136,10 @@ class ServerProcess:
             message = json.loads(line)
             if message["event"] == "ready":
                 self.ready.set()
-            self.report(message | {"pid": self.pid})
+            try:
+                self.report(message | {"pid": self.pid})
+            except Exception as error:
+                log.error("part_failed", part="report", error=repr(error), traceback=traceback.format_exc())
         assert self._writer is not None
         self._writer.close()
 

@@ -19,6 +19,7 @@ from retrain.records import Deployment, Trial, TrialSeen
 log = get_logger()
 POLL_S = 0.1
 REPORT_S = 1.0
+RETRY_S = 2.0
 FAILED_KEPT = 20
 Report = Callable[[dict[str, Any]], None]
 
@@ -31,6 +32,7 @@ class Follower:
         self._hint = asyncio.Event()
         self._seen = -1
         self._reported_s = 0.0
+        self._retry_s = float("inf")
         self._unloadable: set[int] = set()
 
     def hint(self) -> None:
@@ -40,7 +42,7 @@ class Follower:
 
     async def catch_up(self) -> None:
         """Bring every slot to its champion; one that fails keeps what it has."""
-        self._seen = self._ledger.data_version()
+        self._seen, self._retry_s = self._ledger.data_version(), float("inf")
         with self._ledger.connect() as conn:
             wanted = {name: (promotions.champion(conn, name), trials.running(conn, name)) for name in self._slots}
         for name, (champion, trial) in wanted.items():
@@ -51,7 +53,7 @@ class Follower:
     async def run(self) -> None:
         """Follow until cancelled; the cheap question first."""
         while True:
-            if self._ledger.data_version() != self._seen:
+            if time.monotonic() >= self._retry_s or self._ledger.data_version() != self._seen:
                 await self.catch_up()
             self._report_trials()
             with contextlib.suppress(TimeoutError):
@@ -73,8 +75,11 @@ class Follower:
             return
         try:
             fresh = await self._load(slot, champion.deployment, champion.promotion)
-        except (DriftdError, OSError, ValueError) as error:
-            slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
+        except (DriftdError, OSError, ValueError, MemoryError) as error:
+            if isinstance(error, OSError | MemoryError):  # the world's fault, not the version's
+                self._retry_s = time.monotonic() + RETRY_S
+            else:
+                slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
             self._report(
                 {"event": "swap_failed", "model": slot.model, "version": champion.deployment.name, "error": str(error)}
             )
