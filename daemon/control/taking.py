@@ -66,11 +66,14 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: dict[str, Any]) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
     snapshot = context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet"
-    if result["quarantine"]:
-        publish_made(
-            result["quarantine"], context.folders.quarantine / f"{sha256[:32]}.jsonl", "intake.publish_rejects"
-        )
-    publish_made(result["snapshot"], snapshot, "intake.publish")
+    try:
+        if result["quarantine"]:
+            rejects = context.folders.quarantine / f"{sha256[:32]}.jsonl"
+            publish_made(result["quarantine"], rejects, "intake.publish_rejects")
+        publish_made(result["snapshot"], snapshot, "intake.publish")
+    except OSError:
+        Path(result["snapshot"]).unlink(missing_ok=True)
+        raise
     suspicion = Suspicion(())
     async with context.judging:
         check = await check_snapshots(context, "file", [snapshot]) if result["kind"] == "rows" else None
