@@ -36,6 +36,7 @@ log = get_logger()
 LEDGER_POLL_S = 0.4
 BEAT_LIMIT_S = 30.0
 EVENTS_EVERY_S = 1.0
+CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
 MOST_UNWRITTEN = 10_000
 
@@ -86,7 +87,7 @@ class Service:
         self.schedule.start()
         for name in self.config.models:
             self._start_model(name)
-        parts = (self._follow_ledger, self._announce, self._keep_events, self._warm_analyst)
+        parts = (self._follow_ledger, self._announce, self._keep_events, self._watch_clock, self._warm_analyst)
         tasks = [asyncio.create_task(self._keep(part)) for part in parts]
         await self._until_stopped(tasks)
         await self._stop(tasks)
@@ -169,6 +170,16 @@ class Service:
                 commander.contexts = {name: k.context for name, k in self.keepers.items()}
                 await commander.apply_all()
             await asyncio.sleep(LEDGER_POLL_S)
+
+    async def _watch_clock(self) -> None:
+        """Notice that the wall clock jumped: schedules and cool-downs go by it."""
+        while True:
+            jump_s = self.schedule.look_at_clock(time.time(), time.monotonic())
+            if jump_s:
+                log.warning("clock_jumped", seconds=round(jump_s))
+                for keeper in self.keepers.values():
+                    keeper.context.dirty.set()
+            await asyncio.sleep(CLOCK_LOOK_S)
 
     async def _warm_analyst(self) -> None:
         """Have the analyst's libraries loaded before the first file asks for them."""

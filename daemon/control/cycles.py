@@ -131,7 +131,8 @@ class CycleRunner:
 
     async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
         context = self.context
-        pause_s = cycle.not_before - context.now()
+        longest_s = context.settings.triggers.retry_after * 2**cycle.attempt
+        pause_s = min(cycle.not_before - context.now(), longest_s)  # the clock may have been set back
         if pause_s > 0:
             await asyncio.sleep(pause_s)
         await self._wait_for_disk(cycle)

@@ -34,7 +34,7 @@ rescan = "1s"
 first_rows = 200
 on_drift = true
 cooldown = "100ms"
-retry_after = "100ms"
+retry_after = "10ms"
 max_attempts = 50
 [models.m.estimator]
 type = "sklearn.linear_model.LogisticRegression"
