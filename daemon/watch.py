@@ -24,6 +24,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserver
 
 from daemon.log import get_logger
+from retrain import effects
 
 log = get_logger()
 Hint = Callable[[str | None], None]
@@ -54,6 +55,7 @@ class FolderWatch:
     _observer: BaseObserver | None = None
     _watch: ObservedWatch | None = None
     _identity: tuple[str, int, int] | None = field(default=None)
+    _told: bool = False
 
     def check(self) -> bool:
         """Start the watch if it is not alive on today's folder; True if it was (re)started."""
@@ -64,6 +66,11 @@ class FolderWatch:
         if identity is None:
             return False
         return self._start(identity)
+
+    @property
+    def watches(self) -> bool:
+        """Whether changes are noticed as they happen; without, only rescans see them."""
+        return self._identity is not None
 
     def stop(self) -> None:
         """End the watch and its threads."""
@@ -91,13 +98,17 @@ class FolderWatch:
         observer = PollingObserver(timeout=POLLING_INTERVAL_S) if self.polling else Observer()
         events = list(POLLED if self.polling else WANTED)
         try:
+            effects.crash_point("watch.before_start")
             self._watch = observer.schedule(
                 _Handler(self.hint), identity[0], recursive=self.recursive, event_filter=events
             )
             observer.start()
         except OSError as error:
-            log.warning("watch_failed", folder=str(self.folder), error=str(error))
+            if not self._told:
+                log.warning("watch_failed", folder=str(self.folder), error=str(error))
+            self._told = True
             observer.stop()
             return False
+        self._told = False
         self._observer, self._identity = observer, identity
         return True

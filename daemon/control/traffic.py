@@ -23,7 +23,7 @@ from daemon.worker.process import WorkerError
 from retrain import effects
 
 LOOK_S = 3.0
-RETRY_S = 30.0
+RETRY_S = 10.0
 CLOCK_SKEW_S = 60.0
 CONVERT_BYTES = 16 * 2**20
 NOWHERE = Look(0, 0, 0, 0)

@@ -31,6 +31,7 @@ class Follower:
         self._config, self._slots, self._ledger, self._report = config, slots, ledger, report
         self._hint = asyncio.Event()
         self._seen = -1
+        self._marks: tuple[int, tuple[int, ...]] | None = None
         self._reported_s = 0.0
         self._retry_s = float("inf")
         self._unloadable: set[int] = set()
@@ -41,17 +42,23 @@ class Follower:
         self._hint.set()
 
     async def catch_up(self) -> None:
-        """Bring every slot to its champion; one that fails keeps what it has."""
+        """Bring every slot to its champion; one that fails keeps what it has. Most commits concern no champion: two
+        questions for all models tell."""
         self._seen, self._retry_s = self._ledger.data_version(), float("inf")
         with self._ledger.connect() as conn:
+            marks = (promotions.latest_id(conn), trials.running_ids(conn))
+            if marks == self._marks:
+                return
             wanted = {name: (promotions.champion(conn, name), trials.running(conn, name)) for name in self._slots}
         for name, (champion, trial) in wanted.items():
             if champion is not None:
                 await self._swap(self._slots[name], champion)
             await self._try(self._slots[name], trial)
+        self._marks = None if self._retry_s < float("inf") else marks
 
     async def run(self) -> None:
         """Follow until cancelled; the cheap question first."""
+        self._seen = -1
         while True:
             if time.monotonic() >= self._retry_s or self._ledger.data_version() != self._seen:
                 await self.catch_up()

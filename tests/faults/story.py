@@ -40,7 +40,7 @@ max_attempts = 50
 type = "sklearn.linear_model.LogisticRegression"
 """
 RESTS_S = 1.5
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 TRAFFIC = 60
 LABEL = ("yes", "no")
 

@@ -187,3 +187,12 @@ def test_asked_twice_it_answers_the_same():
     """It is a function of its arguments."""
     arguments = (PlannerState(), seen(evidence=(DRIFT,)), NOW, settings())
     assert plan(*arguments) == plan(*arguments)
+
+
+def test_a_clock_that_was_set_back_does_not_prolong_the_cool_down():
+    """It begins anew at most: what was opened in the future counts as opened now, and that is committed."""
+    ahead = PlannerState(last_opened_at=NOW + 6 * 3600, next_number=2)
+    chosen = settings(triggers={"cooldown": "10m"})
+    state, action = plan(ahead, seen(evidence=(DROP,)), NOW, chosen)
+    assert action.kind == "wait" and action.until == NOW + 600
+    assert plan(state, seen(evidence=(DROP,)), NOW + 601, chosen)[1].kind == "open"
