@@ -5,28 +5,31 @@ import contextlib
 import faulthandler
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import time
+import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon import faults
 from daemon.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.control.commands import Commander
 from daemon.control.context import ModelContext, Shared
 from daemon.control.model import ModelKeeper
-from daemon.control.promoting import link_champion
+from daemon.control.owed import Owed
 from daemon.control.serving import ServerProcess, Servers, listening_socket
 from daemon.control.state_watch import LOOK_S, StateFolder, StateWatch
+from daemon.control.tidying import clear_cycles, clear_intake
 from daemon.control.trial import Reports
 from daemon.doing import Doing
-from daemon.ledger import cycles, due, events, models, open_ledger, promotions
+from daemon.ledger import due, events, models, open_ledger, promotions
 from daemon.lock import sole_owner
 from daemon.log import configure, get_logger
 from daemon.notify import Notifier, inherited_socket, watchdog_s
@@ -40,22 +43,21 @@ from retrain.errors import Refused
 log = get_logger()
 LEDGER_POLL_S = 0.4
 EVENTS_EVERY_S = 1.0
+CLOCK_LOOK_S = 5.0
+FAILURE_PAUSE_S = 2.0
 MOST_UNWRITTEN = 10_000
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
-    """Run the service until SIGINT or SIGTERM. For tests, DRIFTD_CRASH_AT and DRIFTD_HANG_AT name a moment at which it
-    dies or hangs."""
+    """Run the service until SIGINT or SIGTERM. For tests, DRIFTD_HANG_AT names a moment at which it hangs."""
     faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks of all threads
-    crash_at, hang_at = environment.get("DRIFTD_CRASH_AT", ""), environment.get("DRIFTD_HANG_AT", "")
     kept: deque[dict[str, Any]] = deque(maxlen=MOST_UNWRITTEN)
     configure(config.service.log_level, log_format, tap=kept.append)
-    if crash_at:
-        effects.install_hook(effects.killer(crash_at))
-    elif hang_at:
+    faults.install(environment, "control")
+    if hang_at := environment.get("DRIFTD_HANG_AT"):
         effects.install_hook(effects.hanger(hang_at))
     with sole_owner(config.state_dir):
-        asyncio.run(Service(config, environment, crash_at, kept).run())
+        asyncio.run(Service(config, environment, kept).run())
 
 
 class Service:
@@ -65,7 +67,6 @@ class Service:
         self,
         config: Config,
         environment: dict[str, str],
-        crash_at: str = "",
         told: "deque[dict[str, Any]] | None" = None,
     ) -> None:
         self.config = config
@@ -77,10 +78,11 @@ class Service:
         load_tokens(config, environment)  # an unreadable one is told here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
-        analyst = Worker("analyst", Limits(), crash_at)
-        self.shared = Shared(config, self.ledger, analyst, asyncio.Lock(), crash_at)
+        analyst = Worker("analyst", Limits(), lambda: clear_intake(config.state_dir))
+        self.shared = Shared(config, self.ledger, analyst, asyncio.Lock())
         self.keepers: dict[str, ModelKeeper] = {}
         self.reports = Reports()
+        self.owed = Owed(self.ledger)
         self.stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._lost = False
@@ -94,16 +96,15 @@ class Service:
             listen=self.config.service.listen, models=sorted(self.config.models),
         )  # fmt: skip
         self._signals()
-        self._clear_work()
+        clear_intake(self.config.state_dir)
+        clear_cycles(self.ledger, self.config.state_dir)
         self.servers = Servers(self.config.service.workers, self._server)
         self.schedule = Schedule(self.config.service.timezone, self._due)
         self.schedule.start()
         for name in self.config.models:
             self._start_model(name)
-        parts = (
-            self._follow_ledger(), self._announce(), self._keep_events(), self._warm_analyst(), self._watch_state(),
-            self.pulse.run(),
-        )  # fmt: skip
+        kept = (self._follow_ledger, self._announce, self._keep_events, self._watch_clock, self._warm_analyst)
+        parts = (*(self._keep(part) for part in kept), self._watch_state(), self.pulse.run())
         tasks = [asyncio.create_task(part) for part in parts]
         await self._until_stopped(tasks)
         await self._stop(tasks)
@@ -131,20 +132,18 @@ class Service:
         context.folders.make()
         with self.ledger.begin() as conn:
             models.ensure(conn, name)
-        link_champion(context)
         self.keepers[name] = ModelKeeper(context, lambda: self._promoted(name))
         self.keepers[name].start()
         self.schedule.set_model(name, context.settings)
 
-    def _clear_work(self) -> None:
-        """Throw away unfinished work that no open cycle needs."""
-        work = self.config.state_dir / "work"
-        with self.ledger.connect() as conn:
-            needed = {str(c.id) for c in cycles.unfinished(conn)}
-        shutil.rmtree(work / "intake", ignore_errors=True)
-        for folder in (work / "cycles").glob("*"):
-            if folder.name not in needed:
-                shutil.rmtree(folder, ignore_errors=True)
+    async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A part that fails is told and begun again."""
+        while True:
+            try:
+                await part()
+            except Exception as error:
+                log.error("part_failed", part=part.__qualname__, error=repr(error), traceback=traceback.format_exc())
+                await asyncio.sleep(FAILURE_PAUSE_S)
 
     async def _until_stopped(self, tasks: list["asyncio.Task[None]"]) -> None:
         stopping = asyncio.create_task(self.stopping.wait())
@@ -224,6 +223,16 @@ class Service:
                 for name in list(self.keepers):
                     self._start_model(name)
 
+    async def _watch_clock(self) -> None:
+        """Notice that the wall clock jumped: schedules and cool-downs go by it."""
+        while True:
+            jump_s = self.schedule.look_at_clock(time.time(), time.monotonic())
+            if jump_s:
+                log.warning("clock_jumped", seconds=round(jump_s))
+                for keeper in self.keepers.values():
+                    keeper.context.dirty.set()
+            await asyncio.sleep(CLOCK_LOOK_S)
+
     async def _warm_analyst(self) -> None:
         """Have the analyst's libraries loaded before the first file asks for them."""
         await self.servers.wait_ready()  # which have the processors for themselves until then
@@ -236,6 +245,8 @@ class Service:
         while True:
             await asyncio.sleep(EVENTS_EVERY_S)
             with self._unless_lost("events"):
+                if not self._lost:
+                    self.owed.pay()
                 self._write_events()
                 for name in self.reports.write(self.ledger, time.time()):
                     if name in self.keepers:
@@ -259,23 +270,23 @@ class Service:
         if waiting and not self._lost:
             with self.ledger.begin() as conn:
                 events.append(conn, [as_row(entry) for entry in waiting])
-            for _ in waiting:
+            for _ in range(min(len(waiting), len(self._told))):
                 self.doing.saw(self._told.popleft())
 
     def _due(self, name: str, kind: str, due_at: float) -> None:
-        with self._unless_lost("schedule"), self.ledger.begin(durable=True) as conn:
+        def write(conn: Connection) -> None:
             due.add(conn, name, kind, due_at)
-        self.keepers[name].wake(kind)
+
+        self.owed.write(write, lambda: self.keepers[name].wake(kind) if name in self.keepers else None)
 
     def _promoted(self, name: str) -> None:
         self.servers.follow()
-        link_champion(self.keepers[name].context)
         self.keepers[name].after_promotion()
 
     def _on_server(self, message: dict[str, Any]) -> None:
         if message["event"] == "swapped":
-            with self._unless_lost("swaps"), self.ledger.begin() as conn:
-                promotions.mark_swapped(conn, message["promotion"], time.time())
+            swapped_at = time.time()
+            self.owed.write(lambda conn: promotions.mark_swapped(conn, message["promotion"], swapped_at))
             log.info(
                 "model_swapped", model=message["model"], version=message["version"], pid=message["pid"],
                 runtimes=message["runtimes"],

@@ -1,6 +1,7 @@
 """Standard cron expressions: five fields, Sunday is 0 and 7, and day of month OR weekday where both are given."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
@@ -22,8 +23,10 @@ EXPECTED = 'expected five fields "minute hour day month weekday", such as "*/15 
 def cron_trigger(expression: str, timezone: str) -> BaseTrigger:
     """The trigger of a cron expression in a time zone; ValueError says what is wrong with it.
 
-    >>> cron_trigger("0 3 * * 7", "UTC")
-    <CronTrigger (month='*', day='*', day_of_week='sun', hour='3', minute='0', timezone='UTC')>
+    Where the clocks go back, an expression that names hours fires at the first of two equal times only.
+
+    >>> cron_trigger("0 * * * 7", "UTC")
+    <CronTrigger (month='*', day='*', day_of_week='sun', hour='*', minute='0', timezone='UTC')>
     """
     fields = SHORT.get(expression.strip().lower(), expression).split()
     if len(fields) != 5:
@@ -34,11 +37,27 @@ def cron_trigger(expression: str, timezone: str) -> BaseTrigger:
     weekdays = _weekdays(weekday)
     try:
         if _any(day) or _any(weekday):
-            return CronTrigger(**common, day=day, day_of_week=weekdays)
-        either = [CronTrigger(**common, day=day), CronTrigger(**common, day_of_week=weekdays)]
+            trigger: BaseTrigger = CronTrigger(**common, day=day, day_of_week=weekdays)
+        else:
+            trigger = OrTrigger([CronTrigger(**common, day=day), CronTrigger(**common, day_of_week=weekdays)])
     except ValueError as error:
         raise ValueError(f"{expression!r}: {error}; {EXPECTED}") from None
-    return OrTrigger(either)
+    return trigger if hour == "*" else NotTwice(trigger, zone)
+
+
+class NotTwice(BaseTrigger):  # type: ignore[misc] # untyped library
+    """A trigger without its second of two equal local times."""
+
+    def __init__(self, trigger: BaseTrigger, zone: ZoneInfo) -> None:
+        self._trigger, self._zone = trigger, zone
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """The next moment after both."""
+        while True:
+            found: datetime | None = self._trigger.get_next_fire_time(previous_fire_time, now)
+            if found is None or not found.astimezone(UTC).astimezone(self._zone).fold:
+                return found
+            previous_fire_time, now = found, found.astimezone(UTC) + timedelta(microseconds=1)
 
 
 def _any(field: str) -> bool:

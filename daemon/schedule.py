@@ -13,6 +13,7 @@ from daemon.cron import cron_trigger
 from retrain.settings import ModelSettings
 
 Due = Callable[[str, str, float], None]
+JUMP_S = 10.0
 
 
 class Schedule:
@@ -22,6 +23,8 @@ class Schedule:
         self._timezone = timezone
         self._due = due
         self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._settings: dict[str, ModelSettings] = {}
+        self._offset_s: float | None = None
 
     def start(self) -> None:
         """Begin to count time."""
@@ -43,6 +46,9 @@ class Schedule:
 
     def set_model(self, name: str, settings: ModelSettings | None) -> None:
         """Replace the jobs of a model by those of its settings; None removes them."""
+        self._settings.pop(name, None)
+        if settings is not None:
+            self._settings[name] = settings
         for kind, expression in (
             ("check", settings.check_schedule if settings else None),
             ("retrain", settings.retrain_schedule if settings else None),
@@ -55,6 +61,24 @@ class Schedule:
                     self._fire, cron_trigger(expression, self._timezone), args=(name, kind), id=job,
                     misfire_grace_time=None, coalesce=True, max_instances=1,
                 )  # fmt: skip
+
+    def look_at_clock(self, wall_s: float, monotonic_s: float) -> float:
+        """By how much the wall clock jumped since the last look, in seconds; 0 where it did not.
+
+        After a jump forward what became due fires now, once; after one backward the next times are reckoned anew, so
+        that nothing waits until the clock is again where it was."""
+        offset_s, before_s = wall_s - monotonic_s, self._offset_s
+        if before_s is not None and abs(offset_s - before_s) < JUMP_S:
+            return 0.0
+        self._offset_s = offset_s
+        if before_s is None:
+            return 0.0
+        if offset_s < before_s:
+            for name, settings in list(self._settings.items()):
+                self.set_model(name, settings)
+        elif self._scheduler.running:
+            self._scheduler.wakeup()
+        return offset_s - before_s
 
     async def _fire(self, name: str, kind: str) -> None:
         # A coroutine runs on the event loop; a plain function would run in a thread of the scheduler.

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from retrain.effects import fsync_path
+from retrain import effects
 
 OPEN, CLOSED = ".open", ".jsonl"
 CLOSE_AFTER_S = 1.0
 LONGEST_S = 60.0
+FORGOTTEN_S = 10.0
 
 
 class Spool:
@@ -49,9 +50,7 @@ class Spool:
             if self._file is None:
                 self._file = self._open()
             try:
-                self._file.write(b"".join(line + b"\n" for line in lines))
-                self._file.flush()
-                os.fsync(self._file.fileno())
+                effects.write_durably(self._file, b"".join(line + b"\n" for line in lines), "spool.append")
             except OSError:
                 self._hand_over()
                 raise
@@ -66,14 +65,20 @@ class Spool:
 
     def _open(self) -> IO[bytes]:
         """A segment that is locked before it has a name that control looks at."""
-        self._folder.mkdir(exist_ok=True)  # not its parents: these are missing where the state folder went away
+        # not its parents: these are missing where the state folder went away
+        effects.make_folder(self._folder, "spool.folder", parents=False)
         self._count += 1
         self._path = self._folder / f"{time.time_ns()}-{os.getpid()}-{self._count}{OPEN}"
         hidden = self._path.with_name(f".{self._path.name}.tmp")
+        effects.crash_point("spool.open.before_write")
         file = hidden.open("wb")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        hidden.replace(self._path)
-        fsync_path(self._folder)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            effects.rename(hidden, self._path, "spool.open")
+        except OSError:
+            file.close()
+            hidden.unlink(missing_ok=True)
+            raise
         now_s = time.monotonic()
         busy = now_s - self._closed_s < self._longest_s
         self._open_s = min(2 * self._open_s, self._longest_s) if busy else self._close_after_s
@@ -83,12 +88,13 @@ class Spool:
     def _hand_over(self) -> None:
         file, self._file = self._file, None
         self._closed_s = time.monotonic()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.replace(self._path.with_suffix(CLOSED))
-            fsync_path(self._folder)
-        if file is not None:
-            with contextlib.suppress(OSError):
-                file.close()
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                effects.rename(self._path, self._path.with_suffix(CLOSED), "spool.close")
+        finally:  # one that keeps its name is unlocked by this, and closed for it
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.close()
 
 
 def finished_segments(folder: Path) -> list[Path]:
@@ -97,7 +103,11 @@ def finished_segments(folder: Path) -> list[Path]:
         return []
     for path in folder.glob(f"*{OPEN}"):
         if _is_left(path):
-            path.replace(path.with_suffix(CLOSED))
+            effects.rename(path, path.with_suffix(CLOSED), "spool.take_over")
+    for hidden in folder.glob(f".*{OPEN}.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - hidden.stat().st_mtime > FORGOTTEN_S and _is_left(hidden):
+                effects.remove(hidden, "spool.remove_unnamed")
     return sorted(folder.glob(f"*{CLOSED}"))
 
 

@@ -70,6 +70,7 @@ class FolderWatch:
     _probed_s: float = 0.0
     _watch: ObservedWatch | None = None
     _identity: tuple[str, int, int] | None = field(default=None)
+    _told: bool = False
 
     def check(self) -> bool:
         """Start the watch if it is not alive on today's folder; True if it was (re)started."""
@@ -80,6 +81,11 @@ class FolderWatch:
         if identity is None:
             return False
         return self._start(identity)
+
+    @property
+    def watches(self) -> bool:
+        """Whether changes are noticed as they happen; without, only rescans see them."""
+        return self._identity is not None
 
     def stop(self) -> None:
         """End the watch and its threads."""
@@ -119,12 +125,16 @@ class FolderWatch:
         events = list(POLLED if self.polling else WANTED)
         handler = _Handler(self.hint)
         try:
+            effects.crash_point("watch.before_start")
             self._watch = observer.schedule(handler, identity[0], recursive=self.recursive, event_filter=events)
             observer.start()
         except OSError as error:
-            log.warning("watch_failed", folder=str(self.folder), error=str(error))
+            if not self._told:
+                log.warning("watch_failed", folder=str(self.folder), error=str(error))
+            self._told = True
             observer.stop()
             return False
+        self._told = False
         self._observer, self._handler, self._identity = observer, handler, identity
         self._probed_s = 0.0
         return True

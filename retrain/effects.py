@@ -1,41 +1,34 @@
 """Every change to files goes through here: published whole or not at all, with named crash points.
 
-A crash point is the name of a moment between two effects. Nothing happens there in production;
-the crash tests install a hook that kills the process or raises an OSError at a chosen one.
+A crash point is the name of a moment between two effects. Nothing happens there in production; the crash tests install
+a hook that kills the process at a chosen one, or raises the OSError that the effect after a `before_` point could meet.
 """
 
+import errno
 import hashlib
 import os
 import shutil
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 Hook = Callable[[str], None]
 COPY_BYTES = 2**20
 _hook: Hook | None = None
 
 
+class ShortWrite(OSError):
+    """A write of which a part got through: a disk that became full meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def install_hook(hook: Hook | None) -> None:
     """Call `hook(point)` at every crash point from now on; None removes it."""
     global _hook  # noqa: PLW0603 - one process-wide hook is what a crash test needs
     _hook = hook
-
-
-def killer(where: str) -> Hook:
-    """A hook that kills this process at the N-th passing of a point; `where` is "POINT" or "POINT:N"."""
-    name, _, count = where.partition(":")
-    left = int(count or 1)
-
-    def hook(point: str) -> None:
-        nonlocal left
-        if point == name:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    return hook
 
 
 def hanger(where: str) -> Hook:
@@ -49,7 +42,7 @@ def hanger(where: str) -> Hook:
 
 
 def crash_point(name: str) -> None:
-    """A named moment at which the process may die."""
+    """A named moment at which the process may die, or the next effect fail."""
     if _hook is not None:
         _hook(name)
 
@@ -63,22 +56,47 @@ def fsync_path(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path, point: str, parents: bool = True) -> None:
+    """Have a folder, and those above it."""
+    if not path.is_dir():
+        crash_point(f"{point}.before_mkdir")
+        path.mkdir(parents=parents, exist_ok=True)
+
+
+def write_durably(file: IO[bytes], data: bytes, point: str) -> None:
+    """Write to an open file, durable on return; after an OSError any part of the data may be in it."""
+    try:
+        crash_point(f"{point}.before_write")
+    except ShortWrite:
+        file.write(data[: len(data) // 2])
+        file.flush()
+        raise
+    file.write(data)
+    file.flush()
+    crash_point(f"{point}.before_fsync")
+    os.fsync(file.fileno())
+
+
 def write_file(path: Path, data: bytes, point: str) -> None:
     """Write `data` to `path` whole or not at all, durable on return."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    crash_point(f"{point}.before_write")
     with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    publish_file(temporary, path, point)
+        write_durably(file, data, point)
+    rename(temporary, path, point)
 
 
 def publish_file(temporary: Path, final: Path, point: str) -> None:
     """Move a finished file of the same file system to its final name, durable on return."""
+    crash_point(f"{point}.before_fsync")
     fsync_path(temporary)
+    rename(temporary, final, point)
+
+
+def rename(path: Path, final: Path, point: str) -> None:
+    """Give a file or a folder another name on the same file system, durable on return."""
     crash_point(f"{point}.before_rename")
-    temporary.replace(final)
+    path.replace(final)
+    crash_point(f"{point}.before_folder_fsync")
     fsync_path(final.parent)
     crash_point(f"{point}.after_rename")
 
@@ -109,16 +127,14 @@ def move(source: Path, target: Path, point: str) -> None:
 
 def publish_folder(staged: Path, final: Path, point: str) -> None:
     """Move a finished folder to its final name; a folder already there wins, since its name carries its digest."""
+    crash_point(f"{point}.before_fsync")
     for entry in sorted(staged.rglob("*")):
         fsync_path(entry)
     fsync_path(staged)
-    crash_point(f"{point}.before_rename")
     if final.exists():
         shutil.rmtree(staged)
-    else:
-        staged.rename(final)
-    fsync_path(final.parent)
-    crash_point(f"{point}.after_rename")
+        return
+    rename(staged, final, point)
 
 
 def link(target: str, path: Path, point: str) -> None:
@@ -126,12 +142,10 @@ def link(target: str, path: Path, point: str) -> None:
 
     The temporary name is always the same, so that what a killed process left is replaced by the next."""
     temporary = path.with_name(f".{path.name}.tmp")
+    crash_point(f"{point}.before_link")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
-    crash_point(f"{point}.before_rename")
-    temporary.replace(path)
-    fsync_path(path.parent)
-    crash_point(f"{point}.after_rename")
+    rename(temporary, path, point)
 
 
 def remove(path: Path, point: str) -> None:

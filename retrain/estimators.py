@@ -90,6 +90,8 @@ def _construct(make: Callable[..., Any], path: str, params: Mapping[str, Any]) -
 def _call(make: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> Any:
     try:
         estimator = make(**arguments)
+    except MemoryError:  # of the machine or the limit, not of the estimator
+        raise
     except Exception as error:
         known: list[str] = getattr(make, "_get_param_names", list)()
         hint = f"known parameters: {', '.join(known)}" if known else "a factory is called with seed and params"

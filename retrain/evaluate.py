@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from drift import ColumnValues, build_reference, output_columns
+from retrain import effects
 from retrain.accelerate import proof_on
 from retrain.columns import open_snapshot
 from retrain.compared import compared_values
@@ -65,6 +66,7 @@ def evaluate(args: dict[str, Any]) -> dict[str, Any]:
     write_probe(staged, rows, challenger.predict_rows(rows))
     newest = of_newest_file(holdout.column("__seq").to_numpy(), settings.window.holdout_min_rows)
     lately, recent_path = said.take(newest), held_out.with_name("recent.parquet")
+    effects.crash_point("evaluate.recent.before_write")
     pq.write_table(holdout.filter(pa.array(newest)), recent_path, compression="lz4")
     outputs = output_columns(lately.values, lately.probabilities, lately.classes)
     recent = _columns(recent_path, challenger.schema, settings)

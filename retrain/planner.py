@@ -275,6 +275,8 @@ def _cooled(
     state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger
 ) -> Plan:
     if state.last_opened_at is not None:
+        state = replace(state, last_opened_at=min(state.last_opened_at, now))  # the clock may have been set back
+        assert state.last_opened_at is not None
         ready_at = state.last_opened_at + settings.triggers.cooldown
         if now < ready_at:
             reason = f"{trigger.reason}; the cool-down of {settings.triggers.cooldown:g} s is not over"

@@ -319,5 +319,6 @@ def _numbers(table: pa.Table, name: str) -> Floats:
 
 def _write(table: pa.Table, path: Path, point: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
+    effects.crash_point(f"{point}.before_write")
     pq.write_table(table, temporary, compression="lz4")
     effects.publish_file(temporary, path, point)

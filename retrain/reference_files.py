@@ -14,9 +14,10 @@ from retrain.predictions import Floats
 
 def write_arrays(folder: Path, arrays: Mapping[str, Floats]) -> None:
     """Write each array to `folder`/NAME.npy."""
-    folder.mkdir(parents=True)
+    effects.make_folder(folder, "evaluate.reference_folder")
     for name, values in sorted(arrays.items()):
         temporary = folder / f".{name}.tmp"
+        effects.crash_point("evaluate.reference_array.before_write")
         with temporary.open("wb") as file:
             np.save(file, values, allow_pickle=False)
         effects.publish_file(temporary, folder / f"{name}.npy", "evaluate.reference_array")

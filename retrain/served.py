@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from drift import Reference
+from retrain import effects
 from retrain.blend import blend, concatenate
 from retrain.columns import open_snapshot
 from retrain.predictions import Floats, Predictions
@@ -117,6 +118,7 @@ def write_predictions(predicted: Predicted, path: Path) -> Path:
     if said.probabilities is not None and said.classes is not None:
         columns |= {f"p_{name}": said.probabilities[:, k] for k, name in enumerate(said.classes)}
     columns["label"] = predicted.labels
+    effects.crash_point("check.predictions.before_write")
     pq.write_table(pa.table(columns), path, compression="zstd")
     return path
 

@@ -49,7 +49,7 @@ def read_json(path: Path) -> Any:
     """The JSON value of a file; Refused where it is damaged."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise Refused(f"{path} cannot be read: {error}", "the version is damaged; promote another one") from error
 
 
@@ -74,6 +74,7 @@ def write_sample(folder: Path, sample: "pa.Table") -> None:
     import pyarrow.parquet as pq
 
     temporary, final = folder / "reference" / ".sample.tmp", folder / "reference" / SAMPLE
+    effects.crash_point("evaluate.sample.before_write")
     pq.write_table(sample, temporary, compression="zstd")
     effects.publish_file(temporary, final, "evaluate.sample")
 
@@ -108,7 +109,7 @@ def write_manifest(folder: Path, name: str, number: int, digest: str, origin: Ma
 
 def publish(staged: Path, models_folder: Path, name: str) -> Path:
     """Move a sealed folder to `models_folder`/`name`, whole or not at all; its final path."""
-    models_folder.mkdir(parents=True, exist_ok=True)
+    effects.make_folder(models_folder, "promote.folder")
     final = models_folder / name
     effects.publish_folder(staged, final, "promote.publish")
     return final

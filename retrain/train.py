@@ -98,7 +98,7 @@ def fit_version(
 
 def _fresh(folder: Path) -> Path:
     effects.remove(folder, "train.clear")
-    folder.mkdir(parents=True)
+    effects.make_folder(folder, "train.folder")
     return folder
 
 

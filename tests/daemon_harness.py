@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 from helpers import wait_for
+
+from daemon.faults import VARIABLE
 
 Event = dict[str, Any]
 FAST = """\
@@ -97,9 +100,12 @@ class Daemon:
     def start(self, crash_at: str = "", wait_ready: bool = True) -> "Daemon":
         """Start `driftd run`; events of earlier runs stay in `events`."""
         environment = dict(os.environ, OMP_NUM_THREADS="1")
-        environment.pop("DRIFTD_CRASH_AT", None)
+        environment.pop(VARIABLE, None)
         if crash_at:
-            environment["DRIFTD_CRASH_AT"] = crash_at
+            name, _, count = crash_at.partition(":")
+            self.plan(f"* {name} {count or 1} 1 KILL")
+        if self.faults.exists():
+            environment[VARIABLE] = str(self.faults)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "daemon", "-c", str(self.config), "run"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
@@ -110,6 +116,17 @@ class Daemon:
         if wait_ready:
             self.wait("service_ready", since=before, timeout_s=30)
         return self
+
+    @property
+    def faults(self) -> Path:
+        """The folder that says at which steps its processes die or fail."""
+        return self.folder / "faults"
+
+    def plan(self, *lines: str) -> None:
+        """Plan faults, "ROLE POINT FIRST COUNT WHAT" each, instead of those before; passings are counted anew."""
+        shutil.rmtree(self.faults, ignore_errors=True)
+        (self.faults / "passed").mkdir(parents=True)
+        (self.faults / "plan").write_text("\n".join(lines))
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None

@@ -15,23 +15,25 @@ MOST_FILES = 1_000
 
 
 class Assessing:
-    """Asks only when something is new: a file, labels, or another newest version."""
+    """Asks only when something is new: a file, labels, or another newest version; `failed` asks for another try."""
 
     def __init__(self, context: ModelContext) -> None:
         self._context = context
         self._asked: Any = None
+        self.failed = False
 
     async def run(self) -> None:
         """Assess what became labelled, and propose; nothing without a champion."""
         context = self._context
+        self.failed = False
         asked, arguments = self._arguments(context.shared.ledger)
         if arguments is None or asked == self._asked:
             return
         try:
-            result = await context.shared.analyst.call("assess", arguments)
+            result = await context.shared.analyst.ask_again("assess", arguments)
         except WorkerError as error:
             context.log.error("assessment_failed", reason=error.message)
-            self._asked = asked
+            self.failed = True
             return
         with context.shared.ledger.begin(durable=True) as conn:
             assessments.record(conn, context.name, arguments["deployment"]["number"], result, context.now())

@@ -95,14 +95,18 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
     }
     started_at, started = context.now(), time.monotonic()
     try:
-        result = await context.shared.analyst.call("check", arguments)
+        result = await context.shared.analyst.ask_again("check", arguments)
     except WorkerError as error:
         context.log.error("check_failed", kind=kind, reason=error.message)
         return None
     if result["predictions"]:
         name = f"{snapshots[0].stem}.{champion.deployment.name}.parquet"
         final = context.folders.predictions / name
-        effects.publish_file(Path(result["predictions"]), final, "check.publish_predictions")
+        try:
+            effects.publish_file(Path(result["predictions"]), final, "check.publish_predictions")
+        except OSError:
+            Path(result["predictions"]).unlink(missing_ok=True)
+            raise
         result["predictions"] = str(final.relative_to(context.folders.state))
     return result | {
         "started_at": started_at,

@@ -11,6 +11,7 @@ from daemon.config import Config, model_data_dir
 from daemon.ledger import Ledger
 from daemon.log import get_logger
 from daemon.worker.process import Worker
+from retrain import effects
 from retrain.settings import ModelSettings
 
 
@@ -72,10 +73,9 @@ class Folders:
 
     def make(self) -> None:
         """Create what is missing."""
-        for folder in (self.snapshots, self.quarantine, self.predictions, self.versions):
-            folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.spool, self.log_spool, self.intake):
-            folder.mkdir(parents=True, exist_ok=True)
+        kept = (self.snapshots, self.quarantine, self.predictions, self.versions)
+        for folder in (*kept, self.spool, self.log_spool, self.intake):
+            effects.make_folder(folder, "folders")
 
 
 @dataclass
@@ -86,7 +86,6 @@ class Shared:
     ledger: Ledger
     analyst: Worker
     training_turn: asyncio.Lock
-    crash_at: str = ""
 
     def free_bytes(self) -> int:
         """Free disk under the state folder."""
@@ -96,13 +95,14 @@ class Shared:
 @dataclass
 class ModelContext:
     """One model as its intake and its cycles see it. `judging` is held from a file's check to its commit: the next
-    one goes on with the stream of errors where it ended."""
+    one goes on with the stream of errors where it ended. `dirty` asks for a decision, `untidy` for cleaning up."""
 
     name: str
     settings: ModelSettings
     shared: Shared
     log: Any = None
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
+    untidy: asyncio.Event = field(default_factory=asyncio.Event)
     judging: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:

@@ -34,6 +34,8 @@ THEN = {
     True: "new files are read by it, the champion goes on with its own; a cycle opens once enough labelled rows came",
     False: "the champion answers its old question until enough labelled rows for the new one came; it is not compared",
 }
+UNFINISHED = (CycleState.OPEN, CycleState.AWAITING_APPROVAL, CycleState.ON_TRIAL)
+ASSESS_AGAIN_S = 60.0
 
 
 @dataclass
@@ -129,8 +131,9 @@ class CycleRunner:
         pause_s: float | None = TOLD_EVERY_S if self._tell_again_s else None
         if action.until is not None:
             pause_s = min(pause_s or TOLD_EVERY_S, max(0.1, action.until - self.context.now()))
-        if self.backlog():
-            pause_s = min(pause_s or BACKLOG_PAUSE_S, BACKLOG_PAUSE_S)
+        for hindered, most_s in ((self.backlog(), BACKLOG_PAUSE_S), (self._assessing.failed, ASSESS_AGAIN_S)):
+            if hindered:
+                pause_s = most_s if pause_s is None else min(pause_s, most_s)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.context.dirty.wait(), pause_s)
 
@@ -142,7 +145,6 @@ class CycleRunner:
             trainer = Worker(
                 "trainer",
                 Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE),
-                self.context.shared.crash_at,
             )
             try:
                 while cycle.state is CycleState.OPEN:
@@ -152,7 +154,8 @@ class CycleRunner:
 
     async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
         context = self.context
-        pause_s = cycle.not_before - context.now()
+        longest_s = context.settings.triggers.retry_after * 2**cycle.attempt
+        pause_s = min(cycle.not_before - context.now(), longest_s)  # the clock may have been set back
         if pause_s > 0:
             await asyncio.sleep(pause_s)
         await self._wait_for_disk(cycle)
@@ -202,6 +205,8 @@ class CycleRunner:
                 after = commit_promotion(conn, context, after, outcome.result)
                 checks.end_open_episode(conn, context.name, now)
             cycles.save(conn, after, now)
+        if after.state not in UNFINISHED:
+            context.untidy.set()
         effects.crash_point("control.stage_committed")
         self._tell_stage(cycle, after, outcome, seconds, log)
         if trial is not None:
@@ -225,5 +230,5 @@ class CycleRunner:
             log.info("version_promoted", version=after.version, reason=after.reason)
         elif after.state is CycleState.KEPT:
             log.info("version_kept", reason=after.reason)
-        if after.state not in (CycleState.OPEN, CycleState.AWAITING_APPROVAL, CycleState.ON_TRIAL):
+        if after.state not in UNFINISHED:
             log.info("cycle_finished", outcome=after.state, reason=after.reason)

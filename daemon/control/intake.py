@@ -17,9 +17,11 @@ from daemon.reconcile import Pending, Settled, Unchanged, judge_look, rescan_pau
 from daemon.watch import FolderWatch
 
 WATCH_CHECK_S = 2.0
+UNWATCHED_RESCAN_S = 5.0
 DISK_RETRY_S = 5.0
 FAILURE_RETRY_S = 5.0
 BACKLOG_TOLD = 100
+PROGRESS_S = 30.0
 LONG_SETTLES = 10
 
 
@@ -115,7 +117,9 @@ class Intake:
         started = time.monotonic()
         found = await asyncio.to_thread(lambda: list(scan(self.context.data_dir, intake.patterns, intake.recursive)))
         took_s = time.monotonic() - started
-        self._rescan_due_s = time.monotonic() + rescan_pause_s(intake.rescan, took_s)
+        watched = self._watch is not None and self._watch.watches
+        pause_s = intake.rescan if watched else min(intake.rescan, UNWATCHED_RESCAN_S)
+        self._rescan_due_s = time.monotonic() + rescan_pause_s(pause_s, took_s)
         for path, seen in found:
             self._consider(path, seen)
         present = {path for path, _ in found}
@@ -168,6 +172,7 @@ class Intake:
     async def _take_all(self, settled: list[tuple[str, Look]]) -> None:
         self.backlog = len(settled)
         self._tell_backlog()
+        begun_s = told_s = time.monotonic()
         try:
             for path, seen in settled:
                 if not self._has_disk(path):
@@ -175,6 +180,9 @@ class Intake:
                 outcome = await take_file(self.context, Taking(path, seen))
                 self._after(path, seen, outcome)
                 self.backlog -= 1
+                if (now_s := time.monotonic()) - told_s >= PROGRESS_S:
+                    self._tell_progress(len(settled) - self.backlog, now_s - begun_s)
+                    told_s = now_s
         finally:
             self.backlog = 0
             self.context.dirty.set()
@@ -200,6 +208,11 @@ class Intake:
             if pending.due_s <= time.monotonic():
                 self.pending[pending_path] = Pending(pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s)
         return False
+
+    def _tell_progress(self, done: int, seconds: float) -> None:
+        rate = done / seconds
+        left_s = round(self.backlog / rate)
+        self.context.log.info("backlog_progress", files=self.backlog, per_second=round(rate, 1), seconds_left=left_s)
 
     def _tell_backlog(self) -> None:
         if self.backlog >= self._told_backlog:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daemon.control.context import ModelContext
 from daemon.control.schemas import known_schema
+from daemon.control.taking import publish_made
 from daemon.ledger import cycles, prediction_log
 from daemon.spool import finished_segments
 from retrain import effects
@@ -50,7 +51,7 @@ async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
     if result["path"] is not None:
         begun = datetime.fromtimestamp(result["first_time"], UTC).strftime("%Y-%m-%dT%H%M%SZ")
         final = context.folders.logged / f"{begun}-{result['digest'][:16]}.parquet"
-        effects.publish_file(Path(result["path"]), final, "prediction_log.publish")
+        publish_made(result["path"], final, "prediction_log.publish")
         relative = str(final.relative_to(context.folders.state))
         with context.shared.ledger.begin(durable=True) as conn:
             names = [segment.name for segment in segments]

@@ -15,11 +15,12 @@ from daemon.control.context import ModelContext
 from daemon.control.cycles import CycleRunner
 from daemon.control.intake import Intake
 from daemon.control.labels import take_segments
-from daemon.control.promoting import prune_versions
+from daemon.control.tidying import keep_tidy
 from daemon.control.traffic import Traffic
 from daemon.ledger import due
 
 FAILURE_PAUSE_S = 5.0
+CHECK_AGAIN_S = 60.0
 SPOOL_LOOK_S = 2.0
 
 
@@ -40,7 +41,7 @@ class ModelKeeper:
     def start(self) -> None:
         """Begin to work."""
         self._scheduled.set()
-        parts = (self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run)
+        parts = (self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run, self._tidy)
         self._tasks = [asyncio.create_task(self._keep(part)) for part in parts]
 
     async def stop(self) -> None:
@@ -61,7 +62,7 @@ class ModelKeeper:
 
     def after_promotion(self) -> None:
         """Clean up behind a new champion."""
-        prune_versions(self.context)
+        self.context.untidy.set()
         self._scheduled.set()
         self.context.dirty.set()
 
@@ -76,10 +77,15 @@ class ModelKeeper:
                 )
                 await asyncio.sleep(FAILURE_PAUSE_S)
 
+    async def _tidy(self) -> None:
+        await keep_tidy(self.context)
+
     async def _checks(self) -> None:
-        """Work off the scheduled checks that are due; several missed ones are one."""
+        """Work off the scheduled checks that are due, several missed ones as one; and judge files that could not be
+        judged when they came."""
         while True:
-            await self._scheduled.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._scheduled.wait(), CHECK_AGAIN_S)
             self._scheduled.clear()
             if await check_again(self.context):
                 self.context.dirty.set()

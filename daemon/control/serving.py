@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,7 +148,10 @@ class ServerProcess:
             message = json.loads(line)
             if message["event"] == "ready":
                 self.ready.set()
-            self.report(message | {"pid": self.pid})
+            try:
+                self.report(message | {"pid": self.pid})
+            except Exception as error:
+                log.error("part_failed", part="report", error=repr(error), traceback=traceback.format_exc())
         assert self._writer is not None
         self._writer.close()
 

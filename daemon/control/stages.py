@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from daemon.control.context import ModelContext
 from daemon.control.schemas import schema_change
 from daemon.ledger import cycles, files, promotions
+from retrain import effects
 from retrain.records import Cycle, Stage
 from retrain.schema import Schema
 
@@ -16,7 +17,7 @@ def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Sch
     """The JSON arguments of the cycle's current stage."""
     assert schema is not None, "a cycle needs accepted files, and these fixed the schema"
     work = context.folders.cycle(cycle.id)
-    work.mkdir(parents=True, exist_ok=True)
+    effects.make_folder(work, "cycle.work")
     champion, known = promotions.champion(conn, context.name), files.usable(conn, context.name, cycle.up_to_seq)
     changed = schema_change(context, champion)
     if changed is not None and not changed.comparable:

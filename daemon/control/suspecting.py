@@ -99,7 +99,7 @@ async def suspect_file(
         "ignore_kinds": [REPEATS] if live else [],
     }  # fmt: skip
     try:
-        result = await context.shared.analyst.call("suspect", arguments)
+        result = await context.shared.analyst.ask_again("suspect", arguments)
     except WorkerError as error:
         context.log.error("suspicion_failed", file=path, reason=error.message)
         return Suspicion(())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from daemon.control.checking import check_snapshots, record_check
 from daemon.control.context import ModelContext
@@ -52,25 +53,30 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         sha256 = (await context.shared.analyst.call("digest", {"path": str(path)}))["sha256"]
         if _duplicate(context, taking, sha256):
             return Taken.DUPLICATE
-        result = await context.shared.analyst.call("take", _arguments(context, path))
+        await accept(context, taking, sha256, await context.shared.analyst.call("take", _arguments(context, path)))
+        return Taken.ACCEPTED
     except WorkerError as error:
-        if error.kind != "refused":
-            log.warning("file_delayed", reason=error.message)
-            return Taken.LATER
-        refuse(context, taking, error.message)
-        return Taken.REFUSED
-    await accept(context, taking, sha256, result)
-    return Taken.ACCEPTED
+        reason = error.message
+        if error.kind == "refused":
+            return _refused_or_later(context, taking, reason)
+    except (OSError, OperationalError) as error:
+        reason = str(error)
+    log.warning("file_delayed", reason=reason)
+    return Taken.LATER
 
 
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: dict[str, Any]) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
-    snapshot = _publish(
-        Path(result["snapshot"]), context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet"
-    )
-    if result["quarantine"]:
-        apart = _publish(Path(result["quarantine"]), context.folders.quarantine / f"{sha256[:32]}.jsonl")
-        result = result | {"quarantine": str(apart.relative_to(context.folders.state))}
+    snapshot = context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet"
+    try:
+        if result["quarantine"]:
+            rejects = context.folders.quarantine / f"{sha256[:32]}.jsonl"
+            publish_made(result["quarantine"], rejects, "intake.publish_rejects")
+            result = result | {"quarantine": str(rejects.relative_to(context.folders.state))}
+        publish_made(result["snapshot"], snapshot, "intake.publish")
+    except OSError:
+        Path(result["snapshot"]).unlink(missing_ok=True)
+        raise
     suspicion = Suspicion(())
     async with context.judging:
         check = await check_snapshots(context, "file", [snapshot]) if result["kind"] == "rows" else None
@@ -111,8 +117,13 @@ def _digest(context: ModelContext, result: dict[str, Any]) -> str | None:
     return None if schema is None else shape_digest(schema)
 
 
-def _publish(temporary: Path, final: Path) -> Path:
-    effects.publish_file(temporary, final, "intake.publish")
+def publish_made(made: str, final: Path, point: str) -> Path:
+    """Publish what the analyst made; where that fails, nothing of it stays."""
+    try:
+        effects.publish_file(Path(made), final, point)
+    except OSError:
+        Path(made).unlink(missing_ok=True)
+        raise
     return final
 
 
@@ -134,6 +145,15 @@ def refuse(context: ModelContext, taking: Taking, reason: str) -> None:
         files.record_refused(conn, context.name, taking.path, taking.seen, reason, context.now(), taking.source)
         taking.also(conn)
     context.log.warning("file_refused", file=taking.path, reason=reason)
+
+
+def _refused_or_later(context: ModelContext, taking: Taking, reason: str) -> Taken:
+    try:
+        refuse(context, taking, reason)
+    except OperationalError as error:
+        context.log.warning("file_delayed", file=taking.path, reason=str(error))
+        return Taken.LATER
+    return Taken.REFUSED
 
 
 def _tell(context: ModelContext, taking: Taking, result: dict[str, Any]) -> None:

@@ -24,7 +24,8 @@ from daemon.worker.process import WorkerError
 from retrain import effects
 
 LOOK_S = 3.0
-RETRY_S = 30.0
+RETRY_S = 10.0
+CLOCK_SKEW_S = 60.0
 CONVERT_BYTES = 16 * 2**20
 NOWHERE = Look(0, 0, 0, 0)
 
@@ -83,7 +84,8 @@ class Traffic:
         oldest = self._oldest if self._oldest is not None else next(map(begun_at, segments), None)
         if oldest is None or time.monotonic() < self._again_s:
             return False
-        return self.context.now() - oldest >= self.context.settings.prediction_log.every
+        age_s = self.context.now() - oldest
+        return age_s < -CLOCK_SKEW_S or age_s >= self.context.settings.prediction_log.every
 
     def _waiting(self) -> float | None:
         """The time of the oldest answer of the log that is in no data file."""

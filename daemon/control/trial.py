@@ -111,10 +111,9 @@ class Reports:
 
     def write(self, ledger: Ledger, now: float) -> list[str]:
         """Write all of it; the models whose trial may now be decided."""
-        waiting, self._waiting = self._waiting, defaultdict(list)
+        waiting, ready = {key: list(reports) for key, reports in self._waiting.items()}, []
         if not waiting:
             return []
-        ready = []
         with ledger.begin() as conn:
             for (model, trial_id), reports in waiting.items():
                 for seen in reports:
@@ -122,4 +121,5 @@ class Reports:
                 trial = trials.running(conn, model)
                 if trial is not None and _may_end(trial, now):
                     ready.append(model)
+        self._waiting.clear()
         return ready

@@ -10,10 +10,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from daemon.ingest.blame import worlds_fault
 from daemon.ingest.formats import MISSING, Kind, first_bytes
 from daemon.ingest.rejects import LONGEST, Reject, misfit
 from daemon.ingest.sql import connect, first_line_of, identifier, literal
-from retrain.errors import Refused
+from retrain import effects
+from retrain.errors import Refused, Retry
 from retrain.schema import Schema
 from retrain.settings import IntakeSettings
 
@@ -70,6 +72,7 @@ def convert(
 
     def copy(source: Path, compression: str) -> None:
         reader = _read_csv(source, compression, intake, delimiter, types)
+        effects.crash_point("intake.parsed.before_write")
         connection.execute(
             f"COPY (SELECT {chosen}, row_number() OVER () AS __row FROM {reader}) "
             f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
@@ -84,6 +87,8 @@ def convert(
             _with_plain_line_ends(path, kind, rewritten)
             copy(rewritten, "none")
     except duckdb.Error as error:
+        if worlds_fault(error):
+            raise Retry(first_line_of(error)) from None
         raise Refused(_told(error, kind), _hint(error, intake)) from None
     finally:
         rewritten.unlink(missing_ok=True)

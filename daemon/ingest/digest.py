@@ -14,4 +14,6 @@ def file_digest(path: str | Path) -> str:
     except FileNotFoundError:
         raise Retry(f"{path} vanished") from None
     except OSError as error:
+        if not isinstance(error, PermissionError | IsADirectoryError):
+            raise Retry(f"{path}: {error.strerror or error}") from None
         raise Refused(f"cannot be read: {error.strerror or error}") from None

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from daemon.ingest.blame import worlds_fault
 from retrain.errors import Refused
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -52,5 +53,7 @@ def first_bytes(path: Path, kind: Kind, count: int) -> bytes:
             data: bytes = stream.read(count)
             return data
     except (OSError, pa.ArrowException) as error:
+        if worlds_fault(error):
+            raise
         what = "cannot be read" if kind.compression == "none" else f"is no valid {kind.compression} file"
         raise Refused(f"{what}: {str(error).splitlines()[0]}") from None

@@ -5,10 +5,11 @@ from pathlib import Path
 import duckdb
 
 from daemon.ingest import csv_source
+from daemon.ingest.blame import worlds_fault
 from daemon.ingest.formats import MISSING, Kind
 from daemon.ingest.sql import connect, first_line_of, identifier, literal
 from drift.text import is_text
-from retrain.errors import Refused
+from retrain.errors import Refused, Retry
 from retrain.schema import Column, Schema
 from retrain.settings import ColumnKind, ModelSettings
 
@@ -28,6 +29,8 @@ def infer_schema(path: Path, kind: Kind, settings: ModelSettings, header: tuple[
         connection.execute(f"CREATE TEMP TABLE sample AS {_sample(path, kind, settings, header)}")
         types = connection.execute("DESCRIBE sample").fetchall()
     except duckdb.Error as error:
+        if worlds_fault(error):
+            raise Retry(first_line_of(error)) from None
         raise Refused(f"cannot be read: {first_line_of(error)}") from None
     names = [row[0] for row in types]
     for role in ("target", "time_column", "id_column"):

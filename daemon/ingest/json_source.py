@@ -6,11 +6,13 @@ from pathlib import Path
 
 import duckdb
 
+from daemon.ingest.blame import worlds_fault
 from daemon.ingest.csv_source import LONGEST_LINE, plain_path
 from daemon.ingest.formats import Kind
 from daemon.ingest.rejects import LONGEST, Reject
 from daemon.ingest.sql import connect, first_line_of, identifier, literal
-from retrain.errors import Refused
+from retrain import effects
+from retrain.errors import Refused, Retry
 from retrain.schema import Schema
 
 SAMPLED = 1000
@@ -26,6 +28,8 @@ def keys_of(path: Path, kind: Kind) -> list[str]:
     try:
         return sorted(row[0] for row in connect().execute(query).fetchall())
     except (duckdb.Error, zlib.error) as error:
+        if worlds_fault(error):
+            raise Retry(first_line_of(error)) from None
         raise Refused(f"cannot be read as JSON lines: {first_line_of(error)}") from None
 
 
@@ -39,6 +43,7 @@ def convert(path: Path, kind: Kind, schema: Schema, present: list[str], target: 
     parsed = f"SELECT * FROM (SELECT __row, {transformed} AS o FROM ({lines})) WHERE o IS NOT NULL"
     chosen = ", ".join(f"o.{identifier(name)} AS {identifier(name)}" for name in names)
     try:
+        effects.crash_point("intake.parsed.before_write")
         connection.execute(
             f"COPY (SELECT {chosen}, __row FROM ({parsed})) TO {literal(str(target))} "
             "(FORMAT parquet, COMPRESSION lz4_raw)"
@@ -47,6 +52,8 @@ def convert(path: Path, kind: Kind, schema: Schema, present: list[str], target: 
             f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
         ).fetchall()
     except duckdb.Error as error:
+        if worlds_fault(error):
+            raise Retry(first_line_of(error)) from None
         raise Refused(f"cannot be read as JSON lines: {first_line_of(error)}") from None
     return [Reject(line, None, "not a JSON object", raw) for line, raw in bad]
 

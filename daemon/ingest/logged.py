@@ -20,6 +20,7 @@ from daemon.ingest.clean import ARROW, clean
 from daemon.ingest.digest import file_digest
 from daemon.ingest.look import Look, Problem, look
 from daemon.ingest.take import take
+from retrain import effects
 from retrain.cells import CONVERTERS, word
 from retrain.errors import Refused, Retry
 from retrain.schema import Column, Schema
@@ -37,7 +38,7 @@ def convert(args: dict[str, Any]) -> dict[str, Any]:
     Returns path, digest, rows, answers (rows that were answered, not shadowed), bytes, first_time, last_time, torn
     (lines that a kill cut off); path is None where there is no row."""
     schema, work = Schema.from_json(args["schema"]), Path(args["work"])
-    work.mkdir(parents=True, exist_ok=True)
+    effects.make_folder(work, "intake.work")
     lines, torn = [], 0
     for segment in args["segments"]:
         for line in _parsed(Path(segment)):
@@ -49,6 +50,7 @@ def convert(args: dict[str, Any]) -> dict[str, Any]:
         return {"path": None, "rows": 0, "torn": torn}
     table = _table(lines, schema)
     path = work / f"{uuid.uuid4().hex}.log.parquet"
+    effects.crash_point("prediction_log.convert.before_write")
     pq.write_table(table, path, compression="zstd")
     times = [moment for line in lines for moment in line["at"]]
     return {
@@ -64,13 +66,14 @@ def traffic(args: dict[str, Any]) -> dict[str, Any]:
     Returns what `take` does, and `sha256` and `look`: the content is which answers these are, since clients may send
     the same rows again."""
     schema, work = known_columns(Schema.from_json(args["schema"])), Path(args["work"])
-    work.mkdir(parents=True, exist_ok=True)
+    effects.make_folder(work, "intake.work")
     source = work / f"{uuid.uuid4().hex}.traffic.parquet"
     try:
         tables = [table for path in args["logs"] if (table := _answers(Path(path), schema)) is not None]
         if not tables:
             raise Refused("the files of the prediction log are gone or damaged")
         table = pa.concat_tables(tables)
+        effects.crash_point("traffic.source.before_write")
         pq.write_table(table, source, compression="zstd")
         seen = look(source)
         if isinstance(seen, Problem):

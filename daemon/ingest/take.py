@@ -4,6 +4,7 @@ The user's file is only read. Nothing here is published: what is written lies in
 """
 
 import json
+import os
 import time
 import uuid
 from collections import Counter
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from daemon.ingest import csv_source, json_source
+from daemon.ingest.blame import worlds_fault
 from daemon.ingest.clean import ARROW, clean
 from daemon.ingest.columns import Matched, match, target_hint
 from daemon.ingest.digest import file_digest
@@ -25,6 +27,7 @@ from daemon.ingest.formats import Kind, kind_of
 from daemon.ingest.infer import infer_schema
 from daemon.ingest.quality import ColumnQuality, RowHashes
 from daemon.ingest.rejects import Reject, misfit
+from retrain import effects
 from retrain.errors import Refused, Retry
 from retrain.schema import Schema
 from retrain.settings import ModelSettings
@@ -57,19 +60,27 @@ def take(args: dict[str, Any]) -> dict[str, Any]:
     path, work = Path(args["path"]), Path(args["work"])
     settings = ModelSettings.model_validate(args["settings"])
     schema = None if args["schema"] is None else Schema.from_json(args["schema"])
-    work.mkdir(parents=True, exist_ok=True)
-    key = uuid.uuid4().hex
-    temporary = work / f"{key}.raw.parquet"
-    alias = work / f"{key}.source{''.join(path.suffixes[-2:])}"
+    effects.make_folder(work, "intake.work")
+    stem = work / uuid.uuid4().hex
+    temporary, alias = stem.with_suffix(".raw.parquet"), stem.with_suffix(f".source{''.join(path.suffixes[-2:])}")
     try:
-        return _take(_nameable(path, alias), work / key, temporary, settings, schema)
-    except FileNotFoundError:
-        raise Retry(f"{path} vanished") from None
-    except PermissionError:
-        raise Refused("may not be read by this user", "make it readable") from None
+        return _take(_nameable(path, alias), stem, temporary, settings, schema)
+    except BaseException as error:
+        for made in (stem.with_suffix(".parquet"), stem.with_suffix(".jsonl")):
+            made.unlink(missing_ok=True)
+        raise _blamed(error, path) from None
     finally:
         temporary.unlink(missing_ok=True)
         alias.unlink(missing_ok=True)
+
+
+def _blamed(error: BaseException, path: Path) -> BaseException:
+    """The error as what it means for the file."""
+    if isinstance(error, FileNotFoundError) and not path.exists():
+        return Retry(f"{path} vanished")
+    if isinstance(error, PermissionError) and not os.access(path, os.R_OK):
+        return Refused("may not be read by this user", "make it readable")
+    return error
 
 
 def _nameable(path: Path, alias: Path) -> Path:
@@ -145,7 +156,7 @@ def _parquet_names(path: Path) -> list[str]:
         with pq.ParquetFile(path) as file:
             return list(file.schema_arrow.names)
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
+        if worlds_fault(error):
             raise
         raise Refused(f"cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 
@@ -157,6 +168,7 @@ def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]
     fields = [pa.field(column.name, ARROW[column.kind]) for column in schema.columns]
     arrow = pa.schema([*fields, pa.field("__row", pa.int64())])
     try:
+        effects.crash_point("intake.snapshot.before_write")
         with pq.ParquetWriter(snapshot, arrow, compression="zstd", write_statistics=False) as writer:
             for batch in _batches(source, schema):
                 table = _clean_batch(batch, schema, qualities, rejects)
@@ -165,7 +177,7 @@ def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]
                     hashes.add([table.column(c.name).combine_chunks() for c in schema.columns], table.num_rows)
                     writer.write_table(table)
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError):
+        if worlds_fault(error):
             raise
         raise Refused(f"cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     told = {name: found for name, quality in qualities.items() if (found := quality.to_json())}
@@ -284,6 +296,7 @@ def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings) -
 def _quarantine(rejects: list[Reject], path: Path) -> str | None:
     if not rejects:
         return None
+    effects.crash_point("intake.quarantine.before_write")
     with path.open("w", encoding="utf-8") as file:
         for reject in rejects[:WRITTEN_REJECTS]:
             file.write(json.dumps(reject.to_json(), ensure_ascii=False) + "\n")

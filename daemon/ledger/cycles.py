@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import cycles, stages
@@ -45,6 +45,11 @@ def current(conn: Connection, model: str) -> Cycle | None:
 def unfinished(conn: Connection) -> list[Cycle]:
     """All models' open and waiting cycles."""
     return [_cycle(row) for row in conn.execute(select(cycles).where(cycles.c.state.in_(UNFINISHED)))]
+
+
+def newest_id(conn: Connection) -> int:
+    """The id of the newest cycle of any model; 0 before the first."""
+    return conn.scalar(select(func.max(cycles.c.id))) or 0
 
 
 def listed(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from daemon.ledger import sound
+from retrain import effects
 from retrain.errors import Refused, Retry
 
 FILE_NAME = "ledger.sqlite"
@@ -33,22 +34,26 @@ class Ledger:
     @contextlib.contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection for reading, one consistent view for its whole life."""
+        _pass_by("ledger.before_read")
         with self.engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
     def begin(self, durable: bool = False) -> Iterator[Connection]:
         """A transaction: all or nothing. `durable` survives a power cut from the commit on."""
+        _pass_by("ledger.before_begin")
         with self.engine.connect() as connection:
             connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             connection.rollback()
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
+                _pass_by("ledger.before_commit")
+                connection.commit()
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
+        effects.crash_point("ledger.committed")
 
     def data_version(self) -> int:
         """A number that changes when any connection commits; cheap enough to poll."""
@@ -98,6 +103,14 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
     if create:
         _share(path, group)
     return Ledger(engine, path)
+
+
+def _pass_by(point: str) -> None:
+    """A crash point whose failure is SQLite's."""
+    try:
+        effects.crash_point(point)
+    except OSError as error:
+        raise OperationalError(point, None, sqlite3.OperationalError(str(error))) from None
 
 
 def _make(path: Path, group: str | None) -> None:

@@ -42,6 +42,11 @@ def running(conn: Connection, model: str) -> Trial | None:
     return _found(conn, trials.c.model == model, trials.c.outcome == "")
 
 
+def running_ids(conn: Connection) -> tuple[int, ...]:
+    """Of all models' trials that have not ended."""
+    return tuple(conn.scalars(select(trials.c.id).where(trials.c.outcome == "").order_by(trials.c.id)))
+
+
 def of_cycle(conn: Connection, cycle_id: int) -> Trial | None:
     """The trial that a cycle led to."""
     return _found(conn, trials.c.cycle_id == cycle_id)

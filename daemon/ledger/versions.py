@@ -42,6 +42,12 @@ def listed(conn: Connection, model: str) -> Sequence[Row[Any]]:
     return conn.execute(select(versions).where(versions.c.model == model).order_by(versions.c.number)).all()
 
 
+def removed(conn: Connection, model: str) -> list[str]:
+    """The names of those that retention let go."""
+    gone = versions.c.model == model, versions.c.state == "removed"
+    return [row.name for row in conn.execute(select(versions.c.name).where(*gone))]
+
+
 def mark_removed(conn: Connection, model: str, name: str) -> None:
     """Note that retention removed a version."""
     chosen = versions.c.model == model, versions.c.name == name

@@ -11,7 +11,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from daemon import faults
 from daemon.config import Config, load_config
 from daemon.ledger import open_ledger
-from daemon.log import configure, tell_dropped
+from daemon.log import configure, get_logger, tell_dropped
 from daemon.parent import end_with_parent
 from daemon.server.app import App
 from daemon.server.follow import Follower
@@ -29,7 +31,9 @@ from daemon.server.protocol import LimitedProtocol, close_overdue
 from daemon.server.tokens import load_tokens
 from daemon.slot import ModelSlot
 
+log = get_logger()
 BEAT_S = 1.0
+FAILURE_PAUSE_S = 2.0
 SPOOL_LOOK_S = 0.5
 LOG_EVERY_S = 1.0
 WARM = ("sklearn.ensemble", "skops.io", "retrain.promote", "retrain.preprocess", "treelite")
@@ -89,11 +93,11 @@ class Server:
             asyncio.get_running_loop().add_signal_handler(number, _stopper(server, number))
         tasks = [
             asyncio.create_task(self._obey(reader, server)),
-            asyncio.create_task(self._follower.run()),
+            asyncio.create_task(kept(self._follower.run)),
             beating,
             asyncio.create_task(self._tell_ready(server)),
-            asyncio.create_task(self._hand_over_labels()),
-            asyncio.create_task(self._write_logs()),
+            asyncio.create_task(kept(self._hand_over_labels)),
+            asyncio.create_task(kept(self._write_logs)),
             asyncio.create_task(close_overdue(server.server_state.connections, self._config.service.request_time)),
         ]
         await server.serve(sockets=[self._listener])
@@ -103,8 +107,8 @@ class Server:
         self._follower.stop()
         for spool in self._app.spools.values():
             spool.close_old(at_once=True)
-        for log in self._app.logs.values():
-            await asyncio.to_thread(log.close)
+        for kept_log in self._app.logs.values():
+            await asyncio.to_thread(kept_log.close)
         self._ledger.close()
 
     def _report(self, message: dict[str, Any]) -> None:
@@ -150,6 +154,16 @@ class Server:
             job()
 
 
+async def kept(part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a part; one that fails is told and begun again."""
+    while True:
+        try:
+            await part()
+        except Exception as error:
+            log.error("part_failed", part=part.__qualname__, error=repr(error), traceback=traceback.format_exc())
+            await asyncio.sleep(FAILURE_PAUSE_S)
+
+
 def warm() -> None:
     """Import what loading a version needs, and keep the garbage collector from going through it ever again: a full
     collection over all of it stops every request for 50 ms."""
@@ -180,6 +194,7 @@ def main() -> None:
     # SIGTERM ends a server that still loads at once, and lets one that serves finish what it answers.
     end_with_parent(options.parent, signal.SIGTERM)
     faulthandler.enable()
+    faults.install(os.environ, "server")
     config = load_config(options.config)
     configure(config.service.log_level, config.service.log_format)
     listener = socket.socket(fileno=options.listen_fd)

@@ -22,6 +22,7 @@ from retrain.records import Deployment, Trial, TrialSeen
 log = get_logger()
 POLL_S = 0.1
 REPORT_S = 1.0
+RETRY_S = 2.0
 FAILED_KEPT = 20
 Report = Callable[[dict[str, Any]], None]
 
@@ -33,7 +34,9 @@ class Follower:
         self._config, self._slots, self._ledger, self._report = config, slots, ledger, report
         self._hint = asyncio.Event()
         self._seen = -1
+        self._marks: tuple[int, tuple[int, ...]] | None = None
         self._reported_s = 0.0
+        self._retry_s = float("inf")
         self._unloadable: set[int] = set()
         self._told = ""
 
@@ -48,20 +51,26 @@ class Follower:
             return any(promotions.champion(conn, name) is not None for name in self._slots)
 
     async def catch_up(self) -> None:
-        """Bring every slot to its champion; one that fails keeps what it has."""
-        self._seen = self._ledger.data_version()
+        """Bring every slot to its champion; one that fails keeps what it has. Most commits concern no champion: two
+        questions for all models tell."""
+        self._seen, self._retry_s = self._ledger.data_version(), float("inf")
         with self._ledger.connect() as conn:
+            marks = (promotions.latest_id(conn), trials.running_ids(conn))
+            if marks == self._marks:
+                return
             wanted = {name: (promotions.champion(conn, name), trials.running(conn, name)) for name in self._slots}
         for name, (champion, trial) in wanted.items():
             if champion is not None:
                 await self._swap(self._slots[name], champion)
             await self._try(self._slots[name], trial)
+        self._marks = None if self._retry_s < float("inf") else marks
 
     async def run(self) -> None:
         """Follow until cancelled; the cheap question first."""
+        self._seen = -1
         while True:
             try:
-                if self._ledger.data_version() != self._seen:
+                if time.monotonic() >= self._retry_s or self._ledger.data_version() != self._seen:
                     await self.catch_up()
             except (SQLAlchemyError, sqlite3.Error) as error:
                 self._tell_unreadable(error)
@@ -94,8 +103,11 @@ class Follower:
             return
         try:
             fresh = await self._load(slot, champion.deployment, champion.promotion)
-        except (DriftdError, OSError, ValueError) as error:
-            slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
+        except (DriftdError, OSError, ValueError, MemoryError) as error:
+            if isinstance(error, OSError | MemoryError):  # the world's fault, not the version's
+                self._retry_s = time.monotonic() + RETRY_S
+            else:
+                slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
             self._report(
                 {"event": "swap_failed", "model": slot.model, "version": champion.deployment.name, "error": str(error)}
             )

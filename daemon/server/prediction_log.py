@@ -19,6 +19,7 @@ from daemon.log import get_logger
 from daemon.slot import Served
 from daemon.spool import Spool, spooled_bytes
 from daemon.sticky import position
+from retrain import effects
 from retrain.cells import word
 from retrain.predictions import Predictions
 from retrain.settings import PredictionLogSettings
@@ -164,7 +165,7 @@ class PredictionLog:
         keep = self._settings.keep
         if spooled_bytes(self._folder) > keep:
             raise OSError(f"{keep:,} bytes wait to be taken in (prediction_log.keep)")
-        self._folder.mkdir(exist_ok=True)
+        effects.make_folder(self._folder, "spool.folder", parents=False)
         if shutil.disk_usage(self._folder).free < self._min_free:
             raise OSError("less than [service] min_free is left on the disk")
 

@@ -14,9 +14,9 @@ import sys
 import traceback
 from typing import IO, Any
 
+from daemon import faults
 from daemon.parent import end_with_parent
 from daemon.worker.ops import resolve
-from retrain import effects
 from retrain.errors import Refused
 
 
@@ -25,8 +25,7 @@ def main() -> None:
     options = _options()
     end_with_parent(options.parent, signal.SIGKILL)
     _limit(options)
-    if options.crash_at:
-        effects.install_hook(effects.killer(options.crash_at))
+    faults.install(os.environ, options.role)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -65,7 +64,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--max-memory", type=int, default=0, help="bytes of address space; 0: no limit")
     parser.add_argument("--oom-score", type=int, default=0)
-    parser.add_argument("--crash-at", default="", help="for crash tests: POINT[:N]")
     return parser.parse_args()
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,15 +39,28 @@ class Limits:
 
 @dataclass
 class Worker:
-    """One child process that answers one request at a time; started at the first, restarted after a death."""
+    """One child process that answers one request at a time; started at the first, restarted after a death. `fresh` is
+    called before each start: what the process before left unfinished is needed by nobody."""
 
     role: str
     limits: Limits
-    crash_at: str = ""
+    fresh: Callable[[], None] = lambda: None
     _process: asyncio.subprocess.Process | None = None
     _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _listener: asyncio.Task[None] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def ask_again(self, op: str, args: dict[str, Any], tries: int = 3) -> dict[str, Any]:
+        """The result of `op`, also where the worker was killed or hindered once; WorkerError if it is refused or fails
+        each time."""
+        for _ in range(tries - 1):
+            try:
+                return await self.call(op, args)
+            except WorkerError as error:
+                if error.kind == "refused":
+                    raise
+                log.warning("worker_asked_again", role=self.role, op=op, reason=error.message)
+        return await self.call(op, args)
 
     async def call(self, op: str, args: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
         """The result of `op`; WorkerError if it failed, died, or took longer than `timeout_s`."""
@@ -91,12 +105,13 @@ class Worker:
         return answer
 
     async def _start(self) -> asyncio.subprocess.Process:
+        self.fresh()
         limits = self.limits
         environment = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, str(limits.threads))
         command = [
             sys.executable, "-m", "daemon.worker.child", "--role", self.role, "--parent", str(os.getpid()),
             "--nice", str(limits.nice), "--max-memory", str(limits.max_memory),
-            "--oom-score", str(limits.oom_score), "--crash-at", self.crash_at,
+            "--oom-score", str(limits.oom_score),
         ]  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             *command,

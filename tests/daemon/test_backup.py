@@ -149,11 +149,24 @@ def test_a_lost_or_damaged_snapshot_is_told_and_the_rest_saved(state, tmp_path):
     assert set(made.manifest.lost) == {path.relative_to(state.folder).as_posix() for path in (first, second)}
 
 
+def killer(where: str) -> Callable[[str], None]:
+    """A hook that kills this process at the N-th passing of a point; `where` is "POINT" or "POINT:N"."""
+    name, _, count = where.partition(":")
+    left = [int(count or 1)]
+
+    def hook(point: str) -> None:
+        left[0] -= point == name
+        if point == name and left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return hook
+
+
 def killed_at(point: str, work: Callable[[], object]) -> int:
     """The status of a child process that does `work` and is killed at a point."""
     child = os.fork()
     if child == 0:
-        effects.install_hook(effects.killer(point))
+        effects.install_hook(killer(point))
         work()
         os._exit(0)
     return os.waitpid(child, 0)[1]

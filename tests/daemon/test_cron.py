@@ -15,7 +15,7 @@ def fires(expression: str, count: int = 3, zone: str = "UTC", start: datetime = 
     for _ in range(count):
         moment = trigger.get_next_fire_time(None, now)
         found.append(moment.astimezone(UTC).strftime("%m-%d %H:%M %a"))
-        now = moment + timedelta(seconds=1)
+        now = moment.astimezone(UTC) + timedelta(seconds=1)
     return found
 
 
@@ -50,3 +50,19 @@ def test_nonsense_is_refused(expression):
     """The message says what was expected."""
     with pytest.raises(ValueError, match="expected five fields"):
         cron_trigger(expression, "UTC")
+
+
+@pytest.mark.parametrize("expression", ["30 2 * * *", "30 2 * * 0"])
+def test_named_hours_happen_once_where_clocks_change(expression):
+    """In Vienna 02:30 is missing on a day in March and comes twice on one in October: it fires once on both."""
+    for day, hour in ((datetime(2026, 3, 29, tzinfo=UTC), 1), (datetime(2026, 10, 25, tzinfo=UTC), 0)):
+        found = fires(expression, 8, "Europe/Vienna", start=day - timedelta(hours=2))
+        that_day = [one for one in found if one.startswith(f"{day:%m-%d}")]
+        assert that_day == [f"{day:%m-%d} {hour:02d}:30 Sun"]
+
+
+def test_every_hour_is_every_hour_where_clocks_change():
+    """Elapsed time counts: no hour is left out or comes late."""
+    for day in (datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)):
+        found = fires("0 * * * *", 6, "Europe/Vienna", start=day)
+        assert [one[6:8] for one in found] == [f"{hour:02d}" for hour in range(6)]

@@ -215,3 +215,12 @@ def test_a_changed_schema_gets_a_model_once_enough_rows_were_read_by_it(comparab
     assert (action.kind, action.trigger.kind) == ("open", "schema") and "x was number" in action.reason
     again = replace(told, changed=enough, due=(), new_labelled_rows=0)
     assert plan(state, again, NOW + 1e6, settings())[1].kind != "open"
+
+
+def test_a_clock_that_was_set_back_does_not_prolong_the_cool_down():
+    """It begins anew at most: what was opened in the future counts as opened now, and that is committed."""
+    ahead = PlannerState(last_opened_at=NOW + 6 * 3600, next_number=2)
+    chosen = settings(triggers={"cooldown": "10m"})
+    state, action = plan(ahead, seen(evidence=(DROP,)), NOW, chosen)
+    assert action.kind == "wait" and action.until == NOW + 600
+    assert plan(state, seen(evidence=(DROP,)), NOW + 601, chosen)[1].kind == "open"

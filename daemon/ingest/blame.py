@@ -1,0 +1,30 @@
+"""Whose fault an error is: the file's, then it is refused for good, or the world's, then it is tried again."""
+
+import errno
+import os
+
+import duckdb
+
+WORLD = tuple(
+    os.strerror(number)
+    for number in (
+        errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE,
+        errno.ENODEV, errno.EACCES, errno.EPERM, errno.ENOENT,
+    )
+)  # fmt: skip
+
+
+def worlds_fault(error: Exception) -> bool:
+    """Whether the system said no: with an errno, or with its words in a library's message. What is wrong with a file's
+    content has neither.
+
+    >>> worlds_fault(OSError(28, "No space left on device")), worlds_fault(OSError("Unexpected end of stream"))
+    (True, False)
+    >>> worlds_fault(duckdb.IOException('IO Error: Could not write file "a": No space left on device'))
+    True
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return True
+    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+        return True
+    return any(words in str(error) for words in WORLD)

@@ -1,0 +1,205 @@
+"""The machine at its worst, on a real daemon: a full disk, a mount that goes away, training that hangs or eats memory,
+events that are lost."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from daemon_harness import FAST, Daemon, drop, rows
+from helpers import wait_for
+
+ESTIMATOR = '''
+import time
+from pathlib import Path
+
+from sklearn.tree import DecisionTreeClassifier
+
+TRIES = Path(__file__).with_name("tries")
+
+
+def factory(seed):
+    """The first training hangs, the second wants more memory than there is, the third is a good one."""
+    tries = len(TRIES.read_text()) if TRIES.exists() else 0
+    TRIES.write_text("." * (tries + 1))
+    if tries == 0:
+        time.sleep(1000)
+    if tries == 1:
+        bytearray(20 * 10**9)
+    return DecisionTreeClassifier(max_depth=3, random_state=seed)
+'''
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """Something is mounted on the folder; skipped where that is not allowed."""
+    try:
+        done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("needs the command mount")
+    if done.returncode:
+        pytest.skip(f"may not mount: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+def states(daemon: Daemon) -> dict[str, str]:
+    """Files by path."""
+    return {file["path"]: file["state"] for file in daemon.json("files", "m")}
+
+
+def test_a_full_disk_stops_the_intake_not_the_serving_and_is_over_by_itself(make_daemon: Callable[..., Daemon]) -> None:
+    """With no byte left the champion answers, also from a server that is started then, no file is refused or lost, and
+    with room again the waiting file is taken without a restart."""
+    daemon = make_daemon(FAST)
+    state = daemon.folder / "state"
+    state.mkdir()
+    daemon.config.write_text(daemon.config.read_text().replace('min_free = "1MB"', 'min_free = "8MB"'))
+    with mounted(state, "-t", "tmpfs", "-o", "size=32m", "tmpfs"):
+        try:
+            daemon.start()
+            drop(rows(1), daemon.data / "a.csv")
+            daemon.wait("model_swapped")
+            with contextlib.suppress(OSError), (state / "filler").open("wb") as file:
+                while True:
+                    file.write(b"0" * 4096)
+                    file.flush()
+            drop(rows(2, 60), daemon.data / "b.csv")
+            low = daemon.wait("disk_low")
+            assert low["waiting_file"] == "b.csv" and daemon.predict().status_code == 200
+            server = next(pid for pid in children(daemon, "daemon.server"))
+            since = len(daemon.events)
+            os.kill(server, signal.SIGKILL)
+            daemon.wait("server_died", since=since)
+            wait_for(lambda: answers(daemon), 30, what=daemon.tail())
+            (state / "filler").unlink()
+            assert daemon.wait("file_accepted", since=since, file="b.csv")["rows"] == 60
+            assert states(daemon) == {"a.csv": "accepted", "b.csv": "accepted"}
+            assert daemon.process is not None and daemon.process.poll() is None
+        finally:
+            daemon.close()
+
+
+def answers(daemon: Daemon) -> bool:
+    """Whether a server answers."""
+    with contextlib.suppress(httpx.HTTPError):
+        return daemon.predict().status_code == 200
+    return False
+
+
+def children(daemon: Daemon, words: str) -> Iterator[int]:
+    """Ids of its child processes."""
+    import psutil
+
+    assert daemon.process is not None
+    for child in psutil.Process(daemon.process.pid).children():
+        if words in " ".join(child.cmdline()):
+            yield child.pid
+
+
+def test_a_training_that_hangs_or_eats_memory_is_stopped_told_and_tried_again(
+    make_daemon: Callable[..., Daemon],
+) -> None:
+    """Its time and its memory are bounded; the reason says which bound, and the third attempt is promoted."""
+    limits = '[models.m.limits]\ntrain_time = "8s"\ntrain_memory = "6GB"\n'
+    daemon = make_daemon(FAST + limits + '[models.m.estimator]\ntype = "own.py:factory"\n')
+    (daemon.folder / "own.py").write_text(ESTIMATOR)
+    daemon.start()
+    drop(rows(1), daemon.data / "a.csv")
+    daemon.wait("model_swapped", timeout_s=60)
+    failed = [(event["attempt"], event["reason"], event["will_retry"]) for event in daemon.seen("stage_failed")]
+    assert [attempt for attempt, *_ in failed] == [0, 1] and all(again for *_, again in failed)
+    assert "took longer than 8 s" in failed[0][1] and "limits.train_memory" in failed[1][1]
+    assert [event["outcome"] for event in daemon.seen("cycle_finished")] == ["promoted"]
+
+
+def test_a_mount_that_goes_away_and_comes_back_costs_nothing(make_daemon: Callable[..., Daemon]) -> None:
+    """Files that vanish with it are not forgotten; when it is back nothing is taken twice, new files are taken, and the
+    same contents on another disk are known."""
+    daemon = make_daemon(FAST)
+    real = daemon.folder / "disk"
+    real.mkdir()
+    with mounted(daemon.data, "--bind", str(real)):
+        daemon.start()
+        drop(rows(1, 60), daemon.data / "a.csv")
+        daemon.wait("file_accepted", file="a.csv")
+    with mounted(daemon.folder, "--bind", str(daemon.folder)):  # the folder stays writable beside the lost mount
+        assert not (daemon.data / "a.csv").exists()
+        drop(rows(2, 60), daemon.data / "beneath.csv")
+        daemon.wait("file_accepted", file="beneath.csv")
+        assert states(daemon)["a.csv"] == "accepted"
+    since = len(daemon.events)
+    with mounted(daemon.data, "--bind", str(real)):
+        drop(rows(3, 60), daemon.data / "b.csv")
+        daemon.wait("file_accepted", file="b.csv")
+    copy = daemon.folder / "copy"
+    shutil.copytree(real, copy)
+    with mounted(daemon.data, "--bind", str(copy)):
+        drop(rows(4, 60), daemon.data / "c.csv")
+        daemon.wait("file_accepted", file="c.csv")
+        daemon.close()
+    assert states(daemon) == dict.fromkeys(["a.csv", "beneath.csv", "b.csv", "c.csv"], "accepted")
+    assert [event["file"] for event in daemon.seen("file_accepted", since=since)] == ["b.csv", "c.csv"]
+
+
+def test_without_inotify_files_are_found_by_looking_often(make_daemon: Callable[..., Daemon]) -> None:
+    """Where the system has no watch left it is told once, and a file is taken in seconds although rescans are rare;
+    when there is one again, it is used."""
+    daemon = make_daemon(FAST.replace('"500ms"', '"1h"'))
+    daemon.plan("control watch.before_start 1 1000 EMFILE")
+    daemon.start()
+    assert "open files" in daemon.wait("watch_failed")["error"]
+    drop(rows(1, 60), daemon.data / "a.csv")
+    daemon.wait("file_accepted", file="a.csv", timeout_s=30)
+    assert len(list(daemon.seen("watch_failed"))) == 1
+
+
+def test_a_queue_of_events_that_overflows_loses_no_file(make_daemon: Callable[..., Daemon]) -> None:
+    """The daemon sleeps while more happens than the kernel keeps events of; the files at the end are found."""
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if most > 100_000:
+        pytest.skip(f"the queue holds {most} events")
+    daemon = make_daemon(FAST.replace('"500ms"', '"2s"')).start()
+    assert daemon.process is not None
+    wait_for(lambda: daemon.json("status"), 20)
+    daemon.process.send_signal(signal.SIGSTOP)
+    for _ in range(most // 3 + 100):
+        (daemon.data / ".noise").write_bytes(b"")  # created or modified, and closed
+        (daemon.data / ".noise").unlink()
+    drop(rows(1, 60), daemon.data / "last.csv")
+    daemon.process.send_signal(signal.SIGCONT)
+    daemon.wait("file_accepted", file="last.csv")
+
+
+def test_two_daemons_on_one_state_are_one_too_many(make_daemon: Callable[..., Daemon]) -> None:
+    """The second refuses and names the first; a server alone beside it serves the same champion."""
+    daemon = make_daemon(FAST).start()
+    drop(rows(1), daemon.data / "a.csv")
+    version = daemon.wait("model_swapped")["version"]
+    second = daemon.cli("run", check=False)
+    assert daemon.process is not None
+    assert second.returncode == 1 and f"process {daemon.process.pid}" in second.stderr
+    beside = make_daemon(FAST)
+    command = [
+        sys.executable,
+        "-m",
+        "daemon",
+        "-c",
+        str(daemon.config),
+        "serve",
+        "--listen",
+        f"127.0.0.1:{beside.port}",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2]) as server:
+        wait_for(lambda: answers(beside), 30)
+        assert beside.predict().json()["version"] == version
+        server.terminate()
+    assert daemon.predict().json()["version"] == version
