@@ -75,7 +75,7 @@ class Service:
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.pulse = Pulse(self.notifier, watchdog_s(environment), self._silences, self._status)
         self._environment = environment
-        load_tokens(config, environment)  # an unreadable one is told here and now
+        self._tokens = load_tokens(config, environment)  # an unreadable one is told here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
         analyst = Worker("analyst", Limits(), lambda: clear_intake(config.state_dir))
@@ -338,8 +338,10 @@ class Service:
             log.warning("config_needs_restart", section="service")
         changed = [n for n in config.models if config.models[n] != self.config.models.get(n)]
         gone = [n for n in self.config.models if n not in config.models]
-        if changed or gone:
+        tokens = load_tokens(config, self._environment)
+        if changed or gone or tokens != self._tokens:
             await self.servers.replace()
+            self._tokens = tokens
         for name in (*gone, *(n for n in changed if n in self.keepers)):
             await self.keepers.pop(name).stop()
             self.schedule.set_model(name, None)

@@ -4,6 +4,7 @@ Numbers as they are with infinities missing; booleans 1 and 0; date-times as Uni
 microsecond; categories as their codes; missing and unseen NaN.
 """
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+FIRST_S, LAST_S = -62_135_596_800.0, 253_402_300_800.0
+LONGEST_SHOWN = 60
 PLAIN = {float}
 TEXT = {str, type(None)}
 EXPECTED: dict[str, str] = {
@@ -61,11 +64,12 @@ def from_values(values: Sequence[Any], name: str, kind: ColumnKind, index: Mappi
 
 
 def plain_values(values: Sequence[Any], name: str, kind: ColumnKind) -> list[float | str | None]:
-    """The cells (n) of Python values as JSON gives them: categories as text, all else as floats, missing None; Refused
-    names the first wrong one."""
+    """The cells (n) of Python values as JSON gives them: categories as text, all else as floats, missing None; NaN and
+    what is infinite is missing too. Refused names the first wrong one."""
+    plain = [None if isinstance(v, float) and not math.isfinite(v) else v for v in values]
     if kind == "category":
-        return [None if v is None or v != v else word(v) for v in values]
-    return [None if v is None else _converted(v, p, name, kind) for p, v in enumerate(values)]
+        return [None if v is None else word(v) for v in plain]
+    return [None if v is None else _converted(v, p, name, kind) for p, v in enumerate(plain)]
 
 
 def _converted(value: Any, position: int, name: str, kind: ColumnKind) -> float:
@@ -74,8 +78,22 @@ def _converted(value: Any, position: int, name: str, kind: ColumnKind) -> float:
     try:
         return CONVERTERS[kind](value)
     except (TypeError, ValueError, OverflowError):
-        message = f"column {name!r}, row {position}: {repr(value)[:60]}"
+        message = f"row {position}, column {name!r}: {shown(value)}"
         raise Refused(message, f"expected {EXPECTED[kind]}") from None
+
+
+def shown(value: Any) -> str:
+    """A value as its sender wrote it, cut short.
+
+    >>> shown(True), shown("a")
+    ('true', '"a"')
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:
+        text = "a number with too many digits"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
 
 def frequent(values: "pa.ChunkedArray", limit: int) -> tuple[str, ...]:
@@ -118,12 +136,17 @@ def _boolean(value: Any) -> float:
 
 
 def _seconds(value: Any) -> float:
+    """Of the years 1 to 9999 in UTC: milliseconds taken for seconds are beyond them."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        return round(_number(value) * 1e6) / 1e6
-    moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    return float((moment - EPOCH) // MICROSECOND) / 1e6
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        seconds = float((moment - EPOCH) // MICROSECOND) / 1e6
+    else:
+        seconds = round(_number(value) * 1e6) / 1e6
+    if not FIRST_S <= seconds < LAST_S:
+        raise ValueError
+    return seconds
 
 
 CONVERTERS = {

@@ -31,9 +31,10 @@ def run(
 
 
 def serve(
-    listen: Annotated[str, typer.Option(help='"HOST:PORT"; overrides [service] listen.')] = "",
+    listen: Annotated[str, typer.Option(help='"HOST:PORT"; overrides [service] listen.', show_default=False)] = "",
     workers: Annotated[
-        int | None, typer.Option(help="Server processes; overrides [service] workers.", min=1, max=64, show_default="")
+        int | None,
+        typer.Option(help="Server processes; overrides [service] workers.", min=1, max=64, show_default=False),
     ] = None,
     log_format: Annotated[str, typer.Option(help="auto, console, json or journal; overrides the configuration.")] = "",
 ) -> None:

@@ -7,6 +7,7 @@ import faulthandler
 import gc
 import importlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -197,6 +198,10 @@ def main() -> None:
     faults.install(os.environ, "server")
     config = load_config(options.config)
     configure(config.service.log_level, config.service.log_format)
+    logging.getLogger("uvicorn").addHandler(
+        logging.NullHandler()
+    )  # it answers what is wrong; its lines say nothing more
+    logging.getLogger("uvicorn").propagate = False
     listener = socket.socket(fileno=options.listen_fd)
     listener.setblocking(False)
     channel = socket.socket(fileno=options.control_fd)

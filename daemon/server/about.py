@@ -46,7 +46,9 @@ class About:
             Route("/metrics", self._scrape),
         ]
         handlers: dict[Any, Any] = {HTTPException: _http_error, Exception: _unexpected}
-        return Starlette(routes=routes, exception_handlers=handlers)
+        application = Starlette(routes=routes, exception_handlers=handlers)
+        application.router.redirect_slashes = False
+        return application
 
     async def _server(self, _request: Request) -> Response:
         return _json({"name": "driftd", "version": self._version, "extensions": EXTENSIONS})

@@ -3,6 +3,7 @@
 Requests about models are answered here without a framework between them and the model; Starlette routes the rest."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -109,6 +110,8 @@ class App:
             reply = await self._answered(scope["method"], route, version, headers, receive)
         except BadRequest as error:
             reply = self._refused(model, what, error)
+        except UnicodeEncodeError:  # what is echoed
+            reply = self._refused(model, what, BadRequest("an id holds half of a surrogate pair: no valid Unicode"))
         except Exception as error:
             log.error("request_failed", path=path, error=repr(error))
             reply = _error("the server failed to answer; its log says why", 500)
@@ -257,7 +260,8 @@ class App:
         if error.status not in (401, 403, 405, 503):
             self._tell_rejected(model, str(error))
         if what == "invocations":  # as MLflow's clients read it
-            told = {"error_code": "BAD_REQUEST", "message": str(error), "error": str(error)}
+            reason = str(error).encode("utf-8", "backslashreplace").decode()
+            told = {"error_code": "BAD_REQUEST", "message": reason, "error": reason}
             return _reply(told, error.status, error.headers)
         return _error(str(error), error.status, error.headers)
 
@@ -276,8 +280,9 @@ class App:
             told += [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
         if self.draining:
             told.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": reply.status, "headers": told})
-        await send({"type": "http.response.body", "body": body})
+        with contextlib.suppress(RuntimeError):  # the client is gone
+            await send({"type": "http.response.start", "status": reply.status, "headers": told})
+            await send({"type": "http.response.body", "body": body})
 
 
 async def _beside(body: bytes, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -292,4 +297,5 @@ def _reply(value: Any, status: int, headers: dict[str, str]) -> Reply:
 
 
 def _error(reason: str, status: int, headers: dict[str, str] | None = None) -> Reply:
+    reason = reason.encode("utf-8", "backslashreplace").decode()
     return _reply({"error": reason}, status, headers or {})

@@ -48,19 +48,25 @@ async def _rest(body: bytes, receive: Any, most_bytes: int) -> bytes:
 
 
 def _decompressed(body: bytes, encoding: bytes, most_bytes: int) -> bytes:
+    """All members of it, as gzip allows."""
     window = WINDOWS.get(encoding)
+    name = encoding.decode("latin-1")
     if window is None:
-        raise BadRequest(f"Content-Encoding {encoding.decode('latin-1')!r}; expected gzip or deflate", 415)
-    try:
+        raise BadRequest(f"Content-Encoding {name!r}; expected gzip or deflate", 415)
+    plain = b""
+    while True:
         inflater = zlib.decompressobj(window)
-        plain = inflater.decompress(body, most_bytes + 1)
-    except zlib.error:
-        raise BadRequest(f"the body is not valid {encoding.decode('latin-1')}") from None
-    if len(plain) > most_bytes:
-        raise _too_large(most_bytes)
-    if not inflater.eof:
-        raise BadRequest(f"the body is cut off: its {encoding.decode('latin-1')} has no end")
-    return plain
+        try:
+            plain += inflater.decompress(body, most_bytes + 1 - len(plain))
+        except zlib.error:
+            raise BadRequest(f"the body is not valid {name}") from None
+        if len(plain) > most_bytes:
+            raise _too_large(most_bytes)
+        if not inflater.eof:
+            raise BadRequest(f"the body is cut off: its {name} has no end")
+        body = inflater.unused_data
+        if not body:
+            return plain
 
 
 def _too_large(most_bytes: int) -> BadRequest:

@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 
 from daemon.server.refusal import BadRequest
-from daemon.server.rows import Ids, RowReader
+from daemon.server.rows import Ids, RowReader, not_json
+from retrain.cells import shown
 from retrain.encode import Cells
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _decoded(text: bytes) -> InferRequest:
         try:
             return msgspec.convert(json.loads(text), InferRequest)  # bare NaN
         except (ValueError, RecursionError) as error:
-            raise BadRequest(f"the body is not valid JSON: {error}") from None
+            raise BadRequest(not_json(error)) from None
 
 
 def _count(tensor: Tensor) -> int:
@@ -179,8 +180,7 @@ def _from_json(tensor: Tensor) -> list[Any]:
         raise BadRequest(f"input {tensor.name!r}: {len(data)} values for shape {tensor.shape}")
     for position, value in enumerate(data):
         if not _fits(value, tensor.datatype):
-            told = repr(value)[:60]
-            raise BadRequest(f"row {position}, column {tensor.name!r}: {told}; expected {tensor.datatype}")
+            raise BadRequest(f"row {position}, column {tensor.name!r}: {shown(value)}; expected {tensor.datatype}")
     return data
 
 
@@ -254,6 +254,9 @@ def _by_column(
         flat = columns[first.name]
         return {name: flat[at::width] for at, name in enumerate(reader.names)}, first.shape[0]
     rows = first.shape[0]
+    if len(tensors) == 1 and first.name not in reader.names and len(first.shape) > 1:
+        told = f"shape {first.shape}; a single input for all features needs [rows, {width}]"
+        raise BadRequest(f"input {first.name!r}: {told}")
     for tensor in tensors:
         if tensor.shape not in ([rows], [rows, 1]):
             told = f"shape {tensor.shape}; expected [{rows}] or [{rows}, 1], as many rows as {first.name!r}"

@@ -1,11 +1,12 @@
 """Labels of a feedback request, every mistake named."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import MAX_ROWS
-from retrain.cells import word
+from retrain.cells import shown, word
 from retrain.schema import Schema
 
 
@@ -30,13 +31,15 @@ def _label(position: int, entry: Any, schema: Schema) -> dict[str, Any]:
     key, label = entry["id"], entry["label"]
     if isinstance(key, dict | list | float | bool) or key is None or key == "":
         raise BadRequest(f"label {position}: the id must be text or a whole number")
-    number = isinstance(label, int | float) and not isinstance(label, bool)
+    assert schema.id_column is not None
+    if schema.column(schema.id_column).kind == "integer" and not (isinstance(key, int) and -(2**63) <= key < 2**63):
+        raise BadRequest(f"label {position}: the id is {shown(key)}; expected a whole number of 64 bits")
+    number = isinstance(label, int | float) and not isinstance(label, bool) and math.isfinite(label)
     if schema.task == "regression" and not number:
-        raise BadRequest(f"label {position} is {label!r}; expected a number")
+        raise BadRequest(f"label {position} is {shown(label)}; expected a finite number")
     if schema.task == "classification" and (label is None or isinstance(label, dict | list)):
-        raise BadRequest(f"label {position} is {label!r}; expected a class name")
+        raise BadRequest(f"label {position} is {shown(label)}; expected a class name")
     classes = schema.column(schema.target).categories
     if classes is not None and word(label) not in classes:
-        raise BadRequest(f"label {position} is {label!r}; expected one of {', '.join(classes)}")
-    assert schema.id_column is not None
+        raise BadRequest(f"label {position} is {shown(label)}; expected one of {', '.join(classes)}")
     return {schema.id_column: key, schema.target: label}

@@ -62,9 +62,16 @@ class LimitedProtocol(HttpToolsProtocol):
             if self._header_bytes > 2 * MOST_HEADER_BYTES and not self.transport.is_closing():
                 self.refuse(431, f"the headers are larger than {MOST_HEADER_BYTES:,} bytes")
 
-    def send_400_response(self, msg: str) -> None:
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that sent its request and says that it sends no more still gets its answer."""
+        pending = self.cycle is not None and not self.cycle.response_complete and self.begun_s is None
+        if pending:
+            self.cycle.keep_alive = False
+        return pending
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - always the same
         """What is no HTTP."""
-        self.refuse(400, f"{msg[:1].lower()}{msg[1:].rstrip('.')}: not valid HTTP/1.1")
+        self.refuse(400, "this is no valid request of HTTP/1.1")
 
     def refuse(self, status: int, reason: str) -> None:
         """Answer and close."""

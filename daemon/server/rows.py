@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from daemon.server.refusal import BadRequest
-from retrain.cells import CONVERTERS, plain_values
+from retrain.cells import CONVERTERS, plain_values, shown
 from retrain.encode import Cells
 from retrain.errors import Refused
 from retrain.schema import Column, Schema
@@ -51,7 +51,7 @@ class RowReader:
             return self._read_slowly(decode(body))
         ids = request.ids
         if ids is None and self._id_place is not None:
-            ids = _ids_or_none([row[self._id_place] for row in whole])
+            ids = _ids_of_rows([row[self._id_place] for row in whole])
         elif ids is not None and len(ids) != len(rows):
             return self._read_slowly(decode(body))
         return rows, ids
@@ -66,7 +66,7 @@ class RowReader:
             raise BadRequest(f"no feature column; expected some of {self._expected()}")
         cells = [self._cells(column, columns.get(column.name), count) for column in self.schema.features]
         id_column = self.schema.id_column
-        ids = None if id_column is None or id_column not in columns else _ids_or_none(list(columns[id_column]))
+        ids = None if id_column is None or id_column not in columns else _ids_of_rows(columns[id_column])
         return list(zip(*cells, strict=True)), ids
 
     # --- the fast way -----------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class RowReader:
         """One column's cells; `rows` are told apart by whether they have the column."""
         if values is None:
             if self.strict:
-                raise BadRequest(f"column {column.name!r} is missing")
+                raise BadRequest(f"row 0, column {column.name!r}: missing; expected {_wanted(column)}")
             return (None,) * count
         for position, value in enumerate(values):
             if isinstance(value, list | dict):
@@ -131,12 +131,12 @@ class RowReader:
     def _ids(self, ids: Any, rows: list[dict[str, Any]]) -> Ids:
         if ids is None:
             name = self.schema.id_column
-            return None if name is None else _ids_or_none([row.get(name) for row in rows])
+            return None if name is None else _ids_of_rows([row.get(name) for row in rows])
         if not isinstance(ids, list) or len(ids) != len(rows):
             raise BadRequest(f'"ids" must be a list with one id for each of the {len(rows)} rows')
         for position, key in enumerate(ids):
             if not _is_id(key):
-                raise BadRequest(f"id {position} is {key!r}; expected text or a whole number")
+                raise BadRequest(f"id {position} is {shown(key)}; expected text or a whole number")
         return ids
 
     @staticmethod
@@ -163,12 +163,19 @@ def decode(body: bytes) -> dict[str, Any]:
         try:
             value = json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise BadRequest(f"the body is not valid JSON: {error}") from None
+            raise BadRequest(not_json(error)) from None
     except RecursionError:
         raise BadRequest("the body is nested too deeply") from None
     if not isinstance(value, dict):
         raise BadRequest(f"the body is {_json_type(value)}; expected a JSON object")
     return value
+
+
+def not_json(error: Exception) -> str:
+    """What is said of a body that is no JSON."""
+    if "set_int_max_str_digits" in str(error):
+        return "the body is not valid JSON: a number has too many digits"
+    return f"the body is not valid JSON: {error}"
 
 
 def _values(rows: list[dict[str, Any]], name: str) -> list[Any] | None:
@@ -182,7 +189,7 @@ def _check_cell(position: int, cell: Any, column: Column) -> None:
         if not column.nullable:
             raise BadRequest(f"{where}: missing; expected {_wanted(column)}")
     elif column.categories is not None and cell not in column.categories:
-        raise BadRequest(f"{where}: {cell!r}; expected {_wanted(column)}")
+        raise BadRequest(f"{where}: {shown(cell)}; expected {_wanted(column)}")
     elif (column.minimum is not None and cell < column.minimum) or (
         column.maximum is not None and cell > column.maximum
     ):
@@ -205,10 +212,12 @@ def _is_id(key: Any) -> bool:
     return (isinstance(key, str) and key != "") or (isinstance(key, int) and not isinstance(key, bool))
 
 
-def _ids_or_none(ids: list[Any]) -> Ids:
+def _ids_of_rows(ids: Sequence[Any]) -> Ids:
     """Ids that came in the rows' id column, null where a row has none; None where no row has one."""
-    found = [key if _is_id(key) else None for key in ids]
-    return found if any(key is not None for key in found) else None
+    for position, key in enumerate(ids):
+        if key is not None and not _is_id(key):
+            raise BadRequest(f"row {position}: its id is {shown(key)}; expected text or a whole number")
+    return list(ids) if any(key is not None for key in ids) else None
 
 
 def _json_type(value: Any) -> str:

@@ -22,6 +22,12 @@ class Tokens:
     def __init__(self, read: tuple[bytes, ...], admin: tuple[bytes, ...]) -> None:
         self._read, self._admin = tuple(map(_digest, read)), tuple(map(_digest, admin))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokens) and (self._read, self._admin) == (other._read, other._admin)
+
+    def __hash__(self) -> int:
+        return hash((self._read, self._admin))
+
     def check(self, headers: Mapping[bytes, bytes], admin: bool) -> None:
         """BadRequest 401 without a known token, 403 with one that may not do this."""
         if not self._read and not self._admin:
@@ -33,8 +39,9 @@ class Tokens:
         if scheme.lower() != b"bearer" or not known:
             told = "expected the header Authorization: Bearer TOKEN with a token that this server knows"
             raise BadRequest(told, 401, {"www-authenticate": 'Bearer realm="driftd"'})
-        if admin and self._admin and not is_admin:
-            raise BadRequest("this needs an admin token; the one given may only read", 403)
+        if admin and not is_admin:
+            told = "the one given may only read" if self._admin else "none is configured (admin_token_file)"
+            raise BadRequest(f"this needs an admin token; {told}", 403)
 
 
 def load_tokens(config: Config, environment: Mapping[str, str]) -> Tokens:

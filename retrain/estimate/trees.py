@@ -88,7 +88,7 @@ def _grown(inputs: Numbers, moments: Floats, counts: NDArray[np.int64], seed: in
     grown = tree.fit(inputs[rows], moments[rows] / scale).tree_
     return {
         "feature": np.maximum(grown.feature, 0),
-        "threshold": grown.threshold,
+        "threshold": np.minimum(grown.threshold, LARGEST),  # infinite where missing values stand against all others
         "left": grown.children_left,
         "right": grown.children_right,
         "missing_left": grown.missing_go_to_left.astype(bool),

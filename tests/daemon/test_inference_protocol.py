@@ -171,7 +171,7 @@ BINARY = json.dumps({"inputs": [column("x", None, binary_data_size=8)]}).encode(
         ({"inputs": []}, {}, '"inputs" is empty'),
         ({"inputs": [{"name": "x"}]}, {}, "shape"),
         ({"inputs": [column("x", [1.0], "FP99"), RED]}, {}, "datatype 'FP99'"),
-        ({"inputs": [column("x", ["a"])]}, {}, "row 0, column 'x': 'a'; expected FP64"),
+        ({"inputs": [column("x", ["a"])]}, {}, 'row 0, column \'x\': "a"; expected FP64'),
         ({"inputs": [column("x", [1.0, 2.0])]}, {}, "2 values for shape [1]"),
         ({"inputs": [column("x", 1.0)]}, {}, "no data"),
         ({"inputs": [column("x", [1.0], shape=[-1])]}, {}, "shape [-1]"),
@@ -209,6 +209,14 @@ def test_malformed_binary_tensors_are_named(daemon, tensor, data, told):
     header = json.dumps({"inputs": [tensor | {"parameters": {"binary_data_size": len(data)}}]}).encode()
     answer = infer(daemon, header + data, **{"inference-header-content-length": str(len(header))})
     assert answer.status_code == 400 and told in answer.json()["error"], answer.text
+
+
+def test_all_members_of_a_gzip_body_are_read(daemon):
+    """As gzip allows; what follows them and is none is refused."""
+    body = json.dumps({"inputs": [column("x", [1.0]), column("z", [0.5]), RED]}).encode()
+    parts = gzip.compress(body[:20]) + gzip.compress(body[20:])
+    assert infer(daemon, parts, **{"content-encoding": "gzip"}).status_code == 200
+    assert infer(daemon, parts + b"junk", **{"content-encoding": "gzip"}).status_code == 400
 
 
 def test_a_decompressed_body_is_bounded(daemon):

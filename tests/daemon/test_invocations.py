@@ -58,7 +58,7 @@ def test_a_missing_content_type_is_taken_for_json(daemon):
         ({"dataframe_split": {"columns": NAMES, "data": []}}, "application/json", 400, "no rows"),
         ({"instances": []}, "application/json", 400, "empty"),
         ({"instances": [[1, 2, {}]]}, "application/json", 400, "row 0, column 'colour'"),
-        ({"instances": [["a", 2, "red"]]}, "application/json", 400, "column 'x', row 0"),
+        ({"instances": [["a", 2, "red"]]}, "application/json", 400, "row 0, column 'x'"),
         ({"inputs": {"x": [1], "z": [1, 2]}}, "application/json", 400, "one length"),
         ({"dataframe_records": [{"x": 1}, 2]}, "application/json", 400, "row 1"),
         (b"{", "application/json", 400, "not valid JSON"),

@@ -14,6 +14,9 @@ import pytest
 from daemon_harness import Daemon, drop, free_port, rows
 from helpers import wait_for
 
+from daemon.server.refusal import BadRequest
+from daemon.server.tokens import Tokens
+
 pytestmark = pytest.mark.xdist_group("limits")
 ONE = {"rows": [{"x": 0.3, "z": -1.0, "colour": "red"}]}
 READ, ADMIN = "r" * 32, "a" * 32
@@ -94,6 +97,36 @@ def test_reading_and_changing_need_different_tokens(daemon):
     assert refused.status_code == 403 and "admin token" in refused.json()["error"]
     assert ask(daemon, ADMIN, "/models/m/feedback", labels).status_code == 202
     assert ask(daemon, ADMIN).status_code == 200
+
+
+def test_tokens_are_read_again_on_reload(daemon):
+    """A new token holds and a revoked one does not, without a restart; a file of nonsense is refused whole."""
+    path = daemon.folder / "read.token"
+    before = path.read_text()
+    try:
+        path.write_text("n" * 32)
+        daemon.cli("reload")
+        wait_for(lambda: ask(daemon, "n" * 32).status_code == 200 and ask(daemon, READ).status_code == 401, 10)
+        path.write_text("short")
+        assert "shorter than 16" in daemon.cli("reload", check=False).stderr
+        assert ask(daemon, "n" * 32).status_code == 200
+    finally:
+        path.write_text(before)
+        daemon.cli("reload")
+    wait_for(lambda: ask(daemon).status_code == 200, 10)
+
+
+def test_an_answer_reaches_a_client_that_has_said_its_last(daemon):
+    """Half-closed after the request."""
+    body = json.dumps(ONE).encode()
+    head = f"POST /models/m/predict HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {READ}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as connection:
+        connection.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        connection.shutdown(socket.SHUT_WR)
+        said = b""
+        while piece := connection.recv(65536):
+            said += piece
+    assert said.startswith(b"HTTP/1.1 200") and b"predictions" in said
 
 
 def test_tokens_are_never_logged(daemon):
@@ -211,7 +244,7 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
         daemon.cli("retrain", "m")
         second = daemon.wait("version_promoted", cycle_id=2, timeout_s=60)["version"]
         wait_for(lambda: version() == second, 10)
-        assert ask(daemon).json()["version"] == second
+        wait_for(lambda: ask(daemon).json()["version"] == second, 10)
     finally:
         process.terminate()
         assert process.wait(20) == 0
@@ -228,3 +261,13 @@ def test_a_token_file_that_cannot_be_used_is_told_at_the_start(tmp_path):
     (folder / "no.token").write_text("short")
     told = made.cli("run", check=False)
     assert told.returncode == 1 and "shorter than 16" in told.stderr
+
+
+def test_without_an_admin_token_nobody_teaches():
+    """Labels need an admin token also where only read tokens are configured; with an admin token alone it opens all."""
+    read, admin = (b"r" * 32,), (b"a" * 32,)
+    with pytest.raises(BadRequest, match="none is configured") as refused:
+        Tokens(read, ()).check({b"authorization": b"Bearer " + read[0]}, admin=True)
+    assert refused.value.status == 403
+    Tokens((), admin).check({b"authorization": b"Bearer " + admin[0]}, admin=False)
+    Tokens((), ()).check({}, admin=True)

@@ -110,7 +110,7 @@ def test_times_are_read_in_every_form():
 def test_wrong_cells_are_named(cell, expected):
     """A cell of the wrong type is refused with its column, its row and what was expected."""
     fitted = Preprocessor.fit(table(rows(20)), schema(), "codes")
-    with pytest.raises(Refused, match=rf"column '{next(iter(cell))}', row 1.*{expected}"):
+    with pytest.raises(Refused, match=rf"row 1, column '{next(iter(cell))}'.*{expected}"):
         fitted.transform_rows([{}, cell])
 
 
