@@ -21,6 +21,7 @@ from daemon.control.commands import Commander
 from daemon.control.context import ModelContext, Shared
 from daemon.control.model import ModelKeeper
 from daemon.control.promoting import link_champion
+from daemon.control.retention import EVERY_S, keep_service
 from daemon.control.serving import ServerProcess, Servers, listening_socket
 from daemon.control.state_watch import LOOK_S, StateFolder, StateWatch
 from daemon.control.trial import Reports
@@ -91,6 +92,7 @@ class Service:
             self._start_model(name)
         parts = (
             self._follow_ledger(), self._announce(), self._keep_events(), self._warm_analyst(), self._watch_state(),
+            self._retention(),
         )  # fmt: skip
         tasks = [asyncio.create_task(part) for part in parts]
         await self._until_stopped(tasks)
@@ -179,6 +181,13 @@ class Service:
                     await commander.apply_all()
                     seen = now
             await asyncio.sleep(LEDGER_POLL_S)
+
+    async def _retention(self) -> None:
+        """Let go of old events, commands and schedules; what fails is told and done the next day."""
+        while True:
+            with self._unless_lost("retention"):
+                await keep_service(self.ledger, self.config.service.events)
+            await asyncio.sleep(EVERY_S)
 
     async def _watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; end where another ledger took its place."""

@@ -14,6 +14,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
 Last = Annotated[int, typer.Option("--last", "-n", help="How many, the newest.", min=1)]
 
+TOLD_REJECTS = 100
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -219,7 +221,7 @@ def files(
     try:
         with ledger.connect() as conn:
             rows = known.listed(conn, model, state, last)
-            rejects = {row.id: known.rejects_of(conn, row.id) for row in rows if row.rejected}
+            rejects = known.first_rejects(conn, [row.id for row in rows if row.rejected], TOLD_REJECTS) if json else {}
     finally:
         ledger.close()
     if json:
@@ -248,7 +250,7 @@ def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
         "taken": iso(row.at),
         "snapshot": row.snapshot,
         "quarantine": row.quarantine,
-        "rejects": [{"line": r.line, "column": r.column, "reason": r.reason, "raw": r.raw} for r in rejects[:100]],
+        "rejects": [{"line": r.line, "column": r.column, "reason": r.reason, "raw": r.raw} for r in rejects],
     }
 
 

@@ -13,6 +13,7 @@ from daemon.control.cycles import CycleRunner
 from daemon.control.intake import Intake
 from daemon.control.labels import take_segments
 from daemon.control.promoting import prune_versions
+from daemon.control.retention import keep_model
 from daemon.control.traffic import Traffic
 from daemon.ledger import due
 
@@ -37,7 +38,7 @@ class ModelKeeper:
     def start(self) -> None:
         """Begin to work."""
         self._scheduled.set()
-        parts = (self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run)
+        parts = (self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run, self._retention)
         self._tasks = [asyncio.create_task(self._keep(part)) for part in parts]
 
     async def stop(self) -> None:
@@ -81,6 +82,10 @@ class ModelKeeper:
             with self.context.shared.ledger.begin() as conn:
                 due.finish(conn, pending, self.context.now())
             self.context.dirty.set()
+
+    async def _retention(self) -> None:
+        """Let go of what is beyond the retention."""
+        await keep_model(self.context)
 
     async def _labels(self) -> None:
         """Take in labels that came through the server."""

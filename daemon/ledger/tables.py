@@ -360,6 +360,8 @@ events = Table(
     Column("fields", JSON, nullable=False),
 )
 
+Index("events_by_model", events.c.model, events.c.id)
+
 commands = Table(
     "commands",
     metadata,
