@@ -15,6 +15,7 @@ Model = Annotated[str, typer.Argument(help="The model's name.", show_default=Fal
 Last = Annotated[int, typer.Option("--last", "-n", help="How many, the newest.", min=1)]
 
 TOLD_REJECTS = 100
+NO_PERFORMANCE = {"labelled": None, "estimated": None}
 
 
 def register(app: typer.Typer) -> None:
@@ -155,13 +156,13 @@ def versions(model: Model, json: Json = False) -> None:
             champion = promotions.champion(conn, model)
             tried, task = trials.by_version(conn, model), config.models[model].task
             told_trials = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
-            latest = {row.name: checks.latest_performance(conn, model, row.name) for row in rows}
+            latest = checks.latest_performances(conn, model)
     finally:
         ledger.close()
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
     told = [
         _version(row, served, str(config.state_dir / "versions" / model / row.name))
-        | latest[row.name]
+        | latest.get(row.name, NO_PERFORMANCE)
         | {"trial": told_trials.get(row.name)}
         for row in rows
     ]

@@ -58,11 +58,10 @@ def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:
     return conn.execute(query).all()[::-1]
 
 
-def latest_performance(conn: Connection, model: str, version: str) -> dict[str, dict[str, Any] | None]:
-    """The newest performance of a version on its own, `labelled` and `estimated`; None where no check has a value."""
-    wanted = newest_performance.c.model == model, newest_performance.c.version == version
-    row = conn.execute(select(newest_performance).where(*wanted)).first()
-    return {"labelled": row.labelled if row else None, "estimated": row.estimated if row else None}
+def latest_performances(conn: Connection, model: str) -> dict[str, dict[str, dict[str, Any] | None]]:
+    """By version, its newest performance on its own, `labelled` and `estimated`; None where no check has a value."""
+    rows = conn.execute(select(newest_performance).where(newest_performance.c.model == model))
+    return {row.version: {"labelled": row.labelled, "estimated": row.estimated} for row in rows}
 
 
 def _keep_newest(conn: Connection, model: str, version: str, found: dict[str, Any]) -> None:

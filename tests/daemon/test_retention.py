@@ -1,5 +1,6 @@
 """What is kept and what goes: files by need and age, history by age, and queries that years of files do not slow."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from year_of_files import MINUTE, Plans, build
 from daemon.config import load_config
 from daemon.control.checking import MOST_AGAIN
 from daemon.control.context import ModelContext, Shared
-from daemon.control.retention import sweep_model, sweep_service
+from daemon.control.retention import keep_model, sweep_model, sweep_service
 from daemon.ingest.look import Look
 from daemon.ledger import (
     Ledger,
@@ -35,6 +36,7 @@ from daemon.ledger import (
 )
 from daemon.overview import overview
 from daemon.worker.process import Limits, Worker
+from retrain import effects
 from retrain.records import PlannerState, Trigger
 from retrain.retention import NEWEST, StoredFile, expirable
 from retrain.settings import ModelSettings
@@ -116,7 +118,7 @@ def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
         files.recent(conn, "m", DAY)
         files.listed(conn, "m", None, 1000)
         checks.unchecked(conn, "m", 201, 0, MOST_AGAIN)
-        checks.latest_performance(conn, "m", "v0200-aaaaaaaa")
+        checks.latest_performances(conn, "m")
         assessments.candidates(conn, "m", 0)
         assessments.proposal(conn, "m")
         assessments.newest_label_file(conn, "m")
@@ -182,6 +184,51 @@ def test_history_goes_by_age_a_few_rows_at_a_time(history, monkeypatch):
         assert assessments.candidates(conn, "m", 0) == sorted(assessments.candidates(conn, "m", 0))[-60:]
         assert totals.counts(conn, "m") == before and promotions.champion(conn, "m") is not None
     assert sweep_service(ledger, now - DAY)["events"] == FILES - 1441
+
+
+def test_a_kill_in_a_sweep_is_mended_by_the_next(history, monkeypatch):
+    """A prediction that is gone while its check still names it goes from the check too."""
+    context, ledger, now = history
+    with ledger.begin() as conn:
+        newest = tables.checks.c.id > FILES - 2000
+        conn.execute(tables.checks.update().where(newest).values(predictions="predictions/m/a.parquet", started_at=now))
+    path = context.folders.predictions / "a.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+
+    def die(point: str) -> None:
+        if point == "retention.remove_predictions.after_remove":
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(effects, "_hook", die)
+    with pytest.raises(ZeroDivisionError):
+        sweep_model(context, now + 91 * DAY)
+    monkeypatch.setattr(effects, "_hook", None)
+    assert not path.exists()
+    with ledger.connect() as conn:
+        named = count(conn, tables.checks, tables.checks.c.predictions.is_not(None))
+        assert sweep_model(context, now + 91 * DAY)["predictions"] == named - retention.NEWEST_CHECKS
+
+
+def test_it_runs_after_the_start_beside_everything_else_and_ends_with_it(history, monkeypatch):
+    """In a thread: the event loop goes on, and a cancelled one stops after its current transaction."""
+    context, ledger, now = history
+    monkeypatch.setattr("daemon.control.retention.AFTER_START_S", 0.0)
+    monkeypatch.setattr(ModelContext, "now", staticmethod(lambda: now + 2000 * DAY))
+    with ledger.begin() as conn:
+        conn.execute(tables.rejects.insert().values(file_id=3, line=1, column="x", reason="bad"))
+
+    async def story() -> None:
+        task = asyncio.create_task(keep_model(context))
+        while True:
+            await asyncio.sleep(0)
+            with ledger.connect() as conn:
+                if not count(conn, tables.rejects):
+                    break
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(story(), 20))
 
 
 def test_a_snapshot_leaves_its_windows_first_and_the_disk_at_the_next_time(tmp_path):
