@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test check lint format types layers long crash bench calibration poison streams peers serving soak long-file lock clean power systemd
+.PHONY: help audit run test check lint format types layers long crash bench calibration poison streams peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -66,6 +66,9 @@ serving: $(VENV)/.installed-dev ## measure the server beside others, in swaps an
 
 soak: $(VENV)/.installed-dev ## minutes of full load with a swap every ten seconds; wrk; MINUTES=10
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.serving soak --minutes $(or $(MINUTES),10)
+
+year: $(VENV)/.installed-dev ## measure the queries of a ledger with a year of one file a minute; 1.5 GB, two minutes
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.year
 
 long-file: $(VENV)/.installed-dev ## compare a generated file of 20 GB; needs as much space
 	$(BIN)/python -m benchmarks.long_file

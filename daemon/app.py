@@ -24,6 +24,7 @@ from daemon.control.commands import Commander
 from daemon.control.context import ModelContext, Shared
 from daemon.control.model import ModelKeeper
 from daemon.control.owed import Owed
+from daemon.control.retention import EVERY_S, keep_service
 from daemon.control.serving import ServerProcess, Servers, listening_socket
 from daemon.control.state_watch import LOOK_S, StateFolder, StateWatch
 from daemon.control.tidying import clear_cycles, clear_intake
@@ -103,7 +104,10 @@ class Service:
         self.schedule.start()
         for name in self.config.models:
             self._start_model(name)
-        kept = (self._follow_ledger, self._announce, self._keep_events, self._watch_clock, self._warm_analyst)
+        kept = (
+            self._follow_ledger, self._announce, self._keep_events, self._watch_clock, self._warm_analyst,
+            self._retention,
+        )  # fmt: skip
         parts = (*(self._keep(part) for part in kept), self._watch_state(), self.pulse.run())
         tasks = [asyncio.create_task(part) for part in parts]
         await self._until_stopped(tasks)
@@ -204,6 +208,13 @@ class Service:
                     await commander.apply_all()
                     seen = now
             await asyncio.sleep(LEDGER_POLL_S)
+
+    async def _retention(self) -> None:
+        """Let go of old events, commands and schedules; what fails is told and done the next day."""
+        while True:
+            with self._unless_lost("retention"):
+                await keep_service(self.ledger, self.config.service.events)
+            await asyncio.sleep(EVERY_S)
 
     async def _watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; end where another ledger took its place."""

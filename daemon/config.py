@@ -32,6 +32,7 @@ class ServiceSettings(Frozen):
     timezone: str = "UTC"
     group: str | None = None
     min_free: Size = 500 * 10**6
+    events: Duration = 90 * 86400.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json", "journal"] = "auto"
 

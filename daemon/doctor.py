@@ -9,6 +9,7 @@ from pathlib import Path
 
 from daemon.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.ledger import Ledger, models, open_ledger, promotions
+from daemon.ledger.sound import refuse_missing
 from daemon.lock import is_held
 from retrain.errors import DriftdError
 
@@ -120,7 +121,7 @@ def _environment() -> Iterator[Finding]:
 
 def _ledger(config: Config) -> Iterator[Finding]:
     if not (config.state_dir / "ledger.sqlite").exists():
-        yield Finding("ok", "no ledger yet: the service has not run with this state_dir")
+        yield _no_ledger(config)
         return
     try:
         ledger = open_ledger(config.state_dir, create=False, read_only=True)
@@ -131,6 +132,14 @@ def _ledger(config: Config) -> Iterator[Finding]:
         yield from _inside(config, ledger)
     finally:
         ledger.close()
+
+
+def _no_ledger(config: Config) -> Finding:
+    try:
+        refuse_missing(config.state_dir / "ledger.sqlite")
+    except DriftdError as error:
+        return Finding("error", error.message, error.hint)
+    return Finding("ok", "no ledger yet: the service has not run with this state_dir")
 
 
 def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ A crash point is the name of a moment between two effects. Nothing happens there
 a hook that kills the process at a chosen one, or raises the OSError that the effect after a `before_` point could meet.
 """
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -112,6 +113,14 @@ def copy_file(source: Path, target: Path, point: str) -> str:
         after.flush()
         os.fsync(after.fileno())
     return digest.hexdigest()
+
+
+def hold(source: Path, name: Path) -> None:
+    """Give a file a second name, so that its removal does not remove its content; one that is gone is fine."""
+    name.parent.mkdir(parents=True, exist_ok=True)
+    crash_point("hold.before_link")
+    with contextlib.suppress(FileExistsError, FileNotFoundError):
+        name.hardlink_to(source)
 
 
 def move(source: Path, target: Path, point: str) -> None:

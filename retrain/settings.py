@@ -262,10 +262,17 @@ class LimitSettings(Frozen):
 
 
 class RetentionSettings(Frozen):
-    """What is kept besides the champion, its predecessor and pinned versions."""
+    """What is kept besides the champion, its predecessor and pinned versions, and for how long. Snapshots that a window
+    or a kept version needs stay longer."""
 
     versions: int = Field(default=10, ge=2)
     pinned: tuple[str, ...] = ()
+    snapshots: Duration = 365 * 86400.0
+    snapshots_size: Size | None = None
+    predictions: Duration = 90 * 86400.0
+    quarantine: Duration = 90 * 86400.0
+    reports: Duration = 90 * 86400.0
+    history: Duration = 730 * 86400.0
 
 
 class ServingSettings(Frozen):

@@ -56,7 +56,7 @@ def make_backup(config: Config, folder: Path, keep: int | None, progress: Progre
             effects.write_file(staged / MANIFEST, manifest.to_json(), "backup.manifest")
             verify(staged, progress)
         except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
+            effects.remove(staged, "backup.give_up")
             raise
         effects.publish_folder(staged, folder / name, "backup.publish")
         removed = backups_in(folder)[:-keep] if keep else []
@@ -171,14 +171,10 @@ class _Held:
         """Hold the segments that are there now."""
         for pattern in SEGMENTS:
             for path in self.state.glob(pattern):
-                name = self.folder / path.relative_to(self.state).with_suffix(".jsonl")
-                name.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    name.hardlink_to(path)
+                    effects.hold(path, self.folder / path.relative_to(self.state).with_suffix(".jsonl"))
                 except PermissionError:
                     raise Refused(f"this user may not hold {path}", "run as the service's user, or as root") from None
-                except (FileExistsError, FileNotFoundError):
-                    continue
 
     def paths(self) -> list[Path]:
         """The held segments, oldest first."""
@@ -187,14 +183,15 @@ class _Held:
 
 @contextlib.contextmanager
 def _held_segments(state: Path) -> Iterator[_Held]:
-    folder = state / HELD / str(os.getpid())
-    shutil.rmtree(state / HELD, ignore_errors=True)
-    held = _Held(state, folder)
+    for left in (state / HELD).glob("*"):
+        if not Path("/proc", left.name).exists():  # of a backup that was killed
+            effects.remove(left, "backup.leftover_hold")
+    held = _Held(state, state / HELD / str(os.getpid()))
     held.take_new()
     try:
         yield held
     finally:
-        shutil.rmtree(state / HELD, ignore_errors=True)
+        effects.remove(held.folder, "backup.let_go")
 
 
 def _remove(backup: Path) -> None:

@@ -14,6 +14,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
 Last = Annotated[int, typer.Option("--last", "-n", help="How many, the newest.", min=1)]
 
+TOLD_REJECTS = 100
+NO_PERFORMANCE = {"labelled": None, "estimated": None}
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -153,13 +156,13 @@ def versions(model: Model, json: Json = False) -> None:
             champion = promotions.champion(conn, model)
             tried, task = trials.by_version(conn, model), config.models[model].task
             told_trials = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
-            latest = {row.name: checks.latest_performance(conn, model, row.name) for row in rows}
+            latest = checks.latest_performances(conn, model)
     finally:
         ledger.close()
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
     told = [
         _version(row, served, str(config.state_dir / "versions" / model / row.name))
-        | latest[row.name]
+        | latest.get(row.name, NO_PERFORMANCE)
         | {"trial": told_trials.get(row.name)}
         for row in rows
     ]
@@ -219,7 +222,7 @@ def files(
     try:
         with ledger.connect() as conn:
             rows = known.listed(conn, model, state, last)
-            rejects = {row.id: known.rejects_of(conn, row.id) for row in rows if row.rejected}
+            rejects = known.first_rejects(conn, [row.id for row in rows if row.rejected], TOLD_REJECTS) if json else {}
     finally:
         ledger.close()
     if json:
@@ -248,7 +251,7 @@ def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
         "taken": iso(row.at),
         "snapshot": row.snapshot,
         "quarantine": row.quarantine,
-        "rejects": [{"line": r.line, "column": r.column, "reason": r.reason, "raw": r.raw} for r in rejects[:100]],
+        "rejects": [{"line": r.line, "column": r.column, "reason": r.reason, "raw": r.raw} for r in rejects],
     }
 
 

@@ -2,14 +2,16 @@
 on."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from daemon.control.context import ModelContext
 from daemon.control.loadable import readable, unloadable, unreadable
-from daemon.control.schemas import current_schema, schema_change
+from daemon.control.schemas import answers, current_schema, schema_change
 from daemon.ledger import Ledger, assessments, files, models, promotions, trials, versions
 from daemon.worker.process import WorkerError
 from retrain.records import Deployment
+from retrain.schema import Schema
 
 MOST_FILES = 1_000
 
@@ -48,6 +50,7 @@ class Assessing:
     def _arguments(self, ledger: Ledger) -> tuple[Any, dict[str, Any] | None]:
         """What distinguishes this question from others, and the question."""
         context, name = self._context, self._context.name
+        folder = context.folders.versions
         schema = current_schema(context)
         with ledger.connect() as conn:
             champion = promotions.champion(conn, name)
@@ -67,9 +70,9 @@ class Assessing:
             archive = may_answer([row.name for row in stored], unproven, context.settings.layers.archive)
             archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
             predecessor = champion.predecessor
-            archive = readable(context.folders.versions, archive)
+            archive = [name for name in readable(folder, archive) if answers(folder / name, schema)]
             before = [] if predecessor is None else [m.version for m in predecessor.members]
-            if not set(before) <= known or any(unreadable(context.folders.versions / name) for name in before):
+            if not set(before) <= known or not all(_usable(folder / name, schema) for name in before):
                 predecessor = None
             named = {*archive, champion.newest, *(m.version for m in predecessor.members)} if predecessor else {
                 *archive, champion.newest,
@@ -90,6 +93,10 @@ class Assessing:
             "before": proposed,
             "twin": state.regret.twin,
         }
+
+
+def _usable(version: Path, schema: Schema) -> bool:
+    return not unreadable(version) and answers(version, schema)
 
 
 def may_answer(stored: Sequence[str], not_passed: Collection[str], most: int) -> list[str]:

@@ -44,8 +44,7 @@ class Intake:
     async def run(self) -> None:
         """Notice, settle, take in, again and again."""
         self.context.folders.make()
-        with self.context.shared.ledger.connect() as conn:
-            self.known = files.known(conn, self.context.name)
+        self.known = await asyncio.to_thread(self._known)
         self._start_watch()
         try:
             while True:
@@ -54,6 +53,11 @@ class Intake:
         finally:
             if self._watch is not None:
                 self._watch.stop()
+
+    def _known(self) -> dict[str, Look]:
+        """What the ledger knows of all files."""
+        with self.context.shared.ledger.connect() as conn:
+            return files.known(conn, self.context.name)
 
     def rescan(self) -> None:
         """Look at everything at the next turn."""

@@ -15,6 +15,7 @@ from daemon.control.context import ModelContext
 from daemon.control.cycles import CycleRunner
 from daemon.control.intake import Intake
 from daemon.control.labels import take_segments
+from daemon.control.retention import keep_model
 from daemon.control.tidying import keep_tidy
 from daemon.control.traffic import Traffic
 from daemon.ledger import due
@@ -41,7 +42,9 @@ class ModelKeeper:
     def start(self) -> None:
         """Begin to work."""
         self._scheduled.set()
-        parts = (self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run, self._tidy)
+        parts = (
+            self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run, self._tidy, self._retention,
+        )  # fmt: skip
         self._tasks = [asyncio.create_task(self._keep(part)) for part in parts]
 
     async def stop(self) -> None:
@@ -97,6 +100,10 @@ class ModelKeeper:
             with self.context.shared.ledger.begin() as conn:
                 due.finish(conn, pending, self.context.now())
             self.context.dirty.set()
+
+    async def _retention(self) -> None:
+        """Let go of what is beyond the retention."""
+        await keep_model(self.context)
 
     async def _labels(self) -> None:
         """Take in labels that came through the server."""

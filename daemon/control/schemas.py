@@ -78,6 +78,12 @@ def change_since(
     return SchemaChange(tuple(told), comparable(before, after), shape_digest(after)) if told else None
 
 
+def answers(version: Path, schema: Schema) -> bool:
+    """Whether a version answers the question of a schema: the same target of the same task."""
+    own = version_schema(version)
+    return own is not None and comparable(own, schema)
+
+
 @lru_cache(maxsize=256)
 def version_schema(folder: Path) -> Schema | None:
     """A version's own schema; None where it cannot be read. It never changes."""

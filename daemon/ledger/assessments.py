@@ -6,6 +6,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import assessments, files
+from daemon.ledger.totals import newest_seq
 from retrain.records import Assessment
 
 MOST_CANDIDATES = 60
@@ -15,7 +16,7 @@ LOOKED_BACK = 2000
 def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
     """The newest accepted files of rows after one, at most 60 dropped ones and 60 of live traffic, that no assessment
     was made of; ascending. Looks back over 2,000 files."""
-    newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
+    newest = newest_seq(conn, model)
     done = select(assessments.c.id).where(assessments.c.model == model, assessments.c.seq == files.c.seq)
     wanted = (
         files.c.model == model,

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger import error_streams
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import checks, episodes, files, newest_performance
+from daemon.ledger.totals import newest_seq
 
 LOOKED_BACK = 1000
 
@@ -57,11 +58,10 @@ def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:
     return conn.execute(query).all()[::-1]
 
 
-def latest_performance(conn: Connection, model: str, version: str) -> dict[str, dict[str, Any] | None]:
-    """The newest performance of a version on its own, `labelled` and `estimated`; None where no check has a value."""
-    wanted = newest_performance.c.model == model, newest_performance.c.version == version
-    row = conn.execute(select(newest_performance).where(*wanted)).first()
-    return {"labelled": row.labelled if row else None, "estimated": row.estimated if row else None}
+def latest_performances(conn: Connection, model: str) -> dict[str, dict[str, dict[str, Any] | None]]:
+    """By version, its newest performance on its own, `labelled` and `estimated`; None where no check has a value."""
+    rows = conn.execute(select(newest_performance).where(newest_performance.c.model == model))
+    return {row.version: {"labelled": row.labelled, "estimated": row.estimated} for row in rows}
 
 
 def _keep_newest(conn: Connection, model: str, version: str, found: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ def _keep_newest(conn: Connection, model: str, version: str, found: dict[str, An
 def unchecked(conn: Connection, model: str, deployment: int, after_seq: int, last: int) -> Sequence[Row[Any]]:
     """The newest accepted files of rows that arrived after `after_seq` and that this deployment has not judged,
     oldest first. Looks back over 1,000 files."""
-    newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
+    newest = newest_seq(conn, model)
     judged = select(checks.c.id).where(checks.c.file_id == files.c.id, checks.c.deployment == deployment)
     wanted = (
         files.c.model == model,

@@ -21,6 +21,7 @@ from retrain.errors import Refused, Retry
 FILE_NAME = "ledger.sqlite"
 HEAD = "0006"
 BUSY_TIMEOUT_S = 10
+INCREMENTAL = 2
 
 
 @dataclass
@@ -61,6 +62,16 @@ class Ledger:
             self._poll = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
         version: int = self._poll.execute("PRAGMA data_version").fetchone()[0]
         return version
+
+    def give_back(self, pages: int) -> None:
+        """Return free pages at the file's end to the system, so many in each of many short steps; only of ledgers that
+        were made for it, others use their free pages again."""
+        with self.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            free = raw.execute("PRAGMA freelist_count").fetchone()[0]
+            steps = free // pages if raw.execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL else 0
+            for _ in range(steps):
+                raw.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
 
     def close(self) -> None:
         """Close all connections."""
@@ -120,6 +131,7 @@ def _make(path: Path, group: str | None) -> None:
         if stat.S_IMODE(path.parent.stat().st_mode) != 0o2770:
             path.parent.chmod(0o2770)
     with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
 
 

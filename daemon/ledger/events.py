@@ -7,11 +7,11 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from daemon.ledger.tables import events
 
-KEPT = 20_000
+KEPT = 200_000
 
 
 def append(conn: Connection, entries: Iterable[dict[str, Any]]) -> None:
-    """Write events, and let go of those beyond the newest 20,000."""
+    """Write events, and let go of those beyond the newest 200,000."""
     values = list(entries)
     if not values:
         return

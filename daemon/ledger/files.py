@@ -1,6 +1,6 @@
-"""Data files and what became of them: accepted, held, duplicate, refused, superseded, forgotten, or expired with the
-prediction log that they were made of. `source` says where they came from: "folder" (labels over HTTP too) or "traffic".
-"""
+"""Data files and what became of them: accepted, held, duplicate, refused, superseded, forgotten, or expired (beyond the
+retention of snapshots, or with the prediction log that they were made of). `source` says where they came from: "folder"
+(labels over HTTP too) or "traffic"."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from daemon.ingest.look import Look
 from daemon.ledger import totals
 from daemon.ledger.rows import insert_row
-from daemon.ledger.tables import checks, files, rejects
+from daemon.ledger.tables import checks, files, path_meant, rejects
 from retrain.errors import Refused
 
 FileRow = Row[Any]
@@ -24,15 +24,16 @@ USABLE = (
 
 def known(conn: Connection, model: str) -> dict[str, Look]:
     """The newest look at each path that was dealt with."""
-    newest = select(func.max(files.c.id)).where(files.c.model == model).group_by(files.c.path)
-    columns = [files.c[name] for name in LOOK]
-    rows = conn.execute(select(files.c.path, *columns).where(files.c.id.in_(newest)))
-    return {row.path: Look(row.size, row.mtime_ns, row.ctime_ns, row.inode) for row in rows}
+    columns = "path, size, mtime_ns, ctime_ns, inode"
+    rows = conn.exec_driver_sql(f"SELECT {columns} FROM files WHERE model = ? ORDER BY id", (model,))  # noqa: S608
+    cursor: Any = rows.cursor  # a year of files is half a million rows: SQLAlchemy's own take three times as long
+    return {path_meant(path) if "\\" in path else path: Look(*look) for path, *look in cursor}
 
 
 def by_content(conn: Connection, model: str, sha256: str) -> FileRow | None:
-    """The file that this content was taken as; one that was forgotten stays forgotten."""
-    used = files.c.state.in_(("accepted", "held", "forgotten"))
+    """The file that this content was taken as; one that was forgotten stays forgotten, and one
+    that expired is known."""
+    used = files.c.state.in_(("accepted", "held", "forgotten", "expired"))
     query = select(files).where(files.c.model == model, files.c.sha256 == sha256, used)
     return conn.execute(query.order_by(files.c.id.desc()).limit(1)).first()
 
@@ -50,7 +51,7 @@ def record_accepted(
 ) -> FileRow:
     """A file was taken in, read by the schema of that digest; what its path held before is superseded."""
     _supersede(conn, model, path)
-    newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
+    newest = totals.newest_seq(conn, model)
     taken = (
         "kind", "snapshot", "snapshot_digest", "rows", "labelled_rows", "class_rows", "rejected", "quarantine",
         "quality", "first_time", "last_time",
@@ -126,6 +127,16 @@ def listed(conn: Connection, model: str, state: str | None = None, last: int | N
 def rejects_of(conn: Connection, file_id: int) -> Sequence[Row[Any]]:
     """The first rejected rows of a file."""
     return conn.execute(select(rejects).where(rejects.c.file_id == file_id).order_by(rejects.c.id)).all()
+
+
+def first_rejects(conn: Connection, file_ids: Sequence[int], most: int) -> dict[int, list[Row[Any]]]:
+    """The first rejected rows of many files, at most so many of each."""
+    found: dict[int, list[Row[Any]]] = {}
+    for row in conn.execute(select(rejects).where(rejects.c.file_id.in_(file_ids)).order_by(rejects.c.id)):
+        told = found.setdefault(row.file_id, [])
+        if len(told) < most:
+            told.append(row)
+    return found
 
 
 def labelled_rows(conn: Connection, model: str, up_to_seq: int | None = None) -> int:

@@ -10,6 +10,7 @@ from daemon.ledger import files as file_queries
 from daemon.ledger.checks import open_episode
 from daemon.ledger.tables import checks, files, versions
 from daemon.ledger.tables import cycles as table
+from daemon.ledger.totals import newest_seq
 from retrain.records import Champion, Changed, CycleState, Evidence, Observation, PlannerState, Retrained, Rise
 
 RISE = ("detector", "row", "since_row", "before", "after")
@@ -27,7 +28,7 @@ def observe(
     the store and the configuration say of the champion; their rows are counted here."""
     usable = files.c.model == model, files.c.state == "accepted"
     labelled = file_queries.labelled_rows(conn, model)
-    newest = conn.scalar(select(func.max(files.c.seq)).where(files.c.model == model)) or 0
+    newest = newest_seq(conn, model)
     row, champion = models.get(conn, model), _champion(conn, model)
     proposal_id, proposal = assessments.proposal(conn, model)
     return Observation(

@@ -26,6 +26,11 @@ ESCAPED = re.compile(r"\\\\|\\x([0-9a-f]{2})")
 metadata = MetaData()
 
 
+def path_meant(stored: str) -> str:
+    """The path that a stored text means."""
+    return ESCAPED.sub(lambda m: "\\" if m[0] == "\\\\" else chr(0xDC00 + int(m[1], 16)), stored)
+
+
 class PathText(TypeDecorator[str]):
     """A file's path as text that any name survives: undecodable bytes become `\\xNN`, a backslash two."""
 
@@ -43,7 +48,7 @@ class PathText(TypeDecorator[str]):
         """What was meant."""
         if value is None:
             return None
-        return ESCAPED.sub(lambda m: "\\" if m[0] == "\\\\" else chr(0xDC00 + int(m[1], 16)), value)
+        return path_meant(value)
 
 
 models = Table(
@@ -359,6 +364,8 @@ events = Table(
     Column("model", String),
     Column("fields", JSON, nullable=False),
 )
+
+Index("events_by_model", events.c.model, events.c.id)
 
 commands = Table(
     "commands",

@@ -10,6 +10,12 @@ from daemon.ledger.tables import file_totals, files
 BUCKET = 1024  # as the triggers have it
 
 
+def newest_seq(conn: Connection, model: str) -> int:
+    """The number of the newest file by order of arrival; 0 before the first."""
+    numbered = files.c.model == model, files.c.seq.is_not(None)
+    return conn.scalar(select(files.c.seq).where(*numbered).order_by(files.c.seq.desc()).limit(1)) or 0
+
+
 def counts(conn: Connection, model: str) -> dict[str, int]:
     """Number of files by state."""
     query = select(file_totals.c.state, func.sum(file_totals.c.files)).where(file_totals.c.model == model)

@@ -93,9 +93,9 @@ def test_estimates_are_kept_with_their_check(ledger: Ledger) -> None:
     with ledger.connect() as conn:
         row = checks.get(conn, last)
         assert row is not None and row.estimated["value"] is None and row.dropped
-        found = checks.latest_performance(conn, "m", "v0001-aaaaaaaa")
+        found = checks.latest_performances(conn, "m")["v0001-aaaaaaaa"]
         assert found == {"labelled": MEASURED, "estimated": ESTIMATED}
-        assert checks.latest_performance(conn, "m", "v0002-bbbbbbbb") == {"labelled": None, "estimated": None}
+        assert "v0002-bbbbbbbb" not in checks.latest_performances(conn, "m")
 
 
 RISE = {"detector": "adwin", "row": 96, "since_row": 41, "before": 0.1, "after": 0.4, "dropped": True, "rows": 300}

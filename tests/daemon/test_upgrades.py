@@ -138,7 +138,7 @@ def test_a_ledger_of_each_schema_becomes_todays(revision, tmp_path):
             "a.csv", "b.csv", "c.csv",
         }  # fmt: skip
         assert len(files.rejects_of(conn, 1)) == 1 and files.recent(conn, "m", 10.0)[0].path == "a.csv"
-        assert checks.latest_performance(conn, "m", "v0001-aaaaaaaa")["labelled"]["value"] == 0.75
+        assert checks.latest_performances(conn, "m")["v0001-aaaaaaaa"]["labelled"]["value"] == 0.75
         assert checks.open_episode(conn, "m") == 1 and checks.latest(conn, "m").id == 2
         assert checks.unchecked(conn, "m", 1, 0, 5) == [] and len(checks.unchecked(conn, "m", 2, 0, 5)) == 1
         assert cycles.results(conn, 1)["evaluate"]["difference"] is None

@@ -46,6 +46,7 @@ def upgrade() -> None:
     op.create_index("files_by_schema", "files", ["model", "schema_digest"], sqlite_where=has_schema)
     op.create_index("files_by_original", "files", ["duplicate_of"], sqlite_where=sa.text("duplicate_of IS NOT NULL"))
     op.create_index("checks_by_file", "checks", ["file_id", "id"], sqlite_where=sa.text("file_id IS NOT NULL"))
+    op.create_index("events_by_model", "events", ["model", "id"])
     op.create_index("assessments_by_kind", "assessments", ["model", "kind", "id"])
     op.create_index("due_and_not_done", "due", ["model", "kind"], sqlite_where=sa.text("done_at IS NULL"))
 

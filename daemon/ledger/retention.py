@@ -1,0 +1,143 @@
+"""What of the ledger's history may go: found by reading, let go of a few hundred rows at a time."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, or_, select, update
+
+from daemon.ledger.tables import assessments, checks, commands, cycles, due, events, files, rejects, stages, versions
+from daemon.ledger.totals import newest_seq
+
+BATCH = 500
+PAGE = 5_000
+LOOKED_BACK = 5_000
+NEWEST_CHECKS = 100
+FINISHED = ("promoted", "kept", "failed")
+SPENT_REPORT: dict[str, Any] = {"columns": [], "outputs": [], "drift": False, "notes": ["beyond retention.reports"]}
+
+
+def accepted(conn: Connection, model: str) -> Iterator[Any]:
+    """Accepted and held dropped files of rows that have a snapshot, the newest first."""
+    columns = files.c.id, files.c.seq, files.c.sha256, files.c.at, files.c.rows, files.c.labelled_rows, files.c.snapshot
+    newest = func.coalesce(files.c.last_time, files.c.at).label("newest")
+    alike = files.c.model == model, files.c.kind == "rows", files.c.source == "folder", files.c.snapshot.is_not(None)
+    query = select(*columns, newest).where(*alike, files.c.state.in_(("accepted", "held")))
+    return iter(conn.execution_options(yield_per=PAGE).execute(query.order_by(files.c.seq.desc())))
+
+
+def expire(conn: Connection, ids: Sequence[int], reason: str) -> None:
+    """These files' rows leave every window; what is known of them stays, and their snapshots go at the next time."""
+    chosen = files.c.id.in_(ids), files.c.state.in_(("accepted", "held"))
+    conn.execute(update(files).where(*chosen).values(state="expired", reason=reason))
+
+
+def left_snapshots(conn: Connection, model: str, before: float) -> list[tuple[int, str, str, bool]]:
+    """Of files that teach nobody any more: id, snapshot, digest, and whether no other file that may teach has the same
+    one. Expired ones at once, superseded and forgotten ones once they are old."""
+    wanted = files.c.model == model, files.c.snapshot.is_not(None)
+    old = files.c.state.in_(("superseded", "forgotten")) & (files.c.at < before)
+    states = files.c.state.in_(("expired", "superseded", "forgotten"))
+    query = select(files.c.id, files.c.snapshot, files.c.sha256).where(*wanted, states)
+    found = []
+    for row in conn.execute(query.where(or_(files.c.state == "expired", old)).limit(PAGE)).all():
+        others = files.c.model == model, files.c.snapshot == row.snapshot, files.c.id != row.id
+        shared = conn.scalar(select(func.count()).where(*others, files.c.state.in_(("accepted", "held"))))
+        found.append((row.id, row.snapshot, row.sha256, not shared))
+    return found
+
+
+def old_predictions(conn: Connection, model: str, before: float) -> Iterator[tuple[int, str]]:
+    """Checks with kept predictions from before a moment, but for the newest hundred: id and path."""
+    columns = checks.c.id, checks.c.predictions
+    wanted = checks.c.model == model, checks.c.predictions.is_not(None), checks.c.started_at < before
+    query = select(*columns).where(*wanted, checks.c.id <= _nth_newest_check(conn, model))
+    return iter(tuple(row) for row in conn.execute(query.order_by(checks.c.id)).all())
+
+
+def forget_predictions(conn: Connection, ids: Sequence[int]) -> None:
+    """The files are gone."""
+    conn.execute(update(checks).where(checks.c.id.in_(ids)).values(predictions=None))
+
+
+def old_quarantine(conn: Connection, model: str, before: float) -> Iterator[tuple[int, str]]:
+    """Files with rejected rows from before a moment: id and digest."""
+    has_some = select(rejects.c.id).where(rejects.c.file_id == files.c.id).exists()
+    wanted = files.c.model == model, files.c.rejected > 0, files.c.at < before, files.c.sha256.is_not(None)
+    kept = or_(files.c.quarantine.is_not(None), has_some)
+    query = select(files.c.id, files.c.sha256).where(*wanted, kept)
+    return iter(tuple(row) for row in conn.execute(query.order_by(files.c.id)).all())
+
+
+def forget_quarantine(conn: Connection, ids: Sequence[int]) -> None:
+    """Their rejected rows are gone; how many there were stays."""
+    conn.execute(delete(rejects).where(rejects.c.file_id.in_(ids)))
+    conn.execute(update(files).where(files.c.id.in_(ids)).values(quarantine=None))
+
+
+def long_reports(conn: Connection, model: str, before: float, named: frozenset[int]) -> Iterator[int]:
+    """Checks that found nothing, from before a moment, whose report is still whole; none that a cycle names."""
+    wanted = checks.c.model == model, checks.c.started_at < before, checks.c.drift.is_(False)
+    long = func.length(checks.c.report) > len(str(SPENT_REPORT)) + 20
+    query = select(checks.c.id).where(*wanted, long, checks.c.id <= _nth_newest_check(conn, model))
+    return (check for check in conn.scalars(query.order_by(checks.c.id)).all() if check not in named)
+
+
+def spend_reports(conn: Connection, ids: Sequence[int]) -> None:
+    """Only what a check came to is kept of it."""
+    conn.execute(update(checks).where(checks.c.id.in_(ids)).values(report=SPENT_REPORT))
+
+
+def named_checks(conn: Connection) -> frozenset[int]:
+    """The checks that cycles were opened for."""
+    found: set[int] = set()
+    for trigger in conn.scalars(select(cycles.c.trigger)):
+        evidence = trigger["evidence"]
+        found |= {*evidence.get("checks", ()), *([evidence["check"]] if "check" in evidence else ())}
+    return frozenset(found)
+
+
+def old_checks(conn: Connection, model: str, before: float, named: frozenset[int]) -> Iterator[int]:
+    """Checks from before a moment, but for the newest hundred and those that a cycle names."""
+    wanted = checks.c.model == model, checks.c.started_at < before, checks.c.id <= _nth_newest_check(conn, model)
+    query = select(checks.c.id).where(*wanted).order_by(checks.c.id)
+    return (check for check in conn.scalars(query).all() if check not in named)
+
+
+def old_assessments(conn: Connection, model: str, before: float) -> Iterator[int]:
+    """Assessments from before a moment of files that are not looked back to; never the proposal."""
+    newest = newest_seq(conn, model)
+    wanted = assessments.c.model == model, assessments.c.at < before, assessments.c.seq < newest - LOOKED_BACK
+    return iter(conn.scalars(select(assessments.c.id).where(*wanted)).all())
+
+
+def old_stages(conn: Connection, model: str, before: float) -> Iterator[int]:
+    """Stages of cycles that ended before a moment and left no version that is stored."""
+    stored = select(versions.c.cycle_id).where(versions.c.state == "stored", versions.c.cycle_id.is_not(None))
+    over = cycles.c.model == model, cycles.c.state.in_(FINISHED), cycles.c.finished_at < before
+    ended = select(cycles.c.id).where(*over, cycles.c.id.not_in(stored))
+    return iter(conn.scalars(select(stages.c.id).where(stages.c.cycle_id.in_(ended))).all())
+
+
+def old_due(conn: Connection, before: float) -> Iterator[int]:
+    """What was due and done before a moment."""
+    return iter(conn.scalars(select(due.c.id).where(due.c.done_at.is_not(None), due.c.due_at < before)).all())
+
+
+def old_commands(conn: Connection, before: float) -> Iterator[int]:
+    """Commands that were dealt with before a moment."""
+    return iter(conn.scalars(select(commands.c.id).where(commands.c.state != "queued", commands.c.at < before)).all())
+
+
+def old_events(conn: Connection, before: float) -> Iterator[int]:
+    """Log events from before a moment."""
+    return iter(conn.scalars(select(events.c.id).where(events.c.at < before)).all())
+
+
+def remove(conn: Connection, table: Table, ids: Sequence[int]) -> None:
+    """Let go of rows by their ids."""
+    conn.execute(delete(table).where(table.c.id.in_(ids)))
+
+
+def _nth_newest_check(conn: Connection, model: str) -> int:
+    query = select(checks.c.id).where(checks.c.model == model).order_by(checks.c.id.desc())
+    return conn.scalar(query.offset(NEWEST_CHECKS).limit(1)) or 0
