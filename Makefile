@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types layers crash bench calibration poison streams peers serving soak long-file lock clean power
+.PHONY: help run test check lint format types layers crash world bench calibration poison streams peers serving soak long-file lock clean power
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -35,8 +35,11 @@ types: $(VENV)/.installed-dev ## mypy
 layers: $(VENV)/.installed-dev ## imports run downward only
 	$(BIN)/lint-imports
 
-crash: $(VENV)/.installed-dev ## kill -9 at every named step and at random moments, the long run
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/scenarios/test_crash.py
+crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
+	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)
+
+world: $(VENV)/.installed-dev ## the faults of the world, the long ones too: 100,000 files, 200 models; hours
+	$(BIN)/python -m pytest -s -m "long or not long" tests/faults
 
 bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
