@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test check lint format types layers long crash bench calibration poison streams peers serving soak year long-file lock clean power systemd
+.PHONY: help audit run test check lint format types layers long crash world bench calibration poison streams peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -35,11 +35,14 @@ types: $(VENV)/.installed-dev ## mypy
 layers: $(VENV)/.installed-dev ## imports run downward only
 	$(BIN)/lint-imports
 
-long: $(VENV)/.installed-dev ## the tests that take minutes each
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long
+long: $(VENV)/.installed-dev ## the tests that take minutes each, but for those of `make world` and `make systemd`
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long --ignore tests/faults --ignore tests/systemd
 
-crash: $(VENV)/.installed-dev ## kill -9 at every named step and at random moments, the long run
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/scenarios/test_crash.py
+crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
+	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)
+
+world: $(VENV)/.installed-dev ## the faults of the world, the long ones too: 100,000 files, 200 models; hours
+	$(BIN)/python -m pytest -s -m "long or not long" tests/faults
 
 systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-away container, the long run; needs root
 	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/systemd

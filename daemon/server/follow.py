@@ -138,6 +138,9 @@ class Follower:
             return
         try:
             challenger = await self._load(slot, trial.deployment, 0)
+        except (OSError, MemoryError):
+            self._retry_s = time.monotonic() + RETRY_S
+            return
         except Exception as error:
             # Nothing about a challenger may stop the champion's follower; and what cannot be loaded must not pass its
             # trial, however many failures are allowed.

@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ from faults.run import (
 def main() -> int:
     """The status: 1 if a promise was broken."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that its daemon ends, too
     chance = random.Random(options.seed)
     folder = Path(options.folder or tempfile.mkdtemp(prefix="driftd-crash-"))
     print(f"seed {options.seed}, folder {folder}", flush=True)

@@ -6,7 +6,7 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,10 @@ class Told:
     log: list[str] = field(default_factory=list)
 
 
-def tell(folder: Path, faults: Iterable[Fault] = (), default_layers: bool = False) -> Told:
-    """Tell the story in an empty folder, with these faults."""
+def tell(
+    folder: Path, faults: Iterable[Fault] = (), default_layers: bool = False, chapters: Sequence[str] = ()
+) -> Told:
+    """Tell the story, or the named rounds of it, in an empty folder, with these faults."""
     folder.mkdir(parents=True)
     daemon = Daemon(folder, config(default_layers))
     _merge_columns(daemon)
@@ -65,7 +67,8 @@ def tell(folder: Path, faults: Iterable[Fault] = (), default_layers: bool = Fals
     moments = _Moments(daemon, told)
     story.meanwhile = moments.act
     try:
-        for number, happen in enumerate(story.rounds()):
+        rounds = [happen for happen in story.rounds() if not chapters or happen.__name__ in chapters]
+        for number, happen in enumerate(rounds):
             mine = [fault for fault in faults if fault.round == number]
             before = _passings(daemon)
             _plan(daemon, [fault for fault in mine if fault.point], before)

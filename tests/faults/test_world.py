@@ -162,6 +162,7 @@ def test_without_inotify_files_are_found_by_looking_often(make_daemon: Callable[
     assert len(list(daemon.seen("watch_failed"))) == 1
 
 
+@pytest.mark.long
 def test_a_queue_of_events_that_overflows_loses_no_file(make_daemon: Callable[..., Daemon]) -> None:
     """The daemon sleeps while more happens than the kernel keeps events of; the files at the end are found."""
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -179,6 +180,7 @@ def test_a_queue_of_events_that_overflows_loses_no_file(make_daemon: Callable[..
     daemon.wait("file_accepted", file="last.csv")
 
 
+@pytest.mark.long
 def test_two_daemons_on_one_state_are_one_too_many(make_daemon: Callable[..., Daemon]) -> None:
     """The second refuses and names the first; a server alone beside it serves the same champion."""
     daemon = make_daemon(FAST).start()

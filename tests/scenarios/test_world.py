@@ -139,7 +139,9 @@ def test_a_port_in_use_and_a_held_state_are_refused_with_the_way_out(make_daemon
     """Status 1 and one clear line; the running daemon is not disturbed."""
     daemon = make_daemon(FAST).start()
     held = daemon.cli("run", check=False)
+    assert daemon.process is not None
     assert held.returncode == 1 and "another driftd" in held.stderr and "state_dir" in held.stderr
+    assert f"process {daemon.process.pid}" in held.stderr
     other = make_daemon(FAST)
     other.config.write_text(other.config.read_text().replace(str(other.port), str(daemon.port)))
     taken = other.cli("run", check=False)

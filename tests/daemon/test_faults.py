@@ -1,0 +1,331 @@
+"""The world fails at a named step: nothing is lost for it, nothing is left over, and it is told."""
+
+import asyncio
+import errno
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
+from daemon.config import load_config
+from daemon.control.context import ModelContext, Shared
+from daemon.control.owed import Owed
+from daemon.control.taking import Taken, Taking, publish_made, take_file
+from daemon.control.tidying import clear_intake, tidy
+from daemon.control.trial import Reports
+from daemon.faults import VARIABLE, Faults
+from daemon.ingest.digest import file_digest
+from daemon.ingest.look import Look, look
+from daemon.ingest.take import take
+from daemon.ledger import cycles, deployments, due, files, models, open_ledger, promotions, tables
+from daemon.ledger.trials import COUNTED
+from daemon.server.__main__ import kept
+from daemon.server.follow import Follower
+from daemon.slot import ModelSlot, Served
+from daemon.spool import FORGOTTEN_S, Spool, finished_segments
+from daemon.worker.process import Limits, Worker, WorkerError
+from retrain import effects
+from retrain.errors import Retry
+from retrain.estimators import make_estimator
+from retrain.records import CycleState, Trigger
+from retrain.schema import declared_schema
+from retrain.settings import EstimatorSettings
+
+CONFIG = """\
+[models.m]
+data_dir = "d"
+task = "classification"
+target = "y"
+[models.m.columns]
+x = "number"
+y = "category"
+"""
+Fail = Callable[[str, OSError, int], None]
+
+
+@pytest.fixture
+def fail() -> Iterator[Fail]:
+    """Lets a point fail so many times."""
+
+    def at(point: str, error: OSError, times: int = 1) -> None:
+        left = [times]
+
+        def hook(passed: str) -> None:
+            if passed == point and left[0]:
+                left[0] -= 1
+                raise error
+
+        effects.install_hook(hook)
+
+    yield at
+    effects.install_hook(None)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[ModelContext]:
+    """A model without a service around it; its analyst is a process."""
+    (tmp_path / "config.toml").write_text(CONFIG)
+    config = load_config(tmp_path / "config.toml")
+    ledger = open_ledger(config.state_dir)
+    with ledger.begin() as conn:
+        models.ensure(conn, "m")
+    made = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("analyst", Limits()), asyncio.Lock()))
+    made.folders.make()
+    made.data_dir.mkdir()
+    yield made
+    ledger.close()
+
+
+def full() -> OSError:
+    """No space left on device."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def small(folder: Path, name: str = "a.csv") -> Path:
+    """A data file."""
+    pyarrow.csv.write_csv(pa.table({"x": [1.0, 2.0, 3.0], "y": ["a", "b", "a"]}), folder / name)
+    return folder / name
+
+
+def arguments(context: ModelContext, path: Path) -> dict[str, Any]:
+    """As control asks the analyst."""
+    schema = declared_schema(context.settings)
+    assert schema is not None
+    work = str(context.folders.intake)
+    return {"path": str(path), "schema": schema.to_json(), "settings": context.settings_json(), "work": work}
+
+
+@pytest.mark.parametrize("point", ["intake.parsed.before_write", "intake.snapshot.before_write"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
+def test_a_good_file_is_not_refused_for_a_bad_disk(point: str, number: int, context: ModelContext, fail: Fail) -> None:
+    """An error of the system is to be tried again, whatever it is; nothing stays in the work folder."""
+    path = small(context.data_dir)
+    fail(point, OSError(number, os.strerror(number)), 1)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        take(arguments(context, path))
+    assert list(context.folders.intake.iterdir()) == []
+    assert take(arguments(context, path))["rows"] == 3
+
+
+def test_a_file_that_cannot_be_read_now_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk or mount that answers EIO says nothing about the file."""
+    path = small(tmp_path)
+
+    def broken(*_: Any) -> Any:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "open", broken)
+    with pytest.raises(Retry, match=os.strerror(errno.EIO)):
+        file_digest(path)
+
+
+@pytest.mark.parametrize("point", ["intake.publish.before_rename", "ledger.before_commit", "ledger.before_begin"])
+def test_a_file_that_cannot_be_committed_is_delayed_and_taken_later(
+    point: str, context: ModelContext, fail: Fail
+) -> None:
+    """It is told, no other part notices, and nothing is left in the work folder; the next attempt takes it, once."""
+    path = small(context.data_dir)
+    seen = look(path)
+    assert isinstance(seen, Look)
+
+    async def story() -> list[Taken]:
+        try:
+            first = await take_file(context, Taking("a.csv", seen))
+            assert list(context.folders.intake.iterdir()) == []
+            return [first, await take_file(context, Taking("a.csv", seen))]
+        finally:
+            await context.shared.analyst.close()
+
+    fail(point, full(), 1)
+    with capture_logs() as told:
+        assert asyncio.run(story()) == [Taken.LATER, Taken.ACCEPTED]
+    assert "file_delayed" in [event["event"] for event in told]
+    with context.shared.ledger.connect() as conn:
+        assert files.counts(conn, "m") == {"accepted": 1}
+
+
+def test_what_cannot_be_published_leaves_nothing(tmp_path: Path, fail: Fail) -> None:
+    """The file that was made is removed: the next attempt makes its own."""
+    made = tmp_path / "made"
+    made.write_bytes(b"x")
+    fail("p.before_rename", full(), 1)
+    with pytest.raises(OSError, match="space"):
+        publish_made(str(made), tmp_path / "final", "p")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_question_outlives_the_analyst(context: ModelContext) -> None:
+    """Killed in the middle of it, a new one is asked the same; what the old one left is thrown away first."""
+    left = context.folders.intake / "left.parquet"
+    left.write_bytes(b"x")
+    state_dir = context.shared.config.state_dir
+    worker = Worker("analyst", Limits(nice=0), lambda: clear_intake(state_dir))
+
+    async def story() -> None:
+        await worker.call("warm", {"modules": []})
+        assert worker.pid is not None
+        left.write_bytes(b"x")
+        os.kill(worker.pid, signal.SIGKILL)
+        await worker.ask_again("warm", {"modules": []})
+        with pytest.raises(WorkerError):
+            await worker.ask_again("digest", {"path": str(context.data_dir / "missing")})
+        await worker.close()
+
+    asyncio.run(story())
+    assert not left.exists()
+
+
+def test_tidying_finds_what_a_kill_left(context: ModelContext, fail: Fail) -> None:
+    """The work of a cycle that is over, and a version that retention let go and could not remove; the work of the open
+    cycle stays."""
+    ledger, versions = context.shared.ledger, context.folders.versions
+    with ledger.begin() as conn:
+        over = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 1, 1, 0.0)
+        cycles.save(conn, replace(over, state=CycleState.KEPT), 0.0)
+        opened = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 2, 1, 0.0)
+        row = {"model": "m", "name": "v0001-aaaaaaaa", "number": 1, "digest": "a", "created_at": 0.0, "metrics": {}}
+        conn.execute(insert(tables.versions).values(**row, state="removed"))
+    for folder in (context.folders.cycle(over.id), context.folders.cycle(opened.id), versions / "v0001-aaaaaaaa"):
+        folder.mkdir(parents=True)
+    fail("retention.remove_version.before_remove", full(), 1)
+    with pytest.raises(OSError, match="space"):
+        tidy(context)
+    tidy(context)
+    assert not (versions / "v0001-aaaaaaaa").exists() and not context.folders.cycle(over.id).exists()
+    assert context.folders.cycle(opened.id).exists()
+
+
+def test_what_is_owed_to_the_ledger_is_written_when_it_can_be(context: ModelContext, fail: Fail) -> None:
+    """A schedule that fires while the ledger cannot be written is told and due afterwards, and nobody is woken before."""
+    ledger, woken = context.shared.ledger, []
+    owed = Owed(ledger)
+    fail("ledger.before_commit", full(), 2)
+    with capture_logs() as told:
+        owed.write(lambda conn: due.add(conn, "m", "check", 60.0), lambda: woken.append(1))
+        owed.pay()
+    assert [event["event"] for event in told] == ["ledger_delayed"] * 2 and not woken
+    owed.pay()
+    with ledger.connect() as conn:
+        assert len(due.pending(conn, "m", "check")) == 1 and woken == [1]
+
+
+def test_what_servers_saw_of_a_trial_is_kept_until_it_is_written(context: ModelContext, fail: Fail) -> None:
+    """A failed write forgets nothing."""
+    reports = Reports()
+    reports.add({"model": "m", "trial": 1, "seen": dict.fromkeys(COUNTED, 1)})
+    fail("ledger.before_commit", full(), 1)
+    with pytest.raises(OperationalError):
+        reports.write(context.shared.ledger, 0.0)
+    assert reports._waiting
+    reports.write(context.shared.ledger, 0.0)
+    assert not reports._waiting
+
+
+def test_a_part_of_a_server_that_fails_is_told_and_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels are handed over, and promotions followed, also after a disk that failed once."""
+    monkeypatch.setattr("daemon.server.__main__.FAILURE_PAUSE_S", 0.0)
+    begun = []
+
+    async def part() -> None:
+        begun.append(1)
+        if len(begun) < 3:
+            raise full()
+        await asyncio.Event().wait()
+
+    async def story() -> None:
+        task = asyncio.create_task(kept(part))
+        while len(begun) < 3:
+            await asyncio.sleep(0)
+        task.cancel()
+
+    with capture_logs() as told:
+        asyncio.run(asyncio.wait_for(story(), 10))
+    assert [event["event"] for event in told] == ["part_failed"] * 2
+
+
+def test_a_version_that_cannot_be_read_now_is_served_later(
+    context: ModelContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails while a server loads the champion costs a moment: the server tells it, tries again by itself,
+    and also goes on where the ledger could not be read."""
+    ledger, told, failures = context.shared.ledger, [], [full(), MemoryError()]
+    with ledger.begin() as conn:
+        promotions.record(conn, "m", deployments.for_version(conn, "m", "v1", 0.0), "promote", "", 0.0)
+
+    def load(deployment: Any, promotion: int, *_: Any) -> Served:
+        if failures:
+            raise failures.pop()
+        return Served(deployment, promotion, (), (), ())
+
+    monkeypatch.setattr("daemon.server.follow.load_deployment", load)
+    monkeypatch.setattr("daemon.server.follow.RETRY_S", 0.0)
+    slot = ModelSlot("m")
+    follower = Follower(context.shared.config, {"m": slot}, ledger, told.append)
+
+    async def story() -> None:
+        await follower.catch_up()
+        task = asyncio.create_task(follower.run())
+        while slot.served is None:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(asyncio.wait_for(story(), 20))
+    assert [message["event"] for message in told] == ["swap_failed", "swap_failed", "swapped"]
+
+
+@pytest.mark.parametrize(
+    "point", ["spool.open.before_rename", "spool.append.before_write", "spool.append.before_fsync"]
+)
+def test_a_spool_goes_on_after_a_failure_and_leaves_nothing_hidden(point: str, tmp_path: Path, fail: Fail) -> None:
+    """What was acknowledged is whole, and what failed said so."""
+    spool = Spool(tmp_path)
+    fail(point, effects.ShortWrite() if point.endswith("write") else full(), 1)
+    with pytest.raises(OSError, match="space"):
+        spool.append([{"id": "lost"}])
+    spool.append([{"id": "kept"}])
+    spool.close_old(at_once=True)
+    assert not list(tmp_path.glob(".*"))
+    assert "kept" in "".join(path.read_text() for path in finished_segments(tmp_path))
+
+
+def test_a_segment_that_a_kill_left_without_its_name_is_removed(tmp_path: Path) -> None:
+    """Nothing was written to it yet; a fresh one may be of a server that is about to name it."""
+    old, fresh = tmp_path / ".1-1-1.open.tmp", tmp_path / ".2-1-1.open.tmp"
+    for path in (old, fresh):
+        path.write_bytes(b"")
+    before = old.stat().st_mtime - 2 * FORGOTTEN_S
+    os.utime(old, (before, before))
+    assert finished_segments(tmp_path) == [] and list(tmp_path.iterdir()) == [fresh]
+
+
+def test_memory_that_is_lacking_is_not_the_estimators_fault(tmp_path: Path) -> None:
+    """The training is tried again, and the message names the limit."""
+    (tmp_path / "own.py").write_text("def factory(seed):\n    raise MemoryError\n")
+    with pytest.raises(MemoryError):
+        make_estimator(EstimatorSettings(type="own.py:factory"), "classification", tmp_path)
+
+
+def test_a_plan_counts_over_processes_and_is_read_anew(tmp_path: Path) -> None:
+    """The harness itself: a fault happens at the passings that were named, to the role that was named, and is noted."""
+    (tmp_path / "passed").mkdir()
+    (tmp_path / "plan").write_text("server p 2 2 EIO")
+    Faults(tmp_path, "server").pass_by("p")
+    Faults(tmp_path, "control").pass_by("p")
+    for _ in range(2):
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            Faults(tmp_path, "server").pass_by("p")
+    Faults(tmp_path, "server").pass_by("p")
+    (tmp_path / "plan").write_text("* q 1 1 SHORT")
+    with pytest.raises(effects.ShortWrite):
+        Faults(tmp_path, "trainer").pass_by("q")
+    assert (tmp_path / "happened").read_text().splitlines() == ["server p EIO"] * 2 + ["trainer q SHORT"]
+    assert VARIABLE not in os.environ
