@@ -145,6 +145,7 @@ def test_feedback_makes_live_traffic_performance_and_training_data(serving):
     assert len(said) == 1 and next(iter(said))[1] == "answer" and version.startswith("v")
 
 
+@pytest.mark.long
 def test_a_dropped_file_of_rows_that_were_served_counts_them_once(serving):
     """The same ids, first as live traffic and later dropped with their labels: the file is not held as repeated, and
     training has each row once."""
@@ -234,6 +235,7 @@ def server_of(daemon: Daemon) -> psutil.Process:
     raise AssertionError("no server")
 
 
+@pytest.mark.long
 def test_kills_of_server_and_control_lose_no_durable_row(serving):
     """SIGKILL of the server while its segment is open, then of control: each row that was durable, and each label that
     was acknowledged, is taken once."""

@@ -134,6 +134,7 @@ def test_a_canary_gets_its_share_of_the_ids_and_nobody_notices(make_daemon: Call
     assert set(answers(daemon, keys)) == {challenger}
 
 
+@pytest.mark.long
 def test_a_challenger_that_labels_prove_worse_is_dropped_before_its_time(make_daemon: Callable[..., Daemon]) -> None:
     """Labelled files that arrive during the trial compare the two; worse beyond doubt ends it at once."""
     daemon = make_daemon(config("canary", 0, period="1h"))
