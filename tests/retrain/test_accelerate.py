@@ -8,7 +8,7 @@ from learning import published, rows, schema, table
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 
 from retrain import accelerate
-from retrain.accelerate import accelerated, accelerated_version, made_up_rows, proof_on
+from retrain.accelerate import accelerated, accelerated_version, looped, made_up_rows, proof_on
 from retrain.encode import RowEncoder
 from retrain.errors import Refused
 from retrain.preprocess import Preprocessor
@@ -39,13 +39,26 @@ def test_every_bit_is_scikit_learns(kind):
     X, y, trees = problem(kind)
     trees.fit(X, y)
     fast, _ = accelerated(trees, X)
+    slow = looped(trees, X)
     asked = np.vstack([made_up_rows(trees, 2000), X[:500], np.full((1, 5), np.nan)])
     quick = replace(fast._raw_predict, most_rows=10**9)
     assert np.array_equal(quick(asked), trees._raw_predict(asked))
     method = "predict" if not hasattr(trees, "predict_proba") else "predict_proba"
     for size in (1, 2, 7, 64, 300, 2501):
         assert np.array_equal(getattr(fast, method)(asked[:size]), getattr(trees, method)(asked[:size]))
+        assert np.array_equal(getattr(slow, method)(asked[:size]), getattr(trees, method)(asked[:size]))
     assert np.array_equal(fast.predict(asked), trees.predict(asked))
+
+
+@pytest.mark.parametrize("mask", [None, [False, False, False, False, True]])
+def test_the_loop_knows_estimators_with_and_without_categories(mask):
+    """Codes that were not in the training rows, and no categories at all."""
+    X, y, _ = problem("two")
+    X[X[:, 4] == 7, 4] = 60.0
+    trees = HistGradientBoostingClassifier(max_iter=20, categorical_features=mask).fit(X[:, :5], y)
+    asked = made_up_rows(trees, 1000)
+    asked[:30, 4] = 7.0
+    assert np.array_equal(looped(trees, X).predict_proba(asked), trees.predict_proba(asked))
 
 
 def test_made_up_rows_reach_every_category_and_both_sides_of_every_threshold():
