@@ -10,6 +10,7 @@ from retrain.errors import Refused
 
 MARK = "# Written by driftd install-service, which writes it anew. Changes belong into: systemctl edit driftd"
 UNITS = Path("etc/systemd/system")
+TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - what PrivateTmp= hides
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 """What ProtectHome= hides."""
 STATES = Path("/var/lib")
@@ -76,13 +77,10 @@ def _state(site: Site) -> str:
 
 
 def _home(site: Site) -> Iterable[str]:
-    """Homes are hidden, but for what the service needs of them."""
-    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if in_home(path)]
-    writable = [site.state_dir] if in_home(site.state_dir) else []
-    if not needed and not writable:
-        yield "ProtectHome=yes"
-        return
-    yield "ProtectHome=tmpfs"
+    """Homes and temporary folders are hidden, but for what the service needs of them."""
+    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if in_home(path) or in_temporary(path)]
+    writable = [site.state_dir] if in_home(site.state_dir) or in_temporary(site.state_dir) else []
+    yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
     for path in outermost(needed):
         yield f"BindReadOnlyPaths=-{escaped(path)}".replace(" ", r"\ ")
     for path in writable:
@@ -92,6 +90,11 @@ def _home(site: Site) -> Iterable[str]:
 def in_home(path: Path) -> bool:
     """Whether a path lies where only its owner may look."""
     return any(home in path.parents for home in HOMES)
+
+
+def in_temporary(path: Path) -> bool:
+    """Whether a path lies where the service has a folder of its own instead."""
+    return any(folder in path.parents for folder in TEMPORARY)
 
 
 def outermost(paths: Iterable[Path]) -> list[Path]:

@@ -26,7 +26,7 @@ from daemon.faults import VARIABLE, Faults
 from daemon.ingest.digest import file_digest
 from daemon.ingest.look import Look, look
 from daemon.ingest.take import take
-from daemon.ledger import cycles, deployments, due, files, models, open_ledger, promotions, tables
+from daemon.ledger import cycles, deployments, due, models, open_ledger, promotions, tables, totals
 from daemon.ledger.trials import COUNTED
 from daemon.server.__main__ import kept
 from daemon.server.follow import Follower
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_committed_is_delayed_and_taken_later(
         assert asyncio.run(story()) == [Taken.LATER, Taken.ACCEPTED]
     assert "file_delayed" in [event["event"] for event in told]
     with context.shared.ledger.connect() as conn:
-        assert files.counts(conn, "m") == {"accepted": 1}
+        assert totals.counts(conn, "m") == {"accepted": 1}
 
 
 def test_what_cannot_be_published_leaves_nothing(tmp_path: Path, fail: Fail) -> None:

@@ -56,6 +56,12 @@ def test_homes_are_hidden_but_for_what_is_needed() -> None:
     assert "run\n" in text and '-c "/home/a/my churn/config.toml" run' in text
 
 
+def test_an_environment_in_a_temporary_folder_is_seen() -> None:
+    """The service has a /tmp of its own; what it needs of the other one is bound into it, read-only."""
+    text = service_of(code=(Path("/tmp/ci/.venv"), Path("/usr")))
+    assert "ProtectHome=yes\n" in text and "BindReadOnlyPaths=-/tmp/ci/.venv\n" in text
+
+
 def test_who_makes_the_state_folder() -> None:
     """systemd below /var/lib, tmpfiles.d elsewhere."""
     assert "StateDirectory=driftd\n" in service_of()
