@@ -253,8 +253,8 @@ def test_kills_of_server_and_control_lose_no_durable_row(serving):
     assert query(daemon, "select sum(rows) from files where kind = 'labels'") == [(TRAFFIC,)]
 
 
-POINTS = ["traffic.assigned"]
-MORE_POINTS = [
+POINTS = [
+    "traffic.assigned",
     "prediction_log.committed",
     "control.file_committed:2",
     "prediction_log.publish.before_rename",
@@ -264,7 +264,8 @@ MORE_POINTS = [
 ]
 
 
-@pytest.mark.parametrize("point", [*POINTS, *(pytest.param(p, marks=pytest.mark.long) for p in MORE_POINTS)])
+@pytest.mark.long
+@pytest.mark.parametrize("point", POINTS)
 def test_a_kill_between_any_two_steps_takes_each_row_once(point, serving):
     """Control killed at a named step between segment and data file, then restarted: no row is lost or taken twice, and
     nothing is left over."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from daemon_harness import FAST, Daemon, drop, rows
 
 QUIET = FAST.replace("on_drift = true\non_performance = true\n", "growth = 1e9\nregret = false\n")
@@ -84,6 +85,7 @@ def test_columns_added_removed_and_of_another_kind(make_daemon: Callable[..., Da
     assert "champion v0001" in story and "of another kind" in story
 
 
+@pytest.mark.long
 def test_another_question(make_daemon: Callable[..., Daemon]) -> None:
     """The champion answers the old question until a model of the new one is there, which only new files teach; a schema that was
     inferred is inferred anew."""
