@@ -89,6 +89,7 @@ def test_a_restart_under_load_loses_no_request(service: Service, restarts: int) 
     print(f"{load.answers} answers over {restarts} restarts of {max(taken):.1f} s at most")
 
 
+@pytest.mark.long
 def test_it_is_ready_within_three_seconds_with_twenty_versions_stored(service: Service) -> None:
     """From `systemctl start` to READY, twenty of them in the store and in the ledger."""
     service.run(sys.executable, "-c", STORE_MORE)
