@@ -1,22 +1,40 @@
 """DuckDB, offline and within bounds."""
 
+import functools
+
 import duckdb
 
 MEMORY = "1GB"
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A fresh in-memory database with one thread, so that the same file gives the same bytes."""
-    connection = duckdb.connect(
+    """A connection of its own, with its own temporary tables, to the process's in-memory database. That is opened once,
+    for opening one costs more than reading a small file; and again if an error made it unusable."""
+    try:
+        return _in_utc(_database())
+    except duckdb.Error:
+        _database.cache_clear()
+        return _in_utc(_database())
+
+
+def _in_utc(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    connection = database.cursor()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+@functools.cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One thread, so that the same file gives the same bytes; and nothing of a file is kept for the next."""
+    return duckdb.connect(
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            "enable_external_file_cache": False,
             "memory_limit": MEMORY,
             "threads": 1,
         }
     )
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
 
 
 def literal(text: str) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from daemon.ingest import sql
 from daemon.ingest.take import take
 from retrain.errors import Refused
 from retrain.schema import declared_schema
@@ -305,3 +306,17 @@ def test_large_integers_keep_every_digit(tmp_path):
     """Beyond 2**53 a float would lose some."""
     result = taken(tmp_path, "a.csv", "n,y\n9007199254740993,a\n-1,b\n", {"n": "integer", "y": "category"})
     assert [row["n"] for row in rows_of(result)] == [9007199254740993, -1]
+
+
+def test_files_share_a_database_and_nothing_in_it(tmp_path: Path) -> None:
+    """Each connection has reject tables of its own and the zone UTC, and one can be had after the database broke."""
+    (tmp_path / "a.csv").write_text("x\nno number\n")
+    read = (
+        f"SELECT * FROM read_csv('{tmp_path}/a.csv', columns = {{'x': 'DOUBLE'}}, header = true, store_rejects = true)"
+    )
+    first, second = sql.connect(), sql.connect()
+    first.execute(read).fetchall()
+    second.execute(read).fetchall()
+    assert first.execute("SELECT count(*) FROM reject_errors").fetchall() == [(1,)]
+    sql._database().close()
+    assert sql.connect().execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
