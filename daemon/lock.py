@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -16,19 +17,27 @@ NAME = "driftd.lock"
 def sole_owner(state_dir: Path) -> Iterator[None]:
     """Hold the state folder's lock; Refused if another daemon has it."""
     with _opened(state_dir) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(file):
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise Refused(
                 f"another driftd (process {owner}) holds {state_dir}",
                 "stop it, or give this one its own [service] state_dir",
-            ) from None
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    """Whether the lock could be had; a command that just asks for it has it for a moment."""
+    for pause_s in (0.01, 0.05, 0.2, 0.0):
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(pause_s)
+    return False
 
 
 def _opened(state_dir: Path) -> IO[str]:

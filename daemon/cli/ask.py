@@ -1,16 +1,18 @@
 """Commands that change something: written to the ledger, done by the service at once or when it runs again."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.session import NO, SESSION, Exit, known_model, only_model, user
+from daemon.cli.session import FAILED, NO, SESSION, Exit, known_model, only_model, user
 from daemon.config import Config, model_data_dir
 from daemon.lock import is_held
 
-ANSWER_WITHIN_S = 3.0
+ANSWER_WITHIN_S = 60.0
+TOLD_AFTER_S = 3.0
 LOOK_S = 0.1
 Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
 Cycle = Annotated[int, typer.Argument(help="The cycle's number; `driftd history` lists them.", show_default=False)]
@@ -108,7 +110,7 @@ def _model_of_cycle(config: Config, cycle: int) -> str:
 
 
 def _ask(name: str, args: dict[str, Any], json: bool) -> None:
-    """Write the command and wait a moment for the service's answer."""
+    """Write the command and wait for the answer of the service, if one runs."""
     from daemon.cli.session import print_json
     from daemon.ledger import commands
 
@@ -117,30 +119,34 @@ def _ask(name: str, args: dict[str, Any], json: bool) -> None:
     try:
         with ledger.begin(durable=True) as conn:
             command = commands.enqueue(conn, name, args, user(), time.time())
-        row = _wait(ledger, command, is_held(config.state_dir))
+        row = _wait(ledger, command, config.state_dir)
     finally:
         ledger.close()
-    waiting = row.state == "queued"
     message = row.message or "kept in the ledger: the service does it when it runs again"
+    late = row.state == "queued" and is_held(config.state_dir)
+    if late:
+        message = f"not done within {ANSWER_WITHIN_S:g} s; the service is busy and does it later: `driftd status` tells"
     if json:
         print_json({"command": command, "state": row.state, "message": message})
-    elif not waiting and row.state == "done":
+    elif row.state != "refused" and not late:
         print(message)
-    elif waiting:
-        print(
-            message if not is_held(config.state_dir) else "the service is busy; `driftd status` will show the outcome"
-        )
-    if row.state == "refused":
-        raise Exit(NO, "" if json else f"driftd: {message}")
+    if row.state == "refused" or late:
+        raise Exit(FAILED if late else NO, "" if json else f"driftd: {message}")
 
 
-def _wait(ledger: Any, command: int, is_running: bool) -> Any:
+def _wait(ledger: Any, command: int, state_dir: Path) -> Any:
+    """The command's row when it is done or refused, when no service runs, or after a minute."""
     from daemon.ledger import commands
 
-    until_s = time.monotonic() + (ANSWER_WITHIN_S if is_running else 0.0)
+    begun_s, told = time.monotonic(), False
     while True:
+        running = is_held(state_dir)  # asked first: a service that ends may still have answered
         with ledger.connect() as conn:
             row = commands.get(conn, command)
-        if row.state != "queued" or time.monotonic() >= until_s:
+        waited_s = time.monotonic() - begun_s
+        if row.state != "queued" or not running or waited_s >= ANSWER_WITHIN_S:
             return row
+        if waited_s >= TOLD_AFTER_S and not told:
+            told = True
+            print("waiting for the service, which is busy; Ctrl-C leaves it to be done later", file=sys.stderr)
         time.sleep(LOOK_S)

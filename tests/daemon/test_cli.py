@@ -1,6 +1,7 @@
 """The command line on a real daemon's state: answers for people and for machines, and exit statuses."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -242,3 +243,18 @@ def test_a_reload_needs_a_service(tmp_path):
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     done = driftd("reload", cwd=tmp_path)
     assert done.returncode == 1 and "no service runs" in done.stderr
+
+
+def test_a_command_waits_for_a_service_that_is_busy(daemon):
+    """It says that it waits, and then tells the outcome."""
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        command = [sys.executable, "-m", "daemon", "-c", str(daemon.config), "pause", "m"]
+        asked = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert asked.stderr is not None and "waiting for the service" in asked.stderr.readline()
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+    told, _ = asked.communicate(timeout=30)
+    assert asked.returncode == 0 and "until it is resumed" in told
+    assert daemon.cli("resume", "m").returncode == 0
