@@ -23,6 +23,7 @@ FAILURE_RETRY_S = 5.0
 BACKLOG_TOLD = 100
 PROGRESS_S = 30.0
 LONG_SETTLES = 10
+HINT_WITHIN_S = 2.0
 
 
 @dataclass
@@ -37,7 +38,10 @@ class Intake:
     _hinted: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _rescan_due_s: float = 0.0
+    _asked_to_look: bool = True
     _watch: FolderWatch | None = None
+    _watched_since: float = 0.0
+    _told_missed: bool = False
     _told_backlog: int = BACKLOG_TOLD
     _disk_low: bool = False
 
@@ -61,12 +65,16 @@ class Intake:
 
     def rescan(self) -> None:
         """Look at everything at the next turn."""
-        self._rescan_due_s = 0.0
+        self._look_at_all()
         self._wake.set()
+
+    def _look_at_all(self) -> None:
+        self._rescan_due_s, self._asked_to_look = 0.0, True
 
     async def _round(self) -> None:
         if self._watch is not None and await asyncio.to_thread(self._watch.check):
-            self._rescan_due_s = 0.0
+            self._watched_since = time.time()
+            self._look_at_all()
         hinted, self._hinted = self._hinted, set()
         for path in hinted:
             self._notice(path)
@@ -110,7 +118,7 @@ class Intake:
 
     def _hint(self, path: str | None) -> None:
         if path is None:
-            self._rescan_due_s = 0.0
+            self._look_at_all()
         else:
             root = os.path.realpath(self.context.data_dir)
             self._hinted.add(os.path.relpath(path, root))
@@ -124,11 +132,33 @@ class Intake:
         watched = self._watch is not None and self._watch.watches
         pause_s = intake.rescan if watched else min(intake.rescan, UNWATCHED_RESCAN_S)
         self._rescan_due_s = time.monotonic() + rescan_pause_s(pause_s, took_s)
+        missed, self._asked_to_look = [] if self._asked_to_look else self._missed(found), False
         for path, seen in found:
             self._consider(path, seen)
         present = {path for path, _ in found}
         for path in [p for p in self.problems if p not in present]:
             del self.problems[path]
+        if missed:
+            await self._watch_anew(missed)
+
+    def _missed(self, found: list[tuple[str, Look | Problem]]) -> list[str]:
+        """New files that came while the folder was watched, and of which the watch said nothing."""
+        if self._watch is None or not self._watch.watches:
+            return []
+        heard = {*self.known, *self.pending, *self.problems, *self._hinted}
+        since, until = self._watched_since + HINT_WITHIN_S, time.time() - HINT_WITHIN_S
+        return [p for p, s in found if isinstance(s, Look) and p not in heard and since < s.ctime_ns / 1e9 < until]
+
+    async def _watch_anew(self, missed: list[str]) -> None:
+        """A watch that says nothing, as where other machines write to a shared folder, is begun again; told once."""
+        assert self._watch is not None
+        if not self._told_missed:
+            self._told_missed = True
+            self.context.log.warning(
+                "watch_missed", files=len(missed), first=missed[0],
+                hint='if other machines write here, set intake.watch = "polling"',
+            )  # fmt: skip
+        await asyncio.to_thread(self._watch.stop)
 
     def _notice(self, path: str) -> None:
         if matches(path, self.context.settings.intake.patterns):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import httpx
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows
 from helpers import wait_for
+
+from daemon.control.intake import HINT_WITHIN_S
 
 ESTIMATOR = '''
 import time
@@ -160,6 +163,30 @@ def test_without_inotify_files_are_found_by_looking_often(make_daemon: Callable[
     drop(rows(1, 60), daemon.data / "a.csv")
     daemon.wait("file_accepted", file="a.csv", timeout_s=30)
     assert len(list(daemon.seen("watch_failed"))) == 1
+
+
+@pytest.mark.long
+def test_a_watch_that_says_nothing_is_noticed_and_told_once(make_daemon: Callable[..., Daemon]) -> None:
+    """A folder that is written behind the kernel's back, as a network mount is: files are taken by rescans, and the log
+    names the way out."""
+    daemon = make_daemon(FAST.replace('"500ms"', '"10s"'))
+    lower, upper, work = (daemon.folder / name for name in ("lower", "upper", "work"))
+    for folder in (lower, upper, work):
+        folder.mkdir()
+    layers = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    with mounted(daemon.data, "-t", "overlay", "-o", layers, "overlay"):
+        daemon.start()
+        daemon.wait("service_ready")
+        begun_s = time.monotonic()
+        wait_for(lambda: time.monotonic() - begun_s > HINT_WITHIN_S, 20)  # what is newer than the watch
+        drop(rows(1, 60), upper / "a.csv")
+        missed = daemon.wait("watch_missed", timeout_s=60)
+        assert missed["files"] == 1 and missed["first"] == "a.csv" and "polling" in missed["hint"]
+        daemon.wait("file_accepted", file="a.csv", timeout_s=30)
+        drop(rows(2, 60), daemon.data / "b.csv")  # the new watch hears what goes through the folder itself
+        daemon.wait("file_accepted", file="b.csv", timeout_s=10)
+        daemon.close()
+    assert len(list(daemon.seen("watch_missed"))) == 1
 
 
 @pytest.mark.long
