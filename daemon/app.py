@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon import faults
+from daemon import cgroups, faults
 from daemon.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.control.commands import Commander
 from daemon.control.context import ModelContext, Shared
@@ -79,8 +79,9 @@ class Service:
         self._tokens = load_tokens(config, environment)  # an unreadable one is told here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
-        analyst = Worker("analyst", Limits(), lambda: clear_intake(config.state_dir))
-        self.shared = Shared(config, self.ledger, analyst, asyncio.Lock())
+        training = cgroups.divide(environment)
+        analyst = Worker("analyst", Limits(group=training), lambda: clear_intake(config.state_dir))
+        self.shared = Shared(config, self.ledger, analyst, asyncio.Lock(), training)
         self.keepers: dict[str, ModelKeeper] = {}
         self.reports = Reports()
         self.owed = Owed(self.ledger)

@@ -80,12 +80,13 @@ class Folders:
 
 @dataclass
 class Shared:
-    """What all models share."""
+    """What all models share; `training` is the control group of the analyst and the trainers, if there is one."""
 
     config: Config
     ledger: Ledger
     analyst: Worker
     training_turn: asyncio.Lock
+    training: Path | None = None
 
     def free_bytes(self) -> int:
         """Free disk under the state folder."""

@@ -140,11 +140,11 @@ class CycleRunner:
     # --- the stages ---------------------------------------------------------------------------------------
 
     async def _work_off(self, cycle: Cycle) -> None:
-        async with self.context.shared.training_turn:
-            limits = self.context.settings.limits
+        shared, limits = self.context.shared, self.context.settings.limits
+        async with shared.training_turn:
             trainer = Worker(
                 "trainer",
-                Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE),
+                Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
             )
             try:
                 while cycle.state is CycleState.OPEN:

@@ -15,6 +15,7 @@ import traceback
 from typing import IO, Any
 
 from daemon import faults
+from daemon.cgroups import try_to_enter
 from daemon.parent import end_with_parent
 from daemon.worker.ops import resolve
 from retrain.errors import Refused
@@ -64,10 +65,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--max-memory", type=int, default=0, help="bytes of address space; 0: no limit")
     parser.add_argument("--oom-score", type=int, default=0)
+    parser.add_argument("--group", default="", help="folder of the control group to work in")
     return parser.parse_args()
 
 
 def _limit(options: argparse.Namespace) -> None:
+    try_to_enter(options.group)
     os.nice(options.nice)
     if options.max_memory:
         resource.setrlimit(resource.RLIMIT_AS, (options.max_memory, options.max_memory))

@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from daemon.log import get_logger
@@ -29,12 +30,13 @@ class WorkerError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a worker may use."""
+    """What a worker may use, and the control group that it works in."""
 
     nice: int = 5
     threads: int = 1
     max_memory: int = 0
     oom_score: int = 0
+    group: Path | None = None
 
 
 @dataclass
@@ -111,7 +113,7 @@ class Worker:
         command = [
             sys.executable, "-m", "daemon.worker.child", "--role", self.role, "--parent", str(os.getpid()),
             "--nice", str(limits.nice), "--max-memory", str(limits.max_memory),
-            "--oom-score", str(limits.oom_score),
+            "--oom-score", str(limits.oom_score), "--group", str(limits.group or ""),
         ]  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             *command,

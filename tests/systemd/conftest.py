@@ -61,6 +61,11 @@ class Service:
         """The control process, as the container counts."""
         return int(self.show("MainPID"))
 
+    def group_of(self, pid: int) -> str:
+        """A process's control group."""
+        lines = self.path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        return next(line for line in lines if line.startswith("0::"))
+
     def drop_in(self, text: str, restart: bool = True) -> None:
         """Change the unit as `systemctl edit` does."""
         file = self.path(DROP_IN)
