@@ -39,12 +39,14 @@ class Prepared:
 def prepare(args: dict[str, Any]) -> dict[str, Any]:
     """Collect the files' rows, join late labels, clean, deduplicate, window and split.
 
-    Writes `work`/train.parquet and holdout.parquet (see `Prepared`). `window` is the planner's choice, used where the
+    Writes `work`/train.parquet and holdout.parquet (see `Prepared`). `rows_before` counts labelled rows that are known
+    and of which no file is told, for no window reaches back to them. `window` is the planner's choice, used where the
     configured one is "auto". Refused where there is too little to train on or to compare with."""
     settings = ModelSettings.model_validate(args["settings"])
     work, champion = Path(args["work"]), args.get("champion")
     training = None if champion is None else read_json(Path(champion["path"]) / "training.json")
     done = prepare_rows(args["files"], Schema.from_json(args["schema"]), settings, training, args.get("window"))
+    done.told["known_rows"] += args.get("rows_before", 0)
     _write(done.train, work / "train.parquet", "prepare.train")
     _write(done.holdout, work / "holdout.parquet", "prepare.holdout")
     return {"train": str(work / "train.parquet"), "holdout": str(work / "holdout.parquet"), **done.told}

@@ -7,10 +7,11 @@ from sqlalchemy import Connection
 
 from daemon.control.context import ModelContext
 from daemon.control.schemas import schema_change
-from daemon.ledger import cycles, files, promotions
+from daemon.ledger import cycles, files, promotions, totals
 from retrain import effects
 from retrain.records import Cycle, Stage
 from retrain.schema import Schema
+from retrain.window import chosen_window, files_needed
 
 
 def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Schema | None) -> dict[str, Any]:
@@ -18,7 +19,9 @@ def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Sch
     assert schema is not None, "a cycle needs accepted files, and these fixed the schema"
     work = context.folders.cycle(cycle.id)
     effects.make_folder(work, "cycle.work")
-    champion, known = promotions.champion(conn, context.name), files.usable(conn, context.name, cycle.up_to_seq)
+    from_seq, rows_before = _read_from(context, conn, cycle)
+    known = files.usable(conn, context.name, cycle.up_to_seq, from_seq)
+    champion = promotions.champion(conn, context.name)
     changed = schema_change(context, champion)
     if changed is not None and not changed.comparable:
         champion, known = None, [row for row in known if row.schema_digest == changed.digest]
@@ -32,11 +35,22 @@ def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Sch
         "work": str(work),
         "store": str(context.folders.store),
         "files": [context.file_json(row) for row in known],
+        "rows_before": rows_before,
         "window": cycle.trigger.evidence.get("window"),
         "twin": cycle.trigger.evidence.get("twin"),
         "champion": _champion(context, champion),
         "previous": cycles.results(conn, cycle.id),
     }  # fmt: skip
+
+
+def _read_from(context: ModelContext, conn: Connection, cycle: Cycle) -> tuple[int, int]:
+    """The oldest file that the cycle's window may need, by order of arrival, and the labelled rows of all before it: of
+    a year of files few are read."""
+    needed = files_needed(chosen_window(context.settings.window, cycle.trigger.evidence.get("window")))
+    oldest = 0 if needed is None else files.nth_newest_labelled(conn, context.name, cycle.up_to_seq, needed)
+    if oldest == 0:
+        return 0, 0
+    return oldest, totals.accepted_rows(conn, context.name, oldest - 1).get("rows", (0, 0))[0]
 
 
 def restart_stage(context: ModelContext, conn: Connection, cycle: Cycle) -> Cycle:

@@ -100,10 +100,21 @@ def recent(conn: Connection, model: str, window_s: float) -> Sequence[Any]:
     return conn.execute(query.order_by(files.c.seq)).all()
 
 
-def usable(conn: Connection, model: str, up_to_seq: int) -> Sequence[Any]:
+def usable(conn: Connection, model: str, up_to_seq: int, from_seq: int = 0) -> Sequence[Any]:
     """Files that may teach, in order of arrival: seq, snapshot, sha256, rows, kind, source, accepted_at."""
-    query = select(*USABLE).where(files.c.model == model, files.c.state == "accepted", files.c.seq <= up_to_seq)
+    between = files.c.seq >= from_seq, files.c.seq <= up_to_seq
+    query = select(*USABLE).where(files.c.model == model, files.c.state == "accepted", *between)
     return conn.execute(query.order_by(files.c.seq)).all()
+
+
+def nth_newest_labelled(conn: Connection, model: str, up_to_seq: int, n: int) -> int:
+    """The seq of the n-th newest dropped file that may teach and has labelled rows of its own; 0 if there are fewer, or
+    if labels also come in files of their own."""
+    alike = files.c.model == model, files.c.state == "accepted"
+    if conn.scalar(select(files.c.id).where(*alike, files.c.kind == "labels").limit(1)) is not None:
+        return 0
+    own = files.c.kind == "rows", files.c.source == "folder", files.c.labelled_rows > 0, files.c.seq <= up_to_seq
+    return conn.scalar(select(files.c.seq).where(*alike, *own).order_by(files.c.seq.desc()).offset(n - 1).limit(1)) or 0
 
 
 def newest_usable(conn: Connection, model: str, most: int) -> list[Any]:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from daemon.config import load_config
+from daemon.control import stages
+from daemon.control.context import ModelContext, Shared
 from daemon.ingest.look import Look
 from daemon.ledger import (
     Ledger,
@@ -26,8 +29,11 @@ from daemon.ledger import (
     promotions,
     tables,
 )
+from daemon.worker.process import Limits, Worker
+from retrain import window
 from retrain.errors import Refused
 from retrain.records import Outcome, PlannerState, Trigger
+from retrain.schema import declared_schema
 
 LOOKS = [Look(size, size, size, size) for size in range(1, 9)]
 
@@ -297,3 +303,25 @@ def test_without_a_group_the_ledger_is_private(tmp_path):
     """Nobody else reads it."""
     open_ledger(tmp_path).close()
     assert stat.S_IMODE((Path(tmp_path) / engine.FILE_NAME).stat().st_mode) == 0o600
+
+
+def test_a_cycle_is_told_of_the_files_alone_that_its_window_may_need(ledger, tmp_path, monkeypatch):
+    """And of how many labelled rows there are before them; of all files where labels come on their own."""
+    monkeypatch.setattr(window, "FEWEST_FILES", 3)
+    (tmp_path / "config.toml").write_text(
+        '[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\nwindow = {kind = "files", files = 2}\n'
+        '[models.m.columns]\nx = "number"\ny = "category"\n'
+    )
+    config = load_config(tmp_path / "config.toml")
+    context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("a", Limits()), None))  # type: ignore[arg-type]
+    schema = declared_schema(context.settings)
+    for i in range(8):
+        accept(ledger, f"f{i}", LOOKS[0], str(i), labelled=0 if i == 6 else 10)
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("manual", ""), 1, 8, 1.0)
+        told = stages.arguments(context, conn, cycle, schema)
+    assert ([file["seq"] for file in told["files"]], told["rows_before"]) == ([5, 6, 7, 8], 40)
+    accept(ledger, "labels", LOOKS[1], "labels", kind="labels")
+    with ledger.begin() as conn:
+        told = stages.arguments(context, conn, cycle, schema)
+    assert (len(told["files"]), told["rows_before"]) == (8, 0)

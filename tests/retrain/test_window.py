@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrain import window
 from retrain.errors import Refused
 from retrain.reservoir import in_reservoir
 from retrain.settings import WindowSettings
-from retrain.window import chosen_window, split
+from retrain.window import chosen_window, files_needed, split
 
 NONE = WindowSettings(kind="all", holdout_min_rows=10)
 
@@ -98,3 +99,26 @@ def test_the_planner_chooses_only_where_the_configuration_leaves_it_open():
     assert chosen_window(NONE, choice).kind == "all"
     assert chosen_window(WindowSettings(), choice).files == 3
     assert chosen_window(WindowSettings(), None).kind == "decay"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        WindowSettings(kind="files", files=3, holdout_min_rows=10),
+        WindowSettings(kind="files", files=7, holdout_min_rows=10, max_rows=150),
+        WindowSettings(kind="decay", half_life_files=0.7, holdout_min_rows=10),
+        WindowSettings(kind="decay", half_life_files=1.3, holdout_min_rows=10),
+    ],
+)
+def test_files_that_no_window_reaches_need_not_be_read(settings, monkeypatch):
+    """With the newest files that are needed alone, the same rows train and are held out, with the same weights."""
+    monkeypatch.setattr(window, "FEWEST_FILES", 2)
+    needed = files_needed(settings)
+    assert needed is not None and needed < 20
+    sequence = np.repeat(np.arange(1, 21), 40)
+    few = sequence > 20 - needed
+    whole = parts(sequence, settings=settings)
+    part = parts(sequence[few], settings=settings, times=np.flatnonzero(few).astype(float))
+    assert np.array_equal(whole.train[few], part.train) and not whole.train[~few].any()
+    assert np.array_equal(whole.holdout[few], part.holdout) and not whole.holdout[~few].any()
+    assert np.array_equal(whole.weight[few][part.train], part.weight[part.train])
