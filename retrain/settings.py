@@ -273,6 +273,7 @@ class RetentionSettings(Frozen):
     quarantine: Duration = 90 * 86400.0
     reports: Duration = 90 * 86400.0
     history: Duration = 730 * 86400.0
+    files: Duration | None = None
 
 
 class ServingSettings(Frozen):

@@ -6,6 +6,7 @@ found again and no file that nobody knows; snapshots the other way round, by a s
 leave every window, and at the next time its snapshot goes."""
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +30,7 @@ AFTER_START_S = 60.0
 EVERY_S = 86_400.0
 BREATH_S = 0.005
 VACUUM_PAGES = 2_000
+BEYOND = "beyond retention.snapshots"
 Let = Callable[[Connection, Sequence[Any]], None]
 log = get_logger()
 
@@ -90,6 +92,7 @@ def sweep_model(context: ModelContext, now: float, stop: Event | None = None) ->
             (tables.stages, lambda conn: retention.old_stages(conn, name, old)),
         ):
             done[table.name] += sweep.remove(table, find)
+        _rows_of_files(context, sweep, now, done)
     return {what: count for what, count in done.items() if count}
 
 
@@ -187,8 +190,21 @@ def _snapshots(context: ModelContext, sweep: _Sweep, now: float, done: Counter[s
             for row in retention.accepted(conn, name)
         )  # fmt: skip
         gone = [file.id for file in expirable(stored, context.settings, used, now)]
-    reason = "beyond retention.snapshots"
-    done["files"] += sweep.let_go(gone, lambda conn, ids: retention.expire(conn, ids, reason))
+    done["files"] += sweep.let_go(gone, lambda conn, ids: retention.expire(conn, ids, BEYOND))
+
+
+def _rows_of_files(context: ModelContext, sweep: _Sweep, now: float, done: Counter[str]) -> None:
+    """Files of labels that tell of nobody any more leave; and where it is configured, the rows of files that are gone
+    from the data folder, too. A folder without any file may be a mount that is away."""
+    name, kept, folder = context.name, context.settings.retention, context.data_dir
+    labels = sweep.find(lambda conn: list(retention.spent_labels(conn, name, kept.snapshots)))
+    done["files"] += sweep.let_go(labels, lambda conn, ids: retention.expire(conn, ids, BEYOND))
+    if kept.files is None or not folder.is_dir() or next(folder.iterdir(), None) is None:
+        return
+    before = now - kept.files
+    old = sweep.find(lambda conn: retention.forgettable(conn, name, before))
+    gone = [file for file, path in old if not os.path.lexists(folder / path)]
+    done["file_rows"] += sweep.let_go(gone, lambda conn, ids: retention.remove(conn, tables.files, ids))
 
 
 def _used(context: ModelContext, names: list[str]) -> frozenset[str]:

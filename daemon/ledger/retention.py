@@ -31,6 +31,30 @@ def expire(conn: Connection, ids: Sequence[int], reason: str) -> None:
     conn.execute(update(files).where(*chosen).values(state="expired", reason=reason))
 
 
+def spent_labels(conn: Connection, model: str, margin_s: float) -> Iterator[int]:
+    """Files of labels that came so long before every file of rows that there still is: whom they could tell of is gone.
+    The margin is for labels that come before their rows."""
+    usable = files.c.model == model, files.c.state.in_(("accepted", "held"))
+    first = conn.scalar(select(func.min(files.c.at)).where(*usable, files.c.kind == "rows"))
+    if first is None:
+        return iter(())
+    query = select(files.c.id).where(*usable, files.c.kind == "labels", files.c.at < first - margin_s)
+    return iter(conn.scalars(query).all())
+
+
+def forgettable(conn: Connection, model: str, before: float) -> list[tuple[int, str]]:
+    """Files from before a moment of which nothing is left but their rows in the ledger: id and path. None that a check,
+    a reject or a duplicate still names, that a person forgot, or that is looked back to."""
+    old = files.c.model == model, files.c.at < before, files.c.snapshot.is_(None)
+    spent = files.c.state.in_(("expired", "superseded", "refused", "duplicate"))
+    passed = or_(files.c.seq.is_(None), files.c.seq < newest_seq(conn, model) - LOOKED_BACK)
+    copies = files.alias()
+    unnamed = [~select(c.id).where(c.file_id == files.c.id).exists() for c in (checks.c, rejects.c)]
+    original = ~select(copies.c.id).where(copies.c.duplicate_of == files.c.id).exists()
+    query = select(files.c.id, files.c.path).where(*old, spent, passed, *unnamed, original)
+    return [(row.id, row.path) for row in conn.execute(query.order_by(files.c.id)).all()]
+
+
 def left_snapshots(conn: Connection, model: str, before: float) -> list[tuple[int, str, str, bool]]:
     """Of files that teach nobody any more: id, snapshot, digest, and whether no other file that may teach has the same
     one. Expired ones at once, superseded and forgotten ones once they are old."""

@@ -273,3 +273,69 @@ def test_a_snapshot_leaves_its_windows_first_and_the_disk_at_the_next_time(tmp_p
         assert len(files.usable(conn, "m", 2**40)) == NEWEST + 1
     assert sweep_model(context, now) == {}
     ledger.close()
+
+
+def dropped(ledger: Ledger, count: int, kind: str = "rows") -> list[int]:
+    """So many files, one a day, that were taken in; nothing of them is on the disk."""
+    found = []
+    with ledger.begin() as conn:
+        for _ in range(count):
+            i = totals.newest_seq(conn, "m") + 1
+            made = result(f"snapshots/m/{i}.parquet", i * DAY) | {"kind": kind}
+            found.append(files.record_accepted(conn, "m", f"f{i}", Look(1, 1, 1, i), str(i), made, i * DAY).id)
+    return found
+
+
+def model_of(folder: Path, text: str) -> tuple[ModelContext, Ledger]:
+    """A model with its folders and its ledger."""
+    section = f'[models.m]\ndata_dir = "data"\ntask = "classification"\ntarget = "y"\n{text}'
+    (folder / "config.toml").write_text(section)
+    config = load_config(folder / "config.toml")
+    ledger = open_ledger(config.state_dir)
+    context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("a", Limits()), None))  # type: ignore[arg-type]
+    context.folders.make()
+    context.data_dir.mkdir()
+    with ledger.begin() as conn:
+        models.ensure(conn, "m")
+    return context, ledger
+
+
+def test_rows_of_files_that_are_gone_go_where_it_is_configured(tmp_path, monkeypatch):
+    """Never of one that lies in the folder still, that something names, or while the folder is empty, as a mount is that
+    is away; what is left is still known."""
+    monkeypatch.setattr(retention, "LOOKED_BACK", 2)
+    context, ledger = model_of(tmp_path, '[models.m.retention]\nfiles = "30d"\n')
+    ids = dropped(ledger, 10)
+    with ledger.begin() as conn:
+        retention.expire(conn, ids[:8], "old")
+        conn.execute(tables.files.update().values(snapshot=None))
+        conn.execute(tables.files.update().where(tables.files.c.id == ids[1]).values(state="forgotten"))
+        original = files.by_content(conn, "m", "3")
+        assert original is not None
+        files.record_duplicate(conn, "m", "copy", Look(1, 1, 1, 99), "3", original, 500 * DAY)
+    assert "file_rows" not in sweep_model(context, 400 * DAY)
+    for name in ("f4", "other"):
+        (context.data_dir / name).write_text("x")
+    assert sweep_model(context, 400 * DAY)["file_rows"] == 4
+    with ledger.connect() as conn:
+        left = {row.path for row in files.listed(conn, "m")}
+        assert left == {"f2", "f3", "f4", "f8", "f9", "f10", "copy"}
+        assert totals.counts(conn, "m") == {"expired": 3, "forgotten": 1, "accepted": 2, "duplicate": 1}
+    ledger.close()
+
+
+def test_labels_go_with_the_rows_that_they_tell_of(tmp_path):
+    """A file of labels leaves when it is much older than all rows that are left; labels may come before their rows."""
+    context, ledger = model_of(tmp_path, '[models.m.retention]\nsnapshots = "2d"\n')
+    rows: list[int] = []
+    for _ in range(3):
+        dropped(ledger, 1, "labels")
+        rows += dropped(ledger, 1)
+    for gone, labels_gone in ((rows[0], 1), (rows[1], 2)):
+        with ledger.begin() as conn:
+            retention.expire(conn, [gone], "old")
+        sweep_model(context, 400 * DAY)
+        with ledger.connect() as conn:
+            states = [row.state for row in files.listed(conn, "m") if row.kind == "labels"]
+        assert states.count("expired") == labels_gone, states
+    ledger.close()
