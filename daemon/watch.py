@@ -5,10 +5,13 @@ The real path is watched, because a watch on a symbolic link reports nothing; `c
 """
 
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -23,6 +26,10 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserver
+
+if sys.platform == "linux":
+    from watchdog.observers.inotify import InotifyEmitter
+    from watchdog.observers.inotify_c import InotifyFD
 
 from daemon.log import get_logger
 from retrain import effects
@@ -57,6 +64,28 @@ class _Handler(FileSystemEventHandler):
         self._hint(None if event.is_directory else os.fsdecode(path))
 
 
+class _Instance:
+    """The process's one inotify instance, for all folders: a system grants a user few."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.reader: Any = None
+
+    def observer(self) -> tuple[BaseObserver, threading.Thread | None]:
+        """An observer, and the thread that reads the instance for it, begun again if it ended; where there is no
+        inotify, what the system has."""
+        if sys.platform != "linux":
+            return Observer(), None
+        with self._lock:
+            if self.reader is None or not self.reader.is_alive():
+                self.reader = InotifyFD()
+                self.reader.start()
+            return BaseObserver(InotifyEmitter, inotify_fd=self.reader), self.reader
+
+
+INSTANCE = _Instance()
+
+
 @dataclass
 class FolderWatch:
     """One folder's watch; `hint` is called from a thread of the observer."""
@@ -66,6 +95,7 @@ class FolderWatch:
     polling: bool
     hint: Hint
     _observer: BaseObserver | None = None
+    _reader: threading.Thread | None = None
     _handler: _Handler | None = None
     _probed_s: float = 0.0
     _watch: ObservedWatch | None = None
@@ -118,21 +148,28 @@ class FolderWatch:
         observer = self._observer
         if observer is None or not observer.is_alive() or not observer.emitters:
             return False
+        if self._reader is not None and not self._reader.is_alive():
+            return False
         return all(emitter.is_alive() for emitter in observer.emitters)
 
+    def _make(self) -> tuple[BaseObserver, threading.Thread | None]:
+        return (PollingObserver(timeout=POLLING_INTERVAL_S), None) if self.polling else INSTANCE.observer()
+
     def _start(self, identity: tuple[str, int, int]) -> bool:
-        observer = PollingObserver(timeout=POLLING_INTERVAL_S) if self.polling else Observer()
         events = list(POLLED if self.polling else WANTED)
         handler = _Handler(self.hint)
+        observer: BaseObserver | None = None
         try:
             effects.crash_point("watch.before_start")
+            observer, self._reader = self._make()
             self._watch = observer.schedule(handler, identity[0], recursive=self.recursive, event_filter=events)
             observer.start()
         except OSError as error:
             if not self._told:
                 log.warning("watch_failed", folder=str(self.folder), error=str(error))
             self._told = True
-            observer.stop()
+            if observer is not None:
+                observer.stop()
             return False
         self._told = False
         self._observer, self._handler, self._identity = observer, handler, identity

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import wait_for
 
-from daemon.watch import FolderWatch
+from daemon.watch import INSTANCE, FolderWatch
 from retrain import effects
 
 
@@ -97,3 +97,32 @@ def test_a_hung_watch_owes_an_answer(watched: tuple[FolderWatch, Path, Hints]) -
         effects.install_hook(None)
         free.set()
     wait_for(lambda: watch.silent_s(time.monotonic()) == 0.0)
+
+
+def test_many_folders_take_one_instance_of_inotify(tmp_path: Path) -> None:
+    """A system grants a user few; one that broke is replaced, and two watches of one folder end each for itself."""
+    folders = [tmp_path / str(i) for i in range(20)]
+    hints = [Hints() for _ in folders]
+    watches = []
+    for folder, told in zip(folders, hints, strict=True):
+        folder.mkdir()
+        watches.append(FolderWatch(folder, True, False, told.append))
+    twice = FolderWatch(folders[0], True, False, Hints().append)
+    before = instances()
+    assert all(watch.check() for watch in (*watches, twice))
+    assert instances() - before <= 1
+    twice.stop()
+    INSTANCE.reader.stop()
+    INSTANCE.reader.join(5)
+    assert all(watch.check() for watch in watches) and instances() - before <= 1
+    for folder, told in zip(folders, hints, strict=True):
+        (folder / "a").write_text("x")
+        wait_for(lambda told=told: told.has("a"))
+    for watch in watches:
+        watch.stop()
+
+
+def instances() -> int:
+    """How many this process has."""
+    links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum("inotify" in link for link in links)
