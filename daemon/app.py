@@ -219,10 +219,11 @@ class Service:
 
     async def _watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; end where another ledger took its place."""
-        watch = StateWatch(self.config.state_dir)
+        watch, failures = StateWatch(self.config.state_dir), 0
         while True:
             await asyncio.sleep(LOOK_S)
-            found = watch.look()
+            found = watch.look(prove=self._lost or self.ledger.failures > failures)
+            failures = self.ledger.failures
             if found is StateFolder.REPLACED:
                 raise Refused(watch.reason, "the next start opens it")
             if found is StateFolder.LOST and not self._lost:

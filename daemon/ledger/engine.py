@@ -26,10 +26,11 @@ INCREMENTAL = 2
 
 @dataclass
 class Ledger:
-    """An open ledger. Connections are short; writers take turns."""
+    """An open ledger. Connections are short; writers take turns. `failures` counts what SQLite could not do."""
 
     engine: Engine
     path: Path
+    failures: int = 0
     _poll: sqlite3.Connection | None = None
 
     @contextlib.contextmanager
@@ -42,18 +43,22 @@ class Ledger:
     @contextlib.contextmanager
     def begin(self, durable: bool = False) -> Iterator[Connection]:
         """A transaction: all or nothing. `durable` survives a power cut from the commit on."""
-        _pass_by("ledger.before_begin")
-        with self.engine.connect() as connection:
-            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            connection.rollback()
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                _pass_by("ledger.before_commit")
-                connection.commit()
-            except BaseException:
+        try:
+            _pass_by("ledger.before_begin")
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 connection.rollback()
-                raise
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    _pass_by("ledger.before_commit")
+                    connection.commit()
+                except BaseException:
+                    connection.rollback()
+                    raise
+        except OperationalError:
+            self.failures += 1
+            raise
         effects.crash_point("ledger.committed")
 
     def data_version(self) -> int:

@@ -117,6 +117,18 @@ def test_a_backup_brings_the_state_back(state, tmp_path):
     assert state.content() == before and len(list(state.folder.glob("before-restore-*"))) == 2
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_root_restores_belongs_to_the_service(state, tmp_path):
+    """To whom the state folder belongs: the service's own user could not read or write it otherwise."""
+    made = make_backup(state.config, tmp_path / "backups", None, quiet)
+    state.ledger.close()
+    os.chown(state.folder, 12345, 23456)
+    restore_backup(state.folder, made.path, quiet)
+    restored = [path for path in state.folder.rglob("*") if "before-restore" not in str(path)]
+    owners = {(path.stat().st_uid, path.stat().st_gid) for path in restored if path.name != "driftd.lock"}
+    assert owners == {(12345, 23456)} and len(restored) > 5
+
+
 def test_a_backup_is_consistent_while_files_come_and_go(state, tmp_path, monkeypatch):
     """Files pruned between the copy of the ledger and theirs are not in it; those that came meanwhile do no harm."""
     copies = []

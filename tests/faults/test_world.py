@@ -190,6 +190,42 @@ def test_a_watch_that_says_nothing_is_noticed_and_told_once(make_daemon: Callabl
 
 
 @pytest.mark.long
+def test_a_disk_that_breaks_and_turns_read_only_stops_the_work_not_the_serving(
+    make_daemon: Callable[..., Daemon],
+) -> None:
+    """The kernel makes a file system with an error read-only: it is told, the champion answers, and after the repair
+    nothing is lost and the waiting file is taken."""
+    daemon = make_daemon(FAST)
+    state, image = daemon.folder / "state", daemon.folder / "disk.img"
+    state.mkdir()
+    with image.open("wb") as file:
+        file.truncate(64 * 2**20)
+    if shutil.which("mkfs.ext4") is None or os.geteuid() != 0:
+        pytest.skip("needs root and mkfs.ext4")
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True, capture_output=True)
+    disk = "-o", "loop,errors=remount-ro", str(image)
+    with mounted(state, *disk):
+        daemon.start()
+        drop(rows(1), daemon.data / "a.csv")
+        version = daemon.wait("model_swapped")["version"]
+        device = next(line.split()[0] for line in Path("/proc/mounts").read_text().splitlines() if str(state) in line)
+        assert device.startswith("/dev/loop")
+        (Path("/sys/fs/ext4") / Path(device).name / "trigger_fs_error").write_text("1")
+        assert "cannot be written" in daemon.wait("state_lost")["reason"]
+        drop(rows(2, 60), daemon.data / "b.csv")
+        assert daemon.predict().status_code == 200
+        daemon.close()
+    subprocess.run(["e2fsck", "-fy", str(image)], check=False, capture_output=True)
+    with mounted(state, *disk):
+        since = len(daemon.events)
+        daemon.start()
+        daemon.wait("file_accepted", since=since, file="b.csv")
+        assert answers(daemon) and daemon.predict().json()["version"] == version
+        assert states(daemon) == {"a.csv": "accepted", "b.csv": "accepted"}
+        daemon.close()
+
+
+@pytest.mark.long
 def test_a_queue_of_events_that_overflows_loses_no_file(make_daemon: Callable[..., Daemon]) -> None:
     """The daemon sleeps while more happens than the kernel keeps events of; the files at the end are found."""
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
