@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon import cgroups, faults
 from daemon.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.control.commands import Commander
-from daemon.control.context import ModelContext, Shared
+from daemon.control.context import Folders, ModelContext, Shared
 from daemon.control.model import ModelKeeper
 from daemon.control.owed import Owed
 from daemon.control.retention import EVERY_S, keep_service
@@ -57,8 +57,14 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     faults.install(environment, "control")
     if hang_at := environment.get("DRIFTD_HANG_AT"):
         effects.install_hook(effects.hanger(hang_at))
-    with sole_owner(config.state_dir):
-        asyncio.run(Service(config, environment, kept).run())
+    try:
+        with sole_owner(config.state_dir):
+            asyncio.run(Service(config, environment, kept).run())
+    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+        raise Refused(
+            f"cannot work in {config.state_dir}: {error_key(error)}",
+            "check the disk and the mount of [service] state_dir, its owner, and that this is the service's user",
+        ) from None
 
 
 class Service:
@@ -92,29 +98,39 @@ class Service:
         self.started_at = time.monotonic()
 
     async def run(self) -> None:
-        """Start, work, stop."""
+        """Start, work, stop; raises the error that ended it."""
         log.info(
             "service_started", driftd=version("driftd"), pid=os.getpid(), config=str(self.config.path),
             listen=self.config.service.listen, models=sorted(self.config.models),
         )  # fmt: skip
         self._signals()
-        clear_intake(self.config.state_dir)
-        clear_cycles(self.ledger, self.config.state_dir)
         self.servers = Servers(self.config.service.workers, self._server)
         self.schedule = Schedule(self.config.service.timezone, self._due)
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            self._begin(tasks)
+            await self._until_stopped(tasks)
+        except Exception as error:
+            log.error("service_failed", error=repr(error))
+            raise
+        finally:
+            await self._stop(tasks)
+
+    # --- start and stop -----------------------------------------------------------------------------------
+
+    def _begin(self, tasks: list["asyncio.Task[None]"]) -> None:
+        clear_intake(self.config.state_dir)
+        clear_cycles(self.ledger, self.config.state_dir)
         self.schedule.start()
         for name in self.config.models:
+            self._make_room(name)
             self._start_model(name)
         kept = (
             self._follow_ledger, self._announce, self._keep_events, self._watch_clock, self._warm_analyst,
             self._retention,
         )  # fmt: skip
         parts = (*(self._keep(part) for part in kept), self._watch_state(), self.pulse.run())
-        tasks = [asyncio.create_task(part) for part in parts]
-        await self._until_stopped(tasks)
-        await self._stop(tasks)
-
-    # --- start and stop -----------------------------------------------------------------------------------
+        tasks += [asyncio.create_task(part) for part in parts]
 
     def _signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -128,15 +144,18 @@ class Service:
             self.listener, self.config.state_dir, self.config.path, self._on_server, hung_s=hung_after_s
         )
 
+    def _make_room(self, name: str) -> None:
+        """What a model needs in the state folder before it is started."""
+        Folders(self.config.state_dir, name).make()
+        with self.ledger.begin() as conn:
+            models.ensure(conn, name)
+
     def _start_model(self, name: str) -> None:
         context = ModelContext(name, self.config.models[name], self.shared)
         try:
             context.data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             context.log.error("data_dir_missing", folder=str(context.data_dir), error=error.strerror)
-        context.folders.make()
-        with self.ledger.begin() as conn:
-            models.ensure(conn, name)
         self.keepers[name] = ModelKeeper(context, lambda: self._promoted(name))
         self.keepers[name].start()
         self.schedule.set_model(name, context.settings)
@@ -155,8 +174,8 @@ class Service:
         await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         for task in tasks:
-            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                log.error("service_failed", error=repr(error))
+            if task.done():
+                task.result()
 
     async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
         log.info("service_stopping")
@@ -170,6 +189,8 @@ class Service:
         self.listener.close()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
         with self._unless_lost("events"):
+            if not self._lost:
+                self.owed.pay()
             self._write_events()
             self.reports.write(self.ledger, time.time())
         self.ledger.close()
@@ -234,6 +255,7 @@ class Service:
                 self._lost = False
                 log.info("state_back", folder=str(self.config.state_dir))
                 for name in list(self.keepers):
+                    self._make_room(name)
                     self._start_model(name)
 
     async def _watch_clock(self) -> None:
@@ -325,9 +347,10 @@ class Service:
             self.notifier.reloading()
             try:
                 return await self._apply(self._changed())
-            except (ConfigErrors, OSError, Refused) as error:
-                log.error("config_refused", reason=str(error))
-                raise Refused(str(error)) from None
+            except (ConfigErrors, OSError, Refused, SQLAlchemyError) as error:
+                reason = error_key(error) if isinstance(error, SQLAlchemyError) else str(error)
+                log.error("config_refused", reason=reason)
+                raise Refused(reason) from None
             finally:
                 self.notifier.send(READY="1", STATUS=self._status())
 
@@ -345,13 +368,15 @@ class Service:
         return config
 
     async def _apply(self, config: Config) -> str:
-        """Fresh servers first: where they do not come up, nothing has changed yet."""
+        """What can fail comes first: room in the state folder, and servers that come up. Nothing has changed then."""
         other_service = config.service != self.config.service
         if other_service:
             log.warning("config_needs_restart", section="service")
         changed = [n for n in config.models if config.models[n] != self.config.models.get(n)]
         gone = [n for n in self.config.models if n not in config.models]
         tokens = load_tokens(config, self._environment)
+        for name in changed:
+            self._make_room(name)
         if changed or gone or tokens != self._tokens:
             await self.servers.replace()
             self._tokens = tokens

@@ -88,8 +88,11 @@ class ServerProcess:
         pause_s = 0.2
         while not self._stopping:
             started = time.monotonic()
-            await self._start()
-            await self._listen()
+            try:
+                await self._start()
+                await self._listen()
+            except Exception as error:
+                log.error("part_failed", part="server", error=repr(error), traceback=traceback.format_exc())
             if self._stopping:
                 return
             self.ready.clear()
@@ -128,6 +131,7 @@ class ServerProcess:
             self._writer.write((json.dumps(message) + "\n").encode())
 
     async def _start(self) -> None:
+        self._process = None
         ours, theirs = socket.socketpair()
         environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = await asyncio.create_subprocess_exec(
@@ -182,8 +186,10 @@ class ServerProcess:
             except TimeoutError:
                 self._process.kill()
 
-    async def _status(self) -> int:
-        assert self._process is not None
+    async def _status(self) -> int | None:
+        """How the process ended; None where none could be started."""
+        if self._process is None:
+            return None
         try:
             return await asyncio.wait_for(self._process.wait(), 5)
         except TimeoutError:

@@ -152,7 +152,11 @@ def _share(path: Path, group: str | None) -> None:
 
 def _give_to(path: Path, group: str) -> None:
     """Only where it is another group's: a sandbox may forbid the call as such."""
-    if path.stat().st_gid != grp.getgrnam(group).gr_gid:
+    try:
+        wanted = grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise Refused(f"[service] group is {group!r}, which does not exist", "make it, or name another") from None
+    if path.stat().st_gid != wanted:
         shutil.chown(path, group=group)
 
 

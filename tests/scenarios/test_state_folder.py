@@ -50,6 +50,6 @@ def test_a_lost_state_folder_is_told_and_survived(make_daemon: Callable[..., Dae
     copy = daemon.folder / "copy.sqlite"
     shutil.copy(state / "ledger.sqlite", copy)
     copy.replace(state / "ledger.sqlite")
-    assert daemon.wait_dead(20) is not None
+    assert daemon.wait_dead(20) == 1
     assert "another file" in next(daemon.seen("service_failed"))["error"]
     wait_for(lambda: any(daemon.seen("service_stopped")), 10)
