@@ -124,6 +124,51 @@ def test_a_training_that_hangs_or_eats_memory_is_stopped_told_and_tried_again(
     assert [event["outcome"] for event in daemon.seen("cycle_finished")] == ["promoted"]
 
 
+@contextlib.contextmanager
+def memory_group(limit: int) -> Iterator[Path]:
+    """A control group whose processes together may have so many bytes, of either version; skipped where none can be
+    made."""
+    for base, key in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        group = Path(base) / f"driftd-test-{os.getpid()}"
+        try:
+            group.mkdir()
+            (group / key).write_text(str(limit))
+        except OSError:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+            continue
+        try:
+            yield group
+        finally:
+            for pid in (group / "cgroup.procs").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            wait_for(lambda group=group: not (group / "cgroup.procs").read_text().split(), 10)
+            group.rmdir()
+        return
+    pytest.skip("no control group with a memory limit can be made")
+
+
+@pytest.mark.long
+def test_the_kernel_out_of_memory_takes_the_trainer_first(make_daemon: Callable[..., Daemon]) -> None:
+    """In a group with too little memory for a training, that training dies; the service and the server live, the log
+    says what it probably was, and the next attempt is promoted."""
+    limits = '[models.m.limits]\ntrain_memory = "100GB"\n'
+    daemon = make_daemon(FAST + limits + '[models.m.estimator]\ntype = "own.py:factory"\n')
+    (daemon.folder / "own.py").write_text(ESTIMATOR.replace("time.sleep(1000)", "bytearray(b'1') * 4 * 10**9"))
+    with memory_group(2 * 10**9) as group:
+        daemon.start()
+        assert daemon.process is not None
+        for pid in (daemon.process.pid, *children(daemon, "")):
+            (group / "cgroup.procs").write_text(str(pid))
+        drop(rows(1), daemon.data / "a.csv")
+        daemon.wait("model_swapped", timeout_s=90)
+        died = [event["how"] for event in daemon.seen("worker_died")]
+        assert died and all("signal 9 (out of memory?)" in how for how in died)
+        assert not list(daemon.seen("server_died")) and daemon.process.poll() is None and answers(daemon)
+        daemon.close()
+
+
 def test_a_mount_that_goes_away_and_comes_back_costs_nothing(make_daemon: Callable[..., Daemon]) -> None:
     """Files that vanish with it are not forgotten; when it is back nothing is taken twice, new files are taken, and the
     same contents on another disk are known."""
