@@ -63,6 +63,9 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
 def violations(story: Story) -> list[str]:
     """The promises that do not hold."""
     found = [row[0] for row in story.query(REPEATED)]
+    failed = {status for what, status in story.statuses if what == "predict" and status != 200}
+    if failed:
+        found.append(f"predictions that a living server refused: {sorted(failed)}")
     if story.query("pragma integrity_check") != [("ok",)]:
         found.append("the ledger is damaged")
     return found + _acknowledged(story) + _leftovers(story) + _link(story)

@@ -66,7 +66,7 @@ class Story:
     daemon: Daemon
     acknowledged: dict[str, str] = field(default_factory=dict)
     deaths: int = 0
-    statuses: list[int] = field(default_factory=list)
+    statuses: list[tuple[str, int]] = field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
 
     # --- the rounds -------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class Story:
             status = httpx.post(f"{self.daemon.url}/models/m/{what}", json=body, timeout=10).status_code
         except httpx.HTTPError:
             return 0
-        self.statuses.append(status)
+        self.statuses.append((what, status))
         return status
 
     def _durable(self) -> set[str]:
