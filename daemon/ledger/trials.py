@@ -81,9 +81,10 @@ def not_passed(conn: Connection, model: str) -> set[str]:
 def begin_anew(conn: Connection, trial: Trial, now: float) -> Trial:
     """A running trial whose time counts from now; what was seen of it stays."""
     later_s = now - trial.since
-    values = {"since": now, "until": trial.until + later_s, "latest": trial.latest + later_s}
-    conn.execute(update(trials).where(trials.c.id == trial.id, trials.c.outcome == "").values(**values))
-    return replace(trial, **values)
+    anew = replace(trial, since=now, until=trial.until + later_s, latest=trial.latest + later_s)
+    values = {"since": anew.since, "until": anew.until, "latest": anew.latest}
+    conn.execute(update(trials).where(trials.c.id == trial.id).values(**values))
+    return anew
 
 
 def differences(conn: Connection, model: str, version: str) -> list[Moments]:
