@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from daemon.cron import cron_trigger
 from daemon.toml_lines import key_lines
-from retrain.settings import Duration, Frozen, ModelSettings, Size
+from retrain.settings import METRICS, Duration, Frozen, ModelSettings, Size
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -196,6 +196,10 @@ def _meant(key: str, known: list[str]) -> str:
 def _consistent(reader: _Reader, name: str, settings: ModelSettings) -> None:
     """What keys must have to do with each other."""
     where = ("models", name)
+    metrics = METRICS[settings.task]
+    if settings.metric not in ("auto", *metrics) and ".py:" not in settings.metric:
+        known = f"a {settings.task} has auto, {', '.join(metrics)}, or file.py:function"
+        reader.add((*where, "metric"), f"[models.{name}] metric is {settings.metric!r}; {known}")
     columns = settings.columns
     if columns is None:
         return

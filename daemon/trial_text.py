@@ -13,7 +13,7 @@ def trial_json(conn: Connection, model: str, task: str, trial: Trial | None) -> 
     """A trial as the command line tells it."""
     if trial is None:
         return None
-    labels = labelled(trial.version, trials.differences(conn, model, trial.version, trial.since))
+    labels = labelled(trial.version, trials.differences(conn, model, trial.version))
     seen = trial.seen
     return {
         "version": trial.version, "cycle": trial.cycle, "strategy": trial.strategy, "share": trial.share,

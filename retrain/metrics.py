@@ -12,6 +12,7 @@ from retrain.errors import Refused
 from retrain.metric import Bind, Metric, RowValues, Value, Weighted
 from retrain.predictions import Labels, Predictions
 from retrain.resampling import bootstrap_scores, mean_error, standard_error
+from retrain.settings import METRICS
 from retrain.user_metric import user_metric
 
 __all__ = [
@@ -67,6 +68,7 @@ REGRESSION = {
     )
 }
 NAMES = {"classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "relative_mae")}
+assert NAMES == METRICS
 
 
 def get_metric(name: str, context: MetricContext) -> Metric:

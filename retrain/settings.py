@@ -13,6 +13,13 @@ BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 BUDGET = re.compile(
     r"^\s*(\d+(?:\.\d+)?)\s+per\s+(?:(\d+)\s+(?:batches|files)|(day|week|hour)|(\d+(?:\.\d+)?)\s*(m|h|d|w))\s*$"
 )
+METRICS = {
+    "classification": (
+        "balanced_accuracy", "accuracy", "roc_auc", "average_precision", "f1_macro", "log_loss", "brier",
+    ),
+    "regression": ("mae", "rmse", "r2", "relative_mae"),
+}  # fmt: skip
+"""By task, as `retrain.metrics` computes them; here so that a configuration is read without it."""
 RATE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+per\s+(\d+)\s+checks\s*$")
 
 

@@ -154,7 +154,7 @@ class CycleRunner:
 
     async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
         context = self.context
-        longest_s = context.settings.triggers.retry_after * 2**cycle.attempt
+        longest_s = context.settings.triggers.retry_after * 2 ** (cycle.attempt - 1)
         pause_s = min(cycle.not_before - context.now(), longest_s)  # the clock may have been set back
         if pause_s > 0:
             await asyncio.sleep(pause_s)

@@ -50,7 +50,10 @@ def judge(context: ModelContext) -> Verdict:
         trial = trials.running(conn, context.name)
         assert trial is not None, "a cycle on trial has one"
         labels = _labels(conn, context, trial)
-    found = verdict(trial, labels, context.now(), context.settings.probation.alpha, context.settings.task)
+    if (now := context.now()) < trial.since:  # the clock was set back
+        with context.shared.ledger.begin(durable=True) as conn:
+            trial = trials.begin_anew(conn, trial, now)
+    found = verdict(trial, labels, now, context.settings.probation.alpha, context.settings.task)
     if found.kind == "wait":
         return found
     with context.shared.ledger.begin(durable=True) as conn:
@@ -90,7 +93,7 @@ def tell_ended(context: ModelContext, cycle: Cycle, trial: Trial, reason: str) -
 
 
 def _labels(conn: Connection, context: ModelContext, trial: Trial) -> Probation:
-    return labelled(trial.version, trials.differences(conn, context.name, trial.version, trial.since))
+    return labelled(trial.version, trials.differences(conn, context.name, trial.version))
 
 
 def _may_end(trial: Trial, now: float) -> bool:

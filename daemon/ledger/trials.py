@@ -1,7 +1,7 @@
 """Trials: challengers beside the champion, what the servers saw of them, and how they ended."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -78,11 +78,20 @@ def not_passed(conn: Connection, model: str) -> set[str]:
     return set(conn.scalars(select(trials.c.version).where(*wanted)))
 
 
-def differences(conn: Connection, model: str, version: str, since: float) -> list[Moments]:
-    """Per labelled file of its trial, in order, the moments of what a challenger cost more a row than the champion."""
+def begin_anew(conn: Connection, trial: Trial, now: float) -> Trial:
+    """A running trial whose time counts from now; what was seen of it stays."""
+    later_s = now - trial.since
+    anew = replace(trial, since=now, until=trial.until + later_s, latest=trial.latest + later_s)
+    values = {"since": anew.since, "until": anew.until, "latest": anew.latest}
+    conn.execute(update(trials).where(trials.c.id == trial.id).values(**values))
+    return anew
+
+
+def differences(conn: Connection, model: str, version: str) -> list[Moments]:
+    """Per labelled file of its trial, in order, the moments of what a challenger cost more a row than the champion; no
+    other file names it so."""
     named = assessments.c.found[("challenger", "version")].as_string() == version
-    late = assessments.c.at >= since
-    wanted = assessments.c.model == model, assessments.c.kind == "file", late, named
+    wanted = assessments.c.model == model, assessments.c.kind == "file", named
     found = conn.scalars(select(assessments.c.found).where(*wanted).order_by(assessments.c.id))
     costs = (one["challenger"]["costs"] for one in found)
     return [(float(mean), float(variance), int(rows)) for mean, variance, rows in costs]

@@ -212,7 +212,7 @@ def test_compare_refuses_files_with_nothing_in_common(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "extra", ['metric = "roc_auc"', 'metric = "nowhere.py:f"', 'estimator = { type = "sklearn.nope.Foo" }',
+    "extra", ['metric = "nowhere.py:f"', 'estimator = { type = "sklearn.nope.Foo" }',
               'estimator = { type = "os.getcwd" }', 'estimator = { params = { frobs = 3 } }'],
 )  # fmt: skip
 def test_doctor_finds_a_metric_or_estimator_that_cannot_work(tmp_path, extra):

@@ -52,6 +52,11 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         (GOOD + '[models.m.triggers]\ncooldown = "soon"\n', 'expected a duration such as "30s"'),
         (GOOD + '[models.m.window]\nkind = "last"\n', 'kind = "last" needs last'),
         (GOOD + '[models.m.drift]\nfalse_alarms = "1 in 100"\n', 'expected a budget such as "1 per 100 checks"'),
+        (GOOD + 'metric = "mae"\n', "metric is 'mae'; a classification has auto, balanced_accuracy, accuracy"),
+        (
+            GOOD.replace("classification", "regression") + 'metric = "accuracy"\n',
+            "a regression has auto, mae, rmse, r2",
+        ),
         (GOOD + 'check_schedule = "0 0 * * FUN"\n', "weekday 'FUN' is not one of 0-7 or SUN-SAT"),
         (GOOD + GOOD.replace("models.m", "models.n"), "overlaps that of m"),
         (GOOD.replace('"d"', '"state/d"'), "overlaps [service] state_dir"),

@@ -4,7 +4,8 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,33 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from daemon.config import load_config
+from daemon.control.assessing import Assessing
+from daemon.control.checking import check_snapshots
 from daemon.control.context import ModelContext, Shared
+from daemon.control.cycles import CycleRunner
+from daemon.control.model import ModelKeeper
 from daemon.control.owed import Owed
+from daemon.control.suspecting import suspect_file
 from daemon.control.taking import Taken, Taking, publish_made, take_file
 from daemon.control.tidying import clear_intake, tidy
-from daemon.control.trial import Reports
+from daemon.control.traffic import Traffic
+from daemon.control.trial import Reports, judge
 from daemon.faults import VARIABLE, Faults
 from daemon.ingest.digest import file_digest
 from daemon.ingest.look import Look, look
 from daemon.ingest.take import take
-from daemon.ledger import cycles, deployments, due, models, open_ledger, promotions, tables, totals
+from daemon.ledger import (
+    assessments,
+    cycles,
+    deployments,
+    due,
+    models,
+    open_ledger,
+    promotions,
+    tables,
+    totals,
+    trials,
+)
 from daemon.ledger.trials import COUNTED
 from daemon.server.__main__ import kept
 from daemon.server.follow import Follower
@@ -36,9 +54,9 @@ from daemon.worker.process import Limits, Worker, WorkerError
 from retrain import effects
 from retrain.errors import Retry
 from retrain.estimators import make_estimator
-from retrain.records import CycleState, Trigger
+from retrain.records import CycleState, Stage, Trigger
 from retrain.schema import declared_schema
-from retrain.settings import EstimatorSettings
+from retrain.settings import EstimatorSettings, RolloutSettings
 
 CONFIG = """\
 [models.m]
@@ -50,6 +68,7 @@ x = "number"
 y = "category"
 """
 Fail = Callable[[str, OSError, int], None]
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -182,6 +201,103 @@ def test_a_question_outlives_the_analyst(context: ModelContext) -> None:
 
     asyncio.run(story())
     assert not left.exists()
+
+
+class Hindered(Worker):
+    """A worker that fails at first, and then gives its answer."""
+
+    def __init__(self, answer: dict[str, Any], failures: int, kind: str = "retry") -> None:
+        super().__init__("analyst", Limits())
+        self.answer, self.failures, self.kind, self.asked = answer, failures, kind, 0
+
+    async def call(self, op: str, args: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
+        """As a worker that died answers."""
+        self.asked += 1
+        if self.asked <= self.failures:
+            raise WorkerError(self.kind, f"the analyst was killed by signal 9 during {op}")
+        return self.answer
+
+
+def promoted(context: ModelContext, version: str) -> None:
+    """A version becomes the champion."""
+    with context.shared.ledger.begin() as conn:
+        promotions.record(conn, "m", deployments.for_version(conn, "m", version, 0.0), "promote", "", 0.0)
+
+
+async def checked(context: ModelContext) -> bool:
+    """Whether a file is checked."""
+    return await check_snapshots(context, "file", [context.folders.snapshots / "a.parquet"]) is not None
+
+
+async def suspected(context: ModelContext) -> bool:
+    """Whether a file is doubted."""
+    schema = declared_schema(context.settings)
+    assert schema is not None
+    snapshot = context.folders.snapshots / "a.parquet"
+    return bool((await suspect_file(context, "a.csv", "folder", snapshot, None, schema.to_json())).doubts)
+
+
+async def assessed(context: ModelContext) -> bool:
+    """Whether an assessment is written."""
+    assessing = Assessing(context)
+    await assessing.run()
+    with context.shared.ledger.connect() as conn:
+        return not assessing.failed and assessments.proposal(conn, "m")[1] is not None
+
+
+@pytest.mark.parametrize(
+    ("judge_file", "answer"),
+    [
+        (checked, {"predictions": None, "report": {}}),
+        (suspected, {"doubts": [{"kind": "constant", "reason": "x is 1", "numbers": {}}]}),
+        (assessed, {"assessments": [], "skipped": [], "proposal": {}, "seconds": 0.0}),
+    ],
+)
+def test_a_file_is_judged_although_the_analyst_died(
+    judge_file: Callable[[ModelContext], Awaitable[bool]],
+    answer: dict[str, Any],
+    context: ModelContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its check, the doubts about it and its assessment are asked for again; three deaths in a row are told, and it
+    waits. What is refused is asked once."""
+    promoted(context, "v1")
+    for module in ("checking", "assessing"):
+        monkeypatch.setattr(f"daemon.control.{module}.unloadable", lambda *_: "")
+    for analyst, good, asked in (
+        (Hindered(answer, 3), False, 3),
+        (Hindered(answer, 1, "refused"), False, 1),
+        (Hindered(answer, 2), True, 3),
+    ):
+        context.shared.analyst = analyst
+        with capture_logs() as told:
+            assert asyncio.run(judge_file(context)) is good
+        assert analyst.asked == asked
+        assert any(event["log_level"] == "error" for event in told) is not good
+
+
+@pytest.mark.parametrize("point", ["promote.link.before_link", "promote.link.before_rename"])
+def test_the_link_is_tried_again_until_it_names_the_champion(
+    point: str, context: ModelContext, fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it named another before, and nothing half-made is left."""
+    monkeypatch.setattr("daemon.control.model.FAILURE_PAUSE_S", 0.0)
+    link, keeper = context.folders.versions / "current", ModelKeeper(context, lambda: None)
+
+    async def story() -> None:
+        task = asyncio.create_task(keeper._keep(keeper._tidy))
+        for version in ("v1", "v2"):
+            promoted(context, version)
+            fail(point, OSError(errno.EIO, os.strerror(errno.EIO)), 2)
+            keeper.after_promotion()
+            while not link.is_symlink() or link.readlink().name != version:
+                await asyncio.sleep(0.01)
+        task.cancel()
+
+    with capture_logs() as told:
+        asyncio.run(asyncio.wait_for(story(), 20))
+    assert [event["event"] for event in told] == ["part_failed"] * 4
+    assert list(context.folders.versions.iterdir()) == [link]
 
 
 def test_tidying_finds_what_a_kill_left(context: ModelContext, fail: Fail) -> None:
@@ -329,3 +445,91 @@ def test_a_plan_counts_over_processes_and_is_read_anew(tmp_path: Path) -> None:
         Faults(tmp_path, "trainer").pass_by("q")
     assert (tmp_path / "happened").read_text().splitlines() == ["server p EIO"] * 2 + ["trainer q SHORT"]
     assert VARIABLE not in os.environ
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, by_s: float) -> None:
+    """Set the wall clock of a model's parts."""
+    monkeypatch.setattr(ModelContext, "now", staticmethod(lambda: time.time() + by_s))
+
+
+def test_a_retry_waits_no_longer_because_the_clock_was_set_back(
+    context: ModelContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage that failed is tried again after its pause, not when the clock is again where it was."""
+    runner, slept = CycleRunner(context, lambda: 0, lambda: None), []
+    with context.shared.ledger.begin() as conn:
+        opened = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 1, 1, 0.0)
+    pause_s = 2 * context.settings.triggers.retry_after
+    failed = replace(opened, attempt=2, not_before=context.now() + pause_s)
+
+    async def rest(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("daemon.control.cycles.asyncio.sleep", rest)
+    set_clock(monkeypatch, -5 * HOUR)
+    after = asyncio.run(runner._stage(failed, Hindered({}, 1, "refused")))
+    assert slept == [pause_s] and after.state is CycleState.FAILED
+
+
+def test_live_traffic_waits_no_longer_because_the_clock_was_set_back(
+    context: ModelContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers from what is now the future are due, and what failed is tried again after its pause."""
+    monkeypatch.setattr("daemon.control.traffic.LOOK_S", 0.01)
+    monkeypatch.setattr("daemon.control.traffic.RETRY_S", 0.1)
+    spool = Spool(context.folders.log_spool)
+    spool.append([{"id": "a"}])
+    spool.close_old(at_once=True)
+    segments, traffic = finished_segments(context.folders.log_spool), Traffic(context)
+    assert segments and not traffic._is_due(segments)
+    set_clock(monkeypatch, -5 * HOUR)
+    assert traffic._is_due(segments)
+    worker = Hindered({"path": None, "rows": 0}, 1)
+    context.shared.analyst = worker
+
+    async def story() -> None:
+        task = asyncio.create_task(traffic.run())
+        while worker.asked < 1:
+            await asyncio.sleep(0.01)
+        set_clock(monkeypatch, -10 * HOUR)
+        while worker.asked < 2:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    with capture_logs() as told:
+        asyncio.run(asyncio.wait_for(story(), 20))
+    assert [event["event"] for event in told] == ["prediction_log_delayed"]
+
+
+def test_a_trial_ends_in_its_time_although_the_clock_was_set_back(
+    context: ModelContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its period begins anew instead of lasting until the clock is again where it was; labels that were seen on either
+    side count, and no trial begins anew by a restart or by time that passes."""
+    promoted(context, "v1")
+    terms = RolloutSettings(strategy="canary", period="10m", longest="1h", min_rows=0)
+    with context.shared.ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 2, 1, 0.0)
+        cycle = replace(cycle, stage=Stage.PROMOTE, state=CycleState.ON_TRIAL, version="v2")
+        cycles.save(conn, cycle, context.now())
+        trials.begin(conn, cycle, deployments.for_version(conn, "m", "v2", 0.0), terms, context.now())
+
+    def labelled(seq: int) -> None:
+        found = {"seq": seq, "challenger": {"version": "v2", "costs": [0.0, 0.1, 100]}}
+        with context.shared.ledger.begin() as conn:
+            result = {"assessments": [found], "skipped": [], "proposal": {}}
+            assessments.record(conn, "m", 1, result, context.now())
+
+    labelled(1)
+    set_clock(monkeypatch, -5 * HOUR)
+    labelled(2)
+    waits = judge(context)
+    assert waits.kind == "wait" and waits.until == pytest.approx(context.now() + 600, abs=60)
+    set_clock(monkeypatch, 300 - 5 * HOUR)
+    assert judge(context).until == waits.until
+    set_clock(monkeypatch, 700 - 5 * HOUR)
+    found = judge(context)
+    assert found.kind == "promote" and "200 labelled rows" in found.reason
+    with context.shared.ledger.connect() as conn:
+        trial = trials.of_cycle(conn, cycle.id)
+        assert trial is not None and trial.latest - trial.since == pytest.approx(HOUR)

@@ -1,6 +1,7 @@
 """After an upgrade of scikit-learn, or a changed configuration, a real daemon explains itself and finds its way."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,32 @@ def test_columns_added_removed_and_of_another_kind(make_daemon: Callable[..., Da
     assert [e for e in daemon.events[since:] if e["event"] in bad] == []
     story = daemon.cli("explain", str(opened["cycle_id"])).stdout
     assert "champion v0001" in story and "of another kind" in story
+
+
+def test_a_reload_that_asks_another_question_is_explained(make_daemon: Callable[..., Daemon]) -> None:
+    """Another task alone, with the metric of the old one, is refused with both named; with all that belongs to it, it is
+    applied and told, and the champion answers as before."""
+    daemon = make_daemon(QUIET, columns=False).start()
+    drop(rows(1), daemon.data / "a.csv")
+    daemon.wait("model_swapped")
+    since = len(daemon.events)
+    text = daemon.config.read_text().replace('task = "classification"', 'task = "regression"')
+    daemon.config.write_text(text)
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGHUP)
+    refused = daemon.wait("config_refused", since=since)["reason"]
+    assert "metric is 'accuracy'; a regression has auto, mae" in refused
+    daemon.config.write_text(text.replace('"accuracy"', '"mae"').replace('target = "label"', 'target = "x"'))
+    daemon.process.send_signal(signal.SIGHUP)
+    told = daemon.wait("schema_changed", since=since)
+    assert told["changes"] == ["task was classification and is regression", "target was label and is x"]
+    assert "answers its old question" in told["then"]
+    assert "task was classification and is regression" in daemon.cli("status").stdout
+    drop(rows(2, 100), daemon.data / "b.csv")
+    daemon.wait("file_accepted", since=since, file="b.csv")
+    assert daemon.predict().json()["predictions"][0] in ("yes", "no")
+    bad = {"part_failed", "stage_failed", "check_failed", "assessment_failed", "suspicion_failed", "service_failed"}
+    assert [e for e in daemon.events[since:] if e["event"] in bad] == []
 
 
 @pytest.mark.long
