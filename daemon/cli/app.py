@@ -1,5 +1,6 @@
 """All commands, and what an error becomes."""
 
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -70,6 +71,11 @@ def run(arguments: list[str]) -> int:
         return FAILED
     except OSError as error:
         return _told(f"driftd: {error}", FAILED)
+    except Exception as error:
+        cause = getattr(error, "orig", error)  # SQLAlchemy's, which is not imported for a look at it
+        if not isinstance(cause, sqlite3.Error):
+            raise
+        return _told(f"driftd: the ledger cannot be read or written now: {cause}; `driftd doctor` looks closer", FAILED)
 
 
 def _told(message: str, status: int) -> int:

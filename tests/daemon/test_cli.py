@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ import pyarrow.csv
 import pytest
 from daemon_harness import Daemon, drop, rows
 from helpers import wait_for
+from sqlalchemy.exc import OperationalError
+
+from daemon.cli import app
 
 pytestmark = pytest.mark.xdist_group("cli")  # one daemon for all of them
 ROOT = Path(__file__).parent.parent.parent
@@ -258,3 +262,16 @@ def test_a_command_waits_for_a_service_that_is_busy(daemon):
     told, _ = asked.communicate(timeout=30)
     assert asked.returncode == 0 and "until it is resumed" in told
     assert daemon.cli("resume", "m").returncode == 0
+
+
+def test_a_ledger_that_cannot_be_read_is_one_clear_line(capsys, monkeypatch):
+    """Not a traceback; status 3."""
+    cause = sqlite3.OperationalError("disk I/O error")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("select", None, cause)
+
+    monkeypatch.setattr("daemon.cli.app.typer.main.get_command", lambda _app: fail)
+    assert app.run(["status"]) == 3
+    told = capsys.readouterr().err
+    assert "disk I/O error" in told and "driftd doctor" in told and told.count("\n") == 1
