@@ -3,15 +3,12 @@
 import asyncio
 import contextlib
 import faulthandler
-import json
 import os
 import signal
 import sqlite3
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -19,7 +16,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import cgroups, faults
-from daemon.config import Config, ConfigErrors, load_config, model_data_dir
+from daemon.changed_config import changes, read_again
+from daemon.config import Config, ConfigErrors
 from daemon.control.commands import Commander
 from daemon.control.context import Folders, ModelContext, Shared
 from daemon.control.model import ModelKeeper
@@ -29,8 +27,8 @@ from daemon.control.serving import ServerProcess, Servers, listening_socket
 from daemon.control.state_watch import LOOK_S, StateFolder, StateWatch
 from daemon.control.tidying import clear_cycles, clear_intake
 from daemon.control.trial import Reports
-from daemon.doing import Doing
-from daemon.ledger import due, events, models, open_ledger, promotions
+from daemon.kept_events import KeptEvents
+from daemon.ledger import due, models, open_ledger, promotions
 from daemon.lock import sole_owner
 from daemon.log import configure, get_logger
 from daemon.notify import Notifier, inherited_socket, watchdog_s
@@ -46,14 +44,13 @@ LEDGER_POLL_S = 0.4
 EVENTS_EVERY_S = 1.0
 CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
-MOST_UNWRITTEN = 10_000
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
     """Run the service until SIGINT or SIGTERM. For tests, DRIFTD_HANG_AT names a moment at which it hangs."""
     faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks of all threads
-    kept: deque[dict[str, Any]] = deque(maxlen=MOST_UNWRITTEN)
-    configure(config.service.log_level, log_format, tap=kept.append)
+    kept = KeptEvents()
+    configure(config.service.log_level, log_format, tap=kept.add)
     faults.install(environment, "control")
     if hang_at := environment.get("DRIFTD_HANG_AT"):
         effects.install_hook(effects.hanger(hang_at))
@@ -74,11 +71,10 @@ class Service:
         self,
         config: Config,
         environment: dict[str, str],
-        told: "deque[dict[str, Any]] | None" = None,
+        kept: KeptEvents | None = None,
     ) -> None:
         self.config = config
-        self._told: deque[dict[str, Any]] = deque() if told is None else told
-        self.doing = Doing()
+        self._kept = kept or KeptEvents()
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.pulse = Pulse(self.notifier, watchdog_s(environment), self._silences, self._status)
         self._environment = environment
@@ -212,7 +208,7 @@ class Service:
         return found
 
     def _status(self) -> str:
-        return self.doing.text(self.config.models)
+        return self._kept.doing.text(self.config.models)
 
     def _url(self) -> str:
         host, port = self.listener.getsockname()[:2]
@@ -300,13 +296,8 @@ class Service:
             self._failed.pop(part, None)
 
     def _write_events(self) -> None:
-        """What cannot be written waits, the newest 10,000."""
-        waiting = list(self._told)
-        if waiting and not self._lost:
-            with self.ledger.begin() as conn:
-                events.append(conn, [as_row(entry) for entry in waiting])
-            for _ in range(min(len(waiting), len(self._told))):
-                self.doing.saw(self._told.popleft())
+        if not self._lost:
+            self._kept.write(self.ledger)
 
     def _due(self, name: str, kind: str, due_at: float) -> None:
         def write(conn: Connection) -> None:
@@ -346,7 +337,7 @@ class Service:
         async with self._reloading:
             self.notifier.reloading()
             try:
-                return await self._apply(self._changed())
+                return await self._apply(read_again(self.config, self._environment))
             except (ConfigErrors, OSError, Refused, SQLAlchemyError) as error:
                 reason = error_key(error) if isinstance(error, SQLAlchemyError) else str(error)
                 log.error("config_refused", reason=reason)
@@ -354,61 +345,27 @@ class Service:
             finally:
                 self.notifier.send(READY="1", STATUS=self._status())
 
-    def _changed(self) -> Config:
-        """The configuration as it is on disk now, with everything that it needs."""
-        config = load_config(self.config.path)
-        load_tokens(config, self._environment)
-        for name in config.models:
-            folder = model_data_dir(config, name)
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                told = f"[models.{name}] data_dir {folder} does not exist and cannot be made: {error.strerror}"
-                raise Refused(told, "make it, so that the service's user may read it") from None
-        return config
-
     async def _apply(self, config: Config) -> str:
         """What can fail comes first: room in the state folder, and servers that come up. Nothing has changed then."""
-        other_service = config.service != self.config.service
-        if other_service:
+        what = changes(self.config, config)
+        if what.service:
             log.warning("config_needs_restart", section="service")
-        changed = [n for n in config.models if config.models[n] != self.config.models.get(n)]
-        gone = [n for n in self.config.models if n not in config.models]
         tokens = load_tokens(config, self._environment)
-        for name in changed:
+        for name in what.changed:
             self._make_room(name)
-        if changed or gone or tokens != self._tokens:
+        if what.changed or what.gone or tokens != self._tokens:
             await self.servers.replace()
             self._tokens = tokens
-        for name in (*gone, *(n for n in changed if n in self.keepers)):
+        for name in (*what.gone, *(n for n in what.changed if n in self.keepers)):
             await self.keepers.pop(name).stop()
             self.schedule.set_model(name, None)
         self.config = self.shared.config = Config(config.path, self.config.service, config.models)
-        for name in changed:
+        for name in what.changed:
             self._start_model(name)
-        log.info("config_reloaded", changed=changed, removed=gone)
-        return reload_sentence(changed, gone, other_service)
-
-
-def reload_sentence(changed: list[str], gone: list[str], other_service: bool) -> str:
-    """What a reload did, for the one who asked.
-
-    >>> reload_sentence(["churn"], [], True)
-    'reloaded: churn changed; [service] changed too: that takes effect at the next start'
-    """
-    did = [f"{', '.join(changed)} changed"] * bool(changed) + [f"{', '.join(gone)} removed"] * bool(gone)
-    later = "; [service] changed too: that takes effect at the next start" if other_service else ""
-    return f"reloaded: {'; '.join(did) or 'no model changed'}{later}"
+        log.info("config_reloaded", changed=what.changed, removed=what.gone)
+        return what.sentence()
 
 
 def error_key(error: Exception) -> str:
     """The same for the same trouble: its first line."""
     return str(error).splitlines()[0] if str(error) else repr(error)
-
-
-def as_row(entry: dict[str, Any]) -> dict[str, Any]:
-    """A logged event as a row of the ledger."""
-    fields = {k: v for k, v in entry.items() if k not in ("event", "level", "timestamp", "model")}
-    at = datetime.fromisoformat(entry["timestamp"]).timestamp()
-    fields = json.loads(json.dumps(fields, default=str))
-    return {"at": at, "event": entry["event"], "level": entry["level"], "model": entry.get("model"), "fields": fields}

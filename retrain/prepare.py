@@ -15,12 +15,13 @@ from retrain import effects
 from retrain.errors import Refused
 from retrain.history import read_snapshot
 from retrain.predictions import Floats
+from retrain.reach import chosen_window
 from retrain.reservoir import NEWEST_FILES, in_reservoir
 from retrain.retype import TYPES, changed_kinds, conform
 from retrain.schema import Schema
 from retrain.settings import ModelSettings
 from retrain.store import read_json
-from retrain.window import Split, chosen_window, split
+from retrain.window import Split, split
 
 META = ("__seq", "__row", "__time", "__weight")
 MIN_CLASS_ROWS = 2

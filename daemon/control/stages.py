@@ -9,9 +9,9 @@ from daemon.control.context import ModelContext
 from daemon.control.schemas import schema_change
 from daemon.ledger import cycles, files, promotions, totals
 from retrain import effects
+from retrain.reach import chosen_window, files_needed
 from retrain.records import Cycle, Stage
 from retrain.schema import Schema
-from retrain.window import chosen_window, files_needed
 
 
 def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Schema | None) -> dict[str, Any]:

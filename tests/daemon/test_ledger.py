@@ -30,7 +30,7 @@ from daemon.ledger import (
     tables,
 )
 from daemon.worker.process import Limits, Worker
-from retrain import window
+from retrain import reach
 from retrain.errors import Refused
 from retrain.records import Outcome, PlannerState, Trigger
 from retrain.schema import declared_schema
@@ -307,7 +307,7 @@ def test_without_a_group_the_ledger_is_private(tmp_path):
 
 def test_a_cycle_is_told_of_the_files_alone_that_its_window_may_need(ledger, tmp_path, monkeypatch):
     """And of how many labelled rows there are before them; of all files where labels come on their own."""
-    monkeypatch.setattr(window, "FEWEST_FILES", 3)
+    monkeypatch.setattr(reach, "FEWEST_FILES", 3)
     (tmp_path / "config.toml").write_text(
         '[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\nwindow = {kind = "files", files = 2}\n'
         '[models.m.columns]\nx = "number"\ny = "category"\n'

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain import window
+from retrain import reach
 from retrain.errors import Refused
+from retrain.reach import chosen_window, files_needed
 from retrain.reservoir import in_reservoir
 from retrain.settings import WindowSettings
-from retrain.window import chosen_window, files_needed, split
+from retrain.window import split
 
 NONE = WindowSettings(kind="all", holdout_min_rows=10)
 
@@ -112,7 +113,7 @@ def test_the_planner_chooses_only_where_the_configuration_leaves_it_open():
 )
 def test_files_that_no_window_reaches_need_not_be_read(settings, monkeypatch):
     """With the newest files that are needed alone, the same rows train and are held out, with the same weights."""
-    monkeypatch.setattr(window, "FEWEST_FILES", 2)
+    monkeypatch.setattr(reach, "FEWEST_FILES", 2)
     needed = files_needed(settings)
     assert needed is not None and needed < 20
     sequence = np.repeat(np.arange(1, 21), 40)
