@@ -337,6 +337,8 @@ class Service:
         async with self._reloading:
             self.notifier.reloading()
             try:
+                if self._lost:
+                    raise Refused("the state folder is lost, and a reload would begin it anew", "bring it back first")
                 return await self._apply(read_again(self.config, self._environment))
             except (ConfigErrors, OSError, Refused, SQLAlchemyError) as error:
                 reason = error_key(error) if isinstance(error, SQLAlchemyError) else str(error)

@@ -12,7 +12,10 @@ IMPURE = {"os", "pathlib", "time", "datetime", "threading", "socket", "sqlite3",
 PURE = [
     *sorted((ROOT / "drift").rglob("*.py")),
     *sorted((ROOT / "retrain" / "suspicion").rglob("*.py")),
-    *(ROOT / "retrain" / name for name in ("planner.py", "cycle.py", "gate.py", "probation.py", "trial.py")),
+    *(
+        ROOT / "retrain" / name
+        for name in ("planner.py", "cycle.py", "gate.py", "probation.py", "trial.py", "reach.py", "window.py")
+    ),
 ]
 HEAVY = {"numpy", "scipy", "sklearn", "pyarrow", "duckdb"}
 NOT_FOR_SERVER = {"duckdb", "pyarrow", "alembic", "apscheduler", "watchdog"}

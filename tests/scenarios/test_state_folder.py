@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 
 from daemon_harness import FAST, Daemon, drop, rows
@@ -42,6 +43,9 @@ def test_a_lost_state_folder_is_told_and_survived(make_daemon: Callable[..., Dae
     daemon.wait("state_lost")
     drop(rows(2, 60), daemon.data / "b.csv")
     assert daemon.predict().status_code == 200
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGHUP)
+    assert "state folder is lost" in daemon.wait("config_refused")["reason"]
     assert not state.exists()
     away.rename(state)
     daemon.wait("state_back")
