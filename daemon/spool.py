@@ -99,7 +99,10 @@ class Spool:
 
 def finished_segments(folder: Path) -> list[Path]:
     """Segments ready to be taken in, oldest first; those of servers that are gone are closed first."""
-    if not folder.is_dir():
+    try:
+        if next(folder.iterdir(), None) is None:  # asked every other second for each model
+            return []
+    except (FileNotFoundError, NotADirectoryError):
         return []
     for path in folder.glob(f"*{OPEN}"):
         if _is_left(path):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from daemon.control.context import ModelContext
 from daemon.control.loadable import unloadable
 from daemon.control.schemas import schema_change
-from daemon.ledger import checks, error_streams, files, models, observe, promotions
+from daemon.ledger import checks, error_streams, files, observe, promotions
 from daemon.worker.process import WorkerError
 from retrain import effects
 
@@ -140,11 +140,10 @@ def record_check(
 async def check_again(context: ModelContext) -> int:
     """Let a new champion judge the files that arrived while it was made; how many it judged."""
     with context.shared.ledger.connect() as conn:
-        state = observe.observe(conn, context.name, 0, models.load_planner(conn, context.name))
-        if state.champion is None:
+        champion = observe.served(conn, context.name)
+        if champion is None:
             return 0
-        deployment, seen_seq = state.champion.deployment, state.champion.seen_seq
-        rows = checks.unchecked(conn, context.name, deployment, seen_seq, MOST_AGAIN)
+        rows = checks.unchecked(conn, context.name, champion.deployment, champion.seen_seq, MOST_AGAIN)
     for row in rows:
         async with context.judging:
             result = await check_snapshots(context, "file", [context.folders.state / row.snapshot])

@@ -29,7 +29,7 @@ def observe(
     usable = files.c.model == model, files.c.state == "accepted"
     labelled = file_queries.labelled_rows(conn, model)
     newest = newest_seq(conn, model)
-    row, champion = models.get(conn, model), _champion(conn, model)
+    row, champion = models.get(conn, model), served(conn, model)
     proposal_id, proposal = assessments.proposal(conn, model)
     return Observation(
         labelled_rows=labelled,
@@ -87,17 +87,18 @@ def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:
     return total
 
 
-def _champion(conn: Connection, model: str) -> Champion | None:
+def served(conn: Connection, model: str) -> Champion | None:
+    """What the planner sees of the champion; None before the first."""
     champion = promotions.champion(conn, model)
     if champion is None:
         return None
     columns = versions.c.train_rows, versions.c.seen_seq, versions.c.metrics
     row = conn.execute(select(*columns).where(versions.c.model == model, versions.c.name == champion.newest)).first()
     rows, seen, metrics = (row.train_rows, row.seen_seq, row.metrics) if row is not None else (0, 0, {})
-    served = champion.deployment
+    deployment = champion.deployment
     return Champion(
-        champion.era, served.name, champion.at, rows, seen, champion.newest,
-        {member.version: member.weight for member in served.members}, served.calibration,
+        champion.era, deployment.name, champion.at, rows, seen, champion.newest,
+        {member.version: member.weight for member in deployment.members}, deployment.calibration,
         metrics.get("known_rows") or rows, champion.fixed,
     )  # fmt: skip
 

@@ -46,7 +46,7 @@ def test_a_flood_of_small_files_is_taken_in_with_bounded_memory(make_daemon: Cal
 
 def test_many_models_in_one_daemon_are_served_fairly(make_daemon: Callable[..., Daemon]) -> None:
     """Each gets its first model although all ask at once, in the order of asking; at rest they cost little."""
-    daemon = make_daemon(FAST)
+    daemon = make_daemon(FAST.replace('rescan = "500ms"\n', ""))
     text = daemon.config.read_text()
     section = text[text.index("[models.m]") :] + '[models.m.estimator]\ntype = "sklearn.tree.DecisionTreeClassifier"\n'
     names = [f"m{number:03d}" for number in range(MODELS)]
@@ -65,8 +65,8 @@ def test_many_models_in_one_daemon_are_served_fairly(make_daemon: Callable[..., 
     late = max(finished.index(name) - opened.index(name) for name in names)
     assert late <= 3, "a model was overtaken"
     before, begun_s = resources(daemon), time.monotonic()
-    wait_for(lambda: time.monotonic() - begun_s > 30, 40, 1.0)
+    wait_for(lambda: time.monotonic() - begun_s > 120, 130, 1.0)
     after = resources(daemon)
     idle = (after["cpu_s"] - before["cpu_s"]) / (time.monotonic() - begun_s)
     print(f"{MODELS} models: all served after {seconds:.0f} s; at rest {idle:.1%} of a core, {after['mb']:.0f} MB")
-    assert idle < 0.25 and after["mb"] < 700 + 6 * MODELS
+    assert idle < 0.12 and after["mb"] < 700 + 6 * MODELS
