@@ -200,10 +200,10 @@ class Service:
         await asyncio.Event().wait()
 
     def _silences(self) -> dict[str, float]:
-        """Each part's seconds of silence."""
+        """Each part's seconds of silence; while the state folder is lost the keepers rest."""
         now_s = time.monotonic()
         found = self.servers.silences(now_s) | {"schedule": self.schedule.overdue_s()}
-        for keeper in self.keepers.values():
+        for keeper in () if self._lost else self.keepers.values():
             found |= keeper.silences(now_s)
         return found
 

@@ -1,10 +1,13 @@
 """Does what the command line asked for: rows of the ledger's table of commands, oldest first, each exactly once."""
 
+import sqlite3
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.control import trial as on_trial
 from daemon.control.context import ModelContext
@@ -35,8 +38,13 @@ class Commander:
             state, message = "done", ""
             try:
                 message = await self._apply(command)
-            except (Refused, WorkerError) as error:
-                state, message = "refused", str(error)
+            except (SQLAlchemyError, sqlite3.Error, OSError):
+                raise  # the world's fault: it is done when that is over
+            except Exception as error:  # never again, for it stands before all others
+                known = isinstance(error, Refused | WorkerError)
+                state, message = "refused", str(error) if known else f"it failed: {error!r}"
+                if not known:
+                    log.error("part_failed", part=command.name, error=repr(error), traceback=traceback.format_exc())
                 with shared.ledger.begin() as conn:
                     commands.finish(conn, command.id, state, message)
             told = {"command": command.name, "model": command.args.get("model"), "user": command.user}

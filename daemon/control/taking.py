@@ -4,6 +4,7 @@ Nothing of it counts before the commit: a kill before it leaves only files under
 which the next attempt finds or replaces.
 """
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -61,6 +62,9 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             return _refused_or_later(context, taking, reason)
     except (OSError, OperationalError) as error:
         reason = str(error)
+    except Exception as error:  # one file must never stand before all others
+        log.error("part_failed", part="intake", error=repr(error), traceback=traceback.format_exc())
+        reason = repr(error)
     log.warning("file_delayed", reason=reason)
     return Taken.LATER
 

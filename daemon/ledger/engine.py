@@ -103,6 +103,7 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
     sound.refuse_foreign(path)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _prepare_read_only if read_only else _prepare)
+    event.listen(engine, "before_cursor_execute", _speakable, retval=True)
     try:
         _to_today(engine, path, create)
     except OperationalError as error:
@@ -173,6 +174,22 @@ def _prepare(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _speakable(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> Any:
+    """Texts that are no valid Unicode, as names of files within a reason may be, are written with escapes: SQLite would
+    refuse them, each time anew."""
+    if many:
+        return statement, [_speakable_row(row) for row in values]
+    return statement, _speakable_row(values)
+
+
+def _speakable_row(row: Any) -> Any:
+    if not isinstance(row, tuple) or all(not isinstance(value, str) or value.isascii() for value in row):
+        return row
+    return tuple(
+        value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value for value in row
+    )
 
 
 def _prepare_read_only(connection: Any, _record: Any) -> None:

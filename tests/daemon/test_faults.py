@@ -533,3 +533,20 @@ def test_a_trial_ends_in_its_time_although_the_clock_was_set_back(
     with context.shared.ledger.connect() as conn:
         trial = trials.of_cycle(conn, cycle.id)
         assert trial is not None and trial.latest - trial.since == pytest.approx(HOUR)
+
+
+def test_a_file_that_fails_in_a_way_nobody_thought_of_lets_others_pass(context, monkeypatch):
+    """It is tried again later, and told with its traceback; the intake goes on."""
+
+    async def digest(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"sha256": "a"}
+
+    def broken(*_: Any) -> bool:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr(context.shared.analyst, "call", digest)
+    monkeypatch.setattr("daemon.control.taking._duplicate", broken)
+    with capture_logs() as told:
+        outcome = asyncio.run(take_file(context, Taking("a.csv", Look(1, 1, 1, 1))))
+    assert outcome is Taken.LATER
+    assert [event["event"] for event in told] == ["part_failed", "file_delayed"] and "Zero" in told[0]["traceback"]

@@ -325,3 +325,17 @@ def test_a_cycle_is_told_of_the_files_alone_that_its_window_may_need(ledger, tmp
     with ledger.begin() as conn:
         told = stages.arguments(context, conn, cycle, schema)
     assert (len(told["files"]), told["rows_before"]) == (8, 0)
+
+
+def test_a_name_that_is_no_text_may_stand_in_any_reason(ledger):
+    """A copy of a file with such a name names it, and so may an answer to a command; both are written with escapes."""
+    name = "caf\udce9.csv"
+    original = accept(ledger, name, LOOKS[0], "one")
+    with ledger.begin() as conn:
+        files.record_duplicate(conn, "m", "copy.csv", LOOKS[1], "one", original, 2.0)
+        number = commands.enqueue(conn, "hold", {"model": "m", "file": name}, "me", 1.0)
+        commands.finish(conn, number, "done", f"{name} is held")
+    with ledger.connect() as conn:
+        assert commands.get(conn, number).message == "caf\\udce9.csv is held"
+        copy = next(row for row in files.listed(conn, "m") if row.path == "copy.csv")
+        assert copy.reason == "same content as caf\\udce9.csv" and name in files.known(conn, "m")

@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 
 from daemon.app import Service
 from daemon.config import load_config
+from daemon.control.commands import HANDLERS
 from daemon.control.serving import ServerProcess
-from daemon.ledger import due, open_ledger
+from daemon.ledger import commands, due, models, open_ledger
 from retrain import effects
 from retrain.errors import Refused
 
@@ -222,3 +223,42 @@ def test_a_state_folder_that_cannot_be_used_is_refused_with_its_path(
     done = daemon.cli("run", check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.startswith("driftd: ") and told in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_keepers_that_rest_are_not_hung(service: Service) -> None:
+    """While the state folder is lost nothing is taken in, and the watchdog goes on being pinged."""
+
+    async def story() -> None:
+        keeper = service.keepers["m"]
+        await keeper.stop()
+        assert max(service._silences().values()) > 1e9
+        service._lost = True
+        assert max(service._silences().values()) < 60
+        service._lost = False
+
+    while_running(service, story)
+
+
+def test_a_command_that_fails_is_done_with(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused with the error, and the next one is heard."""
+
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("no such thing")
+
+    monkeypatch.setitem(HANDLERS, "pause", broken)
+
+    def outcomes() -> list[tuple[str, str]]:
+        with service.ledger.connect() as conn:
+            return [(row.state, row.message) for row in (commands.get(conn, first), commands.get(conn, second))]
+
+    with service.ledger.begin() as conn:
+        models.ensure(conn, "m")
+        first = commands.enqueue(conn, "pause", {"model": "m"}, "me", 1.0)
+        second = commands.enqueue(conn, "resume", {"model": "m"}, "me", 1.0)
+
+    async def story() -> None:
+        while any(state == "queued" for state, _ in outcomes()):
+            await asyncio.sleep(0.01)
+
+    while_running(service, story)
+    assert [state for state, _ in outcomes()] == ["refused", "done"] and "no such thing" in outcomes()[0][1]
