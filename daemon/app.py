@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import cgroups, faults
-from daemon.changed_config import changes, read_again
+from daemon.changed_config import applied, changes, read_again
 from daemon.config import Config, ConfigErrors
 from daemon.control.commands import Commander
 from daemon.control.context import Folders, ModelContext, Shared
+from daemon.control.loadable import unreadable
 from daemon.control.model import ModelKeeper
 from daemon.control.owed import Owed
 from daemon.control.retention import EVERY_S, keep_service
@@ -326,6 +327,11 @@ class Service:
                 )  # fmt: skip
         elif message["event"] == "swap_failed":
             log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
+            unreadable.cache_clear()  # perhaps it was damaged since it was looked at
+            if message["model"] in self.keepers:
+                self.keepers[message["model"]].context.dirty.set()
+        elif message["event"] == "stand_in":
+            log.warning("stand_in_served", **{key: message[key] for key in ("model", "version", "champion")})
 
     async def _reload_told(self) -> None:
         """What SIGHUP does; the log tells the outcome."""
@@ -350,18 +356,18 @@ class Service:
     async def _apply(self, config: Config) -> str:
         """What can fail comes first: room in the state folder, and servers that come up. Nothing has changed then."""
         what = changes(self.config, config)
-        if what.service:
-            log.warning("config_needs_restart", section="service")
+        if what.later:
+            log.warning("config_needs_restart", keys=what.later)
         tokens = load_tokens(config, self._environment)
         for name in what.changed:
             self._make_room(name)
-        if what.changed or what.gone or tokens != self._tokens:
+        if what.changed or what.gone or what.servers or tokens != self._tokens:
             await self.servers.replace()
             self._tokens = tokens
         for name in (*what.gone, *(n for n in what.changed if n in self.keepers)):
             await self.keepers.pop(name).stop()
             self.schedule.set_model(name, None)
-        self.config = self.shared.config = Config(config.path, self.config.service, config.models)
+        self.config = self.shared.config = applied(self.config, config, what)
         for name in what.changed:
             self._start_model(name)
         log.info("config_reloaded", changed=what.changed, removed=what.gone)

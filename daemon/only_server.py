@@ -102,3 +102,5 @@ def _tell(message: dict[str, Any]) -> None:
         log.info("model_swapped", **fields)
     elif message["event"] == "swap_failed":
         log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
+    elif message["event"] == "stand_in":
+        log.warning("stand_in_served", **{key: message[key] for key in ("model", "version", "champion")})

@@ -68,6 +68,13 @@ class ModelSlot:
     trial: "ServedTrial | None" = None
     failed: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def lack(self) -> str:
+        """Why nothing is served."""
+        if self.failed:
+            return f"the champion of {self.model} cannot be loaded: {list(self.failed.values())[-1]}"
+        return f"{self.model} has no promoted version yet; `driftd status` says what it waits for"
+
 
 def load_deployment(
     deployment: Deployment, promotion: int, folder: Path, trusted_types: Sequence[str] = (), accelerate: bool = True

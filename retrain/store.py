@@ -143,9 +143,15 @@ def load_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersi
     """Load a published version. Refused where it is damaged, of another format, trained with another minor
     version of scikit-learn, or contains types that neither driftd nor the configuration trusts."""
     path = Path(path)
+    return _load(path, check_whole(path)["name"], trusted_types)
+
+
+def check_whole(path: Path) -> dict[str, Any]:
+    """The manifest of a published version; Refused where it cannot be loaded here, or a file that answers need is
+    missing or another one than was published."""
     manifest = check_readable(path)
     _check_hashes(manifest, path, lambda name: not name.startswith("reference/"))
-    return _load(path, manifest["name"], trusted_types)
+    return manifest
 
 
 def check_readable(path: Path) -> dict[str, Any]:

@@ -153,12 +153,17 @@ def _share(path: Path, group: str | None) -> None:
 
 def _give_to(path: Path, group: str) -> None:
     """Only where it is another group's: a sandbox may forbid the call as such."""
+    wanted = group_id(group)
+    if path.stat().st_gid != wanted:
+        shutil.chown(path, group=wanted)
+
+
+def group_id(group: str) -> int:
+    """The number of a group; Refused where there is none of that name."""
     try:
-        wanted = grp.getgrnam(group).gr_gid
+        return grp.getgrnam(group).gr_gid
     except KeyError:
         raise Refused(f"[service] group is {group!r}, which does not exist", "make it, or name another") from None
-    if path.stat().st_gid != wanted:
-        shutil.chown(path, group=group)
 
 
 def _permitted(path: Path, read_only: bool) -> None:

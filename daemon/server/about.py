@@ -67,7 +67,7 @@ class About:
         found = []
         for name, slot in sorted(self._slots.items()):
             served = slot.served
-            state, reason = ("READY", "") if served is not None else ("UNAVAILABLE", "no version is promoted yet")
+            state, reason = ("READY", "") if served is not None else ("UNAVAILABLE", slot.lack)
             found.append({"name": name, "version": served.name if served else "", "state": state, "reason": reason})
         return _json(found)
 
@@ -75,9 +75,7 @@ class About:
         slot = self._slot(request)
         served = slot.served
         if served is None:
-            raise HTTPException(
-                503, f"{slot.model} has no promoted version yet; `driftd status` says what it waits for"
-            )
+            raise HTTPException(503, slot.lack)
         _check_version(request, served.name)
         version = served.versions[0]
         return _json(

@@ -217,8 +217,7 @@ class App:
         slot = call.slot
         served = slot.served
         if served is None:
-            reason = f"{slot.model} has no promoted version yet; `driftd status` says what it waits for"
-            raise BadRequest(reason, 503, {"retry-after": "10"})
+            raise BadRequest(slot.lack, 503, {"retry-after": "10"})
         known = self._readers.get(slot.model)
         if known is None or known[0] is not served:
             strict = self._config.models[slot.model].serving.contract == "strict"

@@ -111,10 +111,26 @@ class Follower:
             self._report(
                 {"event": "swap_failed", "model": slot.model, "version": champion.deployment.name, "error": str(error)}
             )
+            if slot.served is None and champion.promotion in slot.failed:
+                await self._stand_in(slot, champion)
             return
         slot.served = fresh
         told = {"event": "swapped", "model": slot.model, "version": fresh.name}
         self._report(told | {"promotion": champion.promotion, "runtimes": list(fresh.runtimes)})
+
+    async def _stand_in(self, slot: ModelSlot, champion: promotions.ChampionRow) -> None:
+        """What was served before answers for a champion that cannot be loaded, until it is made anew: better than
+        nobody."""
+        before = champion.predecessor
+        if before is None:
+            return
+        try:
+            slot.served = await self._load(slot, before, 0)
+        except (DriftdError, OSError, ValueError, MemoryError):
+            return
+        self._report(
+            {"event": "stand_in", "model": slot.model, "version": before.name, "champion": champion.deployment.name}
+        )
 
     async def _load(self, slot: ModelSlot, deployment: Deployment, promotion: int) -> Served:
         """Load and prove a deployment; a challenger that is promoted is here already."""

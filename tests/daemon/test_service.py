@@ -262,3 +262,26 @@ def test_a_command_that_fails_is_done_with(service: Service, monkeypatch: pytest
 
     while_running(service, story)
     assert [state for state, _ in outcomes()] == ["refused", "done"] and "no such thing" in outcomes()[0][1]
+
+
+def test_a_reload_applies_of_the_service_what_servers_read(service: Service) -> None:
+    """Limits of requests at once, the rest at the next start, each told by its name; what could not start is refused."""
+    path = service.config.path
+    text = path.read_text()
+
+    def with_lines(*lines: str) -> None:
+        path.write_text(text.replace("[service]\n", "[service]\n" + "\n".join(lines) + "\n"))
+
+    async def story() -> None:
+        with_lines('max_body = "1MB"', "workers = 2")
+        told = "[service] max_body changed; workers takes effect at the next start"
+        assert told in await service.reload()
+        assert service.servers.replaced == 1  # type: ignore[attr-defined]
+        assert (service.config.service.max_body, service.config.service.workers) == (10**6, 1)
+        with_lines('max_body = "1MB"')
+        assert await service.reload() == "reloaded: no model changed"
+        with_lines('group = "no-such-group"')
+        with pytest.raises(Refused, match="no-such-group"):
+            await service.reload()
+
+    while_running(service, story)

@@ -142,3 +142,32 @@ def test_another_question(make_daemon: Callable[..., Daemon]) -> None:
     assert [e for e in daemon.events[since:] if e["event"] in bad] == []
     prepared = daemon.json("explain", str(finished["cycle_id"]))["prepare"]
     assert prepared["train_rows"] + prepared["holdout_rows"] <= 700
+
+
+def test_a_damaged_champion_is_stood_in_for_and_made_anew(make_daemon: Callable[..., Daemon]) -> None:
+    """Bytes that changed on the disk: after a restart what was served before answers, the damage is told, and a cycle
+    makes the champion anew from the stored rows."""
+    daemon = make_daemon(QUIET).start()
+    drop(rows(1), daemon.data / "a.csv")
+    first = daemon.wait("model_swapped")["version"]
+    drop(rows(2), daemon.data / "b.csv")
+    daemon.wait("file_accepted", file="b.csv")
+    assert daemon.cli("retrain", "m").returncode == 0
+    daemon.wait("cycle_finished", outcome="promoted", cycle_id=2)
+    second = daemon.json("status")["models"]["m"]["champion"]["newest"]
+    assert second != first
+    daemon.stop()
+    model = daemon.folder / "state/versions/m" / second / "model.skops"
+    damaged = bytearray(model.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    model.write_bytes(damaged)
+    assert "differs from what was published" in daemon.json("status")["models"]["m"]["unloadable"]
+    since = len(daemon.events)
+    daemon.start()
+    stood = daemon.wait("stand_in_served", since=since)
+    assert (stood["version"], stood["champion"]) == (first, second)
+    assert daemon.wait("cycle_opened", since=since)["trigger"] == "environment"
+    assert list(daemon.seen("champion_unloadable", since=since))
+    assert daemon.predict().status_code == 200
+    third = daemon.wait("model_swapped", since=since)["version"]
+    assert third not in (first, second) and daemon.predict().json()["version"] == third
