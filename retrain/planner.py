@@ -4,6 +4,7 @@ It reads the state of things, not events: asked twice with the same arguments it
 missed while the service was down is seen at the next question. The clock is an argument (Unix seconds). The daemon and
 the replay of history ask the same function."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -126,9 +127,12 @@ def _first(state: PlannerState, observation: Observation, now: float, settings: 
         lacking = _lacking_classes(observation.class_rows, triggers.first_class_rows)
         if lacking:
             return state, Action("wait", lacking)
-    if state.last_opened_at is not None and not observation.new_labelled_rows:
+    same = not observation.new_labelled_rows and state.configured == _digest(settings)
+    if state.last_opened_at is not None and same:
         return state, Action(
-            "wait", "the last cycle gave no first model; waiting for new labelled rows, or for `driftd retrain`"
+            "wait",
+            "the last cycle gave no first model (`driftd history` says why); waiting for new labelled rows, another "
+            "configuration, or `driftd retrain`",
         )
     trigger = Trigger("first_model", f"{rows:,} labelled rows are there for a first model", {"rows": rows})
     return _cooled(state, observation, now, settings, trigger)
@@ -297,11 +301,16 @@ def _act(state: PlannerState, observation: Observation, now: float, settings: Mo
         regret=_spent(state, trigger),
         rebuilt=_rebuilding(observation) if trigger.kind == "environment" else state.rebuilt,
         reshaped=str(trigger.evidence["schema"]) if trigger.kind == "schema" else state.reshaped,
+        configured=_digest(settings),
     )
     if settings.mode == "observe" and trigger.kind != "manual":
         reason = f"{trigger.reason}; mode observe changes nothing"
         return after, Action("observe", reason, trigger)
     return replace(after, next_number=state.next_number + 1), Action("open", trigger.reason, trigger)
+
+
+def _digest(settings: ModelSettings) -> str:
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
 
 
 def _spent(state: PlannerState, trigger: Trigger) -> Regret:

@@ -251,7 +251,7 @@ class Probation:
 class PlannerState:
     """What the planner remembers between decisions; committed together with the action that it led to. `rebuilt` is
     why a champion could not be loaded when its last such cycle was opened, `reshaped` the schema of the last cycle
-    for a changed one."""
+    for a changed one, `configured` the digest of the settings that the last cycle was opened with."""
 
     version: int = 2
     handled_check: int = 0
@@ -263,6 +263,7 @@ class PlannerState:
     judged_cycle: int = 0
     rebuilt: str = ""
     reshaped: str = ""
+    configured: str = ""
     regret: Regret = Regret()
     probation: Probation = Probation()
 

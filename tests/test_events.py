@@ -77,3 +77,11 @@ def test_the_catalogue_lists_what_the_code_logs():
 def test_the_public_events_are_there():
     """The events that users were promised exist under their names."""
     assert set(CONTRACT) <= set(logged())
+
+
+def test_operators_are_told_what_to_do_for_each_event_that_warns():
+    """docs/operations.md has a line for every warning and error."""
+    table = (ROOT / "docs" / "operations.md").read_text("utf-8").partition("## What needs a person")[2]
+    documented = dict(ROW.findall((ROOT / "docs" / "events.md").read_text("utf-8")))
+    warned = {event for event, level in documented.items() if level in ("warning", "error")}
+    assert warned - set(re.findall(r"`([a-z_]+)`", table)) == set()

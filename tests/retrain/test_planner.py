@@ -157,6 +157,18 @@ def test_the_first_model_opens_when_there_is_enough_and_not_again_for_nothing():
     assert decide(observation, state, NOW + 10**6).kind == "open"
 
 
+def test_a_first_model_that_failed_is_tried_again_with_another_configuration():
+    """Once for each; not again and again with the same."""
+    first = seen(champion=None)
+    state, action = plan(PlannerState(seen_seq=3), first, NOW, settings())
+    assert action.kind == "open"
+    again = replace(first, new_labelled_rows=0)
+    assert plan(state, again, NOW + 9000, settings())[1].kind == "wait"
+    state, action = plan(state, again, NOW + 9000, settings(metric="accuracy"))
+    assert action.kind == "open" and action.trigger.kind == "first_model"
+    assert plan(state, again, NOW + 19000, settings(metric="accuracy"))[1].kind == "wait"
+
+
 def test_regression_needs_no_classes():
     """Only the number of rows counts."""
     observation = seen(champion=None, labelled_rows=600, class_rows={})
