@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,8 @@ class Server:
             task.cancel()
         await asyncio.gather(*tasks, warming, return_exceptions=True)
         self._follower.stop()
-        for spool in self._app.spools.values():
-            spool.close_old(at_once=True)
-        for kept_log in self._app.logs.values():
-            await asyncio.to_thread(kept_log.close)
+        spools = [partial(spool.close_old, at_once=True) for spool in self._app.spools.values()]
+        await asyncio.to_thread(close_all, [*spools, *(kept_log.close for kept_log in self._app.logs.values())])
         self._ledger.close()
 
     def _report(self, message: dict[str, Any]) -> None:
@@ -153,6 +152,15 @@ class Server:
     def _each(jobs: Sequence[Callable[[], None]]) -> None:
         for job in jobs:
             job()
+
+
+def close_all(jobs: Sequence[Callable[[], None]]) -> None:
+    """Do each, also where one fails, which is told; what a server leaves open control takes over."""
+    for job in jobs:
+        try:
+            job()
+        except OSError as error:
+            log.error("part_failed", part="end of the server", error=repr(error), traceback=traceback.format_exc())
 
 
 async def kept(part: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -46,7 +46,7 @@ from daemon.ledger import (
     trials,
 )
 from daemon.ledger.trials import COUNTED
-from daemon.server.__main__ import kept
+from daemon.server.__main__ import close_all, kept
 from daemon.server.follow import Follower
 from daemon.slot import ModelSlot, Served
 from daemon.spool import FORGOTTEN_S, Spool, finished_segments
@@ -550,3 +550,15 @@ def test_a_file_that_fails_in_a_way_nobody_thought_of_lets_others_pass(context, 
         outcome = asyncio.run(take_file(context, Taking("a.csv", Look(1, 1, 1, 1))))
     assert outcome is Taken.LATER
     assert [event["event"] for event in told] == ["part_failed", "file_delayed"] and "Zero" in told[0]["traceback"]
+
+
+def test_a_server_that_ends_closes_all_that_it_can():
+    """A disk that fails at one file costs none of the others, and is told as an event."""
+    done: list[str] = []
+
+    def broken() -> None:
+        raise full()
+
+    with capture_logs() as told:
+        close_all([lambda: done.append("a"), broken, lambda: done.append("b")])
+    assert done == ["a", "b"] and [event["event"] for event in told] == ["part_failed"]
