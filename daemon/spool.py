@@ -10,8 +10,9 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from io import BufferedWriter
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from retrain import effects
 
@@ -35,7 +36,7 @@ class Spool:
         self._close_after_s, self._longest_s = close_after_s, longest_s
         self._open_s = close_after_s
         self._lock = threading.Lock()
-        self._file: IO[bytes] | None = None
+        self._file: BufferedWriter | None = None
         self._path = folder
         self._close_s = self._closed_s = float("-inf")
         self._count = 0
@@ -45,14 +46,18 @@ class Spool:
         self.append_lines([json.dumps(row, ensure_ascii=False).encode("utf-8", "replace") for row in rows])
 
     def append_lines(self, lines: Iterable[bytes]) -> None:
-        """Write lines, durable on return; OSError where that fails, and then the next ones begin a new segment."""
+        """Write lines, durable on return; OSError where that fails. Then the segment is cut back to what was durable
+        and handed over, or removed where that is nothing: who tries again makes no pile of files."""
         with self._lock:
             if self._file is None:
                 self._file = self._open()
+            durable = self._file.tell()
             try:
                 effects.write_durably(self._file, b"".join(line + b"\n" for line in lines), "spool.append")
             except OSError:
-                self._hand_over()
+                with contextlib.suppress(OSError):
+                    effects.cut_back(self._file, durable, "spool.cut_back")
+                self._hand_over(durable)
                 raise
 
     def close_old(self, at_once: bool = False) -> None:
@@ -60,10 +65,11 @@ class Spool:
         with self._lock:
             if self._file is None:
                 return
-            if at_once or time.monotonic() >= self._close_s or self._file.tell() >= self._max_bytes:
-                self._hand_over()
+            size = self._file.tell()
+            if at_once or time.monotonic() >= self._close_s or size >= self._max_bytes:
+                self._hand_over(size)
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> BufferedWriter:
         """A segment that is locked before it has a name that control looks at."""
         # not its parents: these are missing where the state folder went away
         effects.make_folder(self._folder, "spool.folder", parents=False)
@@ -85,20 +91,25 @@ class Spool:
         self._close_s = now_s + self._open_s
         return file
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, size: int) -> None:
         file, self._file = self._file, None
-        self._closed_s = time.monotonic()
+        assert file is not None
         try:
-            with contextlib.suppress(FileNotFoundError):
-                effects.rename(self._path, self._path.with_suffix(CLOSED), "spool.close")
+            if size:
+                self._closed_s = time.monotonic()
+                with contextlib.suppress(FileNotFoundError):
+                    effects.rename(self._path, self._path.with_suffix(CLOSED), "spool.close")
+            else:
+                self._closed_s = float("-inf")  # nothing came before the next one
+                effects.remove(self._path, "spool.remove_empty")
         finally:  # one that keeps its name is unlocked by this, and closed for it
-            if file is not None:
-                with contextlib.suppress(OSError):
-                    file.close()
+            with contextlib.suppress(OSError):
+                file.raw.close()  # what a failed write left in the buffer is not for the segment
 
 
 def finished_segments(folder: Path) -> list[Path]:
-    """Segments ready to be taken in, oldest first; those of servers that are gone are closed first."""
+    """Segments ready to be taken in, oldest first; those of servers that are gone are closed first, and empty ones, of
+    which nothing was acknowledged, are removed."""
     try:
         if next(folder.iterdir(), None) is None:  # asked every other second for each model
             return []
@@ -111,7 +122,11 @@ def finished_segments(folder: Path) -> list[Path]:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - hidden.stat().st_mtime > FORGOTTEN_S and _is_left(hidden):
                 effects.remove(hidden, "spool.remove_unnamed")
-    return sorted(folder.glob(f"*{CLOSED}"))
+    finished = sorted(folder.glob(f"*{CLOSED}"))
+    empty = {path for path in finished if not path.stat().st_size}
+    for path in empty:
+        effects.remove(path, "spool.remove_empty")
+    return [path for path in finished if path not in empty]
 
 
 def spooled_bytes(folder: Path) -> int:

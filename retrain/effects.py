@@ -78,6 +78,13 @@ def write_durably(file: IO[bytes], data: bytes, point: str) -> None:
     os.fsync(file.fileno())
 
 
+def cut_back(file: IO[bytes], size: int, point: str) -> None:
+    """Take from an open file what a failed write left behind its first `size` bytes, durable on return."""
+    crash_point(f"{point}.before_truncate")
+    os.ftruncate(file.fileno(), size)
+    os.fsync(file.fileno())
+
+
 def write_file(path: Path, data: bytes, point: str) -> None:
     """Write `data` to `path` whole or not at all, durable on return."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

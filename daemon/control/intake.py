@@ -209,7 +209,8 @@ class Intake:
         begun_s = told_s = time.monotonic()
         try:
             for path, seen in settled:
-                if not self._has_disk(path):
+                if not self.has_disk(path):
+                    self._put_off()
                     break
                 outcome = await take_file(self.context, Taking(path, seen))
                 self._after(path, seen, outcome)
@@ -228,20 +229,22 @@ class Intake:
         self.pending.pop(path, None)
         self.known[path] = seen
 
-    def _has_disk(self, path: str) -> bool:
+    def has_disk(self, path: str) -> bool:
+        """Whether there is room to take a file in; told once when there is none, and when there is again."""
         free, needed = self.context.shared.free_bytes(), self.context.shared.config.service.min_free
-        if free >= needed:
-            if self._disk_low:
-                self.context.log.info("disk_ok", free_bytes=free)
-            self._disk_low = False
-            return True
-        if not self._disk_low:
+        has = free >= needed
+        if has and self._disk_low:
+            self.context.log.info("disk_ok", free_bytes=free)
+        elif not has and not self._disk_low:
             self.context.log.error("disk_low", free_bytes=free, needed_bytes=needed, waiting_file=path)
-        self._disk_low = True
-        for pending_path, pending in list(self.pending.items()):
+        self._disk_low = not has
+        return has
+
+    def _put_off(self) -> None:
+        """Ask again for room after a moment."""
+        for path, pending in list(self.pending.items()):
             if pending.due_s <= time.monotonic():
-                self.pending[pending_path] = Pending(pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s)
-        return False
+                self.pending[path] = Pending(pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s)
 
     def _tell_progress(self, done: int, seconds: float) -> None:
         rate = done / seconds

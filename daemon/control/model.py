@@ -23,6 +23,7 @@ from daemon.ledger import due
 FAILURE_PAUSE_S = 5.0
 CHECK_AGAIN_S = 60.0
 SPOOL_LOOK_S = 2.0
+LONGEST_PAUSE_S = 60.0
 
 
 @dataclass
@@ -106,9 +107,11 @@ class ModelKeeper:
         await keep_model(self.context)
 
     async def _labels(self) -> None:
-        """Take in labels that came through the server."""
+        """Take in labels that came through the server; those that cannot be are tried again ever more seldom."""
+        pause_s = SPOOL_LOOK_S
         while True:
-            if await take_segments(self.context):
+            taken, later = await take_segments(self.context, self.intake.has_disk)
+            if taken:
                 self.context.dirty.set()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.sleep(SPOOL_LOOK_S)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S) if later and not taken else SPOOL_LOOK_S
+            await asyncio.sleep(pause_s)

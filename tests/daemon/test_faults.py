@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,6 +23,7 @@ from daemon.control.assessing import Assessing
 from daemon.control.checking import check_snapshots
 from daemon.control.context import ModelContext, Shared
 from daemon.control.cycles import CycleRunner
+from daemon.control.labels import take_segments
 from daemon.control.model import ModelKeeper
 from daemon.control.owed import Owed
 from daemon.control.suspecting import suspect_file
@@ -411,6 +413,77 @@ def test_a_spool_goes_on_after_a_failure_and_leaves_nothing_hidden(point: str, t
     spool.close_old(at_once=True)
     assert not list(tmp_path.glob(".*"))
     assert "kept" in "".join(path.read_text() for path in finished_segments(tmp_path))
+
+
+@pytest.mark.parametrize("point", ["spool.append.before_write", "spool.append.before_fsync"])
+@pytest.mark.parametrize("acknowledged", [0, 1])
+def test_who_tries_again_on_a_full_disk_makes_no_pile(
+    point: str, acknowledged: int, tmp_path: Path, fail: Fail
+) -> None:
+    """What was acknowledged is whole and alone, and nothing of what failed stays beside it."""
+    spool = Spool(tmp_path)
+    for _ in range(acknowledged):
+        spool.append([{"id": "kept"}])
+    fail(point, effects.ShortWrite() if point.endswith("write") else full(), 5)
+    for _ in range(5):
+        with pytest.raises(OSError, match="space"):
+            spool.append([{"id": "lost"}])
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['{"id": "kept"}\n'] * acknowledged
+    assert finished_segments(tmp_path) == list(tmp_path.iterdir())
+
+
+def test_what_a_failed_write_left_in_memory_is_not_written_later(tmp_path: Path) -> None:
+    """The system lets no more bytes through, and does again just after that was told."""
+    spool, before = Spool(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def lift(point: str) -> None:
+        if point == "spool.cut_back.before_truncate":
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    spool.append([{"id": "kept"}])
+    effects.install_hook(lift)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+        with pytest.raises(OSError, match="too large"):
+            spool.append([{"id": "lost"}])
+    finally:
+        effects.install_hook(None)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.read_text() for path in finished_segments(tmp_path)] == ['{"id": "kept"}\n']
+
+
+def test_a_segment_that_a_kill_left_empty_is_removed_and_one_in_use_is_not(context: ModelContext, fail: Fail) -> None:
+    """It becomes no row of the ledger: there is nothing in it, and nothing of it was acknowledged."""
+    folder = context.folders.spool
+    for name in ("1-1-1.open", "2-1-1.jsonl"):
+        (folder / name).write_bytes(b"")
+    spool = Spool(folder)
+    spool.append([])
+    assert asyncio.run(take_segments(context, lambda _: True)) == (0, False)
+    assert [path.suffix for path in folder.iterdir()] == [".open"]
+    with context.shared.ledger.connect() as conn:
+        assert totals.counts(conn, "m") == {}
+
+
+def test_labels_wait_for_disk_and_it_is_told_once(context: ModelContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The analyst is not asked for what there is no room for; the looks become rarer, and often again afterwards."""
+    (context.folders.spool / "1-1-1.jsonl").write_text('{"id": "a", "y": "b"}\n')
+    room, slept = [0] * 6 + [2**60] * 2, []
+    monkeypatch.setattr(Shared, "free_bytes", lambda _: room.pop(0))
+    worker = Hindered({}, 1, "refused")
+    context.shared.analyst = worker
+    keeper = ModelKeeper(context, lambda: None)
+
+    async def rest(seconds: float) -> None:
+        slept.append((seconds, worker.asked))
+        if len(slept) == 8:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("daemon.control.model.asyncio.sleep", rest)
+    with capture_logs() as told, pytest.raises(asyncio.CancelledError):
+        asyncio.run(keeper._labels())
+    assert [event["event"] for event in told] == ["disk_low", "disk_ok", "file_refused"]
+    assert slept == [(4.0, 0), (8.0, 0), (16.0, 0), (32.0, 0), (60.0, 0), (60.0, 0), (2.0, 1), (2.0, 1)]
 
 
 def test_a_segment_that_a_kill_left_without_its_name_is_removed(tmp_path: Path) -> None:
