@@ -1,8 +1,9 @@
 """`python -m daemon.worker.child`: answers requests on standard input, one JSON object a line, until it ends.
 
-Request `{"op", "args"}`; answer `{"ok": {...}}` or `{"error": {"kind", "message", "type", "traceback"}}` where
-kind is `refused` (the input is at fault, trying again gives the same) or `retry`. What libraries print goes to
-standard error, so that the answers stay clean.
+Request `{"op", "args", "beat"}`; answer `{"ok": {...}}` or `{"error": {"kind", "message", "type", "traceback"}}` where
+kind is `refused` (the input is at fault, trying again gives the same) or `retry`. Until then `{"alive": true}` is
+written every `beat` seconds, unless that is null: only a process that is stopped, or whose work lets no other thread
+run, is silent. What libraries print goes to standard error, so that the answers stay clean.
 """
 
 import argparse
@@ -11,7 +12,10 @@ import os
 import resource
 import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 from daemon import faults
@@ -37,8 +41,35 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
     """Answer each line of `requests` with a line on `answers`."""
     for line in requests:
         request = json.loads(line)
-        answers.write(json.dumps(answer(request["op"], request["args"])) + "\n")
-        answers.flush()
+        with _heartbeat(answers, request["beat"]):
+            answered = answer(request["op"], request["args"])
+        _write(answers, answered)
+
+
+@contextmanager
+def _heartbeat(answers: IO[str], every_s: float | None) -> Iterator[None]:
+    """Signs of life until the work is done; none where nobody waits for them, since a thread takes of the memory."""
+    if every_s is None:
+        yield
+        return
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(every_s):
+            _write(answers, {"alive": True})
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _write(answers: IO[str], value: dict[str, Any]) -> None:
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
 
 
 def answer(op: str, args: dict[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,27 @@
 """The parent's side of a worker: start it when needed, ask, and survive its death."""
 
 import asyncio
+import contextlib
 import contextvars
 import json
 import os
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from daemon.log import get_logger
 
 log = get_logger()
+T = TypeVar("T")
 LONGEST_ANSWER = 256 * 2**20
+BEAT_S = 5.0
+LOOK_S = 15.0
+SILENT_LOOKS = 20
+"""So many looks in a row without a heartbeat and a worker counts as hung: five minutes, for a library may hold
+Python's lock, and with it the thread that beats, for as long as one of its calls takes."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -26,6 +33,17 @@ class WorkerError(Exception):
         self.kind = kind
         self.message = message
         self.detail = detail
+
+
+async def _unless_silent(step: Callable[[], Awaitable[T]], beats: bool) -> T:
+    """What a step gives; TimeoutError where there should be beats and none came for so many looks. These are counted
+    one by one: a service that was itself stopped for long finds at the next what its worker wrote meanwhile."""
+    if not beats:
+        return await step()
+    for _ in range(SILENT_LOOKS):
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(step(), LOOK_S)
+    raise TimeoutError
 
 
 @dataclass(frozen=True)
@@ -65,10 +83,11 @@ class Worker:
         return await self.call(op, args)
 
     async def call(self, op: str, args: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
-        """The result of `op`; WorkerError if it failed, died, or took longer than `timeout_s`."""
+        """The result of `op`; WorkerError if it failed, died, took longer than `timeout_s`, or, where nothing else
+        bounds it, gave no sign of life for long: work may take its time, a process that hangs may not."""
         async with self._turn:
             try:
-                answer = await asyncio.wait_for(self._ask(op, args), timeout_s)
+                answer = await asyncio.wait_for(self._ask(op, args, timeout_s is None), timeout_s)
             except TimeoutError:
                 await self._kill()
                 raise WorkerError("retry", f"{op} took longer than {timeout_s:g} s and was stopped") from None
@@ -90,21 +109,24 @@ class Worker:
         """The process id while it runs."""
         return self._process.pid if self._process is not None else None
 
-    async def _ask(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, op: str, args: dict[str, Any], beats: bool) -> dict[str, Any]:
         process = self._process
         if process is None or process.returncode is not None:
             process = await self._start()
         assert process.stdin is not None and process.stdout is not None
         try:
-            process.stdin.write((json.dumps({"op": op, "args": args}) + "\n").encode())
-            await process.stdin.drain()
-            line = await process.stdout.readline()
+            request = {"op": op, "args": args, "beat": BEAT_S if beats else None}
+            process.stdin.write((json.dumps(request) + "\n").encode())
+            await _unless_silent(process.stdin.drain, beats)
+            while line := await _unless_silent(process.stdout.readline, beats):
+                answer: dict[str, Any] = json.loads(line)
+                if "alive" not in answer:
+                    return answer
         except (BrokenPipeError, ConnectionResetError):
-            line = b""
-        if not line:
-            raise await self._death(process, op)
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+            pass
+        except TimeoutError:
+            raise await self._hung(op) from None
+        raise await self._death(process, op)
 
     async def _start(self) -> asyncio.subprocess.Process:
         self.fresh()
@@ -146,6 +168,12 @@ class Worker:
         self._process = None
         log.warning("worker_died", role=self.role, op=op, how=how + hint)
         return WorkerError("retry", f"the {self.role} {how}{hint} during {op}", "\n".join(self._last_words))
+
+    async def _hung(self, op: str) -> WorkerError:
+        silent_s = round(LOOK_S * SILENT_LOOKS)
+        log.error("worker_hung", role=self.role, op=op, pid=self.pid, silent_s=silent_s)
+        await self._kill()
+        return WorkerError("retry", f"the {self.role} gave no sign of life for {silent_s} s during {op} and was ended")
 
     async def _kill(self) -> None:
         process, self._process = self._process, None
