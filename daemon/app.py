@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import time
-import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from importlib.metadata import version
 from typing import Any
@@ -28,6 +27,7 @@ from daemon.control.serving import ServerProcess, Servers, listening_socket
 from daemon.control.state_watch import LOOK_S, StateFolder, StateWatch
 from daemon.control.tidying import clear_cycles, clear_intake
 from daemon.control.trial import Reports
+from daemon.keeping import error_key, keep, way_out
 from daemon.kept_events import KeptEvents
 from daemon.ledger import due, models, open_ledger, promotions
 from daemon.lock import sole_owner
@@ -159,12 +159,7 @@ class Service:
 
     async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """A part that fails is told and begun again."""
-        while True:
-            try:
-                await part()
-            except Exception as error:
-                log.error("part_failed", part=part.__qualname__, error=repr(error), traceback=traceback.format_exc())
-                await asyncio.sleep(FAILURE_PAUSE_S)
+        await keep(part, log, FAILURE_PAUSE_S)
 
     async def _until_stopped(self, tasks: list["asyncio.Task[None]"]) -> None:
         stopping = asyncio.create_task(self.stopping.wait())
@@ -291,7 +286,7 @@ class Service:
             yield
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             if not self._lost and error_key(error) != self._failed.get(part):
-                log.error("ledger_failed", part=part, error=error_key(error))
+                log.error("ledger_failed", part=part, error=error_key(error), **way_out(error))
             self._failed[part] = error_key(error)
         else:
             self._failed.pop(part, None)
@@ -372,8 +367,3 @@ class Service:
             self._start_model(name)
         log.info("config_reloaded", changed=what.changed, removed=what.gone)
         return what.sentence()
-
-
-def error_key(error: Exception) -> str:
-    """The same for the same trouble: its first line."""
-    return str(error).splitlines()[0] if str(error) else repr(error)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from math import inf
@@ -18,12 +17,12 @@ from daemon.control.labels import take_segments
 from daemon.control.retention import keep_model
 from daemon.control.tidying import keep_tidy
 from daemon.control.traffic import Traffic
+from daemon.keeping import LONGEST_PAUSE_S, keep
 from daemon.ledger import due
 
 FAILURE_PAUSE_S = 5.0
 CHECK_AGAIN_S = 60.0
 SPOOL_LOOK_S = 2.0
-LONGEST_PAUSE_S = 60.0
 
 
 @dataclass
@@ -72,14 +71,7 @@ class ModelKeeper:
 
     async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         bind_contextvars(model=self.context.name)  # also for what the model's workers have to tell
-        while True:
-            try:
-                await part()
-            except Exception as error:
-                self.context.log.error(
-                    "part_failed", part=part.__qualname__, error=repr(error), traceback=traceback.format_exc()
-                )
-                await asyncio.sleep(FAILURE_PAUSE_S)
+        await keep(part, self.context.log, FAILURE_PAUSE_S)
 
     async def _tidy(self) -> None:
         await keep_tidy(self.context)

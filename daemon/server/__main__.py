@@ -24,6 +24,7 @@ import uvloop
 
 from daemon import faults
 from daemon.config import Config, load_config
+from daemon.keeping import keep
 from daemon.ledger import open_ledger
 from daemon.log import configure, get_logger, tell_dropped
 from daemon.parent import end_with_parent
@@ -165,12 +166,7 @@ def close_all(jobs: Sequence[Callable[[], None]]) -> None:
 
 async def kept(part: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a part; one that fails is told and begun again."""
-    while True:
-        try:
-            await part()
-        except Exception as error:
-            log.error("part_failed", part=part.__qualname__, error=repr(error), traceback=traceback.format_exc())
-            await asyncio.sleep(FAILURE_PAUSE_S)
+    await keep(part, log, FAILURE_PAUSE_S)
 
 
 def warm() -> None:
