@@ -1,14 +1,17 @@
 """Where all models stand, read from the ledger: what `driftd status` prints."""
 
+import os
 from typing import Any
 
 from sqlalchemy import Connection
 
-from daemon.config import Config
+from daemon.config import Config, model_data_dir
 from daemon.control.loadable import unloadable
 from daemon.control.schemas import change_since
+from daemon.ingest.look import Look, scan
 from daemon.ledger import Ledger, checks, cycles, files, models, prediction_log, promotions, totals, trials, versions
 from daemon.trial_text import trial_json
+from retrain.planner import STILL, backlog_told
 from retrain.schema import Schema
 
 
@@ -27,7 +30,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "task": settings.task,
         "mode": settings.mode,
         "paused": bool(row is not None and row.paused),
-        "waits_for": row.waits_for if row is not None else "the service has not run with this model yet",
+        "waits_for": _waits_for(conn, config, name, row),
         "champion": _champion(conn, name, served),
         "unloadable": unloadable(folder, served) or None,
         "schema_changes": [] if changed is None else list(changed.told),
@@ -40,6 +43,19 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "cycle": _cycle(conn, name),
         "trial": trial_json(conn, name, settings.task, trials.running(conn, name)),
     }
+
+
+def _waits_for(conn: Connection, config: Config, name: str, row: Any) -> str:
+    """What the service said at its last decision; files that wait are counted now, where this user may see them."""
+    if row is None:
+        return "the service has not run with this model yet"
+    folder, said = model_data_dir(config, name), str(row.waits_for)
+    if not said.endswith(STILL) or not os.access(folder, os.R_OK | os.X_OK):
+        return said
+    known, intake = files.known(conn, name), config.models[name].intake
+    found = scan(folder, intake.patterns, intake.recursive)
+    waiting = sum(isinstance(seen, Look) and known.get(path) != seen for path, seen in found)
+    return backlog_told(waiting) if waiting else "all files are taken in: the service decides at its next turn"
 
 
 def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from retrain.records import (
 from retrain.settings import ModelSettings, TriggerSettings
 
 TOLD_COLUMNS = 5
+STILL = "still to be taken in"
 LEAST_CHANGE = 0.01
 Plan = tuple[PlannerState, Action]
 
@@ -53,6 +54,15 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
     if observation.new_labelled_rows < settings.triggers.min_new_rows:
         return state, Action("wait", _lacks_rows(trigger, observation, settings.triggers))
     return _cooled(state, observation, now, settings, trigger)
+
+
+def backlog_told(files: int) -> str:
+    """What is waited for while files wait.
+
+    >>> backlog_told(1), backlog_told(1300)
+    ('1 file is still to be taken in', '1,300 files are still to be taken in')
+    """
+    return f"1 file is {STILL}" if files == 1 else f"{files:,} files are {STILL}"
 
 
 def _learn(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> PlannerState:
@@ -114,8 +124,7 @@ def _hindered(observation: Observation) -> str | None:
     if observation.paused:
         return "paused by hand; `driftd resume` goes on"
     if observation.backlog:
-        files = "1 file is" if observation.backlog == 1 else f"{observation.backlog} files are"
-        return f"{files} still to be taken in"
+        return backlog_told(observation.backlog)
     return None
 
 

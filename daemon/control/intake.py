@@ -34,7 +34,7 @@ class Intake:
     known: dict[str, Look] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    backlog: int = 0
+    taking: set[str] = field(default_factory=set)
     _hinted: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _rescan_due_s: float = 0.0
@@ -95,9 +95,9 @@ class Intake:
         return 0.0 if self._watch is None else self._watch.silent_s(now_s)
 
     def waiting(self) -> int:
-        """Files noticed and soon to be taken in; one that goes on changing for long does not count."""
+        """Files noticed and soon to be taken in, each once; one that goes on changing for long does not count."""
         recent_s = time.monotonic() - LONG_SETTLES * self.context.settings.intake.settle
-        return self.backlog + sum(1 for p in self.pending.values() if p.since_s > recent_s)
+        return sum(path in self.taking or p.since_s > recent_s for path, p in self.pending.items())
 
     # --- noticing -----------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class Intake:
         return settled
 
     async def _take_all(self, settled: list[tuple[str, Look]]) -> None:
-        self.backlog = len(settled)
+        self.taking = {path for path, _ in settled}
         self._tell_backlog()
         begun_s = told_s = time.monotonic()
         try:
@@ -214,12 +214,12 @@ class Intake:
                     break
                 outcome = await take_file(self.context, Taking(path, seen))
                 self._after(path, seen, outcome)
-                self.backlog -= 1
+                self.taking.remove(path)
                 if (now_s := time.monotonic()) - told_s >= PROGRESS_S:
-                    self._tell_progress(len(settled) - self.backlog, now_s - begun_s)
+                    self._tell_progress(len(settled) - len(self.taking), now_s - begun_s)
                     told_s = now_s
         finally:
-            self.backlog = 0
+            self.taking = set()
             self.context.dirty.set()
 
     def _after(self, path: str, seen: Look, outcome: Taken) -> None:
@@ -247,13 +247,14 @@ class Intake:
                 self.pending[path] = Pending(pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s)
 
     def _tell_progress(self, done: int, seconds: float) -> None:
-        rate = done / seconds
-        left_s = round(self.backlog / rate)
-        self.context.log.info("backlog_progress", files=self.backlog, per_second=round(rate, 1), seconds_left=left_s)
+        rate, left = done / seconds, len(self.taking)
+        left_s = round(left / rate)
+        self.context.log.info("backlog_progress", files=left, per_second=round(rate, 1), seconds_left=left_s)
 
     def _tell_backlog(self) -> None:
-        if self.backlog >= self._told_backlog:
-            self.context.log.warning("backlog_growing", files=self.backlog)
-            self._told_backlog = 2 * self.backlog
-        elif self.backlog < BACKLOG_TOLD:
+        waiting = len(self.taking)
+        if waiting >= self._told_backlog:
+            self.context.log.warning("backlog_growing", files=waiting)
+            self._told_backlog = 2 * waiting
+        elif waiting < BACKLOG_TOLD:
             self._told_backlog = BACKLOG_TOLD
