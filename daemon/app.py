@@ -45,6 +45,7 @@ LEDGER_POLL_S = 0.4
 EVENTS_EVERY_S = 1.0
 CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
+BURST_S = 0.2
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
@@ -90,6 +91,8 @@ class Service:
         self.owed = Owed(self.ledger)
         self.stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._reload_waits = False
+        self._told_to_reload: asyncio.Future[None] | None = None
         self._lost = False
         self._failed: dict[str, str] = {}
         self.started_at = time.monotonic()
@@ -133,7 +136,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload_told()))
+        loop.add_signal_handler(signal.SIGHUP, self._ask_reload)
 
     def _server(self) -> ServerProcess:
         hung_after_s = hung_s(self.pulse.watchdog_s)
@@ -328,14 +331,22 @@ class Service:
         elif message["event"] == "stand_in":
             log.warning("stand_in_served", **{key: message[key] for key in ("model", "version", "champion")})
 
+    def _ask_reload(self) -> None:
+        """What SIGHUP does; one that comes while another waits is the same: the file is read when its turn has come."""
+        if not self._reload_waits:
+            self._reload_waits = True
+            self._told_to_reload = asyncio.ensure_future(self._reload_told())
+
     async def _reload_told(self) -> None:
-        """What SIGHUP does; the log tells the outcome."""
+        """After a moment, in which more may come; the log tells the outcome."""
+        await asyncio.sleep(BURST_S)
         with contextlib.suppress(Refused):
             await self.reload()
 
     async def reload(self) -> str:
         """Apply a changed configuration whole, or refuse it whole and say why."""
         async with self._reloading:
+            self._reload_waits = False
             self.notifier.reloading()
             try:
                 if self._lost:

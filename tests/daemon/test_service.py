@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,27 @@ def test_what_is_owed_outlives_a_reload_and_a_stop(service: Service) -> None:
     with ledger.connect() as conn:
         assert len(due.pending(conn, "m", "retrain")) == 1
     ledger.close()
+
+
+def test_many_signals_are_one_reload_which_sees_the_newest_file(service: Service) -> None:
+    """And one more for those that come while it is under way."""
+
+    async def story() -> None:
+        path = service.config.path
+        for name in ("n", "o"):
+            async with service._reloading:
+                for _ in range(300):
+                    os.kill(os.getpid(), signal.SIGHUP)
+                    await asyncio.sleep(0)
+                path.write_text(
+                    path.read_text() + MORE.replace("models.n", f"models.{name}").replace('"e"', f'"e{name}"')
+                )
+            while name not in service.keepers:
+                await asyncio.sleep(0)
+
+    with capture_logs() as told:
+        while_running(service, story)
+    assert [event["changed"] for event in told if event["event"] == "config_reloaded"] == [("n",), ("o",)]
 
 
 @pytest.mark.parametrize("point", ["folders.before_mkdir", "ledger.before_commit"])
