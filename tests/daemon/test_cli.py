@@ -15,6 +15,7 @@ from helpers import wait_for
 from sqlalchemy.exc import OperationalError
 
 from daemon.cli import app
+from daemon.lock import sole_owner
 
 pytestmark = pytest.mark.xdist_group("cli")  # one daemon for all of them
 ROOT = Path(__file__).parent.parent.parent
@@ -159,6 +160,26 @@ def test_wrong_use_is_told_with_status_2(tmp_path, arguments, status, told):
     done = driftd(*arguments, cwd=tmp_path)
     assert (done.returncode, told in done.stdout + done.stderr) == (status, True), done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_an_unknown_log_format_is_wrong_use(tmp_path, command):
+    """One line that says what is known, before anything is made."""
+    (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
+    done = driftd(command, "--log-format", "xml", cwd=tmp_path)
+    assert done.returncode == 2 and "expected auto, console, json or journal" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "state").exists()
+
+
+def test_a_closed_standard_output_is_no_output(tmp_path):
+    """Its number is not given to the first file that is opened; the command does its work."""
+    (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
+    script = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-m', 'daemon', 'run'])"
+    with sole_owner(tmp_path / "state"):
+        command = [sys.executable, "-c", script]
+        environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "another driftd" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("target", "task"), [("label", "classification"), ("x", "regression")])
