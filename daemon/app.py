@@ -35,7 +35,7 @@ from daemon.log import configure, get_logger
 from daemon.notify import Notifier, inherited_socket, watchdog_s
 from daemon.pulse import Pulse, hung_s
 from daemon.schedule import Schedule
-from daemon.server.tokens import load_tokens
+from daemon.server.tokens import load_tokens, tell_open_token_files
 from daemon.worker.process import Limits, Worker, WorkerError
 from retrain import effects
 from retrain.errors import Refused
@@ -103,6 +103,7 @@ class Service:
             "service_started", driftd=version("driftd"), pid=os.getpid(), config=str(self.config.path),
             listen=self.config.service.listen, models=sorted(self.config.models),
         )  # fmt: skip
+        tell_open_token_files(self.config, self._environment)
         self._signals()
         self.servers = Servers(self.config.service.workers, self._server)
         self.schedule = Schedule(self.config.service.timezone, self._due)

@@ -1,16 +1,25 @@
 """Looks at everything that driftd stands on, and says what to do: what `driftd doctor` prints."""
 
+import grp
 import os
 import shutil
 import socket
+import sqlite3
+import stat
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.config import Config, ConfigErrors, load_config, model_data_dir
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.config import Config, model_data_dir
 from daemon.ledger import Ledger, models, open_ledger, promotions
-from daemon.ledger.sound import refuse_missing
+from daemon.ledger.sound import WAY_BACK, refuse_missing
 from daemon.lock import is_held
+from daemon.overview import address
+from daemon.server.tokens import load_tokens, open_token_files
 from retrain.errors import DriftdError
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -26,30 +35,39 @@ class Finding:
     way_out: str = ""
 
 
-def examine(config_path: Path) -> list[Finding]:
-    """All findings, in the order in which they should be mended."""
-    try:
-        config = load_config(config_path)
-    except ConfigErrors as error:
-        return [Finding("error", line) for line in error.errors]
-    found = [Finding("ok", f"{config.path}: {len(config.models)} model{'s' * (len(config.models) != 1)}")]
-    found += _state(config)
+def examine(config: Config) -> list[Finding]:
+    """All findings, in the order in which they should be mended; whatever goes wrong in a look is one of them."""
+    parts = [("the state folder", _state(config)), ("[service] group", _group(config)), ("tokens", _tokens(config))]
     for name in config.models:
-        found += [*_data_dir(config, name), *_learner(config, name)]
-    found += [*_limits(), *_port(config), *_environment()]
-    found += _ledger(config)
+        parts += [(f"{name}: data_dir", _data_dir(config, name)), (f"{name}: the estimator", _learner(config, name))]
+    parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
+    parts += [("the ledger", _ledger(config))]
+    found = [Finding("ok", f"{config.path}: {len(config.models)} model{'s' * (len(config.models) != 1)}")]
+    for what, findings in parts:
+        try:
+            found += findings
+        except (Exception, SystemExit) as error:  # of the user's code as well
+            found.append(Finding("error", f"{what} cannot be examined: {type(error).__name__}: {error}"))
     return found
 
 
 def _state(config: Config) -> Iterator[Finding]:
     folder = config.state_dir
-    place = folder if folder.exists() else folder.parent
-    if not os.access(place, os.W_OK):
-        yield Finding(
-            "error", f"{place} may not be written by this user", "run as the service's user, or change its owner"
-        )
+    if not folder.exists():
+        why = _cannot_be_made(folder)
+        if why:
+            yield Finding("error", f"{folder} cannot be made: {why}", "run as the service's user, or correct state_dir")
+            return
+    elif not folder.is_dir():
+        yield Finding("error", f"{folder} is no folder", "correct [service] state_dir")
         return
-    free = shutil.disk_usage(place if place.exists() else "/").free
+    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        way_out = "run as the service's user, or change its owner"
+        yield Finding("error", f"{folder} may not be written by this user", way_out)
+        return
+    elif folder.stat().st_mode & stat.S_IRWXO:
+        yield Finding("warning", f"{folder} is open to other users of this machine", f"chmod o= {folder}")
+    free = shutil.disk_usage(_nearest(folder)).free
     if free < config.service.min_free:
         needed = f"[service] min_free is {config.service.min_free:,}"
         yield Finding("error", f"{folder} has {free:,} free bytes; {needed}", "free some space")
@@ -57,10 +75,56 @@ def _state(config: Config) -> Iterator[Finding]:
         yield Finding("ok", f"state in {folder}, {free / 1e9:.1f} GB free")
 
 
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _cannot_be_made(folder: Path) -> str:
+    """Why a folder cannot be made, if so; found out by one that is made where it would be, and removed."""
+    try:
+        Path(tempfile.mkdtemp(prefix=".driftd-doctor-", dir=_nearest(folder))).rmdir()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _group(config: Config) -> Iterator[Finding]:
+    name, folder = config.service.group, config.state_dir
+    if name is None:
+        return
+    try:
+        number = grp.getgrnam(name).gr_gid
+    except KeyError:
+        yield Finding("error", f"[service] group is {name!r}, which does not exist", "make it, or name another")
+        return
+    is_member = os.geteuid() == 0 or number in (os.getegid(), *os.getgroups())
+    is_theirs = folder.exists() and folder.stat().st_gid == number
+    if not is_member and not is_theirs and not (folder / "ledger.sqlite").exists():
+        way_out = "add it to the group, or run as the service's user"
+        yield Finding("error", f"this user may give no files to {name!r}, [service] group", way_out)
+        return
+    yield Finding("ok", f"the group {name} may use the command line")
+
+
+def _tokens(config: Config) -> Iterator[Finding]:
+    try:
+        load_tokens(config, os.environ)
+    except DriftdError as error:
+        yield Finding("error", error.message, error.hint)
+        return
+    for path in open_token_files(config, os.environ):
+        yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
+
+
 def _data_dir(config: Config, name: str) -> Iterator[Finding]:
     folder = model_data_dir(config, name)
     if not folder.exists():
-        yield Finding("warning", f"{name}: {folder} does not exist", "the service makes it; or correct data_dir")
+        why = _cannot_be_made(folder)
+        if why:
+            yield Finding("error", f"{name}: {folder} does not exist and cannot be made: {why}", "correct data_dir")
+        else:
+            yield Finding("warning", f"{name}: {folder} does not exist", "the service makes it; or correct data_dir")
     elif not folder.is_dir():
         yield Finding("error", f"{name}: {folder} is no folder", "correct data_dir")
     elif not os.access(folder, os.R_OK | os.X_OK):
@@ -98,7 +162,8 @@ def _limits() -> Iterator[Finding]:
 def _port(config: Config) -> Iterator[Finding]:
     host, _, port = config.service.listen.rpartition(":")
     if is_held(config.state_dir):
-        yield Finding("ok", f"the service runs and serves on {config.service.listen}")
+        known = _address(config)
+        yield Finding("ok", f"the service runs; {f'it serves on {known}' if known else _configured(config)}")
         return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -112,6 +177,18 @@ def _port(config: Config) -> Iterator[Finding]:
     yield Finding("ok", f"{config.service.listen} is free; the service is not running")
 
 
+def _address(config: Config) -> str:
+    try:
+        with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
+            return address(ledger)
+    except (DriftdError, OSError, SQLAlchemyError, sqlite3.Error):
+        return ""  # the look at the ledger tells
+
+
+def _configured(config: Config) -> str:
+    return f"{config.service.listen} is configured"
+
+
 def _environment() -> Iterator[Finding]:
     from importlib.metadata import version
 
@@ -120,18 +197,18 @@ def _environment() -> Iterator[Finding]:
 
 
 def _ledger(config: Config) -> Iterator[Finding]:
-    if not (config.state_dir / "ledger.sqlite").exists():
+    path = config.state_dir / "ledger.sqlite"
+    if not path.exists():
         yield _no_ledger(config)
         return
     try:
-        ledger = open_ledger(config.state_dir, create=False, read_only=True)
+        with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
+            yield from _inside(config, ledger)
     except DriftdError as error:
         yield Finding("error", error.message, error.hint)
-        return
-    try:
-        yield from _inside(config, ledger)
-    finally:
-        ledger.close()
+    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+        why = str(getattr(error, "orig", error)).splitlines()[0]
+        yield Finding("error", f"{path} cannot be read: {why}", f"stop the service; {WAY_BACK}")
 
 
 def _no_ledger(config: Config) -> Finding:
@@ -146,11 +223,8 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
     with ledger.connect() as conn:
         answer = conn.exec_driver_sql("PRAGMA quick_check").scalar()
         if answer != "ok":
-            yield Finding(
-                "error",
-                f"the ledger is damaged: {answer}",
-                "stop the service; `driftd restore DIR` brings a backup back",
-            )
+            why = str(answer).splitlines()[-1]
+            yield Finding("error", f"the ledger is damaged: {why}", f"stop the service; {WAY_BACK}")
             return
         yield Finding("ok", "the ledger is sound")
         for name in config.models:

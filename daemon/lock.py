@@ -41,8 +41,9 @@ def _locked(file: IO[str]) -> bool:
 
 
 def _opened(state_dir: Path) -> IO[str]:
+    """A state folder that is made here is for this user alone; one that exists keeps its mode."""
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return (state_dir / NAME).open("a+")
     except OSError as error:
         raise Refused(
@@ -57,7 +58,7 @@ def is_held(state_dir: Path) -> bool:
         with (state_dir / NAME).open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
         return True

@@ -3,6 +3,7 @@
 import array
 import errno
 import fcntl
+import io
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 JOURNAL = "/run/systemd/journal/socket"
 TOO_LARGE = (errno.EMSGSIZE, errno.ENOBUFS)
+FORMATS = ("auto", "console", "json", "journal")
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 Tap = Callable[[dict[str, Any]], None]
 
@@ -27,8 +29,8 @@ def get_logger() -> Any:
 
 
 def configure(level: str = "info", style: str = "auto", stream: TextIO | None = None, tap: Tap | None = None) -> None:
-    """Set the process's logs up; `style` is auto, console, json or journal. `tap` gets each event as a dict."""
-    stream = stream or sys.stdout
+    """Set the process's logs up; `style` is one of FORMATS. `tap` gets each event as a dict."""
+    stream = stream or _unbuffered(sys.stdout)
     chosen = _style(stream) if style == "auto" else style
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -39,8 +41,8 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO | None = 
         processors.append(_tapped(tap))
     if chosen == "console":
         processors.append(_for_people)
-    processors.append(_renderer(chosen, stream))
     factory: Any = Journal() if chosen == "journal" else _Lines(stream)
+    processors += [_with_dropped(factory), _renderer(chosen, stream)]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -53,6 +55,15 @@ def _style(stream: TextIO) -> str:
     if _is_journal(os.environ.get("JOURNAL_STREAM", "")):
         return "journal"
     return "console" if stream.isatty() else "json"
+
+
+def _unbuffered(stream: TextIO) -> TextIO:
+    """The same file without a buffer: a line that it did not take neither comes again nor fails the process's end."""
+    try:
+        raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):
+        return stream
+    return io.TextIOWrapper(raw, stream.encoding, "backslashreplace", write_through=True)
 
 
 def _is_journal(told: str) -> bool:
@@ -68,6 +79,15 @@ def _tapped(tap: Tap) -> Callable[..., Any]:
     def process(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
         tap(dict(entry))
         return entry
+
+    return process
+
+
+def _with_dropped(factory: Any) -> Callable[..., Any]:
+    """Tells with an event how many before it were not taken."""
+
+    def process(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
+        return entry | {"dropped_before": factory.dropped} if factory.dropped else entry
 
     return process
 
@@ -97,19 +117,20 @@ def json_line(entry: dict[str, Any]) -> str:
 
 
 class _Lines:
-    """Writes lines to a stream; a reader that went away costs the line, not the service."""
+    """Writes lines to a stream. One that is full or whose reader went away costs lines, never the service; how many
+    is told with the next line that it takes."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.dropped = 0
 
     def msg(self, message: str) -> None:
         try:
             self._stream.write(message + "\n")
             self._stream.flush()
-        except (BrokenPipeError, ValueError):
-            return
-        except UnicodeEncodeError:
-            self._stream.write(message.encode("ascii", "backslashreplace").decode() + "\n")
+            self.dropped = 0
+        except (OSError, ValueError):
+            self.dropped += 1
 
     debug = info = warning = error = critical = exception = msg
 
@@ -127,8 +148,6 @@ class Journal:
         self.dropped = 0
 
     def msg(self, entry: dict[str, Any]) -> None:
-        if self.dropped:
-            entry = entry | {"dropped_before": self.dropped}
         try:
             self._send(journal_datagram(entry))
             self.dropped = 0

@@ -15,7 +15,7 @@ from daemon.ledger import open_ledger
 from daemon.log import configure, get_logger
 from daemon.notify import Notifier, inherited_socket, watchdog_s
 from daemon.pulse import Pulse, hung_s
-from daemon.server.tokens import load_tokens
+from daemon.server.tokens import load_tokens, tell_open_token_files
 from retrain.errors import Refused
 
 log = get_logger()
@@ -39,7 +39,7 @@ class OnlyServer:
     """The process that keeps the servers alive."""
 
     def __init__(self, config: Config, environment: dict[str, str]) -> None:
-        self._config = config
+        self._config, self._environment = config, environment
         load_tokens(config, environment)
         self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self._watchdog_s = watchdog_s(environment)
@@ -54,6 +54,7 @@ class OnlyServer:
             "service_started", driftd=version("driftd"), pid=os.getpid(), config=str(self._config.path),
             listen=service.listen, models=sorted(self._config.models), only="server",
         )  # fmt: skip
+        tell_open_token_files(self._config, self._environment)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)

@@ -9,7 +9,19 @@ from daemon.config import Config, model_data_dir
 from daemon.control.loadable import unloadable
 from daemon.control.schemas import change_since
 from daemon.ingest.look import Look, scan
-from daemon.ledger import Ledger, checks, cycles, files, models, prediction_log, promotions, totals, trials, versions
+from daemon.ledger import (
+    Ledger,
+    checks,
+    cycles,
+    events,
+    files,
+    models,
+    prediction_log,
+    promotions,
+    totals,
+    trials,
+    versions,
+)
 from daemon.trial_text import trial_json
 from retrain.planner import STILL, backlog_told
 from retrain.schema import Schema
@@ -19,6 +31,13 @@ def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
     """Plain JSON values; times are Unix seconds."""
     with ledger.connect() as conn:
         return {"models": {name: _model(conn, config, name) for name in config.models}}
+
+
+def address(ledger: Ledger) -> str:
+    """Where the service that runs said that it listens; "" while it starts, or where that event is gone."""
+    with ledger.connect() as conn:
+        row = events.newest(conn, ("service_started", "service_ready"))
+    return row.fields["url"].removeprefix("http://") if row is not None and row.event == "service_ready" else ""
 
 
 def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _call(make: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> 
         estimator = make(**arguments)
     except MemoryError:  # of the machine or the limit, not of the estimator
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         known: list[str] = getattr(make, "_get_param_names", list)()
         hint = f"known parameters: {', '.join(known)}" if known else "a factory is called with seed and params"
         raise Refused(f"estimator {path!r}: {type(error).__name__}: {error}", hint) from error

@@ -28,7 +28,7 @@ def load_function(name: str, folder: Path, what: str) -> Callable[..., Any]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Refused(f"{what} {name!r}: {path} fails: {type(error).__name__}: {error}") from error
     function = getattr(module, function_name, None)
     if not callable(function):

@@ -63,5 +63,5 @@ def _call(function: UserFunction, name: str, *arguments: Labels) -> float:
         return float(function(*arguments))
     except ValueError as error:
         raise Undefined(f"{name}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Refused(f"metric {name} failed: {type(error).__name__}: {error}", "expected one number") from error

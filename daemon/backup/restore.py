@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.backup.manifest import STATE, Manifest, Progress, newest_of, verify
+from daemon.ledger.engine import FILE_NAME
 from daemon.ledger.sound import RESTORING
 from daemon.lock import NAME as LOCK
 from daemon.lock import sole_owner
@@ -18,6 +19,8 @@ from retrain import effects
 from retrain.errors import Refused
 
 STAGED, ASIDE = ".restoring", "before-restore-"
+SHARED = 0o2770
+"""The mode of a state folder that belongs to [service] group."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,17 @@ class Restored:
     aside: Path | None
 
 
-def restore_backup(state: Path, folder: Path, progress: Progress) -> Restored:
+def restore_backup(state: Path, folder: Path, progress: Progress, group: str | None = None) -> Restored:
     """Put the newest backup of `folder`, or the backup `folder`, in place of the state; Refused with nothing changed
-    while a service runs on it, or where the backup is damaged."""
+    while a service runs on it, or where the backup is damaged. A state folder that is made is this user's, or `group`'s
+    as well."""
     backup = newest_of(folder)
     if Path(os.path.realpath(state)) in Path(os.path.realpath(backup)).parents:
         raise Refused(f"{backup} lies in the state folder, which would be moved aside", "copy it elsewhere first")
+    is_new = not state.exists()
     with sole_owner(state):
+        if is_new and group is not None:
+            _open_to(state, group)
         manifest = verify(backup, progress)
         _refuse_full(state, manifest.total_bytes)
         staged = state / STAGED
@@ -67,9 +74,19 @@ def _stage(source: Path, staged: Path, manifest: Manifest, progress: Progress) -
             effects.fsync_path(path)
 
 
+def _open_to(state: Path, group: str) -> None:
+    """As the service makes it; of a group that cannot be had the service's start tells."""
+    with contextlib.suppress(LookupError, PermissionError):
+        shutil.chown(state, group=group)
+        state.chmod(SHARED)
+
+
 def _give(staged: Path) -> None:
-    """To the service's user and group, where root restores for them."""
+    """To the service's user and group, where root restores for them; the ledger is private, or the group's where the
+    state folder is."""
     owner = staged.parent.stat()
+    is_shared = owner.st_mode & SHARED == SHARED
+    (staged / FILE_NAME).chmod(0o660 if is_shared else 0o600)
     staged.chmod(0o700)
     if os.geteuid() != 0:
         return

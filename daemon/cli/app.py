@@ -1,5 +1,6 @@
 """All commands, and what an error becomes."""
 
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -53,6 +54,7 @@ for module in (offline, replay, serve, look, ask, save, service):
 
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit status."""
+    _open_streams()
     try:
         typer.main.get_command(app)(arguments, prog_name="driftd")
         return 0
@@ -76,6 +78,16 @@ def run(arguments: list[str]) -> int:
         if not isinstance(cause, sqlite3.Error):
             raise
         return _told(f"driftd: the ledger cannot be read or written now: {cause}; `driftd doctor` looks closer", FAILED)
+
+
+def _open_streams() -> None:
+    """Have the null device in place of a standard stream that was closed: else the first file that is opened takes its
+    number, and children write into it."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: the closed stream's
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8"))
 
 
 def _told(message: str, status: int) -> int:

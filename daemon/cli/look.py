@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def status(json: Json = False) -> None:
     """Where things stand: each model's served version, files, drift, open cycle, and what it waits for."""
-    from daemon.overview import overview
+    from daemon.overview import address, overview
     from retrain.errors import Refused
 
     config = SESSION.config()
@@ -35,15 +35,23 @@ def status(json: Json = False) -> None:
     except Refused as error:
         raise Exit(NO, f"driftd: {error}") from None
     try:
-        told = overview(config, ledger) | {"running": is_held(config.state_dir)}
+        running = is_held(config.state_dir)
+        told = overview(config, ledger) | {"running": running, "address": address(ledger) if running else ""}
     finally:
         ledger.close()
     if json:
         print_json(told)
         return
-    print(f"driftd is {'running' if told['running'] else 'not running'}; {config.service.listen}")
+    print(f"driftd is {'running' if running else 'not running'}; {_where(told['address'], config.service.listen)}")
     for name, model in told["models"].items():
         _print_model(name, model)
+
+
+def _where(address: str, configured: str) -> str:
+    """Where it listens, where that is known; the configuration may have changed since."""
+    if not address:
+        return f"{configured} is configured"
+    return address if address == configured else f"{address} ({configured} is configured)"
 
 
 def _print_model(name: str, model: dict[str, Any]) -> None:

@@ -35,14 +35,18 @@ def init(
 ) -> None:
     """Look at a sample of a file and write a commented config.toml with the schema found in it."""
     from daemon.init import write_config
+    from retrain.errors import Refused
 
     if task not in ("", "classification", "regression"):
         raise Exit(WRONG_USE, f"--task is {task!r}; expected classification or regression")
     path = SESSION.config_path
     if path.exists():
         raise Exit(WRONG_USE, f"{path} exists; name another with `driftd -c FILE init …`, or move it away")
-    for line in write_config(file, target, task, name, path):
-        print(line)
+    try:
+        for line in write_config(file, target, task, name, path):
+            print(line)
+    except Refused as error:
+        raise Exit(FAILED, f"driftd: {error}") from None
 
 
 def compare(
@@ -140,10 +144,17 @@ def _print_performance(performance: dict[str, Any] | None) -> None:
 
 
 def doctor(json: Json = False) -> None:
-    """Check configuration, folders, permissions, limits, environment, ledger and store, and say what to do."""
-    from daemon.doctor import examine
+    """Check configuration, folders, permissions, limits, environment, ledger and store, and say what to do.
 
-    findings = examine(SESSION.config_path)
+    Status 1 means that something is bad, 2 that the configuration cannot be read."""
+    from daemon.config import ConfigErrors, load_config
+    from daemon.doctor import Finding, examine
+
+    try:
+        findings = examine(load_config(SESSION.config_path))
+        bad = NO if any(finding.level == "error" for finding in findings) else 0
+    except ConfigErrors as error:
+        findings, bad = [Finding("error", line) for line in error.errors], WRONG_USE
     if json:
         print_json([finding.__dict__ for finding in findings])
     else:
@@ -152,5 +163,4 @@ def doctor(json: Json = False) -> None:
             print(
                 f"{marks[finding.level]} {finding.what}" + (f"\n       → {finding.way_out}" if finding.way_out else "")
             )
-    if any(finding.level == "error" for finding in findings):
-        raise Exit(NO)
+    raise Exit(bad)

@@ -59,7 +59,7 @@ def restore(
 
     config = SESSION.config()
     with byte_progress() as told:
-        done = restore_backup(config.state_dir, folder, told)
+        done = restore_backup(config.state_dir, folder, told, config.service.group)
     aside = None if done.aside is None else str(done.aside)
     words = f"{config.state_dir} is what {done.backup} holds, of {done.manifest.created_at}"
     words += "" if aside is None else f"\nwhat was there before is in {aside}; delete it once all is well"

@@ -25,9 +25,10 @@ def run(
     writes what it does and why to standard output. SIGHUP applies a changed configuration."""
     _check_packages()
     config = SESSION.config()
+    style = _log_format(log_format or config.service.log_format)
     from daemon.app import main
 
-    main(config, dict(os.environ), log_format or config.service.log_format)
+    main(config, dict(os.environ), style)
 
 
 def serve(
@@ -45,6 +46,7 @@ def serve(
     folder, where the other driftd takes them in. SIGHUP applies a changed configuration."""
     _check_packages()
     config = SESSION.config()
+    style = _log_format(log_format or config.service.log_format)
     from pydantic import ValidationError
 
     from daemon.only_server import main, with_options
@@ -53,7 +55,16 @@ def serve(
         config = with_options(config, listen or None, workers)
     except ValidationError:
         raise Exit(WRONG_USE, f'--listen is {listen!r}; expected "HOST:PORT", such as "127.0.0.1:8080"') from None
-    main(config, dict(os.environ), log_format or config.service.log_format)
+    main(config, dict(os.environ), style)
+
+
+def _log_format(style: str) -> str:
+    """A format that the log knows; Exit 2 otherwise."""
+    from daemon.log import FORMATS
+
+    if style not in FORMATS:
+        raise Exit(WRONG_USE, f"--log-format is {style!r}; expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    return style
 
 
 def _check_packages() -> None:

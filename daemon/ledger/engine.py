@@ -131,7 +131,7 @@ def _pass_by(point: str) -> None:
 
 
 def _make(path: Path, group: str | None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if group is not None:
         _give_to(path.parent, group)
         if stat.S_IMODE(path.parent.stat().st_mode) != 0o2770:

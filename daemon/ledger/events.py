@@ -26,3 +26,9 @@ def listed(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]
     if model is not None:
         query = query.where(events.c.model == model)
     return conn.execute(query).all()[::-1]
+
+
+def newest(conn: Connection, names: Sequence[str]) -> Row[Any] | None:
+    """The newest event of the service as a whole, no model's, that has one of these names."""
+    of_service = select(events).where(events.c.model.is_(None), events.c.event.in_(names))
+    return conn.execute(of_service.order_by(events.c.id.desc()).limit(1)).first()

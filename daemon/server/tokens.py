@@ -3,13 +3,16 @@
 import hashlib
 import hmac
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.config import Config
+from daemon.log import get_logger
 from daemon.server.refusal import BadRequest
 from retrain.errors import Refused
 
+log = get_logger()
 SHORTEST = 16
 CREDENTIALS = {"read": "driftd-read-token", "admin": "driftd-admin-token"}
 """What systemd's LoadCredential= is to call them."""
@@ -46,16 +49,33 @@ class Tokens:
 
 def load_tokens(config: Config, environment: Mapping[str, str]) -> Tokens:
     """Of the configured files, else of systemd's credentials; Refused names a file that cannot be used."""
+    found = {kind: _read(path) for kind, path in _files(config, environment).items()}
+    return Tokens(found.get("read", ()), found.get("admin", ()))
+
+
+def open_token_files(config: Config, environment: Mapping[str, str]) -> list[Path]:
+    """Those of the files that users of the machine may read or write who are neither owner nor group."""
+    files = dict.fromkeys(_files(config, environment).values())
+    return [path for path in files if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
+
+
+def tell_open_token_files(config: Config, environment: Mapping[str, str]) -> None:
+    """Warn of each of them."""
+    for path in open_token_files(config, environment):
+        log.warning("token_file_open", file=str(path), mode=f"{stat.S_IMODE(path.stat().st_mode):04o}")
+
+
+def _files(config: Config, environment: Mapping[str, str]) -> dict[str, Path]:
     service = config.service
     configured = {"read": service.read_token_file, "admin": service.admin_token_file}
     folder = environment.get("CREDENTIALS_DIRECTORY")
-    found: dict[str, tuple[bytes, ...]] = {}
+    found: dict[str, Path] = {}
     for kind, name in configured.items():
         if name is not None:
-            found[kind] = _read(config.path.parent / Path(name).expanduser())
+            found[kind] = config.path.parent / Path(name).expanduser()
         elif folder is not None and os.path.exists(credential := os.path.join(folder, CREDENTIALS[kind])):  # noqa: PTH110, PTH118
-            found[kind] = _read(Path(credential))
-    return Tokens(found.get("read", ()), found.get("admin", ()))
+            found[kind] = Path(credential)
+    return found
 
 
 def _read(path: Path) -> tuple[bytes, ...]:

@@ -5,6 +5,7 @@ import contextlib
 import grp
 import os
 import pwd
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,7 +84,8 @@ def remove(site: Site, root: Path) -> Iterator[str]:
 
 def next_steps(site: Site) -> list[str]:
     """What a person does now."""
-    doctor = f"  runuser -u {site.user} -- {site.driftd} -c {site.config} doctor   # may it read what it needs?"
+    command = f"{shlex.quote(str(site.driftd))} -c {shlex.quote(str(site.config))}"
+    doctor = f"  runuser -u {site.user} -- {command} doctor   # may it read what it needs?"
     return [
         "next:",
         *([] if any(map(in_home, site.code)) else [doctor]),  # in a sandbox it may enter a home, else it may not

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
+from ipaddress import ip_address
 from pathlib import Path
 from string import Template
 
@@ -35,11 +36,12 @@ class Site:
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
     values = {
-        "mark": MARK, "user": site.user, "group": site.group, "listen": site.listen, "docs": escaped(site.docs),
-        "driftd": quoted(site.driftd), "config": quoted(site.config), "state_dir": escaped(site.state_dir),
+        "mark": MARK, "user": site.user, "group": site.group, "listen": _listen(site.listen),
+        "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
+        "state_dir": escaped(site.state_dir), "state_word": quoted(site.state_dir),
         "mounts": " ".join(quoted(path) for path in (site.driftd, site.config, site.state_dir)),
         "state": _state(site), "home": "\n".join(_home(site)), "network": _network(site.listen),
-        "data_lines": "\n".join(f"d {folder} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
+        "data_lines": "\n".join(f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
     }  # fmt: skip
     wanted = {
         UNITS / "driftd.service": "driftd.service.in",
@@ -56,7 +58,7 @@ def _template(name: str) -> str:
 
 
 def escaped(path: Path) -> str:
-    """A path as a unit's value: % has a meaning there."""
+    """A path as a whole value: % has a meaning in units, tmpfiles.d and sysusers.d alike."""
     text = str(path)
     if any(c in text for c in "\n\"'\\"):
         raise Refused(f"{text!r}: systemd's units cannot name it", "use a path without quotes and backslashes")
@@ -64,15 +66,20 @@ def escaped(path: Path) -> str:
 
 
 def quoted(path: Path) -> str:
-    """A path as one word of a command or list."""
-    text = escaped(path).replace("$", "$$")
-    return f'"{text}"' if " " in text else text
+    """A path as one word of a list or line."""
+    text = escaped(path)
+    return f'"{text}"' if any(c.isspace() for c in text) else text
+
+
+def argument(path: Path) -> str:
+    """A path as an argument of a command, where $ has a meaning too; in the command itself it has none."""
+    return quoted(path).replace("$", "$$")
 
 
 def _state(site: Site) -> str:
     """Who makes the state folder: systemd itself where it lies below /var/lib."""
     if STATES in site.state_dir.parents:
-        return f"StateDirectory={escaped(site.state_dir.relative_to(STATES))}\nStateDirectoryMode=2770"
+        return f"StateDirectory={quoted(site.state_dir.relative_to(STATES))}\nStateDirectoryMode=2770"
     return f"ReadWritePaths={quoted(site.state_dir)}"
 
 
@@ -110,9 +117,25 @@ def outermost(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
+def _listen(listen: str) -> str:
+    """As ListenStream= takes it, which knows no names; an address of a network may be bound before that is up."""
+    host, _, port = listen.rpartition(":")
+    try:
+        address = ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
+    except ValueError:
+        raise Refused(f"[service] listen is {listen!r}: systemd's sockets take no names", "write an address") from None
+    text = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    free = "\n# At boot the network with this address may not be up yet.\nFreeBind=yes"
+    return text if _is_loopback(listen) else text + free
+
+
 def _network(listen: str) -> str:
     """Only this machine, where only it is listened to."""
-    host = listen.rpartition(":")[0].strip("[]")
-    if host == "localhost" or host.startswith("127.") or host == "::1":
+    if _is_loopback(listen):
         return "IPAddressAllow=localhost\nIPAddressDeny=any"
     return "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."

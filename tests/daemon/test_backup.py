@@ -1,9 +1,11 @@
 """Backups: whole or not there, of a state that others write, verified, and brought back with nothing deleted."""
 
+import grp
 import hashlib
 import os
 import signal
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,27 @@ def test_what_root_restores_belongs_to_the_service(state, tmp_path):
     restored = [path for path in state.folder.rglob("*") if "before-restore" not in str(path)]
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in restored if path.name != "driftd.lock"}
     assert owners == {(12345, 23456)} and len(restored) > 5
+
+
+@pytest.mark.parametrize(("folder_mode", "ledger_mode"), [(0o755, 0o600), (0o2770, 0o660)])
+def test_a_restored_ledger_is_private_or_the_groups(state, tmp_path, folder_mode, ledger_mode):
+    """Whatever the umask of the one who restores; the folder stays as it is."""
+    made = make_backup(state.config, tmp_path / "backups", None, quiet)
+    state.ledger.close()
+    state.folder.chmod(folder_mode)
+    restore_backup(state.folder, made.path, quiet)
+    assert stat.S_IMODE((state.folder / "ledger.sqlite").stat().st_mode) == ledger_mode
+    assert stat.S_IMODE(state.folder.stat().st_mode) == folder_mode
+
+
+@pytest.mark.parametrize(("with_group", "modes"), [(False, (0o700, 0o600)), (True, (0o2770, 0o660))])
+def test_a_state_folder_that_a_restore_makes_is_as_the_service_makes_it(state, tmp_path, with_group, modes):
+    """For its user alone, or for the group as well."""
+    made = make_backup(state.config, tmp_path / "backups", None, quiet)
+    group = grp.getgrgid(os.getgid()).gr_name if with_group else None
+    restore_backup(tmp_path / "new", made.path, quiet, group)
+    found = tuple(stat.S_IMODE((tmp_path / "new" / name).stat().st_mode) for name in ("", "ledger.sqlite"))
+    assert found == modes
 
 
 def test_a_backup_is_consistent_while_files_come_and_go(state, tmp_path, monkeypatch):

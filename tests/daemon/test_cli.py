@@ -15,6 +15,7 @@ from helpers import wait_for
 from sqlalchemy.exc import OperationalError
 
 from daemon.cli import app
+from daemon.lock import sole_owner
 
 pytestmark = pytest.mark.xdist_group("cli")  # one daemon for all of them
 ROOT = Path(__file__).parent.parent.parent
@@ -137,10 +138,10 @@ def test_doctor_finds_nothing_wrong(daemon):
 
 
 def test_doctor_tells_every_mistake(tmp_path):
-    """A broken configuration is told line by line, with status 1."""
+    """A broken configuration is told line by line, with status 2."""
     (tmp_path / "config.toml").write_text('[models.m]\ntask = "x"\n')
     done = driftd("doctor", cwd=tmp_path)
-    assert done.returncode == 1 and done.stdout.count("BAD") == 3
+    assert done.returncode == 2 and done.stdout.count("BAD") == 3
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_doctor_tells_every_mistake(tmp_path):
         (["nonsense"], 2, "No such command"),
         (["compare", "a.csv"], 2, "Missing argument"),
         (["compare", "a.csv", "b.csv"], 3, "no such file"),
-        (["init", "a.csv", "--target", "y"], 1, "no such file"),
+        (["init", "a.csv", "--target", "y"], 3, "no such file"),
         (["--version"], 0, "driftd 0.1"),
     ],
 )
@@ -159,6 +160,26 @@ def test_wrong_use_is_told_with_status_2(tmp_path, arguments, status, told):
     done = driftd(*arguments, cwd=tmp_path)
     assert (done.returncode, told in done.stdout + done.stderr) == (status, True), done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_an_unknown_log_format_is_wrong_use(tmp_path, command):
+    """One line that says what is known, before anything is made."""
+    (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
+    done = driftd(command, "--log-format", "xml", cwd=tmp_path)
+    assert done.returncode == 2 and "expected auto, console, json or journal" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "state").exists()
+
+
+def test_a_closed_standard_output_is_no_output(tmp_path):
+    """Its number is not given to the first file that is opened; the command does its work."""
+    (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
+    script = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-m', 'daemon', 'run'])"
+    with sole_owner(tmp_path / "state"):
+        command = [sys.executable, "-c", script]
+        environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "another driftd" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("target", "task"), [("label", "classification"), ("x", "regression")])
@@ -191,17 +212,17 @@ def test_init_names_the_columns_when_the_target_is_none(tmp_path):
     """The mistake that everybody makes once."""
     pyarrow.csv.write_csv(rows(1), tmp_path / "a.csv")
     done = driftd("init", "a.csv", "--target", "lable", cwd=tmp_path)
-    assert done.returncode == 1 and "x, z, colour, label" in done.stderr
+    assert done.returncode == 3 and "x, z, colour, label" in done.stderr
 
 
 def test_init_refuses_a_regression_on_words_and_a_target_without_values(tmp_path):
     """Instead of a configuration that can only fail."""
     pyarrow.csv.write_csv(rows(1), tmp_path / "a.csv")
     words = driftd("init", "a.csv", "--target", "label", "--task", "regression", cwd=tmp_path)
-    assert words.returncode == 1 and "no numbers" in words.stderr
+    assert words.returncode == 3 and "no numbers" in words.stderr
     (tmp_path / "b.csv").write_text("x,y\n1,\n2,\n")
     empty = driftd("init", "b.csv", "--target", "y", cwd=tmp_path)
-    assert empty.returncode == 1 and "has no value" in empty.stderr
+    assert empty.returncode == 3 and "has no value" in empty.stderr
     assert not (tmp_path / "config.toml").exists()
 
 

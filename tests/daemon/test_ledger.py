@@ -29,6 +29,7 @@ from daemon.ledger import (
     promotions,
     tables,
 )
+from daemon.lock import sole_owner
 from daemon.worker.process import Limits, Worker
 from retrain import reach
 from retrain.errors import Refused
@@ -303,6 +304,21 @@ def test_without_a_group_the_ledger_is_private(tmp_path):
     """Nobody else reads it."""
     open_ledger(tmp_path).close()
     assert stat.S_IMODE((Path(tmp_path) / engine.FILE_NAME).stat().st_mode) == 0o600
+
+
+def test_a_state_folder_that_is_made_is_private_and_one_that_exists_keeps_its_mode(tmp_path):
+    """Snapshots hold the data: other users of the machine do not look into the folder, whatever the umask."""
+    (tmp_path / "there").mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        for name in ("made", "there"):
+            with sole_owner(tmp_path / name):
+                open_ledger(tmp_path / name).close()
+        open_ledger(tmp_path / "alone").close()
+    finally:
+        os.umask(before)
+    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("made", "alone", "there")}
+    assert modes == {"made": 0o700, "alone": 0o700, "there": 0o755}
 
 
 def test_a_cycle_is_told_of_the_files_alone_that_its_window_may_need(ledger, tmp_path, monkeypatch):

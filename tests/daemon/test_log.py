@@ -1,16 +1,22 @@
 """Logs: JSON lines into a pipe, fields for the journal, and nobody is stopped by a reader that went away."""
 
 import array
+import errno
 import fcntl
 import io
 import json
 import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
 
 from daemon.log import Journal, configure, get_logger, journal_datagram, tell_dropped
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +60,41 @@ def test_a_closed_reader_costs_the_line_only():
     configure(style="json", stream=stream)
     stream.close()
     get_logger().info("file_seen")
+
+
+class Full(io.StringIO):
+    """A stream on a disk without room, until there is some."""
+
+    room = False
+
+    def write(self, text: str) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_full_disk_costs_lines_that_are_counted():
+    """The service goes on, and the next line that is written tells how many are missing."""
+    stream = Full()
+    configure(style="json", stream=stream)
+    get_logger().info("file_seen")
+    get_logger().info("file_seen")
+    stream.room = True
+    get_logger().info("file_accepted")
+    get_logger().info("check_finished")
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert (first["event"], first["dropped_before"]) == ("file_accepted", 2)
+    assert "dropped_before" not in second
+
+
+def test_standard_output_that_is_full_does_not_fail_the_end():
+    """Nothing that could not be written stays behind in a buffer, to be tried again by the process's end."""
+    script = "from daemon.log import configure, get_logger; configure(style='json'); get_logger().info('file_seen')"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_tap_gets_every_event():

@@ -307,3 +307,17 @@ def test_a_reload_applies_of_the_service_what_servers_read(service: Service) -> 
             await service.reload()
 
     while_running(service, story)
+
+
+def test_a_token_file_that_others_read_is_told_at_the_start(service: Service, tmp_path: Path) -> None:
+    """Once, by the service and not by each of its servers."""
+    (tmp_path / "driftd-read-token").write_text("0123456789abcdef")
+    (tmp_path / "driftd-read-token").chmod(0o644)
+    service._environment["CREDENTIALS_DIRECTORY"] = str(tmp_path)
+
+    async def nothing() -> None:
+        """It has started."""
+
+    with capture_logs() as logs:
+        while_running(service, nothing)
+    assert [entry["mode"] for entry in logs if entry["event"] == "token_file_open"] == ["0644"]

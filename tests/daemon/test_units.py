@@ -1,5 +1,8 @@
 """The systemd units that driftd installs: rendered from one set of templates, placed and removed without surprises."""
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -81,6 +84,67 @@ def test_a_percent_sign_is_not_a_specifier_and_a_quote_is_refused() -> None:
         service_of(driftd=Path('/opt/a"b/driftd'))
 
 
+def test_paths_with_spaces_and_percent_signs_are_what_systemd_makes(tmp_path: Path) -> None:
+    """sysusers.d and tmpfiles.d split lines at spaces and know specifiers, as units do; systemd's own tools read them."""
+    from dataclasses import replace
+
+    state, data = Path("/var/lib/my st%ate"), Path("/srv/my da%hta")
+    texts = render(replace(SITE, state_dir=state, data_dirs=(data,)))
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert 'StateDirectory="my st%%ate"\n' in texts[Path(NAMES["driftd.service"])]
+    users, folders = texts[Path(NAMES["driftd.sysusers"])], texts[Path(NAMES["driftd.tmpfiles"])]
+    assert users.endswith(' "/var/lib/my st%%ate"\n')
+    assert 'd "/var/lib/my st%%ate" :2770' in folders and 'd "/srv/my da%%hta" :2775' in folders
+    if os.geteuid() != 0 or shutil.which("systemd-tmpfiles") is None:
+        pytest.skip("as root, with systemd, its tools read them too")
+    for name, tool in (
+        ("driftd.sysusers", ["systemd-sysusers"]),
+        ("driftd.tmpfiles", ["systemd-tmpfiles", "--create"]),
+    ):
+        subprocess.run([*tool, f"--root={tmp_path}", str(tmp_path / NAMES[name])], check=True, capture_output=True)
+    assert ":/var/lib/my st%ate:" in (tmp_path / "etc/passwd").read_text()
+    assert all((tmp_path / folder.relative_to("/")).is_dir() for folder in (state, data))
+
+
+def test_a_dollar_is_doubled_in_arguments_alone() -> None:
+    """In the command itself and in lists of paths it has no meaning."""
+    text = service_of(driftd=Path("/opt/a$b/driftd"), config=Path("/etc/c$d/config.toml"))
+    assert "ExecStart=/opt/a$b/driftd -c /etc/c$$d/config.toml run\n" in text
+    assert "RequiresMountsFor=/opt/a$b/driftd /etc/c$d/config.toml " in text
+
+
+def test_documentation_is_an_address() -> None:
+    """A list of them, so that a space would end it."""
+    assert "Documentation=file:///opt/my%%20docs/operations.md\n" in service_of(docs=Path("/opt/my docs"))
+
+
+@pytest.mark.parametrize(
+    ("listen", "told", "is_free"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1:8080", False),
+        ("localhost:8080", "127.0.0.1:8080", False),
+        ("::1:8080", "[::1]:8080", False),
+        ("10.1.2.3:8080", "10.1.2.3:8080", True),
+        ("[fd00::1]:8080", "[fd00::1]:8080", True),
+        ("0.0.0.0:8080", "0.0.0.0:8080", True),
+    ],
+)
+def test_the_socket_of_a_network_address_does_not_wait_for_the_network(listen: str, told: str, is_free: bool) -> None:
+    """At boot the address may not be there yet; loopback always is."""
+    from dataclasses import replace
+
+    text = render(replace(SITE, listen=listen))[Path(NAMES["driftd.socket"])]
+    assert f"ListenStream={told}\n" in text and ("FreeBind=yes\n" in text) is is_free
+
+
+def test_a_name_to_listen_on_is_refused() -> None:
+    """systemd would ignore the line, and the socket have no port."""
+    with pytest.raises(Refused, match="take no names"):
+        service_of(listen="my-host:8080")
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A small configuration."""
@@ -130,3 +194,11 @@ def test_an_unknown_user_is_told(config: Path, capsys: pytest.CaptureFixture[str
 def test_the_next_steps_name_what_was_installed() -> None:
     """Commands to copy."""
     assert any("systemctl enable --now driftd.socket driftd.service" in line for line in next_steps(SITE))
+
+
+def test_the_next_steps_can_be_copied_into_a_shell() -> None:
+    """Paths with spaces are quoted."""
+    from dataclasses import replace
+
+    steps = next_steps(replace(SITE, config=Path("/etc/my driftd/config.toml")))
+    assert any("-c '/etc/my driftd/config.toml' doctor" in line for line in steps)

@@ -211,6 +211,10 @@ sure.needs_probabilities = True
 def undefined(y_true, y_pred):
     raise ValueError("nothing to compare")
 
+def ends(y, predictions, weight=None):
+    raise SystemExit(3)
+
+
 def broken(y_true, y_pred):
     return [1, 2]
 """
@@ -240,6 +244,8 @@ def test_user_metric_failures_have_names(users):
     assert users("undefined").evaluate(y, predictions).reason.endswith("nothing to compare")
     with pytest.raises(Refused, match="broken failed: TypeError"):
         users("broken").score(y, predictions)
+    with pytest.raises(Refused, match="ends failed: SystemExit"):
+        users("ends").score(y, predictions)
     with pytest.raises(Refused, match="no function 'absent'"):
         users("absent")
     with pytest.raises(Refused, match="there is no file"):
