@@ -96,7 +96,9 @@ def check_invariants(daemon: Daemon) -> None:
     assert hidden == []
 
 
-@pytest.mark.parametrize("point", ["control.trial_begun", "control.trial_decided"])
+@pytest.mark.parametrize(
+    "point", [pytest.param("control.trial_begun", marks=pytest.mark.long), "control.trial_decided"]
+)
 def test_a_kill_at_a_named_step_converges(point: str, make_daemon: Callable[..., Daemon]) -> None:
     """The control process killed at a named step and restarted reaches the state that no kill would give."""
     daemon = make_daemon(CONFIG + ON_TRIAL)

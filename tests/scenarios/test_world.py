@@ -115,6 +115,7 @@ def test_an_unreadable_file_is_told_and_taken_once_it_is_readable(make_daemon: C
     daemon.wait("file_accepted", file="a.csv")
 
 
+@pytest.mark.long  # tests/faults has one on a disk that is really full
 def test_a_full_disk_stops_the_intake_and_not_the_serving(make_daemon: Callable[..., Daemon]) -> None:
     """With less than min_free nothing is taken in; the champion goes on answering."""
     daemon = make_daemon(FAST).start()
