@@ -198,6 +198,7 @@ def main() -> None:
     options = parser.parse_args()
     # SIGTERM ends a server that still loads at once, and lets one that serves finish what it answers.
     end_with_parent(options.parent, signal.SIGTERM)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is control's affair, also where the whole group gets it
     faulthandler.enable()
     faults.install(os.environ, "server")
     config = load_config(options.config)

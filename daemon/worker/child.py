@@ -33,7 +33,8 @@ def main() -> None:
     faults.install(os.environ, options.role)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent's affairs, also where the whole group gets them
+        signal.signal(number, signal.SIG_IGN)
     serve(sys.stdin, answers)
 
 

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows
 from helpers import wait_for
@@ -158,7 +159,8 @@ def test_a_reload_is_whole_or_not_at_all(make_daemon: Callable[..., Daemon]) -> 
     good = daemon.config.read_text()
     assert daemon.process is not None
     daemon.config.write_text(good.replace('task = "classification"', 'task = "nonsense"'))
-    daemon.process.send_signal(signal.SIGHUP)
+    for process in (psutil.Process(daemon.process.pid), *psutil.Process(daemon.process.pid).children()):
+        process.send_signal(signal.SIGHUP)  # as a terminal sends it to all
     assert "nonsense" in daemon.wait("config_refused")["reason"]
     told = daemon.cli("reload", check=False)
     assert told.returncode == 2 and "nonsense" in told.stderr
@@ -173,6 +175,7 @@ def test_a_reload_is_whole_or_not_at_all(make_daemon: Callable[..., Daemon]) -> 
     assert daemon.wait("config_reloaded")["changed"] == ["n"]
     drop(rows(2, 60), daemon.folder / "more" / "b.csv")
     daemon.wait("file_accepted", file="b.csv", model="n")
+    assert not list(daemon.seen("server_died")) and not list(daemon.seen("worker_died"))
     assert daemon.predict().status_code == 200
 
 
