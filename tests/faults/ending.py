@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from faults.story import TRAFFIC, Story
+from faults.story import TRAFFIC, UNJUDGED, Story
 
 REPEATED = """
 select 'two uses of a content: ' || sha256 from files where state in ('accepted', 'held') group by sha256 having count(*) > 1
@@ -17,11 +17,6 @@ union all select 'promoted twice: cycle ' || cycle_id from promotions where cycl
 union all select 'lost: cycle ' || id || ' is promoted without a promotion' from cycles where state = 'promoted'
     and id not in (select cycle_id from promotions where cycle_id is not null)
 union all select 'cycle ' || id || ' is ' || state || ': ' || reason from cycles where state in ('open', 'failed', 'on_trial')
-union all select 'unassessed: ' || path from files where state = 'accepted' and kind = 'rows' and source = 'folder'
-    and labelled_rows > 0 and at > (select min(at) from promotions) and seq not in
-    (select seq from assessments where seq is not null)
-union all select 'unchecked: ' || path from files where state = 'accepted' and kind = 'rows'
-    and at > (select min(at) from promotions) and id not in (select file_id from checks where file_id is not null)
 """
 
 
@@ -62,7 +57,7 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
 
 def violations(story: Story) -> list[str]:
     """The promises that do not hold."""
-    found = [row[0] for row in story.query(REPEATED)]
+    found = [row[0] for sql in (REPEATED, UNJUDGED) for row in story.query(sql)]
     failed = {status for what, status in story.statuses if what == "predict" and status != 200}
     if failed:
         found.append(f"predictions that a living server refused: {sorted(failed)}")

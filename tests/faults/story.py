@@ -39,6 +39,13 @@ max_attempts = 50
 [models.m.estimator]
 type = "sklearn.linear_model.LogisticRegression"
 """
+UNJUDGED = """
+select 'unassessed: ' || path from files where state = 'accepted' and kind = 'rows' and source = 'folder'
+    and labelled_rows > 0 and at > (select min(at) from promotions) and seq not in
+    (select seq from assessments where seq is not null)
+union all select 'unchecked: ' || path from files where state = 'accepted' and kind = 'rows'
+    and at > (select min(at) from promotions) and id not in (select file_id from checks where file_id is not null)
+"""
 RESTS_S = 1.5
 PATIENCE_S = 240.0
 TRAFFIC = 60
@@ -214,6 +221,8 @@ class Story:
                 return "no promotion"
             if loose:
                 return "answers are in no data file"
+            if unjudged := self.query(UNJUDGED):
+                return str(unjudged[0][0])
         except sqlite3.Error as error:
             return repr(error)
         waiting = [*(state / "spool/m").glob("*"), *(state / "prediction_log/m/spool").glob("*")]
