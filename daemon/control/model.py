@@ -83,7 +83,12 @@ class ModelKeeper:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._scheduled.wait(), CHECK_AGAIN_S)
             self._scheduled.clear()
-            if await check_again(self.context):
+            try:
+                judged = await check_again(self.context)
+            except Exception:
+                self._scheduled.set()  # begun again, it looks at once
+                raise
+            if judged:
                 self.context.dirty.set()
             with self.context.shared.ledger.connect() as conn:
                 pending = due.pending(conn, self.context.name, "check")

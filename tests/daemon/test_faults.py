@@ -635,3 +635,28 @@ def test_a_server_that_ends_closes_all_that_it_can():
     with capture_logs() as told:
         close_all([lambda: done.append("a"), broken, lambda: done.append("b")])
     assert done == ["a", "b"] and [event["event"] for event in told] == ["part_failed"]
+
+
+def test_a_judgement_that_failed_is_not_put_off_for_a_minute(context, monkeypatch):
+    """A disk that fails while a file is judged again costs the pause of a part that begins anew, not the time until the
+    next look."""
+    tries: list[int] = []
+    keeper = ModelKeeper(context, lambda: None)
+
+    async def judge(_context: ModelContext) -> int:
+        tries.append(1)
+        if len(tries) < 3:
+            raise full()
+        return 0
+
+    async def story() -> None:
+        task = asyncio.create_task(keeper._keep(keeper._checks))
+        keeper._scheduled.set()
+        while len(tries) < 3:
+            await asyncio.sleep(0)
+        task.cancel()
+
+    monkeypatch.setattr("daemon.control.model.check_again", judge)
+    monkeypatch.setattr("daemon.control.model.FAILURE_PAUSE_S", 0.0)
+    asyncio.run(asyncio.wait_for(story(), 20))
+    assert len(tries) == 3

@@ -47,7 +47,7 @@ union all select 'unchecked: ' || path from files where state = 'accepted' and k
     and at > (select min(at) from promotions) and id not in (select file_id from checks where file_id is not null)
 """
 RESTS_S = 1.5
-PATIENCE_S = 240.0
+PATIENCE_S = 360.0
 TRAFFIC = 60
 LABEL = ("yes", "no")
 
