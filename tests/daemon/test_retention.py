@@ -41,6 +41,7 @@ from retrain.records import PlannerState, Trigger
 from retrain.retention import NEWEST, StoredFile, expirable
 from retrain.settings import ModelSettings
 
+pytestmark = pytest.mark.xdist_group("retention")  # one ledger for many of them, in their order
 DAY = 86_400.0
 FILES = 12_000
 LABELLED = StoredFile(1, 1, "a", 0.0, 0.0, 100, 100)
@@ -222,14 +223,14 @@ def test_it_runs_after_the_start_beside_everything_else_and_ends_with_it(history
     async def story() -> None:
         task = asyncio.create_task(keep_model(context))
         while True:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)  # the thread has Python's lock, too
             with ledger.connect() as conn:
                 if not count(conn, tables.rejects):
                     break
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(story(), 20))
+    asyncio.run(asyncio.wait_for(story(), 60))
 
 
 def test_a_snapshot_leaves_its_windows_first_and_the_disk_at_the_next_time(tmp_path):
