@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bare_model import bare_model
 
-from daemon.config import load_config
-from daemon.control.context import ModelContext, Shared
+from daemon.control.context import ModelContext
 from daemon.control.intake import Intake
 from daemon.control.taking import Taken, Taking
 from daemon.ingest.look import look
-from daemon.ledger import files, models, open_ledger
+from daemon.ledger import files, models
 from daemon.overview import overview
-from daemon.worker.process import Limits, Worker
 from retrain.planner import backlog_told
 from retrain.records import PlannerState
 
@@ -31,18 +30,11 @@ settle = "1s"
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[ModelContext]:
     """A model whose folder has three files, one that is none, and one that is hidden; no service."""
-    (tmp_path / "config.toml").write_text(CONFIG)
-    config = load_config(tmp_path / "config.toml")
-    ledger = open_ledger(config.state_dir)
-    with ledger.begin() as conn:
-        models.ensure(conn, "m")
-    made = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("analyst", Limits()), asyncio.Lock()))
-    made.data_dir.mkdir()
-    for name in ("a.csv", "b.csv", "c.csv", "notes.txt", ".hidden.csv"):
-        (made.data_dir / name).write_text(name)
-    (made.data_dir / "broken.csv").symlink_to("nowhere")
-    yield made
-    ledger.close()
+    with bare_model(tmp_path, CONFIG) as made:
+        for name in ("a.csv", "b.csv", "c.csv", "notes.txt", ".hidden.csv"):
+            (made.data_dir / name).write_text(name)
+        (made.data_dir / "broken.csv").symlink_to("nowhere")
+        yield made
 
 
 def refused(context: ModelContext, name: str) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+from bare_model import bare_model
 from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from daemon.config import load_config
 from daemon.control.assessing import Assessing
 from daemon.control.checking import check_snapshots
 from daemon.control.context import ModelContext, Shared
@@ -40,8 +40,6 @@ from daemon.ledger import (
     cycles,
     deployments,
     due,
-    models,
-    open_ledger,
     promotions,
     tables,
     totals,
@@ -94,16 +92,8 @@ def fail() -> Iterator[Fail]:
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[ModelContext]:
     """A model without a service around it; its analyst is a process."""
-    (tmp_path / "config.toml").write_text(CONFIG)
-    config = load_config(tmp_path / "config.toml")
-    ledger = open_ledger(config.state_dir)
-    with ledger.begin() as conn:
-        models.ensure(conn, "m")
-    made = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("analyst", Limits()), asyncio.Lock()))
-    made.folders.make()
-    made.data_dir.mkdir()
-    yield made
-    ledger.close()
+    with bare_model(tmp_path, CONFIG) as made:
+        yield made
 
 
 def full() -> OSError:

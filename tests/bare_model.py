@@ -1,0 +1,26 @@
+"""A model with its ledger and folders, and no service around it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.config import load_config
+from daemon.control.context import ModelContext, Shared
+from daemon.ledger import models, open_ledger
+from daemon.worker.process import Limits, Worker
+
+
+@contextmanager
+def bare_model(folder: Path, config: str) -> Iterator[ModelContext]:
+    """Model m of this configuration; its analyst is a process, begun when it is first asked."""
+    (folder / "config.toml").write_text(config)
+    read = load_config(folder / "config.toml")
+    ledger = open_ledger(read.state_dir)
+    with ledger.begin() as conn:
+        models.ensure(conn, "m")
+    made = ModelContext("m", read.models["m"], Shared(read, ledger, Worker("analyst", Limits()), asyncio.Lock()))
+    made.folders.make()
+    made.data_dir.mkdir()
+    yield made
+    ledger.close()
