@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config import Config, model_data_dir
+from daemon.keeping import Failures
 from daemon.ledger import Ledger
 from daemon.log import get_logger
 from daemon.worker.process import Worker
@@ -96,7 +97,8 @@ class Shared:
 @dataclass
 class ModelContext:
     """One model as its intake and its cycles see it. `judging` is held from a file's check to its commit: the next
-    one goes on with the stream of errors where it ended. `dirty` asks for a decision, `untidy` for cleaning up."""
+    one goes on with the stream of errors where it ended. `dirty` asks for a decision, `untidy` for cleaning up;
+    `failures` counts what went wrong with files in ways that nobody thought of."""
 
     name: str
     settings: ModelSettings
@@ -105,6 +107,7 @@ class ModelContext:
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     untidy: asyncio.Event = field(default_factory=asyncio.Event)
     judging: asyncio.Lock = field(default_factory=asyncio.Lock)
+    failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:
         self.log = get_logger().bind(model=self.name)

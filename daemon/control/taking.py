@@ -4,6 +4,7 @@ Nothing of it counts before the commit: a kill before it leaves only files under
 which the next attempt finds or replaces.
 """
 
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,7 +64,10 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
     except (OSError, OperationalError) as error:
         reason = str(error)
     except Exception as error:  # one file must never stand before all others
-        log.error("part_failed", part="intake", error=repr(error), traceback=traceback.format_exc())
+        same = context.failures.saw(error, time.monotonic())
+        if same.tell:
+            trace = {"traceback": traceback.format_exc()} if same.times == 1 else {}
+            log.error("part_failed", part="intake", error=repr(error), times=same.times, **trace)
         reason = repr(error)
     log.warning("file_delayed", reason=reason)
     return Taken.LATER
