@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-import drift.ks
+import drift.statistics.ks
 from benchmarks.figures import machine
 from drift import Codes, ColumnValues, Reference, build_reference, check_columns
-from drift.family import assemble
-from drift.outputs import output_columns
-from drift.samples import Sample
-from drift.scores import Score
+from drift.check.family import assemble
+from drift.derived.outputs import output_columns
+from drift.statistics.samples import Sample
+from drift.statistics.scores import Score
 
 Floats = NDArray[np.float64]
 
@@ -193,16 +193,16 @@ def settings() -> Iterator[Setting]:
 def remember_ks() -> None:
     """Keep exact p-values of KS: they depend on the distance and the numbers of rows alone, and recur."""
     known: dict[tuple[int, int, int], Score] = {}
-    exact = drift.ks._exact
+    exact = drift.statistics.ks._exact
 
     def remembered(left: Sample, right: Sample) -> Score:
-        steps = round(drift.ks.ks_distance(left, right) * len(left) * len(right))
+        steps = round(drift.statistics.ks.ks_distance(left, right) * len(left) * len(right))
         key = (steps, len(left), len(right))
         if key not in known:
             known[key] = exact(left, right)
         return known[key]
 
-    drift.ks._exact = remembered
+    drift.statistics.ks._exact = remembered
 
 
 def _measured(setting: Setting) -> tuple[Setting, dict[float, Rate]]:

@@ -61,9 +61,9 @@ def _chunk(rng: np.random.Generator) -> pa.Table:
 
 def take_in(path: str, work: str) -> dict[str, float]:
     """What the analyst does with a settled file, and what it cost this process."""
-    from daemon.ingest.take import take
-    from retrain.schema import declared_schema
-    from retrain.settings import ModelSettings
+    from daemon.reading.take import take
+    from retrain.records.schema import declared_schema
+    from retrain.records.settings import ModelSettings
 
     settings = ModelSettings.model_validate(SETTINGS)
     schema = declared_schema(settings)

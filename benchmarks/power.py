@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.calibration import remember_ks
 from benchmarks.figures import machine
 from drift import ColumnValues, build_reference, check_columns
-from drift.outputs import output_columns
+from drift.derived.outputs import output_columns
 
 Floats = NDArray[np.float64]
 FEATURES, ROWS, TRAINING_ROWS = 20, 1_000, 5_000

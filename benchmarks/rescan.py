@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from daemon.ingest.look import scan
-from retrain.settings import IntakeSettings
+from daemon.reading.look import scan
+from retrain.records.settings import IntakeSettings
 
 FILES = 5_000
 RUNS = 5

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drift.scores import Floats
+from drift.statistics.scores import Floats
 from drift.streaming import Adwin, Ddm, Detector, Hddm, PageHinkley, changes
 
 LIMIT = 100_000

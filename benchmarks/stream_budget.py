@@ -5,10 +5,10 @@
 
 import numpy as np
 
-from drift.scores import Floats
-from retrain.error_stream import watch_errors
-from retrain.performance import stream_level
-from retrain.settings import ModelSettings
+from drift.statistics.scores import Floats
+from retrain.monitoring.error_stream import watch_errors
+from retrain.monitoring.performance import stream_level
+from retrain.records.settings import ModelSettings
 
 VALUES = 1_000_000
 CHAMPIONS = 20

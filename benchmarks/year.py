@@ -13,10 +13,10 @@ from typing import Any
 from year_of_files import START, build, milliseconds
 
 from daemon.cli.app import run
-from daemon.control.retention import sweep_service
-from daemon.ingest.look import Look
+from daemon.cycles.retention import sweep_service
 from daemon.ledger import Ledger, assessments, checks, cycles, due, events, files, observe, prediction_log, retention
-from daemon.overview import overview
+from daemon.reading.look import Look
+from daemon.reports.status import overview
 from retrain.records import PlannerState
 
 YEAR = 365 * 24 * 60

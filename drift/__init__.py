@@ -1,17 +1,17 @@
 """Drift statistics: arrays in, frozen results out. No files, clock, threads or logging."""
 
-from drift.categorical import CategoricalProfile, Codes, categorical_profile, encode
-from drift.check import check_columns
-from drift.family import assemble, unlike_recent
-from drift.judge import judge_column, judge_values
-from drift.memory import keep_freed_memory
-from drift.numeric import NumericProfile, numeric_profile
-from drift.outputs import output_columns
-from drift.profiles import ColumnValues, Profile, merge, profile
-from drift.reference import Reference, build_reference
-from drift.report import ColumnReport, DriftReport
-from drift.scores import Score
-from drift.shares import ShareTest, share_test
+from drift.check.allocator import keep_freed_memory
+from drift.check.check_columns import check_columns
+from drift.check.column import judge_column, judge_values
+from drift.check.family import assemble, unlike_recent
+from drift.check.report import ColumnReport, DriftReport
+from drift.derived.outputs import output_columns
+from drift.profiles.categorical import CategoricalProfile, Codes, categorical_profile, encode
+from drift.profiles.numeric import NumericProfile, numeric_profile
+from drift.profiles.profile import ColumnValues, Profile, merge, profile
+from drift.profiles.reference import Reference, build_reference
+from drift.statistics.scores import Score
+from drift.statistics.shares import ShareTest, share_test
 
 __all__ = [
     "CategoricalProfile",

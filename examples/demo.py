@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from daemon.config import Config, ConfigErrors, load_config, model_data_dir
+from daemon.config.config import Config, ConfigErrors, load_config, model_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "config.toml"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import Refused
+from retrain.records.errors import Refused
 
 
 def absolute_name(name: str, folder: Path) -> str:

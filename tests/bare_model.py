@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daemon.config import load_config
-from daemon.control.context import ModelContext, Shared
+from daemon.config.config import load_config
 from daemon.ledger import models, open_ledger
-from daemon.worker.process import Limits, Worker
+from daemon.runtime.context import ModelContext, Shared
+from daemon.runtime.worker.process import Limits, Worker
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from helpers import wait_for
 
-from daemon.faults import VARIABLE
+from daemon.runtime.faults import VARIABLE
 
 Event = dict[str, Any]
 FAST = """\

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retrain.predictions import Predictions
-from retrain.promote import promote
-from retrain.schema import Column, Schema
-from retrain.store import load_staged, write_json, write_probe
-from retrain.train import train
+from retrain.records.predictions import Predictions
+from retrain.records.schema import Column, Schema
+from retrain.stages.promote import promote
+from retrain.stages.train import train
+from retrain.store.versions import load_staged, write_json, write_probe
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 COLUMNS = (

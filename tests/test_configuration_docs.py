@@ -5,8 +5,16 @@ import types
 import typing
 from pathlib import Path
 
-from daemon.config import ServiceSettings
-from retrain.settings import Budget, ColumnSettings, Frozen, ModelSettings, duration_s, retrain_budget, size_bytes
+from daemon.config.config import ServiceSettings
+from retrain.records.settings import (
+    Budget,
+    ColumnSettings,
+    Frozen,
+    ModelSettings,
+    duration_s,
+    retrain_budget,
+    size_bytes,
+)
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 SECTION = re.compile(r"^#{2,3} \[([a-zA-Z_.]+)\]\n(.*?)(?=^#{2,3} |\Z)", re.MULTILINE | re.DOTALL)

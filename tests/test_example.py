@@ -21,7 +21,7 @@ import pytest
 from daemon_harness import free_port
 from helpers import wait_for
 
-from daemon.config import load_config
+from daemon.config.config import load_config
 
 ROOT = Path(__file__).parent.parent
 MONTHS = sorted((ROOT / "examples" / "flights").glob("*.parquet"))

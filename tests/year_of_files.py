@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, insert
 
-from daemon.config import Config, load_config
+from daemon.config.config import Config, load_config
 from daemon.ledger import Ledger, cycles, deployments, models, open_ledger, promotions, tables
 from daemon.ledger.prediction_log import LEAST_BYTES
 from retrain.records import Outcome, Trigger

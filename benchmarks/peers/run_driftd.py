@@ -16,9 +16,9 @@ from data import CATEGORICAL, NUMERIC
 from meter import best, measure, report
 
 from drift import ColumnValues, DriftReport, NumericProfile, Reference, build_reference, check_columns
-from retrain.columns import column_values, open_snapshot, read_column
-from retrain.reference_files import read_arrays, release_pages, write_arrays
-from retrain.settings import ColumnKind
+from retrain.records.settings import ColumnKind
+from retrain.rows.columns import column_values, open_snapshot, read_column
+from retrain.store.reference_files import read_arrays, release_pages, write_arrays
 
 ALPHA = 0.05
 WARM_UP = 2_000

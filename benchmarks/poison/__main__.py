@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.poison.kinds import KINDS
 from benchmarks.poison.streams import BATCHES, INITIAL, Stream, generated, read
-from retrain.persistence import persistent
-from retrain.settings import SuspicionSettings
+from retrain.planning.release import persistent
+from retrain.records.settings import SuspicionSettings
 from retrain.suspicion import Rows, doubts
 
 RECENT = 6

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from drift import Codes
-from retrain.columns import column_values
+from retrain.rows.columns import column_values
 from retrain.suspicion import Columns, Rows
 
 BATCHES, INITIAL, EVERY = 50, 4, 7

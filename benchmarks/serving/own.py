@@ -8,7 +8,7 @@ import psutil
 from daemon_harness import Daemon
 
 from benchmarks.serving.columns import CATEGORICAL, ITERATIONS, NUMERIC, TARGET
-from daemon.config import ConfigErrors, load_config
+from daemon.config.config import ConfigErrors, load_config
 from daemon.ledger import commands, open_ledger
 
 TRAINED_S, SWAPPED_S = 900.0, 60.0

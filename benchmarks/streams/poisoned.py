@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from daemon.replay.source import BatchFile, Source
-from retrain.schema import Schema
+from daemon.tools.replay.source import BatchFile, Source
+from retrain.records.schema import Schema
 
 EVERY = 10
 FLIPPED = 0.3

@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.streams.poisoned import KINDS, poisoned
-from daemon.replay import baselines
-from daemon.replay.baselines import Bench
-from daemon.replay.engine import Engine
-from daemon.replay.result import as_json
-from daemon.replay.source import read_source
-from daemon.replay.subject import inferred_subject
-from retrain.settings import ModelSettings, retrain_budget
+from daemon.tools.replay import baselines
+from daemon.tools.replay.baselines import Bench
+from daemon.tools.replay.engine import Engine
+from daemon.tools.replay.result import as_json
+from daemon.tools.replay.source import read_source
+from daemon.tools.replay.subject import inferred_subject
+from retrain.records.settings import ModelSettings, retrain_budget
 
 Changes = dict[str, dict[str, Any]]
 ABLATIONS: dict[str, Changes] = {

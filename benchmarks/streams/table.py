@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from daemon.replay.evidence import paired
+from daemon.tools.replay.evidence import paired
 
 GAIN, WELL, TOLERATED = 0.02, 0.85, 0.005
 Results = Mapping[str, dict[str, Any]]

@@ -10,7 +10,7 @@ import typer
 
 from daemon.cli import ask, look, offline, replay, save, serve, service
 from daemon.cli.session import FAILED, NO, SESSION, Exit
-from retrain.errors import DriftdError, Refused
+from retrain.records.errors import DriftdError, Refused
 
 HELP = """driftd keeps models good: it checks new data for drift, retrains when that pays, and serves the better model.
 

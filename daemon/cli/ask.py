@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.session import FAILED, NO, SESSION, Exit, known_model, only_model, user
-from daemon.config import Config, model_data_dir
-from daemon.lock import is_held
+from daemon.config.config import Config, model_data_dir
+from daemon.runtime.lock import is_held
 
 ANSWER_WITHIN_S = 60.0
 TOLD_AFTER_S = 3.0

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.session import NO, SESSION, Exit, console, iso, known_model, print_json, when
-from daemon.ingest.rejects import printable
-from daemon.lock import is_held
-from daemon.performance_text import BLIND, estimate_sentence, rise_sentence
+from daemon.reading.rejects import printable
+from daemon.reports.performance import BLIND, estimate_sentence, rise_sentence
+from daemon.runtime.lock import is_held
 
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Model = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
 
 def status(json: Json = False) -> None:
     """Where things stand: each model's served version, files, drift, open cycle, and what it waits for."""
-    from daemon.overview import address, overview
-    from retrain.errors import Refused
+    from daemon.reports.status import address, overview
+    from retrain.records.errors import Refused
 
     config = SESSION.config()
     try:
@@ -91,7 +91,7 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  next       {model['waits_for']}")
     trial = model["trial"]
     if trial is not None:
-        from daemon.trial_text import terms
+        from daemon.reports.trial import terms
 
         print(f"  trial      {trial['version']} {terms(trial)} until {when(trial['until'])}: {trial['told']}")
 
@@ -153,7 +153,7 @@ def versions(model: Model, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
     from daemon.ledger import checks, promotions, trials
     from daemon.ledger import versions as stored
-    from daemon.trial_text import trial_json
+    from daemon.reports.trial import trial_json
 
     config = SESSION.config()
     known_model(config, model)
@@ -282,7 +282,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Why a cycle was opened, what was seen and compared, and why it promoted or kept."""
-    from daemon.explain import story, told
+    from daemon.reports.explain import story, told
 
     config = SESSION.config()
     ledger = SESSION.ledger(config)

@@ -5,18 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.session import (
-    FAILED,
-    NO,
-    SESSION,
-    WRONG_USE,
-    Exit,
-    column_progress,
-    console,
-    known_model,
-    print_json,
-)
-from daemon.performance_text import estimate_sentence, rise_sentence
+from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit, column_progress, console, known_model, print_json
+from daemon.reports.performance import estimate_sentence, rise_sentence
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
@@ -34,8 +24,8 @@ def init(
     name: Annotated[str, typer.Option(help="The model's name; default: the file's.")] = "",
 ) -> None:
     """Look at a sample of a file and write a commented config.toml with the schema found in it."""
-    from daemon.init import write_config
-    from retrain.errors import Refused
+    from daemon.tools.init import write_config
+    from retrain.records.errors import Refused
 
     if task not in ("", "classification", "regression"):
         raise Exit(WRONG_USE, f"--task is {task!r}; expected classification or regression")
@@ -66,9 +56,9 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare two data files column by column: did the data drift? Status 1 means yes."""
-    from daemon.compare import compare as run
-    from daemon.compare import render
-    from retrain.errors import Refused
+    from daemon.tools.compare.compare import compare as run
+    from daemon.tools.compare.compare import render
+    from retrain.records.errors import Refused
 
     shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
     try:
@@ -95,8 +85,8 @@ def compare(
 
 
 def _write_page(path: Path, result: dict[str, Any], shapes: dict[str, dict[str, Any]]) -> None:
-    from daemon.compare_html import render_html
-    from retrain.errors import Refused
+    from daemon.reports.compare_html import render_html
+    from retrain.records.errors import Refused
 
     try:
         path.write_text(render_html(result, shapes), encoding="utf-8")
@@ -110,9 +100,9 @@ def check(
     json: Json = False,
 ) -> None:
     """Judge a file against the champion's reference; changes nothing. Status 1 means drift."""
-    from daemon.compare_text import render
-    from daemon.judge_file import judge_file
-    from retrain.errors import Refused
+    from daemon.reports.compare_text import render
+    from daemon.tools.check_file import judge_file
+    from retrain.records.errors import Refused
 
     config = SESSION.config()
     known_model(config, model)
@@ -147,8 +137,8 @@ def doctor(json: Json = False) -> None:
     """Check configuration, folders, permissions, limits, environment, ledger and store, and say what to do.
 
     Status 1 means that something is bad, 2 that the configuration cannot be read."""
-    from daemon.config import ConfigErrors, load_config
-    from daemon.doctor import Finding, examine
+    from daemon.config.config import ConfigErrors, load_config
+    from daemon.tools.doctor import Finding, examine
 
     try:
         findings = examine(load_config(SESSION.config_path))

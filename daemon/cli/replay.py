@@ -12,8 +12,8 @@ import typer
 from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, console, print_json
 
 if TYPE_CHECKING:
-    from daemon.replay.run import Request
-    from daemon.replay.subject import Subject
+    from daemon.tools.replay.run import Request
+    from daemon.tools.replay.subject import Subject
 
 BASELINE = re.compile(r"^(never|every([1-9]\d*)?)$")
 HELP = """Run the daemon's own decisions over history: would this configuration have paid?
@@ -69,7 +69,7 @@ def replay(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """See HELP."""
-    from daemon.replay.run import Request
+    from daemon.tools.replay.run import Request
 
     config = config or (SESSION.config_path if SESSION.named else None)
     names = _baselines(baselines)
@@ -82,7 +82,7 @@ def replay(
     if json:
         print_json(result)
         return
-    from daemon.replay.text import render
+    from daemon.reports.replay_text import render
 
     render(result, console())
     if html is not None:
@@ -111,8 +111,8 @@ def _check(task: str, batches: int, initial: int, files: int, html: Path | None)
 
 
 def _subject(files: Sequence[Path], target: str, task: str, config: Path | None, model: str | None) -> "Subject":
-    from daemon.replay.subject import inferred_subject
-    from retrain.errors import Refused
+    from daemon.tools.replay.subject import inferred_subject
+    from retrain.records.errors import Refused
 
     if config is None and (not target or model is not None) and SESSION.config_path.is_file():
         config = SESSION.config_path
@@ -132,8 +132,8 @@ def _subject(files: Sequence[Path], target: str, task: str, config: Path | None,
 
 
 def _configured(path: Path, model: str | None, target: str, task: str) -> "Subject":
-    from daemon.config import ConfigErrors, load_config
-    from daemon.replay.subject import WrongSubject, configured_subject
+    from daemon.config.config import ConfigErrors, load_config
+    from daemon.tools.replay.subject import WrongSubject, configured_subject
 
     try:
         return configured_subject(load_config(path), model, target, task)
@@ -144,7 +144,7 @@ def _configured(path: Path, model: str | None, target: str, task: str) -> "Subje
 def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> list["Subject"]:
     from dataclasses import replace
 
-    from daemon.replay.subject import named_apart
+    from daemon.tools.replay.subject import named_apart
 
     found = []
     for path in paths:
@@ -158,8 +158,8 @@ def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> l
 
 
 def _run(request: "Request") -> dict[str, Any]:
-    from daemon.replay.run import replay as run
-    from retrain.errors import Refused
+    from daemon.tools.replay.run import replay as run
+    from retrain.records.errors import Refused
 
     try:
         with TemporaryDirectory(prefix="driftd-replay-") as work, _progress() as tell:
@@ -169,7 +169,7 @@ def _run(request: "Request") -> dict[str, Any]:
 
 
 def _write_page(path: Path, result: dict[str, Any]) -> None:
-    from daemon.replay.html import render_html
+    from daemon.reports.replay_html import render_html
 
     try:
         path.write_text(render_html(result), encoding="utf-8")

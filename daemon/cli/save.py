@@ -10,7 +10,7 @@ import typer
 from daemon.cli.session import NO, SESSION, Exit, print_json
 
 if TYPE_CHECKING:
-    from daemon.backup.manifest import Manifest, Progress
+    from daemon.tools.backup.manifest import Manifest, Progress
 
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 
@@ -30,9 +30,9 @@ def backup(
     json: Json = False,
 ) -> None:
     """Back the state up into a new folder of DIR, while the service runs or not; each is verified once written."""
-    from daemon.backup.make import make_backup
-    from daemon.backup.manifest import newest_of
-    from daemon.backup.manifest import verify as read_whole
+    from daemon.tools.backup.make import make_backup
+    from daemon.tools.backup.manifest import newest_of
+    from daemon.tools.backup.manifest import verify as read_whole
 
     config = SESSION.config()
     if verify:
@@ -55,7 +55,7 @@ def restore(
     json: Json = False,
 ) -> None:
     """Put a backup in place of the state, while the service is stopped; what was there is moved aside, not deleted."""
-    from daemon.backup.restore import restore_backup
+    from daemon.tools.backup.restore import restore_backup
 
     config = SESSION.config()
     with byte_progress() as told:

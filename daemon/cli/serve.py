@@ -26,7 +26,7 @@ def run(
     _check_packages()
     config = SESSION.config()
     style = _log_format(log_format or config.service.log_format)
-    from daemon.app import main
+    from daemon.service.application import main
 
     main(config, dict(os.environ), style)
 
@@ -49,7 +49,7 @@ def serve(
     style = _log_format(log_format or config.service.log_format)
     from pydantic import ValidationError
 
-    from daemon.only_server import main, with_options
+    from daemon.service.serve_only import main, with_options
 
     try:
         config = with_options(config, listen or None, workers)
@@ -60,7 +60,7 @@ def serve(
 
 def _log_format(style: str) -> str:
     """A format that the log knows; Exit 2 otherwise."""
-    from daemon.log import FORMATS
+    from daemon.runtime.log import FORMATS
 
     if style not in FORMATS:
         raise Exit(WRONG_USE, f"--log-format is {style!r}; expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit, user
-from daemon.config import ConfigErrors, load_config
-from daemon.lock import is_held
+from daemon.config.config import ConfigErrors, load_config
+from daemon.runtime.lock import is_held
 
 RELOAD_WITHIN_S = 150.0
 LOOK_S = 0.1
@@ -34,8 +34,8 @@ def install_service(
     prefix: Annotated[Path, typer.Option(help="Place the files below this folder, and run nothing.")] = Path("/"),
 ) -> None:
     """Write the systemd units of this environment and its configuration; again after an upgrade or a move."""
-    from daemon.units.place import next_steps, place, remove, site_of
-    from daemon.units.render import render
+    from daemon.tools.units.place import next_steps, place, remove, site_of
+    from daemon.tools.units.render import render
 
     path = config or (SESSION.config_path if SESSION.named else SYSTEM_CONFIG)
     try:

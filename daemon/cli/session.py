@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daemon.config import Config, ConfigErrors, load_config
+from daemon.config.config import Config, ConfigErrors, load_config
 
 if TYPE_CHECKING:
     from rich.console import Console

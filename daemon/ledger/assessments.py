@@ -1,4 +1,4 @@
-"""What labels told of each file, once, and what was proposed to be served; see `retrain.assess`."""
+"""What labels told of each file, once, and what was proposed to be served; see `retrain.monitoring.assessment`."""
 
 from typing import Any
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from daemon.ledger import sound
-from retrain import effects
-from retrain.errors import Refused, Retry
+from retrain.durable import crash_point
+from retrain.records.errors import Refused, Retry
 
 FILE_NAME = "ledger.sqlite"
 HEAD = "0006"
@@ -59,7 +59,7 @@ class Ledger:
         except OperationalError:
             self.failures += 1
             raise
-        effects.crash_point("ledger.committed")
+        crash_point("ledger.committed")
 
     def data_version(self) -> int:
         """A number that changes when any connection commits; cheap enough to poll."""
@@ -125,7 +125,7 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
 def _pass_by(point: str) -> None:
     """A crash point whose failure is SQLite's."""
     try:
-        effects.crash_point(point)
+        crash_point(point)
     except OSError as error:
         raise OperationalError(point, None, sqlite3.OperationalError(str(error))) from None
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from daemon.ingest.look import Look
 from daemon.ledger import totals
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import checks, files, path_meant, rejects
-from retrain.errors import Refused
+from daemon.reading.look import Look
+from retrain.records.errors import Refused
 
 FileRow = Row[Any]
 KEPT_REJECTS = 1000

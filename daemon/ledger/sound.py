@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from retrain.errors import Refused
+from retrain.records.errors import Refused
 
 MAGIC = b"SQLite format 3\0"
 CHECKED_BYTES = 256 * 2**20

@@ -10,7 +10,7 @@ from daemon.ledger.deployments import as_record
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import assessments, deployments, trials
 from retrain.records import Cycle, Deployment, Moments, Trial, TrialSeen
-from retrain.settings import RolloutSettings
+from retrain.records.settings import RolloutSettings
 
 COUNTED = tuple(field.name for field in fields(TrialSeen) if field.name != "error")
 

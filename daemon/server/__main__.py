@@ -22,24 +22,24 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from daemon import faults
-from daemon.config import Config, load_config
-from daemon.keeping import keep
+from daemon.config.config import Config, load_config
 from daemon.ledger import open_ledger
-from daemon.log import configure, get_logger, tell_dropped
-from daemon.parent import end_with_parent
+from daemon.runtime import faults
+from daemon.runtime.log import configure, get_logger, tell_dropped
+from daemon.runtime.parent import end_with_parent
+from daemon.runtime.restarting import keep
 from daemon.server.app import App
 from daemon.server.follow import Follower
 from daemon.server.protocol import LimitedProtocol, close_overdue
+from daemon.server.slot import ModelSlot
 from daemon.server.tokens import load_tokens
-from daemon.slot import ModelSlot
 
 log = get_logger()
 BEAT_S = 1.0
 FAILURE_PAUSE_S = 2.0
 SPOOL_LOOK_S = 0.5
 LOG_EVERY_S = 1.0
-WARM = ("sklearn.ensemble", "skops.io", "retrain.promote", "retrain.preprocess", "treelite")
+WARM = ("sklearn.ensemble", "skops.io", "retrain.stages.promote", "retrain.model.preprocessing", "treelite")
 DRAIN_S = 0.3
 SWITCH_S = 0.0005
 """How long a thread that loads a version may keep the event loop from running; Python's default is 5 ms."""

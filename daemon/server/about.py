@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from daemon.log import get_logger
+from daemon.runtime.log import get_logger
 from daemon.server.infer import metadata
-from daemon.slot import ModelSlot
+from daemon.server.slot import ModelSlot
 
 log = get_logger()
 EXTENSIONS = ["binary_tensor_data", "model_repository"]

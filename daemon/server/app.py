@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from daemon.config import Config
+from daemon.config.config import Config
 from daemon.ledger import Ledger
-from daemon.log import get_logger
+from daemon.runtime.log import get_logger
+from daemon.runtime.spool import Spool
 from daemon.server.about import About
 from daemon.server.batch import Batcher
 from daemon.server.bodies import Headers, compressed, read_body
@@ -25,14 +26,13 @@ from daemon.server.metrics import Metrics
 from daemon.server.prediction_log import PredictionLog, feedback_note
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, decode
+from daemon.server.slot import ModelSlot, Served
 from daemon.server.tokens import Tokens
-from daemon.slot import ModelSlot, Served
-from daemon.spool import Spool
-from retrain.encode import Cells
-from retrain.errors import Refused
+from retrain.model.encoding import Cells
+from retrain.records.errors import Refused
 
 if TYPE_CHECKING:
-    from retrain.predictions import Predictions
+    from retrain.records.predictions import Predictions
 
 log = get_logger()
 QUIET_S = 1.0

@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from daemon.slot import Served
-from retrain.encode import Cells
+from daemon.server.slot import Served
+from retrain.model.encoding import Cells
 
 if TYPE_CHECKING:
-    from retrain.predictions import Predictions
+    from retrain.records.predictions import Predictions
 
 MOST_ROWS = 512
 BIG_ROWS = 1_000

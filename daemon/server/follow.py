@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.config import Config
+from daemon.config.config import Config
 from daemon.ledger import Ledger, promotions, trials
-from daemon.log import get_logger
-from daemon.slot import ModelSlot, Served, load_deployment
-from daemon.trial import ServedTrial
-from retrain.errors import DriftdError
+from daemon.runtime.log import get_logger
+from daemon.server.slot import ModelSlot, Served, load_deployment
+from daemon.server.trial import ServedTrial
 from retrain.records import Deployment, Trial, TrialSeen
+from retrain.records.errors import DriftdError
 
 log = get_logger()
 POLL_S = 0.1

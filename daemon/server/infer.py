@@ -13,12 +13,12 @@ import numpy as np
 
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, not_json
-from retrain.cells import shown
-from retrain.encode import Cells
+from retrain.model.encoding import Cells
+from retrain.rows.cells import shown
 
 if TYPE_CHECKING:
-    from retrain.predictions import Predictions
-    from retrain.version import LoadedVersion
+    from retrain.model.version import LoadedVersion
+    from retrain.records.predictions import Predictions
 
 NUMPY = {
     "BOOL": "?", "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "<i1", "INT16": "<i2",

@@ -7,7 +7,7 @@ from typing import Any
 
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, decode
-from retrain.encode import Cells
+from retrain.model.encoding import Cells
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 BESIDES = ("params",)

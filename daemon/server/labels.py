@@ -6,8 +6,8 @@ from typing import Any
 
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import MAX_ROWS
-from retrain.cells import shown, word
-from retrain.schema import Schema
+from retrain.records.schema import Schema
+from retrain.rows.cells import shown, word
 
 
 def labels_of(value: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]]:

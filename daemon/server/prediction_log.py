@@ -15,14 +15,14 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from daemon.log import get_logger
-from daemon.slot import Served
-from daemon.spool import Spool, spooled_bytes
-from daemon.sticky import position
-from retrain import effects
-from retrain.cells import word
-from retrain.predictions import Predictions
-from retrain.settings import PredictionLogSettings
+from daemon.runtime.log import get_logger
+from daemon.runtime.spool import Spool, spooled_bytes
+from daemon.server.slot import Served
+from daemon.server.sticky import position
+from retrain import durable
+from retrain.records.predictions import Predictions
+from retrain.records.settings import PredictionLogSettings
+from retrain.rows.cells import word
 
 log = get_logger()
 SALT = "log"
@@ -192,7 +192,7 @@ class PredictionLog:
         keep = self._settings.keep
         if spooled_bytes(self._folder) > keep:
             raise OSError(f"{keep:,} bytes wait to be taken in (prediction_log.keep)")
-        effects.make_folder(self._folder, "spool.folder", parents=False)
+        durable.make_folder(self._folder, "spool.folder", parents=False)
         if shutil.disk_usage(self._folder).free < self._min_free:
             raise OSError("less than [service] min_free is left on the disk")
 

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from daemon.server.refusal import BadRequest
-from retrain.cells import CONVERTERS, plain_values, shown
-from retrain.encode import Cells
-from retrain.errors import Refused
-from retrain.schema import Column, Schema
+from retrain.model.encoding import Cells
+from retrain.records.errors import Refused
+from retrain.records.schema import Column, Schema
+from retrain.rows.cells import CONVERTERS, plain_values, shown
 
 MAX_ROWS = 10_000
 MOST_COLUMNS_TOLD = 20

@@ -7,10 +7,10 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from daemon.config import Config
-from daemon.log import get_logger
+from daemon.config.config import Config
+from daemon.runtime.log import get_logger
 from daemon.server.refusal import BadRequest
-from retrain.errors import Refused
+from retrain.records.errors import Refused
 
 log = get_logger()
 SHORTEST = 16

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from drift.scores import Floats
+from drift.statistics.scores import Floats
 from drift.streaming.change import Change
 from drift.streaming.detector import Detector
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from drift.scores import Floats
+from drift.statistics.scores import Floats
 from drift.streaming.warned import Mask, Means, Warned
 
 

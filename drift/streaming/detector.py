@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from drift.scores import Floats
+from drift.statistics.scores import Floats
 from drift.streaming.change import Change
 
 CHUNK = 1024

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from drift.scores import Counts, Floats
+from drift.statistics.scores import Counts, Floats
 from drift.streaming.change import Change
 from drift.streaming.detector import Detector
 from drift.streaming.running import first_true, running_argmin, running_count, running_sum

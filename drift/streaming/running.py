@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from drift.scores import Counts, Floats
+from drift.statistics.scores import Counts, Floats
 
 
 def running_sum(carry: float, values: Floats) -> Floats:

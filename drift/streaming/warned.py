@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.scores import Counts, Floats
+from drift.statistics.scores import Counts, Floats
 from drift.streaming.change import Change
 from drift.streaming.detector import Detector
 from drift.streaming.running import first_true, running_argmin, running_count, running_sum

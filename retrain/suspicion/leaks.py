@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from retrain.predictions import Floats
+from retrain.records.predictions import Floats
 from retrain.suspicion.rows import Columns, Doubt, Rows
 from retrain.suspicion.skill import correlations, somers
 

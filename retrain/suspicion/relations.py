@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import rankdata
 
-from retrain.predictions import Floats
+from retrain.records.predictions import Floats
 from retrain.suspicion.rows import Columns, Doubt, Rows
 
 KIND = "unit_bug"

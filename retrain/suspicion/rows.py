@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.predictions import Floats
+from retrain.records.predictions import Floats
 
 PRIME = np.uint64(0x9E3779B97F4A7C15)
 HIGHEST = float(2**64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.predictions import Floats
+from retrain.records.predictions import Floats
 
 INNER = np.linspace(0.05, 0.95, 19)
 HEAVY = 0.3

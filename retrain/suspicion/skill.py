@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import rankdata
 
-from retrain.predictions import Floats
+from retrain.records.predictions import Floats
 
 
 def skill(y: Floats, scores: Floats, classes: int) -> float:

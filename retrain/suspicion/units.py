@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.predictions import Floats
+from retrain.records.predictions import Floats
 from retrain.suspicion.rows import Columns, Doubt, Rows
 from retrain.suspicion.shapes import Shape, shape_of
-from retrain.suspicion.units_told import swapped_pair, told_change
+from retrain.suspicion.units_words import swapped_pair, told_change
 
 KIND = "unit_bug"
 LEAST_ROWS = 30

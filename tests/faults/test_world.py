@@ -16,7 +16,7 @@ import pytest
 from daemon_harness import FAST, Daemon, drop, rows
 from helpers import wait_for
 
-from daemon.control.intake import HINT_WITHIN_S
+from daemon.intake.files import HINT_WITHIN_S
 
 ESTIMATOR = '''
 import time

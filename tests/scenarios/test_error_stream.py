@@ -10,8 +10,8 @@ import pytest
 from daemon_harness import Daemon, drop, rows
 from pyarrow import concat_tables
 
-from daemon.config import load_config
-from retrain.check import check
+from daemon.config.config import load_config
+from retrain.monitoring.check import check
 
 pytestmark = pytest.mark.timeout(400)  # four starts of a daemon
 CONFIG = """\

@@ -13,9 +13,9 @@ import pytest
 from daemon_harness import Daemon, drop
 from helpers import wait_for
 
-from daemon.config import load_config
-from daemon.replay.engine import Engine
-from daemon.replay.source import read_source
+from daemon.config.config import load_config
+from daemon.tools.replay.engine import Engine
+from daemon.tools.replay.source import read_source
 
 INITIAL, FILES, ROWS = 2, 9, 400
 QUIET_S = 1.0

@@ -8,7 +8,7 @@ import pytest
 from daemon_harness import Daemon, Load, drop, rows
 from helpers import wait_for
 
-from daemon.sticky import position
+from daemon.server.sticky import position
 
 QUICK = """\
 [models.m.intake]

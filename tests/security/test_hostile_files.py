@@ -21,11 +21,11 @@ from learning import published
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from daemon.ingest.take import take
-from retrain import model_file
-from retrain.errors import Refused
-from retrain.settings import ModelSettings
-from retrain.store import load_version
+from daemon.reading.take import take
+from retrain.records.errors import Refused
+from retrain.records.settings import ModelSettings
+from retrain.store import model_file
+from retrain.store.versions import load_version
 
 HEADER, ROW = b"x,y\n", b"1.5,no\n"
 

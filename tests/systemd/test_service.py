@@ -71,7 +71,9 @@ def test_it_runs_as_its_own_user_and_says_what_it_does(service: Service) -> None
     assert service.show("User") == "driftd"
     version = service.journal("EVENT=version_promoted", "MODEL=m")[0]["VERSION"]
     wait_for(lambda: version in service.show("StatusText"), 20, what="the version in the status line")
-    owners = {service.path(f"/proc/{pid}").stat().st_uid for pid in service.processes("daemon.server|daemon.worker")}
+    owners = {
+        service.path(f"/proc/{pid}").stat().st_uid for pid in service.processes("daemon.server|daemon.runtime.worker")
+    }
     assert owners and 0 not in owners
 
 
@@ -152,9 +154,7 @@ def test_the_journal_finds_events_by_their_fields(service: Service) -> None:
 
 def test_events_of_any_size_reach_the_journal(service: Service) -> None:
     """A value larger than any datagram arrives whole."""
-    script = (
-        "from daemon.log import Journal; Journal().msg({'event': 'large', 'level': 'info', 'value': 'x' * 3_000_000})"
-    )
+    script = "from daemon.runtime.log import Journal; Journal().msg({'event': 'large', 'level': 'info', 'value': 'x' * 3_000_000})"
     service.run(sys.executable, "-c", script)
     assert len(service.wait("EVENT=large")["VALUE"]) == 3_000_000
 
@@ -163,7 +163,7 @@ def test_a_journal_that_stands_still_stops_nobody(service: Service) -> None:
     """While journald is frozen events are dropped and counted; the count is told although no event follows."""
     script = """
         import os, signal, subprocess, structlog
-        from daemon.log import configure, get_logger, tell_dropped
+        from daemon.runtime.log import configure, get_logger, tell_dropped
         pid = int(subprocess.check_output(["pidof", "systemd-journald"]))
         configure(style="journal")
         os.kill(pid, signal.SIGSTOP)

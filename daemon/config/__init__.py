@@ -1,0 +1,1 @@
+"""config.toml as frozen objects."""

@@ -1,0 +1,114 @@
+"""Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned
+on."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from daemon.cycles.loadable import readable, unloadable, unreadable
+from daemon.cycles.schemas import answers, current_schema, schema_change
+from daemon.ledger import Ledger, assessments, files, models, promotions, trials, versions
+from daemon.runtime.context import ModelContext
+from daemon.runtime.worker.process import WorkerError
+from retrain.records import Deployment
+from retrain.records.schema import Schema
+
+MOST_FILES = 1_000
+
+
+class Assessing:
+    """Asks only when something is new: a file, labels, or another newest version; `failed` asks for another try."""
+
+    def __init__(self, context: ModelContext) -> None:
+        self._context = context
+        self._asked: Any = None
+        self.failed = False
+
+    async def run(self) -> None:
+        """Assess what became labelled, and propose; nothing without a champion."""
+        context = self._context
+        self.failed = False
+        asked, arguments = self._arguments(context.shared.ledger)
+        if arguments is None or asked == self._asked:
+            return
+        try:
+            result = await context.shared.analyst.ask_again("assess", arguments)
+        except WorkerError as error:
+            context.log.error("assessment_failed", reason=error.message)
+            self.failed = True
+            return
+        with context.shared.ledger.begin(durable=True) as conn:
+            assessments.record(conn, context.name, arguments["deployment"]["number"], result, context.now())
+        self._asked = self._arguments(context.shared.ledger)[0]
+        for one in result["assessments"]:
+            told = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
+            context.log.info(
+                "labels_assessed", seq=one["seq"], rows=one["rows"], metric=one["metric"], value=one["score"],
+                loss=round(one["loss"], 5), gains=told, seconds=round(result["seconds"], 3),
+            )  # fmt: skip
+
+    def _arguments(self, ledger: Ledger) -> tuple[Any, dict[str, Any] | None]:
+        """What distinguishes this question from others, and the question."""
+        context, name = self._context, self._context.name
+        folder = context.folders.versions
+        schema = current_schema(context)
+        with ledger.connect() as conn:
+            champion = promotions.champion(conn, name)
+            if champion is None or schema is None or unloadable(context.folders.versions, champion):
+                return None, None
+            changed = schema_change(context, champion)
+            if changed is not None and not changed.comparable:
+                return None, None
+            stored = versions.stored(conn, name)
+            first = min((row.seen_seq for row in stored), default=0)
+            waiting = assessments.candidates(conn, name, first)
+            proposed = assessments.proposal(conn, name)[1]
+            state = models.load_planner(conn, name)
+            asked = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
+            known = {row.name for row in stored}
+            trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
+            archive = may_answer([row.name for row in stored], unproven, context.settings.layers.archive)
+            archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
+            predecessor = champion.predecessor
+            archive = [name for name in readable(folder, archive) if answers(folder / name, schema)]
+            before = [] if predecessor is None else [m.version for m in predecessor.members]
+            if not set(before) <= known or not all(_usable(folder / name, schema) for name in before):
+                predecessor = None
+            named = {*archive, champion.newest, *(m.version for m in predecessor.members)} if predecessor else {
+                *archive, champion.newest,
+            }  # fmt: skip
+            named |= {trial.version} if trial is not None else set()
+            listed = files.newest_usable(conn, name, MOST_FILES)
+        return asked, {
+            "files": [context.file_json(row) for row in listed],
+            "schema": schema.to_json(),
+            "settings": context.settings_json(),
+            "candidates": waiting,
+            "deployment": deployment_json(champion.deployment),
+            "predecessor": None if predecessor is None else deployment_json(predecessor),
+            "challenger": None if trial is None else trial.version,
+            "versions": {version: str(context.folders.versions / version) for version in sorted(named)},
+            "archive": archive,
+            "newest": champion.newest,
+            "before": proposed,
+            "twin": state.regret.twin,
+        }
+
+
+def _usable(version: Path, schema: Schema) -> bool:
+    return not unreadable(version) and answers(version, schema)
+
+
+def may_answer(stored: Sequence[str], not_passed: Collection[str], most: int) -> list[str]:
+    """The newest stored versions that may be blended into what is served: none that is on trial or did not pass it.
+
+    >>> may_answer(["v1", "v2", "v3", "v4"], {"v4", "v2"}, 1)
+    ['v3']
+    """
+    return [name for name in stored if name not in not_passed][-most:]
+
+
+def deployment_json(deployment: Deployment) -> dict[str, Any]:
+    """As the operation takes it."""
+    members = {member.version: member.weight for member in deployment.members}
+    return {"number": deployment.number, "members": members, "recalibration": deployment.calibration}

@@ -1,0 +1,171 @@
+"""Checks of snapshots against the champion: asked of the analyst, committed with their episode, and told."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.cycles.loadable import unloadable
+from daemon.cycles.schemas import schema_change
+from daemon.ledger import checks, error_streams, files, observe, promotions
+from daemon.runtime.context import ModelContext
+from daemon.runtime.worker.process import WorkerError
+from retrain import durable
+
+MOST_AGAIN = 20
+PERFORMANCE_FIELDS = ("metric", "value", "reference", "rows", "drop")
+STREAM_FIELDS = ("detector", "row", "since_row", "before", "after")
+
+
+@dataclass(frozen=True)
+class RecordedCheck:
+    """A committed check, ready to be told: `opened` and `cleared` are the episodes that it began and ended."""
+
+    id: int
+    kind: str
+    version: str
+    report: dict[str, Any]
+    performance: dict[str, Any] | None
+    estimated: dict[str, Any] | None
+    stream: dict[str, Any] | None
+    seconds: float
+    opened: int | None
+    cleared: int | None
+
+    def tell(self, log: Any) -> None:
+        """Log what the check found."""
+        drifted = [c["name"] for c in self._drifted()]
+        performance, estimated = self.performance or {}, self.estimated or {}
+        together = self.report.get("multivariate")
+        log.info(
+            "check_finished", check=self.id, kind=self.kind, version=self.version, drift=self.report["drift"],
+            drifted_columns=len(drifted), seconds=round(self.seconds, 3),
+            metric=performance.get("metric") or estimated.get("metric"), value=performance.get("value"),
+            estimated=estimated.get("value"), estimated_rows=estimated.get("rows"),
+            **({"together": together["sentences"]} if together else {}),
+        )  # fmt: skip
+        if self.opened is not None:
+            sentences = [c["sentence"] for c in self._drifted()][:3]
+            log.warning("drift_detected", episode=self.opened, columns=drifted, why=sentences)
+        if self.cleared is not None:
+            log.info("drift_cleared", episode=self.cleared)
+        stream = self.stream or {}
+        if performance.get("dropped") or stream.get("dropped"):
+            fields = {key: performance.get(key) for key in PERFORMANCE_FIELDS}
+            seen = {key: stream.get(key) for key in STREAM_FIELDS} if stream.get("dropped") else {}
+            log.warning("performance_dropped", **fields, **seen)
+
+    def _drifted(self) -> list[dict[str, Any]]:
+        return drifted_columns(self.report)
+
+
+def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The columns and outputs of a report that drifted, the largest effect first."""
+    found = [c for c in (*report["columns"], *report.get("outputs", ())) if c["drift"]]
+    return sorted(found, key=lambda c: -(c["effect"] or 0.0))
+
+
+async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path]) -> dict[str, Any] | None:
+    """The analyst's judgement of snapshots against the champion; None without a champion or if it failed."""
+    with context.shared.ledger.connect() as conn:
+        champion = promotions.champion(conn, context.name)
+        if champion is None:
+            return None
+        if unloadable(context.folders.versions, champion):
+            return None  # which is told by itself; once there is another champion it judges these files again
+        stream = error_streams.load(conn, context.name, champion.era)
+    changed = schema_change(context, champion)
+    arguments = {
+        "model": context.name,
+        "kind": kind,
+        "snapshots": [str(path) for path in snapshots],
+        "versions": [
+            {"version": version, "path": str(context.folders.versions / version), "weight": weight}
+            for version, weight in champion.weights.items()
+        ],
+        "newest": champion.newest,
+        "recalibration": champion.deployment.calibration,
+        "settings": context.settings_json(),
+        "work": str(context.folders.intake),
+        "predict": kind == "file" and (changed is None or changed.comparable),
+        "stream": stream,
+    }
+    started_at, started = context.now(), time.monotonic()
+    try:
+        result = await context.shared.analyst.ask_again("check", arguments)
+    except WorkerError as error:
+        context.log.error("check_failed", kind=kind, reason=error.message)
+        return None
+    if result["predictions"]:
+        name = f"{snapshots[0].stem}.{champion.deployment.name}.parquet"
+        final = context.folders.predictions / name
+        try:
+            durable.publish_file(Path(result["predictions"]), final, "check.publish_predictions")
+        except OSError:
+            Path(result["predictions"]).unlink(missing_ok=True)
+            raise
+        result["predictions"] = str(final.relative_to(context.folders.state))
+    return result | {
+        "started_at": started_at,
+        "deployment": champion.era,
+        "version": champion.deployment.name,
+        "seconds": time.monotonic() - started,
+    }
+
+
+def record_check(
+    conn: Connection, context: ModelContext, kind: str, result: dict[str, Any], file_id: int | None
+) -> RecordedCheck:
+    """Write a check and open, extend or close the model's episode, in the caller's transaction."""
+    report = result["report"]
+    check_id = checks.record(conn, context.name, kind, result, file_id)
+    opened = cleared = None
+    episode = checks.open_episode(conn, context.name)
+    if report["drift"]:
+        columns = [c["name"] for c in drifted_columns(report)]
+        if episode is None:
+            opened = checks.begin_episode(conn, context.name, check_id, columns, context.now())
+        else:
+            checks.extend_episode(conn, episode, check_id, columns)
+    elif episode is not None and kind == "file":
+        checks.end_episode(conn, episode, check_id, context.now())
+        cleared = episode
+    told = (report, result["performance"], result["estimated"], result["stream"], result["seconds"])
+    return RecordedCheck(check_id, kind, result["version"], *told, opened, cleared)
+
+
+async def check_again(context: ModelContext) -> int:
+    """Let a new champion judge the files that arrived while it was made; how many it judged."""
+    with context.shared.ledger.connect() as conn:
+        champion = observe.served(conn, context.name)
+        if champion is None:
+            return 0
+        rows = checks.unchecked(conn, context.name, champion.deployment, champion.seen_seq, MOST_AGAIN)
+    for row in rows:
+        async with context.judging:
+            result = await check_snapshots(context, "file", [context.folders.state / row.snapshot])
+            if result is None:
+                return 0
+            with context.shared.ledger.begin() as conn:
+                recorded = record_check(conn, context, "file", result, row.id)
+        recorded.tell(context.log.bind(file=row.path))
+    return len(rows)
+
+
+async def scheduled_check(context: ModelContext, checked: Sequence[str] = ()) -> None:
+    """Check the rows of the recent window, as the schedule asks; not where they are those of one file, live traffic
+    that was made a file and `checked` for this moment."""
+    with context.shared.ledger.connect() as conn:
+        recent = files.recent(conn, context.name, context.settings.check_window)
+    if len(recent) == 1 and recent[0].path in checked and not context.settings.drift.multivariate:
+        return
+    snapshots = [context.folders.state / row.snapshot for row in recent]
+    result = await check_snapshots(context, "schedule", snapshots) if snapshots else None
+    if result is None:
+        return
+    with context.shared.ledger.begin() as conn:
+        recorded = record_check(conn, context, "schedule", result, None)
+    recorded.tell(context.log)

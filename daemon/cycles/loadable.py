@@ -1,0 +1,32 @@
+"""Can what is served be loaded here? After an upgrade of scikit-learn, or damage to the store, it cannot."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from daemon.ledger.promotions import ChampionRow
+from retrain.records.errors import Refused
+from retrain.store.versions import check_whole
+
+
+@lru_cache(maxsize=1024)
+def unreadable(folder: Path) -> str:
+    """Why the version in a folder cannot be loaded in this environment; "" where its manifest and the hashes of its
+    files speak for it. Looked at once while a process lives: about a millisecond a megabyte."""
+    try:
+        check_whole(folder)
+    except Refused as error:
+        return error.message
+    return ""
+
+
+def unloadable(versions: Path, champion: ChampionRow | None) -> str:
+    """Why a champion of a folder of versions cannot be served here; "" where it can, or there is none."""
+    if champion is None:
+        return ""
+    names = dict.fromkeys((champion.newest, *(member.version for member in champion.deployment.members)))
+    return next((why for name in names if (why := unreadable(versions / name))), "")
+
+
+def readable(versions: Path, names: list[str]) -> list[str]:
+    """The versions that can be loaded here."""
+    return [name for name in names if not unreadable(versions / name)]

@@ -1,0 +1,73 @@
+"""A deployment becomes the champion: recorded in one transaction, then linked, served and acknowledged."""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.ledger import checks, deployments, promotions, trials, versions
+from daemon.runtime.context import ModelContext
+from retrain import durable
+from retrain.records import Action, Cycle
+from retrain.store.versions import removable
+
+
+def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[str, Any]) -> Cycle:
+    """Record the version that the promote stage published, its deployment and its promotion."""
+    now = context.now()
+    versions.record(conn, context.name, cycle, result, now)
+    deployment = deployments.for_version(conn, context.name, result["version"], now)
+    promotions.record(conn, context.name, deployment, "promote", cycle.reason, now, cycle_id=cycle.id)
+    return replace(cycle, version=result["version"])
+
+
+def redeploy(conn: Connection, context: ModelContext, action: Action) -> dict[str, str]:
+    """Record what the planner wants served without training: other weights, or what was served before; what is to be
+    told of it."""
+    now = context.now()
+    if action.kind == "rollback":
+        champion = promotions.champion(conn, context.name)
+        if champion is None or champion.predecessor is None:
+            return {}
+        promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now)
+        checks.end_open_episode(conn, context.name, now)
+        return {"version": champion.predecessor.name, "from_version": champion.deployment.name}
+    proposal = action.proposal
+    assert proposal is not None
+    deployment = deployments.for_members(conn, context.name, proposal["members"], proposal["recalibration"], now)
+    promotions.record(conn, context.name, deployment, "reweigh", action.reason, now)
+    return {"version": deployment.name}
+
+
+def link_champion(context: ModelContext) -> None:
+    """Point `versions/MODEL/current` at the champion, for readers outside."""
+    with context.shared.ledger.connect() as conn:
+        champion = promotions.champion(conn, context.name)
+    if champion is None:
+        return
+    newest = champion.newest
+    path = context.folders.versions / "current"
+    if not path.is_symlink() or path.readlink().name != newest:
+        durable.link(newest, path, "promote.link")
+
+
+def prune_versions(context: ModelContext) -> None:
+    """Remove the versions beyond the retention: never the champion, its predecessor, the one on trial or a
+    pinned one."""
+    with context.shared.ledger.connect() as conn:
+        stored = versions.stored(conn, context.name)
+        kept = promotions.protected_versions(conn, context.name)
+        trial = trials.running(conn, context.name)
+    names = [row.name for row in stored]
+    pinned = {row.name for row in stored if row.pinned or _is_named(row.name, context.settings.retention.pinned)}
+    tried = {trial.version} if trial is not None else set()
+    for name in removable(names, kept | pinned | tried, context.settings.retention.versions):
+        with context.shared.ledger.begin() as conn:
+            versions.mark_removed(conn, context.name, name)
+        durable.remove(context.folders.versions / name, "retention.remove_version")
+        context.log.info("version_removed", version=name)
+
+
+def _is_named(name: str, wanted: tuple[str, ...]) -> bool:
+    """Whether a version is named, whole or by its number alone."""
+    return any(name == one or name.startswith(f"{one}-") for one in wanted)

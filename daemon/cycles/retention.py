@@ -1,0 +1,226 @@
+"""Nothing grows for ever: what is beyond the configured retention goes, soon after the start and once a day.
+
+It runs in a thread beside everything else: what may go is found by reading, and then goes in transactions of a few
+hundred rows, between which others write. Files go before the rows that name them, so that a kill leaves rows to be
+found again and no file that nobody knows; snapshots the other way round, by a state of their own: first the file's rows
+leave every window, and at the next time its snapshot goes."""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from daemon.ledger import Ledger, cycles, prediction_log, retention, tables, versions
+from daemon.runtime.context import ModelContext
+from daemon.runtime.log import get_logger
+from retrain import durable
+from retrain.planning.retention import StoredFile, expirable
+from retrain.records import CycleState
+from retrain.records.errors import Refused
+from retrain.store.versions import read_json
+
+AFTER_START_S = 60.0
+EVERY_S = 86_400.0
+BREATH_S = 0.005
+VACUUM_PAGES = 2_000
+BEYOND = "beyond retention.snapshots"
+Let = Callable[[Connection, Sequence[Any]], None]
+log = get_logger()
+
+
+async def keep_model(context: ModelContext) -> None:
+    """Sweep a model's files and rows, again and again, until cancelled."""
+    await asyncio.sleep(AFTER_START_S)
+    while True:
+        told = await _in_thread(lambda stop: sweep_model(context, context.now(), stop))
+        if told:
+            context.log.info("retention_finished", **told)
+        await asyncio.sleep(EVERY_S)
+
+
+async def keep_service(ledger: Ledger, events_s: float) -> None:
+    """Sweep what belongs to no model, and give the ledger's free pages back, until cancelled."""
+    await asyncio.sleep(AFTER_START_S)
+    while True:
+        told = await _in_thread(lambda stop: sweep_service(ledger, time.time() - events_s, stop))
+        if told:
+            log.info("retention_finished", **told)
+        await asyncio.sleep(EVERY_S)
+
+
+async def _in_thread(sweep: Callable[[Event], dict[str, int]]) -> dict[str, int]:
+    """What a sweep did; it ends after its current transaction when it is cancelled."""
+    stop = Event()
+    try:
+        return await asyncio.to_thread(sweep, stop)
+    finally:
+        stop.set()
+
+
+def sweep_model(context: ModelContext, now: float, stop: Event | None = None) -> dict[str, int]:
+    """Let go of what is beyond a model's retention; how much of what."""
+    kept, state, name = context.settings.retention, context.folders.state, context.name
+    done: Counter[str] = Counter()
+    with _Sweep(context.shared.ledger, stop) as sweep:
+        _snapshots(context, sweep, now, done)
+        found = sweep.find(lambda conn: list(retention.old_predictions(conn, name, now - kept.predictions)))
+        for batch in batched(found):
+            for _, path in batch:
+                durable.remove(state / path, "retention.remove_predictions")
+            sweep.write(retention.forget_predictions, [check for check, _ in batch])
+        done["predictions"] += len(found)
+        found = sweep.find(lambda conn: list(retention.old_quarantine(conn, name, now - kept.quarantine)))
+        for batch in batched(found):
+            for _, sha256 in batch:
+                durable.remove(context.folders.quarantine / f"{sha256[:32]}.jsonl", "retention.remove_quarantine")
+            sweep.write(retention.forget_quarantine, [file for file, _ in batch])
+        done["quarantine"] += len(found)
+        named = sweep.find(retention.named_checks)
+        whole = sweep.find(lambda conn: list(retention.long_reports(conn, name, now - kept.reports, named)))
+        done["reports"] += sweep.let_go(whole, retention.spend_reports)
+        old = now - kept.history
+        for table, find in (
+            (tables.checks, lambda conn: retention.old_checks(conn, name, old, named)),
+            (tables.assessments, lambda conn: retention.old_assessments(conn, name, old)),
+            (tables.stages, lambda conn: retention.old_stages(conn, name, old)),
+        ):
+            done[table.name] += sweep.remove(table, find)
+        _rows_of_files(context, sweep, now, done)
+    return {what: count for what, count in done.items() if count}
+
+
+def sweep_service(ledger: Ledger, before: float, stop: Event | None = None) -> dict[str, int]:
+    """Let go of log events, finished commands and done schedules from before a moment; how many of which."""
+    done: Counter[str] = Counter()
+    with _Sweep(ledger, stop) as sweep:
+        for table, find in (
+            (tables.events, lambda conn: retention.old_events(conn, before)),
+            (tables.commands, lambda conn: retention.old_commands(conn, before)),
+            (tables.due, lambda conn: retention.old_due(conn, before)),
+        ):
+            done[table.name] += sweep.remove(table, find)
+    ledger.give_back(VACUUM_PAGES)
+    return {what: count for what, count in done.items() if count}
+
+
+def batched(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """In lists of at most so many as one transaction takes.
+
+    >>> [len(batch) for batch in batched(range(1200))]
+    [500, 500, 200]
+    """
+    rest = iter(items)
+    while batch := list(islice(rest, retention.BATCH)):
+        yield batch
+
+
+class Stopped(Exception):
+    """The service ends; what is left goes at the next start."""
+
+
+class _Sweep:
+    """Reads, and short transactions with a breath for others after each, until it is to stop."""
+
+    def __init__(self, ledger: Ledger, stop: Event | None) -> None:
+        self._ledger, self._stop = ledger, stop or Event()
+
+    def __enter__(self) -> "_Sweep":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        return kind is Stopped
+
+    def find(self, read: Callable[[Connection], Any]) -> Any:
+        """What a reader finds."""
+        with self._ledger.connect() as conn:
+            return read(conn)
+
+    def write(self, let: Let, items: Sequence[Any]) -> None:
+        """One transaction."""
+        if self._stop.is_set():
+            raise Stopped
+        with self._ledger.begin() as conn:
+            let(conn, items)
+        durable.crash_point("retention.committed")
+        time.sleep(BREATH_S)
+
+    def let_go(self, items: Sequence[Any], let: Let) -> int:
+        """All items, a batch each transaction; how many."""
+        for batch in batched(items):
+            self.write(let, batch)
+        return len(items)
+
+    def remove(self, table: Table, find: Callable[[Connection], Iterator[int]]) -> int:
+        """Remove the rows that a reader finds; how many."""
+        return self.let_go(list(self.find(find)), lambda conn, ids: retention.remove(conn, table, ids))
+
+
+def _snapshots(context: ModelContext, sweep: _Sweep, now: float, done: Counter[str]) -> None:
+    """First what left its windows at an earlier time, then what leaves them now; nothing while a cycle reads."""
+    ledger, name, kept = context.shared.ledger, context.name, context.settings.retention
+    with ledger.connect() as conn:
+        cycle = cycles.current(conn, name)
+        if cycle is not None and cycle.state is CycleState.OPEN:
+            return
+        used = _used(context, [row.name for row in versions.stored(conn, name)])
+        left = retention.left_snapshots(conn, name, now - kept.snapshots)
+    for file, snapshot, sha256, alone in left:
+        if sha256 in used:
+            continue
+        if alone:
+            durable.remove(context.folders.state / snapshot, "retention.remove_snapshot")
+            for path in context.folders.predictions.glob(f"{Path(snapshot).stem}.*"):
+                durable.remove(path, "retention.remove_predictions")
+        sweep.write(lambda conn, ids: prediction_log.snapshot_removed(conn, ids[0]), [file])
+        done["snapshots"] += 1
+    sizes = _sizes(context) if kept.snapshots_size is not None else {}
+    with ledger.connect() as conn:
+        stored = (
+            StoredFile(
+                row.id, row.seq, row.sha256, row.at, row.newest, row.rows, row.labelled_rows,
+                sizes.get(Path(row.snapshot).name, 0),
+            )
+            for row in retention.accepted(conn, name)
+        )  # fmt: skip
+        gone = [file.id for file in expirable(stored, context.settings, used, now)]
+    done["files"] += sweep.let_go(gone, lambda conn, ids: retention.expire(conn, ids, BEYOND))
+
+
+def _rows_of_files(context: ModelContext, sweep: _Sweep, now: float, done: Counter[str]) -> None:
+    """Files of labels that tell of nobody any more leave; and where it is configured, the rows of files that are gone
+    from the data folder, too. A folder without any file may be a mount that is away."""
+    name, kept, folder = context.name, context.settings.retention, context.data_dir
+    labels = sweep.find(lambda conn: list(retention.spent_labels(conn, name, kept.snapshots)))
+    done["files"] += sweep.let_go(labels, lambda conn, ids: retention.expire(conn, ids, BEYOND))
+    if kept.files is None or not folder.is_dir() or next(folder.iterdir(), None) is None:
+        return
+    before = now - kept.files
+    old = sweep.find(lambda conn: retention.forgettable(conn, name, before))
+    gone = [file for file, path in old if not os.path.lexists(folder / path)]
+    done["file_rows"] += sweep.let_go(gone, lambda conn, ids: retention.remove(conn, tables.files, ids))
+
+
+def _used(context: ModelContext, names: list[str]) -> frozenset[str]:
+    """Digests of the files that the stored versions were made of, so that each can be made again."""
+    found: set[str] = set()
+    for name in names:
+        try:
+            training = read_json(context.folders.versions / name / "training.json")
+        except Refused:
+            continue
+        prepared = training.get("prepare", {})
+        for key in ("snapshots", "holdout_snapshots", "reserved_snapshots"):
+            found |= set(prepared.get(key, ()))
+        found |= set(training.get("snapshots", ()))
+    return frozenset(found)
+
+
+def _sizes(context: ModelContext) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in context.folders.snapshots.glob("*.parquet")}

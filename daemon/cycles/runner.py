@@ -1,0 +1,234 @@
+"""Runs a model's cycles: asks the planner, opens what it wants, and walks the stages; intents before acts.
+
+Every stage is committed as started before its worker is asked, and its outcome before the next one. A restart
+finds the open cycle in the ledger and goes on with the stage that was under way.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from daemon.cycles import trial as trials
+from daemon.cycles.assessments import Assessing
+from daemon.cycles.loadable import unloadable
+from daemon.cycles.promotion import commit_promotion, redeploy
+from daemon.cycles.schemas import known_schema, schema_change
+from daemon.cycles.stages import arguments, restart_stage
+from daemon.ledger import checks, cycles, due, models, observe, promotions
+from daemon.runtime.context import ModelContext
+from daemon.runtime.worker.process import Limits, Worker, WorkerError
+from retrain import durable
+from retrain.planning import cycle as machine
+from retrain.planning.planner import plan
+from retrain.records import Action, Changed, Cycle, CycleState, Observation, Outcome, Stage
+
+TRAINER_NICE = 19
+TRAINER_OOM_SCORE = 500
+BACKLOG_PAUSE_S = 2.0
+DISK_PAUSE_S = 5.0
+TOLD_EVERY_S = 3600.0
+THEN = {
+    True: "new files are read by it, the champion goes on with its own; a cycle opens once enough labelled rows came",
+    False: "the champion answers its old question until enough labelled rows for the new one came; it is not compared",
+}
+UNFINISHED = (CycleState.OPEN, CycleState.AWAITING_APPROVAL, CycleState.ON_TRIAL)
+ASSESS_AGAIN_S = 60.0
+
+
+@dataclass
+class CycleRunner:
+    """One model's decisions and cycles; `run` until cancelled. `backlog` counts files still to be taken in."""
+
+    context: ModelContext
+    backlog: Callable[[], int]
+    promoted: Callable[[], None]
+    _told: str = ""
+    _told_changes: tuple[str, ...] = ()
+    _tell_again_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._assessing = Assessing(self.context)
+
+    async def run(self) -> None:
+        """Decide whenever something changed, and work an open cycle off."""
+        while True:
+            self.context.dirty.clear()
+            await self._assessing.run()
+            cycle, action = self.decide()
+            if cycle is not None and cycle.state is CycleState.OPEN:
+                await self._work_off(cycle)
+                continue
+            if cycle is not None and cycle.state is CycleState.ON_TRIAL:
+                found = trials.judge(self.context)
+                if found.kind == "promote":
+                    self.promoted()
+                if found.kind != "wait":
+                    continue
+                action = replace(action, until=found.until)
+            if action.kind in ("reweigh", "rollback"):
+                self.promoted()
+                continue
+            await self._rest(action)
+
+    def decide(self) -> tuple[Cycle | None, Action]:
+        """Let the planner look at the ledger, and commit its answer with its new state."""
+        context, now = self.context, self.context.now()
+        with context.shared.ledger.begin(durable=True) as conn:
+            state = models.load_planner(conn, context.name)
+            champion = promotions.champion(conn, context.name)
+            lost, changed = unloadable(context.folders.versions, champion), schema_change(context, champion)
+            news = None if changed is None else Changed(changed.told, changed.comparable, changed.digest)
+            observation = observe.observe(conn, context.name, self.backlog(), state, lost, news)
+            state, action = plan(state, observation, now, context.settings)
+            cycle, told = observation.open_cycle, {}
+            if action.kind == "open":
+                assert action.trigger is not None
+                cycle = cycles.open_cycle(
+                    conn, context.name, action.trigger, state.next_number - 1, observation.newest_seq, now
+                )
+            if action.kind in ("reweigh", "rollback"):
+                told = redeploy(conn, context, action)
+            if action.kind in ("open", "observe"):
+                due.finish(conn, (*observation.due, *observation.manual), now)
+            models.save_planner(conn, context.name, state, action.reason)
+        if action.kind == "open":
+            durable.crash_point("control.cycle_opened")
+        self._tell(cycle, action, told)
+        self._tell_champion(observation)
+        return cycle, action
+
+    def _tell_champion(self, seen: Observation) -> None:
+        """Once an hour, that the champion cannot be loaded; once, that the configuration changed its schema."""
+        log, champion = self.context.log, seen.champion
+        if champion is not None and seen.unloadable and time.monotonic() >= self._tell_again_s:
+            log.error("champion_unloadable", version=champion.version, reason=seen.unloadable)
+            self._tell_again_s = time.monotonic() + TOLD_EVERY_S
+        changed = seen.changed
+        if champion is not None and changed is not None and changed.told != self._told_changes:
+            log.warning("schema_changed", version=champion.version, changes=changed.told, then=THEN[changed.comparable])
+        self._told_changes = () if changed is None else changed.told
+
+    def _tell(self, cycle: Cycle | None, action: Action, told: dict[str, str]) -> None:
+        log = self.context.log
+        if action.kind == "open":
+            assert cycle is not None and action.trigger is not None
+            log.info("cycle_opened", cycle_id=cycle.id, trigger=action.trigger.kind, reason=action.reason)
+        elif action.kind == "reweigh":
+            log.info("deployment_reweighed", **told, reason=action.reason)
+        elif action.kind == "rollback":
+            log.warning("version_rolled_back", **told, reason=action.reason)
+        elif action.kind == "observe":
+            log.info("cycle_not_opened", reason=action.reason)
+        elif action.kind == "wait" and action.reason != self._told and cycle is None:
+            event = "waiting_for_data" if action.until is None else "cycle_waiting"
+            log.info(event, reason=action.reason)
+        self._told = action.reason
+
+    async def _rest(self, action: Action) -> None:
+        pause_s: float | None = TOLD_EVERY_S if self._tell_again_s else None
+        if action.until is not None:
+            pause_s = min(pause_s or TOLD_EVERY_S, max(0.1, action.until - self.context.now()))
+        for hindered, most_s in ((self.backlog(), BACKLOG_PAUSE_S), (self._assessing.failed, ASSESS_AGAIN_S)):
+            if hindered:
+                pause_s = most_s if pause_s is None else min(pause_s, most_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.context.dirty.wait(), pause_s)
+
+    # --- the stages ---------------------------------------------------------------------------------------
+
+    async def _work_off(self, cycle: Cycle) -> None:
+        shared, limits = self.context.shared, self.context.settings.limits
+        async with shared.training_turn:
+            trainer = Worker(
+                "trainer",
+                Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
+            )
+            try:
+                while cycle.state is CycleState.OPEN:
+                    cycle = await self._stage(cycle, trainer)
+            finally:
+                await trainer.close()
+
+    async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
+        context = self.context
+        longest_s = context.settings.triggers.retry_after * 2 ** (cycle.attempt - 1)
+        pause_s = min(cycle.not_before - context.now(), longest_s)  # the clock may have been set back
+        if pause_s > 0:
+            await asyncio.sleep(pause_s)
+        await self._wait_for_disk(cycle)
+        with context.shared.ledger.begin(durable=True) as conn:
+            cycle = restart_stage(context, conn, cycle)
+            stage_id = cycles.stage_started(conn, cycle, context.now())
+            asked = arguments(context, conn, cycle, known_schema(context))
+        durable.crash_point("control.stage_started")
+        log = context.log.bind(cycle_id=cycle.id)
+        log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)
+        started = time.monotonic()
+        outcome = await self._ask(trainer, cycle, asked)
+        return self._commit(cycle, stage_id, outcome, time.monotonic() - started, log)
+
+    async def _wait_for_disk(self, cycle: Cycle) -> None:
+        """Begin no stage on a full disk, and say so once."""
+        needed, told = self.context.shared.config.service.min_free, False
+        while (free := self.context.shared.free_bytes()) < needed:
+            if not told:
+                log = self.context.log.bind(cycle_id=cycle.id)
+                log.error("disk_low", free_bytes=free, needed_bytes=needed, waiting_stage=cycle.stage)
+            told = True
+            await asyncio.sleep(DISK_PAUSE_S)
+
+    async def _ask(self, trainer: Worker, cycle: Cycle, asked: dict[str, Any]) -> Outcome:
+        try:
+            result = await trainer.call(cycle.stage, asked, self.context.settings.limits.train_time)
+        except WorkerError as error:
+            kind = "terminal" if error.kind == "refused" else "retry"
+            return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message)
+        if cycle.stage is Stage.EVALUATE and result["verdict"] == "keep":
+            return Outcome("kept", result, result["reason"])
+        return Outcome("ok", result, result.get("reason", ""))
+
+    def _commit(self, cycle: Cycle, stage_id: int, outcome: Outcome, seconds: float, log: Any) -> Cycle:
+        context, now = self.context, self.context.now()
+        triggers, trial = context.settings.triggers, None
+        with context.shared.ledger.begin(durable=True) as conn:
+            after = machine.advance(
+                cycle, outcome, now, triggers.max_attempts, triggers.retry_after, context.settings.mode,
+                trials.is_tried(conn, context),
+            )  # fmt: skip
+            cycles.stage_finished(conn, stage_id, outcome, now)
+            if after.state is CycleState.ON_TRIAL:
+                after, trial = trials.begin(conn, context, after, outcome.result)
+            if after.state is CycleState.PROMOTED:
+                after = commit_promotion(conn, context, after, outcome.result)
+                checks.end_open_episode(conn, context.name, now)
+            cycles.save(conn, after, now)
+        if after.state not in UNFINISHED:
+            context.untidy.set()
+        durable.crash_point("control.stage_committed")
+        self._tell_stage(cycle, after, outcome, seconds, log)
+        if trial is not None:
+            durable.crash_point("control.trial_begun")
+            trials.tell_begun(log, trial)
+        if after.state is CycleState.PROMOTED:
+            self.promoted()
+        return after
+
+    def _tell_stage(self, before: Cycle, after: Cycle, outcome: Outcome, seconds: float, log: Any) -> None:
+        if outcome.kind in ("ok", "kept"):
+            log.info("stage_finished", stage=before.stage, seconds=round(seconds, 2))
+        else:
+            log.warning(
+                "stage_failed", stage=before.stage, attempt=before.attempt, reason=outcome.reason,
+                will_retry=after.state is CycleState.OPEN,
+            )  # fmt: skip
+        if after.state is CycleState.AWAITING_APPROVAL:
+            log.warning("approval_needed", reason=outcome.reason, approve=f"driftd approve {after.id}")
+        elif after.state is CycleState.PROMOTED:
+            log.info("version_promoted", version=after.version, reason=after.reason)
+        elif after.state is CycleState.KEPT:
+            log.info("version_kept", reason=after.reason)
+        if after.state not in UNFINISHED:
+            log.info("cycle_finished", outcome=after.state, reason=after.reason)

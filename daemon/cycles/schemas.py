@@ -1,0 +1,93 @@
+"""The schema by which a model's files are read now, and how it differs from its champion's.
+
+The champion goes on with its own schema: a column that was removed is missing to it, one that was added it does not
+know, one of another kind is read as its own as far as that goes. New files are read by the new schema. A cycle opens
+when enough labelled rows have been read by it; where task or target changed, only these teach and nobody is
+compared."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from daemon.ledger import models, promotions
+from daemon.runtime.context import ModelContext
+from retrain.records.errors import Refused
+from retrain.records.schema import Schema, declared_schema
+from retrain.records.schema_change import changes, comparable, shape_digest
+from retrain.records.settings import ModelSettings
+from retrain.store.versions import read_json
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """What changed since the champion's schema, in sentences; `digest` is the new one's, "" before it is known."""
+
+    told: tuple[str, ...]
+    comparable: bool
+    digest: str
+
+
+def current_schema(context: ModelContext) -> Schema | None:
+    """Declared in the configuration, else what was inferred once; None where the next file is to be inferred from:
+    before the first, and after task or target changed."""
+    declared = declared_schema(context.settings)
+    if declared is not None:
+        return declared
+    return _inferred(stored_schema(context), context.settings)
+
+
+def _inferred(stored: Schema | None, settings: ModelSettings) -> Schema | None:
+    """What was inferred, where it still answers the question that the configuration asks."""
+    if stored is None or (stored.task, stored.target) != (settings.task, settings.target):
+        return None
+    if {settings.time_column, settings.id_column} - {None} - {column.name for column in stored.columns}:
+        return None
+    return replace(stored, time_column=settings.time_column, id_column=settings.id_column)
+
+
+def known_schema(context: ModelContext) -> Schema | None:
+    """The current schema, else the one that was inferred before."""
+    return current_schema(context) or stored_schema(context)
+
+
+def stored_schema(context: ModelContext) -> Schema | None:
+    """What was inferred last."""
+    with context.shared.ledger.connect() as conn:
+        stored = models.load_schema(conn, context.name)
+    return Schema.from_json(stored) if stored is not None else None
+
+
+def schema_change(context: ModelContext, champion: promotions.ChampionRow | None) -> SchemaChange | None:
+    """How the current schema differs from the champion's; None where it does not, or there is no champion."""
+    return change_since(context.settings, stored_schema(context), context.folders.versions, champion)
+
+
+def change_since(
+    settings: ModelSettings, stored: Schema | None, versions: Path, champion: promotions.ChampionRow | None
+) -> SchemaChange | None:
+    """The same of what was inferred last and a model's folder of versions."""
+    before = None if champion is None else version_schema(versions / champion.newest)
+    if before is None:
+        return None
+    after = declared_schema(settings) or _inferred(stored, settings)
+    if after is None:
+        after = replace(before, task=settings.task, target=settings.target)
+        told = changes(before, after) or ["the columns are inferred anew"]
+        return SchemaChange(tuple(told), comparable(before, after), "")
+    told = changes(before, after)
+    return SchemaChange(tuple(told), comparable(before, after), shape_digest(after)) if told else None
+
+
+def answers(version: Path, schema: Schema) -> bool:
+    """Whether a version answers the question of a schema: the same target of the same task."""
+    own = version_schema(version)
+    return own is not None and comparable(own, schema)
+
+
+@lru_cache(maxsize=256)
+def version_schema(folder: Path) -> Schema | None:
+    """A version's own schema; None where it cannot be read. It never changes."""
+    try:
+        return Schema.from_json(read_json(folder / "schema.json"))
+    except (Refused, KeyError, TypeError):
+        return None

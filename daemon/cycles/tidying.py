@@ -1,0 +1,49 @@
+"""Behind a promotion and a finished cycle: the link for readers outside, versions beyond the retention, work that
+nobody goes on with.
+
+Each is found by comparing the ledger with the disk: what failed or was killed is done the next time."""
+
+import shutil
+from pathlib import Path
+
+from daemon.cycles.promotion import link_champion, prune_versions
+from daemon.ledger import Ledger, cycles, versions
+from daemon.runtime.context import ModelContext
+from retrain import durable
+
+
+async def keep_tidy(context: ModelContext) -> None:
+    """Tidy up now and whenever something was left to be, until cancelled."""
+    while True:
+        tidy(context)
+        await context.untidy.wait()
+        context.untidy.clear()
+
+
+def tidy(context: ModelContext) -> None:
+    """Once; OSError where the disk does not let it."""
+    link_champion(context)
+    prune_versions(context)
+    with context.shared.ledger.connect() as conn:
+        gone = versions.removed(conn, context.name)
+    for name in gone:
+        if (context.folders.versions / name).exists():
+            durable.remove(context.folders.versions / name, "retention.remove_version")
+    clear_cycles(context.shared.ledger, context.shared.config.state_dir)
+
+
+def clear_cycles(ledger: Ledger, state_dir: Path) -> None:
+    """Throw away the work of cycles that are over."""
+    with ledger.connect() as conn:
+        needed = {str(cycle.id) for cycle in cycles.unfinished(conn)}
+        newest = cycles.newest_id(conn)
+    for folder in (state_dir / "work" / "cycles").glob("*"):
+        if folder.name not in needed and int(folder.name) <= newest:
+            durable.remove(folder, "cycle.remove_work")
+
+
+def clear_intake(state_dir: Path) -> None:
+    """Throw away what an analyst that is gone left unfinished."""
+    for folder in (state_dir / "work" / "intake").glob("*"):
+        for path in folder.glob("*"):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

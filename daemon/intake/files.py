@@ -1,0 +1,260 @@
+"""Takes a model's files in: notices them, waits until they are settled, and hands each to the analyst once.
+
+Hints (events) only say where to look. What counts is the look at the file, compared with the ledger's.
+"""
+
+import asyncio
+import contextlib
+import os
+import time
+from dataclasses import dataclass, field
+
+from daemon.intake.settle import Pending, Settled, Unchanged, judge_look, rescan_pause_s
+from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.watch import FolderWatch
+from daemon.ledger import files
+from daemon.reading.look import Look, Problem, look, matches, scan
+from daemon.runtime.context import ModelContext
+
+WATCH_CHECK_S = 2.0
+UNWATCHED_RESCAN_S = 5.0
+DISK_RETRY_S = 5.0
+FAILURE_RETRY_S = 5.0
+BACKLOG_TOLD = 100
+PROGRESS_S = 30.0
+LONG_SETTLES = 10
+HINT_WITHIN_S = 2.0
+
+
+@dataclass
+class Intake:
+    """One model's intake; `run` until cancelled."""
+
+    context: ModelContext
+    known: dict[str, Look] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    taking: set[str] = field(default_factory=set)
+    _hinted: set[str] = field(default_factory=set)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _rescan_due_s: float = 0.0
+    _asked_to_look: bool = True
+    _watch: FolderWatch | None = None
+    _watched_since: float = 0.0
+    _told_missed: bool = False
+    _told_backlog: int = BACKLOG_TOLD
+    _disk_low: bool = False
+
+    async def run(self) -> None:
+        """Notice, settle, take in, again and again."""
+        self.context.folders.make()
+        self.known = await asyncio.to_thread(self._known)
+        self._start_watch()
+        try:
+            while True:
+                await self._round()
+                await self._sleep()
+        finally:
+            if self._watch is not None:
+                self._watch.stop()
+
+    def _known(self) -> dict[str, Look]:
+        """What the ledger knows of all files."""
+        with self.context.shared.ledger.connect() as conn:
+            return files.known(conn, self.context.name)
+
+    def rescan(self) -> None:
+        """Look at everything at the next turn."""
+        self._look_at_all()
+        self._wake.set()
+
+    def _look_at_all(self) -> None:
+        self._rescan_due_s, self._asked_to_look = 0.0, True
+
+    async def _round(self) -> None:
+        if self._watch is not None and await asyncio.to_thread(self._watch.check):
+            self._watched_since = time.time()
+            self._look_at_all()
+        hinted, self._hinted = self._hinted, set()
+        for path in hinted:
+            self._notice(path)
+        if time.monotonic() >= self._rescan_due_s:
+            await self._rescan()
+        settled = self._settled()
+        if settled:
+            await self._take_all(settled)
+
+    async def _sleep(self) -> None:
+        wake_at = min([time.monotonic() + WATCH_CHECK_S, self._rescan_due_s, *(p.due_s for p in self.pending.values())])
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
+        self._wake.clear()
+
+    def watch_silent_s(self, now_s: float) -> float:
+        """How long the watch's thread has been silent."""
+        return 0.0 if self._watch is None else self._watch.silent_s(now_s)
+
+    def waiting(self) -> int:
+        """Files noticed and soon to be taken in, each once; one that goes on changing for long does not count."""
+        recent_s = time.monotonic() - LONG_SETTLES * self.context.settings.intake.settle
+        return sum(path in self.taking or p.since_s > recent_s for path, p in self.pending.items())
+
+    # --- noticing -----------------------------------------------------------------------------------------
+
+    def _start_watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        intake = self.context.settings.intake
+
+        def hint(path: str | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the service ends
+                loop.call_soon_threadsafe(self._hint, path)
+
+        self._watch = FolderWatch(
+            self.context.data_dir,
+            intake.recursive,
+            intake.watch == "polling",
+            hint,
+        )
+
+    def _hint(self, path: str | None) -> None:
+        if path is None:
+            self._look_at_all()
+        else:
+            root = os.path.realpath(self.context.data_dir)
+            self._hinted.add(os.path.relpath(path, root))
+        self._wake.set()
+
+    async def _rescan(self) -> None:
+        intake = self.context.settings.intake
+        started = time.monotonic()
+        found = await asyncio.to_thread(lambda: list(scan(self.context.data_dir, intake.patterns, intake.recursive)))
+        took_s = time.monotonic() - started
+        watched = self._watch is not None and self._watch.watches
+        pause_s = intake.rescan if watched else min(intake.rescan, UNWATCHED_RESCAN_S)
+        self._rescan_due_s = time.monotonic() + rescan_pause_s(pause_s, took_s)
+        missed, self._asked_to_look = [] if self._asked_to_look else self._missed(found), False
+        for path, seen in found:
+            self._consider(path, seen)
+        present = {path for path, _ in found}
+        for path in [p for p in self.problems if p not in present]:
+            del self.problems[path]
+        if missed:
+            await self._watch_anew(missed)
+
+    def _missed(self, found: list[tuple[str, Look | Problem]]) -> list[str]:
+        """New files that came while the folder was watched, and of which the watch said nothing."""
+        if self._watch is None or not self._watch.watches:
+            return []
+        heard = {*self.known, *self.pending, *self.problems, *self._hinted}
+        since, until = self._watched_since + HINT_WITHIN_S, time.time() - HINT_WITHIN_S
+        return [p for p, s in found if isinstance(s, Look) and p not in heard and since < s.ctime_ns / 1e9 < until]
+
+    async def _watch_anew(self, missed: list[str]) -> None:
+        """A watch that says nothing, as where other machines write to a shared folder, is begun again; told once."""
+        assert self._watch is not None
+        if not self._told_missed:
+            self._told_missed = True
+            self.context.log.warning(
+                "watch_missed", files=len(missed), first=missed[0],
+                hint='if other machines write here, set intake.watch = "polling"',
+            )  # fmt: skip
+        await asyncio.to_thread(self._watch.stop)
+
+    def _notice(self, path: str) -> None:
+        if matches(path, self.context.settings.intake.patterns):
+            self._consider(path, look(self.context.data_dir / path))
+
+    def _consider(self, path: str, seen: Look | Problem) -> None:
+        if isinstance(seen, Problem):
+            self.pending.pop(path, None)
+            if not seen.vanished and self.problems.get(path) != seen.reason:
+                self.problems[path] = seen.reason
+                self.context.log.warning("file_refused", file=path, reason=seen.reason)
+            return
+        self.problems.pop(path, None)
+        judgement = judge_look(
+            seen, self.known.get(path), self.pending.get(path), time.monotonic(), self.context.settings.intake.settle
+        )
+        if isinstance(judgement, Unchanged):
+            self.pending.pop(path, None)
+        elif isinstance(judgement, Pending):
+            if path not in self.pending:
+                self.context.log.info("file_seen", file=path, bytes=seen.size)
+            self.pending[path] = judgement
+
+    # --- settling and taking ------------------------------------------------------------------------------
+
+    def _settled(self) -> list[tuple[str, Look]]:
+        now_s = time.monotonic()
+        settled: list[tuple[str, Look]] = []
+        for path in sorted(p for p, pending in self.pending.items() if pending.due_s <= now_s):
+            seen = look(self.context.data_dir / path)
+            if isinstance(seen, Problem):
+                self._consider(path, seen)
+                continue
+            judgement = judge_look(
+                seen, self.known.get(path), self.pending[path], now_s, self.context.settings.intake.settle
+            )
+            if isinstance(judgement, Settled):
+                settled.append((path, seen))
+            elif isinstance(judgement, Pending):
+                self.pending[path] = judgement
+            else:
+                del self.pending[path]
+        return settled
+
+    async def _take_all(self, settled: list[tuple[str, Look]]) -> None:
+        self.taking = {path for path, _ in settled}
+        self._tell_backlog()
+        begun_s = told_s = time.monotonic()
+        try:
+            for path, seen in settled:
+                if not self.has_disk(path):
+                    self._put_off()
+                    break
+                outcome = await take_file(self.context, Taking(path, seen))
+                self._after(path, seen, outcome)
+                self.taking.remove(path)
+                if (now_s := time.monotonic()) - told_s >= PROGRESS_S:
+                    self._tell_progress(len(settled) - len(self.taking), now_s - begun_s)
+                    told_s = now_s
+        finally:
+            self.taking = set()
+            self.context.dirty.set()
+
+    def _after(self, path: str, seen: Look, outcome: Taken) -> None:
+        if outcome is Taken.LATER:
+            self.pending[path] = Pending(seen, time.monotonic() + FAILURE_RETRY_S, time.monotonic())
+            return
+        self.pending.pop(path, None)
+        self.known[path] = seen
+
+    def has_disk(self, path: str) -> bool:
+        """Whether there is room to take a file in; told once when there is none, and when there is again."""
+        free, needed = self.context.shared.free_bytes(), self.context.shared.config.service.min_free
+        has = free >= needed
+        if has and self._disk_low:
+            self.context.log.info("disk_ok", free_bytes=free)
+        elif not has and not self._disk_low:
+            self.context.log.error("disk_low", free_bytes=free, needed_bytes=needed, waiting_file=path)
+        self._disk_low = not has
+        return has
+
+    def _put_off(self) -> None:
+        """Ask again for room after a moment."""
+        for path, pending in list(self.pending.items()):
+            if pending.due_s <= time.monotonic():
+                self.pending[path] = Pending(pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s)
+
+    def _tell_progress(self, done: int, seconds: float) -> None:
+        rate, left = done / seconds, len(self.taking)
+        left_s = round(left / rate)
+        self.context.log.info("backlog_progress", files=left, per_second=round(rate, 1), seconds_left=left_s)
+
+    def _tell_backlog(self) -> None:
+        waiting = len(self.taking)
+        if waiting >= self._told_backlog:
+            self.context.log.warning("backlog_growing", files=waiting)
+            self._told_backlog = 2 * waiting
+        elif waiting < BACKLOG_TOLD:
+            self._told_backlog = BACKLOG_TOLD

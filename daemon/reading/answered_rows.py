@@ -1,0 +1,250 @@
+"""Answered rows: the server's segments to Parquet of the prediction log, and what is in there to a data file.
+
+Nothing here is published: what is written lies in the work folder."""
+
+import hashlib
+import json
+import math
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from daemon.reading.clean import ARROW, clean
+from daemon.reading.digest import file_digest
+from daemon.reading.look import Look, Problem, look
+from daemon.reading.take import take
+from retrain import durable
+from retrain.records.errors import Refused, Retry
+from retrain.records.schema import Column, Schema
+from retrain.records.settings import ColumnKind
+from retrain.rows.cells import CONVERTERS, word
+
+MICROS = pa.timestamp("us")
+CLASS = "__p_"
+KEYS = {"version", "role", "columns", "classes", "at", "ids", "rows", "values", "probabilities"}
+
+
+def convert(args: dict[str, Any]) -> dict[str, Any]:
+    """Write the rows of `segments` (paths, oldest first) by `schema` as one Parquet file in `work`: the features in the
+    types of snapshots, `__time`, `__id`, `__version`, `__role`, `__prediction`, and `__p_CLASS` of each class.
+
+    Returns path, digest, rows, answers (rows that were answered, not shadowed), bytes, first_time, last_time, torn
+    (lines that a kill cut off); path is None where there is no row."""
+    schema, work = Schema.from_json(args["schema"]), Path(args["work"])
+    durable.make_folder(work, "intake.work")
+    lines, torn = [], 0
+    for segment in args["segments"]:
+        for line in _parsed(Path(segment)):
+            if line is None:
+                torn += 1
+            else:
+                lines.append(line)
+    if not lines:
+        return {"path": None, "rows": 0, "torn": torn}
+    table = _table(lines, schema)
+    path = work / f"{uuid.uuid4().hex}.log.parquet"
+    durable.crash_point("prediction_log.convert.before_write")
+    pq.write_table(table, path, compression="zstd")
+    times = [moment for line in lines for moment in line["at"]]
+    return {
+        "path": str(path), "digest": file_digest(path), "rows": table.num_rows,
+        "answers": sum(len(line["at"]) for line in lines if line["role"] == "answer"),
+        "bytes": path.stat().st_size, "first_time": min(times), "last_time": max(times), "torn": torn,
+    }  # fmt: skip
+
+
+def traffic(args: dict[str, Any]) -> dict[str, Any]:
+    """Take the answered rows of `logs` (paths) in as one data file without labels; `digests` are the logs' own.
+
+    Returns what `take` does, and `sha256` and `look`: the content is which answers these are, since clients may send
+    the same rows again."""
+    schema, work = known_columns(Schema.from_json(args["schema"])), Path(args["work"])
+    durable.make_folder(work, "intake.work")
+    source = work / f"{uuid.uuid4().hex}.traffic.parquet"
+    try:
+        tables = [table for path in args["logs"] if (table := _answers(Path(path), schema)) is not None]
+        if not tables:
+            raise Refused("the files of the prediction log are gone or damaged")
+        table = pa.concat_tables(tables)
+        durable.crash_point("traffic.source.before_write")
+        pq.write_table(table, source, compression="zstd")
+        seen = look(source)
+        if isinstance(seen, Problem):
+            raise Retry(f"{source}: {seen.reason}")
+        taken = take({**args, "path": str(source), "schema": schema.to_json()})
+    finally:
+        source.unlink(missing_ok=True)
+    sha256 = hashlib.sha256("\n".join(args["digests"]).encode()).hexdigest()
+    return {**taken, "sha256": sha256, "look": _as_json(seen)}
+
+
+def known_columns(schema: Schema) -> Schema:
+    """What requests tell of a row: features, time, id and, later, the target. A row without an id is none the worse."""
+    apart = {schema.target, schema.time_column, schema.id_column}
+    names = {column.name for column in schema.features} | apart
+    columns = tuple(column for column in schema.columns if column.name in names)
+    loose = {**schema.to_json(), "columns": [_loose(column, schema).__dict__ for column in columns]}
+    return Schema.from_json(loose)
+
+
+def _loose(column: Column, schema: Schema) -> Column:
+    nullable = column.nullable or column.name in (schema.id_column, schema.target)
+    return Column(**{**column.__dict__, "nullable": nullable})
+
+
+def _as_json(seen: Look) -> dict[str, int]:
+    return {"size": seen.size, "mtime_ns": seen.mtime_ns, "ctime_ns": seen.ctime_ns, "inode": seen.inode}
+
+
+# --- segments ---------------------------------------------------------------------------------------------------
+
+
+def _parsed(segment: Path) -> Iterator[dict[str, Any] | None]:
+    """Its lines; None for one that is not whole."""
+    try:
+        with segment.open("rb") as file:
+            for raw in file:
+                yield _line(raw)
+    except FileNotFoundError:
+        raise Retry(f"{segment} vanished") from None
+
+
+def _line(raw: bytes) -> dict[str, Any] | None:
+    try:
+        line = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError):
+        try:
+            line = json.loads(raw)
+        except ValueError:
+            return None
+    return line if _is_whole(line) else None
+
+
+def _is_whole(line: Any) -> bool:
+    if not isinstance(line, dict) or not line.keys() >= KEYS or not line["at"]:
+        return False
+    rows = len(line["at"])
+    shaped = all(len(line[key]) == rows for key in ("ids", "rows", "values"))
+    return shaped and all(len(row) == len(line["columns"]) for row in line["rows"])
+
+
+def _table(lines: Sequence[dict[str, Any]], schema: Schema) -> pa.Table:
+    columns: dict[str, Any] = {c.name: _feature(lines, c) for c in schema.features}
+    micros = [round(moment * 1e6) for line in lines for moment in line["at"]]
+    columns["__time"] = pa.array(micros, pa.int64()).cast(MICROS)
+    columns["__id"] = _texts(key for line in lines for key in line["ids"])
+    for name in ("version", "role"):
+        columns[f"__{name}"] = _texts(line[name] for line in lines for _ in line["at"])
+    said = [value for line in lines for value in line["values"]]
+    number = schema.task == "regression"
+    columns["__prediction"] = pa.array([_number(value) for value in said], pa.float64()) if number else _texts(said)
+    classes = dict.fromkeys(name for line in lines if line["probabilities"] for name in line["classes"] or ())
+    for name in classes:
+        columns[f"{CLASS}{name}"] = pa.array([p for line in lines for p in _probabilities(line, name)], pa.float64())
+    return pa.table(columns)
+
+
+def _feature(lines: Sequence[dict[str, Any]], column: Column) -> pa.Array:
+    """A feature of all rows in the snapshots' type; what a request did not say, or cannot be, is missing."""
+    values: list[Any] = []
+    for line in lines:
+        place = line["columns"].index(column.name) if column.name in line["columns"] else None
+        values += [None] * len(line["at"]) if place is None else [row[place] for row in line["rows"]]
+    if column.kind == "category":
+        return _texts(values)
+    if column.kind == "number" and set(map(type, values)) <= {float, type(None)}:
+        return pa.array(values, pa.float64())
+    stored = pa.int64() if column.kind == "datetime" else ARROW[column.kind]
+    return pa.array([_converted(value, column.kind) for value in values], stored).cast(ARROW[column.kind])
+
+
+def _converted(value: Any, kind: ColumnKind) -> Any:
+    """As serving understood it."""
+    if value is None or kind == "text":
+        return None
+    try:
+        number = CONVERTERS[kind](value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not math.isfinite(number):
+        return None
+    if kind == "integer":
+        whole = value if isinstance(value, int) else int(number)
+        return whole if -(2**63) <= whole < 2**63 else None
+    if kind == "datetime":
+        return round(number * 1e6)
+    return bool(number) if kind == "boolean" else number
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _probabilities(line: dict[str, Any], name: str) -> list[Any]:
+    if not line["probabilities"] or name not in (line["classes"] or ()):
+        return [None] * len(line["at"])
+    place = line["classes"].index(name)
+    return [row[place] for row in line["probabilities"]]
+
+
+def _texts(values: Any) -> pa.Array:
+    """Words; what no UTF-8 can say is replaced."""
+    words = [None if value is None else word(value) for value in values]
+    try:
+        return pa.array(words, pa.string())
+    except (UnicodeError, pa.ArrowException):
+        return pa.array([None if w is None else w.encode("utf-8", "replace").decode() for w in words], pa.string())
+
+
+# --- a data file ------------------------------------------------------------------------------------------------
+
+
+def _answers(path: Path, schema: Schema) -> pa.Table | None:
+    """The answered rows of a file of the log, with the schema's columns but the target; None where someone removed or
+    damaged it."""
+    try:
+        log = pq.read_table(path, pre_buffer=False)
+    except (OSError, pa.ArrowException):
+        return None
+    log = log.filter(pc.equal(log["__role"], "answer"))
+    columns = {}
+    for column in schema.columns:
+        if column.name == schema.target:
+            continue
+        if column.name == schema.id_column:
+            columns[column.name] = _ids(log["__id"], column)
+        elif column.name == schema.time_column:
+            columns[column.name] = _times(log["__time"], column)
+        elif column.name in log.column_names:
+            columns[column.name] = _retyped(log[column.name], column)
+        else:
+            columns[column.name] = pa.nulls(log.num_rows, ARROW[column.kind])
+    return pa.table(columns)
+
+
+def _ids(texts: pa.ChunkedArray, column: Column) -> pa.Array:
+    """Ids of the column's kind; one that cannot be of that kind is missing."""
+    return clean(texts.combine_chunks(), column.name, column.kind).values.cast(ARROW[column.kind])
+
+
+def _times(moments: pa.ChunkedArray, column: Column) -> Any:
+    """When the rows were answered: a time, or Unix seconds."""
+    if column.kind == "datetime":
+        return moments.combine_chunks().cast(ARROW["datetime"])
+    seconds = moments.cast(pa.int64()).to_numpy() / 1e6
+    return pa.array(np.floor(seconds).astype(np.int64) if column.kind == "integer" else seconds)
+
+
+def _retyped(values: pa.ChunkedArray, column: Column) -> Any:
+    """Of the kind that the schema has now; the log may be older."""
+    try:
+        return clean(values.combine_chunks(), column.name, column.kind).values.cast(ARROW[column.kind])
+    except Refused:
+        return pa.nulls(len(values), ARROW[column.kind])

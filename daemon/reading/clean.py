@@ -1,0 +1,183 @@
+"""One column of a batch as the schema's kind: values that do not fit are marked, infinities become missing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from daemon.reading.rejects import EXPECTED
+from retrain.records.errors import Refused
+from retrain.records.settings import ColumnKind
+from retrain.rows.retype import TYPES
+
+ARROW = TYPES
+NAIVE = pa.timestamp("us")
+AWARE = pa.timestamp("us", "UTC")
+LARGEST_WHOLE = 2.0**63
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """An Arrow array of n values of the kind's type, which of them were misfits (n,), and how many were
+    infinite; misfits and infinities are null."""
+
+    values: Any
+    bad: NDArray[np.bool_]
+    infinite: int = 0
+
+
+def clean(column: Any, name: str, kind: ColumnKind) -> Cleaned:
+    """An Arrow array as that kind; Refused where its type cannot hold such values at all."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_null(column.type):
+        return Cleaned(pa.nulls(len(column), ARROW[kind]), _none(column))
+    try:
+        return CLEANERS[kind](column)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, TypeError):
+        raise Refused(f"column {name!r} is of type {column.type}", f"expected {EXPECTED[kind]}") from None
+
+
+def _number(column: Any) -> Cleaned:
+    if _is_text(column):
+        return _nullified(_from_text(column, float, pa.float64()))
+    return _nullified(Cleaned(pc.cast(column, pa.float64(), safe=False), _none(column)))
+
+
+def _nullified(cleaned: Cleaned) -> Cleaned:
+    """NaN and infinities as null."""
+    finite = pc.is_finite(cleaned.values)
+    if pc.all(finite, skip_nulls=True).as_py() in (True, None):
+        return cleaned
+    infinite = pc.sum(pc.is_inf(cleaned.values)).as_py() or 0
+    return Cleaned(pc.if_else(finite, cleaned.values, None), cleaned.bad, infinite)
+
+
+def _integer(column: Any) -> Cleaned:
+    if _is_text(column):
+        return _from_text(column, _whole, pa.int64())
+    try:
+        return Cleaned(pc.cast(column, pa.int64(), safe=True), _none(column))
+    except pa.ArrowInvalid:
+        numbers = _number(column)
+        values = numbers.values.to_numpy(zero_copy_only=False)
+        with np.errstate(invalid="ignore"):
+            bad = np.isfinite(values) & ((values != np.trunc(values)) | (np.abs(values) >= LARGEST_WHOLE))
+        whole = pc.if_else(pa.array(~bad), numbers.values, None)
+        return Cleaned(pc.cast(whole, pa.int64(), safe=False), bad, numbers.infinite)
+
+
+def _boolean(column: Any) -> Cleaned:
+    if pa.types.is_boolean(column.type):
+        return Cleaned(column, _none(column))
+    if _is_text(column):
+        return _from_text(column, _truth, pa.bool_())
+    numbers = pc.cast(column, pa.float64(), safe=False)
+    values = numbers.to_numpy(zero_copy_only=False)
+    bad = ~np.isin(values, (0.0, 1.0)) & ~np.isnan(values)
+    kept = pc.if_else(pa.array(~bad & ~np.isnan(values)), numbers, None)
+    return Cleaned(pc.equal(kept, 1.0), bad)
+
+
+def _category(column: Any) -> Cleaned:
+    if pa.types.is_nested(column.type):
+        raise TypeError
+    return Cleaned(pc.cast(column, pa.string()), _none(column))
+
+
+def _datetime(column: Any) -> Cleaned:
+    if _is_text(column):
+        return _datetime_text(column)
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        moments = column if pa.types.is_timestamp(column.type) else pc.cast(column, NAIVE)
+        micros = pc.cast(pc.cast(moments, pa.timestamp("us", moments.type.tz), safe=False), pa.int64())
+        return Cleaned(pc.cast(micros, NAIVE), _none(column))
+    seconds = pc.cast(column, pa.float64(), safe=False)
+    micros = pc.cast(pc.round(pc.multiply(seconds, 1e6)), pa.int64(), safe=False)
+    return Cleaned(pc.cast(pc.if_else(pc.is_finite(seconds), micros, None), NAIVE), _none(column))
+
+
+def _datetime_text(column: Any) -> Cleaned:
+    for kind in (NAIVE, AWARE):
+        try:
+            moments = pc.cast(column, kind)
+            return Cleaned(pc.cast(pc.cast(moments, pa.int64()), NAIVE), _none(column))
+        except pa.ArrowInvalid:
+            continue
+    return _from_text(column, _moment, NAIVE)
+
+
+def _from_text(column: Any, parse: Callable[[str], Any], kind: Any) -> Cleaned:
+    """Values of text one by one, unless all of them fit at once."""
+    if kind == pa.float64():
+        try:
+            return Cleaned(pc.cast(column, kind), _none(column))
+        except pa.ArrowInvalid:
+            pass
+    values, bad = [], np.zeros(len(column), dtype=bool)
+    for position, text in enumerate(column.to_pylist()):
+        value = None
+        if text is not None:
+            try:
+                value = parse(text.strip())
+            except (ValueError, OverflowError):
+                bad[position] = True
+        values.append(value)
+    return Cleaned(pa.array(values, kind), bad)
+
+
+def _whole(text: str) -> int | None:
+    try:
+        value = int(text)
+    except ValueError:
+        number = float(text)
+        if number != number:
+            return None
+        value = int(number)
+        if value != number:
+            raise ValueError(text) from None
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(text)
+    return value
+
+
+def _truth(text: str) -> bool:
+    word = text.lower()
+    if word in ("true", "t", "1", "yes"):
+        return True
+    if word in ("false", "f", "0", "no"):
+        return False
+    raise ValueError(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.fromtimestamp(float(text), UTC)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment
+
+
+def _is_text(column: Any) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def _none(column: Any) -> NDArray[np.bool_]:
+    return np.zeros(len(column), dtype=bool)
+
+
+CLEANERS: dict[ColumnKind, Callable[[Any], Cleaned]] = {
+    "number": _number,
+    "integer": _integer,
+    "boolean": _boolean,
+    "category": _category,
+    "datetime": _datetime,
+    "text": _category,
+}

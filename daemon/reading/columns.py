@@ -1,0 +1,69 @@
+"""Which columns a file has, against those that the schema wants."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from daemon.reading.rejects import printable, shortened
+from retrain.records.errors import Refused
+from retrain.records.schema import Schema
+
+TOLD = 8
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What the file is: `rows` (of features, labelled or not) or `labels` (of id and target); its extra columns."""
+
+    kind: Literal["rows", "labels"]
+    schema: Schema
+    extra: tuple[str, ...]
+    labelled: bool
+
+
+def match(names: Sequence[str], schema: Schema) -> Matched:
+    """Columns are matched by name: order does not matter, extra ones are ignored, a missing one refuses the
+    file, except the target, which may be missing: these rows have no label."""
+    present = set(names)
+    wanted = [column.name for column in schema.columns]
+    extra = tuple(name for name in names if name not in set(wanted))
+    features = {column.name for column in schema.features}
+    pair = {schema.id_column, schema.target}
+    if schema.id_column is not None and pair <= present and not features & present:
+        columns = tuple(c for c in schema.columns if c.name in pair)
+        return Matched("labels", replace(schema, columns=columns), extra, True)
+    missing = [name for name in wanted if name not in present and name != schema.target]
+    if missing:
+        raise Refused(_missing(missing, names, wanted), _hint(missing, names))
+    return Matched("rows", schema, extra, schema.target in present)
+
+
+def target_hint(matched: Matched) -> str:
+    """A column that may be the target under another name, where the file has none; else empty."""
+    target = matched.schema.target
+    close = difflib.get_close_matches(target.lower(), [name.lower() for name in matched.extra], 1, 0.8)
+    if matched.labelled or not close:
+        return ""
+    meant = next(name for name in matched.extra if name.lower() == close[0])
+    return f"no column {target!r}, so the rows have no label; did {meant!r} mean it?"
+
+
+def _missing(missing: list[str], names: Sequence[str], wanted: list[str]) -> str:
+    count = f"{len(missing)} of {len(wanted)} columns are missing" if len(missing) > 1 else "a column is missing"
+    return f"{count}: {_listed(missing)}; the file has {_listed(names)}"
+
+
+def _hint(missing: list[str], names: Sequence[str]) -> str:
+    lowered = {name.lower().strip(): name for name in names}
+    close = [(name, lowered[name.lower()]) for name in missing if name.lower() in lowered]
+    if close:
+        return f"did {close[0][1]!r} mean {close[0][0]!r}? Names must be written alike"
+    if len(names) == 1 and any(mark in names[0] for mark in ";,\t|"):
+        return "is the delimiter another one? Set intake.delimiter"
+    return "rename the file's columns, or change [models.NAME.columns]"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(shortened(printable(name), 40) for name in names[:TOLD])
+    return shown if len(names) <= TOLD else f"{shown} and {len(names) - TOLD} more"

@@ -1,0 +1,172 @@
+"""CSV to a Parquet file of typed columns by DuckDB, with rejected rows by line and column."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from daemon.reading.blame import worlds_fault
+from daemon.reading.formats import MISSING, Kind, first_bytes
+from daemon.reading.rejects import LONGEST, Reject, misfit
+from daemon.reading.sql import connect, first_line_of, identifier, literal
+from retrain import durable
+from retrain.records.errors import Refused, Retry
+from retrain.records.schema import Schema
+from retrain.records.settings import IntakeSettings
+
+DELIMITERS = (",", ";", "\t", "|")
+HEADER_BYTES = 4 * 2**20
+LONGEST_LINE = 16 * 2**20
+TYPES = {
+    "number": "DOUBLE", "integer": "DECIMAL(38,6)", "boolean": "BOOLEAN", "category": "VARCHAR",
+    "datetime": "TIMESTAMPTZ", "text": "VARCHAR",
+}  # fmt: skip
+CONVERTED = re.compile(r'Could not convert string "(.*?)" to', re.DOTALL)
+COUNTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+UNTERMINATED = "unterminated quote"
+MIXED_ENDS = "state machine reached an invalid state"
+CHUNK_BYTES = 4 * 2**20
+
+
+def header_of(path: Path, kind: Kind, intake: IntakeSettings, wanted: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """The delimiter and the column names; the delimiter is the configured one, or that which finds most of the
+    `wanted` names, or else most names."""
+    data = first_bytes(path, kind, HEADER_BYTES)
+    encoding = "utf-8-sig" if intake.encoding == "utf-8" else intake.encoding
+    text = data.decode(encoding, errors="replace").lstrip("\ufeff")
+    if not text.strip("\r\n\0 "):
+        raise Refused("the file is empty", "expected a header line and rows")
+    tried = [intake.delimiter] if intake.delimiter else list(DELIMITERS)
+    found = [(delimiter, _names(text, delimiter)) for delimiter in tried]
+    delimiter, names = max(found, key=lambda one: (len(set(one[1]) & set(wanted)), len(one[1])))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Refused(f"the header names {', '.join(twice[:5])} twice", "expected each column once")
+    return delimiter, names
+
+
+def _names(text: str, delimiter: str) -> list[str]:
+    csv.field_size_limit(HEADER_BYTES)
+    try:
+        row = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    except (csv.Error, StopIteration) as error:
+        raise Refused(f"the header cannot be read: {error}") from None
+    return [name.strip() or f"column {position}" for position, name in enumerate(row, start=1)]
+
+
+def convert(
+    path: Path, kind: Kind, schema: Schema, intake: IntakeSettings, header: tuple[str, list[str]], target: Path
+) -> list[Reject]:
+    """Write the schema's columns that the file has, typed, and `__row` to `target`; the rejected rows."""
+    delimiter, names = header
+    known = {column.name: column for column in schema.columns}
+    types = {name: TYPES[known[name].kind] if name in known else "VARCHAR" for name in names}
+    connection = connect()
+    chosen = ", ".join(_expression(name, types[name]) for name in names if name in known)
+    rewritten = target.with_suffix(".lines.csv")
+
+    def copy(source: Path, compression: str) -> None:
+        reader = _read_csv(source, compression, intake, delimiter, types)
+        durable.crash_point("intake.parsed.before_write")
+        connection.execute(
+            f"COPY (SELECT {chosen}, row_number() OVER () AS __row FROM {reader}) "
+            f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
+        )
+
+    try:
+        try:
+            copy(path, kind.compression)
+        except duckdb.Error as error:
+            if MIXED_ENDS not in str(error):
+                raise
+            _with_plain_line_ends(path, kind, rewritten)
+            copy(rewritten, "none")
+    except duckdb.Error as error:
+        if worlds_fault(error):
+            raise Retry(first_line_of(error)) from None
+        raise Refused(_told(error, kind), _hint(error, intake)) from None
+    finally:
+        rewritten.unlink(missing_ok=True)
+    return _rejects(connection, known, intake)
+
+
+def _with_plain_line_ends(path: Path, kind: Kind, target: Path) -> None:
+    """A copy whose lines all end alike: DuckDB gives up where some end in CR LF and some in LF."""
+    opened = path.open("rb") if kind.compression == "none" else pa.CompressedInputStream(str(path), kind.compression)
+    with opened as source, target.open("wb") as sink:
+        left = b""
+        while piece := source.read(CHUNK_BYTES):
+            data = left + piece
+            left = b"\r" if data.endswith(b"\r") else b""
+            sink.write((data[: len(data) - len(left)]).replace(b"\r\n", b"\n"))
+        sink.write(left)
+
+
+def _expression(name: str, type_name: str) -> str:
+    column = identifier(name)
+    if type_name == "TIMESTAMPTZ":
+        return f"{column} AT TIME ZONE 'UTC' AS {column}"
+    return column
+
+
+def _read_csv(path: Path, compression: str, intake: IntakeSettings, delimiter: str, types: dict[str, str]) -> str:
+    columns = ", ".join(f"{literal(name)}: {literal(type_name)}" for name, type_name in types.items())
+    missing = ", ".join(literal(word) for word in MISSING)
+    return (
+        f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = true, "
+        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
+        f"compression = {literal(compression)}, encoding = {literal(intake.encoding)}, "
+        f"max_line_size = {LONGEST_LINE}, store_rejects = true, rejects_limit = 0)"
+    )
+
+
+def plain_path(path: Path) -> str:
+    """A path that DuckDB does not take for a pattern."""
+    return re.sub(r"([*?\[\]])", r"[\1]", str(path))
+
+
+def _rejects(connection: duckdb.DuckDBPyConnection, known: dict[str, Any], intake: IntakeSettings) -> list[Reject]:
+    """The first error of each bad line."""
+    query = (
+        "SELECT line, first(column_name ORDER BY column_idx), first(error_type ORDER BY column_idx), "
+        f"first(error_message ORDER BY column_idx), first(left(csv_line, {LONGEST}) ORDER BY column_idx) "
+        "FROM reject_errors GROUP BY line ORDER BY line"
+    )
+    found = []
+    for line, column, error_type, message, raw in connection.execute(query).fetchall():
+        if UNTERMINATED in str(message):
+            where = f"line {line}: a quote is opened and never closed, so the rows after it cannot be told apart"
+            raise Refused(where, "close the quote; in a quoted value, write a quote twice")
+        named = column if error_type == "CAST" else None
+        found.append(Reject(line, named, _reason(error_type, message, known.get(column), intake), raw))
+    return found
+
+
+def _reason(error_type: str, message: str, column: Any, intake: IntakeSettings) -> str:
+    if error_type == "CAST" and column is not None:
+        value = CONVERTED.search(message)
+        return misfit(value[1] if value else "the value", column.kind)
+    counted = COUNTED.search(message)
+    if error_type in ("MISSING COLUMNS", "TOO MANY COLUMNS") and counted:
+        return f"the row has {counted[2]} values; expected {counted[1]}"
+    if error_type == "INVALID ENCODING":
+        return f'bytes that are not {intake.encoding}; if the file is latin-1, set intake.encoding = "latin-1"'
+    return str(message).splitlines()[0]
+
+
+def _told(error: Exception, kind: Kind) -> str:
+    if "GZIP" in str(error) or "zstd" in str(error).lower() or "ZSTD" in str(error):
+        return f"is no whole {kind.compression} file: {first_line_of(error)}"
+    return f"cannot be read as CSV: {first_line_of(error)}"
+
+
+def _hint(error: Exception, intake: IntakeSettings) -> str:
+    text = str(error).lower()
+    if "unicode" in text or "encoding" in text or "utf" in text:
+        return 'if the file is latin-1, set intake.encoding = "latin-1"'
+    return "" if intake.delimiter else "if its delimiter is unusual, set intake.delimiter"

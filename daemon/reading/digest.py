@@ -1,0 +1,19 @@
+"""The identity of a content."""
+
+import hashlib
+from pathlib import Path
+
+from retrain.records.errors import Refused, Retry
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes; Retry where it vanished meanwhile."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise Retry(f"{path} vanished") from None
+    except OSError as error:
+        if not isinstance(error, PermissionError | IsADirectoryError):
+            raise Retry(f"{path}: {error.strerror or error}") from None
+        raise Refused(f"cannot be read: {error.strerror or error}") from None

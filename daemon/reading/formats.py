@@ -1,0 +1,59 @@
+"""What a file is by its name, and its first bytes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from daemon.reading.blame import worlds_fault
+from retrain.records.errors import Refused
+
+Format = Literal["csv", "jsonl", "parquet"]
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A format and its compression ("none", "gzip" or "zstd")."""
+
+    format: Format
+    compression: str
+
+
+def kind_of(path: Path) -> Kind:
+    """By the name's endings; Refused for others.
+
+    >>> kind_of(Path("a.csv.gz"))
+    Kind(format='csv', compression='gzip')
+    """
+    name = path.name.lower()
+    compression = "none"
+    for ending, found in COMPRESSIONS.items():
+        if name.endswith(ending):
+            name, compression = name.removesuffix(ending), found
+    suffix = Path(name).suffix
+    if suffix not in SUFFIXES:
+        raise Refused(f"{path.name}: unknown format", "expected .csv, .jsonl or .parquet, or .csv.gz, .csv.zst")
+    return Kind(SUFFIXES[suffix], compression)
+
+
+def first_bytes(path: Path, kind: Kind, count: int) -> bytes:
+    """The beginning of the content, decompressed; Refused where it cannot be."""
+    try:
+        if kind.compression == "none":
+            with path.open("rb") as file:
+                return file.read(count)
+        with pa.CompressedInputStream(str(path), kind.compression) as stream:
+            data: bytes = stream.read(count)
+            return data
+    except (OSError, pa.ArrowException) as error:
+        if worlds_fault(error):
+            raise
+        what = "cannot be read" if kind.compression == "none" else f"is no valid {kind.compression} file"
+        raise Refused(f"{what}: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,303 @@
+"""A settled file to a snapshot: read, matched with the schema, cleaned, judged; bad rows apart with their reasons.
+
+The user's file is only read. Nothing here is published: what is written lies in the work folder.
+"""
+
+import json
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from daemon.reading import csv, json_lines
+from daemon.reading.blame import worlds_fault
+from daemon.reading.clean import ARROW, clean
+from daemon.reading.columns import Matched, match, target_hint
+from daemon.reading.digest import file_digest
+from daemon.reading.formats import Kind, kind_of
+from daemon.reading.infer import infer_schema
+from daemon.reading.quality import ColumnQuality, RowHashes
+from daemon.reading.rejects import Reject, misfit
+from retrain import durable
+from retrain.records.errors import Refused, Retry
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+
+BATCH_ROWS = 65_536
+BATCH_CELLS = 4_000_000
+TOLD_REJECTS = 1000
+WRITTEN_REJECTS = 100_000
+FUTURE_S = 86_400.0
+
+
+@dataclass
+class Tally:
+    """What the rows of a file come to."""
+
+    rows: int = 0
+    labelled: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    first_time: float | None = None
+    last_time: float | None = None
+    future: int = 0
+
+
+def take(args: dict[str, Any]) -> dict[str, Any]:
+    """Take `path` in by `schema` (None: infer it) and `settings`; files are written to `work`.
+
+    Returns kind, snapshot, snapshot_digest, rows, labelled_rows, class_rows, rejected, rejects (the first
+    thousand), quarantine, schema, inferred, quality, first_time, last_time. Refused where the file is beyond
+    repair."""
+    path, work = Path(args["path"]), Path(args["work"])
+    settings = ModelSettings.model_validate(args["settings"])
+    schema = None if args["schema"] is None else Schema.from_json(args["schema"])
+    durable.make_folder(work, "intake.work")
+    stem = work / uuid.uuid4().hex
+    temporary, alias = stem.with_suffix(".raw.parquet"), stem.with_suffix(f".source{''.join(path.suffixes[-2:])}")
+    try:
+        return _take(_nameable(path, alias), stem, temporary, settings, schema)
+    except BaseException as error:
+        for made in (stem.with_suffix(".parquet"), stem.with_suffix(".jsonl")):
+            made.unlink(missing_ok=True)
+        raise _blamed(error, path) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+        alias.unlink(missing_ok=True)
+
+
+def _blamed(error: BaseException, path: Path) -> BaseException:
+    """The error as what it means for the file."""
+    if isinstance(error, FileNotFoundError) and not path.exists():
+        return Retry(f"{path} vanished")
+    if isinstance(error, PermissionError) and not os.access(path, os.R_OK):
+        return Refused("may not be read by this user", "make it readable")
+    return error
+
+
+def _nameable(path: Path, alias: Path) -> Path:
+    """A path that libraries can be given: one whose name is no valid text gets a link with a plain name."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        alias.symlink_to(path.absolute())
+        return alias
+    return path
+
+
+def _take(path: Path, stem: Path, temporary: Path, settings: ModelSettings, schema: Schema | None) -> dict[str, Any]:
+    size = path.stat().st_size
+    if size == 0:
+        raise Refused("the file is empty", "expected rows")
+    if size > settings.limits.max_file:
+        raise Refused(f"the file has {size:,} bytes; limits.max_file is {settings.limits.max_file:,}")
+    kind = kind_of(path)
+    inferred = schema is None
+    matched, rejects, source = _read(path, kind, temporary, settings, schema)
+    snapshot = stem.with_suffix(".parquet")
+    misfits: list[Reject] = []
+    tally, quality = _write(source, matched, snapshot, misfits)
+    rejects += _in_file(misfits, rejects) if kind.format == "csv" else misfits
+    rejects.sort(key=lambda reject: reject.line or 0)
+    _check_share(tally, rejects, settings)
+    return {
+        "kind": matched.kind,
+        "snapshot": str(snapshot),
+        "snapshot_digest": file_digest(snapshot),
+        "rows": tally.rows,
+        "labelled_rows": tally.labelled,
+        "class_rows": dict(tally.classes) if settings.task == "classification" else {},
+        "rejected": len(rejects),
+        "rejects": [reject.to_json() for reject in rejects[:TOLD_REJECTS]],
+        "quarantine": _quarantine(rejects, stem.with_suffix(".jsonl")),
+        "schema": matched.schema.to_json(),
+        "inferred": inferred,
+        "quality": quality,
+        "first_time": tally.first_time,
+        "last_time": tally.last_time,
+    }
+
+
+def _read(
+    path: Path, kind: Kind, temporary: Path, settings: ModelSettings, schema: Schema | None
+) -> tuple[Matched, list[Reject], Path]:
+    """The file as Parquet, what matched, and the rows that could not even be parsed."""
+    header = None
+    if kind.format == "csv":
+        wanted = [c.name for c in schema.columns] if schema else [settings.target]
+        header = csv.header_of(path, kind, settings.intake, wanted)
+        names = header[1]
+    elif kind.format == "jsonl":
+        names = json_lines.keys_of(path, kind)
+        if not names:
+            raise Refused("no line is a JSON object", "expected one object a line")
+    else:
+        names = _parquet_names(path)
+    if schema is None:
+        schema = infer_schema(path, kind, settings, header)
+    matched = match(names, schema)
+    if header is not None:
+        return matched, csv.convert(path, kind, matched.schema, settings.intake, header, temporary), temporary
+    if kind.format == "jsonl":
+        return matched, json_lines.convert(path, kind, matched.schema, names, temporary), temporary
+    return matched, [], path
+
+
+def _parquet_names(path: Path) -> list[str]:
+    try:
+        with pq.ParquetFile(path) as file:
+            return list(file.schema_arrow.names)
+    except (pa.ArrowException, OSError) as error:
+        if worlds_fault(error):
+            raise
+        raise Refused(f"cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+
+
+def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]) -> tuple[Tally, dict[str, Any]]:
+    """Write the clean rows as the snapshot; the rejected ones are added to `rejects`."""
+    schema, tally, hashes = matched.schema, Tally(), RowHashes()
+    qualities = {column.name: ColumnQuality(column) for column in schema.columns}
+    fields = [pa.field(column.name, ARROW[column.kind]) for column in schema.columns]
+    arrow = pa.schema([*fields, pa.field("__row", pa.int64())])
+    try:
+        durable.crash_point("intake.snapshot.before_write")
+        with pq.ParquetWriter(snapshot, arrow, compression="zstd", write_statistics=False) as writer:
+            for batch in _batches(source, schema):
+                table = _clean_batch(batch, schema, qualities, rejects)
+                if table.num_rows:
+                    _count(table, schema, tally)
+                    hashes.add([table.column(c.name).combine_chunks() for c in schema.columns], table.num_rows)
+                    writer.write_table(table)
+    except (pa.ArrowException, OSError) as error:
+        if worlds_fault(error):
+            raise
+        raise Refused(f"cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    told = {name: found for name, quality in qualities.items() if (found := quality.to_json())}
+    unlabelled = {schema.target} if not matched.labelled else set()
+    return tally, {
+        "rows": tally.rows,
+        "duplicate_rows": hashes.duplicates(),
+        "future_times": tally.future,
+        "extra_columns": list(matched.extra[:50]),
+        "hint": target_hint(matched),
+        "columns": {name: found for name, found in told.items() if name not in unlabelled},
+    }
+
+
+def _batches(source: Path, schema: Schema) -> Iterator[Any]:
+    with pq.ParquetFile(source, pre_buffer=False) as file:
+        names = set(file.schema_arrow.names)
+        wanted = [column.name for column in schema.columns if column.name in names]
+        rows = max(100, min(BATCH_ROWS, BATCH_CELLS // max(1, len(wanted))))
+        numbered = ["__row"] if "__row" in names else []
+        seen = 0
+        for batch in file.iter_batches(batch_size=rows, columns=[*wanted, *numbered]):
+            positions = pa.array(np.arange(seen + 1, seen + 1 + batch.num_rows))
+            seen += batch.num_rows
+            yield batch if numbered else batch.append_column("__row", positions)
+
+
+def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality], rejects: list[Reject]) -> pa.Table:
+    """The batch's good rows in the schema's types."""
+    present = set(batch.schema.names)
+    arrays: dict[str, Any] = {}
+    infinite: dict[str, int] = {}
+    good = np.ones(batch.num_rows, dtype=bool)
+    for column in schema.columns:
+        if column.name not in present:
+            arrays[column.name] = pa.nulls(batch.num_rows, ARROW[column.kind])
+            continue
+        raw = batch.column(column.name)
+        cleaned = clean(raw, column.name, column.kind)
+        bad = cleaned.bad
+        if not column.nullable:
+            bad = bad | cleaned.values.is_null().to_numpy(zero_copy_only=False)
+        if bad.any():
+            _reject(batch, raw, column, bad & good, rejects)
+            good &= ~bad
+        arrays[column.name], infinite[column.name] = cleaned.values, cleaned.infinite
+    table = pa.table({**arrays, "__row": batch.column("__row")})
+    if not good.all():
+        table = table.filter(pa.array(good))
+    for column in schema.columns:
+        values = table.column(column.name).combine_chunks()
+        values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
+        qualities[column.name].add(values, infinite.get(column.name, 0))
+    return table
+
+
+def _reject(batch: Any, raw: Any, column: Any, bad: Any, rejects: list[Reject]) -> None:
+    lines = batch.column("__row")
+    for position in np.flatnonzero(bad):
+        value = raw[int(position)].as_py()
+        reason = "is missing" if value is None else misfit(value, column.kind)
+        rejects.append(Reject(lines[int(position)].as_py(), column.name, reason))
+
+
+def _count(table: pa.Table, schema: Schema, tally: Tally) -> None:
+    tally.rows += table.num_rows
+    target = table.column(schema.target)
+    tally.labelled += table.num_rows - target.null_count
+    if schema.task == "classification":
+        for entry in pc.value_counts(pc.cast(target, pa.string()).drop_null()).to_pylist():
+            tally.classes[entry["values"]] += entry["counts"]
+    if schema.time_column is None or schema.time_column not in table.column_names:
+        return
+    seconds = event_seconds(table.column(schema.time_column))
+    present = seconds[np.isfinite(seconds)]
+    if len(present):
+        low, high = float(present.min()), float(present.max())
+        tally.first_time = low if tally.first_time is None else min(low, tally.first_time)
+        tally.last_time = high if tally.last_time is None else max(high, tally.last_time)
+        tally.future += int(np.count_nonzero(present > time.time() + FUTURE_S))
+
+
+def event_seconds(column: Any) -> Any:
+    """A time column as Unix seconds (n,), NaN where missing; numbers are seconds already."""
+    if pa.types.is_timestamp(column.type):
+        return np.asarray(pc.cast(pc.cast(column, pa.int64()), pa.float64(), safe=False).to_numpy()) / 1e6
+    return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy())
+
+
+def _in_file(misfits: list[Reject], unparsed: list[Reject]) -> list[Reject]:
+    """Rejects of parsed CSV rows by their line: the header's and those of rows that could not be parsed count
+    too. Exact unless values span lines."""
+    skipped = sorted(reject.line or 0 for reject in unparsed)
+    found, passed = [], 0
+    for reject in sorted(misfits, key=lambda one: one.line or 0):
+        while passed < len(skipped) and skipped[passed] <= (reject.line or 0) + 1 + passed:
+            passed += 1
+        found.append(replace(reject, line=(reject.line or 0) + 1 + passed))
+    return found
+
+
+def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings) -> None:
+    rows = tally.rows + len(rejects)
+    if not rows:
+        raise Refused("the file has a header and no rows", "expected rows")
+    share = len(rejects) / rows
+    if not tally.rows or share > settings.intake.max_reject_share:
+        first = rejects[0]
+        where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
+        raise Refused(
+            f"{len(rejects):,} of {rows:,} rows are bad ({share:.0%}); the first: {where}: {first.reason}",
+            f"at most {settings.intake.max_reject_share:.0%} may be (intake.max_reject_share)",
+        )
+
+
+def _quarantine(rejects: list[Reject], path: Path) -> str | None:
+    if not rejects:
+        return None
+    durable.crash_point("intake.quarantine.before_write")
+    with path.open("w", encoding="utf-8") as file:
+        for reject in rejects[:WRITTEN_REJECTS]:
+            file.write(json.dumps(reject.to_json(), ensure_ascii=False) + "\n")
+    return str(path)

@@ -1,0 +1,1 @@
+"""What people read: status, explain, and the pages of compare and replay."""

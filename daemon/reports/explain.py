@@ -1,0 +1,252 @@
+"""One cycle as a story: why it was opened, what was seen, what was compared, and how it ended."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from daemon.ledger import checks, cycles, trials
+from daemon.ledger.tables import assessments, files, promotions
+from daemon.ledger.tables import cycles as cycle_table
+from daemon.reports.performance import estimate_sentence, rise_sentence
+from daemon.reports.trial import terms, trial_json
+
+TOLD_SENTENCES = 6
+TOLD_FILES = 12
+WINDOW_WORDS = {"last3": "the last 3 files", "last12": "the last 12 files", "all": "all files"}
+
+
+def told(conn: Connection, cycle_id: int) -> dict[str, Any]:
+    """What the ledger knows of a cycle, as plain JSON values; LookupError if there is none."""
+    row = conn.execute(select(cycle_table).where(cycle_table.c.id == cycle_id)).first()
+    if row is None:
+        raise LookupError(cycle_id)
+    results = cycles.results(conn, cycle_id)
+    promotion = conn.execute(select(promotions).where(promotions.c.cycle_id == cycle_id)).first()
+    return {
+        "cycle": row.id,
+        "model": row.model,
+        "state": row.state,
+        "reason": row.reason,
+        "version": row.version,
+        "opened_at": row.opened_at,
+        "finished_at": row.finished_at,
+        "trigger": row.trigger,
+        "evidence": _evidence(conn, row.trigger),
+        "labels": _labels(conn, row),
+        "held": _held(conn, row),
+        "prepare": results.get("prepare"),
+        "train": results.get("train"),
+        "evaluate": results.get("evaluate"),
+        "stages": [
+            {
+                "stage": s.stage, "attempt": s.attempt, "state": s.state, "reason": s.reason,
+                "started_at": s.started_at, "finished_at": s.finished_at,
+            }
+            for s in cycles.stages_of(conn, cycle_id)
+        ],
+        "trial": _trial(conn, row, results),
+        "swapped_at": promotion.swapped_at if promotion is not None else None,
+    }  # fmt: skip
+
+
+def _labels(conn: Connection, row: Any) -> list[dict[str, Any]]:
+    """What the labels of each file told from where the regret began, for a cycle that was opened by it."""
+    named = row.trigger["evidence"]
+    if row.trigger["kind"] != "regret" or named.get("since") is None:
+        return []
+    wanted = (
+        assessments.c.model == row.model, assessments.c.kind == "file", assessments.c.seq >= named["since"],
+        assessments.c.seq <= row.up_to_seq,
+    )  # fmt: skip
+    found = []
+    for one in conn.execute(select(assessments).where(*wanted).order_by(assessments.c.seq)):
+        named_file = files.c.model == row.model, files.c.seq == one.seq
+        gains = {window: one.found["gains"][window][:2] for window in one.found["gains"]}
+        told = {key: one.found[key] for key in ("rows", "metric", "score", "loss")}
+        found.append({"file": conn.scalar(select(files.c.path).where(*named_file)), "gains": gains} | told)
+    return found
+
+
+def _trial(conn: Connection, row: Any, results: dict[str, Any]) -> dict[str, Any] | None:
+    numbers = results.get("train", {}).get("metric", {}).get("initial_median") is not None
+    task = "regression" if numbers else "classification"
+    return trial_json(conn, row.model, task, trials.of_cycle(conn, row.id))
+
+
+def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]:
+    """The checks that the trigger names."""
+    named = trigger["evidence"]
+    ids = named.get("checks") or ([named["check"]] if "check" in named else [])
+    found = []
+    for check_id in ids:
+        row = checks.get(conn, check_id)
+        if row is None:
+            continue
+        path = conn.scalar(select(files.c.path).where(files.c.id == row.file_id))
+        report = row.report
+        drifted = [c for c in (*report["columns"], *report.get("outputs", ())) if c["drift"]]
+        drifted.sort(key=lambda column: -(column["effect"] or 0.0))
+        found.append(
+            {
+                "check": row.id, "kind": row.kind, "file": path, "version": row.version,
+                "columns": len(report["columns"]), "drifted": [c["name"] for c in drifted],
+                "sentences": [c.get("sentence") or c["name"] for c in drifted], "notes": report.get("notes", []),
+                "performance": row.performance, "estimated": row.estimated, "stream": row.stream,
+                "together": report.get("multivariate"),
+            }
+        )  # fmt: skip
+    return found
+
+
+def _held(conn: Connection, cycle: Any) -> list[dict[str, Any]]:
+    """The files that the cycle could have used and that are held now."""
+    wanted = files.c.model == cycle.model, files.c.state == "held", files.c.seq <= cycle.up_to_seq
+    rows = conn.execute(select(files.c.path, files.c.reason).where(*wanted).order_by(files.c.seq))
+    return [{"file": row.path, "reason": row.reason} for row in rows]
+
+
+def story(facts: dict[str, Any]) -> str:
+    """The same in words."""
+    sections = [
+        _opening(facts),
+        _assessed(facts),
+        *map(_check, facts["evidence"]),
+        _prepared(facts),
+        _trained(facts["train"]),
+    ]
+    sections += [_evaluated(facts["evaluate"]), _troubles(facts["stages"]), _tried(facts["trial"]), _ending(facts)]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _opening(facts: dict[str, Any]) -> str:
+    trigger = facts["trigger"]
+    return (
+        f"Cycle {facts['cycle']} of {facts['model']}, opened {_when(facts['opened_at'])}\n"
+        f"Why: {trigger['reason']} (trigger: {trigger['kind']})."
+    )
+
+
+def _assessed(facts: dict[str, Any]) -> str:
+    """The files whose labels added up to the regret."""
+    if not facts["labels"]:
+        return ""
+    evidence = facts["trigger"]["evidence"]
+    twin = evidence["twin"]
+    lines = [f"What the labels told, file by file (a fresh model stands for {WINDOW_WORDS[twin]}):"]
+    for one in facts["labels"][-TOLD_FILES:]:
+        gain = one["gains"].get(twin)
+        saved = "" if gain is None else f"; its twin would have cost {-gain[0]:+.4f} ± {gain[1]:.4f}"
+        score = "undefined" if one["score"] is None else f"{one['score']:.4f}"
+        lines.append(f"  - {one['file']}: {one['metric']} {score} on {one['rows']:,} rows{saved}")
+    paid = "" if evidence["penalty"] == 1 else f", {evidence['penalty']:g} times for retrains that did not pay"
+    lines.append(
+        f"  Added up beyond chance, and with what twins lack ({-evidence['handicap']:.4f}): {evidence['regret']:.4f}; "
+        f"the price was {evidence['price']:.4f}, with {evidence['credit']:+.1f} retrains of budget left{paid}."
+    )
+    return "\n".join(lines)
+
+
+def _check(check: dict[str, Any]) -> str:
+    what = f"file {check['file']}" if check["file"] else "the recent window"
+    lines = [f"Check {check['check']} of {what} against {check['version']}:"]
+    if check["drifted"]:
+        lines[0] += f" {len(check['drifted'])} of its columns and outputs had drifted."
+        lines += [f"  - {sentence}" for sentence in check["sentences"][:TOLD_SENTENCES]]
+        more = len(check["sentences"]) - TOLD_SENTENCES
+        lines += [f"  - and {more} more"] if more > 0 else []
+    together = check.get("together") or {"sentences": ()}
+    lines += [f"  All columns together, beside the verdict: {sentence}." for sentence in together["sentences"]]
+    performance = check["performance"]
+    if performance and performance["value"] is not None:
+        line = f"  Its labelled rows gave {performance['metric']} {performance['value']:.4f}"
+        if performance.get("reference") is not None:
+            line += f"; at its evaluation it was {performance['reference']:.4f}"
+        lines.append(line + (": a drop beyond chance." if performance["dropped"] else "."))
+    rise = rise_sentence(check.get("stream"))
+    lines += [f"  {rise}."] if rise else []
+    estimate = estimate_sentence(check.get("estimated"))
+    lines += [f"  Estimated: {estimate}."] if estimate else []
+    return "\n".join(lines)
+
+
+def _prepared(facts: dict[str, Any]) -> str:
+    result = facts["prepare"]
+    if result is None:
+        return ""
+    lines = [f"Prepared from {len(result['snapshots'])} files: {result['window']}."]
+    held = [f"{one['file']} is held and teaches nobody: {one['reason']}" for one in facts["held"][-TOLD_SENTENCES:]]
+    return "\n".join([*lines, *(f"  - {note}" for note in (*result["notes"], *held))])
+
+
+def _trained(result: dict[str, Any] | None) -> str:
+    if result is None:
+        return ""
+    estimator = result["estimator"].rpartition(".")[2]
+    line = f"Trained {estimator} on {result['train_rows']:,} rows in {result['seconds']:.1f} s."
+    if result["search"]:
+        line += f" The best of {len(result['search'])} tried parameters: {result['params']}."
+    return line
+
+
+def _evaluated(result: dict[str, Any] | None) -> str:
+    if result is None:
+        return ""
+    lines = [f"Compared by {result['metric']} on {result['rows']:,} held-out rows that neither had seen:"]
+    for who in ("challenger", "champion", "baseline"):
+        entry = result[who]
+        if entry is None:
+            continue
+        name = f"champion {entry['version']}" if entry.get("version") else who
+        value = "undefined" if entry["value"] is None else f"{entry['value']:.4f}"
+        error = "" if entry["se"] is None else f" ± {entry['se']:.4f}"
+        lines.append(f"  {name:32} {value}{error}")
+    if result["difference"] is not None:
+        error = "" if result["difference_se"] is None else f" ± {result['difference_se']:.4f} (paired)"
+        lines.append(f"  {'difference':32} {result['difference']:+.4f}{error}")
+    for part in result["slices"]:
+        error = "" if part["se"] is None else f" ± {part['se']:.4f}"
+        lines.append(f"  {'where ' + part['where']:32} {part['difference']:+.4f}{error} on {part['rows']:,} rows")
+    return "\n".join([*lines, *(f"  - {note}" for note in result.get("notes", ()))])
+
+
+def _troubles(stages: list[dict[str, Any]]) -> str:
+    bad = [s for s in stages if s["state"] in ("retry", "terminal", "interrupted")]
+    if not bad:
+        return ""
+    lines = ["Not everything went well at once:"]
+    for stage in bad:
+        reason = stage["reason"] or "the service was stopped in it, and did it again at its next start"
+        lines.append(f"  - {stage['stage']}, attempt {stage['attempt'] + 1}: {reason}")
+    return "\n".join(lines)
+
+
+def _tried(trial: dict[str, Any] | None) -> str:
+    if trial is None:
+        return ""
+    end = f"until {_when(trial['finished_at'])}" if trial["outcome"] else f"not over before {_when(trial['until'])}"
+    return f"On trial from {_when(trial['since'])}, {end}: {trial['version']} {terms(trial)}.\n  Seen: {trial['told']}."
+
+
+def _ending(facts: dict[str, Any]) -> str:
+    endings = {
+        "promoted": f"Outcome: {facts['version']} was promoted: {_sentence(facts['reason'])}",
+        "kept": f"Outcome: the champion was kept: {_sentence(facts['reason'])}",
+        "failed": f"Outcome: failed; what is served did not change: {_sentence(facts['reason'])}",
+        "awaiting_approval": f"It waits for a person: driftd approve {facts['cycle']}. {_sentence(facts['reason'])}",
+        "on_trial": "It is on trial: `driftd promote` and `driftd rollback` end it by hand.",
+        "open": "It is under way.",
+    }
+    ending = endings[facts["state"]]
+    if facts["swapped_at"] is not None:
+        ending += f"\nThe server swapped to it {_when(facts['swapped_at'])}."
+    return ending
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return f"{text}." if text else ""
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d at %H:%M:%S")

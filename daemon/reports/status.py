@@ -1,0 +1,134 @@
+"""Where all models stand, read from the ledger: what `driftd status` prints."""
+
+import os
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.config.config import Config, model_data_dir
+from daemon.cycles.loadable import unloadable
+from daemon.cycles.schemas import change_since
+from daemon.ledger import (
+    Ledger,
+    checks,
+    cycles,
+    events,
+    files,
+    models,
+    prediction_log,
+    promotions,
+    totals,
+    trials,
+    versions,
+)
+from daemon.reading.look import Look, scan
+from daemon.reports.trial import trial_json
+from retrain.planning.planner import STILL, backlog_told
+from retrain.records.schema import Schema
+
+
+def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
+    """Plain JSON values; times are Unix seconds."""
+    with ledger.connect() as conn:
+        return {"models": {name: _model(conn, config, name) for name in config.models}}
+
+
+def address(ledger: Ledger) -> str:
+    """Where the service that runs said that it listens; "" while it starts, or where that event is gone."""
+    with ledger.connect() as conn:
+        row = events.newest(conn, ("service_started", "service_ready"))
+    return row.fields["url"].removeprefix("http://") if row is not None and row.event == "service_ready" else ""
+
+
+def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
+    row, settings = models.get(conn, name), config.models[name]
+    episode, served = checks.open_episode(conn, name), promotions.champion(conn, name)
+    stored, folder = models.load_schema(conn, name), config.state_dir / "versions" / name
+    changed = change_since(settings, None if stored is None else Schema.from_json(stored), folder, served)
+    return {
+        "task": settings.task,
+        "mode": settings.mode,
+        "paused": bool(row is not None and row.paused),
+        "waits_for": _waits_for(conn, config, name, row),
+        "champion": _champion(conn, name, served),
+        "unloadable": unloadable(folder, served) or None,
+        "schema_changes": [] if changed is None else list(changed.told),
+        "files": totals.counts(conn, name),
+        "last_file": _last_file(conn, name),
+        "labelled_rows": files.labelled_rows(conn, name),
+        "prediction_log": prediction_log.total(conn, name),
+        "drift_episode": episode,
+        "last_check": _last_check(conn, name),
+        "cycle": _cycle(conn, name),
+        "trial": trial_json(conn, name, settings.task, trials.running(conn, name)),
+    }
+
+
+def _waits_for(conn: Connection, config: Config, name: str, row: Any) -> str:
+    """What the service said at its last decision; files that wait are counted now, where this user may see them."""
+    if row is None:
+        return "the service has not run with this model yet"
+    folder, said = model_data_dir(config, name), str(row.waits_for)
+    if not said.endswith(STILL) or not os.access(folder, os.R_OK | os.X_OK):
+        return said
+    known, intake = files.known(conn, name), config.models[name].intake
+    found = scan(folder, intake.patterns, intake.recursive)
+    waiting = sum(isinstance(seen, Look) and known.get(path) != seen for path, seen in found)
+    return backlog_told(waiting) if waiting else "all files are taken in: the service decides at its next turn"
+
+
+def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:
+    rows = files.listed(conn, name, last=1)
+    return {"path": rows[0].path, "state": rows[0].state, "at": rows[0].at} if rows else None
+
+
+def _champion(conn: Connection, name: str, champion: promotions.ChampionRow | None) -> dict[str, Any] | None:
+    if champion is None:
+        return None
+    metrics = next((row.metrics for row in versions.listed(conn, name) if row.name == champion.newest), None) or {}
+    evaluated = metrics.get("challenger") or {}
+    return {
+        "version": champion.deployment.name,
+        "deployment": champion.deployment.number,
+        "newest": champion.newest,
+        "members": {member.version: member.weight for member in champion.deployment.members},
+        "recalibrated": champion.deployment.calibration is not None,
+        "at": champion.at,
+        "reason": champion.reason,
+        "metric": metrics.get("metric"),
+        "value": evaluated.get("value"),
+    }
+
+
+def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
+    row = checks.latest(conn, name)
+    if row is None:
+        return None
+    performance, estimated = row.performance or {}, row.estimated or {}
+    return {
+        "check": row.id,
+        "kind": row.kind,
+        "at": row.started_at + row.seconds,
+        "version": row.version,
+        "drift": row.drift,
+        "drifted": row.drifted,
+        "metric": performance.get("metric") or estimated.get("metric"),
+        "value": performance.get("value"),
+        "estimated": row.estimated,
+        "stream": row.stream,
+        "together": row.report.get("multivariate"),
+        "dropped": row.dropped,
+    }
+
+
+def _cycle(conn: Connection, name: str) -> dict[str, Any] | None:
+    cycle = cycles.current(conn, name)
+    if cycle is None:
+        return None
+    return {
+        "id": cycle.id,
+        "state": str(cycle.state),
+        "stage": str(cycle.stage),
+        "attempt": cycle.attempt,
+        "trigger": cycle.trigger.reason,
+    }

@@ -1,0 +1,34 @@
+"""A trial as the command line tells it."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.ledger import trials
+from retrain.planning.trial import labelled, told
+from retrain.records import Trial
+
+
+def trial_json(conn: Connection, model: str, task: str, trial: Trial | None) -> dict[str, Any] | None:
+    """A trial as the command line tells it."""
+    if trial is None:
+        return None
+    labels = labelled(trial.version, trials.differences(conn, model, trial.version))
+    seen = trial.seen
+    return {
+        "version": trial.version, "cycle": trial.cycle, "strategy": trial.strategy, "share": trial.share,
+        "since": trial.since, "until": trial.until, "latest": trial.latest, "outcome": trial.outcome or None,
+        "reason": trial.reason, "finished_at": trial.finished_at, "rows": seen.rows, "failures": seen.failures,
+        "compared": seen.compared, "differed": seen.differed, "skipped": seen.skipped,
+        "labelled_rows": labels.rows, "told": told(trial, labels, task),
+    }  # fmt: skip
+
+
+def terms(trial: dict[str, Any]) -> str:
+    """What is done with the challenger, in words.
+
+    >>> terms({"strategy": "canary", "share": 0.1})
+    'answers 10 % of the requests'
+    """
+    done = "answers" if trial["strategy"] == "canary" else "shadows"
+    return f"{done} {100 * trial['share']:.3g} % of the requests"

@@ -1,0 +1,1 @@
+"""What every part of the service stands on: context, log, lock, control groups, workers, spool."""

@@ -1,0 +1,66 @@
+"""For tests of crashes: a folder says at which named steps the processes of a daemon die or fail. Never in production.
+
+`DRIFTD_FAULTS` in the environment names the folder. Each line of its file `plan` is "ROLE POINT FIRST COUNT WHAT": from
+the FIRST-th passing of a crash point by processes of that role (control, analyst, trainer, server; * is any) on, COUNT
+times. WHAT is KILL, SHORT (half of a write gets through) or an errno such as ENOSPC. The folder `passed` holds a file
+"ROLE POINT" with a byte for each passing: restarts go on counting, so that what happened does not happen again, and a
+run without faults lists all points. The plan is read at each passing: it may change while the daemon runs.
+"""
+
+import contextlib
+import errno
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from retrain import durable
+
+VARIABLE = "DRIFTD_FAULTS"
+
+
+def install(environment: Mapping[str, str], role: str) -> None:
+    """Obey the plan that the environment names; without one nothing changes."""
+    folder = environment.get(VARIABLE)
+    if folder:
+        durable.install_hook(Faults(Path(folder), role).pass_by)
+
+
+class Faults:
+    """The plan's side of one process."""
+
+    def __init__(self, folder: Path, role: str) -> None:
+        self._plan, self._passed, self._role = folder / "plan", folder / "passed", role
+        self._turn = threading.Lock()
+
+    def pass_by(self, point: str) -> None:
+        """Count the passing; die or fail if the plan says so."""
+        with self._turn:
+            count = self._count(point)
+        for role, name, first, times, what in self._lines():
+            if role in (self._role, "*") and name == point and int(first) <= count < int(first) + int(times):
+                self._happen(point, what)
+
+    def _count(self, point: str) -> int:
+        descriptor = os.open(self._passed / f"{self._role} {point}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, b".")
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+
+    def _lines(self) -> list[list[str]]:
+        with contextlib.suppress(FileNotFoundError):
+            return [line.split() for line in self._plan.read_text("ascii").splitlines()]
+        return []
+
+    def _happen(self, point: str, what: str) -> None:
+        with (self._plan.parent / "happened").open("a", encoding="ascii") as file:
+            file.write(f"{self._role} {point} {what}\n")
+        if what == "KILL":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what == "SHORT":
+            raise durable.ShortWrite
+        number = getattr(errno, what)
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,115 @@
+"""`python -m daemon.runtime.worker.child`: answers requests on standard input, one JSON object a line, until it ends.
+
+Request `{"op", "args", "beat"}`; answer `{"ok": {...}}` or `{"error": {"kind", "message", "type", "traceback"}}` where
+kind is `refused` (the input is at fault, trying again gives the same) or `retry`. Until then `{"alive": true}` is
+written every `beat` seconds, unless that is null: only a process that is stopped, or whose work lets no other thread
+run, is silent. What libraries print goes to standard error, so that the answers stay clean.
+"""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from daemon.runtime import faults
+from daemon.runtime.cgroups import try_to_enter
+from daemon.runtime.parent import end_with_parent
+from daemon.runtime.worker.operations import resolve
+from retrain.records.errors import Refused
+
+
+def main() -> None:
+    """Set the limits, then answer until standard input ends."""
+    options = _options()
+    end_with_parent(options.parent, signal.SIGKILL)
+    _limit(options)
+    faults.install(os.environ, options.role)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent's affairs, also where the whole group gets them
+        signal.signal(number, signal.SIG_IGN)
+    serve(sys.stdin, answers)
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer each line of `requests` with a line on `answers`."""
+    for line in requests:
+        request = json.loads(line)
+        with _heartbeat(answers, request["beat"]):
+            answered = answer(request["op"], request["args"])
+        _write(answers, answered)
+
+
+@contextmanager
+def _heartbeat(answers: IO[str], every_s: float | None) -> Iterator[None]:
+    """Signs of life until the work is done; none where nobody waits for them, since a thread takes of the memory."""
+    if every_s is None:
+        yield
+        return
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(every_s):
+            _write(answers, {"alive": True})
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _write(answers: IO[str], value: dict[str, Any]) -> None:
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+def answer(op: str, args: dict[str, Any]) -> dict[str, Any]:
+    """The result of one operation, or its error as data."""
+    try:
+        return {"ok": resolve(op)(args)}
+    except Refused as error:
+        return {"error": _error("refused", error, str(error))}
+    except MemoryError as error:
+        return {"error": _error("retry", error, "out of memory; raise limits.train_memory or shorten the window")}
+    except Exception as error:
+        return {"error": _error("retry", error, str(error) or type(error).__name__)}
+
+
+def _error(kind: str, error: BaseException, message: str) -> dict[str, Any]:
+    trace = "" if kind == "refused" else "".join(traceback.format_exception(error))[-4000:]
+    return {"kind": kind, "type": type(error).__name__, "message": message, "traceback": trace}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--role", default="analyst")
+    parser.add_argument("--parent", type=int, required=True, help="process whose end ends this one")
+    parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--max-memory", type=int, default=0, help="bytes of address space; 0: no limit")
+    parser.add_argument("--oom-score", type=int, default=0)
+    parser.add_argument("--group", default="", help="folder of the control group to work in")
+    return parser.parse_args()
+
+
+def _limit(options: argparse.Namespace) -> None:
+    try_to_enter(options.group)
+    os.nice(options.nice)
+    if options.max_memory:
+        resource.setrlimit(resource.RLIMIT_AS, (options.max_memory, options.max_memory))
+    if options.oom_score and sys.platform == "linux":
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - not a real path
+            file.write(str(options.oom_score))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The parent's side of a worker: start it when needed, ask, and survive its death."""
+
+import asyncio
+import contextlib
+import contextvars
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from daemon.runtime.log import get_logger
+
+log = get_logger()
+T = TypeVar("T")
+LONGEST_ANSWER = 256 * 2**20
+BEAT_S = 5.0
+LOOK_S = 15.0
+SILENT_LOOKS = 20
+"""So many looks in a row without a heartbeat and a worker counts as hung: five minutes, for a library may hold
+Python's lock, and with it the thread that beats, for as long as one of its calls takes."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class WorkerError(Exception):
+    """What a worker answered instead of a result; `kind` is `refused` or `retry`."""
+
+    def __init__(self, kind: str, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.detail = detail
+
+
+async def _unless_silent(step: Callable[[], Awaitable[T]], beats: bool) -> T:
+    """What a step gives; TimeoutError where there should be beats and none came for so many looks. These are counted
+    one by one: a service that was itself stopped for long finds at the next what its worker wrote meanwhile."""
+    if not beats:
+        return await step()
+    for _ in range(SILENT_LOOKS):
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(step(), LOOK_S)
+    raise TimeoutError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a worker may use, and the control group that it works in."""
+
+    nice: int = 5
+    threads: int = 1
+    max_memory: int = 0
+    oom_score: int = 0
+    group: Path | None = None
+
+
+@dataclass
+class Worker:
+    """One child process that answers one request at a time; started at the first, restarted after a death. `fresh` is
+    called before each start: what the process before left unfinished is needed by nobody."""
+
+    role: str
+    limits: Limits
+    fresh: Callable[[], None] = lambda: None
+    _process: asyncio.subprocess.Process | None = None
+    _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    _listener: asyncio.Task[None] | None = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def ask_again(self, op: str, args: dict[str, Any], tries: int = 3) -> dict[str, Any]:
+        """The result of `op`, also where the worker was killed or hindered once; WorkerError if it is refused or fails
+        each time."""
+        for _ in range(tries - 1):
+            try:
+                return await self.call(op, args)
+            except WorkerError as error:
+                if error.kind == "refused":
+                    raise
+                log.warning("worker_asked_again", role=self.role, op=op, reason=error.message)
+        return await self.call(op, args)
+
+    async def call(self, op: str, args: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
+        """The result of `op`; WorkerError if it failed, died, took longer than `timeout_s`, or, where nothing else
+        bounds it, gave no sign of life for long: work may take its time, a process that hangs may not."""
+        async with self._turn:
+            try:
+                answer = await asyncio.wait_for(self._ask(op, args, timeout_s is None), timeout_s)
+            except TimeoutError:
+                await self._kill()
+                raise WorkerError("retry", f"{op} took longer than {timeout_s:g} s and was stopped") from None
+            except asyncio.CancelledError:
+                await self._kill()
+                raise
+        if "error" in answer:
+            error = answer["error"]
+            raise WorkerError(error["kind"], error["message"], error["traceback"])
+        result: dict[str, Any] = answer["ok"]
+        return result
+
+    async def close(self) -> None:
+        """End the process; what it was doing is lost, which harms nothing."""
+        await self._kill()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    async def _ask(self, op: str, args: dict[str, Any], beats: bool) -> dict[str, Any]:
+        process = self._process
+        if process is None or process.returncode is not None:
+            process = await self._start()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            request = {"op": op, "args": args, "beat": BEAT_S if beats else None}
+            process.stdin.write((json.dumps(request) + "\n").encode())
+            await _unless_silent(process.stdin.drain, beats)
+            while line := await _unless_silent(process.stdout.readline, beats):
+                answer: dict[str, Any] = json.loads(line)
+                if "alive" not in answer:
+                    return answer
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        except TimeoutError:
+            raise await self._hung(op) from None
+        raise await self._death(process, op)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        self.fresh()
+        limits = self.limits
+        environment = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, str(limits.threads))
+        command = [
+            sys.executable, "-m", "daemon.runtime.worker.child", "--role", self.role, "--parent", str(os.getpid()),
+            "--nice", str(limits.nice), "--max-memory", str(limits.max_memory),
+            "--oom-score", str(limits.oom_score), "--group", str(limits.group or ""),
+        ]  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=LONGEST_ANSWER,
+            env=environment,
+        )
+        self._process = process
+        self._last_words.clear()
+        # The analyst works for all models: what it prints is not that of the one that happened to start it.
+        context = contextvars.Context() if self.role == "analyst" else None
+        self._listener = asyncio.create_task(self._listen(process), context=context)
+        return process
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            text = line.decode(errors="replace").rstrip()
+            self._last_words.append(text)
+            log.debug("worker_output", role=self.role, line=text)
+
+    async def _death(self, process: asyncio.subprocess.Process, op: str) -> WorkerError:
+        code = await process.wait()
+        if self._listener is not None:
+            await self._listener
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        hint = " (out of memory?)" if code == -9 else ""
+        self._process = None
+        log.warning("worker_died", role=self.role, op=op, how=how + hint)
+        return WorkerError("retry", f"the {self.role} {how}{hint} during {op}", "\n".join(self._last_words))
+
+    async def _hung(self, op: str) -> WorkerError:
+        silent_s = round(LOOK_S * SILENT_LOOKS)
+        log.error("worker_hung", role=self.role, op=op, pid=self.pid, silent_s=silent_s)
+        await self._kill()
+        return WorkerError("retry", f"the {self.role} gave no sign of life for {silent_s} s during {op} and was ended")
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()

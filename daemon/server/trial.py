@@ -1,0 +1,155 @@
+"""A challenger on trial as a server holds it: which requests it answers, and what is seen of it. Beside, never before,
+the champion: its work waits in a bounded queue for a thread of its own, and its failures cost nobody an answer."""
+
+import math
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from daemon.server.sticky import position
+from retrain.records import Trial, TrialSeen
+
+if TYPE_CHECKING:
+    from daemon.server.slot import Served
+    from retrain.records.predictions import Predictions
+
+MOST_WAITING_ROWS = 10_000
+LONGEST_ERROR = 300
+Ask = Callable[[Any], Any]
+AskNow = Callable[[Any], Awaitable[Any]]
+
+
+class ServedTrial:
+    """One trial in one server process. `ask` of its methods answers the request's rows by the deployment that it is
+    given, so that nothing here knows how rows look."""
+
+    def __init__(self, trial: Trial, challenger: "Served") -> None:
+        self.trial, self.challenger = trial, challenger
+        self._salt = f"trial-{trial.id}"
+        self._asked = 0
+        self._lock = threading.Lock()
+        self._seen = TrialSeen()
+        self._waiting = 0
+        self._over = False
+        self._thread = ThreadPoolExecutor(1, "trial")
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The challenger in the model's metadata."""
+        trial = self.trial
+        return {
+            "version": trial.version, "strategy": trial.strategy, "share": trial.share, "since": trial.since,
+        }  # fmt: skip
+
+    # --- which requests -------------------------------------------------------------------------------------
+
+    def wants(self, key: object | None) -> bool:
+        """Whether the request whose first row has this id is the challenger's; the same id always is or never is, in
+        every process. Requests without an id are counted, so that the share holds of them too."""
+        if key is not None:
+            return position(self._salt, key) < self.trial.share
+        with self._lock:
+            self._asked += 1
+            return int(self._asked * self.trial.share) > int((self._asked - 1) * self.trial.share)
+
+    def route(self, champion: "Served", ids: Sequence[Any] | None) -> "Served":
+        """Who answers a request: all of its rows, since an answer names one version."""
+        if self.trial.strategy == "canary" and self.wants(_first(ids)):
+            return self.challenger
+        return champion
+
+    async def answer(
+        self, champion: "Served", ids: Sequence[Any] | None, ask: "AskNow", again: Ask
+    ) -> "tuple[Served, Predictions]":
+        """Whose answer a request gets, and what it is. Where the challenger fails, the champion answers; where both
+        do, the request is at fault. `ask` answers it now, `again` in the thread of comparisons."""
+        started, chosen = time.perf_counter(), self.route(champion, ids)
+        try:
+            said = await ask(chosen)
+        except Exception as error:
+            if chosen is champion:
+                raise
+            said = await ask(champion)
+            self.failed(error)
+            return champion, said
+        self.answered(chosen, champion, ids, said, time.perf_counter() - started, again)
+        return chosen, said
+
+    # --- what is seen ---------------------------------------------------------------------------------------
+
+    def answered(
+        self, by: "Served", champion: "Served", ids: Sequence[Any] | None, said: "Predictions", seconds: float, ask: Ask
+    ) -> None:
+        """A request was answered by one of the two in so many seconds: have the other one answer it unseen, later. In
+        shadow the challenger's share of all; else what the challenger answered."""
+        challenged = by is self.challenger
+        if challenged:
+            self._count(rows=len(said))
+        elif self.trial.strategy != "shadow" or not self.wants(_first(ids)):
+            return
+        other = champion if challenged else self.challenger
+        with self._lock:
+            free = self._waiting + len(said) <= MOST_WAITING_ROWS
+            if free and not self._over:
+                self._waiting += len(said)
+                self._thread.submit(self._compare, challenged, other, said, seconds, ask)
+            else:
+                self._seen = replace(self._seen, skipped=self._seen.skipped + len(said))
+
+    def failed(self, error: Exception) -> None:
+        """The challenger failed on a request that the champion then answered."""
+        self._count(failures=1, error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
+
+    def take(self) -> dict[str, Any] | None:
+        """What was seen since it was last asked; None for nothing."""
+        with self._lock:
+            seen, self._seen = self._seen, TrialSeen()
+        return None if seen == TrialSeen() else asdict(seen)
+
+    def close(self) -> None:
+        """No more comparisons, also for requests that are still under way; those that wait are given up."""
+        with self._lock:
+            self._over = True
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _compare(self, challenged: bool, other: "Served", said: "Predictions", seconds: float, ask: Ask) -> None:
+        started = time.perf_counter()
+        try:
+            differed = _difference(said, ask(other))
+        except Exception as error:
+            if not challenged:
+                self.failed(error)
+            return
+        finally:
+            with self._lock:
+                self._waiting -= len(said)
+        took = time.perf_counter() - started
+        champion_s, challenger_s = (took, seconds) if challenged else (seconds, took)
+        self._count(
+            rows=0 if challenged else len(said), compared=len(said), differed=differed, champion_s=champion_s,
+            challenger_s=challenger_s,
+        )  # fmt: skip
+
+    def _count(self, error: str = "", **more: float) -> None:
+        with self._lock:
+            values: dict[str, Any] = {name: getattr(self._seen, name) + number for name, number in more.items()}
+            self._seen = replace(self._seen, **values, error=error or self._seen.error)
+
+
+def _first(ids: Sequence[Any] | None) -> Any:
+    return ids[0] if ids else None
+
+
+def _difference(a: "Predictions", b: "Predictions") -> float:
+    """Rows of another class, or the sum of the absolute differences of numbers."""
+    if len(a) != len(b):
+        raise ValueError(f"it gave {len(b)} answers for {len(a)} rows")
+    if a.classes is not None:
+        return float((a.values != b.values).sum())
+    differed = float(abs(a.values - b.values).sum())
+    if not math.isfinite(differed):
+        raise ValueError("it answered with a number that is not finite")
+    return differed

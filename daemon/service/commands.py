@@ -1,0 +1,197 @@
+"""Does what the command line asked for: rows of the ledger's table of commands, oldest first, each exactly once."""
+
+import sqlite3
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.cycles import trial as on_trial
+from daemon.ledger import commands, cycles, deployments, due, files, models, promotions, trials, versions
+from daemon.runtime.context import ModelContext
+from daemon.runtime.log import get_logger
+from daemon.runtime.worker.process import WorkerError
+from retrain.planning import cycle as machine
+from retrain.records import CycleState, Trial
+from retrain.records.errors import Refused
+
+log = get_logger()
+
+
+@dataclass
+class Commander:
+    """Applies commands to the models by name; `promoted` is called after a champion changed."""
+
+    contexts: dict[str, ModelContext]
+    promoted: Callable[[str], None]
+    reload: Callable[[], Awaitable[str]]
+
+    async def apply_all(self) -> None:
+        """Work off what is queued."""
+        shared = next(iter(self.contexts.values())).shared
+        with shared.ledger.connect() as conn:
+            queued = commands.queued(conn)
+        for command in queued:
+            state, message = "done", ""
+            try:
+                message = await self._apply(command)
+            except (SQLAlchemyError, sqlite3.Error, OSError):
+                raise  # the world's fault: it is done when that is over
+            except Exception as error:  # never again, for it stands before all others
+                known = isinstance(error, Refused | WorkerError)
+                state, message = "refused", str(error) if known else f"it failed: {error!r}"
+                if not known:
+                    log.error("part_failed", part=command.name, error=repr(error), traceback=traceback.format_exc())
+                with shared.ledger.begin() as conn:
+                    commands.finish(conn, command.id, state, message)
+            told = {"command": command.name, "model": command.args.get("model"), "user": command.user}
+            if state == "done":
+                log.info("command_done", **told, answer=message)
+            else:
+                log.warning("command_refused", **told, answer=message)
+
+    async def _apply(self, command: commands.CommandRow) -> str:
+        if command.name == "reload":
+            return await self._reload(command)
+        name = command.args["model"]
+        context = self.contexts.get(name)
+        if context is None:
+            raise Refused(f"no model {name!r} in the running configuration")
+        await _prove_first(context, command)
+        with context.shared.ledger.begin(durable=True) as conn:
+            message = HANDLERS[command.name](conn, context, command.args)
+            commands.finish(conn, command.id, "done", message)
+        if command.name in ("promote", "rollback"):
+            self.promoted(name)
+        context.dirty.set()
+        return message
+
+    async def _reload(self, command: commands.CommandRow) -> str:
+        shared = next(iter(self.contexts.values())).shared
+        message = await self.reload()
+        with shared.ledger.begin(durable=True) as conn:
+            commands.finish(conn, command.id, "done", message)
+        return message
+
+
+async def _prove_first(context: ModelContext, command: commands.CommandRow) -> None:
+    """A version that does not load or answer its probe rows is never promoted."""
+    with context.shared.ledger.connect() as conn:
+        if command.name == "promote":
+            members = [_stored(conn, context, command.args["version"])]
+        elif command.name == "rollback" and trials.running(conn, context.name) is None:
+            members = [m.version for m in _predecessor(conn, context).members]
+        else:
+            return
+    for version in members:
+        arguments = {
+            "path": str(context.folders.versions / version),
+            "trusted_types": list(context.settings.estimator.trusted_types),
+        }
+        await context.shared.analyst.call("prove", arguments)
+
+
+def _stored(conn: Connection, context: ModelContext, version: str) -> str:
+    names: list[str] = [row.name for row in versions.stored(conn, context.name)]
+    matching = [name for name in names if name == version or name.startswith(f"{version}-")]
+    if len(matching) != 1:
+        raise Refused(f"no stored version {version!r} of {context.name}", f"stored: {', '.join(names) or 'none'}")
+    return matching[0]
+
+
+def _predecessor(conn: Connection, context: ModelContext) -> Any:
+    champion = promotions.champion(conn, context.name)
+    if champion is None or champion.predecessor is None:
+        raise Refused(f"{context.name} has no earlier deployment to roll back to")
+    return champion.predecessor
+
+
+def _retrain(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    due.add(conn, context.name, "manual", context.now())
+    return "a cycle opens as soon as none is under way"
+
+
+def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    version = _stored(conn, context, args["version"])
+    deployment = deployments.for_version(conn, context.name, version, context.now())
+    champion, trial = promotions.champion(conn, context.name), trials.running(conn, context.name)
+    if champion is not None and [m.version for m in champion.deployment.members] == [version]:
+        raise Refused(f"{version} is the champion already")
+    if trial is not None and trial.version == version:
+        cycle = on_trial.end(conn, context, trial, "promoted", "promoted by hand during its trial", "manual")
+        on_trial.tell_ended(context, cycle, trial, "promoted by hand during its trial")
+        return f"{version} is the champion; its trial is over"
+    if trial is not None:
+        _end_trial(conn, context, trial, "ended", f"{version} was promoted by hand during the trial")
+    promotions.record(conn, context.name, deployment, "manual", "by hand", context.now())
+    context.log.info("version_promoted", version=version, reason="by hand")
+    return f"{version} is the champion"
+
+
+def _rollback(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    champion, trial = promotions.champion(conn, context.name), trials.running(conn, context.name)
+    if trial is not None:
+        _end_trial(conn, context, trial, "dropped", "dropped by hand during its trial")
+        assert champion is not None
+        return f"{trial.version} was on trial and is dropped; {champion.deployment.name} is the champion as before"
+    deployment = _predecessor(conn, context)
+    assert champion is not None
+    promotions.record(conn, context.name, deployment, "rollback", "rolled back by hand", context.now())
+    context.log.warning(
+        "version_rolled_back", version=deployment.name, from_version=champion.deployment.name, reason="by hand"
+    )
+    return f"rolled back to {deployment.name}"
+
+
+def _end_trial(conn: Connection, context: ModelContext, trial: Trial, outcome: str, reason: str) -> None:
+    cycle = on_trial.end(conn, context, trial, outcome, reason)
+    on_trial.tell_ended(context, cycle, trial, reason)
+
+
+def _approve(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    cycle = cycles.current(conn, context.name)
+    if cycle is None or cycle.id != int(args["cycle"]) or cycle.state is not CycleState.AWAITING_APPROVAL:
+        raise Refused(f"cycle {args['cycle']} does not wait for approval")
+    cycles.save(conn, machine.approve(cycle), context.now())
+    return f"cycle {cycle.id} goes on to its promotion"
+
+
+def _pause(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    models.set_paused(conn, context.name, True)
+    return f"{context.name} opens no cycles until it is resumed; files are still checked"
+
+
+def _resume(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    models.set_paused(conn, context.name, False)
+    return f"{context.name} is resumed"
+
+
+def _hold(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    files.hold(conn, context.name, args["file"], args.get("reason", "by hand"))
+    return f"{args['file']} teaches nobody until it is released"
+
+
+def _release(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    files.release(conn, context.name, args["file"])
+    return f"{args['file']} may teach again"
+
+
+def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    files.forget(conn, context.name, args["file"])
+    return f"{args['file']} is forgotten: its rows leave every window"
+
+
+HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
+    "retrain": _retrain,
+    "promote": _promote,
+    "rollback": _rollback,
+    "approve": _approve,
+    "pause": _pause,
+    "resume": _resume,
+    "hold": _hold,
+    "release": _release,
+    "forget": _forget,
+}

@@ -1,0 +1,114 @@
+"""One model's keeper: its intake of files, its cycles and its scheduled checks, started and stopped together."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+from structlog.contextvars import bind_contextvars
+
+from daemon.cycles.checks import check_again, scheduled_check
+from daemon.cycles.retention import keep_model
+from daemon.cycles.runner import CycleRunner
+from daemon.cycles.tidying import keep_tidy
+from daemon.intake.files import Intake
+from daemon.intake.labels import take_segments
+from daemon.intake.traffic import Traffic
+from daemon.ledger import due
+from daemon.runtime.context import ModelContext
+from daemon.runtime.restarting import LONGEST_PAUSE_S, keep
+
+FAILURE_PAUSE_S = 5.0
+CHECK_AGAIN_S = 60.0
+SPOOL_LOOK_S = 2.0
+
+
+@dataclass
+class ModelKeeper:
+    """Keeps one model good; a part that fails unexpectedly is told and started again."""
+
+    context: ModelContext
+    promoted: Callable[[], None]
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    _scheduled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.context)
+        self.traffic = Traffic(self.context)
+        self.cycles = CycleRunner(self.context, self.intake.waiting, self.promoted)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._scheduled.set()
+        parts = (
+            self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run, self._tidy, self._retention,
+        )  # fmt: skip
+        self._tasks = [asyncio.create_task(self._keep(part)) for part in parts]
+
+    async def stop(self) -> None:
+        """End all work; what was under way goes on at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def silences(self, now_s: float) -> dict[str, float]:
+        """Seconds of silence of its parts; a task that ended is silent for good."""
+        ended = any(task.done() for task in self._tasks)
+        name = self.context.name
+        return {f"keeper of {name}": inf if ended else 0.0, f"watch of {name}": self.intake.watch_silent_s(now_s)}
+
+    def wake(self, kind: str) -> None:
+        """Something of `kind` (check or retrain) is due."""
+        (self._scheduled if kind == "check" else self.context.dirty).set()
+
+    def after_promotion(self) -> None:
+        """Clean up behind a new champion."""
+        self.context.untidy.set()
+        self._scheduled.set()
+        self.context.dirty.set()
+
+    async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        bind_contextvars(model=self.context.name)  # also for what the model's workers have to tell
+        await keep(part, self.context.log, FAILURE_PAUSE_S)
+
+    async def _tidy(self) -> None:
+        await keep_tidy(self.context)
+
+    async def _checks(self) -> None:
+        """Work off the scheduled checks that are due, several missed ones as one; and judge files that could not be
+        judged when they came."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._scheduled.wait(), CHECK_AGAIN_S)
+            self._scheduled.clear()
+            try:
+                judged = await check_again(self.context)
+            except Exception:
+                self._scheduled.set()  # begun again, it looks at once
+                raise
+            if judged:
+                self.context.dirty.set()
+            with self.context.shared.ledger.connect() as conn:
+                pending = due.pending(conn, self.context.name, "check")
+            if not pending:
+                continue
+            await scheduled_check(self.context, await self.traffic.roll())
+            with self.context.shared.ledger.begin() as conn:
+                due.finish(conn, pending, self.context.now())
+            self.context.dirty.set()
+
+    async def _retention(self) -> None:
+        """Let go of what is beyond the retention."""
+        await keep_model(self.context)
+
+    async def _labels(self) -> None:
+        """Take in labels that came through the server; those that cannot be are tried again ever more seldom."""
+        pause_s = SPOOL_LOOK_S
+        while True:
+            taken, later = await take_segments(self.context, self.intake.has_disk)
+            if taken:
+                self.context.dirty.set()
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S) if later and not taken else SPOOL_LOOK_S
+            await asyncio.sleep(pause_s)

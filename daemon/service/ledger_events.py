@@ -1,0 +1,41 @@
+"""Log events on their way to the ledger, where `driftd history` finds them."""
+
+import json
+from collections import deque
+from datetime import datetime
+from typing import Any
+
+from daemon.ledger import Ledger, events
+from daemon.service.status_line import Doing
+
+MOST_UNWRITTEN = 10_000
+
+
+class KeptEvents:
+    """What was logged since the last writing, the newest ten thousand; `doing` learns from what was written."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_UNWRITTEN)
+        self.doing = Doing()
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """An event, from any thread."""
+        self._waiting.append(entry)
+
+    def write(self, ledger: Ledger) -> None:
+        """All that waits, in one transaction; what cannot be written goes on waiting."""
+        waiting = list(self._waiting)
+        if not waiting:
+            return
+        with ledger.begin() as conn:
+            events.append(conn, [as_row(entry) for entry in waiting])
+        for _ in range(min(len(waiting), len(self._waiting))):
+            self.doing.saw(self._waiting.popleft())
+
+
+def as_row(entry: dict[str, Any]) -> dict[str, Any]:
+    """A logged event as a row of the ledger."""
+    fields = {k: v for k, v in entry.items() if k not in ("event", "level", "timestamp", "model")}
+    at = datetime.fromisoformat(entry["timestamp"]).timestamp()
+    fields = json.loads(json.dumps(fields, default=str))
+    return {"at": at, "event": entry["event"], "level": entry["level"], "model": entry.get("model"), "fields": fields}

@@ -1,0 +1,107 @@
+"""`driftd serve`: servers without control. They follow the promotions in the ledger that another driftd writes."""
+
+import asyncio
+import faulthandler
+import os
+import signal
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from daemon.config.config import Config, ConfigErrors, load_config
+from daemon.ledger import open_ledger
+from daemon.runtime.log import configure, get_logger
+from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
+from daemon.server.tokens import load_tokens, tell_open_token_files
+from daemon.service.pulse import Pulse, hung_s
+from daemon.service.servers import ServerProcess, Servers, listening_socket
+from retrain.records.errors import Refused
+
+log = get_logger()
+
+
+def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
+    """Serve until SIGINT or SIGTERM; Refused where there is no ledger to follow."""
+    faulthandler.enable()
+    configure(config.service.log_level, log_format)
+    open_ledger(config.state_dir, create=False, read_only=True).close()
+    asyncio.run(OnlyServer(config, environment).run())
+
+
+def with_options(config: Config, listen: str | None, workers: int | None) -> Config:
+    """The configuration with what the command line says instead."""
+    told = {key: value for key, value in {"listen": listen, "workers": workers}.items() if value is not None}
+    return replace(config, service=config.service.model_validate(config.service.model_dump() | told))
+
+
+class OnlyServer:
+    """The process that keeps the servers alive."""
+
+    def __init__(self, config: Config, environment: dict[str, str]) -> None:
+        self._config, self._environment = config, environment
+        load_tokens(config, environment)
+        self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
+        self._watchdog_s = watchdog_s(environment)
+        self._listener = listening_socket(config.service.listen, inherited_socket(environment))
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start, announce, wait for the end, stop."""
+        started_s = time.monotonic()
+        service = self._config.service
+        log.info(
+            "service_started", driftd=version("driftd"), pid=os.getpid(), config=str(self._config.path),
+            listen=service.listen, models=sorted(self._config.models), only="server",
+        )  # fmt: skip
+        tell_open_token_files(self._config, self._environment)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        self._servers = Servers(service.workers, self._make)
+        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
+        pulse = Pulse(self._notifier, self._watchdog_s, self._silences, lambda: "serving what another driftd promotes")
+        tasks = [asyncio.create_task(self._announce(started_s)), asyncio.create_task(pulse.run())]
+        await self._stopping.wait()
+        log.info("service_stopping")
+        self._notifier.send(STOPPING="1")
+        for task in tasks:
+            task.cancel()
+        await self._servers.stop()
+        self._listener.close()
+        log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
+
+    def _make(self) -> ServerProcess:
+        config = self._config
+        return ServerProcess(self._listener, config.state_dir, config.path, _tell, hung_s=hung_s(self._watchdog_s))
+
+    def _silences(self) -> dict[str, float]:
+        return self._servers.silences(time.monotonic())
+
+    async def _announce(self, started_s: float) -> None:
+        await self._servers.wait_ready()
+        host, port = self._listener.getsockname()[:2]
+        log.info("service_ready", seconds=round(time.monotonic() - started_s, 2), url=f"http://{host}:{port}")
+        self._notifier.send(READY="1")
+
+    async def _reload(self) -> None:
+        """Fresh servers with the changed configuration, or none of it."""
+        self._notifier.reloading()
+        try:
+            load_config(self._config.path)
+            await self._servers.replace()
+            log.info("config_reloaded")
+        except (ConfigErrors, OSError, Refused) as error:
+            log.error("config_refused", reason=str(error))
+        finally:
+            self._notifier.send(READY="1")
+
+
+def _tell(message: dict[str, Any]) -> None:
+    if message["event"] == "swapped":
+        fields = {key: message[key] for key in ("model", "version", "pid", "runtimes")}
+        log.info("model_swapped", **fields)
+    elif message["event"] == "swap_failed":
+        log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
+    elif message["event"] == "stand_in":
+        log.warning("stand_in_served", **{key: message[key] for key in ("model", "version", "champion")})

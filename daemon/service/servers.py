@@ -1,0 +1,249 @@
+"""Keeps the server processes alive on one listening socket, and tells them when the ledger has a new promotion.
+
+The ledger is the truth and the message a hint: a server that missed it polls. Each server acknowledges every
+swap. A server that dies is started again on the same socket, so that no connection is refused meanwhile.
+"""
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.runtime.log import get_logger
+from retrain.records.errors import Refused
+
+log = get_logger()
+STOP_TIMEOUT_S = 15.0
+BIND_PATIENCE_S = 5.0
+LONGEST_PAUSE_S = 10.0
+HUNG_S = 30.0
+START_PATIENCE_S = 60.0
+ABORT_PATIENCE_S = 2.0
+REPLACE_WITHIN_S = 60.0
+Report = Callable[[dict[str, Any]], None]
+
+
+def listening_socket(listen: str, inherited: int | None) -> socket.socket:
+    """The socket that all servers share: systemd's, or one bound to `listen` ("HOST:PORT")."""
+    if inherited is not None:
+        return socket.socket(fileno=inherited)
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        _bind(listener, host, int(port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise Refused(
+            f"cannot listen on {listen}: {error.strerror or error}",
+            "stop what uses the port or set another [service] listen",
+        ) from None
+    return listener
+
+
+def _bind(listener: socket.socket, host: str, port: int) -> None:
+    """Bind, patient with the servers of a service that was just killed: they close the port within a second."""
+    until_s = time.monotonic() + BIND_PATIENCE_S
+    while True:
+        try:
+            listener.bind((host, port))
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= until_s:
+                raise
+        time.sleep(0.05)
+
+
+@dataclass
+class ServerProcess:
+    """One server: started, listened to, restarted after a death until it is stopped."""
+
+    listener: socket.socket
+    state_dir: Path
+    config_path: Path
+    report: Report
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    hung_s: float = HUNG_S
+    last_beat: float = 0.0
+    _beaten: bool = False
+    _process: asyncio.subprocess.Process | None = None
+    _writer: asyncio.StreamWriter | None = None
+    _stopping: bool = False
+
+    async def run(self) -> None:
+        """Keep a server running until `stop`."""
+        pause_s = 0.2
+        while not self._stopping:
+            started = time.monotonic()
+            try:
+                await self._start()
+                await self._listen()
+            except Exception as error:
+                log.error("part_failed", part="server", error=repr(error), traceback=traceback.format_exc())
+            if self._stopping:
+                return
+            self.ready.clear()
+            pause_s = 0.2 if time.monotonic() - started > 30 else min(2 * pause_s, LONGEST_PAUSE_S)
+            log.error("server_died", status=await self._status(), restart_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+
+    def follow(self) -> None:
+        """Hint that the ledger has a new promotion."""
+        self._send({"op": "follow"})
+
+    async def stop(self) -> None:
+        """Let it finish what it answers, then end it."""
+        self._stopping = True
+        self._send({"op": "stop"})
+        process = self._process
+        if process is None:
+            return
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    def silent_s(self, now_s: float) -> float:
+        """Seconds since its last sign of life, less what it is given to be ended and started again."""
+        return max(0.0, now_s - self.last_beat - self.hung_s) if self._beaten else 0.0
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write((json.dumps(message) + "\n").encode())
+
+    async def _start(self) -> None:
+        self._process = None
+        ours, theirs = socket.socketpair()
+        environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "daemon.server",
+            "--state-dir", str(self.state_dir), "--config", str(self.config_path),
+            "--listen-fd", str(self.listener.fileno()), "--control-fd", str(theirs.fileno()),
+            "--parent", str(os.getpid()),
+            pass_fds=(self.listener.fileno(), theirs.fileno()), env=environment,
+        )  # fmt: skip
+        theirs.close()
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        self.last_beat, self._beaten = time.monotonic(), False
+        log.debug("server_started", pid=self._process.pid)
+
+    async def _listen(self) -> None:
+        while line := await self._next_line():
+            self.last_beat, self._beaten = time.monotonic(), True
+            message = json.loads(line)
+            if message["event"] == "ready":
+                self.ready.set()
+            try:
+                self.report(message | {"pid": self.pid})
+            except Exception as error:
+                log.error("part_failed", part="report", error=repr(error), traceback=traceback.format_exc())
+        assert self._writer is not None
+        self._writer.close()
+
+    async def _next_line(self) -> bytes:
+        """What it says next; nothing once it is gone, or was silent for too long and therefore ended.
+
+        Only a second silence counts: after the first, what came while this process itself stood still is read."""
+        patience_s = self.hung_s if self._beaten else max(self.hung_s, START_PATIENCE_S)
+        for _ in range(2):
+            try:
+                async with asyncio.timeout(patience_s / 2):
+                    return await self._reader.readline()
+            except TimeoutError:
+                continue
+            except (ConnectionResetError, BrokenPipeError):
+                return b""
+        await self._abort()
+        return b""
+
+    async def _abort(self) -> None:
+        """End a server that hangs; SIGABRT has it print the stacks of its threads first."""
+        assert self._process is not None
+        log.error("server_hung", pid=self.pid, silent_s=round(time.monotonic() - self.last_beat, 1))
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGABRT)
+            try:
+                await asyncio.wait_for(self._process.wait(), ABORT_PATIENCE_S)
+            except TimeoutError:
+                self._process.kill()
+
+    async def _status(self) -> int | None:
+        """How the process ended; None where none could be started."""
+        if self._process is None:
+            return None
+        try:
+            return await asyncio.wait_for(self._process.wait(), 5)
+        except TimeoutError:
+            self._process.kill()
+            return await self._process.wait()
+
+
+class Servers:
+    """All servers of the service, as one."""
+
+    def __init__(self, workers: int, make: Callable[[], ServerProcess]) -> None:
+        self._make = make
+        self._all = [make() for _ in range(workers)]
+        self._tasks = [asyncio.create_task(server.run()) for server in self._all]
+
+    @property
+    def pids(self) -> list[int]:
+        """The running servers' process ids."""
+        return [server.pid for server in self._all if server.pid is not None]
+
+    def silences(self, now_s: float) -> dict[str, float]:
+        """Seconds of silence of each server that has begun to speak; one that starts has a patience of its own."""
+        return {f"server {n}": server.silent_s(now_s) for n, server in enumerate(self._all, start=1)}
+
+    async def wait_ready(self) -> None:
+        """Return when every server serves the last committed promotions."""
+        await asyncio.gather(*(server.ready.wait() for server in self._all))
+
+    def follow(self) -> None:
+        """Hint to all that the ledger has a new promotion."""
+        for server in self._all:
+            server.follow()
+
+    async def replace(self, within_s: float = REPLACE_WITHIN_S) -> None:
+        """Start fresh servers on the same socket, and stop the old ones once the new are ready; Refused if they
+        never are: then the old ones go on."""
+        fresh = [self._make() for _ in self._all]
+        tasks = [asyncio.create_task(server.run()) for server in fresh]
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(*(server.ready.wait() for server in fresh))
+        except TimeoutError:
+            await _end(fresh, tasks)
+            raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
+        old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
+        await _end(old, old_tasks)
+
+    async def stop(self) -> None:
+        """Stop all, each after the answers that it owes."""
+        await _end(self._all, self._tasks)
+
+
+async def _end(servers: list[ServerProcess], tasks: list["asyncio.Task[None]"]) -> None:
+    await asyncio.gather(*(server.stop() for server in servers))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

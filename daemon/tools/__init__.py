@@ -1,0 +1,1 @@
+"""Commands that need no running service: init, compare, check, replay, backup, units, doctor."""

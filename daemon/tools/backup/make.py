@@ -1,0 +1,230 @@
+"""`driftd backup`: the state of a running service as one folder, consistent, copied, verified and published whole.
+
+The ledger comes first, then the files that this copy of it refers to: they never change, and what is made meanwhile is
+not in it. What retention removes meanwhile is not in a newer copy of the ledger either, so a miss begins anew with one;
+a file that two copies in a row name and nobody has is gone for good, and told. Segments of the spools, which move into
+the ledger, are held by a second name before it is copied: their lines are in the ledger, in the backup, or in both, and
+both is harmless since their content is known."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from daemon.config.config import Config, model_data_dir
+from daemon.ledger.engine import FILE_NAME, HEAD, open_ledger
+from daemon.ledger.references import References, copy_ledger, references
+from daemon.ledger.sound import integrity
+from daemon.tools.backup.manifest import FORMAT, MANIFEST, PREFIX, STATE, Manifest, Progress, backups_in, sha256, verify
+from retrain import durable
+from retrain.records.errors import Refused
+
+HELD = "work/backup"
+ROUNDS = 10
+SEGMENTS = ("spool/*/*.jsonl", "spool/*/*.open", "prediction_log/*/spool/*.jsonl", "prediction_log/*/spool/*.open")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A published backup, what it holds, and the older ones that went."""
+
+    path: Path
+    manifest: Manifest
+    removed: tuple[Path, ...]
+
+
+def make_backup(config: Config, folder: Path, keep: int | None, progress: Progress) -> Made:
+    """Write a verified backup to `folder`; Refused with nothing published where it cannot be whole."""
+    state = config.state_dir
+    _refuse_place(config, folder)
+    open_ledger(state, create=False, read_only=True).close()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        for left in folder.glob(f".{PREFIX}*"):
+            durable.remove(left, "backup.leftover")
+        name = f"{PREFIX}{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%f')[:-3]}Z"
+        staged = folder / f".{name}"
+        staged.mkdir(mode=0o700)
+        try:
+            manifest = _write(state, staged, name, progress)
+            durable.write_file(staged / "config.toml", config.path.read_bytes(), "backup.config")
+            durable.write_file(staged / MANIFEST, manifest.to_json(), "backup.manifest")
+            verify(staged, progress)
+        except BaseException:
+            durable.remove(staged, "backup.give_up")
+            raise
+        durable.publish_folder(staged, folder / name, "backup.publish")
+        removed = backups_in(folder)[:-keep] if keep else []
+        for old in removed:
+            _remove(old)
+    return Made(folder / name, manifest, tuple(removed))
+
+
+def _write(state: Path, staged: Path, name: str, progress: Progress) -> Manifest:
+    target = staged / STATE
+    target.mkdir()
+    files: dict[str, tuple[str, int]] = {}
+    with _held_segments(state) as held:
+        missing, lost = _copy_state(state, target, files, progress)
+        held.take_new()
+        for segment in held.paths():
+            _copy(segment, target, segment.relative_to(held.folder).as_posix(), files)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    ordered = dict(sorted(files.items()))
+    return Manifest(FORMAT, name, now, version("driftd"), HEAD, ordered, tuple(sorted(missing)), tuple(sorted(lost)))
+
+
+def _copy_state(
+    state: Path, target: Path, files: dict[str, tuple[str, int]], progress: Progress
+) -> tuple[set[str], set[str]]:
+    """Copy the ledger and its files, with a newer ledger while files go; what is gone for good, and what of that the
+    state needs."""
+    before: set[str] | None = None
+    for _ in range(ROUNDS):
+        named = _copy_ledger(state, target, files)
+        missing = _copy_named(state, target, named, files, progress)
+        if not missing or missing == before:
+            break
+        before = missing
+    for name in set(files) - _expected(state, named) - {FILE_NAME}:
+        (target / name).unlink()
+        del files[name]
+    return missing, missing - named.spare
+
+
+def _copy_ledger(state: Path, target: Path, files: dict[str, tuple[str, int]]) -> References:
+    copy, fresh = target / FILE_NAME, target / f".{FILE_NAME}.tmp"
+    fresh.unlink(missing_ok=True)
+    copy_ledger(state / FILE_NAME, fresh)
+    answer = integrity(fresh)
+    if answer != "ok":
+        raise Refused(f"the ledger is damaged: {answer}; older backups were kept", "stop the service and restore one")
+    durable.publish_file(fresh, copy, "backup.ledger")
+    files[FILE_NAME] = (sha256(copy), copy.stat().st_size)
+    return references(copy)
+
+
+def _expected(state: Path, named: References) -> set[str]:
+    """All files by name; those of versions are listed from their folders."""
+    inside = {
+        path.relative_to(state).as_posix()
+        for version in named.versions
+        for path in (state / version).rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+    return set(named.files) | set(named.spare) | inside
+
+
+def _copy_named(
+    state: Path, target: Path, named: References, files: dict[str, tuple[str, int]], progress: Progress
+) -> set[str]:
+    """Copy what is not there yet; what is missing."""
+    missing = {version for version in named.versions if not (state / version / "manifest.json").is_file()}
+    wanted = sorted(_expected(state, named) - set(files))
+    sizes = {name: _size(state / name) for name in wanted}
+    total, done = sum(size or 0 for size in sizes.values()), 0
+    _refuse_full(target, total)
+    for name, size in sizes.items():
+        if not _copy(state / name, target, name, files):
+            missing.add(name)
+        done += size or 0
+        progress("copying", done, total)
+    return missing
+
+
+def _copy(source: Path, target: Path, name: str, files: dict[str, tuple[str, int]]) -> bool:
+    """Copy one file; no where it is gone, or a snapshot whose content is not what its name says."""
+    final = target / name
+    final.parent.mkdir(parents=True, exist_ok=True)
+    final.unlink(missing_ok=True)
+    try:
+        digest = durable.copy_file(source, final, "backup.copy")
+    except FileNotFoundError:
+        return False
+    if name.startswith("snapshots/") and not digest.startswith(final.stem):
+        final.unlink()
+        return False
+    files[name] = (digest, final.stat().st_size)
+    return True
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Second names of the spools' segments, so that taking them in does not take them away."""
+
+    state: Path
+    folder: Path
+
+    def take_new(self) -> None:
+        """Hold the segments that are there now."""
+        for pattern in SEGMENTS:
+            for path in self.state.glob(pattern):
+                try:
+                    durable.hold(path, self.folder / path.relative_to(self.state).with_suffix(".jsonl"))
+                except PermissionError:
+                    raise Refused(f"this user may not hold {path}", "run as the service's user, or as root") from None
+
+    def paths(self) -> list[Path]:
+        """The held segments, oldest first."""
+        return sorted(self.folder.rglob("*.jsonl"))
+
+
+@contextlib.contextmanager
+def _held_segments(state: Path) -> Iterator[_Held]:
+    for left in (state / HELD).glob("*"):
+        if not Path("/proc", left.name).exists():  # of a backup that was killed
+            durable.remove(left, "backup.leftover_hold")
+    held = _Held(state, state / HELD / str(os.getpid()))
+    held.take_new()
+    try:
+        yield held
+    finally:
+        durable.remove(held.folder, "backup.let_go")
+
+
+def _remove(backup: Path) -> None:
+    """First its name, so that a kill leaves no half backup."""
+    hidden = backup.with_name(f".{backup.name}")
+    durable.move(backup, hidden, "backup.expire")
+    durable.remove(hidden, "backup.remove")
+
+
+def _refuse_place(config: Config, folder: Path) -> None:
+    """Not where the service would take it for data, or where it dies with what it backs up."""
+    place = Path(os.path.realpath(folder))
+    for name in config.models:
+        data = Path(os.path.realpath(model_data_dir(config, name)))
+        if place == data or data in place.parents:
+            raise Refused(f"{folder} is in the data folder of {name}", "name a folder elsewhere, best on another disk")
+    state = Path(os.path.realpath(config.state_dir))
+    if place == state or state in place.parents:
+        raise Refused(f"{folder} is in the state folder itself", "name a folder elsewhere, best on another disk")
+
+
+def _refuse_full(target: Path, needed: int) -> None:
+    free = shutil.disk_usage(target).free
+    if free < needed:
+        raise Refused(f"the backup needs {needed:,} bytes in {target.parent.parent}; {free:,} are free", "free some")
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One backup at a time into a folder; the system lets go of a killed one's lock."""
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused(f"another backup into {folder} is under way", "wait for it") from None
+        yield

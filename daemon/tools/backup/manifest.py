@@ -1,0 +1,108 @@
+"""A backup on disk: a folder with the files of the state, and a manifest of their hashes; whole or not there."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from daemon.ledger.engine import FILE_NAME, HEAD
+from daemon.ledger.sound import integrity
+from retrain.records.errors import Refused
+
+MANIFEST, STATE, PREFIX = "manifest.json", "state", "driftd-"
+FORMAT = 1
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, and how many bytes of how many are done."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`files` by path below the state folder: SHA-256 and size. `missing` ones the ledger named and nobody had, or
+    only damaged; of these the state needs the `lost` ones."""
+
+    format: int
+    name: str
+    created_at: str
+    driftd: str
+    schema: str
+    files: dict[str, tuple[str, int]]
+    missing: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    @property
+    def total_bytes(self) -> int:
+        """All files together."""
+        return sum(size for _, size in self.files.values())
+
+    def to_json(self) -> bytes:
+        """As the file holds it."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True).encode() + b"\n"
+
+
+def read_manifest(backup: Path) -> Manifest:
+    """The manifest of a backup; Refused where it is none, or a newer driftd's."""
+    try:
+        told = json.loads((backup / MANIFEST).read_bytes())
+        files = {str(path): (str(digest), int(size)) for path, (digest, size) in told["files"].items()}
+        found = Manifest(**told | {"files": files, "missing": tuple(told["missing"]), "lost": tuple(told["lost"])})
+    except FileNotFoundError:
+        raise Refused(f"{backup} is no backup: it has no {MANIFEST}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"{backup / MANIFEST} cannot be read: {error}", "use another backup") from None
+    if found.format != FORMAT or found.schema > HEAD:
+        raise Refused(f"{backup} was made by a newer driftd ({found.driftd})", "upgrade driftd")
+    outside = [path for path in found.files if Path(path).is_absolute() or ".." in Path(path).parts]
+    if outside:
+        raise Refused(f"{backup / MANIFEST} names a file outside of the state: {outside[0]}", "use another backup")
+    return found
+
+
+def backups_in(folder: Path) -> list[Path]:
+    """The whole backups of a folder, oldest first: their names sort by time."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.glob(f"{PREFIX}*") if (path / MANIFEST).is_file())
+
+
+def newest_of(folder: Path) -> Path:
+    """The folder itself where it is a backup, else the newest one in it; Refused without any."""
+    if (folder / MANIFEST).is_file():
+        return folder
+    found = backups_in(folder)
+    if not found:
+        raise Refused(f"there is no backup in {folder}", "name the folder that `driftd backup` wrote to")
+    return found[-1]
+
+
+def verify(backup: Path, progress: Progress) -> Manifest:
+    """Read a backup whole; Refused names what is missing, changed, too much, or wrong with its ledger."""
+    manifest = read_manifest(backup)
+    wrong = list(_wrong(backup / STATE, manifest, progress))
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise Refused(f"{backup} is damaged: {'; '.join(wrong[:3])}{more}", "use another backup")
+    return manifest
+
+
+def _wrong(state: Path, manifest: Manifest, progress: Progress) -> Iterator[str]:
+    done, total = 0, manifest.total_bytes
+    for name, (expected, size) in sorted(manifest.files.items()):
+        path = state / name
+        if path.is_symlink() or not path.is_file():
+            yield f"{name} is missing"
+        elif path.stat().st_size != size or sha256(path) != expected:
+            yield f"{name} is not what was written"
+        done += size
+        progress("verifying", done, total)
+    there = {path.relative_to(state).as_posix() for path in state.rglob("*") if not path.is_dir()}
+    yield from (f"{name} does not belong to it" for name in sorted(there - set(manifest.files)))
+    answer = integrity(state / FILE_NAME)
+    if answer != "ok":
+        yield f"its ledger: {answer}"
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,63 @@
+"""Judges a file against the champion without the service: what `driftd check` prints."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from daemon.config.config import Config
+from daemon.ledger import Ledger, error_streams, models, promotions
+from retrain.records.errors import Refused
+from retrain.records.schema import declared_schema
+
+
+def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[str, Any]:
+    """The drift report and labelled performance of a file, as plain JSON values; changes nothing. Refused
+    where there is no champion or the file is beyond repair."""
+    settings = config.models[model]
+    with ledger.connect() as conn:
+        champion = promotions.champion(conn, model)
+        stored = models.load_schema(conn, model)
+        stream = None if champion is None else error_streams.load(conn, model, champion.era)
+    if champion is None:
+        raise Refused(f"{model} has no champion to compare with", "`driftd status` says what it waits for")
+    if not file.is_file():
+        raise Refused(f"{file}: no such file")
+    declared = declared_schema(settings)
+    from daemon.reading.take import take
+    from retrain.monitoring.check import check
+
+    with TemporaryDirectory(prefix="driftd-check-") as work:
+        told = settings.model_dump(mode="json")
+        schema = declared.to_json() if declared is not None else stored
+        try:
+            taken = take({"model": model, "path": str(file), "schema": schema, "settings": told, "work": work})
+        except Refused as error:
+            raise Refused(f"{file}: {error.message}", error.hint) from None
+        if taken["kind"] != "rows":
+            raise Refused(f"{file} holds labels only: there is nothing to compare")
+        versions = [
+            {"version": version, "path": str(config.state_dir / "versions" / model / version), "weight": weight}
+            for version, weight in champion.weights.items()
+        ]
+        arguments = {
+            "newest": champion.newest,
+            "recalibration": champion.deployment.calibration,
+            "snapshots": [taken["snapshot"]],
+            "versions": versions,
+            "settings": told,
+            "work": work,
+        }
+        found = check(arguments | {"predict": True, "stream": stream})
+    report: dict[str, Any] = found["report"]
+    report["reference"]["path"] = champion.deployment.name
+    report["current"]["path"] = str(file)
+    return report | {
+        "model": model,
+        "version": champion.deployment.name,
+        "performance": found["performance"],
+        "estimated": found["estimated"],
+        "stream": found["stream"],
+        "rejected": taken["rejected"],
+        "quality": taken["quality"],
+        "seconds": found["seconds"],
+    }

@@ -1,0 +1,158 @@
+"""Compare two data files column by column: the drift report that needs no daemon and no configuration."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+
+from daemon.reading.tabular import Table, open_table
+from daemon.tools.compare.long_columns import TEXT_PROBE, TEXT_ROWS, Judged, judge_long
+from daemon.tools.compare.shapes import distribution
+from drift import Codes, ColumnValues, Profile, assemble, judge_values, profile
+from drift.check.exact import more_categorical, more_numeric
+from drift.derived.calendar import calendar_columns
+from drift.derived.text import is_text, text_columns
+from drift.profiles.numeric import numeric_profile
+from drift.profiles.parts import count_parts
+from retrain.records.errors import Refused
+from retrain.records.settings import ColumnKind, DriftSettings
+
+MIN_EFFECT = DriftSettings().min_effect
+ALPHA = 0.05
+WHOLE_ROWS = 4_000_000
+"""Columns of more rows are not held in memory but read again."""
+KEEP_ALL = 2**62
+
+Told = Callable[[str, int, int], None]
+"""Is called with a column's name, its number from 1 on, and how many there are, before it is read."""
+
+
+def compare(
+    reference_path: str | Path,
+    current_path: str | Path,
+    alpha: float = ALPHA,
+    exact: bool = False,
+    min_effect: float = MIN_EFFECT,
+    calendar: bool = False,
+    multivariate: bool = False,
+    shapes: dict[str, dict[str, Any]] | None = None,
+    progress: Told | None = None,
+) -> dict[str, Any]:
+    """The drift report of two files (CSV, Parquet or JSON lines) as plain JSON values.
+
+    The reference decides what kind a column is; a column that only one file has is told in `notes`. `alpha`
+    is the rate of false alarms of the whole comparison. With `exact`, Wasserstein distances are exact and further
+    statistics are told; `calendar` adds the hour and weekday of dates, `multivariate` tests of all columns together.
+    `shapes`, where given, is filled with small distributions by column name. Refused where a file cannot be read.
+    """
+    started = time.perf_counter()
+    with TemporaryDirectory(prefix="driftd-compare-") as folder:
+        reference = open_table(Path(reference_path), Path(folder) / "reference.parquet")
+        current = open_table(Path(current_path), Path(folder) / "current.parquet")
+        shared = [name for name in reference.names if name in current.names]
+        if not shared:
+            raise Refused(
+                f"{reference_path} and {current_path} have no column in common: there is nothing to compare",
+                f"one has {_listed(reference.names)}, the other {_listed(current.names)}",
+            )
+        judged = Judged()
+        for number, name in enumerate(shared, 1):
+            if progress is not None:
+                progress(name, number, len(shared))
+            _judge(judged, reference, current, name, exact, calendar)
+        together = None
+        if multivariate:
+            from daemon.tools.compare.multivariate import compare_together
+
+            together = compare_together(reference, current, shared, alpha)
+        report = assemble(
+            judged.reports,
+            alpha=alpha,
+            min_effect=min_effect,
+            reference_rows=reference.rows,
+            current_rows=current.rows,
+            parts=judged.parts,
+            notes=[*_left_out(reference, current), *reference.notes, *current.notes, *judged.notes],
+        )
+    if shapes is not None:
+        shapes.update(judged.shapes)
+    result = report.to_json()
+    result["reference"] = {"path": str(reference_path), "rows": reference.rows}
+    result["current"] = {"path": str(current_path), "rows": current.rows}
+    if together is not None:
+        result["multivariate"] = together
+    result["seconds"] = time.perf_counter() - started
+    return result
+
+
+def _judge(judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:
+    """One column, and what is derived from it."""
+    kind = reference.kind(name)
+    for table in (reference, current):
+        table.note_misfits(name, kind)
+    if max(reference.rows, current.rows) > WHOLE_ROWS:
+        judge_long(judged, reference, current, name, kind, exact, calendar)
+        return
+    before, now = reference.values(name, kind), current.values(name, kind)
+    _judge_values(judged, name, before, now, exact)
+    for derived in _derived(reference, current, name, kind, before, now, calendar):
+        _judge_values(judged, *derived, exact)
+
+
+def _judge_values(judged: Judged, name: str, before: ColumnValues, now: ColumnValues, exact: bool) -> None:
+    known: Profile = profile(before) if isinstance(before, Codes) else numeric_profile(before, KEEP_ALL, grid=not exact)
+    report = judge_values(name, known, now, exact=exact)
+    if exact and report.reason is None:
+        if isinstance(before, Codes) and isinstance(now, Codes):
+            more = more_categorical(profile(before), profile(now))  # type: ignore[arg-type]
+        else:
+            assert not isinstance(before, Codes) and not isinstance(now, Codes)
+            more = more_numeric(before, now)
+        report = replace(report, tests=report.tests | more)
+    judged.reports.append(report)
+    parts = count_parts(before)
+    if parts is not None:
+        judged.parts[name] = parts
+    judged.shapes[name] = distribution(before, now)
+
+
+def _derived(
+    reference: Table,
+    current: Table,
+    name: str,
+    kind: ColumnKind,
+    before: ColumnValues,
+    now: ColumnValues,
+    calendar: bool,
+) -> Iterator[tuple[str, ColumnValues, ColumnValues]]:
+    """Columns made of this one: of dates, where asked, hour and weekday; of free text its length and more."""
+    if calendar and kind == "datetime" and not isinstance(before, Codes) and not isinstance(now, Codes):
+        pairs = zip(calendar_columns(name, before), calendar_columns(name, now), strict=True)
+        yield from ((title, left, right) for (title, left), (_, right) in pairs)
+    if kind == "category" and is_text(reference.words(name, TEXT_PROBE)):
+        sides = [text_columns(name, table.words(name, TEXT_ROWS)) for table in (reference, current)]
+        yield from ((title, left, right) for (title, left), (_, right) in zip(*sides, strict=True))
+
+
+def _left_out(reference: Table, current: Table) -> list[str]:
+    only = [
+        ("the reference", [name for name in reference.names if name not in current.names]),
+        ("the current file", [name for name in current.names if name not in reference.names]),
+    ]
+    return [f"only {where} has {_listed(names)}" for where, names in only if names]
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more columns"
+
+
+def render(result: dict[str, Any], console: Console) -> None:
+    """Print the result for people; see `daemon.reports.compare_text`."""
+    from daemon.reports.compare_text import render as print_result
+
+    print_result(result, console)

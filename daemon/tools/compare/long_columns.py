@@ -1,0 +1,122 @@
+"""Columns that are too long to be held: read several times instead, in batches."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from daemon.reading.tabular import Table
+from daemon.tools.compare.shapes import distribution
+from drift import Codes, ColumnReport, ColumnValues, categorical_profile, judge_column
+from drift.check.exact import more_categorical
+from drift.derived.calendar import calendar_columns
+from drift.derived.text import is_text, text_columns
+from drift.out_of_core.columns import Stream, judge_streams, stream_categories
+from drift.profiles.parts import Parts, count_parts
+from retrain.records.settings import ColumnKind
+from retrain.rows.columns import column_values
+
+PROBE_ROWS = 200_000
+TEXT_ROWS = 100_000
+TEXT_PROBE = 1_000
+
+Read = Callable[[Table], Iterable[ColumnValues]]
+"""The values of a column, in batches, anew with every call."""
+
+
+@dataclass
+class Judged:
+    """What is collected of all columns."""
+
+    reports: list[ColumnReport] = field(default_factory=list)
+    parts: dict[str, Parts] = field(default_factory=dict)
+    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, report: ColumnReport, parts: Parts | None) -> None:
+        """One column and the parts of its reference."""
+        self.reports.append(report)
+        if parts is not None:
+            self.parts[report.name] = parts
+
+
+def judge_long(
+    judged: Judged, reference: Table, current: Table, name: str, kind: ColumnKind, exact: bool, calendar: bool
+) -> None:
+    """One column, and what is derived from it."""
+    tables = (reference, current)
+    if kind in ("boolean", "category"):
+        _categories(judged, tables, name, lambda table: table.chunks(name, kind), exact)
+    else:
+        _numbers(judged, tables, name, lambda table: table.chunks(name, kind), exact)
+    if calendar and kind == "datetime":
+        for position, (title, _) in enumerate(calendar_columns(name, np.zeros(0))):
+            _categories(judged, tables, title, lambda table, at=position: _calendar(table, name, at), exact)  # type: ignore[misc]
+    if kind == "category" and is_text(reference.words(name, TEXT_PROBE)):
+        _texts(judged, tables, name, exact)
+
+
+def _numbers(judged: Judged, tables: tuple[Table, Table], name: str, read: Read, exact: bool) -> None:
+    probes = [_probe(table, read) for table in tables]
+    before, now = (Stream(table.rows, lambda table=table: _floats(read(table))) for table in tables)  # type: ignore[misc]
+    judged.add(*judge_streams(name, before, now, probes[0], exact=exact))
+    judged.shapes[name] = distribution(*probes)
+
+
+def _categories(judged: Judged, tables: tuple[Table, Table], name: str, read: Read, exact: bool) -> None:
+    (before, parts), (now, _) = (
+        stream_categories(table.rows, lambda table=table: _codes(read(table)))  # type: ignore[misc]
+        for table in tables
+    )
+    report = judge_column(name, before, now)
+    if exact and report.reason is None:
+        report = replace(report, tests=report.tests | more_categorical(before, now))
+    judged.add(report, parts)
+
+
+def _texts(judged: Judged, tables: tuple[Table, Table], name: str, exact: bool) -> None:
+    """The length and whether it is empty of every text; trigrams of 100,000 a side from all over."""
+    _numbers(judged, tables, f"{name} (length)", lambda table: map(_lengths, table.texts(name)), exact)
+    _categories(judged, tables, f"{name} (empty)", lambda table: map(_empty, table.texts(name)), exact)
+    title = f"{name} (trigrams)"
+    before, now = (dict(text_columns(name, table.words(name, TEXT_ROWS)))[title] for table in tables)
+    assert isinstance(before, Codes) and isinstance(now, Codes)
+    known, new = categorical_profile(before), categorical_profile(now)
+    report = judge_column(title, known, new)
+    if exact and report.reason is None:
+        report = replace(report, tests=report.tests | more_categorical(known, new))
+    judged.add(report, count_parts(before))
+    judged.notes.append(
+        f"{title} is of {known.rows:,} of {tables[0].rows:,} and {new.rows:,} of {tables[1].rows:,} rows"
+    )
+
+
+def _lengths(texts: Any) -> ColumnValues:
+    return column_values(pc.utf8_length(texts), "number")
+
+
+def _empty(texts: Any) -> ColumnValues:
+    found = column_values(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0), "boolean")
+    assert isinstance(found, Codes)
+    return Codes(found.codes, ("no", "yes"))
+
+
+def _calendar(table: Table, name: str, position: int) -> Iterator[ColumnValues]:
+    for chunk in _floats(table.chunks(name, "datetime")):
+        yield list(calendar_columns(name, chunk))[position][1]
+
+
+def _floats(chunks: Iterable[ColumnValues]) -> Iterator[Any]:
+    return (np.asarray(chunk, dtype=np.float64) for chunk in chunks if not isinstance(chunk, Codes))
+
+
+def _codes(chunks: Iterable[ColumnValues]) -> Iterator[Codes]:
+    return (chunk for chunk in chunks if isinstance(chunk, Codes))
+
+
+def _probe(table: Table, read: Read) -> Any:
+    """At most 200,000 values from all over the column, copied so that the rest is not kept with them."""
+    step = max(1, -(-table.rows // PROBE_ROWS))
+    return np.concatenate([np.zeros(0), *(chunk[::step].copy() for chunk in _floats(read(table)))])

@@ -1,0 +1,249 @@
+"""Looks at everything that driftd stands on, and says what to do: what `driftd doctor` prints."""
+
+import grp
+import os
+import shutil
+import socket
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.config.config import Config, model_data_dir
+from daemon.ledger import Ledger, models, open_ledger, promotions
+from daemon.ledger.sound import WAY_BACK, refuse_missing
+from daemon.reports.status import address
+from daemon.runtime.lock import is_held
+from daemon.server.tokens import load_tokens, open_token_files
+from retrain.records.errors import DriftdError
+
+WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
+FEW_WATCHES = 8192
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`level` is ok, warning or error; `way_out` says what to do."""
+
+    level: str
+    what: str
+    way_out: str = ""
+
+
+def examine(config: Config) -> list[Finding]:
+    """All findings, in the order in which they should be mended; whatever goes wrong in a look is one of them."""
+    parts = [("the state folder", _state(config)), ("[service] group", _group(config)), ("tokens", _tokens(config))]
+    for name in config.models:
+        parts += [(f"{name}: data_dir", _data_dir(config, name)), (f"{name}: the estimator", _learner(config, name))]
+    parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
+    parts += [("the ledger", _ledger(config))]
+    found = [Finding("ok", f"{config.path}: {len(config.models)} model{'s' * (len(config.models) != 1)}")]
+    for what, findings in parts:
+        try:
+            found += findings
+        except (Exception, SystemExit) as error:  # of the user's code as well
+            found.append(Finding("error", f"{what} cannot be examined: {type(error).__name__}: {error}"))
+    return found
+
+
+def _state(config: Config) -> Iterator[Finding]:
+    folder = config.state_dir
+    if not folder.exists():
+        why = _cannot_be_made(folder)
+        if why:
+            yield Finding("error", f"{folder} cannot be made: {why}", "run as the service's user, or correct state_dir")
+            return
+    elif not folder.is_dir():
+        yield Finding("error", f"{folder} is no folder", "correct [service] state_dir")
+        return
+    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        way_out = "run as the service's user, or change its owner"
+        yield Finding("error", f"{folder} may not be written by this user", way_out)
+        return
+    elif folder.stat().st_mode & stat.S_IRWXO:
+        yield Finding("warning", f"{folder} is open to other users of this machine", f"chmod o= {folder}")
+    free = shutil.disk_usage(_nearest(folder)).free
+    if free < config.service.min_free:
+        needed = f"[service] min_free is {config.service.min_free:,}"
+        yield Finding("error", f"{folder} has {free:,} free bytes; {needed}", "free some space")
+    else:
+        yield Finding("ok", f"state in {folder}, {free / 1e9:.1f} GB free")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _cannot_be_made(folder: Path) -> str:
+    """Why a folder cannot be made, if so; found out by one that is made where it would be, and removed."""
+    try:
+        Path(tempfile.mkdtemp(prefix=".driftd-doctor-", dir=_nearest(folder))).rmdir()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _group(config: Config) -> Iterator[Finding]:
+    name, folder = config.service.group, config.state_dir
+    if name is None:
+        return
+    try:
+        number = grp.getgrnam(name).gr_gid
+    except KeyError:
+        yield Finding("error", f"[service] group is {name!r}, which does not exist", "make it, or name another")
+        return
+    is_member = os.geteuid() == 0 or number in (os.getegid(), *os.getgroups())
+    is_theirs = folder.exists() and folder.stat().st_gid == number
+    if not is_member and not is_theirs and not (folder / "ledger.sqlite").exists():
+        way_out = "add it to the group, or run as the service's user"
+        yield Finding("error", f"this user may give no files to {name!r}, [service] group", way_out)
+        return
+    yield Finding("ok", f"the group {name} may use the command line")
+
+
+def _tokens(config: Config) -> Iterator[Finding]:
+    try:
+        load_tokens(config, os.environ)
+    except DriftdError as error:
+        yield Finding("error", error.message, error.hint)
+        return
+    for path in open_token_files(config, os.environ):
+        yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
+
+
+def _data_dir(config: Config, name: str) -> Iterator[Finding]:
+    folder = model_data_dir(config, name)
+    if not folder.exists():
+        why = _cannot_be_made(folder)
+        if why:
+            yield Finding("error", f"{name}: {folder} does not exist and cannot be made: {why}", "correct data_dir")
+        else:
+            yield Finding("warning", f"{name}: {folder} does not exist", "the service makes it; or correct data_dir")
+    elif not folder.is_dir():
+        yield Finding("error", f"{name}: {folder} is no folder", "correct data_dir")
+    elif not os.access(folder, os.R_OK | os.X_OK):
+        yield Finding("error", f"{name}: {folder} may not be read by this user", "change its mode or group")
+    else:
+        yield Finding("ok", f"{name}: watches {folder}")
+
+
+def _learner(config: Config, name: str) -> Iterator[Finding]:
+    """The metric and the estimator, which otherwise the first training would find wrong."""
+    from retrain.metrics.registry import MetricContext, get_metric
+    from retrain.model.estimators import make_estimator
+
+    settings, folder = config.models[name], config.path.parent
+    try:
+        if settings.metric != "auto":
+            get_metric(settings.metric, MetricContext(settings.task, 0.0, folder))
+        estimator = make_estimator(settings.estimator, settings.task, folder)
+    except DriftdError as error:
+        yield Finding("error", f"{name}: {error.message}", error.hint)
+        return
+    yield Finding("ok", f"{name}: trains {type(estimator).__name__}")
+
+
+def _limits() -> Iterator[Finding]:
+    try:
+        watches = int(WATCHES.read_text("ascii"))
+    except (OSError, ValueError):
+        return
+    if watches < FEW_WATCHES:
+        hint = 'sysctl fs.inotify.max_user_watches=524288, or intake.watch = "polling"'
+        yield Finding("warning", f"only {watches} inotify watches: sub-folders beyond are found by rescans only", hint)
+
+
+def _port(config: Config) -> Iterator[Finding]:
+    host, _, port = config.service.listen.rpartition(":")
+    if is_held(config.state_dir):
+        known = _address(config)
+        yield Finding("ok", f"the service runs; {f'it serves on {known}' if known else _configured(config)}")
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            way_out = "stop what uses it, or set another [service] listen"
+            yield Finding("error", f"cannot listen on {config.service.listen}: {error.strerror}", way_out)
+            return
+    yield Finding("ok", f"{config.service.listen} is free; the service is not running")
+
+
+def _address(config: Config) -> str:
+    try:
+        with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
+            return address(ledger)
+    except (DriftdError, OSError, SQLAlchemyError, sqlite3.Error):
+        return ""  # the look at the ledger tells
+
+
+def _configured(config: Config) -> str:
+    return f"{config.service.listen} is configured"
+
+
+def _environment() -> Iterator[Finding]:
+    from importlib.metadata import version
+
+    names = ("driftd", "scikit-learn", "scipy", "numpy", "duckdb", "pyarrow")
+    yield Finding("ok", ", ".join(f"{name} {version(name)}" for name in names))
+
+
+def _ledger(config: Config) -> Iterator[Finding]:
+    path = config.state_dir / "ledger.sqlite"
+    if not path.exists():
+        yield _no_ledger(config)
+        return
+    try:
+        with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
+            yield from _inside(config, ledger)
+    except DriftdError as error:
+        yield Finding("error", error.message, error.hint)
+    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+        why = str(getattr(error, "orig", error)).splitlines()[0]
+        yield Finding("error", f"{path} cannot be read: {why}", f"stop the service; {WAY_BACK}")
+
+
+def _no_ledger(config: Config) -> Finding:
+    try:
+        refuse_missing(config.state_dir / "ledger.sqlite")
+    except DriftdError as error:
+        return Finding("error", error.message, error.hint)
+    return Finding("ok", "no ledger yet: the service has not run with this state_dir")
+
+
+def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
+    with ledger.connect() as conn:
+        answer = conn.exec_driver_sql("PRAGMA quick_check").scalar()
+        if answer != "ok":
+            why = str(answer).splitlines()[-1]
+            yield Finding("error", f"the ledger is damaged: {why}", f"stop the service; {WAY_BACK}")
+            return
+        yield Finding("ok", "the ledger is sound")
+        for name in config.models:
+            champion = promotions.champion(conn, name)
+            row = models.get(conn, name)
+            if champion is None:
+                waits = row.waits_for if row is not None else ""
+                yield Finding("ok", f"{name}: no version yet" + (f"; {waits}" if waits else ""))
+                continue
+            for member in champion.deployment.members:
+                yield _version(config, name, member.version)
+
+
+def _version(config: Config, name: str, version: str) -> Finding:
+    from retrain.stages.promote import prove_version
+
+    folder = config.state_dir / "versions" / name / version
+    try:
+        prove_version(folder, config.models[name].estimator.trusted_types)
+    except (DriftdError, OSError) as error:
+        return Finding("error", f"{name}: {version} cannot be served: {error}", f"driftd rollback {name}, or retrain")
+    return Finding("ok", f"{name}: {version} loads and answers its probe rows")

@@ -1,0 +1,144 @@
+"""Writes a first configuration from a sample: what `driftd init` does."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.reading import csv
+from daemon.reading.formats import kind_of
+from daemon.reading.infer import infer_schema
+from retrain.records.errors import Refused
+from retrain.records.schema import Column, Schema
+from retrain.records.settings import ModelSettings
+
+NAME = re.compile(r"[^a-z0-9]+")
+TIME_NAMES = ("time", "timestamp", "date", "datetime", "event_time", "created_at", "ts")
+ID_NAMES = ("id", "row_id", "uid", "uuid", "key")
+MAX_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a sample tells: its schema for the task, and the columns that look like a time and an id."""
+
+    schema: Schema
+    task: str
+    time_column: str | None
+    id_column: str | None
+
+
+def look_at(file: Path, target: str, task: str = "") -> Found:
+    """What a data file tells about a model of `target`; `task` is inferred where it is "". Refused where the file
+    cannot be read or has no such column."""
+    if not file.is_file():
+        raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
+    schema, chosen = _inferred(file, target, task)
+    time_column = _named(schema, TIME_NAMES, ("datetime",), target)
+    return Found(schema, chosen, time_column, _named(schema, ID_NAMES, ("integer", "category"), target))
+
+
+def write_config(file: Path, target: str, task: str, name: str, path: Path) -> Iterator[str]:
+    """Write the configuration, and say what to do next, line by line. Refused where the file cannot be read or
+    has no such column."""
+    found = look_at(file, target, task)
+    name = model_name(name or file.name.split(".")[0])
+    path.write_text(_text(found, name, target), "utf-8")
+    yield f"wrote {path}: model {name!r}, {found.task} of {target!r} from {len(found.schema.features)} columns"
+    data = path.absolute().parent / "data" / name
+    data.mkdir(parents=True, exist_ok=True)
+    yield f"made {data}"
+    yield f"next: read {path}, run `driftd -c {path} run`, and put files such as {file.name} into {data}"
+
+
+def model_name(text: str) -> str:
+    """A model's name from any text.
+
+    >>> model_name("My Customers")
+    'my_customers'
+    """
+    return NAME.sub("_", text.lower()).strip("_") or "model"
+
+
+def _inferred(file: Path, target: str, task: str) -> tuple[Schema, str]:
+    settings = ModelSettings(data_dir="data", task="classification", target=target)
+    kind = kind_of(file)
+    header = csv.header_of(file, kind, settings.intake, [target]) if kind.format == "csv" else None
+    infer_schema(file, kind, settings, header)  # names the columns if the target is none of them
+    distinct, all_numbers = _values_of(file, target)
+    if task == "regression" and not all_numbers:
+        raise Refused(f"{target!r} has values that are no numbers; a regression needs them", "leave --task out")
+    chosen = task or ("regression" if all_numbers and distinct > MAX_CLASSES else "classification")
+    wanted = settings.model_copy(update={"task": chosen})
+    return infer_schema(file, kind, wanted, header), chosen
+
+
+def _values_of(file: Path, column: str) -> tuple[int, bool]:
+    """How many different values a column has, and whether all are numbers; Refused where it has none."""
+    from tempfile import TemporaryDirectory
+
+    from daemon.reading.sql import connect, identifier
+    from daemon.reading.tabular import open_table
+
+    with TemporaryDirectory(prefix="driftd-init-") as folder:
+        table = open_table(file, Path(folder) / "sample.parquet")
+        word = identifier(column)
+        query = f"SELECT count(DISTINCT {word}), count({word}), count(TRY_CAST({word} AS DOUBLE)) FROM read_parquet(?)"  # noqa: S608
+        row = connect().execute(query, [str(table.path)]).fetchone()
+    assert row is not None
+    distinct, present, numbers = row
+    if not present:
+        raise Refused(f"{column!r} has no value in {file}", "take a file with labelled rows")
+    return distinct, numbers == present
+
+
+def _named(schema: Schema, names: tuple[str, ...], kinds: tuple[str, ...], target: str) -> str | None:
+    fitting = [c.name for c in schema.columns if c.kind in kinds and c.name != target]
+    for name in names:
+        for column in fitting:
+            if column.lower() == name:
+                return column
+    return fitting[0] if "datetime" in kinds and len(fitting) == 1 else None
+
+
+def _text(found: Found, name: str, target: str) -> str:
+    schema = found.schema
+
+    def chosen(key: str, value: str | None, told: str) -> str:
+        line = f"{key} = {json.dumps(value or '…', ensure_ascii=False)}"
+        return f"{line}   # {told}" if value else f"# {line}   # {told}"
+
+    lines = [
+        "# driftd: what it watches, trains and serves. Paths are relative to the folder of this file.",
+        "# Whatever is not said here has a default; `driftd doctor` checks this file.",
+        "",
+        "[service]",
+        'state_dir = "state"            # all that driftd remembers',
+        'listen = "127.0.0.1:8080"      # where predictions are served',
+        "",
+        f"[models.{name}]",
+        f'data_dir = "data/{name}"   # drop files here; they are read, never changed',
+        f'task = "{found.task}"',
+        f"target = {json.dumps(target, ensure_ascii=False)}",
+        chosen("time_column", found.time_column, "windows and held-out rows go by it; without it, by order of arrival"),
+        chosen("id_column", found.id_column, "names a row, so that its label may arrive later"),
+        'check_schedule = "*/15 * * * *" # besides the check of every file',
+        '# retrain_schedule = "0 3 * * SUN" # besides what drift and performance ask for',
+        '# mode = "auto"                # or "approve" (a person promotes), "observe" (reports only)',
+        "",
+        "# The columns, by name; their order in the files does not matter.",
+        '# { type = "number", min = 0, max = 1 } and { type = "category", categories = ["a", "b"] } say what is valid.',
+        f"[models.{name}.columns]",
+        *(_column(column, schema) for column in schema.columns),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _column(column: Column, schema: Schema) -> str:
+    key = column.name if re.fullmatch(r"[A-Za-z0-9_-]+", column.name) else json.dumps(column.name, ensure_ascii=False)
+    if column.kind == "text":
+        return f'{key} = "text"   # sentences: compared by length, emptiness and trigrams, not learned from'
+    if column.feature or column.name in (schema.target, schema.id_column):
+        return f'{key} = "{column.kind}"'
+    return f'{key} = {{ type = "{column.kind}", feature = false }}   # nearly every row has its own: not learned from'

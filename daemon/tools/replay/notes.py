@@ -1,0 +1,48 @@
+"""What a reader of a replay should know about its data."""
+
+from typing import TYPE_CHECKING, Any
+
+from daemon.tools.replay.source import Source
+
+if TYPE_CHECKING:
+    from daemon.tools.replay.run import Request
+
+FEW_ROWS = 100
+MANY = 0.5
+TOLD = 5
+
+
+def source_notes(source: Source, policy: dict[str, Any], request: "Request") -> list[str]:
+    """Rejected rows, short batches, batches without a score, columns that are not learned from, late labels."""
+    notes = []
+    if source.rejected:
+        notes.append(f"{source.rejected:,} rows were set aside as not valid")
+    shortest = min(batch.rows for batch in source.batches)
+    if shortest < FEW_ROWS:
+        notes.append(
+            f"the shortest batch has {shortest:,} rows: under {FEW_ROWS} scores are noise; "
+            + ("give longer files" if len(request.files) > 1 else "try fewer --batches")
+        )
+    bare = sum(batch.labelled_rows == 0 for batch in source.batches)
+    if bare:
+        notes.append(f"{bare} batches have no labels: they are served and checked, not scored")
+    undefined = sum(score is None for score in policy["scores"][request.initial :]) - bare
+    if undefined > 0:
+        notes.append(f"{undefined} batches have no score: the metric is undefined there, as with one class only")
+    notes += _ignored(source)
+    served = len(source.batches) - request.initial
+    if request.delay >= MANY * served:
+        notes.append(f"labels come {request.delay} batches late: for most of this history nothing can be learned")
+    if len(request.files) > 1 and request.batches != len(source.batches):
+        notes.append(f"{len(request.files)} files: a batch each")
+    return notes
+
+
+def _ignored(source: Source) -> list[str]:
+    schema = source.schema
+    apart = {schema.target, schema.time_column, schema.id_column}
+    names = [column.name for column in schema.columns if not column.feature and column.name not in apart]
+    if not names:
+        return []
+    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    return [f"not learned from, as nearly every row has its own value: {', '.join(names[:TOLD])}{more}"]

@@ -1,0 +1,124 @@
+"""One replay from files to its result: policy, baselines, variants and a suggestion over the same batches."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.tools.replay import baselines
+from daemon.tools.replay.baselines import Bench
+from daemon.tools.replay.engine import Engine
+from daemon.tools.replay.evidence import paired, recovered
+from daemon.tools.replay.notes import source_notes
+from daemon.tools.replay.result import as_json
+from daemon.tools.replay.source import Source, read_source
+from daemon.tools.replay.subject import Subject
+from daemon.tools.replay.suggest import suggest
+from retrain.records.errors import Refused
+
+Progress = Callable[[str, int, int], None]
+"""Told of each batch: what runs, how many batches are done, of how many."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to replay. `batches` cuts a single file; several files are a batch each."""
+
+    files: Sequence[Path]
+    subject: Subject
+    batches: int = 50
+    initial: int = 4
+    delay: int = 0
+    baselines: Sequence[str] = ("never", "every")
+    variants: Sequence[Subject] = field(default_factory=tuple)
+    suggest: bool = False
+
+
+@dataclass
+class _Replay:
+    request: Request
+    source: Source
+    progress: Progress | None
+
+    def tell(self, what: str) -> Callable[[int], None] | None:
+        """Progress of one run."""
+        progress, initial, total = self.progress, self.request.initial, len(self.source.batches)
+        return None if progress is None else lambda place: progress(what, place - initial, total - initial)
+
+    def play(self, subject: Subject, what: str, source: Source | None = None) -> Engine:
+        """The daemon over the batches; played."""
+        request = self.request
+        engine = Engine(source or self.source, subject.settings, subject.config_dir, request.initial, request.delay)
+        engine.play(self.tell(what))
+        return engine
+
+
+def replay(request: Request, work: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """The result as plain JSON values (see docs/replay.md). Refused where the files cannot be replayed."""
+    subject = request.subject
+    source = read_source(request.files, subject.settings, request.batches, _folder(work, "policy"))
+    _check_length(request, source)
+    run = _Replay(request, source, progress)
+    played = run.play(subject, "policy")
+    policy = as_json(played)
+    version = next(iter(played.versions.values()))
+    greater = version.metric.greater_is_better
+    result: dict[str, Any] = {
+        "rows": source.rows, "batches": len(source.batches), "initial": request.initial, "delay": request.delay,
+        "metric": _metric_name(subject, played), "greater_is_better": greater, "task": subject.settings.task,
+        "target": subject.settings.target, "model": subject.model, "files": [file.name for file in request.files],
+        "policy": policy, "baselines": {name: _baseline(run, name) for name in request.baselines},
+    }  # fmt: skip
+    for told in result["baselines"].values():
+        told["policy_gain"] = paired(policy["scores"], told["scores"], greater).to_json()
+    means = {name: result["baselines"].get(name, {}).get("mean") for name in ("never", "every")}
+    result["recovered"] = recovered(policy["mean"], means["never"], means["every"])
+    if request.variants:
+        result["variants"] = {one.name: _variant(run, one, policy, means, greater, work) for one in request.variants}
+    if request.suggest:
+        result["suggestion"] = suggest(subject, policy, greater, request.initial, lambda s, w: as_json(run.play(s, w)))
+    result["notes"] = [*subject.notes, *source_notes(source, policy, request)]
+    return result
+
+
+def _check_length(request: Request, source: Source) -> None:
+    total = len(source.batches)
+    if total < request.initial + 2:
+        raise Refused(
+            f"{total} batches are too few: {request.initial} give the first model, and two more are needed",
+            "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches",
+        )
+
+
+def _baseline(run: _Replay, name: str) -> dict[str, Any]:
+    request = run.request
+    bench = Bench(run.source, request.subject.settings, request.subject.config_dir, request.initial)
+    if name == "never":
+        return baselines.never(bench, run.tell(name))
+    if name == "every":
+        return baselines.every(bench, run.tell(name))
+    period = int(name.removeprefix("every"))
+    return as_json(baselines.periodic(bench, period, request.delay, run.tell(name)), trigger="period")
+
+
+def _variant(
+    run: _Replay, subject: Subject, policy: dict[str, Any], means: dict[str, Any], greater: bool, work: Path
+) -> dict[str, Any]:
+    settings, mine = subject.settings, run.request.subject.settings
+    source = run.source
+    if any(getattr(settings, key) != getattr(mine, key) for key in ("columns", "time_column", "id_column", "intake")):
+        source = read_source(run.request.files, settings, run.request.batches, _folder(work, subject.name))
+    told = as_json(run.play(subject, subject.name, source))
+    told["recovered"] = recovered(told["mean"], means["never"], means["every"])
+    told["gain_over_policy"] = paired(told["scores"], policy["scores"], greater).to_json()
+    return told | {"notes": list(subject.notes)}
+
+
+def _metric_name(subject: Subject, played: Engine) -> str:
+    return played.run.metric if subject.settings.metric == "auto" else subject.settings.metric
+
+
+def _folder(work: Path, name: str) -> Path:
+    folder = work / name.replace("/", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,110 @@
+"""History as batches: files taken in as the daemon would, one file cut into batches in the order of its rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retrain.records.errors import Refused
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """One batch on disk: with its labels, and as it looked before they were there. `seq` counts from 1. `scored`,
+    where it is given, is what the batch should have been: served and scored in place of what is learned from."""
+
+    seq: int
+    labelled: Path
+    unlabelled: Path
+    rows: int
+    labelled_rows: int
+    scored: Path | None = None
+
+    def served(self) -> dict[str, Any]:
+        """As the rows that are served and scored, with their labels."""
+        if self.scored is None:
+            return self.told(True)
+        return self.told(True) | {"snapshot": str(self.scored), "digest": f"batch{self.seq}.scored"}
+
+    def told(self, known: bool) -> dict[str, Any]:
+        """As the stages are told of a file."""
+        path = self.labelled if known else self.unlabelled
+        return {
+            "seq": self.seq, "snapshot": str(path), "digest": f"batch{self.seq}", "rows": self.rows, "kind": "rows",
+            "accepted_at": float(self.seq),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """The batches of a replay, oldest first, in the types of one schema."""
+
+    schema: Schema
+    batches: tuple[BatchFile, ...]
+    rejected: int
+
+    @property
+    def rows(self) -> int:
+        """All rows that were taken in."""
+        return sum(batch.rows for batch in self.batches)
+
+
+def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, work: Path) -> Source:
+    """Several files are a batch each, in their order; one is cut into `batches` of equal length. Refused where a file
+    is beyond repair or has too few rows."""
+    from daemon.reading.take import take
+    from retrain.records.schema import declared_schema
+
+    declared = declared_schema(settings)
+    schema = None if declared is None else declared.to_json()
+    tables: list[pa.Table] = []
+    rejected = 0
+    for file in files:
+        if not file.is_file():
+            raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
+        try:
+            taken = take(
+                {"path": str(file), "schema": schema, "settings": settings.model_dump(mode="json"), "work": str(work)}
+            )
+        except Refused as error:
+            raise Refused(f"{file}: {error.message}", error.hint) from None
+        if taken["kind"] != "rows":
+            raise Refused(f"{file} holds labels only", "replay reads files of rows with their labels")
+        schema, rejected = taken["schema"], rejected + int(taken["rejected"])
+        tables.append(pq.read_table(taken["snapshot"], pre_buffer=False))
+        Path(taken["snapshot"]).unlink()
+    assert schema is not None
+    known = Schema.from_json(schema)
+    pieces = _cut(tables[0], batches) if len(tables) == 1 else tables
+    return Source(known, tuple(_write(piece, known, seq, work) for seq, piece in enumerate(pieces, 1)), rejected)
+
+
+def _cut(table: pa.Table, batches: int) -> list[pa.Table]:
+    if table.num_rows < 2 * batches:
+        raise Refused(
+            f"{table.num_rows:,} rows cannot be cut into {batches} batches",
+            "give more rows, or fewer --batches",
+        )
+    edges = np.linspace(0, table.num_rows, batches + 1).astype(int).tolist()
+    return [table.slice(start, stop - start) for start, stop in pairwise(edges)]
+
+
+def _write(table: pa.Table, schema: Schema, seq: int, work: Path) -> BatchFile:
+    """With labels and without, rows numbered from 1."""
+    numbers = pa.array(np.arange(1, table.num_rows + 1))
+    table = table.set_column(table.column_names.index("__row"), "__row", numbers).combine_chunks()
+    place = table.column_names.index(schema.target)
+    target = table.schema.field(place)
+    bare = table.set_column(place, target, pa.nulls(table.num_rows, target.type))
+    labelled, unlabelled = work / f"{seq:05d}.parquet", work / f"{seq:05d}.unlabelled.parquet"
+    pq.write_table(table, labelled, compression="lz4")
+    pq.write_table(bare, unlabelled, compression="lz4")
+    known = table.num_rows - table.column(place).null_count
+    return BatchFile(seq, labelled, unlabelled, table.num_rows, known)

@@ -1,0 +1,85 @@
+"""What is replayed: the settings of one model, from a configuration or inferred as `driftd init` would."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daemon.config.config import Config
+from daemon.tools.init import look_at, model_name
+from retrain.records.settings import ModelSettings
+
+
+class WrongSubject(Exception):
+    """What was asked for does not fit the configuration; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model's settings; `name` is what people call this configuration, `model` its section, `config_dir` what the
+    paths of the user's own metric and estimator are relative to, `notes` tell what a replay does otherwise."""
+
+    name: str
+    model: str
+    settings: ModelSettings
+    config_dir: Path
+    notes: tuple[str, ...] = ()
+
+
+def inferred_subject(file: Path, target: str, task: str) -> Subject:
+    """The configuration that `driftd init` would write for this file. Refused where it has no such column."""
+    found = look_at(file, target, task)
+    settings = ModelSettings.model_validate(
+        {
+            "data_dir": ".", "task": found.task, "target": target, "time_column": found.time_column,
+            "id_column": found.id_column,
+        }
+    )  # fmt: skip
+    roles = (("time", found.time_column), ("id", found.id_column))
+    notes = tuple(f"{column!r} is taken as the {role} column: not learned from" for role, column in roles if column)
+    return Subject("default", model_name(file.name.split(".")[0]), settings, Path.cwd(), notes)
+
+
+def configured_subject(config: Config, model: str | None, target: str, task: str) -> Subject:
+    """The named model of a configuration, else the only one, else the only one that predicts `target`."""
+    name = _chosen(config, model, target)
+    settings = config.models[name]
+    for key, wanted in (("target", target), ("task", task)):
+        said = getattr(settings, key)
+        if wanted and wanted != said:
+            hint = f"leave --{key} out"
+            raise WrongSubject(f"[models.{name}] of {config.path} has {key} {said!r}, not {wanted!r}; {hint}")
+    subject = Subject(config.path.stem, name, settings, config.path.parent)
+    return replace(subject, settings=settings.model_copy(update={"mode": "auto"}), notes=tuple(_notes(settings)))
+
+
+def named_apart(subjects: Sequence[Subject]) -> list[Subject]:
+    """The same, each by a name of its own."""
+    taken: dict[str, int] = {}
+    named = []
+    for subject in subjects:
+        taken[subject.name] = taken.get(subject.name, 0) + 1
+        again = taken[subject.name]
+        named.append(subject if again == 1 else replace(subject, name=f"{subject.name} ({again})"))
+    return named
+
+
+def _chosen(config: Config, model: str | None, target: str) -> str:
+    if model is not None:
+        if model not in config.models:
+            raise WrongSubject(f"no model {model!r} in {config.path}; it has {', '.join(config.models)}")
+        return model
+    fitting = [name for name, one in config.models.items() if not target or one.target == target]
+    if len(fitting) == 1:
+        return fitting[0]
+    if len(config.models) == 1:
+        return next(iter(config.models))
+    raise WrongSubject(f"{config.path} has several models; name one with --model: {', '.join(config.models)}")
+
+
+def _notes(settings: ModelSettings) -> list[str]:
+    notes = []
+    if settings.mode != "auto":
+        notes.append(f'mode is "{settings.mode}": the replay promotes what the gate lets through, as in mode "auto"')
+    if settings.retrain_schedule is not None:
+        notes.append("retrain_schedule is not replayed: batches have no time of day; compare with --baselines every7")
+    return notes

@@ -1,0 +1,58 @@
+"""Suspicious batches of a replay: held before they teach anything, let in again where the doubt persists."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.tools.replay.source import BatchFile
+from retrain.monitoring.suspicion import suspect
+from retrain.planning.release import persistent
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+
+RECENT_FILES = 6
+
+
+@dataclass
+class Suspects:
+    """What was held (`held`, by seq), and of every judged batch where it lies, what was predicted, and its doubts."""
+
+    held: set[int] = field(default_factory=set)
+    told: list[dict[str, Any]] = field(default_factory=list)
+    _judged: dict[int, tuple[Path, Path | None, tuple[str, ...]]] = field(default_factory=dict)
+
+    def judge(
+        self, batch: BatchFile, said: Path | None, schema: Schema, settings: ModelSettings, labelled: bool
+    ) -> None:
+        """Hold a new batch, or let it in together with the held ones before it, as the daemon does; `said` is None
+        before there is a model."""
+        if not settings.suspicion.hold:
+            return
+        snapshot = batch.labelled if labelled else batch.unlabelled
+        recent = [seq for seq in self._judged if seq not in self.held][-RECENT_FILES:]
+        arguments = {
+            "snapshot": str(snapshot),
+            "predictions": None if said is None else str(said),
+            "recent": [
+                {"name": str(seq), "snapshot": str(snapshot), "predictions": None if path is None else str(path)}
+                for seq, (snapshot, path, _) in ((one, self._judged[one]) for one in recent)
+            ],
+            "schema": schema.to_json(),
+            "settings": settings.model_dump(mode="json"),
+        }
+        doubts = suspect(arguments)["doubts"]
+        kinds = tuple(doubt["kind"] for doubt in doubts)
+        self._judged[batch.seq] = (snapshot, said, kinds)
+        if kinds:
+            self._decide(batch.seq, kinds, doubts, settings.suspicion.release_after)
+
+    def _decide(self, seq: int, kinds: tuple[str, ...], doubts: list[dict[str, Any]], after: int) -> None:
+        newest = list(self._judged)[-after:]
+        normal = persistent([self._judged[one][2] for one in newest], after)
+        if not set(kinds) <= normal:
+            self.held.add(seq)
+            self.told.append({"batch": seq - 1, "kinds": list(kinds), "reason": "; ".join(d["reason"] for d in doubts)})
+            return
+        for one in newest[:-1]:
+            if set(self._judged[one][2]) <= normal:
+                self.held.discard(one)

@@ -1,0 +1,127 @@
+"""Puts the units where systemd looks for them, and takes them away again."""
+
+import compileall
+import contextlib
+import grp
+import os
+import pwd
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.config.config import Config, model_data_dir
+from daemon.tools.units.render import MARK, Site, in_home, render
+from retrain.records.errors import Refused
+
+USER = "driftd"
+PACKAGES = ("daemon", "retrain", "drift")
+RUNNING = Path("/run/systemd/system")
+
+
+def site_of(config: Config, user: str) -> Site:
+    """This environment and this configuration."""
+    home = Path(__file__).resolve().parents[3]
+    code = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent, home)
+    return Site(
+        driftd=Path(sys.prefix) / "bin" / "driftd",
+        config=config.path.resolve(),
+        docs=home / "docs",
+        state_dir=Path(os.path.normpath(config.state_dir)),
+        data_dirs=tuple(Path(os.path.normpath(model_data_dir(config, name))) for name in config.models),
+        code=tuple(path.absolute() for path in code),
+        listen=config.service.listen,
+        user=user,
+        group=_group_of(user),
+        makes_user=user == USER,
+    )
+
+
+def _group_of(user: str) -> str:
+    if user == USER:
+        return USER
+    try:
+        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        raise Refused(f"there is no user {user!r}", f"make it, or leave --user out: {USER} is made") from None
+
+
+def place(site: Site, root: Path) -> Iterator[str]:
+    """Write the files that differ, and have systemd read them; tells each step."""
+    if not site.driftd.exists():
+        raise Refused(f"{site.driftd} does not exist", "install driftd into this environment: pip install")
+    texts = render(site)
+    for path in texts:
+        _refuse_foreign(root / path)
+    for path, text in texts.items():
+        yield _write(root / path, text)
+    if root != Path("/"):
+        return
+    _compile()
+    if site.makes_user:
+        _run("systemd-sysusers", "/etc/sysusers.d/driftd.conf")
+    _run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/driftd.conf")
+    if RUNNING.exists():
+        _run("systemctl", "daemon-reload")
+
+
+def remove(site: Site, root: Path) -> Iterator[str]:
+    """Stop the service and take the files away; state, data, configuration and user stay."""
+    if root == Path("/") and RUNNING.exists():
+        with contextlib.suppress(Refused):
+            _run("systemctl", "disable", "--now", "driftd.socket", "driftd.service")
+    for path in render(site):
+        file = root / path
+        if file.exists():
+            _refuse_foreign(file)
+            file.unlink()
+            yield f"removed {file}"
+    if root == Path("/") and RUNNING.exists():
+        _run("systemctl", "daemon-reload")
+    yield f"kept: {site.state_dir}, {site.config} and the user {site.user}"
+
+
+def next_steps(site: Site) -> list[str]:
+    """What a person does now."""
+    command = f"{shlex.quote(str(site.driftd))} -c {shlex.quote(str(site.config))}"
+    doctor = f"  runuser -u {site.user} -- {command} doctor   # may it read what it needs?"
+    return [
+        "next:",
+        *([] if any(map(in_home, site.code)) else [doctor]),  # in a sandbox it may enter a home, else it may not
+        "  systemctl enable --now driftd.socket driftd.service",
+        "  systemctl restart driftd   # instead, after an upgrade: no request is lost",
+        "  journalctl -u driftd -f",
+    ]
+
+
+def _write(path: Path, text: str) -> str:
+    if path.exists() and path.read_text("utf-8") == text:
+        return f"as it was: {path}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, "utf-8")
+    temporary.chmod(0o644)
+    temporary.replace(path)
+    return f"wrote {path}"
+
+
+def _refuse_foreign(path: Path) -> None:
+    """A file that somebody else wrote is not ours to change."""
+    if path.exists() and not path.read_text("utf-8").startswith(MARK):
+        raise Refused(f"{path} was not written by driftd install-service", "move it away first")
+
+
+def _compile() -> None:
+    """Byte code beside the sources: the service may not write there, and would compile at every start."""
+    for package in PACKAGES:
+        compileall.compile_dir(Path(__file__).resolve().parents[3] / package, quiet=2)
+
+
+def _run(*command: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed commands
+    except FileNotFoundError:
+        raise Refused(f"there is no {command[0]}", "driftd install-service needs systemd") from None
+    if done.returncode != 0:
+        raise Refused(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")

@@ -1,0 +1,141 @@
+"""Fills in the units' templates for one environment and one configuration: pure, from values to texts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from ipaddress import ip_address
+from pathlib import Path
+from string import Template
+
+from retrain.records.errors import Refused
+
+MARK = "# Written by driftd install-service, which writes it anew. Changes belong into: systemctl edit driftd"
+UNITS = Path("etc/systemd/system")
+TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - what PrivateTmp= hides
+HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+"""What ProtectHome= hides."""
+STATES = Path("/var/lib")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the units are made for. `code` are the folders that Python loads from; all paths are absolute."""
+
+    driftd: Path
+    config: Path
+    docs: Path
+    state_dir: Path
+    data_dirs: tuple[Path, ...]
+    code: tuple[Path, ...]
+    listen: str
+    user: str
+    group: str
+    makes_user: bool = True
+
+
+def render(site: Site) -> dict[Path, str]:
+    """The text of each file by its path below the root."""
+    values = {
+        "mark": MARK, "user": site.user, "group": site.group, "listen": _listen(site.listen),
+        "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
+        "state_dir": escaped(site.state_dir), "state_word": quoted(site.state_dir),
+        "mounts": " ".join(quoted(path) for path in (site.driftd, site.config, site.state_dir)),
+        "state": _state(site), "home": "\n".join(_home(site)), "network": _network(site.listen),
+        "data_lines": "\n".join(f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
+    }  # fmt: skip
+    wanted = {
+        UNITS / "driftd.service": "driftd.service.in",
+        UNITS / "driftd.socket": "driftd.socket.in",
+        Path("etc/tmpfiles.d/driftd.conf"): "driftd.tmpfiles.in",
+    }
+    if site.makes_user:
+        wanted[Path("etc/sysusers.d/driftd.conf")] = "driftd.sysusers.in"
+    return {path: Template(_template(name)).substitute(values) for path, name in wanted.items()}
+
+
+def _template(name: str) -> str:
+    return (files("daemon.tools.units") / name).read_text("utf-8")
+
+
+def escaped(path: Path) -> str:
+    """A path as a whole value: % has a meaning in units, tmpfiles.d and sysusers.d alike."""
+    text = str(path)
+    if any(c in text for c in "\n\"'\\"):
+        raise Refused(f"{text!r}: systemd's units cannot name it", "use a path without quotes and backslashes")
+    return text.replace("%", "%%")
+
+
+def quoted(path: Path) -> str:
+    """A path as one word of a list or line."""
+    text = escaped(path)
+    return f'"{text}"' if any(c.isspace() for c in text) else text
+
+
+def argument(path: Path) -> str:
+    """A path as an argument of a command, where $ has a meaning too; in the command itself it has none."""
+    return quoted(path).replace("$", "$$")
+
+
+def _state(site: Site) -> str:
+    """Who makes the state folder: systemd itself where it lies below /var/lib."""
+    if STATES in site.state_dir.parents:
+        return f"StateDirectory={quoted(site.state_dir.relative_to(STATES))}\nStateDirectoryMode=2770"
+    return f"ReadWritePaths={quoted(site.state_dir)}"
+
+
+def _home(site: Site) -> Iterable[str]:
+    """Homes and temporary folders are hidden, but for what the service needs of them."""
+    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if in_home(path) or in_temporary(path)]
+    writable = [site.state_dir] if in_home(site.state_dir) or in_temporary(site.state_dir) else []
+    yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
+    for path in outermost(needed):
+        yield f"BindReadOnlyPaths=-{escaped(path)}".replace(" ", r"\ ")
+    for path in writable:
+        yield f"BindPaths={escaped(path)}".replace(" ", r"\ ")
+
+
+def in_home(path: Path) -> bool:
+    """Whether a path lies where only its owner may look."""
+    return any(home in path.parents for home in HOMES)
+
+
+def in_temporary(path: Path) -> bool:
+    """Whether a path lies where the service has a folder of its own instead."""
+    return any(folder in path.parents for folder in TEMPORARY)
+
+
+def outermost(paths: Iterable[Path]) -> list[Path]:
+    """Without those that lie in others.
+
+    >>> outermost([Path("/home/a/b"), Path("/home/a"), Path("/home/c")])
+    [PosixPath('/home/a'), PosixPath('/home/c')]
+    """
+    found: list[Path] = []
+    for path in sorted(set(paths)):
+        if not any(one in path.parents for one in found):
+            found.append(path)
+    return found
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
+def _listen(listen: str) -> str:
+    """As ListenStream= takes it, which knows no names; an address of a network may be bound before that is up."""
+    host, _, port = listen.rpartition(":")
+    try:
+        address = ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
+    except ValueError:
+        raise Refused(f"[service] listen is {listen!r}: systemd's sockets take no names", "write an address") from None
+    text = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    free = "\n# At boot the network with this address may not be up yet.\nFreeBind=yes"
+    return text if _is_loopback(listen) else text + free
+
+
+def _network(listen: str) -> str:
+    """Only this machine, where only it is listened to."""
+    if _is_loopback(listen):
+        return "IPAddressAllow=localhost\nIPAddressDeny=any"
+    return "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."

@@ -1,0 +1,1 @@
+"""One column, and a whole check: its tests, their budget of false alarms, and the report."""

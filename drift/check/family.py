@@ -1,0 +1,203 @@
+"""All tests of a check judged together, so that the whole check keeps one rate of false alarms."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from drift.check.budget import KEPT_RATIO, holm, kept_rate, kept_threshold
+from drift.check.dispersion import Dispersion, dispersion
+from drift.check.report import Calibration, ColumnReport, DriftReport
+from drift.check.words import percent, sentence
+from drift.derived.outputs import PREDICTION
+from drift.profiles.parts import MIN_PARTS, Parts
+from drift.statistics.shares import ShareTest
+
+OUTPUT_SHARE = 0.25
+"""Of the budget, where there are outputs: a change of what the model says matters whatever its cause."""
+LIGHT = 0.25
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One test of the family: its place, its p-value, its share of the budget, and reference rows a current row."""
+
+    position: int
+    name: str
+    p_value: float
+    weight: float
+    ratio: float
+    factor: float
+
+
+def assemble(
+    columns: Iterable[ColumnReport],
+    outputs: Iterable[ColumnReport] = (),
+    *,
+    alpha: float,
+    min_effect: float,
+    reference_rows: int,
+    current_rows: int,
+    parts: Mapping[str, Parts] | None = None,
+    output_parts: Mapping[str, Parts] | None = None,
+    output_rows: int | None = None,
+    notes: Iterable[str] = (),
+    column_weights: Mapping[str, float] | None = None,
+) -> DriftReport:
+    """The report of a whole check.
+
+    The family of tests is, for each column and output, that of its distribution, of its missing share and of
+    its unseen share. Each p-value allows for the dispersion of the reference's own `parts`; Holm's method then keeps
+    the chance of any false alarm within alpha. A drift needs p_adjusted ≤ the threshold (see `Calibration`) and an
+    effect ≥ min_effect, for the shares their difference. `output_rows` are the reference's rows of the outputs;
+    `column_weights`, positive, share the columns' part of the budget out, None equally over their tests.
+    """
+    judged, results = tuple(columns), tuple(outputs)
+    spread = dispersion(parts or {}, current_rows)
+    output_spread = dispersion(output_parts or {}, current_rows)
+    share = OUTPUT_SHARE if results and any(result.evidence for result in results) else 0.0
+    tests = [
+        *_tests(judged, spread, 1 - share, reference_rows / max(current_rows, 1), 0, column_weights),
+        *_tests(results, output_spread, share, (output_rows or reference_rows) / max(current_rows, 1), len(judged)),
+    ]
+    calibration = _calibration(tests, alpha, spread)
+    done = [_decide(report, calibration.threshold, min_effect) for report in _adjusted([*judged, *results], tests)]
+    return DriftReport(
+        columns=tuple(done[: len(judged)]),
+        outputs=tuple(done[len(judged) :]),
+        drift=any(report.drift for report in done),
+        alpha=alpha,
+        min_effect=min_effect,
+        reference_rows=reference_rows,
+        current_rows=current_rows,
+        calibration=calibration,
+        notes=tuple(notes),
+    )
+
+
+def unlike_recent(report: DriftReport, recent: DriftReport) -> DriftReport:
+    """The report of a check against all reference rows, in which a column drifts only if it also does in the
+    report against the newest of them.
+
+    After an adaptation the reference mixes old rows with new ones: data like the newest is no drift. Both nulls
+    must be rejected (an intersection-union test, Berger 1982), so the rate of false alarms only falls. A column
+    that `recent` could not test is judged by the first report alone."""
+    told = {column.name: column for column in recent.columns}
+    columns, familiar = [], []
+    for column in report.columns:
+        other = told.get(column.name)
+        if column.drift and other is not None and other.reason is None and not other.drift:
+            familiar.append(column.name)
+            columns.append(replace(column, drift=False, sentence=""))
+        else:
+            columns.append(column)
+    note = f"like the newest rows of the reference, unlike older ones: {', '.join(familiar)}"
+    return replace(
+        report,
+        columns=tuple(columns),
+        drift=any(column.drift for column in (*columns, *report.outputs)),
+        notes=(*report.notes, note) if familiar else report.notes,
+    )
+
+
+def _tests(
+    reports: Sequence[ColumnReport],
+    spread: Dispersion,
+    share: float,
+    ratio: float,
+    first: int,
+    column_weights: Mapping[str, float] | None = None,
+) -> list[_Test]:
+    """The tests of these reports, which share this part of the budget equally or, with `column_weights`, so that each
+    column has its own; but the predicted class says little beside its probabilities, and weighs a quarter."""
+    light = {PREDICTION} if len(reports) > 1 and column_weights is None else set()
+    heavy = [
+        (LIGHT if report.name in light else 1.0)
+        if column_weights is None
+        else column_weights[report.name] / max(len(report.evidence), 1)
+        for report in reports
+    ]
+    weights = [len(report.evidence) * one for report, one in zip(reports, heavy, strict=True)]
+    found = []
+    for position, report in enumerate(reports, first):
+        raw = {"shape": report.p_value, "missing": report.missing.p_value}
+        raw["unseen"] = None if report.unseen is None else report.unseen.p_value
+        for name, evidence in report.evidence.items():
+            own = spread.spread(report.name, "shape" if name == "unseen" else name)
+            p_value = raw[name]
+            assert p_value is not None
+            if own.own or own.factor > 1:
+                p_value = max(p_value, own.p_value(evidence))
+            weight = share * heavy[position - first] / sum(weights)
+            found.append(_Test(position, name, p_value, weight, ratio, own.factor))
+    return found
+
+
+def _calibration(tests: Sequence[_Test], alpha: float, spread: Dispersion) -> Calibration:
+    weights = [test.weight for test in tests]
+    ratios = [test.ratio for test in tests]
+    found = Calibration(
+        threshold=kept_threshold(alpha, weights, [ratio if ratio >= KEPT_RATIO else np.inf for ratio in ratios]),
+        checks_per_false_alarm=1 / alpha,
+        kept_rate=kept_rate(alpha, weights, ratios) if min(ratios, default=KEPT_RATIO) < KEPT_RATIO else alpha,
+        parts=spread.parts,
+        part_rows=spread.part_rows,
+        dependent=spread.dependent,
+        dispersion=float(np.mean([test.factor for test in tests])) if tests else 1.0,
+    )
+    return replace(found, warnings=tuple(_warnings(min(ratios, default=KEPT_RATIO), alpha, found)))
+
+
+def _warnings(ratio: float, alpha: float, found: Calibration) -> Iterator[str]:
+    """What the budget does not cover here."""
+    few = round(ratio) < MIN_PARTS
+    if ratio < KEPT_RATIO and found.kept_rate > alpha:
+        yield (
+            f"the reference has {ratio:.2g} times the rows of the current data; kept for many checks, one such "
+            f"reference in 20 would alarm falsely in more than {percent(found.kept_rate)} of them; {KEPT_RATIO:g} "
+            f"times the rows keep that within {percent(alpha)}"
+            + (f"; in fewer than {MIN_PARTS} batches it does not show how files differ without drift" if few else "")
+        )
+    if found.dependent:
+        limit = 1 / (found.parts + 1)
+        yield (
+            f"rows of the reference depend on each other: its {found.parts} parts of about {found.part_rows:,.0f} rows "
+            f"differ {found.dispersion:.2g} times as much as independent rows would, and the p-values allow for that"
+            + (f"; a budget below {percent(limit)} then assumes that parts vary normally" if limit > alpha else "")
+        )
+
+
+def _adjusted(reports: Sequence[ColumnReport], tests: Sequence[_Test]) -> list[ColumnReport]:
+    adjusted = holm([test.p_value for test in tests], [test.weight for test in tests])
+    told: list[dict[str, float]] = [{} for _ in reports]
+    factors: list[float | None] = [None] * len(reports)
+    for test, value in zip(tests, adjusted.tolist(), strict=True):
+        told[test.position][test.name] = value
+        if test.name == "shape":
+            factors[test.position] = test.factor
+    return [
+        replace(
+            report,
+            p_adjusted=own.get("shape"),
+            dispersion=factor,
+            missing=replace(report.missing, p_adjusted=own.get("missing")),
+            unseen=None if report.unseen is None else replace(report.unseen, p_adjusted=own.get("unseen")),
+        )
+        for report, own, factor in zip(reports, told, factors, strict=True)
+    ]
+
+
+def _decide(report: ColumnReport, threshold: float, min_effect: float) -> ColumnReport:
+    shifted = _significant(report.p_adjusted, threshold) and (report.effect or 0.0) >= min_effect
+    missing = _share_drifts(report.missing, threshold, min_effect)
+    unseen = report.unseen is not None and _share_drifts(report.unseen, threshold, min_effect)
+    words = sentence(report, shifted, missing, unseen)
+    return replace(report, drift=shifted or missing or unseen, sentence=words)
+
+
+def _share_drifts(share: ShareTest, threshold: float, min_effect: float) -> bool:
+    return _significant(share.p_adjusted, threshold) and abs(share.difference) >= min_effect
+
+
+def _significant(p_adjusted: float | None, threshold: float) -> bool:
+    return p_adjusted is not None and p_adjusted <= threshold

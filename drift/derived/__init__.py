@@ -1,0 +1,1 @@
+"""Columns that are made of others: of dates, of free text, of a model's predictions."""

@@ -1,0 +1,1 @@
+"""All columns together: what no single column shows."""

@@ -1,0 +1,1 @@
+"""Columns of any length compared in flat memory."""

@@ -1,0 +1,39 @@
+"""The G-test of homogeneity: the likelihood-ratio twin of the chi-squared test."""
+
+import numpy as np
+from scipy import special, stats
+
+from drift.statistics.chi_squared import MIN_EXPECTED, _expected, _pool
+from drift.statistics.scores import Counts, Score, nothing
+
+
+def g_test(reference: Counts, current: Counts) -> Score:
+    """G = 2 Σ observed ln(observed/expected) over two rows of counts, shape (k,) each (Wilks 1938; Woolf 1957).
+
+    Equal to `scipy.stats.chi2_contingency(lambda_="log-likelihood")`, two categories with Yates's correction.
+    Rare categories are pooled as in `chi_squared`; two rare ones get Fisher's exact p-value.
+
+    >>> g_test(np.array([50, 50]), np.array([50, 50])).p_value
+    1.0
+    """
+    if not reference.sum() or not current.sum():
+        return nothing("empty")
+    table = np.stack([reference, current])
+    table = table[:, table.sum(axis=0) > 0]
+    if table.shape[1] < 2:
+        return nothing("constant: one category on both sides")
+    dense = _pool(table)
+    extras = {"dof": dense.shape[1] - 1, "pooled": table.shape[1] - dense.shape[1]}
+    return Score(*_test(dense), extras=extras)
+
+
+def _test(table: Counts) -> tuple[float, float]:
+    """Statistic and p-value of a table without empty columns."""
+    expected = _expected(table)
+    observed = table.astype(np.float64)
+    if table.shape[1] == 2:
+        observed += np.clip(expected - observed, -0.5, 0.5)
+    statistic = max(2 * float(np.sum(special.xlogy(observed, observed / expected))), 0.0)
+    if table.shape[1] == 2 and expected.min() < MIN_EXPECTED:
+        return statistic, float(np.clip(stats.fisher_exact(table)[1], 0.0, 1.0))
+    return statistic, float(special.chdtrc(table.shape[1] - 1, statistic))

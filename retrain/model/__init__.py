@@ -1,0 +1,1 @@
+"""What answers: tasks, preprocessing, estimators, versions, and deployments of several."""

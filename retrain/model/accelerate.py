@@ -1,0 +1,243 @@
+"""Fitted boosted trees answered by treelite instead of scikit-learn's loop over trees: the same bits, far sooner.
+
+treelite tells what each tree says of each row, in double precision. Added up in scikit-learn's order this is
+scikit-learn's sum, bit by bit, and scikit-learn's own code goes on from there. It is used only after a proof, on rows
+of data and on made-up ones around every threshold; whatever fails it is answered by scikit-learn."""
+
+import copy
+import time
+import warnings
+from ctypes import c_uint64, c_void_p
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from retrain.model.estimators import NATIVE
+from retrain.model.version import LoadedVersion
+from retrain.records.errors import Refused
+from retrain.records.predictions import Floats
+
+NAME = "treelite"
+SIZES = (1, 16, 64, 256, 1024)
+"""Numbers of rows at which both are compared and timed."""
+LOOKS = 3
+"""The quicker of several: on a busy machine a single look tells little."""
+SEED = 0
+MISSING = 0.05
+EDGES = (0.0, -1e300, 1e300, np.nan)
+
+
+class TreeLoop:
+    """Takes the place of `estimator._raw_predict`: scikit-learn's own trees, one after the other in its order, without
+    the column transformer that takes most of the time of a few rows."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+        self._trees = [tuple(trees) for trees in estimator._predictors]
+        self._bitsets, self._places = estimator._bin_mapper.make_known_categories_bitsets()
+        categorical = _categorical(estimator)
+        self._order = np.array([*np.flatnonzero(categorical), *np.flatnonzero(~categorical)])
+        if estimator._preprocessor is None:
+            self._order = np.arange(estimator.n_features_in_)
+            self._codes: list[Floats] = []
+            return
+        encoder = estimator._preprocessor.named_transformers_["encoder"]
+        self._codes = [_code_table(known) for known in encoder.categories_]
+
+    def __call__(self, X: Floats, n_threads: int | None = None) -> Floats:  # noqa: ARG002 - one thread
+        """Sums of all trees (n, k) for X (n, features)."""
+        ordered = np.ascontiguousarray(X[:, self._order], dtype=np.float64)
+        for column, table in enumerate(self._codes):
+            # A missing code becomes the last place of the table, which is missing; so does one beyond it.
+            at = np.nan_to_num(ordered[:, column], nan=len(table) - 1.0).clip(0, len(table) - 1)
+            ordered[:, column] = table[at.astype(np.int64)]
+        start = self.estimator._baseline_prediction
+        sums = np.zeros((len(X), start.shape[1]), dtype=np.float64, order="F")
+        sums += start
+        for trees in self._trees:
+            for k, tree in enumerate(trees):
+                sums[:, k] += tree.predict(ordered, self._bitsets, self._places, 1)
+        return sums
+
+
+@dataclass(frozen=True, eq=False)
+class TreeSums:
+    """Takes the place of `estimator._raw_predict` for at most `most_rows` rows; above, the loop is sooner."""
+
+    loop: TreeLoop
+    trees: "Trees"
+    most_rows: int
+
+    @property
+    def estimator(self) -> Any:
+        """Whose trees these are."""
+        return self.loop.estimator
+
+    def __call__(self, X: Floats, n_threads: int | None = None) -> Floats:
+        """Sums of all trees (n, k) for X (n, features)."""
+        if len(X) > self.most_rows:
+            return self.loop(X, n_threads)
+        start = self.estimator._baseline_prediction
+        said = self.trees(X)
+        if start.shape[1] > 1:
+            said = said.reshape(len(X), -1, start.shape[1])
+        else:
+            start = start[:, 0]
+        said[:, 0] += start
+        # accumulate adds one after the other, as scikit-learn does; sum would add in pairs.
+        sums: Floats = np.add.accumulate(said, axis=1, out=said)[:, -1]
+        return np.asfortranarray(sums.reshape(len(X), -1))
+
+
+class Trees:
+    """What each tree of a treelite model says: its C interface, called with as little as possible around it."""
+
+    def __init__(self, model: Any, features: int) -> None:
+        from treelite.core import _LIB
+        from treelite.gtil.gtil import GTILConfig
+
+        if (model.input_type, model.output_type, model.num_feature) != ("float64", "float64", features):
+            raise Refused(f"treelite takes the trees as {model.input_type} of {model.num_feature} features")
+        self._model, self._library = model, _LIB
+        self._config = GTILConfig(nthread=1, predict_type="score_per_tree")
+        self._count, self._features = model.num_tree, features
+        self._handles = model.handle, self._config.handle
+
+    def __call__(self, X: Floats) -> Floats:
+        """(n, trees) for X (n, features)."""
+        X = np.ascontiguousarray(X, dtype=np.float64)
+        if X.shape[1] != self._features:
+            raise ValueError(f"{X.shape[1]} features; the trees know {self._features}")
+        said = np.empty((len(X), self._count))
+        model, config = self._handles
+        rows, taken, given = c_uint64(len(X)), c_void_p(X.ctypes.data), c_void_p(said.ctypes.data)
+        if self._library.TreeliteGTILPredict(model, taken, b"float64", rows, given, config) != 0:
+            raise RuntimeError(self._library.TreeliteGetLastError())
+        return said
+
+
+def accelerated(estimator: Any, rows: Floats) -> tuple[Any, int]:
+    """A copy of fitted boosted trees that answers few rows by treelite, and up to how many.
+
+    Refused unless it answers `rows` (n, features) and made-up rows as scikit-learn does, bit by bit."""
+    if not isinstance(estimator, NATIVE):
+        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
+    fast, slow = copy.copy(estimator), looped(estimator, rows)
+    try:
+        trees = Trees(_imported(estimator), estimator.n_features_in_)
+        fast._raw_predict = TreeSums(slow._raw_predict, trees, 10**9)
+        most_rows = _proven(estimator, slow, fast, rows)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"treelite cannot take the trees: {type(error).__name__}: {error}") from error
+    fast._raw_predict = replace(fast._raw_predict, most_rows=most_rows)
+    return fast, most_rows
+
+
+def looped(estimator: Any, rows: Floats) -> Any:
+    """A copy of fitted boosted trees that answers by `TreeLoop`; Refused unless it gives the bits of scikit-learn on
+    `rows` (n, features) and on made-up rows."""
+    if not isinstance(estimator, NATIVE):
+        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be compiled")
+    slow = copy.copy(estimator)
+    try:
+        slow._raw_predict = TreeLoop(estimator)
+        for X in (rows, made_up_rows(estimator, max(SIZES))):
+            _compare(estimator, slow, X)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"scikit-learn's trees cannot be looped over: {type(error).__name__}: {error}") from error
+    return slow
+
+
+def accelerated_version(version: LoadedVersion, rows: Floats) -> LoadedVersion:
+    """The version with `accelerated` trees; Refused where that is impossible or was not proven on held-out rows."""
+    proof = version.evaluation.get("runtime")
+    if proof is None:
+        raise Refused("no proof on held-out rows: the version was trained by an earlier driftd", "retrain to get one")
+    if not proof["identical"]:
+        raise Refused(proof["reason"])
+    return replace(version, estimator=accelerated(version.estimator, rows)[0])
+
+
+def proof_on(estimator: Any, rows: Floats) -> dict[str, Any]:
+    """What the evaluation records: whether treelite answers held-out rows (n, features) as scikit-learn does."""
+    try:
+        accelerated(estimator, rows)
+    except Refused as error:
+        return {"name": NAME, "identical": False, "rows": len(rows), "reason": str(error)}
+    return {"name": NAME, "identical": True, "rows": len(rows), "reason": None}
+
+
+def made_up_rows(estimator: Any, count: int) -> Floats:
+    """Rows (count, features) on, just above and just below the trees' thresholds, far out, missing, and of every
+    category."""
+    rng = np.random.default_rng(SEED)
+    categorical = _categorical(estimator)
+    order = [*np.flatnonzero(categorical), *np.flatnonzero(~categorical)]
+    nodes = np.concatenate([tree.nodes for trees in estimator._predictors for tree in trees])
+    inner = nodes[nodes["is_leaf"] == 0]
+    X = np.empty((count, len(order)))
+    for position, feature in enumerate(order):
+        if categorical[feature]:
+            known = int(np.nanmax(estimator._bin_mapper.bin_thresholds_[position], initial=0.0))
+            candidates = np.array([*range(known + 1), np.nan], dtype=np.float64)
+        else:
+            at = inner["num_threshold"][(inner["feature_idx"] == position) & (inner["is_categorical"] == 0)]
+            candidates = np.concatenate([at, np.nextafter(at, np.inf), np.nextafter(at, -np.inf), EDGES])
+        X[:, feature] = rng.choice(candidates, count)
+    X[rng.random(X.shape) < MISSING] = np.nan
+    return X
+
+
+def _code_table(known: Any) -> Floats:
+    """What the encoder within the estimator makes of each code 0…k−1; missing, at the end, stays missing."""
+    values = np.asarray(known, dtype=np.float64)
+    present = values[~np.isnan(values)]
+    table = np.full(int(present.max(initial=-1.0)) + 2, np.nan)
+    table[present.astype(np.int64)] = np.arange(len(present), dtype=np.float64)
+    return table
+
+
+def _categorical(estimator: Any) -> Any:
+    mask = estimator.categorical_features
+    if mask is None or isinstance(mask, str):
+        return np.zeros(estimator.n_features_in_, dtype=bool)
+    return np.asarray(mask, dtype=bool)
+
+
+def _imported(estimator: Any) -> Any:
+    import treelite
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # its cast of the code for missing
+        return treelite.sklearn.import_model(estimator)
+
+
+def _proven(estimator: Any, slow: Any, fast: Any, rows: Floats) -> int:
+    """The largest size at which treelite was sooner than the loop; Refused at the first bit that differs."""
+    made_up = made_up_rows(estimator, max(SIZES))
+    _compare(estimator, fast, rows)
+    most_rows = 0
+    for size in SIZES:
+        both = [_compare(slow, fast, made_up[:size]) for _ in range(LOOKS)]
+        if min(fast_s for _, fast_s in both) < min(slow_s for slow_s, _ in both):
+            most_rows = size
+    return most_rows
+
+
+def _compare(estimator: Any, fast: Any, X: Floats) -> tuple[float, float]:
+    """Seconds of both."""
+    started = time.perf_counter()
+    expected = estimator._raw_predict(X)
+    between = time.perf_counter()
+    answered = fast._raw_predict(X)
+    ended = time.perf_counter()
+    if not np.array_equal(expected, answered):
+        wrong = int((expected != answered).any(axis=1).sum())
+        largest = float(np.abs(expected - answered).max())
+        raise Refused(f"treelite answers {wrong} of {len(X)} rows otherwise than scikit-learn, by up to {largest:g}")
+    return between - started, ended - between

@@ -1,0 +1,67 @@
+"""A deployment in memory: versions with their weights behind one recalibration, answering as one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrain.model.recalibration import Recalibration, decision_for
+from retrain.model.version import LoadedVersion
+from retrain.records.predictions import Predictions
+from retrain.records.settings import ModelSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedDeployment:
+    """`weights` by version name, the heaviest first; `versions` holds these and `newest`, the version that the model's
+    last promotion brought."""
+
+    versions: Mapping[str, LoadedVersion]
+    weights: Mapping[str, float]
+    newest: str
+    recalibration: Recalibration | None = None
+
+    @property
+    def version(self) -> LoadedVersion:
+        """The newest version."""
+        return self.versions[self.newest]
+
+    @property
+    def members(self) -> tuple[LoadedVersion, ...]:
+        """The versions that answer."""
+        return tuple(self.versions[name] for name in self.weights)
+
+    def answer(self, said: Mapping[str, Predictions]) -> Predictions:
+        """What it answers where its versions say `said`, by name."""
+        from retrain.model.blend import blend
+
+        raw = blend([said[name] for name in self.weights], list(self.weights.values()))
+        return raw if self.recalibration is None else self.recalibration.apply(raw)
+
+    def predict_table(self, table: "pa.Table") -> Predictions:
+        """What it says about a snapshot's table."""
+        return self.answer({name: self.versions[name].predict_table(table) for name in self.weights})
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> Predictions:
+        """What it says about rows as JSON gives them; Refused names a wrong value."""
+        return self.answer({name: self.versions[name].predict_rows(rows) for name in self.weights})
+
+
+def load_deployment(told: Mapping[str, Any], load: Any) -> LoadedDeployment:
+    """Of {"members": {version: weight}, "paths": {version: path}, "newest", "recalibration"}; `load` takes a path."""
+    weights = dict(sorted(told["members"].items(), key=lambda member: -member[1]))
+    versions = {name: load(Path(told["paths"][name])) for name in {**weights, told["newest"]: 1.0}}
+    return LoadedDeployment(versions, weights, told["newest"], Recalibration.from_json(told["recalibration"]))
+
+
+def fair_decision(version: LoadedVersion, settings: ModelSettings) -> Recalibration | None:
+    """The decision by the classes' shares among a version's training rows, where the metric rewards it: what is served
+    gets it within one labelled file, so versions are compared with it."""
+    if not settings.layers.recalibration or version.metric.name != "balanced_accuracy" or version.classes is None:
+        return None
+    baseline = version.baseline
+    shares = dict(zip(baseline.classes or (), baseline.probabilities or (), strict=True))
+    return decision_for(shares, version.classes)

@@ -1,0 +1,66 @@
+"""A version in memory: what answers rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrain.records.schema import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from retrain.metrics.registry import Metric
+    from retrain.model.preprocessing import Preprocessor
+    from retrain.model.tasks import Baseline, Task
+    from retrain.records.predictions import Floats, Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedVersion:
+    """A loaded model version. `training` is its training.json, `evaluation` its metrics.json ({} before the
+    evaluation)."""
+
+    name: str
+    folder: Path
+    schema: Schema
+    task: "Task"
+    preprocessor: "Preprocessor"
+    estimator: Any
+    training: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Sorted class names, None for regression."""
+        return self.task.classes
+
+    @cached_property
+    def metric(self) -> "Metric":
+        """The metric that was fixed from the model's first training data."""
+        from retrain.metrics.registry import MetricContext, get_metric
+
+        recorded = self.training["metric"]
+        return get_metric(recorded["name"], MetricContext(self.task.name, recorded["initial_median"]))
+
+    @cached_property
+    def baseline(self) -> "Baseline":
+        """The naive baseline, learned from the rows that trained this version."""
+        from retrain.model.tasks import Baseline
+
+        return Baseline.from_json(self.training["baseline"])
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> "Predictions":
+        """What it says about rows as JSON gives them; Refused names a wrong value."""
+        return self.task.predict(self.estimator, self.preprocessor.transform_rows(rows))
+
+    def predict_table(self, table: "pa.Table") -> "Predictions":
+        """What it says about a snapshot's table; columns that the table does not have are missing."""
+        return self.task.predict(self.estimator, self.matrix(table))
+
+    def matrix(self, table: "pa.Table") -> "Floats":
+        """The features of a snapshot's table; columns of another kind are read as its schema's, as far as that goes."""
+        from retrain.rows.retype import conform
+
+        return self.preprocessor.transform(conform(table, self.schema))

@@ -1,0 +1,221 @@
+"""Check snapshots against the champion: drift of features and predictions, performance on rows with labels, and
+its estimate for rows without."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from drift import (
+    ColumnReport,
+    DriftReport,
+    NumericProfile,
+    Reference,
+    assemble,
+    judge_values,
+    keep_freed_memory,
+    output_columns,
+    unlike_recent,
+)
+from retrain.model.version import LoadedVersion
+from retrain.monitoring.champion import Champion, Predicted, load_champion, predict_snapshots, write_predictions
+from retrain.monitoring.error_stream import Watch, row_errors, watch_errors
+from retrain.monitoring.estimate import estimate_performance
+from retrain.monitoring.importance import importance_weights
+from retrain.monitoring.multivariate import check_together
+from retrain.monitoring.performance import PERFORMANCE_SHARE, labelled_performance
+from retrain.records.predictions import Labels, Predictions
+from retrain.records.settings import ModelSettings
+from retrain.rows.columns import column_values
+from retrain.rows.compared_columns import compared_values
+from retrain.store.reference_files import release_pages
+
+LITTLE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The labels (n,) of rows with these numbers (n,), and what was said of them."""
+
+    labels: Labels
+    said: Predictions
+    rows: Any
+
+
+def check(args: dict[str, Any]) -> dict[str, Any]:
+    """Judge the rows of all snapshots together. Arguments and result are JSON:
+
+    `snapshots` paths; `kind` "file" or "schedule"; `versions` [{"version", "path", "weight"}]; `settings`; `predict`
+    whether the champion is to predict the rows (needed for output drift and performance); `work` where the predictions
+    of a single snapshot are written; `stream` is the state that the last check of this champion's errors gave, if any.
+    Returns `report` (DriftReport), `performance` on the rows that have labels, `estimated` performance on those that
+    have none, `stream` (what the detector saw in the errors), `stream_state`, `predictions` (path) and `seconds`.
+    """
+    started = time.perf_counter()
+    settings = ModelSettings.model_validate(args["settings"])
+    snapshots = [Path(path) for path in args["snapshots"]]
+    champion = load_champion(
+        args["versions"], settings.estimator.trusted_types, args.get("newest"), args.get("recalibration")
+    )
+    notes: list[str] = []
+    predicted = predict_snapshots(champion, snapshots, notes) if args["predict"] else None
+    labelled = None if predicted is None else _labelled(champion, predicted)
+    performance = None if labelled is None else _performance(champion, labelled, settings)
+    if performance is not None:
+        notes += performance.get("notes", [])
+    watch = None if labelled is None else _watch(champion, labelled, args.get("stream"), settings)
+    report = drift_report(champion, snapshots, settings, predicted, notes)
+    path = None
+    if predicted is not None and len(snapshots) == 1:
+        path = write_predictions(predicted, Path(args["work"]) / f"{snapshots[0].stem}.predictions.parquet")
+    told = report.to_json()
+    if settings.drift.multivariate and args.get("kind") == "schedule":
+        told["multivariate"] = check_together(champion, snapshots, settings)
+    _tell_importance(told, champion.versions[0].evaluation.get("importance") or {})
+    return {
+        "report": told,
+        "performance": performance,
+        "estimated": None if predicted is None else _estimated(champion, predicted),
+        "stream": None if watch is None else watch.told,
+        "stream_state": None if watch is None else watch.state,
+        "predictions": None if path is None else str(path),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _tell_importance(report: dict[str, Any], importance: Mapping[str, float]) -> None:
+    """How much the champion relies on each column, and of each drifted one in words whether that matters to it."""
+    most = max(importance.values(), default=0.0)
+    for column in report["columns"]:
+        if column["name"] not in importance:
+            continue
+        column["importance"] = importance[column["name"]]
+        if column["drift"] and most > 0:
+            share = max(column["importance"], 0.0) / most
+            words = "relies on it most" if share == 1 else f"relies on it {share:.0%} as much as on its main feature"
+            column["sentence"] += f"; the model {words if share >= LITTLE else 'hardly relies on it'}"
+
+
+def drift_report(
+    champion: Champion,
+    snapshots: list[Path],
+    settings: ModelSettings,
+    predicted: Predicted | None,
+    notes: list[str],
+) -> DriftReport:
+    """Features one at a time, so that memory holds one column; then the outputs of the heaviest version."""
+    keep_freed_memory()
+    pairs = list(_judged_features(champion, snapshots, settings, notes))
+    outputs = [] if predicted is None else list(_judged_outputs(champion.reference, predicted, settings))
+    reference, rows = champion.reference, sum(pq.read_metadata(path).num_rows for path in snapshots)
+    share = 1.0 if predicted is None else 1 - PERFORMANCE_SHARE
+    alpha, min_effect = share * settings.drift.false_alarms, settings.drift.min_effect
+    weights = _weights(champion, [whole.name for whole, _ in pairs], settings, notes)
+    report = assemble(
+        [whole for whole, _ in pairs],
+        outputs,
+        alpha=alpha,
+        min_effect=min_effect,
+        reference_rows=reference.rows,
+        current_rows=rows,
+        parts=reference.parts,
+        output_parts=reference.output_parts,
+        output_rows=max((one.rows for one in reference.outputs.values()), default=0),
+        notes=notes,
+        column_weights=weights,
+    )
+    recent_rows = max((one.rows for one in reference.recent.values()), default=0)
+    newest = [recent for _, recent in pairs if recent is not None]
+    recent = assemble(
+        newest,
+        alpha=alpha,
+        min_effect=min_effect,
+        reference_rows=recent_rows,
+        current_rows=rows,
+        column_weights=weights,
+    )
+    return unlike_recent(report, recent)
+
+
+def _weights(
+    champion: Champion, names: list[str], settings: ModelSettings, notes: list[str]
+) -> dict[str, float] | None:
+    """How the columns share the budget; None for equally."""
+    if settings.drift.weights == "equal":
+        return None
+    weights = importance_weights(champion.versions[0].evaluation.get("importance") or {}, names)
+    if weights is None:
+        notes.append("the columns share the budget equally: the champion has no permutation importance")
+    return weights
+
+
+def _judged_features(
+    champion: Champion, snapshots: list[Path], settings: ModelSettings, notes: list[str]
+) -> Iterator[tuple[ColumnReport, ColumnReport | None]]:
+    """Each feature, and what is derived of others, against all rows of the reference and against the newest."""
+    schema, drift = champion.versions[0].schema, settings.drift
+    for name, values in compared_values(snapshots, schema, calendar=drift.calendar, ignore=drift.ignore):
+        before = champion.reference.columns.get(name)
+        if before is None or values is None:
+            where = "the data" if values is None else "the champion's reference"
+            notes.append(f"{name} was not compared: {where} has no such column")
+            continue
+        recent = champion.reference.recent.get(name)
+        whole = judge_values(name, before, values, drift.min_rows)
+        newest = None if recent is None else judge_values(name, recent, values, drift.min_rows)
+        for known in (before, recent):
+            if isinstance(known, NumericProfile):
+                release_pages(*known.arrays)
+        yield whole, newest
+
+
+def _judged_outputs(reference: Reference, predicted: Predicted, settings: ModelSettings) -> Iterator[ColumnReport]:
+    said = predicted.first
+    for name, values in output_columns(said.values, said.probabilities, said.classes):
+        if name in reference.outputs:
+            yield judge_values(name, reference.outputs[name], values, settings.drift.min_rows)
+
+
+def _labelled(champion: Champion, predicted: Predicted) -> Labelled | None:
+    """The rows that have a label; None where no row has one."""
+    known = np.asarray(predicted.labels.is_valid())
+    if not known.any():
+        return None
+    labels = _labels(predicted.labels.filter(pa.array(known)), champion.versions[0])
+    return Labelled(labels, predicted.blended.take(known), predicted.rows[known])
+
+
+def _performance(champion: Champion, labelled: Labelled, settings: ModelSettings) -> dict[str, Any]:
+    """The metric on the rows that have a label."""
+    metric = champion.versions[0].metric
+    return labelled_performance(metric, labelled.labels, labelled.said, champion.evaluated, settings)
+
+
+def _watch(
+    champion: Champion, labelled: Labelled, kept: Mapping[str, Any] | None, settings: ModelSettings
+) -> Watch | None:
+    """What the detector says of the errors of what was served."""
+    span = 1.0 if labelled.said.classes is not None else champion.versions[0].evaluation.get("error_span")
+    return watch_errors(row_errors(labelled.labels, labelled.said), labelled.rows, kept, span, settings)
+
+
+def _estimated(champion: Champion, predicted: Predicted) -> dict[str, Any] | None:
+    """The estimate of the heaviest version's metric on the rows without a label, of these every `step`-th; None
+    where all have one or the version has no estimate."""
+    missing = ~np.asarray(predicted.labels.is_valid())[:: predicted.step]
+    if champion.estimate is None or not missing.any():
+        return None
+    said = predicted.first.take(slice(None, None, predicted.step)).take(missing)
+    matrix = None if predicted.matrix is None else predicted.matrix[missing]
+    return estimate_performance(champion.versions[0].metric, champion.estimate, said, matrix)
+
+
+def _labels(column: pa.ChunkedArray, version: LoadedVersion) -> Labels:
+    if version.schema.task == "classification":
+        return np.array([str(label) for label in column.to_pylist()])
+    return np.asarray(column_values(column, "number"))

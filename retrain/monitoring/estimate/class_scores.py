@@ -1,0 +1,122 @@
+"""What a classification metric is expected to be, given how likely each class of each row is."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from retrain.metrics.registry import NAMES
+from retrain.monitoring.estimate.common import Numbers, Score
+from retrain.records.predictions import Floats, Predictions, label_codes
+
+PRESENT = 0.5
+SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
+
+
+def known_probabilities(predictions: Predictions) -> Floats:
+    assert predictions.probabilities is not None
+    return predictions.probabilities
+
+
+def told_columns(probabilities: Floats) -> list[int]:
+    """Classes that are looked at against the rest: of two the second, which tells the first."""
+    return [1] if probabilities.shape[1] == 2 else list(range(probabilities.shape[1]))
+
+
+def _said(predictions: Predictions) -> Floats:
+    """1 for the class that was predicted, else 0; shape (n, k)."""
+    names = predictions.classes or ()
+    return np.eye(len(names))[label_codes(predictions.values, names)]
+
+
+def _mean_of(values: Floats) -> Score:
+    """Expected mean of `values` (n, k), a row's share of the metric for each label."""
+    return lambda beliefs, weight: float(weight @ np.einsum("ij,ij->i", beliefs, values) / weight.sum())
+
+
+def _log_losses(predictions: Predictions) -> Score:
+    return _mean_of(-np.log(np.clip(known_probabilities(predictions), SMALLEST_PROBABILITY, 1.0)))
+
+
+def _brier_losses(predictions: Predictions) -> Score:
+    given = known_probabilities(predictions)
+    losses = np.sum(given**2, axis=1, keepdims=True) - 2.0 * given + 1.0
+    return _mean_of(losses / 2.0 if given.shape[1] == 2 else losses)
+
+
+def _balanced_accuracy(predictions: Predictions) -> Score:
+    """Mean recall of the classes of which at least half a row is expected."""
+    said = _said(predictions)
+
+    def score(beliefs: Floats, weight: Floats) -> float:
+        total, hit = weight @ beliefs, weight @ (beliefs * said)
+        present = total >= PRESENT
+        return float(np.mean(hit[present] / total[present])) if np.count_nonzero(present) > 1 else math.nan
+
+    return score
+
+
+def _f1_macro(predictions: Predictions) -> Score:
+    """Mean F1, from the expected counts, of the classes that are predicted or expected."""
+    said = _said(predictions)
+
+    def score(beliefs: Floats, weight: Floats) -> float:
+        both, hit = weight @ beliefs + weight @ said, weight @ (beliefs * said)
+        present = both >= PRESENT
+        return float(np.mean(2.0 * hit[present] / both[present]))
+
+    return score
+
+
+def _ranking(one: Callable[[Floats, Floats], float]) -> Callable[[Predictions], Score]:
+    """The mean over classes of `one`, given the expected weight of positives and of all in groups of tied
+    probability, the highest first."""
+
+    def bind(predictions: Predictions) -> Score:
+        probabilities = known_probabilities(predictions)
+        orders = {c: _ordered(probabilities[:, c]) for c in told_columns(probabilities)}
+
+        def score(beliefs: Floats, weight: Floats) -> float:
+            values = []
+            for column, (order, starts) in orders.items():
+                positives = np.add.reduceat((weight * beliefs[:, column])[order], starts)
+                everything = np.add.reduceat(weight[order], starts)
+                if PRESENT <= positives.sum() <= everything.sum() - PRESENT:
+                    values.append(one(positives, everything))
+            return float(np.mean(values)) if values else math.nan
+
+        return score
+
+    return bind
+
+
+def _ordered(scores: Floats) -> tuple[Numbers, Numbers]:
+    """Rows in falling order of score, and where each group of ties starts."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    return order, np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+
+
+def _area(positives: Floats, everything: Floats) -> float:
+    """Expected share of (positive, negative) pairs in the right order, ties count half."""
+    negatives = everything - positives
+    above = np.cumsum(positives) - 0.5 * positives
+    return float(above @ negatives / (positives.sum() * negatives.sum()))
+
+
+def _precision(positives: Floats, everything: Floats) -> float:
+    found, seen = np.cumsum(positives), np.cumsum(everything)
+    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+    return float(positives @ precision / found[-1])
+
+
+OF_CLASSES: dict[str, Callable[[Predictions], Score]] = {
+    "balanced_accuracy": _balanced_accuracy,
+    "accuracy": lambda predictions: _mean_of(_said(predictions)),
+    "roc_auc": _ranking(_area),
+    "average_precision": _ranking(_precision),
+    "f1_macro": _f1_macro,
+    "log_loss": _log_losses,
+    "brier": _brier_losses,
+}
+assert set(OF_CLASSES) == set(NAMES["classification"])

@@ -1,0 +1,35 @@
+"""All features of the recent window together against whole rows of the champion's training, beside the verdict."""
+
+from pathlib import Path
+from typing import Any
+
+from drift.multivariate.check_rows import judge_together, thinned
+from retrain.monitoring.champion import Champion
+from retrain.records.settings import ModelSettings
+from retrain.rows.columns import read_column
+from retrain.store.versions import sample_path
+
+
+def check_together(champion: Champion, snapshots: list[Path], settings: ModelSettings) -> dict[str, Any]:
+    """A domain classifier, MMD and PCA on at most 5,000 rows a side, as plain JSON values, see `judge_together`.
+
+    Time and id columns are no features and dates always tell old rows from new ones: both are left out, as is what the
+    configuration ignores. The three tests share `false_alarms` among themselves and decide nothing.
+    """
+    version = champion.versions[0]
+    sample = sample_path(version.folder)
+    if sample is None:
+        reason = f"{version.name} has no sample of whole rows to compare with; the next version will"
+        return {"reason": reason, "left_out": [], "sentences": [reason]}
+    pairs, left_out = [], []
+    for column in version.schema.features:
+        if column.kind == "datetime" or column.name in settings.drift.ignore:
+            left_out.append(column.name)
+            continue
+        sides = [read_column(paths, column.name, column.kind) for paths in ([sample], snapshots)]
+        if sides[0] is None or sides[1] is None:
+            left_out.append(column.name)
+        else:
+            pairs.append((column.name, thinned(sides[0]), thinned(sides[1])))
+    found = judge_together(pairs, settings.drift.false_alarms)
+    return found | {"left_out": [*left_out, *found["left_out"]]}

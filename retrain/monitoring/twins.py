@@ -1,0 +1,114 @@
+"""Twins: tiny models on at most 1,000 rows that tell what a fresh model of a window would gain.
+
+A twin is compared one file ahead: trained on what was known before a file, judged on it. How much worse a twin is than
+a full model of the same rows (its handicap) is measured when a version is evaluated."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from retrain.model.estimators import NATIVE, tell_categories
+from retrain.model.tasks import Task, learn_task
+from retrain.model.version import LoadedVersion
+from retrain.monitoring.cache import Memory
+from retrain.records.errors import Refused
+from retrain.records.predictions import Floats, Labels, Predictions
+from retrain.rows.held_out import NEWEST_FILES
+from retrain.rows.history import History
+
+TWIN_ROWS = 1_000
+FEWEST_ROWS = 40
+FILES_NEW, FILES_OLD = 12, 48
+TREES = {"max_iter": 6, "learning_rate": 0.6, "max_leaf_nodes": 8, "min_samples_leaf": 10, "early_stopping": False}
+FEWEST_BINS, MOST_BINS = 31, 255
+MOST_ESTIMATORS = 20
+
+
+class Twin:
+    """A tiny model behind a version's preprocessing."""
+
+    def __init__(self, task: Task, estimator: Any) -> None:
+        self._task, self._estimator = task, estimator
+
+    def predict(self, X: Floats) -> Predictions:
+        """What it says of rows as the version's preprocessing gives them, (n, features)."""
+        return self._task.predict(self._estimator, X)
+
+
+def window_twin(
+    history: History, version: LoadedVersion, files: int | None, up_to: int, seed: int, memory: Memory
+) -> Twin | None:
+    """The twin of a version on at most 1,000 labelled rows of the newest `files` labelled files (None: all) up to one,
+    each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or of
+    one class."""
+    chosen = _labelled_files(history, up_to)
+    chosen = chosen if files is None else chosen[-files:]
+    total = sum(history.rows(seq) for seq in chosen)
+    pieces = []
+    for seq in chosen:
+        X, y, reserved = _labelled_rows(history, version, seq, seed, memory)
+        places = np.flatnonzero(~reserved) if seq in chosen[-NEWEST_FILES:] else np.arange(len(y))
+        wanted = int(np.ceil(TWIN_ROWS * history.rows(seq) / max(total, 1)))
+        if len(places) > wanted:
+            places = np.sort(np.random.default_rng([seed, seq, up_to]).choice(places, wanted, replace=False))
+        pieces.append((X[places], y[places]))
+    if not pieces:
+        return None
+    return fit_twin(version, np.concatenate([X for X, _ in pieces]), np.concatenate([y for _, y in pieces]), seed)
+
+
+def fit_twin(version: LoadedVersion, X: Floats, y: Labels, seed: int) -> Twin | None:
+    """The twin of `version` on labelled rows, X (n, features) and y (n,); None where they are too few or of one
+    class."""
+    if len(y) < FEWEST_ROWS:
+        return None
+    try:
+        task = learn_task(version.schema.task, y)
+    except Refused:
+        return None
+    estimator = _tiny(version, X, seed)
+    with config_context(skip_parameter_validation=True, assume_finite=True):
+        task.fit(estimator, X, y, None)
+    return Twin(task, estimator)
+
+
+def _labelled_rows(
+    history: History, version: LoadedVersion, seq: int, seed: int, memory: Memory
+) -> tuple[Floats, Labels, NDArray[np.bool_]]:
+    """Features, labels and reservoir of a sample of a file's labelled rows."""
+
+    def make() -> tuple[Floats, Labels, NDArray[np.bool_]]:
+        sample = history.sample(seq, seed).labelled()
+        return version.matrix(sample.table), sample.labels(history.schema), sample.reserved
+
+    key = ("rows", version.name, seq, history.labels_known(seq))
+    found: tuple[Floats, Labels, NDArray[np.bool_]] = memory.get(key, make)
+    return found
+
+
+def _labelled_files(history: History, up_to: int) -> list[int]:
+    """The newest labelled files, and older ones in equal steps."""
+    known = history.past(up_to)
+    newest, older = known[-FILES_NEW:], known[:-FILES_NEW]
+    steps = np.linspace(0, len(older) - 1, min(len(older), FILES_OLD)).astype(int).tolist() if older else []
+    chosen = [older[step] for step in dict.fromkeys(steps)] + newest
+    return [seq for seq in chosen if history.labels_known(seq)]
+
+
+def _tiny(version: LoadedVersion, X: Floats, seed: int) -> Any:
+    """Six small trees for boosted trees, else the version's own kind, at most 20 of it in an ensemble."""
+    if isinstance(version.estimator, NATIVE):
+        kind = HistGradientBoostingRegressor if version.classes is None else HistGradientBoostingClassifier
+        mask = version.preprocessor.categorical_mask
+        most = np.nanmax(X[:, list(mask)], initial=0.0) if any(mask) else 0.0
+        made = kind(**TREES, max_bins=int(np.clip(most + 1, FEWEST_BINS, MOST_BINS)), random_state=seed)
+        tell_categories(made, mask)
+        return made
+    made = clone(version.estimator)
+    known = made.get_params(deep=True)
+    many = [key for key in known if key.rpartition("__")[2] == "n_estimators" and (known[key] or 0) > MOST_ESTIMATORS]
+    return made.set_params(**dict.fromkeys(many, MOST_ESTIMATORS))

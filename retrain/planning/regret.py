@@ -1,0 +1,144 @@
+"""Would a fresh model have paid? Regret adds up, file by file, against the price of a retrain. Pure.
+
+Each labelled file tells what a fresh model of the best window would have saved over what was served (cost-aware
+retraining, Mahadevan and Mathioudakis 2023, in its cumulative form). Small gains that chance explains count for
+nothing: each file's gain is lessened by its standard error, and the sum never falls below 0 (Page 1954). The price is
+a share of the model's own loss; it doubles with every retrain ahead of the budget's pace, halves while the budget is
+unspent, and doubles after a retrain that did not pay."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from retrain.planning.twin_windows import WINDOWS
+from retrain.records import Assessment, Regret, Retrained
+from retrain.records.settings import TriggerSettings
+
+RECENT_FILES, FEWEST_FILES = 4, 3
+DISCOUNT, FRESH_DISCOUNT = 1.0, 1.5
+SMALLEST_LOSS, LEVEL_STEP = 0.02, 0.1
+LARGEST_PENALTY = 4.0
+PAID_Z = 1.0
+CHEAPEST, DEAREST = -2.0, 6.0
+AHEAD = 2.0
+SHORT, MIDDLE, LONG = WINDOWS
+
+
+def assessed(regret: Regret, found: Assessment, settings: TriggerSettings) -> Regret:
+    """After one more labelled file."""
+    earned = regret.credit + (settings.retrains.rate if settings.retrains.files is not None else 0.0)
+    regret = replace(regret, credit=earned, files=regret.files + 1)
+    level = found.loss if regret.loss is None else (1 - LEVEL_STEP) * regret.loss + LEVEL_STEP * found.loss
+    regret = replace(regret, loss=level)
+    if not found.gains:
+        return regret
+    if all(name in found.twins for name in WINDOWS):
+        entry = {"pairs": {key: list(value) for key, value in found.pairs.items()}, "twins": found.twins}
+        regret = replace(regret, recent=(*regret.recent, entry)[-RECENT_FILES:])
+    window, twin = best_window(regret.recent)
+    total = max(0.0, regret.sum + file_gain(found, twin, regret.handicap))
+    if total == 0:
+        return replace(regret, sum=0.0, since=None, span=0, window=window, twin=twin)
+    since, span = (found.seq, 1) if regret.sum == 0 else (regret.since, regret.span + 1)
+    return replace(regret, sum=total, since=since, span=span, window=window, twin=twin)
+
+
+def elapsed(regret: Regret, now: float, settings: TriggerSettings) -> Regret:
+    """After time has passed, for a budget per time."""
+    if settings.retrains.seconds is None:
+        return regret
+    since = regret.credited_at if regret.credited_at is not None else now
+    return replace(regret, credit=regret.credit + settings.retrains.rate * max(0.0, now - since), credited_at=now)
+
+
+def retrained(regret: Regret, result: Retrained) -> Regret:
+    """After a cycle that trained came to its end."""
+    if not result.promoted:
+        return replace(regret, sum=0.0, since=None, span=0, penalty=min(2 * regret.penalty, LARGEST_PENALTY))
+    promotions = regret.promotions + 1
+    paid = result.z is None or result.z >= PAID_Z
+    penalty = max(1.0, regret.penalty / 2) if paid else min(2 * regret.penalty, LARGEST_PENALTY)
+    handicap = regret.handicap
+    if result.handicap is not None:
+        newest = min(0.0, result.handicap)
+        handicap = newest if promotions <= 2 else (regret.handicap + newest) / 2
+    return replace(regret, sum=0.0, since=None, span=0, promotions=promotions, penalty=penalty, handicap=handicap)
+
+
+def file_gain(found: Assessment, twin: str, handicap: float) -> float:
+    """What a fresh model would have saved on one file, beyond chance: of a twin trained before the file, or, where that
+    is more, of one trained with it and judged on its reservoir."""
+    best = -1.0
+    if twin in found.gains:
+        mean, error, _ = found.gains[twin]
+        best = mean - handicap - DISCOUNT * error
+    if twin in found.fresh:
+        mean, error, _ = found.fresh[twin]
+        best = max(best, mean - handicap - FRESH_DISCOUNT * error)
+    return best
+
+
+def price(regret: Regret, settings: TriggerSettings, drifting: bool) -> float:
+    """What the sum must exceed for a retrain to pay; drift makes a gain more credible, and the price lower."""
+    assert settings.regret is not None
+    level = max(regret.loss or 0.0, SMALLEST_LOSS)
+    pace = 2.0 ** min(max(-regret.credit, CHEAPEST), DEAREST)
+    prior = settings.drift_prior if drifting else 1.0
+    return float(settings.regret * level * regret.penalty * pace * prior)
+
+
+def affordable(regret: Regret) -> bool:
+    """Whether the budget allows one more retrain: while fewer than two are ahead of its pace."""
+    return regret.credit > -AHEAD
+
+
+def best_window(recent: tuple[dict[str, Any], ...]) -> tuple[str, str]:
+    """The window that the twins of the last files favour, and the twin that stands for it: decaying weights unless
+    paired evidence is for another one, the stronger the further it departs."""
+    if len(recent) < FEWEST_FILES:
+        return "decay", LONG
+    costs = {name: sum(one["twins"][name] for one in recent) for name in WINDOWS}
+    cheapest = min(costs, key=lambda name: costs[name])
+
+    def worse(name: str, than: str) -> float:
+        """By how many standard errors one window's twins cost more than another's."""
+        forward, backward = f"{name}|{than}", f"{than}|{name}"
+        parts = [
+            tuple(one["pairs"][forward]) if forward in one["pairs"]
+            else (-one["pairs"][backward][0], *one["pairs"][backward][1:])
+            for one in recent
+        ]  # fmt: skip
+        return pooled_z(parts)
+
+    if cheapest == SHORT and worse(MIDDLE, SHORT) > 1 and worse(LONG, SHORT) > 2:
+        return SHORT, SHORT
+    if cheapest in (SHORT, MIDDLE) and worse(LONG, MIDDLE) > 3:
+        return MIDDLE, MIDDLE
+    if worse(MIDDLE, LONG) > 2:
+        return "all", LONG
+    return "decay", LONG if worse(LONG, MIDDLE) < 0 else MIDDLE
+
+
+def pooled_z(parts: Sequence[tuple[float, float, int]]) -> float:
+    """Mean over its standard error, of rows told as groups of (mean, variance, rows); 0 of nothing.
+
+    >>> round(pooled_z([(2.0, 2 / 3, 3)]), 3)
+    4.243
+    """
+    rows = sum(n for _, _, n in parts)
+    if not rows:
+        return 0.0
+    mean = sum(n * m for m, _, n in parts) / rows
+    variance = sum(n * (v + m * m) for m, v, n in parts) / rows - mean * mean
+    return 0.0 if mean == 0 else mean / (math.sqrt(max(variance, 0.0) / rows) + 1e-9)
+
+
+def window_choice(regret: Regret) -> dict[str, Any]:
+    """The window as the prepare stage takes it. A short one reaches back over the labelled files since the regret
+    began, but at most as far as the middle one: since the change."""
+    if regret.window == SHORT:
+        return {"kind": "files", "files": min(max(WINDOWS[SHORT] or 3, regret.span), WINDOWS[MIDDLE] or 12)}
+    if regret.window == MIDDLE:
+        return {"kind": "files", "files": WINDOWS[MIDDLE]}
+    return {"kind": regret.window}

@@ -1,0 +1,54 @@
+"""Which stored files nobody needs any more: neither the window that trains, nor the recent checks, nor a kept version.
+Pure."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from retrain.records.settings import ModelSettings
+
+NEWEST = 100
+"""So many of the newest files are looked back over by checks, assessments and doubts."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An accepted or held file of rows: `newest` is its newest event time, else when it came."""
+
+    id: int
+    seq: int
+    sha256: str
+    at: float
+    newest: float
+    rows: int
+    labelled_rows: int
+    bytes: int = 0
+
+
+def expirable(
+    files: Iterable[StoredFile], settings: ModelSettings, used: Collection[str], now: float
+) -> Iterator[StoredFile]:
+    """Of files, the newest first, those beyond retention.snapshots or snapshots_size that nobody needs. `used` are the
+    digests of files that a kept version was made of."""
+    kept = settings.retention
+    newest_time: float | None = None
+    places = teaching = size = 0
+    for file in files:
+        newest_time = file.newest if newest_time is None else max(newest_time, file.newest)
+        places, size = places + 1, size + file.bytes
+        teaches = file.labelled_rows or (file.rows if settings.id_column is not None else 0)
+        old = now - file.at > kept.snapshots or (kept.snapshots_size is not None and size > kept.snapshots_size)
+        recent = places <= NEWEST or file.newest >= newest_time - settings.check_window
+        wanted = bool(teaches) and _in_window(settings, places, newest_time - file.newest, teaching)
+        teaching += teaches
+        if old and not recent and not wanted and file.sha256 not in used:
+            yield file
+
+
+def _in_window(settings: ModelSettings, places: int, age: float, teaching: int) -> bool:
+    """Whether a file may still teach, where `teaching` rows are newer."""
+    window = settings.window
+    if window.kind == "files":
+        return places <= (window.files or 0)
+    if window.kind == "last":
+        return age <= (window.last or 0.0)
+    return teaching < window.max_rows

@@ -1,0 +1,78 @@
+"""A challenger on trial beside the champion: is it promoted, dropped, or watched on? Pure.
+
+Two things end a trial early, both against the challenger, since nothing that is seen later takes them back: more
+failures than are allowed, and labelled rows on which it is worse than the champion beyond doubt. The second is tested
+by the confidence sequence of `retrain.planning.probation`, so that looking after every file does not raise the chance
+of dropping a good one. Everything else waits for the end: traffic has its hours, and answers that differ are no fault
+by themselves."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from retrain.planning.probation import added, surely_worse
+from retrain.records import Moments, Probation, Trial
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`kind` is promote, drop or wait (until `until`, or until more is seen); `reason` has its numbers."""
+
+    kind: str
+    reason: str
+    until: float | None = None
+
+
+def labelled(version: str, differences: Iterable[Moments]) -> Probation:
+    """What the labelled files of a trial told: per file the moments of what the challenger cost more a row."""
+    found = Probation(version)
+    for one in differences:
+        found = added(found, one)
+    return found
+
+
+def verdict(trial: Trial, labels: Probation, now: float, alpha: float, task: str) -> Verdict:
+    """What becomes of a running trial now; `alpha` is how often a challenger that is no worse may be dropped for its
+    labelled rows."""
+    seen = trial.seen
+    if seen.failures > trial.max_failures:
+        allowed = "none is allowed" if not trial.max_failures else f"{trial.max_failures:,} are allowed"
+        last = f"; the last: {seen.error}" if seen.error else ""
+        return Verdict(
+            "drop", f"{trial.version} failed on {_count(seen.failures, 'request')} on trial, {allowed}{last}"
+        )
+    if surely_worse(labels, alpha):
+        worse = labels.total / labels.rows
+        return Verdict(
+            "drop",
+            f"{trial.version} costs {worse:.4f} a row more than the champion on {labels.rows:,} labelled rows of its "
+            "trial, more than chance explains at any look",
+        )
+    if now < trial.until:
+        return Verdict("wait", f"{trial.version} is on trial: {told(trial, labels, task)}", trial.until)
+    if seen.rows < trial.min_rows and now < trial.latest:
+        lacks = f"{trial.version} is on trial: it answered {seen.rows:,} of at least {trial.min_rows:,} rows"
+        return Verdict("wait", lacks, trial.latest)
+    return Verdict("promote", f"its trial found no harm: {told(trial, labels, task)}")
+
+
+def told(trial: Trial, labels: Probation | None, task: str) -> str:
+    """What was seen, in words."""
+    seen, where = trial.seen, "in shadow" if trial.strategy == "shadow" else "of live traffic"
+    parts = [f"{seen.rows:,} rows answered {where}", _count(seen.failures, "failure")]
+    if seen.compared and task == "regression":
+        parts.append(f"{seen.differed / seen.compared:.4g} mean absolute difference from the champion")
+    elif seen.compared:
+        parts.append(f"{seen.differed:,.0f} rows ({seen.differed / seen.compared:.1%}) unlike the champion's")
+    if seen.compared and seen.champion_s > 0:
+        parts.append(f"{seen.challenger_s / seen.champion_s:.2g} times the champion's time a row")
+    if labels is not None and labels.rows:
+        cost = labels.total / labels.rows
+        how = "more" if cost > 0 else "less"
+        parts.append(f"{abs(cost):.4f} a row {how} cost than the champion on {labels.rows:,} labelled rows")
+    elif labels is not None:
+        parts.append("no labels yet")
+    return ", ".join(parts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,78 @@
+"""The schema of a model's rows: declared in the configuration or inferred once, then fixed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from retrain.records.settings import ColumnKind, ModelSettings
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column by name; `minimum`, `maximum` and `categories` are what the user declared as valid."""
+
+    name: str
+    kind: ColumnKind
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[str, ...] | None = None
+    nullable: bool = True
+    feature: bool = True
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All columns of a model, the target, time and id columns among them."""
+
+    columns: tuple[Column, ...]
+    task: str
+    target: str
+    time_column: str | None = None
+    id_column: str | None = None
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """What the model sees, in a fixed order: neither target, time, id nor free text."""
+        apart = {self.target, self.time_column, self.id_column}
+        return tuple(c for c in self.columns if c.feature and c.kind != "text" and c.name not in apart)
+
+    @property
+    def texts(self) -> tuple[Column, ...]:
+        """Free text: compared by checks, not learned from."""
+        return tuple(c for c in self.columns if c.kind == "text")
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Schema":
+        """The inverse of `to_json`."""
+        columns = tuple(
+            Column(**{**c, "categories": None if c["categories"] is None else tuple(c["categories"])})
+            for c in value["columns"]
+        )
+        return cls(columns, value["task"], value["target"], value["time_column"], value["id_column"])
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+
+def declared_schema(settings: ModelSettings) -> Schema | None:
+    """The schema that the configuration declares; None where it is left to be inferred."""
+    if settings.columns is None:
+        return None
+    columns = tuple(
+        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature) for name, c in settings.columns.items()
+    )
+    return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column)

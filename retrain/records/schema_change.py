@@ -1,0 +1,44 @@
+"""A configuration that changed what a model's rows are: told in sentences, and whether old and new can be compared."""
+
+import hashlib
+import json
+
+from retrain.records.schema import Schema
+
+
+def shape_digest(schema: Schema) -> str:
+    """The same for schemas that read the same columns as the same kinds for the same task; ranges, categories and
+    nullability only judge values."""
+    columns = sorted((column.name, column.kind, column.feature) for column in schema.columns)
+    shape = [columns, schema.task, schema.target, schema.time_column, schema.id_column]
+    return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:16]
+
+
+def changes(before: Schema, after: Schema) -> list[str]:
+    """What differs, one sentence each.
+
+    >>> from retrain.records.schema import Column
+    >>> a = Schema((Column("x", "number"), Column("y", "category")), "classification", "y")
+    >>> b = Schema((Column("x", "category"), Column("z", "number"), Column("y", "category")), "classification", "y")
+    >>> changes(a, b)
+    ['x was number and is category', 'z was added (number)']
+    """
+    old, new = ({column.name: column for column in schema.columns} for schema in (before, after))
+    told = [f"{name} was removed" for name in old if name not in new]
+    for name, column in new.items():
+        if name not in old:
+            told.append(f"{name} was added ({column.kind})")
+        elif old[name].kind != column.kind:
+            told.append(f"{name} was {old[name].kind} and is {column.kind}")
+        elif old[name].feature != column.feature:
+            told.append(f"{name} was {'' if old[name].feature else 'not '}learned from")
+    for key in ("task", "target", "time_column", "id_column"):
+        was, now = getattr(before, key), getattr(after, key)
+        if was != now:
+            told.append(f"{key} was {was or 'none'} and is {now or 'none'}")
+    return told
+
+
+def comparable(before: Schema, after: Schema) -> bool:
+    """Whether models of the two answer the same question, so that one can be judged against the other."""
+    return (before.task, before.target) == (after.task, after.target)

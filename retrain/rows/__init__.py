@@ -1,0 +1,1 @@
+"""Rows of accepted files: cells, columns, their types, histories, windows and held-out rows."""

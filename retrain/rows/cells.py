@@ -1,0 +1,197 @@
+"""A column's values as floats, from Arrow or from Python values: the same bits either way.
+
+Numbers as they are with infinities missing; booleans 1 and 0; date-times as Unix seconds at a resolution of a
+microsecond; categories as their codes; missing and unseen NaN.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrain.records.errors import Refused
+from retrain.records.predictions import Floats
+from retrain.records.settings import ColumnKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+FIRST_S, LAST_S = -62_135_596_800.0, 253_402_300_800.0
+LONGEST_SHOWN = 60
+PLAIN = {float}
+TEXT = {str, type(None)}
+EXPECTED: dict[str, str] = {
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "datetime": "an ISO 8601 time or Unix seconds",
+    "category": "text",
+}
+
+
+def from_arrow(values: "pa.ChunkedArray", name: str, kind: ColumnKind, index: Mapping[str, float]) -> Floats:
+    """The floats (n,) of an Arrow column; Refused where its type cannot be of that kind."""
+    import pyarrow as pa
+
+    try:
+        if kind == "category":
+            return _codes(values, index)
+        if kind == "datetime":
+            whole = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+            return _floats(whole) / 1e6
+        return _finite(_floats(values))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise Refused(f"column {name!r} is {values.type}", f"expected {EXPECTED[kind]}") from error
+
+
+def from_values(values: Sequence[Any], name: str, kind: ColumnKind, index: Mapping[str, float]) -> Floats:
+    """The floats (n,) of Python values as JSON gives them; Refused names the first wrong one."""
+    types = set(map(type, values))
+    if kind == "category":
+        words: Sequence[Any] = values
+        if not types <= TEXT:
+            words = [None if v is None else word(v) for v in values]
+        return np.array([index.get(w, math.nan) for w in words], dtype=np.float64)
+    if kind == "number" and types <= PLAIN:
+        return _finite(np.array(values, dtype=np.float64))
+    return _finite(np.array([_converted(v, p, name, kind) for p, v in enumerate(values)], dtype=np.float64))
+
+
+def plain_values(values: Sequence[Any], name: str, kind: ColumnKind) -> list[float | str | None]:
+    """The cells (n) of Python values as JSON gives them: categories as text, all else as floats, missing None; NaN and
+    what is infinite is missing too. Refused names the first wrong one."""
+    plain = [None if isinstance(v, float) and not math.isfinite(v) else v for v in values]
+    if kind == "category":
+        return [None if v is None else word(v) for v in plain]
+    return [None if v is None else _converted(v, p, name, kind) for p, v in enumerate(plain)]
+
+
+def _converted(value: Any, position: int, name: str, kind: ColumnKind) -> float:
+    if value is None:
+        return math.nan
+    try:
+        return CONVERTERS[kind](value)
+    except (TypeError, ValueError, OverflowError):
+        message = f"row {position}, column {name!r}: {shown(value)}"
+        raise Refused(message, f"expected {EXPECTED[kind]}") from None
+
+
+def shown(value: Any) -> str:
+    """A value as its sender wrote it, cut short.
+
+    >>> shown(True), shown("a")
+    ('true', '"a"')
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:
+        text = "a number with too many digits"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
+
+
+def frequent(values: "pa.ChunkedArray", limit: int) -> tuple[str, ...]:
+    """The most frequent `limit` categories of a column, by falling frequency and then by name."""
+    counts: Counter[str] = Counter()
+    for chunk in _dictionary_chunks(values):
+        codes = _positions(chunk)
+        tally = np.bincount(codes[codes >= 0], minlength=len(chunk.dictionary))
+        for category, count in zip(chunk.dictionary.to_pylist(), tally.tolist(), strict=True):
+            if count and category is not None:
+                counts[word(category)] += count
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(category for category, _ in ranked[:limit])
+
+
+def word(value: object) -> str:
+    """A category as text: booleans are "true" and "false", anything else its text."""
+    if isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bytes | bool | np.bool_):
+        raise TypeError
+    return float(value)
+
+
+def _integer(value: Any) -> float:
+    number = _number(value)
+    if not (number.is_integer() or math.isnan(number) or math.isinf(number)):
+        raise ValueError
+    return number
+
+
+def _boolean(value: Any) -> float:
+    if isinstance(value, str) or value not in (0, 1):
+        raise ValueError
+    return float(value)
+
+
+def _seconds(value: Any) -> float:
+    """Of the years 1 to 9999 in UTC: milliseconds taken for seconds are beyond them."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        seconds = float((moment - EPOCH) // MICROSECOND) / 1e6
+    else:
+        seconds = round(_number(value) * 1e6) / 1e6
+    if not FIRST_S <= seconds < LAST_S:
+        raise ValueError
+    return seconds
+
+
+CONVERTERS = {
+    "number": _number,
+    "integer": _integer,
+    "boolean": _boolean,
+    "datetime": _seconds,
+}
+
+
+def _finite(floats: Floats) -> Floats:
+    floats[np.isinf(floats)] = np.nan
+    return floats
+
+
+def _floats(values: "pa.ChunkedArray") -> Floats:
+    """A fresh float64 array with NaN for null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_string(values.type) or pa.types.is_dictionary(values.type):
+        raise pa.ArrowTypeError("text is no number")
+    numbers = pc.cast(values, pa.float64(), safe=False)
+    floats: Floats = np.array(numbers.to_numpy(), dtype=np.float64)
+    return floats
+
+
+def _codes(values: "pa.ChunkedArray", index: Mapping[str, float]) -> Floats:
+    pieces = [np.empty(0)]
+    for chunk in _dictionary_chunks(values):
+        entries = chunk.dictionary.to_pylist()
+        table = [math.nan if entry is None else index.get(word(entry), math.nan) for entry in entries]
+        pieces.append(np.array([*table, math.nan])[_positions(chunk)])
+    return np.concatenate(pieces)
+
+
+def _dictionary_chunks(values: "pa.ChunkedArray") -> "list[pa.DictionaryArray]":
+    import pyarrow as pa
+
+    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    return list(coded.chunks)
+
+
+def _positions(chunk: "pa.DictionaryArray") -> Any:
+    """Positions in the chunk's dictionary, −1 for null."""
+    import pyarrow as pa
+
+    return chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)

@@ -1,0 +1,46 @@
+"""All that checks compare, as columns: features, hours and weekdays of dates, and what free text is told by."""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from drift import Codes, ColumnValues
+from drift.derived.calendar import calendar_columns
+from drift.derived.text import text_columns
+from retrain.records.schema import Column, Schema
+from retrain.rows.columns import read_column, read_texts
+
+Named = tuple[str, ColumnValues | None]
+
+
+def compared_values(
+    paths: Sequence[Path], schema: Schema, *, calendar: bool, ignore: Collection[str] = ()
+) -> Iterator[Named]:
+    """Names and values of all rows of the snapshots, one column in memory at a time; None where a snapshot lacks it.
+
+    With `calendar` dates have their hour and weekday too, the time column's among them, though it is no feature.
+    `ignore` names columns, or what is derived of them.
+    """
+    for column in (*schema.features, *(_time_column(schema) if calendar else ()), *schema.texts):
+        if column.name not in ignore:
+            found = _texts(paths, column) if column.kind == "text" else _values(paths, column, schema, calendar)
+            yield from ((name, values) for name, values in found if name not in ignore)
+
+
+def _time_column(schema: Schema) -> Iterator[Column]:
+    return (column for column in schema.columns if column.name == schema.time_column and column.kind == "datetime")
+
+
+def _values(paths: Sequence[Path], column: Column, schema: Schema, calendar: bool) -> Iterator[Named]:
+    values = read_column(paths, column.name, column.kind)
+    if column.name != schema.time_column:
+        yield column.name, values
+    if calendar and column.kind == "datetime" and values is not None and not isinstance(values, Codes):
+        yield from calendar_columns(column.name, values)
+
+
+def _texts(paths: Sequence[Path], column: Column) -> Iterator[Named]:
+    texts = read_texts(paths, column.name)
+    if texts is None:
+        yield column.name, None
+    else:
+        yield from text_columns(column.name, texts)

@@ -1,0 +1,180 @@
+"""The rows of a model's accepted files, file by file: their labels, also those that came later, and small samples.
+
+A file is read once in the life of a process as long as memory allows; nothing here is kept on disk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from retrain.records.predictions import Labels
+from retrain.records.schema import Schema
+from retrain.rows.held_out import in_reservoir
+from retrain.rows.retype import conform
+from retrain.rows.targets import target_values
+
+CACHED_FILES, CACHED_BYTES = 256, 1_000_000
+SAMPLE_ROWS = 4_000
+LOOKED_AT = 60
+JUDGED_ROWS = 20_000
+"""Of a longer file, so many rows in equal steps are judged."""
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The rows of one accepted file. `table` has the schema's columns and __row, its target with late labels in;
+    `reserved` (n,) says which rows are of the file's reservoir; `rows` counts the file's rows, the table may be a
+    part."""
+
+    seq: int
+    digest: str
+    table: pa.Table
+    reserved: Mask
+    rows: int
+
+    @cached_property
+    def known(self) -> Mask:
+        """Which rows have a label, shape (n,)."""
+        return np.asarray(self.table.column(self._target).is_valid().to_numpy())
+
+    @property
+    def _target(self) -> str:
+        return str(self.table.schema.metadata[b"target"].decode())
+
+    def labelled(self) -> "Batch":
+        """The rows with a label."""
+        chosen = pa.array(self.known)
+        return replace(self, table=self.table.filter(chosen), reserved=self.reserved[self.known])
+
+    def labels(self, schema: Schema) -> Labels:
+        """Labels (n,) of rows that all have one."""
+        return target_values(self.table, schema)
+
+
+class History:
+    """Accepted files as the stages are told of them: `seq`, `snapshot`, `digest`, `rows`, `kind`, and `source`."""
+
+    def __init__(self, files: Sequence[Mapping[str, Any]], schema: Schema) -> None:
+        self.schema = schema
+        self._files = {int(file["seq"]): file for file in files if file["kind"] == "rows"}
+        self._labels = [file for file in files if file["kind"] == "labels"]
+        self.seqs = sorted(self._files)
+        self.traffic = {seq for seq, file in self._files.items() if file.get("source") == "traffic"}
+        self._known: dict[int, int] = {}
+
+    @cached_property
+    def _late(self) -> dict[Any, Any]:
+        """Labels by id that came in files of their own; the newest wins."""
+        newest: dict[Any, Any] = {}
+        if self.schema.id_column is None:
+            return newest
+        for file in self._labels:
+            newest.update(_late_labels(str(file["snapshot"]), self.schema.id_column, self.schema.target))
+        return newest
+
+    def past(self, up_to: int | None = None) -> list[int]:
+        """The files up to one that may teach: dropped ones, and of the newest 60 of live traffic those with labels.
+        Most live traffic may never get any."""
+        past = [seq for seq in self.seqs if up_to is None or seq <= up_to]
+        live = [seq for seq in past if seq in self.traffic][-LOOKED_AT:]
+        labelled = {seq for seq in live if self.labels_known(seq)}
+        return [seq for seq in past if seq not in self.traffic or seq in labelled]
+
+    def newest_labelled(self, count: int, up_to: int | None = None) -> list[int]:
+        """The newest files, at most `count`, that have labelled rows; ascending. Looks back over 60 files."""
+        known = self.past(up_to)[-LOOKED_AT:]
+        found: list[int] = []
+        for seq in reversed(known):
+            if len(found) < count and self.labels_known(seq):
+                found.append(seq)
+        return found[::-1]
+
+    def batch(self, seq: int) -> Batch:
+        """The rows of a file, at most JUDGED_ROWS of them."""
+        file = self._files[seq]
+        table, reserved = _read(str(file["snapshot"]), seq, JUDGED_ROWS, 0)
+        return Batch(seq, str(file["digest"]), self._joined(table), reserved, int(file["rows"]))
+
+    def whole(self, seq: int) -> Batch:
+        """All rows of a file."""
+        file = self._files[seq]
+        table = read_snapshot(str(file["snapshot"]))
+        reserved = in_reservoir(table.column("__row").to_numpy(), seq)
+        return Batch(seq, str(file["digest"]), self._joined(table), reserved, int(file["rows"]))
+
+    def sample(self, seq: int, seed: int) -> Batch:
+        """At most SAMPLE_ROWS rows of a file, drawn at random."""
+        file = self._files[seq]
+        table, reserved = _read(str(file["snapshot"]), seq, SAMPLE_ROWS, seed + 1)
+        return Batch(seq, str(file["digest"]), self._joined(table), reserved, int(file["rows"]))
+
+    def rows(self, seq: int) -> int:
+        """All rows of a file."""
+        return int(self._files[seq]["rows"])
+
+    def labels_known(self, seq: int) -> int:
+        """How many of the rows that are judged have a label."""
+        if seq in self.traffic and not self._late:
+            return 0
+        if seq not in self._known:
+            self._known[seq] = int(self.batch(seq).known.sum())
+        return self._known[seq]
+
+    def _joined(self, table: pa.Table) -> pa.Table:
+        """With the labels that came later in place of the row's own."""
+        table = conform(table, self.schema)
+        if not self._labels and self.schema.target in table.column_names:
+            return table.replace_schema_metadata({"target": self.schema.target})
+        target, key = self.schema.target, self.schema.id_column
+        if target not in table.column_names:
+            table = table.append_column(target, pa.nulls(table.num_rows, pa.string()))
+        if self._late and key is not None and key in table.column_names:
+            own = table.column(target)
+            ids = table.column(key).to_pylist()
+            joined = [self._late.get(name, label) for name, label in zip(ids, own.to_pylist(), strict=True)]
+            place = table.column_names.index(target)
+            kind = own.type if not pa.types.is_null(own.type) else None
+            table = table.set_column(place, target, pa.array(joined, kind))
+        return table.replace_schema_metadata({"target": target})
+
+
+def read_snapshot(snapshot: str) -> pa.Table:
+    """A whole snapshot; a short one is kept in memory, since a snapshot never changes."""
+    path = Path(snapshot)
+    seen = path.stat()
+    if seen.st_size > CACHED_BYTES:
+        return pq.read_table(path, pre_buffer=False)
+    return _short(snapshot, seen.st_mtime_ns)
+
+
+@lru_cache(maxsize=CACHED_FILES)
+def _short(snapshot: str, _mtime_ns: int) -> pa.Table:
+    return pq.read_table(Path(snapshot), pre_buffer=False).combine_chunks()
+
+
+@lru_cache(maxsize=CACHED_FILES)
+def _read(snapshot: str, seq: int, most: int, seed: int) -> tuple[pa.Table, Mask]:
+    """At most `most` rows of a snapshot in their order (a snapshot never changes): in equal steps, or where a seed is
+    given at random; and which of them are of the reservoir."""
+    table = read_snapshot(snapshot)
+    reserved = in_reservoir(table.column("__row").to_numpy(), seq)
+    if table.num_rows <= most:
+        return table, reserved
+    if seed:
+        places = np.sort(np.random.default_rng([seed, seq]).choice(table.num_rows, most, replace=False))
+    else:
+        places = np.unique(np.linspace(0, table.num_rows - 1, most).astype(np.int64))
+    return table.take(pa.array(places)).combine_chunks(), reserved[places]
+
+
+@lru_cache(maxsize=CACHED_FILES)
+def _late_labels(snapshot: str, key: str, target: str) -> dict[Any, Any]:
+    table = pq.read_table(Path(snapshot), pre_buffer=False)
+    return dict(zip(table.column(key).to_pylist(), table.column(target).to_pylist(), strict=True))

@@ -1,0 +1,74 @@
+"""Columns of another kind than the schema has now: the snapshots of before a changed configuration, read by today's."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from retrain.records.schema import Schema
+from retrain.records.settings import ColumnKind
+
+TYPES: dict[ColumnKind, Any] = {
+    "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string(),
+    "datetime": pa.timestamp("us"), "text": pa.string(),
+}  # fmt: skip
+WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+
+
+def as_kind(column: Any, kind: ColumnKind) -> Any:
+    """An Arrow array or chunked array as that kind; values that cannot be of it are missing. What fits is not touched.
+
+    >>> as_kind(pa.array(["1.5", "red", None]), "number").to_pylist()
+    [1.5, None, None]
+    >>> as_kind(pa.array([1.0, 2.5]), "category").to_pylist()
+    ['1', '2.5']
+    """
+    if fits(column.type, kind):
+        return column
+    if pa.types.is_null(column.type):
+        return column.cast(TYPES[kind])
+    if kind in ("category", "text"):
+        return column.cast(pa.string())
+    values = pa.array([_value(one, kind) for one in column.to_pylist()], TYPES[kind])
+    return pa.chunked_array([values]) if isinstance(column, pa.ChunkedArray) else values
+
+
+def fits(found: Any, kind: ColumnKind) -> bool:
+    """Whether an Arrow type holds values of that kind as driftd's snapshots and requests have them."""
+    if kind in ("category", "text"):
+        return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_dictionary(found))
+    if kind == "datetime":
+        return bool(pa.types.is_timestamp(found))
+    if kind == "boolean":
+        return bool(pa.types.is_boolean(found))
+    return bool(pa.types.is_floating(found) or pa.types.is_integer(found))
+
+
+def conform(table: pa.Table, schema: Schema) -> pa.Table:
+    """A snapshot's table with the schema's columns of the schema's kinds, as far as it has them."""
+    for column in schema.columns:
+        if column.name in table.column_names:
+            found = table.column(column.name)
+            if not fits(found.type, column.kind):
+                place = table.column_names.index(column.name)
+                table = table.set_column(place, column.name, as_kind(found, column.kind))
+    return table
+
+
+def changed_kinds(table: pa.Table, schema: Schema) -> list[str]:
+    """The columns whose kind is another one than the snapshot has."""
+    kinds = {column.name: column.kind for column in schema.columns}
+    return [field.name for field in table.schema if field.name in kinds and not fits(field.type, kinds[field.name])]
+
+
+def _value(value: Any, kind: ColumnKind) -> Any:
+    try:
+        if value is None:
+            return None
+        if kind == "boolean":
+            return WORDS[str(value).lower().removesuffix(".0")]
+        if kind == "datetime":
+            return pc.cast(pa.scalar(str(value)), pa.timestamp("us")).as_py()
+        return int(float(value)) if kind == "integer" else float(value)
+    except (TypeError, ValueError, KeyError, OverflowError, pa.ArrowException):
+        return None

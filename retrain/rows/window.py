@@ -1,0 +1,115 @@
+"""Which rows train, which are held out, and with what weights. Pure: arrays about rows in, masks out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain.records.errors import Refused
+from retrain.records.predictions import Floats
+from retrain.records.settings import WindowSettings
+from retrain.rows.held_out import NEWEST_FILES
+from retrain.rows.window_reach import SMALLEST_WEIGHT, chosen_window
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """`train` and `holdout` are masks (n,) over the rows; `weight` (n,) of the training rows; `cut` is the
+    newest event time that trains; `told` says in words which rows these are."""
+
+    train: Mask
+    holdout: Mask
+    weight: Floats
+    cut: float
+    told: str
+
+
+def weighted(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> tuple[Mask, Floats]:
+    """Which of n rows a window has, and every row's weight, where nothing is held out."""
+    return _window(times, sequence, settings), _weights(sequence, settings)
+
+
+def split(
+    times: Floats,
+    sequence: NDArray[np.int64],
+    seen: Mask,
+    reserved: Mask,
+    settings: WindowSettings,
+    alone: bool = False,
+) -> Split:
+    """Split n labelled rows.
+
+    `times` are event times, `sequence` each row's file by order of arrival, `seen` whether the champion was trained on
+    the row, `reserved` whether it belongs to the reservoir of its file (see `retrain.rows.held_out`). Held out are the
+    reserved rows of the two newest files, of more files where these have fewer than `holdout_min_rows`; none that the
+    champion knows. `alone` says that there is no champion yet."""
+    settings = chosen_window(settings, None)
+    chosen = _window(times, sequence, settings)
+    holdout = _holdout(sequence, seen, reserved, settings.holdout_min_rows)
+    available = int(holdout.sum())
+    if available < settings.holdout_min_rows:
+        raise Refused(
+            f"{available:,} held-out rows are new to the champion; {settings.holdout_min_rows:,} are needed to compare"
+            if not alone
+            else f"{available:,} labelled rows can be held out; {settings.holdout_min_rows:,} are needed to evaluate",
+            "drop more labelled files, or lower window.holdout_min_rows",
+        )
+    newest = _newest(sequence)
+    train = chosen & ~holdout & ~(reserved & np.isin(sequence, newest))
+    if not train.any():
+        raise Refused("no rows are left to train on", "drop more labelled files")
+    weight = _weights(sequence, settings)
+    told = _told(settings, int(train.sum()), available)
+    return Split(train, holdout, weight, float(times[train].max()), told)
+
+
+def _newest(sequence: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.unique(sequence)[-NEWEST_FILES:]
+
+
+def _holdout(sequence: NDArray[np.int64], seen: Mask, reserved: Mask, least: int) -> Mask:
+    """Reserved rows that the champion does not know, of the newest files until there are enough."""
+    files = np.unique(sequence)[::-1]
+    valid = reserved & ~seen
+    counts = np.array([int((valid & (sequence == seq)).sum()) for seq in files[:100]])
+    enough = np.flatnonzero(np.cumsum(counts) >= least)
+    needed = max(NEWEST_FILES, int(enough[0]) + 1 if len(enough) else len(files))
+    return valid & np.isin(sequence, files[:needed])
+
+
+def _window(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> Mask:
+    chosen = np.ones(len(times), dtype=bool)
+    if settings.kind == "last":
+        assert settings.last is not None
+        chosen = times > times.max() - settings.last
+    elif settings.kind == "files":
+        assert settings.files is not None
+        chosen = sequence >= np.unique(sequence)[-settings.files :][0]
+    elif settings.kind == "decay":
+        chosen = _weights(sequence, settings) >= SMALLEST_WEIGHT
+    if chosen.sum() > settings.max_rows:
+        kept = np.sort(times[chosen])[-settings.max_rows]
+        chosen &= times >= kept
+    return chosen
+
+
+def _weights(sequence: NDArray[np.int64], settings: WindowSettings) -> Floats:
+    """1 for rows of the newest file, half of it every `half_life_files` files back; 1 for all other kinds."""
+    if settings.kind != "decay":
+        return np.ones(len(sequence))
+    files, position = np.unique(sequence, return_inverse=True)
+    age = len(files) - 1 - position
+    weights: Floats = np.power(0.5, age / settings.half_life_files)
+    return weights
+
+
+def _told(settings: WindowSettings, train: int, holdout: int) -> str:
+    kinds = {
+        "all": "all rows",
+        "last": f"the rows of the last {(settings.last or 0) / 86400:g} days",
+        "files": f"the rows of the last {settings.files} files",
+        "decay": f"all rows, each weighing half as much every {settings.half_life_files:g} files back",
+    }
+    return f"{kinds[settings.kind]}: {train:,} train, {holdout:,} of the newest are held out"

@@ -1,0 +1,111 @@
+"""The model card: what a version is, in Markdown, for people (Mitchell et al. 2019)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from retrain.records.schema import Schema
+from retrain.store.versions import environment, read_json
+
+MAX_LISTED = 50
+
+
+def render_card(folder: Path, name: str) -> str:
+    """The card of the staged version in `folder`, from what its training and evaluation wrote."""
+    training = read_json(folder / "training.json")
+    schema = Schema.from_json(read_json(folder / "schema.json"))
+    metrics = folder / "metrics.json"
+    evaluation = read_json(metrics) if metrics.exists() else {}
+    sections = [
+        _what(name, training, schema),
+        _data(training),
+        _evaluation(evaluation),
+        _features(schema),
+        _limits(training, schema),
+        _environment(),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _what(name: str, training: Mapping[str, Any], schema: Schema) -> str:
+    classes = training["classes"]
+    answer = "a number" if classes is None else f"one of {_listed(classes)}"
+    params = ", ".join(f"{key} = {value!r}" for key, value in sorted(training["params"].items()))
+    return (
+        f"# {training['model']} {name}\n\n"
+        f"Predicts `{schema.target}`, {answer} ({schema.task}).\n\n"
+        f"- Estimator: `{training['estimator']}`, {params or 'default parameters'}\n"
+        f"- Seed: {training['seed']}"
+    )
+
+
+def _data(training: Mapping[str, Any]) -> str:
+    lines = ["## Training data", "", f"- Rows: {training['rows']:,}"]
+    if training["window"]:
+        lines.append(f"- Window: {training['window']}")
+    if training["cut_time"] is not None:
+        lines.append(f"- Up to: {_day(training['cut_time'])} (event time)")
+    lines.append(f"- Snapshots: {len(training['snapshots'])}")
+    lines += [f"  - `{digest}`" for digest in training["snapshots"][:MAX_LISTED]]
+    lines += [f"- Note: {note}" for note in training["notes"]]
+    return "\n".join(lines)
+
+
+def _evaluation(evaluation: Mapping[str, Any]) -> str:
+    if not evaluation:
+        return ""
+    lines = [
+        "## Evaluation", "",
+        f"On {evaluation.get('rows', 0):,} held-out rows, newer than all training rows.", "",
+        f"| | {evaluation.get('metric', 'metric')} | standard error |", "|---|---|---|",
+    ]  # fmt: skip
+    for who in ("challenger", "champion", "baseline"):
+        entry = evaluation.get(who)
+        if isinstance(entry, Mapping):
+            label = "this version" if who == "challenger" else who
+            lines.append(f"| {label} | {_number(entry.get('value'))} | {_number(entry.get('se'))} |")
+    if evaluation.get("reason"):
+        lines += ["", str(evaluation["reason"])]
+    return "\n".join(lines)
+
+
+def _features(schema: Schema) -> str:
+    rows = [f"| `{column.name}` | {column.kind} |" for column in schema.features[:MAX_LISTED]]
+    more = len(schema.features) - len(rows)
+    table = "\n".join(["## Features", "", "| column | kind |", "|---|---|", *rows])
+    return table + (f"\n\nand {more} more." if more else "")
+
+
+def _limits(training: Mapping[str, Any], schema: Schema) -> str:
+    lines = [
+        "## Limits",
+        "",
+        "- Valid for rows like those of its training window; driftd watches how far newer rows differ.",
+        "- Categories that were not in the training rows are treated as missing.",
+    ]
+    if schema.task == "classification":
+        lines.append(f"- Classes other than {_listed(training['classes'])} are never predicted.")
+    else:
+        lines.append("- Tree-based estimators do not predict beyond the target's range in training.")
+    return "\n".join(lines)
+
+
+def _environment() -> str:
+    packages = "\n".join(f"- {name} {version}" for name, version in environment().items())
+    return f"## Environment\n\n{packages}"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:MAX_LISTED])
+    return shown if len(names) <= MAX_LISTED else f"{shown} and {len(names) - MAX_LISTED} more"
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _day(seconds: Any) -> str:
+    if not isinstance(seconds, int | float):
+        return str(seconds)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,327 @@
+"""The prepare stage: snapshots to training rows and held-out rows, oldest first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from retrain import durable
+from retrain.records.errors import Refused
+from retrain.records.predictions import Floats
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+from retrain.rows.held_out import NEWEST_FILES, in_reservoir
+from retrain.rows.history import read_snapshot
+from retrain.rows.retype import TYPES, changed_kinds, conform
+from retrain.rows.window import Split, split
+from retrain.rows.window_reach import chosen_window
+from retrain.store.versions import read_json
+
+META = ("__seq", "__row", "__time", "__weight")
+MIN_CLASS_ROWS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Training and held-out rows, oldest first, with the schema's columns and __seq, __row, __time (event time) and
+    __weight; `told` is the stage's result without paths."""
+
+    train: pa.Table
+    holdout: pa.Table
+    told: dict[str, Any]
+
+
+def prepare(args: dict[str, Any]) -> dict[str, Any]:
+    """Collect the files' rows, join late labels, clean, deduplicate, window and split.
+
+    Writes `work`/train.parquet and holdout.parquet (see `Prepared`). `rows_before` counts labelled rows that are known
+    and of which no file is told, for no window reaches back to them. `window` is the planner's choice, used where the
+    configured one is "auto". Refused where there is too little to train on or to compare with."""
+    settings = ModelSettings.model_validate(args["settings"])
+    work, champion = Path(args["work"]), args.get("champion")
+    training = None if champion is None else read_json(Path(champion["path"]) / "training.json")
+    done = prepare_rows(args["files"], Schema.from_json(args["schema"]), settings, training, args.get("window"))
+    done.told["known_rows"] += args.get("rows_before", 0)
+    _write(done.train, work / "train.parquet", "prepare.train")
+    _write(done.holdout, work / "holdout.parquet", "prepare.holdout")
+    return {"train": str(work / "train.parquet"), "holdout": str(work / "holdout.parquet"), **done.told}
+
+
+def prepare_rows(
+    files: list[dict[str, Any]],
+    schema: Schema,
+    settings: ModelSettings,
+    champion: Mapping[str, Any] | None,
+    window: Mapping[str, Any] | None,
+) -> Prepared:
+    """The stage's work on the files that `History` knows too; `champion` is the training.json of the newest version."""
+    notes: list[str] = []
+    table = labelled_rows(files, schema, settings, notes)
+    times, sequence = _numbers(table, "__time"), table.column("__seq").to_numpy()
+    reserved = table.column("__reserved").to_numpy()
+    seen = _known_to_champion(champion, files, times, sequence, reserved)
+    chosen = chosen_window(settings.window, window)
+    parts = split(times, sequence, seen, reserved, chosen, champion is None)
+    table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
+    train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
+    train = learnable(train, schema, notes)
+    _tell_new_classes(train, holdout, champion, schema, notes)
+    return Prepared(train, holdout, _told(files, schema, parts, sequence, train, holdout, notes))
+
+
+def labelled_rows(files: list[dict[str, Any]], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
+    """All labelled rows of the files, cleaned, without duplicates, oldest first, with their origin (see `Prepared`) and
+    __reserved; Refused where there is none."""
+    table = _collect(files, schema, notes)
+    return _ordered(_deduplicate(table, schema, settings.window.deduplicate, notes))
+
+
+def _told(
+    files: list[dict[str, Any]],
+    schema: Schema,
+    parts: Split,
+    sequence: NDArray[np.int64],
+    train: pa.Table,
+    holdout: pa.Table,
+    notes: list[str],
+) -> dict[str, Any]:
+    used = set(train.column("__seq").to_pylist())
+    held = set(holdout.column("__seq").to_pylist())
+    reserved = held | set(np.unique(sequence)[-NEWEST_FILES:].tolist())
+
+    def digests(seqs: set[int]) -> list[str]:
+        return [file["digest"] for file in files if file["seq"] in seqs]
+
+    return {
+        "train_rows": train.num_rows,
+        "holdout_rows": holdout.num_rows,
+        "known_rows": len(sequence),
+        "snapshots": digests(used),
+        "holdout_snapshots": digests(held),
+        "reserved_snapshots": digests(reserved),
+        "cut": parts.cut,
+        "cut_time": parts.cut if schema.time_column is not None else None,
+        "window": parts.told,
+        "notes": notes,
+    }
+
+
+def _collect(files: list[dict[str, Any]], schema: Schema, notes: list[str]) -> pa.Table:
+    """All labelled rows of all files with their origin and event time. A file's rows without a label are let go of
+    before the next one is read: of live traffic few may ever have one."""
+    of_rows = [file for file in files if file["kind"] == "rows"]
+    if not of_rows:
+        raise Refused("there are no rows to train on", "drop labelled files into the data folder")
+    late, label_files = _late_labels(files, schema)
+    tables, joined, unlabelled = [], 0, 0
+    for file in of_rows:
+        table = _with_origin(read_snapshot(str(file["snapshot"])), file, schema, notes)
+        table, changed = _join_labels(table, late, schema)
+        kept = _labelled(table, schema)
+        joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows
+        if kept.num_rows:
+            tables.append(kept)
+    if label_files:
+        notes.append(f"{joined:,} rows got their label from {label_files} files of labels")
+    if unlabelled:
+        notes.append(f"{unlabelled:,} rows without a label were left out")
+    if not tables:
+        raise Refused("no row has a label", "drop labelled files into the data folder")
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _with_origin(table: pa.Table, file: dict[str, Any], schema: Schema, notes: list[str]) -> pa.Table:
+    present = set(table.column_names)
+    lacking = [c.name for c in schema.columns if c.name not in present]
+    if lacking:
+        notes.append(f"file {file['seq']} has no {', '.join(lacking)}: missing in its rows")
+    other = changed_kinds(table, schema)
+    if other:
+        notes.append(f"file {file['seq']} has {', '.join(other)} of another kind: what does not fit is missing")
+    table = conform(table, schema)
+    for column in schema.features:
+        if column.name not in present:
+            table = table.append_column(column.name, pa.nulls(table.num_rows, TYPES[column.kind]))
+    names = [c.name for c in schema.columns if c.name in table.column_names]
+    rows = table.num_rows
+    times = _event_times(table, file, schema)
+    return (
+        table.select([*names, "__row"])
+        .append_column("__seq", pa.array(np.full(rows, file["seq"], dtype=np.int64)))
+        .append_column("__time", pa.array(times))
+        .append_column("__reserved", pa.array(in_reservoir(table.column("__row").to_numpy(), file["seq"])))
+    )
+
+
+def _event_times(table: pa.Table, file: dict[str, Any], schema: Schema) -> Floats:
+    """The time column as Unix seconds, a missing one as the latest of its file; without a time column the
+    order of arrival: the file's number and the row's share of the file."""
+    rows = table.num_rows
+    order: Floats = file["seq"] + np.arange(rows) / max(1, rows)
+    name = schema.time_column
+    if name is None or name not in table.column_names:
+        return order
+    column = table.column(name)
+    if pa.types.is_timestamp(column.type):
+        micros = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
+        times = np.asarray(pc.cast(micros, pa.float64(), safe=False).to_numpy()) / 1e6
+    else:
+        times = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    present = np.isfinite(times)
+    latest = times[present].max() if present.any() else file["accepted_at"]
+    filled: Floats = np.where(present, times, latest)
+    return filled
+
+
+def _late_labels(files: list[dict[str, Any]], schema: Schema) -> tuple[dict[Any, Any], int]:
+    """Labels that came later, by id, the newest of each; and of how many files."""
+    late = [file for file in files if file["kind"] == "labels"]
+    newest: dict[Any, Any] = {}
+    if schema.id_column is None:
+        return newest, 0
+    for file in late:
+        labels = pq.read_table(file["snapshot"], pre_buffer=False)
+        ids = labels.column(schema.id_column).to_pylist()
+        newest.update(zip(ids, labels.column(schema.target).to_pylist(), strict=True))
+    return newest, len(late)
+
+
+def _join_labels(table: pa.Table, late: Mapping[Any, Any], schema: Schema) -> tuple[pa.Table, int]:
+    """A file's rows with the labels that came later, which win over the rows' own; and how many got one."""
+    if not late or schema.id_column not in table.column_names or schema.target not in table.column_names:
+        return table, 0
+    ids = table.column(schema.id_column).to_pylist()
+    changed = sum(1 for key in ids if key in late)
+    if not changed:
+        return table, 0
+    own = table.column(schema.target).to_pylist()
+    joined = [late.get(key, label) for key, label in zip(ids, own, strict=True)]
+    position = table.column_names.index(schema.target)
+    column = pa.chunked_array([pa.array(joined, table.schema.field(position).type)])
+    return table.set_column(position, schema.target, column), changed
+
+
+def _labelled(table: pa.Table, schema: Schema) -> pa.Table:
+    """The rows with a label."""
+    if schema.target not in table.column_names:
+        return table.slice(0, 0)
+    target = table.column(schema.target)
+    good = target.is_valid()
+    if schema.task == "regression":
+        good = pc.and_(good, pc.fill_null(pc.is_finite(pc.cast(target, pa.float64(), safe=False)), False))
+    return table.filter(good)
+
+
+def _deduplicate(table: pa.Table, schema: Schema, how: str, notes: list[str]) -> pa.Table:
+    """By id the newest row wins; without ids rows that are equal in every column are one, if a column of
+    numbers or times makes equality by chance unlikely."""
+    if how == "auto":
+        if schema.id_column is not None:
+            how = "id"
+        else:
+            telling = any(column.kind in ("number", "datetime") for column in schema.features)
+            how = "rows" if telling or schema.time_column is not None else "none"
+    if how == "id" and schema.id_column is None:
+        raise Refused('window.deduplicate is "id" and there is no id_column', "name the id column")
+    if how == "none":
+        return table
+    keys = [schema.id_column] if how == "id" else [c.name for c in schema.columns if c.name in table.column_names]
+    kept = _newest_by(table, [key for key in keys if key is not None])
+    left = table.num_rows - kept.num_rows
+    if left:
+        notes.append(f"{left:,} duplicate rows (by {'id' if how == 'id' else 'all columns'}) were left out")
+    return kept
+
+
+def _newest_by(table: pa.Table, keys: list[str]) -> pa.Table:
+    """One row for each key: of the file that arrived last, the last one. Rows without a key stay."""
+    numbered = table.append_column("__position", pa.array(np.arange(table.num_rows)))
+    last = numbered.select([*keys, "__position"]).group_by(keys).aggregate([("__position", "max")])
+    kept = set_mask(table.num_rows, last.column("__position_max").to_numpy())
+    if len(keys) == 1:
+        kept |= table.column(keys[0]).is_null().to_numpy()
+    return table.filter(pa.array(kept))
+
+
+def set_mask(rows: int, positions: NDArray[Any]) -> NDArray[np.bool_]:
+    """True at `positions`, shape (rows,).
+
+    >>> set_mask(3, np.array([1]))
+    array([False,  True, False])
+    """
+    mask = np.zeros(rows, dtype=bool)
+    mask[positions] = True
+    return mask
+
+
+def _ordered(table: pa.Table) -> pa.Table:
+    order = np.lexsort((table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time")))
+    return table.take(pa.array(order))
+
+
+def _known_to_champion(
+    champion: Mapping[str, Any] | None,
+    files: list[dict[str, Any]],
+    times: Floats,
+    sequence: NDArray[np.int64],
+    reserved: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Which rows the champion was trained on."""
+    if champion is None:
+        return np.zeros(len(times), dtype=bool)
+    prepared, trained = champion["prepare"], set(champion["snapshots"])
+    in_training = np.isin(sequence, [f["seq"] for f in files if f["digest"] in trained])
+    if "reserved_snapshots" not in prepared:
+        return np.asarray(in_training & (times <= prepared["cut"]))
+    held = np.isin(sequence, [f["seq"] for f in files if f["digest"] in set(prepared["reserved_snapshots"])])
+    return np.asarray(in_training & ~(held & reserved))
+
+
+def learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
+    """Training rows without the classes of fewer than two rows: nothing can be learned from one."""
+    if schema.task != "classification":
+        return train
+    words = pc.cast(train.column(schema.target), pa.string())
+    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(words).to_pylist()}
+    rare = sorted(name for name, count in counts.items() if count < MIN_CLASS_ROWS)
+    if rare:
+        notes.append(f"class {', '.join(map(repr, rare[:5]))} has a single training row, which was left out")
+        train = train.filter(pc.invert(pc.is_in(words, value_set=pa.array(rare, pa.string()))))
+    if len(counts) - len(rare) < 2:
+        names = sorted(set(counts) - set(rare)) or sorted(counts)
+        raise Refused(f"the training rows have one class only: {names}", "drop files with the other classes")
+    return train
+
+
+def _tell_new_classes(
+    train: pa.Table, holdout: pa.Table, champion: Mapping[str, Any] | None, schema: Schema, notes: list[str]
+) -> None:
+    if schema.task != "classification":
+        return
+    names = {part: set(pc.unique(pc.cast(t.column(schema.target), pa.string())).to_pylist()) for part, t in
+             (("train", train), ("holdout", holdout))}  # fmt: skip
+    only = sorted(names["holdout"] - names["train"])
+    if only:
+        notes.append(f"class {', '.join(map(repr, only[:5]))} occurs in held-out rows only: it cannot be predicted yet")
+    if champion is not None:
+        known = set(champion["classes"] or ())
+        fresh = sorted(names["train"] - known)
+        if fresh:
+            notes.append(f"class {', '.join(map(repr, fresh[:5]))} is new to the champion")
+
+
+def _numbers(table: pa.Table, name: str) -> Floats:
+    return np.asarray(table.column(name).to_numpy(), dtype=np.float64)
+
+
+def _write(table: pa.Table, path: Path, point: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    durable.crash_point(f"{point}.before_write")
+    pq.write_table(table, temporary, compression="lz4")
+    durable.publish_file(temporary, path, point)

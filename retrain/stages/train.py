@@ -1,0 +1,223 @@
+"""The train stage: prepared rows to a staged version of preprocessor and estimator."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import InvalidParameterError
+
+from retrain import durable
+from retrain.metrics.registry import Metric, MetricContext, get_metric
+from retrain.model.estimators import (
+    NATIVE,
+    encoding_of,
+    make_estimator,
+    max_categories_of,
+    single_threaded,
+    tell_categories,
+)
+from retrain.model.preprocessing import Preprocessor
+from retrain.model.tasks import Task, learn_task, takes_weights
+from retrain.model.version import LoadedVersion
+from retrain.records.errors import Refused
+from retrain.records.predictions import Floats, Labels
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+from retrain.rows.targets import target_values
+from retrain.stages.search import Trial, search_params
+from retrain.store import model_file
+from retrain.store.versions import read_json, write_json
+from retrain.user_code import absolute_name
+
+MODEL = "model.skops"
+REPEATS = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The rows to learn from: features X (n, features), labels y (n,), weights (n,), oldest row first."""
+
+    X: Floats
+    y: Labels
+    weight: Floats
+    preprocessor: Preprocessor
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What came of it; `weighted` says whether the estimator took the rows' weights."""
+
+    estimator: Any
+    params: dict[str, Any]
+    trials: list[Trial]
+    weighted: bool
+
+
+def train(args: dict[str, Any]) -> dict[str, Any]:
+    """Train on `previous.prepare.train` (oldest row first) and stage the result in `work`/version, anew.
+
+    Refused where the data or the configuration cannot give a model."""
+    started = time.perf_counter()
+    settings = ModelSettings.model_validate(args["settings"])
+    schema = Schema.from_json(args["schema"])
+    folder = _fresh(Path(args["work"]) / "version")
+    champion, prepared = args.get("champion"), args["previous"]["prepare"]
+    first = None if champion is None else read_json(Path(champion["path"]) / "training.json")["metric"]
+    table = pq.read_table(prepared["train"], pre_buffer=False)
+    version = fit_version(table, prepared, schema, settings, first, args)
+    _stage(folder, args["settings"], settings, version)
+    return {
+        "train_rows": version.training["rows"],
+        "seconds": round(time.perf_counter() - started, 3),
+        **{key: version.training[key] for key in ("estimator", "params", "search", "weighted", "metric", "notes")},
+    }
+
+
+def fit_version(
+    table: pa.Table,
+    prepared: Mapping[str, Any],
+    schema: Schema,
+    settings: ModelSettings,
+    first_metric: Mapping[str, Any] | None,
+    args: Mapping[str, Any],
+) -> LoadedVersion:
+    """The stage's work: a version in memory, not evaluated yet. `prepared` is what the prepare stage told of `table`,
+    `first_metric` the metric's record of the champion, `args` has `model`, `number` and `config_dir`."""
+    config_dir = Path(args.get("config_dir", "."))
+    material, task = _material(table, schema, settings, config_dir)
+    spec = _metric_spec(settings, task, material.y, first_metric, config_dir)
+    metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"]))
+    fitted = _fit(settings, task, metric, material, config_dir)
+    training = _training(args, prepared, settings, task, material, fitted, spec)
+    return LoadedVersion("challenger", Path(), schema, task, material.preprocessor, fitted.estimator, training, {})
+
+
+def _fresh(folder: Path) -> Path:
+    durable.remove(folder, "train.clear")
+    durable.make_folder(folder, "train.folder")
+    return folder
+
+
+def _material(table: pa.Table, schema: Schema, settings: ModelSettings, config_dir: Path) -> tuple[Material, Task]:
+    y = target_values(table, schema)
+    task = learn_task(settings.task, y)
+    prototype = make_estimator(settings.estimator, settings.task, config_dir)
+    preprocessor = Preprocessor.fit(table, schema, encoding_of(prototype), max_categories_of(prototype))
+    weight = np.array(table.column("__weight").to_numpy(), dtype=np.float64)
+    return Material(preprocessor.transform(table), y, weight, preprocessor), task
+
+
+def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material, config_dir: Path) -> Fitted:
+    def make(params: Mapping[str, Any]) -> Any:
+        estimator = make_estimator(settings.estimator, settings.task, config_dir, params)
+        tell_categories(estimator, material.preprocessor.categorical_mask)
+        return estimator
+
+    X, y, weight = material.X, material.y, material.weight
+    params: dict[str, Any] = {}
+    trials: list[Trial] = []
+    seed, search = settings.estimator.seed, settings.estimator.search
+    try:
+        if search is not None:
+            native = material.preprocessor.encoding == "codes"
+            params, trials = search_params(make, search, task, metric, X, y, weight, seed, native)
+        estimator = make(params)
+        weighted = _fit_weighted(task, estimator, X, y, weight, seed)
+    except InvalidParameterError as error:
+        raise Refused(f"estimator {settings.estimator.type!r}: {error}") from error
+    single_threaded(estimator)
+    if metric.needs_probabilities and not hasattr(estimator, "predict_proba"):
+        raise Refused(f"metric {metric.name!r} needs probabilities, which {type(estimator).__name__} does not give")
+    return Fitted(estimator, params, trials, weighted)
+
+
+def _fit_weighted(task: Task, estimator: Any, X: Floats, y: Labels, weight: Floats, seed: int) -> bool:
+    """Train with the rows' weights; where the estimator takes none, or takes them at a high price (scikit-learn 1.9
+    bins boosted trees' features by weighted percentiles, which costs more than the trees), rows are repeated and
+    left out in proportion to their weight."""
+    equal = bool(np.all(weight == weight[0]))
+    if equal or (takes_weights(estimator) and not isinstance(estimator, NATIVE)):
+        return task.fit(estimator, X, y, weight)
+    chosen = repeated(weight, seed)
+    if task.classes is not None and len(np.unique(y[chosen])) < len(task.classes):
+        return task.fit(estimator, X, y, weight)
+    task.fit(estimator, X[chosen], y[chosen], None)
+    return True
+
+
+def repeated(weight: Floats, seed: int) -> NDArray[np.int64]:
+    """Places of rows in their order, each on average REPEATS times its share of the largest weight.
+
+    >>> repeated(np.array([1.0, 1.0]), 0).tolist()
+    [0, 0, 1, 1]
+    """
+    wanted = REPEATS * weight / weight.max()
+    times = np.floor(wanted + np.random.default_rng(seed).random(len(weight))).astype(np.int64)
+    return np.repeat(np.arange(len(weight)), times)
+
+
+def _metric_spec(
+    settings: ModelSettings, task: Task, y: Labels, first: Mapping[str, Any] | None, config_dir: Path
+) -> dict[str, Any]:
+    """The metric, with what the first training data fixed: the default's name and the target's median."""
+    if first is None:
+        median = float(np.median(y)) if task.classes is None else None
+        first = {"default": task.metric(y), "initial_median": median}
+    name = first["default"] if settings.metric == "auto" else absolute_name(settings.metric, config_dir)
+    return {"name": name, "default": first["default"], "initial_median": first["initial_median"]}
+
+
+def _training(
+    args: Mapping[str, Any],
+    told: Mapping[str, Any],
+    settings: ModelSettings,
+    task: Task,
+    material: Material,
+    fitted: Fitted,
+    spec: Any,
+) -> dict[str, Any]:
+    prepared = {k: v for k, v in told.items() if k not in ("train", "holdout")}
+    notes = list(prepared.get("notes", []))
+    if not fitted.weighted:
+        notes.append(f"{type(fitted.estimator).__name__} takes no row weights: all rows counted alike")
+    return {
+        "format": 1,
+        "model": args["model"],
+        "number": args["number"],
+        "rows": len(material.y),
+        "snapshots": prepared["snapshots"],
+        "cut_time": prepared.get("cut_time"),
+        "window": prepared.get("window"),
+        "prepare": prepared,
+        "seed": settings.estimator.seed,
+        "threads": settings.limits.train_threads,
+        "classes": None if task.classes is None else list(task.classes),
+        "metric": spec,
+        "baseline": task.baseline(material.y, material.weight).to_json(),
+        "estimator": _type_name(fitted.estimator),
+        "params": {**settings.estimator.params, **fitted.params},
+        "search": [asdict(trial) for trial in fitted.trials],
+        "weighted": fitted.weighted,
+        "features": list(material.preprocessor.feature_names),
+        "notes": notes,
+    }
+
+
+def _stage(folder: Path, raw: Any, settings: ModelSettings, version: LoadedVersion) -> None:
+    """The model last: a folder with a model is complete."""
+    model = model_file.dump(version.estimator, settings.estimator.trusted_types)
+    write_json(folder, "preprocessor.json", version.preprocessor.to_json(), "train.preprocessor")
+    write_json(folder, "schema.json", version.schema.to_json(), "train.schema")
+    write_json(folder, "settings.json", raw, "train.settings")
+    write_json(folder, "training.json", version.training, "train.training")
+    durable.write_file(folder / MODEL, model, "train.model")
+
+
+def _type_name(estimator: Any) -> str:
+    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"

@@ -1,0 +1,265 @@
+"""The version store: folders that are staged, published whole or not at all, and never changed afterwards.
+
+A version's folder holds manifest.json, model.skops, preprocessor.json, schema.json, settings.json,
+training.json, metrics.json, estimate.json (not in older versions), probe.json, card.md and reference/. What
+loads models is imported when one is loaded, since the control process uses this module too.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrain import durable
+from retrain.model.version import LoadedVersion
+from retrain.records.errors import Refused
+from retrain.records.schema import Schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from drift import Reference
+    from retrain.records.predictions import Predictions
+
+__all__ = [
+    "LoadedVersion", "check_readable", "link_current", "list_versions", "load_estimate", "load_reference",
+    "load_staged", "load_version", "publish", "read_json", "removable", "sample_path", "write_json", "write_manifest",
+    "write_probe", "write_reference", "write_sample",
+]  # fmt: skip
+
+FORMAT = 1
+SAMPLE = "sample.parquet"
+NAME = re.compile(r"^v(\d{4,})-[0-9a-f]{8}$")
+REQUIRED = ("model.skops", "preprocessor.json", "schema.json", "training.json")
+ENVIRONMENT = ("scikit-learn", "numpy", "scipy", "skops")
+
+
+def write_json(folder: Path, name: str, value: Any, point: str) -> None:
+    """Write plain JSON values to `folder`/`name`; equal values give equal bytes."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    durable.write_file(folder / name, text.encode() + b"\n", point)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value of a file; Refused where it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise Refused(f"{path} cannot be read: {error}", "the version is damaged; promote another one") from error
+
+
+def write_probe(folder: Path, rows: "Sequence[Mapping[str, Any]]", predictions: "Predictions") -> None:
+    """Record rows and what `predict_rows` of exactly these rows gave, for a loaded copy to prove itself."""
+    plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
+    write_json(folder, "probe.json", {"rows": plain, **predictions.to_json()}, "evaluate.probe")
+
+
+def write_reference(folder: Path, reference: "Reference") -> None:
+    """Write `reference` into a staged version's folder, replacing an earlier one."""
+    from retrain.store.reference_files import write_arrays
+
+    durable.remove(folder / "reference", "evaluate.clear_reference")
+    meta, arrays = reference.to_arrays()
+    write_arrays(folder / "reference", arrays)
+    write_json(folder / "reference", "reference.json", {"meta": meta, "arrays": sorted(arrays)}, "evaluate.reference")
+
+
+def write_sample(folder: Path, sample: "pa.Table") -> None:
+    """Write whole rows that checks of all columns together compare with, beside the reference of a staged version."""
+    import pyarrow.parquet as pq
+
+    temporary, final = folder / "reference" / ".sample.tmp", folder / "reference" / SAMPLE
+    durable.crash_point("evaluate.sample.before_write")
+    pq.write_table(sample, temporary, compression="zstd")
+    durable.publish_file(temporary, final, "evaluate.sample")
+
+
+def sample_path(folder: Path) -> Path | None:
+    """Where these rows are; None in a version without them."""
+    path = Path(folder) / "reference" / SAMPLE
+    return path if path.exists() else None
+
+
+def environment() -> dict[str, str]:
+    """Versions of the packages that a stored model depends on."""
+    return {name: installed(name) for name in ENVIRONMENT}
+
+
+def write_manifest(folder: Path, name: str, number: int, digest: str, origin: Mapping[str, Any]) -> None:
+    """Seal a staged folder: its files' hashes, the environment, and `origin` (model and cycle)."""
+    for leftover in folder.rglob(".*.tmp"):
+        durable.remove(leftover, "promote.leftover")
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / "manifest.json")
+    manifest = {
+        "format": FORMAT,
+        "name": name,
+        "number": number,
+        "digest": digest,
+        "environment": environment(),
+        "files": {path.relative_to(folder).as_posix(): _sha256(path) for path in paths},
+        **origin,
+    }
+    write_json(folder, "manifest.json", manifest, "promote.manifest")
+
+
+def publish(staged: Path, models_folder: Path, name: str) -> Path:
+    """Move a sealed folder to `models_folder`/`name`, whole or not at all; its final path."""
+    durable.make_folder(models_folder, "promote.folder")
+    final = models_folder / name
+    durable.publish_folder(staged, final, "promote.publish")
+    return final
+
+
+def list_versions(models_folder: Path) -> list[str]:
+    """Names of the published versions of a model, oldest first."""
+    if not models_folder.is_dir():
+        return []
+    found = (p.name for p in models_folder.iterdir() if NAME.match(p.name) and (p / "manifest.json").is_file())
+    return sorted(found, key=_number)
+
+
+def removable(names: Iterable[str], protected: Collection[str], keep: int) -> list[str]:
+    """The versions that retention lets go, oldest first: all but the newest `keep` and the protected ones
+    (the champion, its predecessor, pinned ones).
+
+    >>> removable(["v0001-aaaaaaaa", "v0002-bbbbbbbb", "v0003-cccccccc"], {"v0001-aaaaaaaa"}, keep=1)
+    ['v0002-bbbbbbbb']
+    """
+    free = sorted((name for name in names if name not in protected), key=_number)
+    return free[: max(0, len(free) - keep)]
+
+
+def link_current(models_folder: Path, name: str) -> None:
+    """Point `models_folder`/current at a version, for readers outside."""
+    durable.link(name, models_folder / "current", "promote.link")
+
+
+def load_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:
+    """Load a published version. Refused where it is damaged, of another format, trained with another minor
+    version of scikit-learn, or contains types that neither driftd nor the configuration trusts."""
+    path = Path(path)
+    return _load(path, check_whole(path)["name"], trusted_types)
+
+
+def check_whole(path: Path) -> dict[str, Any]:
+    """The manifest of a published version; Refused where it cannot be loaded here, or a file that answers need is
+    missing or another one than was published."""
+    manifest = check_readable(path)
+    _check_hashes(manifest, path, lambda name: not name.startswith("reference/"))
+    return manifest
+
+
+def check_readable(path: Path) -> dict[str, Any]:
+    """The manifest of a published version; Refused where this driftd and its environment cannot load it, as far as the
+    manifest alone tells."""
+    manifest: dict[str, Any] = read_json(path / "manifest.json")
+    try:
+        _check_manifest(manifest, path)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"{path / 'manifest.json'} lacks {error}", "promote another version or retrain") from error
+    return manifest
+
+
+def load_staged(folder: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:
+    """Load a version that is not published yet, as the same cycle's training left it."""
+    return _load(Path(folder), "challenger", trusted_types)
+
+
+def load_reference(path: Path) -> "Reference":
+    """The Reference of a published version; its arrays stay on disk (memory-mapped)."""
+    path = Path(path)
+    manifest = read_json(path / "manifest.json")
+    _check_hashes(manifest, path, lambda name: name.startswith("reference/"))
+    from drift import Reference
+    from retrain.store.reference_files import read_arrays
+
+    stored = read_json(path / "reference" / "reference.json")
+    try:
+        return Reference.from_arrays(stored["meta"], read_arrays(path / "reference", stored["arrays"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise Refused(f"the reference of {path} cannot be read: {error}", "retrain to get a new one") from error
+
+
+def load_estimate(path: Path) -> dict[str, Any] | None:
+    """What estimates the performance of a version where labels are missing; None where it has no such file."""
+    file = Path(path) / "estimate.json"
+    return dict(read_json(file)) if file.exists() else None
+
+
+def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:
+    """Whatever a damaged file makes its reader say is a refusal."""
+    try:
+        return _read(path, name, trusted_types)
+    except Refused:
+        raise
+    except Exception as error:
+        reason = f"version {name} cannot be loaded: {type(error).__name__}: {error}"
+        raise Refused(reason, "promote another version or retrain") from error
+
+
+def _read(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:
+    from retrain.model.preprocessing import Preprocessor
+    from retrain.model.tasks import make_task
+    from retrain.store import model_file
+
+    training = read_json(path / "training.json")
+    schema = Schema.from_json(read_json(path / "schema.json"))
+    classes = training["classes"]
+    metrics = path / "metrics.json"
+    return LoadedVersion(
+        name=name,
+        folder=path,
+        schema=schema,
+        task=make_task(schema.task, None if classes is None else tuple(classes)),
+        preprocessor=Preprocessor.from_json(read_json(path / "preprocessor.json")),
+        estimator=model_file.load(path / "model.skops", trusted_types),
+        training=training,
+        evaluation=read_json(metrics) if metrics.exists() else {},
+    )
+
+
+def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
+    if manifest.get("format") != FORMAT:
+        raise Refused(f"{path}: version format {manifest.get('format')!r}; this driftd reads format {FORMAT}")
+    missing = [name for name in REQUIRED if name not in manifest["files"]]
+    if missing:
+        raise Refused(f"{path}: the manifest does not list {', '.join(missing)}")
+    then, now = manifest["environment"]["scikit-learn"], installed("scikit-learn")
+    if then.split(".")[:2] != now.split(".")[:2]:
+        raise Refused(
+            f"version {manifest['name']} was trained with scikit-learn {then}; installed is {now}",
+            f"install scikit-learn {then} or retrain the model from its stored snapshots",
+        )
+
+
+def _check_hashes(manifest: Mapping[str, Any], path: Path, chosen: Callable[[str], bool]) -> None:
+    for name, expected in manifest["files"].items():
+        if not chosen(name):
+            continue
+        file = path / name
+        if not file.is_file() or _sha256(file) != expected:
+            state = "differs from what was published" if file.is_file() else "is missing"
+            raise Refused(f"version {manifest['name']}: {name} {state}", "promote another version or retrain")
+
+
+def _plain(value: Any) -> Any:
+    """A cell as JSON can hold it; NaN and infinities are missing."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(name: str) -> int:
+    match = NAME.match(name)
+    return int(match[1]) if match else -1
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

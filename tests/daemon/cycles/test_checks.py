@@ -1,0 +1,165 @@
+"""What the ledger keeps of a check and what the commands tell of it: measured, estimated, and marked as such."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+
+from daemon.config.config import load_config
+from daemon.ledger import (
+    Ledger,
+    checks,
+    cycles,
+    deployments,
+    engine,
+    error_streams,
+    files,
+    models,
+    observe,
+    open_ledger,
+    promotions,
+)
+from daemon.ledger.migrate import upgrade
+from daemon.reports.explain import story, told
+from daemon.reports.status import overview
+from retrain.records import PlannerState, Rise, Trigger
+
+ESTIMATED = {
+    "metric": "accuracy", "value": 0.8123, "interval": [0.80, 0.82], "rows": 900, "method": "CBPE", "estimate": True,
+}  # fmt: skip
+MEASURED = {"metric": "accuracy", "value": 0.7, "reference": 0.9, "dropped": True, "drop": 0.2, "rows": 300}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A fresh ledger that knows model m."""
+    opened = open_ledger(tmp_path / "state")
+    with opened.begin() as conn:
+        models.ensure(conn, "m")
+    yield opened
+    opened.close()
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    """What the analyst says of a file."""
+    return {
+        "report": {"columns": [], "outputs": [], "drift": False}, "performance": None, "estimated": None,
+        "stream": None,
+        "stream_state": None, "predictions": None, "deployment": 1, "version": "v0001-aaaaaaaa", "started_at": 1.0, "seconds": 0.5, **changes,
+    }  # fmt: skip
+
+
+def record(ledger: Ledger, **changes: Any) -> int:
+    """A check, committed."""
+    with ledger.begin() as conn:
+        return checks.record(conn, "m", "file", result(**changes), None)
+
+
+def test_an_older_ledger_is_migrated_and_its_checks_are_kept(tmp_path: Path) -> None:
+    """A ledger of schema 0001 opens as one of today; what was recorded is there, what was not known is empty."""
+    path = tmp_path / engine.FILE_NAME
+    older = create_engine(f"sqlite:///{path}")
+    upgrade(older, "0001")
+    older.dispose()
+    with sqlite3.connect(path) as raw:
+        raw.execute(
+            "INSERT INTO checks (id, model, kind, deployment, version, started_at, seconds, drift, drifted, dropped, "
+            "report, performance) VALUES (7, 'm', 'file', 1, 'v', 1, 1, 0, '[]', 0, '{}', '{\"value\": 0.5}')"
+        )
+        raw.execute(
+            "INSERT INTO files (model, path, state, seq, size, mtime_ns, ctime_ns, inode, kind, rows, labelled_rows, "
+            "class_rows, rejected, reason, at) VALUES ('m', 'a', 'accepted', 1, 1, 1, 1, 1, 'rows', 5, 5, '{}', 0, '', 1)"
+        )
+    ledger = open_ledger(tmp_path)
+    with ledger.connect() as conn:
+        row = checks.get(conn, 7)
+        assert row is not None and row.performance == {"value": 0.5}
+        assert row.estimated is None and row.stream is None
+        assert [file.source for file in files.usable(conn, "m", 1)] == ["folder"]
+        assert observe.observe(conn, "m", 0, PlannerState()).evidence == ()
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == (engine.HEAD,)
+    ledger.close()
+
+
+def test_estimates_are_kept_with_their_check(ledger: Ledger) -> None:
+    """The newest value with labels and the newest estimate of a version are told apart."""
+    record(ledger, estimated=ESTIMATED)
+    last = record(ledger, performance=MEASURED, estimated=ESTIMATED | {"value": None})
+    record(ledger)
+    with ledger.connect() as conn:
+        row = checks.get(conn, last)
+        assert row is not None and row.estimated["value"] is None and row.dropped
+        found = checks.latest_performances(conn, "m")["v0001-aaaaaaaa"]
+        assert found == {"labelled": MEASURED, "estimated": ESTIMATED}
+        assert "v0002-bbbbbbbb" not in checks.latest_performances(conn, "m")
+
+
+RISE = {"detector": "adwin", "row": 96, "since_row": 41, "before": 0.1, "after": 0.4, "dropped": True, "rows": 300}
+
+
+def test_the_stream_of_errors_is_kept_with_the_check_and_begins_anew_with_a_champion(ledger: Ledger) -> None:
+    """The state is committed with its check or not at all, and belongs to one deployment."""
+    record(ledger, stream=RISE | {"dropped": False}, stream_state={"format": 1, "seen": 300})
+    with pytest.raises(ZeroDivisionError), ledger.begin() as conn:
+        checks.record(conn, "m", "file", result(stream=RISE, stream_state={"format": 1, "seen": 600}), None)
+        raise ZeroDivisionError
+    with ledger.connect() as conn:
+        assert error_streams.load(conn, "m", 1) == {"format": 1, "seen": 300}
+        assert error_streams.load(conn, "m", 2) is None
+    record(ledger, deployment=2, stream=RISE, stream_state={"format": 1, "seen": 50})
+    record(ledger, deployment=2)
+    with ledger.connect() as conn:
+        assert error_streams.load(conn, "m", 2) == {"format": 1, "seen": 50}
+        assert error_streams.load(conn, "m", 1) is None
+
+
+def test_a_rise_of_the_errors_is_evidence_that_names_the_detector(ledger: Ledger) -> None:
+    """The planner sees a drop with the detector, the row and the errors, and the story tells them."""
+    with ledger.begin() as conn:
+        deployment = deployments.for_version(conn, "m", "v0001-aaaaaaaa", 0.0)
+        promotions.record(conn, "m", deployment, "promote", "why", 0.0)
+    check = record(ledger, performance=MEASURED | {"dropped": False, "drop": 0.01}, stream=RISE)
+    with ledger.connect() as conn:
+        (evidence,) = observe.observe(conn, "m", 0, PlannerState()).evidence
+    assert evidence.performance_dropped and evidence.drop == 0.01
+    assert evidence.rise == Rise("adwin", 96, 41, 0.1, 0.4)
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("performance", "it fell", {"check": check}), 1, 1, 0.0)
+    with ledger.connect() as conn:
+        words = story(told(conn, cycle.id))
+    assert "adwin, watching the errors of labelled rows: at row 96 the mean error had risen from 0.1 to 0.4" in words
+
+
+def test_tests_of_all_columns_together_are_told_in_sentences(ledger: Ledger, tmp_path: Path) -> None:
+    """explain and status repeat them, marked as beside the verdict."""
+    found = {"columns": 4, "sentences": ["a classifier tells rows apart: AUC 0.8 (p 0.003)"]}
+    check = record(ledger, report={"columns": [], "outputs": [], "drift": False, "multivariate": found})
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("drift", "x drifted", {"checks": [check]}), 1, 1, 0.0)
+    with ledger.connect() as conn:
+        words = story(told(conn, cycle.id))
+    assert "All columns together, beside the verdict: a classifier tells rows apart: AUC 0.8 (p 0.003)." in words
+    (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
+    last = overview(load_config(tmp_path / "config.toml"), ledger)["models"]["m"]["last_check"]
+    assert last["together"] == found and not last["drift"]
+
+
+def test_an_estimate_is_told_as_one_wherever_performance_is(ledger: Ledger, tmp_path: Path) -> None:
+    """explain and status say that it is an estimate and what it cannot see."""
+    check = record(ledger, performance=MEASURED, estimated=ESTIMATED)
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("performance", "it fell", {"check": check}), 1, 1, 0.0)
+    with ledger.connect() as conn:
+        facts = told(conn, cycle.id)
+    assert facts["evidence"][0]["estimated"] == ESTIMATED
+    words = story(facts)
+    assert "Its labelled rows gave accuracy 0.7000; at its evaluation it was 0.9000: a drop beyond chance." in words
+    assert "Estimated: accuracy about 0.8123 (0.8000 to 0.8200) on 900 rows without labels" in words
+    assert "blind to concept drift" in words
+    (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
+    last = overview(load_config(tmp_path / "config.toml"), ledger)["models"]["m"]["last_check"]
+    assert last["value"] == 0.7 and last["estimated"] == ESTIMATED

@@ -1,0 +1,54 @@
+"""Behind a promotion: the link for readers outside, and retention."""
+
+import asyncio
+
+from sqlalchemy import insert
+
+from daemon.config.config import load_config
+from daemon.cycles.promotion import link_champion, prune_versions
+from daemon.ledger import cycles, deployments, models, open_ledger, promotions, tables, trials, versions
+from daemon.runtime.context import ModelContext, Shared
+from daemon.runtime.worker.process import Limits, Worker
+from retrain.records import Trigger
+from retrain.records.settings import RolloutSettings
+
+CONFIG = """\
+[models.m]
+data_dir = "d"
+task = "classification"
+target = "y"
+[models.m.retention]
+versions = 2
+pinned = ["v0003"]
+"""
+NAMES = [f"v{number:04d}-{number:08x}" for number in range(1, 9)]
+
+
+def test_retention_keeps_champion_predecessor_challenger_pinned_and_the_newest(tmp_path):
+    """All others go, from the store and from the list of stored versions; the link follows the champion."""
+    (tmp_path / "config.toml").write_text(CONFIG)
+    config = load_config(tmp_path / "config.toml")
+    ledger = open_ledger(config.state_dir)
+    shared = Shared(config, ledger, Worker("analyst", Limits()), asyncio.Lock())
+    context = ModelContext("m", config.models["m"], shared)
+    context.folders.make()
+    with ledger.begin() as conn:
+        models.ensure(conn, "m")
+        for number, name in enumerate(NAMES, start=1):
+            (context.folders.versions / name).mkdir()
+            row = {"model": "m", "name": name, "number": number, "digest": name, "created_at": 0.0, "metrics": {}}
+            conn.execute(insert(tables.versions).values(**row))
+        cycle = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 5, 1, 0.0)
+        challenger = deployments.for_version(conn, "m", NAMES[4], 0.0)
+        trials.begin(conn, cycle, challenger, RolloutSettings(strategy="shadow"), 0.0)
+        for name in (NAMES[0], NAMES[1]):
+            deployment = deployments.for_version(conn, "m", name, 0.0)
+            promotions.record(conn, "m", deployment, "manual", "by hand", 0.0)
+    link_champion(context)
+    prune_versions(context)
+    kept = {NAMES[0], NAMES[1], NAMES[2], NAMES[4], NAMES[6], NAMES[7]}
+    assert {path.name for path in context.folders.versions.iterdir()} == kept | {"current"}
+    assert (context.folders.versions / "current").readlink().name == NAMES[1]
+    with ledger.connect() as conn:
+        assert {row.name for row in versions.stored(conn, "m")} == kept
+    ledger.close()

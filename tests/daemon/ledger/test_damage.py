@@ -1,0 +1,101 @@
+"""A ledger that is damaged in any way is refused with the way back, and never taken for a new one."""
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from daemon.ledger import engine, models, open_ledger
+from daemon.runtime.lock import sole_owner
+from retrain.records.errors import Refused
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Path:
+    """A closed ledger of a state with a snapshot."""
+    (tmp_path / "snapshots/m").mkdir(parents=True)
+    (tmp_path / "snapshots/m/a.parquet").write_bytes(b"x")
+    path = tmp_path / engine.FILE_NAME
+    path.unlink(missing_ok=True)
+    shutil.move(tmp_path / "snapshots", tmp_path / "apart")
+    opened = open_ledger(tmp_path)
+    with opened.begin() as conn:
+        for i in range(200):
+            models.ensure(conn, f"m{i}")
+    opened.close()
+    shutil.move(tmp_path / "apart", tmp_path / "snapshots")
+    return path
+
+
+def scribble(path: Path) -> None:
+    """Random bytes over pages in the middle."""
+    data = bytearray(path.read_bytes())
+    data[8192:40960] = os.urandom(32768)
+    path.write_bytes(data)
+
+
+def foreign(path: Path) -> None:
+    """Somebody else's database."""
+    path.unlink()
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE notes (text)")
+
+
+DAMAGES = {
+    "garbage": lambda path: path.write_bytes(b"this is no database" * 1000),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "one page": lambda path: os.truncate(path, 4096),
+    "a few bytes": lambda path: os.truncate(path, 50),
+    "scribbled": scribble,
+    "foreign": foreign,
+    "removed": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_ledger_is_refused_with_the_way_back(ledger, damage):
+    """Whatever happened to it; nothing is written to it."""
+    damage(ledger)
+    before = ledger.read_bytes() if ledger.exists() else None
+    with pytest.raises(Refused, match=r"nothing was changed; `driftd restore DIR`"):
+        open_ledger(ledger.parent)
+    assert (ledger.read_bytes() if ledger.exists() else None) == before
+
+
+def test_a_ledger_without_its_wal_is_its_last_checkpoint_or_refused(tmp_path):
+    """Before the first checkpoint nothing is left, which is not taken for a new ledger."""
+    opened = open_ledger(tmp_path)
+    copy = tmp_path / "copy"
+    (copy / "versions/m").mkdir(parents=True)
+    (copy / "versions/m/v0001-aaaaaaaa").mkdir()
+    shutil.copy(tmp_path / engine.FILE_NAME, copy)
+    with pytest.raises(Refused, match="-wal file lost"):
+        open_ledger(copy)
+    with opened.connect() as conn:
+        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    with opened.begin() as conn:
+        models.ensure(conn, "late")
+    shutil.copy(tmp_path / engine.FILE_NAME, copy)
+    older = open_ledger(copy)
+    with older.connect() as conn:
+        assert models.get(conn, "late") is None
+    older.close()
+    opened.close()
+
+
+def test_a_folder_that_a_kill_left_with_an_empty_ledger_begins_anew(tmp_path):
+    """Nothing was lost: there is no work beside it."""
+    (tmp_path / engine.FILE_NAME).write_bytes(b"")
+    open_ledger(tmp_path).close()
+
+
+def test_a_state_folder_that_cannot_be_is_refused_with_the_way_out():
+    """No traceback, and what to look at."""
+    with (
+        pytest.raises(Refused, match=r"cannot be written: .*; check \[service\] state_dir, its mount"),
+        sole_owner(Path("/proc/nowhere/state")),
+    ):
+        pass

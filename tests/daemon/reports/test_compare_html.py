@@ -1,0 +1,189 @@
+"""The page of a comparison is one file that holds every column, runs nothing, and survives every name."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.reports.compare_html import render_html
+from daemon.tools.compare.compare import compare
+
+HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;"
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text; fails on a tag that is closed out of turn."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if "style" not in self.open else ""
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def _column(name: str, drift: bool = False, kind: str = "numeric", **more: Any) -> dict[str, Any]:
+    decisive = {"statistic": 0.21, "p_value": 1e-9}
+    column = {
+        "name": name,
+        "kind": kind,
+        "drift": drift,
+        "tests": {
+            "ks" if kind == "numeric" else "chi_squared": decisive,
+            "wasserstein": {"statistic": 1.5, "normalized": None, "error": 0.0, "reason": "the reference is constant"},
+        },
+        "p_adjusted": 2e-8,
+        "effect": 0.21,
+        "missing": {"reference": 0.0, "current": 0.105, "p_value": None, "p_adjusted": None, "reason": "none"},
+        **more,
+    }
+    if kind == "categorical":
+        values = [HOSTILE, *(f"new{place}" for place in range(30))]
+        column["unseen"] = {"share": 0.1, "values": values, "expected": 0.0, "p_value": 0.001, "p_adjusted": 0.01}
+    return {**column, "sentence": f"{name} shifted: KS 0.21"} if drift else column
+
+
+def _result(columns: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "reference": {"path": "a.csv", "rows": 12345},
+        "current": {"path": "b.csv", "rows": 678},
+        "drift": any(column["drift"] for column in columns),
+        "alpha": 0.05,
+        "min_effect": 0.07,
+        "columns": columns,
+        "outputs": [],
+        "notes": ["only the reference has z<1>"],
+        "seconds": 1.25,
+    }
+
+
+def _numeric(bins: int = 40) -> dict[str, list[float]]:
+    shares = [(place % 7 + 0.123456789) / bins for place in range(bins)]
+    return {"edges": [1.5 * place for place in range(bins + 1)], "reference": shares, "current": shares[::-1]}
+
+
+def _categorical(count: int) -> dict[str, list[Any]]:
+    shares = [1 / count] * count
+    return {"categories": [f"value {place}" for place in range(count)], "reference": shares, "current": shares}
+
+
+def test_the_page_of_two_files_holds_every_column(tmp_path: Path) -> None:
+    """What `compare` returns can be rendered, with and without distributions."""
+    (tmp_path / "a.csv").write_text("x,c,empty,only\n" + "1,a,,1\n2,b,,1\n" * 100)
+    (tmp_path / "b.csv").write_text("x,c,empty\n" + "5,a,\n6,b,\n" * 100)
+    page = Page(render_html(compare(tmp_path / "a.csv", tmp_path / "b.csv"), {}))
+    assert not page.open and not page.all("svg")
+    for said in ("Drift in 1 of 3 columns", "x shifted", "only the reference has only", "all values are missing in"):
+        assert said in page.text
+    assert (len(page.all("article")), len(page.all("details"))) == (1, 2)
+
+
+def test_figures_reasons_and_missing_numbers_are_shown() -> None:
+    """Rows, limits, seconds and notes; null statistics as "-" beside their reason."""
+    blank = {"statistic": None, "p_value": None, "reason": "the current data is empty"}
+    untested = _column("u", tests={"ks": blank}, p_adjusted=None, effect=None, reason="the current data is empty")
+    text = render_html(_result([_column("x", True), _column("y"), untested]), {"x": _numeric()})
+    page = Page(text)
+    for said in ("12,345 rows", "678 rows", "a.csv", "at most 0.05", "0.07", "1.25 s", "only the reference has z<1>"):
+        assert said in page.text
+    for said in ("Drifted (1)", "No drift (1)", "Not tested (1)", "normalized -", "the reference is constant", "10.5%"):
+        assert said in page.text
+    cells = '<th scope="row">KS</th><td class="n">-</td><td class="n">-</td><td class="n">-</td>'
+    assert f'{cells}<td class="note">the current data is empty</td>' in text
+    assert "≤ 0" in page.text and "≥ 60" in page.text
+
+
+def test_drifted_columns_come_first_by_effect() -> None:
+    """The order is that of the terminal's table."""
+    columns = [_column("a"), _column("b", True, effect=0.1), _column("c", True, effect=0.3), _column("d", effect=0.9)]
+    text = render_html(_result(columns), {})
+    places = [text.index(f"<bdi>{name}</bdi>") for name in "cbda"]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("drift", [True, False])
+def test_hostile_names_stay_text(drift: bool) -> None:
+    """Names of columns, categories and files, reasons and notes make no tag and no attribute."""
+    columns = [_column(HOSTILE, drift), _column(HOSTILE + "c", drift, "categorical", reason=HOSTILE)]
+    result = {**_result(columns), "notes": [HOSTILE], "current": {"path": HOSTILE, "rows": 1}}
+    categories = {"categories": [HOSTILE, "\ud800", "", None], "reference": [1, 0, 0, 0], "current": [0.5, 0.5, 0, 0]}
+    text = render_html(result, {HOSTILE: _numeric(), HOSTILE + "c": categories})
+    page = Page(text)
+    assert not page.all("script") and not page.all("img") and not page.open
+    assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
+    assert page.text.count(HOSTILE) >= 5 and text.encode()
+
+
+def test_nothing_is_loaded() -> None:
+    """No address anywhere, no script, and a policy that forbids both."""
+    page = Page(render_html(_result([_column("x", True), _column("y")]), {"x": _numeric(), "y": _numeric()}))
+    assert not any(key in attributes for _, attributes in page.tags for key in ("src", "href", "action", "style"))
+    assert not page.all("script") and not page.all("link")
+    assert any("default-src 'none'" in (meta.get("content") or "") for meta in page.all("meta"))
+    pictures = page.all("svg")
+    assert len(pictures) == 3 and all(picture["aria-label"] and picture["role"] == "img" for picture in pictures)
+
+
+def test_the_largest_categories_are_shown_and_the_rest_summed() -> None:
+    """Of 1,000 categories 12, and one line whose shares complete them to all."""
+    shares = _categorical(999)
+    shares["categories"].append("(other)")
+    shares["reference"], shares["current"] = [0.0005] * 1000, [0.0005] * 1000
+    shares["current"][500] = 0.5005
+    shares["reference"][999] = 0.5005
+    text = render_html(_result([_column("c", True, "categorical")]), {"c": shares})
+    assert text.count("<bdi>value ") == 12
+    assert text.index("<bdi>value 500</bdi>") < text.index("<bdi>value 0</bdi>") < text.index("<bdi>(other)</bdi>")
+    other = text[text.index("<bdi>(other)</bdi>") :]
+    assert other.index(">99.4%<") < other.index(">49.4%<")
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        {"edges": [7.0, 7.0], "reference": [1.0], "current": [1.0]},
+        {"edges": [0.0, 1.0, 2.0], "reference": [0.5, 0.5], "current": [None, None]},
+        {"edges": [0.0, 1.0], "reference": [0.0], "current": [0.0]},
+        {"edges": [], "reference": [], "current": []},
+        {"edges": [-1e300, 0.0, 1e300], "reference": [0.2, 0.8], "current": [1.0, 0.0]},
+        {"categories": [], "reference": [], "current": []},
+        {"categories": ["(other)"], "reference": [1.0], "current": [0.0]},
+    ],
+)
+@pytest.mark.parametrize("drift", [True, False])
+def test_odd_distributions_are_drawn_or_left_out(distribution: dict[str, Any], drift: bool) -> None:
+    """Constant, empty and enormous columns do not break the page."""
+    text = render_html(_result([_column("x", drift)]), {"x": distribution})
+    assert not Page(text).open and "nan" not in text and "inf" not in text.replace("infinite", "")
+
+
+def test_five_hundred_columns_make_a_page_below_5_mb() -> None:
+    """Also if all of them drifted, with long names; and the same input gives the same page."""
+    names = [f"column {place} with a name that is rather long for a column of a table" for place in range(500)]
+    columns = [_column(name, True, "categorical" if at % 2 else "numeric") for at, name in enumerate(names)]
+    distributions = {name: _categorical(1000) if at % 2 else _numeric() for at, name in enumerate(names)}
+    text = render_html(_result(columns), distributions)
+    assert all(f"<bdi>{name}</bdi>" in text for name in names) and not Page(text).open
+    assert text == render_html(_result(columns), distributions)
+    folded = render_html(_result([{**column, "drift": False} for column in columns]), distributions)
+    assert len(text.encode()) < 5_000_000 and len(folded.encode()) < 5_000_000

@@ -1,0 +1,191 @@
+"""A worker answers, refuses, dies and is replaced: real child processes."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from daemon.runtime.worker import child
+from daemon.runtime.worker.process import Limits, Worker, WorkerError
+
+
+def with_worker(use: Callable[[Worker], Awaitable[Any]]) -> Any:
+    """Run a coroutine with a worker that is closed afterwards."""
+
+    async def run() -> Any:
+        worker = Worker("analyst", Limits(nice=0))
+        try:
+            return await use(worker)
+        finally:
+            await worker.close()
+
+    return asyncio.run(run())
+
+
+def test_a_worker_answers_with_a_result(tmp_path: Path) -> None:
+    """A request comes back as JSON; the name of the file may be any bytes."""
+    path = tmp_path / "a\nb \U0001f600 \udcff.csv"
+    path.write_bytes(b"x")
+
+    async def use(worker: Worker) -> Any:
+        return await worker.call("digest", {"path": str(path)})
+
+    assert with_worker(use)["sha256"].startswith("2d711642b726b044")
+
+
+def test_an_error_names_its_cause_and_the_worker_lives_on(tmp_path: Path) -> None:
+    """A failing operation is an answer, not a death."""
+
+    async def use(worker: Worker) -> tuple[str, bool]:
+        with pytest.raises(WorkerError) as caught:
+            await worker.call("digest", {"path": str(tmp_path / "missing")})
+        before = worker.pid
+        await worker.call("warm", {"modules": []})
+        return caught.value.message, worker.pid == before
+
+    message, same = with_worker(use)
+    assert "missing" in message and same
+
+
+def test_a_killed_worker_fails_its_call_and_is_replaced() -> None:
+    """The death of a child is an error of that call only."""
+
+    async def use(worker: Worker) -> str:
+        await worker.call("warm", {"modules": []})
+        assert worker.pid is not None
+        os.kill(worker.pid, 9)
+        with pytest.raises(WorkerError, match="killed by signal 9"):
+            await worker.call("warm", {"modules": []})
+        await worker.call("warm", {"modules": []})
+        return "alive"
+
+    assert with_worker(use) == "alive"
+
+
+def test_a_call_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    """A hanging operation ends at its time limit, and the next call works."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    async def use(worker: Worker) -> None:
+        await worker.call("warm", {"modules": ["daemon.reading.digest"]})
+        with pytest.raises(WorkerError, match="longer than"):
+            await worker.call("digest", {"path": str(fifo)}, timeout_s=0.3)
+        await worker.call("warm", {"modules": []})
+
+    with_worker(use)
+
+
+def test_a_hung_worker_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was stopped takes a request and gives no sign of life; also one that is too long for the pipe."""
+    monkeypatch.setattr("daemon.runtime.worker.process.LOOK_S", 0.02)
+
+    async def use(worker: Worker) -> None:
+        for modules in ([], ["daemon"] * 100_000):
+            monkeypatch.setattr("daemon.runtime.worker.process.SILENT_LOOKS", 10**6)
+            await worker.call("warm", {"modules": []})
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGSTOP)
+            monkeypatch.setattr("daemon.runtime.worker.process.SILENT_LOOKS", 5)
+            with pytest.raises(WorkerError, match="no sign of life") as caught:
+                await worker.call("warm", {"modules": modules})
+            assert caught.value.kind == "retry" and worker.pid is None
+
+    with capture_logs() as told:
+        with_worker(use)
+    assert [(event["event"], event["op"]) for event in told] == [("worker_hung", "warm")] * 2
+
+
+def test_long_work_is_not_ended_while_it_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for a sign of life at each look, and it may take as many looks as it needs."""
+    fifo, beats = tmp_path / "fifo", 0
+    os.mkfifo(fifo)
+    monkeypatch.setattr("daemon.runtime.worker.process.BEAT_S", 0.01)
+    real = json.loads
+
+    def seen(line: bytes) -> Any:
+        nonlocal beats
+        value = real(line)
+        beats += "alive" in value
+        if beats == 20:
+            with fifo.open("wb"):  # the digest waits for somebody who opens it
+                beats += 1
+        return value
+
+    async def use(worker: Worker) -> Any:
+        monkeypatch.setattr("daemon.runtime.worker.process.json.loads", seen)
+        return await worker.call("digest", {"path": str(fifo)})
+
+    assert with_worker(use)["sha256"].startswith("e3b0c442") and beats > 20
+
+
+def test_looks_are_counted_from_the_last_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is silent when that many looks in a row heard nothing, not when they add up."""
+    monkeypatch.setattr("daemon.runtime.worker.process.SILENT_LOOKS", 3)
+    heard: list[bytes | None] = [None, None, b'{"alive": true}', None, None, b'{"ok": {"a": 1}}', None, None, None]
+
+    class Pipe:
+        """Both ends of a worker that is not there."""
+
+        stdin = stdout = property(lambda self: self)
+        returncode, pid = 0, 1
+
+        def write(self, _data: bytes) -> None:
+            """What it is asked."""
+
+        async def drain(self) -> None:
+            """Taken at once."""
+
+        async def readline(self) -> bytes:
+            """The next of what is heard; None is a look at which nothing was."""
+            line = heard.pop(0)
+            if line is None:
+                raise TimeoutError
+            return line
+
+    worker = Worker("analyst", Limits())
+
+    async def start() -> Any:
+        worker._process = Pipe()  # type: ignore[assignment]
+        return worker._process
+
+    worker._start = start  # type: ignore[method-assign]
+    assert asyncio.run(worker.call("warm", {})) == {"a": 1}
+    with capture_logs() as told, pytest.raises(WorkerError, match="no sign of life"):
+        asyncio.run(worker.call("warm", {}))
+    assert not heard and [event["event"] for event in told] == ["worker_hung"]
+
+
+@pytest.mark.parametrize("beat", [0.001, None])
+def test_a_child_beats_while_it_works_if_it_is_asked_to(beat: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole lines, and none after the answer."""
+    beaten = threading.Event()
+
+    class Answers(io.StringIO):
+        """Notes a beat."""
+
+        def write(self, text: str) -> int:
+            beaten.set()
+            return super().write(text)
+
+    def names() -> set[str]:
+        return {thread.name for thread in threading.enumerate()}
+
+    def work(_args: dict[str, Any]) -> dict[str, Any]:
+        return {"beaten": beat is not None and beaten.wait(20), "thread": "heartbeat" in names()}
+
+    monkeypatch.setattr(child, "resolve", lambda _: work)
+    answers = Answers()
+    child.serve(io.StringIO(json.dumps({"op": "work", "args": {}, "beat": beat}) + "\n"), answers)
+    *beats, answered = map(json.loads, answers.getvalue().splitlines())
+    beating = beat is not None
+    assert answered == {"ok": {"beaten": beating, "thread": beating}} and "heartbeat" not in names()
+    assert bool(beats) is beating and all(line == {"alive": True} for line in beats)

@@ -1,0 +1,224 @@
+"""`driftd doctor` reports what it finds, whatever that is, and calls nothing fine that the service refuses."""
+
+import errno
+import grp
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from daemon_harness import free_port
+from structlog.testing import capture_logs
+
+from daemon.cli import app
+from daemon.config.config import Config, load_config
+from daemon.ledger import engine, events, models, open_ledger
+from daemon.runtime.lock import is_held, sole_owner
+from daemon.server.tokens import tell_open_token_files
+from daemon.tools import doctor
+
+MODEL = '[models.m]\ndata_dir = "{data}"\ntask = "regression"\ntarget = "y"\n'
+Configure = Callable[..., Config]
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Configure:
+    """Writes and loads a configuration: lines of [service], the data folder, and more of the model."""
+
+    def write(service: str = "", data: str = "data", model: str = "") -> Config:
+        listen = "" if "listen" in service else f'listen = "127.0.0.1:{free_port()}"\n'
+        text = f'[service]\nmin_free = "1MB"\n{listen}{service}\n{MODEL.format(data=data)}{model}\n'
+        (tmp_path / "config.toml").write_text(text)
+        return load_config(tmp_path / "config.toml")
+
+    return write
+
+
+def bad(config: Config) -> list[str]:
+    """What is wrong, with the way out."""
+    found = doctor.examine(config)
+    assert any("scikit-learn" in finding.what for finding in found), "the report is whole"
+    return [f"{finding.what} → {finding.way_out}" for finding in found if finding.level == "error"]
+
+
+def notes(config: Config) -> str:
+    """What could be better."""
+    return "\n".join(finding.what for finding in doctor.examine(config) if finding.level == "warning")
+
+
+def test_a_new_configuration_is_fine_and_nothing_is_left_behind(configure: Configure, tmp_path: Path) -> None:
+    """Whether folders can be made is tried, and undone."""
+    config = configure()
+    assert bad(config) == [] and "data does not exist" in notes(config)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+def test_a_group_that_does_not_exist_is_bad(configure: Configure) -> None:
+    """The service would not start."""
+    assert "does not exist → make it" in bad(configure('group = "nosuch"'))[0]
+
+
+def test_a_group_that_this_user_is_no_member_of_is_bad(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The service could not give it the new state folder; one that is the group's already is fine."""
+    config = configure(f'group = "{grp.getgrgid(os.getgid()).gr_name}"')
+    assert bad(config) == []
+    for name, answer in (("geteuid", 12345), ("getegid", 12345), ("getgroups", [])):
+        monkeypatch.setattr(os, name, lambda answer=answer: answer)
+    assert "may give no files" in bad(config)[0]
+    (tmp_path / "state").mkdir(mode=0o700)
+    os.chown(tmp_path / "state", -1, os.getgid())
+    assert bad(config) == []
+
+
+@pytest.mark.parametrize("kind", ["read", "admin"])
+@pytest.mark.parametrize(("text", "told"), [(None, "cannot be read"), ("\n", "no token"), ("short", "shorter than 16")])
+def test_a_token_file_that_cannot_be_used_is_bad(
+    configure: Configure, tmp_path: Path, kind: str, text: str | None, told: str
+) -> None:
+    """As at the start."""
+    if text is not None:
+        (tmp_path / "token").write_text(text)
+    assert told in bad(configure(f'{kind}_token_file = "token"'))[0]
+
+
+def test_a_token_file_that_others_read_is_told(configure: Configure, tmp_path: Path) -> None:
+    """A note of the doctor, and once in the log at the start; a group's may be meant."""
+    config, token = configure('read_token_file = "token"\nadmin_token_file = "token"'), tmp_path / "token"
+    token.write_text("0123456789abcdef")
+    token.chmod(0o644)
+    assert bad(config) == [] and "other users" in notes(config)
+    with capture_logs() as logs:
+        tell_open_token_files(config, {})
+    expected = {"event": "token_file_open", "log_level": "warning", "file": str(token), "mode": "0644"}
+    assert logs == [expected]
+    token.chmod(0o640)
+    with capture_logs() as logs:
+        tell_open_token_files(config, {})
+    assert "other users" not in notes(config) and logs == []
+
+
+@pytest.mark.parametrize("state", ["/dev/null", "/dev/null/state", "/proc/driftd"])
+def test_a_state_folder_that_cannot_be_is_bad(configure: Configure, state: str) -> None:
+    """And no service runs in it."""
+    config = configure(f'state_dir = "{state}"')
+    assert state in bad(config)[0] and not is_held(Path(state))
+
+
+def test_a_state_folder_that_others_read_is_told(configure: Configure, tmp_path: Path) -> None:
+    """It holds snapshots of the data."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o755)
+    assert "open to other users" in notes(configure())
+
+
+@pytest.mark.parametrize("data", ["/proc/driftd", "/dev/null/data"])
+def test_a_data_folder_that_cannot_be_made_is_bad(configure: Configure, data: str) -> None:
+    """The service does not make it."""
+    assert "cannot be made" in bad(configure(data=data))[0]
+
+
+def scribble(path: Path) -> None:
+    """Random bytes in the middle: the file opens, and its pages are nonsense."""
+    with path.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(os.urandom(path.stat().st_size - 2 * 4096))
+
+
+def folder(path: Path) -> None:
+    """A folder in its place."""
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [scribble, folder])
+def test_a_ledger_that_is_damaged_is_reported_with_the_way_back(
+    configure: Configure, damage: Callable[[Path], None]
+) -> None:
+    """The report is whole; the advice is not the doctor himself."""
+    config = configure()
+    ledger = open_ledger(config.state_dir)
+    with ledger.begin() as conn:
+        for number in range(3000):
+            models.ensure(conn, f"m{number}")
+    ledger.close()
+    for name in ("-wal", "-shm"):
+        (config.state_dir / f"{engine.FILE_NAME}{name}").unlink(missing_ok=True)
+    damage(config.state_dir / engine.FILE_NAME)
+    (found,) = bad(config)
+    assert "ledger" in found and "`driftd restore DIR`" in found and "\n" not in found
+
+
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [
+        ('metric = "own.py:f"', "raise SystemExit"),
+        ('estimator = { type = "own.py:f" }', "import sys\ndef f(seed): sys.exit(3)"),
+        ('estimator = { type = "own_module.Own" }', "raise SystemExit('no licence')"),
+        ('estimator = { type = "own_module.Own" }', "raise ZeroDivisionError"),
+    ],
+)
+def test_code_of_the_user_that_ends_the_process_is_reported(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, code: str
+) -> None:
+    """It ends neither the doctor nor, later, the training."""
+    (tmp_path / "own.py").write_text(code)
+    shutil.copy(tmp_path / "own.py", tmp_path / "own_module.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    (found,) = bad(configure(model=model))
+    assert found.startswith("m: ") and ("SystemExit" in found or "ZeroDivisionError" in found)
+
+
+def test_a_look_that_fails_is_a_finding(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are made all the same."""
+
+    def fail(_folder: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(doctor, "is_held", fail)
+    (found,) = bad(configure())
+    assert found.startswith("[service] listen cannot be examined") and "Permission denied" in found
+
+
+def logged(config: Config, *entries: tuple[str, dict[str, str]]) -> None:
+    """The service's events."""
+    ledger = open_ledger(config.state_dir)
+    rows = [{"at": time.time(), "event": e, "level": "info", "model": None, "fields": f} for e, f in entries]
+    with ledger.begin() as conn:
+        models.ensure(conn, "m")
+        events.append(conn, rows)
+    ledger.close()
+
+
+def test_the_address_is_where_the_running_service_listens(
+    configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The configuration may have changed since its start; while it starts, only that is known."""
+    config = configure('listen = "127.0.0.1:2222"')
+    logged(config, ("service_started", {}), ("service_ready", {"url": "http://127.0.0.1:1111"}), ("file_seen", {}))
+    command = ["-c", str(config.path), "status"]
+    with sole_owner(config.state_dir):
+        assert app.run(command) == 0
+        assert "driftd is running; 127.0.0.1:1111 (127.0.0.1:2222 is configured)\n" in capsys.readouterr().out
+        assert app.run([*command, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["address"] == "127.0.0.1:1111"
+        assert any("it serves on 127.0.0.1:1111" in finding.what for finding in doctor.examine(config))
+        logged(config, ("service_started", {}))
+        assert app.run(command) == 0
+        assert "driftd is running; 127.0.0.1:2222 is configured\n" in capsys.readouterr().out
+        assert any("127.0.0.1:2222 is configured" in finding.what for finding in doctor.examine(config))
+    assert app.run(command) == 0
+    assert "driftd is not running; 127.0.0.1:2222 is configured\n" in capsys.readouterr().out
+
+
+def test_a_configuration_that_cannot_be_read_is_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1 is for what else is bad."""
+    (tmp_path / "config.toml").write_text("[models")
+    assert app.run(["-c", str(tmp_path / "config.toml"), "doctor"]) == 2
+    assert "BAD  " in capsys.readouterr().out
+    assert app.run(["-c", str(tmp_path / "none.toml"), "doctor", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)[0]["level"] == "error"

@@ -1,0 +1,168 @@
+"""Profiles keep what they promise when merged, shuffled, bounded and written down."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drift import (
+    NumericProfile,
+    Reference,
+    build_reference,
+    categorical_profile,
+    check_columns,
+    encode,
+    merge,
+    numeric_profile,
+    output_columns,
+)
+from drift.statistics.bins import bin_counts, decile_edges
+from drift.statistics.samples import Sample
+
+values = st.lists(st.floats(-1e6, 1e6) | st.sampled_from([math.nan, math.inf, -math.inf]), max_size=60)
+words = st.lists(st.sampled_from(["a", "b", "é", "", None]), max_size=60)
+
+
+def _same(a: NumericProfile, b: NumericProfile) -> None:
+    assert (a.count, a.missing, a.infinite) == (b.count, b.missing, b.infinite)
+    np.testing.assert_array_equal(a.values, b.values)
+    np.testing.assert_allclose([a.minimum, a.maximum], [b.minimum, b.maximum])
+    np.testing.assert_allclose(a.mean, b.mean, rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(a.m2, b.m2, rtol=1e-6, atol=1e-3)
+
+
+@given(values, values)
+@settings(deadline=None)
+def test_merged_profiles_equal_the_profile_of_all(left: list[float], right: list[float]) -> None:
+    """Merging two numeric profiles is profiling both together, in either order."""
+    whole = numeric_profile(np.array(left + right))
+    parts = numeric_profile(np.array(left)), numeric_profile(np.array(right))
+    _same(merge(*parts), whole)
+    _same(merge(*reversed(parts)), whole)
+
+
+@given(values, st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_order_of_rows_does_not_matter(rows: list[float], random: object) -> None:
+    """A permutation of the rows gives bit for bit the same profile."""
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    a, b = numeric_profile(np.array(rows)), numeric_profile(np.array(shuffled))
+    np.testing.assert_array_equal(a.values, b.values)
+    np.testing.assert_equal((a.mean, a.m2, a.missing, a.infinite), (b.mean, b.m2, b.missing, b.infinite))
+
+
+@given(words, words)
+@settings(deadline=None)
+def test_merged_categories_equal_those_of_all(left: list[str | None], right: list[str | None]) -> None:
+    """Merging categorical profiles adds counts and missing rows."""
+    parts = categorical_profile(encode(left)), categorical_profile(encode(right))
+    assert merge(*parts) == categorical_profile(encode(left + right))
+
+
+def test_kinds_do_not_mix() -> None:
+    """A numeric and a categorical profile refuse to merge."""
+    with pytest.raises(TypeError, match="cannot be merged"):
+        merge(numeric_profile(np.zeros(2)), categorical_profile(encode(["a"])))
+
+
+def test_bounded_profile_stays_close() -> None:
+    """Beyond the bound the kept values are evenly spaced order statistics: ranks are off by under 1/bound."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=50_000)
+    bounded = numeric_profile(data, max_values=1_000)
+    halves = merge(numeric_profile(data[:30_000], 1_000), numeric_profile(data[30_000:], 1_000))
+    for profile, off in ((bounded, 0.001), (halves, 0.003)):
+        assert len(profile.values) == 1_000 and profile.count == 50_000
+        ranks = np.searchsorted(np.sort(data), profile.values) / 50_000
+        assert np.max(np.abs(ranks - (np.arange(1_000) + 0.5) / 1_000)) < off
+    assert halves.mean == pytest.approx(data.mean(), abs=1e-12)
+
+
+def test_bounded_categories_count_the_rest() -> None:
+    """The most frequent categories are kept, the rows of the others are told as other."""
+    profile = categorical_profile(encode(["a"] * 5 + ["b"] * 3 + ["c", "d"]), max_categories=2)
+    assert (profile.counts, profile.other, profile.rows) == ({"a": 5, "b": 3}, 2, 10)
+
+
+def test_nothing_at_all() -> None:
+    """No rows and only missing rows are profiles too."""
+    for rows in ([], [math.nan] * 3, [math.inf]):
+        profile = numeric_profile(np.array(rows))
+        assert profile.count == 0 and profile.rows == len(rows) and math.isnan(profile.mean)
+
+
+def test_bins_are_deciles_and_give_common_values_their_own() -> None:
+    """Bins hold a tenth of the reference each; a value that is most of the column is a bin of its own."""
+    reference = Sample(np.arange(1000.0))
+    assert bin_counts(reference, decile_edges(reference)).tolist() == [100] * 10
+    ones = Sample(np.sort(np.array([0.0] * 50 + [1.0] * 950)))
+    assert sorted(bin_counts(ones, decile_edges(ones)).tolist()) == [0, 50, 950]
+
+
+def _reference() -> Reference:
+    rng = np.random.default_rng(3)
+    columns = [
+        ("x/y", np.append(rng.normal(size=999), np.nan)),
+        ("c", encode([["a", "b", None][i % 3] for i in range(1000)])),
+        ("z", rng.uniform(size=1000)),
+        ("empty", np.full(1000, np.nan)),
+    ]
+    probabilities = rng.uniform(size=(200, 2))
+    outputs = output_columns(np.array(["no", "yes"] * 100), probabilities, ("no", "yes"))
+    return build_reference(columns, outputs, parts=9, max_values=500)
+
+
+def test_reference_survives_writing_and_reading() -> None:
+    """A reference is the same after a round trip through JSON, in any order of keys, and arrays."""
+    reference = _reference()
+    meta, arrays = reference.to_arrays()
+    again = Reference.from_arrays(json.loads(json.dumps(meta, allow_nan=False, sort_keys=True)), arrays)
+    assert set(again.parts) == {"x/y", "c", "empty", "z"}
+    for name, part in (*reference.parts.items(), *reference.output_parts.items()):
+        other = (again.parts | again.output_parts)[name]
+        assert np.array_equal(part.counts, other.counts) and np.array_equal(part.missing, other.missing)
+    assert set(again.outputs) == {"prediction", "p_yes"}
+    for before, after in zip(
+        (reference.columns, reference.outputs),
+        (again.columns, again.outputs),
+        strict=True,
+    ):
+        for name, profile in before.items():
+            if isinstance(profile, NumericProfile):
+                _same(profile, after[name])
+            else:
+                assert profile == after[name]
+
+
+def test_parts_together_are_the_whole() -> None:
+    """The parts of a reference count every row once."""
+    reference = _reference()
+    for name, whole in reference.columns.items():
+        assert reference.parts[name].rows.sum() == whole.rows
+        assert reference.parts[name].missing.sum() == whole.missing
+
+
+def test_unknown_formats_are_refused() -> None:
+    """A reference of another format is refused with the readable ones named."""
+    meta, arrays = _reference().to_arrays()
+    with pytest.raises(ValueError, match="reference format 9; this driftd reads formats 1 to 3"):
+        Reference.from_arrays({**meta, "format": 9}, arrays)
+    with pytest.raises(ValueError, match="end within column"):
+        Reference.from_arrays(meta, {**arrays, "columns": np.zeros(1)})
+
+
+def test_a_reference_with_another_grid_is_read_without_it() -> None:
+    """Format 2 stored its grids otherwise: they are left out, and the statistics stay the same."""
+    rng = np.random.default_rng(3)
+    reference = build_reference([("x", rng.normal(size=25_000))])
+    meta, arrays = reference.to_arrays()
+    older = Reference.from_arrays({**meta, "format": 2}, arrays)
+    known = older.columns["x"]
+    assert isinstance(known, NumericProfile) and known.grid is None
+    current = [("x", rng.normal(0.1, 1, size=21_000))]
+    now, before = (check_columns(one, current, alpha=0.05).columns[0].tests for one in (reference, older))
+    assert before["ks"].statistic == pytest.approx(now["ks"].statistic, abs=1e-12)

@@ -1,0 +1,238 @@
+"""The planner's rules, each on an observation made by hand; the test owns the clock."""
+
+from dataclasses import replace
+
+import pytest
+
+from retrain.planning.planner import plan
+from retrain.records import (
+    Champion,
+    Changed,
+    Cycle,
+    CycleState,
+    Evidence,
+    Observation,
+    PlannerState,
+    Rise,
+    Stage,
+    Trigger,
+)
+from retrain.records.settings import ModelSettings
+
+NOW = 1_000_000.0
+CHAMPION = Champion(1, "v0001-aaaaaaaa", NOW - 7200, 1000, 3, "v0001-aaaaaaaa", {"v0001-aaaaaaaa": 1.0}, None, 1000)
+TOLD = {"on_drift": True, "on_performance": True}
+DRIFT = Evidence(7, 4, True, ("x", "z"))
+DROP = Evidence(8, 4, False, (), True, 0.1, "accuracy")
+QUIET = Evidence(6, 4, False)
+
+
+def settings(**changes) -> ModelSettings:
+    """Defaults but for these, and drift and drops ask for a retrain."""
+    changes["triggers"] = TOLD | changes.get("triggers", {})
+    return ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y", **changes})
+
+
+def seen(**changes) -> Observation:
+    """A model with a champion, new labelled rows and nothing to do."""
+    base = Observation(1200, 200, {"no": 700, "yes": 500}, 5, CHAMPION, None)
+    return replace(base, **changes)
+
+
+def decide(observation: Observation, state: PlannerState | None = None, now: float = NOW, **changes):
+    """The action alone."""
+    return plan(state or PlannerState(seen_seq=3, next_number=2), observation, now, settings(**changes))[1]
+
+
+def test_a_rise_of_the_errors_names_its_detector():
+    """The trigger says who saw the errors rise, from what to what, and where."""
+    rise = Rise("adwin", 96, 41, 0.1, 0.4)
+    trigger = decide(seen(evidence=(replace(DROP, rise=rise),))).trigger
+    assert trigger.kind == "performance" and trigger.evidence["detector"] == "adwin"
+    assert trigger.reason == "adwin saw the error rise from 0.1 to 0.4 (row 96 of check 8)"
+
+
+def test_nothing_happens_for_nothing():
+    """Without a reason the planner does nothing, and says so."""
+    assert decide(seen()).kind == "idle"
+
+
+@pytest.mark.parametrize(
+    ("observation", "kind"),
+    [
+        (seen(evidence=(DRIFT,)), "drift"),
+        (seen(evidence=(DROP,)), "performance"),
+        (seen(evidence=(DRIFT, DROP)), "performance"),
+        (seen(due=(4,)), "schedule"),
+        (seen(manual=(9,)), "manual"),
+        (seen(labelled_rows=2000), "growth"),
+    ],
+)
+def test_each_reason_opens_a_cycle(observation, kind):
+    """Drift, a drop, a schedule, a person's word and growth each open a cycle; a measured drop comes first."""
+    action = decide(observation)
+    assert (action.kind, action.trigger.kind) == ("open", kind)
+    assert action.reason == action.trigger.reason
+
+
+def test_age_and_new_rows_open_a_cycle_when_configured():
+    """Both are off unless asked for."""
+    assert decide(seen(), triggers={"max_age": "1h"}).trigger.kind == "age"
+    assert decide(seen(), triggers={"new_rows": 150}).trigger.kind == "new_data"
+    assert decide(seen(), triggers={"new_rows": 250}).kind == "idle"
+
+
+def test_a_future_age_is_a_time_to_wake():
+    """The planner says when age alone will matter."""
+    assert decide(seen(), triggers={"max_age": "3h"}).until == CHAMPION.promoted_at + 3 * 3600
+
+
+def test_triggers_can_be_switched_off():
+    """Drift and drops that nobody wants to act on are only reported."""
+    assert decide(seen(evidence=(DRIFT,)), triggers={"on_drift": False}).kind == "idle"
+    assert decide(seen(evidence=(DROP,)), triggers={"on_performance": False}).kind == "idle"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"open_cycle": Cycle(4, "m", Trigger("drift", ""), CycleState.OPEN, Stage.TRAIN, 0, 2, 5, NOW)}, "under way"),
+        (
+            {"open_cycle": Cycle(4, "m", Trigger("drift", ""), CycleState.AWAITING_APPROVAL, Stage.PROMOTE, 0, 2, 5, NOW)},
+            "driftd approve 4",
+        ),
+        (
+            {"open_cycle": Cycle(4, "m", Trigger("drift", ""), CycleState.ON_TRIAL, Stage.PROMOTE, 0, 2, 5, NOW, version="v2")},
+            "v2 of cycle 4 is on trial",
+        ),
+        ({"paused": True}, "paused"),
+        ({"backlog": 3}, "3 files are still to be taken in"),
+    ],
+)  # fmt: skip
+def test_what_hinders_comes_before_every_reason(changes, told):
+    """One open cycle at a time, none while paused, and a backfill is taken in before it is judged."""
+    action = decide(seen(evidence=(DRIFT,), manual=(1,), **changes))
+    assert action.kind == "wait" and told in action.reason
+
+
+def test_drift_without_new_labels_waits_for_them():
+    """Nothing can be learned from rows without labels; the drift is not forgotten meanwhile."""
+    state, action = plan(PlannerState(), seen(new_labelled_rows=0, evidence=(DRIFT,)), NOW, settings())
+    assert action.kind == "wait" and "new labelled row" in action.reason
+    assert state.handled_check < DRIFT.check
+    assert decide(seen(evidence=(DRIFT,)), state).kind == "open"
+
+
+def test_the_cool_down_delays_and_names_its_end():
+    """Within the cool-down nothing opens but what a person asks for."""
+    state, cooled = PlannerState(last_opened_at=NOW - 600, next_number=2), {"cooldown": "1h"}
+    action = decide(seen(evidence=(DRIFT,)), state, triggers=cooled)
+    assert (action.kind, action.until) == ("wait", NOW - 600 + 3600)
+    assert decide(seen(evidence=(DRIFT,)), state, NOW + 3000, triggers=cooled).kind == "open"
+    assert decide(seen(manual=(1,)), state, triggers=cooled).kind == "open"
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "told"),
+    [
+        (499, {"no": 250, "yes": 249}, "needs 500 labelled rows; there are 499"),
+        (600, {"no": 600}, "all labels are 'no'"),
+        (600, {"no": 590, "yes": 10}, "'yes' has 10"),
+        (600, {}, "there are no labels"),
+    ],
+)
+def test_the_first_model_waits_for_enough_rows_of_each_class(rows, classes, told):
+    """Status tells what is lacking."""
+    action = decide(seen(champion=None, labelled_rows=rows, class_rows=classes))
+    assert action.kind == "wait" and told in action.reason
+
+
+def test_the_first_model_opens_when_there_is_enough_and_not_again_for_nothing():
+    """A first cycle that gave no model is repeated only when new rows arrived."""
+    observation = seen(champion=None, labelled_rows=600, class_rows={"no": 300, "yes": 300}, new_labelled_rows=600)
+    state, action = plan(PlannerState(), observation, NOW, settings())
+    assert (action.kind, action.trigger.kind, state.next_number) == ("open", "first_model", 2)
+    again = replace(observation, new_labelled_rows=0)
+    assert decide(again, state, NOW + 10**6).kind == "wait"
+    assert decide(observation, state, NOW + 10**6).kind == "open"
+
+
+def test_a_first_model_that_failed_is_tried_again_with_another_configuration():
+    """Once for each; not again and again with the same."""
+    first = seen(champion=None)
+    state, action = plan(PlannerState(seen_seq=3), first, NOW, settings())
+    assert action.kind == "open"
+    again = replace(first, new_labelled_rows=0)
+    assert plan(state, again, NOW + 9000, settings())[1].kind == "wait"
+    state, action = plan(state, again, NOW + 9000, settings(metric="accuracy"))
+    assert action.kind == "open" and action.trigger.kind == "first_model"
+    assert plan(state, again, NOW + 19000, settings(metric="accuracy"))[1].kind == "wait"
+
+
+def test_regression_needs_no_classes():
+    """Only the number of rows counts."""
+    observation = seen(champion=None, labelled_rows=600, class_rows={})
+    assert decide(observation, PlannerState(), task="regression").kind == "open"
+
+
+def test_opening_remembers_what_it_acted_on():
+    """The same evidence never opens a second cycle."""
+    state, action = plan(PlannerState(seen_seq=3), seen(evidence=(DRIFT, DROP)), NOW, settings())
+    assert action.kind == "open"
+    assert (state.handled_check, state.seen_seq, state.last_opened_at) == (DROP.check, 5, NOW)
+
+
+def test_quiet_checks_are_forgotten_up_to_the_first_that_found_something():
+    """The ledger is not asked for them again; where drift asks for nothing, not for those that drifted either."""
+    found = seen(evidence=(QUIET, DRIFT), new_labelled_rows=0)
+    assert plan(PlannerState(), found, NOW, settings())[0].handled_check == QUIET.check
+    state, _ = plan(PlannerState(), found, NOW, settings(triggers={"on_drift": False}))
+    assert state.handled_check == DRIFT.check
+
+
+def test_observe_reports_and_changes_nothing():
+    """In mode observe the decision is told once, and no number is used up."""
+    state, action = plan(PlannerState(next_number=2), seen(evidence=(DRIFT,)), NOW, settings(mode="observe"))
+    assert (action.kind, state.next_number, state.handled_check) == ("observe", 2, DRIFT.check)
+
+
+def test_asked_twice_it_answers_the_same():
+    """It is a function of its arguments."""
+    arguments = (PlannerState(), seen(evidence=(DRIFT,)), NOW, settings())
+    assert plan(*arguments) == plan(*arguments)
+
+
+def test_a_champion_that_cannot_be_loaded_is_made_anew_once():
+    """Its cycle opens whatever else asks for one, and again only with new rows: no loop where it does not help."""
+    told = seen(new_labelled_rows=0, unloadable="trained with scikit-learn 1.2; installed is 1.9")
+    state, action = plan(PlannerState(), told, NOW, settings())
+    assert (action.kind, action.trigger.kind) == ("open", "environment") and "1.2" in action.reason
+    later, action = plan(state, told, NOW + 1e6, settings())
+    assert action.kind == "wait" and "waits for new labelled rows" in action.reason
+    assert plan(later, replace(told, new_labelled_rows=5), NOW + 1e6, settings())[1].kind == "open"
+    assert plan(later, replace(told, unloadable=""), NOW + 1e6, settings())[1].kind != "open"
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_a_changed_schema_gets_a_model_once_enough_rows_were_read_by_it(comparable):
+    """Before that the champion is replaced as ever where they can be compared, and by nobody where they cannot."""
+    changed = Changed(("x was number and is category",), comparable, "d1", 10, {"no": 5, "yes": 5})
+    told = seen(changed=changed, due=(7,), new_labelled_rows=10)
+    action = plan(PlannerState(), told, NOW, settings())[1]
+    assert (action.kind == "open") is comparable
+    if not comparable:
+        assert "500 labelled rows; there are 10" in action.reason
+    enough = replace(changed, labelled_rows=600, class_rows={"no": 300, "yes": 300})
+    state, action = plan(PlannerState(), replace(told, changed=enough, due=()), NOW, settings())
+    assert (action.kind, action.trigger.kind) == ("open", "schema") and "x was number" in action.reason
+    again = replace(told, changed=enough, due=(), new_labelled_rows=0)
+    assert plan(state, again, NOW + 1e6, settings())[1].kind != "open"
+
+
+def test_a_clock_that_was_set_back_does_not_prolong_the_cool_down():
+    """It begins anew at most: what was opened in the future counts as opened now, and that is committed."""
+    ahead = PlannerState(last_opened_at=NOW + 6 * 3600, next_number=2)
+    chosen = settings(triggers={"cooldown": "10m"})
+    state, action = plan(ahead, seen(evidence=(DROP,)), NOW, chosen)
+    assert action.kind == "wait" and action.until == NOW + 600
+    assert plan(state, seen(evidence=(DROP,)), NOW + 601, chosen)[1].kind == "open"

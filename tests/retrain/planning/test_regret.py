@@ -1,0 +1,182 @@
+"""Regret against the price of a retrain, the budget, the choice of the window, and the roll-back after a promotion."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from retrain.planning import probation, regret
+from retrain.planning.planner import plan
+from retrain.records import Assessment, Champion, Observation, PlannerState, Probation, Regret, Retrained
+from retrain.records.settings import ModelSettings, TriggerSettings
+
+TRIGGERS = TriggerSettings()
+CHAMPION = Champion(1, "v1", 0.0, 1000, 3, "v1", {"v1": 1.0}, None, 1000)
+
+
+def settings(**changes) -> ModelSettings:
+    """Defaults but for these."""
+    return ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y", **changes})
+
+
+def pairs(short: float, middle: float) -> dict:
+    """The twins' differences on one file, in which the short and the middle window cost so much less than all."""
+    return {
+        "last3|last12": (middle - short, 0.1, 400), "last3|all": (-short, 0.1, 400), "last12|all": (-middle, 0.1, 400),
+    }  # fmt: skip
+
+
+def assessed(seq: int, gain: float = 0.0, error: float = 0.01, loss: float = 0.2, **more) -> Assessment:
+    """A labelled file on which a fresh model would have saved `gain`."""
+    twins = dict.fromkeys(("last3", "last12", "all"), loss - gain)
+    moments = dict.fromkeys(("last3", "last12", "all"), (gain, error, 400))
+    told = Assessment(seq, seq, 400, "accuracy", 0.8, loss, twins, pairs(0.0, 0.0), moments, newest="v1")
+    return replace(told, **more)
+
+
+def walked(gains: list[float]) -> Regret:
+    """The regret after files with these gains."""
+    start = Regret()
+    for seq, gain in enumerate(gains, 1):
+        start = regret.assessed(start, assessed(seq, gain), TRIGGERS)
+    return start
+
+
+def test_gains_within_chance_add_up_to_nothing() -> None:
+    """Each file's gain is lessened by its standard error, and the sum never falls below nothing."""
+    rng = np.random.default_rng(0)
+    assert walked(rng.normal(0, 0.01, 200).tolist()).sum < 0.05
+    assert walked([-1.0] * 5).sum == 0.0
+
+
+def test_a_gain_that_goes_on_opens_a_cycle_and_names_its_numbers() -> None:
+    """Once what a fresh model would have saved exceeds the price; the same evidence opens no second one."""
+    state, opened = PlannerState(next_number=2), []
+    for seq in range(4, 12):
+        seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=(assessed(seq, 0.05),))
+        state, action = plan(state, seen, 1000.0 * seq, settings(triggers={"growth": None}))
+        opened.append(action.kind)
+        if action.kind == "open":
+            assert action.trigger is not None and action.trigger.kind == "regret"
+            assert "would have saved" in action.reason and action.trigger.evidence["window"] == {"kind": "decay"}
+            assert state.regret.sum == 0.0 and state.regret.retrains == 1
+            break
+    assert opened[-1] == "open" and 1 < len(opened) < 6
+
+
+def test_the_price_doubles_ahead_of_the_budget_and_halves_behind_it() -> None:
+    """A retrain too many makes the next twice as dear; unspent budget makes it cheaper, down to a quarter."""
+    prices = [regret.price(Regret(loss=0.2, credit=credit), TRIGGERS, False) for credit in (-1.0, 0.0, 1.0, 9.0)]
+    assert prices == pytest.approx([0.2, 0.1, 0.05, 0.025])
+    assert regret.price(Regret(loss=0.2), TRIGGERS, True) == pytest.approx(0.08)
+
+
+def test_the_budget_is_never_overdrawn_by_more_than_three() -> None:
+    """Whatever the gains: a retrain is opened only while fewer than two are ahead of the pace."""
+    state, opened = PlannerState(next_number=2), 0
+    for seq in range(4, 104):
+        seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=(assessed(seq, 5.0),))
+        limits = settings(triggers={"retrains": "10 per 100 batches", "growth": None, "cooldown": "1ms"})
+        state, action = plan(state, seen, 1000.0 * seq, limits)
+        opened += action.kind == "open"
+    assert 9 <= opened <= 13
+
+
+def test_a_budget_by_time_is_earned_by_the_clock() -> None:
+    """Two a week: after a week two retrains are earned."""
+    triggers = TriggerSettings.model_validate({"retrains": "2 per week"})
+    found = regret.elapsed(regret.elapsed(Regret(), 0.0, triggers), 7 * 86400.0, triggers)
+    assert found.credit == pytest.approx(2.0)
+
+
+def test_retrains_that_did_not_pay_make_the_next_dearer() -> None:
+    """The penalty doubles up to four; one that paid halves it."""
+    found = Regret()
+    for cycle in range(4):
+        found = regret.retrained(found, Retrained(cycle, True, 0.2, -0.05))
+    assert found.penalty == 4.0
+    assert regret.retrained(found, Retrained(9, True, 3.0, -0.05)).penalty == 2.0
+    assert regret.retrained(found, Retrained(9, False, -3.0)).penalty == 4.0
+
+
+@pytest.mark.parametrize(
+    ("short", "middle", "window"),
+    [(0.2, 0.1, "last3"), (0.0, 0.2, "last12"), (0.0, 0.0, "decay"), (-0.2, -0.2, "all")],
+)
+def test_the_window_is_left_only_for_paired_evidence(short: float, middle: float, window: str) -> None:
+    """Decaying weights unless the twins of the last files are for another one."""
+    found = Regret()
+    for seq in range(1, 6):
+        twins = {"last3": 0.3 - short, "last12": 0.3 - middle, "all": 0.3}
+        found = regret.assessed(found, assessed(seq, twins=twins, pairs=pairs(short, middle)), TRIGGERS)
+    assert found.window == window
+
+
+def test_a_short_window_reaches_back_to_the_change() -> None:
+    """Since the regret began, at least three files and at most twelve."""
+    for span, files in ((1, 3), (6, 6), (0, 3), (10, 10), (30, 12)):
+        assert regret.window_choice(Regret(window="last3", span=span)) == {"kind": "files", "files": files}
+    assert regret.window_choice(Regret(window="all")) == {"kind": "all"}
+    assert walked([-1.0, 0.1, 0.1, 0.1]).span == 3
+
+
+def test_a_state_survives_the_ledger() -> None:
+    """It is stored as JSON; a state of the first version begins to count."""
+    state = PlannerState(regret=walked([0.1, 0.2]), probation=Probation("v1", 2, 800, 1.0, 2.0, 3.0), judged_cycle=4)
+    assert PlannerState.from_json(state.to_json()) == state
+    old = {"version": 1, "handled_check": 3, "seen_seq": 5, "last_opened_at": 1.0, "next_number": 2}
+    assert PlannerState.from_json(old) == PlannerState(2, 3, 5, 1.0, 2)
+
+
+def looked(seed: int, worse: float, files: int = 8) -> bool:
+    """Whether a promotion is undone at any of these looks, where it costs so much more than before."""
+    rng = np.random.default_rng(seed)
+    trial = Probation("v1")
+    for seq in range(files):
+        differences = rng.normal(worse, 0.3, 300)
+        rival = (float(differences.mean()), float(differences.var()), 300)
+        trial = probation.watched(trial, assessed(seq, rival=rival))
+        if probation.verdict(trial, CHAMPION, settings()) is not None:
+            return True
+    return False
+
+
+def test_looking_at_every_file_undoes_few_good_promotions_and_most_bad_ones() -> None:
+    """The chance over all looks together stays within alpha; a clearly worse model is undone."""
+    assert np.mean([looked(seed, 0.0) for seed in range(400)]) <= 0.05
+    assert np.mean([looked(seed, 0.06) for seed in range(100)]) >= 0.95
+
+
+def test_rules_can_be_switched_off() -> None:
+    """TOML has no null: `false` does it."""
+    off = TriggerSettings.model_validate({"regret": False, "growth": False})
+    assert off.regret is None and off.growth is None
+    state = PlannerState(regret=walked([1.0] * 4))
+    seen = Observation(9000, 100, {}, 5, CHAMPION, None)
+    assert plan(state, seen, 0.0, settings(triggers={"regret": False, "growth": False}))[1].kind == "idle"
+    assert plan(state, seen, 0.0, settings(triggers={"growth": False}))[1].kind == "open"
+
+
+def test_a_roll_back_happens_once() -> None:
+    """The verdict is acted on once, and a proposal of mixtures comes after it."""
+    trial = probation.watched(Probation("v1"), assessed(5, rival=(0.5, 0.01, 300)))
+    state = PlannerState(probation=trial, regret=walked([1.0] * 4))
+    seen = Observation(2000, 0, {}, 5, CHAMPION, None)
+    state, action = plan(state, seen, 0.0, settings())
+    assert state.regret.sum == 0.0  # of what was undone
+    assert action.kind == "rollback" and "more than its predecessor" in action.reason
+    assert plan(state, seen, 1.0, settings())[1].kind == "idle"
+
+
+def test_a_proposal_is_served_where_it_differs_and_nobody_chose_otherwise() -> None:
+    """Other weights are served once; not in mode observe, and not over what a person promoted."""
+    proposal = {"members": {"v1": 0.7, "v0": 0.3}, "newest": "v1", "recalibration": None}
+    seen = Observation(2000, 0, {}, 5, CHAMPION, None, proposal=proposal, proposal_id=1)
+    state, action = plan(PlannerState(), seen, 0.0, settings())
+    assert action.kind == "reweigh" and action.proposal == proposal and "v0 30%" in action.reason
+    assert plan(state, seen, 0.0, settings())[1].kind == "idle"
+    assert plan(PlannerState(), seen, 0.0, settings(mode="observe"))[1].kind == "idle"
+    by_hand = replace(seen, champion=replace(CHAMPION, fixed=True))
+    assert plan(PlannerState(), by_hand, 0.0, settings())[1].kind == "idle"
+    same = replace(seen, proposal=proposal | {"members": {"v1": 1.0}})
+    assert plan(PlannerState(), same, 0.0, settings())[1].kind == "idle"

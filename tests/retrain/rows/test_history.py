@@ -1,0 +1,79 @@
+"""Files with late labels, and live traffic among them, of which most may never get one."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from retrain.monitoring.assessment import ready_files
+from retrain.records.schema import Column, Schema
+from retrain.records.settings import ModelSettings
+from retrain.rows.history import History
+from retrain.stages.prepare import labelled_rows
+
+SCHEMA = Schema(
+    (Column("id", "category"), Column("x", "number"), Column("y", "category")), "classification", "y", None, "id"
+)
+SETTINGS = ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y", "id_column": "id"})
+
+
+def written(folder: Path, seq: int, ids: list[str], labels: list[str | None], source: str = "folder") -> dict[str, Any]:
+    """An accepted file of rows."""
+    made = {"id": ids, "x": [float(seq)] * len(ids), "y": pa.array(labels, pa.string())}
+    path = folder / f"{seq}.parquet"
+    pq.write_table(pa.table({**made, "__row": list(range(1, len(ids) + 1))}), path)
+    told = {"seq": seq, "snapshot": str(path), "digest": f"d{seq}", "rows": len(ids), "kind": "rows"}
+    return {**told, "source": source, "accepted_at": float(seq)}
+
+
+def labels(folder: Path, seq: int, known: dict[str, str]) -> dict[str, Any]:
+    """A file of labels."""
+    path = folder / f"{seq}.parquet"
+    pq.write_table(pa.table({"id": list(known), "y": list(known.values())}), path)
+    return {"seq": seq, "snapshot": str(path), "digest": f"d{seq}", "rows": len(known), "kind": "labels"}
+
+
+def live(folder: Path, seq: int, rows: int = 4) -> dict[str, Any]:
+    """A file of live traffic, ids SEQ-0…"""
+    return written(folder, seq, [f"{seq}-{k}" for k in range(rows)], [None] * rows, "traffic")
+
+
+def test_traffic_without_labels_hides_no_labelled_file(tmp_path):
+    """However much of it came since, the dropped files are found; traffic with labels is found among them."""
+    files = [written(tmp_path, seq, [f"d{seq}"], ["yes"]) for seq in (1, 2)]
+    files += [live(tmp_path, seq) for seq in range(3, 100)]
+    assert History(files, SCHEMA).newest_labelled(4) == [1, 2]
+    files.append(labels(tmp_path, 100, {"97-1": "no"}))
+    history = History(files, SCHEMA)
+    assert history.newest_labelled(4) == history.past() == [1, 2, 97]
+    assert history.past(up_to=50) == [1, 2]
+
+
+@pytest.mark.parametrize(("labelled", "ready"), [((3,), []), ((3, 4, 5), []), ((3, 4, 5, 6), [3])])
+def test_partly_labelled_traffic_is_assessed_once_later_traffic_has_labels(tmp_path, labelled, ready):
+    """Of live traffic often only some rows ever get a label; three newer files with some say that it is time."""
+    files = [live(tmp_path, seq) for seq in range(3, 8)]
+    files.append(labels(tmp_path, 9, {f"{seq}-0": "no" for seq in labelled}))
+    assert ready_files(History(files, SCHEMA), [3, 4, 5, 6, 7]) == ready
+    whole = labels(tmp_path, 10, {f"7-{k}": "no" for k in range(4)})
+    assert ready_files(History([*files, whole], SCHEMA), [3, 4, 5, 6, 7]) == [*labelled, 7]
+
+
+def test_a_row_that_was_served_and_then_dropped_teaches_once(tmp_path):
+    """Unlabelled traffic teaches nothing beside the dropped row of the same id, whichever came first; where both have a
+    label the file that arrived last wins."""
+    served = live(tmp_path, 1)
+    dropped = written(tmp_path, 2, ["1-0", "1-1"], ["yes", "no"])
+    late = live(tmp_path, 3, 0) | {"snapshot": served["snapshot"], "rows": 4}
+    notes: list[str] = []
+    table = labelled_rows([served, dropped, late], SCHEMA, SETTINGS, notes)
+    assert table.select(["id", "y", "__seq"]).to_pylist() == [
+        {"id": "1-0", "y": "yes", "__seq": 2}, {"id": "1-1", "y": "no", "__seq": 2},
+    ]  # fmt: skip
+    assert "8 rows without a label were left out" in notes
+    known = labels(tmp_path, 4, {"1-0": "no", "1-2": "yes"})
+    table = labelled_rows([served, dropped, known], SCHEMA, SETTINGS, notes)
+    rows = {row["id"]: (row["y"], row["__seq"]) for row in table.to_pylist()}
+    assert rows == {"1-0": ("no", 2), "1-1": ("no", 2), "1-2": ("yes", 1)}

@@ -1,0 +1,269 @@
+"""The four stages in a row on real files: prepare, train, evaluate, promote; and what each leaves."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import learning
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from retrain.monitoring.check import check
+from retrain.records.errors import Refused
+from retrain.records.schema import Column, Schema
+from retrain.stages.evaluate import evaluate
+from retrain.stages.prepare import prepare
+from retrain.stages.promote import promote
+from retrain.stages.train import train
+from retrain.store.versions import load_estimate, load_reference, load_version, read_json, sample_path
+
+SCHEMA = Schema((Column("id", "category"), *learning.COLUMNS), "classification", "y", id_column="id")
+
+
+def snapshot(folder: Path, seq: int, made: list[dict], first_id: int = 0, labels: bool = True) -> dict[str, Any]:
+    """A file of rows as the intake leaves it."""
+    table = learning.table(made)
+    if not labels:
+        nulls = pa.nulls(len(made), table.schema.field("y").type)
+        table = table.set_column(table.column_names.index("y"), "y", nulls)
+    ids = pa.array([str(first_id + i) for i in range(len(made))])
+    table = table.append_column("id", ids).append_column("__row", pa.array(range(1, len(made) + 1), pa.int64()))
+    path = folder / f"s{seq}.parquet"
+    pq.write_table(table, path)
+    return {
+        "seq": seq,
+        "snapshot": str(path),
+        "digest": f"digest{seq}",
+        "rows": len(made),
+        "kind": "rows",
+        "accepted_at": 0.0,
+    }
+
+
+def label_file(folder: Path, seq: int, labels: dict[str, str]) -> dict[str, Any]:
+    """A file of late labels."""
+    path = folder / f"s{seq}.parquet"
+    table = pa.table({"id": list(labels), "y": list(labels.values()), "__row": list(range(1, len(labels) + 1))})
+    pq.write_table(table, path)
+    return {
+        "seq": seq,
+        "snapshot": str(path),
+        "digest": f"digest{seq}",
+        "rows": len(labels),
+        "kind": "labels",
+        "accepted_at": 0.0,
+    }
+
+
+def arguments(
+    folder: Path, files: list[dict], champion: str | None = None, number: int = 1, **settings: Any
+) -> dict[str, Any]:
+    """What control asks a stage with."""
+    work = folder / f"work{number}"
+    work.mkdir(exist_ok=True)
+    told = {"data_dir": "d", "task": "classification", "target": "y", "id_column": "id", "estimator": learning.fast()}
+    return {
+        "model": "m", "cycle": number, "number": number, "work": str(work), "store": str(folder / "versions"),
+        "config_dir": str(folder), "schema": SCHEMA.to_json(), "settings": told | {"metric": "accuracy"} | settings,
+        "files": files, "champion": None if champion is None else {"version": Path(champion).name, "path": champion},
+        "previous": {},
+    }  # fmt: skip
+
+
+def cycle(args: dict[str, Any]) -> dict[str, Any]:
+    """All stages until the gate; promotes if it says so."""
+    for stage in (prepare, train, evaluate):
+        args["previous"][stage.__name__] = stage(copy.deepcopy(args))
+    if args["previous"]["evaluate"]["verdict"] == "promote":
+        args["previous"]["promote"] = promote(copy.deepcopy(args))
+    return args["previous"]
+
+
+def test_a_first_cycle_publishes_a_whole_version(tmp_path):
+    """Model, preprocessor, metrics, estimate, probe, reference of held-out predictions, card and manifest."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    done = cycle(arguments(tmp_path, files))
+    path = Path(done["promote"]["path"])
+    version = load_version(path)
+    assert done["prepare"]["train_rows"] + done["prepare"]["holdout_rows"] == 600
+    assert version.evaluation["challenger"]["value"] > version.evaluation["baseline"]["value"]
+    assert version.evaluation["champion"] is None
+    importance = version.evaluation["importance"]
+    assert set(importance) == {"x", "n", "b", "c", "t"} and max(importance.values()) > 0
+    reference = load_reference(path)
+    assert set(reference.columns) == {"x", "n", "b", "c", "t"} and len(reference.parts) > 1
+    assert reference.outputs["prediction"].rows == done["prepare"]["holdout_rows"]
+    sample = pq.read_table(sample_path(path))
+    assert sample.column_names == ["x", "n", "b", "c"] and len(sample) == done["prepare"]["train_rows"]
+    assert "reference/sample.parquet" in read_json(path / "manifest.json")["files"]
+    estimate = load_estimate(path)
+    assert estimate is not None and estimate["method"] == "CBPE" and estimate["rows"] == done["prepare"]["holdout_rows"]
+    assert "estimate.json" in read_json(path / "manifest.json")["files"]
+    assert "Evaluation" in (path / "card.md").read_text("utf-8")
+    assert read_json(path / "training.json")["snapshots"] == ["digest1"]
+
+
+def _with_notes(files: list[dict], words: str) -> None:
+    """A column of sentences in every snapshot."""
+    for file in files:
+        table = pq.read_table(file["snapshot"])
+        notes = pa.array([f"{words} number {row}" if row % 7 else None for row in range(len(table))])
+        pq.write_table(table.append_column("note", notes), file["snapshot"])
+
+
+def test_free_text_is_compared_and_not_learned_from(tmp_path):
+    """Of a text column the reference has length, emptiness and trigrams; the model does not ask for it; a file whose
+    texts are others drifts by them, and one without the column says so."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    _with_notes(files, "the order arrived in time,")
+    args = arguments(tmp_path, files)
+    texts = Schema((*SCHEMA.columns, Column("note", "text")), "classification", "y", id_column="id")
+    args["schema"] = texts.to_json()
+    path = cycle(args)["promote"]["path"]
+    version = load_version(Path(path))
+    assert "note" not in version.evaluation["importance"] and "note" not in version.task.columns(version.schema)
+    derived = {"note (length)", "note (empty)", "note (trigrams)"}
+    assert derived < set(load_reference(Path(path)).columns)
+    later = [snapshot(tmp_path, seq, learning.rows(600, seed=seq)) for seq in (2, 3)]
+    _with_notes(later[:1], "it came broken and the box was open, refund please,")
+    asked = {"settings": args["settings"], "predict": False, "work": str(tmp_path)}
+    asked["versions"] = [{"version": version.name, "path": path, "weight": 1.0}]
+    broken, without = (check(asked | {"snapshots": [file["snapshot"]]})["report"] for file in later)
+    told = {column["name"]: column["drift"] for column in broken["columns"]}
+    assert told["note (length)"] and told["note (trigrams)"] and not told["note (empty)"]
+    assert "note was not compared: the data has no such column" in without["notes"]
+
+
+def test_a_reference_has_hours_and_weekdays_where_asked(tmp_path):
+    """Of dates that are features, and of the time column, which itself is not compared."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    args = arguments(tmp_path, files, drift={"calendar": True}, time_column="t")
+    args["schema"] = args["schema"] | {"time_column": "t"}
+    done = cycle(args)
+    reference = load_reference(Path(done["promote"]["path"]))
+    assert set(reference.columns) == {"x", "n", "b", "c", "t (hour)", "t (weekday)"}
+    assert set(reference.recent) == set(reference.columns)
+
+
+def test_the_second_cycle_compares_both_on_rows_that_neither_saw(tmp_path):
+    """What is held out, the champion was not trained on either, and the difference is paired."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    first = cycle(arguments(tmp_path, files))
+    files.append(snapshot(tmp_path, 2, learning.rows(600, seed=1), first_id=600))
+    args = arguments(tmp_path, files, first["promote"]["path"], 2)
+    done = cycle(args)
+    holdout = pq.read_table(done["prepare"]["holdout"])
+    held = {(row["__seq"], row["__row"]) for row in holdout.select(["__seq", "__row"]).to_pylist()}
+    taught = {(1, row) for row in pq.read_table(first["prepare"]["train"]).column("__row").to_pylist()}
+    taught |= {(r["__seq"], r["__row"]) for r in pq.read_table(done["prepare"]["train"]).to_pylist()}
+    assert held and not held & taught and {seq for seq, _ in held} == {1, 2}
+    result = done["evaluate"]
+    assert result["champion"]["version"] == Path(first["promote"]["path"]).name
+    assert result["difference"] == pytest.approx(result["challenger"]["value"] - result["champion"]["value"])
+    assert 0 < result["difference_se"] < 0.1
+
+
+def test_corrupted_labels_keep_the_champion(tmp_path):
+    """A challenger taught nonsense is clearly worse on the champion's ground, and is not promoted."""
+    files = [snapshot(tmp_path, 1, learning.rows(900))]
+    first = cycle(arguments(tmp_path, files))
+    made = learning.rows(3000, seed=2)
+    for row in made[:2400]:
+        row["y"] = "yes" if row["y"] == "no" else "no"
+    files.append(snapshot(tmp_path, 2, made, first_id=900))
+    files += [snapshot(tmp_path, seq, learning.rows(600, seed=seq), first_id=1000 * seq) for seq in (4, 5)]
+    done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2))
+    assert done["evaluate"]["verdict"] == "keep"
+    assert "worse" in done["evaluate"]["reason"] or "baseline" in done["evaluate"]["reason"]
+
+
+def test_late_labels_join_by_id_and_the_newest_wins(tmp_path):
+    """Rows without a label teach once a file of labels names them; a later label replaces an earlier one."""
+    made = learning.rows(600)
+    files = [snapshot(tmp_path, 1, made, labels=False)]
+    labels = {str(i): row["y"] for i, row in enumerate(made[:500])}
+    files += [label_file(tmp_path, 2, labels), label_file(tmp_path, 3, {"0": "no", "1": "yes"})]
+    result = prepare(arguments(tmp_path, files))
+    rows = [*pq.read_table(result["train"]).to_pylist(), *pq.read_table(result["holdout"]).to_pylist()]
+    assert len(rows) == 500
+    got = {row["id"]: row["y"] for row in rows}
+    assert (got["0"], got["1"], got["7"]) == ("no", "yes", made[7]["y"])
+    assert "100 rows without a label were left out" in result["notes"]
+
+
+def test_duplicate_ids_are_one_row_the_newest(tmp_path):
+    """The same id in a later file replaces the earlier row."""
+    files = [snapshot(tmp_path, 1, learning.rows(400)), snapshot(tmp_path, 2, learning.rows(400, seed=1), first_id=300)]
+    result = prepare(arguments(tmp_path, files))
+    rows = [*pq.read_table(result["train"]).to_pylist(), *pq.read_table(result["holdout"]).to_pylist()]
+    assert len(rows) == 700 and {row["__seq"] for row in rows if row["id"] == "350"} == {2}
+
+
+def test_files_without_labels_train_nothing(tmp_path):
+    """It is refused with the way out."""
+    with pytest.raises(Refused, match="no row has a label"):
+        prepare(arguments(tmp_path, [snapshot(tmp_path, 1, learning.rows(200), labels=False)]))
+
+
+def test_a_new_class_is_learned_and_told(tmp_path):
+    """A class that the champion never saw is explained, not crashed on."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    first = cycle(arguments(tmp_path, files))
+    files.append(snapshot(tmp_path, 2, learning.rows(900, seed=3, classes=("no", "yes", "maybe")), first_id=600))
+    done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2))
+    assert any("'maybe' is new to the champion" in note for note in done["prepare"]["notes"])
+    assert done["evaluate"]["champion"]["value"] is not None
+
+
+def test_a_class_of_one_row_and_one_class_alone_do_not_crash(tmp_path):
+    """One row of a class is left out with a note; one class alone is refused."""
+    made = learning.rows(400)
+    made[5]["y"] = "odd"
+    assert any("'odd'" in note for note in prepare(arguments(tmp_path, [snapshot(tmp_path, 1, made)]))["notes"])
+    for row in made:
+        row["y"] = "no"
+    with pytest.raises(Refused, match="one class only"):
+        prepare(arguments(tmp_path, [snapshot(tmp_path, 1, made)], number=2))
+
+
+def test_a_vanished_column_is_missing_and_told(tmp_path):
+    """An old snapshot without a column that the schema now has still teaches."""
+    files = [snapshot(tmp_path, 1, learning.rows(300)), snapshot(tmp_path, 2, learning.rows(300, seed=1), first_id=300)]
+    old = pq.read_table(files[0]["snapshot"]).drop_columns(["x"])
+    pq.write_table(old, files[0]["snapshot"])
+    result = prepare(arguments(tmp_path, files))
+    assert any("file 1 has no x" in note for note in result["notes"])
+    train(arguments(tmp_path, files) | {"previous": {"prepare": result}})
+
+
+def test_the_same_arguments_give_the_same_version(tmp_path):
+    """Rows, settings and seed decide the model: its digest is the same."""
+    files = [snapshot(tmp_path, 1, learning.rows(500))]
+    digests = set()
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        digests.add(cycle(arguments(folder, files))["promote"]["digest"])
+    assert len(digests) == 1
+
+
+def test_slices_are_judged(tmp_path):
+    """Each slice of enough rows has its own paired difference."""
+    files = [snapshot(tmp_path, 1, learning.rows(900))]
+    gate = {"gate": {"slices": ["c"], "min_slice_rows": 20}}
+    first = cycle(arguments(tmp_path, files, **gate))
+    files.append(snapshot(tmp_path, 2, learning.rows(900, seed=1), first_id=900))
+    result = cycle(arguments(tmp_path, files, first["promote"]["path"], 2, **gate))["evaluate"]
+    assert {part["where"] for part in result["slices"]} >= {"c is red", "c is green"}
+
+
+def test_a_champion_that_cannot_be_loaded_is_told_and_replaced(tmp_path):
+    """A damaged champion does not block its successor."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    first = cycle(arguments(tmp_path, files))
+    (Path(first["promote"]["path"]) / "model.skops").write_bytes(b"damaged")
+    files.append(snapshot(tmp_path, 2, learning.rows(600, seed=1), first_id=600))
+    done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2))
+    assert done["evaluate"]["verdict"] == "promote"
+    assert any("cannot be compared" in note for note in done["evaluate"]["notes"])
