@@ -17,7 +17,7 @@ TARGETS = {
     "check": "retrain.monitoring.check:check",
     "assess": "retrain.monitoring.assessment:assess",
     "suspect": "retrain.monitoring.suspicion:suspect",
-    **{stage: f"retrain.{stage}:{stage}" for stage in STAGES},
+    **{stage: f"retrain.stages.{stage}:{stage}" for stage in STAGES},
 }
 ANALYST_IMPORTS = (
     "duckdb",
