@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 
 from daemon.runtime.faults import VARIABLE
 
@@ -114,7 +114,7 @@ class Daemon:
         before = len(self.events)
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
         if wait_ready:
-            self.wait("service_ready", since=before, timeout_s=30)
+            self.wait("service_ready", since=before)
         return self
 
     @property
@@ -149,7 +149,7 @@ class Daemon:
         self.process.kill()
         self.process.wait(10)
 
-    def wait_dead(self, timeout_s: float = 60) -> int:
+    def wait_dead(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait until the process died by itself."""
         assert self.process is not None
         return self.process.wait(timeout_s)
@@ -171,7 +171,7 @@ class Daemon:
             if entry.get("event") == event and all(entry.get(k) == v for k, v in fields.items()):
                 yield entry
 
-    def wait(self, event: str, since: int = 0, timeout_s: float = 40, **fields: Any) -> Event:
+    def wait(self, event: str, since: int = 0, timeout_s: float = PATIENCE_S, **fields: Any) -> Event:
         """The first such event, or a failure that shows the log."""
 
         def probe() -> Event | None:
@@ -202,13 +202,13 @@ class Daemon:
         """A prediction for one row."""
         body = {"rows": [{"x": 0.3, "z": -1.0, "colour": "red"}]}
         url = f"{self.url}/models/m/predict"
-        return client.post(url, json=body) if client else httpx.post(url, json=body, timeout=10)
+        return client.post(url, json=body) if client else httpx.post(url, json=body, timeout=PATIENCE_S)
 
     def cli(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run `driftd` with this configuration."""
         done = subprocess.run(
             [sys.executable, "-m", "daemon", "-c", str(self.config), *arguments],
-            capture_output=True, text=True, timeout=60, cwd=Path(__file__).resolve().parent.parent, check=False,
+            capture_output=True, text=True, timeout=PATIENCE_S, cwd=Path(__file__).resolve().parent.parent, check=False,
         )  # fmt: skip
         if check and done.returncode != 0:
             raise AssertionError(f"driftd {' '.join(arguments)} → {done.returncode}\n{done.stdout}{done.stderr}")
@@ -241,7 +241,7 @@ class Load:
             thread.join(20)
 
     def _run(self) -> None:
-        with httpx.Client(timeout=20) as client:
+        with httpx.Client(timeout=PATIENCE_S) as client:
             while not self._stop.wait(0.01):
                 try:
                     response = self._ask(client)

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE_S = 120.0
+"""How long a test waits for what must come: far longer than it takes, for the machine may be busy."""
 
 
-def wait_for(probe: Callable[[], T], timeout_s: float = 10.0, interval_s: float = 0.02, what: str = "") -> T:
+def wait_for(probe: Callable[[], T], timeout_s: float = PATIENCE_S, interval_s: float = 0.02, what: str = "") -> T:
     """The first truthy answer of `probe`, or an AssertionError that says what did not come."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -15,5 +17,5 @@ def wait_for(probe: Callable[[], T], timeout_s: float = 10.0, interval_s: float 
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s} s: {what or probe}; last answer {answer!r}")
+            raise AssertionError(f"not within {timeout_s:g} s: {what or probe}; last answer {answer!r}")
         time.sleep(interval_s)

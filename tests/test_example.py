@@ -149,7 +149,7 @@ def test_the_demonstration_shows_the_whole_loop_and_goes_on_after_ctrl_c(running
     running.wait(lambda: running.event("version_promoted"), 120)
     running.wait(lambda: any(line.startswith("curl ") for line in running.lines), 60)
     curl = next(line for line in running.lines if line.startswith("curl "))
-    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True, timeout=20)
+    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True, timeout=120)
     assert json.loads(answer.stdout)["predictions"][0] in {"no", "yes"}
     running.wait(lambda: running.event("file_accepted", file="2013-04.parquet"), 60)
     running.wait(lambda: running.event("drift_detected"), 60)
@@ -158,7 +158,7 @@ def test_the_demonstration_shows_the_whole_loop_and_goes_on_after_ctrl_c(running
     version = json.loads(answer.stdout)["version"]
     running.start()
     running.wait(lambda: running.event("service_ready"), 60)
-    served = httpx.get(f"http://127.0.0.1:{running.port}/v2/models/flights", timeout=10)
+    served = httpx.get(f"http://127.0.0.1:{running.port}/v2/models/flights", timeout=60)
     assert served.status_code == 200 and version
     assert not running.event("file_accepted", file="2013-01.parquet")
     assert running.interrupt() == 0

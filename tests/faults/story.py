@@ -138,7 +138,7 @@ class Story:
 
     def _post(self, what: str, body: Any) -> int:
         try:
-            status = httpx.post(f"{self.daemon.url}/models/m/{what}", json=body, timeout=10).status_code
+            status = httpx.post(f"{self.daemon.url}/models/m/{what}", json=body, timeout=60).status_code
         except httpx.HTTPError:
             return 0
         self.statuses.append((what, status))

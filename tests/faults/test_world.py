@@ -117,7 +117,7 @@ def test_a_training_that_hangs_or_eats_memory_is_stopped_told_and_tried_again(
     (daemon.folder / "own.py").write_text(ESTIMATOR)
     daemon.start()
     drop(rows(1), daemon.data / "a.csv")
-    daemon.wait("model_swapped", timeout_s=60)
+    daemon.wait("model_swapped")
     failed = [(event["attempt"], event["reason"], event["will_retry"]) for event in daemon.seen("stage_failed")]
     assert [attempt for attempt, *_ in failed] == [0, 1] and all(again for *_, again in failed)
     assert "took longer than 8 s" in failed[0][1] and "limits.train_memory" in failed[1][1]
@@ -143,7 +143,7 @@ def memory_group(limit: int) -> Iterator[Path]:
             for pid in (group / "cgroup.procs").read_text().split():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
-            wait_for(lambda group=group: not (group / "cgroup.procs").read_text().split(), 10)
+            wait_for(lambda group=group: not (group / "cgroup.procs").read_text().split())
             group.rmdir()
         return
     pytest.skip("no control group with a memory limit can be made")
@@ -162,7 +162,7 @@ def test_the_kernel_out_of_memory_takes_the_trainer_first(make_daemon: Callable[
         for pid in (daemon.process.pid, *children(daemon, "")):
             (group / "cgroup.procs").write_text(str(pid))
         drop(rows(1), daemon.data / "a.csv")
-        daemon.wait("model_swapped", timeout_s=90)
+        daemon.wait("model_swapped")
         died = [event["how"] for event in daemon.seen("worker_died")]
         assert died and all("signal 9 (out of memory?)" in how for how in died)
         assert not list(daemon.seen("server_died")) and daemon.process.poll() is None and answers(daemon)
@@ -206,7 +206,7 @@ def test_without_inotify_files_are_found_by_looking_often(make_daemon: Callable[
     daemon.start()
     assert "open files" in daemon.wait("watch_failed")["error"]
     drop(rows(1, 60), daemon.data / "a.csv")
-    daemon.wait("file_accepted", file="a.csv", timeout_s=30)
+    daemon.wait("file_accepted", file="a.csv")
     assert len(list(daemon.seen("watch_failed"))) == 1
 
 
@@ -225,11 +225,11 @@ def test_a_watch_that_says_nothing_is_noticed_and_told_once(make_daemon: Callabl
         begun_s = time.monotonic()
         wait_for(lambda: time.monotonic() - begun_s > HINT_WITHIN_S, 20)  # what is newer than the watch
         drop(rows(1, 60), upper / "a.csv")
-        missed = daemon.wait("watch_missed", timeout_s=60)
+        missed = daemon.wait("watch_missed")
         assert missed["files"] == 1 and missed["first"] == "a.csv" and "polling" in missed["hint"]
-        daemon.wait("file_accepted", file="a.csv", timeout_s=30)
+        daemon.wait("file_accepted", file="a.csv")
         drop(rows(2, 60), daemon.data / "b.csv")  # the new watch hears what goes through the folder itself
-        daemon.wait("file_accepted", file="b.csv", timeout_s=10)
+        daemon.wait("file_accepted", file="b.csv")
         daemon.close()
     assert len(list(daemon.seen("watch_missed"))) == 1
 
@@ -278,7 +278,7 @@ def test_a_queue_of_events_that_overflows_loses_no_file(make_daemon: Callable[..
         pytest.skip(f"the queue holds {most} events")
     daemon = make_daemon(FAST.replace('"500ms"', '"2s"')).start()
     assert daemon.process is not None
-    wait_for(lambda: daemon.json("status"), 20)
+    wait_for(lambda: daemon.json("status"))
     daemon.process.send_signal(signal.SIGSTOP)
     for _ in range(most // 3 + 100):
         (daemon.data / ".noise").write_bytes(b"")  # created or modified, and closed
@@ -309,7 +309,7 @@ def test_two_daemons_on_one_state_are_one_too_many(make_daemon: Callable[..., Da
         f"127.0.0.1:{beside.port}",
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2]) as server:
-        wait_for(lambda: answers(beside), 30)
+        wait_for(lambda: answers(beside))
         assert beside.predict().json()["version"] == version
         server.terminate()
     assert daemon.predict().json()["version"] == version

@@ -53,7 +53,7 @@ def test_files_count_once_in_the_stream_of_errors_whatever_is_killed(make_daemon
     """Killed before a file's commit, after it, and restarted: the state of the detector is that of no kill."""
     daemon = make_daemon(CONFIG).start()
     drop(rows(1), daemon.data / "a.csv")
-    version = daemon.wait("model_swapped", timeout_s=100)["version"]
+    version = daemon.wait("model_swapped")["version"]
     daemon.stop()
     for point, name, seed in (
         ("check.publish_predictions.after_rename", "b.csv", 2),
@@ -65,7 +65,7 @@ def test_files_count_once_in_the_stream_of_errors_whatever_is_killed(make_daemon
         since = len(daemon.events)
         daemon.start()
         if point.startswith("check"):
-            daemon.wait("check_finished", since=since, file=name, timeout_s=100)
+            daemon.wait("check_finished", since=since, file=name)
         daemon.stop()
     state = stored(daemon)
     assert state["detector"]["seen"] == 1000
@@ -77,10 +77,10 @@ def test_a_rise_of_the_errors_is_told_with_detector_and_row(make_daemon: Callabl
     daemon = make_daemon(CONFIG.replace("on_performance = false", "on_performance = true\ncooldown = '100ms'"))
     daemon.start()
     drop(rows(1), daemon.data / "a.csv")
-    daemon.wait("model_swapped", timeout_s=100)
+    daemon.wait("model_swapped")
     drop(concat_tables([rows(2, 600), rows(3, 600, flip=True)]), daemon.data / "b.csv")
-    told = daemon.wait("performance_dropped", file="b.csv", timeout_s=100)
+    told = daemon.wait("performance_dropped", file="b.csv")
     assert told["detector"] == "adwin" and 600 < told["row"] <= 1200 and told["before"] < told["after"]
-    opened = daemon.wait("cycle_opened", trigger="performance", timeout_s=100)
+    opened = daemon.wait("cycle_opened", trigger="performance")
     assert f"adwin saw the error rise from {told['before']:.4g}" in opened["reason"]
     assert f"at row {told['row']:,}" in daemon.cli("explain", str(opened["cycle_id"])).stdout

@@ -73,7 +73,7 @@ def test_a_factory_that_dies_is_retried_then_told_and_the_champion_serves_on(
     (daemon.folder / "die").touch()
     with Load(daemon.predict, threads=2) as load:
         drop(rows(2, 1500, shift=2.0), daemon.data / "b.csv")
-        finished = daemon.wait("cycle_finished", outcome="failed", timeout_s=60)
+        finished = daemon.wait("cycle_finished", outcome="failed")
     assert load.failures == [] and load.versions == {first["version"]}
     assert len(list(daemon.seen("stage_failed", cycle_id=finished["cycle_id"]))) == 3
     answer = daemon.predict()

@@ -62,7 +62,7 @@ def ask(daemon: Daemon, first: int, n: int = TRAFFIC, shift: float = 0.0) -> lis
     table = rows(1000 + first, n, shift)
     asked, labels = table.drop_columns(["label"]).to_pylist(), table.column("label").to_pylist()
     ids = [f"t{first + i}" for i in range(n)]
-    with httpx.Client(timeout=20) as client:
+    with httpx.Client(timeout=60) as client:
         for k in range(0, n, 20):
             body = {"rows": asked[k : k + 20], "ids": ids[k : k + 20]}
             assert client.post(f"{daemon.url}/models/m/predict", json=body).status_code == 200
@@ -71,7 +71,7 @@ def ask(daemon: Daemon, first: int, n: int = TRAFFIC, shift: float = 0.0) -> lis
 
 def feedback(daemon: Daemon, labels: list[dict[str, Any]]) -> dict[str, Any]:
     """The answer to labels that came later."""
-    answer = httpx.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}, timeout=20)
+    answer = httpx.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}, timeout=60)
     assert answer.status_code == 202, answer.text
     told: dict[str, Any] = answer.json()
     return told
@@ -156,7 +156,7 @@ def test_a_dropped_file_of_rows_that_were_served_counts_them_once(serving):
     drop(table, daemon.data / "b.parquet")
     daemon.wait("file_accepted", file="b.parquet")
     feedback(daemon, labels)
-    wait_for(lambda: query(daemon, "select 1 from files where kind = 'labels' and state = 'accepted'"), 20)
+    wait_for(lambda: query(daemon, "select 1 from files where kind = 'labels' and state = 'accepted'"))
     daemon.cli("retrain", "m")
     daemon.wait("cycle_finished", cycle_id=2)
     result = json.loads(query(daemon, "select result from stages where cycle_id = 2 and stage = 'prepare'")[0][0])
@@ -175,14 +175,14 @@ def test_traffic_that_moved_is_drift_on_the_schedule(serving):
     daemon.start()
     found = daemon.wait("drift_detected", since=before)
     assert found["file"].startswith("predictions/") and "x" in found["columns"]
-    wait_for(lambda: query(daemon, "select 1 from due where done_at is not null"), 20)
+    wait_for(lambda: query(daemon, "select 1 from due where done_at is not null"))
     assert [row[2] for row in traffic(daemon)] == [TRAFFIC]
     assert set(query(daemon, "select kind from checks")) == {("file",)}
     ask(daemon, 1000, 20)
     daemon.stop()
     due_check(daemon, 120.0)
     daemon.start()
-    wait_for(lambda: query(daemon, "select 1 from due where due_at = 120 and done_at is not null"), 20)
+    wait_for(lambda: query(daemon, "select 1 from due where due_at = 120 and done_at is not null"))
     assert len(traffic(daemon)) == 1
     assert query(daemon, "select sum(answers), count(data_file), count(*) from prediction_log") == [
         (TRAFFIC + 20, 1, 2)
@@ -212,7 +212,7 @@ def test_the_log_is_bounded_on_disk(serving):
         wait_for(lambda k=k: len(traffic(daemon)) == k + 1, 40, what=daemon.tail())
     expired = daemon.wait("predictions_expired")
     assert expired["rows"] >= TRAFFIC
-    wait_for(lambda: traffic(daemon)[0][3] == "expired", 20)
+    wait_for(lambda: traffic(daemon)[0][3] == "expired")
     ask(daemon, 5000)
     wait_for(lambda: traffic(daemon)[0][4] is None, 40, what="the snapshot to go")
     files = query(daemon, "select snapshot from files where snapshot is not null")

@@ -98,7 +98,7 @@ def decisions(daemon: Daemon) -> list[dict[str, Any]]:
 
 def test_a_daemon_fed_file_by_file_and_a_replay_decide_the_same(daemon: Daemon, tmp_path: Path) -> None:
     """Every cycle has the same trigger, reason, numbers and outcome, and every re-weighting the same weights."""
-    daemon.wait("model_swapped", timeout_s=120)
+    daemon.wait("model_swapped")
     for seq in range(INITIAL + 1, FILES + 1):
         drop(batch(seq), daemon.data / f"{seq:02}.parquet")
         wait_for(Settled(daemon, seq), 180, what=f"file {seq} to be dealt with")

@@ -62,14 +62,14 @@ def challenged(daemon: Daemon, since: int, by_hand: bool = True) -> dict[str, An
 
 def trial(daemon: Daemon) -> dict[str, Any] | None:
     """The challenger that the server holds."""
-    told: dict[str, Any] | None = httpx.get(f"{daemon.url}/v2/models/m", timeout=10).json()["trial"]
+    told: dict[str, Any] | None = httpx.get(f"{daemon.url}/v2/models/m", timeout=60).json()["trial"]
     return told
 
 
 def answers(daemon: Daemon, keys: list[Any]) -> list[str]:
     """Which version answered a request of one row for each key; None asks without an id."""
     found = []
-    with httpx.Client(timeout=20) as client:
+    with httpx.Client(timeout=60) as client:
         for key in keys:
             body: dict[str, Any] = {"rows": [ROW]} if key is None else {"rows": [ROW], "ids": [key]}
             answer = client.post(f"{daemon.url}/models/m/predict", json=body)

@@ -56,4 +56,4 @@ def test_a_lost_state_folder_is_told_and_survived(make_daemon: Callable[..., Dae
     copy.replace(state / "ledger.sqlite")
     assert daemon.wait_dead(20) == 1
     assert "another file" in next(daemon.seen("service_failed"))["error"]
-    wait_for(lambda: any(daemon.seen("service_stopped")), 10)
+    wait_for(lambda: any(daemon.seen("service_stopped")))

@@ -21,7 +21,7 @@ def test_a_held_file_teaches_nobody_until_its_kind_persists(make_daemon: Callabl
     for seed, name in enumerate("abc"):
         drop(rows(seed, 400), daemon.data / f"{name}.csv")
         daemon.wait("file_accepted", file=f"{name}.csv")
-    daemon.wait("model_swapped", timeout_s=90)
+    daemon.wait("model_swapped")
     drop(in_other_units(rows(9, 400)), daemon.data / "d.csv")
     held = daemon.wait("file_held", file="d.csv")
     assert held["kinds"] == ["unit_bug"] and "z" in held["reason"]

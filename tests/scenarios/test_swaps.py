@@ -34,7 +34,7 @@ def test_swaps_under_load_fail_no_request(make_daemon: Callable[..., Daemon], sw
             with ledger.begin() as conn:
                 one = deployments.for_version(conn, "m", names[number % 2], time.time())
                 promotions.record(conn, "m", one, "manual", "a test", time.time())
-            wait_for(lambda before=swapped: len(list(daemon.seen("model_swapped"))) > before, 10)
+            wait_for(lambda before=swapped: len(list(daemon.seen("model_swapped"))) > before)
             assert daemon.predict().json()["version"] == names[number % 2]
             sizes.append((server.memory_info().rss, server.num_fds()))
     ledger.close()

@@ -79,7 +79,7 @@ def test_a_symlinked_folder_is_watched(make_daemon: Callable[..., Daemon]) -> No
     daemon.data.symlink_to(real)
     daemon.start()
     drop(rows(1, 60), real / "a.csv")
-    daemon.wait("file_accepted", file="a.csv", timeout_s=20)
+    daemon.wait("file_accepted", file="a.csv")
 
 
 def test_polling_finds_files_where_events_do_not_come(make_daemon: Callable[..., Daemon]) -> None:

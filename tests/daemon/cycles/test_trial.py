@@ -67,7 +67,7 @@ def seen(trial: ServedTrial, **wanted: Any) -> TrialSeen:
                 total[name] += value
         return all(total[name] == value for name, value in wanted.items())
 
-    wait_for(look, 10, what=f"{wanted}, not {total}")
+    wait_for(look, what=f"{wanted}, not {total}")
     return TrialSeen(**total)
 
 

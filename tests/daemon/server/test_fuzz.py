@@ -54,7 +54,7 @@ FUZZ = settings(
 @pytest.fixture(scope="module")
 def client():
     """One connection that is kept: what confuses the server shows at the next request."""
-    with httpx.Client(timeout=20) as made:
+    with httpx.Client(timeout=60) as made:
         yield made
 
 

@@ -16,7 +16,7 @@ GOOD = {"x": 0.3, "z": -1.0, "colour": "red"}
 def post(daemon: Daemon, path: str, body: object) -> httpx.Response:
     """A request with a JSON body, or with these bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(daemon.url + path, content=content, timeout=20)
+    return httpx.post(daemon.url + path, content=content, timeout=60)
 
 
 def test_a_prediction_names_its_version(daemon):
@@ -128,8 +128,8 @@ def test_feedback_becomes_labels_of_known_rows(daemon):
             ).fetchone()
         return found[0] == 5
 
-    wait_for(taken, 20)
-    wait_for(lambda: not list((daemon.folder / "state/spool/m").iterdir()), 10)
+    wait_for(taken)
+    wait_for(lambda: not list((daemon.folder / "state/spool/m").iterdir()))
 
 
 @pytest.mark.parametrize(
