@@ -1,7 +1,6 @@
 """One column against its reference: every test that its kind allows."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -18,19 +17,12 @@ from drift.profiles.grid_counts import GridCounts, in_cells, locate
 from drift.profiles.numeric import NumericProfile
 from drift.profiles.profile import ColumnValues, Profile, profile
 from drift.statistics.bins import bin_counts, decile_edges
-from drift.statistics.chi_squared import chi_squared
-from drift.statistics.jensen_shannon import jensen_shannon
-from drift.statistics.ks import ks, ks_p_value
-from drift.statistics.psi import psi
-from drift.statistics.scores import Counts, Score, nothing
+from drift.statistics.registry import scores, statistics_of
+from drift.statistics.scores import Counts, Score
 from drift.statistics.shares import ShareTest, share_test
-from drift.statistics.total_variation import total_variation
-from drift.statistics.wasserstein import normalized, wasserstein
+from drift.statistics.statistic import Pair
+from drift.statistics.wasserstein import MAX_ERROR
 
-NUMERIC_TESTS = {"ks": True, "wasserstein": False, "psi": False, "jensen_shannon": False}
-CATEGORICAL_TESTS = {"chi_squared": True, "total_variation": False, "psi": False, "jensen_shannon": False}
-MAX_ERROR = 1e-3
-"""Of the Wasserstein distance, in standard deviations of the reference."""
 SMALLEST = 1e-300
 KEEP_ALL = 2**62
 
@@ -39,7 +31,8 @@ def judge_values(
     name: str, reference: Profile, values: ColumnValues, min_rows: int = 1, exact: bool = False
 ) -> ColumnReport:
     """All tests of one column of n values. Many numbers are counted on the reference's grid, unless `exact`: then the
-    Wasserstein distance is within 0.001 standard deviations, everything else the same."""
+    Wasserstein distance is within 0.001 standard deviations, everything else the same. `exact` adds the statistics that
+    are not of every check; none of them decides."""
     if not exact and isinstance(reference, NumericProfile) and reference.grid and not isinstance(values, Codes):
         grid = reference.grid.grid
         counts, located = locate(grid, [values])
@@ -48,23 +41,25 @@ def judge_values(
             found = _on_grid(name, reference, counts, within)
             if found is not None:
                 return found
-    return judge_column(name, reference, profile(values, KEEP_ALL), min_rows)
+    return judge_column(name, reference, profile(values, KEEP_ALL), min_rows, exact)
 
 
-def judge_column(name: str, reference: Profile, current: Profile, min_rows: int = 1) -> ColumnReport:
+def judge_column(
+    name: str, reference: Profile, current: Profile, min_rows: int = 1, exact: bool = False
+) -> ColumnReport:
     """All tests of one column; none, with a reason, below `min_rows` rows or where the kinds differ."""
     reason = untestable(reference, current, min_rows)
     if reason is not None:
-        return _untested(name, reference, current, reason)
+        return _untested(name, reference, current, reason, exact)
     missing = share_test(reference.missing, reference.rows, current.missing, current.rows)
     empty = _empty(reference, current)
     if empty is not None:
-        report = replace(_untested(name, reference, current, empty), missing=missing)
+        report = replace(_untested(name, reference, current, empty, exact), missing=missing)
         return replace(report, evidence=_evidence(missing=_share_evidence(missing)))
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
-        return _numeric(name, reference, current, missing)
+        return _numeric(name, reference, current, missing, exact)
     assert isinstance(reference, CategoricalProfile) and isinstance(current, CategoricalProfile)
-    return _categorical(name, reference, current, missing)
+    return _categorical(name, reference, current, missing, exact)
 
 
 def category_counts(reference: CategoricalProfile, current: CategoricalProfile) -> tuple[Counts, Counts]:
@@ -83,41 +78,38 @@ def category_counts(reference: CategoricalProfile, current: CategoricalProfile) 
     return counted(reference), counted(current)
 
 
-def _numeric(name: str, reference: NumericProfile, current: NumericProfile, missing: ShareTest) -> ColumnReport:
+def _numeric(
+    name: str, reference: NumericProfile, current: NumericProfile, missing: ShareTest, exact: bool
+) -> ColumnReport:
     before, now = reference.sample, current.sample
     edges = decile_edges(before)
-    distance = ks(before, now, reference.count)
-    area = wasserstein(before, now, reference.sd)
-    return _numbers(
-        name, reference, current, missing, distance, area, (bin_counts(before, edges), bin_counts(now, edges))
+    pair = Pair(
+        counts=(bin_counts(before, edges), bin_counts(now, edges)),
+        rows=(reference.count, current.count),
+        sd=reference.sd,
+        samples=(before, now),
+        distance_error=reference.rank_error,
     )
+    return numeric_report(name, reference, current, missing, pair, exact)
 
 
 def _on_grid(name: str, reference: NumericProfile, counts: GridCounts, within: Within) -> ColumnReport | None:
     """None where the grid cannot tell the Wasserstein distance well enough."""
     assert reference.grid is not None
     found = distances(reference.sample, reference.grid, counts, within)
-    area = normalized(found.wasserstein, reference.sd, found.error)
     if not found.error <= MAX_ERROR * reference.sd:
         return None
-    distance = Score(found.ks, ks_p_value(found.ks, reference.count, counts.count))
+    pair = Pair(
+        counts=(found.reference_bins, found.current_bins),
+        rows=(reference.count, counts.count),
+        sd=reference.sd,
+        distance=found.ks,
+        distance_error=reference.rank_error,
+        area=found.wasserstein,
+        area_error=found.error,
+    )
     missing = share_test(reference.missing, reference.rows, counts.missing, counts.rows)
-    return _numbers(name, reference, counts, missing, distance, area, (found.reference_bins, found.current_bins))
-
-
-def _numbers(
-    name: str,
-    reference: NumericProfile,
-    current: NumericProfile | GridCounts,
-    missing: ShareTest,
-    distance: Score,
-    area: Score,
-    binned: tuple[Counts, Counts],
-) -> ColumnReport:
-    if not reference.exact:
-        distance = replace(distance, extras={"error": reference.rank_error})
-    tests = {"ks": distance, "wasserstein": area, "psi": psi(*binned), "jensen_shannon": jensen_shannon(*binned)}
-    return numeric_report(name, reference, current, missing, tests)
+    return numeric_report(name, reference, counts, missing, pair)
 
 
 def numeric_report(
@@ -125,9 +117,11 @@ def numeric_report(
     reference: NumericProfile,
     current: NumericProfile | GridCounts,
     missing: ShareTest,
-    tests: dict[str, Score],
+    pair: Pair,
+    exact: bool = False,
 ) -> ColumnReport:
-    """The report of a numeric column whose `tests` are done."""
+    """The report of a numeric column of which this much was counted."""
+    tests = scores("numeric", pair, exact)
     rows = reference.count * current.count / (reference.count + current.count)
     return ColumnReport(
         name,
@@ -141,22 +135,16 @@ def numeric_report(
 
 
 def _categorical(
-    name: str, reference: CategoricalProfile, current: CategoricalProfile, missing: ShareTest
+    name: str, reference: CategoricalProfile, current: CategoricalProfile, missing: ShareTest, exact: bool
 ) -> ColumnReport:
-    counts = category_counts(reference, current)
-    distance, test = total_variation(*counts), chi_squared(*counts)
-    tests = {
-        "chi_squared": test,
-        "total_variation": distance,
-        "psi": psi(*counts),
-        "jensen_shannon": jensen_shannon(*counts),
-    }
+    tests = scores("categorical", Pair(category_counts(reference, current)), exact)
+    test = tests["chi_squared"]
     unseen = unseen_test(reference, current)
     return ColumnReport(
         name,
         "categorical",
         tests,
-        distance.statistic,
+        tests["total_variation"].statistic,
         missing,
         unseen,
         change=categorical_change(reference, current),
@@ -218,19 +206,13 @@ def _empty(reference: Profile, current: Profile) -> str | None:
     return None
 
 
-def _untested(name: str, reference: Profile, current: Profile, reason: str) -> ColumnReport:
+def _untested(name: str, reference: Profile, current: Profile, reason: str, exact: bool) -> ColumnReport:
     """The report without a single test: all null, the shares of missing rows still told."""
     shares = [_share(profile.missing, profile.rows) for profile in (reference, current)]
     missing = ShareTest(shares[0], shares[1], None, reason)
     unseen = ShareTest(None, None, None, reason) if reference.kind == "categorical" else None
-    return ColumnReport(name, reference.kind, _nulls(reference, reason), None, missing, unseen, reason)
-
-
-def _nulls(reference: Profile, reason: str) -> dict[str, Score]:
-    kinds: Iterable[tuple[str, bool]] = (
-        NUMERIC_TESTS.items() if reference.kind == "numeric" else CATEGORICAL_TESTS.items()
-    )
-    return {name: nothing(reason, is_test) for name, is_test in kinds}
+    tests = {one.name: one.nothing(reason) for one in statistics_of(reference.kind, exact)}
+    return ColumnReport(name, reference.kind, tests, None, missing, unseen, reason)
 
 
 def _share(part: int, rows: int) -> float | None:

@@ -7,23 +7,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.check.column import MAX_ERROR, judge_column, numeric_report, untestable
+from drift.check.column import judge_column, numeric_report, untestable
 from drift.check.on_grid import Opened, area_between, largest_inside, opened, upper_bound
 from drift.check.report import ColumnReport
-from drift.out_of_core.exact import exact_scores
+from drift.out_of_core.exact_area import exact_area
 from drift.profiles.categorical import MAX_CATEGORIES, CategoricalProfile, Codes
 from drift.profiles.grid import CELLS, Grid, grid_for, tail_parts
 from drift.profiles.grid_counts import GridCounts, count, in_cells
 from drift.profiles.numeric import NumericProfile, numeric_profile
 from drift.profiles.parts import BINS, CATEGORIES, MAX_PARTS, MIN_PART_ROWS, MIN_PARTS, Parts
 from drift.statistics.bins import decile_ranks, edges_of
-from drift.statistics.jensen_shannon import jensen_shannon
-from drift.statistics.ks import ks_p_value
-from drift.statistics.psi import psi
 from drift.statistics.samples import sample
-from drift.statistics.scores import Counts, Floats, Score, nothing
+from drift.statistics.scores import Counts, Floats
 from drift.statistics.shares import share_test
-from drift.statistics.wasserstein import normalized
+from drift.statistics.statistic import Pair
 
 MAX_CELLS = 2**21
 MAX_OPENED = 8_000_000
@@ -46,7 +43,7 @@ def judge_streams(
 
     KS and the bins are exact as long as the undecided cells hold at most 8 million values in each of four reads; of
     longer columns KS has an `error`. Wasserstein has its error bound; it is None where the values spread too far. With
-    `exact` it has none, and further statistics are told; see `drift.out_of_core.exact`."""
+    `exact` it has none, see `exact_area`; the statistics of sorted values are None with that reason."""
     rows = max(reference.rows, current.rows)
     grid = grid_for(sample(probe), min(MAX_CELLS, max(CELLS, 2 ** int(np.ceil(np.log2(16 * np.sqrt(rows + 1)))))))
     if grid is None:
@@ -56,29 +53,25 @@ def judge_streams(
     now = count(grid, current.chunks())
     sides = (_summary(before), _summary(now))
     if untestable(*sides, min_rows) is not None or not before.count or not now.count:
-        return judge_column(name, *sides, min_rows), parts
+        return judge_column(name, *sides, min_rows, exact), parts
     found = _Undecided(before, now, reference, current).resolve()
     tails = sum(int(tail.sum()) for tail in tail_parts(before.counts))
     area, error = area_between(
         before, now, before.shares, now.shares, bool(grid.integral and before.whole and now.whole and not tails)
     )
-    distance_in_sd = normalized(area, before.sd, error)
-    if error > MAX_ERROR * before.sd:
-        distance_in_sd = nothing("the values spread too far for the bound of 0.001 standard deviations", is_test=False)
-    distance = Score(found.distance, ks_p_value(found.distance, before.count, now.count))
-    if found.error:
-        distance = replace(distance, extras={"error": found.error})
-    missing = share_test(before.missing, before.rows, now.missing, now.rows)
-    bins = (found.reference_bins, found.current_bins)
-    tests = {
-        "ks": distance,
-        "wasserstein": distance_in_sd,
-        "psi": psi(*bins),
-        "jensen_shannon": jensen_shannon(*bins),
-    }
     if exact:
-        tests |= exact_scores(before, now, reference.chunks, current.chunks)
-    return numeric_report(name, *sides, missing, tests), parts
+        area, error = exact_area(before, now, reference.chunks, current.chunks) or (area, error)
+    pair = Pair(
+        counts=(found.reference_bins, found.current_bins),
+        rows=(before.count, now.count),
+        sd=before.sd,
+        distance=found.distance,
+        distance_error=found.error,
+        area=area,
+        area_error=error,
+    )
+    missing = share_test(before.missing, before.rows, now.missing, now.rows)
+    return numeric_report(name, *sides, missing, pair, exact), parts
 
 
 def _summary(counts: GridCounts) -> NumericProfile:

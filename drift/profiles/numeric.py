@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class NumericProfile:
     rank_error: float = 0.0
     grid: GridCounts | None = None
 
-    kind = "numeric"
+    kind: ClassVar[Literal["numeric"]] = "numeric"
 
     @property
     def rows(self) -> int:

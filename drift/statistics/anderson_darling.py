@@ -1,12 +1,15 @@
 """The two-sample Anderson–Darling test."""
 
 import math
+from math import inf
 
 import numpy as np
+from scipy import stats
 
 from drift.statistics.cramer_von_mises import chebyshev, distinct
 from drift.statistics.samples import Sample, sample
 from drift.statistics.scores import Floats, Score, nothing
+from drift.statistics.statistic import OfSamples
 
 VARIANCE = 2 * (math.pi**2 - 9) / 3
 """Of the limit law, whose mean is 1."""
@@ -35,21 +38,11 @@ def anderson_darling(reference: Floats | Sample, current: Floats | Sample) -> Sc
     _, f, c = distinct(left, right)
     if len(f) < 2:
         return nothing("constant: one value on both sides")
-    return anderson_darling_score(anderson_darling_sum(f, c, 0, 0, len(left), len(right)), len(left), len(right))
-
-
-def anderson_darling_sum(f: Floats, c: Floats, below: float, now_below: float, n: int, m: int) -> float:
-    """Σ over distinct values that occur f and c times, shape (g,) each, of n and m; so many values of either side lie
-    below them. Sums of consecutive groups add up."""
+    n, m = len(left), len(right)
     rows, tied = float(n + m), f + c
-    left, right = below + np.cumsum(f) - f / 2, now_below + np.cumsum(c) - c / 2
-    both = left + right
-    return float(np.sum(tied * (m * left - n * right) ** 2 / (both * (rows - both) - rows * tied / 4)))
-
-
-def anderson_darling_score(weighted: float, n: int, m: int) -> Score:
-    """From the sum over all values."""
-    rows = n + m
+    before, now = np.cumsum(f) - f / 2, np.cumsum(c) - c / 2
+    both = before + now
+    weighted = float(np.sum(tied * (m * before - n * now) ** 2 / (both * (rows - both) - rows * tied / 4)))
     value = (rows - 1) / rows**2 * (1 / n + 1 / m) * weighted
     statistic = (value - 1) / math.sqrt(_variance(n, m))
     return Score(statistic, anderson_darling_tail(1 + statistic * math.sqrt(VARIANCE)))
@@ -89,3 +82,17 @@ def _variance(n: int, m: int) -> float:
     b = 12 * g + 8 * h - 22 + (2 * g - 14 * h - 4) * inverse
     c = 36 * h + 4 + (2 * h - 6) * inverse
     return (a * rows**3 + b * rows**2 + c * rows + 24) / ((rows - 1.0) * (rows - 2.0) * (rows - 3.0))
+
+
+STATISTIC = OfSamples(
+    name="anderson_darling",
+    title="Anderson–Darling",
+    what="squared distance between the distribution functions, weighted towards both tails and standardized as in"
+    " `scipy.stats.anderson_ksamp`, whose p-value ends at 0.001 and 0.25; this one is not clipped",
+    source="Scholz and Stephens 1987",
+    is_test=True,
+    bounds=(-inf, inf),
+    at_equality=None,
+    function=anderson_darling,
+    oracle=lambda reference, current: (stats.anderson_ksamp([reference, current], variant="midrank").statistic, None),
+)

@@ -3,10 +3,12 @@
 import math
 
 import numpy as np
+from scipy import stats
 
 from drift.statistics.cramer_von_mises import distinct
 from drift.statistics.samples import Sample, sample
 from drift.statistics.scores import Floats, Score, nothing
+from drift.statistics.statistic import OfSamples
 
 
 def energy_distance(reference: Floats | Sample, current: Floats | Sample) -> Score:
@@ -25,14 +27,8 @@ def energy_distance(reference: Floats | Sample, current: Floats | Sample) -> Sco
     before, now = np.cumsum(f)[:-1] / len(left), np.cumsum(c)[:-1] / len(right)
     with np.errstate(over="ignore", invalid="ignore"):
         gaps = np.diff(points)
-        squared = float(np.sum((before - now) ** 2 * gaps))
-        apart = float(np.sum((before * (1 - now) + now * (1 - before)) * gaps))
-    return energy_score(squared, apart)
-
-
-def energy_score(squared: float, apart: float) -> Score:
-    """From ∫(F − G)² and ∫F(1 − G) + G(1 − F)."""
-    squared, apart = 2 * squared, 2 * apart
+        squared = 2 * float(np.sum((before - now) ** 2 * gaps))
+        apart = 2 * float(np.sum((before * (1 - now) + now * (1 - before)) * gaps))
     if not math.isfinite(apart):
         return nothing("values too large to add up", is_test=False)
     if apart == 0:
@@ -40,3 +36,13 @@ def energy_score(squared: float, apart: float) -> Score:
         return Score(0.0, None, {"normalized": None}, reason, is_test=False)
     normalized = math.sqrt(min(squared / apart, 1.0))
     return Score(math.sqrt(squared), None, {"normalized": normalized}, is_test=False)
+
+
+STATISTIC = OfSamples(
+    name="energy_distance",
+    title="energy distance",
+    what="√(2 ∫(F − G)²), as in `scipy.stats.energy_distance`; `normalized` is 1 for two different constants",
+    source="Székely and Rizzo 2013",
+    function=energy_distance,
+    oracle=lambda reference, current: (stats.energy_distance(reference, current), None),
+)

@@ -3,7 +3,9 @@
 import numpy as np
 from scipy import stats
 
+from drift.statistics.contingency import contingency
 from drift.statistics.scores import Counts, Score, nothing
+from drift.statistics.statistic import OfCounts, of_scipy
 
 
 def fisher(reference: Counts, current: Counts) -> Score:
@@ -15,13 +17,25 @@ def fisher(reference: Counts, current: Counts) -> Score:
     >>> round(fisher(np.array([8, 2]), np.array([1, 5])).p_value, 6)
     0.034965
     """
-    if not reference.sum() or not current.sum():
-        return nothing("empty")
-    table = np.stack([reference, current])
-    table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2:
-        return nothing("constant: one category on both sides")
+    table = contingency(reference, current)
+    if isinstance(table, Score):
+        return table
     if table.shape[1] > 2:
         return nothing(f"Fisher's exact test is of two categories; there are {table.shape[1]}")
     result = stats.fisher_exact(table)
     return Score(float(result.statistic), float(np.clip(result.pvalue, 0.0, 1.0)))
+
+
+STATISTIC = OfCounts(
+    name="fisher",
+    title="Fisher",
+    kinds=("categorical",),
+    with_exact=True,
+    what="odds ratio of two categories, and its exact p-value, as in `scipy.stats.fisher_exact`",
+    source="Fisher 1935",
+    is_test=True,
+    at_equality=1.0,
+    symmetric=False,
+    function=fisher,
+    oracle=lambda reference, current: of_scipy(stats.fisher_exact([reference, current])),
+)

@@ -3,8 +3,9 @@
 import numpy as np
 from scipy import special, stats
 
-from drift.statistics.chi_squared import MIN_EXPECTED, _expected, _pool
-from drift.statistics.scores import Counts, Score, nothing
+from drift.statistics.contingency import MIN_EXPECTED, contingency, expected_counts, pooled
+from drift.statistics.scores import Counts, Score
+from drift.statistics.statistic import OfCounts
 
 
 def g_test(reference: Counts, current: Counts) -> Score:
@@ -16,20 +17,17 @@ def g_test(reference: Counts, current: Counts) -> Score:
     >>> g_test(np.array([50, 50]), np.array([50, 50])).p_value
     1.0
     """
-    if not reference.sum() or not current.sum():
-        return nothing("empty")
-    table = np.stack([reference, current])
-    table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2:
-        return nothing("constant: one category on both sides")
-    dense = _pool(table)
+    table = contingency(reference, current)
+    if isinstance(table, Score):
+        return table
+    dense = pooled(table)
     extras = {"dof": dense.shape[1] - 1, "pooled": table.shape[1] - dense.shape[1]}
     return Score(*_test(dense), extras=extras)
 
 
 def _test(table: Counts) -> tuple[float, float]:
     """Statistic and p-value of a table without empty columns."""
-    expected = _expected(table)
+    expected = expected_counts(table)
     observed = table.astype(np.float64)
     if table.shape[1] == 2:
         observed += np.clip(expected - observed, -0.5, 0.5)
@@ -37,3 +35,16 @@ def _test(table: Counts) -> tuple[float, float]:
     if table.shape[1] == 2 and expected.min() < MIN_EXPECTED:
         return statistic, float(np.clip(stats.fisher_exact(table)[1], 0.0, 1.0))
     return statistic, float(special.chdtrc(table.shape[1] - 1, statistic))
+
+
+STATISTIC = OfCounts(
+    name="g_test",
+    title="G-test",
+    kinds=("categorical",),
+    with_exact=True,
+    what="the likelihood-ratio test of what chi-squared tests, pooled as there",
+    source="Wilks 1938; Woolf 1957",
+    is_test=True,
+    function=g_test,
+    oracle=lambda reference, current: stats.chi2_contingency([reference, current], lambda_="log-likelihood")[:2],
+)

@@ -2,8 +2,10 @@
 
 import numpy as np
 from scipy import special
+from scipy.spatial import distance
 
 from drift.statistics.scores import Counts, Score, nothing
+from drift.statistics.statistic import OfCounts
 
 
 def jensen_shannon(reference: Counts, current: Counts) -> Score:
@@ -20,3 +22,15 @@ def jensen_shannon(reference: Counts, current: Counts) -> Score:
     middle = (p + q) / 2
     divergence = float(np.sum(special.rel_entr(p, middle) + special.rel_entr(q, middle))) / (2 * np.log(2))
     return Score(float(np.sqrt(np.clip(divergence, 0.0, 1.0))), is_test=False)
+
+
+STATISTIC = OfCounts(
+    name="jensen_shannon",
+    title="Jensen–Shannon",
+    kinds=("numeric", "categorical"),
+    what="the distance, base 2, over the same bins or categories as PSI",
+    source="Lin 1991; Endres and Schindelin 2003",
+    bounds=(0, 1),
+    function=jensen_shannon,
+    oracle=lambda reference, current: (distance.jensenshannon(reference, current, base=2), None),
+)

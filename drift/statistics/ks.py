@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import stats
 
 from drift.statistics.samples import Sample, sample
 from drift.statistics.scores import Floats, Score, nothing
+from drift.statistics.statistic import OfNumbers, Pair, of_scipy
 
 EXACT_ROWS = 10_000
 """Up to so many rows on either side the p-value is exact, beyond it Smirnov's asymptotic one: as in SciPy."""
@@ -119,3 +121,25 @@ def _exact(reference: Sample, current: Sample) -> Score:
         warnings.simplefilter("ignore", RuntimeWarning)  # where the count overflows it takes the asymptotic one
         result = stats.ks_2samp(reference.values, current.values, method="auto")
     return Score(float(result.statistic), float(result.pvalue))
+
+
+def _of_pair(pair: Pair) -> Score:
+    if pair.samples is not None:
+        score = ks(*pair.samples, pair.rows[0])
+    else:
+        score = Score(pair.distance, ks_p_value(pair.distance, *pair.rows))
+    return replace(score, extras={"error": pair.distance_error}) if pair.distance_error else score
+
+
+STATISTIC = OfNumbers(
+    name="ks",
+    title="KS",
+    what="largest distance between the distribution functions, and its p-value: exact, both as in"
+    " `scipy.stats.ks_2samp` (a p-value of more than 20,000 effective rows by Smirnov's series, the same to 1e-11)",
+    source="Smirnov 1939; Hodges 1958; Simard and L'Ecuyer 2011; Lauwerier 1963",
+    is_test=True,
+    bounds=(0, 1),
+    function=ks,
+    of_pair=_of_pair,
+    oracle=lambda reference, current: of_scipy(stats.ks_2samp(reference, current)),
+)

@@ -1,9 +1,11 @@
 """The Kullback–Leibler divergence."""
 
 import numpy as np
+from scipy import stats
 
 from drift.statistics.bins import SHARE_FLOOR
 from drift.statistics.scores import Counts, Floats, Score, nothing
+from drift.statistics.statistic import OfCounts
 
 
 def kullback_leibler(reference: Counts, current: Counts) -> Score:
@@ -24,3 +26,16 @@ def kullback_leibler(reference: Counts, current: Counts) -> Score:
 def _shares(counts: Counts) -> Floats:
     floored = np.maximum(counts / counts.sum(), SHARE_FLOOR)
     return np.asarray(floored / floored.sum(), dtype=np.float64)
+
+
+STATISTIC = OfCounts(
+    name="kullback_leibler",
+    title="Kullback–Leibler",
+    kinds=("categorical",),
+    with_exact=True,
+    what="Σ q ln(q/p), current shares q against the reference's p, floored as in PSI",
+    source="Kullback and Leibler 1951",
+    symmetric=False,
+    function=kullback_leibler,
+    oracle=lambda reference, current: (stats.entropy(_shares(current), _shares(reference)), None),
+)

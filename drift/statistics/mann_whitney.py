@@ -3,11 +3,12 @@
 import math
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 from drift.statistics.cramer_von_mises import distinct
 from drift.statistics.samples import Sample, sample
 from drift.statistics.scores import Floats, Score, nothing
+from drift.statistics.statistic import OfSamples, of_scipy
 
 EXACT_ROWS = 8
 """With so many rows or fewer on one side, and no ties, the p-value is exact, else normal: as in SciPy."""
@@ -30,19 +31,9 @@ def mann_whitney(reference: Floats | Sample, current: Floats | Sample) -> Score:
     if not n or not m:
         return nothing("empty")
     _, f, c = distinct(left, right)
-    return mann_whitney_score(*mann_whitney_sums(f, c, 0), len(f), n, m)
-
-
-def mann_whitney_sums(f: Floats, c: Floats, below: float) -> tuple[float, float]:
-    """The pairs in which the current value is larger, and the ties, Σ (t³ − t), over distinct values that occur f and c
-    times, shape (g,) each; so many reference values lie below them. Sums of consecutive groups add up."""
     tied = f + c
-    return float(np.sum(c * (below + np.cumsum(f) - f / 2))), float(np.sum(tied**3 - tied))
-
-
-def mann_whitney_score(larger: float, ties: float, values: int, n: int, m: int) -> Score:
-    """From the sums over all distinct values, of which there are so many."""
-    statistic = n * m - larger
+    larger, ties = float(np.sum(c * (np.cumsum(f) - f / 2))), float(np.sum(tied**3 - tied))
+    statistic, values = n * m - larger, len(f)
     untied = values == n + m
     if untied and min(n, m) <= EXACT_ROWS and n * m <= EXACT_PAIRS:
         p_value = _exact(round(min(statistic, larger)), min(n, m), max(n, m))
@@ -69,3 +60,17 @@ def _exact(statistic: int, few: int, many: int) -> float:
         padded = np.pad(ways, (0, -len(ways) % i)).reshape(-1, i)
         ways = np.cumsum(padded, axis=0).ravel()[: statistic + 1]
     return float(np.clip(2 * np.sum(ways) / special.binom(few + many, few), 0.0, 1.0))
+
+
+STATISTIC = OfSamples(
+    name="mann_whitney",
+    title="Mann–Whitney",
+    what="U, as in `scipy.stats.mannwhitneyu`; `superiority` is the chance that a current value is the larger one, ½"
+    " where neither side is",
+    source="Mann and Whitney 1947",
+    is_test=True,
+    at_equality=None,
+    symmetric=False,
+    function=mann_whitney,
+    oracle=lambda reference, current: of_scipy(stats.mannwhitneyu(reference, current)),
+)

@@ -4,6 +4,7 @@ import numpy as np
 
 from drift.statistics.bins import SHARE_FLOOR
 from drift.statistics.scores import Counts, Score, nothing
+from drift.statistics.statistic import OfCounts
 
 
 def psi(reference: Counts, current: Counts) -> Score:
@@ -20,3 +21,14 @@ def psi(reference: Counts, current: Counts) -> Score:
     p = np.maximum(reference / reference.sum(), SHARE_FLOOR)
     q = np.maximum(current / current.sum(), SHARE_FLOOR)
     return Score(float(np.sum((q - p) * np.log(q / p))), is_test=False)
+
+
+STATISTIC = OfCounts(
+    name="psi",
+    title="PSI",
+    kinds=("numeric", "categorical"),
+    what="population stability index: Σ (q − p) ln(q/p) over the reference's deciles or the categories, shares floored"
+    " at 1e-4",
+    source="Jeffreys 1946; Siddiqi 2006",
+    function=psi,
+)

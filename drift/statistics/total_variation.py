@@ -1,8 +1,10 @@
 """The total variation distance between categories."""
 
 import numpy as np
+from scipy.spatial import distance
 
 from drift.statistics.scores import Counts, Score, nothing
+from drift.statistics.statistic import OfCounts
 
 
 def total_variation(reference: Counts, current: Counts) -> Score:
@@ -15,3 +17,17 @@ def total_variation(reference: Counts, current: Counts) -> Score:
         return nothing("empty", is_test=False)
     p, q = reference / reference.sum(), current / current.sum()
     return Score(round(float(np.sum(np.abs(p - q))) / 2, 15), is_test=False)
+
+
+STATISTIC = OfCounts(
+    name="total_variation",
+    title="total variation",
+    kinds=("categorical",),
+    what="half the sum of absolute differences of the shares",
+    bounds=(0, 1),
+    function=total_variation,
+    oracle=lambda reference, current: (
+        distance.cityblock(reference / reference.sum(), current / current.sum()) / 2,
+        None,
+    ),
+)

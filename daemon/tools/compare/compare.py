@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +12,6 @@ from daemon.reading.tabular import Table, open_table
 from daemon.tools.compare.long_columns import TEXT_PROBE, TEXT_ROWS, Judged, judge_long
 from daemon.tools.compare.shapes import distribution
 from drift import Codes, ColumnValues, Profile, assemble, judge_values, profile
-from drift.check.exact import more_categorical, more_numeric
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import is_text, text_columns
 from drift.profiles.numeric import numeric_profile
@@ -106,13 +104,6 @@ def _judge(judged: Judged, reference: Table, current: Table, name: str, exact: b
 def _judge_values(judged: Judged, name: str, before: ColumnValues, now: ColumnValues, exact: bool) -> None:
     known: Profile = profile(before) if isinstance(before, Codes) else numeric_profile(before, KEEP_ALL, grid=not exact)
     report = judge_values(name, known, now, exact=exact)
-    if exact and report.reason is None:
-        if isinstance(before, Codes) and isinstance(now, Codes):
-            more = more_categorical(profile(before), profile(now))  # type: ignore[arg-type]
-        else:
-            assert not isinstance(before, Codes) and not isinstance(now, Codes)
-            more = more_numeric(before, now)
-        report = replace(report, tests=report.tests | more)
     judged.reports.append(report)
     parts = count_parts(before)
     if parts is not None:

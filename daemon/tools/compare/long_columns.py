@@ -1,7 +1,7 @@
 """Columns that are too long to be held: read several times instead, in batches."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 from daemon.reading.tabular import Table
 from daemon.tools.compare.shapes import distribution
 from drift import Codes, ColumnReport, ColumnValues, categorical_profile, judge_column
-from drift.check.exact import more_categorical
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import is_text, text_columns
 from drift.out_of_core.columns import Stream, judge_streams, stream_categories
@@ -70,10 +69,7 @@ def _categories(judged: Judged, tables: tuple[Table, Table], name: str, read: Re
         stream_categories(table.rows, lambda table=table: _codes(read(table)))  # type: ignore[misc]
         for table in tables
     )
-    report = judge_column(name, before, now)
-    if exact and report.reason is None:
-        report = replace(report, tests=report.tests | more_categorical(before, now))
-    judged.add(report, parts)
+    judged.add(judge_column(name, before, now, exact=exact), parts)
 
 
 def _texts(judged: Judged, tables: tuple[Table, Table], name: str, exact: bool) -> None:
@@ -84,10 +80,7 @@ def _texts(judged: Judged, tables: tuple[Table, Table], name: str, exact: bool) 
     before, now = (dict(text_columns(name, table.words(name, TEXT_ROWS)))[title] for table in tables)
     assert isinstance(before, Codes) and isinstance(now, Codes)
     known, new = categorical_profile(before), categorical_profile(now)
-    report = judge_column(title, known, new)
-    if exact and report.reason is None:
-        report = replace(report, tests=report.tests | more_categorical(known, new))
-    judged.add(report, count_parts(before))
+    judged.add(judge_column(title, known, new, exact=exact), count_parts(before))
     judged.notes.append(
         f"{title} is of {known.rows:,} of {tables[0].rows:,} and {new.rows:,} of {tables[1].rows:,} rows"
     )

@@ -10,10 +10,11 @@ from shapes import CHANGES, SHAPES
 
 from drift import profile
 from drift.check.column import judge_column
-from drift.check.exact import more_numeric
 from drift.out_of_core import columns as streams
 from drift.out_of_core.columns import Stream, judge_streams
 from drift.profiles.parts import count_parts
+from drift.statistics.registry import STATISTICS, statistics_of
+from drift.statistics.statistic import OfSamples
 from drift.statistics.wasserstein import wasserstein
 
 
@@ -63,39 +64,40 @@ def test_more_undecided_values_than_fit_are_read_again(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("change", ["same", "shifted", "far away", "holes", "infinite"])
-def test_exact_statistics_of_groups_are_those_of_all(shape: str, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wasserstein and what `--exact` adds equal those of all rows at once, however few values a group holds."""
+def test_exact_wasserstein_of_groups_is_that_of_all(shape: str, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `exact` it equals that of all rows at once, however few values a group holds; what is not computed of such
+    columns says why."""
     rng = np.random.default_rng(6)
     before, now = SHAPES[shape](rng, 3_000), CHANGES[change](SHAPES[shape](rng, 2_500))
-    monkeypatch.setattr("drift.out_of_core.exact.MAX_GROUP", 3_000)
-    told, _ = judge_streams("x", _stream(before), _stream(now), before[::10], exact=True)
+    monkeypatch.setattr("drift.out_of_core.exact_area.MAX_GROUP", 3_000)
+    report, _ = judge_streams("x", _stream(before), _stream(now), before[::10], exact=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        known = profile(before)
-        expected = more_numeric(before, now) | {"wasserstein": wasserstein(before, now, known.sd)}  # type: ignore[union-attr]
-    for name, score in expected.items():
-        found = told.tests[name]
-        assert found.reason == score.reason
-        for value, other in ((found.statistic, score.statistic), (found.p_value, score.p_value)):
-            assert value == (None if other is None else pytest.approx(other, rel=1e-8, abs=1e-12))
-    assert told.tests["wasserstein"].extras.get("error") in (0, None)
+        expected = wasserstein(before, now, profile(before).sd)  # type: ignore[union-attr]
+    found = report.tests["wasserstein"]
+    assert found.reason == expected.reason and found.extras.get("error") in (0, None)
+    wanted = expected.statistic
+    assert found.statistic == (None if wanted is None else pytest.approx(wanted, rel=1e-8, abs=1e-12))
+    assert list(report.tests) == [one.name for one in statistics_of("numeric", exact=True)]
+    assert all(
+        "read in pieces" in str(report.tests[one.name].reason) for one in STATISTICS if isinstance(one, OfSamples)
+    )
 
 
-def test_too_many_distinct_values_in_a_cell_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be held is null with a reason, and Wasserstein keeps its bound; many equal values are no matter."""
+def test_too_many_distinct_values_in_a_cell_keep_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be held keeps Wasserstein's error bound, and KS is exact; many equal values are no matter."""
     rng = np.random.default_rng(7)
     before, now = np.repeat([0.1, 0.7, 0.9], 2_000), np.repeat([0.1, 0.7, 0.8], 1_500)
-    monkeypatch.setattr("drift.out_of_core.exact.MAX_GROUP", 60)
-    told, _ = judge_streams("x", _stream(before), _stream(now), before, exact=True)
-    assert told.tests["energy_distance"].statistic == pytest.approx(stats.energy_distance(before, now))
-    monkeypatch.setattr(streams, "CELLS", 32)
-    monkeypatch.setattr(streams, "MAX_CELLS", 32)
-    before, now = rng.normal(size=6_000), rng.normal(size=5_000)
-    told, _ = judge_streams("x", _stream(before), _stream(now), before, exact=True)
-    for name in ("cramer_von_mises", "anderson_darling", "mann_whitney", "energy_distance"):
-        assert told.tests[name].statistic is None
-        assert "more than 60 distinct values lie too close together" in str(told.tests[name].reason)
-    assert told.tests["ks"].statistic == pytest.approx(stats.ks_2samp(before, now).statistic, abs=1e-12)
+    monkeypatch.setattr("drift.out_of_core.exact_area.MAX_GROUP", 60)
+    report, _ = judge_streams("x", _stream(before), _stream(now), before, exact=True)
+    area = report.tests["wasserstein"]
+    assert area.statistic == pytest.approx(stats.wasserstein_distance(before, now)) and area.extras["error"] == 0
+    before, now = rng.normal(size=60_000), rng.normal(size=50_000)
+    monkeypatch.setattr("drift.out_of_core.exact_area.MAX_GROUP", 1)
+    report, _ = judge_streams("x", _stream(before), _stream(now), before, exact=True)
+    area, expected = report.tests["wasserstein"], stats.wasserstein_distance(before, now)
+    assert 0 < area.extras["error"] <= 1e-3 and abs(area.statistic - expected) <= area.extras["error"] * np.std(before)
+    assert report.tests["ks"].statistic == pytest.approx(stats.ks_2samp(before, now).statistic, abs=1e-12)
 
 
 @pytest.mark.parametrize("values", [np.zeros(0), np.full(5, np.nan), np.full(50, 2.0), np.array([np.inf] * 4)])
