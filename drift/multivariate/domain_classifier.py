@@ -1,8 +1,7 @@
 """The classifier two-sample test: can a classifier tell current rows from rows of the reference?"""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,6 @@ from scipy import special, stats
 from drift.statistics.scores import Floats, Score, nothing
 
 Labels = NDArray[np.float64]
-Estimator = Literal["linear", "quadratic", "boosting"]
-Classifier = Callable[[Floats, Labels, Floats], Floats]
 
 CATEGORIES = 50
 """So many of a column's categories, the most frequent ones, are told apart."""
@@ -22,9 +19,6 @@ RIDGE = 1.0
 
 CHUNK = 256
 """So many permutations are computed at once."""
-
-MAX_PRODUCTS = 500
-"""Up to so many products of two columns the quadratic classifier takes all, beyond it squares only."""
 
 
 def domain_classifier(
@@ -37,15 +31,14 @@ def domain_classifier(
     blocks: int | None = None,
     max_rows: int = 5000,
     folds: int = 5,
-    estimator: Estimator = "linear",
 ) -> Score:
     """ROC AUC of a cross-fitted classifier of rows, shapes (n, d) and (m, d), and its permutation p-value.
 
     NaN is missing; the columns `categorical` hold codes, negative where missing. A classifier learns on all
     folds but one to tell current rows (1) from reference rows (0) and ranks those of the fold left out; AUC is
-    the share of the pairs within a fold that it ranks rightly, ½ by chance (Lopez-Paz and Oquab 2017). "linear"
-    is ridge regression on the label, whose direction is that of a regularized linear discriminant; "quadratic"
-    has squares and products of columns too, so it sees spread and dependence; "boosting" is boosted trees.
+    the share of the pairs within a fold that it ranks rightly, ½ by chance (Lopez-Paz and Oquab 2017). It is ridge
+    regression on the label, whose direction is that of a regularized linear discriminant: spread and dependence are
+    for MMD to see.
 
     The p-value is (1 + #{permuted AUC ≥ AUC}) / (1 + permutations), cross-fitting anew for every permutation of
     the labels (Phipson and Smyth 2010; Kim et al. 2021), so it is valid at any size. Rows that depend on their
@@ -64,11 +57,11 @@ def domain_classifier(
     units = len(pooled) // size
     if min(known, units - known) < 2:
         return nothing("fewer than two rows or blocks on one side")
-    inputs, classify = _classifier(pooled, categorical, estimator, seed)
+    inputs = features(pooled, categorical)
     if not inputs.shape[1]:
         return nothing("constant: every column has one value on both sides")
     parts = _folds(units, min(folds, units // 2), size, seed)
-    scores = [_auc(inputs, labels, parts, classify) for labels in relabelled(units, known, size, permutations, seed)]
+    scores = [_auc(inputs, labels, parts) for labels in relabelled(units, known, size, permutations, seed)]
     aucs = np.concatenate(scores)
     extras = {"permutations": permutations, "rows": len(pooled), "blocks": units}
     return Score(float(aucs[0]), permutation_p_value(aucs), extras)
@@ -128,7 +121,7 @@ def relabelled(units: int, known: int, size: int, permutations: int, seed: int) 
         yield np.repeat(rng.permuted(labels, axis=0), size, axis=0)
 
 
-def features(rows: Floats, categorical: Sequence[int] = (), products: bool = False) -> Floats:
+def features(rows: Floats, categorical: Sequence[int] = ()) -> Floats:
     """Rows of shape (N, d) as columns of mean 0 and variance 1, shape (N, p), without constant ones.
 
     Numbers become the normal scores of their ranks, so units and tails do not matter, categories indicators,
@@ -142,18 +135,7 @@ def features(rows: Floats, categorical: Sequence[int] = (), products: bool = Fal
     missing[:, list(categorical)] |= rows[:, list(categorical)] < 0
     scores = _standardized(_filled(_normal_scores(rows[:, numbers])))
     indicators = [_indicators(rows[:, j], missing[:, j]) for j in categorical]
-    columns = [missing.astype(np.float64), scores, *indicators]
-    if products:
-        columns.append(_products(scores))
-    return _standardized(np.concatenate(columns, axis=1))
-
-
-def _classifier(rows: Floats, categorical: Sequence[int], estimator: Estimator, seed: int) -> tuple[Floats, Classifier]:
-    """What the classifier is given of each row, and the classifier."""
-    if estimator != "boosting":
-        return features(rows, categorical, estimator == "quadratic"), _ridge
-    coded = _coded(rows, categorical)
-    return coded, _boosting(categorical, seed)
+    return _standardized(np.concatenate([missing.astype(np.float64), scores, *indicators], axis=1))
 
 
 def _ridge(known: Floats, labels: Labels, asked: Floats) -> Floats:
@@ -163,34 +145,13 @@ def _ridge(known: Floats, labels: Labels, asked: Floats) -> Floats:
     return np.asarray(asked @ np.linalg.solve(gram, centred.T @ labels), dtype=np.float64)
 
 
-def _boosting(categorical: Sequence[int], seed: int) -> Classifier:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    def classify(known: Floats, labels: Labels, asked: Floats) -> Floats:
-        scores = np.zeros((len(asked), labels.shape[1]))
-        for j in range(labels.shape[1]):
-            if 0 < labels[:, j].mean() < 1:
-                model = HistGradientBoostingClassifier(
-                    max_iter=30,
-                    max_leaf_nodes=8,
-                    learning_rate=0.2,
-                    early_stopping=False,
-                    categorical_features=list(categorical) or None,
-                    random_state=seed,
-                )
-                scores[:, j] = model.fit(known, labels[:, j]).decision_function(asked)
-        return scores
-
-    return classify
-
-
-def _auc(inputs: Floats, labels: Labels, parts: Sequence[NDArray[np.intp]], classify: Classifier) -> Floats:
+def _auc(inputs: Floats, labels: Labels, parts: Sequence[NDArray[np.intp]]) -> Floats:
     """Cross-fitted AUC for each column of labels of shape (N, P)."""
     right, pairs = np.zeros(labels.shape[1]), np.zeros(labels.shape[1])
     for part in parts:
         others = np.ones(len(inputs), dtype=bool)
         others[part] = False
-        scores = classify(inputs[others], labels[others], inputs[part])
+        scores = _ridge(inputs[others], labels[others], inputs[part])
         ranks = stats.rankdata(np.round(scores, 10), axis=0)  # equal rows may differ in the last bit
         positive = labels[part].sum(axis=0)
         right += np.sum(ranks * labels[part], axis=0) - positive * (positive + 1) / 2
@@ -225,29 +186,8 @@ def _standardized(columns: Floats) -> Floats:
     return np.asarray(centred[:, sd > 1e-9] / sd[sd > 1e-9], dtype=np.float64)
 
 
-def _products(columns: Floats) -> Floats:
-    left, right = np.triu_indices(columns.shape[1])
-    if len(left) > MAX_PRODUCTS:
-        return columns**2
-    return np.asarray(columns[:, left] * columns[:, right], dtype=np.float64)
-
-
 def _indicators(codes: Floats, missing: NDArray[np.bool_]) -> Floats:
     """One column for each of the most frequent categories."""
-    return np.asarray(codes[:, None] == _frequent(codes[~missing]), dtype=np.float64)
-
-
-def _frequent(codes: Floats) -> Floats:
-    names, counts = np.unique(codes, return_counts=True)
-    return np.asarray(names[np.argsort(-counts, kind="stable")[:CATEGORIES]], dtype=np.float64)
-
-
-def _coded(rows: Floats, categorical: Sequence[int]) -> Floats:
-    """For trees: numbers as their ranks, 0 where missing; categories numbered by frequency, rare ones as one."""
-    coded = np.nan_to_num(stats.rankdata(rows, axis=0, nan_policy="omit"))
-    for j in categorical:
-        missing = np.isnan(rows[:, j]) | (rows[:, j] < 0)
-        names = _frequent(rows[~missing, j])
-        matches = np.column_stack([rows[:, j][:, None] == names, ~missing, missing])
-        coded[:, j] = np.argmax(matches, axis=1)
-    return np.asarray(coded, dtype=np.float64)
+    names, counts = np.unique(codes[~missing], return_counts=True)
+    kept = names[np.argsort(-counts, kind="stable")[:CATEGORIES]]
+    return np.asarray(codes[:, None] == kept, dtype=np.float64)

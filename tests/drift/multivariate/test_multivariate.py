@@ -13,9 +13,6 @@ from drift.multivariate.pca import pca_reconstruction
 
 TESTS = {
     "linear": lambda *pair, seed, **more: domain_classifier(*pair, seed=seed, **{"permutations": 39, **more}),
-    "quadratic": lambda *pair, seed, **more: domain_classifier(
-        *pair, seed=seed, estimator="quadratic", **{"permutations": 39, **more}
-    ),
     "mmd": lambda *pair, seed, **more: mmd(*pair, seed=seed, **{"permutations": 39, **more}),
 }
 CORRELATED = np.linalg.cholesky([[1, 0.8], [0.8, 1]]).T
@@ -40,23 +37,6 @@ def test_false_alarm_rate(name: str) -> None:
     assert 0.42 <= np.mean(p_values <= 0.5) <= 0.58
 
 
-def test_false_alarm_rate_of_boosting() -> None:
-    """Boosted trees, which fit any noise, raise few false alarms: at most 2 of 6 pairs without drift."""
-    rng = np.random.default_rng(11)
-    p_values = [
-        domain_classifier(
-            rng.normal(size=(40, 2)),
-            rng.normal(size=(40, 2)),
-            seed=seed,
-            permutations=19,
-            folds=2,
-            estimator="boosting",
-        ).p_value
-        for seed in range(6)
-    ]
-    assert sum(p_value <= 0.05 for p_value in p_values) <= 2
-
-
 @pytest.mark.parametrize("name", ["linear", "mmd"])
 def test_blocks_keep_dependent_rows_from_alarming(name: str) -> None:
     """Rows that depend on their neighbours alarm in most checks without blocks and seldom with them."""
@@ -76,26 +56,12 @@ def test_a_moved_mean_is_seen(name: str) -> None:
     assert score.extras["permutations"] == 199 and score.extras["rows"] == 500 and score.extras["blocks"] == 500
 
 
-@pytest.mark.parametrize("name", ["quadratic", "mmd"])
-def test_changed_dependence_is_seen(name: str) -> None:
-    """Columns that are alike one by one, but now correlated, are told apart by all but the linear classifier."""
+def test_changed_dependence_is_seen() -> None:
+    """Columns that are alike one by one, but now correlated, are told apart by MMD, not by the linear classifier."""
     rng = np.random.default_rng(14)
     reference, current = rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) @ CORRELATED
-    assert TESTS[name](reference, current, seed=1, permutations=99).p_value == 0.01
+    assert TESTS["mmd"](reference, current, seed=1, permutations=99).p_value == 0.01
     assert TESTS["linear"](reference, current, seed=1, permutations=99).p_value > 0.05
-
-
-def test_boosting_sees_what_lines_cannot() -> None:
-    """Trees tell a ring from its centre, with missing values and categories among the columns."""
-    rng = np.random.default_rng(15)
-    rows = rng.normal(size=(600, 2))
-    near = np.hypot(*rows.T) < 1.1
-    rows = np.column_stack([rows, rng.integers(-1, 3, 600)])
-    rows[::9, 0] = np.nan
-    score = domain_classifier(
-        rows[near], rows[~near], seed=1, permutations=9, categorical=[2], folds=3, estimator="boosting"
-    )
-    assert score.statistic > 0.8 and score.p_value == 0.1
 
 
 @pytest.mark.parametrize("name", TESTS)
@@ -215,7 +181,7 @@ def test_nothing_to_compare_has_a_reason() -> None:
     assert pca_reconstruction(rows[:, :1], rows[:, :1], seed=1).reason == "fewer than two columns"
 
 
-@pytest.mark.parametrize("name", [*TESTS, "boosting", "pca"])
+@pytest.mark.parametrize("name", [*TESTS, "pca"])
 def test_any_columns_are_taken(name: str) -> None:
     """Infinite, huge, constant and wholly missing columns and unseen codes raise no warning."""
     rng = np.random.default_rng(23)
@@ -224,11 +190,6 @@ def test_any_columns_are_taken(name: str) -> None:
     rows[:, 3] *= 1e300
     rows[:, 5] = rng.integers(-1, 80, 60)
     pair = rows[:35], rows[35:]
-    if name == "pca":
-        score = pca_reconstruction(*pair, seed=1)
-    elif name == "boosting":
-        score = domain_classifier(*pair, seed=1, permutations=3, categorical=[5], folds=2, estimator="boosting")
-    else:
-        score = TESTS[name](*pair, seed=1, categorical=[5])
+    score = pca_reconstruction(*pair, seed=1) if name == "pca" else TESTS[name](*pair, seed=1, categorical=[5])
     assert score.statistic is not None and 0 < score.p_value <= 1
     assert all(value is not None for value in score.to_json().values())
