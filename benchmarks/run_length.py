@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drift.statistics.scores import Floats
-from drift.streaming import Adwin, Ddm, Detector, Hddm, PageHinkley, changes
+from drift.streaming import Adwin, Detector, PageHinkley, changes
 
 LIMIT = 100_000
 BATCH = 2_000
@@ -84,16 +84,9 @@ DETECTORS: dict[str, Detector] = {
     "ADWIN": Adwin(),
     "ADWIN, delta .05": Adwin(delta=0.05),
     "ADWIN, delta .3": Adwin(delta=0.3),
-    "DDM": Ddm(),
-    "DDM, min_values 30": Ddm(min_values=30),
-    "DDM, alarm 3.5": Ddm(alarm=3.5),
-    "HDDM": Hddm(),
-    "HDDM, alarm .01": Hddm(alarm=0.01, warn=0.05),
-    "HDDM, alarm .0001": Hddm(alarm=1e-4, warn=5e-4),
 }
 LOSS_DETECTORS: dict[str, Detector] = {
     "ADWIN, span 5": Adwin(span=5.0),
-    "HDDM, span 5": Hddm(span=5.0),
 }
 
 
@@ -128,8 +121,7 @@ def first_alarm(detector: Detector, draw: Draw, rng: np.random.Generator) -> int
 def _made_for(stream: Stream) -> list[tuple[str, Detector]]:
     if stream.is_error:
         return list(DETECTORS.items())
-    fit = {name: detector for name, detector in DETECTORS.items() if isinstance(detector, PageHinkley | Adwin)}
-    return list((fit | LOSS_DETECTORS).items())
+    return list((DETECTORS | LOSS_DETECTORS).items())
 
 
 def _measure(name: str, detector: Detector, stream: Stream) -> Measured:

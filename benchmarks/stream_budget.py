@@ -19,7 +19,7 @@ def main() -> None:
     """Print one row a setting."""
     print("| detector | errors | rows a file | budget of the detector | alarmed files | delay, .1 more |")
     print("|---|---|---|---|---|---|")
-    for detector in ("adwin", "page_hinkley", "ddm", "hddm"):
+    for detector in ("adwin", "page_hinkley"):
         for name in ("errors .1", "errors .3", "exponential"):
             for rows in (100, 1_000, 10_000):
                 for budget in BUDGETS if detector == "adwin" else BUDGETS[:1]:

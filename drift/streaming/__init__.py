@@ -4,14 +4,12 @@ from typing import Any
 
 from drift.streaming.adwin import Adwin
 from drift.streaming.change import Change
-from drift.streaming.ddm import Ddm
 from drift.streaming.detector import Detector, changes, update
-from drift.streaming.hddm import Hddm
 from drift.streaming.page_hinkley import PageHinkley
 
-DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (PageHinkley, Adwin, Ddm, Hddm)}
+DETECTORS: dict[str, type[Detector]] = {kind.kind: kind for kind in (PageHinkley, Adwin)}
 
-__all__ = ["DETECTORS", "Adwin", "Change", "Ddm", "Detector", "Hddm", "PageHinkley", "changes", "from_json", "update"]
+__all__ = ["DETECTORS", "Adwin", "Change", "Detector", "PageHinkley", "changes", "from_json", "update"]
 
 
 def from_json(value: dict[str, Any]) -> Detector:

@@ -34,7 +34,7 @@ class Adwin(Detector):
 
     >>> from drift.streaming import update
     >>> update(Adwin(), np.repeat([0.0, 1.0], 320))[1]
-    Change(position=352, start=320, before=0.0, after=1.0, warning=None)
+    Change(position=352, start=320, before=0.0, after=1.0)
     """
 
     kind: ClassVar[str] = "adwin"

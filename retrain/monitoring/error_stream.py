@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.streaming import Adwin, Change, Ddm, Detector, Hddm, PageHinkley, changes, from_json
+from drift.streaming import Adwin, Change, Detector, PageHinkley, changes, from_json
 from retrain.monitoring.performance import stream_level
 from retrain.records.predictions import Floats, Labels, Predictions
 from retrain.records.settings import ModelSettings
@@ -23,8 +23,6 @@ MOST_DELTA = Adwin().delta
 FRESH: dict[str, Detector] = {
     "adwin": Adwin(),
     "page_hinkley": PageHinkley(threshold=60.0),
-    "ddm": Ddm(alarm=3.5),
-    "hddm": Hddm(alarm=1e-4, warn=5e-4),
 }
 """The settings with the longest measured runs to a false alarm, see docs/streaming-detectors.md."""
 
@@ -97,7 +95,7 @@ def _kept(kept: Mapping[str, Any] | None, detector: str) -> Mapping[str, Any] | 
 
 def _budgeted(detector: Detector, rows: int, settings: ModelSettings) -> Detector:
     """ADWIN's delta bounds the chance of a false alarm at one look, and it looks once in `clock` values: all looks
-    at these rows together stay within the check's share of the budget. The others have no such bound."""
+    at these rows together stay within the check's share of the budget. Page–Hinkley has no such bound."""
     if not isinstance(detector, Adwin):
         return detector
     looks = max(1.0, rows / detector.clock)

@@ -139,7 +139,17 @@ class DriftSettings(Frozen):
     weights: Literal["equal", "importance"] = "equal"
     calendar: bool = False
     multivariate: bool = False
-    detector: Literal["adwin", "page_hinkley", "ddm", "hddm", "none"] = "adwin"
+    detector: Literal["adwin", "page_hinkley", "none"] = "adwin"
+
+    @field_validator("detector", mode="before")
+    @classmethod
+    def _still_there(cls, value: Any) -> Any:
+        if value in ("ddm", "hddm"):
+            raise ValueError(
+                'that detector was removed: "adwin", the default, alarms falsely less often and keeps to'
+                ' `false_alarms`; "page_hinkley" is quicker on sudden rises'
+            )
+        return value
 
 
 class TriggerSettings(Frozen):

@@ -52,6 +52,7 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         (GOOD + '[models.m.triggers]\ncooldown = "soon"\n', 'expected a duration such as "30s"'),
         (GOOD + '[models.m.window]\nkind = "last"\n', 'kind = "last" needs last'),
         (GOOD + '[models.m.drift]\nfalse_alarms = "1 in 100"\n', 'expected a budget such as "1 per 100 checks"'),
+        (GOOD + '[models.m.drift]\ndetector = "hddm"\n', 'that detector was removed: "adwin", the default'),
         (GOOD + 'metric = "mae"\n', "metric is 'mae'; a classification has auto, balanced_accuracy, accuracy"),
         (
             GOOD.replace("classification", "regression") + 'metric = "accuracy"\n',

@@ -1,6 +1,5 @@
 """What SciPy says beyond the family's common tests: far p-values, rare categories, many rows."""
 
-
 import numpy as np
 import pytest
 from hypothesis import example, given, settings

