@@ -27,7 +27,6 @@ NUMPY = {
 DATATYPES = {
     "number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "datetime": "BYTES",
 }  # fmt: skip
-OUTPUTS = ("prediction", "probabilities")
 MOST_ELEMENTS = 50_000_000
 
 

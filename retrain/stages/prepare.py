@@ -23,7 +23,6 @@ from retrain.rows.window import Split, split
 from retrain.rows.window_reach import chosen_window
 from retrain.store.versions import read_json
 
-META = ("__seq", "__row", "__time", "__weight")
 MIN_CLASS_ROWS = 2
 
 
