@@ -1,4 +1,6 @@
-"""All statistics of a column: the judge, the pages, the docs' table and the family's tests iterate this list."""
+"""All statistics of a column: the judge, the pages, the docs' table and the family's tests iterate this list.
+
+A new one is a file that declares its `STATISTIC`, listed here."""
 
 from collections.abc import Iterator
 
