@@ -59,7 +59,7 @@ def judge_streams(
     area, error = area_between(
         before, now, before.shares, now.shares, bool(grid.integral and before.whole and now.whole and not tails)
     )
-    if exact:
+    if exact and error:
         area, error = exact_area(before, now, reference.chunks, current.chunks) or (area, error)
     pair = Pair(
         counts=(found.reference_bins, found.current_bins),

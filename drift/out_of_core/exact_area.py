@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.profiles.grid import TAIL_CELLS, tail_parts
+from drift.profiles.grid import Grid
 from drift.profiles.grid_counts import GridCounts, in_cells
-from drift.statistics.scores import Counts, Floats
+from drift.statistics.scores import Floats
 
 MAX_GROUP = 4_000_000
-"""Values of a group, and distinct ones in the cells of one: 32 MB each."""
+"""Values of a group, and distinct ones of a cell that holds more: 32 MB, and as much for each side's counts."""
 
 Chunks = Callable[[], Iterable[Floats]]
 Group = tuple[Floats, Floats, Floats]
@@ -45,9 +45,6 @@ def exact_area(before: GridCounts, now: GridCounts, reference: Chunks, current: 
 
 def _groups(before: GridCounts, now: GridCounts, reference: Chunks, current: Chunks) -> Iterator[Group]:
     sizes = before.counts + now.counts
-    if before.whole and now.whole and not any(tail.any() for tail in tail_parts(sizes)):
-        yield _integers(before, now)
-        return
     filled = np.flatnonzero(sizes)
     heap = np.cumsum(sizes[filled])
     start = 0
@@ -56,49 +53,30 @@ def _groups(before: GridCounts, now: GridCounts, reference: Chunks, current: Chu
         stop = max(start + 1, int(np.searchsorted(heap, held + MAX_GROUP, side="right")))
         chosen = np.zeros(len(sizes), dtype=bool)
         chosen[filled[start:stop]] = True
-        yield _merged(*(_distinct(before, chunks, chosen) for chunks in (reference, current)))
+        yield _group(before.grid, chosen, (reference, current))
         start = stop
 
 
-def _integers(before: GridCounts, now: GridCounts) -> Group:
-    """Each cell is one integer: the counts tell all."""
-    grid, cells = before.grid, slice(TAIL_CELLS, TAIL_CELLS + before.grid.cells)
-    f, c = before.counts[cells].astype(np.float64), now.counts[cells].astype(np.float64)
-    found = np.flatnonzero(f + c)
-    points: Floats = grid.low + 0.5 + found.astype(np.float64)
-    return points, f[found], c[found]
-
-
-def _distinct(counts: GridCounts, chunks: Chunks, chosen: NDArray[np.bool_]) -> tuple[Floats, Counts]:
-    """The distinct values in the chosen cells and how often each occurs."""
-    pieces: list[tuple[Floats, Counts]] = []
+def _group(grid: Grid, chosen: NDArray[np.bool_], sides: tuple[Chunks, Chunks]) -> Group:
+    """The distinct values in the chosen cells and how often each occurs on either side."""
+    pieces = [(np.zeros(0), np.zeros((0, 2)))]
     held = 0
-    for chunk in chunks():
-        values, often = np.unique(in_cells(counts.grid, [chunk], chosen), return_counts=True)
-        pieces.append((values, often.astype(np.int64)))
-        held += len(values)
-        if held > 2 * MAX_GROUP:
-            pieces = [_summed(pieces)]
-            held = len(pieces[0][0])
-            if held > MAX_GROUP:
-                raise TooManyValues
-    return _summed(pieces)
+    for side, chunks in enumerate(sides):
+        for chunk in chunks():
+            values, many = np.unique(in_cells(grid, [chunk], chosen), return_counts=True)
+            pieces.append((values, many[:, None] * np.eye(2)[side]))
+            held += len(values)
+            if held > 2 * MAX_GROUP:
+                pieces = [_summed(pieces)]
+                held = len(pieces[0][0])
+                if held > MAX_GROUP:
+                    raise TooManyValues
+    points, often = _summed(pieces)
+    return points, often[:, 0], often[:, 1]
 
 
-def _summed(pieces: list[tuple[Floats, Counts]]) -> tuple[Floats, Counts]:
-    if not pieces:
-        return np.zeros(0), np.zeros(0, dtype=np.int64)
+def _summed(pieces: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     values, place = np.unique(np.concatenate([values for values, _ in pieces]), return_inverse=True)
-    often = np.zeros(len(values), dtype=np.int64)
+    often = np.zeros((len(values), 2))
     np.add.at(often, place, np.concatenate([often for _, often in pieces]))
     return values, often
-
-
-def _merged(left: tuple[Floats, Counts], right: tuple[Floats, Counts]) -> Group:
-    points = np.union1d(left[0], right[0])
-    counted = []
-    for values, often in (left, right):
-        found = np.zeros(len(points))
-        found[np.searchsorted(points, values)] = often
-        counted.append(found)
-    return points, counted[0], counted[1]
