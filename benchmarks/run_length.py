@@ -80,7 +80,6 @@ DETECTORS: dict[str, Detector] = {
     "Page–Hinkley": PageHinkley(),
     "Page–Hinkley, threshold 30": PageHinkley(threshold=30.0),
     "Page–Hinkley, threshold 60": PageHinkley(threshold=60.0),
-    "Page–Hinkley, both directions": PageHinkley(direction="both"),
     "ADWIN": Adwin(),
     "ADWIN, delta .05": Adwin(delta=0.05),
     "ADWIN, delta .3": Adwin(delta=0.3),
