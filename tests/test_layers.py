@@ -61,6 +61,12 @@ def test_control_and_command_line_start_light(module):
     assert not loaded_by(module) & HEAVY
 
 
+def test_only_who_writes_a_page_loads_its_templates():
+    """Neither `driftd --help` nor the words of reports on a terminal import Jinja2."""
+    for start in ("daemon.__main__", "daemon.cli.app", "daemon.reports.compare_text, daemon.reports.replay_text"):
+        assert "jinja2" not in loaded_by(start)
+
+
 def test_server_loads_only_what_it_serves_with():
     """The server needs no reader of data files, no migrations, no scheduler and no watcher."""
     assert not loaded_by("daemon.server") & NOT_FOR_SERVER

@@ -85,11 +85,11 @@ def compare(
 
 
 def _write_page(path: Path, result: dict[str, Any], shapes: dict[str, dict[str, Any]]) -> None:
-    from daemon.reports.compare_html import render_html
+    from drift.report.compare import compare_page
     from retrain.records.errors import Refused
 
     try:
-        path.write_text(render_html(result, shapes), encoding="utf-8")
+        path.write_text(compare_page(result, shapes), encoding="utf-8")
     except OSError as error:
         raise Refused(f"{path}: cannot be written: {error.strerror}") from None
 

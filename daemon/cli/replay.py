@@ -169,10 +169,10 @@ def _run(request: "Request") -> dict[str, Any]:
 
 
 def _write_page(path: Path, result: dict[str, Any]) -> None:
-    from daemon.reports.replay_html import render_html
+    from drift.report.replay import replay_page
 
     try:
-        path.write_text(render_html(result), encoding="utf-8")
+        path.write_text(replay_page(result), encoding="utf-8")
     except OSError as error:
         raise Exit(FAILED, f"driftd: {path}: cannot be written: {error.strerror}") from None
 

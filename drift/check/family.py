@@ -8,8 +8,9 @@ import numpy as np
 from drift.check.budget import KEPT_RATIO, holm, kept_rate, kept_threshold
 from drift.check.dispersion import Dispersion, dispersion
 from drift.check.report import Calibration, ColumnReport, DriftReport
-from drift.check.words import percent, sentence
+from drift.check.words import sentence
 from drift.derived.outputs import PREDICTION
+from drift.notation import percent
 from drift.profiles.parts import MIN_PARTS, Parts
 from drift.statistics.shares import ShareTest
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from drift.check.report import ColumnReport
+from drift.notation import number, percent
 from drift.profiles.categorical import CategoricalProfile
 from drift.profiles.grid_counts import GridCounts
 from drift.profiles.numeric import NumericProfile
@@ -51,24 +52,6 @@ def sentence(column: ColumnReport, shifted: bool, missing: bool, unseen: bool) -
         share = percent(column.unseen.current or 0.0)
         said.append(f"{column.name} has categories never seen before: {examples} in {share} of rows")
     return "; ".join(said)
-
-
-def number(value: float) -> str:
-    """Three digits and no needless zeros.
-
-    >>> number(12.345), number(1234567.0)
-    ('12.3', '1.23e+06')
-    """
-    return f"{value:.3g}"
-
-
-def percent(share: float) -> str:
-    """A share of 1 as a percentage.
-
-    >>> percent(0.5), percent(0.0042)
-    ('50%', '0.42%')
-    """
-    return f"{100 * share:.2g}%" if share < 0.1 else f"{100 * share:.0f}%"
 
 
 def _from_to(share: ShareTest) -> str:

@@ -14,11 +14,11 @@ import pytest
 
 from daemon.cli.app import run as command_line
 from daemon.cli.session import SESSION
-from daemon.reports.replay_html import render_html
 from daemon.tools.replay.evidence import paired
 from daemon.tools.replay.run import Request, replay
 from daemon.tools.replay.subject import inferred_subject
 from daemon.tools.replay.suggest import candidates
+from drift.report.replay import replay_page
 from retrain.records.settings import ModelSettings
 
 pytestmark = pytest.mark.xdist_group("replay")  # one result for most of them
@@ -264,19 +264,19 @@ def test_the_page_needs_no_network_and_escapes_names(whole):
     named["target"], named["metric"] = '<img src="x">', "<script>alert(1)</script>"
     named["variants"] = {'"><b>bold</b>': whole["variants"]["plain"]}
     named["policy"]["cycles"][0]["reason"] = "<script>x</script>"
-    page = render_html(named)
+    page = replay_page(named)
     assert "<script" not in page and "<img" not in page and "<b>" not in page
     assert (
         "http:" not in page and "https:" not in page and "url(" not in page and "src=" not in page.replace("&quot;", "")
     )
-    assert "<svg" in page and page == render_html(named)
+    assert "<svg" in page and page == replay_page(named)
 
 
 def test_marks_of_the_page_tell_their_reasons(whole):
     """Hovering a retrain says why."""
     import html
 
-    page = html.unescape(render_html(whole))
+    page = html.unescape(replay_page(whole))
     for cycle in whole["policy"]["cycles"]:
         assert f"<title>after batch {cycle['batch']}: {cycle['reason'][:40]}" in page
 

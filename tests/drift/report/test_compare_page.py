@@ -1,45 +1,15 @@
 """The page of a comparison is one file that holds every column, runs nothing, and survives every name."""
 
-from html.parser import HTMLParser
+import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from page_parser import HOSTILE, Page
 
-from daemon.reports.compare_html import render_html
 from daemon.tools.compare.compare import compare
-
-HOSTILE = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;"
-VOID = {"meta", "br", "img", "link", "hr", "input"}
-
-
-class Page(HTMLParser):
-    """Collects tags, attributes and text; fails on a tag that is closed out of turn."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data if "style" not in self.open else ""
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
+from drift.report.compare import compare_page
 
 
 def _column(name: str, drift: bool = False, kind: str = "numeric", **more: Any) -> dict[str, Any]:
@@ -91,7 +61,7 @@ def test_the_page_of_two_files_holds_every_column(tmp_path: Path) -> None:
     """What `compare` returns can be rendered, with and without distributions."""
     (tmp_path / "a.csv").write_text("x,c,empty,only\n" + "1,a,,1\n2,b,,1\n" * 100)
     (tmp_path / "b.csv").write_text("x,c,empty\n" + "5,a,\n6,b,\n" * 100)
-    page = Page(render_html(compare(tmp_path / "a.csv", tmp_path / "b.csv"), {}))
+    page = Page(compare_page(compare(tmp_path / "a.csv", tmp_path / "b.csv"), {}))
     assert not page.open and not page.all("svg")
     for said in ("Drift in 1 of 3 columns", "x shifted", "only the reference has only", "all values are missing in"):
         assert said in page.text
@@ -102,21 +72,21 @@ def test_figures_reasons_and_missing_numbers_are_shown() -> None:
     """Rows, limits, seconds and notes; null statistics as "-" beside their reason."""
     blank = {"statistic": None, "p_value": None, "reason": "the current data is empty"}
     untested = _column("u", tests={"ks": blank}, p_adjusted=None, effect=None, reason="the current data is empty")
-    text = render_html(_result([_column("x", True), _column("y"), untested]), {"x": _numeric()})
+    text = compare_page(_result([_column("x", True), _column("y"), untested]), {"x": _numeric()})
     page = Page(text)
     for said in ("12,345 rows", "678 rows", "a.csv", "at most 0.05", "0.07", "1.25 s", "only the reference has z<1>"):
         assert said in page.text
     for said in ("Drifted (1)", "No drift (1)", "Not tested (1)", "normalized -", "the reference is constant", "10.5%"):
         assert said in page.text
-    cells = '<th scope="row">KS</th><td class="n">-</td><td class="n">-</td><td class="n">-</td>'
-    assert f'{cells}<td class="note">the current data is empty</td>' in text
+    cells = '<th scope="row"><bdi>ks</bdi></th><td class="num">-</td><td class="num">-</td><td class="num">-</td>'
+    assert f'{cells}<td class="why">the current data is empty</td>' in text
     assert "≤ 0" in page.text and "≥ 60" in page.text
 
 
 def test_drifted_columns_come_first_by_effect() -> None:
     """The order is that of the terminal's table."""
     columns = [_column("a"), _column("b", True, effect=0.1), _column("c", True, effect=0.3), _column("d", effect=0.9)]
-    text = render_html(_result(columns), {})
+    text = compare_page(_result(columns), {})
     places = [text.index(f"<bdi>{name}</bdi>") for name in "cbda"]
     assert places == sorted(places)
 
@@ -127,7 +97,7 @@ def test_hostile_names_stay_text(drift: bool) -> None:
     columns = [_column(HOSTILE, drift), _column(HOSTILE + "c", drift, "categorical", reason=HOSTILE)]
     result = {**_result(columns), "notes": [HOSTILE], "current": {"path": HOSTILE, "rows": 1}}
     categories = {"categories": [HOSTILE, "\ud800", "", None], "reference": [1, 0, 0, 0], "current": [0.5, 0.5, 0, 0]}
-    text = render_html(result, {HOSTILE: _numeric(), HOSTILE + "c": categories})
+    text = compare_page(result, {HOSTILE: _numeric(), HOSTILE + "c": categories})
     page = Page(text)
     assert not page.all("script") and not page.all("img") and not page.open
     assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
@@ -135,13 +105,63 @@ def test_hostile_names_stay_text(drift: bool) -> None:
 
 
 def test_nothing_is_loaded() -> None:
-    """No address anywhere, no script, and a policy that forbids both."""
-    page = Page(render_html(_result([_column("x", True), _column("y")]), {"x": _numeric(), "y": _numeric()}))
-    assert not any(key in attributes for _, attributes in page.tags for key in ("src", "href", "action", "style"))
+    """No address outside of the page, no script, and a policy that forbids both and allows no style but the page's."""
+    text = compare_page(_result([_column("x", True), _column("y", True), _column("z")]), {"x": _numeric()})
+    page = Page(text)
+    assert not any(key in attributes for _, attributes in page.tags for key in ("src", "action", "style"))
+    assert all((link["href"] or "").startswith("#d") for link in page.all("a"))
     assert not page.all("script") and not page.all("link")
-    assert any("default-src 'none'" in (meta.get("content") or "") for meta in page.all("meta"))
-    pictures = page.all("svg")
-    assert len(pictures) == 3 and all(picture["aria-label"] and picture["role"] == "img" for picture in pictures)
+    policy = next(meta["content"] or "" for meta in page.all("meta") if "http-equiv" in meta)
+    style = text[text.index("<style>") + 7 : text.index("</style>")]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert "default-src 'none'" in policy and f"'sha256-{digest}'" in policy and "unsafe" not in policy
+
+
+def test_each_picture_is_described_and_has_its_numbers_as_a_table() -> None:
+    """A title, a description, and the shares of every bin below."""
+    text = compare_page(_result([_column("x", True)]), {"x": _numeric(3)})
+    page = Page(text)
+    assert [picture["role"] for picture in page.all("svg") if "role" in picture] == ["img"]
+    assert "<title>Histogram of x</title>" in text and "<desc>3 bins from 0 to 4.5." in text
+    assert '<bdi>1.5</bdi></th><td class="num">37.4%</td><td class="num">37.4%</td>' in text
+
+
+def test_several_drifted_columns_are_listed_first_and_lead_to_their_cards() -> None:
+    """Each link has its target, also where two columns have one name."""
+    page = Page(compare_page(_result([_column(name, True) for name in ("x", "x", HOSTILE)]), {}))
+    places = [article["aria-labelledby"] for article in page.all("article")]
+    assert [link["href"] for link in page.all("a")] == [f"#{place}" for place in places] == ["#d0", "#d1", "#d2"]
+
+
+def test_directions_and_control_characters_stay_within_their_name() -> None:
+    """A name from right to left is isolated; one that turns the rest of the line around cannot."""
+    text = compare_page(_result([_column("\u0645\u0628\u0644\u063a", True), _column("a\u202eb\x00c")]), {})
+    assert "<bdi>\u0645\u0628\u0644\u063a</bdi>" in text and "<bdi>a\ufffdb\ufffdc</bdi>" in text
+
+
+def test_dates_are_written_as_dates() -> None:
+    """On the axis and in the table of a column of dates."""
+    shares = {"edges": [1385510400.0, 1385510400.0 + 86400 * 30], "reference": [1.0], "current": [1.0], "dates": True}
+    text = compare_page(_result([_column("day", True)]), {"day": shares})
+    assert "≤ 2013-11-27" in text and "≥ 2013-12-27" in text and "<bdi>2013-11-27</bdi>" in text
+
+
+def test_numbers_that_are_none_or_not_finite_are_shown_as_missing() -> None:
+    """Never as "nan" or "None"."""
+    nan = float("nan")
+    column = _column("x", tests={"ks": {"statistic": nan, "p_value": nan}}, effect=None, p_adjusted=nan)
+    text = compare_page(_result([column]), {})
+    assert "nan" not in text and "None" not in text and "inf" not in text.replace("info", "")
+
+
+def test_the_same_alarms_and_warnings_as_on_the_terminal() -> None:
+    """What the rate of false alarms rests on, and the tests of all columns together."""
+    test = {"statistic": 0.93, "p_value": 1e-30}
+    several = {"columns": 3, "domain_classifier": test, "mmd": test, "pca": test}
+    calibration = {"checks_per_false_alarm": 20.0, "warnings": ["rows depend on each other"]}
+    page = Page(compare_page({**_result([]), "multivariate": several, "calibration": calibration}, {}))
+    assert "one in 20 such checks" in page.text and "rows depend on each other" in page.text
+    assert "All 3 columns together: domain classifier AUC 0.93 (p <0.0001)" in page.text
 
 
 def test_the_largest_categories_are_shown_and_the_rest_summed() -> None:
@@ -151,7 +171,7 @@ def test_the_largest_categories_are_shown_and_the_rest_summed() -> None:
     shares["reference"], shares["current"] = [0.0005] * 1000, [0.0005] * 1000
     shares["current"][500] = 0.5005
     shares["reference"][999] = 0.5005
-    text = render_html(_result([_column("c", True, "categorical")]), {"c": shares})
+    text = compare_page(_result([_column("c", True, "categorical")]), {"c": shares})
     assert text.count("<bdi>value ") == 12
     assert text.index("<bdi>value 500</bdi>") < text.index("<bdi>value 0</bdi>") < text.index("<bdi>(other)</bdi>")
     other = text[text.index("<bdi>(other)</bdi>") :]
@@ -173,7 +193,7 @@ def test_the_largest_categories_are_shown_and_the_rest_summed() -> None:
 @pytest.mark.parametrize("drift", [True, False])
 def test_odd_distributions_are_drawn_or_left_out(distribution: dict[str, Any], drift: bool) -> None:
     """Constant, empty and enormous columns do not break the page."""
-    text = render_html(_result([_column("x", drift)]), {"x": distribution})
+    text = compare_page(_result([_column("x", drift)]), {"x": distribution})
     assert not Page(text).open and "nan" not in text and "inf" not in text.replace("infinite", "")
 
 
@@ -182,8 +202,8 @@ def test_five_hundred_columns_make_a_page_below_5_mb() -> None:
     names = [f"column {place} with a name that is rather long for a column of a table" for place in range(500)]
     columns = [_column(name, True, "categorical" if at % 2 else "numeric") for at, name in enumerate(names)]
     distributions = {name: _categorical(1000) if at % 2 else _numeric() for at, name in enumerate(names)}
-    text = render_html(_result(columns), distributions)
+    text = compare_page(_result(columns), distributions)
     assert all(f"<bdi>{name}</bdi>" in text for name in names) and not Page(text).open
-    assert text == render_html(_result(columns), distributions)
-    folded = render_html(_result([{**column, "drift": False} for column in columns]), distributions)
+    assert text == compare_page(_result(columns), distributions)
+    folded = compare_page(_result([{**column, "drift": False} for column in columns]), distributions)
     assert len(text.encode()) < 5_000_000 and len(folded.encode()) < 5_000_000

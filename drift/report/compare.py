@@ -1,0 +1,183 @@
+"""The page of a comparison: what drifted, how far and how surely, then every column with its distributions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from drift.check.report import DECISIVE
+from drift.notation import number, p_value, seconds, share, tick
+from drift.report import charts
+from drift.report.page import Page, cut, filled, notes, table
+from drift.report.words import drift_verdict, ranked, together, trust
+
+Column = Mapping[str, Any]
+Distribution = Mapping[str, Any]
+
+MOST_CATEGORIES = 12
+MOST_VALUES = 10
+MOST_LISTED = 12
+OTHER = "(other)"
+TESTS = [("test", ""), ("statistic", "num"), ("p value", "num"), ("p adjusted", "num"), ("note", "why")]
+SHARES = [("share of rows", ""), ("before", "num"), ("now", "num"), *TESTS[2:]]
+FOOTER = (
+    "Effect: the KS distance of a numeric column, the total variation of a categorical one, from 0 to 1. p adjusted: "
+    "for all tests of this comparison. Shares in pictures are of the values that are not missing."
+)
+
+CARD = """
+<article class="card" aria-labelledby="d{{ place }}">
+<div class="head"><h3 id="d{{ place }}"><bdi>{{ column.name }}</bdi></h3>
+<span class="soft small">{{ column.kind }}</span> <span class="mark">▲ drift</span></div>
+{% for words in (column.sentence, column.reason) if words %}<p>{{ words }}</p>
+{% endfor %}
+<p class="facts">{{ facts }}</p>
+{{ picture }}
+{{ tests }}
+</article>
+"""
+
+FOLD = """
+<details class="fold"><summary>
+<span class="name"><bdi>{{ column.name }}</bdi> <span class="soft small">{{ column.kind }}</span></span>
+<span>{{ spark }}</span><span class="facts">{{ column.reason or facts }}</span></summary>
+<div>{{ picture }}
+{{ tests }}</div></details>
+"""
+
+FACTS = """
+<span><small>effect</small> {{ effect|number }}</span> <span><small>p adjusted</small> {{ p_adjusted|p_value }}</span>
+<span><small>missing</small> {{ missing.reference|share }} → {{ missing.current|share }}</span>
+"""
+
+LINK = '<a href="#d{{ place }}"><bdi>{{ name|cut }}</bdi></a>'
+
+
+def compare_page(result: Mapping[str, Any], distributions: Mapping[str, Distribution]) -> str:
+    """The result of `compare` as one page: the verdict, its figures, drifted columns as cards, the others folded.
+
+    `distributions` holds by column either `edges` (of `dates` where that is true: seconds since 1970) or `categories`,
+    and the shares of both sides, `reference` and `current`; the first and the last bin also hold what lies beyond.
+    A column without one has no picture. The same input gives the same page.
+    """
+    columns = ranked(result)
+    drifted = [column for column in columns if column["drift"]]
+    judged = [column for column in columns if not column["drift"] and not column.get("reason")]
+    untested = [column for column in columns if not column["drift"] and column.get("reason")]
+    cards = [_column(CARD, column, distributions, place) for place, column in enumerate(drifted)]
+    took = "" if result.get("seconds") is None else f"Compared in {seconds(result['seconds'])}. "
+    return Page(
+        command="compare",
+        title=drift_verdict(result),
+        lede=_lede(result, drifted),
+        figures=_figures(result),
+        sections=[
+            ("What moved", _moved(drifted, result["min_effect"])),
+            (f"Drifted ({len(drifted)})", Markup("\n").join(cards)),
+            (f"No drift ({len(judged)})", _folded(judged, distributions)),
+            (f"Not tested ({len(untested)})", _folded(untested, distributions)),
+            ("Notes", notes([*result["notes"], *trust(result)])),
+        ],
+        footer=f"{took}{FOOTER}",
+    ).html()
+
+
+def _lede(result: Mapping[str, Any], drifted: Sequence[Column]) -> list[str]:
+    most = [f"Most of all {drifted[0]['sentence']}."] if drifted and drifted[0].get("sentence") else []
+    several = [together(result["multivariate"])] if result.get("multivariate") else []
+    return [*most, *several]
+
+
+def _figures(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    sides = [(side, f"{result[side]['rows']:,} rows", cut(result[side].get("path", " "), 300))
+             for side in ("reference", "current")]  # fmt: skip
+    return [
+        *((side.capitalize(), rows, path) for side, rows, path in sides),
+        ("False alarms", f"at most {number(result['alpha'])}", "of comparisons without drift (alpha)"),
+        ("Smallest effect", number(result["min_effect"]), "smaller ones are no drift"),
+    ]
+
+
+def _moved(drifted: Sequence[Column], limit: float) -> Markup | str:
+    """The drifted columns at a glance, where there are several."""
+    if len(drifted) < 2:
+        return ""
+    rows = [
+        (filled(LINK, place=place, name=column["name"]), charts.effect(column["effect"] or 0.0, limit),
+         number(column["effect"]), column.get("sentence", ""))
+        for place, column in enumerate(drifted[:MOST_LISTED])
+    ]  # fmt: skip
+    more = f"and {len(drifted) - MOST_LISTED} more, below" if len(drifted) > MOST_LISTED else ""
+    heads = [("column", ""), ("effect, and the smallest that counts", "wide"), ("", "num"), ("what", "why")]
+    return table(heads, rows) + filled('<p class="soft small">{{ more }}</p>', more=more)
+
+
+def _folded(columns: Sequence[Column], distributions: Mapping[str, Distribution]) -> Markup:
+    return Markup("\n").join(_column(FOLD, column, distributions) for column in columns)
+
+
+def _column(template: str, column: Column, distributions: Mapping[str, Distribution], place: int = 0) -> Markup:
+    distribution = distributions.get(column["name"], {})
+    rows = _rows(distribution)
+    name, binned = column["name"], "edges" in distribution
+    picture: Markup | str = ""
+    if rows and binned:
+        picture = charts.histogram(name, rows, distribution["edges"], bool(distribution.get("dates")))
+    elif rows:
+        picture = charts.bars(name, rows)
+    return filled(
+        template,
+        column={"sentence": "", "reason": ""} | dict(column),
+        place=place,
+        facts=filled(FACTS, **{key: column[key] for key in ("effect", "p_adjusted", "missing")}),
+        spark=charts.spark(name, rows, binned) if rows else "",
+        picture=picture,
+        tests=table(TESTS, _tests(column), "Tests") + table(SHARES, _shares(column)),
+    )
+
+
+def _rows(distribution: Distribution) -> list[tuple[str, float, float]]:
+    """Names and shares of bins, or of the largest categories and the sum of the others; nothing to draw: no rows."""
+    sides = [[float(value or 0) for value in distribution.get(side, ())] for side in ("reference", "current")]
+    if not any(map(any, sides)):
+        return []
+    if "edges" in distribution:
+        edges, dates = distribution["edges"], bool(distribution.get("dates"))
+        names = [tick(edge, edges[-1] - edges[0], dates) for edge in edges[:-1]]
+        return list(zip(names, *sides, strict=True))
+    rows = list(zip(map(str, distribution["categories"]), *sides, strict=True))
+    rest = [row for row in rows if row[0] == OTHER]
+    rows = sorted((row for row in rows if row[0] != OTHER), key=lambda row: -max(row[1:]))
+    shown, rest = rows[:MOST_CATEGORIES], [*rest, *rows[MOST_CATEGORIES:]]
+    return [*shown, (OTHER, sum(row[1] for row in rest), sum(row[2] for row in rest))] if rest else shown
+
+
+def _tests(column: Column) -> list[tuple[str, ...]]:
+    return [_test(column, name, dict(score)) for name, score in column["tests"].items()]
+
+
+def _test(column: Column, name: str, score: dict[str, Any]) -> tuple[str, ...]:
+    statistic, reason = number(score.pop("statistic")), score.pop("reason", None)
+    probability = p_value(score.pop("p_value")) if "p_value" in score else ""
+    extras = ", ".join(f"{key.replace('_', ' ')} {_extra(value)}" for key, value in score.items())
+    adjusted = p_value(column["p_adjusted"]) if name in DECISIVE else ""
+    return name.replace("_", " "), statistic, probability, adjusted, "; ".join(filter(None, (extras, reason)))
+
+
+def _shares(column: Column) -> list[tuple[str, ...]]:
+    missing, unseen = column["missing"], column.get("unseen")
+    lines = [("missing", missing["reference"], missing["current"], missing, "")]
+    if unseen is not None:
+        values = [cut(value) for value in unseen["values"][:MOST_VALUES]]
+        more = ["…"] if len(unseen["values"]) > MOST_VALUES else []
+        lines.append(("never seen before", unseen["expected"], unseen["share"], unseen, ", ".join([*values, *more])))
+    return [
+        (name, share(before), share(now), p_value(test["p_value"]), p_value(test["p_adjusted"]),
+         "; ".join(filter(None, (words, test.get("reason")))))
+        for name, before, now, test, words in lines
+    ]  # fmt: skip
+
+
+def _extra(value: Any) -> str:
+    plain = value is None or isinstance(value, int | float)
+    return number(value) if plain and not isinstance(value, bool) else cut(value)
