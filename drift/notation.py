@@ -48,15 +48,13 @@ def share(value: float | None) -> str:
     return NONE if value is None or not math.isfinite(value) else f"{100 * value:.3g}%"
 
 
-def score(value: float | None, error: float | None = None) -> str:
-    """A metric's value, with its standard error where there is one.
+def score(value: float | None) -> str:
+    """A metric's value.
 
-    >>> score(0.81234), score(0.81234, 0.002), score(float("nan"))
-    ('0.8123', '0.8123 ± 0.0020', '-')
+    >>> score(0.81234), score(float("nan"))
+    ('0.8123', '-')
     """
-    if value is None or not math.isfinite(value):
-        return NONE
-    return f"{value:.4f}" if error is None else f"{value:.4f} ± {error:.4f}"
+    return NONE if value is None or not math.isfinite(value) else f"{value:.4f}"
 
 
 def signed(value: float | None) -> str:

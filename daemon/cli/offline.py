@@ -5,7 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit, column_progress, console, known_model, print_json
+from daemon.cli.session import (
+    FAILED,
+    NO,
+    SESSION,
+    WRONG_USE,
+    Exit,
+    column_progress,
+    console,
+    known_model,
+    print_json,
+    write_page,
+)
 from daemon.reports.performance import estimate_sentence, rise_sentence
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
@@ -56,8 +67,8 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare two data files column by column: did the data drift? Status 1 means yes."""
+    from daemon.reports.compare_text import render
     from daemon.tools.compare.compare import compare as run
-    from daemon.tools.compare.compare import render
     from retrain.records.errors import Refused
 
     shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
@@ -73,25 +84,17 @@ def compare(
                 shapes=shapes,
                 progress=told,
             )
-        if html is not None and shapes is not None:
-            _write_page(html, result, shapes)
     except Refused as error:
         raise Exit(FAILED, f"driftd: {error}") from None
+    if html is not None and shapes is not None:
+        from drift.report.compare import compare_page
+
+        write_page(html, compare_page(result, shapes))
     if json:
         print_json(result)
     else:
         render(result, console())
     raise Exit(NO if result["drift"] else 0)
-
-
-def _write_page(path: Path, result: dict[str, Any], shapes: dict[str, dict[str, Any]]) -> None:
-    from drift.report.compare import compare_page
-    from retrain.records.errors import Refused
-
-    try:
-        path.write_text(compare_page(result, shapes), encoding="utf-8")
-    except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def check(

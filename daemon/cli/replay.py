@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, console, print_json
+from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, console, print_json, write_page
 
 if TYPE_CHECKING:
     from daemon.tools.replay.run import Request
@@ -78,7 +78,9 @@ def replay(
     variants = _variants(variant or [], subject, model)
     result = _run(Request(files, subject, batches, initial, delay, names, variants, suggest))
     if html is not None:
-        _write_page(html, result)
+        from drift.report.replay import replay_page
+
+        write_page(html, replay_page(result))
     if json:
         print_json(result)
         return
@@ -166,15 +168,6 @@ def _run(request: "Request") -> dict[str, Any]:
             return run(request, Path(work), tell)
     except Refused as error:
         raise Exit(FAILED, f"driftd: {error}") from None
-
-
-def _write_page(path: Path, result: dict[str, Any]) -> None:
-    from drift.report.replay import replay_page
-
-    try:
-        path.write_text(replay_page(result), encoding="utf-8")
-    except OSError as error:
-        raise Exit(FAILED, f"driftd: {path}: cannot be written: {error.strerror}") from None
 
 
 @contextmanager

@@ -79,6 +79,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
+def write_page(path: Path, text: str) -> None:
+    """The page of --html."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Exit(FAILED, f"driftd: {path}: cannot be written: {error.strerror}") from None
+
+
 def user() -> str:
     """Who asks."""
     try:

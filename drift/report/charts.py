@@ -7,11 +7,12 @@ nested picture, while texts and marks keep their size. Each chart has a title, a
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from markupsafe import Markup
 
-from drift.notation import number, score, share, tick
+from drift.notation import score, share, tick
 from drift.report.page import cut, filled, table
 
 Values = Sequence[float | None]
@@ -32,13 +33,18 @@ SHAPES = {"promoted": DISC, "kept": DISC, "drift": "M0-6l6 11h-12z", "held": "M-
 AREA = "M0 1h20v10h-20z"
 SIDES = (("reference", "reference", AREA), ("current", "current", AREA))
 
-CHART = """
+CAPTION = """
 <figure><figcaption><span>{{ caption }}</span>
 {% for name, style, drawn in keys %}
 <span class="key"><svg viewBox="0 0 20 12" aria-hidden="true"><path class="{{ style }}" d="{{ drawn }}"
 {%- if style.startswith('at ') %} transform="translate(10 6)"{% endif %}/></svg>{{ name|cut }}</span>
 {% endfor %}</figcaption>
-<div class="{{ 'lanes' if lanes else 'axes' }}"><svg role="img" height="{{ height }}"><title>{{ title }}</title>
+"""
+
+CHART = (
+    CAPTION
+    + """
+<div class="{{ axes }}"><svg role="img" height="{{ height }}"><title>{{ title }}</title>
 <desc>{{ description }}</desc>
 <svg y="{{ top }}" height="{{ plot }}" viewBox="0 0 {{ width }} 100" preserveAspectRatio="none">
 {% if shaded %}<path class="shade" d="M0 0h{{ shaded }}v100H0z"><title>{{ shade_title }}</title></path>{% endif %}
@@ -65,6 +71,9 @@ CHART = """
 </svg></div>
 {{ numbers }}</figure>
 """
+)
+
+BARS = CAPTION + '<div role="group" aria-label="{{ label }}">{{ numbers }}</div></figure>'
 
 SMALL = """
 <svg class="{{ kind }}" viewBox="0 0 {{ width }} 100" preserveAspectRatio="none"
@@ -103,13 +112,13 @@ def lines(
     ticks = nice_ticks(min(values), max(values))
     y_labels = [(round(100 * at / (len(ticks) - 1), 2), f"{value:g}") for at, value in enumerate(reversed(ticks))]
     promoted = [mark for marks in lanes.values() for mark in marks if mark.kind == "promoted"]
-    rows = [[at, *(_at(line.values, at) for line in drawn)] for at in range(count)]
+    rows = [[at, *map(score, scores)] for at, scores in enumerate(zip_longest(*(line.values for line in drawn)))]
     keys = [(line.name, f"line {line.style}", "M0 6h20") for line in reversed(drawn)]
     return _chart(
         LINES_PX, title, f"From {ticks[0]:g} to {ticks[-1]:g}, {count} values each.", caption=caption,
         keys=[*keys, *((kind, f"at {kind}", SHAPES[kind]) for kind in ("promoted", "kept") if lanes),
               ("trains the first model", "shade", AREA)],
-        width=count, y_labels=y_labels, x_labels=_places(count, place), lanes=lanes, shaded=initial,
+        axes="lanes", width=count, y_labels=y_labels, x_labels=_places(count, place), lanes=lanes, shaded=initial,
         shade_title=f"the first {initial} train the first model", guides=[_short(mark.at + 0.5) for mark in promoted],
         paths=[(f"line {line.style}", _path(line.values, ticks[0], ticks[-1]), line.name) for line in drawn],
         numbers=table([(place, ""), *((line.name, "num") for line in drawn)], rows, folded=True),
@@ -123,13 +132,12 @@ def histogram(name: str, rows: Rows, edges: Sequence[float], dates: bool = False
     ends = [(0, "start", f"≤ {low}"), (50, "middle", middle), (100, "end", f"≥ {high}")]
     most = [max(side) for side in _sides(rows)]
     top = _top(max(most))
-    description = (
-        f"{len(rows)} bins from {low} to {high}. Fullest bin: reference {share(most[0])}, current {share(most[1])}."
-    )
+    fullest = f"Fullest bin: reference {share(most[0])}, current {share(most[1])}."
     heads = [("from", ""), ("reference", "num"), ("current", "num")]
     return _chart(
-        SHARES_PX, f"Histogram of {cut(name)}", description, caption="Share of values by bin", keys=SIDES,
-        width=len(rows), y_labels=[(0, share(top)), (50, share(top / 2)), (100, "0")],
+        SHARES_PX, f"Histogram of {cut(name)}", f"{len(rows)} bins from {low} to {high}. {fullest}",
+        caption="Share of values by bin", keys=SIDES, width=len(rows),
+        y_labels=[(0, share(top)), (50, share(top / 2)), (100, "0")],
         x_labels=ends if low != high else [(50, "middle", low)], paths=[(*path, "") for path in _areas(rows, top)],
         numbers=table(heads, ((bin, share(a), share(b)) for bin, a, b in rows), folded=True),
     )  # fmt: skip
@@ -137,27 +145,19 @@ def histogram(name: str, rows: Rows, edges: Sequence[float], dates: bool = False
 
 def bars(name: str, rows: Rows) -> Markup:
     """Shares of two sides by category: a table whose pictures repeat its numbers."""
-    top = _top(max(max(side) for side in _sides(rows)))
+    top = _top(max(map(max, _sides(rows))))
     heads = [("category", ""), ("", "wide"), ("reference", "num"), ("current", "num")]
     lines = ((cut(value), _pair(a / top, b / top), share(a), share(b)) for value, a, b in rows)
     return filled(
-        '<figure><figcaption>Share of values by category</figcaption><div aria-label="{{ label }}" role="group">'
-        "{{ numbers }}</div></figure>",
-        label=f"Shares of {cut(name)}, reference above current", numbers=table(heads, lines),
+        BARS, caption="Share of values by category", keys=SIDES, numbers=table(heads, lines),
+        label=f"Shares of {cut(name)}, reference above current",
     )  # fmt: skip
 
 
-def spark(name: str, rows: Rows, steps: bool) -> Markup:
-    """Two distributions, small: of bins as areas, of categories as columns side by side."""
-    top = max(max(side) for side in _sides(rows))
-    title = f"{cut(name)}, reference and current distribution"
-    if steps:
-        return _small("spark", len(rows), _areas(rows, top), title)
-    drawn = [
-        "".join(f"M{3 * at + place} 100v-{_short(100 * value / top)}h1V100z" for at, value in enumerate(side))
-        for place, side in enumerate(_sides(rows))
-    ]
-    return _small("spark", 3 * len(rows), list(zip(("reference", "current"), drawn, strict=True)), title)
+def spark(name: str, rows: Rows) -> Markup:
+    """Two distributions, small."""
+    top = max(map(max, _sides(rows)))
+    return _small("spark", len(rows), _areas(rows, top), f"{cut(name)}, reference and current distribution")
 
 
 def sparkline(title: str, values: Values, low: float, high: float, style: str = "main") -> Markup:
@@ -187,7 +187,7 @@ def nice_ticks(low: float, high: float, count: int = TICKS) -> list[float]:
 
 
 def _chart(plot: int, title: str, description: str, **values: Any) -> Markup:
-    empty: dict[str, Any] = {"lanes": {}, "shaded": 0, "shade_title": "", "guides": ()}
+    empty: dict[str, Any] = {"lanes": {}, "shaded": 0, "shade_title": "", "guides": (), "axes": "axes"}
     values = empty | values
     height = TOP_PX + plot + LANE_PX * len(values["lanes"]) + AXIS_PX + 10 * bool(values["lanes"])
     return filled(CHART, title=title, description=description, plot=plot, height=height, top=TOP_PX, lane=LANE_PX,
@@ -200,10 +200,8 @@ def _small(kind: str, width: int, paths: Sequence[tuple[str, str]], title: str =
 
 def _places(count: int, place: str) -> list[tuple[float, str, str]]:
     step = next((one for one in (1, 2, 5, 10, 20, 50, 100, 200, 500) if count / one <= MOST_LABELS), 1000)
-    return [
-        (-1, "end", place),
-        *((round(100 * (at + 0.5) / count, 3), "middle", str(at)) for at in range(0, count, step)),
-    ]
+    middles = [(round(100 * (at + 0.5) / count, 3), "middle", str(at)) for at in range(0, count, step)]
+    return [(-1.0, "end", place), *middles]
 
 
 def _path(values: Values, low: float, high: float) -> str:
@@ -216,10 +214,10 @@ def _path(values: Values, low: float, high: float) -> str:
 
 
 def _areas(rows: Rows, top: float) -> list[tuple[str, str]]:
-    steps = (
+    steps = [
         "".join(f"V{_short(100 - 100 * value / top)}H{at}" for at, value in enumerate(side, 1)) for side in _sides(rows)
-    )
-    return [(name, f"M0 100{drawn}V100Z") for name, drawn in zip(("reference", "current"), steps, strict=True)]
+    ]
+    return [("reference", f"M0 100{steps[0]}V100Z"), ("current", f"M0 100{steps[1]}V100Z")]
 
 
 def _pair(before: float, now: float) -> Markup:
@@ -230,10 +228,6 @@ def _pair(before: float, now: float) -> Markup:
 
 def _sides(rows: Rows) -> tuple[list[float], list[float]]:
     return [before for _, before, _ in rows], [now for _, _, now in rows]
-
-
-def _at(values: Values, at: int) -> str:
-    return score(values[at]) if at < len(values) else number(None)
 
 
 def _top(most: float) -> float:

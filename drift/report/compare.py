@@ -64,28 +64,23 @@ def compare_page(result: Mapping[str, Any], distributions: Mapping[str, Distribu
     drifted = [column for column in columns if column["drift"]]
     judged = [column for column in columns if not column["drift"] and not column.get("reason")]
     untested = [column for column in columns if not column["drift"] and column.get("reason")]
-    cards = [_column(CARD, column, distributions, place) for place, column in enumerate(drifted)]
+    cards, folded, bare = (
+        Markup("\n").join(_column(column, distributions.get(column["name"], {}), at) for at, column in enumerate(group))
+        for group in (drifted, judged, untested)
+    )
+    lede = [f"Most of all {column['sentence']}." for column in drifted[:1] if column.get("sentence")]
+    lede += [together(result["multivariate"])] if result.get("multivariate") else []
     took = "" if result.get("seconds") is None else f"Compared in {seconds(result['seconds'])}. "
     return Page(
-        command="compare",
-        title=drift_verdict(result),
-        lede=_lede(result, drifted),
-        figures=_figures(result),
+        command="compare", title=drift_verdict(result), lede=lede, figures=_figures(result), footer=f"{took}{FOOTER}",
         sections=[
             ("What moved", _moved(drifted, result["min_effect"])),
-            (f"Drifted ({len(drifted)})", Markup("\n").join(cards)),
-            (f"No drift ({len(judged)})", _folded(judged, distributions)),
-            (f"Not tested ({len(untested)})", _folded(untested, distributions)),
+            (f"Drifted ({len(drifted)})", cards),
+            (f"No drift ({len(judged)})", folded),
+            (f"Not tested ({len(untested)})", bare),
             ("Notes", notes([*result["notes"], *trust(result)])),
         ],
-        footer=f"{took}{FOOTER}",
-    ).html()
-
-
-def _lede(result: Mapping[str, Any], drifted: Sequence[Column]) -> list[str]:
-    most = [f"Most of all {drifted[0]['sentence']}."] if drifted and drifted[0].get("sentence") else []
-    several = [together(result["multivariate"])] if result.get("multivariate") else []
-    return [*most, *several]
+    ).html()  # fmt: skip
 
 
 def _figures(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -104,36 +99,28 @@ def _moved(drifted: Sequence[Column], limit: float) -> Markup | str:
         return ""
     rows = [
         (filled(LINK, place=place, name=column["name"]), charts.effect(column["effect"] or 0.0, limit),
-         number(column["effect"]), column.get("sentence", ""))
+         number(column["effect"]), column.get("sentence", "").removeprefix(f"{column['name']} "))
         for place, column in enumerate(drifted[:MOST_LISTED])
     ]  # fmt: skip
     more = f"and {len(drifted) - MOST_LISTED} more, below" if len(drifted) > MOST_LISTED else ""
-    heads = [("column", ""), ("effect, and the smallest that counts", "wide"), ("", "num"), ("what", "why")]
+    heads = [("column", ""), ("effect", "wide"), ("", "num"), ("what", "why")]
     return table(heads, rows) + filled('<p class="soft small">{{ more }}</p>', more=more)
 
 
-def _folded(columns: Sequence[Column], distributions: Mapping[str, Distribution]) -> Markup:
-    return Markup("\n").join(_column(FOLD, column, distributions) for column in columns)
-
-
-def _column(template: str, column: Column, distributions: Mapping[str, Distribution], place: int = 0) -> Markup:
-    distribution = distributions.get(column["name"], {})
-    rows = _rows(distribution)
-    name, binned = column["name"], "edges" in distribution
+def _column(column: Column, distribution: Distribution, place: int) -> Markup:
+    """The card of a drifted column, or another one folded."""
+    name, rows = column["name"], _rows(distribution)
     picture: Markup | str = ""
-    if rows and binned:
+    if rows and "edges" in distribution:
         picture = charts.histogram(name, rows, distribution["edges"], bool(distribution.get("dates")))
     elif rows:
         picture = charts.bars(name, rows)
     return filled(
-        template,
-        column={"sentence": "", "reason": ""} | dict(column),
-        place=place,
+        CARD if column["drift"] else FOLD, column={"sentence": "", "reason": ""} | dict(column), place=place,
         facts=filled(FACTS, **{key: column[key] for key in ("effect", "p_adjusted", "missing")}),
-        spark=charts.spark(name, rows, binned) if rows else "",
-        picture=picture,
+        spark=charts.spark(name, rows) if rows else "", picture=picture,
         tests=table(TESTS, _tests(column), "Tests") + table(SHARES, _shares(column)),
-    )
+    )  # fmt: skip
 
 
 def _rows(distribution: Distribution) -> list[tuple[str, float, float]]:
@@ -149,7 +136,8 @@ def _rows(distribution: Distribution) -> list[tuple[str, float, float]]:
     rest = [row for row in rows if row[0] == OTHER]
     rows = sorted((row for row in rows if row[0] != OTHER), key=lambda row: -max(row[1:]))
     shown, rest = rows[:MOST_CATEGORIES], [*rest, *rows[MOST_CATEGORIES:]]
-    return [*shown, (OTHER, sum(row[1] for row in rest), sum(row[2] for row in rest))] if rest else shown
+    others = [sum(row[side] for row in rest) for side in (1, 2)]
+    return [*shown, (OTHER, *others)] if round(max(others), 9) else shown
 
 
 def _tests(column: Column) -> list[tuple[str, ...]]:

@@ -38,7 +38,7 @@ LAYOUT = """<!DOCTYPE html>
 <style>{{ style }}</style>
 </head>
 <body>
-<header><b>driftd</b> <span>{{ command }}</span></header>
+<header><strong>driftd</strong> <span>{{ command }}</span></header>
 <main>
 <h1>{{ title }}</h1>
 {% for sentence in lede %}

@@ -37,10 +37,7 @@ def replay_page(result: Result) -> str:
     late = f"Labels came {delay} batches late; the baseline every has them at once. " if delay else ""
     held = [[one["batch"], one["reason"]] for one in result["policy"]["held"]]
     return Page(
-        command="replay",
-        title=title.removesuffix("."),
-        lede=lede,
-        figures=_figures(result),
+        command="replay", title=title.removesuffix("."), lede=lede, figures=_figures(result), footer=f"{late}{FOOTER}",
         sections=[
             ("Scores over time", _scores(result)),
             ("Gain over never retraining, added up", _gains(result)),
@@ -50,8 +47,7 @@ def replay_page(result: Result) -> str:
             ("Suggestion", _suggestion(result.get("suggestion"))),
             ("Notes", notes(result["notes"])),
         ],
-        footer=f"{late}{FOOTER}",
-    ).html()
+    ).html()  # fmt: skip
 
 
 def _figures(result: Result) -> list[tuple[str, str, str]]:

@@ -6,11 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.console import Console
-
 from daemon.reading.tabular import Table, open_table
 from daemon.tools.compare.long_columns import TEXT_PROBE, TEXT_ROWS, Judged, judge_long
-from daemon.tools.compare.shapes import distribution
+from daemon.tools.compare.shapes import distribution, with_dates
 from drift import Codes, ColumnValues, Profile, assemble, judge_values, profile
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import is_text, text_columns
@@ -97,6 +95,9 @@ def _judge(judged: Judged, reference: Table, current: Table, name: str, exact: b
         return
     before, now = reference.values(name, kind), current.values(name, kind)
     _judge_values(judged, name, before, now, exact)
+    if kind == "datetime":
+        judged.reports[-1] = with_dates(judged.reports[-1], before, now)
+        judged.shapes[name]["dates"] = True
     for derived in _derived(reference, current, name, kind, before, now, calendar):
         _judge_values(judged, *derived, exact)
 
@@ -140,10 +141,3 @@ def _left_out(reference: Table, current: Table) -> list[str]:
 def _listed(names: Sequence[str], most: int = 10) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more columns"
-
-
-def render(result: dict[str, Any], console: Console) -> None:
-    """Print the result for people; see `daemon.reports.compare_text`."""
-    from daemon.reports.compare_text import render as print_result
-
-    print_result(result, console)

@@ -1,10 +1,12 @@
 """Small distributions of two columns side by side, for a picture."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from drift import CategoricalProfile, Codes, ColumnValues, profile
+from drift import CategoricalProfile, Codes, ColumnReport, ColumnValues, profile
+from drift.notation import date
 
 BINS = 30
 MOST_CATEGORIES = 20
@@ -30,6 +32,14 @@ def distribution(before: ColumnValues, now: ColumnValues) -> dict[str, Any]:
     edges = np.linspace(low, high, BINS + 1)
     shares = [np.histogram(np.clip(side, low, high), edges)[0] / len(side) for side in sides]
     return {"edges": edges.tolist(), "reference": shares[0].tolist(), "current": shares[1].tolist()}
+
+
+def with_dates(report: ColumnReport, before: ColumnValues, now: ColumnValues) -> ColumnReport:
+    """The report of a column of dates, seconds since 1970, whose change is told in dates."""
+    if not report.change or isinstance(before, Codes) or isinstance(now, Codes):
+        return report
+    means = [float(np.nanmean(side)) for side in (before, now)]
+    return replace(report, change=f"mean {date(means[0])} → {date(means[1])}")
 
 
 def _categories(left: CategoricalProfile, right: CategoricalProfile) -> dict[str, Any]:

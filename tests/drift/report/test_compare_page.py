@@ -68,6 +68,18 @@ def test_the_page_of_two_files_holds_every_column(tmp_path: Path) -> None:
     assert (len(page.all("article")), len(page.all("details"))) == (1, 2)
 
 
+def test_a_column_of_dates_is_told_in_dates(tmp_path: Path) -> None:
+    """The sentence and the axis of a file's dates are dates, not seconds since 1970."""
+    for name, month in (("a", 1), ("b", 6)):
+        days = [f"2026-{month:02}-{day:02}T12:00:00,1\n" for day in range(1, 21)]
+        (tmp_path / f"{name}.csv").write_text("day,x\n" + "".join(days * 20))
+    shapes: dict[str, dict[str, Any]] = {}
+    result = compare(tmp_path / "a.csv", tmp_path / "b.csv", shapes=shapes)
+    text = compare_page(result, shapes)
+    assert "mean 2026-01-11 00:00 → 2026-06-11 00:00" in result["columns"][0]["sentence"]
+    assert "≤ 2026-01-01" in text and "≥ 2026-06-20" in text
+
+
 def test_figures_reasons_and_missing_numbers_are_shown() -> None:
     """Rows, limits, seconds and notes; null statistics as "-" beside their reason."""
     blank = {"statistic": None, "p_value": None, "reason": "the current data is empty"}

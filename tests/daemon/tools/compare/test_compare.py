@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from daemon.tools.compare.compare import compare, render
+from daemon.reports.compare_text import render
+from daemon.tools.compare.compare import compare
 from retrain.records.errors import Refused
 
 
