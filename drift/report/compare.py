@@ -10,6 +10,7 @@ from drift.notation import number, p_value, seconds, share, tick
 from drift.report import charts
 from drift.report.page import Page, cut, filled, notes, table
 from drift.report.words import drift_verdict, ranked, together, trust
+from drift.statistics.registry import title
 
 Column = Mapping[str, Any]
 Distribution = Mapping[str, Any]
@@ -149,7 +150,7 @@ def _test(column: Column, name: str, score: dict[str, Any]) -> tuple[str, ...]:
     probability = p_value(score.pop("p_value")) if "p_value" in score else ""
     extras = ", ".join(f"{key.replace('_', ' ')} {_extra(value)}" for key, value in score.items())
     adjusted = p_value(column["p_adjusted"]) if name in DECISIVE else ""
-    return name.replace("_", " "), statistic, probability, adjusted, "; ".join(filter(None, (extras, reason)))
+    return title(name), statistic, probability, adjusted, "; ".join(filter(None, (extras, reason)))
 
 
 def _shares(column: Column) -> list[tuple[str, ...]]:

@@ -10,6 +10,7 @@ from page_parser import HOSTILE, Page
 
 from daemon.tools.compare.compare import compare
 from drift.report.compare import compare_page
+from drift.statistics.registry import STATISTICS
 
 
 def _column(name: str, drift: bool = False, kind: str = "numeric", **more: Any) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def test_figures_reasons_and_missing_numbers_are_shown() -> None:
         assert said in page.text
     for said in ("Drifted (1)", "No drift (1)", "Not tested (1)", "normalized -", "the reference is constant", "10.5%"):
         assert said in page.text
-    cells = '<th scope="row"><bdi>ks</bdi></th><td class="num">-</td><td class="num">-</td><td class="num">-</td>'
+    cells = '<th scope="row"><bdi>KS</bdi></th><td class="num">-</td><td class="num">-</td><td class="num">-</td>'
     assert f'{cells}<td class="why">the current data is empty</td>' in text
     assert "≤ 0" in page.text and "≥ 60" in page.text
 
@@ -136,6 +137,14 @@ def test_each_picture_is_described_and_has_its_numbers_as_a_table() -> None:
     assert [picture["role"] for picture in page.all("svg") if "role" in picture] == ["img"]
     assert "<title>Histogram of x</title>" in text and "<desc>3 bins from 0 to 4.5." in text
     assert '<bdi>1.5</bdi></th><td class="num">37.4%</td><td class="num">37.4%</td>' in text
+
+
+def test_a_statistic_has_the_title_that_it_declares() -> None:
+    """Every one of the registry; one that is gone since, in a result of an older version, goes by its name."""
+    score = {"statistic": 0.5}
+    names = [statistic.name for statistic in STATISTICS]
+    page = Page(compare_page(_result([_column("x", tests=dict.fromkeys([*names, "since_gone"], score))]), {}))
+    assert all(statistic.title in page.text for statistic in STATISTICS) and "since gone" in page.text
 
 
 def test_several_drifted_columns_are_listed_first_and_lead_to_their_cards() -> None:
