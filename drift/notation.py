@@ -7,8 +7,6 @@ import numpy as np
 NONE = "-"
 """What is undefined or was not measured."""
 
-DAY_S = 86_400.0
-
 
 def number(value: float | None) -> str:
     """Three digits and no needless zeros; from 1,000 on whole.
@@ -87,19 +85,19 @@ def counted(count: int, what: str) -> str:
 def date(since_1970_s: float, span_s: float = 0.0) -> str:
     """A moment in UTC, as exact as the span that it is read in asks for.
 
-    >>> date(1385510400.0, 90 * DAY_S), date(1385514000.0)
+    >>> date(1385510400.0, 90 * 86_400), date(1385514000.0)
     ('2013-11-27', '2013-11-27 01:00')
     """
     if not abs(since_1970_s) < 1e11:
         return number(since_1970_s)
     moment = str(np.datetime64(round(since_1970_s), "s"))
-    return moment[:10] if span_s > 3 * DAY_S else moment[:16].replace("T", " ")
+    return moment[:10] if span_s > 3 * 86_400 else moment[:16].replace("T", " ")
 
 
 def tick(value: float, span: float, dates: bool = False) -> str:
     """A place on an axis, as exact as the axis's span asks for.
 
-    >>> tick(0.123456, 0.2), tick(12345.6, 9000.0), tick(1385510400.0, 90 * DAY_S, dates=True)
+    >>> tick(0.123456, 0.2), tick(12345.6, 9000.0), tick(1385510400.0, 90 * 86_400, dates=True)
     ('0.123', '12,350', '2013-11-27')
     """
     if dates:

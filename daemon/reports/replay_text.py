@@ -5,15 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from daemon.reports.terminal import print_table, say
-from drift.report.words import (
-    POLICY_HEADS,
-    TRIED_HEADS,
-    cycle_outcome,
-    policy_lines,
-    replay_verdict,
-    tried_lines,
-    without_training,
-)
+from drift.report import words
 
 CYCLE_HEADINGS = ("batch", "trigger", "window", "outcome", "why")
 
@@ -26,9 +18,9 @@ def render(result: dict[str, Any], out: Console) -> None:
     metric = f"{result['metric']} of {result['target']!r}"
     say(out, f"{metric}, mean of {served} batches, each served before it was learned")
     say(out, "")
-    print_table(out, POLICY_HEADS, list(policy_lines(result)), left=1)
+    print_table(out, words.POLICY_HEADS, list(words.policy_lines(result)), left=1)
     say(out, "")
-    for line in replay_verdict(result):
+    for line in words.replay_verdict(result):
         say(out, line)
     _cycles(result["policy"], out)
     if result.get("suggestion"):
@@ -42,10 +34,10 @@ def _cycles(policy: dict[str, Any], out: Console) -> None:
         say(out, "No cycle was opened.")
         return
     say(out, "")
-    lines = [[str(c["batch"]), c["trigger"], c["window"], *cycle_outcome(c)] for c in policy["cycles"]]
+    lines = [[str(c["batch"]), c["trigger"], c["window"], *words.cycle_outcome(c)] for c in policy["cycles"]]
     print_table(out, CYCLE_HEADINGS, lines, left=5)
     say(out, "")
-    say(out, without_training(policy))
+    say(out, words.without_training(policy))
 
 
 def _suggestion(found: dict[str, Any], out: Console) -> None:
@@ -54,5 +46,5 @@ def _suggestion(found: dict[str, Any], out: Console) -> None:
     if found["toml"]:
         for line in found["toml"].splitlines():
             say(out, f"    {line}")
-    print_table(out, TRIED_HEADS, tried_lines(found), left=1)
+    print_table(out, words.TRIED_HEADS, words.tried_lines(found), left=1)
     say(out, "")

@@ -21,9 +21,8 @@ Rows = Sequence[tuple[str, float, float]]
 
 TOPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Where the axis of shares may end."""
-TICKS = 5
 MOST_LABELS = 12
-LINES_PX, SHARES_PX, LANE_PX, TOP_PX, AXIS_PX = 260, 140, 24, 8, 20
+LINES_PX, SHARES_PX, LANE_PX, TOP_PX, AXIS_PX = 260, 140, 24, 8, 24
 """Heights of the plots of lines and of shares, of a lane, of the room above a plot and of a line of labels."""
 
 DISC = "M-5.5 0a5.5 5.5 0 1 0 11 0a5.5 5.5 0 1 0-11 0z"
@@ -41,9 +40,7 @@ CAPTION = """
 {% endfor %}</figcaption>
 """
 
-CHART = (
-    CAPTION
-    + """
+CHART = """
 <div class="{{ axes }}"><svg role="img" height="{{ height }}"><title>{{ title }}</title>
 <desc>{{ description }}</desc>
 <svg y="{{ top }}" height="{{ plot }}" viewBox="0 0 {{ width }} 100" preserveAspectRatio="none">
@@ -71,9 +68,8 @@ CHART = (
 </svg></div>
 {{ numbers }}</figure>
 """
-)
 
-BARS = CAPTION + '<div role="group" aria-label="{{ label }}">{{ numbers }}</div></figure>'
+BARS = '<div role="group" aria-label="{{ label }}">{{ numbers }}</div></figure>'
 
 SMALL = """
 <svg class="{{ kind }}" viewBox="0 0 {{ width }} 100" preserveAspectRatio="none"
@@ -149,7 +145,7 @@ def bars(name: str, rows: Rows) -> Markup:
     heads = [("category", ""), ("", "wide"), ("reference", "num"), ("current", "num")]
     lines = ((cut(value), _pair(a / top, b / top), share(a), share(b)) for value, a, b in rows)
     return filled(
-        BARS, caption="Share of values by category", keys=SIDES, numbers=table(heads, lines),
+        CAPTION + BARS, caption="Share of values by category", keys=SIDES, numbers=table(heads, lines),
         label=f"Shares of {cut(name)}, reference above current",
     )  # fmt: skip
 
@@ -171,7 +167,7 @@ def effect(value: float, limit: float) -> Markup:
     return _small("pair", 100, [("effect", bar), ("guide", f"M{_short(100 * min(1.0, limit))} 0v100")])
 
 
-def nice_ticks(low: float, high: float, count: int = TICKS) -> list[float]:
+def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers that enclose two values, about `count` of them.
 
     >>> nice_ticks(0.71, 0.88)
@@ -190,8 +186,8 @@ def _chart(plot: int, title: str, description: str, **values: Any) -> Markup:
     empty: dict[str, Any] = {"lanes": {}, "shaded": 0, "shade_title": "", "guides": (), "axes": "axes"}
     values = empty | values
     height = TOP_PX + plot + LANE_PX * len(values["lanes"]) + AXIS_PX + 10 * bool(values["lanes"])
-    return filled(CHART, title=title, description=description, plot=plot, height=height, top=TOP_PX, lane=LANE_PX,
-                  shapes=SHAPES, **values)  # fmt: skip
+    return filled(CAPTION + CHART, title=title, description=description, plot=plot, height=height, top=TOP_PX,
+                  lane=LANE_PX, shapes=SHAPES, **values)  # fmt: skip
 
 
 def _small(kind: str, width: int, paths: Sequence[tuple[str, str]], title: str = "") -> Markup:

@@ -120,7 +120,8 @@ def _column(column: Column, distribution: Distribution, place: int) -> Markup:
         CARD if column["drift"] else FOLD, column={"sentence": "", "reason": ""} | dict(column), place=place,
         facts=filled(FACTS, **{key: column[key] for key in ("effect", "p_adjusted", "missing")}),
         spark=charts.spark(name, rows) if rows else "", picture=picture,
-        tests=table(TESTS, _tests(column), "Tests") + table(SHARES, _shares(column)),
+        tests=table(TESTS, [_test(column, *test) for test in column["tests"].items()], "Tests")
+        + table(SHARES, _shares(column)),
     )  # fmt: skip
 
 
@@ -141,16 +142,13 @@ def _rows(distribution: Distribution) -> list[tuple[str, float, float]]:
     return [*shown, (OTHER, *others)] if round(max(others), 9) else shown
 
 
-def _tests(column: Column) -> list[tuple[str, ...]]:
-    return [_test(column, name, dict(score)) for name, score in column["tests"].items()]
-
-
-def _test(column: Column, name: str, score: dict[str, Any]) -> tuple[str, ...]:
-    statistic, reason = number(score.pop("statistic")), score.pop("reason", None)
-    probability = p_value(score.pop("p_value")) if "p_value" in score else ""
-    extras = ", ".join(f"{key.replace('_', ' ')} {_extra(value)}" for key, value in score.items())
+def _test(column: Column, name: str, score: Mapping[str, Any]) -> tuple[str, ...]:
+    more = [(key, value) for key, value in score.items() if key not in ("statistic", "p_value", "reason")]
+    extras = ", ".join(f"{key.replace('_', ' ')} {_extra(value)}" for key, value in more)
+    probability = p_value(score["p_value"]) if "p_value" in score else ""
     adjusted = p_value(column["p_adjusted"]) if name in DECISIVE else ""
-    return title(name), statistic, probability, adjusted, "; ".join(filter(None, (extras, reason)))
+    note = "; ".join(filter(None, (extras, score.get("reason"))))
+    return title(name), number(score["statistic"]), probability, adjusted, note
 
 
 def _shares(column: Column) -> list[tuple[str, ...]]:

@@ -6,18 +6,9 @@ from typing import Any
 from markupsafe import Markup
 
 from drift.notation import counted, percent, score, seconds
-from drift.report import charts
+from drift.report import charts, words
 from drift.report.charts import Line, Mark
 from drift.report.page import Page, filled, notes, table
-from drift.report.words import (
-    POLICY_HEADS,
-    TRIED_HEADS,
-    cycle_outcome,
-    policy_lines,
-    replay_verdict,
-    tried_lines,
-    without_training,
-)
 
 Result = Mapping[str, Any]
 OTHER_STYLES = ("other1", "other2", "other3", "other4")
@@ -32,7 +23,7 @@ SUGGESTION = "<p>{{ reason }}.</p>{% if toml %}<pre>{{ toml }}</pre>{% endif %}{
 
 def replay_page(result: Result) -> str:
     """The JSON result of `replay` as one page. The same input gives the same page."""
-    title, *lede = [*replay_verdict(result)] or [f"{result['metric']} {score(result['policy']['mean'])}"]
+    title, *lede = [*words.replay_verdict(result)] or [f"{result['metric']} {score(result['policy']['mean'])}"]
     delay = result["delay"]
     late = f"Labels came {delay} batches late; the baseline every has them at once. " if delay else ""
     held = [[one["batch"], one["reason"]] for one in result["policy"]["held"]]
@@ -52,8 +43,8 @@ def replay_page(result: Result) -> str:
 
 def _figures(result: Result) -> list[tuple[str, str, str]]:
     policy, baselines = result["policy"], result["baselines"]
-    words = {"never": "never retraining", "every": "at every batch"}
-    against = [f"{score(baselines[name]['mean'])} {words[name]}" for name in words if name in baselines]
+    names = {"never": "never retraining", "every": "at every batch"}
+    against = [f"{score(baselines[name]['mean'])} {names[name]}" for name in names if name in baselines]
     spent = policy["cpu_seconds_by_purpose"]
     recovered = [("Recovered", percent(result["recovered"] or 0.0), "of what a retrain at every batch gains")]
     return [
@@ -95,11 +86,11 @@ def _lines(result: Result) -> list[Line]:
     """What is drawn, the policy last: on top."""
     baselines = dict(result["baselines"])
     drawn = []
-    for name, words in (("never", "never retrained"), ("every", "retrained at every batch")):
+    for name, label in (("never", "never retrained"), ("every", "retrained at every batch")):
         run = baselines.pop(name, None)
         if run is not None:
             window = f" (window {run['window']})" if "window" in run else ""
-            drawn.append(Line(f"{words}{window}", run["scores"], name))
+            drawn.append(Line(f"{label}{window}", run["scores"], name))
     others = [(name.replace("every", "each ") + " batches", run) for name, run in baselines.items()]
     others += result.get("variants", {}).items()
     for place, (name, run) in enumerate(others):
@@ -120,7 +111,7 @@ def _lanes(policy: Result) -> dict[str, list[Mark]]:
     """What happened, by kind."""
     retrains = [
         Mark(cycle["batch"] + 0.5, word, f"after batch {cycle['batch']}: {why}")
-        for cycle, (word, why) in ((cycle, cycle_outcome(cycle)) for cycle in policy["cycles"])
+        for cycle, (word, why) in ((cycle, words.cycle_outcome(cycle)) for cycle in policy["cycles"])
     ]
     changes = policy["deployments"]
     lanes = {
@@ -147,11 +138,12 @@ def _policies(result: Result) -> Markup:
     values = [value for run in runs.values() for value in run["scores"] if value is not None]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     rows = []
-    for name, *cells in policy_lines(result):
+    for name, *cells in words.policy_lines(result):
         scores: Sequence[float | None] = runs[name]["scores"] if name in runs else ()
         drawn = charts.sparkline(f"scores of {name.strip()}", scores, low, high) if any(scores) else ""
         rows.append([name, *cells, drawn])
-    heads = [(POLICY_HEADS[0], ""), (result["metric"], "num"), *((head, "num") for head in POLICY_HEADS[2:])]
+    first, _, *others = words.POLICY_HEADS
+    heads = [(first, ""), (result["metric"], "num"), *((head, "num") for head in others)]
     return table([*heads, ("by batch", "wide")], rows)
 
 
@@ -160,15 +152,15 @@ def _cycles(policy: Result) -> Markup:
     rows = [
         [cycle["batch"], cycle["trigger"], cycle["window"], word, score(cycle["champion"]), score(cycle["challenger"]),
          why]
-        for cycle, (word, why) in ((cycle, cycle_outcome(cycle)) for cycle in policy["cycles"])
+        for cycle, (word, why) in ((cycle, words.cycle_outcome(cycle)) for cycle in policy["cycles"])
     ]  # fmt: skip
     opened = table(CYCLE_HEADS, rows) if rows else Markup("<p>No cycle was opened.</p>")
-    return opened + filled('<p class="soft small">{{ words }}</p>', words=without_training(policy))
+    return opened + filled('<p class="soft small">{{ words }}</p>', words=words.without_training(policy))
 
 
 def _suggestion(suggestion: Result | None) -> Markup | str:
     if suggestion is None:
         return ""
-    heads = [(head, "num" if place else "") for place, head in enumerate(TRIED_HEADS)]
-    tried = table(heads, tried_lines(suggestion))
+    heads = [(head, "num" if place else "") for place, head in enumerate(words.TRIED_HEADS)]
+    tried = table(heads, words.tried_lines(suggestion))
     return filled(SUGGESTION, reason=suggestion["reason"], toml=suggestion["toml"], tried=tried)

@@ -74,7 +74,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
   dl { grid-template-columns: 1fr 1fr; gap: .8rem 1rem; } .card { padding: .9rem; } figure { padding: .8rem; }
   .fold > summary { grid-template-columns: minmax(0, 1fr) 5.5rem; }
   .fold > summary .facts { grid-column: 1 / -1; padding-left: 1.1rem; }
-  th, td { padding-right: .6rem; } table { font-size: .82rem; }
+  th, td { padding-right: .6rem; } table { font-size: .82rem; } .why { min-width: 9rem; }
 }
 @media print {
   @page { margin: 15mm; }

@@ -1,6 +1,6 @@
 """Results in sentences and cells, for pages and for terminals."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drift.notation import counted, number, p_value, percent, score, seconds, signed
@@ -105,9 +105,8 @@ def without_training(policy: Result) -> str:
     """What the policy did besides retrains, and where its CPU time went."""
     reweighed = sum(one["kind"] == "reweigh" for one in policy["deployments"])
     spent = {purpose: seconds(value) for purpose, value in policy["cpu_seconds_by_purpose"].items()}
-    drifts: Sequence[int] = policy["drifts"]
     return (
         f"Without training: {counted(reweighed, 're-weighting')}, {counted(policy['rollbacks'], 'roll-back')}; "
-        f"{counted(len(drifts), 'drift')} detected. CPU: {spent['retrains']} retrains, {spent['probes']} probes; apart "
-        f"from these {spent['checks']} checks, {spent['serving']} serving."
+        f"{counted(len(policy['drifts']), 'drift')} detected. "
+        f"CPU: {spent['retrains']} retrains, {spent['probes']} probes; apart from these {spent['checks']} checks, {spent['serving']} serving."
     )
