@@ -107,6 +107,6 @@ def without_training(policy: Result) -> str:
     spent = {purpose: seconds(value) for purpose, value in policy["cpu_seconds_by_purpose"].items()}
     return (
         f"Without training: {counted(reweighed, 're-weighting')}, {counted(policy['rollbacks'], 'roll-back')}; "
-        f"{counted(len(policy['drifts']), 'drift')} detected. "
-        f"CPU: {spent['retrains']} retrains, {spent['probes']} probes; apart from these {spent['checks']} checks, {spent['serving']} serving."
+        f"{counted(len(policy['drifts']), 'drift')} detected. CPU: {spent['retrains']} retrains, {spent['probes']} "
+        f"probes; apart from these {spent['checks']} checks, {spent['serving']} serving."
     )
