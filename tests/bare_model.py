@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.config.config import load_config
 from daemon.ledger import models, open_ledger
-from daemon.runtime.context import ModelContext, Shared
+from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 
 
@@ -20,7 +20,7 @@ def bare_model(folder: Path, config: str) -> Iterator[ModelContext]:
     with ledger.begin() as conn:
         models.ensure(conn, "m")
     made = ModelContext("m", read.models["m"], Shared(read, ledger, Worker("analyst", Limits()), asyncio.Lock()))
-    made.folders.make()
+    make_folders(made.folders)
     made.data_dir.mkdir()
     yield made
     ledger.close()

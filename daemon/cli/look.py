@@ -169,7 +169,7 @@ def versions(model: Model, json: Json = False) -> None:
         ledger.close()
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
     told = [
-        _version(row, served, str(config.state_dir / "versions" / model / row.name))
+        _version(row, served, str(config.paths.model(model).version(row.name)))
         | latest.get(row.name, NO_PERFORMANCE)
         | {"trial": told_trials.get(row.name)}
         for row in rows

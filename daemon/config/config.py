@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator
 
 from daemon.config.cron import cron_trigger
+from daemon.config.paths import StatePaths
 from daemon.config.toml_lines import key_lines
 from retrain.records.settings import METRICS, Duration, Frozen, ModelSettings, Size
 
@@ -66,6 +67,11 @@ class Config:
     def state_dir(self) -> Path:
         """Where all state lives."""
         return _below(self.path, self.service.state_dir)
+
+    @property
+    def paths(self) -> StatePaths:
+        """Where what lies in there."""
+        return StatePaths(self.state_dir)
 
 
 class ConfigErrors(Exception):

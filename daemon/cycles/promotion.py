@@ -46,7 +46,7 @@ def link_champion(context: ModelContext) -> None:
     if champion is None:
         return
     newest = champion.newest
-    path = context.folders.versions / "current"
+    path = context.folders.current
     if not path.is_symlink() or path.readlink().name != newest:
         durable.link(newest, path, "promote.link")
 
@@ -64,7 +64,7 @@ def prune_versions(context: ModelContext) -> None:
     for name in removable(names, kept | pinned | tried, context.settings.retention.versions):
         with context.shared.ledger.begin() as conn:
             versions.mark_removed(conn, context.name, name)
-        durable.remove(context.folders.versions / name, "retention.remove_version")
+        durable.remove(context.folders.version(name), "retention.remove_version")
         context.log.info("version_removed", version=name)
 
 

@@ -79,7 +79,7 @@ def sweep_model(context: ModelContext, now: float, stop: Event | None = None) ->
         found = sweep.find(lambda conn: list(retention.old_quarantine(conn, name, now - kept.quarantine)))
         for batch in batched(found):
             for _, sha256 in batch:
-                durable.remove(context.folders.quarantine / f"{sha256[:32]}.jsonl", "retention.remove_quarantine")
+                durable.remove(context.folders.rejects(sha256), "retention.remove_quarantine")
             sweep.write(retention.forget_quarantine, [file for file, _ in batch])
         done["quarantine"] += len(found)
         named = sweep.find(retention.named_checks)
@@ -212,7 +212,7 @@ def _used(context: ModelContext, names: list[str]) -> frozenset[str]:
     found: set[str] = set()
     for name in names:
         try:
-            training = read_json(context.folders.versions / name / "training.json")
+            training = read_json(context.folders.version(name) / "training.json")
         except Refused:
             continue
         prepared = training.get("prepare", {})

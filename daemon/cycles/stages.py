@@ -33,7 +33,7 @@ def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Sch
         "config_dir": str(context.shared.config.path.parent),
         "schema": schema.to_json(),
         "work": str(work),
-        "store": str(context.folders.store),
+        "store": str(context.shared.config.paths.versions),
         "files": [context.file_json(row) for row in known],
         "rows_before": rows_before,
         "window": cycle.trigger.evidence.get("window"),

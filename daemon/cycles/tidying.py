@@ -4,8 +4,8 @@ nobody goes on with.
 Each is found by comparing the ledger with the disk: what failed or was killed is done the next time."""
 
 import shutil
-from pathlib import Path
 
+from daemon.config.paths import StatePaths
 from daemon.cycles.promotion import link_champion, prune_versions
 from daemon.ledger import Ledger, cycles, versions
 from daemon.runtime.context import ModelContext
@@ -27,23 +27,23 @@ def tidy(context: ModelContext) -> None:
     with context.shared.ledger.connect() as conn:
         gone = versions.removed(conn, context.name)
     for name in gone:
-        if (context.folders.versions / name).exists():
-            durable.remove(context.folders.versions / name, "retention.remove_version")
-    clear_cycles(context.shared.ledger, context.shared.config.state_dir)
+        if context.folders.version(name).exists():
+            durable.remove(context.folders.version(name), "retention.remove_version")
+    clear_cycles(context.shared.ledger, context.shared.config.paths)
 
 
-def clear_cycles(ledger: Ledger, state_dir: Path) -> None:
+def clear_cycles(ledger: Ledger, paths: StatePaths) -> None:
     """Throw away the work of cycles that are over."""
     with ledger.connect() as conn:
         needed = {str(cycle.id) for cycle in cycles.unfinished(conn)}
         newest = cycles.newest_id(conn)
-    for folder in (state_dir / "work" / "cycles").glob("*"):
+    for folder in paths.cycles.glob("*"):
         if folder.name not in needed and int(folder.name) <= newest:
             durable.remove(folder, "cycle.remove_work")
 
 
-def clear_intake(state_dir: Path) -> None:
+def clear_intake(paths: StatePaths) -> None:
     """Throw away what an analyst that is gone left unfinished."""
-    for folder in (state_dir / "work" / "intake").glob("*"):
+    for folder in paths.intake.glob("*"):
         for path in folder.glob("*"):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from daemon.intake.take_in import Taken, Taking, take_file
 from daemon.intake.watch import FolderWatch
 from daemon.ledger import files
 from daemon.reading.look import Look, Problem, look, matches, scan
-from daemon.runtime.context import ModelContext
+from daemon.runtime.context import ModelContext, make_folders
 
 WATCH_CHECK_S = 2.0
 UNWATCHED_RESCAN_S = 5.0
@@ -47,7 +47,7 @@ class Intake:
 
     async def run(self) -> None:
         """Notice, settle, take in, again and again."""
-        self.context.folders.make()
+        make_folders(self.context.folders)
         self.known = await asyncio.to_thread(self._known)
         self._start_watch()
         try:

@@ -75,10 +75,10 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
 
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: dict[str, Any]) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
-    snapshot = context.folders.snapshots / f"{result['snapshot_digest'][:32]}.parquet"
+    snapshot = context.folders.snapshot(result["snapshot_digest"])
     try:
         if result["quarantine"]:
-            rejects = context.folders.quarantine / f"{sha256[:32]}.jsonl"
+            rejects = context.folders.rejects(sha256)
             publish_made(result["quarantine"], rejects, "intake.publish_rejects")
             result = result | {"quarantine": str(rejects.relative_to(context.folders.state))}
         publish_made(result["snapshot"], snapshot, "intake.publish")

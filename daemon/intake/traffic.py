@@ -18,7 +18,7 @@ from daemon.intake.prediction_log import convert_segments, sweep, trim
 from daemon.intake.take_in import Taking, accept, refuse
 from daemon.ledger import prediction_log
 from daemon.reading.look import Look
-from daemon.runtime.context import ModelContext
+from daemon.runtime.context import ModelContext, make_folders
 from daemon.runtime.spool import begun_at, finished_segments
 from daemon.runtime.worker.process import WorkerError
 from retrain import durable
@@ -44,7 +44,7 @@ class Traffic:
     async def run(self) -> None:
         """Make a data file whenever the oldest answer that is in none has waited for `every`."""
         async with self._turn:
-            self.context.folders.make()
+            make_folders(self.context.folders)
             sweep(self.context)
             trim(self.context)
             self._oldest = self._waiting()

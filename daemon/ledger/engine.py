@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from daemon.config.paths import StatePaths
 from daemon.ledger import sound
 from retrain.durable import crash_point
 from retrain.records.errors import Refused, Retry
 
-FILE_NAME = "ledger.sqlite"
 HEAD = "0006"
 BUSY_TIMEOUT_S = 10
 INCREMENTAL = 2
@@ -91,7 +91,7 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
 
     Only `create` makes a missing one and migrates an older one; `group` names who may write besides the owner.
     """
-    path = state_dir / FILE_NAME
+    path = StatePaths(state_dir).ledger
     sound.refuse_unfinished_restore(state_dir)
     if not path.exists():
         if not create:

@@ -6,6 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.config.paths import ModelPaths
+
+HERE = Path()
+
 
 @dataclass(frozen=True)
 class References:
@@ -31,11 +35,11 @@ def references(path: Path) -> References:
         used = "SELECT snapshot FROM files WHERE snapshot IS NOT NULL AND state"
         files = frozenset(_column(connection, f"{used} IN ('accepted', 'held')"))
         spare = set(_column(connection, f"{used} NOT IN ('accepted', 'held')")) - files
-        kept = "SELECT 'versions/' || model || '/' || name FROM versions WHERE state = 'stored'"
-        versions = frozenset(_column(connection, kept))
+        stored = connection.execute("SELECT model, name FROM versions WHERE state = 'stored'")
+        versions = frozenset(ModelPaths(HERE, model).version(name).as_posix() for model, name in stored)
         spare |= set(_column(connection, "SELECT predictions FROM checks WHERE predictions IS NOT NULL"))
-        rejected = "SELECT 'quarantine/' || model || '/' || substr(sha256, 1, 32) || '.jsonl' FROM files"
-        spare |= set(_column(connection, f"{rejected} WHERE rejected > 0 AND sha256 IS NOT NULL"))
+        rejected = connection.execute("SELECT model, sha256 FROM files WHERE rejected > 0 AND sha256 IS NOT NULL")
+        spare |= {ModelPaths(HERE, model).rejects(sha256).as_posix() for model, sha256 in rejected}
         if "prediction_log" in tables:
             spare |= set(_column(connection, "SELECT path FROM prediction_log"))
         return References(files, versions, frozenset(spare))

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from daemon.config.paths import StatePaths
 from retrain.records.errors import Refused
 
 MAGIC = b"SQLite format 3\0"
 CHECKED_BYTES = 256 * 2**20
 """A longer ledger is not read whole at each start; `driftd doctor` and `driftd backup` do."""
 WAY_BACK = "`driftd restore DIR` brings a backup back, or move the whole state folder away to begin anew"
-RESTORING = "restore-unfinished"
 
 
 def refuse_unfinished_restore(state_dir: Path) -> None:
     """Refused where a restore was interrupted: the folder holds parts of two states."""
-    if (state_dir / RESTORING).exists():
+    if StatePaths(state_dir).restoring.exists():
         raise Refused(f"a restore of {state_dir} was interrupted", "run `driftd restore DIR` again")
 
 
@@ -98,5 +98,6 @@ def foreign(path: Path) -> Refused:
 
 def holds_work(state_dir: Path) -> bool:
     """Whether the folder holds snapshots or versions, which only a ledger tells the meaning of."""
-    found = (path for kind in ("snapshots", "versions") for path in (state_dir / kind).glob("*/*"))
+    paths = StatePaths(state_dir)
+    found = (path for folder in (paths.snapshots, paths.versions) for path in folder.glob("*/*"))
     return next(found, None) is not None

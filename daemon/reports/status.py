@@ -43,7 +43,7 @@ def address(ledger: Ledger) -> str:
 def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
     row, settings = models.get(conn, name), config.models[name]
     episode, served = checks.open_episode(conn, name), promotions.champion(conn, name)
-    stored, folder = models.load_schema(conn, name), config.state_dir / "versions" / name
+    stored, folder = models.load_schema(conn, name), config.paths.model(name).versions
     changed = change_since(settings, None if stored is None else Schema.from_json(stored), folder, served)
     return {
         "task": settings.task,

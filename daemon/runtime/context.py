@@ -8,75 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.config import Config, model_data_dir
+from daemon.config.paths import ModelPaths
 from daemon.ledger import Ledger
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import Failures
 from daemon.runtime.worker.process import Worker
 from retrain import durable
 from retrain.records.settings import ModelSettings
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where a model's files live under the state folder."""
-
-    state: Path
-    model: str
-
-    @property
-    def snapshots(self) -> Path:
-        """Immutable Parquet of accepted files."""
-        return self.state / "snapshots" / self.model
-
-    @property
-    def quarantine(self) -> Path:
-        """Rejected rows, one file per data file."""
-        return self.state / "quarantine" / self.model
-
-    @property
-    def predictions(self) -> Path:
-        """What the champion predicted for the rows of a file, before they taught anyone."""
-        return self.state / "predictions" / self.model
-
-    @property
-    def store(self) -> Path:
-        """All models' versions."""
-        return self.state / "versions"
-
-    @property
-    def versions(self) -> Path:
-        """This model's versions."""
-        return self.store / self.model
-
-    @property
-    def spool(self) -> Path:
-        """Segments of labels that came through the server."""
-        return self.state / "spool" / self.model
-
-    @property
-    def logged(self) -> Path:
-        """The prediction log: Parquet of answered rows."""
-        return self.state / "prediction_log" / self.model
-
-    @property
-    def log_spool(self) -> Path:
-        """Segments of answered rows that came through the server."""
-        return self.logged / "spool"
-
-    @property
-    def intake(self) -> Path:
-        """Unfinished snapshots."""
-        return self.state / "work" / "intake" / self.model
-
-    def cycle(self, cycle_id: int) -> Path:
-        """Unfinished work of a cycle."""
-        return self.state / "work" / "cycles" / str(cycle_id)
-
-    def make(self) -> None:
-        """Create what is missing."""
-        kept = (self.snapshots, self.quarantine, self.predictions, self.versions)
-        for folder in (*kept, self.spool, self.log_spool, self.intake):
-            durable.make_folder(folder, "folders")
 
 
 @dataclass
@@ -118,9 +56,9 @@ class ModelContext:
         return model_data_dir(self.shared.config, self.name)
 
     @property
-    def folders(self) -> Folders:
+    def folders(self) -> ModelPaths:
         """Where this model's state lives."""
-        return Folders(self.shared.config.state_dir, self.name)
+        return self.shared.config.paths.model(self.name)
 
     def settings_json(self) -> dict[str, Any]:
         """The settings as a worker receives them."""
@@ -137,3 +75,9 @@ class ModelContext:
     def now() -> float:
         """The wall clock, Unix seconds."""
         return time.time()
+
+
+def make_folders(folders: ModelPaths) -> None:
+    """Create what is missing."""
+    for folder in folders.lasting:
+        durable.make_folder(folder, "folders")

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from daemon.config.paths import StatePaths
 from retrain.records.errors import Refused
-
-NAME = "driftd.lock"
 
 
 @contextlib.contextmanager
@@ -44,7 +43,7 @@ def _opened(state_dir: Path) -> IO[str]:
     """A state folder that is made here is for this user alone; one that exists keeps its mode."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return (state_dir / NAME).open("a+")
+        return StatePaths(state_dir).lock.open("a+")
     except OSError as error:
         raise Refused(
             f"the state folder {state_dir} cannot be written: {error.strerror}",
@@ -55,7 +54,7 @@ def _opened(state_dir: Path) -> IO[str]:
 def is_held(state_dir: Path) -> bool:
     """Whether a service holds the state folder."""
     try:
-        with (state_dir / NAME).open("r") as file:
+        with StatePaths(state_dir).lock.open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
     except (FileNotFoundError, NotADirectoryError):

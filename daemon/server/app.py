@@ -77,10 +77,11 @@ class App:
         self._readers: dict[str, tuple[Served, RowReader]] = {}
         self.about = About(slots, version, self._metrics.render)
         self._rest = self.about.build()
-        self.spools = {name: Spool(config.state_dir / "spool" / name) for name in slots}
-        kept, free = config.state_dir / "prediction_log", config.service.min_free
+        self.spools = {name: Spool(config.paths.model(name).spool) for name in slots}
+        free = config.service.min_free
         self.logs = {
-            name: PredictionLog(name, kept / name / "spool", config.models[name].prediction_log, free) for name in slots
+            name: PredictionLog(name, config.paths.model(name).log_spool, config.models[name].prediction_log, free)
+            for name in slots
         }
         self._handlers: dict[str, Handler] = {
             "predict": self._predict, "infer": self._infer, "invocations": self._invoke, "feedback": self._feedback,

@@ -136,7 +136,7 @@ class Follower:
         """Load and prove a deployment; a challenger that is promoted is here already."""
         if slot.trial is not None and slot.trial.challenger.deployment == deployment:
             return replace(slot.trial.challenger, promotion=promotion)
-        folder = self._config.state_dir / "versions" / slot.model
+        folder = self._config.paths.model(slot.model).versions
         settings = self._config.models[slot.model]
         trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
         return await asyncio.to_thread(load_deployment, deployment, promotion, folder, trusted, accelerate)

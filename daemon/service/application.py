@@ -21,7 +21,7 @@ from daemon.cycles.tidying import clear_cycles, clear_intake
 from daemon.cycles.trial import Reports
 from daemon.ledger import due, models, open_ledger, promotions
 from daemon.runtime import cgroups, faults
-from daemon.runtime.context import Folders, ModelContext, Shared
+from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.restarting import error_key, keep, way_out
@@ -84,7 +84,7 @@ class Service:
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
         training = cgroups.divide(environment)
-        analyst = Worker("analyst", Limits(group=training), lambda: clear_intake(config.state_dir))
+        analyst = Worker("analyst", Limits(group=training), lambda: clear_intake(config.paths))
         self.shared = Shared(config, self.ledger, analyst, asyncio.Lock(), training)
         self.keepers: dict[str, ModelKeeper] = {}
         self.reports = Reports()
@@ -120,8 +120,8 @@ class Service:
     # --- start and stop -----------------------------------------------------------------------------------
 
     def _begin(self, tasks: list["asyncio.Task[None]"]) -> None:
-        clear_intake(self.config.state_dir)
-        clear_cycles(self.ledger, self.config.state_dir)
+        clear_intake(self.config.paths)
+        clear_cycles(self.ledger, self.config.paths)
         self.schedule.start()
         for name in self.config.models:
             self._make_room(name)
@@ -147,7 +147,7 @@ class Service:
 
     def _make_room(self, name: str) -> None:
         """What a model needs in the state folder before it is started."""
-        Folders(self.config.state_dir, name).make()
+        make_folders(self.config.paths.model(name))
         with self.ledger.begin() as conn:
             models.ensure(conn, name)
 
@@ -236,7 +236,7 @@ class Service:
 
     async def _watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; end where another ledger took its place."""
-        watch, failures = StateWatch(self.config.state_dir), 0
+        watch, failures = StateWatch(self.config.paths), 0
         while True:
             await asyncio.sleep(LOOK_S)
             found = watch.look(prove=self._lost or self.ledger.failures > failures)

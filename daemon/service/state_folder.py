@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from daemon.ledger.engine import FILE_NAME
-from daemon.runtime.lock import NAME as LOCK
+from daemon.config.paths import StatePaths
 
 LOOK_S = 2.0
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -27,29 +26,29 @@ class StateFolder(Enum):
 class StateWatch:
     """Compares the folder with what it was when the ledger was opened."""
 
-    folder: Path
+    paths: StatePaths
     reason: str = ""
     _opened: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._opened = _identity(self.folder / FILE_NAME)
+        self._opened = _identity(self.paths.ledger)
 
     def look(self, prove: bool = False) -> StateFolder:
         """What is there now; `reason` says what is wrong with it. With `prove` it is written to, for a file system that
         broke may still be called writable; a full one is not lost."""
         try:
-            found = _identity(self.folder / FILE_NAME)
+            found = _identity(self.paths.ledger)
         except OSError as error:
-            self.reason = f"{self.folder / FILE_NAME}: {error.strerror}"
+            self.reason = f"{self.paths.ledger}: {error.strerror}"
             return StateFolder.LOST
         if found != self._opened:
-            self.reason = f"{self.folder / FILE_NAME} is another file than the one that was opened"
+            self.reason = f"{self.paths.ledger} is another file than the one that was opened"
             return StateFolder.REPLACED
-        if not os.access(self.folder, os.W_OK):
-            self.reason = f"{self.folder} cannot be written"
+        if not os.access(self.paths.state, os.W_OK):
+            self.reason = f"{self.paths.state} cannot be written"
             return StateFolder.LOST
-        if prove and (trouble := _write(self.folder / LOCK)):
-            self.reason = f"{self.folder} cannot be written: {trouble}"
+        if prove and (trouble := _write(self.paths.lock)):
+            self.reason = f"{self.paths.state} cannot be written: {trouble}"
             return StateFolder.LOST
         self.reason = ""
         return StateFolder.GOOD

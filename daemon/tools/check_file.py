@@ -36,7 +36,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         if taken["kind"] != "rows":
             raise Refused(f"{file} holds labels only: there is nothing to compare")
         versions = [
-            {"version": version, "path": str(config.state_dir / "versions" / model / version), "weight": weight}
+            {"version": version, "path": str(config.paths.model(model).version(version)), "weight": weight}
             for version, weight in champion.weights.items()
         ]
         arguments = {

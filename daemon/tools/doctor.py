@@ -100,7 +100,7 @@ def _group(config: Config) -> Iterator[Finding]:
         return
     is_member = os.geteuid() == 0 or number in (os.getegid(), *os.getgroups())
     is_theirs = folder.exists() and folder.stat().st_gid == number
-    if not is_member and not is_theirs and not (folder / "ledger.sqlite").exists():
+    if not is_member and not is_theirs and not config.paths.ledger.exists():
         way_out = "add it to the group, or run as the service's user"
         yield Finding("error", f"this user may give no files to {name!r}, [service] group", way_out)
         return
@@ -197,7 +197,7 @@ def _environment() -> Iterator[Finding]:
 
 
 def _ledger(config: Config) -> Iterator[Finding]:
-    path = config.state_dir / "ledger.sqlite"
+    path = config.paths.ledger
     if not path.exists():
         yield _no_ledger(config)
         return
@@ -213,7 +213,7 @@ def _ledger(config: Config) -> Iterator[Finding]:
 
 def _no_ledger(config: Config) -> Finding:
     try:
-        refuse_missing(config.state_dir / "ledger.sqlite")
+        refuse_missing(config.paths.ledger)
     except DriftdError as error:
         return Finding("error", error.message, error.hint)
     return Finding("ok", "no ledger yet: the service has not run with this state_dir")
@@ -241,7 +241,7 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
 def _version(config: Config, name: str, version: str) -> Finding:
     from retrain.stages.promote import prove_version
 
-    folder = config.state_dir / "versions" / name / version
+    folder = config.paths.model(name).version(version)
     try:
         prove_version(folder, config.models[name].estimator.trusted_types)
     except (DriftdError, OSError) as error:

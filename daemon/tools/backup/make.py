@@ -17,16 +17,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from daemon.config.config import Config, model_data_dir
-from daemon.ledger.engine import FILE_NAME, HEAD, open_ledger
+from daemon.config.paths import LEDGER, SEGMENTS, StatePaths
+from daemon.ledger.engine import HEAD, open_ledger
 from daemon.ledger.references import References, copy_ledger, references
 from daemon.ledger.sound import integrity
 from daemon.tools.backup.manifest import FORMAT, MANIFEST, PREFIX, STATE, Manifest, Progress, backups_in, sha256, verify
 from retrain import durable
 from retrain.records.errors import Refused
 
-HELD = "work/backup"
 ROUNDS = 10
-SEGMENTS = ("spool/*/*.jsonl", "spool/*/*.open", "prediction_log/*/spool/*.jsonl", "prediction_log/*/spool/*.open")
 
 
 @dataclass(frozen=True)
@@ -91,21 +90,21 @@ def _copy_state(
         if not missing or missing == before:
             break
         before = missing
-    for name in set(files) - _expected(state, named) - {FILE_NAME}:
+    for name in set(files) - _expected(state, named) - {LEDGER}:
         (target / name).unlink()
         del files[name]
     return missing, missing - named.spare
 
 
 def _copy_ledger(state: Path, target: Path, files: dict[str, tuple[str, int]]) -> References:
-    copy, fresh = target / FILE_NAME, target / f".{FILE_NAME}.tmp"
+    copy, fresh = target / LEDGER, target / f".{LEDGER}.tmp"
     fresh.unlink(missing_ok=True)
-    copy_ledger(state / FILE_NAME, fresh)
+    copy_ledger(state / LEDGER, fresh)
     answer = integrity(fresh)
     if answer != "ok":
         raise Refused(f"the ledger is damaged: {answer}; older backups were kept", "stop the service and restore one")
     durable.publish_file(fresh, copy, "backup.ledger")
-    files[FILE_NAME] = (sha256(copy), copy.stat().st_size)
+    files[LEDGER] = (sha256(copy), copy.stat().st_size)
     return references(copy)
 
 
@@ -183,10 +182,11 @@ class _Held:
 
 @contextlib.contextmanager
 def _held_segments(state: Path) -> Iterator[_Held]:
-    for left in (state / HELD).glob("*"):
+    folder = StatePaths(state).held
+    for left in folder.glob("*"):
         if not Path("/proc", left.name).exists():  # of a backup that was killed
             durable.remove(left, "backup.leftover_hold")
-    held = _Held(state, state / HELD / str(os.getpid()))
+    held = _Held(state, folder / str(os.getpid()))
     held.take_new()
     try:
         yield held

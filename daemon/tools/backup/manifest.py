@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from daemon.ledger.engine import FILE_NAME, HEAD
+from daemon.config.paths import StatePaths
+from daemon.ledger.engine import HEAD
 from daemon.ledger.sound import integrity
 from retrain.records.errors import Refused
 
@@ -97,7 +98,7 @@ def _wrong(state: Path, manifest: Manifest, progress: Progress) -> Iterator[str]
         progress("verifying", done, total)
     there = {path.relative_to(state).as_posix() for path in state.rglob("*") if not path.is_dir()}
     yield from (f"{name} does not belong to it" for name in sorted(there - set(manifest.files)))
-    answer = integrity(state / FILE_NAME)
+    answer = integrity(StatePaths(state).ledger)
     if answer != "ok":
         yield f"its ledger: {answer}"
 

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.ledger.engine import FILE_NAME
-from daemon.ledger.sound import RESTORING
-from daemon.runtime.lock import NAME as LOCK
+from daemon.config.paths import ASIDE, LOCK, RESTORING, STAGED, StatePaths
 from daemon.runtime.lock import sole_owner
 from daemon.tools.backup.manifest import STATE, Manifest, Progress, newest_of, verify
 from retrain import durable
 from retrain.records.errors import Refused
 
-STAGED, ASIDE = ".restoring", "before-restore-"
 SHARED = 0o2770
 """The mode of a state folder that belongs to [service] group."""
 
@@ -48,12 +45,12 @@ def restore_backup(state: Path, folder: Path, progress: Progress, group: str | N
         staged = state / STAGED
         durable.remove(staged, "restore.leftover")
         _stage(backup / STATE, staged, manifest, progress)
-        durable.write_file(state / RESTORING, f"{backup}\n".encode(), "restore.begin")
+        durable.write_file(StatePaths(state).restoring, f"{backup}\n".encode(), "restore.begin")
         aside = _move_aside(state)
         for path in sorted(staged.iterdir()):
             durable.move(path, state / path.name, "restore.place")
         durable.remove(staged, "restore.staged")
-        durable.remove(state / RESTORING, "restore.finish")
+        durable.remove(StatePaths(state).restoring, "restore.finish")
         durable.fsync_path(state)
     return Restored(backup, manifest, aside)
 
@@ -86,7 +83,7 @@ def _give(staged: Path) -> None:
     state folder is."""
     owner = staged.parent.stat()
     is_shared = owner.st_mode & SHARED == SHARED
-    (staged / FILE_NAME).chmod(0o660 if is_shared else 0o600)
+    StatePaths(staged).ledger.chmod(0o660 if is_shared else 0o600)
     staged.chmod(0o700)
     if os.geteuid() != 0:
         return

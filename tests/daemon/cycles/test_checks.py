@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from daemon.config.config import load_config
+from daemon.config.paths import LEDGER
 from daemon.ledger import (
     Ledger,
     checks,
@@ -60,7 +61,7 @@ def record(ledger: Ledger, **changes: Any) -> int:
 
 def test_an_older_ledger_is_migrated_and_its_checks_are_kept(tmp_path: Path) -> None:
     """A ledger of schema 0001 opens as one of today; what was recorded is there, what was not known is empty."""
-    path = tmp_path / engine.FILE_NAME
+    path = tmp_path / LEDGER
     older = create_engine(f"sqlite:///{path}")
     upgrade(older, "0001")
     older.dispose()

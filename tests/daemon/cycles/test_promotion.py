@@ -7,7 +7,7 @@ from sqlalchemy import insert
 from daemon.config.config import load_config
 from daemon.cycles.promotion import link_champion, prune_versions
 from daemon.ledger import cycles, deployments, models, open_ledger, promotions, tables, trials, versions
-from daemon.runtime.context import ModelContext, Shared
+from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 from retrain.records import Trigger
 from retrain.records.settings import RolloutSettings
@@ -31,7 +31,7 @@ def test_retention_keeps_champion_predecessor_challenger_pinned_and_the_newest(t
     ledger = open_ledger(config.state_dir)
     shared = Shared(config, ledger, Worker("analyst", Limits()), asyncio.Lock())
     context = ModelContext("m", config.models["m"], shared)
-    context.folders.make()
+    make_folders(context.folders)
     with ledger.begin() as conn:
         models.ensure(conn, "m")
         for number, name in enumerate(NAMES, start=1):

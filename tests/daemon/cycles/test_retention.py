@@ -34,7 +34,7 @@ from daemon.ledger import (
 )
 from daemon.reading.look import Look
 from daemon.reports.status import overview
-from daemon.runtime.context import ModelContext, Shared
+from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 from retrain import durable
 from retrain.planning.retention import NEWEST, StoredFile, expirable
@@ -244,7 +244,7 @@ def test_a_snapshot_leaves_its_windows_first_and_the_disk_at_the_next_time(tmp_p
     config = load_config(tmp_path / "config.toml")
     ledger = open_ledger(config.state_dir)
     context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("a", Limits()), None))  # type: ignore[arg-type]
-    context.folders.make()
+    make_folders(context.folders)
     version = context.folders.versions / "v0001-aaaaaaaa"
     version.mkdir()
     kept = hashlib.sha256(b"2").hexdigest()
@@ -296,7 +296,7 @@ def model_of(folder: Path, text: str) -> tuple[ModelContext, Ledger]:
     config = load_config(folder / "config.toml")
     ledger = open_ledger(config.state_dir)
     context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("a", Limits()), None))  # type: ignore[arg-type]
-    context.folders.make()
+    make_folders(context.folders)
     context.data_dir.mkdir()
     with ledger.begin() as conn:
         models.ensure(conn, "m")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.ledger import engine, models, open_ledger
+from daemon.config.paths import LEDGER
+from daemon.ledger import models, open_ledger
 from daemon.runtime.lock import sole_owner
 from retrain.records.errors import Refused
 
@@ -17,7 +18,7 @@ def ledger(tmp_path) -> Path:
     """A closed ledger of a state with a snapshot."""
     (tmp_path / "snapshots/m").mkdir(parents=True)
     (tmp_path / "snapshots/m/a.parquet").write_bytes(b"x")
-    path = tmp_path / engine.FILE_NAME
+    path = tmp_path / LEDGER
     path.unlink(missing_ok=True)
     shutil.move(tmp_path / "snapshots", tmp_path / "apart")
     opened = open_ledger(tmp_path)
@@ -71,14 +72,14 @@ def test_a_ledger_without_its_wal_is_its_last_checkpoint_or_refused(tmp_path):
     copy = tmp_path / "copy"
     (copy / "versions/m").mkdir(parents=True)
     (copy / "versions/m/v0001-aaaaaaaa").mkdir()
-    shutil.copy(tmp_path / engine.FILE_NAME, copy)
+    shutil.copy(tmp_path / LEDGER, copy)
     with pytest.raises(Refused, match="-wal file lost"):
         open_ledger(copy)
     with opened.connect() as conn:
         conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     with opened.begin() as conn:
         models.ensure(conn, "late")
-    shutil.copy(tmp_path / engine.FILE_NAME, copy)
+    shutil.copy(tmp_path / LEDGER, copy)
     older = open_ledger(copy)
     with older.connect() as conn:
         assert models.get(conn, "late") is None
@@ -88,7 +89,7 @@ def test_a_ledger_without_its_wal_is_its_last_checkpoint_or_refused(tmp_path):
 
 def test_a_folder_that_a_kill_left_with_an_empty_ledger_begins_anew(tmp_path):
     """Nothing was lost: there is no work beside it."""
-    (tmp_path / engine.FILE_NAME).write_bytes(b"")
+    (tmp_path / LEDGER).write_bytes(b"")
     open_ledger(tmp_path).close()
 
 

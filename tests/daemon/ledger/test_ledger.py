@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from daemon.config.config import load_config
+from daemon.config.paths import LEDGER
 from daemon.cycles import stages
 from daemon.ledger import (
     Ledger,
@@ -19,7 +20,6 @@ from daemon.ledger import (
     cycles,
     deployments,
     due,
-    engine,
     files,
     models,
     observe,
@@ -246,7 +246,7 @@ def test_live_traffic_is_told_from_dropped_files(ledger):
 def test_a_poller_sees_a_change_of_another_process(ledger, tmp_path):
     """data_version changes when anyone commits."""
     before = ledger.data_version()
-    with sqlite3.connect(tmp_path / engine.FILE_NAME) as other:
+    with sqlite3.connect(tmp_path / LEDGER) as other:
         other.execute("UPDATE models SET paused = 1")
     assert ledger.data_version() != before
 
@@ -254,7 +254,7 @@ def test_a_poller_sees_a_change_of_another_process(ledger, tmp_path):
 def test_a_newer_ledger_is_refused(tmp_path):
     """An older driftd does not touch it."""
     open_ledger(tmp_path).close()
-    with sqlite3.connect(tmp_path / engine.FILE_NAME) as raw:
+    with sqlite3.connect(tmp_path / LEDGER) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(Refused, match="newer driftd"):
         open_ledger(tmp_path)
@@ -294,7 +294,7 @@ def test_the_operators_group_may_write(tmp_path):
     opened = open_ledger(tmp_path / "state", group=group)
     with opened.begin() as conn:
         models.ensure(conn, "m")
-    for name in (engine.FILE_NAME, f"{engine.FILE_NAME}-wal", f"{engine.FILE_NAME}-shm"):
+    for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm"):
         assert stat.S_IMODE((tmp_path / "state" / name).stat().st_mode) == 0o660, name
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) & 0o070 == 0o070
     opened.close()
@@ -303,7 +303,7 @@ def test_the_operators_group_may_write(tmp_path):
 def test_without_a_group_the_ledger_is_private(tmp_path):
     """Nobody else reads it."""
     open_ledger(tmp_path).close()
-    assert stat.S_IMODE((Path(tmp_path) / engine.FILE_NAME).stat().st_mode) == 0o600
+    assert stat.S_IMODE((Path(tmp_path) / LEDGER).stat().st_mode) == 0o600
 
 
 def test_a_state_folder_that_is_made_is_private_and_one_that_exists_keeps_its_mode(tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, event
 
+from daemon.config.paths import LEDGER
 from daemon.ledger import (
     assessments,
     checks,
@@ -91,7 +92,7 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
 
 def ledger_of(folder: Path, revision: str) -> dict[str, int]:
     """Make the ledger that a driftd of that schema left, with a row of every kind; the rows by table."""
-    path = folder / engine.FILE_NAME
+    path = folder / LEDGER
     made = create_engine(f"sqlite:///{path}")
     event.listen(made, "connect", engine._prepare)
     upgrade(made, revision)
@@ -151,7 +152,7 @@ def test_a_ledger_of_each_schema_becomes_todays(revision, tmp_path):
     ledger.close()
     (tmp_path / "new").mkdir()
     open_ledger(tmp_path / "new").close()
-    assert schema_of(tmp_path / engine.FILE_NAME) == schema_of(tmp_path / "new" / engine.FILE_NAME)
+    assert schema_of(tmp_path / LEDGER) == schema_of(tmp_path / "new" / LEDGER)
 
 
 def migrate_until(folder: Path, statement: int) -> int:
@@ -167,7 +168,7 @@ def migrate_until(folder: Path, statement: int) -> int:
         if not left:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    opened = create_engine(f"sqlite:///{folder / engine.FILE_NAME}")
+    opened = create_engine(f"sqlite:///{folder / LEDGER}")
     event.listen(opened, "connect", engine._prepare)
     event.listen(opened, "before_cursor_execute", count)
     upgrade(opened)
@@ -178,13 +179,13 @@ def test_a_killed_migration_leaves_the_old_ledger(tmp_path):
     """Killed before any of its statements it is whole and old, and the next start migrates it: all is one
     transaction."""
     before = ledger_of(tmp_path, REVISIONS[0])
-    old = schema_of(tmp_path / engine.FILE_NAME)
+    old = schema_of(tmp_path / LEDGER)
     kills = 0
     while migrate_until(tmp_path, 1 + kills) == signal.SIGKILL:
         kills += 1
-        assert schema_of(tmp_path / engine.FILE_NAME) == old
+        assert schema_of(tmp_path / LEDGER) == old
     assert kills > 30
-    with closing(sqlite3.connect(tmp_path / engine.FILE_NAME)) as raw:
+    with closing(sqlite3.connect(tmp_path / LEDGER)) as raw:
         assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == (engine.HEAD,)
         assert raw.execute("SELECT count(*) FROM files").fetchone()[0] == before["files"]
     open_ledger(tmp_path).close()

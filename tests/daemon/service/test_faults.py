@@ -169,8 +169,8 @@ def test_a_question_outlives_the_analyst(context: ModelContext) -> None:
     """Killed in the middle of it, a new one is asked the same; what the old one left is thrown away first."""
     left = context.folders.intake / "left.parquet"
     left.write_bytes(b"x")
-    state_dir = context.shared.config.state_dir
-    worker = Worker("analyst", Limits(nice=0), lambda: clear_intake(state_dir))
+    paths = context.shared.config.paths
+    worker = Worker("analyst", Limits(nice=0), lambda: clear_intake(paths))
 
     async def story() -> None:
         await worker.call("warm", {"modules": []})

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from daemon.cli import app
 from daemon.config.config import Config, load_config
-from daemon.ledger import engine, events, models, open_ledger
+from daemon.config.paths import LEDGER
+from daemon.ledger import events, models, open_ledger
 from daemon.runtime.lock import is_held, sole_owner
 from daemon.server.tokens import tell_open_token_files
 from daemon.tools import doctor
@@ -147,8 +148,8 @@ def test_a_ledger_that_is_damaged_is_reported_with_the_way_back(
             models.ensure(conn, f"m{number}")
     ledger.close()
     for name in ("-wal", "-shm"):
-        (config.state_dir / f"{engine.FILE_NAME}{name}").unlink(missing_ok=True)
-    damage(config.state_dir / engine.FILE_NAME)
+        (config.state_dir / f"{LEDGER}{name}").unlink(missing_ok=True)
+    damage(config.state_dir / LEDGER)
     (found,) = bad(config)
     assert "ledger" in found and "`driftd restore DIR`" in found and "\n" not in found
 

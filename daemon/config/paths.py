@@ -1,0 +1,143 @@
+"""Where everything lies below the state folder: no other module spells these names. Pure; makes and reads nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+LEDGER = "ledger.sqlite"
+LOCK = "driftd.lock"
+RESTORING = "restore-unfinished"
+"""There while a restore moves files: the folder holds parts of two states."""
+STAGED = ".restoring"
+ASIDE = "before-restore-"
+"""How the folders begin into which restores moved what was there before."""
+SNAPSHOTS, VERSIONS, QUARANTINE, SPOOL, LOG = "snapshots", "versions", "quarantine", "spool", "prediction_log"
+SEGMENTS = tuple(f"{folder}/*.{kind}" for folder in (f"{SPOOL}/*", f"{LOG}/*/{SPOOL}") for kind in ("jsonl", "open"))
+"""Globs of all segments that servers append to, below the state folder."""
+NAMED_CHARS = 32
+"""So many characters of a digest name a file."""
+
+
+@dataclass(frozen=True)
+class ModelPaths:
+    """Where the files of one model lie."""
+
+    state: Path
+    model: str
+
+    @property
+    def snapshots(self) -> Path:
+        """Immutable Parquet of accepted files."""
+        return self.state / SNAPSHOTS / self.model
+
+    def snapshot(self, digest: str) -> Path:
+        """The snapshot of that content."""
+        return self.snapshots / f"{digest[:NAMED_CHARS]}.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rejected rows, one file per data file."""
+        return self.state / QUARANTINE / self.model
+
+    def rejects(self, sha256: str) -> Path:
+        """The rejected rows of a data file."""
+        return self.quarantine / f"{sha256[:NAMED_CHARS]}.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """What the champion predicted for the rows of a file, before they taught anyone."""
+        return self.state / "predictions" / self.model
+
+    @property
+    def versions(self) -> Path:
+        """The versions, each a folder."""
+        return self.state / VERSIONS / self.model
+
+    def version(self, name: str) -> Path:
+        """The folder of a version."""
+        return self.versions / name
+
+    @property
+    def current(self) -> Path:
+        """The link to the champion's newest version, for readers outside."""
+        return self.versions / "current"
+
+    @property
+    def spool(self) -> Path:
+        """Segments of labels that came through the server."""
+        return self.state / SPOOL / self.model
+
+    @property
+    def logged(self) -> Path:
+        """The prediction log: Parquet of answered rows."""
+        return self.state / LOG / self.model
+
+    @property
+    def log_spool(self) -> Path:
+        """Segments of answered rows that came through the server."""
+        return self.logged / SPOOL
+
+    @property
+    def intake(self) -> Path:
+        """Unfinished snapshots."""
+        return StatePaths(self.state).intake / self.model
+
+    def cycle(self, cycle_id: int) -> Path:
+        """Unfinished work of a cycle."""
+        return StatePaths(self.state).cycles / str(cycle_id)
+
+    @property
+    def lasting(self) -> tuple[Path, ...]:
+        """The folders that a model has from its first day."""
+        kept = (self.snapshots, self.quarantine, self.predictions, self.versions)
+        return (*kept, self.spool, self.log_spool, self.intake)
+
+
+@dataclass(frozen=True)
+class StatePaths:
+    """Where the files of a service lie; `state` is its state folder, or a copy of one."""
+
+    state: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The database."""
+        return self.state / LEDGER
+
+    @property
+    def lock(self) -> Path:
+        """Held by the service while it runs."""
+        return self.state / LOCK
+
+    @property
+    def restoring(self) -> Path:
+        """The mark of a restore under way."""
+        return self.state / RESTORING
+
+    @property
+    def snapshots(self) -> Path:
+        """All models' snapshots."""
+        return self.state / SNAPSHOTS
+
+    @property
+    def versions(self) -> Path:
+        """All models' versions."""
+        return self.state / VERSIONS
+
+    @property
+    def intake(self) -> Path:
+        """All models' unfinished snapshots."""
+        return self.state / "work" / "intake"
+
+    @property
+    def cycles(self) -> Path:
+        """Unfinished work of all cycles."""
+        return self.state / "work" / "cycles"
+
+    @property
+    def held(self) -> Path:
+        """Second names of segments, one folder for each backup that is being made."""
+        return self.state / "work" / "backup"
+
+    def model(self, name: str) -> ModelPaths:
+        """Where the files of a model lie."""
+        return ModelPaths(self.state, name)
