@@ -61,6 +61,7 @@ def _chunk(rng: np.random.Generator) -> pa.Table:
 
 def take_in(path: str, work: str) -> dict[str, float]:
     """What the analyst does with a settled file, and what it cost this process."""
+    from daemon.reading.operations import TakeRequest
     from daemon.reading.take import take
     from retrain.records.schema import declared_schema
     from retrain.records.settings import ModelSettings
@@ -69,19 +70,11 @@ def take_in(path: str, work: str) -> dict[str, float]:
     schema = declared_schema(settings)
     assert schema is not None
     started = time.monotonic()
-    result = take(
-        {
-            "model": "m",
-            "path": path,
-            "schema": schema.to_json(),
-            "settings": settings.model_dump(mode="json"),
-            "work": work,
-        }
-    )
+    result = take(TakeRequest(path=Path(path), schema=schema, settings=settings, work=Path(work)))
     seconds = time.monotonic() - started
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"rows": result["rows"], "seconds": seconds, "peak_bytes": peak}
+    return {"rows": result.rows, "seconds": seconds, "peak_bytes": peak}
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """What tests of training share: a small table of every column kind, and a staged or published version of it."""
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from retrain.operations import from_json, to_json
 from retrain.records.predictions import Predictions
 from retrain.records.schema import Column, Schema
 from retrain.stages.promote import promote
@@ -92,10 +95,19 @@ def stage_args(
         "window": "all rows", "notes": ["class 'maybe' is new"], "train_rows": len(made),
     }  # fmt: skip
     return {
-        "model": "m", "cycle": 5, "number": 3, "work": str(work), "store": str(folder / "versions"),
+        "model": "m", "cycle": 5, "number": 3, "work": str(work), "versions": str(folder / "versions" / "m"),
         "config_dir": str(folder), "schema": schema(task).to_json(), "champion": None,
-        "settings": {"data_dir": "d", "task": task, "target": "y", **settings}, "previous": {"prepare": prepared},
+        "settings": {"data_dir": "d", "task": task, "target": "y", **settings}, "prepared": prepared,
     }  # fmt: skip
+
+
+def run(operation: Callable[[Any], Any], args: dict[str, Any]) -> dict[str, Any]:
+    """What an operation gives to these arguments, both as JSON as they travel; it takes of them what it needs."""
+    kind = get_type_hints(operation)["request"]
+    needed = {name: value for name, value in args.items() if name in kind.__struct_fields__}
+    request = from_json(json.loads(json.dumps(needed)), kind)
+    result: dict[str, Any] = json.loads(json.dumps(to_json(operation(request)), allow_nan=False))
+    return result
 
 
 def fast(kind: str = "auto", **params: Any) -> dict[str, Any]:
@@ -126,6 +138,6 @@ def probe(args: dict[str, Any], trusted: tuple[str, ...] = ()) -> Predictions:
 def published(folder: Path, task: str = "classification", **settings: Any) -> Path:
     """A version trained, proven and published."""
     args = stage_args(folder, task, **({"estimator": fast()} | settings))
-    train(args)
+    run(train, args)
     probe(args)
-    return Path(promote(args)["path"])
+    return Path(run(promote, args)["path"])

@@ -10,7 +10,7 @@ from daemon.cycles.schemas import answers, current_schema, schema_change
 from daemon.ledger import Ledger, assessments, files, models, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
-from retrain.records import Deployment
+from retrain.operations import AssessRequest, to_json
 from retrain.records.schema import Schema
 
 MOST_FILES = 1_000
@@ -28,26 +28,26 @@ class Assessing:
         """Assess what became labelled, and propose; nothing without a champion."""
         context = self._context
         self.failed = False
-        asked, arguments = self._arguments(context.shared.ledger)
-        if arguments is None or asked == self._asked:
+        asked, request = self._request(context.shared.ledger)
+        if request is None or asked == self._asked:
             return
         try:
-            result = await context.shared.analyst.ask_again("assess", arguments)
+            result = await context.shared.analyst.ask_again(request)
         except WorkerError as error:
             context.log.error("assessment_failed", reason=error.message)
             self.failed = True
             return
         with context.shared.ledger.begin(durable=True) as conn:
-            assessments.record(conn, context.name, arguments["deployment"]["number"], result, context.now())
-        self._asked = self._arguments(context.shared.ledger)[0]
-        for one in result["assessments"]:
+            assessments.record(conn, context.name, request.deployment.number, to_json(result), context.now())
+        self._asked = self._request(context.shared.ledger)[0]
+        for one in result.assessments:
             told = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
             context.log.info(
                 "labels_assessed", seq=one["seq"], rows=one["rows"], metric=one["metric"], value=one["score"],
-                loss=round(one["loss"], 5), gains=told, seconds=round(result["seconds"], 3),
+                loss=round(one["loss"], 5), gains=told, seconds=round(result.seconds, 3),
             )  # fmt: skip
 
-    def _arguments(self, ledger: Ledger) -> tuple[Any, dict[str, Any] | None]:
+    def _request(self, ledger: Ledger) -> tuple[Any, AssessRequest | None]:
         """What distinguishes this question from others, and the question."""
         context, name = self._context, self._context.name
         folder = context.folders.versions
@@ -74,25 +74,19 @@ class Assessing:
             before = [] if predecessor is None else [m.version for m in predecessor.members]
             if not set(before) <= known or not all(_usable(folder / name, schema) for name in before):
                 predecessor = None
-            named = {*archive, champion.newest, *(m.version for m in predecessor.members)} if predecessor else {
-                *archive, champion.newest,
-            }  # fmt: skip
-            named |= {trial.version} if trial is not None else set()
             listed = files.newest_usable(conn, name, MOST_FILES)
-        return asked, {
-            "files": [context.file_json(row) for row in listed],
-            "schema": schema.to_json(),
-            "settings": context.settings_json(),
-            "candidates": waiting,
-            "deployment": deployment_json(champion.deployment),
-            "predecessor": None if predecessor is None else deployment_json(predecessor),
-            "challenger": None if trial is None else trial.version,
-            "versions": {version: str(context.folders.versions / version) for version in sorted(named)},
-            "archive": archive,
-            "newest": champion.newest,
-            "before": proposed,
-            "twin": state.regret.twin,
-        }
+        return asked, AssessRequest(
+            files=context.accepted(listed),
+            schema=schema,
+            settings=context.settings,
+            candidates=waiting,
+            deployment=context.stored(champion.deployment, champion.newest),
+            predecessor=None if predecessor is None else context.stored(predecessor, champion.newest),
+            challenger=None if trial is None else trial.version,
+            archive=archive,
+            before=proposed,
+            twin=state.regret.twin,
+        )
 
 
 def _usable(version: Path, schema: Schema) -> bool:
@@ -106,9 +100,3 @@ def may_answer(stored: Sequence[str], not_passed: Collection[str], most: int) ->
     ['v3']
     """
     return [name for name in stored if name not in not_passed][-most:]
-
-
-def deployment_json(deployment: Deployment) -> dict[str, Any]:
-    """As the operation takes it."""
-    members = {member.version: member.weight for member in deployment.members}
-    return {"number": deployment.number, "members": members, "recalibration": deployment.calibration}

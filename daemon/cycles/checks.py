@@ -12,12 +12,31 @@ from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import schema_change
 from daemon.ledger import checks, error_streams, files, observe, promotions
 from daemon.runtime.context import ModelContext
+from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
-from retrain import durable
+from retrain.operations import CheckRequest, CheckResult, to_json
 
 MOST_AGAIN = 20
 PERFORMANCE_FIELDS = ("metric", "value", "reference", "rows", "drop")
 STREAM_FIELDS = ("detector", "row", "since_row", "before", "after")
+
+
+@dataclass(frozen=True)
+class FinishedCheck:
+    """What the analyst found; `deployment` is the champion's era and `version` its name, `predictions` the path of what
+    it predicted below the state folder."""
+
+    found: CheckResult
+    deployment: int
+    version: str
+    predictions: str | None
+    started_at: float
+    seconds: float
+
+    def entry(self) -> dict[str, Any]:
+        """As the ledger keeps it."""
+        told = {name: getattr(self, name) for name in ("deployment", "version", "predictions", "started_at", "seconds")}
+        return to_json(self.found) | told
 
 
 @dataclass(frozen=True)
@@ -26,23 +45,19 @@ class RecordedCheck:
 
     id: int
     kind: str
-    version: str
-    report: dict[str, Any]
-    performance: dict[str, Any] | None
-    estimated: dict[str, Any] | None
-    stream: dict[str, Any] | None
-    seconds: float
+    check: FinishedCheck
     opened: int | None
     cleared: int | None
 
     def tell(self, log: Any) -> None:
         """Log what the check found."""
         drifted = [c["name"] for c in self._drifted()]
-        performance, estimated = self.performance or {}, self.estimated or {}
-        together = self.report.get("multivariate")
+        found = self.check.found
+        performance, estimated = found.performance or {}, found.estimated or {}
+        together = found.report.get("multivariate")
         log.info(
-            "check_finished", check=self.id, kind=self.kind, version=self.version, drift=self.report["drift"],
-            drifted_columns=len(drifted), seconds=round(self.seconds, 3),
+            "check_finished", check=self.id, kind=self.kind, version=self.check.version, drift=found.report["drift"],
+            drifted_columns=len(drifted), seconds=round(self.check.seconds, 3),
             metric=performance.get("metric") or estimated.get("metric"), value=performance.get("value"),
             estimated=estimated.get("value"), estimated_rows=estimated.get("rows"),
             **({"together": together["sentences"]} if together else {}),
@@ -52,14 +67,14 @@ class RecordedCheck:
             log.warning("drift_detected", episode=self.opened, columns=drifted, why=sentences)
         if self.cleared is not None:
             log.info("drift_cleared", episode=self.cleared)
-        stream = self.stream or {}
+        stream = found.stream or {}
         if performance.get("dropped") or stream.get("dropped"):
             fields = {key: performance.get(key) for key in PERFORMANCE_FIELDS}
             seen = {key: stream.get(key) for key in STREAM_FIELDS} if stream.get("dropped") else {}
             log.warning("performance_dropped", **fields, **seen)
 
     def _drifted(self) -> list[dict[str, Any]]:
-        return drifted_columns(self.report)
+        return drifted_columns(self.check.found.report)
 
 
 def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -68,7 +83,7 @@ def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda c: -(c["effect"] or 0.0))
 
 
-async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path]) -> dict[str, Any] | None:
+async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path]) -> FinishedCheck | None:
     """The analyst's judgement of snapshots against the champion; None without a champion or if it failed."""
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, context.name)
@@ -78,50 +93,36 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
             return None  # which is told by itself; once there is another champion it judges these files again
         stream = error_streams.load(conn, context.name, champion.era)
     changed = schema_change(context, champion)
-    arguments = {
-        "model": context.name,
-        "kind": kind,
-        "snapshots": [str(path) for path in snapshots],
-        "versions": [
-            {"version": version, "path": str(context.folders.versions / version), "weight": weight}
-            for version, weight in champion.weights.items()
-        ],
-        "newest": champion.newest,
-        "recalibration": champion.deployment.calibration,
-        "settings": context.settings_json(),
-        "work": str(context.folders.intake),
-        "predict": kind == "file" and (changed is None or changed.comparable),
-        "stream": stream,
-    }
+    request = CheckRequest(
+        kind=kind,
+        snapshots=tuple(snapshots),
+        deployment=context.stored(champion.deployment, champion.newest),
+        settings=context.settings,
+        work=context.folders.intake,
+        predict=kind == "file" and (changed is None or changed.comparable),
+        stream=stream,
+    )
     started_at, started = context.now(), time.monotonic()
     try:
-        result = await context.shared.analyst.ask_again("check", arguments)
+        found = await context.shared.analyst.ask_again(request)
     except WorkerError as error:
         context.log.error("check_failed", kind=kind, reason=error.message)
         return None
-    if result["predictions"]:
-        name = f"{snapshots[0].stem}.{champion.deployment.name}.parquet"
-        final = context.folders.predictions / name
-        try:
-            durable.publish_file(Path(result["predictions"]), final, "check.publish_predictions")
-        except OSError:
-            Path(result["predictions"]).unlink(missing_ok=True)
-            raise
-        result["predictions"] = str(final.relative_to(context.folders.state))
-    return result | {
-        "started_at": started_at,
-        "deployment": champion.era,
-        "version": champion.deployment.name,
-        "seconds": time.monotonic() - started,
-    }
+    predictions = None
+    if found.predictions is not None:
+        final = context.folders.predictions / f"{snapshots[0].stem}.{champion.deployment.name}.parquet"
+        publish_made(found.predictions, final, "check.publish_predictions")
+        predictions = str(final.relative_to(context.folders.state))
+    seconds = time.monotonic() - started
+    return FinishedCheck(found, champion.era, champion.deployment.name, predictions, started_at, seconds)
 
 
 def record_check(
-    conn: Connection, context: ModelContext, kind: str, result: dict[str, Any], file_id: int | None
+    conn: Connection, context: ModelContext, kind: str, check: FinishedCheck, file_id: int | None
 ) -> RecordedCheck:
     """Write a check and open, extend or close the model's episode, in the caller's transaction."""
-    report = result["report"]
-    check_id = checks.record(conn, context.name, kind, result, file_id)
+    report = check.found.report
+    check_id = checks.record(conn, context.name, kind, check.entry(), file_id)
     opened = cleared = None
     episode = checks.open_episode(conn, context.name)
     if report["drift"]:
@@ -133,8 +134,7 @@ def record_check(
     elif episode is not None and kind == "file":
         checks.end_episode(conn, episode, check_id, context.now())
         cleared = episode
-    told = (report, result["performance"], result["estimated"], result["stream"], result["seconds"])
-    return RecordedCheck(check_id, kind, result["version"], *told, opened, cleared)
+    return RecordedCheck(check_id, kind, check, opened, cleared)
 
 
 async def check_again(context: ModelContext) -> int:

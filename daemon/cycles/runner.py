@@ -16,14 +16,15 @@ from daemon.cycles.assessments import Assessing
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import commit_promotion, redeploy
 from daemon.cycles.schemas import known_schema, schema_change
-from daemon.cycles.stages import arguments, restart_stage
+from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, models, observe, promotions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from retrain import durable
+from retrain.operations import EvaluateResult, Result, StageRequest, to_json
 from retrain.planning import cycle as machine
 from retrain.planning.planner import plan
-from retrain.records import Action, Changed, Cycle, CycleState, Observation, Outcome, Stage
+from retrain.records import Action, Changed, Cycle, CycleState, Observation, Outcome
 
 TRAINER_NICE = 19
 TRAINER_OOM_SCORE = 500
@@ -162,12 +163,12 @@ class CycleRunner:
         with context.shared.ledger.begin(durable=True) as conn:
             cycle = restart_stage(context, conn, cycle)
             stage_id = cycles.stage_started(conn, cycle, context.now())
-            asked = arguments(context, conn, cycle, known_schema(context))
+            asked = stage_request(context, conn, cycle, known_schema(context))
         durable.crash_point("control.stage_started")
         log = context.log.bind(cycle_id=cycle.id)
         log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)
         started = time.monotonic()
-        outcome = await self._ask(trainer, cycle, asked)
+        outcome = await self._ask(trainer, asked)
         return self._commit(cycle, stage_id, outcome, time.monotonic() - started, log)
 
     async def _wait_for_disk(self, cycle: Cycle) -> None:
@@ -180,15 +181,15 @@ class CycleRunner:
             told = True
             await asyncio.sleep(DISK_PAUSE_S)
 
-    async def _ask(self, trainer: Worker, cycle: Cycle, asked: dict[str, Any]) -> Outcome:
+    async def _ask(self, trainer: Worker, asked: StageRequest) -> Outcome:
         try:
-            result = await trainer.call(cycle.stage, asked, self.context.settings.limits.train_time)
+            result: Result = await trainer.call(asked, self.context.settings.limits.train_time)
         except WorkerError as error:
             kind = "terminal" if error.kind == "refused" else "retry"
             return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message)
-        if cycle.stage is Stage.EVALUATE and result["verdict"] == "keep":
-            return Outcome("kept", result, result["reason"])
-        return Outcome("ok", result, result.get("reason", ""))
+        if isinstance(result, EvaluateResult):
+            return Outcome("kept" if result.verdict == "keep" else "ok", to_json(result), result.reason)
+        return Outcome("ok", to_json(result))
 
     def _commit(self, cycle: Cycle, stage_id: int, outcome: Outcome, seconds: float, log: Any) -> Cycle:
         context, now = self.context, self.context.now()

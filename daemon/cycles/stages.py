@@ -1,7 +1,6 @@
 """What each stage is asked with, from the ledger; and where a cycle goes on when its unfinished work is gone."""
 
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -9,38 +8,53 @@ from daemon.cycles.schemas import schema_change
 from daemon.ledger import cycles, files, promotions, totals
 from daemon.runtime.context import ModelContext
 from retrain import durable
+from retrain.operations import (
+    EvaluateRequest,
+    PrepareRequest,
+    PrepareResult,
+    PromoteRequest,
+    StageRequest,
+    StoredDeployment,
+    TrainRequest,
+    from_json,
+)
 from retrain.records import Cycle, Stage
 from retrain.records.schema import Schema
 from retrain.rows.window_reach import chosen_window, files_needed
 
 
-def arguments(context: ModelContext, conn: Connection, cycle: Cycle, schema: Schema | None) -> dict[str, Any]:
-    """The JSON arguments of the cycle's current stage."""
+def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema: Schema | None) -> StageRequest:
+    """What the cycle's current stage is asked."""
     assert schema is not None, "a cycle needs accepted files, and these fixed the schema"
-    work = context.folders.cycle(cycle.id)
+    settings, work, evidence = context.settings, context.folders.cycle(cycle.id), cycle.trigger.evidence
     durable.make_folder(work, "cycle.work")
+    if cycle.stage is Stage.PROMOTE:
+        return PromoteRequest(
+            model=context.name, cycle=cycle.id, number=cycle.number, settings=settings, work=work,
+            versions=context.folders.versions,
+        )  # fmt: skip
     from_seq, rows_before = _read_from(context, conn, cycle)
     known = files.usable(conn, context.name, cycle.up_to_seq, from_seq)
     champion = promotions.champion(conn, context.name)
     changed = schema_change(context, champion)
     if changed is not None and not changed.comparable:
         champion, known = None, [row for row in known if row.schema_digest == changed.digest]
-    return {
-        "model": context.name,
-        "cycle": cycle.id,
-        "number": cycle.number,
-        "settings": context.settings_json(),
-        "config_dir": str(context.shared.config.path.parent),
-        "schema": schema.to_json(),
-        "work": str(work),
-        "store": str(context.shared.config.paths.versions),
-        "files": [context.file_json(row) for row in known],
-        "rows_before": rows_before,
-        "window": cycle.trigger.evidence.get("window"),
-        "twin": cycle.trigger.evidence.get("twin"),
-        "champion": _champion(context, champion),
-        "previous": cycles.results(conn, cycle.id),
-    }  # fmt: skip
+    before, rows = _champion(context, champion), context.accepted(known)
+    if cycle.stage is Stage.PREPARE:
+        return PrepareRequest(
+            files=rows, schema=schema, settings=settings, work=work, champion=before, rows_before=rows_before,
+            window=evidence.get("window"),
+        )  # fmt: skip
+    prepared = from_json(cycles.results(conn, cycle.id)[Stage.PREPARE], PrepareResult)
+    if cycle.stage is Stage.TRAIN:
+        return TrainRequest(
+            model=context.name, number=cycle.number, schema=schema, settings=settings,
+            config_dir=context.shared.config.path.parent, work=work, prepared=prepared, champion=before,
+        )  # fmt: skip
+    return EvaluateRequest(
+        files=rows, settings=settings, work=work, prepared=prepared, champion=before,
+        twin=evidence.get("twin") or "all",
+    )  # fmt: skip
 
 
 def _read_from(context: ModelContext, conn: Connection, cycle: Cycle) -> tuple[int, int]:
@@ -70,17 +84,8 @@ def _has_work(context: ModelContext, cycle: Cycle) -> bool:
     return (work / "version").is_dir() or (cycle.stage is Stage.PROMOTE and published)
 
 
-def _champion(context: ModelContext, champion: promotions.ChampionRow | None) -> dict[str, Any] | None:
+def _champion(context: ModelContext, champion: promotions.ChampionRow | None) -> StoredDeployment | None:
     """The deployment that a challenger is compared with, and its newest version."""
-    if champion is None or not (context.folders.versions / champion.newest / "training.json").is_file():
+    if champion is None or not (context.folders.version(champion.newest) / "training.json").is_file():
         return None
-    members = {member.version: member.weight for member in champion.deployment.members}
-    folder = context.folders.versions
-    return {
-        "version": champion.newest,
-        "path": str(folder / champion.newest),
-        "members": members,
-        "paths": {name: str(folder / name) for name in {**members, champion.newest: 1.0}},
-        "newest": champion.newest,
-        "recalibration": champion.deployment.calibration,
-    }
+    return context.stored(champion.deployment, champion.newest)

@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from daemon.cycles.checks import FinishedCheck
 from daemon.ledger import files
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
+from retrain.operations import JudgedFile, SuspectRequest
 from retrain.planning.release import persistent
 from retrain.records.schema import Schema
 from retrain.records.schema_change import shape_digest
@@ -70,8 +72,8 @@ async def suspect_file(
     path: str,
     source: str,
     snapshot: Path,
-    check: dict[str, Any] | None,
-    schema: dict[str, Any],
+    check: FinishedCheck | None,
+    schema: Schema,
 ) -> Suspicion:
     """The analyst's doubts about a new file of rows, beside the newest accepted ones; none where it failed.
 
@@ -83,24 +85,27 @@ async def suspect_file(
     with context.shared.ledger.connect() as conn:
         beside = () if live else (source,)
         recent = files.newest_rows(conn, context.name, RECENT_FILES, ("accepted",), but=path, sources=beside)
-    digest = shape_digest(Schema.from_json(schema))
-    predicted = None if check is None else check["predictions"]
-    arguments = {
-        "snapshot": str(snapshot),
-        "predictions": None if predicted is None else str(state / predicted),
-        "recent": [
-            {"name": row.path, "snapshot": str(state / row.snapshot),
-             "predictions": None if row.predictions is None else str(state / row.predictions)}
+    digest, predicted = shape_digest(schema), None if check is None else check.predictions
+
+    def judged(name: str, snapshot: Path, predictions: str | None) -> JudgedFile:
+        return JudgedFile(
+            name=name, snapshot=snapshot, predictions=None if predictions is None else state / predictions
+        )
+
+    request = SuspectRequest(
+        file=judged("it", snapshot, predicted),
+        recent=tuple(
+            judged(row.path, state / row.snapshot, row.predictions)
             for row in recent
             if row.schema_digest in (None, digest)
-        ],
-        "schema": schema,
-        "settings": context.settings_json(),
-        "ignore_kinds": [REPEATS] if live else [],
-    }  # fmt: skip
+        ),
+        schema=schema,
+        settings=context.settings,
+        ignore_kinds=(REPEATS,) if live else (),
+    )
     try:
-        result = await context.shared.analyst.ask_again("suspect", arguments)
+        result = await context.shared.analyst.ask_again(request)
     except WorkerError as error:
         context.log.error("suspicion_failed", file=path, reason=error.message)
         return Suspicion(())
-    return Suspicion(tuple(result["doubts"]))
+    return Suspicion(tuple(result.doubts))

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.cycles.schemas import known_schema
-from daemon.intake.take_in import publish_made
 from daemon.ledger import cycles, prediction_log
+from daemon.reading.operations import ConvertRequest
 from daemon.runtime.context import ModelContext
+from daemon.runtime.publish import publish_made
 from daemon.runtime.spool import finished_segments
 from retrain import durable
+from retrain.operations import to_json
 from retrain.records import CycleState, Stage
 
 MOST_BYTES = 32 * 2**20
@@ -42,25 +44,21 @@ async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
     """One file of the log: published, committed, and only then its segments removed."""
     schema = known_schema(context)
     assert schema is not None, "who answered has a version, and that a schema"
-    arguments = {
-        "segments": [str(segment) for segment in segments],
-        "schema": schema.to_json(),
-        "work": str(context.folders.intake),
-    }
-    result = await context.shared.analyst.call("convert_log", arguments)
-    if result["path"] is not None:
-        begun = datetime.fromtimestamp(result["first_time"], UTC).strftime("%Y-%m-%dT%H%M%SZ")
-        final = context.folders.logged / f"{begun}-{result['digest'][:16]}.parquet"
-        publish_made(result["path"], final, "prediction_log.publish")
+    request = ConvertRequest(segments=tuple(segments), schema=schema, work=context.folders.intake)
+    result = await context.shared.analyst.call(request)
+    if result.path is not None:
+        begun = datetime.fromtimestamp(result.first_time, UTC).strftime("%Y-%m-%dT%H%M%SZ")
+        final = context.folders.logged / f"{begun}-{result.digest[:16]}.parquet"
+        publish_made(result.path, final, "prediction_log.publish")
         relative = str(final.relative_to(context.folders.state))
         with context.shared.ledger.begin(durable=True) as conn:
             names = [segment.name for segment in segments]
-            prediction_log.record(conn, context.name, relative, names, result, context.now())
+            prediction_log.record(conn, context.name, relative, names, to_json(result), context.now())
         durable.crash_point("prediction_log.committed")
-        context.log.debug("predictions_logged", file=relative, rows=result["rows"], torn=result["torn"])
+        context.log.debug("predictions_logged", file=relative, rows=result.rows, torn=result.torn)
     for segment in segments:
         durable.remove(segment, "prediction_log.remove_segment")
-    return int(result["rows"])
+    return result.rows
 
 
 def _groups(segments: Sequence[Path]) -> list[list[Path]]:

@@ -20,10 +20,12 @@ from daemon.cycles.schemas import current_schema
 from daemon.cycles.suspicion import Suspicion, suspect_file
 from daemon.ledger import files, models
 from daemon.reading.look import Look
+from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
+from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
 from retrain import durable
-from retrain.records.schema import Schema
+from retrain.operations import to_json
 from retrain.records.schema_change import shape_digest
 
 
@@ -52,10 +54,10 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
     path = context.data_dir / taking.path
     log = context.log.bind(file=taking.path)
     try:
-        sha256 = (await context.shared.analyst.call("digest", {"path": str(path)}))["sha256"]
+        sha256 = (await context.shared.analyst.call(DigestRequest(path=path))).sha256
         if _duplicate(context, taking, sha256):
             return Taken.DUPLICATE
-        await accept(context, taking, sha256, await context.shared.analyst.call("take", _arguments(context, path)))
+        await accept(context, taking, sha256, await context.shared.analyst.call(_request(context, path)))
         return Taken.ACCEPTED
     except WorkerError as error:
         reason = error.message
@@ -73,29 +75,28 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
     return Taken.LATER
 
 
-async def accept(context: ModelContext, taking: Taking, sha256: str, result: dict[str, Any]) -> None:
+async def accept(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
-    snapshot = context.folders.snapshot(result["snapshot_digest"])
+    snapshot = context.folders.snapshot(result.snapshot_digest)
+    quarantine = None
     try:
-        if result["quarantine"]:
-            rejects = context.folders.rejects(sha256)
-            publish_made(result["quarantine"], rejects, "intake.publish_rejects")
-            result = result | {"quarantine": str(rejects.relative_to(context.folders.state))}
-        publish_made(result["snapshot"], snapshot, "intake.publish")
+        if result.quarantine is not None:
+            quarantine = publish_made(result.quarantine, context.folders.rejects(sha256), "intake.publish_rejects")
+        publish_made(result.snapshot, snapshot, "intake.publish")
     except OSError:
-        Path(result["snapshot"]).unlink(missing_ok=True)
+        result.snapshot.unlink(missing_ok=True)
         raise
     suspicion = Suspicion(())
     async with context.judging:
-        check = await check_snapshots(context, "file", [snapshot]) if result["kind"] == "rows" else None
-        if result["kind"] == "rows":
-            suspicion = await suspect_file(context, taking.path, taking.source, snapshot, check, result["schema"])
+        check = await check_snapshots(context, "file", [snapshot]) if result.kind == "rows" else None
+        if result.kind == "rows":
+            suspicion = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
         with context.shared.ledger.begin(durable=True) as conn:
-            if result["inferred"]:
-                models.save_schema(conn, context.name, result["schema"])
+            if result.inferred:
+                models.save_schema(conn, context.name, result.schema.to_json())
             row = files.record_accepted(
                 conn, context.name, taking.path, taking.seen, sha256,
-                result | {"snapshot": str(snapshot.relative_to(context.folders.state))}, context.now(), taking.source,
+                _entry(context, result, snapshot, quarantine), context.now(), taking.source,
                 _digest(context, result),
             )  # fmt: skip
             taking.also(conn)
@@ -108,31 +109,22 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: dic
     held.tell(context.log)
 
 
-def _arguments(context: ModelContext, path: Path) -> dict[str, Any]:
-    schema = current_schema(context)
-    return {
-        "model": context.name,
-        "path": str(path),
-        "schema": schema.to_json() if schema is not None else None,
-        "settings": context.settings_json(),
-        "work": str(context.folders.intake),
-    }
+def _request(context: ModelContext, path: Path) -> TakeRequest:
+    schema, work = current_schema(context), context.folders.intake
+    return TakeRequest(path=path, schema=schema, settings=context.settings, work=work)
 
 
-def _digest(context: ModelContext, result: dict[str, Any]) -> str | None:
+def _entry(context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None) -> dict[str, Any]:
+    """As the ledger keeps it: with paths below the state folder."""
+    state = context.folders.state
+    rejects = None if quarantine is None else str(quarantine.relative_to(state))
+    return to_json(result) | {"snapshot": str(snapshot.relative_to(state)), "quarantine": rejects}
+
+
+def _digest(context: ModelContext, result: TakeResult) -> str | None:
     """Of the whole schema by which a file was read; labels come with a part of it."""
-    schema = Schema.from_json(result["schema"]) if result["inferred"] else current_schema(context)
+    schema = result.schema if result.inferred else current_schema(context)
     return None if schema is None else shape_digest(schema)
-
-
-def publish_made(made: str, final: Path, point: str) -> Path:
-    """Publish what the analyst made; where that fails, nothing of it stays."""
-    try:
-        durable.publish_file(Path(made), final, point)
-    except OSError:
-        Path(made).unlink(missing_ok=True)
-        raise
-    return final
 
 
 def _duplicate(context: ModelContext, taking: Taking, sha256: str) -> bool:
@@ -164,15 +156,15 @@ def _refused_or_later(context: ModelContext, taking: Taking, reason: str) -> Tak
     return Taken.REFUSED
 
 
-def _tell(context: ModelContext, taking: Taking, result: dict[str, Any]) -> None:
+def _tell(context: ModelContext, taking: Taking, result: TakeResult) -> None:
     log = context.log.bind(file=taking.path)
-    if result["inferred"]:
-        columns = {c["name"]: c["kind"] for c in result["schema"]["columns"]}
+    if result.inferred:
+        columns = {c.name: c.kind for c in result.schema.columns}
         log.info("schema_inferred", columns=columns)
     log.info(
-        "file_accepted", kind=result["kind"], rows=result["rows"], labelled_rows=result["labelled_rows"],
-        rejected=result["rejected"], **({"hint": result["quality"]["hint"]} if result["quality"]["hint"] else {}),
+        "file_accepted", kind=result.kind, rows=result.rows, labelled_rows=result.labelled_rows,
+        rejected=result.rejected, **({"hint": result.quality["hint"]} if result.quality["hint"] else {}),
     )  # fmt: skip
-    if result["rejected"]:
-        first = result["rejects"][0] if result["rejects"] else {}
-        log.warning("rows_quarantined", rows=result["rejected"], first=first)
+    if result.rejected:
+        first = result.rejects[0] if result.rejects else {}
+        log.warning("rows_quarantined", rows=result.rejected, first=first)

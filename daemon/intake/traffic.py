@@ -18,6 +18,7 @@ from daemon.intake.prediction_log import convert_segments, sweep, trim
 from daemon.intake.take_in import Taking, accept, refuse
 from daemon.ledger import prediction_log
 from daemon.reading.look import Look
+from daemon.reading.operations import TrafficRequest
 from daemon.runtime.context import ModelContext, make_folders
 from daemon.runtime.spool import begun_at, finished_segments
 from daemon.runtime.worker.process import WorkerError
@@ -137,24 +138,26 @@ class Traffic:
         context, name = self.context, str(logs[0].data_file)
         schema = known_schema(context)
         assert schema is not None, "who answered has a version, and that a schema"
-        arguments = {
-            "model": context.name, "logs": [str(context.folders.state / row.path) for row in logs],
-            "digests": [row.digest for row in logs], "schema": schema.to_json(), "settings": context.settings_json(),
-            "work": str(context.folders.intake),
-        }  # fmt: skip
+        request = TrafficRequest(
+            logs=tuple(context.folders.state / row.path for row in logs),
+            digests=tuple(row.digest for row in logs),
+            schema=schema,
+            settings=context.settings,
+            work=context.folders.intake,
+        )
 
         def also(conn: Connection) -> None:
             prediction_log.taken(conn, context.name, name, context.now())
 
         try:
-            result = await context.shared.analyst.call("take_traffic", arguments)
+            result = await context.shared.analyst.call(request)
         except WorkerError as error:
             if error.kind != "refused":
                 self._failed(error)
                 return False
             refuse(context, Taking(name, NOWHERE, "traffic", also), error.message)
             return True
-        await accept(context, Taking(name, Look(**result["look"]), "traffic", also), result["sha256"], result)
+        await accept(context, Taking(name, result.look, "traffic", also), result.sha256, result.taken)
         return True
 
     def _failed(self, error: WorkerError) -> None:

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from daemon.reading.clean import ARROW, clean
 from daemon.reading.digest import file_digest
-from daemon.reading.look import Look, Problem, look
+from daemon.reading.look import Problem, look
+from daemon.reading.operations import ConvertRequest, ConvertResult, TakeRequest, TrafficRequest, TrafficResult
 from daemon.reading.take import take
 from retrain import durable
 from retrain.records.errors import Refused, Retry
@@ -31,45 +32,43 @@ CLASS = "__p_"
 KEYS = {"version", "role", "columns", "classes", "at", "ids", "rows", "values", "probabilities"}
 
 
-def convert(args: dict[str, Any]) -> dict[str, Any]:
-    """Write the rows of `segments` (paths, oldest first) by `schema` as one Parquet file in `work`: the features in the
-    types of snapshots, `__time`, `__id`, `__version`, `__role`, `__prediction`, and `__p_CLASS` of each class.
-
-    Returns path, digest, rows, answers (rows that were answered, not shadowed), bytes, first_time, last_time, torn
-    (lines that a kill cut off); path is None where there is no row."""
-    schema, work = Schema.from_json(args["schema"]), Path(args["work"])
-    durable.make_folder(work, "intake.work")
+def convert(request: ConvertRequest) -> ConvertResult:
+    """The operation: a file with the features in the types of snapshots, `__time`, `__id`, `__version`, `__role`,
+    `__prediction`, and `__p_CLASS` of each class."""
+    durable.make_folder(request.work, "intake.work")
     lines, torn = [], 0
-    for segment in args["segments"]:
-        for line in _parsed(Path(segment)):
+    for segment in request.segments:
+        for line in _parsed(segment):
             if line is None:
                 torn += 1
             else:
                 lines.append(line)
     if not lines:
-        return {"path": None, "rows": 0, "torn": torn}
-    table = _table(lines, schema)
-    path = work / f"{uuid.uuid4().hex}.log.parquet"
+        return ConvertResult(path=None, rows=0, torn=torn)
+    table = _table(lines, request.schema)
+    path = request.work / f"{uuid.uuid4().hex}.log.parquet"
     durable.crash_point("prediction_log.convert.before_write")
     pq.write_table(table, path, compression="zstd")
     times = [moment for line in lines for moment in line["at"]]
-    return {
-        "path": str(path), "digest": file_digest(path), "rows": table.num_rows,
-        "answers": sum(len(line["at"]) for line in lines if line["role"] == "answer"),
-        "bytes": path.stat().st_size, "first_time": min(times), "last_time": max(times), "torn": torn,
-    }  # fmt: skip
+    return ConvertResult(
+        path=path,
+        digest=file_digest(path),
+        rows=table.num_rows,
+        answers=sum(len(line["at"]) for line in lines if line["role"] == "answer"),
+        bytes=path.stat().st_size,
+        first_time=min(times),
+        last_time=max(times),
+        torn=torn,
+    )
 
 
-def traffic(args: dict[str, Any]) -> dict[str, Any]:
-    """Take the answered rows of `logs` (paths) in as one data file without labels; `digests` are the logs' own.
-
-    Returns what `take` does, and `sha256` and `look`: the content is which answers these are, since clients may send
-    the same rows again."""
-    schema, work = known_columns(Schema.from_json(args["schema"])), Path(args["work"])
+def traffic(request: TrafficRequest) -> TrafficResult:
+    """The operation: answered rows become a data file."""
+    schema, work = known_columns(request.schema), request.work
     durable.make_folder(work, "intake.work")
     source = work / f"{uuid.uuid4().hex}.traffic.parquet"
     try:
-        tables = [table for path in args["logs"] if (table := _answers(Path(path), schema)) is not None]
+        tables = [table for path in request.logs if (table := _answers(path, schema)) is not None]
         if not tables:
             raise Refused("the files of the prediction log are gone or damaged")
         table = pa.concat_tables(tables)
@@ -78,11 +77,11 @@ def traffic(args: dict[str, Any]) -> dict[str, Any]:
         seen = look(source)
         if isinstance(seen, Problem):
             raise Retry(f"{source}: {seen.reason}")
-        taken = take({**args, "path": str(source), "schema": schema.to_json()})
+        taken = take(TakeRequest(path=source, schema=schema, settings=request.settings, work=work))
     finally:
         source.unlink(missing_ok=True)
-    sha256 = hashlib.sha256("\n".join(args["digests"]).encode()).hexdigest()
-    return {**taken, "sha256": sha256, "look": _as_json(seen)}
+    sha256 = hashlib.sha256("\n".join(request.digests).encode()).hexdigest()
+    return TrafficResult(taken=taken, sha256=sha256, look=seen)
 
 
 def known_columns(schema: Schema) -> Schema:
@@ -97,10 +96,6 @@ def known_columns(schema: Schema) -> Schema:
 def _loose(column: Column, schema: Schema) -> Column:
     nullable = column.nullable or column.name in (schema.id_column, schema.target)
     return Column(**{**column.__dict__, "nullable": nullable})
-
-
-def _as_json(seen: Look) -> dict[str, int]:
-    return {"size": seen.size, "mtime_ns": seen.mtime_ns, "ctime_ns": seen.ctime_ns, "inode": seen.inode}
 
 
 # --- segments ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from daemon.reading.operations import DigestRequest, DigestResult
 from retrain.records.errors import Refused, Retry
 
 
@@ -17,3 +18,8 @@ def file_digest(path: str | Path) -> str:
         if not isinstance(error, PermissionError | IsADirectoryError):
             raise Retry(f"{path}: {error.strerror or error}") from None
         raise Refused(f"cannot be read: {error.strerror or error}") from None
+
+
+def digest(request: DigestRequest) -> DigestResult:
+    """The operation: `file_digest`."""
+    return DigestResult(sha256=file_digest(request.path))

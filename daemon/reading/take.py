@@ -25,6 +25,7 @@ from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest
 from daemon.reading.formats import Kind, kind_of
 from daemon.reading.infer import infer_schema
+from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
 from daemon.reading.rejects import Reject, misfit
 from retrain import durable
@@ -51,20 +52,14 @@ class Tally:
     future: int = 0
 
 
-def take(args: dict[str, Any]) -> dict[str, Any]:
-    """Take `path` in by `schema` (None: infer it) and `settings`; files are written to `work`.
-
-    Returns kind, snapshot, snapshot_digest, rows, labelled_rows, class_rows, rejected, rejects (the first
-    thousand), quarantine, schema, inferred, quality, first_time, last_time. Refused where the file is beyond
-    repair."""
-    path, work = Path(args["path"]), Path(args["work"])
-    settings = ModelSettings.model_validate(args["settings"])
-    schema = None if args["schema"] is None else Schema.from_json(args["schema"])
+def take(request: TakeRequest) -> TakeResult:
+    """The operation: take a file in. Refused where it is beyond repair."""
+    path, work = request.path, request.work
     durable.make_folder(work, "intake.work")
     stem = work / uuid.uuid4().hex
     temporary, alias = stem.with_suffix(".raw.parquet"), stem.with_suffix(f".source{''.join(path.suffixes[-2:])}")
     try:
-        return _take(_nameable(path, alias), stem, temporary, settings, schema)
+        return _take(_nameable(path, alias), stem, temporary, request)
     except BaseException as error:
         for made in (stem.with_suffix(".parquet"), stem.with_suffix(".jsonl")):
             made.unlink(missing_ok=True)
@@ -93,37 +88,37 @@ def _nameable(path: Path, alias: Path) -> Path:
     return path
 
 
-def _take(path: Path, stem: Path, temporary: Path, settings: ModelSettings, schema: Schema | None) -> dict[str, Any]:
+def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> TakeResult:
+    settings = request.settings
     size = path.stat().st_size
     if size == 0:
         raise Refused("the file is empty", "expected rows")
     if size > settings.limits.max_file:
         raise Refused(f"the file has {size:,} bytes; limits.max_file is {settings.limits.max_file:,}")
     kind = kind_of(path)
-    inferred = schema is None
-    matched, rejects, source = _read(path, kind, temporary, settings, schema)
+    matched, rejects, source = _read(path, kind, temporary, settings, request.schema)
     snapshot = stem.with_suffix(".parquet")
     misfits: list[Reject] = []
     tally, quality = _write(source, matched, snapshot, misfits)
     rejects += _in_file(misfits, rejects) if kind.format == "csv" else misfits
     rejects.sort(key=lambda reject: reject.line or 0)
     _check_share(tally, rejects, settings)
-    return {
-        "kind": matched.kind,
-        "snapshot": str(snapshot),
-        "snapshot_digest": file_digest(snapshot),
-        "rows": tally.rows,
-        "labelled_rows": tally.labelled,
-        "class_rows": dict(tally.classes) if settings.task == "classification" else {},
-        "rejected": len(rejects),
-        "rejects": [reject.to_json() for reject in rejects[:TOLD_REJECTS]],
-        "quarantine": _quarantine(rejects, stem.with_suffix(".jsonl")),
-        "schema": matched.schema.to_json(),
-        "inferred": inferred,
-        "quality": quality,
-        "first_time": tally.first_time,
-        "last_time": tally.last_time,
-    }
+    return TakeResult(
+        kind=matched.kind,
+        snapshot=snapshot,
+        snapshot_digest=file_digest(snapshot),
+        rows=tally.rows,
+        labelled_rows=tally.labelled,
+        class_rows=dict(tally.classes) if settings.task == "classification" else {},
+        rejected=len(rejects),
+        rejects=[reject.to_json() for reject in rejects[:TOLD_REJECTS]],
+        quarantine=_quarantine(rejects, stem.with_suffix(".jsonl")),
+        schema=matched.schema,
+        inferred=request.schema is None,
+        quality=quality,
+        first_time=tally.first_time,
+        last_time=tally.last_time,
+    )
 
 
 def _read(
@@ -293,11 +288,11 @@ def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings) -
         )
 
 
-def _quarantine(rejects: list[Reject], path: Path) -> str | None:
+def _quarantine(rejects: list[Reject], path: Path) -> Path | None:
     if not rejects:
         return None
     durable.crash_point("intake.quarantine.before_write")
     with path.open("w", encoding="utf-8") as file:
         for reject in rejects[:WRITTEN_REJECTS]:
             file.write(json.dumps(reject.to_json(), ensure_ascii=False) + "\n")
-    return str(path)
+    return path

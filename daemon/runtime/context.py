@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import Failures
 from daemon.runtime.worker.process import Worker
 from retrain import durable
+from retrain.operations import AcceptedFile, StoredDeployment
+from retrain.records import Deployment
 from retrain.records.settings import ModelSettings
 
 
@@ -60,16 +63,19 @@ class ModelContext:
         """Where this model's state lives."""
         return self.shared.config.paths.model(self.name)
 
-    def settings_json(self) -> dict[str, Any]:
-        """The settings as a worker receives them."""
-        return self.settings.model_dump(mode="json")
+    def accepted(self, rows: Iterable[Any]) -> tuple[AcceptedFile, ...]:
+        """Rows of accepted files as stages and assessments read them."""
+        return tuple(
+            AcceptedFile(
+                seq=row.seq, snapshot=self.folders.state / row.snapshot, digest=row.sha256, rows=row.rows,
+                kind=row.kind, source=row.source, accepted_at=row.accepted_at,
+            )
+            for row in rows
+        )  # fmt: skip
 
-    def file_json(self, row: Any) -> dict[str, Any]:
-        """An accepted file as the stages and the assessment are told of it."""
-        return {
-            "seq": row.seq, "snapshot": str(self.folders.state / row.snapshot), "digest": row.sha256, "rows": row.rows,
-            "kind": row.kind, "source": row.source, "accepted_at": row.accepted_at,
-        }  # fmt: skip
+    def stored(self, deployment: Deployment, newest: str) -> StoredDeployment:
+        """A deployment as workers find it."""
+        return StoredDeployment.of(deployment, newest, self.folders.versions)
 
     @staticmethod
     def now() -> float:

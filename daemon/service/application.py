@@ -26,6 +26,7 @@ from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.restarting import error_key, keep, way_out
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
+from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from daemon.server.tokens import load_tokens, tell_open_token_files
 from daemon.service.commands import Commander
@@ -268,7 +269,7 @@ class Service:
         """Have the analyst's libraries loaded before the first file asks for them."""
         await self.servers.wait_ready()  # which have the processors for themselves until then
         with contextlib.suppress(WorkerError):
-            await self.shared.analyst.call("warm", {})
+            await self.shared.analyst.call(WarmRequest())
         await asyncio.Event().wait()
 
     async def _keep_events(self) -> None:

@@ -14,6 +14,7 @@ from daemon.ledger import commands, cycles, deployments, due, files, models, pro
 from daemon.runtime.context import ModelContext
 from daemon.runtime.log import get_logger
 from daemon.runtime.worker.process import WorkerError
+from retrain.operations import ProveRequest
 from retrain.planning import cycle as machine
 from retrain.records import CycleState, Trial
 from retrain.records.errors import Refused
@@ -87,11 +88,8 @@ async def _prove_first(context: ModelContext, command: commands.CommandRow) -> N
         else:
             return
     for version in members:
-        arguments = {
-            "path": str(context.folders.versions / version),
-            "trusted_types": list(context.settings.estimator.trusted_types),
-        }
-        await context.shared.analyst.call("prove", arguments)
+        path, trusted = context.folders.version(version), context.settings.estimator.trusted_types
+        await context.shared.analyst.call(ProveRequest(path=path, trusted_types=trusted))
 
 
 def _stored(conn: Connection, context: ModelContext, version: str) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 
 from daemon.config.config import Config
 from daemon.ledger import Ledger, error_streams, models, promotions
+from daemon.reading.operations import TakeRequest
+from retrain.operations import CheckRequest, StoredDeployment
 from retrain.records.errors import Refused
-from retrain.records.schema import declared_schema
+from retrain.records.schema import Schema, declared_schema
 
 
 def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[str, Any]:
@@ -27,37 +29,33 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
     from retrain.monitoring.check import check
 
     with TemporaryDirectory(prefix="driftd-check-") as work:
-        told = settings.model_dump(mode="json")
-        schema = declared.to_json() if declared is not None else stored
+        schema = declared or (None if stored is None else Schema.from_json(stored))
         try:
-            taken = take({"model": model, "path": str(file), "schema": schema, "settings": told, "work": work})
+            taken = take(TakeRequest(path=file, schema=schema, settings=settings, work=Path(work)))
         except Refused as error:
             raise Refused(f"{file}: {error.message}", error.hint) from None
-        if taken["kind"] != "rows":
+        if taken.kind != "rows":
             raise Refused(f"{file} holds labels only: there is nothing to compare")
-        versions = [
-            {"version": version, "path": str(config.paths.model(model).version(version)), "weight": weight}
-            for version, weight in champion.weights.items()
-        ]
-        arguments = {
-            "newest": champion.newest,
-            "recalibration": champion.deployment.calibration,
-            "snapshots": [taken["snapshot"]],
-            "versions": versions,
-            "settings": told,
-            "work": work,
-        }
-        found = check(arguments | {"predict": True, "stream": stream})
-    report: dict[str, Any] = found["report"]
+        folder = config.paths.model(model).versions
+        found = check(
+            CheckRequest(
+                snapshots=(taken.snapshot,),
+                deployment=StoredDeployment.of(champion.deployment, champion.newest, folder),
+                settings=settings,
+                work=Path(work),
+                stream=stream,
+            )
+        )
+    report = found.report
     report["reference"]["path"] = champion.deployment.name
     report["current"]["path"] = str(file)
     return report | {
         "model": model,
         "version": champion.deployment.name,
-        "performance": found["performance"],
-        "estimated": found["estimated"],
-        "stream": found["stream"],
-        "rejected": taken["rejected"],
-        "quality": taken["quality"],
-        "seconds": found["seconds"],
+        "performance": found.performance,
+        "estimated": found.estimated,
+        "stream": found.stream,
+        "rejected": taken.rejected,
+        "quality": taken.quality,
+        "seconds": found.seconds,
     }

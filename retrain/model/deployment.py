@@ -1,12 +1,13 @@
 """A deployment in memory: versions with their weights behind one recalibration, answering as one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrain.model.recalibration import Recalibration, decision_for
 from retrain.model.version import LoadedVersion
+from retrain.operations import StoredDeployment
 from retrain.records.predictions import Predictions
 from retrain.records.settings import ModelSettings
 
@@ -50,11 +51,11 @@ class LoadedDeployment:
         return self.answer({name: self.versions[name].predict_rows(rows) for name in self.weights})
 
 
-def load_deployment(told: Mapping[str, Any], load: Any) -> LoadedDeployment:
-    """Of {"members": {version: weight}, "paths": {version: path}, "newest", "recalibration"}; `load` takes a path."""
-    weights = dict(sorted(told["members"].items(), key=lambda member: -member[1]))
-    versions = {name: load(Path(told["paths"][name])) for name in {**weights, told["newest"]: 1.0}}
-    return LoadedDeployment(versions, weights, told["newest"], Recalibration.from_json(told["recalibration"]))
+def load_deployment(stored: StoredDeployment, load: Callable[[Path], LoadedVersion]) -> LoadedDeployment:
+    """The deployment in memory; `load` takes a version's folder."""
+    weights = dict(sorted(stored.weights.items(), key=lambda member: -member[1]))
+    versions = {name: load(stored.path(name)) for name in {**weights, stored.newest: 1.0}}
+    return LoadedDeployment(versions, weights, stored.newest, Recalibration.from_json(stored.recalibration))
 
 
 def fair_decision(version: LoadedVersion, settings: ModelSettings) -> Recalibration | None:

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,17 @@ from numpy.typing import NDArray
 from retrain.metrics.losses import row_losses
 from retrain.metrics.registry import Metric
 from retrain.model.blend import blend
-from retrain.model.deployment import LoadedDeployment
+from retrain.model.deployment import LoadedDeployment, load_deployment
 from retrain.model.recalibration import Recalibration, class_shares, decision_for, fit_line, fit_offsets
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.blend_weights import blend_weights
-from retrain.monitoring.cache import Memory
+from retrain.monitoring.cache import Memory, loaded_version
 from retrain.monitoring.twins import Twin, window_twin
+from retrain.operations import AssessRequest, AssessResult, StoredDeployment
 from retrain.planning.twin_windows import WINDOWS
 from retrain.records.predictions import Floats, Labels, Predictions
-from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import Batch, History
-from retrain.store.versions import load_version
 
 Mask = NDArray[np.bool_]
 READY_SHARE = 0.9
@@ -322,35 +320,31 @@ def unseen_rows(version: LoadedVersion, batch: Batch) -> Mask | None:
     return np.ones(batch.table.num_rows, dtype=bool)
 
 
-def assess(args: dict[str, Any]) -> dict[str, Any]:
-    """The operation. Arguments and result are JSON: `files` (as the stages get them), `schema`, `settings`,
-    `candidates` (seqs of files that were not assessed yet, ascending), `deployment` {members {version: weight},
-    recalibration}, `predecessor` (the same of what was served before the last promotion, or None), `challenger` (the
-    version on trial, or None), `versions` {name: path} of all that are named, `archive` the names that may be blended,
-    `newest` the champion's newest version, `before` the last proposal, `twin` the window that the planner watches.
-    Result: `assessments`, `proposal`, `skipped` seqs that can tell nothing, `seconds`."""
+def assess(request: AssessRequest) -> AssessResult:
+    """The operation: assess the files that became labelled, and propose what to serve."""
     started = time.process_time()
-    settings = ModelSettings.model_validate(args["settings"])
-    history = History(args["files"], Schema.from_json(args["schema"]))
-    loaded = {name: _version(path, settings.estimator.trusted_types) for name, path in args["versions"].items()}
-    served, rival = (_served(told, loaded, args["newest"]) for told in (args["deployment"], args.get("predecessor")))
-    assert served is not None
-    archive = {name: loaded[name] for name in args["archive"]}
-    tried = args.get("challenger")
-    challenger = None if tried is None else LoadedDeployment({tried: loaded[tried]}, {tried: 1.0}, tried)
+    settings, tried = request.settings, request.challenger
+    served = _loaded(request.deployment, settings)
+    folder, trusted = request.deployment.folder, settings.estimator.trusted_types
     assessor = Assessor(
-        history, served, archive, settings, args["before"] or {}, _MEMORY, args["twin"], rival, challenger
-    )
-    return assess_files(assessor, args["candidates"]) | {"seconds": time.process_time() - started}
+        history=History(request.files, request.schema),
+        served=served,
+        archive={name: loaded_version(folder / name, trusted) for name in request.archive},
+        settings=settings,
+        before=request.before or {},
+        memory=_MEMORY,
+        twin_window=request.twin,
+        rival=None if request.predecessor is None else _loaded(request.predecessor, settings),
+        challenger=None if tried is None else LoadedDeployment(
+            {tried: loaded_version(folder / tried, trusted)}, {tried: 1.0}, tried
+        ),
+    )  # fmt: skip
+    found = assess_files(assessor, request.candidates)
+    return AssessResult(**found, seconds=time.process_time() - started)
 
 
-def _served(
-    told: Mapping[str, Any] | None, loaded: Mapping[str, LoadedVersion], newest: str
-) -> LoadedDeployment | None:
-    if told is None or any(name not in loaded for name in told["members"]):
-        return None
-    versions = {name: loaded[name] for name in {**told["members"], newest: 1.0}}
-    return LoadedDeployment(versions, told["members"], newest, Recalibration.from_json(told["recalibration"]))
+def _loaded(deployment: StoredDeployment, settings: ModelSettings) -> LoadedDeployment:
+    return load_deployment(deployment, lambda path: loaded_version(path, settings.estimator.trusted_types))
 
 
 def assess_files(assessor: Assessor, candidates: Sequence[int]) -> dict[str, Any]:
@@ -389,9 +383,4 @@ def _mean_error(differences: Floats) -> list[float]:
     return [float(differences.mean()) if rows else 0.0, error, rows]
 
 
-_MEMORY, _LOADED = Memory(), Memory(limit=24)
-
-
-def _version(path: str, trusted: tuple[str, ...]) -> LoadedVersion:
-    version: LoadedVersion = _LOADED.get((path, trusted), lambda: load_version(Path(path), trusted))
-    return version
+_MEMORY = Memory()

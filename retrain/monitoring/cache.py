@@ -3,7 +3,11 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
+
+from retrain.store.versions import LoadedVersion, load_version
 
 
 @dataclass
@@ -26,3 +30,9 @@ class Memory:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
+
+
+@lru_cache(maxsize=24)
+def loaded_version(folder: Path, trusted_types: tuple[str, ...]) -> LoadedVersion:
+    """A published version, which cannot change; it is loaded again only after 24 others."""
+    return load_version(folder, trusted_types)

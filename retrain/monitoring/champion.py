@@ -15,9 +15,11 @@ from drift import Reference
 from retrain import durable
 from retrain.model.blend import blend, concatenate
 from retrain.model.recalibration import Recalibration
+from retrain.monitoring.cache import loaded_version
+from retrain.operations import StoredDeployment
 from retrain.records.predictions import Floats, Predictions
 from retrain.rows.columns import open_snapshot
-from retrain.store.versions import LoadedVersion, load_estimate, load_reference, load_version
+from retrain.store.versions import LoadedVersion, load_estimate, load_reference
 
 BATCH_ROWS = 65_536
 ESTIMATED_ROWS = 20_000
@@ -60,20 +62,13 @@ class Predicted:
     step: int = 1
 
 
-def load_champion(
-    versions: list[dict[str, Any]],
-    trusted_types: tuple[str, ...],
-    newest: str | None = None,
-    recalibration: Mapping[str, Any] | None = None,
-) -> Champion:
-    """Load what is served; a version that was loaded before is not loaded again, since it cannot change. `newest` names
-    the first one, else it is the heaviest."""
-    ordered = sorted(versions, key=lambda member: (member.get("version") != newest, -member["weight"]))
-    loaded = tuple(_version(Path(member["path"]), trusted_types) for member in ordered)
-    weights = tuple(float(member["weight"]) for member in ordered)
+def load_champion(deployment: StoredDeployment, trusted_types: tuple[str, ...]) -> Champion:
+    """Load what is served; a version that was loaded before is not loaded again, since it cannot change."""
+    names, first = deployment.names, deployment.path(deployment.newest)
+    loaded = tuple(loaded_version(deployment.path(name), trusted_types) for name in names)
+    weights = tuple(deployment.weights.get(name, 0.0) for name in names)
     evaluated = loaded[0].evaluation.get("challenger") or {}
-    first = Path(ordered[0]["path"])
-    moved = Recalibration.from_json(recalibration)
+    moved = Recalibration.from_json(deployment.recalibration)
     return Champion(loaded, weights, _reference(first), evaluated, load_estimate(first), moved)
 
 
@@ -121,11 +116,6 @@ def write_predictions(predicted: Predicted, path: Path) -> Path:
     durable.crash_point("check.predictions.before_write")
     pq.write_table(pa.table(columns), path, compression="zstd")
     return path
-
-
-@lru_cache(maxsize=8)
-def _version(folder: Path, trusted_types: tuple[str, ...]) -> LoadedVersion:
-    return load_version(folder, trusted_types)
 
 
 @lru_cache(maxsize=8)

@@ -29,6 +29,7 @@ from retrain.monitoring.estimate import estimate_performance
 from retrain.monitoring.importance import importance_weights
 from retrain.monitoring.multivariate import check_together
 from retrain.monitoring.performance import PERFORMANCE_SHARE, labelled_performance
+from retrain.operations import CheckRequest, CheckResult
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values
@@ -47,45 +48,35 @@ class Labelled:
     rows: Any
 
 
-def check(args: dict[str, Any]) -> dict[str, Any]:
-    """Judge the rows of all snapshots together. Arguments and result are JSON:
-
-    `snapshots` paths; `kind` "file" or "schedule"; `versions` [{"version", "path", "weight"}]; `settings`; `predict`
-    whether the champion is to predict the rows (needed for output drift and performance); `work` where the predictions
-    of a single snapshot are written; `stream` is the state that the last check of this champion's errors gave, if any.
-    Returns `report` (DriftReport), `performance` on the rows that have labels, `estimated` performance on those that
-    have none, `stream` (what the detector saw in the errors), `stream_state`, `predictions` (path) and `seconds`.
-    """
+def check(request: CheckRequest) -> CheckResult:
+    """The operation: judge the rows of all snapshots together."""
     started = time.perf_counter()
-    settings = ModelSettings.model_validate(args["settings"])
-    snapshots = [Path(path) for path in args["snapshots"]]
-    champion = load_champion(
-        args["versions"], settings.estimator.trusted_types, args.get("newest"), args.get("recalibration")
-    )
+    settings, snapshots = request.settings, list(request.snapshots)
+    champion = load_champion(request.deployment, settings.estimator.trusted_types)
     notes: list[str] = []
-    predicted = predict_snapshots(champion, snapshots, notes) if args["predict"] else None
+    predicted = predict_snapshots(champion, snapshots, notes) if request.predict else None
     labelled = None if predicted is None else _labelled(champion, predicted)
     performance = None if labelled is None else _performance(champion, labelled, settings)
     if performance is not None:
         notes += performance.get("notes", [])
-    watch = None if labelled is None else _watch(champion, labelled, args.get("stream"), settings)
+    watch = None if labelled is None else _watch(champion, labelled, request.stream, settings)
     report = drift_report(champion, snapshots, settings, predicted, notes)
     path = None
     if predicted is not None and len(snapshots) == 1:
-        path = write_predictions(predicted, Path(args["work"]) / f"{snapshots[0].stem}.predictions.parquet")
+        path = write_predictions(predicted, request.work / f"{snapshots[0].stem}.predictions.parquet")
     told = report.to_json()
-    if settings.drift.multivariate and args.get("kind") == "schedule":
+    if settings.drift.multivariate and request.kind == "schedule":
         told["multivariate"] = check_together(champion, snapshots, settings)
     _tell_importance(told, champion.versions[0].evaluation.get("importance") or {})
-    return {
-        "report": told,
-        "performance": performance,
-        "estimated": None if predicted is None else _estimated(champion, predicted),
-        "stream": None if watch is None else watch.told,
-        "stream_state": None if watch is None else watch.state,
-        "predictions": None if path is None else str(path),
-        "seconds": time.perf_counter() - started,
-    }
+    return CheckResult(
+        report=told,
+        performance=performance,
+        estimated=None if predicted is None else _estimated(champion, predicted),
+        stream=None if watch is None else watch.told,
+        stream_state=None if watch is None else watch.state,
+        predictions=path,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _tell_importance(report: dict[str, Any], importance: Mapping[str, float]) -> None:

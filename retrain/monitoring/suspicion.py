@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from drift import Codes
+from retrain.operations import SuspectRequest, SuspectResult
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
-from retrain.records.settings import ModelSettings
 from retrain.rows.columns import CATEGORICAL, column_values, join, open_snapshot
 from retrain.suspicion import Columns, Rows, doubts
 from retrain.suspicion.rows import lowest, row_keys
@@ -22,32 +22,27 @@ MOST_GROUPS = 3
 FILE_ROWS, RECENT_ROWS = 2_000, 5_000
 
 
-def suspect(args: dict[str, Any]) -> dict[str, Any]:
-    """Judge the file `snapshot`, with its `predictions` (a path or None), beside `recent` [{"name", "snapshot",
-    "predictions"}], accepted files, oldest first; `schema`; `settings`; `ignore_kinds`, doubts that do not count for
-    this file. All JSON.
-
-    Returns `doubts` [{"kind", "reason", "numbers"}] and `seconds`."""
+def suspect(request: SuspectRequest) -> SuspectResult:
+    """The operation: judge a new file beside recent ones."""
     started = time.perf_counter()
-    settings = ModelSettings.model_validate(args["settings"]).suspicion
-    schema = Schema.from_json(args["schema"])
-    asked = [*args["recent"], {"name": "it", "snapshot": args["snapshot"], "predictions": args["predictions"]}]
-    tables = [_read(Path(one["snapshot"]), one["predictions"]) for one in asked]
-    files, columns = _rows([one["name"] for one in asked], tables, schema, settings.ignore)
-    kinds = tuple(kind for kind in settings.kinds if kind not in args.get("ignore_kinds", ()))
+    settings = request.settings.suspicion
+    judged = (*request.recent, request.file)
+    tables = [_read(one.snapshot, one.predictions) for one in judged]
+    files, columns = _rows([one.name for one in judged], tables, request.schema, settings.ignore)
+    kinds = tuple(kind for kind in settings.kinds if kind not in request.ignore_kinds)
     found = doubts(files[-1], files[:-1], columns, kinds)
     told = [{"kind": doubt.kind, "reason": doubt.reason, "numbers": doubt.numbers} for doubt in found]
-    return {"doubts": told, "seconds": time.perf_counter() - started}
+    return SuspectResult(doubts=told, seconds=time.perf_counter() - started)
 
 
-def _read(snapshot: Path, predictions: str | None) -> tuple[pa.Table, pa.Table | None]:
+def _read(snapshot: Path, predictions: Path | None) -> tuple[pa.Table, pa.Table | None]:
     """The rows of at most three parts of a snapshot, from its beginning to its end, and what was predicted for them."""
     with open_snapshot(snapshot) as file:
         groups = file.num_row_groups
         chosen = np.unique(np.linspace(0, max(groups - 1, 0), MOST_GROUPS).astype(int)).tolist()
         table = file.read_row_groups(chosen) if groups > MOST_GROUPS else file.read()
         sizes = [file.metadata.row_group(k).num_rows for k in range(groups)]
-    if predictions is None or not Path(predictions).exists():
+    if predictions is None or not predictions.exists():
         return table, None
     said = pq.read_table(predictions, pre_buffer=False)
     if groups > MOST_GROUPS:

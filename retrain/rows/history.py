@@ -2,7 +2,7 @@
 
 A file is read once in the life of a process as long as memory allows; nothing here is kept on disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from retrain.operations import AcceptedFile
 from retrain.records.predictions import Labels
 from retrain.records.schema import Schema
 from retrain.rows.held_out import in_reservoir
@@ -59,14 +60,14 @@ class Batch:
 
 
 class History:
-    """Accepted files as the stages are told of them: `seq`, `snapshot`, `digest`, `rows`, `kind`, and `source`."""
+    """The accepted files of a model."""
 
-    def __init__(self, files: Sequence[Mapping[str, Any]], schema: Schema) -> None:
+    def __init__(self, files: Sequence[AcceptedFile], schema: Schema) -> None:
         self.schema = schema
-        self._files = {int(file["seq"]): file for file in files if file["kind"] == "rows"}
-        self._labels = [file for file in files if file["kind"] == "labels"]
+        self._files = {file.seq: file for file in files if file.kind == "rows"}
+        self._labels = [file for file in files if file.kind == "labels"]
         self.seqs = sorted(self._files)
-        self.traffic = {seq for seq, file in self._files.items() if file.get("source") == "traffic"}
+        self.traffic = {seq for seq, file in self._files.items() if file.source == "traffic"}
         self._known: dict[int, int] = {}
 
     @cached_property
@@ -76,7 +77,7 @@ class History:
         if self.schema.id_column is None:
             return newest
         for file in self._labels:
-            newest.update(_late_labels(str(file["snapshot"]), self.schema.id_column, self.schema.target))
+            newest.update(_late_labels(file.snapshot, self.schema.id_column, self.schema.target))
         return newest
 
     def past(self, up_to: int | None = None) -> list[int]:
@@ -99,25 +100,25 @@ class History:
     def batch(self, seq: int) -> Batch:
         """The rows of a file, at most JUDGED_ROWS of them."""
         file = self._files[seq]
-        table, reserved = _read(str(file["snapshot"]), seq, JUDGED_ROWS, 0)
-        return Batch(seq, str(file["digest"]), self._joined(table), reserved, int(file["rows"]))
+        table, reserved = _read(file.snapshot, seq, JUDGED_ROWS, 0)
+        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
 
     def whole(self, seq: int) -> Batch:
         """All rows of a file."""
         file = self._files[seq]
-        table = read_snapshot(str(file["snapshot"]))
+        table = read_snapshot(file.snapshot)
         reserved = in_reservoir(table.column("__row").to_numpy(), seq)
-        return Batch(seq, str(file["digest"]), self._joined(table), reserved, int(file["rows"]))
+        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
 
     def sample(self, seq: int, seed: int) -> Batch:
         """At most SAMPLE_ROWS rows of a file, drawn at random."""
         file = self._files[seq]
-        table, reserved = _read(str(file["snapshot"]), seq, SAMPLE_ROWS, seed + 1)
-        return Batch(seq, str(file["digest"]), self._joined(table), reserved, int(file["rows"]))
+        table, reserved = _read(file.snapshot, seq, SAMPLE_ROWS, seed + 1)
+        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
 
     def rows(self, seq: int) -> int:
         """All rows of a file."""
-        return int(self._files[seq]["rows"])
+        return self._files[seq].rows
 
     def labels_known(self, seq: int) -> int:
         """How many of the rows that are judged have a label."""
@@ -145,22 +146,21 @@ class History:
         return table.replace_schema_metadata({"target": target})
 
 
-def read_snapshot(snapshot: str) -> pa.Table:
+def read_snapshot(snapshot: Path) -> pa.Table:
     """A whole snapshot; a short one is kept in memory, since a snapshot never changes."""
-    path = Path(snapshot)
-    seen = path.stat()
+    seen = snapshot.stat()
     if seen.st_size > CACHED_BYTES:
-        return pq.read_table(path, pre_buffer=False)
+        return pq.read_table(snapshot, pre_buffer=False)
     return _short(snapshot, seen.st_mtime_ns)
 
 
 @lru_cache(maxsize=CACHED_FILES)
-def _short(snapshot: str, _mtime_ns: int) -> pa.Table:
-    return pq.read_table(Path(snapshot), pre_buffer=False).combine_chunks()
+def _short(snapshot: Path, _mtime_ns: int) -> pa.Table:
+    return pq.read_table(snapshot, pre_buffer=False).combine_chunks()
 
 
 @lru_cache(maxsize=CACHED_FILES)
-def _read(snapshot: str, seq: int, most: int, seed: int) -> tuple[pa.Table, Mask]:
+def _read(snapshot: Path, seq: int, most: int, seed: int) -> tuple[pa.Table, Mask]:
     """At most `most` rows of a snapshot in their order (a snapshot never changes): in equal steps, or where a seed is
     given at random; and which of them are of the reservoir."""
     table = read_snapshot(snapshot)
@@ -175,6 +175,6 @@ def _read(snapshot: str, seq: int, most: int, seed: int) -> tuple[pa.Table, Mask
 
 
 @lru_cache(maxsize=CACHED_FILES)
-def _late_labels(snapshot: str, key: str, target: str) -> dict[Any, Any]:
-    table = pq.read_table(Path(snapshot), pre_buffer=False)
+def _late_labels(snapshot: Path, key: str, target: str) -> dict[Any, Any]:
+    table = pq.read_table(snapshot, pre_buffer=False)
     return dict(zip(table.column(key).to_pylist(), table.column(target).to_pylist(), strict=True))

@@ -24,6 +24,7 @@ from retrain.monitoring.error_stream import error_span
 from retrain.monitoring.estimate import fit_estimate
 from retrain.monitoring.importance import permutation_importance
 from retrain.monitoring.twins import window_twin
+from retrain.operations import EvaluateRequest, EvaluateResult, StoredDeployment, to_json
 from retrain.planning.gate import Difference, Scored, Verdict, decide
 from retrain.planning.twin_windows import WINDOWS
 from retrain.records.errors import Refused
@@ -42,25 +43,26 @@ MAX_SLICES = 50
 SAMPLE_ROWS = 5_000
 
 
-def evaluate(args: dict[str, Any]) -> dict[str, Any]:
-    """Judge the staged version in `work`/version; `verdict` is "promote" or "keep" and `reason` a sentence."""
-    settings = ModelSettings.model_validate(args["settings"])
-    staged = Path(args["work"]) / "version"
+def evaluate(request: EvaluateRequest) -> EvaluateResult:
+    """Judge the staged version in `work`/version."""
+    settings, staged = request.settings, request.work / "version"
     challenger = load_staged(staged, settings.estimator.trusted_types)
-    train, held_out = (Path(args["previous"]["prepare"][part]) for part in ("train", "holdout"))
+    train, held_out = request.prepared.train, request.prepared.holdout
     holdout = pq.read_table(held_out, pre_buffer=False)
     notes: list[str] = []
-    champion = _champion(args.get("champion"), settings, notes)
+    champion = _champion(request.champion, settings, notes)
     y = target_values(holdout, challenger.schema)
     said = challenger.predict_table(holdout)
-    result = compare(challenger, champion, said, holdout, y, settings)
-    history = History(args["files"], challenger.schema)
-    result["handicap"] = twin_handicap(history, challenger, said, holdout, y, settings, args.get("twin") or "all")
-    result["notes"] = notes
-    result["error_span"] = error_span(y, said)
-    result["runtime"] = proof_on(challenger.estimator, challenger.preprocessor.transform(holdout))
-    result["importance"] = permutation_importance(challenger, holdout, y, settings.estimator.seed)
-    write_json(staged, "metrics.json", result, "evaluate.metrics")
+    history = History(request.files, challenger.schema)
+    result = EvaluateResult(
+        **compare(challenger, champion, said, holdout, y, settings),
+        handicap=twin_handicap(history, challenger, said, holdout, y, settings, request.twin),
+        notes=notes,
+        error_span=error_span(y, said),
+        runtime=proof_on(challenger.estimator, challenger.preprocessor.transform(holdout)),
+        importance=permutation_importance(challenger, holdout, y, settings.estimator.seed),
+    )
+    write_json(staged, "metrics.json", to_json(result), "evaluate.metrics")
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
@@ -85,13 +87,11 @@ def _estimate(
     return fit_estimate(version.schema.task, y, said, matrix, settings.estimator.seed, initial_median=median)
 
 
-def _champion(told: Mapping[str, Any] | None, settings: ModelSettings, notes: list[str]) -> LoadedDeployment | None:
-    if told is None:
+def _champion(stored: StoredDeployment | None, settings: ModelSettings, notes: list[str]) -> LoadedDeployment | None:
+    if stored is None:
         return None
-    alone = {"members": {told["version"]: 1.0}, "newest": told["version"], "recalibration": None}
-    whole = {"paths": {told["version"]: told["path"]}, **alone, **told}
     try:
-        return load_deployment(whole, lambda path: load_version(path, settings.estimator.trusted_types))
+        return load_deployment(stored, lambda path: load_version(path, settings.estimator.trusted_types))
     except Refused as error:
         notes.append(f"the champion cannot be compared: {error}")
         return None

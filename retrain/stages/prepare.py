@@ -1,6 +1,6 @@
 """The prepare stage: snapshots to training rows and held-out rows, oldest first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
 from retrain import durable
+from retrain.operations import AcceptedFile, PreparedRows, PrepareRequest, PrepareResult
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
@@ -29,31 +31,30 @@ MIN_CLASS_ROWS = 2
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """Training and held-out rows, oldest first, with the schema's columns and __seq, __row, __time (event time) and
-    __weight; `told` is the stage's result without paths."""
+    __weight; `rows` is the stage's result without paths."""
 
     train: pa.Table
     holdout: pa.Table
-    told: dict[str, Any]
+    rows: PreparedRows
 
 
-def prepare(args: dict[str, Any]) -> dict[str, Any]:
+def prepare(request: PrepareRequest) -> PrepareResult:
     """Collect the files' rows, join late labels, clean, deduplicate, window and split.
 
-    Writes `work`/train.parquet and holdout.parquet (see `Prepared`). `rows_before` counts labelled rows that are known
-    and of which no file is told, for no window reaches back to them. `window` is the planner's choice, used where the
-    configured one is "auto". Refused where there is too little to train on or to compare with."""
-    settings = ModelSettings.model_validate(args["settings"])
-    work, champion = Path(args["work"]), args.get("champion")
-    training = None if champion is None else read_json(Path(champion["path"]) / "training.json")
-    done = prepare_rows(args["files"], Schema.from_json(args["schema"]), settings, training, args.get("window"))
-    done.told["known_rows"] += args.get("rows_before", 0)
-    _write(done.train, work / "train.parquet", "prepare.train")
-    _write(done.holdout, work / "holdout.parquet", "prepare.holdout")
-    return {"train": str(work / "train.parquet"), "holdout": str(work / "holdout.parquet"), **done.told}
+    Writes `work`/train.parquet and holdout.parquet (see `Prepared`). Refused where there is too little to train on or
+    to compare with."""
+    work, champion = request.work, request.champion
+    training = None if champion is None else read_json(champion.path(champion.newest) / "training.json")
+    done = prepare_rows(request.files, request.schema, request.settings, training, request.window)
+    rows = replace(done.rows, known_rows=done.rows.known_rows + request.rows_before)
+    train, holdout = work / "train.parquet", work / "holdout.parquet"
+    _write(done.train, train, "prepare.train")
+    _write(done.holdout, holdout, "prepare.holdout")
+    return PrepareResult(train=train, holdout=holdout, **asdict(rows))
 
 
 def prepare_rows(
-    files: list[dict[str, Any]],
+    files: Sequence[AcceptedFile],
     schema: Schema,
     settings: ModelSettings,
     champion: Mapping[str, Any] | None,
@@ -74,7 +75,7 @@ def prepare_rows(
     return Prepared(train, holdout, _told(files, schema, parts, sequence, train, holdout, notes))
 
 
-def labelled_rows(files: list[dict[str, Any]], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
+def labelled_rows(files: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
     """All labelled rows of the files, cleaned, without duplicates, oldest first, with their origin (see `Prepared`) and
     __reserved; Refused where there is none."""
     table = _collect(files, schema, notes)
@@ -82,45 +83,45 @@ def labelled_rows(files: list[dict[str, Any]], schema: Schema, settings: ModelSe
 
 
 def _told(
-    files: list[dict[str, Any]],
+    files: Sequence[AcceptedFile],
     schema: Schema,
     parts: Split,
     sequence: NDArray[np.int64],
     train: pa.Table,
     holdout: pa.Table,
     notes: list[str],
-) -> dict[str, Any]:
+) -> PreparedRows:
     used = set(train.column("__seq").to_pylist())
     held = set(holdout.column("__seq").to_pylist())
     reserved = held | set(np.unique(sequence)[-NEWEST_FILES:].tolist())
 
     def digests(seqs: set[int]) -> list[str]:
-        return [file["digest"] for file in files if file["seq"] in seqs]
+        return [file.digest for file in files if file.seq in seqs]
 
-    return {
-        "train_rows": train.num_rows,
-        "holdout_rows": holdout.num_rows,
-        "known_rows": len(sequence),
-        "snapshots": digests(used),
-        "holdout_snapshots": digests(held),
-        "reserved_snapshots": digests(reserved),
-        "cut": parts.cut,
-        "cut_time": parts.cut if schema.time_column is not None else None,
-        "window": parts.told,
-        "notes": notes,
-    }
+    return PreparedRows(
+        train_rows=train.num_rows,
+        holdout_rows=holdout.num_rows,
+        known_rows=len(sequence),
+        snapshots=digests(used),
+        holdout_snapshots=digests(held),
+        reserved_snapshots=digests(reserved),
+        cut=parts.cut,
+        cut_time=parts.cut if schema.time_column is not None else None,
+        window=parts.told,
+        notes=notes,
+    )
 
 
-def _collect(files: list[dict[str, Any]], schema: Schema, notes: list[str]) -> pa.Table:
+def _collect(files: Sequence[AcceptedFile], schema: Schema, notes: list[str]) -> pa.Table:
     """All labelled rows of all files with their origin and event time. A file's rows without a label are let go of
     before the next one is read: of live traffic few may ever have one."""
-    of_rows = [file for file in files if file["kind"] == "rows"]
+    of_rows = [file for file in files if file.kind == "rows"]
     if not of_rows:
         raise Refused("there are no rows to train on", "drop labelled files into the data folder")
     late, label_files = _late_labels(files, schema)
     tables, joined, unlabelled = [], 0, 0
     for file in of_rows:
-        table = _with_origin(read_snapshot(str(file["snapshot"])), file, schema, notes)
+        table = _with_origin(read_snapshot(file.snapshot), file, schema, notes)
         table, changed = _join_labels(table, late, schema)
         kept = _labelled(table, schema)
         joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows
@@ -135,14 +136,14 @@ def _collect(files: list[dict[str, Any]], schema: Schema, notes: list[str]) -> p
     return pa.concat_tables(tables, promote_options="permissive")
 
 
-def _with_origin(table: pa.Table, file: dict[str, Any], schema: Schema, notes: list[str]) -> pa.Table:
+def _with_origin(table: pa.Table, file: AcceptedFile, schema: Schema, notes: list[str]) -> pa.Table:
     present = set(table.column_names)
     lacking = [c.name for c in schema.columns if c.name not in present]
     if lacking:
-        notes.append(f"file {file['seq']} has no {', '.join(lacking)}: missing in its rows")
+        notes.append(f"file {file.seq} has no {', '.join(lacking)}: missing in its rows")
     other = changed_kinds(table, schema)
     if other:
-        notes.append(f"file {file['seq']} has {', '.join(other)} of another kind: what does not fit is missing")
+        notes.append(f"file {file.seq} has {', '.join(other)} of another kind: what does not fit is missing")
     table = conform(table, schema)
     for column in schema.features:
         if column.name not in present:
@@ -152,17 +153,17 @@ def _with_origin(table: pa.Table, file: dict[str, Any], schema: Schema, notes: l
     times = _event_times(table, file, schema)
     return (
         table.select([*names, "__row"])
-        .append_column("__seq", pa.array(np.full(rows, file["seq"], dtype=np.int64)))
+        .append_column("__seq", pa.array(np.full(rows, file.seq, dtype=np.int64)))
         .append_column("__time", pa.array(times))
-        .append_column("__reserved", pa.array(in_reservoir(table.column("__row").to_numpy(), file["seq"])))
+        .append_column("__reserved", pa.array(in_reservoir(table.column("__row").to_numpy(), file.seq)))
     )
 
 
-def _event_times(table: pa.Table, file: dict[str, Any], schema: Schema) -> Floats:
+def _event_times(table: pa.Table, file: AcceptedFile, schema: Schema) -> Floats:
     """The time column as Unix seconds, a missing one as the latest of its file; without a time column the
     order of arrival: the file's number and the row's share of the file."""
     rows = table.num_rows
-    order: Floats = file["seq"] + np.arange(rows) / max(1, rows)
+    order: Floats = file.seq + np.arange(rows) / max(1, rows)
     name = schema.time_column
     if name is None or name not in table.column_names:
         return order
@@ -173,19 +174,19 @@ def _event_times(table: pa.Table, file: dict[str, Any], schema: Schema) -> Float
     else:
         times = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     present = np.isfinite(times)
-    latest = times[present].max() if present.any() else file["accepted_at"]
+    latest = times[present].max() if present.any() else file.accepted_at
     filled: Floats = np.where(present, times, latest)
     return filled
 
 
-def _late_labels(files: list[dict[str, Any]], schema: Schema) -> tuple[dict[Any, Any], int]:
+def _late_labels(files: Sequence[AcceptedFile], schema: Schema) -> tuple[dict[Any, Any], int]:
     """Labels that came later, by id, the newest of each; and of how many files."""
-    late = [file for file in files if file["kind"] == "labels"]
+    late = [file for file in files if file.kind == "labels"]
     newest: dict[Any, Any] = {}
     if schema.id_column is None:
         return newest, 0
     for file in late:
-        labels = pq.read_table(file["snapshot"], pre_buffer=False)
+        labels = pq.read_table(file.snapshot, pre_buffer=False)
         ids = labels.column(schema.id_column).to_pylist()
         newest.update(zip(ids, labels.column(schema.target).to_pylist(), strict=True))
     return newest, len(late)
@@ -266,7 +267,7 @@ def _ordered(table: pa.Table) -> pa.Table:
 
 def _known_to_champion(
     champion: Mapping[str, Any] | None,
-    files: list[dict[str, Any]],
+    files: Sequence[AcceptedFile],
     times: Floats,
     sequence: NDArray[np.int64],
     reserved: NDArray[np.bool_],
@@ -275,10 +276,10 @@ def _known_to_champion(
     if champion is None:
         return np.zeros(len(times), dtype=bool)
     prepared, trained = champion["prepare"], set(champion["snapshots"])
-    in_training = np.isin(sequence, [f["seq"] for f in files if f["digest"] in trained])
+    in_training = np.isin(sequence, [f.seq for f in files if f.digest in trained])
     if "reserved_snapshots" not in prepared:
         return np.asarray(in_training & (times <= prepared["cut"]))
-    held = np.isin(sequence, [f["seq"] for f in files if f["digest"] in set(prepared["reserved_snapshots"])])
+    held = np.isin(sequence, [f.seq for f in files if f.digest in set(prepared["reserved_snapshots"])])
     return np.asarray(in_training & ~(held & reserved))
 
 

@@ -2,33 +2,34 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from retrain import durable
 from retrain.model.version import LoadedVersion
+from retrain.operations import PromoteRequest, PromoteResult, ProveRequest, ProveResult
 from retrain.records.errors import Refused, Retry
-from retrain.records.settings import ModelSettings
 from retrain.stages.model_card import render_card
 from retrain.store.digest import version_digest, version_name
 from retrain.store.probe import answer_probe
 from retrain.store.versions import list_versions, load_version, publish, read_json, write_manifest
 
 
-def promote(args: dict[str, Any]) -> dict[str, Any]:
-    """Publish `work`/version as `store`/`model`/NAME. Refused where the version does not answer its probe
-    rows; nothing stays published then. Asked again after a kill at any line, it gives the same answer."""
-    staged = Path(args["work"]) / "version"
-    models_folder = Path(args["store"]) / args["model"]
-    trusted = ModelSettings.model_validate(args["settings"]).estimator.trusted_types
-    path = _published(models_folder, args)
-    if path is None:
-        path = _publish(staged, models_folder, args, trusted)
+def promote(request: PromoteRequest) -> PromoteResult:
+    """Publish `work`/version as `versions`/NAME. Refused where the version does not answer its probe rows; nothing
+    stays published then. Asked again after a kill at any line, it gives the same answer."""
+    trusted = request.settings.estimator.trusted_types
+    path = _published(request) or _publish(request, trusted)
     try:
         version = prove_version(path, trusted)
     except Refused:
         durable.remove(path, "promote.withdraw")
         raise
-    return {"version": version.name, "digest": read_json(path / "manifest.json")["digest"], "path": str(path)}
+    return PromoteResult(version=version.name, digest=read_json(path / "manifest.json")["digest"], path=path)
+
+
+def prove(request: ProveRequest) -> ProveResult:
+    """The operation: `prove_version`."""
+    prove_version(request.path, request.trusted_types)
+    return ProveResult()
 
 
 def prove_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:
@@ -38,27 +39,28 @@ def prove_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVers
     return version
 
 
-def _publish(staged: Path, models_folder: Path, args: dict[str, Any], trusted: Collection[str]) -> Path:
+def _publish(request: PromoteRequest, trusted: Collection[str]) -> Path:
+    staged = request.work / "version"
     if not staged.is_dir():
         raise Retry("the staged version is gone and nothing was published", "the cycle starts again from prepare")
-    name = _seal(staged, args)
+    name = _seal(staged, request)
     prove_version(staged, trusted)
-    return publish(staged, models_folder, name)
+    return publish(staged, request.versions, name)
 
 
-def _seal(staged: Path, args: dict[str, Any]) -> str:
+def _seal(staged: Path, request: PromoteRequest) -> str:
     digest = version_digest(staged)
-    name = version_name(args["number"], digest)
+    name = version_name(request.number, digest)
     durable.write_file(staged / "card.md", render_card(staged, name).encode(), "promote.card")
-    write_manifest(staged, name, args["number"], digest, {"model": args["model"], "cycle": args["cycle"]})
+    write_manifest(staged, name, request.number, digest, {"model": request.model, "cycle": request.cycle})
     return name
 
 
-def _published(models_folder: Path, args: dict[str, Any]) -> Path | None:
+def _published(request: PromoteRequest) -> Path | None:
     """What an earlier attempt of this cycle published."""
-    prefix = version_name(args["number"], "")
-    for name in list_versions(models_folder):
-        path = models_folder / name
-        if name.startswith(prefix) and read_json(path / "manifest.json").get("cycle") == args["cycle"]:
+    prefix = version_name(request.number, "")
+    for name in list_versions(request.versions):
+        path = request.versions / name
+        if name.startswith(prefix) and read_json(path / "manifest.json").get("cycle") == request.cycle:
             return path
     return None

@@ -25,6 +25,7 @@ from retrain.model.estimators import (
 from retrain.model.preprocessing import Preprocessor
 from retrain.model.tasks import Task, learn_task, takes_weights
 from retrain.model.version import LoadedVersion
+from retrain.operations import PreparedRows, TrainRequest, TrainResult
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels
 from retrain.records.schema import Schema
@@ -59,42 +60,44 @@ class Fitted:
     weighted: bool
 
 
-def train(args: dict[str, Any]) -> dict[str, Any]:
-    """Train on `previous.prepare.train` (oldest row first) and stage the result in `work`/version, anew.
-
-    Refused where the data or the configuration cannot give a model."""
+def train(request: TrainRequest) -> TrainResult:
+    """Train on the prepared rows and stage the result in `work`/version, anew. Refused where the data or the
+    configuration cannot give a model."""
     started = time.perf_counter()
-    settings = ModelSettings.model_validate(args["settings"])
-    schema = Schema.from_json(args["schema"])
-    folder = _fresh(Path(args["work"]) / "version")
-    champion, prepared = args.get("champion"), args["previous"]["prepare"]
-    first = None if champion is None else read_json(Path(champion["path"]) / "training.json")["metric"]
-    table = pq.read_table(prepared["train"], pre_buffer=False)
-    version = fit_version(table, prepared, schema, settings, first, args)
-    _stage(folder, args["settings"], settings, version)
-    return {
-        "train_rows": version.training["rows"],
-        "seconds": round(time.perf_counter() - started, 3),
-        **{key: version.training[key] for key in ("estimator", "params", "search", "weighted", "metric", "notes")},
-    }
+    folder, champion = _fresh(request.work / "version"), request.champion
+    first = None if champion is None else read_json(champion.path(champion.newest) / "training.json")["metric"]
+    table = pq.read_table(request.prepared.train, pre_buffer=False)
+    version = fit_version(
+        table, request.prepared, request.schema, request.settings, first, request.model, request.number,
+        request.config_dir,
+    )  # fmt: skip
+    _stage(folder, request.settings, version)
+    told = ("estimator", "params", "search", "weighted", "metric", "notes")
+    return TrainResult(
+        train_rows=version.training["rows"],
+        seconds=round(time.perf_counter() - started, 3),
+        **{key: version.training[key] for key in told},
+    )
 
 
 def fit_version(
     table: pa.Table,
-    prepared: Mapping[str, Any],
+    prepared: PreparedRows,
     schema: Schema,
     settings: ModelSettings,
     first_metric: Mapping[str, Any] | None,
-    args: Mapping[str, Any],
+    model: str,
+    number: int,
+    config_dir: Path,
 ) -> LoadedVersion:
-    """The stage's work: a version in memory, not evaluated yet. `prepared` is what the prepare stage told of `table`,
-    `first_metric` the metric's record of the champion, `args` has `model`, `number` and `config_dir`."""
-    config_dir = Path(args.get("config_dir", "."))
+    """The stage's work: a version in memory, not evaluated yet. `prepared` is what the prepare stage gave with `table`,
+    `first_metric` the metric's record of the champion."""
     material, task = _material(table, schema, settings, config_dir)
     spec = _metric_spec(settings, task, material.y, first_metric, config_dir)
     metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"]))
     fitted = _fit(settings, task, metric, material, config_dir)
-    training = _training(args, prepared, settings, task, material, fitted, spec)
+    origin = {"model": model, "number": number}
+    training = origin | _training(prepared, settings, task, material, fitted, spec)
     return LoadedVersion("challenger", Path(), schema, task, material.preprocessor, fitted.estimator, training, {})
 
 
@@ -174,27 +177,23 @@ def _metric_spec(
 
 
 def _training(
-    args: Mapping[str, Any],
-    told: Mapping[str, Any],
+    prepared: PreparedRows,
     settings: ModelSettings,
     task: Task,
     material: Material,
     fitted: Fitted,
     spec: Any,
 ) -> dict[str, Any]:
-    prepared = {k: v for k, v in told.items() if k not in ("train", "holdout")}
-    notes = list(prepared.get("notes", []))
+    notes = list(prepared.notes)
     if not fitted.weighted:
         notes.append(f"{type(fitted.estimator).__name__} takes no row weights: all rows counted alike")
     return {
         "format": 1,
-        "model": args["model"],
-        "number": args["number"],
         "rows": len(material.y),
-        "snapshots": prepared["snapshots"],
-        "cut_time": prepared.get("cut_time"),
-        "window": prepared.get("window"),
-        "prepare": prepared,
+        "snapshots": prepared.snapshots,
+        "cut_time": prepared.cut_time,
+        "window": prepared.window,
+        "prepare": {name: getattr(prepared, name) for name in PreparedRows.__struct_fields__},
         "seed": settings.estimator.seed,
         "threads": settings.limits.train_threads,
         "classes": None if task.classes is None else list(task.classes),
@@ -209,12 +208,12 @@ def _training(
     }
 
 
-def _stage(folder: Path, raw: Any, settings: ModelSettings, version: LoadedVersion) -> None:
+def _stage(folder: Path, settings: ModelSettings, version: LoadedVersion) -> None:
     """The model last: a folder with a model is complete."""
     model = model_file.dump(version.estimator, settings.estimator.trusted_types)
     write_json(folder, "preprocessor.json", version.preprocessor.to_json(), "train.preprocessor")
     write_json(folder, "schema.json", version.schema.to_json(), "train.schema")
-    write_json(folder, "settings.json", raw, "train.settings")
+    write_json(folder, "settings.json", settings.model_dump(mode="json"), "train.settings")
     write_json(folder, "training.json", version.training, "train.training")
     durable.write_file(folder / MODEL, model, "train.model")
 

@@ -21,7 +21,9 @@ from learning import published
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
+from daemon.reading.operations import TakeRequest
 from daemon.reading.take import take
+from retrain.operations import to_json
 from retrain.records.errors import Refused
 from retrain.records.settings import ModelSettings
 from retrain.store import model_file
@@ -43,8 +45,7 @@ class Evil:
 def taken(path: Path, work: Path) -> dict[str, Any]:
     """Take a file in as the analyst does."""
     settings = ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y"})
-    told = settings.model_dump(mode="json")
-    return take({"model": "m", "path": str(path), "schema": None, "settings": told, "work": str(work)})
+    return to_json(take(TakeRequest(path=path, schema=None, settings=settings, work=work)))
 
 
 @pytest.fixture

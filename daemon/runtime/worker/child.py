@@ -1,9 +1,10 @@
 """`python -m daemon.runtime.worker.child`: answers requests on standard input, one JSON object a line, until it ends.
 
-Request `{"op", "args", "beat"}`; answer `{"ok": {...}}` or `{"error": {"kind", "message", "type", "traceback"}}` where
-kind is `refused` (the input is at fault, trying again gives the same) or `retry`. Until then `{"alive": true}` is
-written every `beat` seconds, unless that is null: only a process that is stopped, or whose work lets no other thread
-run, is silent. What libraries print goes to standard error, so that the answers stay clean.
+Request `{"op", "args", "beat"}`, with the arguments as daemon.runtime.worker.operations declares them; answer
+`{"ok": {...}}` or `{"error": {"kind", "message", "type", "traceback"}}` where kind is `refused` (the input is at fault,
+trying again gives the same) or `retry`. Until then `{"alive": true}` is written every `beat` seconds, unless that is
+null: only a process that is stopped, or whose work lets no other thread run, is silent. What libraries print goes to
+standard error, so that the answers stay clean.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from typing import IO, Any
 from daemon.runtime import faults
 from daemon.runtime.cgroups import try_to_enter
 from daemon.runtime.parent import end_with_parent
-from daemon.runtime.worker.operations import resolve
+from daemon.runtime.worker.operations import BY_NAME
+from retrain.operations import from_json, to_json
 from retrain.records.errors import Refused
 
 
@@ -76,7 +78,8 @@ def _write(answers: IO[str], value: dict[str, Any]) -> None:
 def answer(op: str, args: dict[str, Any]) -> dict[str, Any]:
     """The result of one operation, or its error as data."""
     try:
-        return {"ok": resolve(op)(args)}
+        operation = BY_NAME[op]
+        return {"ok": to_json(operation.resolve()(from_json(args, operation.request)))}
     except Refused as error:
         return {"error": _error("refused", error, str(error))}
     except MemoryError as error:

@@ -1,66 +1,71 @@
-"""The operations that a worker can be asked for: name → plain function of JSON arguments to a JSON result.
-
-Each is imported when first asked for, so that a worker costs only what it uses.
-"""
+"""The operations that a worker can be asked for, each declared once: its request, its result, the function that
+answers, and the role of the process that runs it. A function is imported when it is first asked for."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
-Op = Callable[[dict[str, Any]], dict[str, Any]]
+from daemon.reading import operations as reading
+from retrain import operations as model
+from retrain.operations import Request, Result
 
-STAGES = ("prepare", "train", "evaluate", "promote")
-TARGETS = {
-    "take": "daemon.reading.take:take",
-    "convert_log": "daemon.reading.answered_rows:convert",
-    "take_traffic": "daemon.reading.answered_rows:traffic",
-    "check": "retrain.monitoring.check:check",
-    "assess": "retrain.monitoring.assessment:assess",
-    "suspect": "retrain.monitoring.suspicion:suspect",
-    **{stage: f"retrain.stages.{stage}:{stage}" for stage in STAGES},
-}
-ANALYST_IMPORTS = (
-    "duckdb",
-    "pyarrow.parquet",
-    "daemon.reading.take",
-    "retrain.monitoring.check",
-    "retrain.monitoring.assessment",
-    "retrain.store.versions",
-    "retrain.monitoring.suspicion",
+Role = Literal["analyst", "trainer"]
+
+
+class WarmResult(Result, frozen=True, kw_only=True):
+    """It is warm."""
+
+
+class WarmRequest(Request[WarmResult], frozen=True, kw_only=True):
+    """Import modules before the first file asks for them; None: what the analyst needs."""
+
+    modules: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One line of the table; `function` is "module:name"."""
+
+    name: str
+    request: type[Request[Any]]
+    result: type[Result]
+    function: str
+    role: Role = "analyst"
+
+    @property
+    def module(self) -> str:
+        """Where the function lives."""
+        return self.function.partition(":")[0]
+
+    def resolve(self) -> Callable[[Any], Result]:
+        """The function."""
+        found: Callable[[Any], Result] = getattr(import_module(self.module), self.function.partition(":")[2])
+        return found
+
+
+OPERATIONS = (
+    Operation("warm", WarmRequest, WarmResult, "daemon.runtime.worker.operations:warm"),
+    Operation("digest", reading.DigestRequest, reading.DigestResult, "daemon.reading.digest:digest"),
+    Operation("take", reading.TakeRequest, reading.TakeResult, "daemon.reading.take:take"),
+    Operation("convert_log", reading.ConvertRequest, reading.ConvertResult, "daemon.reading.answered_rows:convert"),
+    Operation("take_traffic", reading.TrafficRequest, reading.TrafficResult, "daemon.reading.answered_rows:traffic"),
+    Operation("check", model.CheckRequest, model.CheckResult, "retrain.monitoring.check:check"),
+    Operation("assess", model.AssessRequest, model.AssessResult, "retrain.monitoring.assessment:assess"),
+    Operation("suspect", model.SuspectRequest, model.SuspectResult, "retrain.monitoring.suspicion:suspect"),
+    Operation("prove", model.ProveRequest, model.ProveResult, "retrain.stages.promote:prove"),
+    Operation("prepare", model.PrepareRequest, model.PrepareResult, "retrain.stages.prepare:prepare", "trainer"),
+    Operation("train", model.TrainRequest, model.TrainResult, "retrain.stages.train:train", "trainer"),
+    Operation("evaluate", model.EvaluateRequest, model.EvaluateResult, "retrain.stages.evaluate:evaluate", "trainer"),
+    Operation("promote", model.PromoteRequest, model.PromoteResult, "retrain.stages.promote:promote", "trainer"),
 )
+BY_NAME = {operation.name: operation for operation in OPERATIONS}
+BY_REQUEST = {operation.request: operation for operation in OPERATIONS}
+ANALYST_IMPORTS = ("duckdb", "pyarrow.parquet", *sorted({one.module for one in OPERATIONS if one.role == "analyst"}))
 
 
-def resolve(name: str) -> Op:
-    """The function behind an operation's name; KeyError if there is none."""
-    if name in LOCAL:
-        return LOCAL[name]
-    module, _, function = TARGETS[name].partition(":")
-    op: Op = getattr(import_module(module), function)
-    return op
-
-
-def warm(args: dict[str, Any]) -> dict[str, Any]:
-    """Import what the analyst needs before the first file asks for it."""
-    for module in args.get("modules", ANALYST_IMPORTS):
+def warm(request: WarmRequest) -> WarmResult:
+    """The operation: import modules."""
+    for module in ANALYST_IMPORTS if request.modules is None else request.modules:
         import_module(module)
-    return {}
-
-
-def digest(args: dict[str, Any]) -> dict[str, Any]:
-    """SHA-256 of a file's bytes."""
-    from daemon.reading.digest import file_digest
-
-    return {"sha256": file_digest(args["path"])}
-
-
-def prove(args: dict[str, Any]) -> dict[str, Any]:
-    """Load a stored version and let it answer its probe rows, exactly as the server will."""
-    from pathlib import Path
-
-    from retrain.stages.promote import prove_version
-
-    prove_version(Path(args["path"]), tuple(args.get("trusted_types", ())))
-    return {}
-
-
-LOCAL: dict[str, Op] = {"warm": warm, "digest": digest, "prove": prove}
+    return WarmResult()

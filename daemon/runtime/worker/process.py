@@ -10,12 +10,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from daemon.runtime.log import get_logger
+from daemon.runtime.worker.operations import BY_REQUEST, Role
+from retrain.operations import Request, Result, from_json, to_json
 
 log = get_logger()
 T = TypeVar("T")
+R = TypeVar("R", bound=Result)
 LONGEST_ANSWER = 256 * 2**20
 BEAT_S = 5.0
 LOOK_S = 15.0
@@ -62,7 +65,7 @@ class Worker:
     """One child process that answers one request at a time; started at the first, restarted after a death. `fresh` is
     called before each start: what the process before left unfinished is needed by nobody."""
 
-    role: str
+    role: Role
     limits: Limits
     fresh: Callable[[], None] = lambda: None
     _process: asyncio.subprocess.Process | None = None
@@ -70,35 +73,40 @@ class Worker:
     _listener: asyncio.Task[None] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def ask_again(self, op: str, args: dict[str, Any], tries: int = 3) -> dict[str, Any]:
-        """The result of `op`, also where the worker was killed or hindered once; WorkerError if it is refused or fails
-        each time."""
+    async def ask_again(self, request: Request[R], tries: int = 3) -> R:
+        """The result of a request, also where the worker was killed or hindered once; WorkerError if it is refused or
+        fails each time."""
         for _ in range(tries - 1):
             try:
-                return await self.call(op, args)
+                return await self.call(request)
             except WorkerError as error:
                 if error.kind == "refused":
                     raise
+                op = BY_REQUEST[type(request)].name
                 log.warning("worker_asked_again", role=self.role, op=op, reason=error.message)
-        return await self.call(op, args)
+        return await self.call(request)
 
-    async def call(self, op: str, args: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
-        """The result of `op`; WorkerError if it failed, died, took longer than `timeout_s`, or, where nothing else
+    async def call(self, request: Request[R], timeout_s: float | None = None) -> R:
+        """The result of a request; WorkerError if it failed, died, took longer than `timeout_s`, or, where nothing else
         bounds it, gave no sign of life for long: work may take its time, a process that hangs may not."""
+        operation = BY_REQUEST[type(request)]
+        assert operation.role == self.role, f"{operation.name} is no work of the {self.role}"
         async with self._turn:
             try:
-                answer = await asyncio.wait_for(self._ask(op, args, timeout_s is None), timeout_s)
+                asked = self._ask(operation.name, to_json(request), timeout_s is None)
+                answer = await asyncio.wait_for(asked, timeout_s)
             except TimeoutError:
                 await self._kill()
-                raise WorkerError("retry", f"{op} took longer than {timeout_s:g} s and was stopped") from None
+                raise WorkerError(
+                    "retry", f"{operation.name} took longer than {timeout_s:g} s and was stopped"
+                ) from None
             except asyncio.CancelledError:
                 await self._kill()
                 raise
         if "error" in answer:
             error = answer["error"]
             raise WorkerError(error["kind"], error["message"], error["traceback"])
-        result: dict[str, Any] = answer["ok"]
-        return result
+        return cast(R, from_json(answer["ok"], operation.result))
 
     async def close(self) -> None:
         """End the process; what it was doing is lost, which harms nothing."""

@@ -15,6 +15,7 @@ from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import mean_of
 from daemon.tools.replay.source import BatchFile, Source
 from retrain.model.version import LoadedVersion
+from retrain.operations import PreparedRows
 from retrain.records.errors import Refused
 from retrain.records.settings import ModelSettings, WindowSettings
 from retrain.rows.history import History
@@ -43,14 +44,14 @@ class Bench:
 
     def first(self) -> LoadedVersion:
         """The first model, as the policy begins with; Refused where the initial batches cannot give one."""
-        files = [batch.told(True) for batch in self.source.batches[: self.initial]]
+        files = [batch.accepted(True) for batch in self.source.batches[: self.initial]]
         prepared = prepare_rows(files, self.source.schema, self.settings, None, None)
-        return self.fit(prepared.train, prepared.told, None)
+        return self.fit(prepared.train, prepared.rows, None)
 
-    def fit(self, table: pa.Table, told: Mapping[str, Any], metric: Mapping[str, Any] | None) -> LoadedVersion:
+    def fit(self, table: pa.Table, prepared: PreparedRows, metric: Mapping[str, Any] | None) -> LoadedVersion:
         """A version of these rows; `metric` is the record of the first model's."""
-        args = {"model": "baseline", "number": 1, "config_dir": str(self.config_dir)}
-        return fit_version(table, told, self.source.schema, self.settings, metric, args)
+        schema, where = self.source.schema, self.config_dir
+        return fit_version(table, prepared, schema, self.settings, metric, "baseline", 1, where)
 
     def score(self, version: LoadedVersion, batch: BatchFile) -> float | None:
         """What a version alone scores on a batch."""
@@ -107,7 +108,7 @@ def _fresh(bench: Bench, up_to: int, metric: Mapping[str, Any]) -> dict[str, tup
     """By window a model of the first `up_to` batches (None where they cannot give one) and its CPU seconds. Windows
     that hold the same rows share a model; each counts its cost."""
     started = time.process_time()
-    files = [batch.told(True) for batch in bench.source.batches[:up_to]]
+    files = [batch.accepted(True) for batch in bench.source.batches[:up_to]]
     table = labelled_rows(files, bench.source.schema, bench.settings, [])
     times, sequence = np.asarray(table.column("__time").to_numpy()), table.column("__seq").to_numpy()
     collected = time.process_time() - started
@@ -131,7 +132,7 @@ def _window(settings: WindowSettings, wanted: Mapping[str, Any]) -> WindowSettin
 
 def _fitted(bench: Bench, rows: pa.Table, metric: Mapping[str, Any]) -> LoadedVersion | None:
     try:
-        return bench.fit(learnable(rows, bench.source.schema, []), {"snapshots": []}, metric)
+        return bench.fit(learnable(rows, bench.source.schema, []), PreparedRows(), metric)
     except Refused:
         return None
 

@@ -25,6 +25,7 @@ from retrain.monitoring.cache import Memory
 from retrain.monitoring.champion import Champion as CheckedChampion
 from retrain.monitoring.champion import predict_snapshots, write_predictions
 from retrain.monitoring.check import drift_report
+from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
 from retrain.records import Action, Assessment, Champion, Evidence, Observation, PlannerState, Retrained
 from retrain.records.errors import Refused
@@ -283,14 +284,14 @@ class Engine:
                 counts[str(name)] = counts.get(str(name), 0) + 1
         return counts
 
-    def _files(self, place: int) -> list[dict[str, Any]]:
+    def _files(self, place: int) -> list[AcceptedFile]:
         """What there is after a batch was served: labels of the newest `delay` batches are still out."""
         known = place + 1 - self.delay if self.champion is not None else place + 1
         batches = enumerate(self.source.batches[: place + 1])
-        return [batch.told(number < known) for number, batch in batches if batch.seq not in self.run.suspects.held]
+        return [batch.accepted(number < known) for number, batch in batches if batch.seq not in self.run.suspects.held]
 
     def _history(self, place: int, seqs: set[int]) -> History:
-        return History([b.told(True) for b in self.source.batches[:place] if b.seq in seqs], self.source.schema)
+        return History([b.accepted(True) for b in self.source.batches[:place] if b.seq in seqs], self.source.schema)
 
     # --- what the planner asks for ---------------------------------------------------------------------------------
 
@@ -325,8 +326,9 @@ class Engine:
         before = None if self.served is None else self.served.version.training
         prepared = prepare_rows(files, schema, self.settings, before, evidence.get("window"))
         first = None if before is None else before["metric"]
-        args = {"model": "replay", "number": number, "config_dir": str(self.config_dir)}
-        version = fit_version(prepared.train, prepared.told, schema, self.settings, first, args)
+        version = fit_version(
+            prepared.train, prepared.rows, schema, self.settings, first, "replay", number, self.config_dir
+        )
         version = replace(version, name=f"v{number:04d}")
         y = target_values(prepared.holdout, schema)
         said = version.predict_table(prepared.holdout)
@@ -338,7 +340,7 @@ class Engine:
 
     def _promote(self, version: LoadedVersion, prepared: Prepared, place: int) -> None:
         self.versions[version.name] = version
-        self.known_rows[version.name] = prepared.told["known_rows"]
+        self.known_rows[version.name] = prepared.rows.known_rows
         self.predecessor = self.served
         self._deploy({version.name: 1.0}, version.name, None, place, "promote")
         self._drifting, self._evidence = False, []

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
+from daemon.reading.operations import TakeRequest
+from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
@@ -27,19 +29,18 @@ class BatchFile:
     labelled_rows: int
     scored: Path | None = None
 
-    def served(self) -> dict[str, Any]:
+    def served(self) -> AcceptedFile:
         """As the rows that are served and scored, with their labels."""
         if self.scored is None:
-            return self.told(True)
-        return self.told(True) | {"snapshot": str(self.scored), "digest": f"batch{self.seq}.scored"}
+            return self.accepted(True)
+        return replace(self.accepted(True), snapshot=self.scored, digest=f"batch{self.seq}.scored")
 
-    def told(self, known: bool) -> dict[str, Any]:
-        """As the stages are told of a file."""
+    def accepted(self, known: bool) -> AcceptedFile:
+        """As the stages read it, with or without its labels."""
         path = self.labelled if known else self.unlabelled
-        return {
-            "seq": self.seq, "snapshot": str(path), "digest": f"batch{self.seq}", "rows": self.rows, "kind": "rows",
-            "accepted_at": float(self.seq),
-        }  # fmt: skip
+        return AcceptedFile(
+            seq=self.seq, snapshot=path, digest=f"batch{self.seq}", rows=self.rows, accepted_at=float(self.seq)
+        )
 
 
 @dataclass(frozen=True)
@@ -62,28 +63,24 @@ def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, wo
     from daemon.reading.take import take
     from retrain.records.schema import declared_schema
 
-    declared = declared_schema(settings)
-    schema = None if declared is None else declared.to_json()
+    schema = declared_schema(settings)
     tables: list[pa.Table] = []
     rejected = 0
     for file in files:
         if not file.is_file():
             raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
         try:
-            taken = take(
-                {"path": str(file), "schema": schema, "settings": settings.model_dump(mode="json"), "work": str(work)}
-            )
+            taken = take(TakeRequest(path=file, schema=schema, settings=settings, work=work))
         except Refused as error:
             raise Refused(f"{file}: {error.message}", error.hint) from None
-        if taken["kind"] != "rows":
+        if taken.kind != "rows":
             raise Refused(f"{file} holds labels only", "replay reads files of rows with their labels")
-        schema, rejected = taken["schema"], rejected + int(taken["rejected"])
-        tables.append(pq.read_table(taken["snapshot"], pre_buffer=False))
-        Path(taken["snapshot"]).unlink()
+        schema, rejected = taken.schema, rejected + taken.rejected
+        tables.append(pq.read_table(taken.snapshot, pre_buffer=False))
+        taken.snapshot.unlink()
     assert schema is not None
-    known = Schema.from_json(schema)
     pieces = _cut(tables[0], batches) if len(tables) == 1 else tables
-    return Source(known, tuple(_write(piece, known, seq, work) for seq, piece in enumerate(pieces, 1)), rejected)
+    return Source(schema, tuple(_write(piece, schema, seq, work) for seq, piece in enumerate(pieces, 1)), rejected)
 
 
 def _cut(table: pa.Table, batches: int) -> list[pa.Table]:

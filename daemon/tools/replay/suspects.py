@@ -6,6 +6,7 @@ from typing import Any
 
 from daemon.tools.replay.source import BatchFile
 from retrain.monitoring.suspicion import suspect
+from retrain.operations import JudgedFile, SuspectRequest
 from retrain.planning.release import persistent
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
@@ -30,17 +31,16 @@ class Suspects:
             return
         snapshot = batch.labelled if labelled else batch.unlabelled
         recent = [seq for seq in self._judged if seq not in self.held][-RECENT_FILES:]
-        arguments = {
-            "snapshot": str(snapshot),
-            "predictions": None if said is None else str(said),
-            "recent": [
-                {"name": str(seq), "snapshot": str(snapshot), "predictions": None if path is None else str(path)}
-                for seq, (snapshot, path, _) in ((one, self._judged[one]) for one in recent)
-            ],
-            "schema": schema.to_json(),
-            "settings": settings.model_dump(mode="json"),
-        }
-        doubts = suspect(arguments)["doubts"]
+        request = SuspectRequest(
+            file=JudgedFile(name="it", snapshot=snapshot, predictions=said),
+            recent=tuple(
+                JudgedFile(name=str(seq), snapshot=self._judged[seq][0], predictions=self._judged[seq][1])
+                for seq in recent
+            ),
+            schema=schema,
+            settings=settings,
+        )
+        doubts = suspect(request).doubts
         kinds = tuple(doubt["kind"] for doubt in doubts)
         self._judged[batch.seq] = (snapshot, said, kinds)
         if kinds:

@@ -243,7 +243,7 @@ def test_a_snapshot_leaves_its_windows_first_and_the_disk_at_the_next_time(tmp_p
     )
     config = load_config(tmp_path / "config.toml")
     ledger = open_ledger(config.state_dir)
-    context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("a", Limits()), None))  # type: ignore[arg-type]
+    context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("analyst", Limits()), None))  # type: ignore[arg-type]
     make_folders(context.folders)
     version = context.folders.versions / "v0001-aaaaaaaa"
     version.mkdir()
@@ -295,7 +295,7 @@ def model_of(folder: Path, text: str) -> tuple[ModelContext, Ledger]:
     (folder / "config.toml").write_text(section)
     config = load_config(folder / "config.toml")
     ledger = open_ledger(config.state_dir)
-    context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("a", Limits()), None))  # type: ignore[arg-type]
+    context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("analyst", Limits()), None))  # type: ignore[arg-type]
     make_folders(context.folders)
     context.data_dir.mkdir()
     with ledger.begin() as conn:

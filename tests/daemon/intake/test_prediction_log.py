@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import structlog
+from learning import run
 
 from daemon.ledger import models, open_ledger, prediction_log, tables
 from daemon.reading import answered_rows
@@ -61,7 +62,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 def converted(folder: Path, work: Path) -> tuple[dict[str, Any], Any]:
     """The finished segments as the analyst converts them."""
     segments = [str(path) for path in finished_segments(folder)]
-    result = answered_rows.convert({"segments": segments, "schema": SCHEMA.to_json(), "work": str(work)})
+    result = run(answered_rows.convert, {"segments": segments, "schema": SCHEMA.to_json(), "work": str(work)})
     return result, None if result["path"] is None else pq.read_table(result["path"])
 
 
@@ -197,7 +198,7 @@ def test_a_data_file_is_made_of_the_answers_alone(tmp_path):
     log.close()
     result, kept = converted(tmp_path, tmp_path / "work")
     asked = {"logs": [result["path"]], "digests": [result["digest"]], "schema": SCHEMA.to_json()}
-    taken = answered_rows.traffic({**asked, "settings": SETTINGS, "work": str(tmp_path / "work"), "model": "m"})
+    taken = run(answered_rows.traffic, {**asked, "settings": SETTINGS, "work": str(tmp_path / "work")})["taken"]
     assert (taken["kind"], taken["rows"], taken["labelled_rows"], taken["rejected"]) == ("rows", 3, 0, 0)
     table = pq.read_table(taken["snapshot"])
     assert table.column("id").to_pylist() == [7, 8, None]
@@ -213,10 +214,10 @@ def test_files_of_the_log_that_someone_removed_are_done_without(tmp_path):
     log.close()
     result, _ = converted(tmp_path, tmp_path / "work")
     asked = {"digests": ["a", "b"], "schema": SCHEMA.to_json(), "settings": SETTINGS, "work": str(tmp_path / "work")}
-    taken = answered_rows.traffic({**asked, "logs": [result["path"], str(tmp_path / "gone.parquet")]})
+    taken = run(answered_rows.traffic, {**asked, "logs": [result["path"], str(tmp_path / "gone.parquet")]})["taken"]
     assert taken["rows"] == 3
     with pytest.raises(Refused, match="gone or damaged"):
-        answered_rows.traffic({**asked, "logs": [str(tmp_path / "gone.parquet")]})
+        run(answered_rows.traffic, {**asked, "logs": [str(tmp_path / "gone.parquet")]})
 
 
 def test_a_line_that_a_kill_cut_off_costs_itself_alone(tmp_path):

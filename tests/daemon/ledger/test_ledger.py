@@ -31,6 +31,7 @@ from daemon.reading.look import Look
 from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.worker.process import Limits, Worker
+from retrain.operations import PrepareRequest
 from retrain.records import Outcome, PlannerState, Trigger
 from retrain.records.errors import Refused
 from retrain.records.schema import declared_schema
@@ -329,18 +330,20 @@ def test_a_cycle_is_told_of_the_files_alone_that_its_window_may_need(ledger, tmp
         '[models.m.columns]\nx = "number"\ny = "category"\n'
     )
     config = load_config(tmp_path / "config.toml")
-    context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("a", Limits()), None))  # type: ignore[arg-type]
+    context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("analyst", Limits()), None))  # type: ignore[arg-type]
     schema = declared_schema(context.settings)
     for i in range(8):
         accept(ledger, f"f{i}", LOOKS[0], str(i), labelled=0 if i == 6 else 10)
     with ledger.begin() as conn:
         cycle = cycles.open_cycle(conn, "m", Trigger("manual", ""), 1, 8, 1.0)
-        told = stages.arguments(context, conn, cycle, schema)
-    assert ([file["seq"] for file in told["files"]], told["rows_before"]) == ([5, 6, 7, 8], 40)
+        told = stages.stage_request(context, conn, cycle, schema)
+    assert isinstance(told, PrepareRequest)
+    assert ([file.seq for file in told.files], told.rows_before) == ([5, 6, 7, 8], 40)
     accept(ledger, "labels", LOOKS[1], "labels", kind="labels")
     with ledger.begin() as conn:
-        told = stages.arguments(context, conn, cycle, schema)
-    assert (len(told["files"]), told["rows_before"]) == (8, 0)
+        told = stages.stage_request(context, conn, cycle, schema)
+    assert isinstance(told, PrepareRequest)
+    assert (len(told.files), told.rows_before) == (8, 0)
 
 
 def test_a_name_that_is_no_text_may_stand_in_any_reason(ledger):

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from learning import run
 
 from daemon.reading import sql
 from daemon.reading.take import take
@@ -30,11 +31,12 @@ def taken(folder: Path, name: str, data: str | bytes, columns: Any = COLUMNS, **
     told = {"data_dir": "d", "task": "classification", "target": "y", "columns": columns} | settings
     parsed = ModelSettings.model_validate(told)
     schema = declared_schema(parsed)
-    return take(
+    return run(
+        take,
         {
-            "model": "m", "path": str(path), "schema": schema.to_json() if schema else None,
+            "path": str(path), "schema": schema.to_json() if schema else None,
             "settings": parsed.model_dump(mode="json"), "work": str(folder / "work"),
-        }
+        },
     )  # fmt: skip
 
 

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from daemon.reading.operations import DigestRequest
 from daemon.runtime.worker import child
+from daemon.runtime.worker.operations import WarmRequest, WarmResult
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
+
+NOTHING = WarmRequest(modules=())
 
 
 def with_worker(use: Callable[[Worker], Awaitable[Any]]) -> Any:
@@ -36,9 +40,9 @@ def test_a_worker_answers_with_a_result(tmp_path: Path) -> None:
     path.write_bytes(b"x")
 
     async def use(worker: Worker) -> Any:
-        return await worker.call("digest", {"path": str(path)})
+        return await worker.call(DigestRequest(path=path))
 
-    assert with_worker(use)["sha256"].startswith("2d711642b726b044")
+    assert with_worker(use).sha256.startswith("2d711642b726b044")
 
 
 def test_an_error_names_its_cause_and_the_worker_lives_on(tmp_path: Path) -> None:
@@ -46,9 +50,9 @@ def test_an_error_names_its_cause_and_the_worker_lives_on(tmp_path: Path) -> Non
 
     async def use(worker: Worker) -> tuple[str, bool]:
         with pytest.raises(WorkerError) as caught:
-            await worker.call("digest", {"path": str(tmp_path / "missing")})
+            await worker.call(DigestRequest(path=tmp_path / "missing"))
         before = worker.pid
-        await worker.call("warm", {"modules": []})
+        await worker.call(NOTHING)
         return caught.value.message, worker.pid == before
 
     message, same = with_worker(use)
@@ -59,12 +63,12 @@ def test_a_killed_worker_fails_its_call_and_is_replaced() -> None:
     """The death of a child is an error of that call only."""
 
     async def use(worker: Worker) -> str:
-        await worker.call("warm", {"modules": []})
+        await worker.call(NOTHING)
         assert worker.pid is not None
         os.kill(worker.pid, 9)
         with pytest.raises(WorkerError, match="killed by signal 9"):
-            await worker.call("warm", {"modules": []})
-        await worker.call("warm", {"modules": []})
+            await worker.call(NOTHING)
+        await worker.call(NOTHING)
         return "alive"
 
     assert with_worker(use) == "alive"
@@ -76,10 +80,10 @@ def test_a_call_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     os.mkfifo(fifo)
 
     async def use(worker: Worker) -> None:
-        await worker.call("warm", {"modules": ["daemon.reading.digest"]})
+        await worker.call(WarmRequest(modules=("daemon.reading.digest",)))
         with pytest.raises(WorkerError, match="longer than"):
-            await worker.call("digest", {"path": str(fifo)}, timeout_s=0.3)
-        await worker.call("warm", {"modules": []})
+            await worker.call(DigestRequest(path=fifo), timeout_s=0.3)
+        await worker.call(NOTHING)
 
     with_worker(use)
 
@@ -89,14 +93,14 @@ def test_a_hung_worker_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("daemon.runtime.worker.process.LOOK_S", 0.02)
 
     async def use(worker: Worker) -> None:
-        for modules in ([], ["daemon"] * 100_000):
+        for request in (NOTHING, WarmRequest(modules=("daemon",) * 100_000)):
             monkeypatch.setattr("daemon.runtime.worker.process.SILENT_LOOKS", 10**6)
-            await worker.call("warm", {"modules": []})
+            await worker.call(NOTHING)
             assert worker.pid is not None
             os.kill(worker.pid, signal.SIGSTOP)
             monkeypatch.setattr("daemon.runtime.worker.process.SILENT_LOOKS", 5)
             with pytest.raises(WorkerError, match="no sign of life") as caught:
-                await worker.call("warm", {"modules": modules})
+                await worker.call(request)
             assert caught.value.kind == "retry" and worker.pid is None
 
     with capture_logs() as told:
@@ -122,15 +126,15 @@ def test_long_work_is_not_ended_while_it_beats(tmp_path: Path, monkeypatch: pyte
 
     async def use(worker: Worker) -> Any:
         monkeypatch.setattr("daemon.runtime.worker.process.json.loads", seen)
-        return await worker.call("digest", {"path": str(fifo)})
+        return await worker.call(DigestRequest(path=fifo))
 
-    assert with_worker(use)["sha256"].startswith("e3b0c442") and beats > 20
+    assert with_worker(use).sha256.startswith("e3b0c442") and beats > 20
 
 
 def test_looks_are_counted_from_the_last_beat(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker is silent when that many looks in a row heard nothing, not when they add up."""
     monkeypatch.setattr("daemon.runtime.worker.process.SILENT_LOOKS", 3)
-    heard: list[bytes | None] = [None, None, b'{"alive": true}', None, None, b'{"ok": {"a": 1}}', None, None, None]
+    heard: list[bytes | None] = [None, None, b'{"alive": true}', None, None, b'{"ok": {}}', None, None, None]
 
     class Pipe:
         """Both ends of a worker that is not there."""
@@ -158,9 +162,9 @@ def test_looks_are_counted_from_the_last_beat(monkeypatch: pytest.MonkeyPatch) -
         return worker._process
 
     worker._start = start  # type: ignore[method-assign]
-    assert asyncio.run(worker.call("warm", {})) == {"a": 1}
+    assert asyncio.run(worker.call(NOTHING)) == WarmResult()
     with capture_logs() as told, pytest.raises(WorkerError, match="no sign of life"):
-        asyncio.run(worker.call("warm", {}))
+        asyncio.run(worker.call(NOTHING))
     assert not heard and [event["event"] for event in told] == ["worker_hung"]
 
 
@@ -179,13 +183,13 @@ def test_a_child_beats_while_it_works_if_it_is_asked_to(beat: float | None, monk
     def names() -> set[str]:
         return {thread.name for thread in threading.enumerate()}
 
-    def work(_args: dict[str, Any]) -> dict[str, Any]:
+    def work(_op: str, _args: dict[str, Any]) -> dict[str, Any]:
         return {"beaten": beat is not None and beaten.wait(20), "thread": "heartbeat" in names()}
 
-    monkeypatch.setattr(child, "resolve", lambda _: work)
+    monkeypatch.setattr(child, "answer", work)
     answers = Answers()
     child.serve(io.StringIO(json.dumps({"op": "work", "args": {}, "beat": beat}) + "\n"), answers)
     *beats, answered = map(json.loads, answers.getvalue().splitlines())
     beating = beat is not None
-    assert answered == {"ok": {"beaten": beating, "thread": beating}} and "heartbeat" not in names()
+    assert answered == {"beaten": beating, "thread": beating} and "heartbeat" not in names()
     assert bool(beats) is beating and all(line == {"alive": True} for line in beats)

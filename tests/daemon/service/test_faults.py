@@ -26,16 +26,19 @@ from daemon.cycles.suspicion import suspect_file
 from daemon.cycles.tidying import clear_intake, tidy
 from daemon.cycles.trial import Reports, judge
 from daemon.intake.labels import take_segments
-from daemon.intake.take_in import Taken, Taking, publish_made, take_file
+from daemon.intake.take_in import Taken, Taking, take_file
 from daemon.intake.traffic import Traffic
 from daemon.ledger import assessments, cycles, deployments, due, promotions, tables, totals, trials
 from daemon.ledger.trials import COUNTED
 from daemon.reading.digest import file_digest
 from daemon.reading.look import Look, look
+from daemon.reading.operations import DigestRequest, DigestResult, TakeRequest
 from daemon.reading.take import take
 from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.faults import VARIABLE, Faults
+from daemon.runtime.publish import publish_made
 from daemon.runtime.spool import FORGOTTEN_S, Spool, finished_segments
+from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from daemon.server.__main__ import close_all, kept
 from daemon.server.follow import Follower
@@ -44,6 +47,7 @@ from daemon.service.keeper import ModelKeeper
 from daemon.service.ledger_writes import Owed
 from retrain import durable
 from retrain.model.estimators import make_estimator
+from retrain.operations import AssessResult, CheckResult, Request, Result, SuspectResult
 from retrain.records import CycleState, Stage, Trigger
 from retrain.records.errors import Retry
 from retrain.records.schema import declared_schema
@@ -98,12 +102,10 @@ def small(folder: Path, name: str = "a.csv") -> Path:
     return folder / name
 
 
-def arguments(context: ModelContext, path: Path) -> dict[str, Any]:
+def request(context: ModelContext, path: Path) -> TakeRequest:
     """As control asks the analyst."""
     schema = declared_schema(context.settings)
-    assert schema is not None
-    work = str(context.folders.intake)
-    return {"path": str(path), "schema": schema.to_json(), "settings": context.settings_json(), "work": work}
+    return TakeRequest(path=path, schema=schema, settings=context.settings, work=context.folders.intake)
 
 
 @pytest.mark.parametrize("point", ["intake.parsed.before_write", "intake.snapshot.before_write"])
@@ -113,9 +115,9 @@ def test_a_good_file_is_not_refused_for_a_bad_disk(point: str, number: int, cont
     path = small(context.data_dir)
     fail(point, OSError(number, os.strerror(number)), 1)
     with pytest.raises(OSError, match=os.strerror(number)):
-        take(arguments(context, path))
+        take(request(context, path))
     assert list(context.folders.intake.iterdir()) == []
-    assert take(arguments(context, path))["rows"] == 3
+    assert take(request(context, path)).rows == 3
 
 
 def test_a_file_that_cannot_be_read_now_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +163,7 @@ def test_what_cannot_be_published_leaves_nothing(tmp_path: Path, fail: Fail) -> 
     made.write_bytes(b"x")
     fail("p.before_rename", full(), 1)
     with pytest.raises(OSError, match="space"):
-        publish_made(str(made), tmp_path / "final", "p")
+        publish_made(made, tmp_path / "final", "p")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -173,13 +175,13 @@ def test_a_question_outlives_the_analyst(context: ModelContext) -> None:
     worker = Worker("analyst", Limits(nice=0), lambda: clear_intake(paths))
 
     async def story() -> None:
-        await worker.call("warm", {"modules": []})
+        await worker.call(WarmRequest(modules=()))
         assert worker.pid is not None
         left.write_bytes(b"x")
         os.kill(worker.pid, signal.SIGKILL)
-        await worker.ask_again("warm", {"modules": []})
+        await worker.ask_again(WarmRequest(modules=()))
         with pytest.raises(WorkerError):
-            await worker.ask_again("digest", {"path": str(context.data_dir / "missing")})
+            await worker.ask_again(DigestRequest(path=context.data_dir / "missing"))
         await worker.close()
 
     asyncio.run(story())
@@ -189,15 +191,15 @@ def test_a_question_outlives_the_analyst(context: ModelContext) -> None:
 class Hindered(Worker):
     """A worker that fails at first, and then gives its answer."""
 
-    def __init__(self, answer: dict[str, Any], failures: int, kind: str = "retry") -> None:
+    def __init__(self, answer: Result, failures: int, kind: str = "retry") -> None:
         super().__init__("analyst", Limits())
         self.answer, self.failures, self.kind, self.asked = answer, failures, kind, 0
 
-    async def call(self, op: str, args: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
+    async def call(self, request: Request[Any], timeout_s: float | None = None) -> Any:
         """As a worker that died answers."""
         self.asked += 1
         if self.asked <= self.failures:
-            raise WorkerError(self.kind, f"the analyst was killed by signal 9 during {op}")
+            raise WorkerError(self.kind, "the analyst was killed by signal 9")
         return self.answer
 
 
@@ -217,7 +219,7 @@ async def suspected(context: ModelContext) -> bool:
     schema = declared_schema(context.settings)
     assert schema is not None
     snapshot = context.folders.snapshots / "a.parquet"
-    return bool((await suspect_file(context, "a.csv", "folder", snapshot, None, schema.to_json())).doubts)
+    return bool((await suspect_file(context, "a.csv", "folder", snapshot, None, schema)).doubts)
 
 
 async def assessed(context: ModelContext) -> bool:
@@ -231,21 +233,21 @@ async def assessed(context: ModelContext) -> bool:
 @pytest.mark.parametrize(
     ("judge_file", "answer"),
     [
-        (checked, {"predictions": None, "report": {}}),
-        (suspected, {"doubts": [{"kind": "constant", "reason": "x is 1", "numbers": {}}]}),
-        (assessed, {"assessments": [], "skipped": [], "proposal": {}, "seconds": 0.0}),
+        (checked, CheckResult(report={})),
+        (suspected, SuspectResult(doubts=[{"kind": "constant", "reason": "x is 1", "numbers": {}}])),
+        (assessed, AssessResult(assessments=[], skipped=[], proposal={})),
     ],
 )
 def test_a_file_is_judged_although_the_analyst_died(
     judge_file: Callable[[ModelContext], Awaitable[bool]],
-    answer: dict[str, Any],
+    answer: Result,
     context: ModelContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its check, the doubts about it and its assessment are asked for again; three deaths in a row are told, and it
     waits. What is refused is asked once."""
     promoted(context, "v1")
-    for module in ("checking", "assessing"):
+    for module in ("checks", "assessments"):
         monkeypatch.setattr(f"daemon.cycles.{module}.unloadable", lambda *_: "")
     for analyst, good, asked in (
         (Hindered(answer, 3), False, 3),
@@ -592,8 +594,8 @@ def test_a_trial_ends_in_its_time_although_the_clock_was_set_back(
 def test_a_file_that_fails_in_a_way_nobody_thought_of_lets_others_pass(context, monkeypatch):
     """It is tried again later, and told with its traceback once; the intake goes on."""
 
-    async def digest(*_: Any, **__: Any) -> dict[str, Any]:
-        return {"sha256": "a"}
+    async def digest(*_: Any, **__: Any) -> DigestResult:
+        return DigestResult(sha256="a")
 
     def broken(*_: Any) -> bool:
         raise ZeroDivisionError("nobody thought of it")

@@ -73,16 +73,18 @@ def test_a_search_is_seeded_and_told(tmp_path):
 def test_each_mistake_is_refused_with_what_was_expected(tmp_path, settings, told):
     """Trying again would give the same, so that the cycle fails at once."""
     with pytest.raises(Refused, match=told):
-        train(learning.stage_args(tmp_path, estimator=settings))
+        learning.run(train, learning.stage_args(tmp_path, estimator=settings))
 
 
 def test_weights_reach_the_estimator(tmp_path):
     """An estimator that takes no weights, or takes them at a high price, learns from rows repeated by their weight."""
-    done = train(learning.stage_args(tmp_path, estimator=learning.fast()))
+    done = learning.run(train, learning.stage_args(tmp_path, estimator=learning.fast()))
     assert done["weighted"] is True
     other = Path(tmp_path) / "other"
     other.mkdir()
-    plain = train(learning.stage_args(other, estimator={"type": "sklearn.neighbors.KNeighborsClassifier"}))
+    plain = learning.run(
+        train, learning.stage_args(other, estimator={"type": "sklearn.neighbors.KNeighborsClassifier"})
+    )
     assert plain["weighted"] is True and not any("takes no row weights" in note for note in plain["notes"])
     chosen = repeated(np.array([1.0] * 500 + [0.25] * 500), seed=0)
     assert np.all(np.bincount(chosen)[:500] == 2) and 200 < (chosen >= 500).sum() < 300

@@ -1,12 +1,13 @@
 """A check of real snapshots against a real stored version: drift, drops, and what it could not tell."""
 
-import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from learning import run
 
 from drift import build_reference, output_columns
 from drift.derived.calendar import calendar_columns
@@ -66,14 +67,14 @@ def _publish(
     pq.write_table(prepared, work / "train.parquet")
     args = {
         "model": "m", "cycle": number, "number": number, "settings": _settings(task),
-        "schema": schema.to_json(), "work": str(work), "store": str(root / "versions"), "champion": None,
-        "previous": {"prepare": {"train": str(work / "train.parquet"), "snapshots": []}},
+        "schema": schema.to_json(), "work": str(work), "versions": str(root / "versions" / "m"), "config_dir": ".",
+        "prepared": {"train": str(work / "train.parquet"), "holdout": "", "snapshots": []},
     }  # fmt: skip
-    train(args)
+    run(train, args)
     _evaluate(work / "version", schema, prepared, _rows(1000, 77, task), estimate, calendar)
     if sample:
         write_sample(work / "version", prepared.select(["x", "n", "c", "flag"]))
-    return Path(promote(args)["path"])
+    return Path(run(promote, args)["path"])
 
 
 def _evaluate(
@@ -111,30 +112,31 @@ def _dependent(table: pa.Table) -> pa.Table:
 
 def _check(
     tmp_path: Path,
-    version: Path | list[dict],
+    version: Path,
     tables: list[pa.Table],
     task: str,
     predict: bool = True,
     stream: dict | None = None,
+    blended: dict[str, float] | None = None,
     **drift: object,
 ) -> dict:
     paths = []
     for position, table in enumerate(tables):
         paths.append(tmp_path / f"s{position}.parquet")
         pq.write_table(table, paths[-1])
-    members = version if isinstance(version, list) else [_member(version)]
-    result = check(
+    deployment = {
+        "folder": str(version.parent),
+        "weights": {version.name: 1.0, **(blended or {})},
+        "newest": version.name,
+    }
+    return run(
+        check,
         {
             "model": "m", "kind": "file" if len(tables) == 1 else "schedule", "predict": predict,
-            "snapshots": [str(path) for path in paths], "versions": members,
+            "snapshots": [str(path) for path in paths], "deployment": deployment,
             "settings": _settings(task, **drift), "work": str(tmp_path), "stream": stream,
-        }
+        },
     )  # fmt: skip
-    return json.loads(json.dumps(result, allow_nan=False))
-
-
-def _member(path: Path, weight: float = 1.0) -> dict:
-    return {"version": path.name, "path": str(path), "weight": weight}
 
 
 def _drifted(report: dict, group: str = "columns") -> list[str]:
@@ -358,17 +360,16 @@ def test_a_single_class_has_no_value_but_a_reason(tmp_path: Path, versions: dict
 
 
 def test_a_blend_answers_with_the_mean(tmp_path: Path, versions: dict[str, Path]) -> None:
-    """Predictions of a blend are the weighted mean of its members'; drift is judged against the heaviest."""
+    """Predictions of a blend are the weighted mean of its members'; drift is judged against the newest."""
     second = _publish(tmp_path / "second", "regression", number=2)
-    first = versions["regression"]
+    first = Path(shutil.copytree(versions["regression"], second.with_name(versions["regression"].name)))
     table = _rows(200, 5, "regression")
     alone = []
     for position, path in enumerate((first, second)):
         (tmp_path / f"{position}").mkdir()
         result = _check(tmp_path / f"{position}", path, [table], "regression")
         alone.append(pq.read_table(result["predictions"])["prediction"].to_numpy())
-    members = [_member(second, 1.0), _member(first, 3.0)]
-    both = pq.read_table(_check(tmp_path, members, [table], "regression")["predictions"])
+    both = pq.read_table(_check(tmp_path, second, [table], "regression", blended={first.name: 3.0})["predictions"])
     np.testing.assert_allclose(both["prediction"].to_numpy(), 0.75 * alone[0] + 0.25 * alone[1])
 
 

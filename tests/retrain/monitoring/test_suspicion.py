@@ -1,13 +1,12 @@
 """The analyst's operation: files in, doubts as JSON out, cheap even for long files."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from learning import rows, schema, table
+from learning import rows, run, schema, table
 
 from retrain.monitoring.suspicion import suspect
 
@@ -29,8 +28,14 @@ def written(folder: Path, name: str, count: int, seed: int, factor: float = 1.0,
 def judged(recent, new, **suspicion):
     """What the operation says, through JSON."""
     settings = {"data_dir": "d", "task": "classification", "target": "y", "suspicion": suspicion}
-    args = {"recent": recent, "schema": schema().to_json(), "settings": settings, **new}
-    return json.loads(json.dumps(suspect(args)))["doubts"]
+    args = {
+        "recent": recent,
+        "schema": schema().to_json(),
+        "settings": settings,
+        "file": new,
+        "ignore_kinds": new.get("ignore_kinds", []),
+    }
+    return run(suspect, args)["doubts"]
 
 
 @pytest.mark.parametrize("predicted", [True, False])

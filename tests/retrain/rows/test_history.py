@@ -1,13 +1,14 @@
 """Files with late labels, and live traffic among them, of which most may never get one."""
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from retrain.monitoring.assessment import ready_files
+from retrain.operations import AcceptedFile
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
@@ -19,23 +20,22 @@ SCHEMA = Schema(
 SETTINGS = ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y", "id_column": "id"})
 
 
-def written(folder: Path, seq: int, ids: list[str], labels: list[str | None], source: str = "folder") -> dict[str, Any]:
+def written(folder: Path, seq: int, ids: list[str], labels: list[str | None], source: str = "folder") -> AcceptedFile:
     """An accepted file of rows."""
     made = {"id": ids, "x": [float(seq)] * len(ids), "y": pa.array(labels, pa.string())}
     path = folder / f"{seq}.parquet"
     pq.write_table(pa.table({**made, "__row": list(range(1, len(ids) + 1))}), path)
-    told = {"seq": seq, "snapshot": str(path), "digest": f"d{seq}", "rows": len(ids), "kind": "rows"}
-    return {**told, "source": source, "accepted_at": float(seq)}
+    return AcceptedFile(seq=seq, snapshot=path, digest=f"d{seq}", rows=len(ids), source=source, accepted_at=float(seq))
 
 
-def labels(folder: Path, seq: int, known: dict[str, str]) -> dict[str, Any]:
+def labels(folder: Path, seq: int, known: dict[str, str]) -> AcceptedFile:
     """A file of labels."""
     path = folder / f"{seq}.parquet"
     pq.write_table(pa.table({"id": list(known), "y": list(known.values())}), path)
-    return {"seq": seq, "snapshot": str(path), "digest": f"d{seq}", "rows": len(known), "kind": "labels"}
+    return AcceptedFile(seq=seq, snapshot=path, digest=f"d{seq}", rows=len(known), kind="labels")
 
 
-def live(folder: Path, seq: int, rows: int = 4) -> dict[str, Any]:
+def live(folder: Path, seq: int, rows: int = 4) -> AcceptedFile:
     """A file of live traffic, ids SEQ-0…"""
     return written(folder, seq, [f"{seq}-{k}" for k in range(rows)], [None] * rows, "traffic")
 
@@ -66,7 +66,7 @@ def test_a_row_that_was_served_and_then_dropped_teaches_once(tmp_path):
     label the file that arrived last wins."""
     served = live(tmp_path, 1)
     dropped = written(tmp_path, 2, ["1-0", "1-1"], ["yes", "no"])
-    late = live(tmp_path, 3, 0) | {"snapshot": served["snapshot"], "rows": 4}
+    late = replace(live(tmp_path, 3, 0), snapshot=served.snapshot, rows=4)
     notes: list[str] = []
     table = labelled_rows([served, dropped, late], SCHEMA, SETTINGS, notes)
     assert table.select(["id", "y", "__seq"]).to_pylist() == [

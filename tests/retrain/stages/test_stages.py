@@ -1,6 +1,5 @@
 """The four stages in a row on real files: prepare, train, evaluate, promote; and what each leaves."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import learning
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from learning import run
 
 from retrain.monitoring.check import check
 from retrain.records.errors import Refused
@@ -56,6 +56,11 @@ def label_file(folder: Path, seq: int, labels: dict[str, str]) -> dict[str, Any]
     }
 
 
+def stored(path: str) -> dict[str, Any]:
+    """A version that is served alone."""
+    return {"folder": str(Path(path).parent), "weights": {Path(path).name: 1.0}, "newest": Path(path).name}
+
+
 def arguments(
     folder: Path, files: list[dict], champion: str | None = None, number: int = 1, **settings: Any
 ) -> dict[str, Any]:
@@ -64,20 +69,18 @@ def arguments(
     work.mkdir(exist_ok=True)
     told = {"data_dir": "d", "task": "classification", "target": "y", "id_column": "id", "estimator": learning.fast()}
     return {
-        "model": "m", "cycle": number, "number": number, "work": str(work), "store": str(folder / "versions"),
+        "model": "m", "cycle": number, "number": number, "work": str(work), "versions": str(folder / "versions" / "m"),
         "config_dir": str(folder), "schema": SCHEMA.to_json(), "settings": told | {"metric": "accuracy"} | settings,
-        "files": files, "champion": None if champion is None else {"version": Path(champion).name, "path": champion},
-        "previous": {},
+        "files": files, "champion": None if champion is None else stored(champion),
     }  # fmt: skip
 
 
 def cycle(args: dict[str, Any]) -> dict[str, Any]:
     """All stages until the gate; promotes if it says so."""
-    for stage in (prepare, train, evaluate):
-        args["previous"][stage.__name__] = stage(copy.deepcopy(args))
-    if args["previous"]["evaluate"]["verdict"] == "promote":
-        args["previous"]["promote"] = promote(copy.deepcopy(args))
-    return args["previous"]
+    done = {"prepare": run(prepare, args)}
+    args["prepared"] = done["prepare"]
+    done |= {"train": run(train, args), "evaluate": run(evaluate, args)}
+    return done | ({"promote": run(promote, args)} if done["evaluate"]["verdict"] == "promote" else {})
 
 
 def test_a_first_cycle_publishes_a_whole_version(tmp_path):
@@ -128,8 +131,8 @@ def test_free_text_is_compared_and_not_learned_from(tmp_path):
     later = [snapshot(tmp_path, seq, learning.rows(600, seed=seq)) for seq in (2, 3)]
     _with_notes(later[:1], "it came broken and the box was open, refund please,")
     asked = {"settings": args["settings"], "predict": False, "work": str(tmp_path)}
-    asked["versions"] = [{"version": version.name, "path": path, "weight": 1.0}]
-    broken, without = (check(asked | {"snapshots": [file["snapshot"]]})["report"] for file in later)
+    asked["deployment"] = stored(path)
+    broken, without = (run(check, asked | {"snapshots": [file["snapshot"]]})["report"] for file in later)
     told = {column["name"]: column["drift"] for column in broken["columns"]}
     assert told["note (length)"] and told["note (trigrams)"] and not told["note (empty)"]
     assert "note was not compared: the data has no such column" in without["notes"]
@@ -184,7 +187,7 @@ def test_late_labels_join_by_id_and_the_newest_wins(tmp_path):
     files = [snapshot(tmp_path, 1, made, labels=False)]
     labels = {str(i): row["y"] for i, row in enumerate(made[:500])}
     files += [label_file(tmp_path, 2, labels), label_file(tmp_path, 3, {"0": "no", "1": "yes"})]
-    result = prepare(arguments(tmp_path, files))
+    result = run(prepare, arguments(tmp_path, files))
     rows = [*pq.read_table(result["train"]).to_pylist(), *pq.read_table(result["holdout"]).to_pylist()]
     assert len(rows) == 500
     got = {row["id"]: row["y"] for row in rows}
@@ -195,7 +198,7 @@ def test_late_labels_join_by_id_and_the_newest_wins(tmp_path):
 def test_duplicate_ids_are_one_row_the_newest(tmp_path):
     """The same id in a later file replaces the earlier row."""
     files = [snapshot(tmp_path, 1, learning.rows(400)), snapshot(tmp_path, 2, learning.rows(400, seed=1), first_id=300)]
-    result = prepare(arguments(tmp_path, files))
+    result = run(prepare, arguments(tmp_path, files))
     rows = [*pq.read_table(result["train"]).to_pylist(), *pq.read_table(result["holdout"]).to_pylist()]
     assert len(rows) == 700 and {row["__seq"] for row in rows if row["id"] == "350"} == {2}
 
@@ -203,7 +206,7 @@ def test_duplicate_ids_are_one_row_the_newest(tmp_path):
 def test_files_without_labels_train_nothing(tmp_path):
     """It is refused with the way out."""
     with pytest.raises(Refused, match="no row has a label"):
-        prepare(arguments(tmp_path, [snapshot(tmp_path, 1, learning.rows(200), labels=False)]))
+        run(prepare, arguments(tmp_path, [snapshot(tmp_path, 1, learning.rows(200), labels=False)]))
 
 
 def test_a_new_class_is_learned_and_told(tmp_path):
@@ -220,11 +223,11 @@ def test_a_class_of_one_row_and_one_class_alone_do_not_crash(tmp_path):
     """One row of a class is left out with a note; one class alone is refused."""
     made = learning.rows(400)
     made[5]["y"] = "odd"
-    assert any("'odd'" in note for note in prepare(arguments(tmp_path, [snapshot(tmp_path, 1, made)]))["notes"])
+    assert any("'odd'" in note for note in run(prepare, arguments(tmp_path, [snapshot(tmp_path, 1, made)]))["notes"])
     for row in made:
         row["y"] = "no"
     with pytest.raises(Refused, match="one class only"):
-        prepare(arguments(tmp_path, [snapshot(tmp_path, 1, made)], number=2))
+        run(prepare, arguments(tmp_path, [snapshot(tmp_path, 1, made)], number=2))
 
 
 def test_a_vanished_column_is_missing_and_told(tmp_path):
@@ -232,9 +235,9 @@ def test_a_vanished_column_is_missing_and_told(tmp_path):
     files = [snapshot(tmp_path, 1, learning.rows(300)), snapshot(tmp_path, 2, learning.rows(300, seed=1), first_id=300)]
     old = pq.read_table(files[0]["snapshot"]).drop_columns(["x"])
     pq.write_table(old, files[0]["snapshot"])
-    result = prepare(arguments(tmp_path, files))
+    result = run(prepare, arguments(tmp_path, files))
     assert any("file 1 has no x" in note for note in result["notes"])
-    train(arguments(tmp_path, files) | {"previous": {"prepare": result}})
+    run(train, arguments(tmp_path, files) | {"prepared": result})
 
 
 def test_the_same_arguments_give_the_same_version(tmp_path):

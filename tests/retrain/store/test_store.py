@@ -84,14 +84,14 @@ def test_a_pickle_in_place_of_a_model_is_never_loaded(copy, tmp_path):
 def test_a_version_that_answers_otherwise_is_never_published(tmp_path):
     """The proof comes before the publication."""
     args = learning.stage_args(tmp_path, estimator=learning.fast())
-    train(args)
+    learning.run(train, args)
     learning.probe(args)
     path = Path(args["work"]) / "version" / "probe.json"
     told = json.loads(path.read_text())
     told["probabilities"][0][0] += 1e-9
     path.write_text(json.dumps(told))
     with pytest.raises(Refused, match="does not answer its 20 probe rows"):
-        promote(args)
+        learning.run(promote, args)
     assert list_versions(tmp_path / "versions" / "m") == []
 
 
@@ -109,15 +109,15 @@ def test_a_promotion_that_was_killed_ends_with_the_same_version(tmp_path, point)
             raise Killed
 
     args = learning.stage_args(tmp_path, estimator=learning.fast())
-    train(args)
+    learning.run(train, args)
     learning.probe(args)
     durable.install_hook(kill)
     try:
         with pytest.raises(Killed):
-            promote(args)
+            learning.run(promote, args)
     finally:
         durable.install_hook(None)
-    result = promote(args)
+    result = learning.run(promote, args)
     assert list_versions(tmp_path / "versions" / "m") == [result["version"]]
     prove_version(Path(result["path"]))
 
@@ -139,4 +139,4 @@ def test_a_type_that_nobody_trusts_is_refused(tmp_path):
     )
     args = learning.stage_args(tmp_path, estimator={"type": "own.py:make"})
     with pytest.raises(Refused, match=r"trusted_types|cannot be stored"):
-        train(args)
+        learning.run(train, args)

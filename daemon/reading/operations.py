@@ -1,0 +1,90 @@
+"""What a worker is asked to read, and what it answers; see `retrain.operations`."""
+
+from pathlib import Path
+
+from daemon.reading.look import Look
+from retrain.operations import Json, Request, Result
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+
+
+class DigestResult(Result, frozen=True, kw_only=True):
+    """SHA-256 of the bytes."""
+
+    sha256: str
+
+
+class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
+    """Hash a file."""
+
+    path: Path
+
+
+class TakeResult(Result, frozen=True, kw_only=True):
+    """What a file came to: its `kind` (rows or labels), the `snapshot` in the work folder and its digest, the first
+    thousand `rejects` and the file of them, `quarantine`; `first_time` and `last_time` are event times."""
+
+    kind: str
+    snapshot: Path
+    snapshot_digest: str
+    rows: int
+    labelled_rows: int
+    class_rows: dict[str, int]
+    rejected: int
+    rejects: list[Json]
+    quarantine: Path | None
+    schema: Schema
+    inferred: bool
+    quality: Json
+    first_time: float | None
+    last_time: float | None
+
+
+class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
+    """Take `path` in by `schema` (None: infer it); files are written to `work`."""
+
+    path: Path
+    schema: Schema | None
+    settings: ModelSettings
+    work: Path
+
+
+class ConvertResult(Result, frozen=True, kw_only=True):
+    """A file of the prediction log; `path` is None where there is no row. `answers` are rows that were answered, not
+    shadowed; `torn` are lines that a kill cut off."""
+
+    path: Path | None
+    rows: int
+    torn: int
+    digest: str = ""
+    answers: int = 0
+    bytes: int = 0
+    first_time: float = 0.0
+    last_time: float = 0.0
+
+
+class ConvertRequest(Request[ConvertResult], frozen=True, kw_only=True):
+    """Write the rows of `segments`, oldest first, as one file of the prediction log in `work`."""
+
+    segments: tuple[Path, ...]
+    schema: Schema
+    work: Path
+
+
+class TrafficResult(Result, frozen=True, kw_only=True):
+    """What `take` made of the rows. The content is which answers these are, since clients may send the same rows again:
+    `sha256` is of these."""
+
+    taken: TakeResult
+    sha256: str
+    look: Look
+
+
+class TrafficRequest(Request[TrafficResult], frozen=True, kw_only=True):
+    """Take the answered rows of `logs` in as one data file without labels; `digests` are the logs' own."""
+
+    logs: tuple[Path, ...]
+    digests: tuple[str, ...]
+    schema: Schema
+    settings: ModelSettings
+    work: Path

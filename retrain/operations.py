@@ -1,0 +1,306 @@
+"""What a worker is asked to do in a model's lifecycle, and what it answers: typed values that travel as JSON.
+
+Importing them costs nothing: who asks needs neither NumPy nor the function that answers."""
+
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from retrain.records import Deployment
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+
+T = TypeVar("T")
+R = TypeVar("R", covariant=True)
+Json = dict[str, Any]
+"""A part that is stored as it is, plain JSON values."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation gives."""
+
+
+class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The arguments of an operation that gives an R."""
+
+
+def to_json(value: msgspec.Struct) -> Json:
+    """As plain JSON values; paths as text, also those that are no valid UTF-8."""
+    plain: Json = msgspec.to_builtins(value, enc_hook=_plain)
+    return plain
+
+
+def from_json(value: Any, kind: type[T]) -> T:
+    """The inverse of `to_json`; ValueError names what does not fit. A request may have no other keys; of results they
+    are passed over, for what is stored in the ledger may be another driftd's."""
+    return msgspec.convert(value, kind, dec_hook=_typed)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ModelSettings):
+        return value.model_dump(mode="json")
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} is no part of a message")
+
+
+def _typed(kind: type[Any], value: Any) -> Any:
+    return ModelSettings.model_validate(value) if kind is ModelSettings else kind(value)
+
+
+# --- what operations work on ----------------------------------------------------------------------------------------
+
+
+class AcceptedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted file of rows or of late labels; `seq` is its place in the order of arrival."""
+
+    seq: int
+    snapshot: Path
+    digest: str
+    rows: int
+    kind: str = "rows"
+    source: str = "folder"
+    accepted_at: float = 0.0
+
+
+class StoredDeployment(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment where it lies: the `folder` of the model's versions, the weights by version, and `newest`, the
+    version that the last promotion brought, which need not answer."""
+
+    folder: Path
+    weights: dict[str, float]
+    newest: str
+    recalibration: Json | None = None
+    number: int = 0
+
+    @classmethod
+    def of(cls, deployment: Deployment, newest: str, folder: Path) -> "StoredDeployment":
+        """The deployment as workers find it."""
+        weights = {member.version: member.weight for member in deployment.members}
+        return cls(
+            folder=folder, weights=weights, newest=newest, recalibration=deployment.calibration,
+            number=deployment.number,
+        )  # fmt: skip
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All versions, the newest first, then the heaviest."""
+        heaviest = sorted(self.weights, key=lambda name: -self.weights[name])
+        return tuple(dict.fromkeys((self.newest, *heaviest)))
+
+    def path(self, name: str) -> Path:
+        """The folder of a version."""
+        return self.folder / name
+
+
+class JudgedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of rows, and where what was predicted for them lies."""
+
+    name: str
+    snapshot: Path
+    predictions: Path | None = None
+
+
+# --- monitoring -----------------------------------------------------------------------------------------------------
+
+
+class CheckResult(Result, frozen=True, kw_only=True):
+    """`report` is the DriftReport; `performance` on the rows that have labels, `estimated` on those that have none;
+    `stream` what the detector saw in the errors, and its state after them."""
+
+    report: Json
+    performance: Json | None = None
+    estimated: Json | None = None
+    stream: Json | None = None
+    stream_state: Json | None = None
+    predictions: Path | None = None
+    seconds: float = 0.0
+
+
+class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
+    """Judge the rows of all snapshots together against what is served. `predict`: whether it is to predict them, which
+    drift of outputs and performance need; `work` is where the predictions of a single snapshot are written, `stream`
+    the state that the last check of this champion's errors gave."""
+
+    snapshots: tuple[Path, ...]
+    deployment: StoredDeployment
+    settings: ModelSettings
+    work: Path
+    kind: str = "file"
+    predict: bool = True
+    stream: Json | None = None
+
+
+class AssessResult(Result, frozen=True, kw_only=True):
+    """`skipped` are files (by seq) that can tell nothing; `proposal` is what to serve from now on."""
+
+    assessments: list[Json]
+    skipped: list[int]
+    proposal: Json
+    seconds: float = 0.0
+
+
+class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
+    """Assess those of the `candidates` (seqs of files that were not, ascending) whose labels are there. `predecessor`
+    was served before the last promotion, `challenger` is the version on trial; `archive` names the versions that may be
+    blended, `before` is the last proposal, `twin` the window that the planner watches."""
+
+    files: tuple[AcceptedFile, ...]
+    schema: Schema
+    settings: ModelSettings
+    candidates: list[int]
+    deployment: StoredDeployment
+    archive: list[str]
+    predecessor: StoredDeployment | None = None
+    challenger: str | None = None
+    before: Json | None = None
+    twin: str = "all"
+
+
+class SuspectResult(Result, frozen=True, kw_only=True):
+    """What speaks against the file: [{"kind", "reason", "numbers"}]."""
+
+    doubts: list[Json]
+    seconds: float = 0.0
+
+
+class SuspectRequest(Request[SuspectResult], frozen=True, kw_only=True):
+    """Judge a new file beside `recent` accepted ones, oldest first; doubts of `ignore_kinds` do not count for it."""
+
+    file: JudgedFile
+    recent: tuple[JudgedFile, ...]
+    schema: Schema
+    settings: ModelSettings
+    ignore_kinds: tuple[str, ...] = ()
+
+
+class ProveResult(Result, frozen=True, kw_only=True):
+    """It answers its probe rows."""
+
+
+class ProveRequest(Request[ProveResult], frozen=True, kw_only=True):
+    """Load a stored version and let it answer its probe rows, exactly as the server will."""
+
+    path: Path
+    trusted_types: tuple[str, ...] = ()
+
+
+# --- the stages of a cycle ------------------------------------------------------------------------------------------
+
+
+class PreparedRows(Result, frozen=True, kw_only=True):
+    """What rows a cycle works with: `known_rows` all labelled ones, `snapshots` the digests of the files that were
+    trained on; training.json keeps it."""
+
+    train_rows: int = 0
+    holdout_rows: int = 0
+    known_rows: int = 0
+    snapshots: list[str] = []
+    holdout_snapshots: list[str] = []
+    reserved_snapshots: list[str] = []
+    cut: float | None = None
+    cut_time: float | None = None
+    window: str | None = None
+    notes: list[str] = []
+
+
+class PrepareResult(PreparedRows, frozen=True, kw_only=True):
+    """And the files of rows to train on and to judge by."""
+
+    train: Path
+    holdout: Path
+
+
+class PrepareRequest(Request[PrepareResult], frozen=True, kw_only=True):
+    """Collect the files' rows. `rows_before` counts labelled rows that are known and of which no file is listed, for no
+    window reaches back to them; `window` is the planner's choice, used where the configured one is "auto"."""
+
+    files: tuple[AcceptedFile, ...]
+    schema: Schema
+    settings: ModelSettings
+    work: Path
+    champion: StoredDeployment | None = None
+    rows_before: int = 0
+    window: Json | None = None
+
+
+class TrainResult(Result, frozen=True, kw_only=True):
+    """What was trained, how, and in how many seconds."""
+
+    train_rows: int
+    seconds: float
+    estimator: str
+    params: Json
+    search: list[Json]
+    weighted: bool
+    metric: Json
+    notes: list[str]
+
+
+class TrainRequest(Request[TrainResult], frozen=True, kw_only=True):
+    """Train on the prepared rows, oldest first, and stage the result in `work`; `number` is the version's, paths in the
+    settings are relative to `config_dir`."""
+
+    model: str
+    number: int
+    schema: Schema
+    settings: ModelSettings
+    config_dir: Path
+    work: Path
+    prepared: PrepareResult
+    champion: StoredDeployment | None = None
+
+
+class EvaluateResult(Result, frozen=True, kw_only=True):
+    """The gate's `verdict`, "promote" or "keep", with its numbers; the version's metrics.json."""
+
+    verdict: str
+    reason: str
+    metric: str
+    greater_is_better: bool
+    rows: int
+    challenger: Json
+    champion: Json | None
+    baseline: Json
+    difference: float | None
+    difference_se: float | None
+    slices: list[Json]
+    handicap: float | None
+    notes: list[str]
+    error_span: float | None
+    runtime: Json
+    importance: dict[str, float]
+
+
+class EvaluateRequest(Request[EvaluateResult], frozen=True, kw_only=True):
+    """Judge the version that is staged in `work` beside the champion; `twin` is the window that the planner watches."""
+
+    files: tuple[AcceptedFile, ...]
+    settings: ModelSettings
+    work: Path
+    prepared: PrepareResult
+    champion: StoredDeployment | None = None
+    twin: str = "all"
+
+
+class PromoteResult(Result, frozen=True, kw_only=True):
+    """The published version."""
+
+    version: str
+    digest: str
+    path: Path
+
+
+class PromoteRequest(Request[PromoteResult], frozen=True, kw_only=True):
+    """Publish the version that is staged in `work` into `versions`, the folder of the model's."""
+
+    model: str
+    cycle: int
+    number: int
+    settings: ModelSettings
+    work: Path
+    versions: Path
+
+
+StageRequest = PrepareRequest | TrainRequest | EvaluateRequest | PromoteRequest
