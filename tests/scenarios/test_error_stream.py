@@ -12,6 +12,7 @@ from pyarrow import concat_tables
 
 from daemon.config.config import load_config
 from retrain.monitoring.check import check
+from retrain.operations import CheckRequest, StoredDeployment
 
 pytestmark = pytest.mark.timeout(400)  # four starts of a daemon
 CONFIG = """\
@@ -36,15 +37,16 @@ def stored(daemon: Daemon) -> dict[str, Any]:
 
 def walked(daemon: Daemon, version: str) -> dict[str, Any] | None:
     """The state after the files in their order, of checks that nothing interrupted."""
-    settings = load_config(daemon.config).models["m"].model_dump(mode="json")
-    path, state = daemon.folder / "state/versions/m" / version, None
+    config, state = load_config(daemon.config), None
+    alone = StoredDeployment(folder=config.paths.model("m").versions, weights={version: 1.0}, newest=version)
     for file in ("b.csv", "c.csv"):
         (snapshot,) = [f["snapshot"] for f in daemon.json("files", "m") if f["path"] == file]
-        arguments: dict[str, Any] = {
-            "snapshots": [str(daemon.folder / "state" / snapshot)], "settings": settings, "predict": True,
-            "versions": [{"version": version, "path": str(path), "weight": 1.0}], "work": str(daemon.folder),
-        }  # fmt: skip
-        state = check(arguments | {"stream": state})["stream_state"]
+        state = check(
+            CheckRequest(
+                snapshots=(config.state_dir / snapshot,), deployment=alone, settings=config.models["m"],
+                work=daemon.folder, stream=state,
+            )
+        ).stream_state  # fmt: skip
     return state
 
 

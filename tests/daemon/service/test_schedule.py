@@ -41,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
             return datetime.now(tz) + timedelta(seconds=mine.set_by_s)
 
     monkeypatch.setattr(apscheduler.schedulers.base, "datetime", Shifted)
-    monkeypatch.setattr(daemon.schedule, "datetime", Shifted)
+    monkeypatch.setattr(daemon.service.schedule, "datetime", Shifted)
     return mine
 
 
