@@ -21,6 +21,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation gives."""
 
 
+class Done(Result, frozen=True, kw_only=True):
+    """That it was done is all."""
+
+
 class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The arguments of an operation that gives an R."""
 
@@ -40,8 +44,10 @@ def from_json(value: Any, kind: type[T]) -> T:
 def _plain(value: Any) -> Any:
     if isinstance(value, ModelSettings):
         return value.model_dump(mode="json")
-    if isinstance(value, Path):
+    if isinstance(value, Path | str):
         return str(value)
+    if isinstance(value, float):
+        return float(value)  # NumPy's, which json takes for one as well
     raise NotImplementedError(f"{type(value).__name__} is no part of a message")
 
 
@@ -175,11 +181,7 @@ class SuspectRequest(Request[SuspectResult], frozen=True, kw_only=True):
     ignore_kinds: tuple[str, ...] = ()
 
 
-class ProveResult(Result, frozen=True, kw_only=True):
-    """It answers its probe rows."""
-
-
-class ProveRequest(Request[ProveResult], frozen=True, kw_only=True):
+class ProveRequest(Request[Done], frozen=True, kw_only=True):
     """Load a stored version and let it answer its probe rows, exactly as the server will."""
 
     path: Path

@@ -26,11 +26,6 @@ class ChampionRow:
     era: int
     fixed: bool = False
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """Of the members, and 0 for the newest version where it does not answer."""
-        return {self.newest: 0.0} | {member.version: member.weight for member in self.deployment.members}
-
 
 def champion(conn: Connection, model: str) -> ChampionRow | None:
     """The last committed promotion; None before the first."""

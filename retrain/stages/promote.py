@@ -5,7 +5,7 @@ from pathlib import Path
 
 from retrain import durable
 from retrain.model.version import LoadedVersion
-from retrain.operations import PromoteRequest, PromoteResult, ProveRequest, ProveResult
+from retrain.operations import Done, PromoteRequest, PromoteResult, ProveRequest
 from retrain.records.errors import Refused, Retry
 from retrain.stages.model_card import render_card
 from retrain.store.digest import version_digest, version_name
@@ -26,10 +26,10 @@ def promote(request: PromoteRequest) -> PromoteResult:
     return PromoteResult(version=version.name, digest=read_json(path / "manifest.json")["digest"], path=path)
 
 
-def prove(request: ProveRequest) -> ProveResult:
+def prove(request: ProveRequest) -> Done:
     """The operation: `prove_version`."""
     prove_version(request.path, request.trusted_types)
-    return ProveResult()
+    return Done()
 
 
 def prove_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:

@@ -8,16 +8,12 @@ from typing import Any, Literal
 
 from daemon.reading import operations as reading
 from retrain import operations as model
-from retrain.operations import Request, Result
+from retrain.operations import Done, Request, Result
 
 Role = Literal["analyst", "trainer"]
 
 
-class WarmResult(Result, frozen=True, kw_only=True):
-    """It is warm."""
-
-
-class WarmRequest(Request[WarmResult], frozen=True, kw_only=True):
+class WarmRequest(Request[Done], frozen=True, kw_only=True):
     """Import modules before the first file asks for them; None: what the analyst needs."""
 
     modules: tuple[str, ...] | None = None
@@ -45,7 +41,7 @@ class Operation:
 
 
 OPERATIONS = (
-    Operation("warm", WarmRequest, WarmResult, "daemon.runtime.worker.operations:warm"),
+    Operation("warm", WarmRequest, Done, "daemon.runtime.worker.operations:warm"),
     Operation("digest", reading.DigestRequest, reading.DigestResult, "daemon.reading.digest:digest"),
     Operation("take", reading.TakeRequest, reading.TakeResult, "daemon.reading.take:take"),
     Operation("convert_log", reading.ConvertRequest, reading.ConvertResult, "daemon.reading.answered_rows:convert"),
@@ -53,7 +49,7 @@ OPERATIONS = (
     Operation("check", model.CheckRequest, model.CheckResult, "retrain.monitoring.check:check"),
     Operation("assess", model.AssessRequest, model.AssessResult, "retrain.monitoring.assessment:assess"),
     Operation("suspect", model.SuspectRequest, model.SuspectResult, "retrain.monitoring.suspicion:suspect"),
-    Operation("prove", model.ProveRequest, model.ProveResult, "retrain.stages.promote:prove"),
+    Operation("prove", model.ProveRequest, Done, "retrain.stages.promote:prove"),
     Operation("prepare", model.PrepareRequest, model.PrepareResult, "retrain.stages.prepare:prepare", "trainer"),
     Operation("train", model.TrainRequest, model.TrainResult, "retrain.stages.train:train", "trainer"),
     Operation("evaluate", model.EvaluateRequest, model.EvaluateResult, "retrain.stages.evaluate:evaluate", "trainer"),
@@ -64,8 +60,8 @@ BY_REQUEST = {operation.request: operation for operation in OPERATIONS}
 ANALYST_IMPORTS = ("duckdb", "pyarrow.parquet", *sorted({one.module for one in OPERATIONS if one.role == "analyst"}))
 
 
-def warm(request: WarmRequest) -> WarmResult:
+def warm(request: WarmRequest) -> Done:
     """The operation: import modules."""
     for module in ANALYST_IMPORTS if request.modules is None else request.modules:
         import_module(module)
-    return WarmResult()
+    return Done()

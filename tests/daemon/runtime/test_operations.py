@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import msgspec
+import numpy as np
 import pytest
 
 from daemon.reading.operations import TakeRequest
@@ -83,6 +84,12 @@ def test_what_is_sent_arrives_as_it_was(value: msgspec.Struct) -> None:
 def test_a_number_that_is_none_arrives_as_one() -> None:
     """JSON of other libraries would make a null of it."""
     assert sent(CheckResult(report={"p": float("inf")})).report == {"p": float("inf")}
+
+
+def test_what_numpy_calls_a_number_or_a_word_arrives_as_one() -> None:
+    """A result may hold some, deep in a report."""
+    report = {"p": np.float64(0.5), "names": [np.str_("x")], "rows": {np.str_("x"): 1}}
+    assert sent(CheckResult(report=report)).report == {"p": 0.5, "names": ["x"], "rows": {"x": 1}}
 
 
 def test_a_request_with_another_key_is_an_error_that_names_it() -> None:

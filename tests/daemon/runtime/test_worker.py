@@ -15,8 +15,9 @@ from structlog.testing import capture_logs
 
 from daemon.reading.operations import DigestRequest
 from daemon.runtime.worker import child
-from daemon.runtime.worker.operations import WarmRequest, WarmResult
+from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
+from retrain.operations import Done
 
 NOTHING = WarmRequest(modules=())
 
@@ -162,7 +163,7 @@ def test_looks_are_counted_from_the_last_beat(monkeypatch: pytest.MonkeyPatch) -
         return worker._process
 
     worker._start = start  # type: ignore[method-assign]
-    assert asyncio.run(worker.call(NOTHING)) == WarmResult()
+    assert asyncio.run(worker.call(NOTHING)) == Done()
     with capture_logs() as told, pytest.raises(WorkerError, match="no sign of life"):
         asyncio.run(worker.call(NOTHING))
     assert not heard and [event["event"] for event in told] == ["worker_hung"]
