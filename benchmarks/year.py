@@ -17,7 +17,7 @@ from daemon.cycles.retention import sweep_service
 from daemon.ledger import Ledger, assessments, checks, cycles, due, events, files, observe, prediction_log, retention
 from daemon.reading.look import Look
 from daemon.reports.status import overview
-from retrain.records import PlannerState
+from retrain.records.planner_state import PlannerState
 
 YEAR = 365 * 24 * 60
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from retrain.records import Deployment
+from retrain.records.deployment import Deployment
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 

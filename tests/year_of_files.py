@@ -11,7 +11,8 @@ from sqlalchemy import Connection, event, insert
 from daemon.config.config import Config, load_config
 from daemon.ledger import Ledger, cycles, deployments, models, open_ledger, promotions, tables
 from daemon.ledger.prediction_log import LEAST_BYTES
-from retrain.records import Outcome, Trigger
+from retrain.records.outcome import Outcome
+from retrain.records.trigger import Trigger
 
 CONFIG = """\
 [models.m]

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from daemon.ledger import checks, deployments, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from retrain import durable
-from retrain.records import Action, Cycle
+from retrain.records.action import Action
+from retrain.records.cycle import Cycle
 from retrain.store.versions import removable
 
 

@@ -22,7 +22,7 @@ from daemon.runtime.context import ModelContext
 from daemon.runtime.log import get_logger
 from retrain import durable
 from retrain.planning.retention import StoredFile, expirable
-from retrain.records import CycleState
+from retrain.records.cycle import CycleState
 from retrain.records.errors import Refused
 from retrain.store.versions import read_json
 

@@ -24,7 +24,10 @@ from retrain import durable
 from retrain.operations import EvaluateResult, Result, StageRequest, to_json
 from retrain.planning import cycle as machine
 from retrain.planning.planner import plan
-from retrain.records import Action, Changed, Cycle, CycleState, Observation, Outcome
+from retrain.records.action import Action
+from retrain.records.cycle import Cycle, CycleState
+from retrain.records.observation import Changed, Observation
+from retrain.records.outcome import Outcome
 
 TRAINER_NICE = 19
 TRAINER_OOM_SCORE = 500

@@ -18,7 +18,7 @@ from retrain.operations import (
     TrainRequest,
     from_json,
 )
-from retrain.records import Cycle, Stage
+from retrain.records.cycle import Cycle, Stage
 from retrain.records.schema import Schema
 from retrain.rows.window_reach import chosen_window, files_needed
 

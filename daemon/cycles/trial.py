@@ -14,7 +14,9 @@ from daemon.runtime.context import ModelContext
 from retrain import durable
 from retrain.planning import cycle as machine
 from retrain.planning.trial import Verdict, labelled, verdict
-from retrain.records import Cycle, Probation, Trial
+from retrain.records.cycle import Cycle
+from retrain.records.planner_state import Probation
+from retrain.records.trial import Trial
 
 
 def is_tried(conn: Connection, context: ModelContext) -> bool:

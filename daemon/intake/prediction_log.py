@@ -14,7 +14,7 @@ from daemon.runtime.publish import publish_made
 from daemon.runtime.spool import finished_segments
 from retrain import durable
 from retrain.operations import to_json
-from retrain.records import CycleState, Stage
+from retrain.records.cycle import CycleState, Stage
 
 MOST_BYTES = 32 * 2**20
 

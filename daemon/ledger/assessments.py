@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, select
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import assessments, files
 from daemon.ledger.totals import newest_seq
-from retrain.records import Assessment
+from retrain.records.assessment import Assessment
 
 MOST_CANDIDATES = 60
 LOOKED_BACK = 2000

@@ -8,7 +8,9 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import cycles, stages
-from retrain.records import Cycle, CycleState, Outcome, Stage, Trigger
+from retrain.records.cycle import Cycle, CycleState, Stage
+from retrain.records.outcome import Outcome
+from retrain.records.trigger import Trigger
 
 UNFINISHED = ("open", "awaiting_approval", "on_trial")
 

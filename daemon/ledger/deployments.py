@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from daemon.ledger.tables import deployments
-from retrain.records import Deployment, Member
+from retrain.records.deployment import Deployment, Member
 
 
 def for_version(conn: Connection, model: str, version: str, now: float) -> Deployment:

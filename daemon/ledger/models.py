@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger.tables import models
-from retrain.records import PlannerState
+from retrain.records.planner_state import PlannerState
 
 
 def ensure(conn: Connection, name: str) -> None:

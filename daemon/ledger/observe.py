@@ -11,7 +11,11 @@ from daemon.ledger.checks import open_episode
 from daemon.ledger.tables import checks, files, versions
 from daemon.ledger.tables import cycles as table
 from daemon.ledger.totals import newest_seq
-from retrain.records import Champion, Changed, CycleState, Evidence, Observation, PlannerState, Retrained, Rise
+from retrain.records.check_result import CheckResult, Rise
+from retrain.records.cycle import CycleState
+from retrain.records.deployment import Champion
+from retrain.records.observation import Changed, CycleResult, Observation
+from retrain.records.planner_state import PlannerState
 
 RISE = ("detector", "row", "since_row", "before", "after")
 
@@ -66,7 +70,7 @@ def _counted(conn: Connection, model: str, changed: Changed) -> Changed:
     return replace(changed, labelled_rows=labelled, class_rows=_class_rows(conn, new) if labelled else {})
 
 
-def _retrained(conn: Connection, model: str, judged: int) -> Retrained | None:
+def _retrained(conn: Connection, model: str, judged: int) -> CycleResult | None:
     """The newest finished cycle after one, if it came to a comparison."""
     query = select(table.c.id, table.c.state).where(table.c.model == model, table.c.id > judged)
     finished = table.c.state.in_((CycleState.PROMOTED, CycleState.KEPT))
@@ -76,7 +80,7 @@ def _retrained(conn: Connection, model: str, judged: int) -> Retrained | None:
         return None
     spread = result["difference_se"]
     z = None if not spread else result["difference"] / spread
-    return Retrained(row.id, row.state == CycleState.PROMOTED, z, result.get("handicap"))
+    return CycleResult(row.id, row.state == CycleState.PROMOTED, z, result.get("handicap"))
 
 
 def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:
@@ -103,7 +107,7 @@ def served(conn: Connection, model: str) -> Champion | None:
     )  # fmt: skip
 
 
-def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[Evidence]:
+def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[CheckResult]:
     """Checks against an earlier champion say nothing about today's, those of held files nothing about data."""
     if champion is None:
         return []
@@ -125,7 +129,7 @@ def _evidence(conn: Connection, model: str, handled: int, champion: Champion | N
         performance, stream = row.performance or {}, row.stream or {}
         rise = Rise(*(stream[key] for key in RISE)) if stream.get("dropped") else None
         found.append(
-            Evidence(
+            CheckResult(
                 row.id, row.seq, row.drift, tuple(row.drifted), row.dropped, performance.get("drop"),
                 performance.get("metric"), rise,
             )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from daemon.ledger.deployments import as_record
 from daemon.ledger.tables import deployments, promotions
-from retrain.records import Deployment
+from retrain.records.deployment import Deployment
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ from sqlalchemy import Connection, Row, select, update
 from daemon.ledger.deployments import as_record
 from daemon.ledger.rows import insert_row
 from daemon.ledger.tables import assessments, deployments, trials
-from retrain.records import Cycle, Deployment, Moments, Trial, TrialSeen
+from retrain.records.assessment import Moments
+from retrain.records.cycle import Cycle
+from retrain.records.deployment import Deployment
 from retrain.records.settings import RolloutSettings
+from retrain.records.trial import Trial, TrialCounts
 
-COUNTED = tuple(field.name for field in fields(TrialSeen) if field.name != "error")
+COUNTED = tuple(field.name for field in fields(TrialCounts) if field.name != "error")
 
 
 def begin(conn: Connection, cycle: Cycle, challenger: Deployment, terms: RolloutSettings, now: float) -> Trial:
@@ -104,7 +107,7 @@ def _found(conn: Connection, *wanted: Any) -> Trial | None:
 
 def _trial(conn: Connection, row: Row[Any]) -> Trial:
     deployment = as_record(conn.execute(select(deployments).where(deployments.c.id == row.deployment_id)).one())
-    seen = TrialSeen(**{field.name: getattr(row, field.name) for field in fields(TrialSeen)})
+    seen = TrialCounts(**{field.name: getattr(row, field.name) for field in fields(TrialCounts)})
     return Trial(
         row.id, row.cycle_id, deployment, row.strategy, row.share, row.since, row.until, row.latest, row.min_rows,
         row.max_failures, seen, row.outcome, row.reason, row.finished_at,

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger import cycles
 from daemon.ledger.tables import versions
-from retrain.records import Cycle
+from retrain.records.cycle import Cycle
 
 
 def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], now: float) -> None:

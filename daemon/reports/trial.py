@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from daemon.ledger import trials
 from retrain.planning.trial import labelled, told
-from retrain.records import Trial
+from retrain.records.trial import Trial
 
 
 def trial_json(conn: Connection, model: str, task: str, trial: Trial | None) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from daemon.runtime.restarting import Failures
 from daemon.runtime.worker.process import Worker
 from retrain import durable
 from retrain.operations import AcceptedFile, StoredDeployment
-from retrain.records import Deployment
+from retrain.records.deployment import Deployment
 from retrain.records.settings import ModelSettings
 
 

@@ -16,8 +16,9 @@ from daemon.ledger import Ledger, promotions, trials
 from daemon.runtime.log import get_logger
 from daemon.server.slot import ModelSlot, Served, load_deployment
 from daemon.server.trial import ServedTrial
-from retrain.records import Deployment, Trial, TrialSeen
+from retrain.records.deployment import Deployment
 from retrain.records.errors import DriftdError
+from retrain.records.trial import Trial, TrialCounts
 
 log = get_logger()
 POLL_S = 0.1
@@ -161,7 +162,7 @@ class Follower:
             # Nothing about a challenger may stop the champion's follower; and what cannot be loaded must not pass its
             # trial, however many failures are allowed.
             self._unloadable.add(trial.id)
-            seen = TrialSeen(failures=trial.max_failures + 1, error=str(error))
+            seen = TrialCounts(failures=trial.max_failures + 1, error=str(error))
             self._tell(slot.model, trial, asdict(seen))
             return
         slot.trial = ServedTrial(trial, challenger)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrain.records import Deployment
+from retrain.records.deployment import Deployment
 
 if TYPE_CHECKING:
     from daemon.server.trial import ServedTrial

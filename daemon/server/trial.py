@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from daemon.server.sticky import position
-from retrain.records import Trial, TrialSeen
+from retrain.records.trial import Trial, TrialCounts
 
 if TYPE_CHECKING:
     from daemon.server.slot import Served
@@ -31,7 +31,7 @@ class ServedTrial:
         self._salt = f"trial-{trial.id}"
         self._asked = 0
         self._lock = threading.Lock()
-        self._seen = TrialSeen()
+        self._seen = TrialCounts()
         self._waiting = 0
         self._over = False
         self._thread = ThreadPoolExecutor(1, "trial")
@@ -106,8 +106,8 @@ class ServedTrial:
     def take(self) -> dict[str, Any] | None:
         """What was seen since it was last asked; None for nothing."""
         with self._lock:
-            seen, self._seen = self._seen, TrialSeen()
-        return None if seen == TrialSeen() else asdict(seen)
+            seen, self._seen = self._seen, TrialCounts()
+        return None if seen == TrialCounts() else asdict(seen)
 
     def close(self) -> None:
         """No more comparisons, also for requests that are still under way; those that wait are given up."""

@@ -16,8 +16,9 @@ from daemon.runtime.log import get_logger
 from daemon.runtime.worker.process import WorkerError
 from retrain.operations import ProveRequest
 from retrain.planning import cycle as machine
-from retrain.records import CycleState, Trial
+from retrain.records.cycle import CycleState
 from retrain.records.errors import Refused
+from retrain.records.trial import Trial
 
 log = get_logger()
 

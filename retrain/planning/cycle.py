@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from retrain.records import Cycle, CycleState, Outcome, Stage
+from retrain.records.cycle import Cycle, CycleState, Stage
+from retrain.records.outcome import Outcome
 
 NEXT = {Stage.PREPARE: Stage.TRAIN, Stage.TRAIN: Stage.EVALUATE, Stage.EVALUATE: Stage.PROMOTE}
 

@@ -9,8 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from retrain.planning import probation, regret
-from retrain.records import Action, Champion, Changed, CycleState, Evidence, Observation, PlannerState, Regret, Trigger
+from retrain.records.action import Action
+from retrain.records.check_result import CheckResult
+from retrain.records.cycle import CycleState
+from retrain.records.deployment import Champion
+from retrain.records.observation import Changed, Observation
+from retrain.records.planner_state import PlannerState, Regret
 from retrain.records.settings import ModelSettings, TriggerSettings
+from retrain.records.trigger import Trigger
 
 TOLD_COLUMNS = 5
 STILL = "still to be taken in"
@@ -219,7 +225,7 @@ def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerS
     return Trigger("regret", reason, evidence)
 
 
-def _performance(evidence: Evidence) -> Trigger:
+def _performance(evidence: CheckResult) -> Trigger:
     rise = evidence.rise
     if rise is not None:
         where = f"row {rise.row} of check {evidence.check}"
@@ -231,7 +237,7 @@ def _performance(evidence: Evidence) -> Trigger:
     return Trigger("performance", reason, {"check": evidence.check, "drop": evidence.drop})
 
 
-def _drift(evidence: list[Evidence]) -> Trigger:
+def _drift(evidence: list[CheckResult]) -> Trigger:
     names = list(dict.fromkeys(name for one in evidence for name in one.drifted))
     shown = ", ".join(names[:TOLD_COLUMNS])
     more = len(names) - TOLD_COLUMNS

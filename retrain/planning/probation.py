@@ -7,7 +7,9 @@ looking at each file does not raise the chance of undoing a good promotion above
 import math
 from dataclasses import replace
 
-from retrain.records import Assessment, Champion, Moments, Probation
+from retrain.records.assessment import Assessment, Moments
+from retrain.records.deployment import Champion
+from retrain.records.planner_state import Probation
 from retrain.records.settings import ModelSettings
 
 TUNED_FILES = 4.0

@@ -12,7 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from retrain.planning.twin_windows import WINDOWS
-from retrain.records import Assessment, Regret, Retrained
+from retrain.records.assessment import Assessment
+from retrain.records.observation import CycleResult
+from retrain.records.planner_state import Regret
 from retrain.records.settings import TriggerSettings
 
 RECENT_FILES, FEWEST_FILES = 4, 3
@@ -52,7 +54,7 @@ def elapsed(regret: Regret, now: float, settings: TriggerSettings) -> Regret:
     return replace(regret, credit=regret.credit + settings.retrains.rate * max(0.0, now - since), credited_at=now)
 
 
-def retrained(regret: Regret, result: Retrained) -> Regret:
+def retrained(regret: Regret, result: CycleResult) -> Regret:
     """After a cycle that trained came to its end."""
     if not result.promoted:
         return replace(regret, sum=0.0, since=None, span=0, penalty=min(2 * regret.penalty, LARGEST_PENALTY))

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from retrain.planning.probation import added, surely_worse
-from retrain.records import Moments, Probation, Trial
+from retrain.records.assessment import Moments
+from retrain.records.planner_state import Probation
+from retrain.records.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,13 @@ from retrain.monitoring.champion import predict_snapshots, write_predictions
 from retrain.monitoring.check import drift_report
 from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
-from retrain.records import Action, Assessment, Champion, Evidence, Observation, PlannerState, Retrained
+from retrain.records.action import Action
+from retrain.records.assessment import Assessment
+from retrain.records.check_result import CheckResult
+from retrain.records.deployment import Champion
 from retrain.records.errors import Refused
+from retrain.records.observation import CycleResult, Observation
+from retrain.records.planner_state import PlannerState
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values
 from retrain.rows.held_out import of_newest_file
@@ -124,8 +129,8 @@ class Engine:
     _proposals: int = 0
     _pending: list[Assessment] = field(default_factory=list)
     _assessed: set[int] = field(default_factory=set)
-    _retrained: Retrained | None = None
-    _evidence: list[Evidence] = field(default_factory=list)
+    _retrained: CycleResult | None = None
+    _evidence: list[CheckResult] = field(default_factory=list)
     _drifting: bool = False
     _first_seq: int = 0
     _labelled_at_open: int = 0
@@ -199,7 +204,7 @@ class Engine:
         if report.drift and not self._drifting:
             self.run.drifts.append(batch.seq - 1)
         self._drifting = report.drift
-        self._evidence.append(Evidence(len(self.run.scores), batch.seq, report.drift, tuple(report.drifted)))
+        self._evidence.append(CheckResult(len(self.run.scores), batch.seq, report.drift, tuple(report.drifted)))
 
     def _learn(self, place: int) -> None:
         """Assess what became labelled."""
@@ -315,7 +320,7 @@ class Engine:
         self.run.decisions.append({"promoted" if promoted else "version_kept": result["reason"]})
         spread = result["difference_se"]
         z = None if not spread else result["difference"] / spread
-        self._retrained = Retrained(self._cycle, promoted, z, result["handicap"])
+        self._retrained = CycleResult(self._cycle, promoted, z, result["handicap"])
         if promoted and self.settings.mode == "auto":
             self._promote(version, prepared, place)
 

@@ -26,7 +26,9 @@ from daemon.ledger import (
 from daemon.ledger.migrate import upgrade
 from daemon.reports.explain import story, told
 from daemon.reports.status import overview
-from retrain.records import PlannerState, Rise, Trigger
+from retrain.records.check_result import Rise
+from retrain.records.planner_state import PlannerState
+from retrain.records.trigger import Trigger
 
 ESTIMATED = {
     "metric": "accuracy", "value": 0.8123, "interval": [0.80, 0.82], "rows": 900, "method": "CBPE", "estimate": True,

@@ -9,8 +9,8 @@ from daemon.cycles.promotion import link_champion, prune_versions
 from daemon.ledger import cycles, deployments, models, open_ledger, promotions, tables, trials, versions
 from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.runtime.worker.process import Limits, Worker
-from retrain.records import Trigger
 from retrain.records.settings import RolloutSettings
+from retrain.records.trigger import Trigger
 
 CONFIG = """\
 [models.m]

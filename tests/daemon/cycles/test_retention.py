@@ -38,8 +38,9 @@ from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 from retrain import durable
 from retrain.planning.retention import NEWEST, StoredFile, expirable
-from retrain.records import PlannerState, Trigger
+from retrain.records.planner_state import PlannerState
 from retrain.records.settings import ModelSettings
+from retrain.records.trigger import Trigger
 
 pytestmark = pytest.mark.xdist_group("retention")  # one ledger for many of them, in their order
 DAY = 86_400.0

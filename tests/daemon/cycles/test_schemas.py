@@ -7,7 +7,7 @@ import pytest
 
 from daemon.cycles.schemas import change_since, version_schema
 from daemon.ledger.promotions import ChampionRow
-from retrain.records import Deployment, Member
+from retrain.records.deployment import Deployment, Member
 from retrain.records.schema import Column, Schema
 from retrain.records.schema_change import shape_digest
 from retrain.records.settings import ModelSettings

@@ -17,9 +17,12 @@ from daemon.server.follow import Follower
 from daemon.server.slot import ModelSlot
 from daemon.server.sticky import position
 from daemon.server.trial import MOST_WAITING_ROWS, ServedTrial
-from retrain.records import CycleState, Deployment, Member, Stage, Trial, TrialSeen, Trigger
+from retrain.records.cycle import CycleState, Stage
+from retrain.records.deployment import Deployment, Member
 from retrain.records.predictions import Predictions
 from retrain.records.settings import RolloutSettings
+from retrain.records.trial import Trial, TrialCounts
+from retrain.records.trigger import Trigger
 
 CANARY = Trial(4, 1, Deployment(2, "m", (Member("v2"),)), "canary", 0.3, 0.0, 1.0, 2.0, 10, 0)
 SHADOW = replace(CANARY, strategy="shadow", share=1.0)
@@ -57,7 +60,7 @@ def asked(trial: ServedTrial, champion: Model, rows: int = 2, ids: Any = None) -
     return str(said.values[0]), by
 
 
-def seen(trial: ServedTrial, **wanted: Any) -> TrialSeen:
+def seen(trial: ServedTrial, **wanted: Any) -> TrialCounts:
     """What it reports in sum, once these counts are reached."""
     total = dict.fromkeys(("rows", "failures", "compared", "differed", "skipped"), 0.0)
 
@@ -68,7 +71,7 @@ def seen(trial: ServedTrial, **wanted: Any) -> TrialSeen:
         return all(total[name] == value for name, value in wanted.items())
 
     wait_for(look, what=f"{wanted}, not {total}")
-    return TrialSeen(**total)
+    return TrialCounts(**total)
 
 
 def test_the_same_ids_are_the_challengers_in_every_process():
@@ -212,7 +215,7 @@ def test_reports_of_all_servers_add_up_until_the_trial_is_over(ledger):
 
     def report(now: float, **counts: Any) -> list[str]:
         for _ in range(2):
-            values = TrialSeen(**counts).__dict__
+            values = TrialCounts(**counts).__dict__
             reports.add({"model": "m", "trial": trial.id, "seen": values})
         return reports.write(ledger, now)
 

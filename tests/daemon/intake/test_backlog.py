@@ -15,7 +15,7 @@ from daemon.reading.look import look
 from daemon.reports.status import overview
 from daemon.runtime.context import ModelContext
 from retrain.planning.planner import backlog_told
-from retrain.records import PlannerState
+from retrain.records.planner_state import PlannerState
 
 CONFIG = """\
 [models.m]

@@ -32,9 +32,11 @@ from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.worker.process import Limits, Worker
 from retrain.operations import PrepareRequest
-from retrain.records import Outcome, PlannerState, Trigger
 from retrain.records.errors import Refused
+from retrain.records.outcome import Outcome
+from retrain.records.planner_state import PlannerState
 from retrain.records.schema import declared_schema
+from retrain.records.trigger import Trigger
 from retrain.rows import window_reach
 
 LOOKS = [Look(size, size, size, size) for size in range(1, 9)]

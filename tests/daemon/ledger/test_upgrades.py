@@ -30,7 +30,7 @@ from daemon.ledger import (
     versions,
 )
 from daemon.ledger.migrate import upgrade
-from retrain.records import PlannerState
+from retrain.records.planner_state import PlannerState
 
 REVISIONS = [f"{number:04d}" for number in range(1, int(engine.HEAD) + 1)]
 PLANNER = '{"version": 1, "handled_check": 1, "seen_seq": 1, "last_opened_at": 5.0, "next_number": 2}'

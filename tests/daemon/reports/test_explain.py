@@ -5,7 +5,7 @@ from pathlib import Path
 from daemon.ledger import assessments, cycles, files, models, open_ledger
 from daemon.reading.look import Look
 from daemon.reports import explain
-from retrain.records import Trigger
+from retrain.records.trigger import Trigger
 
 
 def test_a_cycle_opened_by_regret_names_the_files_and_what_they_cost(tmp_path: Path) -> None:

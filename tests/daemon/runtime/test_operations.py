@@ -24,7 +24,7 @@ from retrain.operations import (
     from_json,
     to_json,
 )
-from retrain.records import Deployment, Member
+from retrain.records.deployment import Deployment, Member
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 

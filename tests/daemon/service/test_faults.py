@@ -48,10 +48,11 @@ from daemon.service.ledger_writes import Owed
 from retrain import durable
 from retrain.model.estimators import make_estimator
 from retrain.operations import AssessResult, CheckResult, Request, Result, SuspectResult
-from retrain.records import CycleState, Stage, Trigger
+from retrain.records.cycle import CycleState, Stage
 from retrain.records.errors import Retry
 from retrain.records.schema import declared_schema
 from retrain.records.settings import EstimatorSettings, RolloutSettings
+from retrain.records.trigger import Trigger
 
 CONFIG = """\
 [models.m]

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from retrain.planning.cycle import advance, approve, tried
-from retrain.records import Cycle, CycleState, Outcome, Stage, Trigger
+from retrain.records.cycle import Cycle, CycleState, Stage
+from retrain.records.outcome import Outcome
+from retrain.records.trigger import Trigger
 
 OPEN = Cycle(1, "m", Trigger("drift", "why"), CycleState.OPEN, Stage.PREPARE, 0, 2, 5, 0.0)
 

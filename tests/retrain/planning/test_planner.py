@@ -5,26 +5,20 @@ from dataclasses import replace
 import pytest
 
 from retrain.planning.planner import plan
-from retrain.records import (
-    Champion,
-    Changed,
-    Cycle,
-    CycleState,
-    Evidence,
-    Observation,
-    PlannerState,
-    Rise,
-    Stage,
-    Trigger,
-)
+from retrain.records.check_result import CheckResult, Rise
+from retrain.records.cycle import Cycle, CycleState, Stage
+from retrain.records.deployment import Champion
+from retrain.records.observation import Changed, Observation
+from retrain.records.planner_state import PlannerState
 from retrain.records.settings import ModelSettings
+from retrain.records.trigger import Trigger
 
 NOW = 1_000_000.0
 CHAMPION = Champion(1, "v0001-aaaaaaaa", NOW - 7200, 1000, 3, "v0001-aaaaaaaa", {"v0001-aaaaaaaa": 1.0}, None, 1000)
 TOLD = {"on_drift": True, "on_performance": True}
-DRIFT = Evidence(7, 4, True, ("x", "z"))
-DROP = Evidence(8, 4, False, (), True, 0.1, "accuracy")
-QUIET = Evidence(6, 4, False)
+DRIFT = CheckResult(7, 4, True, ("x", "z"))
+DROP = CheckResult(8, 4, False, (), True, 0.1, "accuracy")
+QUIET = CheckResult(6, 4, False)
 
 
 def settings(**changes) -> ModelSettings:

@@ -7,7 +7,10 @@ import pytest
 
 from retrain.planning import probation, regret
 from retrain.planning.planner import plan
-from retrain.records import Assessment, Champion, Observation, PlannerState, Probation, Regret, Retrained
+from retrain.records.assessment import Assessment
+from retrain.records.deployment import Champion
+from retrain.records.observation import CycleResult, Observation
+from retrain.records.planner_state import PlannerState, Probation, Regret
 from retrain.records.settings import ModelSettings, TriggerSettings
 
 TRIGGERS = TriggerSettings()
@@ -93,10 +96,10 @@ def test_retrains_that_did_not_pay_make_the_next_dearer() -> None:
     """The penalty doubles up to four; one that paid halves it."""
     found = Regret()
     for cycle in range(4):
-        found = regret.retrained(found, Retrained(cycle, True, 0.2, -0.05))
+        found = regret.retrained(found, CycleResult(cycle, True, 0.2, -0.05))
     assert found.penalty == 4.0
-    assert regret.retrained(found, Retrained(9, True, 3.0, -0.05)).penalty == 2.0
-    assert regret.retrained(found, Retrained(9, False, -3.0)).penalty == 4.0
+    assert regret.retrained(found, CycleResult(9, True, 3.0, -0.05)).penalty == 2.0
+    assert regret.retrained(found, CycleResult(9, False, -3.0)).penalty == 4.0
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from retrain.planning.trial import labelled, told, verdict
-from retrain.records import Deployment, Member, Moments, Trial, TrialSeen
+from retrain.records.assessment import Moments
+from retrain.records.deployment import Deployment, Member
 from retrain.records.settings import RolloutSettings
+from retrain.records.trial import Trial, TrialCounts
 
 NOW = 1_000.0
 TRIAL = Trial(
     3, 7, Deployment(2, "m", (Member("v0002-bbbbbbbb"),)), "canary", 0.1, NOW - 60, NOW, NOW + 600, 100, 0,
-    TrialSeen(rows=250, compared=200, differed=10.0, champion_s=1.0, challenger_s=1.5),
+    TrialCounts(rows=250, compared=200, differed=10.0, champion_s=1.0, challenger_s=1.5),
 )  # fmt: skip
 NOTHING = labelled(TRIAL.version, ())
 
@@ -38,7 +40,7 @@ def test_it_waits_for_its_period_whatever_was_seen():
 
 def test_it_waits_for_enough_rows_but_not_for_ever():
     """Few rows prolong it up to the longest time, and then decide nothing by themselves."""
-    few = replace(TRIAL, seen=TrialSeen(rows=99))
+    few = replace(TRIAL, seen=TrialCounts(rows=99))
     found = decided(few)
     assert (found.kind, found.until) == ("wait", NOW + 600) and "99 of at least 100" in found.reason
     assert decided(few, NOW + 600).kind == "promote"
@@ -49,7 +51,9 @@ def test_it_waits_for_enough_rows_but_not_for_ever():
 )
 def test_one_failure_more_than_allowed_drops_it_at_once(allowed, failures, kind):
     """Nothing that comes later makes it fewer."""
-    trial = replace(TRIAL, max_failures=allowed, seen=TrialSeen(failures=failures, error="ValueError: no such colour"))
+    trial = replace(
+        TRIAL, max_failures=allowed, seen=TrialCounts(failures=failures, error="ValueError: no such colour")
+    )
     found = decided(trial, NOW - 59)
     assert found.kind == kind
     assert kind == "wait" or "no such colour" in found.reason

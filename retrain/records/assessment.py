@@ -1,0 +1,45 @@
+"""What the labels of one file say about the champion, its twins and its predecessor."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Moments = tuple[float, float, int]
+"""Mean, variance (or standard error, where said) and number of rows."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the labels of one file told, in the unit of the metric's loss (see `retrain.metrics.losses`).
+
+    `loss` is what the served deployment cost a row. By window: `twins` what twins cost that were trained before the
+    file, `gains` how much more the deployment cost (mean, standard error, rows), `fresh` the same on the file's
+    reservoir for twins trained with the file; `pairs` "a|b" the moments of the differences of two twins. `rival` are
+    the moments of what the deployment cost more than its predecessor."""
+
+    id: int
+    seq: int
+    rows: int
+    metric: str
+    score: float | None
+    loss: float
+    twins: dict[str, float] = field(default_factory=dict)
+    pairs: dict[str, Moments] = field(default_factory=dict)
+    gains: dict[str, Moments] = field(default_factory=dict)
+    fresh: dict[str, Moments] = field(default_factory=dict)
+    rival: Moments | None = None
+    newest: str = ""
+
+    @classmethod
+    def from_json(cls, key: int, value: dict[str, Any]) -> "Assessment":
+        """Of what `retrain.monitoring.assessment` found."""
+        pairs, gains, fresh = ({k: _moments(v) for k, v in value[name].items()} for name in ("pairs", "gains", "fresh"))
+        rival = None if value.get("rival") is None else _moments(value["rival"])
+        return cls(
+            key, value["seq"], value["rows"], value["metric"], value["score"], value["loss"], value["twins"], pairs,
+            gains, fresh, rival, value["newest"],
+        )  # fmt: skip
+
+
+def _moments(value: Any) -> Moments:
+    mean, spread, rows = value
+    return float(mean), float(spread), int(rows)

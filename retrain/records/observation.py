@@ -1,0 +1,65 @@
+"""All that the planner may know about a model besides its own state and the clock."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from retrain.records.assessment import Assessment
+from retrain.records.check_result import CheckResult
+from retrain.records.cycle import Cycle
+from retrain.records.deployment import Champion
+
+
+@dataclass(frozen=True)
+class CycleResult:
+    """How the last finished cycle that trained came out. `z` is the challenger's gain over what was served, in standard
+    errors; `handicap` how much less the version costs than its twin (≤ 0); None where unknown."""
+
+    cycle: int
+    promoted: bool
+    z: float | None = None
+    handicap: float | None = None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The schema is not the champion's any more: `told` in sentences. `labelled_rows` and `class_rows` were read by the
+    new one, whose `digest` is "" before it is known. Unless `comparable`, task or target are others."""
+
+    told: tuple[str, ...]
+    comparable: bool
+    digest: str
+    labelled_rows: int = 0
+    class_rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All that the planner may know about a model besides its own state and the clock.
+
+    `labelled_rows` and `class_rows` (asked for only before the first model) count accepted, unsuperseded, unheld
+    rows; `new_labelled_rows` those that arrived after the newest file that the last cycle could use; `evidence` the
+    checks newer than the state's `handled_check`, oldest first; `due` the ids of retrain schedules that are due;
+    `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in. `assessments`
+    are newer than the state's `assessed`, oldest first; `proposal` is the newest one for what to serve, `proposal_id`
+    its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
+    trained. `unloadable` says why the champion cannot be loaded in this environment; `changed` what the configuration
+    made of its schema."""
+
+    labelled_rows: int
+    new_labelled_rows: int
+    class_rows: dict[str, int]
+    newest_seq: int
+    champion: Champion | None
+    open_cycle: Cycle | None
+    evidence: tuple[CheckResult, ...] = ()
+    due: tuple[int, ...] = ()
+    manual: tuple[int, ...] = ()
+    paused: bool = False
+    backlog: int = 0
+    assessments: tuple[Assessment, ...] = ()
+    proposal: dict[str, Any] | None = None
+    proposal_id: int = 0
+    drifting: bool = False
+    retrained: CycleResult | None = None
+    unloadable: str = ""
+    changed: Changed | None = None
