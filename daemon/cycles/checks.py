@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import schema_change
-from daemon.ledger import checks, error_streams, files, observe, promotions
+from daemon.ledger import checks, error_streams, files, promotions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
@@ -140,10 +140,10 @@ def record_check(
 async def check_again(context: ModelContext) -> int:
     """Let a new champion judge the files that arrived while it was made; how many it judged."""
     with context.shared.ledger.connect() as conn:
-        champion = observe.served(conn, context.name)
+        champion = promotions.champion(conn, context.name)
         if champion is None:
             return 0
-        rows = checks.unchecked(conn, context.name, champion.deployment, champion.seen_seq, MOST_AGAIN)
+        rows = checks.unchecked(conn, context.name, champion.era, champion.seen_seq, MOST_AGAIN)
     for row in rows:
         async with context.judging:
             result = await check_snapshots(context, "file", [context.folders.state / row.snapshot])

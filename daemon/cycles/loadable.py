@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from daemon.ledger.promotions import ChampionRow
+from retrain.records.deployment import Champion
 from retrain.records.errors import Refused
 from retrain.store.versions import check_whole
 
@@ -19,11 +19,11 @@ def unreadable(folder: Path) -> str:
     return ""
 
 
-def unloadable(versions: Path, champion: ChampionRow | None) -> str:
+def unloadable(versions: Path, champion: Champion | None) -> str:
     """Why a champion of a folder of versions cannot be served here; "" where it can, or there is none."""
     if champion is None:
         return ""
-    names = dict.fromkeys((champion.newest, *(member.version for member in champion.deployment.members)))
+    names = champion.weights
     return next((why for name in names if (why := unreadable(versions / name))), "")
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from daemon.ledger import checks, deployments, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from retrain import durable
-from retrain.records.action import Action
+from retrain.records.action import Reweigh, RollBack
 from retrain.records.cycle import Cycle
 from retrain.store.versions import removable
 
@@ -22,22 +22,22 @@ def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, resu
     return replace(cycle, version=result["version"])
 
 
-def redeploy(conn: Connection, context: ModelContext, action: Action) -> dict[str, str]:
-    """Record what the planner wants served without training: other weights, or what was served before; what is to be
-    told of it."""
-    now = context.now()
-    if action.kind == "rollback":
-        champion = promotions.champion(conn, context.name)
-        if champion is None or champion.predecessor is None:
-            return {}
-        promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now)
-        checks.end_open_episode(conn, context.name, now)
-        return {"version": champion.predecessor.name, "from_version": champion.deployment.name}
-    proposal = action.proposal
-    assert proposal is not None
+def reweigh(conn: Connection, context: ModelContext, action: Reweigh) -> dict[str, str]:
+    """Record that the proposed weights and recalibration are served; what the event says of it."""
+    now, proposal = context.now(), action.proposal
     deployment = deployments.for_members(conn, context.name, proposal["members"], proposal["recalibration"], now)
     promotions.record(conn, context.name, deployment, "reweigh", action.reason, now)
     return {"version": deployment.name}
+
+
+def roll_back(conn: Connection, context: ModelContext, action: RollBack) -> dict[str, str]:
+    """Record that the predecessor is served again; what the event says of it, nothing without a predecessor."""
+    now, champion = context.now(), promotions.champion(conn, context.name)
+    if champion is None or champion.predecessor is None:
+        return {}
+    promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now)
+    checks.end_open_episode(conn, context.name, now)
+    return {"version": champion.predecessor.name, "from_version": champion.version}
 
 
 def link_champion(context: ModelContext) -> None:

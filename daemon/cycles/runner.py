@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, assert_never
 
 from daemon.cycles import trial as trials
 from daemon.cycles.assessments import Assessing
 from daemon.cycles.loadable import unloadable
-from daemon.cycles.promotion import commit_promotion, redeploy
+from daemon.cycles.promotion import commit_promotion, reweigh, roll_back
 from daemon.cycles.schemas import known_schema, schema_change
 from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, models, observe, promotions
@@ -24,16 +24,16 @@ from retrain import durable
 from retrain.operations import EvaluateResult, Result, StageRequest, to_json
 from retrain.planning import cycle as machine
 from retrain.planning.planner import plan
-from retrain.records.action import Action
+from retrain.records.action import Action, Idle, ObserveOnly, OpenCycle, Reweigh, RollBack, Wait
 from retrain.records.cycle import Cycle, CycleState
-from retrain.records.observation import Changed, Observation
-from retrain.records.outcome import Outcome
+from retrain.records.observation import Observation
+from retrain.records.outcome import Outcome, OutcomeKind
 
 TRAINER_NICE = 19
 TRAINER_OOM_SCORE = 500
 BACKLOG_PAUSE_S = 2.0
 DISK_PAUSE_S = 5.0
-TOLD_EVERY_S = 3600.0
+LOGGED_EVERY_S = 3600.0
 THEN = {
     True: "new files are read by it, the champion goes on with its own; a cycle opens once enough labelled rows came",
     False: "the champion answers its old question until enough labelled rows for the new one came; it is not compared",
@@ -49,9 +49,9 @@ class CycleRunner:
     context: ModelContext
     backlog: Callable[[], int]
     promoted: Callable[[], None]
-    _told: str = ""
-    _told_changes: tuple[str, ...] = ()
-    _tell_again_s: float = 0.0
+    _logged_reason: str = ""
+    _logged_changes: tuple[str, ...] = ()
+    _log_again_s: float = 0.0
 
     def __post_init__(self) -> None:
         self._assessing = Assessing(self.context)
@@ -62,20 +62,21 @@ class CycleRunner:
             self.context.dirty.clear()
             await self._assessing.run()
             cycle, action = self.decide()
+            until_s = action.until if isinstance(action, Wait | Idle) else None
             if cycle is not None and cycle.state is CycleState.OPEN:
                 await self._work_off(cycle)
                 continue
             if cycle is not None and cycle.state is CycleState.ON_TRIAL:
-                found = trials.judge(self.context)
-                if found.kind == "promote":
+                decision = trials.judge(self.context)
+                if decision.kind == "promote":
                     self.promoted()
-                if found.kind != "wait":
+                if decision.kind != "wait":
                     continue
-                action = replace(action, until=found.until)
-            if action.kind in ("reweigh", "rollback"):
+                until_s = decision.until
+            if isinstance(action, Reweigh | RollBack):
                 self.promoted()
                 continue
-            await self._rest(action)
+            await self._rest(until_s)
 
     def decide(self) -> tuple[Cycle | None, Action]:
         """Let the planner look at the ledger, and commit its answer with its new state."""
@@ -84,57 +85,69 @@ class CycleRunner:
             state = models.load_planner(conn, context.name)
             champion = promotions.champion(conn, context.name)
             lost, changed = unloadable(context.folders.versions, champion), schema_change(context, champion)
-            news = None if changed is None else Changed(changed.told, changed.comparable, changed.digest)
-            observation = observe.observe(conn, context.name, self.backlog(), state, lost, news)
+            observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed)
             state, action = plan(state, observation, now, context.settings)
-            cycle, told = observation.open_cycle, {}
-            if action.kind == "open":
-                assert action.trigger is not None
-                cycle = cycles.open_cycle(
-                    conn, context.name, action.trigger, state.next_number - 1, observation.newest_seq, now
-                )
-            if action.kind in ("reweigh", "rollback"):
-                told = redeploy(conn, context, action)
-            if action.kind in ("open", "observe"):
-                due.finish(conn, (*observation.due, *observation.manual), now)
+            cycle, deployed = observation.open_cycle, {}
+            match action:
+                case OpenCycle(trigger):
+                    number, up_to_seq = state.next_number - 1, observation.newest_seq
+                    cycle = cycles.open_cycle(conn, context.name, trigger, number, up_to_seq, now)
+                    due.finish(conn, (*observation.due, *observation.manual), now)
+                case ObserveOnly():
+                    due.finish(conn, (*observation.due, *observation.manual), now)
+                case Reweigh():
+                    deployed = reweigh(conn, context, action)
+                case RollBack():
+                    deployed = roll_back(conn, context, action)
+                case Wait() | Idle():
+                    pass
+                case _:
+                    assert_never(action)
             models.save_planner(conn, context.name, state, action.reason)
-        if action.kind == "open":
+        if isinstance(action, OpenCycle):
             durable.crash_point("control.cycle_opened")
-        self._tell(cycle, action, told)
-        self._tell_champion(observation)
+        self._log_action(cycle, action, deployed)
+        self._log_champion(observation)
         return cycle, action
 
-    def _tell_champion(self, seen: Observation) -> None:
+    def _log_champion(self, seen: Observation) -> None:
         """Once an hour, that the champion cannot be loaded; once, that the configuration changed its schema."""
         log, champion = self.context.log, seen.champion
-        if champion is not None and seen.unloadable and time.monotonic() >= self._tell_again_s:
+        if champion is not None and seen.unloadable and time.monotonic() >= self._log_again_s:
             log.error("champion_unloadable", version=champion.version, reason=seen.unloadable)
-            self._tell_again_s = time.monotonic() + TOLD_EVERY_S
+            self._log_again_s = time.monotonic() + LOGGED_EVERY_S
         changed = seen.changed
-        if champion is not None and changed is not None and changed.told != self._told_changes:
-            log.warning("schema_changed", version=champion.version, changes=changed.told, then=THEN[changed.comparable])
-        self._told_changes = () if changed is None else changed.told
+        if champion is not None and changed is not None and changed.sentences != self._logged_changes:
+            then = THEN[changed.comparable]
+            log.warning("schema_changed", version=champion.version, changes=changed.sentences, then=then)
+        self._logged_changes = () if changed is None else changed.sentences
 
-    def _tell(self, cycle: Cycle | None, action: Action, told: dict[str, str]) -> None:
+    def _log_action(self, cycle: Cycle | None, action: Action, deployed: dict[str, str]) -> None:
         log = self.context.log
-        if action.kind == "open":
-            assert cycle is not None and action.trigger is not None
-            log.info("cycle_opened", cycle_id=cycle.id, trigger=action.trigger.kind, reason=action.reason)
-        elif action.kind == "reweigh":
-            log.info("deployment_reweighed", **told, reason=action.reason)
-        elif action.kind == "rollback":
-            log.warning("version_rolled_back", **told, reason=action.reason)
-        elif action.kind == "observe":
-            log.info("cycle_not_opened", reason=action.reason)
-        elif action.kind == "wait" and action.reason != self._told and cycle is None:
-            event = "waiting_for_data" if action.until is None else "cycle_waiting"
-            log.info(event, reason=action.reason)
-        self._told = action.reason
+        match action:
+            case OpenCycle(trigger):
+                assert cycle is not None
+                log.info("cycle_opened", cycle_id=cycle.id, trigger=trigger.kind, reason=action.reason)
+            case Reweigh():
+                log.info("deployment_reweighed", **deployed, reason=action.reason)
+            case RollBack():
+                log.warning("version_rolled_back", **deployed, reason=action.reason)
+            case ObserveOnly():
+                log.info("cycle_not_opened", reason=action.reason)
+            case Wait(until=until):
+                if action.reason != self._logged_reason and cycle is None:
+                    log.info("waiting_for_data" if until is None else "cycle_waiting", reason=action.reason)
+            case Idle():
+                pass
+            case _:
+                assert_never(action)
+        self._logged_reason = action.reason
 
-    async def _rest(self, action: Action) -> None:
-        pause_s: float | None = TOLD_EVERY_S if self._tell_again_s else None
-        if action.until is not None:
-            pause_s = min(pause_s or TOLD_EVERY_S, max(0.1, action.until - self.context.now()))
+    async def _rest(self, until_s: float | None) -> None:
+        """Sleep until something changed, at most until that time."""
+        pause_s: float | None = LOGGED_EVERY_S if self._log_again_s else None
+        if until_s is not None:
+            pause_s = min(pause_s or LOGGED_EVERY_S, max(0.1, until_s - self.context.now()))
         for hindered, most_s in ((self.backlog(), BACKLOG_PAUSE_S), (self._assessing.failed, ASSESS_AGAIN_S)):
             if hindered:
                 pause_s = most_s if pause_s is None else min(pause_s, most_s)
@@ -188,7 +201,7 @@ class CycleRunner:
         try:
             result: Result = await trainer.call(asked, self.context.settings.limits.train_time)
         except WorkerError as error:
-            kind = "terminal" if error.kind == "refused" else "retry"
+            kind: OutcomeKind = "terminal" if error.kind == "refused" else "retry"
             return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message)
         if isinstance(result, EvaluateResult):
             return Outcome("kept" if result.verdict == "keep" else "ok", to_json(result), result.reason)
@@ -212,22 +225,25 @@ class CycleRunner:
         if after.state not in UNFINISHED:
             context.untidy.set()
         durable.crash_point("control.stage_committed")
-        self._tell_stage(cycle, after, outcome, seconds, log)
+        self._log_stage(cycle, after, outcome, seconds, log)
         if trial is not None:
             durable.crash_point("control.trial_begun")
-            trials.tell_begun(log, trial)
+            trials.log_begun(log, trial)
         if after.state is CycleState.PROMOTED:
             self.promoted()
         return after
 
-    def _tell_stage(self, before: Cycle, after: Cycle, outcome: Outcome, seconds: float, log: Any) -> None:
-        if outcome.kind in ("ok", "kept"):
-            log.info("stage_finished", stage=before.stage, seconds=round(seconds, 2))
-        else:
-            log.warning(
-                "stage_failed", stage=before.stage, attempt=before.attempt, reason=outcome.reason,
-                will_retry=after.state is CycleState.OPEN,
-            )  # fmt: skip
+    def _log_stage(self, before: Cycle, after: Cycle, outcome: Outcome, seconds: float, log: Any) -> None:
+        match outcome.kind:
+            case "ok" | "kept":
+                log.info("stage_finished", stage=before.stage, seconds=round(seconds, 2))
+            case "retry" | "terminal":
+                log.warning(
+                    "stage_failed", stage=before.stage, attempt=before.attempt, reason=outcome.reason,
+                    will_retry=after.state is CycleState.OPEN,
+                )  # fmt: skip
+            case _:
+                assert_never(outcome.kind)
         if after.state is CycleState.AWAITING_APPROVAL:
             log.warning("approval_needed", reason=outcome.reason, approve=f"driftd approve {after.id}")
         elif after.state is CycleState.PROMOTED:

@@ -5,26 +5,18 @@ know, one of another kind is read as its own as far as that goes. New files are 
 when enough labelled rows have been read by it; where task or target changed, only these teach and nobody is
 compared."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from daemon.ledger import models, promotions
+from daemon.ledger import models
 from daemon.runtime.context import ModelContext
+from retrain.records.deployment import Champion
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema, declared_schema
-from retrain.records.schema_change import changes, comparable, shape_digest
+from retrain.records.schema_change import SchemaChange, changes, comparable, shape_digest
 from retrain.records.settings import ModelSettings
 from retrain.store.versions import read_json
-
-
-@dataclass(frozen=True)
-class SchemaChange:
-    """What changed since the champion's schema, in sentences; `digest` is the new one's, "" before it is known."""
-
-    told: tuple[str, ...]
-    comparable: bool
-    digest: str
 
 
 def current_schema(context: ModelContext) -> Schema | None:
@@ -57,13 +49,13 @@ def stored_schema(context: ModelContext) -> Schema | None:
     return Schema.from_json(stored) if stored is not None else None
 
 
-def schema_change(context: ModelContext, champion: promotions.ChampionRow | None) -> SchemaChange | None:
+def schema_change(context: ModelContext, champion: Champion | None) -> SchemaChange | None:
     """How the current schema differs from the champion's; None where it does not, or there is no champion."""
     return change_since(context.settings, stored_schema(context), context.folders.versions, champion)
 
 
 def change_since(
-    settings: ModelSettings, stored: Schema | None, versions: Path, champion: promotions.ChampionRow | None
+    settings: ModelSettings, stored: Schema | None, versions: Path, champion: Champion | None
 ) -> SchemaChange | None:
     """The same of what was inferred last and a model's folder of versions."""
     before = None if champion is None else version_schema(versions / champion.newest)
@@ -72,10 +64,10 @@ def change_since(
     after = declared_schema(settings) or _inferred(stored, settings)
     if after is None:
         after = replace(before, task=settings.task, target=settings.target)
-        told = changes(before, after) or ["the columns are inferred anew"]
-        return SchemaChange(tuple(told), comparable(before, after), "")
-    told = changes(before, after)
-    return SchemaChange(tuple(told), comparable(before, after), shape_digest(after)) if told else None
+        sentences = changes(before, after) or ["the columns are inferred anew"]
+        return SchemaChange(tuple(sentences), comparable(before, after), "")
+    sentences = changes(before, after)
+    return SchemaChange(tuple(sentences), comparable(before, after), shape_digest(after)) if sentences else None
 
 
 def answers(version: Path, schema: Schema) -> bool:

@@ -19,6 +19,7 @@ from retrain.operations import (
     from_json,
 )
 from retrain.records.cycle import Cycle, Stage
+from retrain.records.deployment import Champion
 from retrain.records.schema import Schema
 from retrain.rows.window_reach import chosen_window, files_needed
 
@@ -84,7 +85,7 @@ def _has_work(context: ModelContext, cycle: Cycle) -> bool:
     return (work / "version").is_dir() or (cycle.stage is Stage.PROMOTE and published)
 
 
-def _champion(context: ModelContext, champion: promotions.ChampionRow | None) -> StoredDeployment | None:
+def _champion(context: ModelContext, champion: Champion | None) -> StoredDeployment | None:
     """The deployment that a challenger is compared with, and its newest version."""
     if champion is None or not (context.folders.version(champion.newest) / "training.json").is_file():
         return None

@@ -13,7 +13,7 @@ from daemon.ledger import Ledger, checks, cycles, deployments, promotions, trial
 from daemon.runtime.context import ModelContext
 from retrain import durable
 from retrain.planning import cycle as machine
-from retrain.planning.trial import Verdict, labelled, verdict
+from retrain.planning.trial import TrialDecision, decide, labelled_evidence
 from retrain.records.cycle import Cycle
 from retrain.records.planner_state import Probation
 from retrain.records.trial import Trial
@@ -38,7 +38,7 @@ def begin(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[st
     return replace(cycle, version=result["version"]), trial
 
 
-def tell_begun(log: Any, trial: Trial) -> None:
+def log_begun(log: Any, trial: Trial) -> None:
     """Log that it begins."""
     log.info(
         "trial_started", version=trial.version, strategy=trial.strategy, share=trial.share,
@@ -46,8 +46,8 @@ def tell_begun(log: Any, trial: Trial) -> None:
     )  # fmt: skip
 
 
-def judge(context: ModelContext) -> Verdict:
-    """Decide on the running trial, commit the decision and tell it; or say how long to wait."""
+def judge(context: ModelContext) -> TrialDecision:
+    """Decide on the running trial, commit and log the decision; or say how long to wait."""
     with context.shared.ledger.connect() as conn:
         trial = trials.running(conn, context.name)
         assert trial is not None, "a cycle on trial has one"
@@ -55,14 +55,14 @@ def judge(context: ModelContext) -> Verdict:
     if (now := context.now()) < trial.since:  # the clock was set back
         with context.shared.ledger.begin(durable=True) as conn:
             trial = trials.begin_anew(conn, trial, now)
-    found = verdict(trial, labels, now, context.settings.probation.alpha, context.settings.task)
-    if found.kind == "wait":
-        return found
+    decision = decide(trial, labels, now, context.settings.probation.alpha, context.settings.task)
+    if decision.kind == "wait":
+        return decision
     with context.shared.ledger.begin(durable=True) as conn:
-        cycle = end(conn, context, trial, "promoted" if found.kind == "promote" else "dropped", found.reason)
+        cycle = end(conn, context, trial, "promoted" if decision.kind == "promote" else "dropped", decision.reason)
     durable.crash_point("control.trial_decided")
-    tell_ended(context, cycle, trial, found.reason)
-    return found
+    log_ended(context, cycle, trial, decision.reason)
+    return decision
 
 
 def end(
@@ -80,7 +80,7 @@ def end(
     return cycle
 
 
-def tell_ended(context: ModelContext, cycle: Cycle, trial: Trial, reason: str) -> None:
+def log_ended(context: ModelContext, cycle: Cycle, trial: Trial, reason: str) -> None:
     """Log how it ended."""
     log, seen = context.log.bind(cycle_id=cycle.id), trial.seen
     log.info(
@@ -95,7 +95,7 @@ def tell_ended(context: ModelContext, cycle: Cycle, trial: Trial, reason: str) -
 
 
 def _labels(conn: Connection, context: ModelContext, trial: Trial) -> Probation:
-    return labelled(trial.version, trials.differences(conn, context.name, trial.version))
+    return labelled_evidence(trial.version, trials.differences(conn, context.name, trial.version))
 
 
 def _may_end(trial: Trial, now: float) -> bool:

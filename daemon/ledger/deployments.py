@@ -1,8 +1,7 @@
 """Deployments: what a slot serves, numbered within the model."""
 
-import hashlib
-import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
@@ -20,18 +19,22 @@ def for_members(
     conn: Connection, model: str, weights: Mapping[str, float], recalibration: Mapping[str, Any] | None, now: float
 ) -> Deployment:
     """The deployment of versions with these weights behind a recalibration, made if it is new."""
-    ranked = sorted(weights.items(), key=lambda member: (-member[1], member[0]))
-    members = [{"version": version, "weight": weight} for version, weight in ranked]
-    digest = hashlib.sha256(json.dumps([members, recalibration], sort_keys=True).encode()).hexdigest()
-    same = deployments.c.model == model, deployments.c.digest == digest
+    newest = conn.scalar(select(func.max(deployments.c.number)).where(deployments.c.model == model)) or 0
+    wanted = Deployment.of(newest + 1, model, weights, recalibration)
+    same = deployments.c.model == model, deployments.c.digest == wanted.digest
     row = conn.execute(select(deployments).where(*same)).first()
-    if row is None:
-        newest = conn.scalar(select(func.max(deployments.c.number)).where(deployments.c.model == model)) or 0
-        values = {"model": model, "number": newest + 1, "digest": digest, "members": members, "created_at": now}
-        values["calibration"] = recalibration
-        conn.execute(insert(deployments).values(**values))
-        row = conn.execute(select(deployments).where(*same)).one()
-    return as_record(row)
+    if row is not None:
+        return as_record(row)
+    values = {
+        "model": model,
+        "number": wanted.number,
+        "digest": wanted.digest,
+        "members": [asdict(member) for member in wanted.members],
+        "calibration": recalibration,
+        "created_at": now,
+    }
+    conn.execute(insert(deployments).values(**values))
+    return wanted
 
 
 def as_record(row: Row[Any]) -> Deployment:

@@ -8,14 +8,15 @@ from sqlalchemy import Connection, func, select
 from daemon.ledger import assessments, cycles, due, models, promotions
 from daemon.ledger import files as file_queries
 from daemon.ledger.checks import open_episode
-from daemon.ledger.tables import checks, files, versions
+from daemon.ledger.tables import checks, files
 from daemon.ledger.tables import cycles as table
 from daemon.ledger.totals import newest_seq
 from retrain.records.check_result import CheckResult, Rise
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Champion
-from retrain.records.observation import Changed, CycleResult, Observation
+from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
+from retrain.records.schema_change import SchemaChange
 
 RISE = ("detector", "row", "since_row", "before", "after")
 
@@ -26,14 +27,14 @@ def observe(
     backlog: int,
     state: PlannerState,
     unloadable: str = "",
-    changed: Changed | None = None,
+    changed: SchemaChange | None = None,
 ) -> Observation:
     """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
     the store and the configuration say of the champion; their rows are counted here."""
     usable = files.c.model == model, files.c.state == "accepted"
     labelled = file_queries.labelled_rows(conn, model)
     newest = newest_seq(conn, model)
-    row, champion = models.get(conn, model), served(conn, model)
+    row, champion = models.get(conn, model), promotions.champion(conn, model)
     proposal_id, proposal = assessments.proposal(conn, model)
     return Observation(
         labelled_rows=labelled,
@@ -57,7 +58,7 @@ def observe(
     )
 
 
-def _counted(conn: Connection, model: str, changed: Changed) -> Changed:
+def _counted(conn: Connection, model: str, changed: SchemaChange) -> SchemaChange:
     """With the rows that were read by the new schema."""
     if not changed.digest:
         return changed
@@ -91,22 +92,6 @@ def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:
     return total
 
 
-def served(conn: Connection, model: str) -> Champion | None:
-    """What the planner sees of the champion; None before the first."""
-    champion = promotions.champion(conn, model)
-    if champion is None:
-        return None
-    columns = versions.c.train_rows, versions.c.seen_seq, versions.c.metrics
-    row = conn.execute(select(*columns).where(versions.c.model == model, versions.c.name == champion.newest)).first()
-    rows, seen, metrics = (row.train_rows, row.seen_seq, row.metrics) if row is not None else (0, 0, {})
-    deployment = champion.deployment
-    return Champion(
-        champion.era, deployment.name, champion.at, rows, seen, champion.newest,
-        {member.version: member.weight for member in deployment.members}, deployment.calibration,
-        metrics.get("known_rows") or rows, champion.fixed,
-    )  # fmt: skip
-
-
 def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[CheckResult]:
     """Checks against an earlier champion say nothing about today's, those of held files nothing about data."""
     if champion is None:
@@ -121,7 +106,7 @@ def _evidence(conn: Connection, model: str, handled: int, champion: Champion | N
         checks.c.stream,
     )
     query = select(*columns).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
-    wanted = checks.c.model == model, checks.c.id > handled, checks.c.deployment == champion.deployment
+    wanted = checks.c.model == model, checks.c.id > handled, checks.c.deployment == champion.era
     trusted = files.c.state.is_distinct_from("held")
     rows = conn.execute(query.where(*wanted, trusted).order_by(checks.c.id))
     found = []

@@ -1,33 +1,16 @@
 """Promotions: the newest one of a model says who is the champion."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from daemon.ledger.deployments import as_record
-from daemon.ledger.tables import deployments, promotions
-from retrain.records.deployment import Deployment
+from daemon.ledger.tables import deployments, promotions, versions
+from retrain.records.deployment import Champion, Deployment
 
 
-@dataclass(frozen=True)
-class ChampionRow:
-    """Who is served by right of which promotion, and who was served before. `newest` is the version that the last
-    promotion brought, and `era` the number of the deployment that it began with: re-weighting goes on in the same
-    era. `fixed` says that it was promoted by hand or rolled back to."""
-
-    promotion: int
-    deployment: Deployment
-    predecessor: Deployment | None
-    at: float
-    reason: str
-    newest: str
-    era: int
-    fixed: bool = False
-
-
-def champion(conn: Connection, model: str) -> ChampionRow | None:
+def champion(conn: Connection, model: str) -> Champion | None:
     """The last committed promotion; None before the first."""
     query = select(promotions).where(promotions.c.model == model).order_by(promotions.c.id.desc()).limit(1)
     row = conn.execute(query).first()
@@ -36,9 +19,8 @@ def champion(conn: Connection, model: str) -> ChampionRow | None:
     predecessor = _deployment(conn, row.predecessor_id) if row.predecessor_id is not None else None
     deployment = _deployment(conn, row.deployment_id)
     newest, era = row.newest or deployment.members[0].version, row.era or deployment.number
-    return ChampionRow(
-        row.id, deployment, predecessor, row.at, row.reason, newest, era, row.kind in ("manual", "rollback")
-    )
+    fixed, (seen_seq, known_rows) = row.kind in ("manual", "rollback"), _trained_on(conn, model, newest)
+    return Champion(deployment, row.id, row.at, row.reason, newest, era, predecessor, fixed, seen_seq, known_rows)
 
 
 def record(
@@ -98,6 +80,13 @@ def listed(conn: Connection, model: str) -> Sequence[Row[Any]]:
 def latest_id(conn: Connection) -> int:
     """The id of the newest promotion of any model; 0 before the first."""
     return conn.scalar(select(func.max(promotions.c.id))) or 0
+
+
+def _trained_on(conn: Connection, model: str, version: str) -> tuple[int, int]:
+    """The newest file that a version's cycle could use, and the labelled rows that there were."""
+    columns = versions.c.seen_seq, versions.c.train_rows, versions.c.metrics
+    row = conn.execute(select(*columns).where(versions.c.model == model, versions.c.name == version)).first()
+    return (0, 0) if row is None else (row.seen_seq, row.metrics.get("known_rows") or row.train_rows)
 
 
 def _before(conn: Connection, model: str, deployment: Deployment) -> tuple[int | None, str | None]:

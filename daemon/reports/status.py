@@ -23,7 +23,8 @@ from daemon.ledger import (
 )
 from daemon.reading.look import Look, scan
 from daemon.reports.trial import trial_json
-from retrain.planning.planner import STILL, backlog_told
+from retrain.planning.planner import STILL, backlog_reason
+from retrain.records.deployment import Champion
 from retrain.records.schema import Schema
 
 
@@ -52,7 +53,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "waits_for": _waits_for(conn, config, name, row),
         "champion": _champion(conn, name, served),
         "unloadable": unloadable(folder, served) or None,
-        "schema_changes": [] if changed is None else list(changed.told),
+        "schema_changes": [] if changed is None else list(changed.sentences),
         "files": totals.counts(conn, name),
         "last_file": _last_file(conn, name),
         "labelled_rows": files.labelled_rows(conn, name),
@@ -74,7 +75,7 @@ def _waits_for(conn: Connection, config: Config, name: str, row: Any) -> str:
     known, intake = files.known(conn, name), config.models[name].intake
     found = scan(folder, intake.patterns, intake.recursive)
     waiting = sum(isinstance(seen, Look) and known.get(path) != seen for path, seen in found)
-    return backlog_told(waiting) if waiting else "all files are taken in: the service decides at its next turn"
+    return backlog_reason(waiting) if waiting else "all files are taken in: the service decides at its next turn"
 
 
 def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:
@@ -82,7 +83,7 @@ def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:
     return {"path": rows[0].path, "state": rows[0].state, "at": rows[0].at} if rows else None
 
 
-def _champion(conn: Connection, name: str, champion: promotions.ChampionRow | None) -> dict[str, Any] | None:
+def _champion(conn: Connection, name: str, champion: Champion | None) -> dict[str, Any] | None:
     if champion is None:
         return None
     metrics = next((row.metrics for row in versions.listed(conn, name) if row.name == champion.newest), None) or {}
@@ -91,9 +92,9 @@ def _champion(conn: Connection, name: str, champion: promotions.ChampionRow | No
         "version": champion.deployment.name,
         "deployment": champion.deployment.number,
         "newest": champion.newest,
-        "members": {member.version: member.weight for member in champion.deployment.members},
+        "members": champion.deployment.weights,
         "recalibrated": champion.deployment.calibration is not None,
-        "at": champion.at,
+        "at": champion.promoted_at,
         "reason": champion.reason,
         "metric": metrics.get("metric"),
         "value": evaluated.get("value"),

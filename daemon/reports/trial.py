@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.ledger import trials
-from retrain.planning.trial import labelled, told
+from retrain.planning.trial import labelled_evidence, summary
 from retrain.records.trial import Trial
 
 
@@ -13,14 +13,14 @@ def trial_json(conn: Connection, model: str, task: str, trial: Trial | None) -> 
     """A trial as the command line tells it."""
     if trial is None:
         return None
-    labels = labelled(trial.version, trials.differences(conn, model, trial.version))
+    labels = labelled_evidence(trial.version, trials.differences(conn, model, trial.version))
     seen = trial.seen
     return {
         "version": trial.version, "cycle": trial.cycle, "strategy": trial.strategy, "share": trial.share,
         "since": trial.since, "until": trial.until, "latest": trial.latest, "outcome": trial.outcome or None,
         "reason": trial.reason, "finished_at": trial.finished_at, "rows": seen.rows, "failures": seen.failures,
         "compared": seen.compared, "differed": seen.differed, "skipped": seen.skipped,
-        "labelled_rows": labels.rows, "told": told(trial, labels, task),
+        "labelled_rows": labels.rows, "told": summary(trial, labels, task),
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from daemon.ledger import Ledger, promotions, trials
 from daemon.runtime.log import get_logger
 from daemon.server.slot import ModelSlot, Served, load_deployment
 from daemon.server.trial import ServedTrial
-from retrain.records.deployment import Deployment
+from retrain.records.deployment import Champion, Deployment
 from retrain.records.errors import DriftdError
 from retrain.records.trial import Trial, TrialCounts
 
@@ -96,7 +96,7 @@ class Follower:
             log.error("ledger_unreadable", reason=reason)
         self._told = reason
 
-    async def _swap(self, slot: ModelSlot, champion: promotions.ChampionRow) -> None:
+    async def _swap(self, slot: ModelSlot, champion: Champion) -> None:
         served = slot.served
         if served is not None and served.promotion == champion.promotion:
             return
@@ -119,7 +119,7 @@ class Follower:
         told = {"event": "swapped", "model": slot.model, "version": fresh.name}
         self._report(told | {"promotion": champion.promotion, "runtimes": list(fresh.runtimes)})
 
-    async def _stand_in(self, slot: ModelSlot, champion: promotions.ChampionRow) -> None:
+    async def _stand_in(self, slot: ModelSlot, champion: Champion) -> None:
         """What was served before answers for a champion that cannot be loaded, until it is made anew: better than
         nobody."""
         before = champion.predecessor

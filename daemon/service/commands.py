@@ -121,7 +121,7 @@ def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
         raise Refused(f"{version} is the champion already")
     if trial is not None and trial.version == version:
         cycle = on_trial.end(conn, context, trial, "promoted", "promoted by hand during its trial", "manual")
-        on_trial.tell_ended(context, cycle, trial, "promoted by hand during its trial")
+        on_trial.log_ended(context, cycle, trial, "promoted by hand during its trial")
         return f"{version} is the champion; its trial is over"
     if trial is not None:
         _end_trial(conn, context, trial, "ended", f"{version} was promoted by hand during the trial")
@@ -147,7 +147,7 @@ def _rollback(conn: Connection, context: ModelContext, args: dict[str, Any]) -> 
 
 def _end_trial(conn: Connection, context: ModelContext, trial: Trial, outcome: str, reason: str) -> None:
     cycle = on_trial.end(conn, context, trial, outcome, reason)
-    on_trial.tell_ended(context, cycle, trial, reason)
+    on_trial.log_ended(context, cycle, trial, reason)
 
 
 def _approve(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:

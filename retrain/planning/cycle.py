@@ -1,6 +1,7 @@
 """The cycle's state machine: what a stage's outcome makes of it. Pure; the caller commits the answer, then acts."""
 
 from dataclasses import replace
+from typing import assert_never
 
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.outcome import Outcome
@@ -16,13 +17,21 @@ def advance(
     A retry waits `retry_after` seconds, twice as long each time; the attempt after `max_attempts` fails the
     cycle, which leaves the champion serving. In mode "approve" a challenger that passed the gate waits.
     With `tried` a proven version goes on trial beside the champion, and is promoted by what is seen of it."""
-    if outcome.kind == "ok":
-        return _forward(cycle, outcome, mode, tried)
-    if outcome.kind == "kept":
-        return replace(cycle, state=CycleState.KEPT, reason=outcome.reason)
-    if outcome.kind == "retry" and cycle.attempt + 1 < max_attempts:
-        wait_s = retry_after * 2**cycle.attempt
-        return replace(cycle, attempt=cycle.attempt + 1, not_before=now + wait_s, reason=outcome.reason)
+    match outcome.kind:
+        case "ok":
+            return _forward(cycle, outcome, mode, tried)
+        case "kept":
+            return replace(cycle, state=CycleState.KEPT, reason=outcome.reason)
+        case "retry" if cycle.attempt + 1 < max_attempts:
+            wait_s = retry_after * 2**cycle.attempt
+            return replace(cycle, attempt=cycle.attempt + 1, not_before=now + wait_s, reason=outcome.reason)
+        case "retry" | "terminal":
+            return _failed(cycle, outcome)
+        case _:
+            assert_never(outcome.kind)
+
+
+def _failed(cycle: Cycle, outcome: Outcome) -> Cycle:
     return replace(cycle, state=CycleState.FAILED, reason=f"{cycle.stage} failed: {outcome.reason}")
 
 

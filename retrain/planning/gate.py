@@ -51,8 +51,8 @@ def decide(
         return Verdict(True, f"{_score(metric, challenger, rows)}, better than the naive baseline")
     for difference in differences:
         if _worse(difference, max_worse_se):
-            return Verdict(False, _told_worse(metric, challenger, champion, difference, rows, max_worse_se))
-    return Verdict(True, _told_better(metric, challenger, champion, differences, rows))
+            return Verdict(False, _reason_worse(metric, challenger, champion, difference, rows, max_worse_se))
+    return Verdict(True, _reason_better(metric, challenger, champion, differences, rows))
 
 
 def _worse(difference: Difference, max_worse_se: float) -> bool:
@@ -65,7 +65,7 @@ def _score(metric: str, challenger: Scored, rows: int) -> str:
     return f"{metric} {challenger.value:.4f} on {rows:,} held-out rows"
 
 
-def _told_worse(
+def _reason_worse(
     metric: str, challenger: Scored, champion: Scored, difference: Difference, rows: int, max_worse_se: float
 ) -> str:
     size = f"{-difference.gain:.4f}"
@@ -81,7 +81,7 @@ def _told_worse(
     return f"{_score(metric, challenger, rows)} is worse than {against} by {size}, {beyond}"
 
 
-def _told_better(
+def _reason_better(
     metric: str, challenger: Scored, champion: Scored, differences: tuple[Difference, ...], rows: int
 ) -> str:
     overall = next((d for d in differences if not d.where), None)

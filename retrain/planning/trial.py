@@ -8,6 +8,7 @@ by themselves."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from retrain.planning.probation import added, surely_worse
 from retrain.records.assessment import Moments
@@ -16,49 +17,49 @@ from retrain.records.trial import Trial
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """`kind` is promote, drop or wait (until `until`, or until more is seen); `reason` has its numbers."""
+class TrialDecision:
+    """Promote, drop or wait (until `until`, in Unix seconds, or until more is reported); `reason` has its numbers."""
 
-    kind: str
+    kind: Literal["promote", "drop", "wait"]
     reason: str
     until: float | None = None
 
 
-def labelled(version: str, differences: Iterable[Moments]) -> Probation:
-    """What the labelled files of a trial told: per file the moments of what the challenger cost more a row."""
+def labelled_evidence(version: str, differences: Iterable[Moments]) -> Probation:
+    """Over the labelled files of a trial: per file the moments of what the challenger cost more a row."""
     found = Probation(version)
     for one in differences:
         found = added(found, one)
     return found
 
 
-def verdict(trial: Trial, labels: Probation, now: float, alpha: float, task: str) -> Verdict:
+def decide(trial: Trial, labels: Probation, now: float, alpha: float, task: str) -> TrialDecision:
     """What becomes of a running trial now; `alpha` is how often a challenger that is no worse may be dropped for its
     labelled rows."""
     seen = trial.seen
     if seen.failures > trial.max_failures:
         allowed = "none is allowed" if not trial.max_failures else f"{trial.max_failures:,} are allowed"
         last = f"; the last: {seen.error}" if seen.error else ""
-        return Verdict(
+        return TrialDecision(
             "drop", f"{trial.version} failed on {_count(seen.failures, 'request')} on trial, {allowed}{last}"
         )
     if surely_worse(labels, alpha):
         worse = labels.total / labels.rows
-        return Verdict(
+        return TrialDecision(
             "drop",
             f"{trial.version} costs {worse:.4f} a row more than the champion on {labels.rows:,} labelled rows of its "
             "trial, more than chance explains at any look",
         )
     if now < trial.until:
-        return Verdict("wait", f"{trial.version} is on trial: {told(trial, labels, task)}", trial.until)
+        return TrialDecision("wait", f"{trial.version} is on trial: {summary(trial, labels, task)}", trial.until)
     if seen.rows < trial.min_rows and now < trial.latest:
         lacks = f"{trial.version} is on trial: it answered {seen.rows:,} of at least {trial.min_rows:,} rows"
-        return Verdict("wait", lacks, trial.latest)
-    return Verdict("promote", f"its trial found no harm: {told(trial, labels, task)}")
+        return TrialDecision("wait", lacks, trial.latest)
+    return TrialDecision("promote", f"its trial found no harm: {summary(trial, labels, task)}")
 
 
-def told(trial: Trial, labels: Probation | None, task: str) -> str:
-    """What was seen, in words."""
+def summary(trial: Trial, labels: Probation | None, task: str) -> str:
+    """What the servers and the labels reported, in words."""
     seen, where = trial.seen, "in shadow" if trial.strategy == "shadow" else "of live traffic"
     parts = [f"{seen.rows:,} rows answered {where}", _count(seen.failures, "failure")]
     if seen.compared and task == "regression":

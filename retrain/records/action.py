@@ -1,4 +1,4 @@
-"""What the planner wants done."""
+"""What the planner wants done: one of a closed set of actions, each with a reason for people."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,13 +7,54 @@ from retrain.records.trigger import Trigger
 
 
 @dataclass(frozen=True)
-class Action:
-    """The planner's answer. `kind` is `open` (a cycle, for `trigger`), `reweigh` (serve `proposal`: no training),
-    `rollback`, `idle`, `wait` (until `until`, or for something to happen) or `observe` (would have opened, but the mode
-    changes nothing); `reason` is for people."""
+class OpenCycle:
+    """Open a cycle."""
 
-    kind: str
+    trigger: Trigger
+
+    @property
+    def reason(self) -> str:
+        """The trigger's."""
+        return self.trigger.reason
+
+
+@dataclass(frozen=True)
+class ObserveOnly:
+    """A cycle would be opened, but mode "observe" changes nothing."""
+
     reason: str
-    trigger: Trigger | None = None
+    trigger: Trigger
+
+
+@dataclass(frozen=True)
+class Reweigh:
+    """Serve the proposed weights and recalibration; nothing is trained."""
+
+    reason: str
+    proposal: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """Serve again what was served before the last promotion."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A cycle cannot be opened before `until` (Unix seconds), or before something happens."""
+
+    reason: str
     until: float | None = None
-    proposal: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing asks for a cycle; age alone will at `until` (Unix seconds)."""
+
+    reason: str
+    until: float | None = None
+
+
+Action = OpenCycle | ObserveOnly | Reweigh | RollBack | Wait | Idle

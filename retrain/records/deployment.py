@@ -1,6 +1,9 @@
 """What a slot serves, and the deployment that is the champion."""
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -22,6 +25,17 @@ class Deployment:
     calibration: dict[str, Any] | None = None
     digest: str = ""
 
+    @classmethod
+    def of(
+        cls, number: int, model: str, weights: Mapping[str, float], calibration: Mapping[str, Any] | None = None
+    ) -> "Deployment":
+        """Of weights by version: the heaviest first, with the digest of what is served."""
+        ranked = sorted(weights.items(), key=lambda member: (-member[1], member[0]))
+        content = [[{"version": version, "weight": weight} for version, weight in ranked], calibration]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        members = tuple(Member(version, weight) for version, weight in ranked)
+        return cls(number, model, members, None if calibration is None else dict(calibration), digest)
+
     @property
     def name(self) -> str:
         """What answers call `version`: the version's name, or the deployment's where it is a blend."""
@@ -29,22 +43,38 @@ class Deployment:
             return self.members[0].version
         return f"d{self.number:04d}-{self.digest[:8]}"
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the members, by version."""
+        return {member.version: member.weight for member in self.members}
+
 
 @dataclass(frozen=True)
 class Champion:
-    """The promoted deployment as the planner sees it. `train_rows` counts the rows it was trained on,
-    `seen_seq` the newest file its cycle could use; `version` is the deployment's name and `newest` the version that its
-    last cycle trained; `members` and `recalibration` are the deployment's. `known_rows` counts the labelled rows that
-    there were when that version was trained, whatever its window. `fixed` says that it was promoted by hand or rolled
-    back to: it is served as it is until a cycle promotes another."""
+    """The deployment of a model's newest promotion, and the one that was served before it.
 
-    deployment: int
-    version: str
+    `newest` is the version that the last cycle's promotion brought, and `era` the number of the deployment that it
+    began with: re-weighting goes on in the same era. `fixed` says that the deployment was promoted by hand or rolled
+    back to: it is served as it is until a cycle promotes another. Of the newest version, `seen_seq` is the newest file
+    that its cycle could use, and `known_rows` counts the labelled rows that there were, whatever its window."""
+
+    deployment: Deployment
+    promotion: int
     promoted_at: float
-    train_rows: int
-    seen_seq: int
-    newest: str = ""
-    members: dict[str, float] = field(default_factory=dict)
-    recalibration: dict[str, Any] | None = None
-    known_rows: int = 0
+    reason: str
+    newest: str
+    era: int
+    predecessor: Deployment | None = None
     fixed: bool = False
+    seen_seq: int = 0
+    known_rows: int = 0
+
+    @property
+    def version(self) -> str:
+        """The deployment's name."""
+        return self.deployment.name
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the members, and 0 for the newest version where it does not answer; the newest first."""
+        return {self.newest: 0.0} | self.deployment.weights

@@ -1,12 +1,13 @@
 """All that the planner may know about a model besides its own state and the clock."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from retrain.records.assessment import Assessment
 from retrain.records.check_result import CheckResult
 from retrain.records.cycle import Cycle
 from retrain.records.deployment import Champion
+from retrain.records.schema_change import SchemaChange
 
 
 @dataclass(frozen=True)
@@ -18,18 +19,6 @@ class CycleResult:
     promoted: bool
     z: float | None = None
     handicap: float | None = None
-
-
-@dataclass(frozen=True)
-class Changed:
-    """The schema is not the champion's any more: `told` in sentences. `labelled_rows` and `class_rows` were read by the
-    new one, whose `digest` is "" before it is known. Unless `comparable`, task or target are others."""
-
-    told: tuple[str, ...]
-    comparable: bool
-    digest: str
-    labelled_rows: int = 0
-    class_rows: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,4 +51,4 @@ class Observation:
     drifting: bool = False
     retrained: CycleResult | None = None
     unloadable: str = ""
-    changed: Changed | None = None
+    changed: SchemaChange | None = None

@@ -1,9 +1,22 @@
-"""A configuration that changed what a model's rows are: told in sentences, and whether old and new can be compared."""
+"""A configuration that changed what a model's rows are: in sentences, and whether old and new can be compared."""
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 
 from retrain.records.schema import Schema
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """What changed since the champion's schema, in sentences. Unless `comparable`, task or target are others.
+    `digest` is the new schema's, "" before it is known; `labelled_rows` and `class_rows` were read by it."""
+
+    sentences: tuple[str, ...]
+    comparable: bool
+    digest: str
+    labelled_rows: int = 0
+    class_rows: dict[str, int] = field(default_factory=dict)
 
 
 def shape_digest(schema: Schema) -> str:
@@ -24,19 +37,19 @@ def changes(before: Schema, after: Schema) -> list[str]:
     ['x was number and is category', 'z was added (number)']
     """
     old, new = ({column.name: column for column in schema.columns} for schema in (before, after))
-    told = [f"{name} was removed" for name in old if name not in new]
+    sentences = [f"{name} was removed" for name in old if name not in new]
     for name, column in new.items():
         if name not in old:
-            told.append(f"{name} was added ({column.kind})")
+            sentences.append(f"{name} was added ({column.kind})")
         elif old[name].kind != column.kind:
-            told.append(f"{name} was {old[name].kind} and is {column.kind}")
+            sentences.append(f"{name} was {old[name].kind} and is {column.kind}")
         elif old[name].feature != column.feature:
-            told.append(f"{name} was {'' if old[name].feature else 'not '}learned from")
+            sentences.append(f"{name} was {'' if old[name].feature else 'not '}learned from")
     for key in ("task", "target", "time_column", "id_column"):
         was, now = getattr(before, key), getattr(after, key)
         if was != now:
-            told.append(f"{key} was {was or 'none'} and is {now or 'none'}")
-    return told
+            sentences.append(f"{key} was {was or 'none'} and is {now or 'none'}")
+    return sentences
 
 
 def comparable(before: Schema, after: Schema) -> bool:

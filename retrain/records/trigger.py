@@ -1,14 +1,18 @@
 """Why a cycle was opened."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+TriggerKind = Literal[
+    "first_model", "environment", "schema", "regret", "drift", "performance", "schedule", "age", "new_data", "growth",
+    "manual",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """Why a cycle was opened. `kind` is one of first_model, environment, schema, regret, drift, performance,
-    schedule, age, new_data, growth, manual; `reason` is a sentence with its numbers; `evidence` has the numbers."""
+    """`reason` is a sentence with its numbers; `evidence` has the numbers, as JSON."""
 
-    kind: str
+    kind: TriggerKind
     reason: str
     evidence: dict[str, Any] = field(default_factory=dict)

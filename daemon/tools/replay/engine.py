@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import pyarrow as pa
@@ -27,14 +27,15 @@ from retrain.monitoring.champion import predict_snapshots, write_predictions
 from retrain.monitoring.check import drift_report
 from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
-from retrain.records.action import Action
+from retrain.records.action import Idle, ObserveOnly, OpenCycle, Reweigh, RollBack, Wait
 from retrain.records.assessment import Assessment
 from retrain.records.check_result import CheckResult
-from retrain.records.deployment import Champion
+from retrain.records.deployment import Champion, Deployment
 from retrain.records.errors import Refused
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.settings import ModelSettings
+from retrain.records.trigger import Trigger
 from retrain.rows.columns import column_values
 from retrain.rows.held_out import of_newest_file
 from retrain.rows.history import History
@@ -162,12 +163,12 @@ class Engine:
         wanted = {"first_rows": 10, "first_class_rows": 2, "cooldown": self.settings.triggers.cooldown}
         first = self.settings.model_copy(update={"triggers": self.settings.triggers.model_copy(update=wanted)})
         self.state, action = plan(self.state, self._observe(self.initial - 1), now, first)
-        if action.kind != "open":
+        if not isinstance(action, OpenCycle):
             raise Refused(
                 f"the first {self.initial} batches give no model: {action.reason}", "give more --initial batches"
             )
         self._first_seq = self.initial
-        self._cycle_of(action, self.initial - 1)
+        self._cycle_of(action.trigger, self.initial - 1)
         if self.served is None:
             raise Refused(f"the first {self.initial} batches give no model: {self.run.cycles[-1].outcome}")
         self.run.cycles.clear()
@@ -247,13 +248,18 @@ class Engine:
             self.state, action = plan(self.state, observation, now, self.settings)
             self._pending.clear()
             period = False
-            if action.kind == "open":
-                self._cycle_of(action, place)
-                self._assess(place, [])
-            elif action.kind in ("reweigh", "rollback"):
-                self._redeploy(action, place)
-            else:
-                return
+            match action:
+                case OpenCycle(trigger):
+                    self._cycle_of(trigger, place)
+                    self._assess(place, [])
+                case Reweigh():
+                    self._reweigh(action, place)
+                case RollBack():
+                    self._roll_back(action, place)
+                case Wait() | Idle() | ObserveOnly():
+                    return
+                case _:
+                    assert_never(action)
 
     # --- what the planner sees -----------------------------------------------------------------------------------
 
@@ -300,23 +306,21 @@ class Engine:
 
     # --- what the planner asks for ---------------------------------------------------------------------------------
 
-    def _cycle_of(self, action: Action, place: int) -> None:
+    def _cycle_of(self, trigger: Trigger, place: int) -> None:
         """Prepare, train, evaluate and promote."""
-        trigger = action.trigger
-        assert trigger is not None
         self._cycle += 1
         self._labelled_at_open = self._observe(place).labelled_rows
-        self.run.decisions.append({"trigger": trigger.kind, "reason": action.reason})
+        self.run.decisions.append({"trigger": trigger.kind, "reason": trigger.reason})
         number = self.state.next_number - 1
         evidence = trigger.evidence
         try:
             with self.run.clock.during("retrains" if self.champion else "first"):
                 version, prepared, result = self._train(place, number, evidence)
         except Refused as error:
-            self._note(place, action, evidence, False, f"failed: {error}", None)
+            self._note(place, trigger, False, f"failed: {error}", None)
             return
         promoted = result["verdict"] == "promote"
-        self._note(place, action, evidence, promoted, result["reason"], result)
+        self._note(place, trigger, promoted, result["reason"], result)
         self.run.decisions.append({"promoted" if promoted else "version_kept": result["reason"]})
         spread = result["difference_se"]
         z = None if not spread else result["difference"] / spread
@@ -354,18 +358,17 @@ class Engine:
                 least = self.settings.window.holdout_min_rows
                 self.references[version.name] = _reference(version, prepared, least)
 
-    def _redeploy(self, action: Action, place: int) -> None:
-        """Serve other weights, or what was served before."""
-        assert self.served is not None
-        kind = {"rollback": "version_rolled_back", "reweigh": "deployment_reweighed"}[action.kind]
-        self.run.decisions.append({kind: action.reason})
-        if action.kind == "rollback":
-            before, self.predecessor = self.predecessor, None
-            if before is not None:
-                recalibration = None if before.recalibration is None else before.recalibration.to_json()
-                self._deploy(dict(before.weights), before.newest, recalibration, place, "rollback")
-            return
-        assert action.proposal is not None
+    def _roll_back(self, action: RollBack, place: int) -> None:
+        """Serve what was served before."""
+        self.run.decisions.append({"version_rolled_back": action.reason})
+        before, self.predecessor = self.predecessor, None
+        if before is not None:
+            recalibration = None if before.recalibration is None else before.recalibration.to_json()
+            self._deploy(dict(before.weights), before.newest, recalibration, place, "rollback")
+
+    def _reweigh(self, action: Reweigh, place: int) -> None:
+        """Serve other weights."""
+        self.run.decisions.append({"deployment_reweighed": action.reason})
         proposal = action.proposal
         self._deploy(proposal["members"], proposal["newest"], proposal["recalibration"], place, "reweigh")
 
@@ -378,22 +381,19 @@ class Engine:
         self.run.deployments.append(
             {"batch": place, "kind": kind, "members": weights, "recalibrated": bool(recalibration)}
         )
-        training = self.versions[newest].training
+        number = len(self.run.deployments)
         self.champion = Champion(
-            len(self.run.deployments), newest, (place + 1) * DAY_S, training["rows"], place + 1, newest, weights,
-            recalibration, self.known_rows[newest], kind == "rollback",
+            Deployment.of(number, "", weights, recalibration), number, (place + 1) * DAY_S, kind, newest,
+            number, fixed=kind == "rollback", seen_seq=place + 1, known_rows=self.known_rows[newest],
         )  # fmt: skip
 
-    def _note(
-        self, place: int, action: Action, evidence: Mapping[str, Any], promoted: bool, why: str, result: Any
-    ) -> None:
-        assert action.trigger is not None
-        window = evidence.get("window") or {}
+    def _note(self, place: int, trigger: Trigger, promoted: bool, why: str, result: Any) -> None:
+        window = trigger.evidence.get("window") or {}
         told = f"last{window['files']}" if window.get("kind") == "files" else str(window.get("kind", "decay"))
         values = {who: (result or {}).get(who) or {} for who in ("champion", "challenger")}
         self.run.cycles.append(
             ReplayedCycle(
-                place, action.trigger.kind, action.reason, told, promoted, why,
+                place, trigger.kind, trigger.reason, told, promoted, why,
                 values["champion"].get("value"), values["challenger"].get("value"),
             )
         )  # fmt: skip

@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 
 from daemon.cycles.schemas import change_since, version_schema
-from daemon.ledger.promotions import ChampionRow
-from retrain.records.deployment import Deployment, Member
+from retrain.records.deployment import Champion, Deployment, Member
 from retrain.records.schema import Column, Schema
 from retrain.records.schema_change import shape_digest
 from retrain.records.settings import ModelSettings
 
 COLUMNS = {"x": "number", "y": "category", "t": "datetime", "i": "category"}
 NAME = "v0001-aaaaaaaa"
-CHAMPION = ChampionRow(1, Deployment(1, "m", (Member(NAME),)), None, 0.0, "r", NAME, 1)
+CHAMPION = Champion(Deployment(1, "m", (Member(NAME),)), 1, 0.0, "r", NAME, 1)
 
 
 def schema(**changes: Any) -> Schema:
@@ -61,7 +60,7 @@ def test_each_change_is_told(store, configured, told, comparable):
     """Columns, kinds and questions; ranges and nullability are no other schema. Without declared columns the inferred
     ones stay unless they cannot answer."""
     found = change_since(configured, schema(), store, CHAMPION)
-    assert (None if found is None else found.told) == told
+    assert (None if found is None else found.sentences) == told
     assert found is None or found.comparable is comparable
 
 

@@ -14,7 +14,7 @@ from daemon.ledger import files, models
 from daemon.reading.look import look
 from daemon.reports.status import overview
 from daemon.runtime.context import ModelContext
-from retrain.planning.planner import backlog_told
+from retrain.planning.planner import backlog_reason
 from retrain.records.planner_state import PlannerState
 
 CONFIG = """\
@@ -74,7 +74,7 @@ def test_a_file_that_is_being_taken_in_counts_once(context: ModelContext, monkey
 
 def test_status_counts_the_files_that_wait_when_it_is_asked(context: ModelContext) -> None:
     """Not when the service decided last: it may be stopped, or busy. A file that was changed waits again."""
-    told(context, backlog_told(1870))
+    told(context, backlog_reason(1870))
     assert said(context) == "3 files are still to be taken in"
     for name in ("a.csv", "b.csv", "c.csv"):
         refused(context, name)
@@ -87,6 +87,6 @@ def test_status_says_what_the_service_said_where_it_cannot_count(context: ModelC
     """Another reason, or a folder that is not there for this user."""
     told(context, "paused by hand")
     assert said(context) == "paused by hand"
-    told(context, backlog_told(1870))
+    told(context, backlog_reason(1870))
     context.data_dir.rename(context.data_dir.with_name("elsewhere"))
     assert said(context) == "1,870 files are still to be taken in"

@@ -5,16 +5,19 @@ from dataclasses import replace
 import pytest
 
 from retrain.planning.planner import plan
+from retrain.records.action import Idle, ObserveOnly, OpenCycle, Wait
 from retrain.records.check_result import CheckResult, Rise
 from retrain.records.cycle import Cycle, CycleState, Stage
-from retrain.records.deployment import Champion
-from retrain.records.observation import Changed, Observation
+from retrain.records.deployment import Champion, Deployment
+from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState
+from retrain.records.schema_change import SchemaChange
 from retrain.records.settings import ModelSettings
 from retrain.records.trigger import Trigger
 
 NOW = 1_000_000.0
-CHAMPION = Champion(1, "v0001-aaaaaaaa", NOW - 7200, 1000, 3, "v0001-aaaaaaaa", {"v0001-aaaaaaaa": 1.0}, None, 1000)
+V1 = "v0001-aaaaaaaa"
+CHAMPION = Champion(Deployment.of(1, "m", {V1: 1.0}), 1, NOW - 7200, "", V1, 1, seen_seq=3, known_rows=1000)
 TOLD = {"on_drift": True, "on_performance": True}
 DRIFT = CheckResult(7, 4, True, ("x", "z"))
 DROP = CheckResult(8, 4, False, (), True, 0.1, "accuracy")
@@ -48,7 +51,7 @@ def test_a_rise_of_the_errors_names_its_detector():
 
 def test_nothing_happens_for_nothing():
     """Without a reason the planner does nothing, and says so."""
-    assert decide(seen()).kind == "idle"
+    assert isinstance(decide(seen()), Idle)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,7 @@ def test_nothing_happens_for_nothing():
 def test_each_reason_opens_a_cycle(observation, kind):
     """Drift, a drop, a schedule, a person's word and growth each open a cycle; a measured drop comes first."""
     action = decide(observation)
-    assert (action.kind, action.trigger.kind) == ("open", kind)
+    assert isinstance(action, OpenCycle) and action.trigger.kind == kind
     assert action.reason == action.trigger.reason
 
 
@@ -73,7 +76,7 @@ def test_age_and_new_rows_open_a_cycle_when_configured():
     """Both are off unless asked for."""
     assert decide(seen(), triggers={"max_age": "1h"}).trigger.kind == "age"
     assert decide(seen(), triggers={"new_rows": 150}).trigger.kind == "new_data"
-    assert decide(seen(), triggers={"new_rows": 250}).kind == "idle"
+    assert isinstance(decide(seen(), triggers={"new_rows": 250}), Idle)
 
 
 def test_a_future_age_is_a_time_to_wake():
@@ -83,8 +86,8 @@ def test_a_future_age_is_a_time_to_wake():
 
 def test_triggers_can_be_switched_off():
     """Drift and drops that nobody wants to act on are only reported."""
-    assert decide(seen(evidence=(DRIFT,)), triggers={"on_drift": False}).kind == "idle"
-    assert decide(seen(evidence=(DROP,)), triggers={"on_performance": False}).kind == "idle"
+    assert isinstance(decide(seen(evidence=(DRIFT,)), triggers={"on_drift": False}), Idle)
+    assert isinstance(decide(seen(evidence=(DROP,)), triggers={"on_performance": False}), Idle)
 
 
 @pytest.mark.parametrize(
@@ -106,24 +109,24 @@ def test_triggers_can_be_switched_off():
 def test_what_hinders_comes_before_every_reason(changes, told):
     """One open cycle at a time, none while paused, and a backfill is taken in before it is judged."""
     action = decide(seen(evidence=(DRIFT,), manual=(1,), **changes))
-    assert action.kind == "wait" and told in action.reason
+    assert isinstance(action, Wait) and told in action.reason
 
 
 def test_drift_without_new_labels_waits_for_them():
     """Nothing can be learned from rows without labels; the drift is not forgotten meanwhile."""
     state, action = plan(PlannerState(), seen(new_labelled_rows=0, evidence=(DRIFT,)), NOW, settings())
-    assert action.kind == "wait" and "new labelled row" in action.reason
+    assert isinstance(action, Wait) and "new labelled row" in action.reason
     assert state.handled_check < DRIFT.check
-    assert decide(seen(evidence=(DRIFT,)), state).kind == "open"
+    assert isinstance(decide(seen(evidence=(DRIFT,)), state), OpenCycle)
 
 
 def test_the_cool_down_delays_and_names_its_end():
     """Within the cool-down nothing opens but what a person asks for."""
     state, cooled = PlannerState(last_opened_at=NOW - 600, next_number=2), {"cooldown": "1h"}
     action = decide(seen(evidence=(DRIFT,)), state, triggers=cooled)
-    assert (action.kind, action.until) == ("wait", NOW - 600 + 3600)
-    assert decide(seen(evidence=(DRIFT,)), state, NOW + 3000, triggers=cooled).kind == "open"
-    assert decide(seen(manual=(1,)), state, triggers=cooled).kind == "open"
+    assert isinstance(action, Wait) and action.until == NOW - 600 + 3600
+    assert isinstance(decide(seen(evidence=(DRIFT,)), state, NOW + 3000, triggers=cooled), OpenCycle)
+    assert isinstance(decide(seen(manual=(1,)), state, triggers=cooled), OpenCycle)
 
 
 @pytest.mark.parametrize(
@@ -138,41 +141,41 @@ def test_the_cool_down_delays_and_names_its_end():
 def test_the_first_model_waits_for_enough_rows_of_each_class(rows, classes, told):
     """Status tells what is lacking."""
     action = decide(seen(champion=None, labelled_rows=rows, class_rows=classes))
-    assert action.kind == "wait" and told in action.reason
+    assert isinstance(action, Wait) and told in action.reason
 
 
 def test_the_first_model_opens_when_there_is_enough_and_not_again_for_nothing():
     """A first cycle that gave no model is repeated only when new rows arrived."""
     observation = seen(champion=None, labelled_rows=600, class_rows={"no": 300, "yes": 300}, new_labelled_rows=600)
     state, action = plan(PlannerState(), observation, NOW, settings())
-    assert (action.kind, action.trigger.kind, state.next_number) == ("open", "first_model", 2)
+    assert isinstance(action, OpenCycle) and action.trigger.kind == "first_model" and state.next_number == 2
     again = replace(observation, new_labelled_rows=0)
-    assert decide(again, state, NOW + 10**6).kind == "wait"
-    assert decide(observation, state, NOW + 10**6).kind == "open"
+    assert isinstance(decide(again, state, NOW + 10**6), Wait)
+    assert isinstance(decide(observation, state, NOW + 10**6), OpenCycle)
 
 
 def test_a_first_model_that_failed_is_tried_again_with_another_configuration():
     """Once for each; not again and again with the same."""
     first = seen(champion=None)
     state, action = plan(PlannerState(seen_seq=3), first, NOW, settings())
-    assert action.kind == "open"
+    assert isinstance(action, OpenCycle)
     again = replace(first, new_labelled_rows=0)
-    assert plan(state, again, NOW + 9000, settings())[1].kind == "wait"
+    assert isinstance(plan(state, again, NOW + 9000, settings())[1], Wait)
     state, action = plan(state, again, NOW + 9000, settings(metric="accuracy"))
-    assert action.kind == "open" and action.trigger.kind == "first_model"
-    assert plan(state, again, NOW + 19000, settings(metric="accuracy"))[1].kind == "wait"
+    assert isinstance(action, OpenCycle) and action.trigger.kind == "first_model"
+    assert isinstance(plan(state, again, NOW + 19000, settings(metric="accuracy"))[1], Wait)
 
 
 def test_regression_needs_no_classes():
     """Only the number of rows counts."""
     observation = seen(champion=None, labelled_rows=600, class_rows={})
-    assert decide(observation, PlannerState(), task="regression").kind == "open"
+    assert isinstance(decide(observation, PlannerState(), task="regression"), OpenCycle)
 
 
 def test_opening_remembers_what_it_acted_on():
     """The same evidence never opens a second cycle."""
     state, action = plan(PlannerState(seen_seq=3), seen(evidence=(DRIFT, DROP)), NOW, settings())
-    assert action.kind == "open"
+    assert isinstance(action, OpenCycle)
     assert (state.handled_check, state.seen_seq, state.last_opened_at) == (DROP.check, 5, NOW)
 
 
@@ -187,7 +190,7 @@ def test_quiet_checks_are_forgotten_up_to_the_first_that_found_something():
 def test_observe_reports_and_changes_nothing():
     """In mode observe the decision is told once, and no number is used up."""
     state, action = plan(PlannerState(next_number=2), seen(evidence=(DRIFT,)), NOW, settings(mode="observe"))
-    assert (action.kind, state.next_number, state.handled_check) == ("observe", 2, DRIFT.check)
+    assert isinstance(action, ObserveOnly) and (state.next_number, state.handled_check) == (2, DRIFT.check)
 
 
 def test_asked_twice_it_answers_the_same():
@@ -200,27 +203,27 @@ def test_a_champion_that_cannot_be_loaded_is_made_anew_once():
     """Its cycle opens whatever else asks for one, and again only with new rows: no loop where it does not help."""
     told = seen(new_labelled_rows=0, unloadable="trained with scikit-learn 1.2; installed is 1.9")
     state, action = plan(PlannerState(), told, NOW, settings())
-    assert (action.kind, action.trigger.kind) == ("open", "environment") and "1.2" in action.reason
+    assert isinstance(action, OpenCycle) and action.trigger.kind == "environment" and "1.2" in action.reason
     later, action = plan(state, told, NOW + 1e6, settings())
-    assert action.kind == "wait" and "waits for new labelled rows" in action.reason
-    assert plan(later, replace(told, new_labelled_rows=5), NOW + 1e6, settings())[1].kind == "open"
-    assert plan(later, replace(told, unloadable=""), NOW + 1e6, settings())[1].kind != "open"
+    assert isinstance(action, Wait) and "waits for new labelled rows" in action.reason
+    assert isinstance(plan(later, replace(told, new_labelled_rows=5), NOW + 1e6, settings())[1], OpenCycle)
+    assert not isinstance(plan(later, replace(told, unloadable=""), NOW + 1e6, settings())[1], OpenCycle)
 
 
 @pytest.mark.parametrize("comparable", [True, False])
 def test_a_changed_schema_gets_a_model_once_enough_rows_were_read_by_it(comparable):
     """Before that the champion is replaced as ever where they can be compared, and by nobody where they cannot."""
-    changed = Changed(("x was number and is category",), comparable, "d1", 10, {"no": 5, "yes": 5})
+    changed = SchemaChange(("x was number and is category",), comparable, "d1", 10, {"no": 5, "yes": 5})
     told = seen(changed=changed, due=(7,), new_labelled_rows=10)
     action = plan(PlannerState(), told, NOW, settings())[1]
-    assert (action.kind == "open") is comparable
+    assert isinstance(action, OpenCycle) is comparable
     if not comparable:
         assert "500 labelled rows; there are 10" in action.reason
     enough = replace(changed, labelled_rows=600, class_rows={"no": 300, "yes": 300})
     state, action = plan(PlannerState(), replace(told, changed=enough, due=()), NOW, settings())
-    assert (action.kind, action.trigger.kind) == ("open", "schema") and "x was number" in action.reason
+    assert isinstance(action, OpenCycle) and action.trigger.kind == "schema" and "x was number" in action.reason
     again = replace(told, changed=enough, due=(), new_labelled_rows=0)
-    assert plan(state, again, NOW + 1e6, settings())[1].kind != "open"
+    assert not isinstance(plan(state, again, NOW + 1e6, settings())[1], OpenCycle)
 
 
 def test_a_clock_that_was_set_back_does_not_prolong_the_cool_down():
@@ -228,5 +231,5 @@ def test_a_clock_that_was_set_back_does_not_prolong_the_cool_down():
     ahead = PlannerState(last_opened_at=NOW + 6 * 3600, next_number=2)
     chosen = settings(triggers={"cooldown": "10m"})
     state, action = plan(ahead, seen(evidence=(DROP,)), NOW, chosen)
-    assert action.kind == "wait" and action.until == NOW + 600
-    assert plan(state, seen(evidence=(DROP,)), NOW + 601, chosen)[1].kind == "open"
+    assert isinstance(action, Wait) and action.until == NOW + 600
+    assert isinstance(plan(state, seen(evidence=(DROP,)), NOW + 601, chosen)[1], OpenCycle)

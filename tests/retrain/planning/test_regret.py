@@ -7,14 +7,15 @@ import pytest
 
 from retrain.planning import probation, regret
 from retrain.planning.planner import plan
+from retrain.records.action import Idle, OpenCycle, Reweigh, RollBack
 from retrain.records.assessment import Assessment
-from retrain.records.deployment import Champion
+from retrain.records.deployment import Champion, Deployment
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState, Probation, Regret
 from retrain.records.settings import ModelSettings, TriggerSettings
 
 TRIGGERS = TriggerSettings()
-CHAMPION = Champion(1, "v1", 0.0, 1000, 3, "v1", {"v1": 1.0}, None, 1000)
+CHAMPION = Champion(Deployment.of(1, "m", {"v1": 1.0}), 1, 0.0, "", "v1", 1, seen_seq=3, known_rows=1000)
 
 
 def settings(**changes) -> ModelSettings:
@@ -58,13 +59,13 @@ def test_a_gain_that_goes_on_opens_a_cycle_and_names_its_numbers() -> None:
     for seq in range(4, 12):
         seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=(assessed(seq, 0.05),))
         state, action = plan(state, seen, 1000.0 * seq, settings(triggers={"growth": None}))
-        opened.append(action.kind)
-        if action.kind == "open":
-            assert action.trigger is not None and action.trigger.kind == "regret"
+        opened.append(type(action))
+        if isinstance(action, OpenCycle):
+            assert action.trigger.kind == "regret"
             assert "would have saved" in action.reason and action.trigger.evidence["window"] == {"kind": "decay"}
             assert state.regret.sum == 0.0 and state.regret.retrains == 1
             break
-    assert opened[-1] == "open" and 1 < len(opened) < 6
+    assert opened[-1] is OpenCycle and 1 < len(opened) < 6
 
 
 def test_the_price_doubles_ahead_of_the_budget_and_halves_behind_it() -> None:
@@ -81,7 +82,7 @@ def test_the_budget_is_never_overdrawn_by_more_than_three() -> None:
         seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=(assessed(seq, 5.0),))
         limits = settings(triggers={"retrains": "10 per 100 batches", "growth": None, "cooldown": "1ms"})
         state, action = plan(state, seen, 1000.0 * seq, limits)
-        opened += action.kind == "open"
+        opened += isinstance(action, OpenCycle)
     assert 9 <= opened <= 13
 
 
@@ -156,8 +157,8 @@ def test_rules_can_be_switched_off() -> None:
     assert off.regret is None and off.growth is None
     state = PlannerState(regret=walked([1.0] * 4))
     seen = Observation(9000, 100, {}, 5, CHAMPION, None)
-    assert plan(state, seen, 0.0, settings(triggers={"regret": False, "growth": False}))[1].kind == "idle"
-    assert plan(state, seen, 0.0, settings(triggers={"growth": False}))[1].kind == "open"
+    assert isinstance(plan(state, seen, 0.0, settings(triggers={"regret": False, "growth": False}))[1], Idle)
+    assert isinstance(plan(state, seen, 0.0, settings(triggers={"growth": False}))[1], OpenCycle)
 
 
 def test_a_roll_back_happens_once() -> None:
@@ -167,8 +168,8 @@ def test_a_roll_back_happens_once() -> None:
     seen = Observation(2000, 0, {}, 5, CHAMPION, None)
     state, action = plan(state, seen, 0.0, settings())
     assert state.regret.sum == 0.0  # of what was undone
-    assert action.kind == "rollback" and "more than its predecessor" in action.reason
-    assert plan(state, seen, 1.0, settings())[1].kind == "idle"
+    assert isinstance(action, RollBack) and "more than its predecessor" in action.reason
+    assert isinstance(plan(state, seen, 1.0, settings())[1], Idle)
 
 
 def test_a_proposal_is_served_where_it_differs_and_nobody_chose_otherwise() -> None:
@@ -176,10 +177,10 @@ def test_a_proposal_is_served_where_it_differs_and_nobody_chose_otherwise() -> N
     proposal = {"members": {"v1": 0.7, "v0": 0.3}, "newest": "v1", "recalibration": None}
     seen = Observation(2000, 0, {}, 5, CHAMPION, None, proposal=proposal, proposal_id=1)
     state, action = plan(PlannerState(), seen, 0.0, settings())
-    assert action.kind == "reweigh" and action.proposal == proposal and "v0 30%" in action.reason
-    assert plan(state, seen, 0.0, settings())[1].kind == "idle"
-    assert plan(PlannerState(), seen, 0.0, settings(mode="observe"))[1].kind == "idle"
+    assert isinstance(action, Reweigh) and action.proposal == proposal and "v0 30%" in action.reason
+    assert isinstance(plan(state, seen, 0.0, settings())[1], Idle)
+    assert isinstance(plan(PlannerState(), seen, 0.0, settings(mode="observe"))[1], Idle)
     by_hand = replace(seen, champion=replace(CHAMPION, fixed=True))
-    assert plan(PlannerState(), by_hand, 0.0, settings())[1].kind == "idle"
+    assert isinstance(plan(PlannerState(), by_hand, 0.0, settings())[1], Idle)
     same = replace(seen, proposal=proposal | {"members": {"v1": 1.0}})
-    assert plan(PlannerState(), same, 0.0, settings())[1].kind == "idle"
+    assert isinstance(plan(PlannerState(), same, 0.0, settings())[1], Idle)

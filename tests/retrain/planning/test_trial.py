@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from retrain.planning.trial import labelled, told, verdict
+from retrain.planning.trial import decide, labelled_evidence, summary
 from retrain.records.assessment import Moments
 from retrain.records.deployment import Deployment, Member
 from retrain.records.settings import RolloutSettings
@@ -16,12 +16,12 @@ TRIAL = Trial(
     3, 7, Deployment(2, "m", (Member("v0002-bbbbbbbb"),)), "canary", 0.1, NOW - 60, NOW, NOW + 600, 100, 0,
     TrialCounts(rows=250, compared=200, differed=10.0, champion_s=1.0, challenger_s=1.5),
 )  # fmt: skip
-NOTHING = labelled(TRIAL.version, ())
+NOTHING = labelled_evidence(TRIAL.version, ())
 
 
 def decided(trial: Trial = TRIAL, now: float = NOW, files: tuple[Moments, ...] = (), task: str = "classification"):
-    """The verdict with labelled files of these moments."""
-    return verdict(trial, labelled(trial.version, files), now, 0.05, task)
+    """The decision with labelled files of these moments."""
+    return decide(trial, labelled_evidence(trial.version, files), now, 0.05, task)
 
 
 def test_a_trial_without_harm_ends_in_promotion_and_names_what_was_seen():
@@ -81,7 +81,7 @@ def test_looking_after_every_file_drops_few_good_challengers():
 
 def test_numbers_are_told_by_their_mean_difference():
     """For a regression."""
-    assert "0.05 mean absolute difference" in told(TRIAL, NOTHING, "regression")
+    assert "0.05 mean absolute difference" in summary(TRIAL, NOTHING, "regression")
 
 
 def test_the_share_follows_the_strategy():

@@ -1,0 +1,72 @@
+"""Opening a cycle: the cool-down, the mode, and what the state remembers of it. Pure."""
+
+import hashlib
+from dataclasses import replace
+from typing import assert_never
+
+from retrain.planning import regret
+from retrain.records.action import Action, ObserveOnly, OpenCycle, Wait
+from retrain.records.observation import Observation
+from retrain.records.planner_state import PlannerState, Regret
+from retrain.records.settings import ModelSettings
+from retrain.records.trigger import Trigger
+
+Plan = tuple[PlannerState, Action]
+"""The state to commit with the action."""
+
+
+def after_cooldown(
+    state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger
+) -> Plan:
+    if state.last_opened_at is not None:
+        state = replace(state, last_opened_at=min(state.last_opened_at, now))  # the clock may have been set back
+        assert state.last_opened_at is not None
+        ready_at = state.last_opened_at + settings.triggers.cooldown
+        if now < ready_at:
+            reason = f"{trigger.reason}; the cool-down of {settings.triggers.cooldown:g} s is not over"
+            return state, Wait(reason, ready_at)
+    return open_cycle(state, observation, now, settings, trigger)
+
+
+def open_cycle(
+    state: PlannerState, observation: Observation, now: float, settings: ModelSettings, trigger: Trigger
+) -> Plan:
+    checks = [evidence.check for evidence in observation.evidence]
+    window = regret.window_choice(state.regret)
+    twin = state.regret.twin
+    trigger = replace(trigger, evidence={**trigger.evidence, "window": window, "twin": twin})
+    after = replace(
+        state,
+        handled_check=max([state.handled_check, *checks]),
+        seen_seq=observation.newest_seq,
+        last_opened_at=now,
+        regret=_spent(state, trigger),
+        rebuilt=rebuilt_mark(observation) if trigger.kind == "environment" else state.rebuilt,
+        reshaped=str(trigger.evidence["schema"]) if trigger.kind == "schema" else state.reshaped,
+        configured=settings_digest(settings),
+    )
+    if settings.mode == "observe" and trigger.kind != "manual":
+        reason = f"{trigger.reason}; mode observe changes nothing"
+        return after, ObserveOnly(reason, trigger)
+    return replace(after, next_number=state.next_number + 1), OpenCycle(trigger)
+
+
+def _spent(state: PlannerState, trigger: Trigger) -> Regret:
+    """The budget after a retrain that nobody ordered; what it was for begins anew."""
+    found = replace(state.regret, sum=0.0, since=None, span=0)
+    match trigger.kind:
+        case "first_model" | "manual" | "schedule" | "environment" | "schema":
+            return found
+        case "regret" | "drift" | "performance" | "age" | "new_data" | "growth":
+            return replace(found, credit=found.credit - 1, retrains=found.retrains + 1)
+        case _:
+            assert_never(trigger.kind)
+
+
+def rebuilt_mark(observation: Observation) -> str:
+    assert observation.champion is not None
+    return f"{observation.champion.newest}: {observation.unloadable}"
+
+
+def settings_digest(settings: ModelSettings) -> str:
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]

@@ -1,0 +1,76 @@
+"""Cycles that are opened because the wanted model is not there: none yet, one that cannot be loaded here, or one of
+another schema. Pure."""
+
+from retrain.planning import opening
+from retrain.records.action import Wait
+from retrain.records.observation import Observation
+from retrain.records.planner_state import PlannerState
+from retrain.records.schema_change import SchemaChange
+from retrain.records.settings import ModelSettings
+from retrain.records.trigger import Trigger
+
+MOST_CLASSES = 5
+"""Named in a sentence."""
+
+
+def first_model(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> opening.Plan:
+    triggers, rows = settings.triggers, observation.labelled_rows
+    if rows < triggers.first_rows:
+        return state, Wait(f"the first model needs {triggers.first_rows:,} labelled rows; there are {rows:,}")
+    if settings.task == "classification":
+        lacking = _lacking_classes(observation.class_rows, triggers.first_class_rows)
+        if lacking:
+            return state, Wait(lacking)
+    same = not observation.new_labelled_rows and state.configured == opening.settings_digest(settings)
+    if state.last_opened_at is not None and same:
+        return state, Wait(
+            "the last cycle gave no first model (`driftd history` says why); waiting for new labelled rows, another "
+            "configuration, or `driftd retrain`",
+        )
+    trigger = Trigger("first_model", f"{rows:,} labelled rows are there for a first model", {"rows": rows})
+    return opening.after_cooldown(state, observation, now, settings, trigger)
+
+
+def rebuild(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> opening.Plan:
+    """A champion that cannot be loaded is made anew from the stored rows: once, and again when there are new ones."""
+    why, champion = observation.unloadable, observation.champion
+    assert champion is not None
+    if state.rebuilt == opening.rebuilt_mark(observation) and not observation.new_labelled_rows:
+        return state, Wait(f"{why}; its retraining gave no version: it waits for new labelled rows")
+    reason = f"{champion.version} cannot be served here and is made anew from its stored rows: {why}"
+    return opening.after_cooldown(
+        state, observation, now, settings, Trigger("environment", reason, {"version": champion.newest})
+    )
+
+
+def reshape(
+    state: PlannerState, observation: Observation, changed: SchemaChange, now: float, settings: ModelSettings
+) -> opening.Plan | None:
+    """A changed schema gets a model of its own once enough labelled rows were read by it, and again with new ones. None
+    where the champion may be judged and replaced as ever meanwhile."""
+    told, triggers = "; ".join(changed.sentences), settings.triggers
+    lacking = ""
+    if changed.labelled_rows < triggers.first_rows:
+        lacking = f"{triggers.first_rows:,} labelled rows; there are {changed.labelled_rows:,}"
+    elif settings.task == "classification":
+        lacking = (_lacking_classes(changed.class_rows, triggers.first_class_rows) or "").partition("needs ")[2]
+    done = bool(changed.digest) and state.reshaped == changed.digest and not observation.new_labelled_rows
+    if not lacking and not done:
+        reason = f"the configuration changed: {told}; {changed.labelled_rows:,} labelled rows were read by it"
+        evidence = {"changes": list(changed.sentences), "schema": changed.digest, "rows": changed.labelled_rows}
+        return opening.after_cooldown(state, observation, now, settings, Trigger("schema", reason, evidence))
+    if changed.comparable:
+        return None
+    needs = f"a model for it needs {lacking}" if lacking else "its retraining gave no version: it waits for new rows"
+    return state, Wait(f"the configuration changed: {told}; {needs}")
+
+
+def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:
+    if len(classes) < 2:
+        only = f"all labels are {next(iter(classes))!r}" if classes else "there are no labels"
+        return f"the first model needs two classes of {needed} rows; {only}"
+    few = {name: rows for name, rows in sorted(classes.items()) if rows < needed}
+    if len(classes) - len(few) < 2:
+        told = ", ".join(f"{name!r} has {rows}" for name, rows in list(few.items())[:MOST_CLASSES])
+        return f"the first model needs two classes of {needed} rows; {told}"
+    return None

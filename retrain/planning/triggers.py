@@ -1,0 +1,94 @@
+"""Is there a reason to retrain a champion that works? The strongest one. Pure."""
+
+from retrain.planning import regret
+from retrain.records.check_result import CheckResult
+from retrain.records.observation import Observation
+from retrain.records.planner_state import PlannerState
+from retrain.records.settings import TriggerSettings
+from retrain.records.trigger import Trigger
+
+MOST_COLUMNS = 5
+"""Named in a sentence."""
+
+
+def strongest(state: PlannerState, observation: Observation, now: float, triggers: TriggerSettings) -> Trigger | None:
+    """The strongest reason to retrain: a gain that was measured, a drop, drift that may not matter, then clocks."""
+    paying = _by_regret(state, observation, triggers)
+    if paying is not None:
+        return paying
+    dropped = [e for e in observation.evidence if e.performance_dropped]
+    if dropped and triggers.on_performance:
+        return _performance(dropped[-1])
+    drifted = [e for e in observation.evidence if e.drift]
+    if drifted and triggers.on_drift:
+        return _drift(drifted)
+    if observation.due:
+        return Trigger("schedule", "the retrain schedule is due", {"due": len(observation.due)})
+    return _by_age(observation, now, triggers) or _by_rows(state, observation, triggers)
+
+
+def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:
+    """A retrain that pays: what a fresh model would have saved exceeds the price, and the budget allows it."""
+    found = state.regret
+    if triggers.regret is None or not found.files or not regret.affordable(found):
+        return None
+    wanted = regret.price(found, triggers, observation.drifting)
+    if found.sum <= wanted:
+        return None
+    files = "" if found.since is None else f" since file {found.since}"
+    drift = "; drift lowered the price" if observation.drifting else ""
+    reason = f"a fresh model would have saved {found.sum:.4f}{files}, a retrain costs {wanted:.4f}{drift}"
+    evidence = {
+        "regret": found.sum, "price": wanted, "since": found.since, "credit": found.credit, "loss": found.loss,
+        "penalty": found.penalty, "handicap": found.handicap, "drifting": observation.drifting, "twin": found.twin,
+    }  # fmt: skip
+    return Trigger("regret", reason, evidence)
+
+
+def _performance(evidence: CheckResult) -> Trigger:
+    rise = evidence.rise
+    if rise is not None:
+        where = f"row {rise.row} of check {evidence.check}"
+        reason = f"{rise.detector} saw the error rise from {rise.before:.4g} to {rise.after:.4g} ({where})"
+        told = {"check": evidence.check, "drop": evidence.drop, "detector": rise.detector, "row": rise.row}
+        return Trigger("performance", reason, told)
+    drop = "" if evidence.drop is None else f" by {evidence.drop:.4f}"
+    reason = f"{evidence.metric or 'the metric'} fell{drop} below its evaluation (check {evidence.check})"
+    return Trigger("performance", reason, {"check": evidence.check, "drop": evidence.drop})
+
+
+def _drift(evidence: list[CheckResult]) -> Trigger:
+    names = list(dict.fromkeys(name for one in evidence for name in one.drifted))
+    shown = ", ".join(names[:MOST_COLUMNS])
+    more = len(names) - MOST_COLUMNS
+    told = shown if more <= 0 else f"{shown} and {more} more"
+    checks = [one.check for one in evidence]
+    where = f"check {checks[0]}" if len(checks) == 1 else f"checks {checks[0]} to {checks[-1]}"
+    return Trigger("drift", f"{told} drifted ({where})", {"checks": checks, "columns": names})
+
+
+def _by_age(observation: Observation, now: float, triggers: TriggerSettings) -> Trigger | None:
+    assert observation.champion is not None
+    age_s = now - observation.champion.promoted_at
+    if triggers.max_age is None or age_s < triggers.max_age:
+        return None
+    days = f"{age_s / 86400:.1f} days old; at most {triggers.max_age / 86400:.1f}"
+    return Trigger("age", f"{observation.champion.version} is {days}", {"age_s": age_s})
+
+
+def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:
+    assert observation.champion is not None
+    new = observation.new_labelled_rows
+    if triggers.new_rows is not None and new >= triggers.new_rows:
+        reason = f"{new:,} new labelled rows; {triggers.new_rows:,} ask for a retrain"
+        return Trigger("new_data", reason, {"new_rows": new})
+    known = observation.champion.known_rows
+    if triggers.growth is None or not new or not known or not regret.affordable(state.regret):
+        return None
+    growth = observation.labelled_rows / known
+    if growth < triggers.growth:
+        return None
+    reason = (
+        f"there are {growth:.1f} times the {known:,} labelled rows that there were for {observation.champion.newest}"
+    )
+    return Trigger("growth", reason, {"growth": round(growth, 3), "new_rows": new})
