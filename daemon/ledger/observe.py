@@ -11,9 +11,9 @@ from daemon.ledger.checks import open_episode
 from daemon.ledger.tables import checks, files
 from daemon.ledger.tables import cycles as table
 from daemon.ledger.totals import newest_seq
-from retrain.records.check_result import CheckResult, Rise
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Champion
+from retrain.records.finished_check import FinishedCheck, Rise
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema_change import SchemaChange
@@ -92,7 +92,7 @@ def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:
     return total
 
 
-def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[CheckResult]:
+def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[FinishedCheck]:
     """Checks against an earlier champion say nothing about today's, those of held files nothing about data."""
     if champion is None:
         return []
@@ -114,7 +114,7 @@ def _evidence(conn: Connection, model: str, handled: int, champion: Champion | N
         performance, stream = row.performance or {}, row.stream or {}
         rise = Rise(*(stream[key] for key in RISE)) if stream.get("dropped") else None
         found.append(
-            CheckResult(
+            FinishedCheck(
                 row.id, row.seq, row.drift, tuple(row.drifted), row.dropped, performance.get("drop"),
                 performance.get("metric"), rise,
             )

@@ -1,7 +1,7 @@
 """Is there a reason to retrain a champion that works? The strongest one. Pure."""
 
 from retrain.planning import regret
-from retrain.records.check_result import CheckResult
+from retrain.records.finished_check import FinishedCheck
 from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.settings import TriggerSettings
@@ -45,7 +45,7 @@ def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerS
     return Trigger("regret", reason, evidence)
 
 
-def _performance(evidence: CheckResult) -> Trigger:
+def _performance(evidence: FinishedCheck) -> Trigger:
     rise = evidence.rise
     if rise is not None:
         where = f"row {rise.row} of check {evidence.check}"
@@ -57,7 +57,7 @@ def _performance(evidence: CheckResult) -> Trigger:
     return Trigger("performance", reason, {"check": evidence.check, "drop": evidence.drop})
 
 
-def _drift(evidence: list[CheckResult]) -> Trigger:
+def _drift(evidence: list[FinishedCheck]) -> Trigger:
     names = list(dict.fromkeys(name for one in evidence for name in one.drifted))
     shown = ", ".join(names[:MOST_COLUMNS])
     more = len(names) - MOST_COLUMNS

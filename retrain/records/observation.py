@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrain.records.assessment import Assessment
-from retrain.records.check_result import CheckResult
 from retrain.records.cycle import Cycle
 from retrain.records.deployment import Champion
+from retrain.records.finished_check import FinishedCheck
 from retrain.records.schema_change import SchemaChange
 
 
@@ -40,7 +40,7 @@ class Observation:
     newest_seq: int
     champion: Champion | None
     open_cycle: Cycle | None
-    evidence: tuple[CheckResult, ...] = ()
+    evidence: tuple[FinishedCheck, ...] = ()
     due: tuple[int, ...] = ()
     manual: tuple[int, ...] = ()
     paused: bool = False

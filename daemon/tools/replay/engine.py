@@ -20,7 +20,8 @@ from drift import Reference, build_reference, output_columns
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.recalibration import Recalibration
 from retrain.model.version import LoadedVersion
-from retrain.monitoring.assessment import Assessor, assess_files, said_by
+from retrain.monitoring.assessment import assess_files
+from retrain.monitoring.assessor import Assessor, version_predictions
 from retrain.monitoring.cache import Memory
 from retrain.monitoring.champion import Champion as CheckedChampion
 from retrain.monitoring.champion import predict_snapshots, write_predictions
@@ -29,9 +30,9 @@ from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
 from retrain.records.action import Idle, ObserveOnly, OpenCycle, Reweigh, RollBack, Wait
 from retrain.records.assessment import Assessment
-from retrain.records.check_result import CheckResult
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.errors import Refused
+from retrain.records.finished_check import FinishedCheck
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.settings import ModelSettings
@@ -131,7 +132,7 @@ class Engine:
     _pending: list[Assessment] = field(default_factory=list)
     _assessed: set[int] = field(default_factory=set)
     _retrained: CycleResult | None = None
-    _evidence: list[CheckResult] = field(default_factory=list)
+    _evidence: list[FinishedCheck] = field(default_factory=list)
     _drifting: bool = False
     _first_seq: int = 0
     _labelled_at_open: int = 0
@@ -179,7 +180,7 @@ class Engine:
         with self.run.clock.during("serving"):
             judged = History([batch.served()], self.source.schema).whole(batch.seq)
             members = {name: self.served.versions[name] for name in self.served.weights}
-            said = self.served.answer(said_by(members, judged, self._memory))
+            said = self.served.answer(version_predictions(members, judged, self._memory))
         y = target_values(judged.table, self.source.schema)
         known = judged.known
         score = self.served.version.metric.score(y[known], said.take(known))
@@ -205,7 +206,7 @@ class Engine:
         if report.drift and not self._drifting:
             self.run.drifts.append(batch.seq - 1)
         self._drifting = report.drift
-        self._evidence.append(CheckResult(len(self.run.scores), batch.seq, report.drift, tuple(report.drifted)))
+        self._evidence.append(FinishedCheck(len(self.run.scores), batch.seq, report.drift, tuple(report.drifted)))
 
     def _learn(self, place: int) -> None:
         """Assess what became labelled."""

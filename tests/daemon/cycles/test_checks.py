@@ -26,7 +26,7 @@ from daemon.ledger import (
 from daemon.ledger.migrate import upgrade
 from daemon.reports.explain import story, told
 from daemon.reports.status import overview
-from retrain.records.check_result import Rise
+from retrain.records.finished_check import Rise
 from retrain.records.planner_state import PlannerState
 from retrain.records.trigger import Trigger
 

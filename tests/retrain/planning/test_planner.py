@@ -6,9 +6,9 @@ import pytest
 
 from retrain.planning.planner import plan
 from retrain.records.action import Idle, ObserveOnly, OpenCycle, Wait
-from retrain.records.check_result import CheckResult, Rise
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.deployment import Champion, Deployment
+from retrain.records.finished_check import FinishedCheck, Rise
 from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema_change import SchemaChange
@@ -19,9 +19,9 @@ NOW = 1_000_000.0
 V1 = "v0001-aaaaaaaa"
 CHAMPION = Champion(Deployment.of(1, "m", {V1: 1.0}), 1, NOW - 7200, "", V1, 1, seen_seq=3, known_rows=1000)
 TOLD = {"on_drift": True, "on_performance": True}
-DRIFT = CheckResult(7, 4, True, ("x", "z"))
-DROP = CheckResult(8, 4, False, (), True, 0.1, "accuracy")
-QUIET = CheckResult(6, 4, False)
+DRIFT = FinishedCheck(7, 4, True, ("x", "z"))
+DROP = FinishedCheck(8, 4, False, (), True, 0.1, "accuracy")
+QUIET = FinishedCheck(6, 4, False)
 
 
 def settings(**changes) -> ModelSettings:

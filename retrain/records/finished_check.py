@@ -16,7 +16,7 @@ class Rise:
 
 
 @dataclass(frozen=True)
-class CheckResult:
+class FinishedCheck:
     """One finished check as the planner sees it: `check` is its id, `seq` the file's order of arrival or None
     for a scheduled check; `drifted` the columns; `performance_dropped` by the test of the metric or, with `rise`, by
     the detector; `drop` how far the metric is below its evaluation, in its own unit."""

@@ -1,0 +1,141 @@
+"""What the labels of one file say: what the served deployment cost, and what its predecessor, a challenger on trial and
+fresh models of several windows would have cost on the same rows."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from retrain.model.recalibration import Recalibration
+from retrain.monitoring.assessor import FEWEST_ROWS, Assessor, Mask, decided
+from retrain.monitoring.twins import Twin, window_twin
+from retrain.planning.twin_windows import WINDOWS
+from retrain.records.predictions import Floats, Labels, Predictions
+from retrain.rows.history import Batch
+
+FEWEST_RESERVED = 8
+"""Labelled rows of a file's reservoir on which a twin that was trained with the file is judged."""
+TWINS_EVERY = 2
+"""Files; the window that the planner watches has twins for each file."""
+
+
+def assess_file(assessor: Assessor, seq: int) -> dict[str, Any] | None:
+    """The evidence of one labelled file, as `retrain.records.assessment.Assessment` reads it; None where its labels are
+    too few, or the served versions were trained on it."""
+    batch = assessor.history.batch(seq).labelled()
+    valid = assessor.unseen(list(assessor.served.versions.values()), batch)
+    if valid is None or int(valid.sum()) < FEWEST_ROWS:
+        return None
+    y, answer, decision = assessor.labels(batch), assessor.answer(assessor.served, batch), assessor.decision(seq)
+    losses = assessor.losses(decided(answer, decision), y, valid)
+    if losses is None:
+        return None
+    return {
+        "seq": seq,
+        "rows": int(valid.sum()),
+        "newest": assessor.served.newest,
+        "metric": assessor.metric.name,
+        "score": assessor.metric.score(y[valid], answer.take(valid)),
+        "loss": float(losses.mean()),
+        "rival": _rival(assessor, batch, y, valid, answer),
+        "challenger": _challenger(assessor, batch, y, valid, answer, decision),
+        **_twins(assessor, batch, y, valid, losses, decision),
+    }
+
+
+def _rival(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions) -> list[float] | None:
+    """Moments of what the deployment costs more than its predecessor, as each answers."""
+    rival = assessor.rival
+    unseen = None if rival is None else assessor.unseen(list(rival.versions.values()), batch)
+    if rival is None or unseen is None:
+        return None
+    rows = valid & unseen
+    costs, others = assessor.losses(answer, y, rows), assessor.losses(assessor.answer(rival, batch), y, rows)
+    return None if costs is None or others is None else _moments(costs - others)
+
+
+def _challenger(
+    assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions, decision: Recalibration | None
+) -> dict[str, Any] | None:
+    """Moments of what the challenger on trial costs more than the deployment, with the same decision: the challenger's
+    own is fitted only once it is served."""
+    challenger = assessor.challenger
+    unseen = None if challenger is None else assessor.unseen(list(challenger.versions.values()), batch)
+    if challenger is None or unseen is None:
+        return None
+    both, rows = (answer, assessor.answer(challenger, batch)), valid & unseen
+    costs, others = (assessor.losses(decided(predictions, decision), y, rows) for predictions in both)
+    if costs is None or others is None:
+        return None
+    return {"version": challenger.newest, "costs": _moments(others - costs)}
+
+
+def _twins(
+    assessor: Assessor, batch: Batch, y: Labels, valid: Mask, losses: Floats, decision: Recalibration | None
+) -> dict[str, Any]:
+    """What twins of each window, trained before this file, cost on it; and trained with it, on its reservoir."""
+    watched = {assessor.twin_window: WINDOWS[assessor.twin_window]}
+    every = dict(WINDOWS) if batch.seq % TWINS_EVERY == 0 else watched
+    ahead = _twin_losses(assessor, every, batch, y, valid, decision, batch.seq - 1)
+    reserved, with_it = valid & batch.reserved, {}
+    if int(reserved.sum()) >= FEWEST_RESERVED:
+        with_it = _twin_losses(assessor, watched, batch, y, reserved, decision, batch.seq)
+    inner = losses[batch.reserved[valid]]
+    names = list(ahead)
+    pairs = {f"{a}|{b}": _moments(ahead[a] - ahead[b]) for i, a in enumerate(names) for b in names[i + 1 :]}
+    return {
+        "twins": {name: float(costs.mean()) for name, costs in ahead.items()},
+        "pairs": pairs,
+        "gains": {name: _mean_error(losses - costs) for name, costs in ahead.items()},
+        "fresh": {name: _mean_error(inner - costs) for name, costs in with_it.items() if len(costs) == len(inner)},
+    }
+
+
+def _twin_losses(
+    assessor: Assessor,
+    windows: Mapping[str, int | None],
+    batch: Batch,
+    y: Labels,
+    rows: Mask,
+    decision: Recalibration | None,
+    up_to: int,
+) -> dict[str, Floats]:
+    """By window, the losses of a twin that was trained on the labelled files up to one."""
+    found = {}
+    for window, files in windows.items():
+        twin = _twin(assessor, window, files, up_to)
+        if twin is None:
+            continue
+        losses = assessor.losses(decided(twin.predict(_matrix(assessor, batch)), decision), y, rows)
+        if losses is not None:
+            found[window] = losses
+    return found
+
+
+def _twin(assessor: Assessor, window: str, files: int | None, up_to: int) -> Twin | None:
+    """The twin of the newest version on a window of the labelled files up to one."""
+    version, seed = assessor.served.version, assessor.settings.estimator.seed
+    twin: Twin | None = assessor.memory.get(
+        ("twin", version.name, window, up_to),
+        lambda: window_twin(assessor.history, version, files, up_to, seed, assessor.memory),
+    )
+    return twin
+
+
+def _matrix(assessor: Assessor, batch: Batch) -> Floats:
+    """A batch's rows as the newest version's preprocessing gives them, (n, features)."""
+    version = assessor.served.version
+    key = ("matrix", version.name, batch.digest, batch.table.num_rows)
+    matrix: Floats = assessor.memory.get(key, lambda: version.matrix(batch.table))
+    return matrix
+
+
+def _moments(differences: Floats) -> list[float]:
+    """Mean, variance, rows."""
+    return [float(differences.mean()), float(differences.var()), len(differences)]
+
+
+def _mean_error(differences: Floats) -> list[float]:
+    """Mean, its standard error, rows."""
+    rows = len(differences)
+    error = float(differences.std()) / math.sqrt(rows) if rows else 0.0
+    return [float(differences.mean()) if rows else 0.0, error, rows]
