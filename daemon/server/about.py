@@ -77,7 +77,7 @@ class About:
         if served is None:
             raise HTTPException(503, slot.lack)
         _check_version(request, served.name)
-        version = served.versions[0]
+        version = served.loaded.version
         return _json(
             {
                 "name": slot.model,
@@ -95,7 +95,7 @@ class About:
                         for m, runtime in zip(served.deployment.members, served.runtimes, strict=True)
                     ],
                 },
-                "trial": None if slot.trial is None else slot.trial.told,
+                "trial": None if slot.trial is None else slot.trial.metadata,
             }
         )
 

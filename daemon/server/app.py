@@ -26,7 +26,7 @@ from daemon.server.metrics import Metrics
 from daemon.server.prediction_log import PredictionLog, feedback_note
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, decode
-from daemon.server.slot import ModelSlot, Served
+from daemon.server.slot import ModelSlot, ServedDeployment
 from daemon.server.tokens import Tokens
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
@@ -74,7 +74,7 @@ class App:
         self._config, self._slots, self._tokens = config, slots, tokens
         self._metrics = Metrics(slots, ledger)
         self._batcher = Batcher()
-        self._readers: dict[str, tuple[Served, RowReader]] = {}
+        self._readers: dict[str, tuple[ServedDeployment, RowReader]] = {}
         self.about = About(slots, version, self._metrics.render)
         self._rest = self.about.build()
         self.spools = {name: Spool(config.paths.model(name).spool) for name in slots}
@@ -213,7 +213,7 @@ class App:
         missing = self.logs[model].not_kept(label[served.schema.id_column or ""] for label in labels)
         return Reply(msgspec.json.encode({"model": model, "accepted": len(labels)} | feedback_note(missing)), 202)
 
-    def _served(self, call: Call) -> tuple[Served, RowReader]:
+    def _served(self, call: Call) -> tuple[ServedDeployment, RowReader]:
         """The deployment that is to answer, and what reads its requests."""
         slot = call.slot
         served = slot.served
@@ -227,7 +227,9 @@ class App:
             known = self._readers[slot.model] = (served, reader)
         return served, known[1]
 
-    async def _said(self, call: Call, served: Served, rows: list[Cells], ids: Ids) -> "tuple[Served, Predictions]":
+    async def _said(
+        self, call: Call, served: ServedDeployment, rows: list[Cells], ids: Ids
+    ) -> "tuple[ServedDeployment, Predictions]":
         """Who answered, and what."""
         trial, model = call.slot.trial, call.slot.model
         log_ids = ids if ids is not None else [None] * len(rows)
@@ -237,7 +239,7 @@ class App:
             else:
                 loop = asyncio.get_running_loop()
 
-                def unseen(one: Served) -> "Predictions":
+                def unseen(one: ServedDeployment) -> "Predictions":
                     """The other one's answer, which nobody gets: in the thread of the trial."""
                     asked = served.rows_for(one, rows)
                     answer = one.predict(asked)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from daemon.server.slot import Served
+from daemon.server.slot import ServedDeployment
 from retrain.model.encoding import Cells
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ class Batcher:
     """Answers rows; one for a server process."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Served, Sequence[Cells], asyncio.Future[Predictions]]] = []
+        self._waiting: list[tuple[ServedDeployment, Sequence[Cells], asyncio.Future[Predictions]]] = []
         self._scheduled = False
         self._big = asyncio.Semaphore(BIG_AT_ONCE)
 
-    async def predict(self, served: Served, rows: Sequence[Cells]) -> "Predictions":
+    async def predict(self, served: ServedDeployment, rows: Sequence[Cells]) -> "Predictions":
         """What `served` says about rows; many rows are computed beside the event loop."""
         if len(rows) > BIG_ROWS:
             async with self._big:
@@ -66,7 +66,7 @@ class Batcher:
             start += len(rows)
 
 
-def _answer(served: Served, rows: Sequence[Cells], future: "asyncio.Future[Predictions]") -> None:
+def _answer(served: ServedDeployment, rows: Sequence[Cells], future: "asyncio.Future[Predictions]") -> None:
     if future.cancelled():
         return
     try:

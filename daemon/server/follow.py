@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.config.config import Config
 from daemon.ledger import Ledger, promotions, trials
 from daemon.runtime.log import get_logger
-from daemon.server.slot import ModelSlot, Served, load_deployment
-from daemon.server.trial import ServedTrial
+from daemon.server.slot import ModelSlot, ServedDeployment, load_served
+from daemon.server.trial import RunningTrial
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.errors import DriftdError
 from retrain.records.trial import Trial, TrialCounts
@@ -133,14 +133,14 @@ class Follower:
             {"event": "stand_in", "model": slot.model, "version": before.name, "champion": champion.deployment.name}
         )
 
-    async def _load(self, slot: ModelSlot, deployment: Deployment, promotion: int) -> Served:
+    async def _load(self, slot: ModelSlot, deployment: Deployment, promotion: int) -> ServedDeployment:
         """Load and prove a deployment; a challenger that is promoted is here already."""
         if slot.trial is not None and slot.trial.challenger.deployment == deployment:
             return replace(slot.trial.challenger, promotion=promotion)
         folder = self._config.paths.model(slot.model).versions
         settings = self._config.models[slot.model]
         trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
-        return await asyncio.to_thread(load_deployment, deployment, promotion, folder, trusted, accelerate)
+        return await asyncio.to_thread(load_served, deployment, promotion, folder, trusted, accelerate)
 
     # --- trials -----------------------------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class Follower:
             seen = TrialCounts(failures=trial.max_failures + 1, error=str(error))
             self._tell(slot.model, trial, asdict(seen))
             return
-        slot.trial = ServedTrial(trial, challenger)
+        slot.trial = RunningTrial(trial, challenger)
 
     def _report_trials(self) -> None:
         if time.monotonic() - self._reported_s < REPORT_S:
@@ -175,7 +175,7 @@ class Follower:
             if slot.trial is not None:
                 self._report_trial(name, slot.trial)
 
-    def _report_trial(self, model: str, trial: ServedTrial) -> None:
+    def _report_trial(self, model: str, trial: RunningTrial) -> None:
         seen = trial.take()
         if seen is not None:
             self._tell(model, trial.trial, seen)

@@ -17,7 +17,7 @@ import msgspec
 
 from daemon.runtime.log import get_logger
 from daemon.runtime.spool import Spool, spooled_bytes
-from daemon.server.slot import Served
+from daemon.server.slot import ServedDeployment
 from daemon.server.sticky import position
 from retrain import durable
 from retrain.records.predictions import Predictions
@@ -42,7 +42,7 @@ class Note(NamedTuple):
     """An answered request: `rows` are tuples in the order of the version's features, `ids` has one entry a row."""
 
     at: float
-    served: Served
+    served: ServedDeployment
     rows: Sequence[Sequence[Any]]
     ids: Sequence[Any]
     said: Predictions
@@ -54,7 +54,7 @@ class Note(NamedTuple):
 class _Line:
     """Rows of one deployment and role on their way into a line."""
 
-    served: Served
+    served: ServedDeployment
     role: Role
     columns: list[str]
     at: list[float] = field(default_factory=list)
@@ -67,7 +67,7 @@ class _Line:
     @classmethod
     def begin(cls, note: Note) -> "_Line":
         """For rows such as the note's."""
-        columns = [column.name for column in note.served.versions[0].schema.features]
+        columns = [column.name for column in note.served.schema.features]
         classes = None if note.said.classes is None else list(note.said.classes)
         return cls(note.served, note.role, columns, classes=classes)
 
@@ -123,7 +123,7 @@ class PredictionLog:
     # --- on the event loop ----------------------------------------------------------------------------------
 
     def record(
-        self, served: Served, rows: Sequence[Sequence[Any]], ids: Sequence[Any], said: Predictions,
+        self, served: ServedDeployment, rows: Sequence[Sequence[Any]], ids: Sequence[Any], said: Predictions,
         role: Role = "answer",
     ) -> None:  # fmt: skip
         """Note what was answered; rows that find no room in memory are dropped and counted."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from retrain.records.deployment import Deployment
 
 if TYPE_CHECKING:
-    from daemon.server.trial import ServedTrial
+    from daemon.server.trial import RunningTrial
+    from retrain.model.deployment import LoadedDeployment
     from retrain.model.encoding import Cells, RowEncoder
-    from retrain.model.recalibration import Recalibration
     from retrain.model.version import LoadedVersion
     from retrain.records.predictions import Predictions
     from retrain.records.schema import Schema
@@ -19,16 +19,15 @@ SLOW = "scikit-learn"
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
-    """A deployment in memory, and the promotion that put it there. `runtimes` says what computes each version's
-    answers: "treelite", or "scikit-learn" and why."""
+class ServedDeployment:
+    """A loaded deployment, the promotion that put it there (0 for none), and for each member, in their order, how its
+    request rows are encoded and what computes its answers: "treelite", or "scikit-learn" and why."""
 
     deployment: Deployment
     promotion: int
-    versions: "tuple[LoadedVersion, ...]"
+    loaded: "LoadedDeployment"
     encoders: "tuple[RowEncoder, ...]"
     runtimes: tuple[str, ...]
-    recalibration: "Recalibration | None" = None
 
     @property
     def name(self) -> str:
@@ -38,18 +37,16 @@ class Served:
     @property
     def schema(self) -> "Schema":
         """By which requests are read: the heaviest member's."""
-        return self.versions[0].schema
+        return self.loaded.version.schema
 
     def predict(self, rows: "Sequence[Cells]") -> "Predictions":
         """The recalibrated blend of all members; the cells of rows are in the order of `schema.features`."""
-        from retrain.model.blend import blend
+        pairs = zip(self.loaded.members, self.encoders, strict=True)
+        return self.loaded.answer(
+            {version.name: version.task.predict(version.estimator, encode(rows)) for version, encode in pairs}
+        )
 
-        pairs = zip(self.versions, self.encoders, strict=True)
-        said = [version.task.predict(version.estimator, encoder(rows)) for version, encoder in pairs]
-        raw = blend(said, [member.weight for member in self.deployment.members])
-        return raw if self.recalibration is None else self.recalibration.apply(raw)
-
-    def rows_for(self, other: "Served", rows: "Sequence[Cells]") -> "Sequence[Cells]":
+    def rows_for(self, other: "ServedDeployment", rows: "Sequence[Cells]") -> "Sequence[Cells]":
         """Rows of this deployment's schema as `other` reads them; what only its schema has is missing."""
         names, wanted = ([column.name for column in served.schema.features] for served in (self, other))
         if names == wanted:
@@ -64,8 +61,8 @@ class ModelSlot:
     challenger beside it."""
 
     model: str
-    served: Served | None = None
-    trial: "ServedTrial | None" = None
+    served: ServedDeployment | None = None
+    trial: "RunningTrial | None" = None
     failed: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -76,11 +73,12 @@ class ModelSlot:
         return f"{self.model} has no promoted version yet; `driftd status` says what it waits for"
 
 
-def load_deployment(
+def load_served(
     deployment: Deployment, promotion: int, folder: Path, trusted_types: Sequence[str] = (), accelerate: bool = True
-) -> Served:
+) -> ServedDeployment:
     """Load all members from a model's folder of versions and let each answer its probe rows, which also warms
     it up; Refused if one does not. Boosted trees are accelerated where that gives the same bits."""
+    from retrain.model.deployment import LoadedDeployment
     from retrain.model.encoding import RowEncoder
     from retrain.model.recalibration import Recalibration
     from retrain.stages.promote import prove_version
@@ -88,13 +86,14 @@ def load_deployment(
     proven = [prove_version(folder / m.version, tuple(trusted_types)) for m in deployment.members]
     quick = [_accelerated(version) if accelerate else _compiled(version) for version in proven]
     names = [column.name for column in proven[0].schema.features]
-    return Served(
+    versions = {version.name: version for version, _ in quick}
+    recalibration = Recalibration.from_json(deployment.calibration)
+    return ServedDeployment(
         deployment,
         promotion,
-        tuple(version for version, _ in quick),
+        LoadedDeployment(versions, deployment.weights, proven[0].name, recalibration),
         tuple(RowEncoder(version.preprocessor, names) for version in proven),
         tuple(runtime for _, runtime in quick),
-        Recalibration.from_json(deployment.calibration),
     )
 
 

@@ -13,7 +13,7 @@ from daemon.server.sticky import position
 from retrain.records.trial import Trial, TrialCounts
 
 if TYPE_CHECKING:
-    from daemon.server.slot import Served
+    from daemon.server.slot import ServedDeployment
     from retrain.records.predictions import Predictions
 
 MOST_WAITING_ROWS = 10_000
@@ -22,11 +22,11 @@ Ask = Callable[[Any], Any]
 AskNow = Callable[[Any], Awaitable[Any]]
 
 
-class ServedTrial:
+class RunningTrial:
     """One trial in one server process. `ask` of its methods answers the request's rows by the deployment that it is
     given, so that nothing here knows how rows look."""
 
-    def __init__(self, trial: Trial, challenger: "Served") -> None:
+    def __init__(self, trial: Trial, challenger: "ServedDeployment") -> None:
         self.trial, self.challenger = trial, challenger
         self._salt = f"trial-{trial.id}"
         self._asked = 0
@@ -37,7 +37,7 @@ class ServedTrial:
         self._thread = ThreadPoolExecutor(1, "trial")
 
     @property
-    def told(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The challenger in the model's metadata."""
         trial = self.trial
         return {
@@ -55,15 +55,15 @@ class ServedTrial:
             self._asked += 1
             return int(self._asked * self.trial.share) > int((self._asked - 1) * self.trial.share)
 
-    def route(self, champion: "Served", ids: Sequence[Any] | None) -> "Served":
+    def route(self, champion: "ServedDeployment", ids: Sequence[Any] | None) -> "ServedDeployment":
         """Who answers a request: all of its rows, since an answer names one version."""
         if self.trial.strategy == "canary" and self.wants(_first(ids)):
             return self.challenger
         return champion
 
     async def answer(
-        self, champion: "Served", ids: Sequence[Any] | None, ask: "AskNow", again: Ask
-    ) -> "tuple[Served, Predictions]":
+        self, champion: "ServedDeployment", ids: Sequence[Any] | None, ask: "AskNow", again: Ask
+    ) -> "tuple[ServedDeployment, Predictions]":
         """Whose answer a request gets, and what it is. Where the challenger fails, the champion answers; where both
         do, the request is at fault. `ask` answers it now, `again` in the thread of comparisons."""
         started, chosen = time.perf_counter(), self.route(champion, ids)
@@ -81,7 +81,13 @@ class ServedTrial:
     # --- what is seen ---------------------------------------------------------------------------------------
 
     def answered(
-        self, by: "Served", champion: "Served", ids: Sequence[Any] | None, said: "Predictions", seconds: float, ask: Ask
+        self,
+        by: "ServedDeployment",
+        champion: "ServedDeployment",
+        ids: Sequence[Any] | None,
+        said: "Predictions",
+        seconds: float,
+        ask: Ask,
     ) -> None:
         """A request was answered by one of the two in so many seconds: have the other one answer it unseen, later. In
         shadow the challenger's share of all; else what the challenger answered."""
@@ -115,7 +121,9 @@ class ServedTrial:
             self._over = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _compare(self, challenged: bool, other: "Served", said: "Predictions", seconds: float, ask: Ask) -> None:
+    def _compare(
+        self, challenged: bool, other: "ServedDeployment", said: "Predictions", seconds: float, ask: Ask
+    ) -> None:
         started = time.perf_counter()
         try:
             differed = _difference(said, ask(other))

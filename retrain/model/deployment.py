@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LoadedDeployment:
-    """`weights` by version name, the heaviest first; `versions` holds these and `newest`, the version that the model's
-    last promotion brought."""
+    """`weights` by version name, the heaviest first; `versions` holds these and `newest`, the version whose schema and
+    metric count: the one that the model's last promotion brought, which need not answer; in a server, which loads only
+    what answers, the heaviest."""
 
     versions: Mapping[str, LoadedVersion]
     weights: Mapping[str, float]
@@ -35,19 +36,19 @@ class LoadedDeployment:
         """The versions that answer."""
         return tuple(self.versions[name] for name in self.weights)
 
-    def answer(self, said: Mapping[str, Predictions]) -> Predictions:
-        """What it answers where its versions say `said`, by name."""
+    def answer(self, predictions: Mapping[str, Predictions]) -> Predictions:
+        """The recalibrated blend of its members' predictions, by name."""
         from retrain.model.blend import blend
 
-        raw = blend([said[name] for name in self.weights], list(self.weights.values()))
+        raw = blend([predictions[name] for name in self.weights], list(self.weights.values()))
         return raw if self.recalibration is None else self.recalibration.apply(raw)
 
     def predict_table(self, table: "pa.Table") -> Predictions:
-        """What it says about a snapshot's table."""
+        """Of a snapshot's table."""
         return self.answer({name: self.versions[name].predict_table(table) for name in self.weights})
 
     def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> Predictions:
-        """What it says about rows as JSON gives them; Refused names a wrong value."""
+        """Of rows as JSON gives them; Refused names a wrong value."""
         return self.answer({name: self.versions[name].predict_rows(rows) for name in self.weights})
 
 

@@ -1,7 +1,7 @@
-"""What is served as a check uses it: its versions with their reference, and what they say of snapshots."""
+"""What is served as a check uses it: with its reference, and its predictions of snapshots."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from drift import Reference
 from retrain import durable
-from retrain.model.blend import blend, concatenate
-from retrain.model.recalibration import Recalibration
+from retrain.model.blend import concatenate
+from retrain.model.deployment import LoadedDeployment, load_deployment
 from retrain.monitoring.cache import loaded_version
 from retrain.operations import StoredDeployment
 from retrain.records.predictions import Floats, Predictions
@@ -26,22 +26,19 @@ ESTIMATED_ROWS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
-class Champion:
-    """The versions that are served, with their weights and their recalibration; the first is the newest, which the last
-    promotion brought (with weight 0 if it does not answer), and the reference is its own.
-    `estimate` is what estimates the first one's performance without labels, None for a version without it."""
+class MonitoredDeployment:
+    """What is served, and what its newest version is compared with: its reference, its evaluation, and what estimates
+    its performance without labels (None for a version without it)."""
 
-    versions: tuple[LoadedVersion, ...]
-    weights: tuple[float, ...]
+    loaded: LoadedDeployment
     reference: Reference
     evaluated: Mapping[str, Any]
     estimate: Mapping[str, Any] | None = None
-    recalibration: Recalibration | None = None
 
-    def answer(self, said: list[Predictions]) -> Predictions:
-        """What is answered where its versions say `said`."""
-        raw = blend(said, self.weights)
-        return raw if self.recalibration is None else self.recalibration.apply(raw)
+    @property
+    def version(self) -> LoadedVersion:
+        """The newest version, which the last promotion brought."""
+        return self.loaded.version
 
     @property
     def needs_features(self) -> bool:
@@ -52,7 +49,7 @@ class Champion:
 @dataclass(frozen=True, eq=False)
 class Predicted:
     """Predictions of n rows by the newest version alone and by all blended; `rows` are their numbers.
-    `matrix` holds the first version's features of every `step`-th row where an estimate reads them."""
+    `matrix` holds the newest version's features of every `step`-th row where an estimate reads them."""
 
     first: Predictions
     blended: Predictions
@@ -62,18 +59,17 @@ class Predicted:
     step: int = 1
 
 
-def load_champion(deployment: StoredDeployment, trusted_types: tuple[str, ...]) -> Champion:
-    """Load what is served; a version that was loaded before is not loaded again, since it cannot change."""
-    names, first = deployment.names, deployment.path(deployment.newest)
-    loaded = tuple(loaded_version(deployment.path(name), trusted_types) for name in names)
-    weights = tuple(deployment.weights.get(name, 0.0) for name in names)
-    evaluated = loaded[0].evaluation.get("challenger") or {}
-    moved = Recalibration.from_json(deployment.recalibration)
-    return Champion(loaded, weights, _reference(first), evaluated, load_estimate(first), moved)
+def load_monitored(deployment: StoredDeployment, trusted_types: tuple[str, ...]) -> MonitoredDeployment:
+    """What is served, with what the store holds of its newest version; what was loaded before is not loaded again,
+    since a version cannot change."""
+    loaded = load_deployment(deployment, lambda path: loaded_version(path, trusted_types))
+    version = loaded.version
+    evaluated, estimate = version.evaluation.get("challenger") or {}, load_estimate(version.folder)
+    return MonitoredDeployment(loaded, _reference(version.folder), evaluated, estimate)
 
 
-def predict_snapshots(champion: Champion, snapshots: list[Path], notes: list[str]) -> Predicted | None:
-    """What the champion says of all rows, in batches; None where there are none."""
+def predict_snapshots(champion: MonitoredDeployment, snapshots: list[Path], notes: list[str]) -> Predicted | None:
+    """The champion's predictions of all rows, in batches; None where there are none."""
     first: list[Predictions] = []
     blended: list[Predictions] = []
     rows: list[Any] = []
@@ -82,15 +78,15 @@ def predict_snapshots(champion: Champion, snapshots: list[Path], notes: list[str
     step = _step(snapshots) if champion.needs_features else 1
     seen = 0
     for path in snapshots:
-        for table in _batches(path, champion.versions, notes):
-            said = [version.predict_table(table) for version in champion.versions]
-            first.append(said[0])
-            blended.append(champion.answer(said))
+        for table in _batches(path, champion.loaded.versions.values(), notes):
+            predictions = {name: version.predict_table(table) for name, version in champion.loaded.versions.items()}
+            first.append(predictions[champion.loaded.newest])
+            blended.append(champion.loaded.answer(predictions))
             rows.append(table["__row"].to_numpy())
-            labels.append(_label_column(table, champion.versions[0].schema.target))
+            labels.append(_label_column(table, champion.version.schema.target))
             if champion.needs_features:
                 chosen = pa.array(np.arange(-seen % step, len(table), step))
-                features.append(champion.versions[0].matrix(table.take(chosen)))
+                features.append(champion.version.matrix(table.take(chosen)))
             seen += len(table)
     if not rows:
         return None
@@ -108,10 +104,10 @@ def _step(snapshots: list[Path]) -> int:
 
 def write_predictions(predicted: Predicted, path: Path) -> Path:
     """One row each: __row, prediction, p_CLASS of every class, label."""
-    said = predicted.blended
-    columns: dict[str, Any] = {"__row": predicted.rows, "prediction": pa.array(said.values.tolist())}
-    if said.probabilities is not None and said.classes is not None:
-        columns |= {f"p_{name}": said.probabilities[:, k] for k, name in enumerate(said.classes)}
+    predictions = predicted.blended
+    columns: dict[str, Any] = {"__row": predicted.rows, "prediction": pa.array(predictions.values.tolist())}
+    if predictions.probabilities is not None and predictions.classes is not None:
+        columns |= {f"p_{name}": predictions.probabilities[:, k] for k, name in enumerate(predictions.classes)}
     columns["label"] = predicted.labels
     durable.crash_point("check.predictions.before_write")
     pq.write_table(pa.table(columns), path, compression="zstd")
@@ -123,7 +119,7 @@ def _reference(folder: Path) -> Reference:
     return load_reference(folder)
 
 
-def _batches(path: Path, versions: tuple[LoadedVersion, ...], notes: list[str]) -> Iterator[pa.Table]:
+def _batches(path: Path, versions: Iterable[LoadedVersion], notes: list[str]) -> Iterator[pa.Table]:
     """Tables of what the versions need, and __row; to a version, a column that is not there is missing."""
     needed = {name: None for version in versions for name in version.task.columns(version.schema)}
     with open_snapshot(path) as file:

@@ -23,7 +23,13 @@ from drift import (
     unlike_recent,
 )
 from retrain.model.version import LoadedVersion
-from retrain.monitoring.champion import Champion, Predicted, load_champion, predict_snapshots, write_predictions
+from retrain.monitoring.champion import (
+    MonitoredDeployment,
+    Predicted,
+    load_monitored,
+    predict_snapshots,
+    write_predictions,
+)
 from retrain.monitoring.error_stream import Watch, row_errors, watch_errors
 from retrain.monitoring.estimate import estimate_performance
 from retrain.monitoring.importance import importance_weights
@@ -52,7 +58,7 @@ def check(request: CheckRequest) -> CheckResult:
     """The operation: judge the rows of all snapshots together."""
     started = time.perf_counter()
     settings, snapshots = request.settings, list(request.snapshots)
-    champion = load_champion(request.deployment, settings.estimator.trusted_types)
+    champion = load_monitored(request.deployment, settings.estimator.trusted_types)
     notes: list[str] = []
     predicted = predict_snapshots(champion, snapshots, notes) if request.predict else None
     labelled = None if predicted is None else _labelled(champion, predicted)
@@ -67,7 +73,7 @@ def check(request: CheckRequest) -> CheckResult:
     told = report.to_json()
     if settings.drift.multivariate and request.kind == "schedule":
         told["multivariate"] = check_together(champion, snapshots, settings)
-    _tell_importance(told, champion.versions[0].evaluation.get("importance") or {})
+    _tell_importance(told, champion.version.evaluation.get("importance") or {})
     return CheckResult(
         report=told,
         performance=performance,
@@ -93,13 +99,13 @@ def _tell_importance(report: dict[str, Any], importance: Mapping[str, float]) ->
 
 
 def drift_report(
-    champion: Champion,
+    champion: MonitoredDeployment,
     snapshots: list[Path],
     settings: ModelSettings,
     predicted: Predicted | None,
     notes: list[str],
 ) -> DriftReport:
-    """Features one at a time, so that memory holds one column; then the outputs of the heaviest version."""
+    """Features one at a time, so that memory holds one column; then the outputs of the newest version."""
     keep_freed_memory()
     pairs = list(_judged_features(champion, snapshots, settings, notes))
     outputs = [] if predicted is None else list(_judged_outputs(champion.reference, predicted, settings))
@@ -134,22 +140,22 @@ def drift_report(
 
 
 def _weights(
-    champion: Champion, names: list[str], settings: ModelSettings, notes: list[str]
+    champion: MonitoredDeployment, names: list[str], settings: ModelSettings, notes: list[str]
 ) -> dict[str, float] | None:
     """How the columns share the budget; None for equally."""
     if settings.drift.weights == "equal":
         return None
-    weights = importance_weights(champion.versions[0].evaluation.get("importance") or {}, names)
+    weights = importance_weights(champion.version.evaluation.get("importance") or {}, names)
     if weights is None:
         notes.append("the columns share the budget equally: the champion has no permutation importance")
     return weights
 
 
 def _judged_features(
-    champion: Champion, snapshots: list[Path], settings: ModelSettings, notes: list[str]
+    champion: MonitoredDeployment, snapshots: list[Path], settings: ModelSettings, notes: list[str]
 ) -> Iterator[tuple[ColumnReport, ColumnReport | None]]:
     """Each feature, and what is derived of others, against all rows of the reference and against the newest."""
-    schema, drift = champion.versions[0].schema, settings.drift
+    schema, drift = champion.version.schema, settings.drift
     for name, values in compared_values(snapshots, schema, calendar=drift.calendar, ignore=drift.ignore):
         before = champion.reference.columns.get(name)
         if before is None or values is None:
@@ -172,38 +178,38 @@ def _judged_outputs(reference: Reference, predicted: Predicted, settings: ModelS
             yield judge_values(name, reference.outputs[name], values, settings.drift.min_rows)
 
 
-def _labelled(champion: Champion, predicted: Predicted) -> Labelled | None:
+def _labelled(champion: MonitoredDeployment, predicted: Predicted) -> Labelled | None:
     """The rows that have a label; None where no row has one."""
     known = np.asarray(predicted.labels.is_valid())
     if not known.any():
         return None
-    labels = _labels(predicted.labels.filter(pa.array(known)), champion.versions[0])
+    labels = _labels(predicted.labels.filter(pa.array(known)), champion.version)
     return Labelled(labels, predicted.blended.take(known), predicted.rows[known])
 
 
-def _performance(champion: Champion, labelled: Labelled, settings: ModelSettings) -> dict[str, Any]:
+def _performance(champion: MonitoredDeployment, labelled: Labelled, settings: ModelSettings) -> dict[str, Any]:
     """The metric on the rows that have a label."""
-    metric = champion.versions[0].metric
+    metric = champion.version.metric
     return labelled_performance(metric, labelled.labels, labelled.said, champion.evaluated, settings)
 
 
 def _watch(
-    champion: Champion, labelled: Labelled, kept: Mapping[str, Any] | None, settings: ModelSettings
+    champion: MonitoredDeployment, labelled: Labelled, kept: Mapping[str, Any] | None, settings: ModelSettings
 ) -> Watch | None:
     """What the detector says of the errors of what was served."""
-    span = 1.0 if labelled.said.classes is not None else champion.versions[0].evaluation.get("error_span")
+    span = 1.0 if labelled.said.classes is not None else champion.version.evaluation.get("error_span")
     return watch_errors(row_errors(labelled.labels, labelled.said), labelled.rows, kept, span, settings)
 
 
-def _estimated(champion: Champion, predicted: Predicted) -> dict[str, Any] | None:
-    """The estimate of the heaviest version's metric on the rows without a label, of these every `step`-th; None
+def _estimated(champion: MonitoredDeployment, predicted: Predicted) -> dict[str, Any] | None:
+    """The estimate of the newest version's metric on the rows without a label, of these every `step`-th; None
     where all have one or the version has no estimate."""
     missing = ~np.asarray(predicted.labels.is_valid())[:: predicted.step]
     if champion.estimate is None or not missing.any():
         return None
     said = predicted.first.take(slice(None, None, predicted.step)).take(missing)
     matrix = None if predicted.matrix is None else predicted.matrix[missing]
-    return estimate_performance(champion.versions[0].metric, champion.estimate, said, matrix)
+    return estimate_performance(champion.version.metric, champion.estimate, said, matrix)
 
 
 def _labels(column: pa.ChunkedArray, version: LoadedVersion) -> Labels:

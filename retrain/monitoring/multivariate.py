@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from drift.multivariate.check_rows import judge_together, thinned
-from retrain.monitoring.champion import Champion
+from retrain.monitoring.champion import MonitoredDeployment
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import read_column
 from retrain.store.versions import sample_path
 
 
-def check_together(champion: Champion, snapshots: list[Path], settings: ModelSettings) -> dict[str, Any]:
+def check_together(champion: MonitoredDeployment, snapshots: list[Path], settings: ModelSettings) -> dict[str, Any]:
     """A domain classifier, MMD and PCA on at most 5,000 rows a side, as plain JSON values, see `judge_together`.
 
     Time and id columns are no features and dates always tell old rows from new ones: both are left out, as is what the
     configuration ignores. The three tests share `false_alarms` among themselves and decide nothing.
     """
-    version = champion.versions[0]
+    version = champion.version
     sample = sample_path(version.folder)
     if sample is None:
         reason = f"{version.name} has no sample of whole rows to compare with; the next version will"

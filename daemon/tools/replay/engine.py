@@ -23,8 +23,7 @@ from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessment import assess_files
 from retrain.monitoring.assessor import Assessor, version_predictions
 from retrain.monitoring.cache import Memory
-from retrain.monitoring.champion import Champion as CheckedChampion
-from retrain.monitoring.champion import predict_snapshots, write_predictions
+from retrain.monitoring.champion import MonitoredDeployment, predict_snapshots, write_predictions
 from retrain.monitoring.check import drift_report
 from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
@@ -193,15 +192,12 @@ class Engine:
         if reference is None:
             return
         with self.run.clock.during("checks"):
-            name = self.served.newest
-            weights = {self.served.newest: 0.0} | dict(self.served.weights)
-            members = tuple(self.served.versions[name] for name in weights)
-            judged = CheckedChampion(members, tuple(weights.values()), reference, {})
+            judged = MonitoredDeployment(self.served, reference, {})
             notes: list[str] = []
             predicted = predict_snapshots(judged, [batch.unlabelled], notes)
             report = drift_report(judged, [batch.unlabelled], self.settings, predicted, notes)
             if predicted is not None:
-                said = write_predictions(predicted, batch.unlabelled.with_suffix(f".{name}.predictions"))
+                said = write_predictions(predicted, batch.unlabelled.with_suffix(f".{self.served.newest}.predictions"))
                 self.run.suspects.judge(batch, said, self.source.schema, self.settings, labelled=self.delay == 0)
         if report.drift and not self._drifting:
             self.run.drifts.append(batch.seq - 1)

@@ -16,7 +16,7 @@ from daemon.ledger import cycles, deployments, models, open_ledger, promotions, 
 from daemon.server.follow import Follower
 from daemon.server.slot import ModelSlot
 from daemon.server.sticky import position
-from daemon.server.trial import MOST_WAITING_ROWS, ServedTrial
+from daemon.server.trial import MOST_WAITING_ROWS, RunningTrial
 from retrain.records.cycle import CycleState, Stage
 from retrain.records.deployment import Deployment, Member
 from retrain.records.predictions import Predictions
@@ -45,7 +45,7 @@ class Model:
         return Predictions(np.array([self.says] * rows), None, ("no", "yes"))
 
 
-def answered(trial: ServedTrial, champion: Any, ids: Any, ask: Any) -> tuple[Any, Predictions]:
+def answered(trial: RunningTrial, champion: Any, ids: Any, ask: Any) -> tuple[Any, Predictions]:
     """Whose answer, and what it is."""
 
     async def now(model: Any) -> Predictions:
@@ -54,13 +54,13 @@ def answered(trial: ServedTrial, champion: Any, ids: Any, ask: Any) -> tuple[Any
     return asyncio.run(trial.answer(champion, ids, now, ask))
 
 
-def asked(trial: ServedTrial, champion: Model, rows: int = 2, ids: Any = None) -> tuple[str, Any]:
+def asked(trial: RunningTrial, champion: Model, rows: int = 2, ids: Any = None) -> tuple[str, Any]:
     """The class that a request is answered with, and by whom."""
     by, said = answered(trial, champion, ids, lambda model: model.answer(rows))
     return str(said.values[0]), by
 
 
-def seen(trial: ServedTrial, **wanted: Any) -> TrialCounts:
+def seen(trial: RunningTrial, **wanted: Any) -> TrialCounts:
     """What it reports in sum, once these counts are reached."""
     total = dict.fromkeys(("rows", "failures", "compared", "differed", "skipped"), 0.0)
 
@@ -76,7 +76,7 @@ def seen(trial: ServedTrial, **wanted: Any) -> TrialCounts:
 
 def test_the_same_ids_are_the_challengers_in_every_process():
     """By the id alone, in about its share; another trial deals anew."""
-    one, other, later = (ServedTrial(t, Model()) for t in (CANARY, CANARY, replace(CANARY, id=5)))
+    one, other, later = (RunningTrial(t, Model()) for t in (CANARY, CANARY, replace(CANARY, id=5)))
     wanted = [one.wants(f"r{i}") for i in range(2000)]
     assert (
         wanted
@@ -90,14 +90,14 @@ def test_the_same_ids_are_the_challengers_in_every_process():
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 1.0])
 def test_without_an_id_the_share_holds_by_counting(share):
     """After any number of requests it is off by less than one."""
-    trial = ServedTrial(replace(CANARY, share=share), Model())
+    trial = RunningTrial(replace(CANARY, share=share), Model())
     given = np.cumsum([trial.wants(None) for _ in range(1000)])
     assert (abs(given - share * np.arange(1, 1001)) < 1 + 1e-9).all()
 
 
 def test_all_rows_of_a_request_go_where_its_first_one_goes():
     """An answer names one version."""
-    trial, champion = ServedTrial(CANARY, Model("yes")), Model()
+    trial, champion = RunningTrial(CANARY, Model("yes")), Model()
     mine = next(f"r{i}" for i in range(99) if trial.wants(f"r{i}"))
     other = next(f"r{i}" for i in range(99) if not trial.wants(f"r{i}"))
     assert asked(trial, champion, ids=[mine, other]) == ("yes", trial.challenger)
@@ -109,7 +109,7 @@ def test_all_rows_of_a_request_go_where_its_first_one_goes():
 def test_a_shadow_answers_unseen():
     """The champion's answer is returned, at once; the challenger's is compared with it later."""
     hold = threading.Event()
-    trial, champion = ServedTrial(SHADOW, Model("yes", hold=hold)), Model()
+    trial, champion = RunningTrial(SHADOW, Model("yes", hold=hold)), Model()
     assert [asked(trial, champion) for _ in range(3)] == [("no", champion)] * 3
     assert trial.take() is None
     hold.set()
@@ -120,7 +120,7 @@ def test_a_shadow_answers_unseen():
 def test_a_shadow_that_falls_behind_is_skipped_not_waited_for():
     """The queue is bounded; what does not fit is counted."""
     hold = threading.Event()
-    trial, champion = ServedTrial(SHADOW, Model(hold=hold)), Model()
+    trial, champion = RunningTrial(SHADOW, Model(hold=hold)), Model()
     for _ in range(12):
         asked(trial, champion, rows=MOST_WAITING_ROWS // 10)
     hold.set()
@@ -131,7 +131,7 @@ def test_a_shadow_that_falls_behind_is_skipped_not_waited_for():
 @pytest.mark.parametrize("terms", [SHADOW, replace(CANARY, share=1.0)])
 def test_a_request_that_outlives_the_trial_is_answered(terms):
     """It began before the trial was over; only the comparison is left out."""
-    trial, champion = ServedTrial(terms, Model("yes")), Model()
+    trial, champion = RunningTrial(terms, Model("yes")), Model()
 
     def ask(model: Any) -> Predictions:
         trial.close()
@@ -146,7 +146,7 @@ def test_a_request_that_outlives_the_trial_is_answered(terms):
 @pytest.mark.parametrize("terms", [SHADOW, replace(CANARY, share=1.0)])
 def test_a_challenger_that_fails_costs_nobody_an_answer(terms):
     """The champion answers in the same request; the failure is counted, with its words."""
-    trial, champion = ServedTrial(terms, Model(error=ValueError("no such colour"))), Model()
+    trial, champion = RunningTrial(terms, Model(error=ValueError("no such colour"))), Model()
     assert asked(trial, champion) == ("no", champion)
     told: list[Any] = []
     wait_for(lambda: told.append(trial.take()) or told[-1])
@@ -155,7 +155,7 @@ def test_a_challenger_that_fails_costs_nobody_an_answer(terms):
 
 def test_a_request_that_both_refuse_is_at_fault_itself():
     """It is no failure of the challenger."""
-    trial = ServedTrial(replace(CANARY, share=1.0), Model(error=ValueError("b")))
+    trial = RunningTrial(replace(CANARY, share=1.0), Model(error=ValueError("b")))
     with pytest.raises(ValueError, match="a"):
         asked(trial, Model(error=ValueError("a")))
     assert trial.take() is None
@@ -164,7 +164,7 @@ def test_a_request_that_both_refuse_is_at_fault_itself():
 def test_numbers_differ_by_their_distance_and_must_be_finite():
     """For a regression: the sum of absolute differences; a NaN is a failure."""
     answers = {"champion": [1.0, 2.0], "challenger": [1.5, 1.0]}
-    trial = ServedTrial(SHADOW, "challenger")
+    trial = RunningTrial(SHADOW, "challenger")
     answered(trial, "champion", None, lambda name: Predictions(np.array(answers[name])))
     assert seen(trial, rows=2).differed == 1.5
     answers["challenger"] = [np.nan, 1.0]

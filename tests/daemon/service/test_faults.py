@@ -42,10 +42,11 @@ from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from daemon.server.__main__ import close_all, kept
 from daemon.server.follow import Follower
-from daemon.server.slot import ModelSlot, Served
+from daemon.server.slot import ModelSlot, ServedDeployment
 from daemon.service.keeper import ModelKeeper
 from daemon.service.ledger_writes import Owed
 from retrain import durable
+from retrain.model.deployment import LoadedDeployment
 from retrain.model.estimators import make_estimator
 from retrain.operations import AssessResult, CheckResult, Request, Result, SuspectResult
 from retrain.records.cycle import CycleState, Stage
@@ -363,12 +364,12 @@ def test_a_version_that_cannot_be_read_now_is_served_later(
     with ledger.begin() as conn:
         promotions.record(conn, "m", deployments.for_version(conn, "m", "v1", 0.0), "promote", "", 0.0)
 
-    def load(deployment: Any, promotion: int, *_: Any) -> Served:
+    def load(deployment: Any, promotion: int, *_: Any) -> ServedDeployment:
         if failures:
             raise failures.pop()
-        return Served(deployment, promotion, (), (), ())
+        return ServedDeployment(deployment, promotion, LoadedDeployment({}, {}, "v1"), (), ())
 
-    monkeypatch.setattr("daemon.server.follow.load_deployment", load)
+    monkeypatch.setattr("daemon.server.follow.load_served", load)
     monkeypatch.setattr("daemon.server.follow.RETRY_S", 0.0)
     slot = ModelSlot("m")
     follower = Follower(context.shared.config, {"m": slot}, ledger, told.append)
