@@ -29,9 +29,9 @@ COLUMN |= {"missing": {"reference": 0.0, "current": 0.0}, "sentence": "nothing b
 COUNTED = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :files)"
 FILES = f"""{COUNTED}
 INSERT INTO files (model, path, seq, state, sha256, size, mtime_ns, ctime_ns, inode, kind, source, snapshot,
-    snapshot_digest, rows, labelled_rows, class_rows, rejected, reason, quality, at, schema_digest)
+    rows, labelled_rows, class_rows, rejected, reason, quality, at, schema_digest)
 SELECT 'm', 'day' || (i / 1440) || '/' || i || '.csv', i, CASE WHEN i % 500 = 0 THEN 'held' ELSE 'accepted' END,
-    printf('%064d', i), 1000, i, i, i, 'rows', 'folder', printf('snapshots/m/%032d.parquet', i), printf('%064d', i),
+    printf('%064d', i), 1000, i, i, i, 'rows', 'folder', printf('snapshots/m/%032d.parquet', i),
     50, CASE WHEN i % 2 = 0 THEN 50 ELSE 0 END, '{{"no": 25, "yes": 25}}', i % 3 = 0, '', :quality,
     :start + 60.0 * i, 'd' FROM n
 """

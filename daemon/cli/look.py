@@ -168,8 +168,9 @@ def versions(model: Model, json: Json = False) -> None:
     finally:
         ledger.close()
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
+    pinned = config.models[model].retention.pinned
     told = [
-        _version(row, served, str(config.paths.model(model).version(row.name)))
+        _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
         | latest.get(row.name, NO_PERFORMANCE)
         | {"trial": told_trials.get(row.name)}
         for row in rows
@@ -204,12 +205,14 @@ def _in_service(version: dict[str, Any]) -> str:
     return "" if version["estimated"] is None else f"≈ {version['estimated']['value']:.4f}"
 
 
-def _version(row: Any, served: set[str], path: str) -> dict[str, Any]:
+def _version(row: Any, served: set[str], pinned: tuple[str, ...], path: str) -> dict[str, Any]:
+    from retrain.store.versions import is_pinned
+
     challenger = (row.metrics or {}).get("challenger") or {}
     return {
         "version": row.name, "served": row.name in served, "created": iso(row.created_at), "state": row.state,
         "metric": (row.metrics or {}).get("metric"), "value": challenger.get("value"), "se": challenger.get("se"),
-        "train_rows": row.train_rows, "cycle": row.cycle_id, "pinned": row.pinned, "path": path,
+        "train_rows": row.train_rows, "cycle": row.cycle_id, "pinned": is_pinned(row.name, pinned), "path": path,
     }  # fmt: skip
 
 

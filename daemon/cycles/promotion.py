@@ -10,7 +10,7 @@ from daemon.runtime.context import ModelContext
 from retrain import durable
 from retrain.records.action import Reweigh, RollBack
 from retrain.records.cycle import Cycle
-from retrain.store.versions import removable
+from retrain.store.versions import is_pinned, removable
 
 
 def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[str, Any]) -> Cycle:
@@ -60,15 +60,10 @@ def prune_versions(context: ModelContext) -> None:
         kept = promotions.protected_versions(conn, context.name)
         trial = trials.running(conn, context.name)
     names = [row.name for row in stored]
-    pinned = {row.name for row in stored if row.pinned or _is_named(row.name, context.settings.retention.pinned)}
+    pinned = {row.name for row in stored if is_pinned(row.name, context.settings.retention.pinned)}
     tried = {trial.version} if trial is not None else set()
     for name in removable(names, kept | pinned | tried, context.settings.retention.versions):
         with context.shared.ledger.begin() as conn:
             versions.mark_removed(conn, context.name, name)
         durable.remove(context.folders.version(name), "retention.remove_version")
         context.log.info("version_removed", version=name)
-
-
-def _is_named(name: str, wanted: tuple[str, ...]) -> bool:
-    """Whether a version is named, whole or by its number alone."""
-    return any(name == one or name.startswith(f"{one}-") for one in wanted)

@@ -51,13 +51,6 @@ def latest(conn: Connection, model: str) -> Row[Any] | None:
     return conn.execute(select(checks).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(1)).first()
 
 
-def listed(conn: Connection, model: str, last: int) -> Sequence[Row[Any]]:
-    """The newest checks without their reports, newest last."""
-    columns = [c for c in checks.c if c.name != "report"]
-    query = select(*columns).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(last)
-    return conn.execute(query).all()[::-1]
-
-
 def latest_performances(conn: Connection, model: str) -> dict[str, dict[str, dict[str, Any] | None]]:
     """By version, its newest performance on its own, `labelled` and `estimated`; None where no check has a value."""
     rows = conn.execute(select(newest_performance).where(newest_performance.c.model == model))

@@ -53,7 +53,7 @@ def record_accepted(
     _supersede(conn, model, path)
     newest = totals.newest_seq(conn, model)
     taken = (
-        "kind", "snapshot", "snapshot_digest", "rows", "labelled_rows", "class_rows", "rejected", "quarantine",
+        "kind", "snapshot", "rows", "labelled_rows", "class_rows", "rejected", "quarantine",
         "quality", "first_time", "last_time",
     )  # fmt: skip
     values = {name: result[name] for name in taken} | {"source": source, "schema_digest": schema_digest}

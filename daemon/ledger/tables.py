@@ -77,7 +77,6 @@ files = Table(
     Column("kind", String, nullable=False, default="rows"),
     Column("source", String, nullable=False, default="folder"),
     Column("snapshot", String),
-    Column("snapshot_digest", String),
     Column("rows", Integer, nullable=False, default=0),
     Column("labelled_rows", Integer, nullable=False, default=0),
     Column("class_rows", JSON, nullable=False, default=dict),
@@ -263,7 +262,6 @@ versions = Table(
     Column("seen_seq", Integer, nullable=False, default=0),
     Column("metrics", JSON, nullable=False),
     Column("state", String, nullable=False, default="stored"),
-    Column("pinned", Boolean, nullable=False, default=False),
 )
 
 deployments = Table(

@@ -99,8 +99,7 @@ class Calibration:
 class DriftReport:
     """All columns and outputs of one check; `alpha` is the rate of false alarms of the whole of it.
 
-    `episode` is the drift episode that the check belongs to, known only to who keeps episodes; `notes` are
-    sentences about columns that could not be compared."""
+    `notes` are sentences about columns that could not be compared."""
 
     columns: tuple[ColumnReport, ...]
     outputs: tuple[ColumnReport, ...]
@@ -110,7 +109,6 @@ class DriftReport:
     reference_rows: int
     current_rows: int
     calibration: Calibration
-    episode: int | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -127,7 +125,6 @@ class DriftReport:
             "alpha": self.alpha,
             "min_effect": self.min_effect,
             "calibration": self.calibration.to_json(),
-            "episode": self.episode,
             "columns": [column.to_json() for column in self.columns],
             "outputs": [column.to_json() for column in self.outputs],
             "notes": list(self.notes),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from retrain.records.predictions import Predictions
 
 __all__ = [
-    "LoadedVersion", "check_readable", "link_current", "list_versions", "load_estimate", "load_reference",
+    "LoadedVersion", "check_readable", "is_pinned", "list_versions", "load_estimate", "load_reference",
     "load_staged", "load_version", "publish", "read_json", "removable", "sample_path", "write_json", "write_manifest",
     "write_probe", "write_reference", "write_sample",
 ]  # fmt: skip
@@ -134,9 +134,13 @@ def removable(names: Iterable[str], protected: Collection[str], keep: int) -> li
     return free[: max(0, len(free) - keep)]
 
 
-def link_current(models_folder: Path, name: str) -> None:
-    """Point `models_folder`/current at a version, for readers outside."""
-    durable.link(name, models_folder / "current", "promote.link")
+def is_pinned(name: str, pinned: Iterable[str]) -> bool:
+    """Whether a version is among those that are never removed, named whole or by its number alone.
+
+    >>> is_pinned("v0003-cccccccc", ("v0003",))
+    True
+    """
+    return any(name == one or name.startswith(f"{one}-") for one in pinned)
 
 
 def load_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:

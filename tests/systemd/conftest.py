@@ -24,6 +24,7 @@ listen = "127.0.0.1:8080"
 group = "driftd"
 min_free = "1MB"
 [models.m]
+retention.versions = 30
 data_dir = "/srv/driftd/m"
 task = "classification"
 target = "label"

@@ -23,11 +23,11 @@ with contextlib.closing(sqlite3.connect("/var/lib/driftd/ledger.sqlite")) as led
         copy = f"v{number:04}{name[5:]}"
         shutil.copytree(store + name, store + copy)
         ledger.execute(
-            "insert into versions select model, ?, ?, digest, null, created_at, train_rows, seen_seq, metrics, state, 1"
+            "insert into versions select model, ?, ?, digest, null, created_at, train_rows, seen_seq, metrics, state"
             " from versions where name = ?", (copy, number, name),
         )
 """
-"""Nineteen more versions beside the first, pinned so that retention lets them be."""
+"""Nineteen more versions beside the first, which the retention of CONFIG lets be."""
 IMPATIENT = "WatchdogSec=6"
 HOW_BUSY = """
 import time

@@ -133,7 +133,6 @@ class Engine:
     _retrained: CycleResult | None = None
     _evidence: list[FinishedCheck] = field(default_factory=list)
     _drifting: bool = False
-    _first_seq: int = 0
     _labelled_at_open: int = 0
     _cycle: int = 0
 
@@ -167,7 +166,6 @@ class Engine:
             raise Refused(
                 f"the first {self.initial} batches give no model: {action.reason}", "give more --initial batches"
             )
-        self._first_seq = self.initial
         self._cycle_of(action.trigger, self.initial - 1)
         if self.served is None:
             raise Refused(f"the first {self.initial} batches give no model: {self.run.cycles[-1].outcome}")
