@@ -82,10 +82,10 @@ def end(
 
 def log_ended(context: ModelContext, cycle: Cycle, trial: Trial, reason: str) -> None:
     """Log how it ended."""
-    log, seen = context.log.bind(cycle_id=cycle.id), trial.seen
+    log, counts = context.log.bind(cycle_id=cycle.id), trial.counts
     log.info(
-        "trial_finished", version=trial.version, outcome=cycle.state, reason=reason, rows=seen.rows,
-        failures=seen.failures, compared=seen.compared, differed=seen.differed,
+        "trial_finished", version=trial.version, outcome=cycle.state, reason=reason, rows=counts.rows,
+        failures=counts.failures, compared=counts.compared, differed=counts.differed,
     )  # fmt: skip
     if cycle.state == "promoted":
         log.info("version_promoted", version=cycle.version, reason=cycle.reason)
@@ -100,8 +100,8 @@ def _labels(conn: Connection, context: ModelContext, trial: Trial) -> Probation:
 
 def _may_end(trial: Trial, now: float) -> bool:
     """Whether what was seen may decide it; that its time is over is noticed by the clock."""
-    seen = trial.seen
-    return seen.failures > trial.max_failures or (now >= trial.until and seen.rows >= trial.min_rows)
+    counts = trial.counts
+    return counts.failures > trial.max_failures or (now >= trial.until and counts.rows >= trial.min_rows)
 
 
 class Reports:

@@ -14,12 +14,12 @@ def trial_json(conn: Connection, model: str, task: str, trial: Trial | None) -> 
     if trial is None:
         return None
     labels = labelled_evidence(trial.version, trials.differences(conn, model, trial.version))
-    seen = trial.seen
+    counts = trial.counts
     return {
         "version": trial.version, "cycle": trial.cycle, "strategy": trial.strategy, "share": trial.share,
         "since": trial.since, "until": trial.until, "latest": trial.latest, "outcome": trial.outcome or None,
-        "reason": trial.reason, "finished_at": trial.finished_at, "rows": seen.rows, "failures": seen.failures,
-        "compared": seen.compared, "differed": seen.differed, "skipped": seen.skipped,
+        "reason": trial.reason, "finished_at": trial.finished_at, "rows": counts.rows, "failures": counts.failures,
+        "compared": counts.compared, "differed": counts.differed, "skipped": counts.skipped,
         "labelled_rows": labels.rows, "told": summary(trial, labels, task),
     }  # fmt: skip
 

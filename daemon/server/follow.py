@@ -29,7 +29,7 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class Follower:
-    """Follows the ledger; `report` tells control of each swap."""
+    """Follows the ledger; `report` sends control a message of each swap."""
 
     def __init__(self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report) -> None:
         self._config, self._slots, self._ledger, self._report = config, slots, ledger, report
@@ -39,7 +39,7 @@ class Follower:
         self._reported_s = 0.0
         self._retry_s = float("inf")
         self._unloadable: set[int] = set()
-        self._told = ""
+        self._logged_reason = ""
 
     def hint(self) -> None:
         """Look at once."""
@@ -74,9 +74,9 @@ class Follower:
                 if time.monotonic() >= self._retry_s or self._ledger.data_version() != self._seen:
                     await self.catch_up()
             except (SQLAlchemyError, sqlite3.Error) as error:
-                self._tell_unreadable(error)
+                self._log_unreadable(error)
             else:
-                self._told = ""
+                self._logged_reason = ""
             self._report_trials()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), POLL_S)
@@ -89,12 +89,12 @@ class Follower:
                 self._report_trial(name, slot.trial)
                 slot.trial.close()
 
-    def _tell_unreadable(self, error: Exception) -> None:
-        """What is served stays; told once, and looked at again."""
+    def _log_unreadable(self, error: Exception) -> None:
+        """What is served stays; logged once, and looked at again."""
         reason, self._seen = str(error).splitlines()[0], -1
-        if reason != self._told:
+        if reason != self._logged_reason:
             log.error("ledger_unreadable", reason=reason)
-        self._told = reason
+        self._logged_reason = reason
 
     async def _swap(self, slot: ModelSlot, champion: Champion) -> None:
         served = slot.served
@@ -116,8 +116,8 @@ class Follower:
                 await self._stand_in(slot, champion)
             return
         slot.served = fresh
-        told = {"event": "swapped", "model": slot.model, "version": fresh.name}
-        self._report(told | {"promotion": champion.promotion, "runtimes": list(fresh.runtimes)})
+        message = {"event": "swapped", "model": slot.model, "version": fresh.name}
+        self._report(message | {"promotion": champion.promotion, "runtimes": list(fresh.runtimes)})
 
     async def _stand_in(self, slot: ModelSlot, champion: Champion) -> None:
         """What was served before answers for a champion that cannot be loaded, until it is made anew: better than
@@ -162,8 +162,8 @@ class Follower:
             # Nothing about a challenger may stop the champion's follower; and what cannot be loaded must not pass its
             # trial, however many failures are allowed.
             self._unloadable.add(trial.id)
-            seen = TrialCounts(failures=trial.max_failures + 1, error=str(error))
-            self._tell(slot.model, trial, asdict(seen))
+            counts = TrialCounts(failures=trial.max_failures + 1, error=str(error))
+            self._report_counts(slot.model, trial, asdict(counts))
             return
         slot.trial = RunningTrial(trial, challenger)
 
@@ -176,9 +176,10 @@ class Follower:
                 self._report_trial(name, slot.trial)
 
     def _report_trial(self, model: str, trial: RunningTrial) -> None:
-        seen = trial.take()
-        if seen is not None:
-            self._tell(model, trial.trial, seen)
+        counts = trial.take()
+        if counts is not None:
+            self._report_counts(model, trial.trial, counts)
 
-    def _tell(self, model: str, trial: Trial, seen: dict[str, Any]) -> None:
-        self._report({"event": "trial_seen", "model": model, "version": trial.version, "trial": trial.id, "seen": seen})
+    def _report_counts(self, model: str, trial: Trial, counts: dict[str, Any]) -> None:
+        message = {"event": "trial_seen", "model": model, "version": trial.version, "trial": trial.id}
+        self._report(message | {"seen": counts})

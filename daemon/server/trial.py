@@ -1,5 +1,6 @@
-"""A challenger on trial as a server holds it: which requests it answers, and what is seen of it. Beside, never before,
-the champion: its work waits in a bounded queue for a thread of its own, and its failures cost nobody an answer."""
+"""A challenger on trial as a server holds it: which requests it answers, and what is counted of it. Beside, never
+before, the champion: its work waits in a bounded queue for a thread of its own, and its failures cost nobody an
+answer."""
 
 import math
 import threading
@@ -31,7 +32,7 @@ class RunningTrial:
         self._salt = f"trial-{trial.id}"
         self._asked = 0
         self._lock = threading.Lock()
-        self._seen = TrialCounts()
+        self._counts = TrialCounts()
         self._waiting = 0
         self._over = False
         self._thread = ThreadPoolExecutor(1, "trial")
@@ -68,24 +69,24 @@ class RunningTrial:
         do, the request is at fault. `ask` answers it now, `again` in the thread of comparisons."""
         started, chosen = time.perf_counter(), self.route(champion, ids)
         try:
-            said = await ask(chosen)
+            predictions = await ask(chosen)
         except Exception as error:
             if chosen is champion:
                 raise
-            said = await ask(champion)
+            predictions = await ask(champion)
             self.failed(error)
-            return champion, said
-        self.answered(chosen, champion, ids, said, time.perf_counter() - started, again)
-        return chosen, said
+            return champion, predictions
+        self.answered(chosen, champion, ids, predictions, time.perf_counter() - started, again)
+        return chosen, predictions
 
-    # --- what is seen ---------------------------------------------------------------------------------------
+    # --- what is counted ------------------------------------------------------------------------------------
 
     def answered(
         self,
         by: "ServedDeployment",
         champion: "ServedDeployment",
         ids: Sequence[Any] | None,
-        said: "Predictions",
+        predictions: "Predictions",
         seconds: float,
         ask: Ask,
     ) -> None:
@@ -93,27 +94,27 @@ class RunningTrial:
         shadow the challenger's share of all; else what the challenger answered."""
         challenged = by is self.challenger
         if challenged:
-            self._count(rows=len(said))
+            self._count(rows=len(predictions))
         elif self.trial.strategy != "shadow" or not self.wants(_first(ids)):
             return
         other = champion if challenged else self.challenger
         with self._lock:
-            free = self._waiting + len(said) <= MOST_WAITING_ROWS
+            free = self._waiting + len(predictions) <= MOST_WAITING_ROWS
             if free and not self._over:
-                self._waiting += len(said)
-                self._thread.submit(self._compare, challenged, other, said, seconds, ask)
+                self._waiting += len(predictions)
+                self._thread.submit(self._compare, challenged, other, predictions, seconds, ask)
             else:
-                self._seen = replace(self._seen, skipped=self._seen.skipped + len(said))
+                self._counts = replace(self._counts, skipped=self._counts.skipped + len(predictions))
 
     def failed(self, error: Exception) -> None:
         """The challenger failed on a request that the champion then answered."""
         self._count(failures=1, error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
 
     def take(self) -> dict[str, Any] | None:
-        """What was seen since it was last asked; None for nothing."""
+        """What was counted since the last call; None for nothing."""
         with self._lock:
-            seen, self._seen = self._seen, TrialCounts()
-        return None if seen == TrialCounts() else asdict(seen)
+            counts, self._counts = self._counts, TrialCounts()
+        return None if counts == TrialCounts() else asdict(counts)
 
     def close(self) -> None:
         """No more comparisons, also for requests that are still under way; those that wait are given up."""
@@ -122,29 +123,29 @@ class RunningTrial:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _compare(
-        self, challenged: bool, other: "ServedDeployment", said: "Predictions", seconds: float, ask: Ask
+        self, challenged: bool, other: "ServedDeployment", predictions: "Predictions", seconds: float, ask: Ask
     ) -> None:
         started = time.perf_counter()
         try:
-            differed = _difference(said, ask(other))
+            differed = _difference(predictions, ask(other))
         except Exception as error:
             if not challenged:
                 self.failed(error)
             return
         finally:
             with self._lock:
-                self._waiting -= len(said)
+                self._waiting -= len(predictions)
         took = time.perf_counter() - started
         champion_s, challenger_s = (took, seconds) if challenged else (seconds, took)
         self._count(
-            rows=0 if challenged else len(said), compared=len(said), differed=differed, champion_s=champion_s,
-            challenger_s=challenger_s,
+            rows=0 if challenged else len(predictions), compared=len(predictions), differed=differed,
+            champion_s=champion_s, challenger_s=challenger_s,
         )  # fmt: skip
 
     def _count(self, error: str = "", **more: float) -> None:
         with self._lock:
-            values: dict[str, Any] = {name: getattr(self._seen, name) + number for name, number in more.items()}
-            self._seen = replace(self._seen, **values, error=error or self._seen.error)
+            values: dict[str, Any] = {name: getattr(self._counts, name) + number for name, number in more.items()}
+            self._counts = replace(self._counts, **values, error=error or self._counts.error)
 
 
 def _first(ids: Sequence[Any] | None) -> Any:

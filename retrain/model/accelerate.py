@@ -66,7 +66,7 @@ class TreeSums:
     """Takes the place of `estimator._raw_predict` for at most `most_rows` rows; above, the loop is sooner."""
 
     loop: TreeLoop
-    trees: "Trees"
+    trees: "TreeliteTrees"
     most_rows: int
 
     @property
@@ -90,7 +90,7 @@ class TreeSums:
         return np.asfortranarray(sums.reshape(len(X), -1))
 
 
-class Trees:
+class TreeliteTrees:
     """What each tree of a treelite model says: its C interface, called with as little as possible around it."""
 
     def __init__(self, model: Any, features: int) -> None:
@@ -125,7 +125,7 @@ def accelerated(estimator: Any, rows: Floats) -> tuple[Any, int]:
         raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
     fast, slow = copy.copy(estimator), looped(estimator, rows)
     try:
-        trees = Trees(_imported(estimator), estimator.n_features_in_)
+        trees = TreeliteTrees(_imported(estimator), estimator.n_features_in_)
         fast._raw_predict = TreeSums(slow._raw_predict, trees, 10**9)
         most_rows = _proven(estimator, slow, fast, rows)
     except Refused:

@@ -9,10 +9,15 @@ import numpy as np
 
 from retrain.records.predictions import Floats
 
+# The numbers were chosen on the development streams of docs/replay.md (`make streams`).
 TEMPERATURE = 0.5
+"""Of a version's log weight, per standard error that it costs more than the best."""
 NEWEST_FACTOR = 2.0
+"""On the newest version's weight."""
 SMALLEST_WEIGHT = 0.03
+"""As a share of the largest; lighter versions are left out."""
 FEWEST_ROWS = 3
+"""Rows that a standard error is computed from."""
 
 
 def blend_weights(losses: Mapping[str, Floats], newest: str, members: int) -> dict[str, float]:

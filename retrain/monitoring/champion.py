@@ -22,7 +22,9 @@ from retrain.rows.columns import open_snapshot
 from retrain.store.versions import LoadedVersion, load_estimate, load_reference
 
 BATCH_ROWS = 65_536
+"""Rows that are predicted at a time, to bound memory."""
 ESTIMATED_ROWS = 20_000
+"""Rows whose features are kept for the estimate at most."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,11 @@ from retrain.records.predictions import Floats, Labels, Predictions
 from retrain.records.settings import ModelSettings
 
 FORMAT = 1
+"""Of the kept state; another begins the stream anew."""
 MOST_CHANGES = 20
+"""Listed in a report."""
 SPAN_QUANTILE = 0.99
+"""Of absolute errors of numbers: their range, in which an outlier counts no more than 1."""
 MOST_DELTA = Adwin().delta
 FRESH: dict[str, Detector] = {
     "adwin": Adwin(),

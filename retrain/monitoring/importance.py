@@ -9,7 +9,9 @@ from retrain.model.version import LoadedVersion
 from retrain.records.predictions import Labels
 
 ROWS = 2_000
+"""Held-out rows that are predicted for each feature at most."""
 MOST_FEATURES = 200
+"""The first so many have an importance."""
 EQUAL_SHARE = 0.5
 """Of the columns' budget, where it goes by importance: a column of no importance has still half of its equal share."""
 

@@ -10,8 +10,10 @@ from retrain.metrics.resampling import standard_error
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import ModelSettings
 
-TOLD_CLASSES = 5
+MOST_CLASSES = 5
+"""Named in a note."""
 Z_95 = 1.959964
+"""The 97.5 % quantile of the standard normal distribution."""
 PERFORMANCE_SHARE = 0.25
 """Of a check's budget of false alarms; the tests of drift share the rest."""
 STREAM_SHARE = 0.5
@@ -29,7 +31,7 @@ def labelled_performance(
 
     It dropped where a one-sided z-test of the difference from `evaluated` (value and se) is significant at
     `metric_level` and the drop, in the metric's unit, is at least `triggers.min_drop`.
-    `reason` tells why a number is None.
+    `reason` says why a number is None.
     """
     found = metric.evaluate(y, predictions)
     error = None
@@ -50,7 +52,7 @@ def labelled_performance(
     }
     if found.value is None:
         return result
-    return result | _compared(metric, result, settings) | _told(y, predictions)
+    return result | _difference(metric, result, settings) | _unknown_classes_note(y, predictions)
 
 
 def metric_level(settings: ModelSettings) -> float:
@@ -97,7 +99,7 @@ def unknown_classes(y: Labels, predictions: Predictions) -> dict[str, int]:
     return {name: count for name, count in sorted(counts.items()) if name not in predictions.classes}
 
 
-def _compared(metric: Metric, result: dict[str, Any], settings: ModelSettings) -> dict[str, Any]:
+def _difference(metric: Metric, result: dict[str, Any], settings: ModelSettings) -> dict[str, Any]:
     """The difference from the evaluation, as far as it can be told."""
     if result["reference"] is None:
         return {"reason": "the version's evaluation has no value to compare with"}
@@ -116,10 +118,10 @@ def _compared(metric: Metric, result: dict[str, Any], settings: ModelSettings) -
     }
 
 
-def _told(y: Labels, predictions: Predictions) -> dict[str, Any]:
+def _unknown_classes_note(y: Labels, predictions: Predictions) -> dict[str, Any]:
     """Classes that the champion never saw, in words."""
     unknown = unknown_classes(y, predictions)
     if not unknown:
         return {}
-    names = ", ".join(f"{name!r} ({count} rows)" for name, count in list(unknown.items())[:TOLD_CLASSES])
+    names = ", ".join(f"{name!r} ({count} rows)" for name, count in list(unknown.items())[:MOST_CLASSES])
     return {"unknown_classes": unknown, "notes": [f"the champion never saw these classes: {names}"]}

@@ -1,4 +1,4 @@
-"""Twins: tiny models on at most 1,000 rows that tell what a fresh model of a window would gain.
+"""Twins: tiny models on at most 1,000 rows that estimate what a fresh model of a window would gain.
 
 A twin is compared one file ahead: trained on what was known before a file, judged on it. How much worse a twin is than
 a full model of the same rows (its handicap) is measured when a version is evaluated."""
@@ -21,11 +21,16 @@ from retrain.rows.held_out import NEWEST_FILES
 from retrain.rows.history import History
 
 TWIN_ROWS = 1_000
+"""Labelled rows that a twin is trained on at most, for a few milliseconds of training."""
 FEWEST_ROWS = 40
+"""Labelled rows that a twin is trained on at least."""
 FILES_NEW, FILES_OLD = 12, 48
+"""Labelled files that rows are drawn from: all of the newest, and so many older ones in equal steps."""
 TREES = {"max_iter": 6, "learning_rate": 0.6, "max_leaf_nodes": 8, "min_samples_leaf": 10, "early_stopping": False}
 FEWEST_BINS, MOST_BINS = 31, 255
+"""Of HistGradientBoosting's histograms: as many as category codes need, at most what it allows."""
 MOST_ESTIMATORS = 20
+"""Of an ensemble."""
 
 
 class Twin:
@@ -35,7 +40,7 @@ class Twin:
         self._task, self._estimator = task, estimator
 
     def predict(self, X: Floats) -> Predictions:
-        """What it says of rows as the version's preprocessing gives them, (n, features)."""
+        """Of rows as the version's preprocessing gives them, (n, features)."""
         return self._task.predict(self._estimator, X)
 
 

@@ -12,7 +12,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedGain:
     """How much better the challenger is than the champion, in the metric's unit (negative: worse), and the
     standard error of that paired difference; `where` names a slice, "" means all rows."""
 
@@ -37,7 +37,7 @@ def decide(
     baseline_gain: float | None,
     baseline: Scored,
     champion: Scored | None,
-    differences: tuple[Difference, ...],
+    differences: tuple[PairedGain, ...],
     max_worse_se: float,
 ) -> Verdict:
     """Promote unless worse than the champion by more than `max_worse_se` standard errors, over all rows and in
@@ -55,7 +55,7 @@ def decide(
     return Verdict(True, _reason_better(metric, challenger, champion, differences, rows))
 
 
-def _worse(difference: Difference, max_worse_se: float) -> bool:
+def _worse(difference: PairedGain, max_worse_se: float) -> bool:
     if difference.gain >= 0:
         return False
     return difference.se is None or -difference.gain > max_worse_se * difference.se
@@ -66,7 +66,7 @@ def _score(metric: str, challenger: Scored, rows: int) -> str:
 
 
 def _reason_worse(
-    metric: str, challenger: Scored, champion: Scored, difference: Difference, rows: int, max_worse_se: float
+    metric: str, challenger: Scored, champion: Scored, difference: PairedGain, rows: int, max_worse_se: float
 ) -> str:
     size = f"{-difference.gain:.4f}"
     beyond = (
@@ -82,7 +82,7 @@ def _reason_worse(
 
 
 def _reason_better(
-    metric: str, challenger: Scored, champion: Scored, differences: tuple[Difference, ...], rows: int
+    metric: str, challenger: Scored, champion: Scored, differences: tuple[PairedGain, ...], rows: int
 ) -> str:
     overall = next((d for d in differences if not d.where), None)
     start = f"{_score(metric, challenger, rows)} against {_against(champion)}"

@@ -53,12 +53,12 @@ def open_cycle(
 
 def _spent(state: PlannerState, trigger: Trigger) -> Regret:
     """The budget after a retrain that nobody ordered; what it was for begins anew."""
-    found = replace(state.regret, sum=0.0, since=None, span=0)
+    anew = replace(state.regret, sum=0.0, since=None, span=0)
     match trigger.kind:
         case "first_model" | "manual" | "schedule" | "environment" | "schema":
-            return found
+            return anew
         case "regret" | "drift" | "performance" | "age" | "new_data" | "growth":
-            return replace(found, credit=found.credit - 1, retrains=found.retrains + 1)
+            return replace(anew, credit=anew.credit - 1, retrains=anew.retrains + 1)
         case _:
             assert_never(trigger.kind)
 

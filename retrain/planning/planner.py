@@ -19,6 +19,7 @@ from retrain.records.trigger import Trigger
 
 STILL = "still to be taken in"
 LEAST_CHANGE = 0.01
+"""Of a member's weight, from which on a deployment is worth recording."""
 
 
 def plan(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> Plan:
@@ -59,18 +60,18 @@ def backlog_reason(files: int) -> str:
 
 
 def _learn(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> PlannerState:
-    """What cycles and labelled files told since the last question."""
-    found, trial = regret.elapsed(state.regret, now, settings.triggers), state.probation
+    """With what cycles and labelled files have shown since the last question."""
+    current, trial = regret.elapsed(state.regret, now, settings.triggers), state.probation
     result = observation.retrained
     if result is not None and result.cycle > state.judged_cycle:
-        found = regret.retrained(found, result)
+        current = regret.retrained(current, result)
         state = replace(state, judged_cycle=result.cycle)
     for one in observation.assessments:
         if one.id > state.assessed:
-            found = regret.assessed(found, one, settings.triggers)
+            current = regret.assessed(current, one, settings.triggers)
             trial = probation.watched(trial, one)
             state = replace(state, assessed=one.id)
-    return replace(state, regret=found, probation=trial)
+    return replace(state, regret=current, probation=trial)
 
 
 def _reweigh(state: PlannerState, observation: Observation, settings: ModelSettings) -> Plan:

@@ -16,11 +16,11 @@ TUNED_FILES = 4.0
 """The sequence is tightest around so many files like the first one."""
 
 
-def watched(trial: Probation, found: Assessment) -> Probation:
+def watched(trial: Probation, assessment: Assessment) -> Probation:
     """After one more labelled file; a new version begins anew."""
-    if found.newest != trial.version:
-        trial = Probation(found.newest)
-    return trial if found.rival is None else added(trial, found.rival)
+    if assessment.newest != trial.version:
+        trial = Probation(assessment.newest)
+    return trial if assessment.rival is None else added(trial, assessment.rival)
 
 
 def added(trial: Probation, differences: Moments) -> Probation:

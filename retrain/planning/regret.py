@@ -1,6 +1,6 @@
 """Would a fresh model have paid? Regret adds up, file by file, against the price of a retrain. Pure.
 
-Each labelled file tells what a fresh model of the best window would have saved over what was served (cost-aware
+Each labelled file says what a fresh model of the best window would have saved over what was served (cost-aware
 retraining, Mahadevan and Mathioudakis 2023, in its cumulative form). Small gains that chance explains count for
 nothing: each file's gain is lessened by its standard error, and the sum never falls below 0 (Page 1954). The price is
 a share of the model's own loss; it doubles with every retrain ahead of the budget's pace, halves while the budget is
@@ -17,32 +17,45 @@ from retrain.records.observation import CycleResult
 from retrain.records.planner_state import Regret
 from retrain.records.settings import TriggerSettings
 
+# Where nothing else is said, the numbers were chosen on the development streams of docs/replay.md (`make streams`).
 RECENT_FILES, FEWEST_FILES = 4, 3
-DISCOUNT, FRESH_DISCOUNT = 1.0, 1.5
-SMALLEST_LOSS, LEVEL_STEP = 0.02, 0.1
+"""Labelled files: whose twins are kept to choose the window, and the fewest to choose by."""
+AHEAD_DISCOUNT, WITH_IT_DISCOUNT = 1.0, 1.5
+"""Standard errors by which a gain is lessened: of a twin trained before the file; of one trained with it."""
+SMALLEST_LOSS = 0.02
+"""In the unit of the metric's loss: the level that a price is at least a share of."""
+LEVEL_STEP = 0.1
+"""The share of a new file in the exponentially smoothed loss."""
 LARGEST_PENALTY = 4.0
+"""Factor on the price: it doubles at most twice after retrains that did not pay."""
 PAID_Z = 1.0
+"""Standard errors of the paired difference by which a challenger must beat what was served to have paid."""
 CHEAPEST, DEAREST = -2.0, 6.0
-AHEAD = 2.0
+"""Exponents of 2 on the price, by retrains ahead of the budget's pace: from a quarter to 64 times."""
+MOST_AHEAD = 2.0
+"""Retrains ahead of the budget's pace from which on none is opened."""
+SHORT_Z, SHORT_LONG_Z, MIDDLE_Z, LONG_Z = 1.0, 2.0, 3.0, 2.0
+"""Standard errors of paired evidence for another window than the decaying one: last3 over last12, and over all; last12
+over all; all over last12."""
 SHORT, MIDDLE, LONG = WINDOWS
 
 
-def assessed(regret: Regret, found: Assessment, settings: TriggerSettings) -> Regret:
+def assessed(regret: Regret, assessment: Assessment, settings: TriggerSettings) -> Regret:
     """After one more labelled file."""
     earned = regret.credit + (settings.retrains.rate if settings.retrains.files is not None else 0.0)
     regret = replace(regret, credit=earned, files=regret.files + 1)
-    level = found.loss if regret.loss is None else (1 - LEVEL_STEP) * regret.loss + LEVEL_STEP * found.loss
+    level = assessment.loss if regret.loss is None else (1 - LEVEL_STEP) * regret.loss + LEVEL_STEP * assessment.loss
     regret = replace(regret, loss=level)
-    if not found.gains:
+    if not assessment.gains:
         return regret
-    if all(name in found.twins for name in WINDOWS):
-        entry = {"pairs": {key: list(value) for key, value in found.pairs.items()}, "twins": found.twins}
+    if all(name in assessment.twins for name in WINDOWS):
+        entry = {"pairs": {key: list(value) for key, value in assessment.pairs.items()}, "twins": assessment.twins}
         regret = replace(regret, recent=(*regret.recent, entry)[-RECENT_FILES:])
     window, twin = best_window(regret.recent)
-    total = max(0.0, regret.sum + file_gain(found, twin, regret.handicap))
+    total = max(0.0, regret.sum + file_gain(assessment, twin, regret.handicap))
     if total == 0:
         return replace(regret, sum=0.0, since=None, span=0, window=window, twin=twin)
-    since, span = (found.seq, 1) if regret.sum == 0 else (regret.since, regret.span + 1)
+    since, span = (assessment.seq, 1) if regret.sum == 0 else (regret.since, regret.span + 1)
     return replace(regret, sum=total, since=since, span=span, window=window, twin=twin)
 
 
@@ -68,16 +81,16 @@ def retrained(regret: Regret, result: CycleResult) -> Regret:
     return replace(regret, sum=0.0, since=None, span=0, promotions=promotions, penalty=penalty, handicap=handicap)
 
 
-def file_gain(found: Assessment, twin: str, handicap: float) -> float:
+def file_gain(assessment: Assessment, twin: str, handicap: float) -> float:
     """What a fresh model would have saved on one file, beyond chance: of a twin trained before the file, or, where that
     is more, of one trained with it and judged on its reservoir."""
     best = -1.0
-    if twin in found.gains:
-        mean, error, _ = found.gains[twin]
-        best = mean - handicap - DISCOUNT * error
-    if twin in found.fresh:
-        mean, error, _ = found.fresh[twin]
-        best = max(best, mean - handicap - FRESH_DISCOUNT * error)
+    if twin in assessment.gains:
+        mean, error, _ = assessment.gains[twin]
+        best = mean - handicap - AHEAD_DISCOUNT * error
+    if twin in assessment.fresh:
+        mean, error, _ = assessment.fresh[twin]
+        best = max(best, mean - handicap - WITH_IT_DISCOUNT * error)
     return best
 
 
@@ -92,7 +105,7 @@ def price(regret: Regret, settings: TriggerSettings, drifting: bool) -> float:
 
 def affordable(regret: Regret) -> bool:
     """Whether the budget allows one more retrain: while fewer than two are ahead of its pace."""
-    return regret.credit > -AHEAD
+    return regret.credit > -MOST_AHEAD
 
 
 def best_window(recent: tuple[dict[str, Any], ...]) -> tuple[str, str]:
@@ -113,17 +126,17 @@ def best_window(recent: tuple[dict[str, Any], ...]) -> tuple[str, str]:
         ]  # fmt: skip
         return pooled_z(parts)
 
-    if cheapest == SHORT and worse(MIDDLE, SHORT) > 1 and worse(LONG, SHORT) > 2:
+    if cheapest == SHORT and worse(MIDDLE, SHORT) > SHORT_Z and worse(LONG, SHORT) > SHORT_LONG_Z:
         return SHORT, SHORT
-    if cheapest in (SHORT, MIDDLE) and worse(LONG, MIDDLE) > 3:
+    if cheapest in (SHORT, MIDDLE) and worse(LONG, MIDDLE) > MIDDLE_Z:
         return MIDDLE, MIDDLE
-    if worse(MIDDLE, LONG) > 2:
+    if worse(MIDDLE, LONG) > LONG_Z:
         return "all", LONG
     return "decay", LONG if worse(LONG, MIDDLE) < 0 else MIDDLE
 
 
 def pooled_z(parts: Sequence[tuple[float, float, int]]) -> float:
-    """Mean over its standard error, of rows told as groups of (mean, variance, rows); 0 of nothing.
+    """Mean over its standard error, of rows given as groups of (mean, variance, rows); 0 of nothing.
 
     >>> round(pooled_z([(2.0, 2 / 3, 3)]), 3)
     4.243

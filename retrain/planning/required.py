@@ -48,7 +48,7 @@ def reshape(
 ) -> opening.Plan | None:
     """A changed schema gets a model of its own once enough labelled rows were read by it, and again with new ones. None
     where the champion may be judged and replaced as ever meanwhile."""
-    told, triggers = "; ".join(changed.sentences), settings.triggers
+    differences, triggers = "; ".join(changed.sentences), settings.triggers
     lacking = ""
     if changed.labelled_rows < triggers.first_rows:
         lacking = f"{triggers.first_rows:,} labelled rows; there are {changed.labelled_rows:,}"
@@ -56,13 +56,13 @@ def reshape(
         lacking = (_lacking_classes(changed.class_rows, triggers.first_class_rows) or "").partition("needs ")[2]
     done = bool(changed.digest) and state.reshaped == changed.digest and not observation.new_labelled_rows
     if not lacking and not done:
-        reason = f"the configuration changed: {told}; {changed.labelled_rows:,} labelled rows were read by it"
+        reason = f"the configuration changed: {differences}; {changed.labelled_rows:,} labelled rows were read by it"
         evidence = {"changes": list(changed.sentences), "schema": changed.digest, "rows": changed.labelled_rows}
         return opening.after_cooldown(state, observation, now, settings, Trigger("schema", reason, evidence))
     if changed.comparable:
         return None
     needs = f"a model for it needs {lacking}" if lacking else "its retraining gave no version: it waits for new rows"
-    return state, Wait(f"the configuration changed: {told}; {needs}")
+    return state, Wait(f"the configuration changed: {differences}; {needs}")
 
 
 def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:
@@ -71,6 +71,6 @@ def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:
         return f"the first model needs two classes of {needed} rows; {only}"
     few = {name: rows for name, rows in sorted(classes.items()) if rows < needed}
     if len(classes) - len(few) < 2:
-        told = ", ".join(f"{name!r} has {rows}" for name, rows in list(few.items())[:MOST_CLASSES])
-        return f"the first model needs two classes of {needed} rows; {told}"
+        counts = ", ".join(f"{name!r} has {rows}" for name, rows in list(few.items())[:MOST_CLASSES])
+        return f"the first model needs two classes of {needed} rows; {counts}"
     return None

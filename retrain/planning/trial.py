@@ -27,21 +27,21 @@ class TrialDecision:
 
 def labelled_evidence(version: str, differences: Iterable[Moments]) -> Probation:
     """Over the labelled files of a trial: per file the moments of what the challenger cost more a row."""
-    found = Probation(version)
+    evidence = Probation(version)
     for one in differences:
-        found = added(found, one)
-    return found
+        evidence = added(evidence, one)
+    return evidence
 
 
 def decide(trial: Trial, labels: Probation, now: float, alpha: float, task: str) -> TrialDecision:
     """What becomes of a running trial now; `alpha` is how often a challenger that is no worse may be dropped for its
     labelled rows."""
-    seen = trial.seen
-    if seen.failures > trial.max_failures:
+    counts = trial.counts
+    if counts.failures > trial.max_failures:
         allowed = "none is allowed" if not trial.max_failures else f"{trial.max_failures:,} are allowed"
-        last = f"; the last: {seen.error}" if seen.error else ""
+        last = f"; the last: {counts.error}" if counts.error else ""
         return TrialDecision(
-            "drop", f"{trial.version} failed on {_count(seen.failures, 'request')} on trial, {allowed}{last}"
+            "drop", f"{trial.version} failed on {_count(counts.failures, 'request')} on trial, {allowed}{last}"
         )
     if surely_worse(labels, alpha):
         worse = labels.total / labels.rows
@@ -52,22 +52,22 @@ def decide(trial: Trial, labels: Probation, now: float, alpha: float, task: str)
         )
     if now < trial.until:
         return TrialDecision("wait", f"{trial.version} is on trial: {summary(trial, labels, task)}", trial.until)
-    if seen.rows < trial.min_rows and now < trial.latest:
-        lacks = f"{trial.version} is on trial: it answered {seen.rows:,} of at least {trial.min_rows:,} rows"
+    if counts.rows < trial.min_rows and now < trial.latest:
+        lacks = f"{trial.version} is on trial: it answered {counts.rows:,} of at least {trial.min_rows:,} rows"
         return TrialDecision("wait", lacks, trial.latest)
     return TrialDecision("promote", f"its trial found no harm: {summary(trial, labels, task)}")
 
 
 def summary(trial: Trial, labels: Probation | None, task: str) -> str:
     """What the servers and the labels reported, in words."""
-    seen, where = trial.seen, "in shadow" if trial.strategy == "shadow" else "of live traffic"
-    parts = [f"{seen.rows:,} rows answered {where}", _count(seen.failures, "failure")]
-    if seen.compared and task == "regression":
-        parts.append(f"{seen.differed / seen.compared:.4g} mean absolute difference from the champion")
-    elif seen.compared:
-        parts.append(f"{seen.differed:,.0f} rows ({seen.differed / seen.compared:.1%}) unlike the champion's")
-    if seen.compared and seen.champion_s > 0:
-        parts.append(f"{seen.challenger_s / seen.champion_s:.2g} times the champion's time a row")
+    counts, where = trial.counts, "in shadow" if trial.strategy == "shadow" else "of live traffic"
+    parts = [f"{counts.rows:,} rows answered {where}", _count(counts.failures, "failure")]
+    if counts.compared and task == "regression":
+        parts.append(f"{counts.differed / counts.compared:.4g} mean absolute difference from the champion")
+    elif counts.compared:
+        parts.append(f"{counts.differed:,.0f} rows ({counts.differed / counts.compared:.1%}) unlike the champion's")
+    if counts.compared and counts.champion_s > 0:
+        parts.append(f"{counts.challenger_s / counts.champion_s:.2g} times the champion's time a row")
     if labels is not None and labels.rows:
         cost = labels.total / labels.rows
         how = "more" if cost > 0 else "less"

@@ -29,18 +29,19 @@ def strongest(state: PlannerState, observation: Observation, now: float, trigger
 
 def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:
     """A retrain that pays: what a fresh model would have saved exceeds the price, and the budget allows it."""
-    found = state.regret
-    if triggers.regret is None or not found.files or not regret.affordable(found):
+    current = state.regret
+    if triggers.regret is None or not current.files or not regret.affordable(current):
         return None
-    wanted = regret.price(found, triggers, observation.drifting)
-    if found.sum <= wanted:
+    wanted = regret.price(current, triggers, observation.drifting)
+    if current.sum <= wanted:
         return None
-    files = "" if found.since is None else f" since file {found.since}"
+    files = "" if current.since is None else f" since file {current.since}"
     drift = "; drift lowered the price" if observation.drifting else ""
-    reason = f"a fresh model would have saved {found.sum:.4f}{files}, a retrain costs {wanted:.4f}{drift}"
+    reason = f"a fresh model would have saved {current.sum:.4f}{files}, a retrain costs {wanted:.4f}{drift}"
     evidence = {
-        "regret": found.sum, "price": wanted, "since": found.since, "credit": found.credit, "loss": found.loss,
-        "penalty": found.penalty, "handicap": found.handicap, "drifting": observation.drifting, "twin": found.twin,
+        "regret": current.sum, "price": wanted, "since": current.since, "credit": current.credit, "loss": current.loss,
+        "penalty": current.penalty, "handicap": current.handicap, "drifting": observation.drifting,
+        "twin": current.twin,
     }  # fmt: skip
     return Trigger("regret", reason, evidence)
 
@@ -50,8 +51,8 @@ def _performance(evidence: FinishedCheck) -> Trigger:
     if rise is not None:
         where = f"row {rise.row} of check {evidence.check}"
         reason = f"{rise.detector} saw the error rise from {rise.before:.4g} to {rise.after:.4g} ({where})"
-        told = {"check": evidence.check, "drop": evidence.drop, "detector": rise.detector, "row": rise.row}
-        return Trigger("performance", reason, told)
+        numbers = {"check": evidence.check, "drop": evidence.drop, "detector": rise.detector, "row": rise.row}
+        return Trigger("performance", reason, numbers)
     drop = "" if evidence.drop is None else f" by {evidence.drop:.4f}"
     reason = f"{evidence.metric or 'the metric'} fell{drop} below its evaluation (check {evidence.check})"
     return Trigger("performance", reason, {"check": evidence.check, "drop": evidence.drop})
@@ -61,10 +62,10 @@ def _drift(evidence: list[FinishedCheck]) -> Trigger:
     names = list(dict.fromkeys(name for one in evidence for name in one.drifted))
     shown = ", ".join(names[:MOST_COLUMNS])
     more = len(names) - MOST_COLUMNS
-    told = shown if more <= 0 else f"{shown} and {more} more"
+    columns = shown if more <= 0 else f"{shown} and {more} more"
     checks = [one.check for one in evidence]
     where = f"check {checks[0]}" if len(checks) == 1 else f"checks {checks[0]} to {checks[-1]}"
-    return Trigger("drift", f"{told} drifted ({where})", {"checks": checks, "columns": names})
+    return Trigger("drift", f"{columns} drifted ({where})", {"checks": checks, "columns": names})
 
 
 def _by_age(observation: Observation, now: float, triggers: TriggerSettings) -> Trigger | None:

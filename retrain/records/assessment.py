@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Moments = tuple[float, float, int]
-"""Mean, variance (or standard error, where said) and number of rows."""
+"""Mean, variance (or standard error, where noted) and number of rows."""
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the labels of one file told, in the unit of the metric's loss (see `retrain.metrics.losses`).
+    """What the labels of one file say, in the unit of the metric's loss (see `retrain.metrics.losses`).
 
     `loss` is what the served deployment cost a row. By window: `twins` what twins cost that were trained before the
     file, `gains` how much more the deployment cost (mean, standard error, rows), `fresh` the same on the file's
@@ -31,7 +31,7 @@ class Assessment:
 
     @classmethod
     def from_json(cls, key: int, value: dict[str, Any]) -> "Assessment":
-        """Of what `retrain.monitoring.assessment` found."""
+        """Of a result of `retrain.monitoring.file_assessment`."""
         pairs, gains, fresh = ({k: _moments(v) for k, v in value[name].items()} for name in ("pairs", "gains", "fresh"))
         rival = None if value.get("rival") is None else _moments(value["rival"])
         return cls(

@@ -7,7 +7,7 @@ from retrain.records.deployment import Deployment
 
 @dataclass(frozen=True)
 class TrialCounts:
-    """What the servers saw of a challenger on trial. `rows` it answered, in shadow or in place of the champion;
+    """What the servers count of a challenger on trial. `rows` it answered, in shadow or in place of the champion;
     `failures` are requests on which it failed, `error` the last of them; `compared` rows were answered by both, in
     `challenger_s` and `champion_s` seconds; `differed` is the sum over these of 1 for another class, or of the absolute
     difference of two numbers; `skipped` rows were not compared for want of time."""
@@ -37,7 +37,7 @@ class Trial:
     latest: float
     min_rows: int
     max_failures: int
-    seen: TrialCounts = TrialCounts()
+    counts: TrialCounts = TrialCounts()
     outcome: str = ""
     reason: str = ""
     finished_at: float | None = None

@@ -25,7 +25,7 @@ from retrain.monitoring.estimate import fit_estimate
 from retrain.monitoring.importance import permutation_importance
 from retrain.monitoring.twins import window_twin
 from retrain.operations import EvaluateRequest, EvaluateResult, StoredDeployment, to_json
-from retrain.planning.gate import Difference, Scored, Verdict, decide
+from retrain.planning.gate import PairedGain, Scored, Verdict, decide
 from retrain.planning.twin_windows import WINDOWS
 from retrain.records.errors import Refused
 from retrain.records.predictions import Labels, Predictions
@@ -114,7 +114,7 @@ def compare(
         said, before = rule.apply(said), None if before is None else rule.apply(before)
     scores = {"challenger": said, "champion": before, "baseline": challenger.baseline.predict(len(y))}
     told = {who: _scored(metric, y, one, seed) for who, one in scores.items() if one is not None}
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[PairedGain, ...] = ()
     if champion is not None and before is not None:
         told["champion"]["version"] = champion.newest
         differences = tuple(_differences(metric, y, said, before, holdout, settings))
@@ -162,7 +162,7 @@ def _verdict(
     rows: int,
     told: Mapping[str, Any],
     champion: LoadedDeployment | None,
-    differences: tuple[Difference, ...],
+    differences: tuple[PairedGain, ...],
     settings: ModelSettings,
 ) -> Verdict:
     challenger, baseline = (
@@ -191,7 +191,7 @@ def _differences(
     before: Predictions,
     holdout: pa.Table,
     settings: ModelSettings,
-) -> Iterator[Difference]:
+) -> Iterator[PairedGain]:
     """Over all rows first, then in each slice of enough rows."""
     seed = settings.estimator.seed
     overall = paired_difference(metric, y, said, before, seed)
@@ -214,7 +214,7 @@ def _differences(
 
 def paired_difference(
     metric: Metric, y: Labels, said: Predictions, before: Predictions, seed: int, where: str = ""
-) -> Difference | None:
+) -> PairedGain | None:
     """How much better `said` is than `before` on the same rows, with the standard error of the difference:
     of its row values where the metric is their mean, else by block bootstrap; None where undefined."""
     now, then = metric.score(y, said), metric.score(y, before)
@@ -223,11 +223,11 @@ def paired_difference(
     gain = metric.improvement(then, now)
     rows_now, rows_then = metric.row_values(y, said), metric.row_values(y, before)
     if rows_now is not None and rows_then is not None:
-        return Difference(gain, mean_error(rows_now - rows_then), where, len(y))
+        return PairedGain(gain, mean_error(rows_now - rows_then), where, len(y))
     scores = bootstrap_scores(metric, y, [before, said], seed=seed)
     defined = scores[np.isfinite(scores).all(axis=1)]
     error = float((defined[:, 1] - defined[:, 0]).std(ddof=1)) if len(defined) > 1 else None
-    return Difference(gain, error, where, len(y))
+    return PairedGain(gain, error, where, len(y))
 
 
 def _probe_rows(holdout: pa.Table, schema: Schema) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ Make = Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
-class Trial:
+class Candidate:
     """One candidate and its score; None where the metric was undefined."""
 
     params: dict[str, Any]
@@ -36,7 +36,7 @@ class Trial:
 def search_params(
     make: Make, settings: SearchSettings, task: Task, metric: Metric, X: Floats, y: Labels,
     weight: Floats | None, seed: int, native: bool,
-) -> tuple[dict[str, Any], list[Trial]]:  # fmt: skip
+) -> tuple[dict[str, Any], list[Candidate]]:  # fmt: skip
     """The best parameters and all trials; rows are oldest first. `make` gives an untrained estimator with
     parameters added; `native` says that HistGradientBoosting's default space fits."""
     space = settings.params or (BOOSTING_SPACE if native else {})
@@ -51,7 +51,7 @@ def search_params(
         task.fit(estimator, X[:cut], y[:cut], None if weight is None else weight[:cut])
         held_out = None if weight is None else weight[cut:]
         score = metric.score(y[cut:], task.predict(estimator, X[cut:]), held_out)
-        trials.append(Trial(params, score))
+        trials.append(Candidate(params, score))
     return _best(trials, metric).params, trials
 
 
@@ -69,6 +69,6 @@ def draw(space: Mapping[str, Sequence[Any]], count: int, seed: int) -> list[dict
     return candidates
 
 
-def _best(trials: Sequence[Trial], metric: Metric) -> Trial:
+def _best(trials: Sequence[Candidate], metric: Metric) -> Candidate:
     sign = 1.0 if metric.greater_is_better else -1.0
     return max(trials, key=lambda trial: -math.inf if trial.score is None else sign * trial.score)

@@ -31,7 +31,7 @@ from retrain.records.predictions import Floats, Labels
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.targets import target_values
-from retrain.stages.search import Trial, search_params
+from retrain.stages.search import Candidate, search_params
 from retrain.store import model_file
 from retrain.store.versions import read_json, write_json
 from retrain.user_code import absolute_name
@@ -56,7 +56,7 @@ class Fitted:
 
     estimator: Any
     params: dict[str, Any]
-    trials: list[Trial]
+    trials: list[Candidate]
     weighted: bool
 
 
@@ -124,7 +124,7 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
 
     X, y, weight = material.X, material.y, material.weight
     params: dict[str, Any] = {}
-    trials: list[Trial] = []
+    trials: list[Candidate] = []
     seed, search = settings.estimator.seed, settings.estimator.search
     try:
         if search is not None:

@@ -12,12 +12,24 @@ from retrain.suspicion.shapes import Shape, shape_of
 from retrain.suspicion.units_words import swapped_pair, told_change
 
 KIND = "unit_bug"
+# The numbers were chosen on the generated and real streams of docs/suspicious-files.md (`make poison`).
 LEAST_ROWS = 30
-LEAST_VALUES, STUCK_VALUES, BUSY = 5, 10, 0.5
-OFFSET, FACTOR = 2.5, 0.45  # in standard deviations; logarithm of a factor (×1.57)
+"""With a value, in this file and in each recent one."""
+LEAST_VALUES, STUCK_VALUES = 5, 10
+"""Distinct values that each recent file had: of a column that can jump, of one that can be stuck."""
+BUSY = 0.5
+"""The share of rows with a value that each recent file had, of a column that can be stuck."""
+OFFSET = 2.5
+"""Typical standard deviations by which the middle jumps beyond recent files."""
+FACTOR = 0.45
+"""Natural logarithm of the factor by which the scale or the size jumps beyond recent files: × 1.57."""
 WANDER = 0.3
+"""Added to FACTOR for each typical standard deviation over which recent middles range."""
 SHAPE, TIMES_SHAPE = 0.15, 2.0
+"""Mean distance of 19 inner quantiles, in standard units, that leaves a shape the same; and how many times the largest
+distance of a recent file is added to it."""
 STAYED = 0.6
+"""Of a jump: columns that moved less stayed."""
 
 
 def unit_bug(file: Rows, recent: Sequence[Rows], columns: Columns) -> Doubt | None:

@@ -224,13 +224,13 @@ def test_reports_of_all_servers_add_up_until_the_trial_is_over(ledger):
     assert report(170.0, rows=1) == ["m"]
     assert report(120.0, failures=1, error="it broke") == ["m"]
     with ledger.begin() as conn:
-        found = trials.running(conn, "m").seen
+        found = trials.running(conn, "m").counts
         assert (found.rows, found.compared, found.differed, found.failures) == (12, 8, 2.0, 2)
         assert found.error == "it broke"
         trials.finish(conn, trial, "dropped", "it broke", 130.0)
     assert report(180.0, rows=5) == []
     with ledger.connect() as conn:
-        assert trials.of_cycle(conn, trial.cycle).seen.rows == 12
+        assert trials.of_cycle(conn, trial.cycle).counts.rows == 12
 
 
 def test_a_challenger_that_does_not_load_fails_its_trial(ledger, tmp_path):

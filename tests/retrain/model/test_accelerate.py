@@ -80,14 +80,14 @@ def test_one_wrong_bit_is_refused(monkeypatch):
     """A runtime that is off by the smallest amount is never used; the reason says by how much."""
     X, y, trees = problem("two")
     trees.fit(X, y)
-    right = accelerate.Trees.__call__
+    right = accelerate.TreeliteTrees.__call__
 
     def nearly(self, asked):
         said = right(self, asked)
         said[-1, 0] = np.nextafter(said[-1, 0], np.inf) + 1e-12
         return said
 
-    monkeypatch.setattr(accelerate.Trees, "__call__", nearly)
+    monkeypatch.setattr(accelerate.TreeliteTrees, "__call__", nearly)
     with pytest.raises(Refused, match=r"answers 1 of .* rows otherwise than scikit-learn"):
         accelerated(trees, X)
     assert proof_on(trees, X)["identical"] is False

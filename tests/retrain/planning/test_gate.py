@@ -2,12 +2,12 @@
 
 import pytest
 
-from retrain.planning.gate import Difference, Scored, decide
+from retrain.planning.gate import PairedGain, Scored, decide
 
 CHAMPION = Scored("v0001", 0.80)
 
 
-BETTER = (Difference(0.01, 0.01),)
+BETTER = (PairedGain(0.01, 0.01),)
 
 
 def verdict(value=0.81, baseline_gain=0.3, champion=CHAMPION, differences=BETTER):
@@ -28,7 +28,7 @@ def verdict(value=0.81, baseline_gain=0.3, champion=CHAMPION, differences=BETTER
 )
 def test_worse_beyond_the_bound_is_kept(gain, se, promoted):
     """Worse by more than 2.5 standard errors keeps the champion; so does worse by who knows how much."""
-    assert verdict(differences=(Difference(gain, se),)).promote is promoted
+    assert verdict(differences=(PairedGain(gain, se),)).promote is promoted
 
 
 def test_it_must_beat_the_naive_baseline():
@@ -46,11 +46,11 @@ def test_an_undefined_metric_keeps_the_champion():
 
 def test_a_slice_may_not_get_worse():
     """Better overall does not excuse a slice that is clearly worse; the slice is named."""
-    answer = verdict(differences=(Difference(0.05, 0.01), Difference(-0.1, 0.02, "origin is JFK", 300)))
+    answer = verdict(differences=(PairedGain(0.05, 0.01), PairedGain(-0.1, 0.02, "origin is JFK", 300)))
     assert not answer.promote and "where origin is JFK (300 rows)" in answer.reason
 
 
 def test_the_reason_has_the_numbers():
     """A person can follow it."""
     assert verdict().reason == "auc 0.8100 on 1,000 held-out rows against 0.8000 of v0001: better by 0.0100 ± 0.0100"
-    assert verdict(differences=(Difference(-0.01, 0.01),)).reason.endswith("worse by 0.0100 ± 0.0100, within chance")
+    assert verdict(differences=(PairedGain(-0.01, 0.01),)).reason.endswith("worse by 0.0100 ± 0.0100, within chance")

@@ -40,7 +40,7 @@ def test_it_waits_for_its_period_whatever_was_seen():
 
 def test_it_waits_for_enough_rows_but_not_for_ever():
     """Few rows prolong it up to the longest time, and then decide nothing by themselves."""
-    few = replace(TRIAL, seen=TrialCounts(rows=99))
+    few = replace(TRIAL, counts=TrialCounts(rows=99))
     found = decided(few)
     assert (found.kind, found.until) == ("wait", NOW + 600) and "99 of at least 100" in found.reason
     assert decided(few, NOW + 600).kind == "promote"
@@ -52,7 +52,7 @@ def test_it_waits_for_enough_rows_but_not_for_ever():
 def test_one_failure_more_than_allowed_drops_it_at_once(allowed, failures, kind):
     """Nothing that comes later makes it fewer."""
     trial = replace(
-        TRIAL, max_failures=allowed, seen=TrialCounts(failures=failures, error="ValueError: no such colour")
+        TRIAL, max_failures=allowed, counts=TrialCounts(failures=failures, error="ValueError: no such colour")
     )
     found = decided(trial, NOW - 59)
     assert found.kind == kind
