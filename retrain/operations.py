@@ -83,17 +83,10 @@ class StoredDeployment(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, deployment: Deployment, newest: str, folder: Path) -> "StoredDeployment":
         """The deployment as workers find it."""
-        weights = {member.version: member.weight for member in deployment.members}
         return cls(
-            folder=folder, weights=weights, newest=newest, recalibration=deployment.calibration,
+            folder=folder, weights=deployment.weights, newest=newest, recalibration=deployment.calibration,
             number=deployment.number,
         )  # fmt: skip
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All versions, the newest first, then the heaviest."""
-        heaviest = sorted(self.weights, key=lambda name: -self.weights[name])
-        return tuple(dict.fromkeys((self.newest, *heaviest)))
 
     def path(self, name: str) -> Path:
         """The folder of a version."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import convert
+
 Moments = tuple[float, float, int]
 """Mean, variance (or standard error, where noted) and number of rows."""
 
@@ -32,14 +34,4 @@ class Assessment:
     @classmethod
     def from_json(cls, key: int, value: dict[str, Any]) -> "Assessment":
         """Of a result of `retrain.monitoring.file_assessment`."""
-        pairs, gains, fresh = ({k: _moments(v) for k, v in value[name].items()} for name in ("pairs", "gains", "fresh"))
-        rival = None if value.get("rival") is None else _moments(value["rival"])
-        return cls(
-            key, value["seq"], value["rows"], value["metric"], value["score"], value["loss"], value["twins"], pairs,
-            gains, fresh, rival, value["newest"],
-        )  # fmt: skip
-
-
-def _moments(value: Any) -> Moments:
-    mean, spread, rows = value
-    return float(mean), float(spread), int(rows)
+        return convert({**value, "id": key}, cls)

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import convert
+
 
 @dataclass(frozen=True)
 class Regret:
@@ -68,7 +70,4 @@ class PlannerState:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "PlannerState":
         """The inverse of `to_json`; a state of version 1 knows no regret yet."""
-        known = {key: value[key] for key in cls.__dataclass_fields__ if key in value} | {"version": 2}
-        regret, probation = known.pop("regret", {}), known.pop("probation", {})
-        recent = tuple(regret.pop("recent", ())) if regret else ()
-        return cls(**known, regret=Regret(**regret, recent=recent), probation=Probation(**probation))
+        return convert({**value, "version": cls.version}, cls)
