@@ -1,9 +1,11 @@
 """Behind a promotion: the link for readers outside, and retention."""
 
 import asyncio
+import json
 
 from sqlalchemy import insert
 
+from daemon.cli import app
 from daemon.config.config import load_config
 from daemon.cycles.promotion import link_champion, prune_versions
 from daemon.ledger import cycles, deployments, models, open_ledger, promotions, tables, trials, versions
@@ -24,8 +26,9 @@ pinned = ["v0003"]
 NAMES = [f"v{number:04d}-{number:08x}" for number in range(1, 9)]
 
 
-def test_retention_keeps_champion_predecessor_challenger_pinned_and_the_newest(tmp_path):
-    """All others go, from the store and from the list of stored versions; the link follows the champion."""
+def test_retention_keeps_champion_predecessor_challenger_pinned_and_the_newest(tmp_path, capsys):
+    """All others go, from the store and from the list of stored versions; the link follows the champion, and
+    `driftd versions` says which one is pinned."""
     (tmp_path / "config.toml").write_text(CONFIG)
     config = load_config(tmp_path / "config.toml")
     ledger = open_ledger(config.state_dir)
@@ -52,3 +55,6 @@ def test_retention_keeps_champion_predecessor_challenger_pinned_and_the_newest(t
     with ledger.connect() as conn:
         assert {row.name for row in versions.stored(conn, "m")} == kept
     ledger.close()
+    capsys.readouterr()
+    assert app.run(["--config", str(tmp_path / "config.toml"), "versions", "m", "--json"]) == 0
+    assert [row["version"] for row in json.loads(capsys.readouterr().out) if row["pinned"]] == [NAMES[2]]

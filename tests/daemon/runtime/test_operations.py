@@ -116,8 +116,8 @@ def test_a_worker_does_only_the_work_of_its_role() -> None:
 
 
 def test_a_deployment_is_found_by_its_versions() -> None:
-    """The newest first, for it is what checks compare with, then the heaviest."""
+    """Where they lie, also the newest one, which need not answer; with their weights and the recalibration."""
     deployment = Deployment(4, "m", (Member("v1", 0.25), Member("v2", 0.75)), {"kind": "line"})
     stored = StoredDeployment.of(deployment, "v3", Path("versions/m"))
-    assert stored.names == ("v3", "v2", "v1") and stored.path("v3") == Path("versions/m/v3")
+    assert stored.newest == "v3" and stored.path("v3") == Path("versions/m/v3")
     assert (stored.number, stored.weights, stored.recalibration) == (4, {"v1": 0.25, "v2": 0.75}, {"kind": "line"})
