@@ -23,7 +23,7 @@ def unloadable(versions: Path, champion: Champion | None) -> str:
     """Why a champion of a folder of versions cannot be served here; "" where it can, or there is none."""
     if champion is None:
         return ""
-    names = champion.weights
+    names = dict.fromkeys((champion.newest, *champion.deployment.weights))
     return next((why for name in names if (why := unreadable(versions / name))), "")
 
 

@@ -110,13 +110,13 @@ class CycleRunner:
         self._log_champion(observation)
         return cycle, action
 
-    def _log_champion(self, seen: Observation) -> None:
+    def _log_champion(self, observation: Observation) -> None:
         """Once an hour, that the champion cannot be loaded; once, that the configuration changed its schema."""
-        log, champion = self.context.log, seen.champion
-        if champion is not None and seen.unloadable and time.monotonic() >= self._log_again_s:
-            log.error("champion_unloadable", version=champion.version, reason=seen.unloadable)
+        log, champion = self.context.log, observation.champion
+        if champion is not None and observation.unloadable and time.monotonic() >= self._log_again_s:
+            log.error("champion_unloadable", version=champion.version, reason=observation.unloadable)
             self._log_again_s = time.monotonic() + LOGGED_EVERY_S
-        changed = seen.changed
+        changed = observation.changed
         if champion is not None and changed is not None and changed.sentences != self._logged_changes:
             then = THEN[changed.comparable]
             log.warning("schema_changed", version=champion.version, changes=changed.sentences, then=then)
@@ -189,12 +189,12 @@ class CycleRunner:
 
     async def _wait_for_disk(self, cycle: Cycle) -> None:
         """Begin no stage on a full disk, and say so once."""
-        needed, told = self.context.shared.config.service.min_free, False
+        needed, logged = self.context.shared.config.service.min_free, False
         while (free := self.context.shared.free_bytes()) < needed:
-            if not told:
+            if not logged:
                 log = self.context.log.bind(cycle_id=cycle.id)
                 log.error("disk_low", free_bytes=free, needed_bytes=needed, waiting_stage=cycle.stage)
-            told = True
+            logged = True
             await asyncio.sleep(DISK_PAUSE_S)
 
     async def _ask(self, trainer: Worker, asked: StageRequest) -> Outcome:

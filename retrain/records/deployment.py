@@ -73,8 +73,3 @@ class Champion:
     def version(self) -> str:
         """The deployment's name."""
         return self.deployment.name
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Of the members, and 0 for the newest version where it does not answer; the newest first."""
-        return {self.newest: 0.0} | self.deployment.weights

@@ -6,7 +6,7 @@ import numpy as np
 
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.version import LoadedVersion
-from retrain.records.deployment import Champion, Deployment
+from retrain.records.deployment import Deployment
 from retrain.records.predictions import Predictions
 
 OLD, NEW = "v0001-aaaaaaaa", "v0002-bbbbbbbb"
@@ -19,12 +19,6 @@ def test_digests_are_those_of_every_ledger_before() -> None:
     assert [member.version for member in blend.members] == [NEW, OLD] and blend.name == "d0003-1637a9ca"
     alone = Deployment.of(1, "m", {OLD: 1.0})
     assert alone.digest == "2dc87f4ce9013a065b59f7468808137e12ae25679b450ee66a982db707b31c4a" and alone.name == OLD
-
-
-def test_the_newest_version_is_loaded_although_it_does_not_answer() -> None:
-    """Checks compare with its reference: it has weight 0 and comes first."""
-    champion = Champion(Deployment.of(2, "m", {OLD: 1.0}), 2, 0.0, "", NEW, 1)
-    assert list(champion.weights.items()) == [(NEW, 0.0), (OLD, 1.0)] and champion.version == OLD
 
 
 def test_predictions_of_more_versions_than_answer_change_no_bit() -> None:
