@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from daemon.config.config import Config, load_config, model_data_dir
+from daemon.config.service import ServiceSettings
 from daemon.ledger.engine import group_id
 from daemon.server.tokens import load_tokens
 from retrain.records.errors import Refused
-
-SERVERS_READ = frozenset({"max_body", "max_waiting", "request_time", "read_token_file", "admin_token_file"})
-"""Keys of [service] that only servers read: fresh ones have them."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,12 @@ def changes(before: Config, after: Config) -> Changes:
     """What is other in a configuration."""
     old, new = before.service.model_dump(), after.service.model_dump()
     keys = sorted(key for key in new if new[key] != old[key])
+    reloaded = ServiceSettings.reloaded()
     return Changes(
         tuple(name for name in after.models if after.models[name] != before.models.get(name)),
         tuple(name for name in before.models if name not in after.models),
-        tuple(key for key in keys if key in SERVERS_READ),
-        tuple(key for key in keys if key not in SERVERS_READ),
+        tuple(key for key in keys if key in reloaded),
+        tuple(key for key in keys if key not in reloaded),
     )
 
 

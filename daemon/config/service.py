@@ -1,0 +1,67 @@
+"""The section [service] of the configuration."""
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from retrain.records.settings import Duration, Frozen, Size
+
+SERVERS_READ = "only servers read it"
+"""Marks a key that fresh servers have: a reload applies it at once."""
+
+
+class ServiceSettings(Frozen):
+    """What concerns the whole service. A reload applies at once what only servers read; the rest takes effect at the
+    next start."""
+
+    state_dir: str = "state"
+    """Everything that driftd remembers; one daemon a folder."""
+    listen: str = "127.0.0.1:8080"
+    """Where predictions are served; a [socket from systemd](operations.md) comes first."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Server processes, all on the socket of `listen`."""
+    max_body: Annotated[Size, SERVERS_READ] = 16 * 10**6
+    """Largest body of a request, before and after decompression."""
+    max_waiting: Annotated[int, SERVERS_READ] = Field(default=1024, ge=1)
+    """Requests that a server process lets wait for their answer; more get 503."""
+    request_time: Annotated[Duration, SERVERS_READ] = 30.0
+    """Time for a request to arrive whole."""
+    read_token_file: Annotated[str | None, SERVERS_READ] = None
+    """A file of bearer tokens, one a line, that may predict and look; see [HTTP](http.md#tokens)."""
+    admin_token_file: Annotated[str | None, SERVERS_READ] = None
+    """A file of bearer tokens that may also send labels."""
+    timezone: str = "UTC"
+    """In which the schedules are read."""
+    group: str | None = None
+    """Members of this group may use the command line beside the service's user."""
+    min_free: Size = 500 * 10**6
+    """Below this much free disk no files are taken in and no stage begins; serving goes on."""
+    events: Duration = 90 * 86400.0
+    """How long log events (at most 200,000), finished commands and done schedules are kept in the ledger."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """`debug`, `info`, `warning` or `error`."""
+    log_format: Literal["auto", "console", "json", "journal"] = "auto"
+    """`auto` (journal under systemd, console on a terminal, else JSON), or one of `console`, `json`, `journal`."""
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or not 0 <= int(port) < 65536:
+            raise ValueError('expected "HOST:PORT", such as "127.0.0.1:8080"')
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError):
+            raise ValueError('expected a time zone such as "UTC" or "Europe/Vienna"') from None
+        return value
+
+    @classmethod
+    def reloaded(cls) -> frozenset[str]:
+        """The keys that a reload applies."""
+        return frozenset(name for name, field in cls.model_fields.items() if SERVERS_READ in field.metadata)
