@@ -1,1 +1,1 @@
-"""The command line: one module for each family of commands, `app` puts them together."""
+"""The command line: one command a file, listed in `app`, and what they share."""

@@ -1,14 +1,17 @@
 """All commands, and what an error becomes."""
 
 import os
+import re
 import sqlite3
 import sys
+from collections import UserDict
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from daemon.cli import ask, look, offline, replay, save, serve, service
 from daemon.cli.session import FAILED, NO, SESSION, Exit
 from retrain.records.errors import DriftdError, Refused
 
@@ -19,9 +22,64 @@ Start with `driftd init FILE --target COLUMN`, then `driftd run`, and drop files
 Exit status: 0 fine, 1 "yes, drift" or "no, refused", 2 wrong use or bad configuration, 3 it failed.
 """
 
+COMMANDS = {
+    "Look at data": ("init", "compare", "check", "replay"),
+    "The service": ("run", "serve", "reload", "install-service", "doctor", "backup", "restore"),
+    "What it did and why": ("status", "history", "versions", "files", "explain"),
+    "Decide yourself": ("retrain", "promote", "approve", "rollback", "pause", "resume", "hold", "release", "forget"),
+}
+"""All commands, as the help groups them. Each is the function of its name in the module of its name, which is imported
+when the command is run, or its help is shown."""
+
+
+class Commands(UserDict[str, Any]):
+    """Name → command of typer; a look at one imports its module."""
+
+    def __getitem__(self, name: str) -> Any:
+        if self.data[name] is None:
+            self.data[name] = _command(name)
+        return self.data[name]
+
+
+class Group(TyperGroup):
+    """Shows the commands in their groups, each with the whole first sentence of its help."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = commands()
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """Called by typer for `driftd --help`."""
+        for title, names in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, first_sentence(self.commands[name].help)) for name in names])
+
+
+def commands() -> Commands:
+    """All commands, none of them imported yet."""
+    return Commands({name: None for names in COMMANDS.values() for name in names})
+
+
+def first_sentence(text: str | None) -> str:
+    """The first sentence of a command's help, on one line.
+
+    >>> first_sentence("Judge a file,\\nas it is. Status 1\\nmeans drift.")
+    'Judge a file, as it is.'
+    """
+    return re.split(r"(?<=[.?]) ", " ".join((text or "").split()))[0]
+
+
+def _command(name: str) -> Any:
+    module = name.replace("-", "_")
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name)(getattr(import_module(f"daemon.cli.{module}"), module))
+    return typer.main.get_command(alone)
+
+
 app = typer.Typer(
-    help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-)
+    cls=Group, help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,10 +106,6 @@ def options(
     SESSION.config_path, SESSION.named = config or Path("config.toml"), config is not None
 
 
-for module in (offline, replay, serve, look, ask, save, service):
-    module.register(app)
-
-
 def run(arguments: list[str]) -> int:
     """Run the command line; the exit status."""
     _open_streams()
@@ -61,23 +115,24 @@ def run(arguments: list[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exit as end:
-        return _told(str(end), end.status)
+        return _failed(str(end), end.status)
     except Refused as error:
-        return _told(f"driftd: {error}", NO)
+        return _failed(f"driftd: {error}", NO)
     except DriftdError as error:
-        return _told(f"driftd: {error}", FAILED)
+        return _failed(f"driftd: {error}", FAILED)
     except KeyboardInterrupt:
-        return _told("driftd: interrupted", 130)
+        return _failed("driftd: interrupted", 130)
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
     except OSError as error:
-        return _told(f"driftd: {error}", FAILED)
+        return _failed(f"driftd: {error}", FAILED)
     except Exception as error:
         cause = getattr(error, "orig", error)  # SQLAlchemy's, which is not imported for a look at it
         if not isinstance(cause, sqlite3.Error):
             raise
-        return _told(f"driftd: the ledger cannot be read or written now: {cause}; `driftd doctor` looks closer", FAILED)
+        told = f"the ledger cannot be read or written now: {cause}; `driftd doctor` looks closer"
+        return _failed(f"driftd: {told}", FAILED)
 
 
 def _open_streams() -> None:
@@ -90,7 +145,7 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8"))
 
 
-def _told(message: str, status: int) -> int:
+def _failed(message: str, status: int) -> int:
     if message:
         print(message, file=sys.stderr)
     return status

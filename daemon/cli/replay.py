@@ -1,51 +1,30 @@
-"""The command that runs the daemon's decisions over history: replay."""
+"""`driftd replay FILE…`: the daemon's decisions over history."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, console, print_json, write_page
+from daemon.cli.arguments import Json, Task, known_task
+from daemon.cli.output import console, print_json, write_page
+from daemon.cli.progress import run_progress
+from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit
 
 if TYPE_CHECKING:
     from daemon.tools.replay.run import Request
     from daemon.tools.replay.subject import Subject
 
 BASELINE = re.compile(r"^(never|every([1-9]\d*)?)$")
-HELP = """Run the daemon's own decisions over history: would this configuration have paid?
-
-FILE is cut into batches in the order of its rows (several files: a batch each). Each batch is served first, then its
-labels are shown, then the daemon's planner decides, exactly as it would have. The result is compared with never
-retraining and with retraining at every batch. Nothing is changed; no daemon and no state is needed.
-
-Examples:
-
-  driftd replay history.parquet --target late
-
-  driftd replay months/*.csv --target late --initial 3 --html replay.html
-
-  driftd -c config.toml replay history.csv --model flights --variant cheaper.toml --delay 2
-
-  driftd replay history.csv --target late --baselines never,every7 --suggest
-
-Exit status: 0 done, 2 wrong use or bad configuration, 3 the files cannot be replayed.
-"""
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, JSON lines or Parquet.", show_default=False)]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(help=HELP)(replay)
 
 
 def replay(
     files: Files,
     target: Annotated[str, typer.Option(help="The column to predict; enough without a configuration.")] = "",
-    task: Annotated[str, typer.Option(help="classification or regression; default: by the target's values.")] = "",
+    task: Task = "",
     batches: Annotated[int, typer.Option(help="Pieces that a single file is cut into.", min=3)] = 50,
     initial: Annotated[int, typer.Option(help="Batches that train the first model.", min=1)] = 4,
     delay: Annotated[int, typer.Option(help="Batches that labels come late.", min=0)] = 0,
@@ -66,9 +45,25 @@ def replay(
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Try thresholds and budgets, and propose some with the evidence.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
-    """See HELP."""
+    """Run the daemon's own decisions over history: would this configuration have paid?
+
+    FILE is cut into batches in the order of its rows (several files: a batch each). Each batch is served first, then
+    its labels are shown, then the daemon's planner decides, exactly as it would have. The result is compared with never
+    retraining and with retraining at every batch. Nothing is changed; no daemon and no state is needed.
+
+    Examples:
+
+      driftd replay history.parquet --target late
+
+      driftd replay months/*.csv --target late --initial 3 --html replay.html
+
+      driftd -c config.toml replay history.csv --model flights --variant cheaper.toml --delay 2
+
+      driftd replay history.csv --target late --baselines never,every7 --suggest
+
+    Exit status: 0 done, 2 wrong use or bad configuration, 3 the files cannot be replayed."""
     from daemon.tools.replay.run import Request
 
     config = config or (SESSION.config_path if SESSION.named else None)
@@ -102,8 +97,7 @@ def _baselines(text: str) -> list[str]:
 
 
 def _check(task: str, batches: int, initial: int, files: int, html: Path | None) -> None:
-    if task not in ("", "classification", "regression"):
-        raise Exit(WRONG_USE, f"--task is {task!r}; expected classification or regression")
+    known_task(task)
     total, what = (batches, "--batches") if files == 1 else (files, "files")
     if initial + 2 > total:
         hint = "give fewer --initial batches" + (" or more --batches" if files == 1 else " or more files")
@@ -164,31 +158,7 @@ def _run(request: "Request") -> dict[str, Any]:
     from retrain.records.errors import Refused
 
     try:
-        with TemporaryDirectory(prefix="driftd-replay-") as work, _progress() as tell:
+        with TemporaryDirectory(prefix="driftd-replay-") as work, run_progress() as tell:
             return run(request, Path(work), tell)
     except Refused as error:
         raise Exit(FAILED, f"driftd: {error}") from None
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar for each run on a terminal; None where standard error is none."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    terminal = Console(stderr=True)
-    if not terminal.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=terminal, transient=True) as bar:
-        reading = bar.add_task("reading", total=None)
-        tasks: dict[str, Any] = {}
-
-        def tell(what: str, done: int, total: int) -> None:
-            bar.update(reading, visible=False)
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done)
-
-        yield tell

@@ -1,0 +1,29 @@
+"""Arguments and options that several commands have, each with one help text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.cli.session import WRONG_USE, Exit
+
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
+ModelOption = Annotated[str | None, typer.Option("--model", help="The model, if there are several.")]
+CycleArgument = Annotated[
+    int, typer.Argument(metavar="CYCLE", help="The cycle's number; `driftd history` lists them.", show_default=False)
+]
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="The file, as `driftd files M` lists it.", show_default=False)
+]
+DataFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A data file: CSV, JSON lines or Parquet.", show_default=False)
+]
+Last = Annotated[int, typer.Option("--last", "-n", help="How many, the newest.", min=1)]
+Task = Annotated[str, typer.Option(help="classification or regression; default: by the target's values.")]
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+def known_task(task: str) -> None:
+    """Exit 2 where there is no such task; "" names none."""
+    if task not in ("", "classification", "regression"):
+        raise Exit(WRONG_USE, f"--task is {task!r}; expected classification or regression")

@@ -1,0 +1,32 @@
+"""What `driftd backup` and `driftd restore` print."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from daemon.cli.output import print_json
+from daemon.cli.session import NO, Exit
+
+if TYPE_CHECKING:
+    from daemon.tools.backup.manifest import Manifest
+
+
+def print_backup(json: bool, told: dict[str, Any], manifest: "Manifest", words: str) -> None:
+    facts = {"files": len(manifest.files), "bytes": manifest.total_bytes, "created_at": manifest.created_at}
+    if json:
+        print_json(
+            told
+            | facts
+            | {"schema": manifest.schema, "missing": list(manifest.missing)}
+            | {"lost": list(manifest.lost)}
+        )
+        return
+    print(f"{words}\n{facts['files']:,} files, {manifest.total_bytes / 1e6:,.1f} MB")
+    if manifest.missing:
+        print(f"{len(manifest.missing):,} files that the ledger mentions were gone or damaged")
+    if manifest.lost:
+        raise Exit(NO, f"driftd: the state needs {_some(manifest.lost)}, which it has no longer, and neither has this")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more:,} more" if more > 0 else "")

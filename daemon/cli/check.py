@@ -1,0 +1,49 @@
+"""`driftd check FILE --model MODEL`: a file against the champion's reference."""
+
+from typing import Annotated, Any
+
+import typer
+
+from daemon.cli.arguments import DataFile, Json
+from daemon.cli.output import console, print_json
+from daemon.cli.session import FAILED, NO, SESSION, Exit, known_model
+from daemon.reports.performance import estimate_sentence, rise_sentence
+
+
+def check(
+    file: DataFile,
+    model: Annotated[str, typer.Option(help="The model whose champion judges it.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Judge a file against the champion's reference; changes nothing. Status 1 means drift."""
+    from daemon.reports.compare_text import render
+    from daemon.tools.check_file import judge_file
+    from retrain.records.errors import Refused
+
+    config = SESSION.config()
+    known_model(config, model)
+    ledger = SESSION.ledger(config)
+    try:
+        result = judge_file(config, ledger, model, file)
+    except Refused as error:
+        raise Exit(FAILED, f"driftd: {error}") from None
+    finally:
+        ledger.close()
+    if json:
+        print_json(result)
+    else:
+        render(result, console())
+        _print_performance(result["performance"])
+        for words in (rise_sentence(result["stream"]), estimate_sentence(result["estimated"])):
+            print(words, end="\n" if words else "")
+    dropped = any(found and found["dropped"] for found in (result["performance"], result["stream"]))
+    raise Exit(NO if result["drift"] or dropped else 0)
+
+
+def _print_performance(performance: dict[str, Any] | None) -> None:
+    if performance is None or performance["value"] is None:
+        return
+    reference = performance["reference"]
+    against = "" if reference is None else f" against {reference:.4f} at its evaluation"
+    verdict = ": dropped" if performance["dropped"] else ""
+    print(f"{performance['metric']} {performance['value']:.4f} on {performance['rows']:,} rows{against}{verdict}")

@@ -1,0 +1,60 @@
+"""`driftd compare REFERENCE CURRENT`: did the data drift?"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from daemon.cli.arguments import Json
+from daemon.cli.output import console, print_json, write_page
+from daemon.cli.progress import column_progress
+from daemon.cli.session import FAILED, NO, Exit
+
+
+def compare(
+    reference: Annotated[
+        Path, typer.Argument(metavar="REFERENCE", help="What it was: CSV, JSON lines or Parquet.", show_default=False)
+    ],
+    current: Annotated[Path, typer.Argument(metavar="CURRENT", help="What it is now.", show_default=False)],
+    alpha: Annotated[float, typer.Option(help="False alarm rate of the whole comparison.", min=1e-9, max=0.5)] = 0.05,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Exact Wasserstein distances, and further statistics of each column.")
+    ] = False,
+    calendar: Annotated[bool, typer.Option("--calendar", help="Compare hour and weekday of dates too.")] = False,
+    multivariate: Annotated[
+        bool, typer.Option("--multivariate", help="Test all columns together: domain classifier, MMD, PCA.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the report as one HTML file.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare two data files column by column: did the data drift? Status 1 means yes."""
+    from daemon.reports.compare_text import render
+    from daemon.tools.compare.compare import compare as run
+    from retrain.records.errors import Refused
+
+    shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
+    try:
+        with column_progress() as told:
+            result = run(
+                reference,
+                current,
+                alpha,
+                exact,
+                calendar=calendar,
+                multivariate=multivariate,
+                shapes=shapes,
+                progress=told,
+            )
+    except Refused as error:
+        raise Exit(FAILED, f"driftd: {error}") from None
+    if html is not None and shapes is not None:
+        from drift.report.compare import compare_page
+
+        write_page(html, compare_page(result, shapes))
+    if json:
+        print_json(result)
+    else:
+        render(result, console())
+    raise Exit(NO if result["drift"] else 0)

@@ -1,0 +1,78 @@
+"""`driftd files MODEL`: its data files and what became of them."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from daemon.cli.arguments import Json, Last, ModelArgument
+from daemon.cli.output import iso, print_json, print_table, when
+from daemon.cli.session import SESSION, known_model
+from daemon.reading.rejects import printable
+
+MAX_REJECTS = 100
+"""Rejected rows of each file in `--json`."""
+
+
+def files(
+    model: ModelArgument,
+    held: Annotated[bool, typer.Option("--held", help="Only files kept out of training.")] = False,
+    refused: Annotated[bool, typer.Option("--refused", help="Only files that were refused.")] = False,
+    last: Last = 1000,
+    json: Json = False,
+) -> None:
+    """A model's data files: what became of each, its rows, rejects and quality."""
+    from daemon.ledger import files as known
+
+    config = SESSION.config()
+    known_model(config, model)
+    state = "held" if held else "refused" if refused else None
+    ledger = SESSION.ledger(config)
+    try:
+        with ledger.connect() as conn:
+            rows = known.listed(conn, model, state, last)
+            rejects = known.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
+    finally:
+        ledger.close()
+    if json:
+        print_json([_file(row, rejects.get(row.id, ())) for row in rows])
+    elif not rows:
+        print("none")
+    else:
+        shown = [
+            [printable(r.path), when(r.at), r.state, f"{r.rows:,}", f"{r.labelled_rows:,}", str(r.rejected), _remark(r)]
+            for r in rows
+        ]
+        print_table(("file", "taken", "state", "rows", "labelled", "rejected", "told"), shown)
+        if any(row.state == "held" for row in rows):
+            print(
+                "\nheld files are checked and teach nobody: `driftd release FILE` lets one teach, "
+                "`driftd forget FILE` drops it for good"
+            )
+
+
+def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
+    told = (
+        "path", "state", "kind", "source", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality",
+    )  # fmt: skip
+    return {key: getattr(row, key) for key in told} | {
+        "path": printable(row.path),
+        "taken": iso(row.at),
+        "snapshot": row.snapshot,
+        "quarantine": row.quarantine,
+        "rejects": [{"line": r.line, "column": r.column, "reason": r.reason, "raw": r.raw} for r in rejects],
+    }
+
+
+def _remark(row: Any) -> str:
+    """The reason, or what the quality report found, in a few words."""
+    quality = row.quality or {}
+    if row.reason or quality.get("hint"):
+        return printable(row.reason or quality["hint"])
+    told = [
+        f"{quality[key]:,} {key.replace('_', ' ')}" for key in ("duplicate_rows", "future_times") if quality.get(key)
+    ]
+    for name, found in (quality.get("columns") or {}).items():
+        words = [f"{found[k]:,} {k.replace('_', ' ')}" for k in ("unseen", "out_of_range", "infinite") if found.get(k)]
+        told += [f"{printable(name)}: {', '.join(words)}"] if words else []
+    return "; ".join(told[:4])

@@ -1,0 +1,29 @@
+"""`driftd init FILE --target COLUMN`: a first configuration."""
+
+from typing import Annotated
+
+import typer
+
+from daemon.cli.arguments import DataFile, Task, known_task
+from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit
+
+
+def init(
+    file: DataFile,
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.", show_default=False)],
+    task: Task = "",
+    name: Annotated[str, typer.Option(help="The model's name; default: the file's.")] = "",
+) -> None:
+    """Look at a sample of a file and write a commented config.toml with the schema found in it."""
+    from daemon.tools.init import write_config
+    from retrain.records.errors import Refused
+
+    known_task(task)
+    path = SESSION.config_path
+    if path.exists():
+        raise Exit(WRONG_USE, f"{path} exists; name another with `driftd -c FILE init …`, or move it away")
+    try:
+        for line in write_config(file, target, task, name, path):
+            print(line)
+    except Refused as error:
+        raise Exit(FAILED, f"driftd: {error}") from None

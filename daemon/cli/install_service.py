@@ -1,0 +1,45 @@
+"""`driftd install-service`: the systemd units of this environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit
+
+SYSTEM_CONFIG = Path("/etc/driftd/config.toml")
+
+
+def install_service(
+    show: Annotated[bool, typer.Option("--print", help="Print the files, place nothing.")] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Stop it and remove the files; state stays.")] = False,
+    user: Annotated[str, typer.Option(help="Whom it runs as; driftd is made, another must exist.")] = "driftd",
+    config: Annotated[
+        Path | None,
+        typer.Option(help=f"The configuration file; default: -c, else {SYSTEM_CONFIG}.", show_default=False),
+    ] = None,
+    prefix: Annotated[Path, typer.Option(help="Place the files below this folder, and run nothing.")] = Path("/"),
+) -> None:
+    """Write the systemd units of this environment and its configuration; again after an upgrade or a move."""
+    from daemon.config.config import ConfigErrors, load_config
+    from daemon.tools.units.place import next_steps, place, remove, site_of
+    from daemon.tools.units.render import render
+
+    path = config or (SESSION.config_path if SESSION.named else SYSTEM_CONFIG)
+    try:
+        site = site_of(load_config(path), user)
+    except ConfigErrors as error:
+        raise Exit(WRONG_USE, str(error)) from None
+    if show:
+        for name, text in render(site).items():
+            print(f"# /{name}\n{text}")
+        return
+    try:
+        for line in remove(site, prefix) if uninstall else place(site, prefix):
+            print(line)
+    except PermissionError as error:
+        raise Exit(
+            FAILED, f"driftd: {error.filename}: {error.strerror}; run it as root, or look with --print"
+        ) from None
+    if not uninstall:
+        print("\n".join(next_steps(site)))

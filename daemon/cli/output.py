@@ -1,0 +1,66 @@
+"""How commands print: tables, JSON, moments."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daemon.cli.session import FAILED, Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console() -> "Console":
+    """Where people read; as wide as needed in a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_json(value: Any) -> None:
+    """The answer of --json."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def write_page(path: Path, text: str) -> None:
+    """The page of --html."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Exit(FAILED, f"driftd: {path}: cannot be written: {error.strerror}") from None
+
+
+def print_table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
+    """Columns side by side; the last one may be long."""
+    from rich.table import Table
+
+    out = console()
+    if not out.is_terminal:
+        widths = [max(len(head), *(len(row[i]) for row in rows)) for i, head in enumerate(heads)]
+        for row in (heads, *rows):
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        return
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def when(seconds: float | None) -> str:
+    """A moment as people read it, in local time."""
+    if seconds is None:
+        return "–"
+    from datetime import datetime
+
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(seconds: float | None) -> str | None:
+    """A moment for machines: ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,52 @@
+"""`driftd reload`: has the running service apply a changed configuration."""
+
+import os
+import signal
+import time
+
+from daemon.cli.request import user
+from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit
+from daemon.runtime.lock import is_held
+
+RELOAD_WITHIN_S = 150.0
+LOOK_S = 0.1
+
+
+def reload() -> None:
+    """Have the running service apply the changed configuration, and wait until it has.
+
+    Status 1 or 2 with the reason where it is refused; then nothing has changed."""
+    from daemon.config.config import ConfigErrors, load_config
+    from daemon.ledger import commands
+
+    try:
+        config = load_config(SESSION.config_path)
+    except ConfigErrors as error:
+        _let_service_tell()
+        raise Exit(WRONG_USE, f"{error}\ndriftd: refused; the running service goes on as it was") from None
+    if not is_held(config.state_dir):
+        raise Exit(NO, f"driftd: no service runs on {config.state_dir}")
+    ledger = SESSION.ledger(config, read_only=False)
+    try:
+        with ledger.begin(durable=True) as conn:
+            command = commands.enqueue(conn, "reload", {}, user(), time.time())
+        until_s = time.monotonic() + RELOAD_WITHIN_S
+        while time.monotonic() < until_s:
+            with ledger.connect() as conn:
+                row = commands.get(conn, command)
+            if row.state == "done":
+                print(row.message)
+                return
+            if row.state == "refused":
+                raise Exit(NO, f"driftd: {row.message}")
+            time.sleep(LOOK_S)
+    finally:
+        ledger.close()
+    raise Exit(FAILED, f"driftd: the service did not answer within {RELOAD_WITHIN_S:g} s")
+
+
+def _let_service_tell() -> None:
+    """Called by systemd's ExecReload=, the service's own log is to have the reason as well."""
+    told = os.environ.get("MAINPID", "")
+    if told.isdigit():
+        os.kill(int(told), signal.SIGHUP)

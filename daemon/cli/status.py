@@ -1,0 +1,81 @@
+"""`driftd status`: where things stand."""
+
+from typing import Any
+
+from daemon.cli.arguments import Json
+from daemon.cli.output import print_json, when
+from daemon.cli.session import NO, SESSION, Exit
+from daemon.reports.performance import estimate_sentence, rise_sentence
+from daemon.runtime.lock import is_held
+
+
+def status(json: Json = False) -> None:
+    """Where things stand: each model's served version, files, drift, open cycle, and what it waits for."""
+    from daemon.reports.status import address, overview
+    from retrain.records.errors import Refused
+
+    config = SESSION.config()
+    try:
+        ledger = SESSION.ledger(config)
+    except Refused as error:
+        raise Exit(NO, f"driftd: {error}") from None
+    try:
+        running = is_held(config.state_dir)
+        told = overview(config, ledger) | {"running": running, "address": address(ledger) if running else ""}
+    finally:
+        ledger.close()
+    if json:
+        print_json(told)
+        return
+    print(f"driftd is {'running' if running else 'not running'}; {_where(told['address'], config.service.listen)}")
+    for name, model in told["models"].items():
+        _print_model(name, model)
+
+
+def _where(address: str, configured: str) -> str:
+    """Where it listens, where that is known; the configuration may have changed since."""
+    if not address:
+        return f"{configured} is configured"
+    return address if address == configured else f"{address} ({configured} is configured)"
+
+
+def _print_model(name: str, model: dict[str, Any]) -> None:
+    champion, cycle, check = model["champion"], model["cycle"], model["last_check"]
+    served = "no version yet" if champion is None else f"{champion['version']}, since {when(champion['at'])}"
+    print(f"\n{name}  ({model['task']}, {model['mode']}{', paused' if model['paused'] else ''})")
+    print(f"  serves     {served}")
+    if model["unloadable"]:
+        print(f"  TROUBLE    it cannot be loaded here: {model['unloadable']}; the service makes it anew")
+    if model["schema_changes"]:
+        print(f"  schema     the configuration changed since: {'; '.join(model['schema_changes'])}")
+    if champion is not None and len(champion["members"]) > 1:
+        print(f"  blends     {', '.join(f'{name} {weight:.0%}' for name, weight in champion['members'].items())}")
+    if champion is not None and champion["value"] is not None:
+        print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out rows")
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
+    held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
+    print(f"  files      {counts}; {model['labelled_rows']:,} labelled rows{held}")
+    kept = model["prediction_log"]
+    if kept["rows"]:
+        print(f"  answers    {kept['rows']:,} rows kept since {when(kept['since'])}")
+    if check is not None:
+        found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else "no drift"
+        score = "" if check["value"] is None else f"; {check['metric']} {check['value']:.4f}"
+        print(f"  last check {found}{score} ({when(check['at'])})")
+        for sentence in (check["together"] or {"sentences": ()})["sentences"]:
+            print(f"  together   {sentence}")
+        rise = rise_sentence(check["stream"])
+        if rise:
+            print(f"  errors     {rise}")
+        estimate = estimate_sentence(check["estimated"])
+        if estimate:
+            print(f"  estimated  {estimate}")
+    if cycle is not None:
+        print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
+    elif model["waits_for"]:
+        print(f"  next       {model['waits_for']}")
+    trial = model["trial"]
+    if trial is not None:
+        from daemon.reports.trial import terms
+
+        print(f"  trial      {trial['version']} {terms(trial)} until {when(trial['until'])}: {trial['told']}")
