@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
-SOURCES := daemon retrain drift tests examples benchmarks
+SOURCES := daemon retrain drift tests examples benchmarks docs
 PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test check lint format types layers long crash world bench calibration poison streams peers serving soak year long-file lock clean power systemd
+.PHONY: help audit run test check lint format docs types layers long crash world bench calibration poison streams peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -28,6 +28,9 @@ lint: $(VENV)/.installed-dev ## style, without changing anything
 format: $(VENV)/.installed-dev ## write the house format
 	$(BIN)/ruff check --fix --quiet $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+docs: $(VENV)/.installed-dev ## write the documentation's tables from what the code declares
+	$(BIN)/python docs/tables.py
 
 types: $(VENV)/.installed-dev ## mypy
 	$(BIN)/mypy

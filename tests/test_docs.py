@@ -1,13 +1,13 @@
 """The documentation is true: its commands exist, its configurations load, its links lead somewhere."""
 
+import importlib.util
 import re
-import subprocess
-import sys
-from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from daemon.cli.app import commands
 from daemon.config.config import load_config
 
 ROOT = Path(__file__).parent.parent
@@ -22,11 +22,16 @@ COMMAND = re.compile(r"(?:`|/bin/)driftd (?:-c \S+ )?([a-z][a-z-]*)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
-@cache
-def help_of_driftd() -> str:
-    """What `driftd --help` prints."""
-    command = [sys.executable, "-m", "daemon", "--help"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def tables() -> ModuleType:
+    """The script that writes the documentation's tables."""
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES = tables()
 
 
 def prose(page: Path) -> str:
@@ -36,9 +41,29 @@ def prose(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_documented_commands_exist(page):
-    """Every `driftd COMMAND` that a page tells to type is known to `driftd --help`."""
-    known = set(re.findall(r"^\W*([a-z][a-z-]*)\s", help_of_driftd(), re.MULTILINE))
-    assert set(COMMAND.findall(prose(page))) <= known
+    """Every `driftd COMMAND` that a page tells to type is one."""
+    assert set(COMMAND.findall(prose(page))) <= set(commands())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_generated_tables_are_what_the_code_declares(page):
+    """None is stale; `make docs` renews them."""
+    _, stale = TABLES.renewed(page.read_text("utf-8"))
+    assert stale == [], "stale: run `make docs`"
+
+
+def test_each_generated_table_has_its_page():
+    """What is declared and can be shown is shown."""
+    shown = [name for page in PAGES for _, name, _, _ in TABLES.BLOCK.findall(page.read_text("utf-8"))]
+    assert sorted(shown) == sorted(TABLES.GENERATORS)
+
+
+def test_a_stale_table_is_renewed_and_named():
+    """What stands between the marks of a page is replaced, and nothing else."""
+    text = "a\n<!-- generated: events -->\nold\n<!-- end -->\nb\n"
+    renewed, stale = TABLES.renewed(text)
+    assert stale == ["events"] and renewed.startswith("a\n<!-- generated: events -->\n| event | level |")
+    assert renewed.endswith("|\n<!-- end -->\nb\n") and TABLES.renewed(renewed) == (renewed, [])
 
 
 @pytest.mark.parametrize("text", CONFIGURATIONS)

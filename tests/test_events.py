@@ -1,12 +1,14 @@
-"""The catalogue of log events and the code agree: names are an interface that other tools read."""
+"""The registry of log events and the code agree: names are an interface that other tools read."""
 
 import ast
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.runtime.events import EVENTS
+
 ROOT = Path(__file__).parent.parent
-ROW = re.compile(r"^\| `([a-z_]+)` \| (debug|info|warning|error) \|", re.MULTILINE)
 LEVELS = {"debug", "info", "warning", "error"}
+COMMON = {"model", "file", "cycle_id", "version"}  # of every event that they apply to
 CONTRACT = [
     "service_started",
     "service_ready",
@@ -49,9 +51,8 @@ def words_of(node: ast.expr, assigned: dict[str, ast.expr]) -> set[str]:
     raise AssertionError(f"line {node.lineno}: the name of a log event must be written out")
 
 
-def logged() -> dict[str, str]:
-    """All events in the code with their levels."""
-    found: dict[str, str] = {}
+def calls() -> Iterator[tuple[str, str, set[str]]]:
+    """Every event in the code with its level and the fields that are written out at the call."""
     for path in (ROOT / "daemon").rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         assigned = {
@@ -64,24 +65,29 @@ def logged() -> dict[str, str]:
                 continue
             receiver = ast.unparse(node.func.value)
             if receiver == "log" or receiver.endswith((".log", "_log")):
-                found |= dict.fromkeys(words_of(node.args[0], assigned), node.func.attr)
-    return found
+                for name in words_of(node.args[0], assigned):
+                    yield name, node.func.attr, {word.arg for word in node.keywords if word.arg is not None}
 
 
-def test_the_catalogue_lists_what_the_code_logs():
-    """Every event is in docs/events.md with its level, and nothing else is."""
-    catalogue = dict(ROW.findall((ROOT / "docs" / "events.md").read_text("utf-8")))
-    assert catalogue == logged()
+def test_what_is_logged_is_declared_and_what_is_declared_is_logged():
+    """Every event is in daemon/runtime/events.py with its level, once, and nothing else is."""
+    assert {(event.name, event.level) for event in EVENTS} == {(name, level) for name, level, _ in calls()}
+    assert len({event.name for event in EVENTS}) == len(EVENTS)
+
+
+def test_the_fields_of_an_event_are_declared():
+    """A field that is written out where the event is logged is one of its fields, or one that any event may have."""
+    declared = {event.name: set(event.fields.split()) | COMMON for event in EVENTS}
+    assert [(name, fields - declared[name]) for name, _, fields in calls() if fields - declared[name]] == []
 
 
 def test_the_public_events_are_there():
     """The events that users were promised exist under their names."""
-    assert set(CONTRACT) <= set(logged())
+    assert set(CONTRACT) <= {event.name for event in EVENTS}
 
 
-def test_operators_are_told_what_to_do_for_each_event_that_warns():
-    """docs/operations.md has a line for every warning and error."""
-    table = (ROOT / "docs" / "operations.md").read_text("utf-8").partition("## What needs a person")[2]
-    documented = dict(ROW.findall((ROOT / "docs" / "events.md").read_text("utf-8")))
-    warned = {event for event, level in documented.items() if level in ("warning", "error")}
-    assert warned - set(re.findall(r"`([a-z_]+)`", table)) == set()
+def test_an_event_says_what_to_do_where_it_warns():
+    """Each warning and error does, and nothing else needs anyone."""
+    assert {event.name for event in EVENTS if event.action} == {
+        e.name for e in EVENTS if e.level in ("warning", "error")
+    }
