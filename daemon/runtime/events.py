@@ -25,275 +25,160 @@ DISK = (
 
 # fmt: off
 EVENTS = (
-    Event(
-        "service_started", "info", "the process began; `only` is `server` where it is `driftd serve`",
-        "driftd pid config listen models only",
-    ),
+    Event("service_started", "info", "the process began; `only` is `server` where it is `driftd serve`",
+        "driftd pid config listen models only"),
     Event("service_ready", "info", "every server serves the last promotions", "seconds url"),
     Event("service_stopping", "info", "a signal asked it to end"),
     Event("service_stopped", "info", "all has ended", "seconds"),
-    Event(
-        "service_failed", "error", "a part failed in a way that ends the service, or its start did; the exit status "
-        "is not 0", "error", "look at `error`; if it repeats, `driftd doctor`, and report it",
-    ),
+    Event("service_failed", "error", "a part failed in a way that ends the service, or its start did; the exit status "
+        "is not 0", "error", "look at `error`; if it repeats, `driftd doctor`, and report it"),
     Event("config_reloaded", "info", "a reload applied a changed configuration", "changed removed"),
-    Event(
-        "config_refused", "error", "a reload found mistakes, or its servers did not come up; nothing changed", "reason",
-        "mend what `reason` names, `systemctl reload driftd`",
-    ),
-    Event(
-        "token_file_open", "warning", "at the start: others than owner and group may read or write a file of tokens",
-        "file mode", "`chmod o= FILE`, and new tokens if somebody may have",
-    ),
-    Event(
-        "data_dir_missing", "error", "a model's data folder does not exist and cannot be made", "folder error",
-        "mount or make it, readable for the service's user",
-    ),
-    Event(
-        "groups_failed", "warning", "serving and training could not be put into control groups of their own; nice "
-        "alone tells them apart", "reason", "look at `reason`; is `Delegate=` overridden?",
-    ),
-    Event(
-        "part_hung", "error", "a part of the service is silent: systemd's watchdog is not pinged any more",
-        "part silent_s", "report it with the stacks that follow in the journal",
-    ),
+    Event("config_refused", "error", "a reload found mistakes, or its servers did not come up; nothing changed",
+        "reason", "mend what `reason` names, `systemctl reload driftd`"),
+    Event("token_file_open", "warning", "at the start: others than owner and group may read or write a file of tokens",
+        "file mode", "`chmod o= FILE`, and new tokens if somebody may have"),
+    Event("data_dir_missing", "error", "a model's data folder does not exist and cannot be made", "folder error",
+        "mount or make it, readable for the service's user"),
+    Event("groups_failed", "warning", "serving and training could not be put into control groups of their own; nice "
+        "alone tells them apart", "reason", "look at `reason`; is `Delegate=` overridden?"),
+    Event("part_hung", "error", "a part of the service is silent: systemd's watchdog is not pinged any more",
+        "part silent_s", "report it with the stacks that follow in the journal"),
     Event("part_recovered", "info", "a part that was silent is not any more", "part"),
-    Event(
-        "log_dropped", "warning", "the journal did not take some events, and none came after them", "dropped_before",
-        "is journald overloaded or stopped?",
-    ),
-    Event(
-        "config_needs_restart", "warning", "these keys of [service] changed and take effect at the next start", "keys",
-        "`systemctl restart driftd` when it suits",
-    ),
-    Event(
-        "ledger_failed", "error", "control could not read or write the ledger for a part of its work, and tries "
-        "again; `hint` where it is damaged", "part error hint", DISK,
-    ),
-    Event(
-        "ledger_unreadable", "error", "a server could not read the ledger: it goes on with what it serves, and tries "
-        "again", "reason", DISK,
-    ),
-    Event(
-        "state_lost", "error", "the state folder is gone or cannot be written: nothing is taken in or trained, what "
+    Event("log_dropped", "warning", "the journal did not take some events, and none came after them", "dropped_before",
+        "is journald overloaded or stopped?"),
+    Event("config_needs_restart", "warning", "these keys of [service] changed and take effect at the next start",
+        "keys", "`systemctl restart driftd` when it suits"),
+    Event("ledger_failed", "error", "control could not read or write the ledger for a part of its work, and tries "
+        "again; `hint` where it is damaged", "part error hint", DISK),
+    Event("ledger_unreadable", "error", "a server could not read the ledger: it goes on with what it serves, and tries "
+        "again", "reason", DISK),
+    Event("state_lost", "error", "the state folder is gone or cannot be written: nothing is taken in or trained, what "
         "is in memory is served on", "reason", "bring the mount or the disk back; `state_back` follows by itself. "
-        "[More](backup.md#when-the-ledger-is-refused)",
-    ),
+        "[More](backup.md#when-the-ledger-is-refused)"),
     Event("state_back", "info", "the state folder is there again, and the work goes on", "folder"),
     Event("file_seen", "info", "a file is new or changed, and not yet settled", "file bytes"),
-    Event(
-        "file_accepted", "info", "a file's rows are in (`predictions/TIME`: live traffic); `hint` where the target "
-        "seems misspelt", "file kind rows labelled_rows rejected hint",
-    ),
+    Event("file_accepted", "info", "a file's rows are in (`predictions/TIME`: live traffic); `hint` where the target "
+        "seems misspelt", "file kind rows labelled_rows rejected hint"),
     Event("file_duplicate", "info", "a file's content is known under another name", "file duplicate_of"),
-    Event(
-        "file_refused", "warning", "a file is beyond repair, or no file at all", "file reason",
-        "look at `reason`; drop a corrected file under any name",
-    ),
-    Event(
-        "file_held", "warning", "a file [looks poisoned](suspicious-files.md): it was checked and teaches nobody",
-        "file kinds reason release forget", "look at it: `driftd release FILE` or `driftd forget FILE`",
-    ),
-    Event(
-        "file_released", "info", "the same kind of doubt persisted: a held file may teach after all",
-        "file kinds files",
-    ),
-    Event(
-        "suspicion_failed", "error", "whether a file looks poisoned could not be judged; it is not held", "file reason",
-        "look at `reason`; `driftd doctor`",
-    ),
-    Event(
-        "file_delayed", "warning", "a file could not be taken in now, and will be tried again", "file reason",
-        "nothing, unless it repeats: then `reason`",
-    ),
-    Event(
-        "rows_quarantined", "warning", "some rows of a file were set aside", "file rows first",
-        "`first` names one; a producer may have changed",
-    ),
+    Event("file_refused", "warning", "a file is beyond repair, or no file at all", "file reason",
+        "look at `reason`; drop a corrected file under any name"),
+    Event("file_held", "warning", "a file [looks poisoned](suspicious-files.md): it was checked and teaches nobody",
+        "file kinds reason release forget", "look at it: `driftd release FILE` or `driftd forget FILE`"),
+    Event("file_released", "info", "the same kind of doubt persisted: a held file may teach after all",
+        "file kinds files"),
+    Event("suspicion_failed", "error", "whether a file looks poisoned could not be judged; it is not held",
+        "file reason", "look at `reason`; `driftd doctor`"),
+    Event("file_delayed", "warning", "a file could not be taken in now, and will be tried again", "file reason",
+        "nothing, unless it repeats: then `reason`"),
+    Event("rows_quarantined", "warning", "some rows of a file were set aside", "file rows first",
+        "`first` names one; a producer may have changed"),
     Event("schema_inferred", "info", "the first file fixed the columns", "file columns"),
-    Event(
-        "backlog_growing", "warning", "many files wait", "files",
-        "nothing after a backfill; else fewer or larger files",
-    ),
-    Event(
-        "backlog_progress", "info", "half a minute of taking waiting files in: so many are left",
-        "files per_second seconds_left",
-    ),
-    Event(
-        "disk_low", "error", "less than `min_free` of [service] is left: no file is taken in and no stage begins; "
+    Event("backlog_growing", "warning", "many files wait", "files", "nothing after a backfill; else fewer or larger "
+        "files"),
+    Event("backlog_progress", "info", "half a minute of taking waiting files in: so many are left",
+        "files per_second seconds_left"),
+    Event("disk_low", "error", "less than `min_free` of [service] is left: no file is taken in and no stage begins; "
         "`waiting_file` or `waiting_stage` tells what waits", "free_bytes needed_bytes waiting_file waiting_stage",
-        "free some space; `disk_ok` follows by itself",
-    ),
+        "free some space; `disk_ok` follows by itself"),
     Event("disk_ok", "info", "there is room again", "free_bytes"),
-    Event(
-        "watch_missed", "warning", "a rescan found files of which the watch said nothing; the watch is begun again "
+    Event("watch_missed", "warning", "a rescan found files of which the watch said nothing; the watch is begun again "
         "(told once)", "files first hint", 'on a shared folder that other machines write to, set `intake.watch = '
-        '"polling"`',
-    ),
-    Event(
-        "watch_failed", "warning", "events of the folder cannot be had: rescans find files meanwhile", "folder error",
-        'raise `fs.inotify.max_user_watches` or `max_user_instances`, or set `intake.watch = "polling"`',
-    ),
-    Event(
-        "predictions_logged", "debug", "answered rows are in a file of the prediction log; `torn` lines were cut off "
-        "by a kill", "file rows torn",
-    ),
-    Event(
-        "predictions_dropped", "warning", "a server had no room for answered rows and did not keep them; at most one "
-        "line a minute", "rows reason", "a full disk, or more than is worth keeping: lower `prediction_log.share`",
-    ),
-    Event(
-        "predictions_expired", "info", "the oldest files of the log, and the data files made of them, were beyond "
-        "prediction_log.keep", "files rows bytes",
-    ),
-    Event(
-        "prediction_log_delayed", "error", "answered rows could not be taken in now, and will be tried again", "reason",
-        "nothing, unless it repeats: then `reason`",
-    ),
-    Event(
-        "champion_unloadable", "error", "what is served cannot be loaded in this environment (after an upgrade of "
+        '"polling"`'),
+    Event("watch_failed", "warning", "events of the folder cannot be had: rescans find files meanwhile", "folder error",
+        'raise `fs.inotify.max_user_watches` or `max_user_instances`, or set `intake.watch = "polling"`'),
+    Event("predictions_logged", "debug", "answered rows are in a file of the prediction log; `torn` lines were cut off "
+        "by a kill", "file rows torn"),
+    Event("predictions_dropped", "warning", "a server had no room for answered rows and did not keep them; at most one "
+        "line a minute", "rows reason", "a full disk, or more than is worth keeping: lower `prediction_log.share`"),
+    Event("predictions_expired", "info", "the oldest files of the log, and the data files made of them, were beyond "
+        "prediction_log.keep", "files rows bytes"),
+    Event("prediction_log_delayed", "error", "answered rows could not be taken in now, and will be tried again",
+        "reason", "nothing, unless it repeats: then `reason`"),
+    Event("champion_unloadable", "error", "what is served cannot be loaded in this environment (after an upgrade of "
         "scikit-learn, or damage): a cycle opens by itself; told every hour while it lasts", "version reason",
-        "nothing, unless it repeats: then `reason`, `driftd history M`; a damaged disk?",
-    ),
-    Event(
-        "schema_changed", "warning", "the configuration changed what a model's rows are since its champion was trained",
-        "version changes then", "nothing: `then` says what follows; undo it if it was not meant",
-    ),
-    Event(
-        "check_finished", "info", "a file or the recent window was judged; `metric` and `value` with labels; "
+        "nothing, unless it repeats: then `reason`, `driftd history M`; a damaged disk?"),
+    Event("schema_changed", "warning", "the configuration changed what a model's rows are since its champion was "
+        "trained", "version changes then", "nothing: `then` says what follows; undo it if it was not meant"),
+    Event("check_finished", "info", "a file or the recent window was judged; `metric` and `value` with labels; "
         "`estimated`: the metric of its `estimated_rows` rows without labels, an estimate and blind to concept drift; "
-        "`together`: sentences, where [models.M.drift] multivariate is on", "check kind version drift drifted_columns "
-        "seconds metric value estimated estimated_rows together",
-    ),
-    Event(
-        "check_failed", "error", "a file or the recent window could not be judged", "kind reason",
-        "look at `reason`; `driftd doctor`",
-    ),
-    Event(
-        "drift_detected", "warning", "a drift episode begins", "episode columns why", "look at `columns`: is a "
-        "producer broken, or has the world changed? Retraining is decided by itself",
-    ),
+        "`together`: sentences, where [models.M.drift] multivariate is on",
+        "check kind version drift drifted_columns seconds metric value estimated estimated_rows together"),
+    Event("check_failed", "error", "a file or the recent window could not be judged", "kind reason",
+        "look at `reason`; `driftd doctor`"),
+    Event("drift_detected", "warning", "a drift episode begins", "episode columns why", "look at `columns`: is a "
+        "producer broken, or has the world changed? Retraining is decided by itself"),
     Event("drift_cleared", "info", "a drift episode ended", "episode"),
-    Event(
-        "performance_dropped", "warning", "the champion does worse on labelled rows than at its evaluation, or a "
+    Event("performance_dropped", "warning", "the champion does worse on labelled rows than at its evaluation, or a "
         "detector saw the errors rise: then `detector`, `row` at which it was sure, `since_row` the rise began (an "
         "estimate; none: in an earlier file), mean errors `before` and `after`",
         "metric value reference rows drop detector row since_row before after", "`driftd status`: is a cycle under "
-        "way? `driftd rollback M` or `driftd retrain M` otherwise",
-    ),
-    Event(
-        "labels_assessed", "info", "a file's labels are there: what was served cost `loss` a row, and a fresh model "
-        "of each window would have cost less by `gains`", "seq rows metric value loss gains seconds",
-    ),
-    Event(
-        "assessment_failed", "error", "the labels could not be assessed", "reason", "look at `reason`; `driftd doctor`",
-    ),
+        "way? `driftd rollback M` or `driftd retrain M` otherwise"),
+    Event("labels_assessed", "info", "a file's labels are there: what was served cost `loss` a row, and a fresh model "
+        "of each window would have cost less by `gains`", "seq rows metric value loss gains seconds"),
+    Event("assessment_failed", "error", "the labels could not be assessed", "reason", "look at `reason`; `driftd "
+        "doctor`"),
     Event("waiting_for_data", "info", "a cycle cannot be opened before something happens", "reason"),
     Event("cycle_waiting", "info", "a cycle cannot be opened before some time", "reason"),
     Event("cycle_not_opened", "info", "mode observe: a cycle would have been opened", "reason"),
     Event("cycle_opened", "info", "a retraining begins", "cycle_id trigger reason"),
     Event("stage_started", "info", "a stage of a cycle begins", "cycle_id stage attempt"),
     Event("stage_finished", "info", "a stage ended well", "cycle_id stage seconds"),
-    Event(
-        "stage_failed", "warning", "a stage failed", "cycle_id stage attempt reason will_retry",
-        "nothing while `will_retry`; else `reason`, often `limits.train_memory` or `train_time`",
-    ),
-    Event(
-        "approval_needed", "warning", "mode approve: a challenger waits for a person", "cycle_id reason approve",
-        "`driftd explain CYCLE`, then `driftd approve CYCLE`",
-    ),
-    Event(
-        "trial_started", "info", "a challenger is [on trial](rollout.md) beside the champion, at least for so many "
-        "seconds", "cycle_id version strategy share seconds",
-    ),
-    Event(
-        "challenger_failed", "warning", "a server saw a challenger fail on requests, which the champion answered; at "
+    Event("stage_failed", "warning", "a stage failed", "cycle_id stage attempt reason will_retry",
+        "nothing while `will_retry`; else `reason`, often `limits.train_memory` or `train_time`"),
+    Event("approval_needed", "warning", "mode approve: a challenger waits for a person", "cycle_id reason approve",
+        "`driftd explain CYCLE`, then `driftd approve CYCLE`"),
+    Event("trial_started", "info", "a challenger is [on trial](rollout.md) beside the champion, at least for so many "
+        "seconds", "cycle_id version strategy share seconds"),
+    Event("challenger_failed", "warning", "a server saw a challenger fail on requests, which the champion answered; at "
         "most one line a second and server", "version requests reason pid", "nothing: its trial ends by itself; "
-        "`reason` tells what in the data it cannot take",
-    ),
-    Event(
-        "trial_finished", "info", "a challenger on trial was promoted (`promoted`) or the champion stays (`kept`)",
-        "cycle_id version outcome reason rows failures compared differed",
-    ),
+        "`reason` tells what in the data it cannot take"),
+    Event("trial_finished", "info", "a challenger on trial was promoted (`promoted`) or the champion stays (`kept`)",
+        "cycle_id version outcome reason rows failures compared differed"),
     Event("version_promoted", "info", "a version is the champion", "version reason"),
-    Event(
-        "deployment_reweighed", "info", "other weights of stored versions, or another recalibration, are served: no "
-        "training", "version reason",
-    ),
+    Event("deployment_reweighed", "info", "other weights of stored versions, or another recalibration, are served: no "
+        "training", "version reason"),
     Event("version_kept", "info", "the champion stays", "cycle_id reason"),
-    Event(
-        "version_rolled_back", "warning", "what was served before is the champion again", "version from_version reason",
-        "`driftd explain CYCLE`; look at the files that it learned from",
-    ),
-    Event(
-        "retention_finished", "info", "once a day, if anything was beyond the "
+    Event("version_rolled_back", "warning", "what was served before is the champion again",
+        "version from_version reason", "`driftd explain CYCLE`; look at the files that it learned from"),
+    Event("retention_finished", "info", "once a day, if anything was beyond the "
         "[retention](configuration.md#modelsnameretention): how many of which went; `files` left their windows, their "
-        "`snapshots` go the next time; `events` `commands` `due` are the service's", "files snapshots predictions "
-        "quarantine reports checks assessments stages events commands due",
-    ),
+        "`snapshots` go the next time; `events` `commands` `due` are the service's",
+        "files snapshots predictions quarantine reports checks assessments stages events commands due"),
     Event("version_removed", "info", "retention let a version go", "version"),
     Event("cycle_finished", "info", "the retraining is over", "cycle_id outcome reason"),
-    Event(
-        "model_swapped", "info", "a server serves the champion; `runtimes`: what computes the answers, "
-        "[why](serving.md)", "version pid runtimes",
-    ),
-    Event(
-        "stand_in_served", "warning", "the champion cannot be loaded by a server that serves nothing yet: what was "
+    Event("model_swapped", "info", "a server serves the champion; `runtimes`: what computes the answers, "
+        "[why](serving.md)", "version pid runtimes"),
+    Event("stand_in_served", "warning", "the champion cannot be loaded by a server that serves nothing yet: what was "
         "served before answers until it is made anew", "version champion", "nothing, unless it repeats: then `reason` "
-        "of `champion_unloadable`; `driftd rollback M` makes what is served the champion",
-    ),
-    Event(
-        "swap_failed", "error", "a server could not load the champion, and keeps what it has", "version reason",
-        "`driftd doctor`; `driftd rollback M`",
-    ),
+        "of `champion_unloadable`; `driftd rollback M` makes what is served the champion"),
+    Event("swap_failed", "error", "a server could not load the champion, and keeps what it has", "version reason",
+        "`driftd doctor`; `driftd rollback M`"),
     Event("command_done", "info", "a command of the command line took effect", "command user answer"),
-    Event(
-        "command_refused", "warning", "a command of the command line could not take effect", "command user answer",
-        "`answer` says why",
-    ),
-    Event(
-        "input_rejected", "warning", "a request was at fault; at most one line a second", "reason",
-        "tell the client's owner `reason`",
-    ),
-    Event(
-        "request_failed", "error", "a request found a fault of the server", "path error", "report it with `path` and "
-        "`error`",
-    ),
+    Event("command_refused", "warning", "a command of the command line could not take effect", "command user answer",
+        "`answer` says why"),
+    Event("input_rejected", "warning", "a request was at fault; at most one line a second", "reason",
+        "tell the client's owner `reason`"),
+    Event("request_failed", "error", "a request found a fault of the server", "path error", "report it with `path` and "
+        "`error`"),
     Event("server_started", "debug", "a server process began", "pid"),
-    Event(
-        "server_hung", "error", "a server sent no heartbeat: it is ended, with its stacks on standard error, and "
-        "started again", "pid silent_s", "report it with the stacks before it in the journal",
-    ),
-    Event(
-        "server_died", "error", "a server ended by itself and is started again", "status restart_in_s",
-        "look at `status` (-9: out of memory?); the stacks are before it in the journal",
-    ),
-    Event(
-        "worker_died", "warning", "the analyst or a trainer ended by itself", "role op how",
-        "-9 is the kernel's out-of-memory killer: lower `limits.train_memory` or shorten the window",
-    ),
-    Event(
-        "worker_hung", "error", "the analyst gave no sign of life for five minutes: it is ended, and what it was "
-        "asked is tried again", "role op pid silent_s", "nothing, unless it repeats: then report it with `op`",
-    ),
+    Event("server_hung", "error", "a server sent no heartbeat: it is ended, with its stacks on standard error, and "
+        "started again", "pid silent_s", "report it with the stacks before it in the journal"),
+    Event("server_died", "error", "a server ended by itself and is started again", "status restart_in_s",
+        "look at `status` (-9: out of memory?); the stacks are before it in the journal"),
+    Event("worker_died", "warning", "the analyst or a trainer ended by itself", "role op how", "-9 is the kernel's "
+        "out-of-memory killer: lower `limits.train_memory` or shorten the window"),
+    Event("worker_hung", "error", "the analyst gave no sign of life for five minutes: it is ended, and what it was "
+        "asked is tried again", "role op pid silent_s", "nothing, unless it repeats: then report it with `op`"),
     Event("worker_output", "debug", "what the analyst or a trainer printed", "role line"),
-    Event(
-        "worker_asked_again", "warning", "the analyst died or was hindered: the same question once more",
-        "role op reason", "nothing, unless it repeats: then the event before it",
-    ),
-    Event(
-        "part_failed", "error", "a part of the service, of a model's keeper or of a server failed and is started "
+    Event("worker_asked_again", "warning", "the analyst died or was hindered: the same question once more",
+        "role op reason", "nothing, unless it repeats: then the event before it"),
+    Event("part_failed", "error", "a part of the service, of a model's keeper or of a server failed and is started "
         "again; the same failure once more is told after a minute, then every ten; `traceback` the first time, `hint` "
         "where the ledger is damaged", "part error times traceback hint", "`traceback` says where; if `times` grows, "
-        "look at `error` and `hint` (a full disk, a [damaged ledger](backup.md)), else report it",
-    ),
-    Event(
-        "clock_jumped", "warning", "the wall clock was set: schedules and cool-downs are reckoned anew", "seconds",
-        "is time synchronisation as it should be?",
-    ),
-    Event(
-        "ledger_delayed", "error", "small writes to the ledger wait until it can be written again", "reason writes",
-        DISK,
-    ),
+        "look at `error` and `hint` (a full disk, a [damaged ledger](backup.md)), else report it"),
+    Event("clock_jumped", "warning", "the wall clock was set: schedules and cool-downs are reckoned anew", "seconds",
+        "is time synchronisation as it should be?"),
+    Event("ledger_delayed", "error", "small writes to the ledger wait until it can be written again", "reason writes",
+        DISK),
 )
 # fmt: on
