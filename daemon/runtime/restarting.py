@@ -16,7 +16,7 @@ TELL_SELDOM_S = FORGOTTEN_S = 600.0
 DAMAGED = ("database disk image is malformed", "file is not a database")
 
 
-async def keep(part: Callable[[], Coroutine[Any, Any, None]], log: Any, pause_s: float) -> None:
+async def supervise(part: Callable[[], Coroutine[Any, Any, None]], log: Any, pause_s: float) -> None:
     """Run a part for ever. A failure is told at once, with its traceback; while the same goes on it is counted, told
     after a minute and then every ten, and the pause grows from `pause_s` to a minute."""
     failures = Failures()

@@ -27,7 +27,7 @@ from daemon.ledger import open_ledger
 from daemon.runtime import faults
 from daemon.runtime.log import configure, get_logger, tell_dropped
 from daemon.runtime.parent import end_with_parent
-from daemon.runtime.restarting import keep
+from daemon.runtime.restarting import supervise
 from daemon.server.app import App
 from daemon.server.follow import Follower
 from daemon.server.protocol import LimitedProtocol, close_overdue
@@ -166,7 +166,7 @@ def close_all(jobs: Sequence[Callable[[], None]]) -> None:
 
 async def kept(part: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a part; one that fails is told and begun again."""
-    await keep(part, log, FAILURE_PAUSE_S)
+    await supervise(part, log, FAILURE_PAUSE_S)
 
 
 def warm() -> None:

@@ -18,7 +18,7 @@ from daemon.intake.labels import take_segments
 from daemon.intake.traffic import Traffic
 from daemon.ledger import due
 from daemon.runtime.context import ModelContext
-from daemon.runtime.restarting import LONGEST_PAUSE_S, keep
+from daemon.runtime.restarting import LONGEST_PAUSE_S, supervise
 
 FAILURE_PAUSE_S = 5.0
 CHECK_AGAIN_S = 60.0
@@ -45,7 +45,7 @@ class ModelKeeper:
         parts = (
             self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run, self._tidy, self._retention,
         )  # fmt: skip
-        self._tasks = [asyncio.create_task(self._keep(part)) for part in parts]
+        self._tasks = [asyncio.create_task(self._supervise(part)) for part in parts]
 
     async def stop(self) -> None:
         """End all work; what was under way goes on at the next start."""
@@ -69,9 +69,9 @@ class ModelKeeper:
         self._scheduled.set()
         self.context.dirty.set()
 
-    async def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _supervise(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         bind_contextvars(model=self.context.name)  # also for what the model's workers have to tell
-        await keep(part, self.context.log, FAILURE_PAUSE_S)
+        await supervise(part, self.context.log, FAILURE_PAUSE_S)
 
     async def _tidy(self) -> None:
         await keep_tidy(self.context)

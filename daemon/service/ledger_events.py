@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from daemon.ledger import Ledger, events
-from daemon.service.status_line import Doing
+from daemon.service.status_line import StatusLine
 
 MOST_UNWRITTEN = 10_000
 
 
-class KeptEvents:
-    """What was logged since the last writing, the newest ten thousand; `doing` learns from what was written."""
+class EventBuffer:
+    """What was logged since the last writing, the newest ten thousand; `status` follows what was written."""
 
     def __init__(self) -> None:
         self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_UNWRITTEN)
-        self.doing = Doing()
+        self.status = StatusLine()
 
     def add(self, entry: dict[str, Any]) -> None:
         """An event, from any thread."""
@@ -30,7 +30,7 @@ class KeptEvents:
         with ledger.begin() as conn:
             events.append(conn, [as_row(entry) for entry in waiting])
         for _ in range(min(len(waiting), len(self._waiting))):
-            self.doing.saw(self._waiting.popleft())
+            self.status.update(self._waiting.popleft())
 
 
 def as_row(entry: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Small writes to the ledger, owed by somebody who can neither wait nor fail: tried until they are done."""
+"""Small writes to the ledger of somebody who can neither wait nor fail: tried until they are done."""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +13,7 @@ log = get_logger()
 Write = Callable[[Connection], None]
 
 
-class Owed:
+class PendingWrites:
     """Writes in their order, each in a transaction of its own, and what is to be done after each."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -23,9 +23,9 @@ class Owed:
     def write(self, write: Write, after: Callable[[], object] = lambda: None) -> None:
         """Write now, or when the ledger can be written again."""
         self._waiting.append((write, after))
-        self.pay()
+        self.write_all()
 
-    def pay(self) -> None:
+    def write_all(self) -> None:
         """Try what waits."""
         while self._waiting:
             write, after = self._waiting[0]

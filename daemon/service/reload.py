@@ -1,13 +1,28 @@
-"""What a reload is to apply: the configuration as it is on disk now, and what of it is new."""
+"""A reload: the configuration as it is on disk now, what of it is new, applied whole or not at all."""
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from daemon.config.config import Config, load_config, model_data_dir
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.config.config import Config, ConfigErrors, load_config, model_data_dir
 from daemon.config.service import ServiceSettings
 from daemon.ledger.engine import group_id
+from daemon.runtime.context import Shared
+from daemon.runtime.log import get_logger
+from daemon.runtime.restarting import error_key
+from daemon.runtime.systemd_notify import Notifier
 from daemon.server.tokens import load_tokens
+from daemon.service.keepers import Keepers
+from daemon.service.servers import Servers
 from retrain.records.errors import Refused
+
+log = get_logger()
+BURST_S = 0.2
+"""Signals that come within this time are one."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +82,72 @@ def applied(before: Config, after: Config, what: Changes) -> Config:
     """The configuration once a reload has applied what it can: the rest of `[service]` stays as it was started."""
     told = {key: getattr(after.service, key) for key in what.servers}
     return Config(after.path, before.service.model_copy(update=told), after.models)
+
+
+class Reloader:
+    """Applies the configuration's file anew, one reload after the other."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        environment: Mapping[str, str],
+        tokens: Any,
+        keepers: Keepers,
+        servers: Servers,
+        notifier: Notifier,
+        status: Callable[[], str],
+    ) -> None:
+        self._shared, self._environment, self._tokens = shared, environment, tokens
+        self._keepers, self._servers = keepers, servers
+        self._notifier, self._status = notifier, status
+        self.turn = asyncio.Lock()
+        self._asked: asyncio.Task[None] | None = None
+        self._waits = False
+
+    def ask(self) -> None:
+        """What SIGHUP does; one that comes while another waits is the same: the file is read when its turn has come."""
+        if not self._waits:
+            self._waits = True
+            self._asked = asyncio.ensure_future(self._reload_asked())
+
+    async def _reload_asked(self) -> None:
+        """After a moment, in which more may come; the log tells the outcome."""
+        await asyncio.sleep(BURST_S)
+        with contextlib.suppress(Refused):
+            await self.reload()
+
+    async def reload(self) -> str:
+        """Apply a changed configuration whole, or refuse it whole and say why."""
+        async with self.turn:
+            self._waits = False
+            self._notifier.reloading()
+            try:
+                if self._keepers.resting:
+                    raise Refused("the state folder is lost, and a reload would begin it anew", "bring it back first")
+                return await self._apply(read_again(self._shared.config, self._environment))
+            except (ConfigErrors, OSError, Refused, SQLAlchemyError) as error:
+                reason = error_key(error) if isinstance(error, SQLAlchemyError) else str(error)
+                log.error("config_refused", reason=reason)
+                raise Refused(reason) from None
+            finally:
+                self._notifier.send(READY="1", STATUS=self._status())
+
+    async def _apply(self, config: Config) -> str:
+        """What can fail comes first: room in the state folder, and servers that come up. Nothing has changed then."""
+        before, keepers = self._shared.config, self._keepers
+        what = changes(before, config)
+        if what.later:
+            log.warning("config_needs_restart", keys=what.later)
+        tokens = load_tokens(config, self._environment)
+        for name in what.changed:
+            keepers.make_room(name)
+        if what.changed or what.gone or what.servers or tokens != self._tokens:
+            await self._servers.replace()
+            self._tokens = tokens
+        for name in (*what.gone, *(n for n in what.changed if n in keepers.by_name)):
+            await keepers.remove(name)
+        self._shared.config = applied(before, config, what)
+        for name in what.changed:
+            keepers.start(name)
+        log.info("config_reloaded", changed=what.changed, removed=what.gone)
+        return what.sentence()

@@ -7,7 +7,6 @@ import signal
 import time
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 from daemon.config.config import Config, ConfigErrors, load_config
 from daemon.ledger import open_ledger
@@ -15,6 +14,7 @@ from daemon.runtime.log import configure, get_logger
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.server.tokens import load_tokens, tell_open_token_files
 from daemon.service.pulse import Pulse, hung_s
+from daemon.service.server_messages import log_message
 from daemon.service.servers import ServerProcess, Servers, listening_socket
 from retrain.records.errors import Refused
 
@@ -73,7 +73,8 @@ class OnlyServer:
 
     def _make(self) -> ServerProcess:
         config = self._config
-        return ServerProcess(self._listener, config.state_dir, config.path, _tell, hung_s=hung_s(self._watchdog_s))
+        hung_after_s = hung_s(self._watchdog_s)
+        return ServerProcess(self._listener, config.state_dir, config.path, log_message, hung_s=hung_after_s)
 
     def _silences(self) -> dict[str, float]:
         return self._servers.silences(time.monotonic())
@@ -95,13 +96,3 @@ class OnlyServer:
             log.error("config_refused", reason=str(error))
         finally:
             self._notifier.send(READY="1")
-
-
-def _tell(message: dict[str, Any]) -> None:
-    if message["event"] == "swapped":
-        fields = {key: message[key] for key in ("model", "version", "pid", "runtimes")}
-        log.info("model_swapped", **fields)
-    elif message["event"] == "swap_failed":
-        log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
-    elif message["event"] == "stand_in":
-        log.warning("stand_in_served", **{key: message[key] for key in ("model", "version", "champion")})

@@ -9,13 +9,13 @@ ENDED = ("cycle_finished", "version_kept", "stage_failed")
 
 
 @dataclass
-class Doing:
+class StatusLine:
     """What each model serves and works on, as far as the events told.
 
-    >>> doing = Doing()
-    >>> doing.saw({"event": "model_swapped", "model": "churn", "version": "v0001-ab"})
-    >>> doing.saw({"event": "stage_started", "model": "churn", "cycle_id": 2, "stage": "train"})
-    >>> doing.text(["churn", "fraud"])
+    >>> line = StatusLine()
+    >>> line.update({"event": "model_swapped", "model": "churn", "version": "v0001-ab"})
+    >>> line.update({"event": "stage_started", "model": "churn", "cycle_id": 2, "stage": "train"})
+    >>> line.text(["churn", "fraud"])
     'churn: v0001-ab, train of cycle 2; fraud: no version yet'
     """
 
@@ -23,7 +23,7 @@ class Doing:
     works: dict[str, str] = field(default_factory=dict)
     disk_low: bool = False
 
-    def saw(self, entry: dict[str, Any]) -> None:
+    def update(self, entry: dict[str, Any]) -> None:
         """Learn from an event."""
         event, model = entry["event"], entry.get("model")
         if event in ("disk_low", "disk_ok"):

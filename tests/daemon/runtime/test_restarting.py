@@ -9,7 +9,7 @@ from sqlalchemy.exc import DatabaseError
 from structlog.testing import capture_logs
 
 from daemon.runtime.log import get_logger
-from daemon.runtime.restarting import keep, way_out
+from daemon.runtime.restarting import supervise, way_out
 
 FULL = OSError(28, "No space left on device")
 
@@ -40,7 +40,7 @@ def kept(monkeypatch: pytest.MonkeyPatch, failures: list[Exception | float]) -> 
 
     with monkeypatch.context() as patched, capture_logs() as told, pytest.raises(asyncio.CancelledError):
         patched.setattr("daemon.runtime.restarting.asyncio.sleep", rest)
-        asyncio.run(keep(part, Log(), 5.0))
+        asyncio.run(supervise(part, Log(), 5.0))
     assert all(event["event"] == "part_failed" and event["part"].endswith("part") for event in told)
     return told, pauses
 

@@ -44,7 +44,7 @@ from daemon.server.__main__ import close_all, kept
 from daemon.server.follow import Follower
 from daemon.server.slot import ModelSlot, ServedDeployment
 from daemon.service.keeper import ModelKeeper
-from daemon.service.ledger_writes import Owed
+from daemon.service.ledger_writes import PendingWrites
 from retrain import durable
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.estimators import make_estimator
@@ -272,7 +272,7 @@ def test_the_link_is_tried_again_until_it_names_the_champion(
     link, keeper = context.folders.versions / "current", ModelKeeper(context, lambda: None)
 
     async def story() -> None:
-        task = asyncio.create_task(keeper._keep(keeper._tidy))
+        task = asyncio.create_task(keeper._supervise(keeper._tidy))
         for version in ("v1", "v2"):
             promoted(context, version)
             fail(point, OSError(errno.EIO, os.strerror(errno.EIO)), 2)
@@ -307,16 +307,16 @@ def test_tidying_finds_what_a_kill_left(context: ModelContext, fail: Fail) -> No
     assert context.folders.cycle(opened.id).exists()
 
 
-def test_what_is_owed_to_the_ledger_is_written_when_it_can_be(context: ModelContext, fail: Fail) -> None:
+def test_what_is_to_be_written_to_the_ledger_is_written_when_it_can_be(context: ModelContext, fail: Fail) -> None:
     """A schedule that fires while the ledger cannot be written is told and due afterwards, and nobody is woken before."""
     ledger, woken = context.shared.ledger, []
-    owed = Owed(ledger)
+    pending = PendingWrites(ledger)
     fail("ledger.before_commit", full(), 2)
     with capture_logs() as told:
-        owed.write(lambda conn: due.add(conn, "m", "check", 60.0), lambda: woken.append(1))
-        owed.pay()
+        pending.write(lambda conn: due.add(conn, "m", "check", 60.0), lambda: woken.append(1))
+        pending.write_all()
     assert [event["event"] for event in told] == ["ledger_delayed"] * 2 and not woken
-    owed.pay()
+    pending.write_all()
     with ledger.connect() as conn:
         assert len(due.pending(conn, "m", "check")) == 1 and woken == [1]
 
@@ -636,7 +636,7 @@ def test_a_judgement_that_failed_is_not_put_off_for_a_minute(context, monkeypatc
         return 0
 
     async def story() -> None:
-        task = asyncio.create_task(keeper._keep(keeper._checks))
+        task = asyncio.create_task(keeper._supervise(keeper._checks))
         keeper._scheduled.set()
         while len(tries) < 3:
             await asyncio.sleep(0)

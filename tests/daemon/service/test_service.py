@@ -79,7 +79,7 @@ def while_running(service: Service, story: Callable[[], Awaitable[None]]) -> Non
 
     async def both() -> None:
         task = asyncio.create_task(service.run())
-        while "m" not in service.keepers:
+        while "m" not in service.keepers.by_name:
             await asyncio.sleep(0)
         await story()
         service.stopping.set()
@@ -125,25 +125,25 @@ def test_a_server_that_cannot_be_started_is_tried_again(monkeypatch: pytest.Monk
     assert [event["event"] for event in told] == ["part_failed", "server_died"] * 2
 
 
-def test_what_is_owed_outlives_a_reload_and_a_stop(service: Service) -> None:
+def test_what_is_to_be_written_outlives_a_reload_and_a_stop(service: Service) -> None:
     """A check that became due while the ledger could not be written is written after the reload and wakes the keeper
     that is there then; one that waits at the end is written at the end."""
 
     async def story() -> None:
-        before = service.keepers["m"]
+        before = service.keepers.by_name["m"]
         durable.install_hook(failing("ledger.before_commit"))
-        service._due("m", "check", 60.0)
+        service.keepers.due("m", "check", 60.0)
         durable.install_hook(None)
         path = service.config.path
         path.write_text(path.read_text() + 'mode = "observe"\n')
-        assert await service.reload() == "reloaded: m changed"
-        keeper = service.keepers["m"]
+        assert await service.reloader.reload() == "reloaded: m changed"
+        keeper = service.keepers.by_name["m"]
         assert keeper is not before
         keeper._scheduled.clear()
-        service.owed.pay()
+        service.pending.write_all()
         assert keeper._scheduled.is_set()
         durable.install_hook(failing("ledger.before_commit"))
-        service._due("m", "retrain", 60.0)
+        service.keepers.due("m", "retrain", 60.0)
         durable.install_hook(None)
 
     with capture_logs() as told:
@@ -161,14 +161,14 @@ def test_many_signals_are_one_reload_which_sees_the_newest_file(service: Service
     async def story() -> None:
         path = service.config.path
         for name in ("n", "o"):
-            async with service._reloading:
+            async with service.reloader.turn:
                 for _ in range(300):
                     os.kill(os.getpid(), signal.SIGHUP)
                     await asyncio.sleep(0)
                 path.write_text(
                     path.read_text() + MORE.replace("models.n", f"models.{name}").replace('"e"', f'"e{name}"')
                 )
-            while name not in service.keepers:
+            while name not in service.keepers.by_name:
                 await asyncio.sleep(0)
 
     with capture_logs() as told:
@@ -181,15 +181,15 @@ def test_a_reload_that_a_disk_fails_changes_nothing(point: str, service: Service
     """It is refused before a keeper is stopped, and can be asked for again."""
 
     async def story() -> None:
-        before, path = dict(service.keepers), service.config.path
+        before, path = dict(service.keepers.by_name), service.config.path
         path.write_text(path.read_text() + 'mode = "observe"\n' + MORE)
         durable.install_hook(failing(point))
         with pytest.raises(Refused, match=os.strerror(errno.EIO)):
-            await service.reload()
+            await service.reloader.reload()
         durable.install_hook(None)
-        assert service.keepers == before and not service.servers.replaced  # type: ignore[attr-defined]
-        assert await service.reload() == "reloaded: m, n changed"
-        assert set(service.keepers) == {"m", "n"}
+        assert service.keepers.by_name == before and not service.servers.replaced  # type: ignore[attr-defined]
+        assert await service.reloader.reload() == "reloaded: m, n changed"
+        assert set(service.keepers.by_name) == {"m", "n"}
 
     with capture_logs() as told:
         while_running(service, story)
@@ -251,12 +251,12 @@ def test_keepers_that_rest_are_not_hung(service: Service) -> None:
     """While the state folder is lost nothing is taken in, and the watchdog goes on being pinged."""
 
     async def story() -> None:
-        keeper = service.keepers["m"]
+        keeper = service.keepers.by_name["m"]
         await keeper.stop()
-        assert max(service._silences().values()) > 1e9
-        service._lost = True
-        assert max(service._silences().values()) < 60
-        service._lost = False
+        assert max(service.silences().values()) > 1e9
+        service.keepers.resting = True
+        assert max(service.silences().values()) < 60
+        service.keepers.resting = False
 
     while_running(service, story)
 
@@ -297,14 +297,14 @@ def test_a_reload_applies_of_the_service_what_servers_read(service: Service) -> 
     async def story() -> None:
         with_lines('max_body = "1MB"', "workers = 2")
         told = "[service] max_body changed; workers takes effect at the next start"
-        assert told in await service.reload()
+        assert told in await service.reloader.reload()
         assert service.servers.replaced == 1  # type: ignore[attr-defined]
         assert (service.config.service.max_body, service.config.service.workers) == (10**6, 1)
         with_lines('max_body = "1MB"')
-        assert await service.reload() == "reloaded: no model changed"
+        assert await service.reloader.reload() == "reloaded: no model changed"
         with_lines('group = "no-such-group"')
         with pytest.raises(Refused, match="no-such-group"):
-            await service.reload()
+            await service.reloader.reload()
 
     while_running(service, story)
 

@@ -1,0 +1,135 @@
+"""What control does beside the models' keepers: commands, writes to the ledger, its retention, the clock, the state
+folder. While that is lost nothing is written, and nothing more is logged about it."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.cycles.retention import EVERY_S, keep_service
+from daemon.cycles.trial import Reports
+from daemon.runtime.context import Shared
+from daemon.runtime.log import get_logger
+from daemon.runtime.restarting import error_key, way_out
+from daemon.runtime.worker.operations import WarmRequest
+from daemon.runtime.worker.process import WorkerError
+from daemon.service.commands import Commander
+from daemon.service.keepers import Keepers
+from daemon.service.ledger_events import EventBuffer
+from daemon.service.ledger_writes import PendingWrites
+from daemon.service.servers import Servers
+from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
+from retrain.records.errors import Refused
+
+log = get_logger()
+LEDGER_POLL_S = 0.4
+EVENTS_EVERY_S = 1.0
+CLOCK_LOOK_S = 5.0
+FAILURE_PAUSE_S = 2.0
+
+
+class Background:
+    """Work that goes on until the service stops."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        keepers: Keepers,
+        servers: Servers,
+        events: EventBuffer,
+        pending: PendingWrites,
+        trials: Reports,
+        reload: Callable[[], Awaitable[str]],
+    ) -> None:
+        self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
+        self._events, self._pending, self._trials = events, pending, trials
+        self._commander = Commander({}, keepers.promoted, reload)
+        self._failures: dict[str, str] = {}
+
+    def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
+        return self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
+
+    async def watch_state(self) -> None:
+        """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""
+        keepers, paths = self._keepers, self._shared.config.paths
+        watch, failures = StateWatch(paths), 0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            found = watch.look(prove=keepers.resting or self._ledger.failures > failures)
+            failures = self._ledger.failures
+            if found is StateFolder.REPLACED:
+                raise Refused(watch.reason, "the next start opens it")
+            if found is StateFolder.LOST and not keepers.resting:
+                log.error("state_lost", reason=watch.reason)
+                await keepers.rest()
+            elif found is StateFolder.GOOD and keepers.resting:
+                log.info("state_back", folder=str(paths.state))
+                keepers.resume()
+
+    def write(self) -> None:
+        """Write to the ledger what waits: small writes, log events, and what servers saw of trials."""
+        with self._unless_lost("events"):
+            if not self._keepers.resting:
+                self._pending.write_all()
+                self._events.write(self._ledger)
+            for name in self._trials.write(self._ledger, time.time()):
+                self._keepers.look_again(name)
+
+    async def _write_events(self) -> None:
+        while True:
+            await asyncio.sleep(EVENTS_EVERY_S)
+            self.write()
+
+    async def _follow_commands(self) -> None:
+        """Notice what the command line wrote; the cheap question first."""
+        version = -1
+        while True:
+            with self._unless_lost("commands"):
+                now = self._ledger.data_version()
+                if now != version:
+                    keepers = self._keepers.by_name
+                    self._commander.contexts = {name: keeper.context for name, keeper in keepers.items()}
+                    await self._commander.apply_all()
+                    version = now
+            await asyncio.sleep(LEDGER_POLL_S)
+
+    async def _retention(self) -> None:
+        """Let go of old events, commands and schedules; what fails is told and done the next day."""
+        while True:
+            with self._unless_lost("retention"):
+                await keep_service(self._ledger, self._shared.config.service.events)
+            await asyncio.sleep(EVERY_S)
+
+    async def _watch_clock(self) -> None:
+        """Notice that the wall clock jumped: schedules and cool-downs go by it."""
+        while True:
+            jump_s = self._keepers.schedule.look_at_clock(time.time(), time.monotonic())
+            if jump_s:
+                log.warning("clock_jumped", seconds=round(jump_s))
+                for name in self._keepers.by_name:
+                    self._keepers.look_again(name)
+            await asyncio.sleep(CLOCK_LOOK_S)
+
+    async def _warm_analyst(self) -> None:
+        """Have the analyst's libraries loaded before the first file asks for them."""
+        await self._servers.wait_ready()  # which have the processors for themselves until then
+        with contextlib.suppress(WorkerError):
+            await self._shared.analyst.call(WarmRequest())
+        await asyncio.Event().wait()
+
+    @contextlib.contextmanager
+    def _unless_lost(self, part: str) -> Iterator[None]:
+        """A failure of the ledger is logged once while it is the same, and not while the state folder is lost."""
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            if not self._keepers.resting and error_key(error) != self._failures.get(part):
+                log.error("ledger_failed", part=part, error=error_key(error), **way_out(error))
+            self._failures[part] = error_key(error)
+        else:
+            self._failures.pop(part, None)

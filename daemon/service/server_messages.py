@@ -1,0 +1,56 @@
+"""What servers report: swaps, failures to load, stand-ins, and what they saw of trials."""
+
+import time
+from typing import Any
+
+from daemon.cycles.loadable import unreadable
+from daemon.cycles.trial import Reports
+from daemon.ledger import promotions
+from daemon.runtime.log import get_logger
+from daemon.service.keepers import Keepers
+from daemon.service.ledger_writes import PendingWrites
+
+log = get_logger()
+
+
+def log_message(message: dict[str, Any]) -> None:
+    """Log a server's report."""
+
+    def fields(*names: str) -> dict[str, Any]:
+        return {name: message[name] for name in names}
+
+    if message["event"] == "swapped":
+        log.info("model_swapped", **fields("model", "version", "pid", "runtimes"))
+    elif message["event"] == "swap_failed":
+        log.error("swap_failed", model=message["model"], version=message.get("version"), reason=message["error"])
+    elif message["event"] == "stand_in":
+        log.warning("stand_in_served", **fields("model", "version", "champion"))
+
+
+class ServerMessages:
+    """Acts on the reports; `trials` adds up what is to be written about trials."""
+
+    def __init__(self, keepers: Keepers, pending: PendingWrites) -> None:
+        self._keepers, self._pending = keepers, pending
+        self.trials = Reports()
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """A server's report."""
+        if message["event"] == "swapped":
+            swapped_at = time.time()
+            self._pending.write(lambda conn: promotions.mark_swapped(conn, message["promotion"], swapped_at))
+        log_message(message)
+        if message["event"] == "trial_seen":
+            self._add_to_trial(message)
+        elif message["event"] == "swap_failed":
+            unreadable.cache_clear()  # perhaps it was damaged since it was looked at
+            self._keepers.look_again(message["model"])
+
+    def _add_to_trial(self, message: dict[str, Any]) -> None:
+        self.trials.add(message)
+        seen = message["seen"]
+        if seen["failures"]:
+            log.warning(
+                "challenger_failed", model=message["model"], version=message["version"],
+                requests=seen["failures"], reason=seen["error"], pid=message["pid"],
+            )  # fmt: skip
