@@ -2,18 +2,21 @@
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.config.service import ServiceSettings
 from daemon.reading import csv
 from daemon.reading.formats import kind_of
 from daemon.reading.infer import infer_schema
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
-from retrain.records.settings import ModelSettings
+from retrain.records.settings import Frozen, ModelSettings
 
 NAME = re.compile(r"[^a-z0-9]+")
+LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "event_time", "created_at", "ts")
 ID_NAMES = ("id", "row_id", "uid", "uuid", "key")
 MAX_CLASSES = 20
@@ -103,36 +106,37 @@ def _named(schema: Schema, names: tuple[str, ...], kinds: tuple[str, ...], targe
 
 
 def _text(found: Found, name: str, target: str) -> str:
-    schema = found.schema
-
-    def chosen(key: str, value: str | None, told: str) -> str:
-        line = f"{key} = {json.dumps(value or '…', ensure_ascii=False)}"
-        return f"{line}   # {told}" if value else f"# {line}   # {told}"
-
     lines = [
         "# driftd: what it watches, trains and serves. Paths are relative to the folder of this file.",
         "# Whatever is not said here has a default; `driftd doctor` checks this file.",
         "",
         "[service]",
-        'state_dir = "state"            # all that driftd remembers',
-        'listen = "127.0.0.1:8080"      # where predictions are served',
+        *_key(ServiceSettings, "state_dir", "state"),
+        *_key(ServiceSettings, "listen", "127.0.0.1:8080"),
         "",
         f"[models.{name}]",
-        f'data_dir = "data/{name}"   # drop files here; they are read, never changed',
-        f'task = "{found.task}"',
-        f"target = {json.dumps(target, ensure_ascii=False)}",
-        chosen("time_column", found.time_column, "windows and held-out rows go by it; without it, by order of arrival"),
-        chosen("id_column", found.id_column, "names a row, so that its label may arrive later"),
-        'check_schedule = "*/15 * * * *" # besides the check of every file',
-        '# retrain_schedule = "0 3 * * SUN" # besides what drift and performance ask for',
-        '# mode = "auto"                # or "approve" (a person promotes), "observe" (reports only)',
+        *_key(ModelSettings, "data_dir", f"data/{name}"),
+        *_key(ModelSettings, "task", found.task),
+        *_key(ModelSettings, "target", target),
+        *_key(ModelSettings, "time_column", found.time_column),
+        *_key(ModelSettings, "id_column", found.id_column),
+        *_key(ModelSettings, "check_schedule", "*/15 * * * *"),
+        *_key(ModelSettings, "retrain_schedule", None, "0 3 * * SUN"),
+        *_key(ModelSettings, "mode", None, "auto"),
         "",
         "# The columns, by name; their order in the files does not matter.",
         '# { type = "number", min = 0, max = 1 } and { type = "category", categories = ["a", "b"] } say what is valid.',
         f"[models.{name}.columns]",
-        *(_column(column, schema) for column in schema.columns),
+        *(_column(column, found.schema) for column in found.schema.columns),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _key(kind: type[Frozen], name: str, value: str | None, example: str = "…") -> list[str]:
+    """A key below what it means; one without a value is commented out."""
+    meaning = LINK.sub(r"\1", " ".join((kind.model_fields[name].description or "").split()))
+    line = f"{name} = {json.dumps(value or example, ensure_ascii=False)}"
+    return [*textwrap.wrap(f"# {meaning}", 118, subsequent_indent="# "), line if value else f"# {line}"]
 
 
 def _column(column: Column, schema: Schema) -> str:
