@@ -20,17 +20,8 @@ from daemon.cli.app import commands, first_sentence
 from daemon.config.service import ServiceSettings
 from daemon.runtime.events import EVENTS
 from drift.statistics.registry import statistics_table
-from retrain.records.settings import (
-    BYTES,
-    SECONDS,
-    Budget,
-    ColumnSettings,
-    Frozen,
-    ModelSettings,
-    alarm_rate,
-    duration_s,
-    size_bytes,
-)
+from retrain.records.settings import Budget, ColumnSettings, Frozen, ModelSettings
+from retrain.records.settings.units import BYTES, SECONDS, alarm_rate, duration_s, size_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^(<!-- generated: ([^>\n]+) -->\n)(.*?)(^<!-- end -->$)", re.MULTILINE | re.DOTALL)
@@ -103,11 +94,11 @@ def settings_in(annotation: object) -> type[Frozen] | None:
 
 def keys_table(kind: type[Frozen]) -> str:
     """The keys of a section: default, meaning and, of [service], what applies a change."""
-    applied = ServiceSettings.reloaded() if kind is ServiceSettings else None
+    applied, meanings = ServiceSettings.reloaded() if kind is ServiceSettings else None, kind.descriptions()
     rows = []
     for name, field in kind.model_fields.items():
         if settings_in(field.annotation) is None:
-            row = [f"`{name}`", default_of(field), " ".join((field.description or "").split())]
+            row = [f"`{name}`", default_of(field), meanings[name]]
             rows.append(row if applied is None else [*row, "reload" if name in applied else "restart"])
     return table(["key", "default", "meaning", *(["applied by"] if applied is not None else [])], rows)
 

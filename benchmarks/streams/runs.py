@@ -17,7 +17,8 @@ from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.result import as_json
 from daemon.tools.replay.source import read_source
 from daemon.tools.replay.subject import inferred_subject
-from retrain.records.settings import ModelSettings, retrain_budget
+from retrain.records.settings import ModelSettings
+from retrain.records.settings.units import retrain_budget
 
 Changes = dict[str, dict[str, Any]]
 ABLATIONS: dict[str, Changes] = {

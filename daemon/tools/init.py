@@ -134,7 +134,7 @@ def _text(found: Found, name: str, target: str) -> str:
 
 def _key(kind: type[Frozen], name: str, value: str | None, example: str = "…") -> list[str]:
     """A key below what it means; one without a value is commented out."""
-    meaning = LINK.sub(r"\1", " ".join((kind.model_fields[name].description or "").split()))
+    meaning = LINK.sub(r"\1", kind.descriptions()[name])
     line = f"{name} = {json.dumps(value or example, ensure_ascii=False)}"
     return [*textwrap.wrap(f"# {meaning}", 118, subsequent_indent="# "), line if value else f"# {line}"]
 

@@ -1,0 +1,116 @@
+"""What is taken in and what is kept: columns, intake, prediction log, serving, retention."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from retrain.records.settings.units import Duration, Frozen, Size
+
+ColumnKind = Literal["number", "integer", "boolean", "category", "datetime", "text"]
+
+
+class ColumnSettings(Frozen):
+    """One declared column; `name = "number"` is short for `name = {type = "number"}`."""
+
+    type: ColumnKind
+    """`number`, `integer`, `boolean`, `category`, `datetime` or `text`: sentences, stored and compared by checks
+    (length, emptiness, trigrams), [never learned from](drift.md#columns)."""
+    min: float | None = None
+    """Smallest valid value; smaller ones are counted in the file's quality report."""
+    max: float | None = None
+    """Largest valid value."""
+    categories: tuple[str, ...] | None = None
+    """The valid categories; others are counted."""
+    nullable: bool = True
+    """`false`: a row without a value is set aside."""
+    feature: bool = True
+    """`false`: read and stored, not learned from."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ColumnSettings":
+        bounded = self.min is not None or self.max is not None
+        if bounded and self.type not in ("number", "integer"):
+            raise ValueError(f"min and max are for numbers, not for {self.type}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        if self.categories is not None and self.type != "category":
+            raise ValueError(f'categories are for type = "category", not for {self.type}')
+        if self.categories == ():
+            raise ValueError("categories is empty; name at least one or leave it out")
+        return self
+
+
+class IntakeSettings(Frozen):
+    """How the data folder is read."""
+
+    patterns: tuple[str, ...] = (
+        "*.csv", "*.csv.gz", "*.csv.zst", "*.parquet", "*.jsonl", "*.ndjson", "*.jsonl.gz", "*.jsonl.zst",
+    )  # fmt: skip
+    """Names of data files."""
+    recursive: bool = True
+    """Look into sub-folders; hidden ones and links to folders are left out, a link to a file is followed."""
+    settle: Duration = 1.0
+    """A file is taken when two looks this far apart agree."""
+    watch: Literal["events", "polling"] = "events"
+    """`polling` for network file systems."""
+    rescan: Duration = 60.0
+    """Look at the whole folder at least this often; less often as it grows, so that it costs under 0.5 %."""
+    delimiter: str | None = None
+    """Between the fields of a CSV file; without it comma, semicolon, tab or bar is found by the header."""
+    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
+    """Of text files: `utf-8`, `latin-1` or `utf-16`."""
+    max_reject_share: float = Field(default=0.5, ge=0, le=1)
+    """A file with a larger share of bad rows is refused whole."""
+
+
+class PredictionLogSettings(Frozen):
+    """Which answered rows are kept, how much disk they and the data files made of them may take, and how often what was
+    kept becomes a data file."""
+
+    share: float = Field(default=1.0, ge=0, le=1)
+    """The share of the rows that is kept: by their ids, always the same ones; rows without an id are counted. `0`
+    switches it off."""
+    keep: Size = 10**9
+    """Disk for the log and the data files made of it together; beyond it the oldest go, out of training too. A file
+    counts as at least 64 KB."""
+    every: Duration = 3600.0
+    """What is kept becomes a data file at least this often, besides at each scheduled check, once there are
+    `drift.min_rows`."""
+
+
+class ServingSettings(Frozen):
+    """How requests are judged, and what computes the answers."""
+
+    contract: Literal["lenient", "strict"] = "lenient"
+    """`strict` refuses requests with values that the schema declares invalid, see
+    [HTTP](http.md#post-modelsmpredict)."""
+    runtime: Literal["auto", "scikit-learn"] = "auto"
+    """Boosted trees are answered by treelite where it gives scikit-learn's bits, see [serving](serving.md);
+    `scikit-learn` switches that off."""
+
+
+class RetentionSettings(Frozen):
+    """What is kept besides the champion, its predecessor and pinned versions, and for how long. Snapshots that a window
+    or a kept version needs stay longer."""
+
+    versions: int = Field(default=10, ge=2)
+    """Versions kept besides the champion, its predecessor and pinned ones."""
+    pinned: tuple[str, ...] = ()
+    """Versions that are never removed, such as `["v0003"]`."""
+    snapshots: Duration = 365 * 86400.0
+    """Age of data files whose rows go: from training, checks and the disk. Never one that the window may train on, that
+    lies in `check_window`, that a kept version was made of, or of the newest hundred."""
+    snapshots_size: Size | None = None
+    """Bytes of snapshots of dropped files beyond which the oldest go, with the same exceptions."""
+    predictions: Duration = 90 * 86400.0
+    """Age of what was predicted for the rows of a file when it was checked."""
+    quarantine: Duration = 90 * 86400.0
+    """Age of rejected rows; how many there were stays."""
+    reports: Duration = 90 * 86400.0
+    """Age of the columns of checks that found no drift; that they ran, and their performance, stays."""
+    history: Duration = 730 * 86400.0
+    """Age of checks, assessments of labels, and the stages of cycles that left no stored version."""
+    files: Duration | None = None
+    """Age of rows of the ledger about files that are gone from the data folder, and of which nothing else is left.
+    Without it they stay, some hundred bytes each, so that the same content is never taken twice; with it, content that
+    comes back later is new. At least as long as `history` to have an effect on accepted files."""

@@ -1,0 +1,170 @@
+"""How it is decided: drift, when to retrain, which files are doubted, what is promoted, and how."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from retrain.records.settings.units import (
+    AlarmRate,
+    Budget,
+    Duration,
+    Frozen,
+    Growth,
+    Price,
+    RetrainBudget,
+)
+
+
+class DriftSettings(Frozen):
+    """How checks judge: the budget of false alarms of a whole check, the smallest effect that counts, and what
+    watches the stream of errors between files."""
+
+    false_alarms: AlarmRate = 0.01
+    """How often a whole check may alarm by chance, all its tests together; [what that covers](drift.md)."""
+    min_effect: float = Field(default=0.05, ge=0, le=1)
+    """A smaller difference (KS distance or total variation) never counts."""
+    min_rows: int = Field(default=50, ge=2)
+    """Fewer rows are not tested."""
+    ignore: tuple[str, ...] = ()
+    """Columns that are not compared."""
+    weights: Literal["equal", "importance"] = "equal"
+    """How the columns share the budget: `equal`, or `importance`: half of it by the champion's permutation importance,
+    half equally."""
+    calendar: bool = False
+    """Also compare hour and weekday (UTC) of dates, the time column's too; from the next version on."""
+    multivariate: bool = False
+    """Scheduled checks also test all columns together, [beside the
+    verdict](drift.md#all-columns-together-in-the-daemon)."""
+    detector: Literal["adwin", "page_hinkley", "none"] = "adwin"
+    """Watches the errors of labelled rows from file to file: `adwin`, `page_hinkley` or `none`; [which and
+    why](streaming-detectors.md#in-the-daemon)."""
+
+    @field_validator("detector", mode="before")
+    @classmethod
+    def _still_there(cls, value: Any) -> Any:
+        if value in ("ddm", "hddm"):
+            raise ValueError(
+                'that detector was removed: "adwin", the default, alarms falsely less often and keeps to'
+                ' `false_alarms`; "page_hinkley" is quicker on sudden rises'
+            )
+        return value
+
+
+class TriggerSettings(Frozen):
+    """What opens a cycle, besides a schedule and a person."""
+
+    regret: Price = 0.5
+    """The price of a retrain, as a share of the model's own loss on a file: a cycle opens when a fresh model would have
+    saved more, added up over the labelled files ([replay](replay.md) tells what a price would have done); `false`
+    switches it off."""
+    retrains: RetrainBudget = Budget(20.0, 100, None)
+    """The budget of retrains that nobody ordered: per labelled files (`"10 per 100 batches"`) or per time (`"2 per
+    week"`, `"1 per 12h"`); the price doubles with each retrain ahead of its pace, and none is opened more than two
+    ahead."""
+    drift_prior: float = Field(default=0.8, gt=0, le=1)
+    """The price is this much of itself while the data drift: drift makes a gain more credible, it proves none; `1`
+    leaves it out."""
+    on_drift: bool = False
+    """Drift alone opens a cycle."""
+    on_performance: bool = False
+    """A drop of the metric on labelled rows alone opens a cycle."""
+    min_drop: float = Field(default=0.02, ge=0)
+    """Smallest drop that counts, in the metric's unit."""
+    max_age: Duration | None = None
+    """The champion's age that opens a cycle."""
+    new_rows: int | None = Field(default=None, ge=1)
+    """Number of new labelled rows that opens a cycle."""
+    growth: Growth = 2.0
+    """So many times the labelled rows that the champion's training could choose from open a cycle, within the budget;
+    `false`: never."""
+    cooldown: Duration = 1.0
+    """At least this long between two cycles, except by hand."""
+    min_new_rows: int = Field(default=1, ge=1)
+    """Fewer new labelled rows open no cycle, except by hand."""
+    first_rows: int = Field(default=500, ge=10)
+    """Labelled rows that the first model needs."""
+    first_class_rows: int = Field(default=20, ge=2)
+    """Labelled rows of each of two classes that the first model of a classification needs."""
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    """Times that a stage is tried."""
+    retry_after: Duration = 10.0
+    """The pause before the second attempt; twice as long before the third."""
+
+
+class GateSettings(Frozen):
+    """When a challenger may replace the champion."""
+
+    max_worse_se: float = Field(default=2.5, gt=0)
+    """A challenger that is worse than the champion by more than so many standard errors is not promoted."""
+    slices: tuple[str, ...] = ()
+    """Columns: a challenger that is so much worse for any one of their values is not promoted either."""
+    min_slice_rows: int = Field(default=100, ge=10)
+    """Smaller slices are not judged."""
+
+
+class ProbationSettings(Frozen):
+    """How long a promotion is watched, and how sure must be that its predecessor is better before it is undone."""
+
+    files: int = Field(default=8, ge=0)
+    """So many labelled files after a promotion its predecessor is compared with it; `0`: never."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """How often a promotion that did no harm may be rolled back by chance, however many files are looked at."""
+
+
+class RolloutSettings(Frozen):
+    """How a challenger that passed the gate becomes the champion: at once, or after a trial in which its answers are
+    recorded beside the champion's ("shadow") or returned to a share of the requests ("canary")."""
+
+    strategy: Literal["direct", "shadow", "canary"] = "direct"
+    """`direct`: at once; `shadow`: the challenger answers too, unseen; `canary`: it answers a share of the requests."""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """The share of the requests that the challenger sees: sticky by the first row's id, else by counting; without it
+    all in shadow, 0.1 as canary."""
+    period: Duration = 3600.0
+    """At least this long on trial."""
+    min_rows: int = Field(default=100, ge=0)
+    """It passes no earlier than after so many rows that the challenger answered."""
+    longest: Duration = 86400.0
+    """After this it is decided by what was seen, however few rows."""
+    max_failures: int = Field(default=0, ge=0)
+    """Requests on which the challenger may fail; one more drops it at once (the champion answers them)."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "RolloutSettings":
+        if self.longest < self.period:
+            raise ValueError(f"longest is {self.longest:g} s, shorter than the period of {self.period:g} s")
+        return self
+
+    @property
+    def reached(self) -> float:
+        """The share of the requests that the challenger sees."""
+        return self.share if self.share is not None else 0.1 if self.strategy == "canary" else 1.0
+
+
+class LayerSettings(Frozen):
+    """What follows the labels between retrains, without training: earlier versions blended in (at most `members` of the
+    newest `archive` versions answer a request), and recalibration."""
+
+    archive: int = Field(default=8, ge=1)
+    """So many of the newest versions may be served again, blended by how they do on the newest labelled rows; `1`: only
+    the newest."""
+    members: int = Field(default=3, ge=1)
+    """At most so many of them answer a request: its cost is that many models."""
+    recalibration: bool = True
+    """Shift what is served (class probabilities, or a line through numbers) while that helped one file ahead."""
+
+
+SuspicionKind = Literal["duplicated_rows", "unit_bug", "label_noise", "leaked_target"]
+
+
+class SuspicionSettings(Frozen):
+    """Which new files are held before they teach anything, and how many alike in a row are a new normal."""
+
+    hold: bool = True
+    """A new file that looks poisoned is [held](suspicious-files.md): checked, but it teaches nobody."""
+    release_after: int = Field(default=3, ge=1)
+    """So many files in a row with the same kind of doubt are a new normal: they are let in by themselves."""
+    kinds: tuple[SuspicionKind, ...] = ("duplicated_rows", "unit_bug", "label_noise", "leaked_target")
+    """The doubts that count."""
+    ignore: tuple[str, ...] = ()
+    """Columns that raise no doubt."""

@@ -1,0 +1,67 @@
+"""The section of a model, with all of its own sections."""
+
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from retrain.records.settings import data, decisions, training
+from retrain.records.settings.units import Duration, Frozen
+
+METRICS = {
+    "classification": (
+        "balanced_accuracy", "accuracy", "roc_auc", "average_precision", "f1_macro", "log_loss", "brier",
+    ),
+    "regression": ("mae", "rmse", "r2", "relative_mae"),
+}  # fmt: skip
+"""By task, as `retrain.metrics.registry` computes them; here so that a configuration is read without it."""
+
+
+class ModelSettings(Frozen):
+    """A configured thing to keep good."""
+
+    data_dir: str
+    """The folder that files are dropped into; read, never changed."""
+    task: Literal["classification", "regression"]
+    """`classification` (two classes or more) or `regression`."""
+    target: str
+    """The column to predict; a file without it is valid and unlabelled."""
+    columns: dict[str, data.ColumnSettings] | None = None
+    """The schema, see below; left out, it is inferred from the first file and then fixed."""
+    time_column: str | None = None
+    """Event time: windows and held-out rows go by it; without it, by the order of arrival."""
+    id_column: str | None = None
+    """Names a row: duplicates are found by it, and labels may arrive later."""
+    metric: str = "auto"
+    """Classification: `balanced_accuracy` (auto), `roc_auc` (auto where the rarer of two classes is under 20 %),
+    `accuracy`, `average_precision`, `f1_macro`, `log_loss`, `brier`; regression: `relative_mae` (auto), `mae`, `rmse`,
+    `r2`; or `file.py:function`."""
+    mode: Literal["auto", "approve", "observe"] = "auto"
+    """`auto` promotes by itself; `approve` waits for `driftd approve`; `observe` only tells what it would do, also for
+    the first model."""
+    check_schedule: str | None = None
+    """Cron expression: checks the recent window, besides every file."""
+    check_window: Duration = 30 * 86400.0
+    """How far the recent window reaches back from the newest row."""
+    retrain_schedule: str | None = None
+    """Cron expression: retrains if there are new labelled rows."""
+    intake: data.IntakeSettings = data.IntakeSettings()
+    drift: decisions.DriftSettings = decisions.DriftSettings()
+    triggers: decisions.TriggerSettings = decisions.TriggerSettings()
+    window: training.WindowSettings = training.WindowSettings()
+    gate: decisions.GateSettings = decisions.GateSettings()
+    probation: decisions.ProbationSettings = decisions.ProbationSettings()
+    rollout: decisions.RolloutSettings = decisions.RolloutSettings()
+    layers: decisions.LayerSettings = decisions.LayerSettings()
+    suspicion: decisions.SuspicionSettings = decisions.SuspicionSettings()
+    estimator: training.EstimatorSettings = training.EstimatorSettings()
+    limits: training.LimitSettings = training.LimitSettings()
+    retention: data.RetentionSettings = data.RetentionSettings()
+    serving: data.ServingSettings = data.ServingSettings()
+    prediction_log: data.PredictionLogSettings = data.PredictionLogSettings()
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_columns(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: {"type": spec} if isinstance(spec, str) else spec for name, spec in value.items()}
+        return value

@@ -1,0 +1,78 @@
+"""What trains: rows, estimator, search, and what a training may use."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from retrain.records.settings.units import Duration, Frozen, Size
+
+
+class WindowSettings(Frozen):
+    """Which rows train: all, those of the last duration or files, all with decaying weights, or whichever of these the
+    evidence of the newest files favours ("auto")."""
+
+    kind: Literal["auto", "all", "last", "files", "decay"] = "auto"
+    """Which rows train: `all`, `last` (a duration), `files` (a number), `decay` (all, older ones weigh less), or
+    `auto`: decaying weights, but the last files only, or all rows alike, where twins of the newest files show that this
+    is better."""
+    last: Duration | None = None
+    """How far back the rows reach that train, for `kind = "last"`, by event time."""
+    files: int | None = Field(default=None, ge=1)
+    """How many of the newest files train, for `kind = "files"`."""
+    half_life_files: float = Field(default=6.0, gt=0)
+    """For `decay`: a row so many files back weighs half."""
+    max_rows: int = Field(default=2_000_000, ge=100)
+    """Only the newest so many rows train."""
+    holdout_min_rows: int = Field(default=50, ge=10)
+    """A fifth of the two newest files is held out; where that is fewer rows, of more files, and fewer than this cannot
+    compare anyone."""
+    deduplicate: Literal["auto", "id", "rows", "none"] = "auto"
+    """`id`, `rows` (equal in every column), `none`; auto: by id, else by rows where a number or time makes equality by
+    chance unlikely."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "WindowSettings":
+        if self.kind == "last" and self.last is None:
+            raise ValueError('kind = "last" needs last, such as last = "90d"')
+        if self.kind == "files" and self.files is None:
+            raise ValueError('kind = "files" needs files, such as files = 12')
+        return self
+
+
+class SearchSettings(Frozen):
+    """A seeded random search over estimator parameters: name → list of candidate values."""
+
+    iterations: int = Field(default=10, ge=1, le=1000)
+    """How many combinations are tried."""
+    params: dict[str, list[Any]] = Field(default_factory=dict)
+    """The candidate values of each parameter."""
+
+
+class EstimatorSettings(Frozen):
+    """What is trained: an import path, or `file.py:factory` of the user's; parameters; types skops may load."""
+
+    type: str = "auto"
+    """HistGradientBoosting; or an import path such as `sklearn.linear_model.LogisticRegression`; or `file.py:factory`,
+    relative to this file, which gets the parameters."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """The estimator's parameters."""
+    search: SearchSettings | None = None
+    """`{ iterations = 10, params = { max_depth = [3, 6] } }`: a seeded random search, judged on the newest training
+    rows."""
+    seed: int = 0
+    """Seed of everything random."""
+    trusted_types: tuple[str, ...] = ()
+    """Types of your own that a model file may contain; never taken from the file."""
+
+
+class LimitSettings(Frozen):
+    """What a training child may use."""
+
+    train_time: Duration = 3600.0
+    """A stage that takes longer is stopped and tried again."""
+    train_memory: Size = 8 * 10**9
+    """Address space of the training process."""
+    train_threads: int = Field(default=1, ge=1)
+    """Threads of the training process."""
+    max_file: Size = 50 * 10**9
+    """Larger data files are refused."""

@@ -1,0 +1,116 @@
+"""How values are written in a configuration: durations, sizes, rates, budgets; and the base of all its sections."""
+
+import ast
+import re
+from dataclasses import dataclass
+from inspect import getsource
+from itertools import pairwise
+from textwrap import dedent
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)\s*$", re.IGNORECASE)
+BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+BUDGET = re.compile(
+    r"^\s*(\d+(?:\.\d+)?)\s+per\s+(?:(\d+)\s+(?:batches|files)|(day|week|hour)|(\d+(?:\.\d+)?)\s*(m|h|d|w))\s*$"
+)
+RATE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+per\s+(\d+)\s+checks\s*$")
+
+
+def duration_s(value: Any) -> Any:
+    """Seconds of "90s", "15m", "12h", "30d" or "4w"; a bare number is seconds."""
+    if isinstance(value, str):
+        match = DURATION.match(value)
+        if match is None:
+            raise ValueError('expected a duration such as "30s", "15m", "12h", "30d" or "4w"')
+        return float(match[1]) * SECONDS[match[2]]
+    return value
+
+
+def size_bytes(value: Any) -> Any:
+    """Bytes of "500MB" or "4GB"; a bare number is bytes."""
+    if isinstance(value, str):
+        match = SIZE.match(value)
+        if match is None:
+            raise ValueError('expected a size such as "500MB" or "4GB"')
+        return int(float(match[1]) * BYTES[match[2].lower()])
+    return value
+
+
+def alarm_rate(value: Any) -> Any:
+    """The error rate of one whole check: "1 per 100 checks" is 0.01."""
+    if isinstance(value, str):
+        match = RATE.match(value)
+        if match is None or int(match[2]) == 0:
+            raise ValueError('expected a budget such as "1 per 100 checks"')
+        return float(match[1]) / int(match[2])
+    return value
+
+
+@dataclass(frozen=True)
+class Budget:
+    """`retrains` per `files` labelled files, or per `seconds` where that is given."""
+
+    retrains: float
+    files: int | None
+    seconds: float | None
+
+    @property
+    def rate(self) -> float:
+        """Retrains that one labelled file, or one second, earns."""
+        return self.retrains / (self.files if self.files is not None else self.seconds or 1.0)
+
+
+def retrain_budget(value: Any) -> Any:
+    """A Budget of "10 per 100 batches", "2 per week" or "1 per 12h"; a mapping as `model_dump` gives it."""
+    if isinstance(value, dict):
+        return Budget(**value)
+    if not isinstance(value, str):
+        return value
+    match = BUDGET.match(value)
+    if match is None or (match[2] and not int(match[2])):
+        raise ValueError('expected a budget such as "10 per 100 batches", "2 per week" or "1 per 12h"')
+    if match[2]:
+        return Budget(float(match[1]), int(match[2]), None)
+    seconds = SECONDS[match[3][0]] if match[3] else float(match[4]) * SECONDS[match[5]]
+    return Budget(float(match[1]), None, seconds)
+
+
+def unless_off(value: Any) -> Any:
+    """None for `false`, which switches a rule off: TOML has no null."""
+    return None if value is False else value
+
+
+Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0)]
+Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0)]
+Price = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(unless_off)]
+Growth = Annotated[Annotated[float, Field(gt=1)] | None, BeforeValidator(unless_off)]
+RetrainBudget = Annotated[Budget, BeforeValidator(retrain_budget)]
+AlarmRate = Annotated[float, BeforeValidator(alarm_rate), Field(gt=0, lt=1)]
+
+
+class Frozen(BaseModel):
+    """Base of all settings: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def descriptions(cls) -> dict[str, str]:
+        """What each key means: the string below it in the source, which nobody reads before somebody asks.
+
+        (Pydantic's `use_attribute_docstrings` would read it at each start of each process: 30 ms.)"""
+        (section,) = ast.parse(dedent(getsource(cls))).body
+        assert isinstance(section, ast.ClassDef)
+        below = pairwise(section.body)
+        return {
+            key.target.id: " ".join(text.value.value.split())
+            for key, text in below
+            if isinstance(key, ast.AnnAssign)
+            and isinstance(key.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+            and isinstance(text.value.value, str)
+        }
