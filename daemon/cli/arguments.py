@@ -1,11 +1,13 @@
 """Arguments and options that several commands have, each with one help text."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from daemon.cli.session import WRONG_USE, Exit
+from daemon.cli.session import NO, WRONG_USE, Exit
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
 ModelOption = Annotated[str | None, typer.Option("--model", help="The model, if there are several.")]
@@ -27,3 +29,12 @@ def known_task(task: str) -> None:
     """Exit 2 where there is no such task; "" names none."""
     if task not in ("", "classification", "regression"):
         raise Exit(WRONG_USE, f"--task is {task!r}; expected classification or regression")
+
+
+@contextmanager
+def no_such_cycle(cycle: int) -> Iterator[None]:
+    """Exit 1 where the ledger has no such cycle."""
+    try:
+        yield
+    except LookupError:
+        raise Exit(NO, f"driftd: there is no cycle {cycle}; `driftd history` lists them") from None

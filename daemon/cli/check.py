@@ -6,7 +6,7 @@ import typer
 
 from daemon.cli.arguments import DataFile, Json
 from daemon.cli.output import console, print_json
-from daemon.cli.session import FAILED, NO, SESSION, Exit, known_model
+from daemon.cli.session import NO, SESSION, Exit, known_model, refusal_is_failure
 from daemon.reports.performance import estimate_sentence, rise_sentence
 
 
@@ -18,17 +18,11 @@ def check(
     """Judge a file against the champion's reference; changes nothing. Status 1 means drift."""
     from daemon.reports.compare_text import render
     from daemon.tools.check_file import judge_file
-    from retrain.records.errors import Refused
 
     config = SESSION.config()
     known_model(config, model)
-    ledger = SESSION.ledger(config)
-    try:
+    with SESSION.ledger(config) as ledger, refusal_is_failure():
         result = judge_file(config, ledger, model, file)
-    except Refused as error:
-        raise Exit(FAILED, f"driftd: {error}") from None
-    finally:
-        ledger.close()
     if json:
         print_json(result)
     else:

@@ -8,7 +8,7 @@ import typer
 from daemon.cli.arguments import Json
 from daemon.cli.output import console, print_json, write_page
 from daemon.cli.progress import column_progress
-from daemon.cli.session import FAILED, NO, Exit
+from daemon.cli.session import NO, Exit, refusal_is_failure
 
 
 def compare(
@@ -32,23 +32,13 @@ def compare(
     """Compare two data files column by column: did the data drift? Status 1 means yes."""
     from daemon.reports.compare_text import render
     from daemon.tools.compare.compare import compare as run
-    from retrain.records.errors import Refused
 
     shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
-    try:
-        with column_progress() as told:
-            result = run(
-                reference,
-                current,
-                alpha,
-                exact,
-                calendar=calendar,
-                multivariate=multivariate,
-                shapes=shapes,
-                progress=told,
-            )
-    except Refused as error:
-        raise Exit(FAILED, f"driftd: {error}") from None
+    with refusal_is_failure(), column_progress() as progress:
+        result = run(
+            reference, current, alpha, exact,
+            calendar=calendar, multivariate=multivariate, shapes=shapes, progress=progress,
+        )  # fmt: skip
     if html is not None and shapes is not None:
         from drift.report.compare import compare_page
 

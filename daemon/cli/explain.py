@@ -1,26 +1,17 @@
 """`driftd explain CYCLE`: why it was opened, and why it promoted or kept."""
 
-from daemon.cli.arguments import CycleArgument, Json
+from daemon.cli.arguments import CycleArgument, Json, no_such_cycle
 from daemon.cli.output import print_json
-from daemon.cli.session import NO, SESSION, Exit
+from daemon.cli.session import SESSION
 
 
-def explain(
-    cycle: CycleArgument,
-    json: Json = False,
-) -> None:
+def explain(cycle: CycleArgument, json: Json = False) -> None:
     """Why a cycle was opened, what was seen and compared, and why it promoted or kept."""
     from daemon.reports.explain import story, told
 
     config = SESSION.config()
-    ledger = SESSION.ledger(config)
-    try:
-        with ledger.connect() as conn:
-            facts = told(conn, cycle)
-    except LookupError:
-        raise Exit(NO, f"driftd: there is no cycle {cycle}; `driftd history` lists them") from None
-    finally:
-        ledger.close()
+    with no_such_cycle(cycle), SESSION.ledger(config) as ledger, ledger.connect() as conn:
+        facts = told(conn, cycle)
     if json:
         print_json(facts)
     else:

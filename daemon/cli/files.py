@@ -27,13 +27,9 @@ def files(
     config = SESSION.config()
     known_model(config, model)
     state = "held" if held else "refused" if refused else None
-    ledger = SESSION.ledger(config)
-    try:
-        with ledger.connect() as conn:
-            rows = known.listed(conn, model, state, last)
-            rejects = known.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
-    finally:
-        ledger.close()
+    with SESSION.ledger(config) as ledger, ledger.connect() as conn:
+        rows = known.listed(conn, model, state, last)
+        rejects = known.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
     if json:
         print_json([_file(row, rejects.get(row.id, ())) for row in rows])
     elif not rows:

@@ -23,12 +23,8 @@ def history(
     config = SESSION.config()
     if model is not None:
         known_model(config, model)
-    ledger = SESSION.ledger(config)
-    try:
-        with ledger.connect() as conn:
-            rows = kept.listed(conn, model, last) if events else cycles.listed(conn, model, last)
-    finally:
-        ledger.close()
+    with SESSION.ledger(config) as ledger, ledger.connect() as conn:
+        rows = kept.listed(conn, model, last) if events else cycles.listed(conn, model, last)
     if events:
         _print_events(rows, json)
         return

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli.arguments import DataFile, Task, known_task
-from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit
+from daemon.cli.session import SESSION, WRONG_USE, Exit, refusal_is_failure
 
 
 def init(
@@ -16,14 +16,11 @@ def init(
 ) -> None:
     """Look at a sample of a file and write a commented config.toml with the schema found in it."""
     from daemon.tools.init import write_config
-    from retrain.records.errors import Refused
 
     known_task(task)
     path = SESSION.config_path
     if path.exists():
         raise Exit(WRONG_USE, f"{path} exists; name another with `driftd -c FILE init …`, or move it away")
-    try:
+    with refusal_is_failure():
         for line in write_config(file, target, task, name, path):
             print(line)
-    except Refused as error:
-        raise Exit(FAILED, f"driftd: {error}") from None

@@ -1,10 +1,9 @@
 """`driftd pause MODEL`."""
 
 from daemon.cli.arguments import Json, ModelArgument
-from daemon.cli.request import request
-from daemon.cli.session import SESSION, known_model
+from daemon.cli.request import request_about_model
 
 
 def pause(model: ModelArgument, json: Json = False) -> None:
     """Open no more cycles until `driftd resume`; files are still taken in and checked."""
-    request("pause", {"model": known_model(SESSION.config(), model)}, json)
+    request_about_model("pause", model, json)

@@ -26,8 +26,7 @@ def reload() -> None:
         raise Exit(WRONG_USE, f"{error}\ndriftd: refused; the running service goes on as it was") from None
     if not is_held(config.state_dir):
         raise Exit(NO, f"driftd: no service runs on {config.state_dir}")
-    ledger = SESSION.ledger(config, read_only=False)
-    try:
+    with SESSION.ledger(config, read_only=False) as ledger:
         with ledger.begin(durable=True) as conn:
             command = commands.enqueue(conn, "reload", {}, user(), time.time())
         until_s = time.monotonic() + RELOAD_WITHIN_S
@@ -40,8 +39,6 @@ def reload() -> None:
             if row.state == "refused":
                 raise Exit(NO, f"driftd: {row.message}")
             time.sleep(LOOK_S)
-    finally:
-        ledger.close()
     raise Exit(FAILED, f"driftd: the service did not answer within {RELOAD_WITHIN_S:g} s")
 
 

@@ -11,7 +11,7 @@ import typer
 from daemon.cli.arguments import Json, Task, known_task
 from daemon.cli.output import console, print_json, write_page
 from daemon.cli.progress import run_progress
-from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit
+from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, refusal_is_failure
 
 if TYPE_CHECKING:
     from daemon.tools.replay.run import Request
@@ -155,10 +155,6 @@ def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> l
 
 def _run(request: "Request") -> dict[str, Any]:
     from daemon.tools.replay.run import replay as run
-    from retrain.records.errors import Refused
 
-    try:
-        with TemporaryDirectory(prefix="driftd-replay-") as work, run_progress() as tell:
-            return run(request, Path(work), tell)
-    except Refused as error:
-        raise Exit(FAILED, f"driftd: {error}") from None
+    with refusal_is_failure(), TemporaryDirectory(prefix="driftd-replay-") as work, run_progress() as tell:
+        return run(request, Path(work), tell)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.cli.output import print_json
-from daemon.cli.session import FAILED, NO, SESSION, Exit, only_model
+from daemon.cli.session import FAILED, NO, SESSION, Exit, known_model, only_model
 from daemon.runtime.lock import is_held
 
 if TYPE_CHECKING:
@@ -23,13 +23,10 @@ def request(name: str, args: dict[str, Any], json: bool) -> None:
     from daemon.ledger import commands
 
     config = SESSION.config()
-    ledger = SESSION.ledger(config, read_only=False)
-    try:
+    with SESSION.ledger(config, read_only=False) as ledger:
         with ledger.begin(durable=True) as conn:
             command = commands.enqueue(conn, name, args, user(), time.time())
         row = _wait(ledger, command, config.state_dir)
-    finally:
-        ledger.close()
     message = row.message or "kept in the ledger: the service does it when it runs again"
     late = row.state == "queued" and is_held(config.state_dir)
     if late:
@@ -40,6 +37,11 @@ def request(name: str, args: dict[str, Any], json: bool) -> None:
         print(message)
     if row.state == "refused" or late:
         raise Exit(FAILED if late else NO, "" if json else f"driftd: {message}")
+
+
+def request_about_model(name: str, model: str, json: bool) -> None:
+    """Ask for something about a model of the configuration."""
+    request(name, {"model": known_model(SESSION.config(), model)}, json)
 
 
 def request_about_file(name: str, file: str, model: str | None, json: bool) -> None:

@@ -1,8 +1,12 @@
 """What all commands share: the options before the command, the configuration, the ledger, exit statuses."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from retrain.records.errors import Refused
 
 if TYPE_CHECKING:
     from daemon.config.config import Config
@@ -36,14 +40,28 @@ class Session:
         except ConfigErrors as error:
             raise Exit(WRONG_USE, str(error)) from None
 
-    def ledger(self, config: "Config", read_only: bool = True) -> "Ledger":
-        """The ledger that the service keeps; Refused if it never ran."""
+    @contextmanager
+    def ledger(self, config: "Config", read_only: bool = True) -> Iterator["Ledger"]:
+        """The ledger that the service keeps, open; Refused if it never ran."""
         from daemon.ledger import open_ledger
 
-        return open_ledger(config.state_dir, create=False, read_only=read_only)
+        ledger = open_ledger(config.state_dir, create=False, read_only=read_only)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
 
 
 SESSION = Session()
+
+
+@contextmanager
+def refusal_is_failure() -> Iterator[None]:
+    """What is refused ends the command with status 3: it is no answer to a question."""
+    try:
+        yield
+    except Refused as error:
+        raise Exit(FAILED, f"driftd: {error}") from None
 
 
 def known_model(config: "Config", name: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from daemon.cli.arguments import Json
 from daemon.cli.output import print_json, when
-from daemon.cli.session import NO, SESSION, Exit
+from daemon.cli.session import SESSION
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.runtime.lock import is_held
 
@@ -12,18 +12,11 @@ from daemon.runtime.lock import is_held
 def status(json: Json = False) -> None:
     """Where things stand: each model's served version, files, drift, open cycle, and what it waits for."""
     from daemon.reports.status import address, overview
-    from retrain.records.errors import Refused
 
     config = SESSION.config()
-    try:
-        ledger = SESSION.ledger(config)
-    except Refused as error:
-        raise Exit(NO, f"driftd: {error}") from None
-    try:
+    with SESSION.ledger(config) as ledger:
         running = is_held(config.state_dir)
         told = overview(config, ledger) | {"running": running, "address": address(ledger) if running else ""}
-    finally:
-        ledger.close()
     if json:
         print_json(told)
         return

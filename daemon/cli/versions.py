@@ -18,16 +18,12 @@ def versions(model: ModelArgument, json: Json = False) -> None:
 
     config = SESSION.config()
     known_model(config, model)
-    ledger = SESSION.ledger(config)
-    try:
-        with ledger.connect() as conn:
-            rows = stored.listed(conn, model)
-            champion = promotions.champion(conn, model)
-            tried, task = trials.by_version(conn, model), config.models[model].task
-            told_trials = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
-            latest = checks.latest_performances(conn, model)
-    finally:
-        ledger.close()
+    with SESSION.ledger(config) as ledger, ledger.connect() as conn:
+        rows = stored.listed(conn, model)
+        champion = promotions.champion(conn, model)
+        tried, task = trials.by_version(conn, model), config.models[model].task
+        told_trials = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
+        latest = checks.latest_performances(conn, model)
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
     pinned = config.models[model].retention.pinned
     told = [

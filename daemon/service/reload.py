@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -15,7 +14,7 @@ from daemon.runtime.context import Shared
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import error_key
 from daemon.runtime.systemd_notify import Notifier
-from daemon.server.tokens import load_tokens
+from daemon.server.tokens import Tokens, load_tokens
 from daemon.service.keepers import Keepers
 from daemon.service.servers import Servers
 from retrain.records.errors import Refused
@@ -84,25 +83,20 @@ def applied(before: Config, after: Config, what: Changes) -> Config:
     return Config(after.path, before.service.model_copy(update=told), after.models)
 
 
+@dataclass
 class Reloader:
     """Applies the configuration's file anew, one reload after the other."""
 
-    def __init__(
-        self,
-        shared: Shared,
-        environment: Mapping[str, str],
-        tokens: Any,
-        keepers: Keepers,
-        servers: Servers,
-        notifier: Notifier,
-        status: Callable[[], str],
-    ) -> None:
-        self._shared, self._environment, self._tokens = shared, environment, tokens
-        self._keepers, self._servers = keepers, servers
-        self._notifier, self._status = notifier, status
-        self.turn = asyncio.Lock()
-        self._asked: asyncio.Task[None] | None = None
-        self._waits = False
+    shared: Shared
+    environment: Mapping[str, str]
+    tokens: Tokens
+    keepers: Keepers
+    servers: Servers
+    notifier: Notifier
+    status: Callable[[], str]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _waits: bool = False
+    _asked: "asyncio.Task[None] | None" = None
 
     def ask(self) -> None:
         """What SIGHUP does; one that comes while another waits is the same: the file is read when its turn has come."""
@@ -120,33 +114,33 @@ class Reloader:
         """Apply a changed configuration whole, or refuse it whole and say why."""
         async with self.turn:
             self._waits = False
-            self._notifier.reloading()
+            self.notifier.reloading()
             try:
-                if self._keepers.resting:
+                if self.keepers.resting:
                     raise Refused("the state folder is lost, and a reload would begin it anew", "bring it back first")
-                return await self._apply(read_again(self._shared.config, self._environment))
+                return await self._apply(read_again(self.shared.config, self.environment))
             except (ConfigErrors, OSError, Refused, SQLAlchemyError) as error:
                 reason = error_key(error) if isinstance(error, SQLAlchemyError) else str(error)
                 log.error("config_refused", reason=reason)
                 raise Refused(reason) from None
             finally:
-                self._notifier.send(READY="1", STATUS=self._status())
+                self.notifier.send(READY="1", STATUS=self.status())
 
     async def _apply(self, config: Config) -> str:
         """What can fail comes first: room in the state folder, and servers that come up. Nothing has changed then."""
-        before, keepers = self._shared.config, self._keepers
+        before, keepers = self.shared.config, self.keepers
         what = changes(before, config)
         if what.later:
             log.warning("config_needs_restart", keys=what.later)
-        tokens = load_tokens(config, self._environment)
+        tokens = load_tokens(config, self.environment)
         for name in what.changed:
             keepers.make_room(name)
-        if what.changed or what.gone or what.servers or tokens != self._tokens:
-            await self._servers.replace()
-            self._tokens = tokens
+        if what.changed or what.gone or what.servers or tokens != self.tokens:
+            await self.servers.replace()
+            self.tokens = tokens
         for name in (*what.gone, *(n for n in what.changed if n in keepers.by_name)):
             await keepers.remove(name)
-        self._shared.config = applied(before, config, what)
+        self.shared.config = applied(before, config, what)
         for name in what.changed:
             keepers.start(name)
         log.info("config_reloaded", changed=what.changed, removed=what.gone)
