@@ -8,7 +8,6 @@ import typer
 from daemon.cli.arguments import Json, Last, ModelArgument
 from daemon.cli.output import iso, print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
-from daemon.reading.rejects import printable
 
 MAX_REJECTS = 100
 """Rejected rows of each file in `--json`."""
@@ -23,6 +22,7 @@ def files(
 ) -> None:
     """A model's data files: what became of each, its rows, rejects and quality."""
     from daemon.ledger import files as known
+    from daemon.reading.rejects import printable
 
     config = SESSION.config()
     known_model(config, model)
@@ -48,6 +48,8 @@ def files(
 
 
 def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
+    from daemon.reading.rejects import printable
+
     told = (
         "path", "state", "kind", "source", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality",
     )  # fmt: skip
@@ -62,6 +64,8 @@ def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
 
 def _remark(row: Any) -> str:
     """The reason, or what the quality report found, in a few words."""
+    from daemon.reading.rejects import printable
+
     quality = row.quality or {}
     if row.reason or quality.get("hint"):
         return printable(row.reason or quality["hint"])

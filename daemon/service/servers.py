@@ -205,11 +205,6 @@ class Servers:
         self._all = [make() for _ in range(workers)]
         self._tasks = [asyncio.create_task(server.run()) for server in self._all]
 
-    @property
-    def pids(self) -> list[int]:
-        """The running servers' process ids."""
-        return [server.pid for server in self._all if server.pid is not None]
-
     def silences(self, now_s: float) -> dict[str, float]:
         """Seconds of silence of each server that has begun to speak; one that starts has a patience of its own."""
         return {f"server {n}": server.silent_s(now_s) for n, server in enumerate(self._all, start=1)}
