@@ -9,7 +9,7 @@ from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit
 from daemon.runtime.lock import is_held
 
 RELOAD_WITHIN_S = 150.0
-LOOK_S = 0.1
+POLL_S = 0.1
 
 
 def reload() -> None:
@@ -38,7 +38,7 @@ def reload() -> None:
                 return
             if row.state == "refused":
                 raise Exit(NO, f"driftd: {row.message}")
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
     raise Exit(FAILED, f"driftd: the service did not answer within {RELOAD_WITHIN_S:g} s")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN_S = 60.0
 BUSY_AFTER_S = 3.0
-LOOK_S = 0.1
+POLL_S = 0.1
 
 
 def request(name: str, args: dict[str, Any], json: bool) -> None:
@@ -85,7 +85,7 @@ def _wait(ledger: Any, command: int, state_dir: Path) -> Any:
         if waited_s >= BUSY_AFTER_S and not told:
             told = True
             print("waiting for the service, which is busy; Ctrl-C leaves it to be done later", file=sys.stderr)
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 def user() -> str:

@@ -78,7 +78,7 @@ class Background:
                 self._pending.write_all()
                 self._events.write(self._ledger)
             for name in self._trials.write(self._ledger, time.time()):
-                self._keepers.look_again(name)
+                self._keepers.decide_again(name)
 
     async def _write_events(self) -> None:
         while True:
@@ -112,7 +112,7 @@ class Background:
             if jump_s:
                 log.warning("clock_jumped", seconds=round(jump_s))
                 for name in self._keepers.by_name:
-                    self._keepers.look_again(name)
+                    self._keepers.decide_again(name)
             await asyncio.sleep(CLOCK_LOOK_S)
 
     async def _warm_analyst(self) -> None:

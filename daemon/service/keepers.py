@@ -72,7 +72,7 @@ class Keepers:
         self._follow()
         self.by_name[name].after_promotion()
 
-    def look_again(self, name: str) -> None:
+    def decide_again(self, name: str) -> None:
         """Have a model, if it is kept, decide anew."""
         if name in self.by_name:
             self.by_name[name].context.dirty.set()

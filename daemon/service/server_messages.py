@@ -44,7 +44,7 @@ class ServerMessages:
             self._add_to_trial(message)
         elif message["event"] == "swap_failed":
             unreadable.cache_clear()  # perhaps it was damaged since it was looked at
-            self._keepers.look_again(message["model"])
+            self._keepers.decide_again(message["model"])
 
     def _add_to_trial(self, message: dict[str, Any]) -> None:
         self.trials.add(message)
