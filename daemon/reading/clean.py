@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from daemon.reading.rejects import EXPECTED
+from daemon.reading.sql import connect
 from retrain.records.errors import Refused
 from retrain.records.settings import ColumnKind
 from retrain.rows.retype import TYPES
@@ -109,12 +110,16 @@ def _datetime_text(column: Any) -> Cleaned:
             return Cleaned(pc.cast(pc.cast(moments, pa.int64()), NAIVE), _none(column))
         except pa.ArrowInvalid:
             continue
-    return _from_text(column, _moment, NAIVE)
+    texts = connect().from_arrow(pa.table({"v": column}))
+    found = texts.project("TRY_CAST(v AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS v").to_arrow_table().column(0)
+    moments = pc.cast(pa.concat_arrays(found.chunks), NAIVE)
+    left = _from_text(pc.if_else(moments.is_null(), column, None), _moment, NAIVE)
+    return Cleaned(pc.coalesce(moments, left.values), left.bad)
 
 
 def _from_text(column: Any, parse: Callable[[str], Any], kind: Any) -> Cleaned:
     """Values of text one by one, unless all of them fit at once."""
-    if kind == pa.float64():
+    if kind in (pa.float64(), pa.bool_()):
         try:
             return Cleaned(pc.cast(column, kind), _none(column))
         except pa.ArrowInvalid:

@@ -3,21 +3,21 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from daemon.reading.blame import worlds_fault
-from daemon.reading.formats import MISSING, Kind, first_bytes
+from daemon.reading.formats import MISSING, Kind, OpenedFile, first_bytes
 from daemon.reading.rejects import LONGEST, Reject, misfit
 from daemon.reading.sql import connect, first_line_of, identifier, literal
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.records.schema import Schema
-from retrain.records.settings import IntakeSettings
+from retrain.records.settings import ColumnKind, IntakeSettings
 
 DELIMITERS = (",", ";", "\t", "|")
 HEADER_BYTES = 4 * 2**20
@@ -31,6 +31,7 @@ COUNTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 UNTERMINATED = "unterminated quote"
 MIXED_ENDS = "state machine reached an invalid state"
 CHUNK_BYTES = 4 * 2**20
+T = TypeVar("T")
 
 
 def header_of(path: Path, kind: Kind, intake: IntakeSettings, wanted: Sequence[str] = ()) -> tuple[str, list[str]]:
@@ -59,40 +60,71 @@ def _names(text: str, delimiter: str) -> list[str]:
     return [name.strip() or f"column {position}" for position, name in enumerate(row, start=1)]
 
 
-def convert(
-    path: Path, kind: Kind, schema: Schema, intake: IntakeSettings, header: tuple[str, list[str]], target: Path
-) -> list[Reject]:
+def convert(file: OpenedFile, schema: Schema, target: Path) -> list[Reject]:
     """Write the schema's columns that the file has, typed, and `__row` to `target`; the rejected rows."""
-    delimiter, names = header
     known = {column.name: column for column in schema.columns}
-    types = {name: TYPES[known[name].kind] if name in known else "VARCHAR" for name in names}
+    types = {name: TYPES[known[name].kind] if name in known else "VARCHAR" for name in file.names}
+    chosen = [f"{_in_utc(identifier(name), types[name])} AS {identifier(name)}" for name in file.names if name in known]
     connection = connect()
-    chosen = ", ".join(_expression(name, types[name]) for name in names if name in known)
-    rewritten = target.with_suffix(".lines.csv")
+    _copy(connection, file, types, [*chosen, "row_number() OVER () AS __row"], target)
+    return _rejects(connection, known, file.intake)
 
-    def copy(source: Path, compression: str) -> None:
-        reader = _read_csv(source, compression, intake, delimiter, types)
-        durable.crash_point("intake.parsed.before_write")
-        connection.execute(
-            f"COPY (SELECT {chosen}, row_number() OVER () AS __row FROM {reader}) "
-            f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
-        )
 
+def convert_all(file: OpenedFile, kinds: Mapping[str, ColumnKind], target: Path) -> int:
+    """Write every column to `target`, as its kind or else as text; the number of rows that could not be parsed. Where
+    a value does not fit its kind it is missing, and the column `misfits_of` its position is not."""
+    chosen = []
+    for position, name in enumerate(file.names):
+        column, type_name = identifier(name), TYPES[kinds.get(name, "category")]
+        fitted = f"TRY_CAST({column} AS {type_name})"
+        chosen.append(f"{_in_utc(fitted, type_name)} AS {column}")
+        if type_name != "VARCHAR":
+            misfit = f"CASE WHEN {column} IS NOT NULL AND {fitted} IS NULL THEN true END"
+            chosen.append(f"{misfit} AS {identifier(misfits_of(position))}")
+    connection = connect()
+    _copy(connection, file, dict.fromkeys(file.names, "VARCHAR"), chosen, target)
+    return len(_rejects(connection, {}, file.intake))
+
+
+def misfits_of(position: int) -> str:
+    """The column that is true where the one at that position has a value that does not fit, else missing."""
+    return f"__misfits_of_{position}"
+
+
+def parsed(file: OpenedFile, types: Mapping[str, str], rewritten: Path, run: Callable[[str], T]) -> T:
+    """What `run` makes of DuckDB's reader of the file, as SQL, with these types by column. Where lines end in different
+    ways it reads a copy, `rewritten`. Refused where the file is no CSV."""
     try:
         try:
-            copy(path, kind.compression)
+            return run(_read_csv(file.path, file.kind.compression, file, types))
         except duckdb.Error as error:
             if MIXED_ENDS not in str(error):
                 raise
-            _with_plain_line_ends(path, kind, rewritten)
-            copy(rewritten, "none")
+            _with_plain_line_ends(file.path, file.kind, rewritten)
+            return run(_read_csv(rewritten, "none", file, types))
     except duckdb.Error as error:
         if worlds_fault(error):
             raise Retry(first_line_of(error)) from None
-        raise Refused(_told(error, kind), _hint(error, intake)) from None
+        raise Refused(_told(error, file.kind), _hint(error, file.intake)) from None
     finally:
         rewritten.unlink(missing_ok=True)
-    return _rejects(connection, known, intake)
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection,
+    file: OpenedFile,
+    types: Mapping[str, str],
+    chosen: Sequence[str],
+    target: Path,
+) -> None:
+    def copy(reader: str) -> None:
+        durable.crash_point("intake.parsed.before_write")
+        connection.execute(
+            f"COPY (SELECT {', '.join(chosen)} FROM {reader}) "
+            f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
+        )
+
+    parsed(file, types, target.with_suffix(".lines.csv"), copy)
 
 
 def _with_plain_line_ends(path: Path, kind: Kind, target: Path) -> None:
@@ -107,20 +139,18 @@ def _with_plain_line_ends(path: Path, kind: Kind, target: Path) -> None:
         sink.write(left)
 
 
-def _expression(name: str, type_name: str) -> str:
-    column = identifier(name)
-    if type_name == "TIMESTAMPTZ":
-        return f"{column} AT TIME ZONE 'UTC' AS {column}"
-    return column
+def _in_utc(expression: str, type_name: str) -> str:
+    """A moment without its offset; other types as they are."""
+    return f"{expression} AT TIME ZONE 'UTC'" if type_name == "TIMESTAMPTZ" else expression
 
 
-def _read_csv(path: Path, compression: str, intake: IntakeSettings, delimiter: str, types: dict[str, str]) -> str:
+def _read_csv(path: Path, compression: str, file: OpenedFile, types: Mapping[str, str]) -> str:
     columns = ", ".join(f"{literal(name)}: {literal(type_name)}" for name, type_name in types.items())
     missing = ", ".join(literal(word) for word in MISSING)
     return (
         f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = true, "
-        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
-        f"compression = {literal(compression)}, encoding = {literal(intake.encoding)}, "
+        f"delim = {literal(file.delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
+        f"compression = {literal(compression)}, encoding = {literal(file.intake.encoding)}, "
         f"max_line_size = {LONGEST_LINE}, store_rejects = true, rejects_limit = 0)"
     )
 

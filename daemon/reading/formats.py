@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from daemon.reading.blame import worlds_fault
 from retrain.records.errors import Refused
+from retrain.records.settings import IntakeSettings
 
 Format = Literal["csv", "jsonl", "parquet"]
 SUFFIXES: dict[str, Format] = {
@@ -15,6 +16,8 @@ SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+SAMPLE_ROWS = 50_000
+"""So many rows from the beginning tell what a file's columns are."""
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
@@ -24,6 +27,17 @@ class Kind:
 
     format: Format
     compression: str
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """A data file, the options that it is read with, and its column names; `delimiter` is that of a CSV, else empty."""
+
+    path: Path
+    kind: Kind
+    intake: IntakeSettings
+    names: tuple[str, ...]
+    delimiter: str = ""
 
 
 def kind_of(path: Path) -> Kind:

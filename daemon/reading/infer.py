@@ -1,96 +1,117 @@
-"""A schema from a first file: what each column is, judged by its values."""
+"""What each column of a file is, judged by the types and values of its first rows; a schema of them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from daemon.reading import csv
+from daemon.reading import csv, json_lines
 from daemon.reading.blame import worlds_fault
-from daemon.reading.formats import MISSING, Kind
+from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
 from daemon.reading.sql import connect, first_line_of, identifier, literal
 from drift.derived.text import is_text
 from retrain.records.errors import Refused, Retry
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind, ModelSettings
 
-SAMPLE = 50_000
 FREE_TEXT_SHARE = 0.5
 FREE_TEXT_VALUES = 254
 TEXT_PROBE = 1_000
 NUMBERS = ("FLOAT", "DOUBLE", "DECIMAL", "REAL")
 MOMENTS = ("DATE", "TIMESTAMP")
+WIDER = ("UBIGINT", "HUGEINT", "UHUGEINT")
+"""Integers that may not fit in 64 bits with a sign; their values tell."""
 
 
-def infer_schema(path: Path, kind: Kind, settings: ModelSettings, header: tuple[str, list[str]] | None) -> Schema:
-    """The schema of the columns of a first file, for the task that the settings name; Refused where the target,
-    time or id column is not in it."""
+@dataclass(frozen=True)
+class Sampled:
+    """The first rows of a file as `sample` of a connection, and the kind of each column by name."""
+
+    connection: duckdb.DuckDBPyConnection
+    kinds: dict[str, ColumnKind]
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """How many values of a column are not missing, and how many of them are different."""
+        column = identifier(name)
+        row = self.connection.execute(f"SELECT count({column}), count(DISTINCT {column}) FROM sample").fetchone()
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+
+def sampled(file: OpenedFile, work: Path) -> Sampled:
+    """The kinds of a file's columns, by its first 50,000 rows; what must be written for it lies in the folder `work`.
+    Refused where the file cannot be read."""
     connection = connect()
+
+    def create(query: str, what: str = "TABLE") -> None:
+        connection.execute(f"CREATE TEMP {what} sample AS {query} LIMIT {SAMPLE_ROWS}")
+
     try:
-        connection.execute(f"CREATE TEMP TABLE sample AS {_sample(path, kind, settings, header)}")
+        if file.kind.format == "csv":
+            texts = dict.fromkeys(file.names, "VARCHAR")
+            lines = work / f"{file.path.name}.sample.csv"
+            csv.parsed(file, texts, lines, lambda reader: create(f"SELECT * FROM {reader}"))
+        elif file.kind.format == "jsonl":
+            create(f"SELECT * EXCLUDE (__row) FROM ({json_lines.texts_of(file.path, file.kind, file.names)})")
+        else:
+            create(f"SELECT * FROM read_parquet({literal(csv.plain_path(file.path))})", "VIEW")
         types = connection.execute("DESCRIBE sample").fetchall()
     except duckdb.Error as error:
         if worlds_fault(error):
             raise Retry(first_line_of(error)) from None
         raise Refused(f"cannot be read: {first_line_of(error)}") from None
-    names = [row[0] for row in types]
+    return Sampled(connection, {name: _kind(connection, name, str(type_name)) for name, type_name, *_ in types})
+
+
+def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
+    """The schema of the columns of a first file, for the task that the settings name; Refused where the target,
+    time or id column is not in it."""
     for role in ("target", "time_column", "id_column"):
         wanted = getattr(settings, role)
-        if wanted is not None and wanted not in names:
+        if wanted is not None and wanted not in sample.kinds:
             raise Refused(
-                f"the schema cannot be inferred: {role} {wanted!r} is no column; the file has {', '.join(names[:10])}",
+                f"the schema cannot be inferred: {role} {wanted!r} is no column; "
+                f"the file has {', '.join(list(sample.kinds)[:10])}",
                 "declare [models.NAME.columns], or drop a labelled file first",
             )
-    columns = tuple(_column(connection, name, str(type_name), settings) for name, type_name, *_ in types)
+    columns = tuple(_column(sample, name, settings) for name in sample.kinds)
     return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column)
 
 
-def _sample(path: Path, kind: Kind, settings: ModelSettings, header: tuple[str, list[str]] | None) -> str:
-    place = literal(csv.plain_path(path))
-    if kind.format == "parquet":
-        return f"SELECT * FROM read_parquet({place}) LIMIT {SAMPLE}"
-    if kind.format == "jsonl":
-        reader = f"read_json({place}, format = 'newline_delimited', compression = {literal(kind.compression)}, "
-        return f"SELECT * FROM {reader} sample_size = {SAMPLE}, ignore_errors = true) LIMIT {SAMPLE}"
-    assert header is not None
-    missing = ", ".join(literal(word) for word in MISSING)
-    names = ", ".join(literal(name) for name in header[1])
-    return (
-        f"SELECT * FROM read_csv({place}, delim = {literal(header[0])}, quote = '\"', escape = '\"', "
-        f"header = true, names = [{names}], nullstr = [{missing}], compression = {literal(kind.compression)}, "
-        f"encoding = {literal(settings.intake.encoding)}, all_varchar = true, ignore_errors = true) LIMIT {SAMPLE}"
-    )
-
-
-def _column(connection: duckdb.DuckDBPyConnection, name: str, type_name: str, settings: ModelSettings) -> Column:
-    kind = _kind(connection, name, type_name)
+def _column(sample: Sampled, name: str, settings: ModelSettings) -> Column:
+    kind = sample.kinds[name]
     if name == settings.target:
         if settings.task == "regression":
             return Column(name, "integer" if kind == "integer" else "number")
-        return Column(name, "category" if kind in ("number", "datetime") else kind)
+        return Column(name, "category" if kind in ("number", "datetime", "text") else kind)
     if name == settings.id_column:
         return Column(name, "integer" if kind == "integer" else "category")
-    if kind == "category" and is_text(_words(connection, name)):
-        return Column(name, "text")
-    feature = kind != "category" or not _free_text(connection, name)
-    return Column(name, kind, feature=feature)
+    return Column(name, kind, feature=kind != "category" or not _free_text(sample, name))
 
 
 def _kind(connection: duckdb.DuckDBPyConnection, name: str, type_name: str) -> ColumnKind:
+    kind = _plain_kind(connection, name, type_name)
+    return "text" if kind == "category" and is_text(_words(connection, name)) else kind
+
+
+def _plain_kind(connection: duckdb.DuckDBPyConnection, name: str, type_name: str) -> ColumnKind:
     base = type_name.split("(")[0]
+    if type_name.endswith("]"):
+        return "category"
     if base == "BOOLEAN":
         return "boolean"
     if base.startswith(MOMENTS):
         return "datetime"
     if base in NUMBERS:
         return "number"
-    if base.endswith("INT") or base in ("INTEGER", "UINTEGER"):
-        return "integer"
-    return _text_kind(connection, name) if base == "VARCHAR" else "category"
+    if base == "VARCHAR" or base in WIDER:
+        return _text_kind(connection, name)
+    return "integer" if base.endswith("INT") or base in ("INTEGER", "UINTEGER") else "category"
 
 
 def _text_kind(connection: duckdb.DuckDBPyConnection, name: str) -> ColumnKind:
     """The narrowest kind that all texts fit. A number with a leading zero is a code; "yes" is a word."""
-    column = identifier(name)
+    column = f"CAST({identifier(name)} AS VARCHAR)"
     tests: dict[ColumnKind, str] = {
         "integer": f"TRY_CAST({column} AS BIGINT) IS NOT NULL AND NOT regexp_matches({column}, '[.eE]|^[-+]?0[0-9]')",
         "number": f"TRY_CAST({column} AS DOUBLE) IS NOT NULL AND NOT regexp_matches({column}, '^[-+]?0[0-9]')",
@@ -106,16 +127,12 @@ def _text_kind(connection: duckdb.DuckDBPyConnection, name: str) -> ColumnKind:
 
 
 def _words(connection: duckdb.DuckDBPyConnection, name: str) -> list[str | None]:
-    """The first values, as many as `compare` looks at."""
-    rows = connection.execute(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}").fetchall()
-    return [row[0] for row in rows]
+    """The first values, enough to tell sentences from names."""
+    query = f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}"
+    return [row[0] for row in connection.execute(query).fetchall()]
 
 
-def _free_text(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+def _free_text(sample: Sampled, name: str) -> bool:
     """Whether a category rather names rows than groups them: it would only be learned by heart."""
-    column = identifier(name)
-    query = f"SELECT count({column}), count(DISTINCT {column}) FROM sample"
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    present, distinct = row
-    return bool(distinct > FREE_TEXT_VALUES and distinct > FREE_TEXT_SHARE * present)
+    present, distinct = sample.counts(name)
+    return distinct > FREE_TEXT_VALUES and distinct > FREE_TEXT_SHARE * present

@@ -2,51 +2,54 @@
 
 import json
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from daemon.reading.blame import worlds_fault
 from daemon.reading.csv import LONGEST_LINE, plain_path
-from daemon.reading.formats import Kind
+from daemon.reading.formats import SAMPLE_ROWS, Kind
 from daemon.reading.rejects import LONGEST, Reject
 from daemon.reading.sql import connect, first_line_of, identifier, literal
 from retrain import durable
 from retrain.records.errors import Refused, Retry
-from retrain.records.schema import Schema
 
-SAMPLED = 1000
 GOOD = "(CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END)"
 
 
 def keys_of(path: Path, kind: Kind) -> list[str]:
-    """The keys of the first thousand objects, in the order of their first appearance."""
+    """The keys of the first objects, in the order of their first appearance."""
+    lines = f"SELECT line FROM {_lines(path, kind)} WHERE trim(coalesce(line, '')) <> '' LIMIT {SAMPLE_ROWS}"
     query = (
-        f"SELECT DISTINCT unnest(CASE WHEN {GOOD} THEN json_keys(line) END) FROM "
-        f"(SELECT line FROM {_lines(path, kind)} WHERE trim(coalesce(line, '')) <> '' LIMIT {SAMPLED})"
+        "SELECT key FROM (SELECT row, unnest(keys) AS key, generate_subscripts(keys, 1) AS place FROM "
+        f"(SELECT row_number() OVER () AS row, CASE WHEN {GOOD} THEN json_keys(line) END AS keys FROM ({lines}))) "
+        "GROUP BY key ORDER BY min(row), arg_min(place, row), key"
     )
     try:
-        return sorted(row[0] for row in connect().execute(query).fetchall())
+        return [row[0] for row in connect().execute(query).fetchall()]
     except (duckdb.Error, zlib.error) as error:
         if worlds_fault(error):
             raise Retry(first_line_of(error)) from None
         raise Refused(f"cannot be read as JSON lines: {first_line_of(error)}") from None
 
 
-def convert(path: Path, kind: Kind, schema: Schema, present: list[str], target: Path) -> list[Reject]:
-    """Write the schema's columns as text, and `__row` (the line) to `target`; the lines that are no objects."""
-    names = [column.name for column in schema.columns if column.name in present]
+def texts_of(path: Path, kind: Kind, names: Sequence[str]) -> str:
+    """A query of `__row` (the line) and these keys as text of each line that is an object."""
     structure = literal(json.dumps(dict.fromkeys(names, "VARCHAR")))
-    connection = connect()
-    lines = f"SELECT row_number() OVER () AS __row, line FROM {_lines(path, kind)}"
     transformed = f"CASE WHEN {GOOD} THEN json_transform(line, {structure}) END"
-    parsed = f"SELECT * FROM (SELECT __row, {transformed} AS o FROM ({lines})) WHERE o IS NOT NULL"
-    chosen = ", ".join(f"o.{identifier(name)} AS {identifier(name)}" for name in names)
+    parsed = f"SELECT __row, {transformed} AS o FROM ({_numbered(path, kind)})"
+    chosen = "".join(f", o.{identifier(name)} AS {identifier(name)}" for name in names)
+    return f"SELECT __row{chosen} FROM ({parsed}) WHERE o IS NOT NULL"
+
+
+def convert(path: Path, kind: Kind, names: Sequence[str], target: Path) -> list[Reject]:
+    """Write these keys as text, and `__row` (the line) to `target`; the lines that are no objects."""
+    connection, lines = connect(), _numbered(path, kind)
     try:
         durable.crash_point("intake.parsed.before_write")
         connection.execute(
-            f"COPY (SELECT {chosen}, __row FROM ({parsed})) TO {literal(str(target))} "
-            "(FORMAT parquet, COMPRESSION lz4_raw)"
+            f"COPY ({texts_of(path, kind, names)}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
         )
         bad = connection.execute(
             f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
@@ -56,6 +59,10 @@ def convert(path: Path, kind: Kind, schema: Schema, present: list[str], target: 
             raise Retry(first_line_of(error)) from None
         raise Refused(f"cannot be read as JSON lines: {first_line_of(error)}") from None
     return [Reject(line, None, "not a JSON object", raw) for line, raw in bad]
+
+
+def _numbered(path: Path, kind: Kind) -> str:
+    return f"SELECT row_number() OVER () AS __row, line FROM {_lines(path, kind)}"
 
 
 def _lines(path: Path, kind: Kind) -> str:

@@ -1,107 +1,68 @@
-"""Any supported data file as a table that is read one column at a time."""
+"""A data file without a schema as columns that are read one at a time, by the kinds that the intake would infer.
 
-from collections.abc import Iterator
+A value that does not fit its column's kind is missing, where the intake would set the row aside."""
+
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from daemon.reading.formats import MISSING, SUFFIXES
+from daemon.reading import csv, json_lines
+from daemon.reading.clean import ARROW, Cleaned, clean
+from daemon.reading.formats import OpenedFile
+from daemon.reading.infer import sampled
+from daemon.reading.open_file import open_file, require_file
 from drift import Codes, ColumnValues
-from retrain.records.errors import Refused
-from retrain.records.settings import ColumnKind
+from retrain.records.errors import Refused, Retry
+from retrain.records.settings import ColumnKind, IntakeSettings
 from retrain.rows.columns import column_values, join, open_snapshot
 
 BATCH_ROWS = 131_072
-MEMORY_LIMIT = "512MB"
-OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "memory_limit": MEMORY_LIMIT,
-    "preserve_insertion_order": True,
-}
-EXPRESSIONS: dict[ColumnKind, str] = {
-    "number": "TRY_CAST({c} AS DOUBLE)",
-    "integer": "TRY_CAST({c} AS DOUBLE)",
-    "boolean": "TRY_CAST({c} AS BOOLEAN)",
-    "datetime": "epoch_us(TRY_CAST({c} AS TIMESTAMP)) / 1e6",
-    "category": "CAST({c} AS VARCHAR)",
-}
-WIDTHS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-DECLARED: dict[str, ColumnKind] = {
-    **dict.fromkeys(("FLOAT", "DOUBLE", "DECIMAL"), "number"),
-    **dict.fromkeys((*WIDTHS, *(f"U{width}" for width in WIDTHS)), "integer"),
-    **dict.fromkeys(("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "datetime"),
-    "BOOLEAN": "boolean",
-}
+INTAKE = IntakeSettings()
 
 
 @dataclass
 class Table:
-    """A Parquet file's columns by name; where it was made from text, kinds are inferred from all values."""
+    """The columns `names` of the Parquet file `path`, of these kinds by name ("integer" is "number" here: a fraction is
+    a difference, no error). `misfits` counts by name the values that do not fit, of columns that were read."""
 
     path: Path
-    text: bool
+    names: tuple[str, ...]
+    kinds: Mapping[str, ColumnKind]
+    rows: int
     notes: list[str] = field(default_factory=list)
+    misfits: dict[str, int] = field(default_factory=dict)
 
-    @cached_property
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect(config=OFFLINE)
-
-    @cached_property
-    def types(self) -> dict[str, str]:
-        """DuckDB's types by column name."""
-        rows = self._connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(self.path)]).fetchall()
-        return {row[0]: row[1] for row in rows}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Column names in the file's order."""
-        return tuple(self.types)
-
-    @cached_property
-    def rows(self) -> int:
-        """All rows."""
-        return int(self._one("count(*)")[0])
-
-    def kind(self, name: str) -> ColumnKind:
-        """By the declared type, or for text by all values: the narrowest kind that every one of them fits."""
-        declared = self.types[name]
-        known = None if declared.endswith("]") else DECLARED.get(declared.split("(")[0].split(" ")[0])
-        if known is not None:
-            return known
-        return self._text_kind(name) if self.text else "category"
-
-    def chunks(self, name: str, kind: ColumnKind) -> Iterator[ColumnValues]:
-        """The column as that kind, a batch of rows at a time; what does not fit it is missing."""
-        if not self.text and (self.types[name] == "VARCHAR" or kind in ("number", "integer")):
-            with open_snapshot(self.path, (name,) if kind == "category" else ()) as file:
-                for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[name]):
-                    yield column_values(batch.column(0), kind)
-            return
-        expression = EXPRESSIONS[kind].format(c=quoted(name))
-        if kind == "boolean":
-            expression = f"CAST({expression} AS VARCHAR)"
-        query = f"SELECT {expression} AS v FROM read_parquet(?)"
-        rows = self._connection.cursor().sql(query, params=[str(self.path)])
-        reads_as: ColumnKind = "category" if kind in ("boolean", "category") else "number"
-        for batch in rows.to_arrow_reader(BATCH_ROWS):
-            yield column_values(batch.column(0), reads_as)
+    def chunks(self, name: str) -> Iterator[ColumnValues]:
+        """The column as its kind, a batch of rows at a time; what does not fit it is missing."""
+        kind = self.kinds[name]
+        if kind == "text":
+            kind = "category"
+        misfits = 0
+        for column in self._read(name):
+            fitted = _fitted(column, name, kind)
+            misfits += int(np.count_nonzero(fitted.bad))
+            yield column_values(fitted.values, kind)
+        self.misfits[name] = max(misfits, self.misfits.get(name, 0))
 
     def texts(self, name: str) -> Iterator[Any]:
         """The column as Arrow arrays of text, a batch of rows at a time."""
-        query = f"SELECT CAST({quoted(name)} AS VARCHAR) AS v FROM read_parquet(?)"
-        rows = self._connection.cursor().sql(query, params=[str(self.path)])
-        yield from (batch.column(0) for batch in rows.to_arrow_reader(BATCH_ROWS))
+        for column in self._read(name):
+            texts = _texts(column)
+            yield texts.dictionary_decode() if pa.types.is_dictionary(texts.type) else texts
 
-    def thinned(self, name: str, kind: ColumnKind, step: int) -> ColumnValues:
+    def thinned(self, name: str, step: int) -> ColumnValues:
         """Every `step`-th value; copied, so that the rest is not kept with them."""
         pieces: list[ColumnValues] = []
         skip = 0
-        for chunk in self.chunks(name, kind):
+        for chunk in self.chunks(name):
             if step == 1:
                 pieces.append(chunk)
             elif isinstance(chunk, Codes):
@@ -111,96 +72,98 @@ class Table:
             skip = (skip - (len(chunk.codes) if isinstance(chunk, Codes) else len(chunk))) % step
         if pieces:
             return join(pieces)
-        return Codes(np.zeros(0, dtype=np.int64), ()) if kind in ("boolean", "category") else np.zeros(0)
+        numeric = self.kinds[name] in ("number", "datetime")
+        return np.zeros(0) if numeric else Codes(np.zeros(0, dtype=np.int64), ())
 
-    def values(self, name: str, kind: ColumnKind) -> ColumnValues:
+    def values(self, name: str) -> ColumnValues:
         """The whole column."""
-        return self.thinned(name, kind, 1)
+        return self.thinned(name, 1)
 
     def words(self, name: str, most: int) -> list[str | None]:
         """At most so many texts of a column, from all over it."""
-        step = max(1, -(-self.rows // most))
-        found = self._query(
-            f"SELECT CAST({quoted(name)} AS VARCHAR) FROM read_parquet(?, file_row_number = true) "
-            f"WHERE file_row_number % {step} = 0"
-        ).fetchall()
-        return [row[0] for row in found]
+        step, skip = max(1, -(-self.rows // most)), 0
+        words: list[str | None] = []
+        for texts in self.texts(name):
+            words += texts.take(pa.array(np.arange(skip, len(texts), step))).to_pylist()
+            skip = (skip - len(texts)) % step
+        return words
 
-    def note_misfits(self, name: str, kind: ColumnKind) -> None:
-        """Say how many values are not of that kind."""
-        if self.types[name] != "VARCHAR" or kind == "category":
-            return
-        present, fit = self._one(f"count({quoted(name)}), count({EXPRESSIONS[kind].format(c=quoted(name))})")
-        if fit < present:
-            self.notes.append(f"{present - fit} values of {name} are no {kind}; they count as missing")
+    def note_misfits(self, name: str) -> None:
+        """Note how many values of a column that was read are not of its kind."""
+        if self.misfits.get(name):
+            self.notes.append(f"{self.misfits[name]} values of {name} are no {self.kinds[name]}; they count as missing")
 
-    def _text_kind(self, name: str) -> ColumnKind:
-        column = quoted(name)
-        tried: dict[ColumnKind, str] = {
-            "number": "TRY_CAST({c} AS DOUBLE)",
-            "boolean": "CASE WHEN lower({c}) IN ('true', 'false') THEN 1 END",
-            "datetime": "TRY_CAST({c} AS TIMESTAMP)",
-        }
-        counts = ", ".join(f"count({expression.format(c=column)})" for expression in tried.values())
-        present, *fitting = self._one(f"count({column}), {counts}")
-        kinds = [kind for kind, fit in zip(tried, fitting, strict=True) if present and fit == present]
-        return kinds[0] if kinds else "category"
+    @cached_property
+    def _types(self) -> Any:
+        return pq.read_schema(self.path)
 
-    def _one(self, expressions: str) -> Any:
-        return self._query(f"SELECT {expressions} FROM read_parquet(?)").fetchone()
-
-    def _query(self, sql: str) -> duckdb.DuckDBPyConnection:
-        return self._connection.execute(sql, [str(self.path)])
+    def _read(self, name: str) -> Iterator[Any]:
+        words = self.kinds[name] in ("category", "text") and pa.types.is_string(self._types.field(name).type)
+        with open_snapshot(self.path, (name,) if words else ()) as file:
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[name]):
+                yield batch.column(name)
 
 
-def open_table(path: Path, converted: Path) -> Table:
-    """The file as a table; text formats are first rewritten as the Parquet file `converted`."""
-    name = path.name.lower()
-    for suffix in (".gz", ".zst"):
-        name = name.removesuffix(suffix)
-    if not path.is_file():
-        raise Refused(f"{path}: {'a folder' if path.is_dir() else 'no such file'}")
-    if not name.endswith(tuple(SUFFIXES)):
-        raise Refused(f"{path}: unknown format", "expected .csv, .csv.gz, .csv.zst, .parquet or .jsonl")
-    if not path.stat().st_size:
-        raise Refused(f"{path}: the file is empty")
+def open_table(path: Path, converted: Path, kinds: Mapping[str, ColumnKind] | None = None) -> Table:
+    """The file as a table, its columns of these kinds where it has them; None: inferred. Text formats are first
+    rewritten as the Parquet file `converted`. Refused, with the path, where it cannot be read."""
+    require_file(path)
     try:
-        if name.endswith((".parquet", ".pq")):
-            table = Table(path, text=False)
-        elif name.endswith((".jsonl", ".ndjson")):
-            table = _converted("read_json(?, format = 'newline_delimited')", path, converted, text=False)
-        else:
-            table = _converted_csv(path, converted)
-        if table.rows == 0:
-            table.notes.append(f"{path} has no rows")
-    except duckdb.Error as error:
-        raise Refused(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
-    return table
+        file = open_file(path, INTAKE)
+        if kinds is None:
+            inferred = sampled(file, converted.parent).kinds
+            kinds = {name: "number" if kind == "integer" else kind for name, kind in inferred.items()}
+        return _table(file, converted, kinds)
+    except (Refused, Retry) as error:
+        raise Refused(f"{path}: {error.message}", error.hint) from None
 
 
-def quoted(name: str) -> str:
-    """A column name as an SQL identifier.
+def _table(file: OpenedFile, converted: Path, kinds: Mapping[str, ColumnKind]) -> Table:
+    notes, left_out = [], 0
+    if file.kind.format == "csv":
+        left_out = csv.convert_all(file, kinds, converted)
+    elif file.kind.format == "jsonl":
+        left_out = len(json_lines.convert(file.path, file.kind, file.names, converted))
+    if left_out:
+        notes.append(f"{left_out} rows of {file.path.name} could not be parsed and were left out")
+    path = file.path if file.kind.format == "parquet" else converted
+    metadata = pq.read_metadata(path)
+    if not metadata.num_rows:
+        notes.append(f"{file.path} has no rows")
+    return Table(path, file.names, kinds, metadata.num_rows, notes, _misfits(file, metadata))
 
-    >>> quoted('a"b')
-    '"a""b"'
-    """
-    return '"' + name.replace('"', '""') + '"'
+
+def _misfits(file: OpenedFile, metadata: Any) -> dict[str, int]:
+    """The values of a converted CSV that did not fit, by column; see `csv.convert_all`."""
+    if file.kind.format != "csv":
+        return {}
+    places = {metadata.schema.column(place).name: place for place in range(metadata.num_columns)}
+    counts = {}
+    for position, name in enumerate(file.names):
+        place = places.get(csv.misfits_of(position))
+        if place is not None:
+            groups = (metadata.row_group(group).column(place) for group in range(metadata.num_row_groups))
+            counts[name] = sum(group.num_values - group.statistics.null_count for group in groups)
+    return counts
 
 
-def _converted_csv(path: Path, converted: Path) -> Table:
-    words = ", ".join("'" + word + "'" for word in MISSING)
-    reader = f"read_csv(?, all_varchar = true, header = true, nullstr = [{words}], store_rejects = true)"
-    return _converted(reader, path, converted, text=True)
+def _fitted(column: Any, name: str, kind: ColumnKind) -> Cleaned:
+    """An Arrow array as that kind; all of it is missing where its type can hold no such values."""
+    if kind == "category":
+        return Cleaned(_texts(column), np.zeros(len(column), dtype=bool))
+    try:
+        return clean(column, name, kind)
+    except Refused:
+        return Cleaned(pa.nulls(len(column), ARROW[kind]), column.is_valid().to_numpy(zero_copy_only=False))
 
 
-def _converted(reader: str, path: Path, converted: Path, text: bool) -> Table:
-    table = Table(converted, text)
-    target = str(converted).replace("'", "''")
-    connection = table._connection
-    copy = f"COPY (SELECT * FROM {reader}) TO '{target}' (FORMAT parquet)"
-    connection.execute(copy, [str(path)])
-    if text:
-        rejected = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchone()
-        if rejected and rejected[0]:
-            table.notes.append(f"{rejected[0]} rows of {path.name} could not be parsed and were left out")
-    return table
+def _texts(column: Any) -> Any:
+    """An Arrow array as text, a dictionary as it is; lists and structures as JSON."""
+    if pa.types.is_dictionary(column.type):
+        return column
+    if not pa.types.is_nested(column.type):
+        try:
+            return pc.cast(column, pa.string())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            pass
+    return pa.array([None if value is None else json.dumps(value, default=str) for value in column.to_pylist()])

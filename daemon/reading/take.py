@@ -23,8 +23,9 @@ from daemon.reading.blame import worlds_fault
 from daemon.reading.clean import ARROW, clean
 from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest
-from daemon.reading.formats import Kind, kind_of
-from daemon.reading.infer import infer_schema
+from daemon.reading.formats import kind_of
+from daemon.reading.infer import infer_schema, sampled
+from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
 from daemon.reading.rejects import Reject, misfit
@@ -91,16 +92,13 @@ def _nameable(path: Path, alias: Path) -> Path:
 def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> TakeResult:
     settings = request.settings
     size = path.stat().st_size
-    if size == 0:
-        raise Refused("the file is empty", "expected rows")
     if size > settings.limits.max_file:
         raise Refused(f"the file has {size:,} bytes; limits.max_file is {settings.limits.max_file:,}")
-    kind = kind_of(path)
-    matched, rejects, source = _read(path, kind, temporary, settings, request.schema)
+    matched, rejects, source = _read(path, temporary, settings, request.schema)
     snapshot = stem.with_suffix(".parquet")
     misfits: list[Reject] = []
     tally, quality = _write(source, matched, snapshot, misfits)
-    rejects += _in_file(misfits, rejects) if kind.format == "csv" else misfits
+    rejects += _in_file(misfits, rejects) if kind_of(path).format == "csv" else misfits
     rejects.sort(key=lambda reject: reject.line or 0)
     _check_share(tally, rejects, settings)
     return TakeResult(
@@ -122,38 +120,20 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
 
 
 def _read(
-    path: Path, kind: Kind, temporary: Path, settings: ModelSettings, schema: Schema | None
+    path: Path, temporary: Path, settings: ModelSettings, schema: Schema | None
 ) -> tuple[Matched, list[Reject], Path]:
     """The file as Parquet, what matched, and the rows that could not even be parsed."""
-    header = None
-    if kind.format == "csv":
-        wanted = [c.name for c in schema.columns] if schema else [settings.target]
-        header = csv.header_of(path, kind, settings.intake, wanted)
-        names = header[1]
-    elif kind.format == "jsonl":
-        names = json_lines.keys_of(path, kind)
-        if not names:
-            raise Refused("no line is a JSON object", "expected one object a line")
-    else:
-        names = _parquet_names(path)
+    wanted = [c.name for c in schema.columns] if schema else [settings.target]
+    file = open_file(path, settings.intake, wanted)
     if schema is None:
-        schema = infer_schema(path, kind, settings, header)
-    matched = match(names, schema)
-    if header is not None:
-        return matched, csv.convert(path, kind, matched.schema, settings.intake, header, temporary), temporary
-    if kind.format == "jsonl":
-        return matched, json_lines.convert(path, kind, matched.schema, names, temporary), temporary
+        schema = infer_schema(sampled(file, temporary.parent), settings)
+    matched = match(file.names, schema)
+    if file.kind.format == "csv":
+        return matched, csv.convert(file, matched.schema, temporary), temporary
+    if file.kind.format == "jsonl":
+        names = [column.name for column in matched.schema.columns if column.name in file.names]
+        return matched, json_lines.convert(path, file.kind, names, temporary), temporary
     return matched, [], path
-
-
-def _parquet_names(path: Path) -> list[str]:
-    try:
-        with pq.ParquetFile(path) as file:
-            return list(file.schema_arrow.names)
-    except (pa.ArrowException, OSError) as error:
-        if worlds_fault(error):
-            raise
-        raise Refused(f"cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 
 
 def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]) -> tuple[Tally, dict[str, Any]]:

@@ -6,11 +6,11 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from daemon.config.service import ServiceSettings
-from daemon.reading import csv
-from daemon.reading.formats import kind_of
-from daemon.reading.infer import infer_schema
+from daemon.reading.infer import infer_schema, sampled
+from daemon.reading.open_file import open_file, require_file
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import Frozen, ModelSettings
@@ -35,8 +35,7 @@ class Found:
 def look_at(file: Path, target: str, task: str = "") -> Found:
     """What a data file tells about a model of `target`; `task` is inferred where it is "". Refused where the file
     cannot be read or has no such column."""
-    if not file.is_file():
-        raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
+    require_file(file)
     schema, chosen = _inferred(file, target, task)
     time_column = _named(schema, TIME_NAMES, ("datetime",), target)
     return Found(schema, chosen, time_column, _named(schema, ID_NAMES, ("integer", "category"), target))
@@ -64,36 +63,19 @@ def model_name(text: str) -> str:
     return NAME.sub("_", text.lower()).strip("_") or "model"
 
 
-def _inferred(file: Path, target: str, task: str) -> tuple[Schema, str]:
+def _inferred(path: Path, target: str, task: str) -> tuple[Schema, str]:
     settings = ModelSettings(data_dir="data", task="classification", target=target)
-    kind = kind_of(file)
-    header = csv.header_of(file, kind, settings.intake, [target]) if kind.format == "csv" else None
-    infer_schema(file, kind, settings, header)  # names the columns if the target is none of them
-    distinct, all_numbers = _values_of(file, target)
+    with TemporaryDirectory(prefix="driftd-init-") as folder:
+        sample = sampled(open_file(path, settings.intake, [target]), Path(folder))
+    infer_schema(sample, settings)  # names the columns if the target is none of them
+    present, distinct = sample.counts(target)
+    if not present:
+        raise Refused(f"{target!r} has no value in {path}", "take a file with labelled rows")
+    all_numbers = sample.kinds[target] in ("number", "integer")
     if task == "regression" and not all_numbers:
         raise Refused(f"{target!r} has values that are no numbers; a regression needs them", "leave --task out")
     chosen = task or ("regression" if all_numbers and distinct > MAX_CLASSES else "classification")
-    wanted = settings.model_copy(update={"task": chosen})
-    return infer_schema(file, kind, wanted, header), chosen
-
-
-def _values_of(file: Path, column: str) -> tuple[int, bool]:
-    """How many different values a column has, and whether all are numbers; Refused where it has none."""
-    from tempfile import TemporaryDirectory
-
-    from daemon.reading.sql import connect, identifier
-    from daemon.reading.tabular import open_table
-
-    with TemporaryDirectory(prefix="driftd-init-") as folder:
-        table = open_table(file, Path(folder) / "sample.parquet")
-        word = identifier(column)
-        query = f"SELECT count(DISTINCT {word}), count({word}), count(TRY_CAST({word} AS DOUBLE)) FROM read_parquet(?)"  # noqa: S608
-        row = connect().execute(query, [str(table.path)]).fetchone()
-    assert row is not None
-    distinct, present, numbers = row
-    if not present:
-        raise Refused(f"{column!r} has no value in {file}", "take a file with labelled rows")
-    return distinct, numbers == present
+    return infer_schema(sample, settings.model_copy(update={"task": chosen})), chosen
 
 
 def _named(schema: Schema, names: tuple[str, ...], kinds: tuple[str, ...], target: str) -> str | None:

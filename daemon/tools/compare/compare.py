@@ -7,15 +7,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from daemon.reading.tabular import Table, open_table
-from daemon.tools.compare.long_columns import TEXT_PROBE, TEXT_ROWS, Judged, judge_long
+from daemon.tools.compare.long_columns import TEXT_ROWS, Judged, judge_long
 from daemon.tools.compare.shapes import distribution, with_dates
 from drift import Codes, ColumnValues, Profile, assemble, judge_values, profile
 from drift.derived.calendar import calendar_columns
-from drift.derived.text import is_text, text_columns
+from drift.derived.text import text_columns
 from drift.profiles.numeric import numeric_profile
 from drift.profiles.parts import count_parts
 from retrain.records.errors import Refused
-from retrain.records.settings import ColumnKind, DriftSettings
+from retrain.records.settings import DriftSettings
 
 MIN_EFFECT = DriftSettings().min_effect
 ALPHA = 0.05
@@ -48,7 +48,7 @@ def compare(
     started = time.perf_counter()
     with TemporaryDirectory(prefix="driftd-compare-") as folder:
         reference = open_table(Path(reference_path), Path(folder) / "reference.parquet")
-        current = open_table(Path(current_path), Path(folder) / "current.parquet")
+        current = open_table(Path(current_path), Path(folder) / "current.parquet", reference.kinds)
         shared = [name for name in reference.names if name in current.names]
         if not shared:
             raise Refused(
@@ -87,19 +87,18 @@ def compare(
 
 def _judge(judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:
     """One column, and what is derived from it."""
-    kind = reference.kind(name)
-    for table in (reference, current):
-        table.note_misfits(name, kind)
     if max(reference.rows, current.rows) > WHOLE_ROWS:
-        judge_long(judged, reference, current, name, kind, exact, calendar)
-        return
-    before, now = reference.values(name, kind), current.values(name, kind)
-    _judge_values(judged, name, before, now, exact)
-    if kind == "datetime":
-        judged.reports[-1] = with_dates(judged.reports[-1], before, now)
-        judged.shapes[name]["dates"] = True
-    for derived in _derived(reference, current, name, kind, before, now, calendar):
-        _judge_values(judged, *derived, exact)
+        judge_long(judged, reference, current, name, exact, calendar)
+    else:
+        before, now = reference.values(name), current.values(name)
+        _judge_values(judged, name, before, now, exact)
+        if reference.kinds[name] == "datetime":
+            judged.reports[-1] = with_dates(judged.reports[-1], before, now)
+            judged.shapes[name]["dates"] = True
+        for derived in _derived(reference, current, name, before, now, calendar):
+            _judge_values(judged, *derived, exact)
+    for table in (reference, current):
+        table.note_misfits(name)
 
 
 def _judge_values(judged: Judged, name: str, before: ColumnValues, now: ColumnValues, exact: bool) -> None:
@@ -116,16 +115,16 @@ def _derived(
     reference: Table,
     current: Table,
     name: str,
-    kind: ColumnKind,
     before: ColumnValues,
     now: ColumnValues,
     calendar: bool,
 ) -> Iterator[tuple[str, ColumnValues, ColumnValues]]:
     """Columns made of this one: of dates, where asked, hour and weekday; of free text its length and more."""
+    kind = reference.kinds[name]
     if calendar and kind == "datetime" and not isinstance(before, Codes) and not isinstance(now, Codes):
         pairs = zip(calendar_columns(name, before), calendar_columns(name, now), strict=True)
         yield from ((title, left, right) for (title, left), (_, right) in pairs)
-    if kind == "category" and is_text(reference.words(name, TEXT_PROBE)):
+    if kind == "text":
         sides = [text_columns(name, table.words(name, TEXT_ROWS)) for table in (reference, current)]
         yield from ((title, left, right) for (title, left), (_, right) in zip(*sides, strict=True))
 

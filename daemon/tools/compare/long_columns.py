@@ -11,15 +11,13 @@ from daemon.reading.tabular import Table
 from daemon.tools.compare.shapes import distribution
 from drift import Codes, ColumnReport, ColumnValues, categorical_profile, judge_column
 from drift.derived.calendar import calendar_columns
-from drift.derived.text import is_text, text_columns
+from drift.derived.text import text_columns
 from drift.out_of_core.columns import Stream, judge_streams, stream_categories
 from drift.profiles.parts import Parts, count_parts
-from retrain.records.settings import ColumnKind
 from retrain.rows.columns import column_values
 
 PROBE_ROWS = 200_000
 TEXT_ROWS = 100_000
-TEXT_PROBE = 1_000
 
 Read = Callable[[Table], Iterable[ColumnValues]]
 """The values of a column, in batches, anew with every call."""
@@ -41,19 +39,17 @@ class Judged:
             self.parts[report.name] = parts
 
 
-def judge_long(
-    judged: Judged, reference: Table, current: Table, name: str, kind: ColumnKind, exact: bool, calendar: bool
-) -> None:
+def judge_long(judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:
     """One column, and what is derived from it."""
-    tables = (reference, current)
-    if kind in ("boolean", "category"):
-        _categories(judged, tables, name, lambda table: table.chunks(name, kind), exact)
+    tables, kind = (reference, current), reference.kinds[name]
+    if kind in ("boolean", "category", "text"):
+        _categories(judged, tables, name, lambda table: table.chunks(name), exact)
     else:
-        _numbers(judged, tables, name, lambda table: table.chunks(name, kind), exact)
+        _numbers(judged, tables, name, lambda table: table.chunks(name), exact)
     if calendar and kind == "datetime":
         for position, (title, _) in enumerate(calendar_columns(name, np.zeros(0))):
             _categories(judged, tables, title, lambda table, at=position: _calendar(table, name, at), exact)  # type: ignore[misc]
-    if kind == "category" and is_text(reference.words(name, TEXT_PROBE)):
+    if kind == "text":
         _texts(judged, tables, name, exact)
 
 
@@ -97,7 +93,7 @@ def _empty(texts: Any) -> ColumnValues:
 
 
 def _calendar(table: Table, name: str, position: int) -> Iterator[ColumnValues]:
-    for chunk in _floats(table.chunks(name, "datetime")):
+    for chunk in _floats(table.chunks(name)):
         yield list(calendar_columns(name, chunk))[position][1]
 
 

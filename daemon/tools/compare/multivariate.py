@@ -10,10 +10,10 @@ from drift.multivariate.check_rows import ROWS, judge_together
 def compare_together(reference: Table, current: Table, names: Sequence[str], alpha: float) -> dict[str, Any]:
     """A domain classifier, MMD and PCA on at most 5,000 rows a side from all over the files, see `judge_together`.
     Dates are left out: they always tell the files apart."""
-    kinds = {name: reference.kind(name) for name in names}
+    kinds = reference.kinds
     steps = [max(1, -(-table.rows // ROWS)) for table in (reference, current)]
     pairs = [
-        (name, reference.thinned(name, kinds[name], steps[0]), current.thinned(name, kinds[name], steps[1]))
+        (name, reference.thinned(name, steps[0]), current.thinned(name, steps[1]))
         for name in names
         if kinds[name] != "datetime"
     ]

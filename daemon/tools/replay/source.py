@@ -60,6 +60,7 @@ class Source:
 def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, work: Path) -> Source:
     """Several files are a batch each, in their order; one is cut into `batches` of equal length. Refused where a file
     is beyond repair or has too few rows."""
+    from daemon.reading.open_file import require_file
     from daemon.reading.take import take
     from retrain.records.schema import declared_schema
 
@@ -67,8 +68,7 @@ def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, wo
     tables: list[pa.Table] = []
     rejected = 0
     for file in files:
-        if not file.is_file():
-            raise Refused(f"{file}: {'a folder' if file.is_dir() else 'no such file'}")
+        require_file(file)
         try:
             taken = take(TakeRequest(path=file, schema=schema, settings=settings, work=work))
         except Refused as error:

@@ -118,7 +118,7 @@ def test_empty_and_constant_columns_are_null_with_a_reason(tmp_path: Path) -> No
     ("name", "content", "said"),
     [
         ("b.parquet", b"not parquet", "cannot be read"),
-        ("b.csv.gz", b"not gzip", "cannot be read"),
+        ("b.csv.gz", b"not gzip", "is no valid gzip file"),
         ("b.xlsx", b"", "unknown format"),
         ("b.csv", None, "no such file"),
         ("b.csv", b"", "is empty"),

@@ -147,7 +147,7 @@ def test_a_probe_does_not_keep_the_column(tmp_path: Path) -> None:
     table = open_table(tmp_path / "x.parquet", tmp_path / "unused.parquet")
     tracemalloc.start()
     before = pa.total_allocated_bytes()
-    probe = _probe(table, lambda one: one.chunks("x", "number"))
+    probe = _probe(table, lambda one: one.chunks("x"))
     kept, peak = pa.total_allocated_bytes() - before, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert abs(len(probe) - 200_000) < 100 and kept < 4_000_000 and peak < 12_000_000
