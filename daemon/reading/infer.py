@@ -1,7 +1,9 @@
 """What each column of a file is, judged by the types and values of its first rows; a schema of them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -25,42 +27,46 @@ WIDER = ("UBIGINT", "HUGEINT", "UHUGEINT")
 
 @dataclass(frozen=True)
 class Sampled:
-    """The first rows of a file as `sample` of a connection, and the kind of each column by name."""
+    """The first rows of a file, as `sample` of a connection; Refused where they cannot be read."""
 
     connection: duckdb.DuckDBPyConnection
-    kinds: dict[str, ColumnKind]
+
+    @cached_property
+    def kinds(self) -> dict[str, ColumnKind]:
+        """Of each column, by name."""
+        return {name: _kind(self, name, str(type_name)) for name, type_name, *_ in self.ask("DESCRIBE sample")}
 
     def counts(self, name: str) -> tuple[int, int]:
         """How many values of a column are not missing, and how many of them are different."""
         column = identifier(name)
-        row = self.connection.execute(f"SELECT count({column}), count(DISTINCT {column}) FROM sample").fetchone()
-        assert row is not None
-        return int(row[0]), int(row[1])
+        ((present, distinct),) = self.ask(f"SELECT count({column}), count(DISTINCT {column}) FROM sample")
+        return int(present), int(distinct)
+
+    def ask(self, query: str) -> list[Any]:
+        """The rows of a query."""
+        try:
+            rows: list[Any] = self.connection.execute(query).fetchall()
+        except duckdb.Error as error:
+            if worlds_fault(error):
+                raise Retry(first_line_of(error)) from None
+            raise Refused(f"cannot be read: {first_line_of(error)}") from None
+        return rows
 
 
-def sampled(file: OpenedFile, work: Path) -> Sampled:
-    """The kinds of a file's columns, by its first 50,000 rows; what must be written for it lies in the folder `work`.
-    Refused where the file cannot be read."""
-    connection = connect()
-
-    def create(query: str, what: str = "TABLE") -> None:
-        connection.execute(f"CREATE TEMP {what} sample AS {query} LIMIT {SAMPLE_ROWS}")
-
-    try:
-        if file.kind.format == "csv":
-            texts = dict.fromkeys(file.names, "VARCHAR")
-            lines = work / f"{file.path.name}.sample.csv"
-            csv.parsed(file, texts, lines, lambda reader: create(f"SELECT * FROM {reader}"))
-        elif file.kind.format == "jsonl":
-            create(f"SELECT * EXCLUDE (__row) FROM ({json_lines.texts_of(file.path, file.kind, file.names)})")
-        else:
-            create(f"SELECT * FROM read_parquet({literal(csv.plain_path(file.path))})", "VIEW")
-        types = connection.execute("DESCRIBE sample").fetchall()
-    except duckdb.Error as error:
-        if worlds_fault(error):
-            raise Retry(first_line_of(error)) from None
-        raise Refused(f"cannot be read: {first_line_of(error)}") from None
-    return Sampled(connection, {name: _kind(connection, name, str(type_name)) for name, type_name, *_ in types})
+def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
+    """The first 50,000 rows of a file; see `csv.parsed` for `rewritten`. Refused where the file cannot be read."""
+    sample = Sampled(connect())
+    if file.kind.format == "csv":
+        texts = dict.fromkeys(file.names, "VARCHAR")
+        create = "CREATE TEMP TABLE sample AS SELECT * FROM {} LIMIT {}"
+        csv.parsed(file, texts, rewritten, lambda rows: sample.connection.execute(create.format(rows, SAMPLE_ROWS)))
+    elif file.kind.format == "jsonl":
+        rows = json_lines.texts_of(file.path, file.kind, file.names)
+        sample.ask(f"CREATE TEMP TABLE sample AS SELECT * EXCLUDE (__row) FROM ({rows}) LIMIT {SAMPLE_ROWS}")
+    else:  # read again by each query, only the columns that it needs
+        rows = f"read_parquet({literal(csv.plain_path(file.path))})"
+        sample.ask(f"CREATE TEMP VIEW sample AS SELECT * FROM {rows} LIMIT {SAMPLE_ROWS}")
+    return sample
 
 
 def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
@@ -89,12 +95,12 @@ def _column(sample: Sampled, name: str, settings: ModelSettings) -> Column:
     return Column(name, kind, feature=kind != "category" or not _free_text(sample, name))
 
 
-def _kind(connection: duckdb.DuckDBPyConnection, name: str, type_name: str) -> ColumnKind:
-    kind = _plain_kind(connection, name, type_name)
-    return "text" if kind == "category" and is_text(_words(connection, name)) else kind
+def _kind(sample: Sampled, name: str, type_name: str) -> ColumnKind:
+    kind = _plain_kind(sample, name, type_name)
+    return "text" if kind == "category" and is_text(_words(sample, name)) else kind
 
 
-def _plain_kind(connection: duckdb.DuckDBPyConnection, name: str, type_name: str) -> ColumnKind:
+def _plain_kind(sample: Sampled, name: str, type_name: str) -> ColumnKind:
     base = type_name.split("(")[0]
     if type_name.endswith("]"):
         return "category"
@@ -105,11 +111,11 @@ def _plain_kind(connection: duckdb.DuckDBPyConnection, name: str, type_name: str
     if base in NUMBERS:
         return "number"
     if base == "VARCHAR" or base in WIDER:
-        return _text_kind(connection, name)
+        return _text_kind(sample, name)
     return "integer" if base.endswith("INT") or base in ("INTEGER", "UINTEGER") else "category"
 
 
-def _text_kind(connection: duckdb.DuckDBPyConnection, name: str) -> ColumnKind:
+def _text_kind(sample: Sampled, name: str) -> ColumnKind:
     """The narrowest kind that all texts fit. A number with a leading zero is a code; "yes" is a word."""
     column = f"CAST({identifier(name)} AS VARCHAR)"
     tests: dict[ColumnKind, str] = {
@@ -119,17 +125,14 @@ def _text_kind(connection: duckdb.DuckDBPyConnection, name: str) -> ColumnKind:
         "datetime": f"TRY_CAST({column} AS TIMESTAMPTZ) IS NOT NULL",
     }
     counts = ", ".join(f"count(*) FILTER ({test})" for test in tests.values())
-    row = connection.execute(f"SELECT count({column}), {counts} FROM sample").fetchone()
-    assert row is not None
-    present, *fitting = row
+    ((present, *fitting),) = sample.ask(f"SELECT count({column}), {counts} FROM sample")
     kinds = [kind for kind, fit in zip(tests, fitting, strict=True) if present and fit == present]
     return kinds[0] if kinds else "category"
 
 
-def _words(connection: duckdb.DuckDBPyConnection, name: str) -> list[str | None]:
+def _words(sample: Sampled, name: str) -> list[str | None]:
     """The first values, enough to tell sentences from names."""
-    query = f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}"
-    return [row[0] for row in connection.execute(query).fetchall()]
+    return [row[0] for row in sample.ask(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}")]
 
 
 def _free_text(sample: Sampled, name: str) -> bool:

@@ -99,9 +99,12 @@ class Table:
 
     def _read(self, name: str) -> Iterator[Any]:
         words = self.kinds[name] in ("category", "text") and pa.types.is_string(self._types.field(name).type)
-        with open_snapshot(self.path, (name,) if words else ()) as file:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[name]):
-                yield batch.column(name)
+        try:
+            with open_snapshot(self.path, (name,) if words else ()) as file:
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[name]):
+                    yield batch.column(name)
+        except (pa.ArrowException, OSError) as error:
+            raise Refused(f"{self.path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 
 
 def open_table(path: Path, converted: Path, kinds: Mapping[str, ColumnKind] | None = None) -> Table:
@@ -111,7 +114,7 @@ def open_table(path: Path, converted: Path, kinds: Mapping[str, ColumnKind] | No
     try:
         file = open_file(path, INTAKE)
         if kinds is None:
-            inferred = sampled(file, converted.parent).kinds
+            inferred = sampled(file, converted.with_suffix(".sample.csv")).kinds
             kinds = {name: "number" if kind == "integer" else kind for name, kind in inferred.items()}
         return _table(file, converted, kinds)
     except (Refused, Retry) as error:

@@ -126,7 +126,7 @@ def _read(
     wanted = [c.name for c in schema.columns] if schema else [settings.target]
     file = open_file(path, settings.intake, wanted)
     if schema is None:
-        schema = infer_schema(sampled(file, temporary.parent), settings)
+        schema = infer_schema(sampled(file, temporary.with_suffix(".sample.csv")), settings)
     matched = match(file.names, schema)
     if file.kind.format == "csv":
         return matched, csv.convert(file, matched.schema, temporary), temporary

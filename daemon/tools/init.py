@@ -66,7 +66,7 @@ def model_name(text: str) -> str:
 def _inferred(path: Path, target: str, task: str) -> tuple[Schema, str]:
     settings = ModelSettings(data_dir="data", task="classification", target=target)
     with TemporaryDirectory(prefix="driftd-init-") as folder:
-        sample = sampled(open_file(path, settings.intake, [target]), Path(folder))
+        sample = sampled(open_file(path, settings.intake, [target]), Path(folder) / "sample.csv")
     infer_schema(sample, settings)  # names the columns if the target is none of them
     present, distinct = sample.counts(target)
     if not present:

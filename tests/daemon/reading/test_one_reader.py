@@ -174,6 +174,15 @@ def test_a_type_that_holds_no_such_values_is_all_missing(tmp_path: Path) -> None
     assert plain(table.values("x")) == [None, None] and table.misfits == {"x": 1}
 
 
+def test_damaged_pages_cost_a_message(tmp_path: Path) -> None:
+    """The columns of a file whose end is whole and whose middle is not are refused, with the file's path."""
+    path = written(tmp_path, "a.parquet", pa.table({"x": [float(n) for n in range(5000)]}))
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * 200 + data[204:])
+    with pytest.raises(Refused, match=r"a\.parquet: cannot be read as Parquet"):
+        open_table(path, tmp_path / "unused").values("x")
+
+
 def test_init_infers_as_the_intake_does(tmp_path: Path) -> None:
     """A target of many codes with leading zeros is a category: its values are no numbers to either."""
     rows = "".join(f"{position / 7},{position:04}\n" for position in range(60))
