@@ -79,9 +79,7 @@ def _retrained(conn: Connection, model: str, judged: int) -> CycleResult | None:
     result = None if row is None else cycles.results(conn, row.id).get("evaluate")
     if row is None or result is None:
         return None
-    spread = result["difference_se"]
-    z = None if not spread else result["difference"] / spread
-    return CycleResult(row.id, row.state == CycleState.PROMOTED, z, result.get("handicap"))
+    return CycleResult.of(row.id, row.state == CycleState.PROMOTED, result)
 
 
 def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:

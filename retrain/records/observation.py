@@ -1,5 +1,6 @@
 """All that the planner may know about a model besides its own state and the clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,17 @@ class CycleResult:
     promoted: bool
     z: float | None = None
     handicap: float | None = None
+
+    @classmethod
+    def of(cls, cycle: int, promoted: bool, result: Mapping[str, Any]) -> "CycleResult":
+        """Of the evaluate stage's result; no z where there was no champion, or where its gain has no spread.
+
+        >>> CycleResult.of(3, True, {"difference": 0.02, "difference_se": 0.01}).z
+        2.0
+        """
+        spread = result["difference_se"]
+        z = None if not spread else result["difference"] / spread
+        return cls(cycle, promoted, z, result.get("handicap"))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ It also completes the staged version: metrics, probe rows with their answers, an
 champion: the reference that they compare with, and what estimates its performance where labels are missing."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from drift import ColumnValues, build_reference, output_columns
-from retrain import durable
 from retrain.metrics.losses import row_losses
 from retrain.metrics.registry import Metric, bootstrap_scores, mean_error, standard_error
 from retrain.model.accelerate import proof_on
@@ -23,6 +22,7 @@ from retrain.monitoring.cache import Memory
 from retrain.monitoring.error_stream import error_span
 from retrain.monitoring.estimate import fit_estimate
 from retrain.monitoring.importance import permutation_importance
+from retrain.monitoring.reference import version_reference
 from retrain.monitoring.twins import window_twin
 from retrain.operations import EvaluateRequest, EvaluateResult, StoredDeployment, to_json
 from retrain.planning.gate import PairedGain, Scored, Verdict, decide
@@ -32,8 +32,6 @@ from retrain.records.predictions import Labels, Predictions
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import open_snapshot
-from retrain.rows.compared_columns import compared_values
-from retrain.rows.held_out import of_newest_file
 from retrain.rows.history import History
 from retrain.rows.targets import target_values
 from retrain.store.versions import load_staged, load_version, write_json, write_probe, write_reference, write_sample
@@ -41,6 +39,15 @@ from retrain.store.versions import load_staged, load_version, write_json, write_
 PROBE_ROWS = 20
 MAX_SLICES = 50
 SAMPLE_ROWS = 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Labels (n,) of the held-out rows, the challenger's predictions of them, and the verdict as JSON values."""
+
+    y: Labels
+    said: Predictions
+    result: dict[str, Any]
 
 
 def evaluate(request: EvaluateRequest) -> EvaluateResult:
@@ -51,12 +58,11 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     holdout = pq.read_table(held_out, pre_buffer=False)
     notes: list[str] = []
     champion = _champion(request.champion, settings, notes)
-    y = target_values(holdout, challenger.schema)
-    said = challenger.predict_table(holdout)
     history = History(request.files, challenger.schema)
+    judged = judge(challenger, champion, holdout, history, settings, request.twin)
+    y, said = judged.y, judged.said
     result = EvaluateResult(
-        **compare(challenger, champion, said, holdout, y, settings),
-        handicap=twin_handicap(history, challenger, said, holdout, y, settings, request.twin),
+        **judged.result,
         notes=notes,
         error_span=error_span(y, said),
         runtime=proof_on(challenger.estimator, challenger.preprocessor.transform(holdout)),
@@ -66,16 +72,26 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
-    newest = of_newest_file(holdout.column("__seq").to_numpy(), settings.window.holdout_min_rows)
-    lately, recent_path = said.take(newest), held_out.with_name("recent.parquet")
-    durable.crash_point("evaluate.recent.before_write")
-    pq.write_table(holdout.filter(pa.array(newest)), recent_path, compression="lz4")
-    outputs = output_columns(lately.values, lately.probabilities, lately.classes)
-    recent = _columns(recent_path, challenger.schema, settings)
-    columns = _columns(train, challenger.schema, settings)
-    write_reference(staged, build_reference(columns, outputs, recent))
+    recent = held_out.with_name("recent.parquet")
+    write_reference(staged, version_reference(challenger.schema, train, holdout, said, recent, settings))
     write_sample(staged, _sample(train, challenger.schema))
     return result
+
+
+def judge(
+    challenger: LoadedVersion,
+    champion: LoadedDeployment | None,
+    holdout: pa.Table,
+    history: History,
+    settings: ModelSettings,
+    window: str,
+) -> Judged:
+    """The stage's decision on held-out rows; `window` is the twin's whose handicap is told."""
+    y = target_values(holdout, challenger.schema)
+    said = challenger.predict_table(holdout)
+    result = compare(challenger, champion, said, holdout, y, settings)
+    result["handicap"] = twin_handicap(history, challenger, said, holdout, y, settings, window)
+    return Judged(y, said, result)
 
 
 def _estimate(
@@ -236,13 +252,6 @@ def _probe_rows(holdout: pa.Table, schema: Schema) -> list[dict[str, Any]]:
     names = [column.name for column in schema.features if column.name in holdout.column_names]
     rows: list[dict[str, Any]] = holdout.select(names).take(pa.array(positions)).to_pylist()
     return rows
-
-
-def _columns(rows: Path, schema: Schema, settings: ModelSettings) -> Iterator[tuple[str, ColumnValues]]:
-    """What checks compare of prepared rows, one column in memory at a time."""
-    for name, values in compared_values([rows], schema, calendar=settings.drift.calendar):
-        if values is not None:
-            yield name, values
 
 
 def _sample(rows: Path, schema: Schema) -> pa.Table:

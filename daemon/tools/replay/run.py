@@ -61,7 +61,7 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
     run = _Replay(request, source, progress)
     played = run.play(subject, "policy")
     policy = as_json(played)
-    version = next(iter(played.versions.values()))
+    version = next(iter(played.deployments.versions.values()))
     greater = version.metric.greater_is_better
     result: dict[str, Any] = {
         "rows": source.rows, "batches": len(source.batches), "initial": request.initial, "delay": request.delay,

@@ -14,8 +14,10 @@ import pytest
 
 from daemon.cli.app import run as command_line
 from daemon.cli.session import SESSION
+from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import paired
 from daemon.tools.replay.run import Request, replay
+from daemon.tools.replay.source import read_source
 from daemon.tools.replay.subject import inferred_subject
 from daemon.tools.replay.suggest import candidates
 from drift.report.replay import replay_page
@@ -164,6 +166,20 @@ def test_suggested_keys_are_accepted(tmp_path):
         path = configured(tmp_path, more=_fragment("m", candidate))
         read = load_config(path).models["m"]
         assert read.model_copy(update={"data_dir": "d"}) == candidate.applied(settings)
+
+
+def test_replayed_checks_compare_what_the_daemons_compare(tmp_path):
+    """Hours and weekdays of dates and what free text is told by are in the reference, as the evaluate stage makes it."""
+    rows = 600
+    table = stream(rows).append_column("when", pa.array(np.arange(rows) * 3_600_000_000, pa.timestamp("us")))
+    table = table.append_column("note", pa.array([f"order {i} arrived late and broken" for i in range(rows)]))
+    subject = inferred_subject(written(tmp_path, table), "y", "")
+    calendar = subject.settings.drift.model_copy(update={"calendar": True})
+    settings = subject.settings.model_copy(update={"time_column": None, "drift": calendar})
+    engine = Engine(read_source([tmp_path / "history.parquet"], settings, 5, tmp_path), settings, tmp_path, INITIAL)
+    engine.play()
+    (reference, *_) = engine.drift_checks.references.values()
+    assert {"a", "when", "when (hour)", "when (weekday)", "note (length)", "note (trigrams)"} <= set(reference.columns)
 
 
 def test_two_runs_decide_the_same(answer, tmp_path):

@@ -1,0 +1,67 @@
+"""The drift checks of a replay: each arriving batch against the reference of the newest served version."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.parquet as pq
+
+from daemon.tools.replay.record import Run
+from daemon.tools.replay.source import BatchFile
+from drift import Reference
+from retrain.model.deployment import LoadedDeployment
+from retrain.model.version import LoadedVersion
+from retrain.monitoring.champion import MonitoredDeployment, predict_snapshots, write_predictions
+from retrain.monitoring.check import drift_report
+from retrain.monitoring.reference import version_reference
+from retrain.records.finished_check import FinishedCheck
+from retrain.records.predictions import Predictions
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+from retrain.stages.prepare import Prepared
+
+
+@dataclass
+class Checks:
+    """References by version, and since the last promotion the evidence and whether data drifts. `labelled` says that
+    batches arrive with their labels."""
+
+    schema: Schema
+    settings: ModelSettings
+    labelled: bool
+    run: Run
+    references: dict[str, Reference] = field(default_factory=dict)
+    evidence: list[FinishedCheck] = field(default_factory=list)
+    drifting: bool = False
+
+    def promoted(self, version: LoadedVersion, prepared: Prepared, predictions: Predictions) -> None:
+        """Compare with a new version's rows from now on; `predictions` are those of its held-out rows."""
+        self.drifting, self.evidence = False, []
+        with self.run.clock.during("checks"), TemporaryDirectory(prefix="driftd-replay-") as folder:
+            train, recent = Path(folder) / "train.parquet", Path(folder) / "recent.parquet"
+            pq.write_table(prepared.train, train, compression="lz4")
+            self.references[version.name] = version_reference(
+                self.schema, train, prepared.holdout, predictions, recent, self.settings
+            )
+
+    def suspect(self, batch: BatchFile, predictions: Path | None, labelled: bool) -> None:
+        """Hold a suspicious batch."""
+        self.run.suspects.judge(batch, predictions, self.schema, self.settings, labelled)
+
+    def check(self, batch: BatchFile, served: LoadedDeployment) -> None:
+        """The drift check of an arriving batch, and whether it is suspicious."""
+        reference = self.references.get(served.newest)
+        if reference is None:
+            return
+        with self.run.clock.during("checks"):
+            judged = MonitoredDeployment(served, reference, {})
+            notes: list[str] = []
+            predicted = predict_snapshots(judged, [batch.unlabelled], notes)
+            report = drift_report(judged, [batch.unlabelled], self.settings, predicted, notes)
+            if predicted is not None:
+                path = batch.unlabelled.with_suffix(f".{served.newest}.predictions")
+                self.suspect(batch, write_predictions(predicted, path), self.labelled)
+        if report.drift and not self.drifting:
+            self.run.drifts.append(batch.seq - 1)
+        self.drifting = report.drift
+        self.evidence.append(FinishedCheck(len(self.run.scores), batch.seq, report.drift, tuple(report.drifted)))
