@@ -72,8 +72,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
-    recent = held_out.with_name("recent.parquet")
-    write_reference(staged, version_reference(challenger.schema, train, holdout, said, recent, settings))
+    write_reference(staged, version_reference(challenger, train, held_out, settings))
     write_sample(staged, _sample(train, challenger.schema))
     return result
 

@@ -15,7 +15,6 @@ from retrain.monitoring.champion import MonitoredDeployment, predict_snapshots, 
 from retrain.monitoring.check import drift_report
 from retrain.monitoring.reference import version_reference
 from retrain.records.finished_check import FinishedCheck
-from retrain.records.predictions import Predictions
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.stages.prepare import Prepared
@@ -34,15 +33,14 @@ class Checks:
     evidence: list[FinishedCheck] = field(default_factory=list)
     drifting: bool = False
 
-    def promoted(self, version: LoadedVersion, prepared: Prepared, predictions: Predictions) -> None:
-        """Compare with a new version's rows from now on; `predictions` are those of its held-out rows."""
+    def promoted(self, version: LoadedVersion, prepared: Prepared) -> None:
+        """Compare with a new version's rows from now on."""
         self.drifting, self.evidence = False, []
         with self.run.clock.during("checks"), TemporaryDirectory(prefix="driftd-replay-") as folder:
-            train, recent = Path(folder) / "train.parquet", Path(folder) / "recent.parquet"
+            train, holdout = Path(folder) / "train.parquet", Path(folder) / "holdout.parquet"
             pq.write_table(prepared.train, train, compression="lz4")
-            self.references[version.name] = version_reference(
-                self.schema, train, prepared.holdout, predictions, recent, self.settings
-            )
+            pq.write_table(prepared.holdout, holdout, compression="lz4")
+            self.references[version.name] = version_reference(version, train, holdout, self.settings)
 
     def suspect(self, batch: BatchFile, predictions: Path | None, labelled: bool) -> None:
         """Hold a suspicious batch."""

@@ -7,7 +7,7 @@ prepare, train and evaluate make and judge versions, `retrain.monitoring.assessm
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from daemon.tools.replay.checks import Checks
 from daemon.tools.replay.deployments import DAY_S, Deployments
@@ -26,7 +26,7 @@ from retrain.records.settings import ModelSettings
 from retrain.records.trigger import Trigger
 from retrain.rows.history import History
 from retrain.rows.targets import target_values
-from retrain.stages.evaluate import Judged, judge
+from retrain.stages.evaluate import judge
 from retrain.stages.prepare import Prepared, prepare_rows
 from retrain.stages.train import fit_version
 
@@ -163,11 +163,10 @@ class Engine:
         self.run.decisions.append({"trigger": trigger.kind, "reason": trigger.reason})
         try:
             with self.run.clock.during("retrains" if self.deployments.champion else "first"):
-                version, prepared, judged = self._train(trigger, self._past(place))
+                version, prepared, result = self._train(trigger, self._past(place))
         except Refused as error:
             self.run.note_cycle(place, trigger, False, f"failed: {error}", {})
             return
-        result = judged.result
         promoted = result["verdict"] == "promote"
         self.run.note_cycle(place, trigger, promoted, result["reason"], result)
         self.run.decisions.append({"promoted" if promoted else "version_kept": result["reason"]})
@@ -175,9 +174,9 @@ class Engine:
         if promoted and self.settings.mode == "auto":
             self.deployments.promote(version, prepared.rows.known_rows, place)
             if self.checks:
-                self.drift_checks.promoted(version, prepared, judged.said)
+                self.drift_checks.promoted(version, prepared)
 
-    def _train(self, trigger: Trigger, past: Past) -> tuple[LoadedVersion, Prepared, Judged]:
+    def _train(self, trigger: Trigger, past: Past) -> tuple[LoadedVersion, Prepared, dict[str, Any]]:
         served, schema, number = self.deployments.served, self.source.schema, self.state.next_number - 1
         before = None if served is None else served.version.training
         prepared = prepare_rows(past.files(), schema, self.settings, before, trigger.evidence.get("window"))
@@ -187,4 +186,5 @@ class Engine:
         )
         version = replace(version, name=f"v{number:04d}")
         twin = str(trigger.evidence.get("twin") or "all")
-        return version, prepared, judge(version, served, prepared.holdout, past.history(), self.settings, twin)
+        judged = judge(version, served, prepared.holdout, past.history(), self.settings, twin)
+        return version, prepared, judged.result
