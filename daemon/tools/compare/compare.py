@@ -7,13 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from daemon.reading.tabular import Table, open_table
-from daemon.tools.compare.long_columns import TEXT_ROWS, Judged, judge_long
-from daemon.tools.compare.shapes import distribution, with_dates
-from drift import Codes, ColumnValues, Profile, assemble, judge_values, profile
+from daemon.tools.compare.judged import Judged
+from daemon.tools.compare.long_columns import TEXT_ROWS, judge_long
+from drift import Codes, ColumnValues, assemble
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
-from drift.profiles.numeric import numeric_profile
-from drift.profiles.parts import count_parts
 from retrain.records.errors import Refused
 from retrain.records.settings import DriftSettings
 
@@ -21,7 +19,6 @@ MIN_EFFECT = DriftSettings().min_effect
 ALPHA = 0.05
 WHOLE_ROWS = 4_000_000
 """Columns of more rows are not held in memory but read again."""
-KEEP_ALL = 2**62
 
 Told = Callable[[str, int, int], None]
 """Is called with a column's name, its number from 1 on, and how many there are, before it is read."""
@@ -90,43 +87,22 @@ def _judge(judged: Judged, reference: Table, current: Table, name: str, exact: b
     if max(reference.rows, current.rows) > WHOLE_ROWS:
         judge_long(judged, reference, current, name, exact, calendar)
     else:
-        before, now = reference.values(name), current.values(name)
-        _judge_values(judged, name, before, now, exact)
-        if reference.kinds[name] == "datetime":
-            judged.reports[-1] = with_dates(judged.reports[-1], before, now)
-            judged.shapes[name]["dates"] = True
-        for derived in _derived(reference, current, name, before, now, calendar):
-            _judge_values(judged, *derived, exact)
+        dates = reference.kinds[name] == "datetime"
+        sides = (_columns(table, name, calendar) for table in (reference, current))
+        for (title, before), (_, now) in zip(*sides, strict=True):
+            judged.judge(title, before, now, exact, dates and title == name)
     for table in (reference, current):
         table.note_misfits(name)
 
 
-def _judge_values(judged: Judged, name: str, before: ColumnValues, now: ColumnValues, exact: bool) -> None:
-    known: Profile = profile(before) if isinstance(before, Codes) else numeric_profile(before, KEEP_ALL, grid=not exact)
-    report = judge_values(name, known, now, exact=exact)
-    judged.reports.append(report)
-    parts = count_parts(before)
-    if parts is not None:
-        judged.parts[name] = parts
-    judged.shapes[name] = distribution(before, now)
-
-
-def _derived(
-    reference: Table,
-    current: Table,
-    name: str,
-    before: ColumnValues,
-    now: ColumnValues,
-    calendar: bool,
-) -> Iterator[tuple[str, ColumnValues, ColumnValues]]:
-    """Columns made of this one: of dates, where asked, hour and weekday; of free text its length and more."""
-    kind = reference.kinds[name]
-    if calendar and kind == "datetime" and not isinstance(before, Codes) and not isinstance(now, Codes):
-        pairs = zip(calendar_columns(name, before), calendar_columns(name, now), strict=True)
-        yield from ((title, left, right) for (title, left), (_, right) in pairs)
+def _columns(table: Table, name: str, calendar: bool) -> Iterator[tuple[str, ColumnValues]]:
+    """A column, and what is made of it: of dates, where asked, hour and weekday; of free text its length and more."""
+    kind, values = table.kinds[name], table.values(name)
+    yield name, values
+    if calendar and kind == "datetime" and not isinstance(values, Codes):
+        yield from calendar_columns(name, values)
     if kind == "text":
-        sides = [text_columns(name, table.words(name, TEXT_ROWS)) for table in (reference, current)]
-        yield from ((title, left, right) for (title, left), (_, right) in zip(*sides, strict=True))
+        yield from text_columns(name, table.words(name, TEXT_ROWS))
 
 
 def _left_out(reference: Table, current: Table) -> list[str]:

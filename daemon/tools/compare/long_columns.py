@@ -1,19 +1,18 @@
 """Columns that are too long to be held: read several times instead, in batches."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from daemon.reading.tabular import Table
+from daemon.tools.compare.judged import Judged
 from daemon.tools.compare.shapes import distribution
-from drift import Codes, ColumnReport, ColumnValues, categorical_profile, judge_column
+from drift import Codes, ColumnValues, judge_column
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
 from drift.out_of_core.columns import Stream, judge_streams, stream_categories
-from drift.profiles.parts import Parts, count_parts
 from retrain.rows.columns import column_values
 
 PROBE_ROWS = 200_000
@@ -21,22 +20,6 @@ TEXT_ROWS = 100_000
 
 Read = Callable[[Table], Iterable[ColumnValues]]
 """The values of a column, in batches, anew with every call."""
-
-
-@dataclass
-class Judged:
-    """What is collected of all columns."""
-
-    reports: list[ColumnReport] = field(default_factory=list)
-    parts: dict[str, Parts] = field(default_factory=dict)
-    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, report: ColumnReport, parts: Parts | None) -> None:
-        """One column and the parts of its reference."""
-        self.reports.append(report)
-        if parts is not None:
-            self.parts[report.name] = parts
 
 
 def judge_long(judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:
@@ -75,11 +58,9 @@ def _texts(judged: Judged, tables: tuple[Table, Table], name: str, exact: bool) 
     title = f"{name} (trigrams)"
     before, now = (dict(text_columns(name, table.words(name, TEXT_ROWS)))[title] for table in tables)
     assert isinstance(before, Codes) and isinstance(now, Codes)
-    known, new = categorical_profile(before), categorical_profile(now)
-    judged.add(judge_column(title, known, new, exact=exact), count_parts(before))
-    judged.notes.append(
-        f"{title} is of {known.rows:,} of {tables[0].rows:,} and {new.rows:,} of {tables[1].rows:,} rows"
-    )
+    judged.judge(title, before, now, exact)
+    sides = (f"{len(values.codes):,} of {table.rows:,}" for values, table in zip((before, now), tables, strict=True))
+    judged.notes.append(f"{title} is of {' and '.join(sides)} rows")
 
 
 def _lengths(texts: Any) -> ColumnValues:

@@ -1,0 +1,35 @@
+"""What is collected of the columns of two files."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.tools.compare.shapes import distribution, with_dates
+from drift import Codes, ColumnReport, ColumnValues, Profile, judge_values, profile
+from drift.profiles.numeric import numeric_profile
+from drift.profiles.parts import Parts, count_parts
+
+KEEP_ALL = 2**62
+
+
+@dataclass
+class Judged:
+    """What is collected of all columns."""
+
+    reports: list[ColumnReport] = field(default_factory=list)
+    parts: dict[str, Parts] = field(default_factory=dict)
+    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, report: ColumnReport, parts: Parts | None) -> None:
+        """One column and the parts of its reference."""
+        self.reports.append(report)
+        if parts is not None:
+            self.parts[report.name] = parts
+
+    def judge(self, name: str, before: ColumnValues, now: ColumnValues, exact: bool, dates: bool = False) -> None:
+        """Test a column that is held whole; `dates` says that its numbers are moments."""
+        categories = isinstance(before, Codes)
+        known: Profile = profile(before) if categories else numeric_profile(before, KEEP_ALL, grid=not exact)
+        report = judge_values(name, known, now, exact=exact)
+        self.add(with_dates(report, before, now) if dates else report, count_parts(before))
+        self.shapes[name] = distribution(before, now) | ({"dates": True} if dates else {})
