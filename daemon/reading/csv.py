@@ -22,6 +22,8 @@ from retrain.records.settings import ColumnKind, IntakeSettings
 DELIMITERS = (",", ";", "\t", "|")
 HEADER_BYTES = 4 * 2**20
 LONGEST_LINE = 16 * 2**20
+BUFFER_BYTES = 2 * LONGEST_LINE
+"""DuckDB would take 16 times the longest line."""
 TYPES = {
     "number": "DOUBLE", "integer": "DECIMAL(38,6)", "boolean": "BOOLEAN", "category": "VARCHAR",
     "datetime": "TIMESTAMPTZ", "text": "VARCHAR",
@@ -151,7 +153,7 @@ def _read_csv(path: Path, compression: str, file: OpenedFile, types: Mapping[str
         f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = true, "
         f"delim = {literal(file.delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
         f"compression = {literal(compression)}, encoding = {literal(file.intake.encoding)}, "
-        f"max_line_size = {LONGEST_LINE}, store_rejects = true, rejects_limit = 0)"
+        f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES}, store_rejects = true, rejects_limit = 0)"
     )
 
 

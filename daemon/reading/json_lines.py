@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from daemon.reading.blame import worlds_fault
-from daemon.reading.csv import LONGEST_LINE, plain_path
+from daemon.reading.csv import BUFFER_BYTES, LONGEST_LINE, plain_path
 from daemon.reading.formats import SAMPLE_ROWS, Kind
 from daemon.reading.rejects import LONGEST, Reject
 from daemon.reading.sql import connect, first_line_of, identifier, literal
@@ -70,5 +70,5 @@ def _lines(path: Path, kind: Kind) -> str:
     return (
         f"read_csv({literal(plain_path(path))}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
         f"delim = chr(1), quote = '', escape = '', compression = {literal(kind.compression)}, "
-        f"max_line_size = {LONGEST_LINE}, null_padding = true)"
+        f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES}, null_padding = true)"
     )
