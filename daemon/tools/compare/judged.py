@@ -28,8 +28,9 @@ class Judged:
 
     def judge(self, name: str, before: ColumnValues, now: ColumnValues, exact: bool, dates: bool = False) -> None:
         """Test a column that is held whole; `dates` says that its numbers are moments."""
-        categories = isinstance(before, Codes)
-        known: Profile = profile(before) if categories else numeric_profile(before, KEEP_ALL, grid=not exact)
+        known: Profile = (
+            profile(before) if isinstance(before, Codes) else numeric_profile(before, KEEP_ALL, grid=not exact)
+        )
         report = judge_values(name, known, now, exact=exact)
         self.add(with_dates(report, before, now) if dates else report, count_parts(before))
         self.shapes[name] = distribution(before, now) | ({"dates": True} if dates else {})

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from daemon.reading.operations import TakeRequest
 from daemon.reading.tabular import open_table
 from daemon.reading.take import take
 from daemon.tools.init import look_at
@@ -42,10 +43,9 @@ def plain(values: Any) -> list[Any]:
 def by_intake(path: Path) -> dict[str, tuple[str, list[Any]]]:
     """Kind and values by column, of a first file that is taken in; an integer is a number."""
     settings = ModelSettings(data_dir="d", task="classification", target="y")
-    told = {"path": str(path), "schema": None, "settings": settings.model_dump(mode="json")}
-    taken = take(told | {"model": "m", "work": str(path.parent / "work")})
-    snapshot = pq.read_table(taken["snapshot"])
-    kinds = {column["name"]: column["kind"] for column in taken["schema"]["columns"]}
+    taken = take(TakeRequest(path=path, schema=None, settings=settings, work=path.parent / "work"))
+    snapshot = pq.read_table(taken.snapshot)
+    kinds = {column.name: column.kind for column in taken.schema.columns}
     read = {name: "category" if kind == "text" else kind for name, kind in kinds.items()}
     return {
         name: ("number" if kind == "integer" else kind, plain(column_values(snapshot.column(name), read[name])))
