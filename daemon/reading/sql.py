@@ -17,6 +17,11 @@ def connect() -> duckdb.DuckDBPyConnection:
         return _in_utc(_database())
 
 
+def release() -> None:
+    """Give the memory of the process's database back once no connection is left; the next connection opens another."""
+    _database.cache_clear()
+
+
 def _in_utc(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     connection = database.cursor()
     connection.execute("SET TimeZone = 'UTC'")

@@ -19,6 +19,7 @@ from daemon.reading.clean import ARROW, Cleaned, clean
 from daemon.reading.formats import OpenedFile
 from daemon.reading.infer import sampled
 from daemon.reading.open_file import open_file, require_file
+from daemon.reading.sql import release
 from drift import Codes, ColumnValues
 from retrain.records.errors import Refused, Retry
 from retrain.records.settings import ColumnKind, IntakeSettings
@@ -119,6 +120,8 @@ def open_table(path: Path, converted: Path, kinds: Mapping[str, ColumnKind] | No
         return _table(file, converted, kinds)
     except (Refused, Retry) as error:
         raise Refused(f"{path}: {error.message}", error.hint) from None
+    finally:
+        release()
 
 
 def _table(file: OpenedFile, converted: Path, kinds: Mapping[str, ColumnKind]) -> Table:
