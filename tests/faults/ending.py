@@ -7,7 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from daemon.reading.digest import file_digest
 from faults.story import TRAFFIC, UNJUDGED, Story
+from retrain.store.digest import version_digest
 
 REPEATED = """
 select 'two uses of a content: ' || sha256 from files where state in ('accepted', 'held') group by sha256 having count(*) > 1
@@ -63,7 +65,7 @@ def violations(story: Story) -> list[str]:
         found.append(f"predictions that a living server refused: {sorted(failed)}")
     if story.query("pragma integrity_check") != [("ok",)]:
         found.append("the ledger is damaged")
-    return found + _acknowledged(story) + _leftovers(story) + _link(story)
+    return found + _acknowledged(story) + _leftovers(story) + _changed(story) + _link(story)
 
 
 def _acknowledged(story: Story) -> list[str]:
@@ -115,6 +117,22 @@ def _leftovers(story: Story) -> list[str]:
     found += [f"versions: {name}" for name in sorted(stored ^ there)]
     work = [path for path in (state / "work").rglob("*") if path.is_file()]
     return found + [f"work: {path.relative_to(state)}" for path in work]
+
+
+def _changed(story: Story) -> list[str]:
+    """Snapshots and versions whose content is not that of their name."""
+    state = story.daemon.folder / "state"
+    snapshots = [
+        path for path in (state / "snapshots/m").glob("*.parquet") if not file_digest(path).startswith(path.stem)
+    ]
+    versions = [path for path in (state / "versions/m").iterdir() if not path.is_symlink() and _is_changed(path)]
+    return [f"changed after it was published: {path.relative_to(state)}" for path in (*snapshots, *versions)]
+
+
+def _is_changed(version: Path) -> bool:
+    files = json.loads((version / "manifest.json").read_bytes())["files"]
+    same = all(file_digest(version / name) == digest for name, digest in files.items())
+    return not same or not version_digest(version).startswith(version.name.partition("-")[2])
 
 
 def _link(story: Story) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from learning import run
 
 from daemon.reading import sql
+from daemon.reading.digest import file_digest
 from daemon.reading.take import take
 from retrain.records.errors import Refused
 from retrain.records.schema import declared_schema
@@ -252,9 +253,10 @@ def test_ten_thousand_columns_are_taken_in(tmp_path):
 
 
 def test_the_same_file_gives_the_same_snapshot(tmp_path):
-    """A snapshot's name is its digest: taken twice, it is the same."""
-    results = [taken(tmp_path, "a.csv", HEADER + GOOD + OTHER) for _ in range(2)]
-    assert results[0]["snapshot_digest"] == results[1]["snapshot_digest"]
+    """A snapshot's name is the digest of its bytes: taken twice, it is the same; of other rows, another."""
+    results = [taken(tmp_path, "a.csv", HEADER + GOOD + rest) for rest in (OTHER, OTHER, "")]
+    digests = [result["snapshot_digest"] for result in results]
+    assert digests[0] == digests[1] != digests[2] == file_digest(results[2]["snapshot"])
 
 
 def test_a_schema_is_inferred_once_from_the_values(tmp_path):

@@ -1,0 +1,92 @@
+"""Intents before acts: what the runner commits, and when."""
+
+import asyncio
+import contextlib
+import errno
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bare_model import bare_model
+from sqlalchemy.exc import OperationalError
+
+from daemon.cycles.runner import CycleRunner
+from daemon.ledger import cycles, due, models
+from daemon.runtime.context import ModelContext
+from daemon.runtime.worker.process import WorkerError
+from retrain import durable
+from retrain.operations import StageRequest
+from retrain.records.planner_state import PlannerState
+from retrain.records.trigger import Trigger
+
+CONFIG = """\
+[models.m]
+data_dir = "d"
+task = "classification"
+target = "y"
+[models.m.columns]
+x = "number"
+y = "category"
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[ModelContext]:
+    """A model without a service around it."""
+    with bare_model(tmp_path, CONFIG) as made:
+        yield made
+
+
+def runner(context: ModelContext) -> CycleRunner:
+    """Of a model with nothing left to take in."""
+    return CycleRunner(context, lambda: 0, lambda: None)
+
+
+def test_a_stage_is_committed_as_begun_before_its_worker_is_asked(context: ModelContext) -> None:
+    """Who is killed while the trainer works finds in the ledger what was under way; its end is committed after it."""
+    ledger, during = context.shared.ledger, []
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 1, 0, 0.0)
+
+    def states() -> list[tuple[str, str]]:
+        with ledger.connect() as conn:
+            return [(row.stage, row.state) for row in cycles.stages_of(conn, cycle.id)]
+
+    class Trainer:
+        async def call(self, request: StageRequest, _timeout_s: float) -> Any:
+            during.append((type(request).__name__, states()))
+            raise WorkerError("retry", "it was killed")
+
+    after = asyncio.run(runner(context)._stage(cycle, Trainer()))  # type: ignore[arg-type]
+    assert during == [("PrepareRequest", [("prepare", "started")])]
+    assert states() == [("prepare", "retry")] and after.attempt == 1
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_the_planners_state_is_committed_with_the_cycle_or_not_at_all(context: ModelContext, failing: int) -> None:
+    """Whichever commit the disk fails at, neither is there without the other; asked again, it is opened once."""
+    ledger, commits = context.shared.ledger, itertools.count(1)
+    with ledger.begin() as conn:
+        due.add(conn, "m", "manual", 0.0)
+
+    def found() -> tuple[int, bool]:
+        with ledger.connect() as conn:
+            return cycles.newest_id(conn), models.load_planner(conn, "m") != PlannerState()
+
+    def full(point: str) -> None:
+        if point == "ledger.before_commit" and next(commits) == failing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    durable.install_hook(full)
+    try:
+        with contextlib.suppress(OperationalError):
+            runner(context).decide()
+    finally:
+        durable.install_hook(None)
+    assert found() == ((0, False) if failing == 1 else (1, True))
+    for _ in range(2):
+        runner(context).decide()
+    assert found() == (1, True)
