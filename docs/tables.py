@@ -4,9 +4,11 @@ A page has `<!-- generated: NAME -->` and `<!-- end -->` on lines of their own, 
 returns. With `--check` nothing is written; the status is 1 where a page is stale.
 """
 
+import ast
 import json
 import re
 import sys
+import tomllib
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -139,11 +141,37 @@ UNITS: dict[Any, Callable[[Any], str]] = {
     alarm_rate: lambda value: f"1 per {1 / value:g} checks",
 }
 
+# --- rooms ------------------------------------------------------------------------------------------------
+
+
+def rooms_table(package: str) -> str:
+    """The folders and lone modules of a package: the first sentence of each, and what the contract lets it import."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract.get("containers") == [package])
+    levels = [[room.strip() for room in layer.split("|")] for layer in layers]
+    rows = []
+    for place, level in enumerate(levels, start=1):
+        below = ", ".join(room for lower in levels[place:] for room in lower)
+        rows += [(f"`{_room(package, room)}`", _purpose(package, room), below or "none of these") for room in level]
+    return table(("room", "purpose", "may import"), rows)
+
+
+def _room(package: str, name: str) -> str:
+    return f"{package}/{name}/" if (ROOT / package / name).is_dir() else f"{package}/{name}.py"
+
+
+def _purpose(package: str, name: str) -> str:
+    path = ROOT / _room(package, name)
+    text = (path / "__init__.py" if path.is_dir() else path).read_text("utf-8")
+    return first_sentence(ast.get_docstring(ast.parse(text)))
+
+
 GENERATORS: dict[str, Generator] = {
     "commands": commands_table,
     "events": events_table,
     "events that need a person": actions_table,
     "statistics": statistics_table,
+    **{f"rooms of {package}": partial(rooms_table, package) for package in ("daemon", "retrain", "drift")},
     **{f"[{name}]": partial(keys_table, kind) for name, kind in sections()},
 }
 

@@ -11,7 +11,7 @@ from daemon.cli.app import commands
 from daemon.config.config import load_config
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONFIGURATIONS = [
     pytest.param(block, id=f"{page.stem}-{number}")
@@ -81,9 +81,23 @@ def test_links_lead_somewhere(page):
     assert [t for t in targets if t and not (page.parent / t).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_sections_lead_somewhere(page):
+    """What stands behind the # of a relative link is a heading of the page that it leads to, as GitHub names it."""
+    links = [link.partition("#") for link in LINK.findall(page.read_text("utf-8")) if "://" not in link and "#" in link]
+    assert [part for to, _, part in links if part not in headings(page.parent / to if to else page)] == []
+
+
+def headings(page: Path) -> set[str]:
+    """The names of a page's sections in links."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+
+
 def test_documented_make_targets_exist():
-    """Every `make TARGET` of the README is a target of the Makefile."""
+    """Every `make TARGET` of README and CONTRIBUTING is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE))
+    text = "\n".join((ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+    named = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", text, re.MULTILINE))
     assert named
     assert [name for name in sorted(named) if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
