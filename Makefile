@@ -61,8 +61,8 @@ poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and wh
 
 streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed schedules; STREAMS="--streams DIR --ablation --jobs 2"
 	$(BIN)/python -m benchmarks.streams $(STREAMS)
-power: $(VENV)/.installed-dev ## measure how often checks alarm where something changed; ten minutes
-	$(BIN)/python -m benchmarks.power
+power: $(VENV)/.installed-dev ## measure how often checks alarm through `driftd check`; half an hour
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.power
 
 peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an environment made for it; 5 GB, half an hour
 	$(BIN)/python -m benchmarks.peers

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 import drift.statistics.ks
 from benchmarks.figures import machine
-from drift import Codes, ColumnValues, Reference, build_reference, check_columns
-from drift.check.family import assemble
+from drift import Codes, ColumnValues, Reference, build_reference, check_columns, with_files
 from drift.derived.outputs import output_columns
 from drift.statistics.samples import Sample
 from drift.statistics.scores import Score
@@ -80,10 +79,12 @@ def outputs(setting: Setting, columns: dict[str, ColumnValues]) -> dict[str, Col
 
 
 def reference(setting: Setting, rng: np.random.Generator) -> Reference:
-    """Of `ratio` batches, end to end."""
+    """Of `ratio` batches, each a file, end to end."""
     pieces = [batch(setting, rng) for _ in range(setting.ratio)]
     columns = {name: _joined([piece.pop(name) for piece in pieces]) for name in list(pieces[0])}
-    return build_reference(columns.items(), outputs(setting, columns).items())
+    said = outputs(setting, columns)
+    files = np.repeat(np.arange(setting.ratio), setting.rows)
+    return with_files(build_reference(columns.items(), said.items()), columns.items(), files, said.items())
 
 
 def rates(setting: Setting, budgets: tuple[float, ...], seed: int) -> dict[float, Rate]:
@@ -104,24 +105,9 @@ def rates(setting: Setting, budgets: tuple[float, ...], seed: int) -> dict[float
 
 
 def _alarms(setting: Setting, known: Reference, now: dict[str, ColumnValues], budgets: tuple[float, ...]) -> list[bool]:
-    """Whether the check alarms at each budget; its statistics are computed once."""
-    effect = setting.min_effect
-    said = outputs(setting, now)
-    report = check_columns(known, now.items(), said.items(), alpha=budgets[0], min_effect=effect)
-    found = [report.drift]
-    for budget in budgets[1:]:
-        again = assemble(
-            report.columns,
-            report.outputs,
-            alpha=budget,
-            min_effect=effect,
-            reference_rows=report.reference_rows,
-            current_rows=report.current_rows,
-            parts=known.parts,
-            output_parts=known.output_parts,
-        )
-        found.append(again.drift)
-    return found
+    """Whether the check alarms at each budget."""
+    said, effect = outputs(setting, now), setting.min_effect
+    return [check_columns(known, now.items(), said.items(), alpha=one, min_effect=effect).drift for one in budgets]
 
 
 def _numbers(setting: Setting, rng: np.random.Generator, position: int, shift: float = 0.0) -> Floats:

@@ -3,13 +3,13 @@
 from drift.check.allocator import keep_freed_memory
 from drift.check.check_columns import check_columns
 from drift.check.column import judge_column, judge_values
-from drift.check.family import assemble, unlike_recent
+from drift.check.family import assemble
 from drift.check.report import ColumnReport, DriftReport
 from drift.derived.outputs import output_columns
 from drift.profiles.categorical import CategoricalProfile, Codes, categorical_profile, encode
 from drift.profiles.numeric import NumericProfile, numeric_profile
 from drift.profiles.profile import ColumnValues, Profile, merge, profile
-from drift.profiles.reference import Reference, build_reference
+from drift.profiles.reference import Reference, build_reference, with_files
 from drift.statistics.scores import Score
 from drift.statistics.shares import ShareTest, share_test
 
@@ -37,5 +37,5 @@ __all__ = [
     "output_columns",
     "profile",
     "share_test",
-    "unlike_recent",
+    "with_files",
 ]

@@ -269,7 +269,8 @@ class EvaluateResult(Result, frozen=True, kw_only=True):
 
 
 class EvaluateRequest(Request[EvaluateResult], frozen=True, kw_only=True):
-    """Judge the version that is staged in `work` beside the champion; `twin` is the window that the planner watches."""
+    """Judge the version that is staged in `work`, trained in `train_seconds`, beside the champion; `twin` is the window
+    that the planner watches."""
 
     files: tuple[AcceptedFile, ...]
     settings: ModelSettings
@@ -277,6 +278,7 @@ class EvaluateRequest(Request[EvaluateResult], frozen=True, kw_only=True):
     prepared: PrepareResult
     champion: StoredDeployment | None = None
     twin: str = "all"
+    train_seconds: float = 0.0
 
 
 class PromoteResult(Result, frozen=True, kw_only=True):

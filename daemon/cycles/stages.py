@@ -46,7 +46,8 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
             files=rows, schema=schema, settings=settings, work=work, champion=before, rows_before=rows_before,
             window=evidence.get("window"),
         )  # fmt: skip
-    prepared = from_json(cycles.results(conn, cycle.id)[Stage.PREPARE], PrepareResult)
+    done = cycles.results(conn, cycle.id)
+    prepared = from_json(done[Stage.PREPARE], PrepareResult)
     if cycle.stage is Stage.TRAIN:
         return TrainRequest(
             model=context.name, number=cycle.number, schema=schema, settings=settings,
@@ -54,7 +55,7 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
         )  # fmt: skip
     return EvaluateRequest(
         files=rows, settings=settings, work=work, prepared=prepared, champion=before,
-        twin=evidence.get("twin") or "all",
+        twin=evidence.get("twin") or "all", train_seconds=done.get(Stage.TRAIN, {}).get("seconds", 0.0),
     )  # fmt: skip
 
 

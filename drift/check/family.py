@@ -1,34 +1,39 @@
 """All tests of a check judged together, so that the whole check keeps one rate of false alarms."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from drift.check.budget import KEPT_RATIO, holm, kept_rate, kept_threshold
-from drift.check.dispersion import Dispersion, dispersion
+from drift.check.dispersion import Dispersion, Spread, dispersion
+from drift.check.newest import Against
 from drift.check.report import Calibration, ColumnReport, DriftReport
 from drift.check.words import sentence
 from drift.derived.outputs import PREDICTION
 from drift.notation import percent
 from drift.profiles.parts import MIN_PARTS, Parts
-from drift.statistics.shares import ShareTest
 
 OUTPUT_SHARE = 0.25
 """Of the budget, where there are outputs: a change of what the model says matters whatever its cause."""
 LIGHT = 0.25
 
+Newest = Mapping[tuple[str, str], Against]
+"""The second tests of a check, by (column, test)."""
+
 
 @dataclass(frozen=True)
 class _Test:
-    """One test of the family: its place, its p-value, its share of the budget, and reference rows a current row."""
+    """One test of the family: its place, its p-value, its share of the budget, reference rows a current row, and its
+    second test, against the newest file."""
 
     position: int
     name: str
     p_value: float
     weight: float
     ratio: float
-    factor: float
+    spread: Spread
+    newest: Against | None = None
 
 
 def assemble(
@@ -44,25 +49,37 @@ def assemble(
     output_rows: int | None = None,
     notes: Iterable[str] = (),
     column_weights: Mapping[str, float] | None = None,
+    newest: Newest | None = None,
+    output_newest: Newest | None = None,
 ) -> DriftReport:
-    """The report of a whole check.
+    """The report of a whole check: of the daemon, of the command line, of a replay.
 
     The family of tests is, for each column and output, that of its distribution, of its missing share and of
     its unseen share. Each p-value allows for the dispersion of the reference's own `parts`; Holm's method then keeps
     the chance of any false alarm within alpha. A drift needs p_adjusted ≤ the threshold (see `Calibration`) and an
     effect ≥ min_effect, for the shares their difference. `output_rows` are the reference's rows of the outputs;
-    `column_weights`, positive, share the columns' part of the budget out, None equally over their tests.
+    `column_weights`, positive, share the columns' part of the budget out, None equally over their tests. What is
+    rejected drifts only if it also differs from the `newest` file of the reference, where that is given.
     """
     judged, results = tuple(columns), tuple(outputs)
     spread = dispersion(parts or {}, current_rows)
     output_spread = dispersion(output_parts or {}, current_rows)
     share = OUTPUT_SHARE if results and any(result.evidence for result in results) else 0.0
     tests = [
-        *_tests(judged, spread, 1 - share, reference_rows / max(current_rows, 1), 0, column_weights),
-        *_tests(results, output_spread, share, (output_rows or reference_rows) / max(current_rows, 1), len(judged)),
-    ]
+        *_tests(judged, spread, 1 - share, reference_rows / max(current_rows, 1), 0, column_weights, newest),
+        *_tests(
+            results, output_spread, share, (output_rows or reference_rows) / max(current_rows, 1), len(judged),
+            newest=output_newest,
+        ),
+    ]  # fmt: skip
     calibration = _calibration(tests, alpha, spread)
-    done = [_decide(report, calibration.threshold, min_effect) for report in _adjusted([*judged, *results], tests)]
+    adjusted = _adjusted([*judged, *results], tests)
+    rejected = [one for one in tests if _differs(adjusted[one.position], one.name, calibration.threshold, min_effect)]
+    lasting = unlike_newest(rejected, alpha, min_effect)
+    done = [
+        _decided(report, {one.name for one in lasting if one.position == position})
+        for position, report in enumerate(adjusted)
+    ]
     return DriftReport(
         columns=tuple(done[: len(judged)]),
         outputs=tuple(done[len(judged) :]),
@@ -72,33 +89,32 @@ def assemble(
         reference_rows=reference_rows,
         current_rows=current_rows,
         calibration=calibration,
-        notes=tuple(notes),
+        notes=(*notes, *_familiar(done, rejected)),
     )
 
 
-def unlike_recent(report: DriftReport, recent: DriftReport) -> DriftReport:
-    """The report of a check against all reference rows, in which a column drifts only if it also does in the
-    report against the newest of them.
+def unlike_newest(rejected: Sequence[_Test], alpha: float, min_effect: float) -> list[_Test]:
+    """Those of the rejected tests that the newest file rejects too, by Holm's method among them, and by `min_effect`;
+    and those that it cannot tell.
 
-    After an adaptation the reference mixes old rows with new ones: data like the newest is no drift. Both nulls
-    must be rejected (an intersection-union test, Berger 1982), so the rate of false alarms only falls. A column
-    that `recent` could not test is judged by the first report alone."""
-    told = {column.name: column for column in recent.columns}
-    columns, familiar = [], []
-    for column in report.columns:
-        other = told.get(column.name)
-        if column.drift and other is not None and other.reason is None and not other.drift:
-            familiar.append(column.name)
-            columns.append(replace(column, drift=False, sentence=""))
-        else:
-            columns.append(column)
-    note = f"like the newest rows of the reference, unlike older ones: {', '.join(familiar)}"
-    return replace(
-        report,
-        columns=tuple(columns),
-        drift=any(column.drift for column in (*columns, *report.outputs)),
-        notes=(*report.notes, note) if familiar else report.notes,
-    )
+    Where nothing changed since the newest file, one of the first test's rejections alarms with a chance of at most
+    alpha, whichever they are; where nothing changed at all, both must err (Berger 1982). Of fewer than five files
+    it is not known how they differ: then each is held to its share of the budget of all tests."""
+    told = [one for one in rejected if one.newest is not None]
+    p_values = [one.newest.p_value(one.spread) for one in told if one.newest is not None]
+    adjusted = holm(p_values, [one.weight for one in told])
+    alone = [one for one in rejected if one.newest is None]
+    for one, p_value, p_adjusted in zip(told, p_values, adjusted.tolist(), strict=True):
+        assert one.newest is not None
+        significant = (p_adjusted if one.newest.spread is not None else p_value / one.weight) <= alpha
+        alone += [one] if significant and one.newest.effect >= min_effect else []
+    return alone
+
+
+def _familiar(reports: Sequence[ColumnReport], rejected: Sequence[_Test]) -> list[str]:
+    places = sorted({one.position for one in rejected if not reports[one.position].drift})
+    names = ", ".join(reports[place].name for place in places)
+    return [f"like the newest rows of the reference, unlike older ones: {names}"] if places else []
 
 
 def _tests(
@@ -108,6 +124,7 @@ def _tests(
     ratio: float,
     first: int,
     column_weights: Mapping[str, float] | None = None,
+    newest: Newest | None = None,
 ) -> list[_Test]:
     """The tests of these reports, which share this part of the budget equally or, with `column_weights`, so that each
     column has its own; but the predicted class says little beside its probabilities, and weighs a quarter."""
@@ -121,16 +138,13 @@ def _tests(
     weights = [len(report.evidence) * one for report, one in zip(reports, heavy, strict=True)]
     found = []
     for position, report in enumerate(reports, first):
-        raw = {"shape": report.p_value, "missing": report.missing.p_value}
-        raw["unseen"] = None if report.unseen is None else report.unseen.p_value
         for name, evidence in report.evidence.items():
-            own = spread.spread(report.name, "shape" if name == "unseen" else name)
-            p_value = raw[name]
-            assert p_value is not None
+            own, p_value = spread.spread(report.name, "shape" if name == "unseen" else name), report.p_values[name]
             if own.own or own.factor > 1:
                 p_value = max(p_value, own.p_value(evidence))
             weight = share * heavy[position - first] / sum(weights)
-            found.append(_Test(position, name, p_value, weight, ratio, own.factor))
+            again = (newest or {}).get((report.name, name))
+            found.append(_Test(position, name, p_value, weight, ratio, own, again))
     return found
 
 
@@ -144,7 +158,7 @@ def _calibration(tests: Sequence[_Test], alpha: float, spread: Dispersion) -> Ca
         parts=spread.parts,
         part_rows=spread.part_rows,
         dependent=spread.dependent,
-        dispersion=float(np.mean([test.factor for test in tests])) if tests else 1.0,
+        dispersion=float(np.mean([test.spread.factor for test in tests])) if tests else 1.0,
     )
     return replace(found, warnings=tuple(_warnings(min(ratios, default=KEPT_RATIO), alpha, found)))
 
@@ -175,7 +189,7 @@ def _adjusted(reports: Sequence[ColumnReport], tests: Sequence[_Test]) -> list[C
     for test, value in zip(tests, adjusted.tolist(), strict=True):
         told[test.position][test.name] = value
         if test.name == "shape":
-            factors[test.position] = test.factor
+            factors[test.position] = test.spread.factor
     return [
         replace(
             report,
@@ -188,16 +202,17 @@ def _adjusted(reports: Sequence[ColumnReport], tests: Sequence[_Test]) -> list[C
     ]
 
 
-def _decide(report: ColumnReport, threshold: float, min_effect: float) -> ColumnReport:
-    shifted = _significant(report.p_adjusted, threshold) and (report.effect or 0.0) >= min_effect
-    missing = _share_drifts(report.missing, threshold, min_effect)
-    unseen = report.unseen is not None and _share_drifts(report.unseen, threshold, min_effect)
-    words = sentence(report, shifted, missing, unseen)
-    return replace(report, drift=shifted or missing or unseen, sentence=words)
+def _differs(report: ColumnReport, test: str, threshold: float, min_effect: float) -> bool:
+    """Whether that test rejects, with an effect that counts."""
+    if test == "shape":
+        return _significant(report.p_adjusted, threshold) and (report.effect or 0.0) >= min_effect
+    share = report.missing if test == "missing" else report.unseen
+    return share is not None and _significant(share.p_adjusted, threshold) and abs(share.difference) >= min_effect
 
 
-def _share_drifts(share: ShareTest, threshold: float, min_effect: float) -> bool:
-    return _significant(share.p_adjusted, threshold) and abs(share.difference) >= min_effect
+def _decided(report: ColumnReport, tests: Collection[str]) -> ColumnReport:
+    words = sentence(report, "shape" in tests, "missing" in tests, "unseen" in tests)
+    return replace(report, drift=bool(tests), sentence=words)
 
 
 def _significant(p_adjusted: float | None, threshold: float) -> bool:

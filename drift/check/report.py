@@ -42,6 +42,13 @@ class ColumnReport:
                 return self.tests[name].p_value
         return None
 
+    @property
+    def p_values(self) -> dict[str, float]:
+        """Those of its tests that have one: "shape", "missing" and "unseen"."""
+        unseen = None if self.unseen is None else self.unseen.p_value
+        found = {"shape": self.p_value, "missing": self.missing.p_value, "unseen": unseen}
+        return {test: p_value for test, p_value in found.items() if p_value is not None}
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         value: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Profiles and parts as plain JSON values and arrays of numbers, and back."""
+"""Profiles, parts and files as plain JSON values and arrays of numbers, and back."""
 
 import math
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from drift.profiles.categorical import CategoricalProfile
+from drift.profiles.files import FileCounts
 from drift.profiles.grid import TAIL_CELLS, Grid
 from drift.profiles.grid_counts import GridCounts
 from drift.profiles.numeric import NumericProfile
@@ -81,6 +82,41 @@ def unpack_parts(meta: Mapping[str, Any], values: Floats) -> dict[str, Parts]:
         if len(own) != size + entry["parts"]:
             raise ValueError(f"the reference's values end within the parts of {name!r}")
         found[name] = Parts(entry["kind"], own[:size].reshape(entry["parts"], entry["bins"]), own[size:])
+    return found
+
+
+def pack_files(files: Mapping[str, FileCounts]) -> tuple[dict[str, Any], Floats]:
+    """The edges and the counts of each column's files, end to end."""
+    meta: dict[str, Any] = {}
+    pieces: list[Floats] = [np.zeros(0)]
+    start = 0
+    for name, one in files.items():
+        edges = 0 if one.edges is None else len(one.edges)
+        meta[name] = {"kind": one.kind, "files": len(one.missing), "edges": edges, "names": list(one.names)}
+        meta[name] |= {"start": start, "unseen": one.unseen}
+        own = [*([] if one.edges is None else [one.edges]), one.counts.ravel(), one.missing]
+        pieces += [piece.astype(np.float64) for piece in own]
+        start += sum(len(piece) for piece in own)
+    return meta, np.concatenate(pieces)
+
+
+def unpack_files(meta: Mapping[str, Any], values: Floats) -> dict[str, FileCounts]:
+    """The inverse of `pack_files`. ValueError where values are missing."""
+    found: dict[str, FileCounts] = {}
+    for name, entry in meta.items():
+        many, edges, numeric = entry["files"], entry["edges"], entry["kind"] == "numeric"
+        bins = 1 + (edges if numeric else len(entry["names"]))
+        own = np.array(values[entry["start"] : entry["start"] + edges + many * (bins + 1)])
+        if len(own) != edges + many * (bins + 1):
+            raise ValueError(f"the reference's values end within the files of {name!r}")
+        counts = own[edges:].astype(np.int64)
+        found[name] = FileCounts(
+            counts[: many * bins].reshape(many, bins),
+            counts[many * bins :],
+            own[:edges] if numeric else None,
+            tuple(entry["names"]),
+            entry["unseen"],
+        )
     return found
 
 

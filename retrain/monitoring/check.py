@@ -9,19 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from drift import (
-    ColumnReport,
-    DriftReport,
-    NumericProfile,
-    Reference,
-    assemble,
-    judge_values,
-    keep_freed_memory,
-    output_columns,
-    unlike_recent,
-)
+from drift import ColumnValues, DriftReport, NumericProfile, check_columns, output_columns
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.champion import (
     MonitoredDeployment,
@@ -106,55 +95,37 @@ def drift_report(
     notes: list[str],
 ) -> DriftReport:
     """Features one at a time, so that memory holds one column; then the outputs of the newest version."""
-    keep_freed_memory()
-    pairs = list(_judged_features(champion, snapshots, settings, notes))
-    outputs = [] if predicted is None else list(_judged_outputs(champion.reference, predicted, settings))
-    reference, rows = champion.reference, sum(pq.read_metadata(path).num_rows for path in snapshots)
+    reference, drift = champion.reference, settings.drift
     share = 1.0 if predicted is None else 1 - PERFORMANCE_SHARE
-    alpha, min_effect = share * settings.drift.false_alarms, settings.drift.min_effect
-    weights = _weights(champion, [whole.name for whole, _ in pairs], settings, notes)
-    report = assemble(
-        [whole for whole, _ in pairs],
-        outputs,
-        alpha=alpha,
-        min_effect=min_effect,
-        reference_rows=reference.rows,
-        current_rows=rows,
-        parts=reference.parts,
-        output_parts=reference.output_parts,
-        output_rows=max((one.rows for one in reference.outputs.values()), default=0),
+    said = None if predicted is None else predicted.first
+    return check_columns(
+        reference,
+        _features(champion, snapshots, settings, notes),
+        () if said is None else output_columns(said.values, said.probabilities, said.classes),
+        alpha=share * drift.false_alarms,
+        min_effect=drift.min_effect,
+        min_rows=drift.min_rows,
         notes=notes,
-        column_weights=weights,
+        column_weights=_weights(champion, settings, notes),
     )
-    recent_rows = max((one.rows for one in reference.recent.values()), default=0)
-    newest = [recent for _, recent in pairs if recent is not None]
-    recent = assemble(
-        newest,
-        alpha=alpha,
-        min_effect=min_effect,
-        reference_rows=recent_rows,
-        current_rows=rows,
-        column_weights=weights,
-    )
-    return unlike_recent(report, recent)
 
 
-def _weights(
-    champion: MonitoredDeployment, names: list[str], settings: ModelSettings, notes: list[str]
-) -> dict[str, float] | None:
+def _weights(champion: MonitoredDeployment, settings: ModelSettings, notes: list[str]) -> dict[str, float] | None:
     """How the columns share the budget; None for equally."""
     if settings.drift.weights == "equal":
         return None
+    names = [name for name in champion.reference.columns if name not in settings.drift.ignore]
     weights = importance_weights(champion.version.evaluation.get("importance") or {}, names)
     if weights is None:
         notes.append("the columns share the budget equally: the champion has no permutation importance")
     return weights
 
 
-def _judged_features(
+def _features(
     champion: MonitoredDeployment, snapshots: list[Path], settings: ModelSettings, notes: list[str]
-) -> Iterator[tuple[ColumnReport, ColumnReport | None]]:
-    """Each feature, and what is derived of others, against all rows of the reference and against the newest."""
+) -> Iterator[tuple[str, ColumnValues]]:
+    """Each feature, and what is derived of others, one in memory at a time; what the reference holds of it leaves the
+    memory when it has been judged."""
     schema, drift = champion.version.schema, settings.drift
     for name, values in compared_values(snapshots, schema, calendar=drift.calendar, ignore=drift.ignore):
         before = champion.reference.columns.get(name)
@@ -162,20 +133,9 @@ def _judged_features(
             where = "the data" if values is None else "the champion's reference"
             notes.append(f"{name} was not compared: {where} has no such column")
             continue
-        recent = champion.reference.recent.get(name)
-        whole = judge_values(name, before, values, drift.min_rows)
-        newest = None if recent is None else judge_values(name, recent, values, drift.min_rows)
-        for known in (before, recent):
-            if isinstance(known, NumericProfile):
-                release_pages(*known.arrays)
-        yield whole, newest
-
-
-def _judged_outputs(reference: Reference, predicted: Predicted, settings: ModelSettings) -> Iterator[ColumnReport]:
-    said = predicted.first
-    for name, values in output_columns(said.values, said.probabilities, said.classes):
-        if name in reference.outputs:
-            yield judge_values(name, reference.outputs[name], values, settings.drift.min_rows)
+        yield name, values
+        if isinstance(before, NumericProfile):
+            release_pages(*before.arrays)
 
 
 def _labelled(champion: MonitoredDeployment, predicted: Predicted) -> Labelled | None:

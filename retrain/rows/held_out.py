@@ -11,17 +11,6 @@ EVERY = 5
 NEWEST_FILES = 2
 
 
-def of_newest_file(sequence: NDArray[np.int64], least: int) -> NDArray[np.bool_]:
-    """Which of n held-out rows are of the newest file; all where these are fewer than `least`. Checks compare with
-    them: after an abrupt change the file before it says nothing about what is usual now.
-
-    >>> of_newest_file(np.array([1, 1, 2, 2]), 2).tolist()
-    [False, False, True, True]
-    """
-    newest = np.asarray(sequence == sequence.max()) if len(sequence) else np.zeros(0, dtype=bool)
-    return newest if int(newest.sum()) >= least else np.ones(len(sequence), dtype=bool)
-
-
 def in_reservoir(rows: NDArray[np.int64], seq: int) -> NDArray[np.bool_]:
     """Which rows of file `seq` belong to it; `rows` are their numbers in the file, ascending, shape (n,).
 

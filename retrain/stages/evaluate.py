@@ -22,7 +22,7 @@ from retrain.monitoring.cache import Memory
 from retrain.monitoring.error_stream import error_span
 from retrain.monitoring.estimate import fit_estimate
 from retrain.monitoring.importance import permutation_importance
-from retrain.monitoring.reference import version_reference
+from retrain.monitoring.reference import MOST_FOLDS, version_reference
 from retrain.monitoring.twins import window_twin
 from retrain.operations import EvaluateRequest, EvaluateResult, StoredDeployment, to_json
 from retrain.planning.gate import PairedGain, Scored, Verdict, decide
@@ -39,6 +39,7 @@ from retrain.store.versions import load_staged, load_version, write_json, write_
 PROBE_ROWS = 20
 MAX_SLICES = 50
 SAMPLE_ROWS = 5_000
+FOLDS_SHARE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
-    write_reference(staged, version_reference(challenger, train, held_out, settings))
+    write_reference(staged, version_reference(challenger, train, held_out, settings, _folds(request, result)))
     write_sample(staged, _sample(train, challenger.schema))
     return result
 
@@ -251,6 +252,13 @@ def _probe_rows(holdout: pa.Table, schema: Schema) -> list[dict[str, Any]]:
     names = [column.name for column in schema.features if column.name in holdout.column_names]
     rows: list[dict[str, Any]] = holdout.select(names).take(pa.array(positions)).to_pylist()
     return rows
+
+
+def _folds(request: EvaluateRequest, result: EvaluateResult) -> int:
+    """How many times more the estimator may be trained for predictions out of fold: not for a version that is kept from
+    being served, nor where that takes more than a quarter of the time that a training has."""
+    affordable = FOLDS_SHARE * request.settings.limits.train_time / max(request.train_seconds, 1e-3)
+    return min(MOST_FOLDS, int(affordable)) if result.verdict == "promote" else 0
 
 
 def _sample(rows: Path, schema: Schema) -> pa.Table:

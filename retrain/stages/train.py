@@ -9,21 +9,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import InvalidParameterError
 
 from retrain import durable
 from retrain.metrics.registry import Metric, MetricContext, get_metric
 from retrain.model.estimators import (
-    NATIVE,
     encoding_of,
     make_estimator,
     max_categories_of,
     single_threaded,
     tell_categories,
 )
+from retrain.model.fitting import fit_weighted
 from retrain.model.preprocessing import Preprocessor
-from retrain.model.tasks import Task, learn_task, takes_weights
+from retrain.model.tasks import Task, learn_task
 from retrain.model.version import LoadedVersion
 from retrain.operations import PreparedRows, TrainRequest, TrainResult
 from retrain.records.errors import Refused
@@ -37,7 +36,6 @@ from retrain.store.versions import read_json, write_json
 from retrain.user_code import absolute_name
 
 MODEL = "model.skops"
-REPEATS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,38 +129,13 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
             native = material.preprocessor.encoding == "codes"
             params, trials = search_params(make, search, task, metric, X, y, weight, seed, native)
         estimator = make(params)
-        weighted = _fit_weighted(task, estimator, X, y, weight, seed)
+        weighted = fit_weighted(task, estimator, X, y, weight, seed)
     except InvalidParameterError as error:
         raise Refused(f"estimator {settings.estimator.type!r}: {error}") from error
     single_threaded(estimator)
     if metric.needs_probabilities and not hasattr(estimator, "predict_proba"):
         raise Refused(f"metric {metric.name!r} needs probabilities, which {type(estimator).__name__} does not give")
     return Fitted(estimator, params, trials, weighted)
-
-
-def _fit_weighted(task: Task, estimator: Any, X: Floats, y: Labels, weight: Floats, seed: int) -> bool:
-    """Train with the rows' weights; where the estimator takes none, or takes them at a high price (scikit-learn 1.9
-    bins boosted trees' features by weighted percentiles, which costs more than the trees), rows are repeated and
-    left out in proportion to their weight."""
-    equal = bool(np.all(weight == weight[0]))
-    if equal or (takes_weights(estimator) and not isinstance(estimator, NATIVE)):
-        return task.fit(estimator, X, y, weight)
-    chosen = repeated(weight, seed)
-    if task.classes is not None and len(np.unique(y[chosen])) < len(task.classes):
-        return task.fit(estimator, X, y, weight)
-    task.fit(estimator, X[chosen], y[chosen], None)
-    return True
-
-
-def repeated(weight: Floats, seed: int) -> NDArray[np.int64]:
-    """Places of rows in their order, each on average REPEATS times its share of the largest weight.
-
-    >>> repeated(np.array([1.0, 1.0]), 0).tolist()
-    [0, 0, 1, 1]
-    """
-    wanted = REPEATS * weight / weight.max()
-    times = np.floor(wanted + np.random.default_rng(seed).random(len(weight))).astype(np.int64)
-    return np.repeat(np.arange(len(weight)), times)
 
 
 def _metric_spec(

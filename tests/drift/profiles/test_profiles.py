@@ -18,7 +18,9 @@ from drift import (
     merge,
     numeric_profile,
     output_columns,
+    with_files,
 )
+from drift.profiles.serialization import pack
 from drift.statistics.bins import bin_counts, decile_edges
 from drift.statistics.samples import Sample
 
@@ -149,10 +151,45 @@ def test_parts_together_are_the_whole() -> None:
 def test_unknown_formats_are_refused() -> None:
     """A reference of another format is refused with the readable ones named."""
     meta, arrays = _reference().to_arrays()
-    with pytest.raises(ValueError, match="reference format 9; this driftd reads formats 1 to 3"):
+    with pytest.raises(ValueError, match="reference format 9; this driftd reads formats 1 to 4"):
         Reference.from_arrays({**meta, "format": 9}, arrays)
     with pytest.raises(ValueError, match="end within column"):
         Reference.from_arrays(meta, {**arrays, "columns": np.zeros(1)})
+
+
+def test_files_survive_writing_and_reading() -> None:
+    """So do the counts of its newest files, of features and of outputs."""
+    rng = np.random.default_rng(4)
+    columns = [("x", rng.normal(size=900)), ("c", encode(["a", None, "b"] * 300)), ("empty", np.full(900, np.nan))]
+    known = with_files(build_reference(columns), columns, np.repeat([3, 4, 7], 300), columns[:1])
+    meta, arrays = known.to_arrays()
+    again = Reference.from_arrays(json.loads(json.dumps(meta, allow_nan=False, sort_keys=True)), arrays)
+    assert set(again.files) == {"x", "c", "empty"} and set(again.output_files) == {"x"}
+    for name, one in known.files.items():
+        other = again.files[name]
+        assert np.array_equal(one.counts, other.counts) and np.array_equal(one.missing, other.missing)
+        assert (one.edges is None) == (other.edges is None) and one.names == other.names and one.unseen == other.unseen
+        assert one.edges is None or np.array_equal(one.edges, other.edges)
+    with pytest.raises(ValueError, match="end within the files of 'x'"):
+        Reference.from_arrays(meta, {**arrays, "files": np.zeros(1)})
+
+
+def test_references_of_before_are_judged_by_their_newest_rows() -> None:
+    """Format 3 kept profiles of the newest held-out rows: data like these is still no drift, and other data is."""
+    rng = np.random.default_rng(5)
+    old, recent = rng.normal(0, 1, 4_000), rng.normal(3, 1, 300)
+    letters = encode(rng.choice(["a", "b"], 4_000).tolist()), encode(rng.choice(["a", "c"], 300).tolist())
+    meta, arrays = build_reference([("x", old), ("c", letters[0])]).to_arrays()
+    kept, values = pack({"x": numeric_profile(recent, grid=True), "c": categorical_profile(letters[1])})
+    gone = {"files", "output_files"}
+    before = {key: value for key, value in meta.items() if key not in gone} | {"format": 3, "recent": kept}
+    known = Reference.from_arrays(json.loads(json.dumps(before)), {**arrays, "recent": values})
+    like = [("x", rng.normal(3, 1, 500)), ("c", encode(rng.choice(["a", "c"], 500).tolist()))]
+    assert check_columns(known, [("x", like[0][1]), ("c", encode(["a", "b"] * 250))], alpha=0.01).drifted == ()
+    assert check_columns(known, [("x", rng.normal(6, 1, 500))], alpha=0.01).drifted == ("x",)
+    assert check_columns(known, like, alpha=0.01).drifted == ()
+    meta, _ = known.to_arrays()
+    assert meta["format"] == 4 and set(known.files["c"].names) == {"a", "c"}
 
 
 def test_a_reference_with_another_grid_is_read_without_it() -> None:
@@ -160,7 +197,7 @@ def test_a_reference_with_another_grid_is_read_without_it() -> None:
     rng = np.random.default_rng(3)
     reference = build_reference([("x", rng.normal(size=25_000))])
     meta, arrays = reference.to_arrays()
-    older = Reference.from_arrays({**meta, "format": 2}, arrays)
+    older = Reference.from_arrays({**meta, "format": 2, "recent": {}}, {**arrays, "recent": np.zeros(0)})
     known = older.columns["x"]
     assert isinstance(known, NumericProfile) and known.grid is None
     current = [("x", rng.normal(0.1, 1, size=21_000))]

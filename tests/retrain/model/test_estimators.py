@@ -6,8 +6,9 @@ import learning
 import numpy as np
 import pytest
 
+from retrain.model.fitting import repeated
 from retrain.records.errors import Refused
-from retrain.stages.train import repeated, train
+from retrain.stages.train import train
 from retrain.store.versions import load_version, read_json
 
 CLASSIFIERS = {
