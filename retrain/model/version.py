@@ -6,12 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from retrain.records.schema import Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from retrain.metrics.registry import Metric
+    from retrain.metrics.metric import Metric
     from retrain.model.preprocessing import Preprocessor
     from retrain.model.tasks import Baseline, Task
     from retrain.records.predictions import Floats, Predictions
@@ -49,7 +51,7 @@ class LoadedVersion:
         """The naive baseline, learned from the rows that trained this version."""
         from retrain.model.tasks import Baseline
 
-        return Baseline.from_json(self.training["baseline"])
+        return msgspec.convert(self.training["baseline"], Baseline)
 
     def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> "Predictions":
         """What it says about rows as JSON gives them; Refused names a wrong value."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.metrics.losses import row_losses
-from retrain.metrics.registry import Metric
+from retrain.metrics.metric import Metric
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.recalibration import Recalibration, class_shares, decision_for
 from retrain.model.version import LoadedVersion

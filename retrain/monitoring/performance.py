@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from retrain.metrics.registry import Metric
+from retrain.metrics.metric import Metric
 from retrain.metrics.resampling import standard_error
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import ModelSettings

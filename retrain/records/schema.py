@@ -39,6 +39,11 @@ class Schema:
         return tuple(c for c in self.columns if c.feature and c.kind != "text" and c.name not in apart)
 
     @property
+    def model_columns(self) -> tuple[str, ...]:
+        """Names of what a model reads: its features and the target."""
+        return (*(column.name for column in self.features), self.target)
+
+    @property
     def texts(self) -> tuple[Column, ...]:
         """Free text: compared by checks, not learned from."""
         return tuple(c for c in self.columns if c.kind == "text")

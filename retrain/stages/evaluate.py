@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from retrain.metrics.losses import row_losses
-from retrain.metrics.registry import Metric, bootstrap_scores, mean_error, standard_error
+from retrain.metrics.metric import Metric
+from retrain.metrics.resampling import bootstrap_scores, mean_error, standard_error
 from retrain.model.accelerate import proof_on
 from retrain.model.deployment import LoadedDeployment, fair_decision, load_deployment
 from retrain.model.version import LoadedVersion

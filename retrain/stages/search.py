@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain.metrics.registry import Metric
+from retrain.metrics.metric import Metric
 from retrain.model.tasks import Task
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels

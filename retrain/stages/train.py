@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from sklearn.utils._param_validation import InvalidParameterError
 
 from retrain import durable
-from retrain.metrics.registry import Metric, MetricContext, get_metric
+from retrain.metrics.metric import Metric
+from retrain.metrics.registry import MetricContext, default_metric, get_metric
 from retrain.model.estimators import (
     encoding_of,
     make_estimator,
@@ -144,7 +145,7 @@ def _metric_spec(
     """The metric, with what the first training data fixed: the default's name and the target's median."""
     if first is None:
         median = float(np.median(y)) if task.classes is None else None
-        first = {"default": task.metric(y), "initial_median": median}
+        first = {"default": default_metric(task.name, y), "initial_median": median}
     name = first["default"] if settings.metric == "auto" else absolute_name(settings.metric, config_dir)
     return {"name": name, "default": first["default"], "initial_median": first["initial_median"]}
 

@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from drift import Reference
     from retrain.records.predictions import Predictions
 
-__all__ = [
-    "LoadedVersion", "check_readable", "is_pinned", "list_versions", "load_estimate", "load_reference",
-    "load_staged", "load_version", "publish", "read_json", "removable", "sample_path", "write_json", "write_manifest",
-    "write_probe", "write_reference", "write_sample",
-]  # fmt: skip
-
 FORMAT = 1
 SAMPLE = "sample.parquet"
 NAME = re.compile(r"^v(\d{4,})-[0-9a-f]{8}$")
@@ -208,7 +202,7 @@ def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersio
 
 def _read(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:
     from retrain.model.preprocessing import Preprocessor
-    from retrain.model.tasks import make_task
+    from retrain.model.tasks import Classification, Regression
     from retrain.store import model_file
 
     training = read_json(path / "training.json")
@@ -219,7 +213,7 @@ def _read(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersio
         name=name,
         folder=path,
         schema=schema,
-        task=make_task(schema.task, None if classes is None else tuple(classes)),
+        task=Regression() if classes is None else Classification(tuple(classes)),
         preprocessor=Preprocessor.from_json(read_json(path / "preprocessor.json")),
         estimator=model_file.load(path / "model.skops", trusted_types),
         training=training,

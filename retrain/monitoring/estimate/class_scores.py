@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from retrain.metrics.registry import NAMES
 from retrain.monitoring.estimate.common import Numbers, Score
 from retrain.records.predictions import Floats, Predictions, label_codes
+from retrain.records.settings import METRICS
 
 PRESENT = 0.5
 SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
@@ -119,4 +119,4 @@ OF_CLASSES: dict[str, Callable[[Predictions], Score]] = {
     "log_loss": _log_losses,
     "brier": _brier_losses,
 }
-assert set(OF_CLASSES) == set(NAMES["classification"])
+assert set(OF_CLASSES) == set(METRICS["classification"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain.metrics.registry import Metric
+from retrain.metrics.metric import Metric
 from retrain.metrics.resampling import block_counts, spread
 from retrain.monitoring.estimate.common import FEWEST_ROWS, FORMAT, MEMBERS, evenly, finite_or_none, most_rows
 from retrain.monitoring.estimate.curves import Curves

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from retrain.metrics.registry import NAMES, MetricContext, bootstrap_scores, default_metric, get_metric, standard_error
-from retrain.metrics.resampling import block_counts
+from retrain.metrics.registry import MetricContext, default_metric, get_metric
+from retrain.metrics.resampling import block_counts, bootstrap_scores, standard_error
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
+from retrain.records.settings import METRICS as NAMES
 
 CONTEXTS = {
     "classification": MetricContext("classification"),
