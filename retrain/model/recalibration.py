@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from retrain.records.predictions import Floats, Labels, Predictions, label_codes
@@ -68,12 +69,7 @@ class Recalibration:
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> "Recalibration | None":
         """The inverse of `to_json`; None of None."""
-        if value is None:
-            return None
-        if "classes" not in value:
-            return cls(intercept=float(value["intercept"]), slope=float(value["slope"]))
-        offset, decision = tuple(value.get("offset", ())), tuple(value.get("decision", ()))
-        return cls(tuple(value["classes"]), offset, decision)
+        return None if value is None else msgspec.convert(value, cls)
 
 
 def decision_for(shares: Mapping[str, float], classes: tuple[str, ...]) -> Recalibration:

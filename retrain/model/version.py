@@ -62,7 +62,5 @@ class LoadedVersion:
         return self.task.predict(self.estimator, self.matrix(table))
 
     def matrix(self, table: "pa.Table") -> "Floats":
-        """The features of a snapshot's table; columns of another kind are read as its schema's, as far as that goes."""
-        from retrain.rows.retype import conform
-
-        return self.preprocessor.transform(conform(table, self.schema))
+        """The features of a snapshot's table, see `Preprocessor.transform`."""
+        return self.preprocessor.transform(table)

@@ -18,6 +18,7 @@ from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
+from retrain.rows.columns import column_values
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
 from retrain.rows.history import read_snapshot
 from retrain.rows.retype import TYPES, changed_kinds, conform
@@ -168,11 +169,7 @@ def _event_times(table: pa.Table, file: AcceptedFile, schema: Schema) -> Floats:
     if name is None or name not in table.column_names:
         return order
     column = table.column(name)
-    if pa.types.is_timestamp(column.type):
-        micros = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
-        times = np.asarray(pc.cast(micros, pa.float64(), safe=False).to_numpy()) / 1e6
-    else:
-        times = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    times = np.asarray(column_values(column, "datetime" if pa.types.is_timestamp(column.type) else "number"))
     present = np.isfinite(times)
     latest = times[present].max() if present.any() else file.accepted_at
     filled: Floats = np.where(present, times, latest)
