@@ -65,58 +65,54 @@ def f1_macro(y: Labels, predictions: Predictions) -> Weighted:
 
 def roc_auc(y: Labels, predictions: Predictions) -> Weighted:
     """Area under the ROC curve; more than two classes: the mean over classes, each against the rest."""
-    return _over_classes(y, predictions, _area)
+    return _over_classes(y, predictions, ranked_area)
 
 
 def average_precision(y: Labels, predictions: Predictions) -> Weighted:
     """Σ (recall step · precision) of the last class in order of names; more than two classes: their mean."""
-    return _over_classes(y, predictions, _precision)
+    return _over_classes(y, predictions, ranked_precision)
 
 
-class _Ranked:
+class Ranking:
     """One class's scores, sorted once: rows in falling order of score, grouped by ties."""
 
-    def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
+    def __init__(self, scores: Floats) -> None:
         self.order = np.argsort(-scores, kind="stable")
         ordered = scores[self.order]
         self.starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        self.positive = positive[self.order].astype(np.float64)
 
-    def groups(self, weight: Floats) -> tuple[Floats, Floats]:
-        """Weight of positives and of all rows in each group of ties."""
-        ordered = weight[self.order]
-        positives: Floats = np.add.reduceat(ordered * self.positive, self.starts)
-        everything: Floats = np.add.reduceat(ordered, self.starts)
-        return positives, everything
+    def groups(self, positives: Floats, weight: Floats) -> tuple[Floats, Floats]:
+        """The weight of positives, of which each row has so much (n,), and of all rows, in each group of ties."""
+        positive, everything = (np.add.reduceat(one[self.order], self.starts) for one in (positives, weight))
+        return positive, everything
 
 
-def _area(ranked: _Ranked, weight: Floats) -> float:
-    """Mann-Whitney: the share of (positive, negative) pairs in the right order, ties count half."""
-    positives, everything = ranked.groups(weight)
+def ranked_area(positives: Floats, everything: Floats) -> float:
+    """Mann-Whitney: the share of (positive, negative) pairs in the right order, ties count half; NaN without pairs."""
     negatives = everything - positives
     above = np.cumsum(positives) - 0.5 * positives
     pairs = positives.sum() * negatives.sum()
     return float(above @ negatives / pairs) if pairs > 0 else np.nan
 
 
-def _precision(ranked: _Ranked, weight: Floats) -> float:
-    positives, everything = ranked.groups(weight)
-    found, seen = np.cumsum(positives), np.cumsum(everything)
-    if found[-1] <= 0 or found[-1] == seen[-1]:
+def ranked_precision(positives: Floats, everything: Floats) -> float:
+    """Σ (recall step · precision); NaN where all are positive or none is."""
+    hits, rows = np.cumsum(positives), np.cumsum(everything)
+    if hits[-1] <= 0 or hits[-1] == rows[-1]:
         return np.nan
-    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
-    return float(positives @ precision / found[-1])
+    precision = np.divide(hits, rows, out=np.zeros_like(hits), where=rows > 0)
+    return float(positives @ precision / hits[-1])
 
 
-def _over_classes(y: Labels, predictions: Predictions, one: Callable[[_Ranked, Floats], float]) -> Weighted:
+def _over_classes(y: Labels, predictions: Predictions, one: Callable[[Floats, Floats], float]) -> Weighted:
     probabilities, truth = _probabilities(y, predictions)
     _at_least_two(truth)
     binary = len(_classes(predictions)) == 2 and truth.max() < 2
     codes = [1] if binary else np.unique(truth).tolist()
-    ranked = [_Ranked(truth == code, probabilities[:, code]) for code in codes]
+    rankings = [(Ranking(probabilities[:, code]), truth == code) for code in codes]
 
     def value(weight: Floats) -> float:
-        values = np.array([one(each, weight) for each in ranked])
+        values = np.array([one(*ranking.groups(weight * positive, weight)) for ranking, positive in rankings])
         defined = values[~np.isnan(values)]
         return float(defined.mean()) if len(defined) else np.nan
 

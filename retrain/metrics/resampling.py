@@ -64,7 +64,7 @@ def bootstrap_scores(
     for draw in range(n_boot):
         counts = block_counts(len(y), rng)
         drawn = counts if weight is None else counts * weight
-        scores[draw] = [_value(one, drawn) for one in bound]
+        scores[draw] = [value_or_nan(one, drawn) for one in bound]
     return scores
 
 
@@ -83,7 +83,8 @@ def spread(scores: Floats) -> float | None:
     return float(defined.std(ddof=1)) if len(defined) >= FEWEST_RESAMPLES else None
 
 
-def _value(bound: Weighted, weight: Floats) -> float:
+def value_or_nan(bound: Weighted, weight: Floats) -> float:
+    """Of a bound metric with these weights (n,); NaN where it is undefined."""
     try:
         return bound(weight) if weight.sum() > 0 else math.nan
     except Undefined:

@@ -105,7 +105,7 @@ def _twin_losses(
         twin = _twin(assessor, window, files, up_to)
         if twin is None:
             continue
-        losses = assessor.losses(decided(twin.predict(_matrix(assessor, batch)), decision), y, rows)
+        losses = assessor.losses(decided(twin(_matrix(assessor, batch)), decision), y, rows)
         if losses is not None:
             found[window] = losses
     return found

@@ -99,22 +99,16 @@ class History:
 
     def batch(self, seq: int) -> Batch:
         """The rows of a file, at most JUDGED_ROWS of them."""
-        file = self._files[seq]
-        table, reserved = _read(file.snapshot, seq, JUDGED_ROWS, 0)
-        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
+        return self._batch(seq, *_read(self._files[seq].snapshot, seq, JUDGED_ROWS, 0))
 
     def whole(self, seq: int) -> Batch:
         """All rows of a file."""
-        file = self._files[seq]
-        table = read_snapshot(file.snapshot)
-        reserved = in_reservoir(table.column("__row").to_numpy(), seq)
-        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
+        table = read_snapshot(self._files[seq].snapshot)
+        return self._batch(seq, table, in_reservoir(table.column("__row").to_numpy(), seq))
 
     def sample(self, seq: int, seed: int) -> Batch:
         """At most SAMPLE_ROWS rows of a file, drawn at random."""
-        file = self._files[seq]
-        table, reserved = _read(file.snapshot, seq, SAMPLE_ROWS, seed + 1)
-        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
+        return self._batch(seq, *_read(self._files[seq].snapshot, seq, SAMPLE_ROWS, seed + 1))
 
     def rows(self, seq: int) -> int:
         """All rows of a file."""

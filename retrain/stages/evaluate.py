@@ -168,7 +168,7 @@ def twin_handicap(
     if twin is None:
         return None
     rule = fair_decision(challenger, settings)
-    tiny_said = twin.predict(challenger.preprocessor.transform(holdout))
+    tiny_said = twin(challenger.preprocessor.transform(holdout))
     both = [said, tiny_said] if rule is None else [rule.apply(said), rule.apply(tiny_said)]
     full, tiny = (row_losses(challenger.metric, y, one) for one in both)
     return None if full is None or tiny is None else float((full - tiny).mean())
