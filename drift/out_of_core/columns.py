@@ -54,19 +54,19 @@ def judge_streams(
     sides = (_summary(before), _summary(now))
     if untestable(*sides, min_rows) is not None or not before.count or not now.count:
         return judge_column(name, *sides, min_rows, exact), parts
-    found = _Undecided(before, now, reference, current).resolve()
+    distance, distance_error, bins = _Undecided(before, now, reference, current).resolve()
     tails = sum(int(tail.sum()) for tail in tail_parts(before.counts))
     area, error = area_between(
         before, now, before.shares, now.shares, bool(grid.integral and before.whole and now.whole and not tails)
     )
-    if exact and error:
-        area, error = exact_area(before, now, reference.chunks, current.chunks) or (area, error)
+    if exact and error and (whole := exact_area(before, now, reference.chunks, current.chunks)) is not None:
+        area, error = whole, 0.0
     pair = Pair(
-        counts=(found.reference_bins, found.current_bins),
+        counts=bins,
         rows=(before.count, now.count),
         sd=before.sd,
-        distance=found.distance,
-        distance_error=found.error,
+        distance=distance,
+        distance_error=distance_error,
         area=area,
         area_error=error,
     )
@@ -82,14 +82,6 @@ def _summary(counts: GridCounts) -> NumericProfile:
     )
 
 
-@dataclass(frozen=True)
-class _Found:
-    distance: float
-    error: float
-    reference_bins: Counts
-    current_bins: Counts
-
-
 class _Undecided:
     """Reads cells again until none that is left could hold the largest distance."""
 
@@ -100,8 +92,9 @@ class _Undecided:
         self.upper = np.where(self.sizes > 0, upper_bound(*shares), 0.0)
         self.deciles = decile_ranks(before.count)
 
-    def resolve(self) -> _Found:
-        """The first read takes the cells of the deciles too."""
+    def resolve(self) -> tuple[float, float, tuple[Counts, Counts]]:
+        """The largest distance, its error, and the counts of both sides between the deciles, whose cells the first read
+        takes too."""
         decile_cells = np.searchsorted(self.before.below, self.deciles, side="right") - 1
         cells = self._next(decile_cells)
         old, new = self._read(cells)
@@ -113,7 +106,7 @@ class _Undecided:
                 break
             self._raise(cells, *self._read(cells))
         left = float(max(self.upper.max() - self.lower, 0.0))
-        return _Found(min(self.lower, 1.0), left, *bins)
+        return min(self.lower, 1.0), left, bins
 
     def _next(self, always: NDArray[np.int64]) -> NDArray[np.int64]:
         """These cells, and the most promising others that together hold no more than can be kept."""

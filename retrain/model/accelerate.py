@@ -15,7 +15,7 @@ import numpy as np
 
 from retrain.model.estimators import NATIVE
 from retrain.model.version import LoadedVersion
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, refusing
 from retrain.records.predictions import Floats
 
 NAME = "treelite"
@@ -124,14 +124,10 @@ def accelerated(estimator: Any, rows: Floats) -> tuple[Any, int]:
     if not isinstance(estimator, NATIVE):
         raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
     fast, slow = copy.copy(estimator), looped(estimator, rows)
-    try:
+    with refusing("treelite cannot take the trees"):
         trees = TreeliteTrees(_imported(estimator), estimator.n_features_in_)
         fast._raw_predict = TreeSums(slow._raw_predict, trees, 10**9)
         most_rows = _proven(estimator, slow, fast, rows)
-    except Refused:
-        raise
-    except Exception as error:
-        raise Refused(f"treelite cannot take the trees: {type(error).__name__}: {error}") from error
     fast._raw_predict = replace(fast._raw_predict, most_rows=most_rows)
     return fast, most_rows
 
@@ -142,14 +138,10 @@ def looped(estimator: Any, rows: Floats) -> Any:
     if not isinstance(estimator, NATIVE):
         raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be compiled")
     slow = copy.copy(estimator)
-    try:
+    with refusing("scikit-learn's trees cannot be looped over"):
         slow._raw_predict = TreeLoop(estimator)
         for X in (rows, made_up_rows(estimator, max(SIZES))):
             _compare(estimator, slow, X)
-    except Refused:
-        raise
-    except Exception as error:
-        raise Refused(f"scikit-learn's trees cannot be looped over: {type(error).__name__}: {error}") from error
     return slow
 
 

@@ -119,7 +119,6 @@ def _difference(metric: Metric, result: dict[str, Any], settings: ModelSettings)
 
 
 def _unknown_classes_note(y: Labels, predictions: Predictions) -> dict[str, Any]:
-    """Classes that the champion never saw, in words."""
     unknown = unknown_classes(y, predictions)
     if not unknown:
         return {}

@@ -79,7 +79,6 @@ def fit_twin(version: LoadedVersion, X: Floats, y: Labels, seed: int) -> Twin | 
 def _labelled_rows(
     history: History, version: LoadedVersion, seq: int, seed: int, memory: Memory
 ) -> tuple[Floats, Labels, NDArray[np.bool_]]:
-    """Features, labels and reservoir of a sample of a file's labelled rows."""
 
     def make() -> tuple[Floats, Labels, NDArray[np.bool_]]:
         sample = history.sample(seq, seed).labelled()

@@ -73,7 +73,6 @@ class History:
 
     @cached_property
     def _late(self) -> dict[Any, Any]:
-        """Labels by id that came in files of their own; the newest wins."""
         return late_labels(self._labels, self.schema)
 
     def past(self, up_to: int | None = None) -> list[int]:

@@ -56,17 +56,12 @@ def split(
             else f"{available:,} labelled rows can be held out; {settings.holdout_min_rows:,} are needed to evaluate",
             "drop more labelled files, or lower window.holdout_min_rows",
         )
-    newest = _newest(sequence)
-    train = chosen & ~holdout & ~(reserved & np.isin(sequence, newest))
+    train = chosen & ~holdout & ~(reserved & np.isin(sequence, np.unique(sequence)[-NEWEST_FILES:]))
     if not train.any():
         raise Refused("no rows are left to train on", "drop more labelled files")
     weight = _weights(sequence, settings)
     told = _told(settings, int(train.sum()), available)
     return Split(train, holdout, weight, float(times[train].max()), told)
-
-
-def _newest(sequence: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.unique(sequence)[-NEWEST_FILES:]
 
 
 def _holdout(sequence: NDArray[np.int64], seen: Mask, reserved: Mask, least: int) -> Mask:

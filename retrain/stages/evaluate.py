@@ -26,7 +26,7 @@ from retrain.monitoring.importance import permutation_importance
 from retrain.monitoring.reference import MOST_FOLDS, version_reference
 from retrain.monitoring.twins import window_twin
 from retrain.operations import EvaluateRequest, EvaluateResult, StoredDeployment, to_json
-from retrain.planning.gate import PairedGain, Scored, Verdict, decide
+from retrain.planning.gate import PairedGain, Verdict, decide
 from retrain.planning.twin_windows import WINDOWS
 from retrain.records.errors import Refused
 from retrain.records.predictions import Labels, Predictions
@@ -182,17 +182,12 @@ def _verdict(
     differences: tuple[PairedGain, ...],
     settings: ModelSettings,
 ) -> Verdict:
-    challenger, baseline = (
-        Scored("challenger", told["challenger"]["value"]),
-        Scored("baseline", told["baseline"]["value"]),
-    )
-    gain = None
-    if challenger.value is not None and baseline.value is not None:
-        gain = metric.improvement(baseline.value, challenger.value)
+    challenger, baseline = told["challenger"]["value"], told["baseline"]["value"]
+    gain = None if challenger is None or baseline is None else metric.improvement(baseline, challenger)
     before = None
     if champion is not None and told["champion"]["value"] is not None:
-        before = Scored(champion.newest, told["champion"]["value"])
-    return decide(metric.name, rows, challenger, gain, baseline, before, differences, settings.gate.max_worse_se)
+        before = champion.newest, told["champion"]["value"]
+    return decide(metric.name, rows, challenger, baseline, gain, before, differences, settings.gate.max_worse_se)
 
 
 def _scored(metric: Metric, y: Labels, said: Predictions, seed: int) -> dict[str, Any]:

@@ -80,8 +80,9 @@ def prepare_rows(
 def labelled_rows(files: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
     """All labelled rows of the files, cleaned, without duplicates, oldest first, with their origin (see `Prepared`) and
     __reserved; Refused where there is none."""
-    table = _collect(files, schema, notes)
-    return _ordered(_deduplicate(table, schema, settings.window.deduplicate, notes))
+    table = _deduplicate(_collect(files, schema, notes), schema, settings.window.deduplicate, notes)
+    order = np.lexsort((table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time")))
+    return table.take(pa.array(order))
 
 
 def _told(
@@ -179,7 +180,6 @@ def _event_times(table: pa.Table, file: AcceptedFile, schema: Schema) -> Floats:
 
 
 def _labelled(table: pa.Table, schema: Schema) -> pa.Table:
-    """The rows with a label."""
     if schema.target not in table.column_names:
         return table.slice(0, 0)
     target = table.column(schema.target)
@@ -220,11 +220,6 @@ def _newest_by(table: pa.Table, keys: list[str]) -> pa.Table:
     return table.filter(pa.array(kept))
 
 
-def _ordered(table: pa.Table) -> pa.Table:
-    order = np.lexsort((table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time")))
-    return table.take(pa.array(order))
-
-
 def _known_to_champion(
     champion: Mapping[str, Any] | None,
     files: Sequence[AcceptedFile],
@@ -232,7 +227,6 @@ def _known_to_champion(
     sequence: NDArray[np.int64],
     reserved: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Which rows the champion was trained on."""
     if champion is None:
         return np.zeros(len(times), dtype=bool)
     prepared, trained = champion["prepare"], set(champion["snapshots"])

@@ -63,7 +63,9 @@ def train(request: TrainRequest) -> TrainResult:
     """Train on the prepared rows and stage the result in `work`/version, anew. Refused where the data or the
     configuration cannot give a model."""
     started = time.perf_counter()
-    folder, champion = _fresh(request.work / "version"), request.champion
+    folder, champion = request.work / "version", request.champion
+    durable.remove(folder, "train.clear")
+    durable.make_folder(folder, "train.folder")
     first = None if champion is None else read_json(champion.path(champion.newest) / "training.json")["metric"]
     table = pq.read_table(request.prepared.train, pre_buffer=False)
     version = fit_version(
@@ -98,12 +100,6 @@ def fit_version(
     origin = {"model": model, "number": number}
     training = origin | _training(prepared, settings, task, material, fitted, spec)
     return LoadedVersion("challenger", Path(), schema, task, material.preprocessor, fitted.estimator, training, {})
-
-
-def _fresh(folder: Path) -> Path:
-    durable.remove(folder, "train.clear")
-    durable.make_folder(folder, "train.folder")
-    return folder
 
 
 def _material(table: pa.Table, schema: Schema, settings: ModelSettings, config_dir: Path) -> tuple[Material, Task]:
@@ -173,7 +169,7 @@ def _training(
         "classes": None if task.classes is None else list(task.classes),
         "metric": spec,
         "baseline": task.baseline(material.y, material.weight).to_json(),
-        "estimator": _type_name(fitted.estimator),
+        "estimator": f"{type(fitted.estimator).__module__}.{type(fitted.estimator).__qualname__}",
         "params": {**settings.estimator.params, **fitted.params},
         "search": [asdict(trial) for trial in fitted.trials],
         "weighted": fitted.weighted,
@@ -190,7 +186,3 @@ def _stage(folder: Path, settings: ModelSettings, version: LoadedVersion) -> Non
     write_json(folder, "settings.json", settings.model_dump(mode="json"), "train.settings")
     write_json(folder, "training.json", version.training, "train.training")
     durable.write_file(folder / MODEL, model, "train.model")
-
-
-def _type_name(estimator: Any) -> str:
-    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"

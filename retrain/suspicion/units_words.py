@@ -61,7 +61,6 @@ def _is_like(now: Any, k: int, before: Sequence[Any], other: int) -> bool:
 
 
 def _known(factor: float) -> str:
-    """The units that a factor is known for."""
     for value, units in FACTORS.items():
         if factor > 0 and abs(abs(math.log(factor)) - math.log(value)) < KNOWN:
             return f" ({units})"

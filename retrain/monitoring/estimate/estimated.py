@@ -66,7 +66,6 @@ def _estimated(
     predictions: Predictions,
     matrix: Floats | None,
 ) -> dict[str, Any]:
-    """The numbers of the result."""
     rng = np.random.default_rng(fitted["seed"])
     score = model.score(metric.name, predictions)
     expected, drawn = np.full(MEMBERS, np.nan), np.full(MEMBERS, np.nan)

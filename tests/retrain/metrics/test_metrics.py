@@ -153,9 +153,9 @@ def test_standard_error_is_the_spread_of_fresh_samples(task, name):
 
 def test_standard_error_is_seeded():
     """The same seed gives the same error, bit by bit."""
-    y, predictions, weight = _classified()
+    y, predictions, _ = _classified()
     metric = get_metric("roc_auc", CONTEXTS["classification"])
-    first, again, other = (standard_error(metric, y, predictions, weight, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (standard_error(metric, y, predictions, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
 
 
