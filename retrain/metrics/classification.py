@@ -14,8 +14,8 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 def hits(y: Labels, predictions: Predictions) -> Floats:
     """1 where the class is right, else 0; shape (n,)."""
-    truth, said, _ = _codes(y, predictions)
-    right: Floats = (truth == said).astype(np.float64)
+    truth, predicted, _ = _codes(y, predictions)
+    right: Floats = (truth == predicted).astype(np.float64)
     return right
 
 
@@ -37,8 +37,8 @@ def brier_losses(y: Labels, predictions: Predictions) -> Floats:
 
 def balanced_accuracy(y: Labels, predictions: Predictions) -> Weighted:
     """Mean recall of the classes that occur in `y`; undefined for a single one."""
-    truth, said, size = _codes(y, predictions)
-    right = (truth == said).astype(np.float64)
+    truth, predicted, size = _codes(y, predictions)
+    right = (truth == predicted).astype(np.float64)
     _at_least_two(truth)
 
     def value(weight: Floats) -> float:
@@ -52,11 +52,11 @@ def balanced_accuracy(y: Labels, predictions: Predictions) -> Weighted:
 
 def f1_macro(y: Labels, predictions: Predictions) -> Weighted:
     """Mean F1 of the classes that occur among labels or predictions."""
-    truth, said, size = _codes(y, predictions)
-    right = (truth == said).astype(np.float64)
+    truth, predicted, size = _codes(y, predictions)
+    right = (truth == predicted).astype(np.float64)
 
     def value(weight: Floats) -> float:
-        both = np.bincount(truth, weight, size) + np.bincount(said, weight, size)
+        both = np.bincount(truth, weight, size) + np.bincount(predicted, weight, size)
         present = both > 0
         return float(np.mean(2.0 * np.bincount(truth, weight * right, size)[present] / both[present]))
 

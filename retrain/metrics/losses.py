@@ -21,9 +21,9 @@ def row_losses(metric: Metric, y: Labels, predictions: Predictions) -> Floats | 
     blocks of consecutive rows (Quenouille 1956), each spread over its block's rows.
 
     >>> from retrain.metrics.registry import get_metric, MetricContext
-    >>> said = Predictions(np.array(["a", "b", "b"]), None, ("a", "b"))
+    >>> predictions = Predictions(np.array(["a", "b", "b"]), None, ("a", "b"))
     >>> metric = get_metric("balanced_accuracy", MetricContext("classification"))
-    >>> row_losses(metric, np.array(["a", "a", "b"]), said)
+    >>> row_losses(metric, np.array(["a", "a", "b"]), predictions)
     array([0.  , 0.75, 0.  ])
     """
     if not len(y):

@@ -79,14 +79,14 @@ class TreeSums:
         if len(X) > self.most_rows:
             return self.loop(X, n_threads)
         start = self.estimator._baseline_prediction
-        said = self.trees(X)
+        values = self.trees(X)
         if start.shape[1] > 1:
-            said = said.reshape(len(X), -1, start.shape[1])
+            values = values.reshape(len(X), -1, start.shape[1])
         else:
             start = start[:, 0]
-        said[:, 0] += start
+        values[:, 0] += start
         # accumulate adds one after the other, as scikit-learn does; sum would add in pairs.
-        sums: Floats = np.add.accumulate(said, axis=1, out=said)[:, -1]
+        sums: Floats = np.add.accumulate(values, axis=1, out=values)[:, -1]
         return np.asfortranarray(sums.reshape(len(X), -1))
 
 
@@ -109,12 +109,12 @@ class TreeliteTrees:
         X = np.ascontiguousarray(X, dtype=np.float64)
         if X.shape[1] != self._features:
             raise ValueError(f"{X.shape[1]} features; the trees know {self._features}")
-        said = np.empty((len(X), self._count))
+        values = np.empty((len(X), self._count))
         model, config = self._handles
-        rows, taken, given = c_uint64(len(X)), c_void_p(X.ctypes.data), c_void_p(said.ctypes.data)
+        rows, taken, given = c_uint64(len(X)), c_void_p(X.ctypes.data), c_void_p(values.ctypes.data)
         if self._library.TreeliteGTILPredict(model, taken, b"float64", rows, given, config) != 0:
             raise RuntimeError(self._library.TreeliteGetLastError())
-        return said
+        return values
 
 
 def accelerated(estimator: Any, rows: Floats) -> tuple[Any, int]:

@@ -84,7 +84,7 @@ def watch_errors(
     detector = _budgeted(before, len(errors), settings)
     after, found = changes(detector, np.minimum(errors / width, 1.0))
     seen = int(before.to_json()["seen"])
-    told = [_told(change, rows, seen, width) for change in found]
+    told = [_describe(change, rows, seen, width) for change in found]
     counts = [change.rise > 0 and change.rise >= settings.triggers.min_drop for change in found]
     rises = list(compress(told, counts))
     first = rises[0] if rises else dict.fromkeys(("row", "since_row", "before", "after"))
@@ -102,7 +102,7 @@ def _budgeted(detector: Detector, rows: int, settings: ModelSettings) -> Detecto
     return replace(detector, delta=min(MOST_DELTA, stream_level(settings) / looks))
 
 
-def _told(change: Change, rows: NDArray[np.int64], seen: int, span: float) -> dict[str, Any]:
+def _describe(change: Change, rows: NDArray[np.int64], seen: int, span: float) -> dict[str, Any]:
     """The row at which the alarm rose, the first row after the change, None where an earlier file holds it, and the
     mean errors on either side."""
     since = change.start - seen

@@ -13,7 +13,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from retrain.model.estimators import NATIVE, tell_categories
+from retrain.model.estimators import NATIVE, set_categories
 from retrain.model.tasks import learn_task
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.cache import Memory
@@ -105,7 +105,7 @@ def _tiny(version: LoadedVersion, X: Floats, seed: int) -> Any:
         mask = version.preprocessor.categorical_mask
         most = np.nanmax(X[:, list(mask)], initial=0.0) if any(mask) else 0.0
         made = kind(**TREES, max_bins=int(np.clip(most + 1, FEWEST_BINS, MOST_BINS)), random_state=seed)
-        tell_categories(made, mask)
+        set_categories(made, mask)
         return made
     made = clone(version.estimator)
     known = made.get_params(deep=True)

@@ -73,8 +73,8 @@ def prepare_rows(
     table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
     train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
     train = learnable(train, schema, notes)
-    _tell_new_classes(train, holdout, champion, schema, notes)
-    return Prepared(train, holdout, _told(files, schema, parts, sequence, train, holdout, notes))
+    _note_new_classes(train, holdout, champion, schema, notes)
+    return Prepared(train, holdout, _summary(files, schema, parts, sequence, train, holdout, notes))
 
 
 def labelled_rows(files: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
@@ -85,7 +85,7 @@ def labelled_rows(files: Sequence[AcceptedFile], schema: Schema, settings: Model
     return table.take(pa.array(order))
 
 
-def _told(
+def _summary(
     files: Sequence[AcceptedFile],
     schema: Schema,
     parts: Split,
@@ -110,7 +110,7 @@ def _told(
         reserved_snapshots=digests(reserved),
         cut=parts.cut,
         cut_time=parts.cut if schema.time_column is not None else None,
-        window=parts.told,
+        window=parts.description,
         notes=notes,
     )
 
@@ -253,7 +253,7 @@ def learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
     return train
 
 
-def _tell_new_classes(
+def _note_new_classes(
     train: pa.Table, holdout: pa.Table, champion: Mapping[str, Any] | None, schema: Schema, notes: list[str]
 ) -> None:
     if schema.task != "classification":

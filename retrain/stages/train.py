@@ -18,8 +18,8 @@ from retrain.model.estimators import (
     encoding_of,
     make_estimator,
     max_categories_of,
+    set_categories,
     single_threaded,
-    tell_categories,
 )
 from retrain.model.fitting import fit_weighted
 from retrain.model.preprocessing import Preprocessor
@@ -73,11 +73,11 @@ def train(request: TrainRequest) -> TrainResult:
         request.config_dir,
     )  # fmt: skip
     _stage(folder, request.settings, version)
-    told = ("estimator", "params", "search", "weighted", "metric", "notes")
+    copied = ("estimator", "params", "search", "weighted", "metric", "notes")
     return TrainResult(
         train_rows=version.training["rows"],
         seconds=round(time.perf_counter() - started, 3),
-        **{key: version.training[key] for key in told},
+        **{key: version.training[key] for key in copied},
     )
 
 
@@ -114,7 +114,7 @@ def _material(table: pa.Table, schema: Schema, settings: ModelSettings, config_d
 def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material, config_dir: Path) -> Fitted:
     def make(params: Mapping[str, Any]) -> Any:
         estimator = make_estimator(settings.estimator, settings.task, config_dir, params)
-        tell_categories(estimator, material.preprocessor.categorical_mask)
+        set_categories(estimator, material.preprocessor.categorical_mask)
         return estimator
 
     X, y, weight = material.X, material.y, material.weight

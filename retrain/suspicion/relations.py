@@ -38,9 +38,9 @@ def broken_relation(file: Rows, recent: Sequence[Rows], columns: Columns) -> Dou
     if left > MOST_LEFT * change or left > LEAST_CHANGE / 2 + 1.5 * apart:
         return None
     names = [columns.names[columns.numbers[k]] for k in at]
-    told = f"{names[0]} and {names[1]} look swapped" if len(at) == 2 else f"{names[0]} looks as if its sign changed"
+    what = f"{names[0]} and {names[1]} look swapped" if len(at) == 2 else f"{names[0]} looks as if its sign changed"
     reason = (
-        f"{told}: undoing that takes {1 - left / change:.0%} of a sudden change of the relations between columns back"
+        f"{what}: undoing that takes {1 - left / change:.0%} of a sudden change of the relations between columns back"
     )
     return Doubt(KIND, reason, {"column": names[0], "columns": names, "change": change, "left": left, "usual": apart})
 

@@ -14,7 +14,7 @@ FACTORS = {
 CLOSE, KNOWN = 0.1, 0.06
 
 
-def told_change(k: int, names: Sequence[str], now: Any, before: Sequence[Any], stuck: bool) -> str:
+def describe_change(k: int, names: Sequence[str], now: Any, before: Sequence[Any], stuck: bool) -> str:
     """What became of column k, the most telling explanation first."""
     middle = float(np.mean([one.middle[k] for one in before]))
     scale = float(np.mean([one.scale[k] for one in before]))

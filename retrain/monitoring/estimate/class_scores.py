@@ -23,7 +23,7 @@ def ranked_columns(probabilities: Floats) -> list[int]:
     return [1] if probabilities.shape[1] == 2 else list(range(probabilities.shape[1]))
 
 
-def _said(predictions: Predictions) -> Floats:
+def _predicted(predictions: Predictions) -> Floats:
     """1 for the class that was predicted, else 0; shape (n, k)."""
     names = predictions.classes or ()
     return np.eye(len(names))[label_codes(predictions.values, names)]
@@ -46,10 +46,10 @@ def _brier_losses(predictions: Predictions) -> Score:
 
 def _balanced_accuracy(predictions: Predictions) -> Score:
     """Mean recall of the classes of which at least half a row is expected."""
-    said = _said(predictions)
+    predicted = _predicted(predictions)
 
     def score(beliefs: Floats, weight: Floats) -> float:
-        total, hit = weight @ beliefs, weight @ (beliefs * said)
+        total, hit = weight @ beliefs, weight @ (beliefs * predicted)
         present = total >= PRESENT
         return float(np.mean(hit[present] / total[present])) if np.count_nonzero(present) > 1 else math.nan
 
@@ -58,10 +58,10 @@ def _balanced_accuracy(predictions: Predictions) -> Score:
 
 def _f1_macro(predictions: Predictions) -> Score:
     """Mean F1, from the expected counts, of the classes that are predicted or expected."""
-    said = _said(predictions)
+    predicted = _predicted(predictions)
 
     def score(beliefs: Floats, weight: Floats) -> float:
-        both, hit = weight @ beliefs + weight @ said, weight @ (beliefs * said)
+        both, hit = weight @ beliefs + weight @ predicted, weight @ (beliefs * predicted)
         present = both >= PRESENT
         return float(np.mean(2.0 * hit[present] / both[present]))
 
@@ -91,7 +91,7 @@ def _ranking(one: Callable[[Floats, Floats], float]) -> Callable[[Predictions], 
 
 OF_CLASSES: dict[str, Callable[[Predictions], Score]] = {
     "balanced_accuracy": _balanced_accuracy,
-    "accuracy": lambda predictions: _mean_of(_said(predictions)),
+    "accuracy": lambda predictions: _mean_of(_predicted(predictions)),
     "roc_auc": _ranking(ranked_area),
     "average_precision": _ranking(ranked_precision),
     "f1_macro": _f1_macro,

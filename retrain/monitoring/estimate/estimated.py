@@ -28,15 +28,15 @@ def estimate_performance(
     of the one-sided z-test with `drop_se`, the spread of this difference. `reason` tells why a number is None.
     """
     numbers = ("value", "se", "interval", "reference", "drop", "drop_se", "p_value")
-    told = {"metric": metric.name, **dict.fromkeys(numbers), "rows": len(predictions), "estimate": True}
-    told |= {"method": fitted["method"], "assumes": ASSUMES, "reason": None}
+    result = {"metric": metric.name, **dict.fromkeys(numbers), "rows": len(predictions), "estimate": True}
+    result |= {"method": fitted["method"], "assumes": ASSUMES, "reason": None}
     reason = _unusable(metric, fitted, predictions, matrix)
     if reason:
-        return told | {"reason": reason}
+        return result | {"reason": reason}
     model = (Curves if fitted["method"] == "CBPE" else Trees).from_json(fitted["model"])
     kept = evenly(len(predictions), most_rows(predictions))
     inputs = None if matrix is None else matrix[kept]
-    return told | _estimated(metric, model, fitted, predictions.take(kept), inputs)
+    return result | _estimated(metric, model, fitted, predictions.take(kept), inputs)
 
 
 def _unusable(metric: Metric, fitted: Mapping[str, Any], predictions: Predictions, matrix: Floats | None) -> str:
