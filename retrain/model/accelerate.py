@@ -121,8 +121,6 @@ def accelerated(estimator: Any, rows: Floats) -> tuple[Any, int]:
     """A copy of fitted boosted trees that answers few rows by treelite, and up to how many.
 
     Refused unless it answers `rows` (n, features) and made-up rows as scikit-learn does, bit by bit."""
-    if not isinstance(estimator, NATIVE):
-        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
     fast, slow = copy.copy(estimator), looped(estimator, rows)
     with refusing("treelite cannot take the trees"):
         trees = TreeliteTrees(_imported(estimator), estimator.n_features_in_)
@@ -136,7 +134,7 @@ def looped(estimator: Any, rows: Floats) -> Any:
     """A copy of fitted boosted trees that answers by `TreeLoop`; Refused unless it gives the bits of scikit-learn on
     `rows` (n, features) and on made-up rows."""
     if not isinstance(estimator, NATIVE):
-        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be compiled")
+        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
     slow = copy.copy(estimator)
     with refusing("scikit-learn's trees cannot be looped over"):
         slow._raw_predict = TreeLoop(estimator)

@@ -146,19 +146,12 @@ def load_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersi
 def check_whole(path: Path) -> dict[str, Any]:
     """The manifest of a published version; Refused where it cannot be loaded here, or a file that answers need is
     missing or another one than was published."""
-    manifest = check_readable(path)
-    _check_hashes(manifest, path, lambda name: not name.startswith("reference/"))
-    return manifest
-
-
-def check_readable(path: Path) -> dict[str, Any]:
-    """The manifest of a published version; Refused where this driftd and its environment cannot load it, as far as the
-    manifest alone tells."""
     manifest: dict[str, Any] = read_json(path / "manifest.json")
     try:
         _check_manifest(manifest, path)
     except (KeyError, TypeError, AttributeError) as error:
         raise Refused(f"{path / 'manifest.json'} lacks {error}", "promote another version or retrain") from error
+    _check_hashes(manifest, path, lambda name: not name.startswith("reference/"))
     return manifest
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from retrain.suspicion.rows import Columns, Doubt, Rows, lowest
 
-KIND = "duplicated_rows"
 LEAST_SHARE = 0.1
 LEAST_ROWS = 20
 
@@ -29,7 +28,7 @@ def duplicated_rows(file: Rows, recent: Sequence[Rows], columns: Columns) -> Dou
             reason = (
                 f"{rate:.0%} of its rows {where}, equal in all features; among recent files at most {normal:.0%} do"
             )
-            return Doubt(KIND, reason, numbers)
+            return Doubt(reason, numbers)
     return None
 
 

@@ -9,7 +9,6 @@ from retrain.records.predictions import Floats
 from retrain.suspicion.rows import Columns, Doubt, Rows
 from retrain.suspicion.skill import correlations, somers
 
-KIND = "leaked_target"
 LEAST, MOST_BEFORE = 0.9, 0.97
 GAP_LEFT = 0.3
 LEAST_ROWS = 50
@@ -32,7 +31,7 @@ def leaked_target(file: Rows, recent: Sequence[Rows], columns: Columns) -> Doubt
         f"{name} tells {columns.target} almost perfectly ({now[position]:.2f} of 1); in recent files it reached "
         f"{before[position]:.2f} and no feature more than {best:.2f}"
     )
-    return Doubt(KIND, reason, numbers)
+    return Doubt(reason, numbers)
 
 
 def strengths(rows: Rows, columns: Columns) -> Floats:

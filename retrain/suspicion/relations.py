@@ -10,7 +10,6 @@ from scipy.stats import rankdata
 from retrain.records.predictions import Floats
 from retrain.suspicion.rows import Columns, Doubt, Rows
 
-KIND = "unit_bug"
 LEAST_ROWS = 100
 MOST_COLUMNS = 6
 MOST_LEFT = 0.4
@@ -42,7 +41,7 @@ def broken_relation(file: Rows, recent: Sequence[Rows], columns: Columns) -> Dou
     reason = (
         f"{what}: undoing that takes {1 - left / change:.0%} of a sudden change of the relations between columns back"
     )
-    return Doubt(KIND, reason, {"column": names[0], "columns": names, "change": change, "left": left, "usual": apart})
+    return Doubt(reason, {"column": names[0], "columns": names, "change": change, "left": left, "usual": apart})
 
 
 def _relations(rows: Rows, columns: Columns, labelled: bool) -> Floats:
