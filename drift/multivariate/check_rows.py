@@ -36,9 +36,9 @@ def judge_together(columns: Sequence[Pair], alpha: float) -> dict[str, Any]:
     >>> found["sentences"][0]
     'a classifier tells rows of now from rows of the reference: AUC 0.766 (p 0.0167)'
     """
-    told = [(name, _matched(before, now)) for name, before, now in columns]
-    used = [pair for _, pair in told if pair is not None]
-    left_out = [name for name, pair in told if pair is None]
+    matched = [(name, _matched(before, now)) for name, before, now in columns]
+    used = [pair for _, pair in matched if pair is not None]
+    left_out = [name for name, pair in matched if pair is None]
     if not used:
         reason = "no column is left but dates and identifiers"
         return {"reason": reason, "left_out": left_out, "sentences": [reason]}
@@ -46,12 +46,12 @@ def judge_together(columns: Sequence[Pair], alpha: float) -> dict[str, Any]:
     categorical = [position for position, pair in enumerate(used) if pair[2]]
     permutations = min(permutations_needed(alpha, len(TESTS)), MOST_PERMUTATIONS)
     blocks = BLOCKS if min(len(left), len(right)) >= 10 * BLOCKS else None
-    told_apart = domain_classifier(
+    classifier = domain_classifier(
         left, right, seed=SEED, permutations=permutations, categorical=categorical, blocks=blocks
     )
     kernel = mmd(left, right, seed=SEED, permutations=permutations, categorical=categorical, blocks=blocks)
     found = {
-        "domain_classifier": told_apart.to_json(),
+        "domain_classifier": classifier.to_json(),
         "mmd": kernel.to_json(),
         "pca": pca_reconstruction(left, right, seed=SEED).to_json(),
         "columns": len(used),

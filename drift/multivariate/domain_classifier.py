@@ -173,7 +173,6 @@ def _normal_scores(rows: Floats) -> Floats:
 
 
 def _filled(columns: Floats) -> Floats:
-    """NaN replaced by the column's mean."""
     missing = np.isnan(columns)
     mean = np.sum(np.where(missing, 0.0, columns), axis=0) / np.maximum(np.sum(~missing, axis=0), 1)
     return np.where(missing, mean, columns)

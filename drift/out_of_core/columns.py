@@ -11,7 +11,7 @@ from drift.check.column import judge_column, numeric_report, untestable
 from drift.check.on_grid import Opened, area_between, largest_inside, opened, upper_bound
 from drift.check.report import ColumnReport
 from drift.out_of_core.exact_area import exact_area
-from drift.profiles.categorical import MAX_CATEGORIES, CategoricalProfile, Codes
+from drift.profiles.categorical import MAX_CATEGORIES, CategoricalProfile, Codes, categorical_profile
 from drift.profiles.grid import CELLS, Grid, grid_for, tail_parts
 from drift.profiles.grid_counts import GridCounts, count, in_cells
 from drift.profiles.numeric import NumericProfile, numeric_profile
@@ -54,19 +54,19 @@ def judge_streams(
     sides = (_summary(before), _summary(now))
     if untestable(*sides, min_rows) is not None or not before.count or not now.count:
         return judge_column(name, *sides, min_rows, exact), parts
-    found = _Undecided(before, now, reference, current).resolve()
+    distance, distance_error, bins = _Undecided(before, now, reference, current).resolve()
     tails = sum(int(tail.sum()) for tail in tail_parts(before.counts))
     area, error = area_between(
         before, now, before.shares, now.shares, bool(grid.integral and before.whole and now.whole and not tails)
     )
-    if exact and error:
-        area, error = exact_area(before, now, reference.chunks, current.chunks) or (area, error)
+    if exact and error and (whole := exact_area(before, now, reference.chunks, current.chunks)) is not None:
+        area, error = whole, 0.0
     pair = Pair(
-        counts=(found.reference_bins, found.current_bins),
+        counts=bins,
         rows=(before.count, now.count),
         sd=before.sd,
-        distance=found.distance,
-        distance_error=found.error,
+        distance=distance,
+        distance_error=distance_error,
         area=area,
         area_error=error,
     )
@@ -82,14 +82,6 @@ def _summary(counts: GridCounts) -> NumericProfile:
     )
 
 
-@dataclass(frozen=True)
-class _Found:
-    distance: float
-    error: float
-    reference_bins: Counts
-    current_bins: Counts
-
-
 class _Undecided:
     """Reads cells again until none that is left could hold the largest distance."""
 
@@ -100,8 +92,9 @@ class _Undecided:
         self.upper = np.where(self.sizes > 0, upper_bound(*shares), 0.0)
         self.deciles = decile_ranks(before.count)
 
-    def resolve(self) -> _Found:
-        """The first read takes the cells of the deciles too."""
+    def resolve(self) -> tuple[float, float, tuple[Counts, Counts]]:
+        """The largest distance, its error, and the counts of both sides between the deciles, whose cells the first read
+        takes too."""
         decile_cells = np.searchsorted(self.before.below, self.deciles, side="right") - 1
         cells = self._next(decile_cells)
         old, new = self._read(cells)
@@ -113,7 +106,7 @@ class _Undecided:
                 break
             self._raise(cells, *self._read(cells))
         left = float(max(self.upper.max() - self.lower, 0.0))
-        return _Found(min(self.lower, 1.0), left, *bins)
+        return min(self.lower, 1.0), left, bins
 
     def _next(self, always: NDArray[np.int64]) -> NDArray[np.int64]:
         """These cells, and the most promising others that together hold no more than can be kept."""
@@ -152,29 +145,43 @@ class _Undecided:
         return counted[0], counted[1]
 
 
+class _PartTable:
+    """Counts by part and bin of a column of so many rows, chunk after chunk; rows without a value have the bin
+    `width`."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        self.rows, self.width, self.pieces, self.done = max(rows, 1), width, min(MAX_PARTS, rows // MIN_PART_ROWS), 0
+        self.table = np.zeros((max(self.pieces, 1), width + 1), dtype=np.int64)
+
+    def add(self, bins: NDArray[np.int64]) -> None:
+        """The bins of the next rows, shape (n,)."""
+        most, size = len(self.table), self.width + 1
+        part = np.minimum((self.done + np.arange(len(bins))) * most // self.rows, most - 1)
+        self.table += np.bincount(part * size + bins, minlength=self.table.size).reshape(most, size)
+        self.done += len(bins)
+
+    def parts(self, kind: str) -> Parts | None:
+        """None where the rows are too few."""
+        enough = self.pieces >= MIN_PARTS
+        return Parts(kind, self.table[:, : self.width], self.table[:, self.width]) if enough else None
+
+
 def _counted(grid: Grid, stream: Stream, probe: Floats) -> tuple[GridCounts, Parts | None]:
     """The reference on the grid, and its consecutive parts, in one read."""
-    pieces = min(MAX_PARTS, stream.rows // MIN_PART_ROWS)
     finite = probe[np.isfinite(probe)]
-    if pieces < MIN_PARTS or not len(finite):
+    edges = np.unique(np.quantile(finite, np.arange(1, BINS) / BINS, method="inverted_cdf")) if len(finite) else finite
+    table = _PartTable(stream.rows, len(edges) + 1)
+    if table.pieces < MIN_PARTS or not len(finite):
         return count(grid, stream.chunks()), None
-    edges = np.unique(np.quantile(finite, np.arange(1, BINS) / BINS, method="inverted_cdf"))
-    width = len(edges) + 1
-    table = np.zeros(pieces * (width + 1), dtype=np.int64)
-    seen = 0
 
     def tee() -> Iterable[Floats]:
-        nonlocal seen
         for chunk in stream.chunks():
-            part = np.minimum((seen + np.arange(len(chunk))) * pieces // max(stream.rows, 1), pieces - 1)
-            bins = np.where(np.isfinite(chunk), np.searchsorted(edges, chunk, side="left"), width)
-            table[:] += np.bincount(part * (width + 1) + bins, minlength=len(table))
-            seen += len(chunk)
+            bins = np.searchsorted(edges, chunk, side="left")
+            table.add(np.where(np.isfinite(chunk), bins, table.width))
             yield chunk
 
     counts = count(grid, tee())
-    shaped = table.reshape(pieces, width + 1)
-    return counts, Parts("numeric", shaped[:, :width], shaped[:, width])
+    return counts, table.parts("numeric")
 
 
 def stream_categories(
@@ -186,36 +193,20 @@ def stream_categories(
     the second counts those that are left exactly, so that only which of the rarest are kept may differ."""
     seen: Counter[str] = Counter()
     for chunk in chunks():
-        _add(seen, chunk)
+        seen.update(categorical_profile(chunk, len(chunk.names)).counts)
         if len(seen) > 4 * max_categories:
             seen = Counter(dict(seen.most_common(2 * max_categories)))
     kept = sorted(name for name, _ in seen.most_common(max_categories))
     frequent = {name: rank for rank, (name, _) in enumerate(seen.most_common(CATEGORIES))}
-    pieces = min(MAX_PARTS, rows // MIN_PART_ROWS)
-    width = len(frequent) + 1
-    table = np.zeros(max(pieces, 1) * (width + 1), dtype=np.int64)
+    table = _PartTable(rows, len(frequent) + 1)
     place = {name: position for position, name in enumerate(kept)}
     counts = np.zeros(len(kept) + 2, dtype=np.int64)
-    position = 0
     for chunk in chunks():
         names = [str(name) for name in chunk.names]
         own = np.array([*(place.get(name, len(kept)) for name in names), len(kept) + 1], dtype=np.int64)
-        bins = np.array([*(frequent.get(name, width - 1) for name in names), width], dtype=np.int64)
+        bins = np.array([*(frequent.get(name, table.width - 1) for name in names), table.width], dtype=np.int64)
         counts += np.bincount(own[chunk.codes], minlength=len(counts))
-        part = np.minimum((position + np.arange(len(chunk.codes))) * max(pieces, 1) // max(rows, 1), max(pieces, 1) - 1)
-        table += np.bincount(part * (width + 1) + bins[chunk.codes], minlength=len(table))
-        position += len(chunk.codes)
+        table.add(bins[chunk.codes])
     found = {name: int(many) for name, many in zip(kept, counts, strict=False) if many}
     profile = CategoricalProfile(found, int(counts[-1]), int(counts[-2]), max_categories)
-    if pieces < MIN_PARTS:
-        return profile, None
-    shaped = table.reshape(pieces, width + 1)
-    return profile, Parts("categorical", shaped[:, :width], shaped[:, width])
-
-
-def _add(seen: Counter[str], chunk: Codes) -> None:
-    codes = np.asarray(chunk.codes, dtype=np.int64)
-    totals = np.bincount(codes[codes >= 0], minlength=len(chunk.names))
-    for name, many in zip(chunk.names, totals.tolist(), strict=True):
-        if many:
-            seen[str(name)] += many
+    return profile, table.parts("categorical")

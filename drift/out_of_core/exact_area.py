@@ -21,8 +21,8 @@ class TooManyValues(Exception):
     """More distinct values lie in one cell than are held."""
 
 
-def exact_area(before: GridCounts, now: GridCounts, reference: Chunks, current: Chunks) -> tuple[float, float] | None:
-    """∫|F − G| of columns with these counts that are not empty, and its error, 0.
+def exact_area(before: GridCounts, now: GridCounts, reference: Chunks, current: Chunks) -> float | None:
+    """∫|F − G| of columns with these counts that are not empty.
 
     A sum over the distinct values of both sides in their order, so that no more than a group of neighbouring cells is
     held: the columns are read once for every four million values. None where more distinct ones lie in one cell."""
@@ -40,7 +40,7 @@ def exact_area(before: GridCounts, now: GridCounts, reference: Chunks, current: 
             below, now_below, last = below + float(f.sum()), now_below + float(c.sum()), float(points[-1])
     except TooManyValues:
         return None
-    return area, 0.0
+    return area
 
 
 def _groups(before: GridCounts, now: GridCounts, reference: Chunks, current: Chunks) -> Iterator[Group]:

@@ -230,6 +230,5 @@ class _Running:
 
 
 def _squares(values: Floats) -> float:
-    """Their sum."""
     parts = (values[start : start + UNTHREADED] for start in range(0, len(values), UNTHREADED))
     return float(sum(part @ part for part in parts))

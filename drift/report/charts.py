@@ -217,7 +217,6 @@ def _areas(rows: Rows, top: float) -> list[tuple[str, str]]:
 
 
 def _pair(before: float, now: float) -> Markup:
-    """Two bars, the reference above."""
     drawn = [("reference", f"M0 5h{_short(100 * before)}v42H0z"), ("current", f"M0 55h{_short(100 * now)}v42H0z")]
     return _small("pair", 100, drawn)
 

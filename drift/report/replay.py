@@ -60,7 +60,6 @@ def _figures(result: Result) -> list[tuple[str, str, str]]:
 
 
 def _scores(result: Result) -> Markup | str:
-    """Scores by batch of policy, baselines and variants, and what happened when."""
     drawn = _lines(result)
     title = f"{result['metric']} by batch of {', '.join(line.name for line in drawn)}"
     caption = f"{result['metric']} of each batch, served before it was learned from"
@@ -108,7 +107,6 @@ def _added_up(values: charts.Values, never: charts.Values, sign: float) -> list[
 
 
 def _lanes(policy: Result) -> dict[str, list[Mark]]:
-    """What happened, by kind."""
     retrains = [
         Mark(cycle["batch"] + 0.5, word, f"after batch {cycle['batch']}: {why}")
         for cycle, (word, why) in ((cycle, words.cycle_outcome(cycle)) for cycle in policy["cycles"])

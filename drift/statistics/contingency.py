@@ -1,5 +1,7 @@
 """Two rows of counts by category as a table, and its rare categories pooled."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from drift.statistics.scores import Counts, Floats, Score, nothing
@@ -21,6 +23,16 @@ def contingency(reference: Counts, current: Counts) -> Counts | Score:
     table = np.stack([reference, current])
     table = table[:, table.sum(axis=0) > 0]
     return table if table.shape[1] > 1 else nothing("constant: one category on both sides")
+
+
+def homogeneity(reference: Counts, current: Counts, test: Callable[[Counts], tuple[float, float]]) -> Score:
+    """Statistic and p-value of a `test` of the table, its rare categories pooled."""
+    table = contingency(reference, current)
+    if isinstance(table, Score):
+        return table
+    dense = pooled(table)
+    extras = {"dof": dense.shape[1] - 1, "pooled": table.shape[1] - dense.shape[1]}
+    return Score(*test(dense), extras=extras)
 
 
 def expected_counts(table: Counts) -> Floats:

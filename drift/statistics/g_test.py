@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special, stats
 
-from drift.statistics.contingency import MIN_EXPECTED, contingency, expected_counts, pooled
+from drift.statistics.contingency import MIN_EXPECTED, expected_counts, homogeneity
 from drift.statistics.scores import Counts, Score
 from drift.statistics.statistic import OfCounts
 
@@ -17,12 +17,7 @@ def g_test(reference: Counts, current: Counts) -> Score:
     >>> g_test(np.array([50, 50]), np.array([50, 50])).p_value
     1.0
     """
-    table = contingency(reference, current)
-    if isinstance(table, Score):
-        return table
-    dense = pooled(table)
-    extras = {"dof": dense.shape[1] - 1, "pooled": table.shape[1] - dense.shape[1]}
-    return Score(*_test(dense), extras=extras)
+    return homogeneity(reference, current, _test)
 
 
 def _test(table: Counts) -> tuple[float, float]:

@@ -14,8 +14,8 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 def hits(y: Labels, predictions: Predictions) -> Floats:
     """1 where the class is right, else 0; shape (n,)."""
-    truth, said, _ = _codes(y, predictions)
-    right: Floats = (truth == said).astype(np.float64)
+    truth, predicted, _ = _codes(y, predictions)
+    right: Floats = (truth == predicted).astype(np.float64)
     return right
 
 
@@ -37,8 +37,8 @@ def brier_losses(y: Labels, predictions: Predictions) -> Floats:
 
 def balanced_accuracy(y: Labels, predictions: Predictions) -> Weighted:
     """Mean recall of the classes that occur in `y`; undefined for a single one."""
-    truth, said, size = _codes(y, predictions)
-    right = (truth == said).astype(np.float64)
+    truth, predicted, size = _codes(y, predictions)
+    right = (truth == predicted).astype(np.float64)
     _at_least_two(truth)
 
     def value(weight: Floats) -> float:
@@ -52,11 +52,11 @@ def balanced_accuracy(y: Labels, predictions: Predictions) -> Weighted:
 
 def f1_macro(y: Labels, predictions: Predictions) -> Weighted:
     """Mean F1 of the classes that occur among labels or predictions."""
-    truth, said, size = _codes(y, predictions)
-    right = (truth == said).astype(np.float64)
+    truth, predicted, size = _codes(y, predictions)
+    right = (truth == predicted).astype(np.float64)
 
     def value(weight: Floats) -> float:
-        both = np.bincount(truth, weight, size) + np.bincount(said, weight, size)
+        both = np.bincount(truth, weight, size) + np.bincount(predicted, weight, size)
         present = both > 0
         return float(np.mean(2.0 * np.bincount(truth, weight * right, size)[present] / both[present]))
 
@@ -65,58 +65,54 @@ def f1_macro(y: Labels, predictions: Predictions) -> Weighted:
 
 def roc_auc(y: Labels, predictions: Predictions) -> Weighted:
     """Area under the ROC curve; more than two classes: the mean over classes, each against the rest."""
-    return _over_classes(y, predictions, _area)
+    return _over_classes(y, predictions, ranked_area)
 
 
 def average_precision(y: Labels, predictions: Predictions) -> Weighted:
     """Σ (recall step · precision) of the last class in order of names; more than two classes: their mean."""
-    return _over_classes(y, predictions, _precision)
+    return _over_classes(y, predictions, ranked_precision)
 
 
-class _Ranked:
+class Ranking:
     """One class's scores, sorted once: rows in falling order of score, grouped by ties."""
 
-    def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
+    def __init__(self, scores: Floats) -> None:
         self.order = np.argsort(-scores, kind="stable")
         ordered = scores[self.order]
         self.starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        self.positive = positive[self.order].astype(np.float64)
 
-    def groups(self, weight: Floats) -> tuple[Floats, Floats]:
-        """Weight of positives and of all rows in each group of ties."""
-        ordered = weight[self.order]
-        positives: Floats = np.add.reduceat(ordered * self.positive, self.starts)
-        everything: Floats = np.add.reduceat(ordered, self.starts)
-        return positives, everything
+    def groups(self, positives: Floats, weight: Floats) -> tuple[Floats, Floats]:
+        """The weight of positives, of which each row has so much (n,), and of all rows, in each group of ties."""
+        positive, everything = (np.add.reduceat(one[self.order], self.starts) for one in (positives, weight))
+        return positive, everything
 
 
-def _area(ranked: _Ranked, weight: Floats) -> float:
-    """Mann-Whitney: the share of (positive, negative) pairs in the right order, ties count half."""
-    positives, everything = ranked.groups(weight)
+def ranked_area(positives: Floats, everything: Floats) -> float:
+    """Mann-Whitney: the share of (positive, negative) pairs in the right order, ties count half; NaN without pairs."""
     negatives = everything - positives
     above = np.cumsum(positives) - 0.5 * positives
     pairs = positives.sum() * negatives.sum()
     return float(above @ negatives / pairs) if pairs > 0 else np.nan
 
 
-def _precision(ranked: _Ranked, weight: Floats) -> float:
-    positives, everything = ranked.groups(weight)
-    found, seen = np.cumsum(positives), np.cumsum(everything)
-    if found[-1] <= 0 or found[-1] == seen[-1]:
+def ranked_precision(positives: Floats, everything: Floats) -> float:
+    """Σ (recall step · precision); NaN where all are positive or none is."""
+    hits, rows = np.cumsum(positives), np.cumsum(everything)
+    if hits[-1] <= 0 or hits[-1] == rows[-1]:
         return np.nan
-    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
-    return float(positives @ precision / found[-1])
+    precision = np.divide(hits, rows, out=np.zeros_like(hits), where=rows > 0)
+    return float(positives @ precision / hits[-1])
 
 
-def _over_classes(y: Labels, predictions: Predictions, one: Callable[[_Ranked, Floats], float]) -> Weighted:
+def _over_classes(y: Labels, predictions: Predictions, one: Callable[[Floats, Floats], float]) -> Weighted:
     probabilities, truth = _probabilities(y, predictions)
     _at_least_two(truth)
     binary = len(_classes(predictions)) == 2 and truth.max() < 2
     codes = [1] if binary else np.unique(truth).tolist()
-    ranked = [_Ranked(truth == code, probabilities[:, code]) for code in codes]
+    rankings = [(Ranking(probabilities[:, code]), truth == code) for code in codes]
 
     def value(weight: Floats) -> float:
-        values = np.array([one(each, weight) for each in ranked])
+        values = np.array([one(*ranking.groups(weight * positive, weight)) for ranking, positive in rankings])
         defined = values[~np.isnan(values)]
         return float(defined.mean()) if len(defined) else np.nan
 

@@ -7,6 +7,7 @@ exactly or to first order, and its standard error is that of a mean."""
 import numpy as np
 
 from retrain.metrics.metric import Metric, Undefined
+from retrain.metrics.resampling import value_or_nan
 from retrain.records.predictions import Floats, Labels, Predictions, label_codes
 
 BLOCKS = 20
@@ -20,9 +21,9 @@ def row_losses(metric: Metric, y: Labels, predictions: Predictions) -> Floats | 
     blocks of consecutive rows (Quenouille 1956), each spread over its block's rows.
 
     >>> from retrain.metrics.registry import get_metric, MetricContext
-    >>> said = Predictions(np.array(["a", "b", "b"]), None, ("a", "b"))
+    >>> predictions = Predictions(np.array(["a", "b", "b"]), None, ("a", "b"))
     >>> metric = get_metric("balanced_accuracy", MetricContext("classification"))
-    >>> row_losses(metric, np.array(["a", "a", "b"]), said)
+    >>> row_losses(metric, np.array(["a", "a", "b"]), predictions)
     array([0.  , 0.75, 0.  ])
     """
     if not len(y):
@@ -87,14 +88,6 @@ def _jackknife(metric: Metric, y: Labels, predictions: Predictions) -> Floats:
         return np.full(len(y), np.nan)
     values = np.empty(blocks)
     for number in range(blocks):
-        without = _value(bound, (block != number).astype(np.float64))
-        values[number] = whole if without is None else blocks * whole - (blocks - 1) * without
+        without = value_or_nan(bound, (block != number).astype(np.float64))
+        values[number] = blocks * whole - (blocks - 1) * without if np.isfinite(without) else whole
     return _signed(metric, values[block])
-
-
-def _value(bound: object, weight: Floats) -> float | None:
-    try:
-        value = float(bound(weight))  # type: ignore[operator]
-    except Undefined:
-        return None
-    return value if np.isfinite(value) else None

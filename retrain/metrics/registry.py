@@ -8,17 +8,11 @@ import numpy as np
 
 from retrain.metrics import classification as of_classes
 from retrain.metrics import regression as of_numbers
-from retrain.metrics.metric import Bind, Metric, RowValues, Value, Weighted
-from retrain.metrics.resampling import bootstrap_scores, mean_error, standard_error
+from retrain.metrics.metric import Bind, Metric, RowValues, Weighted
 from retrain.metrics.user_metric import user_metric
 from retrain.records.errors import Refused
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import METRICS
-
-__all__ = [
-    "Metric", "MetricContext", "Value",
-    "bootstrap_scores", "default_metric", "get_metric", "mean_error", "standard_error",
-]  # fmt: skip
 
 MINORITY_SHARE = 0.2
 
@@ -67,8 +61,7 @@ REGRESSION = {
         Metric("r2", True, False, of_numbers.r2),
     )
 }
-NAMES = {"classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "relative_mae")}
-assert NAMES == METRICS
+assert {"classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "relative_mae")} == METRICS
 
 
 def get_metric(name: str, context: MetricContext) -> Metric:
@@ -80,7 +73,7 @@ def get_metric(name: str, context: MetricContext) -> Metric:
         return registry[name]
     if name == "relative_mae" and context.task == "regression":
         return relative_mae(context.initial_median)
-    known = ", ".join(NAMES[context.task])
+    known = ", ".join(METRICS[context.task])
     raise Refused(f"metric {name!r} is unknown for {context.task}", f"expected one of {known}, or file.py:function")
 
 

@@ -15,42 +15,24 @@ from retrain.records.predictions import Floats, Labels, Predictions
 FEWEST_RESAMPLES = 20
 
 
-def standard_error(
-    metric: Metric,
-    y: Labels,
-    predictions: Predictions,
-    weight: Floats | None = None,
-    *,
-    seed: int = 0,
-    n_boot: int = 200,
-) -> float | None:
+def standard_error(metric: Metric, y: Labels, predictions: Predictions, *, seed: int = 0) -> float | None:
     """Standard error of `metric.score`, in the metric's unit; None where the metric is undefined."""
     rows = metric.row_values(y, predictions)
-    if rows is not None:
-        return mean_error(rows, weight)
-    scores = bootstrap_scores(metric, y, [predictions], weight, seed=seed, n_boot=n_boot)[:, 0]
-    return spread(scores)
+    return spread(bootstrap_scores(metric, y, [predictions], seed=seed)[:, 0]) if rows is None else mean_error(rows)
 
 
-def mean_error(rows: Floats, weight: Floats | None = None) -> float | None:
-    """Standard error of a weighted mean of independent rows (n,); None for fewer than two."""
+def mean_error(rows: Floats) -> float | None:
+    """Standard error of a mean of independent rows (n,); None for fewer than two."""
     if len(rows) < 2:
         return None
-    weights = np.ones(len(rows)) if weight is None else weight
-    share = weights / weights.sum()
+    share = np.full(len(rows), 1 / len(rows))
     deviations = rows - share @ rows
     small_sample = len(rows) / (len(rows) - 1)
     return math.sqrt(float(share**2 @ deviations**2) * small_sample)
 
 
 def bootstrap_scores(
-    metric: Metric,
-    y: Labels,
-    candidates: Sequence[Predictions],
-    weight: Floats | None = None,
-    *,
-    seed: int = 0,
-    n_boot: int = 200,
+    metric: Metric, y: Labels, candidates: Sequence[Predictions], *, seed: int = 0, n_boot: int = 200
 ) -> Floats:
     """Scores (n_boot, candidates) on the same resamples, so that differences are paired; NaN: undefined."""
     scores = np.full((n_boot, len(candidates)), np.nan)
@@ -63,8 +45,7 @@ def bootstrap_scores(
     rng = np.random.default_rng(seed)
     for draw in range(n_boot):
         counts = block_counts(len(y), rng)
-        drawn = counts if weight is None else counts * weight
-        scores[draw] = [_value(one, drawn) for one in bound]
+        scores[draw] = [value_or_nan(one, counts) for one in bound]
     return scores
 
 
@@ -83,7 +64,8 @@ def spread(scores: Floats) -> float | None:
     return float(defined.std(ddof=1)) if len(defined) >= FEWEST_RESAMPLES else None
 
 
-def _value(bound: Weighted, weight: Floats) -> float:
+def value_or_nan(bound: Weighted, weight: Floats) -> float:
+    """Of a bound metric with these weights (n,); NaN where it is undefined."""
     try:
         return bound(weight) if weight.sum() > 0 else math.nan
     except Undefined:

@@ -29,10 +29,10 @@ def user_metric(name: str, folder: Path, task: str) -> Metric:
     weighted = _takes_weight(function)
 
     def bind(y: Labels, predictions: Predictions) -> Weighted:
-        said = _probabilities(predictions) if probabilities else predictions.values
+        predicted = _probabilities(predictions) if probabilities else predictions.values
         if weighted:
-            return lambda weight: _call(function, name, y, said, weight)
-        return lambda weight: _call(function, name, *_repeated(y, said, weight))
+            return lambda weight: _call(function, name, y, predicted, weight)
+        return lambda weight: _call(function, name, *_repeated(y, predicted, weight))
 
     return Metric(name, bool(getattr(function, "greater_is_better", True)), probabilities, bind)
 
@@ -50,12 +50,12 @@ def _probabilities(predictions: Predictions) -> Floats:
     return matrix[:, 1] if matrix.shape[1] == 2 else matrix
 
 
-def _repeated(y: Labels, said: Labels, weight: Floats) -> tuple[Labels, Labels]:
+def _repeated(y: Labels, predicted: Labels, weight: Floats) -> tuple[Labels, Labels]:
     """Rows as often as their weight says, for a function that knows no weights."""
     if np.all(weight == weight[0]):
-        return y, said
+        return y, predicted
     times = np.rint(weight).astype(np.int64)
-    return np.repeat(y, times, axis=0), np.repeat(said, times, axis=0)
+    return np.repeat(y, times, axis=0), np.repeat(predicted, times, axis=0)
 
 
 def _call(function: UserFunction, name: str, *arguments: Labels) -> float:

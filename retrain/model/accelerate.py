@@ -15,7 +15,7 @@ import numpy as np
 
 from retrain.model.estimators import NATIVE
 from retrain.model.version import LoadedVersion
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, refusing
 from retrain.records.predictions import Floats
 
 NAME = "treelite"
@@ -79,14 +79,14 @@ class TreeSums:
         if len(X) > self.most_rows:
             return self.loop(X, n_threads)
         start = self.estimator._baseline_prediction
-        said = self.trees(X)
+        values = self.trees(X)
         if start.shape[1] > 1:
-            said = said.reshape(len(X), -1, start.shape[1])
+            values = values.reshape(len(X), -1, start.shape[1])
         else:
             start = start[:, 0]
-        said[:, 0] += start
+        values[:, 0] += start
         # accumulate adds one after the other, as scikit-learn does; sum would add in pairs.
-        sums: Floats = np.add.accumulate(said, axis=1, out=said)[:, -1]
+        sums: Floats = np.add.accumulate(values, axis=1, out=values)[:, -1]
         return np.asfortranarray(sums.reshape(len(X), -1))
 
 
@@ -109,29 +109,23 @@ class TreeliteTrees:
         X = np.ascontiguousarray(X, dtype=np.float64)
         if X.shape[1] != self._features:
             raise ValueError(f"{X.shape[1]} features; the trees know {self._features}")
-        said = np.empty((len(X), self._count))
+        values = np.empty((len(X), self._count))
         model, config = self._handles
-        rows, taken, given = c_uint64(len(X)), c_void_p(X.ctypes.data), c_void_p(said.ctypes.data)
+        rows, taken, given = c_uint64(len(X)), c_void_p(X.ctypes.data), c_void_p(values.ctypes.data)
         if self._library.TreeliteGTILPredict(model, taken, b"float64", rows, given, config) != 0:
             raise RuntimeError(self._library.TreeliteGetLastError())
-        return said
+        return values
 
 
 def accelerated(estimator: Any, rows: Floats) -> tuple[Any, int]:
     """A copy of fitted boosted trees that answers few rows by treelite, and up to how many.
 
     Refused unless it answers `rows` (n, features) and made-up rows as scikit-learn does, bit by bit."""
-    if not isinstance(estimator, NATIVE):
-        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
     fast, slow = copy.copy(estimator), looped(estimator, rows)
-    try:
+    with refusing("treelite cannot take the trees"):
         trees = TreeliteTrees(_imported(estimator), estimator.n_features_in_)
         fast._raw_predict = TreeSums(slow._raw_predict, trees, 10**9)
         most_rows = _proven(estimator, slow, fast, rows)
-    except Refused:
-        raise
-    except Exception as error:
-        raise Refused(f"treelite cannot take the trees: {type(error).__name__}: {error}") from error
     fast._raw_predict = replace(fast._raw_predict, most_rows=most_rows)
     return fast, most_rows
 
@@ -140,16 +134,12 @@ def looped(estimator: Any, rows: Floats) -> Any:
     """A copy of fitted boosted trees that answers by `TreeLoop`; Refused unless it gives the bits of scikit-learn on
     `rows` (n, features) and on made-up rows."""
     if not isinstance(estimator, NATIVE):
-        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be compiled")
+        raise Refused(f"{type(estimator).__name__} is answered by scikit-learn", "boosted trees can be accelerated")
     slow = copy.copy(estimator)
-    try:
+    with refusing("scikit-learn's trees cannot be looped over"):
         slow._raw_predict = TreeLoop(estimator)
         for X in (rows, made_up_rows(estimator, max(SIZES))):
             _compare(estimator, slow, X)
-    except Refused:
-        raise
-    except Exception as error:
-        raise Refused(f"scikit-learn's trees cannot be looped over: {type(error).__name__}: {error}") from error
     return slow
 
 

@@ -1,9 +1,9 @@
 """A deployment in memory: versions with their weights behind one recalibration, answering as one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retrain.model.recalibration import Recalibration, decision_for
 from retrain.model.version import LoadedVersion
@@ -46,10 +46,6 @@ class LoadedDeployment:
     def predict_table(self, table: "pa.Table") -> Predictions:
         """Of a snapshot's table."""
         return self.answer({name: self.versions[name].predict_table(table) for name in self.weights})
-
-    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> Predictions:
-        """Of rows as JSON gives them; Refused names a wrong value."""
-        return self.answer({name: self.versions[name].predict_rows(rows) for name in self.weights})
 
 
 def load_deployment(stored: StoredDeployment, load: Callable[[Path], LoadedVersion]) -> LoadedDeployment:

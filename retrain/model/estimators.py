@@ -45,7 +45,7 @@ def max_categories_of(estimator: Any) -> int:
     return min(MAX_CATEGORIES, int(getattr(estimator, "max_bins", 255)) - 1)
 
 
-def tell_categories(estimator: Any, mask: tuple[bool, ...]) -> None:
+def set_categories(estimator: Any, mask: tuple[bool, ...]) -> None:
     """Tell an estimator with native categories which columns hold codes; does nothing to others."""
     if isinstance(estimator, NATIVE) and any(mask):
         estimator.set_params(categorical_features=list(mask))

@@ -4,11 +4,12 @@ A snapshot's table and a request's rows give the same floats, bit by bit. `codes
 native categories (codes 0…k−1, missing and unseen NaN); `onehot` for all others (no NaN is left).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import numpy as np
 
 from retrain.records.errors import Refused
@@ -88,31 +89,30 @@ class Preprocessor:
         return (False,) * len(self.feature_names)
 
     def transform(self, table: "pa.Table") -> Floats:
-        """The matrix of a snapshot's table; a column that it does not have is missing in every row."""
+        """The matrix of a snapshot's table. A column that it does not have is missing in every row; one of another kind
+        is read as this kind, as far as that goes."""
+        base = np.full((table.num_rows, len(self.features)), np.nan)
         names = set(table.column_names)
-        columns = (
-            cells.from_arrow(table.column(f.name), f.name, f.kind, f.index) if f.name in names else None
-            for f in self.features
-        )
-        return self._assemble(table.num_rows, columns)
+        for position, f in enumerate(self.features):
+            if f.name in names:
+                base[:, position] = cells.from_arrow(table.column(f.name), f.kind, f.index)
+        return self.expanded(base)
 
     def transform_rows(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """The matrix of rows as JSON gives them; absent and null are missing. Refused names a wrong value."""
-        columns = (cells.from_values([row.get(f.name) for row in rows], f.name, f.kind, f.index) for f in self.features)
-        return self._assemble(len(rows), columns)
+        base = np.full((len(rows), len(self.features)), np.nan)
+        for position, f in enumerate(self.features):
+            values: Sequence[Any] = cells.plain_values([row.get(f.name) for row in rows], f.name, f.kind)
+            base[:, position] = [f.index.get(v, np.nan) for v in values] if f.categories is not None else values
+        return self.expanded(base)
 
-    def _assemble(self, rows: int, columns: Iterable[Floats | None]) -> Floats:
-        matrix = np.full((rows, len(self.feature_names)), np.nan)
-        position = 0
-        for feature, values in zip(self.features, columns, strict=True):
-            column = np.full(rows, np.nan) if values is None else values
-            if self.encoding == "codes":
-                matrix[:, position] = column
-                position += 1
-            else:
-                _expand(feature, column, matrix[:, position : position + feature.width])
-                position += feature.width
-        return matrix
+    def expanded(self, base: Floats) -> Floats:
+        """The matrix of codes and numbers (rows, features)."""
+        return base if self.encoding == "codes" else self._expansion(base)
+
+    @cached_property
+    def _expansion(self) -> "_Expansion":
+        return _Expansion(self.features)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; floats keep every bit."""
@@ -123,11 +123,7 @@ class Preprocessor:
         """The inverse of `to_json`; Refused on an unknown format."""
         if value.get("format") != FORMAT:
             raise Refused(f"preprocessor format {value.get('format')!r}; this driftd reads format {FORMAT}")
-        features = (
-            Feature(**{**f, "categories": None if f["categories"] is None else tuple(f["categories"])})
-            for f in value["features"]
-        )
-        return cls(value["encoding"], tuple(features))
+        return cls(value["encoding"], msgspec.convert(value["features"], tuple[Feature, ...]))
 
 
 def _fit_column(table: "pa.Table", column: Column, encoding: Encoding, max_categories: int) -> Feature:
@@ -137,7 +133,7 @@ def _fit_column(table: "pa.Table", column: Column, encoding: Encoding, max_categ
         return Feature(column.name, column.kind, cells.frequent(values, max_categories), missing)
     if encoding == "codes":
         return Feature(column.name, column.kind)
-    numbers = cells.from_arrow(values, column.name, column.kind, {})
+    numbers = cells.from_arrow(values, column.kind, {})
     present = numbers[~np.isnan(numbers)]
     missing = len(present) < len(numbers)
     if not len(present):
@@ -155,12 +151,29 @@ def _moments(values: Floats) -> tuple[float, float]:
     return float(shrunk.mean()) * largest, deviation if deviation > 0 else 1.0
 
 
-def _expand(feature: Feature, column: Floats, block: Floats) -> None:
-    """One column into its block (rows, width): one-hot, or imputed and standardized; then the indicator."""
-    missing = np.isnan(column)
-    if feature.categories is None:
-        block[:, 0] = (np.where(missing, feature.median, column) - feature.mean) / feature.scale
-    else:
-        block[:, : len(feature.categories)] = column[:, None] == np.arange(len(feature.categories))
-    if feature.indicator:
-        block[:, -1] = missing
+class _Expansion:
+    """One-hot categories, imputed and standardized numbers, indicators: all columns at once."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        starts = np.cumsum([0, *(f.width for f in features)])
+        self._width = int(starts[-1])
+        numbers = [j for j, f in enumerate(features) if f.categories is None]
+        self._numbers, self._number_columns = np.array(numbers, dtype=np.int64), starts[numbers]
+        self._median = np.array([features[j].median for j in numbers])
+        self._mean = np.array([features[j].mean for j in numbers])
+        self._scale = np.array([features[j].scale for j in numbers])
+        words = [j for j, f in enumerate(features) if f.categories is not None]
+        self._words, self._word_columns = np.array(words, dtype=np.int64), starts[words]
+        flagged = [j for j, f in enumerate(features) if f.indicator]
+        self._flagged, self._flag_columns = np.array(flagged, dtype=np.int64), starts[[j + 1 for j in flagged]] - 1
+
+    def __call__(self, base: Floats) -> Floats:
+        out = np.zeros((len(base), self._width))
+        missing = np.isnan(base)
+        numbers = np.where(missing[:, self._numbers], self._median, base[:, self._numbers])
+        out[:, self._number_columns] = (numbers - self._mean) / self._scale
+        rows, columns = np.nonzero(~missing[:, self._words])
+        codes = base[rows, self._words[columns]].astype(np.int64)
+        out[rows, self._word_columns[columns] + codes] = 1.0
+        out[:, self._flag_columns] = missing[:, self._flagged]
+        return out

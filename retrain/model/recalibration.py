@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from retrain.records.predictions import Floats, Labels, Predictions, label_codes
@@ -32,23 +33,23 @@ class Recalibration:
     intercept: float = 0.0
     slope: float = 0.0
 
-    def apply(self, said: Predictions) -> Predictions:
-        """What is answered in place of `said`, of n rows; classes that it does not know keep their probability.
+    def apply(self, predictions: Predictions) -> Predictions:
+        """What is answered in place of `predictions`, of n rows; classes that it does not know keep their probability.
 
         >>> Recalibration(intercept=1.0, slope=0.5).apply(Predictions(np.array([2.0]))).values
         array([4.])
         """
-        if said.classes is None:
+        if predictions.classes is None:
             if not self.intercept and not self.slope:
-                return said
-            return Predictions(said.values + self.intercept + self.slope * said.values)
-        if said.probabilities is None or not (self.offset or self.decision):
-            return said
-        offset, decision = (self._aligned(part, said.classes) for part in (self.offset, self.decision))
-        probabilities = softened(said.probabilities, offset) if self.offset else said.probabilities
+                return predictions
+            return Predictions(predictions.values + self.intercept + self.slope * predictions.values)
+        if predictions.probabilities is None or not (self.offset or self.decision):
+            return predictions
+        offset, decision = (self._aligned(part, predictions.classes) for part in (self.offset, self.decision))
+        probabilities = softened(predictions.probabilities, offset) if self.offset else predictions.probabilities
         with np.errstate(divide="ignore"):
             chosen = (np.log(probabilities) + decision).argmax(axis=1)
-        return Predictions(np.array(said.classes)[chosen], probabilities, said.classes)
+        return Predictions(np.array(predictions.classes)[chosen], probabilities, predictions.classes)
 
     def _aligned(self, part: tuple[float, ...], classes: tuple[str, ...]) -> Floats:
         """Its numbers by class in the order of `classes`, 0 for those that it does not know."""
@@ -68,12 +69,7 @@ class Recalibration:
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> "Recalibration | None":
         """The inverse of `to_json`; None of None."""
-        if value is None:
-            return None
-        if "classes" not in value:
-            return cls(intercept=float(value["intercept"]), slope=float(value["slope"]))
-        offset, decision = tuple(value.get("offset", ())), tuple(value.get("decision", ()))
-        return cls(tuple(value["classes"]), offset, decision)
+        return None if value is None else msgspec.convert(value, cls)
 
 
 def decision_for(shares: Mapping[str, float], classes: tuple[str, ...]) -> Recalibration:
@@ -91,33 +87,33 @@ def class_shares(y: Labels, before: Mapping[str, float]) -> dict[str, float]:
     return {name: (found.get(name, 0) + SHARE_ROWS * before.get(name, 0.0)) / total for name in keys}
 
 
-def fit_line(said: Floats, y: Floats) -> Recalibration:
+def fit_line(predictions: Floats, y: Floats) -> Recalibration:
     """Median shift and shrunken slope of the errors on the predictions, both (n,)."""
-    errors, centred = y - said, said - said.mean()
+    errors, centred = y - predictions, predictions - predictions.mean()
     shrunk = len(y) / (len(y) + SHRINK_LINE_ROWS)
     slope = float(np.clip(shrunk * (centred @ errors) / (centred @ centred + 1e-9), -0.5, 0.5))
     middle = float(np.median(errors - slope * centred))
-    return Recalibration(intercept=shrunk * middle - slope * float(said.mean()), slope=slope)
+    return Recalibration(intercept=shrunk * middle - slope * float(predictions.mean()), slope=slope)
 
 
-def fit_offsets(said: Predictions, y: Labels, decision: Recalibration | None) -> Recalibration:
+def fit_offsets(predictions: Predictions, y: Labels, decision: Recalibration | None) -> Recalibration:
     """Offsets of maximal penalized likelihood on n rows. With a `decision` they are fitted to classes of equal weight,
     after it, and move only the decision."""
-    assert said.classes is not None and said.probabilities is not None
-    truth = label_codes(y, said.classes)
+    assert predictions.classes is not None and predictions.probabilities is not None
+    truth = label_codes(y, predictions.classes)
     known = truth >= 0
-    probabilities, truth = said.probabilities[known], truth[known]
+    probabilities, truth = predictions.probabilities[known], truth[known]
     if not len(truth):
-        return decision or Recalibration(said.classes, (0.0,) * len(said.classes))
+        return decision or Recalibration(predictions.classes, (0.0,) * len(predictions.classes))
     weight = np.ones(len(truth))
     if decision is not None:
-        counts = np.bincount(truth, minlength=len(said.classes))
+        counts = np.bincount(truth, minlength=len(predictions.classes))
         weight = (len(truth) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[truth]
-        probabilities = softened(probabilities, decision.decided(said.classes))
+        probabilities = softened(probabilities, decision.decided(predictions.classes))
     offset = _newton(probabilities, truth, weight)
     if decision is None:
-        return Recalibration(said.classes, tuple(offset.tolist()))
-    return Recalibration(said.classes, (), tuple((decision.decided(said.classes) + offset).tolist()))
+        return Recalibration(predictions.classes, tuple(offset.tolist()))
+    return Recalibration(predictions.classes, (), tuple((decision.decided(predictions.classes) + offset).tolist()))
 
 
 def softened(probabilities: Floats, offset: Floats) -> Floats:

@@ -1,26 +1,20 @@
-"""What kind of question a model answers: columns, fit, predict, loss, metric, baseline.
+"""What kind of question a model answers: fit, predict, baseline. X is (n, features), y (n,) class names or numbers,
+weight (n,) or None for equal ones.
 
 Estimators see classes as codes 0…k−1 (positions in the sorted class names), so that any of them fits; all
 that leaves a task speaks of class names.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
-from retrain.metrics.registry import default_metric
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels, Predictions, label_codes
-from retrain.records.schema import Schema
 
-if TYPE_CHECKING:
-    pass
-
-SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 ARGMAX = {
     "HistGradientBoostingClassifier", "RandomForestClassifier", "ExtraTreesClassifier", "LogisticRegression",
 }  # fmt: skip
@@ -43,51 +37,7 @@ class Baseline:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {"value": self.value, "probabilities": self.probabilities, "classes": self.classes}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Baseline":
-        """The inverse of `to_json`."""
-        tuples = {k: None if value[k] is None else tuple(value[k]) for k in ("probabilities", "classes")}
-        return cls(value["value"], **tuples)
-
-
-class Task(Protocol):
-    """X is (n, features), y (n,) class names or numbers, weight (n,) or None for equal ones."""
-
-    @property
-    def name(self) -> str:
-        """As the configuration calls it."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...] | None:
-        """Sorted class names, None for numbers."""
-        ...
-
-    def columns(self, schema: Schema) -> tuple[str, ...]:
-        """Names of the columns that the task reads."""
-        ...
-
-    def fit(self, estimator: Any, X: Floats, y: Labels, weight: Floats | None) -> bool:
-        """Train in place; whether the weights took effect."""
-        ...
-
-    def predict(self, estimator: Any, X: Floats) -> Predictions:
-        """What a trained estimator says."""
-        ...
-
-    def loss(self, y: Labels, predictions: Predictions) -> Floats:
-        """Loss of each row (n,), smaller is better, for paired comparisons."""
-        ...
-
-    def metric(self, y: Labels) -> str:
-        """Name of the default metric, given the first training labels."""
-        ...
-
-    def baseline(self, y: Labels, weight: Floats | None) -> Baseline:
-        """The best constant answer."""
-        ...
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -95,15 +45,11 @@ class Classification:
     """Two classes or more."""
 
     classes: tuple[str, ...]
-    name: str = "classification"
+    name: ClassVar = "classification"
 
     @cached_property
     def _names(self) -> Labels:
         return np.array(self.classes)
-
-    def columns(self, schema: Schema) -> tuple[str, ...]:
-        """Features and target."""
-        return _columns(schema)
 
     def fit(self, estimator: Any, X: Floats, y: Labels, weight: Floats | None) -> bool:
         """Train on codes; `class_weight` given by class name is translated."""
@@ -127,20 +73,6 @@ class Classification:
         codes = probabilities.argmax(axis=1) if same else _whole(estimator.predict(X))
         return Predictions(names[codes], probabilities, self.classes)
 
-    def loss(self, y: Labels, predictions: Predictions) -> Floats:
-        """Log loss; without probabilities 1 for a wrong class and 0 for the right one."""
-        truth = label_codes(y, self.classes)
-        if predictions.probabilities is None:
-            wrong: Floats = (truth != label_codes(predictions.values, self.classes)).astype(np.float64)
-            return wrong
-        given = np.where(truth >= 0, predictions.probabilities[np.arange(len(truth)), truth], 0.0)
-        losses: Floats = -np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0))
-        return losses
-
-    def metric(self, y: Labels) -> str:
-        """Balanced accuracy, or ROC AUC for a rare class of two."""
-        return default_metric(self.name, y)
-
     def baseline(self, y: Labels, weight: Floats | None) -> Baseline:
         """Shares of the classes, and the most frequent one."""
         counts = np.bincount(label_codes(y, self.classes), weight, len(self.classes))
@@ -152,12 +84,8 @@ class Classification:
 class Regression:
     """Numbers."""
 
-    name: str = "regression"
-    classes: None = None
-
-    def columns(self, schema: Schema) -> tuple[str, ...]:
-        """Features and target."""
-        return _columns(schema)
+    name: ClassVar = "regression"
+    classes: ClassVar[None] = None
 
     def fit(self, estimator: Any, X: Floats, y: Labels, weight: Floats | None) -> bool:
         """Train on the numbers."""
@@ -169,18 +97,12 @@ class Regression:
             return Predictions(np.zeros(0))
         return Predictions(np.asarray(estimator.predict(X), dtype=np.float64).reshape(len(X)))
 
-    def loss(self, y: Labels, predictions: Predictions) -> Floats:
-        """Absolute error."""
-        errors: Floats = np.abs(np.asarray(y, dtype=np.float64) - predictions.values)
-        return errors
-
-    def metric(self, y: Labels) -> str:
-        """1 − MAE / MAE of the initial median."""
-        return default_metric(self.name, y)
-
     def baseline(self, y: Labels, weight: Floats | None) -> Baseline:
         """The weighted median."""
         return Baseline(weighted_median(np.asarray(y, dtype=np.float64), weight))
+
+
+Task = Classification | Regression
 
 
 def learn_task(name: str, y: Labels) -> Task:
@@ -195,11 +117,6 @@ def learn_task(name: str, y: Labels) -> Task:
     return Classification(classes)
 
 
-def make_task(name: str, classes: tuple[str, ...] | None) -> Task:
-    """The task of a stored version."""
-    return Regression() if classes is None else Classification(classes, name)
-
-
 def weighted_median(values: Floats, weight: Floats | None) -> float:
     """The lower weighted median of `values` (n ≥ 1); with equal weights the usual median.
 
@@ -211,10 +128,6 @@ def weighted_median(values: Floats, weight: Floats | None) -> float:
     order = np.argsort(values, kind="stable")
     heaped = np.cumsum(weight[order])
     return float(values[order][np.searchsorted(heaped, heaped[-1] / 2)])
-
-
-def _columns(schema: Schema) -> tuple[str, ...]:
-    return (*(column.name for column in schema.features), schema.target)
 
 
 def _whole(values: Any) -> Any:

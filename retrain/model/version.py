@@ -6,12 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from retrain.records.schema import Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from retrain.metrics.registry import Metric
+    from retrain.metrics.metric import Metric
     from retrain.model.preprocessing import Preprocessor
     from retrain.model.tasks import Baseline, Task
     from retrain.records.predictions import Floats, Predictions
@@ -49,7 +51,7 @@ class LoadedVersion:
         """The naive baseline, learned from the rows that trained this version."""
         from retrain.model.tasks import Baseline
 
-        return Baseline.from_json(self.training["baseline"])
+        return msgspec.convert(self.training["baseline"], Baseline)
 
     def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> "Predictions":
         """What it says about rows as JSON gives them; Refused names a wrong value."""
@@ -60,7 +62,5 @@ class LoadedVersion:
         return self.task.predict(self.estimator, self.matrix(table))
 
     def matrix(self, table: "pa.Table") -> "Floats":
-        """The features of a snapshot's table; columns of another kind are read as its schema's, as far as that goes."""
-        from retrain.rows.retype import conform
-
-        return self.preprocessor.transform(conform(table, self.schema))
+        """The features of a snapshot's table, see `Preprocessor.transform`."""
+        return self.preprocessor.transform(table)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.metrics.losses import row_losses
-from retrain.metrics.registry import Metric
+from retrain.metrics.metric import Metric
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.recalibration import Recalibration, class_shares, decision_for
 from retrain.model.version import LoadedVersion
@@ -68,10 +68,10 @@ class Assessor:
         """The rows that none of these versions was trained on; None where one was trained on all."""
         valid = np.ones(batch.table.num_rows, dtype=bool)
         for version in versions:
-            rows = unseen_rows(version, batch)
-            if rows is None:
+            if batch.digest in version.training["prepare"].get("reserved_snapshots", ()):
+                valid &= batch.reserved
+            elif batch.digest in version.training["snapshots"]:
                 return None
-            valid &= rows
         return valid
 
     def losses(self, predictions: Predictions, y: Labels, rows: Mask) -> Floats | None:
@@ -104,13 +104,3 @@ def version_predictions(versions: Mapping[str, LoadedVersion], batch: Batch, mem
         return predictions
 
     return {name: of(name, version) for name, version in versions.items()}
-
-
-def unseen_rows(version: LoadedVersion, batch: Batch) -> Mask | None:
-    """Which rows of a batch a version was not trained on; None for none."""
-    prepared = version.training["prepare"]
-    if batch.digest in prepared.get("reserved_snapshots", ()):
-        return batch.reserved
-    if batch.digest in version.training["snapshots"]:
-        return None
-    return np.ones(batch.table.num_rows, dtype=bool)

@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from retrain.store.versions import LoadedVersion, load_version
+from retrain.model.version import LoadedVersion
+from retrain.store.versions import load_version
 
 
 @dataclass

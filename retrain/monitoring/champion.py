@@ -15,11 +15,12 @@ from drift import Reference
 from retrain import durable
 from retrain.model.blend import concatenate
 from retrain.model.deployment import LoadedDeployment, load_deployment
+from retrain.model.version import LoadedVersion
 from retrain.monitoring.cache import loaded_version
 from retrain.operations import StoredDeployment
 from retrain.records.predictions import Floats, Predictions
 from retrain.rows.columns import open_snapshot
-from retrain.store.versions import LoadedVersion, load_estimate, load_reference
+from retrain.store.versions import load_estimate, load_reference
 
 BATCH_ROWS = 65_536
 """Rows that are predicted at a time, to bound memory."""
@@ -123,7 +124,7 @@ def _reference(folder: Path) -> Reference:
 
 def _batches(path: Path, versions: Iterable[LoadedVersion], notes: list[str]) -> Iterator[pa.Table]:
     """Tables of what the versions need, and __row; to a version, a column that is not there is missing."""
-    needed = {name: None for version in versions for name in version.task.columns(version.schema)}
+    needed = {name: None for version in versions for name in version.schema.model_columns}
     with open_snapshot(path) as file:
         present = set(file.schema_arrow.names)
         notes += [f"{path.name} has no {name}: predicted without it" for name in needed if name not in present]

@@ -6,6 +6,7 @@ file to show, and where within a file the errors rose. Its state is a value that
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -76,24 +77,20 @@ def watch_errors(
     if settings.drift.detector == "none" or not known.any():
         return None
     errors, rows = errors[known], rows[known]
-    state = _kept(kept, settings.drift.detector)
+    usable = kept is not None and kept.get("format") == FORMAT and kept["detector"]["kind"] == settings.drift.detector
+    state = kept if usable else None
     width = state["span"] if state is not None else span or float(np.quantile(errors, SPAN_QUANTILE)) or 1.0
     before = from_json(state["detector"]) if state is not None else FRESH[settings.drift.detector]
     detector = _budgeted(before, len(errors), settings)
     after, found = changes(detector, np.minimum(errors / width, 1.0))
-    seen = _seen(before)
-    told = [_told(change, rows, seen, width) for change in found]
-    rises = [one for one, change in zip(told, found, strict=True) if _counts(change, settings)]
+    seen = int(before.to_json()["seen"])
+    told = [_describe(change, rows, seen, width) for change in found]
+    counts = [change.rise > 0 and change.rise >= settings.triggers.min_drop for change in found]
+    rises = list(compress(told, counts))
     first = rises[0] if rises else dict.fromkeys(("row", "since_row", "before", "after"))
     summary = {"detector": settings.drift.detector, "rows": len(errors), "seen": seen + len(errors), "span": width}
     kept_state = {"format": FORMAT, "span": width, "detector": after.to_json()}
     return Watch(kept_state, summary | {"dropped": bool(rises), **first, "changes": told[:MOST_CHANGES]})
-
-
-def _kept(kept: Mapping[str, Any] | None, detector: str) -> Mapping[str, Any] | None:
-    """The state, if it is one that can go on."""
-    usable = kept is not None and kept.get("format") == FORMAT and kept["detector"]["kind"] == detector
-    return kept if usable else None
 
 
 def _budgeted(detector: Detector, rows: int, settings: ModelSettings) -> Detector:
@@ -105,15 +102,7 @@ def _budgeted(detector: Detector, rows: int, settings: ModelSettings) -> Detecto
     return replace(detector, delta=min(MOST_DELTA, stream_level(settings) / looks))
 
 
-def _seen(detector: Detector) -> int:
-    return int(detector.to_json()["seen"])
-
-
-def _counts(change: Change, settings: ModelSettings) -> bool:
-    return change.rise > 0 and change.rise >= settings.triggers.min_drop
-
-
-def _told(change: Change, rows: NDArray[np.int64], seen: int, span: float) -> dict[str, Any]:
+def _describe(change: Change, rows: NDArray[np.int64], seen: int, span: float) -> dict[str, Any]:
     """The row at which the alarm rose, the first row after the change, None where an earlier file holds it, and the
     mean errors on either side."""
     since = change.start - seen

@@ -105,14 +105,13 @@ def _twin_losses(
         twin = _twin(assessor, window, files, up_to)
         if twin is None:
             continue
-        losses = assessor.losses(decided(twin.predict(_matrix(assessor, batch)), decision), y, rows)
+        losses = assessor.losses(decided(twin(_matrix(assessor, batch)), decision), y, rows)
         if losses is not None:
             found[window] = losses
     return found
 
 
 def _twin(assessor: Assessor, window: str, files: int | None, up_to: int) -> Twin | None:
-    """The twin of the newest version on a window of the labelled files up to one."""
     version, seed = assessor.served.version, assessor.settings.estimator.seed
     twin: Twin | None = assessor.memory.get(
         ("twin", version.name, window, up_to),
@@ -122,7 +121,6 @@ def _twin(assessor: Assessor, window: str, files: int | None, up_to: int) -> Twi
 
 
 def _matrix(assessor: Assessor, batch: Batch) -> Floats:
-    """A batch's rows as the newest version's preprocessing gives them, (n, features)."""
     version = assessor.served.version
     key = ("matrix", version.name, batch.digest, batch.table.num_rows)
     matrix: Floats = assessor.memory.get(key, lambda: version.matrix(batch.table))

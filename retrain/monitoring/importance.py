@@ -45,8 +45,8 @@ def importance_weights(importance: Mapping[str, float], names: Collection[str]) 
     >>> importance_weights({"x": 0.75, "y": 0.25, "z": -0.01}, ["x", "y", "z", "new"])
     {'x': 0.5, 'y': 0.25, 'z': 0.125, 'new': 0.125}
     """
-    told = {name: max(importance.get(name, 0.0), 0.0) for name in names}
-    total = sum(told.values())
+    positive = {name: max(importance.get(name, 0.0), 0.0) for name in names}
+    total = sum(positive.values())
     if total <= 0:
         return None
-    return {name: EQUAL_SHARE / len(told) + (1 - EQUAL_SHARE) * (value / total) for name, value in told.items()}
+    return {name: EQUAL_SHARE / len(positive) + (1 - EQUAL_SHARE) * (value / total) for name, value in positive.items()}

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from retrain.metrics.registry import Metric
+from retrain.metrics.metric import Metric
 from retrain.metrics.resampling import standard_error
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import ModelSettings
@@ -91,14 +91,6 @@ def drop_p_value(drop: float, se: float, reference_se: float) -> float:
     return 0.5 * math.erfc(drop / spread / math.sqrt(2))
 
 
-def unknown_classes(y: Labels, predictions: Predictions) -> dict[str, int]:
-    """Rows by label, of labels that the model does not know; empty for numbers."""
-    if predictions.classes is None:
-        return {}
-    counts = Counter(y.tolist())
-    return {name: count for name, count in sorted(counts.items()) if name not in predictions.classes}
-
-
 def _difference(metric: Metric, result: dict[str, Any], settings: ModelSettings) -> dict[str, Any]:
     """The difference from the evaluation, as far as it can be told."""
     if result["reference"] is None:
@@ -119,8 +111,8 @@ def _difference(metric: Metric, result: dict[str, Any], settings: ModelSettings)
 
 
 def _unknown_classes_note(y: Labels, predictions: Predictions) -> dict[str, Any]:
-    """Classes that the champion never saw, in words."""
-    unknown = unknown_classes(y, predictions)
+    counts = Counter(y.tolist()) if predictions.classes is not None else {}
+    unknown = {name: count for name, count in sorted(counts.items()) if name not in (predictions.classes or ())}
     if not unknown:
         return {}
     names = ", ".join(f"{name!r} ({count} rows)" for name, count in list(unknown.items())[:MOST_CLASSES])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from retrain.metrics.classification import brier_losses
-from retrain.model.blend import blend
+from retrain.model.blend import blend, concatenate
 from retrain.model.recalibration import Recalibration, fit_line, fit_offsets
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import FEWEST_ROWS, Assessor, Mask, decided
@@ -79,14 +79,12 @@ def _recalibration(
         labels.append(assessor.labels(batch)[valid])
     if sum(map(len, labels)) < FEWEST_ROWS:
         return None
-    y, values = np.concatenate(labels), np.concatenate([piece.values for piece in pieces])
-    classes = pieces[0].classes
-    if classes is None:
-        return fit_line(values, np.asarray(y, dtype=np.float64))
-    matrices = [piece.probabilities for piece in pieces if piece.probabilities is not None]
-    if len(matrices) < len(pieces) or any(piece.classes != classes for piece in pieces):
+    if any(piece.classes != pieces[0].classes for piece in pieces):
         return None
-    return fit_offsets(Predictions(values, np.concatenate(matrices), classes), y, decision)
+    y, whole = np.concatenate(labels), concatenate(pieces)
+    if whole.classes is None:
+        return fit_line(whole.values, np.asarray(y, dtype=np.float64))
+    return None if whole.probabilities is None else fit_offsets(whole, y, decision)
 
 
 def _recalibration_gain(assessor: Assessor, recent: Sequence[Batch], decision: Recalibration | None) -> float:

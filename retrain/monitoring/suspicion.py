@@ -31,8 +31,8 @@ def suspect(request: SuspectRequest) -> SuspectResult:
     files, columns = _rows([one.name for one in judged], tables, request.schema, settings.ignore)
     kinds = tuple(kind for kind in settings.kinds if kind not in request.ignore_kinds)
     found = doubts(files[-1], files[:-1], columns, kinds)
-    told = [{"kind": doubt.kind, "reason": doubt.reason, "numbers": doubt.numbers} for doubt in found]
-    return SuspectResult(doubts=told, seconds=time.perf_counter() - started)
+    plain = [{"kind": doubt.kind, "reason": doubt.reason, "numbers": doubt.numbers} for doubt in found]
+    return SuspectResult(doubts=plain, seconds=time.perf_counter() - started)
 
 
 def _read(snapshot: Path, predictions: Path | None) -> tuple[pa.Table, pa.Table | None]:
@@ -44,11 +44,11 @@ def _read(snapshot: Path, predictions: Path | None) -> tuple[pa.Table, pa.Table 
         sizes = [file.metadata.row_group(k).num_rows for k in range(groups)]
     if predictions is None or not predictions.exists():
         return table, None
-    said = pq.read_table(predictions, pre_buffer=False)
+    predicted = pq.read_table(predictions, pre_buffer=False)
     if groups > MOST_GROUPS:
         starts = np.cumsum([0, *sizes])
-        said = said.take(pa.array(np.concatenate([np.arange(starts[k], starts[k + 1]) for k in chosen])))
-    return table, said if said.num_rows == table.num_rows else None
+        predicted = predicted.take(pa.array(np.concatenate([np.arange(starts[k], starts[k + 1]) for k in chosen])))
+    return table, predicted if predicted.num_rows == table.num_rows else None
 
 
 def _rows(
@@ -90,20 +90,22 @@ def _labels(tables: Sequence[pa.Table], schema: Schema) -> tuple[Floats, tuple[s
     return _coded([column_values(column.cast(pa.string()), "category") for column in columns])
 
 
-def _scores(said: pa.Table | None, chosen: NDArray[np.bool_], classes: Sequence[str], number: bool) -> Floats | None:
+def _scores(
+    predicted: pa.Table | None, chosen: NDArray[np.bool_], classes: Sequence[str], number: bool
+) -> Floats | None:
     """What was predicted for the chosen rows: (n, classes), by the class names of the labels, or (n, 1) numbers; None
     where no file has a label that would name the classes."""
-    if said is None or not (classes or number):
+    if predicted is None or not (classes or number):
         return None
-    said = said.filter(pa.array(chosen))
+    predicted = predicted.filter(pa.array(chosen))
     if number:
-        return np.asarray(said["prediction"].to_numpy(), dtype=np.float64)[:, None]
-    return np.column_stack([_score(said, name) for name in classes])
+        return np.asarray(predicted["prediction"].to_numpy(), dtype=np.float64)[:, None]
+    return np.column_stack([_score(predicted, name) for name in classes])
 
 
-def _score(said: pa.Table, name: str) -> Floats:
-    if f"p_{name}" in said.column_names:
-        return np.asarray(said[f"p_{name}"].to_numpy(), dtype=np.float64)
-    if any(column.startswith("p_") for column in said.column_names):
-        return np.zeros(said.num_rows)
-    return np.array([float(str(value) == name) for value in said["prediction"].to_pylist()])
+def _score(predicted: pa.Table, name: str) -> Floats:
+    if f"p_{name}" in predicted.column_names:
+        return np.asarray(predicted[f"p_{name}"].to_numpy(), dtype=np.float64)
+    if any(column.startswith("p_") for column in predicted.column_names):
+        return np.zeros(predicted.num_rows)
+    return np.array([float(str(value) == name) for value in predicted["prediction"].to_pylist()])

@@ -3,6 +3,8 @@
 A twin is compared one file ahead: trained on what was known before a file, judged on it. How much worse a twin is than
 a full model of the same rows (its handicap) is measured when a version is evaluated."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,8 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from retrain.model.estimators import NATIVE, tell_categories
-from retrain.model.tasks import Task, learn_task
+from retrain.model.estimators import NATIVE, set_categories
+from retrain.model.tasks import learn_task
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.cache import Memory
 from retrain.records.errors import Refused
@@ -33,15 +35,8 @@ MOST_ESTIMATORS = 20
 """Of an ensemble."""
 
 
-class Twin:
-    """A tiny model behind a version's preprocessing."""
-
-    def __init__(self, task: Task, estimator: Any) -> None:
-        self._task, self._estimator = task, estimator
-
-    def predict(self, X: Floats) -> Predictions:
-        """Of rows as the version's preprocessing gives them, (n, features)."""
-        return self._task.predict(self._estimator, X)
+Twin = Callable[[Floats], Predictions]
+"""A tiny model behind a version's preprocessing: predictions of rows as that gives them, (n, features)."""
 
 
 def window_twin(
@@ -78,13 +73,12 @@ def fit_twin(version: LoadedVersion, X: Floats, y: Labels, seed: int) -> Twin | 
     estimator = _tiny(version, X, seed)
     with config_context(skip_parameter_validation=True, assume_finite=True):
         task.fit(estimator, X, y, None)
-    return Twin(task, estimator)
+    return partial(task.predict, estimator)
 
 
 def _labelled_rows(
     history: History, version: LoadedVersion, seq: int, seed: int, memory: Memory
 ) -> tuple[Floats, Labels, NDArray[np.bool_]]:
-    """Features, labels and reservoir of a sample of a file's labelled rows."""
 
     def make() -> tuple[Floats, Labels, NDArray[np.bool_]]:
         sample = history.sample(seq, seed).labelled()
@@ -111,7 +105,7 @@ def _tiny(version: LoadedVersion, X: Floats, seed: int) -> Any:
         mask = version.preprocessor.categorical_mask
         most = np.nanmax(X[:, list(mask)], initial=0.0) if any(mask) else 0.0
         made = kind(**TREES, max_bins=int(np.clip(most + 1, FEWEST_BINS, MOST_BINS)), random_state=seed)
-        tell_categories(made, mask)
+        set_categories(made, mask)
         return made
     made = clone(version.estimator)
     known = made.get_params(deep=True)

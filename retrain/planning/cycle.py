@@ -26,13 +26,9 @@ def advance(
             wait_s = retry_after * 2**cycle.attempt
             return replace(cycle, attempt=cycle.attempt + 1, not_before=now + wait_s, reason=outcome.reason)
         case "retry" | "terminal":
-            return _failed(cycle, outcome)
+            return replace(cycle, state=CycleState.FAILED, reason=f"{cycle.stage} failed: {outcome.reason}")
         case _:
             assert_never(outcome.kind)
-
-
-def _failed(cycle: Cycle, outcome: Outcome) -> Cycle:
-    return replace(cycle, state=CycleState.FAILED, reason=f"{cycle.stage} failed: {outcome.reason}")
 
 
 def approve(cycle: Cycle) -> Cycle:

@@ -1,5 +1,8 @@
 """Errors with a way out: what went wrong, and whether trying again can help."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class DriftdError(Exception):
     """Base of all errors that driftd raises on purpose; `hint` tells the way out."""
@@ -19,3 +22,14 @@ class Refused(DriftdError):
 
 class Retry(DriftdError):
     """The world is at fault for now; trying again may go better."""
+
+
+@contextmanager
+def refusing(what: str, hint: str = "") -> Iterator[None]:
+    """Whatever goes wrong within, of a library or of data from outside, is a refusal."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"{what}: {type(error).__name__}: {error}", hint) from error

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from msgspec import convert
+
 from retrain.records.settings import ColumnKind, ModelSettings
 
 
@@ -39,6 +41,11 @@ class Schema:
         return tuple(c for c in self.columns if c.feature and c.kind != "text" and c.name not in apart)
 
     @property
+    def model_columns(self) -> tuple[str, ...]:
+        """Names of what a model reads: its features and the target."""
+        return (*(column.name for column in self.features), self.target)
+
+    @property
     def texts(self) -> tuple[Column, ...]:
         """Free text: compared by checks, not learned from."""
         return tuple(c for c in self.columns if c.kind == "text")
@@ -57,11 +64,7 @@ class Schema:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Schema":
         """The inverse of `to_json`."""
-        columns = tuple(
-            Column(**{**c, "categories": None if c["categories"] is None else tuple(c["categories"])})
-            for c in value["columns"]
-        )
-        return cls(columns, value["task"], value["target"], value["time_column"], value["id_column"])
+        return convert(value, cls)
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON."""

@@ -6,7 +6,6 @@ microsecond; categories as their codes; missing and unseen NaN.
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 FIRST_S, LAST_S = -62_135_596_800.0, 253_402_300_800.0
 LONGEST_SHOWN = 60
-PLAIN = {float}
-TEXT = {str, type(None)}
 EXPECTED: dict[str, str] = {
     "number": "a number",
     "integer": "a whole number",
@@ -35,32 +32,16 @@ EXPECTED: dict[str, str] = {
 }
 
 
-def from_arrow(values: "pa.ChunkedArray", name: str, kind: ColumnKind, index: Mapping[str, float]) -> Floats:
-    """The floats (n,) of an Arrow column; Refused where its type cannot be of that kind."""
-    import pyarrow as pa
+def from_arrow(values: "pa.ChunkedArray", kind: ColumnKind, index: Mapping[str, float]) -> Floats:
+    """The floats (n,) of an Arrow column; what cannot be of that kind is missing."""
+    from retrain.rows.columns import CATEGORICAL, column_values
 
-    try:
-        if kind == "category":
-            return _codes(values, index)
-        if kind == "datetime":
-            whole = values.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-            return _floats(whole) / 1e6
-        return _finite(_floats(values))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise Refused(f"column {name!r} is {values.type}", f"expected {EXPECTED[kind]}") from error
-
-
-def from_values(values: Sequence[Any], name: str, kind: ColumnKind, index: Mapping[str, float]) -> Floats:
-    """The floats (n,) of Python values as JSON gives them; Refused names the first wrong one."""
-    types = set(map(type, values))
-    if kind == "category":
-        words: Sequence[Any] = values
-        if not types <= TEXT:
-            words = [None if v is None else word(v) for v in values]
-        return np.array([index.get(w, math.nan) for w in words], dtype=np.float64)
-    if kind == "number" and types <= PLAIN:
-        return _finite(np.array(values, dtype=np.float64))
-    return _finite(np.array([_converted(v, p, name, kind) for p, v in enumerate(values)], dtype=np.float64))
+    read: Any = column_values(values, kind)
+    if kind not in CATEGORICAL:
+        return _finite(np.array(read, dtype=np.float64))
+    known = {"false": 0.0, "true": 1.0} if kind == "boolean" else index
+    table: Floats = np.array([*(known.get(name, math.nan) for name in read.names), math.nan])
+    return np.asarray(table[read.codes])
 
 
 def plain_values(values: Sequence[Any], name: str, kind: ColumnKind) -> list[float | str | None]:
@@ -98,15 +79,13 @@ def shown(value: Any) -> str:
 
 def frequent(values: "pa.ChunkedArray", limit: int) -> tuple[str, ...]:
     """The most frequent `limit` categories of a column, by falling frequency and then by name."""
-    counts: Counter[str] = Counter()
-    for chunk in _dictionary_chunks(values):
-        codes = _positions(chunk)
-        tally = np.bincount(codes[codes >= 0], minlength=len(chunk.dictionary))
-        for category, count in zip(chunk.dictionary.to_pylist(), tally.tolist(), strict=True):
-            if count and category is not None:
-                counts[word(category)] += count
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(category for category, _ in ranked[:limit])
+    from drift import Codes, categorical_profile
+    from retrain.rows.columns import column_values
+
+    codes = column_values(values, "category")
+    assert isinstance(codes, Codes)
+    counts = categorical_profile(codes, limit).counts
+    return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
 
 
 def word(value: object) -> str:
@@ -160,38 +139,3 @@ CONVERTERS = {
 def _finite(floats: Floats) -> Floats:
     floats[np.isinf(floats)] = np.nan
     return floats
-
-
-def _floats(values: "pa.ChunkedArray") -> Floats:
-    """A fresh float64 array with NaN for null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_string(values.type) or pa.types.is_dictionary(values.type):
-        raise pa.ArrowTypeError("text is no number")
-    numbers = pc.cast(values, pa.float64(), safe=False)
-    floats: Floats = np.array(numbers.to_numpy(), dtype=np.float64)
-    return floats
-
-
-def _codes(values: "pa.ChunkedArray", index: Mapping[str, float]) -> Floats:
-    pieces = [np.empty(0)]
-    for chunk in _dictionary_chunks(values):
-        entries = chunk.dictionary.to_pylist()
-        table = [math.nan if entry is None else index.get(word(entry), math.nan) for entry in entries]
-        pieces.append(np.array([*table, math.nan])[_positions(chunk)])
-    return np.concatenate(pieces)
-
-
-def _dictionary_chunks(values: "pa.ChunkedArray") -> "list[pa.DictionaryArray]":
-    import pyarrow as pa
-
-    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-    return list(coded.chunks)
-
-
-def _positions(chunk: "pa.DictionaryArray") -> Any:
-    """Positions in the chunk's dictionary, −1 for null."""
-    import pyarrow as pa
-
-    return chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)

@@ -83,12 +83,9 @@ def _joined_codes(pieces: Sequence[Codes]) -> Codes:
         return pieces[0]
     names = sorted({str(name) for piece in pieces for name in piece.names})
     index = {name: code for code, name in enumerate(names)}
-    return Codes(np.concatenate([_recoded(piece, index) for piece in pieces]), tuple(names))
-
-
-def _recoded(piece: Codes, index: dict[str, int]) -> NDArray[Any]:
-    table = np.array([*(index[str(name)] for name in piece.names), -1], dtype=np.int64)
-    return np.asarray(table[piece.codes])
+    tables = [np.array([*(index[str(name)] for name in piece.names), -1], dtype=np.int64) for piece in pieces]
+    codes = [table[piece.codes] for table, piece in zip(tables, pieces, strict=True)]
+    return Codes(np.concatenate(codes), tuple(names))
 
 
 def _codes(column: Any) -> Codes:

@@ -20,14 +20,11 @@ def compared_values(
     With `calendar` dates have their hour and weekday too, the time column's among them, though it is no feature.
     `ignore` names columns, or what is derived of them.
     """
-    for column in (*schema.features, *(_time_column(schema) if calendar else ()), *schema.texts):
+    times = [c for c in schema.columns if calendar and c.name == schema.time_column and c.kind == "datetime"]
+    for column in (*schema.features, *times, *schema.texts):
         if column.name not in ignore:
             found = _texts(paths, column) if column.kind == "text" else _values(paths, column, schema, calendar)
             yield from ((name, values) for name, values in found if name not in ignore)
-
-
-def _time_column(schema: Schema) -> Iterator[Column]:
-    return (column for column in schema.columns if column.name == schema.time_column and column.kind == "datetime")
 
 
 def _values(paths: Sequence[Path], column: Column, schema: Schema, calendar: bool) -> Iterator[Named]:

@@ -17,6 +17,7 @@ from retrain.operations import AcceptedFile
 from retrain.records.predictions import Labels
 from retrain.records.schema import Schema
 from retrain.rows.held_out import in_reservoir
+from retrain.rows.late_labels import late_labels, with_late_labels
 from retrain.rows.retype import conform
 from retrain.rows.targets import target_values
 
@@ -72,13 +73,7 @@ class History:
 
     @cached_property
     def _late(self) -> dict[Any, Any]:
-        """Labels by id that came in files of their own; the newest wins."""
-        newest: dict[Any, Any] = {}
-        if self.schema.id_column is None:
-            return newest
-        for file in self._labels:
-            newest.update(_late_labels(file.snapshot, self.schema.id_column, self.schema.target))
-        return newest
+        return late_labels(self._labels, self.schema)
 
     def past(self, up_to: int | None = None) -> list[int]:
         """The files up to one that may teach: dropped ones, and of the newest 60 of live traffic those with labels.
@@ -99,22 +94,16 @@ class History:
 
     def batch(self, seq: int) -> Batch:
         """The rows of a file, at most JUDGED_ROWS of them."""
-        file = self._files[seq]
-        table, reserved = _read(file.snapshot, seq, JUDGED_ROWS, 0)
-        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
+        return self._batch(seq, *_read(self._files[seq].snapshot, seq, JUDGED_ROWS, 0))
 
     def whole(self, seq: int) -> Batch:
         """All rows of a file."""
-        file = self._files[seq]
-        table = read_snapshot(file.snapshot)
-        reserved = in_reservoir(table.column("__row").to_numpy(), seq)
-        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
+        table = read_snapshot(self._files[seq].snapshot)
+        return self._batch(seq, table, in_reservoir(table.column("__row").to_numpy(), seq))
 
     def sample(self, seq: int, seed: int) -> Batch:
         """At most SAMPLE_ROWS rows of a file, drawn at random."""
-        file = self._files[seq]
-        table, reserved = _read(file.snapshot, seq, SAMPLE_ROWS, seed + 1)
-        return Batch(seq, file.digest, self._joined(table), reserved, file.rows)
+        return self._batch(seq, *_read(self._files[seq].snapshot, seq, SAMPLE_ROWS, seed + 1))
 
     def rows(self, seq: int) -> int:
         """All rows of a file."""
@@ -128,22 +117,13 @@ class History:
             self._known[seq] = int(self.batch(seq).known.sum())
         return self._known[seq]
 
-    def _joined(self, table: pa.Table) -> pa.Table:
-        """With the labels that came later in place of the row's own."""
-        table = conform(table, self.schema)
-        if not self._labels and self.schema.target in table.column_names:
-            return table.replace_schema_metadata({"target": self.schema.target})
-        target, key = self.schema.target, self.schema.id_column
+    def _batch(self, seq: int, table: pa.Table, reserved: Mask) -> Batch:
+        """With the labels that came later in place of the rows' own."""
+        target, file = self.schema.target, self._files[seq]
+        table, _ = with_late_labels(conform(table, self.schema), self._late, self.schema)
         if target not in table.column_names:
             table = table.append_column(target, pa.nulls(table.num_rows, pa.string()))
-        if self._late and key is not None and key in table.column_names:
-            own = table.column(target)
-            ids = table.column(key).to_pylist()
-            joined = [self._late.get(name, label) for name, label in zip(ids, own.to_pylist(), strict=True)]
-            place = table.column_names.index(target)
-            kind = own.type if not pa.types.is_null(own.type) else None
-            table = table.set_column(place, target, pa.array(joined, kind))
-        return table.replace_schema_metadata({"target": target})
+        return Batch(seq, file.digest, table.replace_schema_metadata({"target": target}), reserved, file.rows)
 
 
 def read_snapshot(snapshot: Path) -> pa.Table:
@@ -172,9 +152,3 @@ def _read(snapshot: Path, seq: int, most: int, seed: int) -> tuple[pa.Table, Mas
     else:
         places = np.unique(np.linspace(0, table.num_rows - 1, most).astype(np.int64))
     return table.take(pa.array(places)).combine_chunks(), reserved[places]
-
-
-@lru_cache(maxsize=CACHED_FILES)
-def _late_labels(snapshot: Path, key: str, target: str) -> dict[Any, Any]:
-    table = pq.read_table(snapshot, pre_buffer=False)
-    return dict(zip(table.column(key).to_pylist(), table.column(target).to_pylist(), strict=True))

@@ -46,12 +46,9 @@ def fits(found: Any, kind: ColumnKind) -> bool:
 
 def conform(table: pa.Table, schema: Schema) -> pa.Table:
     """A snapshot's table with the schema's columns of the schema's kinds, as far as it has them."""
-    for column in schema.columns:
-        if column.name in table.column_names:
-            found = table.column(column.name)
-            if not fits(found.type, column.kind):
-                place = table.column_names.index(column.name)
-                table = table.set_column(place, column.name, as_kind(found, column.kind))
+    for name in changed_kinds(table, schema):
+        column = as_kind(table.column(name), schema.column(name).kind)
+        table = table.set_column(table.column_names.index(name), name, column)
     return table
 
 

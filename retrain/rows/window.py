@@ -17,13 +17,13 @@ Mask = NDArray[np.bool_]
 @dataclass(frozen=True, eq=False)
 class Split:
     """`train` and `holdout` are masks (n,) over the rows; `weight` (n,) of the training rows; `cut` is the
-    newest event time that trains; `told` says in words which rows these are."""
+    newest event time that trains; `description` says in words which rows these are."""
 
     train: Mask
     holdout: Mask
     weight: Floats
     cut: float
-    told: str
+    description: str
 
 
 def weighted(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> tuple[Mask, Floats]:
@@ -56,17 +56,12 @@ def split(
             else f"{available:,} labelled rows can be held out; {settings.holdout_min_rows:,} are needed to evaluate",
             "drop more labelled files, or lower window.holdout_min_rows",
         )
-    newest = _newest(sequence)
-    train = chosen & ~holdout & ~(reserved & np.isin(sequence, newest))
+    train = chosen & ~holdout & ~(reserved & np.isin(sequence, np.unique(sequence)[-NEWEST_FILES:]))
     if not train.any():
         raise Refused("no rows are left to train on", "drop more labelled files")
     weight = _weights(sequence, settings)
-    told = _told(settings, int(train.sum()), available)
-    return Split(train, holdout, weight, float(times[train].max()), told)
-
-
-def _newest(sequence: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.unique(sequence)[-NEWEST_FILES:]
+    description = _describe(settings, int(train.sum()), available)
+    return Split(train, holdout, weight, float(times[train].max()), description)
 
 
 def _holdout(sequence: NDArray[np.int64], seen: Mask, reserved: Mask, least: int) -> Mask:
@@ -105,7 +100,7 @@ def _weights(sequence: NDArray[np.int64], settings: WindowSettings) -> Floats:
     return weights
 
 
-def _told(settings: WindowSettings, train: int, holdout: int) -> str:
+def _describe(settings: WindowSettings, train: int, holdout: int) -> str:
     kinds = {
         "all": "all rows",
         "last": f"the rows of the last {(settings.last or 0) / 86400:g} days",

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from retrain.metrics.losses import row_losses
-from retrain.metrics.registry import Metric, bootstrap_scores, mean_error, standard_error
+from retrain.metrics.metric import Metric
+from retrain.metrics.resampling import bootstrap_scores, mean_error, standard_error
 from retrain.model.accelerate import proof_on
 from retrain.model.deployment import LoadedDeployment, fair_decision, load_deployment
 from retrain.model.version import LoadedVersion
@@ -25,7 +26,7 @@ from retrain.monitoring.importance import permutation_importance
 from retrain.monitoring.reference import MOST_FOLDS, version_reference
 from retrain.monitoring.twins import window_twin
 from retrain.operations import EvaluateRequest, EvaluateResult, StoredDeployment, to_json
-from retrain.planning.gate import PairedGain, Scored, Verdict, decide
+from retrain.planning.gate import PairedGain, Verdict, decide
 from retrain.planning.twin_windows import WINDOWS
 from retrain.records.errors import Refused
 from retrain.records.predictions import Labels, Predictions
@@ -167,7 +168,7 @@ def twin_handicap(
     if twin is None:
         return None
     rule = fair_decision(challenger, settings)
-    tiny_said = twin.predict(challenger.preprocessor.transform(holdout))
+    tiny_said = twin(challenger.preprocessor.transform(holdout))
     both = [said, tiny_said] if rule is None else [rule.apply(said), rule.apply(tiny_said)]
     full, tiny = (row_losses(challenger.metric, y, one) for one in both)
     return None if full is None or tiny is None else float((full - tiny).mean())
@@ -181,17 +182,12 @@ def _verdict(
     differences: tuple[PairedGain, ...],
     settings: ModelSettings,
 ) -> Verdict:
-    challenger, baseline = (
-        Scored("challenger", told["challenger"]["value"]),
-        Scored("baseline", told["baseline"]["value"]),
-    )
-    gain = None
-    if challenger.value is not None and baseline.value is not None:
-        gain = metric.improvement(baseline.value, challenger.value)
+    challenger, baseline = told["challenger"]["value"], told["baseline"]["value"]
+    gain = None if challenger is None or baseline is None else metric.improvement(baseline, challenger)
     before = None
     if champion is not None and told["champion"]["value"] is not None:
-        before = Scored(champion.newest, told["champion"]["value"])
-    return decide(metric.name, rows, challenger, gain, baseline, before, differences, settings.gate.max_worse_se)
+        before = champion.newest, told["champion"]["value"]
+    return decide(metric.name, rows, challenger, baseline, gain, before, differences, settings.gate.max_worse_se)
 
 
 def _scored(metric: Metric, y: Labels, said: Predictions, seed: int) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def _data(training: Mapping[str, Any]) -> str:
     if training["window"]:
         lines.append(f"- Window: {training['window']}")
     if training["cut_time"] is not None:
-        lines.append(f"- Up to: {_day(training['cut_time'])} (event time)")
+        day = datetime.fromtimestamp(training["cut_time"], UTC)
+        lines.append(f"- Up to: {day:%Y-%m-%d %H:%M UTC} (event time)")
     lines.append(f"- Snapshots: {len(training['snapshots'])}")
     lines += [f"  - `{digest}`" for digest in training["snapshots"][:MAX_LISTED]]
     lines += [f"- Note: {note}" for note in training["notes"]]
@@ -103,9 +104,3 @@ def _listed(names: list[str]) -> str:
 
 def _number(value: Any) -> str:
     return "–" if value is None else f"{value:.4f}"
-
-
-def _day(seconds: Any) -> str:
-    if not isinstance(seconds, int | float):
-        return str(seconds)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

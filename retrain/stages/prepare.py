@@ -18,8 +18,10 @@ from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
+from retrain.rows.columns import column_values
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
 from retrain.rows.history import read_snapshot
+from retrain.rows.late_labels import late_labels, with_late_labels
 from retrain.rows.retype import TYPES, changed_kinds, conform
 from retrain.rows.window import Split, split
 from retrain.rows.window_reach import chosen_window
@@ -71,18 +73,19 @@ def prepare_rows(
     table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
     train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
     train = learnable(train, schema, notes)
-    _tell_new_classes(train, holdout, champion, schema, notes)
-    return Prepared(train, holdout, _told(files, schema, parts, sequence, train, holdout, notes))
+    _note_new_classes(train, holdout, champion, schema, notes)
+    return Prepared(train, holdout, _summary(files, schema, parts, sequence, train, holdout, notes))
 
 
 def labelled_rows(files: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
     """All labelled rows of the files, cleaned, without duplicates, oldest first, with their origin (see `Prepared`) and
     __reserved; Refused where there is none."""
-    table = _collect(files, schema, notes)
-    return _ordered(_deduplicate(table, schema, settings.window.deduplicate, notes))
+    table = _deduplicate(_collect(files, schema, notes), schema, settings.window.deduplicate, notes)
+    order = np.lexsort((table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time")))
+    return table.take(pa.array(order))
 
 
-def _told(
+def _summary(
     files: Sequence[AcceptedFile],
     schema: Schema,
     parts: Split,
@@ -107,7 +110,7 @@ def _told(
         reserved_snapshots=digests(reserved),
         cut=parts.cut,
         cut_time=parts.cut if schema.time_column is not None else None,
-        window=parts.told,
+        window=parts.description,
         notes=notes,
     )
 
@@ -118,11 +121,12 @@ def _collect(files: Sequence[AcceptedFile], schema: Schema, notes: list[str]) ->
     of_rows = [file for file in files if file.kind == "rows"]
     if not of_rows:
         raise Refused("there are no rows to train on", "drop labelled files into the data folder")
-    late, label_files = _late_labels(files, schema)
+    late = late_labels(files, schema)
+    label_files = 0 if schema.id_column is None else len(files) - len(of_rows)
     tables, joined, unlabelled = [], 0, 0
     for file in of_rows:
         table = _with_origin(read_snapshot(file.snapshot), file, schema, notes)
-        table, changed = _join_labels(table, late, schema)
+        table, changed = with_late_labels(table, late, schema)
         kept = _labelled(table, schema)
         joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows
         if kept.num_rows:
@@ -168,47 +172,14 @@ def _event_times(table: pa.Table, file: AcceptedFile, schema: Schema) -> Floats:
     if name is None or name not in table.column_names:
         return order
     column = table.column(name)
-    if pa.types.is_timestamp(column.type):
-        micros = pc.cast(pc.cast(column, pa.timestamp("us")), pa.int64())
-        times = np.asarray(pc.cast(micros, pa.float64(), safe=False).to_numpy()) / 1e6
-    else:
-        times = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    times = np.asarray(column_values(column, "datetime" if pa.types.is_timestamp(column.type) else "number"))
     present = np.isfinite(times)
     latest = times[present].max() if present.any() else file.accepted_at
     filled: Floats = np.where(present, times, latest)
     return filled
 
 
-def _late_labels(files: Sequence[AcceptedFile], schema: Schema) -> tuple[dict[Any, Any], int]:
-    """Labels that came later, by id, the newest of each; and of how many files."""
-    late = [file for file in files if file.kind == "labels"]
-    newest: dict[Any, Any] = {}
-    if schema.id_column is None:
-        return newest, 0
-    for file in late:
-        labels = pq.read_table(file.snapshot, pre_buffer=False)
-        ids = labels.column(schema.id_column).to_pylist()
-        newest.update(zip(ids, labels.column(schema.target).to_pylist(), strict=True))
-    return newest, len(late)
-
-
-def _join_labels(table: pa.Table, late: Mapping[Any, Any], schema: Schema) -> tuple[pa.Table, int]:
-    """A file's rows with the labels that came later, which win over the rows' own; and how many got one."""
-    if not late or schema.id_column not in table.column_names or schema.target not in table.column_names:
-        return table, 0
-    ids = table.column(schema.id_column).to_pylist()
-    changed = sum(1 for key in ids if key in late)
-    if not changed:
-        return table, 0
-    own = table.column(schema.target).to_pylist()
-    joined = [late.get(key, label) for key, label in zip(ids, own, strict=True)]
-    position = table.column_names.index(schema.target)
-    column = pa.chunked_array([pa.array(joined, table.schema.field(position).type)])
-    return table.set_column(position, schema.target, column), changed
-
-
 def _labelled(table: pa.Table, schema: Schema) -> pa.Table:
-    """The rows with a label."""
     if schema.target not in table.column_names:
         return table.slice(0, 0)
     target = table.column(schema.target)
@@ -243,26 +214,10 @@ def _newest_by(table: pa.Table, keys: list[str]) -> pa.Table:
     """One row for each key: of the file that arrived last, the last one. Rows without a key stay."""
     numbered = table.append_column("__position", pa.array(np.arange(table.num_rows)))
     last = numbered.select([*keys, "__position"]).group_by(keys).aggregate([("__position", "max")])
-    kept = set_mask(table.num_rows, last.column("__position_max").to_numpy())
+    kept = np.isin(np.arange(table.num_rows), last.column("__position_max").to_numpy())
     if len(keys) == 1:
         kept |= table.column(keys[0]).is_null().to_numpy()
     return table.filter(pa.array(kept))
-
-
-def set_mask(rows: int, positions: NDArray[Any]) -> NDArray[np.bool_]:
-    """True at `positions`, shape (rows,).
-
-    >>> set_mask(3, np.array([1]))
-    array([False,  True, False])
-    """
-    mask = np.zeros(rows, dtype=bool)
-    mask[positions] = True
-    return mask
-
-
-def _ordered(table: pa.Table) -> pa.Table:
-    order = np.lexsort((table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time")))
-    return table.take(pa.array(order))
 
 
 def _known_to_champion(
@@ -272,7 +227,6 @@ def _known_to_champion(
     sequence: NDArray[np.int64],
     reserved: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Which rows the champion was trained on."""
     if champion is None:
         return np.zeros(len(times), dtype=bool)
     prepared, trained = champion["prepare"], set(champion["snapshots"])
@@ -299,7 +253,7 @@ def learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
     return train
 
 
-def _tell_new_classes(
+def _note_new_classes(
     train: pa.Table, holdout: pa.Table, champion: Mapping[str, Any] | None, schema: Schema, notes: list[str]
 ) -> None:
     if schema.task != "classification":

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain.metrics.registry import Metric
+from retrain.metrics.metric import Metric
 from retrain.model.tasks import Task
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels
@@ -52,7 +52,9 @@ def search_params(
         held_out = None if weight is None else weight[cut:]
         score = metric.score(y[cut:], task.predict(estimator, X[cut:]), held_out)
         trials.append(Candidate(params, score))
-    return _best(trials, metric).params, trials
+    sign = 1.0 if metric.greater_is_better else -1.0
+    best = max(trials, key=lambda trial: -math.inf if trial.score is None else sign * trial.score)
+    return best.params, trials
 
 
 def draw(space: Mapping[str, Sequence[Any]], count: int, seed: int) -> list[dict[str, Any]]:
@@ -67,8 +69,3 @@ def draw(space: Mapping[str, Sequence[Any]], count: int, seed: int) -> list[dict
         if candidate not in candidates:
             candidates.append(candidate)
     return candidates
-
-
-def _best(trials: Sequence[Candidate], metric: Metric) -> Candidate:
-    sign = 1.0 if metric.greater_is_better else -1.0
-    return max(trials, key=lambda trial: -math.inf if trial.score is None else sign * trial.score)

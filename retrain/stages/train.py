@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 from sklearn.utils._param_validation import InvalidParameterError
 
 from retrain import durable
-from retrain.metrics.registry import Metric, MetricContext, get_metric
+from retrain.metrics.metric import Metric
+from retrain.metrics.registry import MetricContext, default_metric, get_metric
 from retrain.model.estimators import (
     encoding_of,
     make_estimator,
     max_categories_of,
+    set_categories,
     single_threaded,
-    tell_categories,
 )
 from retrain.model.fitting import fit_weighted
 from retrain.model.preprocessing import Preprocessor
@@ -62,7 +63,9 @@ def train(request: TrainRequest) -> TrainResult:
     """Train on the prepared rows and stage the result in `work`/version, anew. Refused where the data or the
     configuration cannot give a model."""
     started = time.perf_counter()
-    folder, champion = _fresh(request.work / "version"), request.champion
+    folder, champion = request.work / "version", request.champion
+    durable.remove(folder, "train.clear")
+    durable.make_folder(folder, "train.folder")
     first = None if champion is None else read_json(champion.path(champion.newest) / "training.json")["metric"]
     table = pq.read_table(request.prepared.train, pre_buffer=False)
     version = fit_version(
@@ -70,11 +73,11 @@ def train(request: TrainRequest) -> TrainResult:
         request.config_dir,
     )  # fmt: skip
     _stage(folder, request.settings, version)
-    told = ("estimator", "params", "search", "weighted", "metric", "notes")
+    copied = ("estimator", "params", "search", "weighted", "metric", "notes")
     return TrainResult(
         train_rows=version.training["rows"],
         seconds=round(time.perf_counter() - started, 3),
-        **{key: version.training[key] for key in told},
+        **{key: version.training[key] for key in copied},
     )
 
 
@@ -99,12 +102,6 @@ def fit_version(
     return LoadedVersion("challenger", Path(), schema, task, material.preprocessor, fitted.estimator, training, {})
 
 
-def _fresh(folder: Path) -> Path:
-    durable.remove(folder, "train.clear")
-    durable.make_folder(folder, "train.folder")
-    return folder
-
-
 def _material(table: pa.Table, schema: Schema, settings: ModelSettings, config_dir: Path) -> tuple[Material, Task]:
     y = target_values(table, schema)
     task = learn_task(settings.task, y)
@@ -117,7 +114,7 @@ def _material(table: pa.Table, schema: Schema, settings: ModelSettings, config_d
 def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material, config_dir: Path) -> Fitted:
     def make(params: Mapping[str, Any]) -> Any:
         estimator = make_estimator(settings.estimator, settings.task, config_dir, params)
-        tell_categories(estimator, material.preprocessor.categorical_mask)
+        set_categories(estimator, material.preprocessor.categorical_mask)
         return estimator
 
     X, y, weight = material.X, material.y, material.weight
@@ -144,7 +141,7 @@ def _metric_spec(
     """The metric, with what the first training data fixed: the default's name and the target's median."""
     if first is None:
         median = float(np.median(y)) if task.classes is None else None
-        first = {"default": task.metric(y), "initial_median": median}
+        first = {"default": default_metric(task.name, y), "initial_median": median}
     name = first["default"] if settings.metric == "auto" else absolute_name(settings.metric, config_dir)
     return {"name": name, "default": first["default"], "initial_median": first["initial_median"]}
 
@@ -172,7 +169,7 @@ def _training(
         "classes": None if task.classes is None else list(task.classes),
         "metric": spec,
         "baseline": task.baseline(material.y, material.weight).to_json(),
-        "estimator": _type_name(fitted.estimator),
+        "estimator": f"{type(fitted.estimator).__module__}.{type(fitted.estimator).__qualname__}",
         "params": {**settings.estimator.params, **fitted.params},
         "search": [asdict(trial) for trial in fitted.trials],
         "weighted": fitted.weighted,
@@ -189,7 +186,3 @@ def _stage(folder: Path, settings: ModelSettings, version: LoadedVersion) -> Non
     write_json(folder, "settings.json", settings.model_dump(mode="json"), "train.settings")
     write_json(folder, "training.json", version.training, "train.training")
     durable.write_file(folder / MODEL, model, "train.model")
-
-
-def _type_name(estimator: Any) -> str:
-    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"

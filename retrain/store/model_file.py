@@ -13,16 +13,7 @@ import skops.io
 
 from retrain.records.errors import Refused
 
-KERNELS = (
-    "RBF",
-    "ConstantKernel",
-    "Product",
-    "Sum",
-    "WhiteKernel",
-    "Matern",
-    "DotProduct",
-    "RationalQuadratic",
-)
+KERNELS = ("RBF", "ConstantKernel", "Product", "Sum", "WhiteKernel", "Matern", "DotProduct", "RationalQuadratic")
 TRUSTED_TYPES = frozenset(
     {
         "functools.partial",

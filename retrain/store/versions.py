@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrain import durable
 from retrain.model.version import LoadedVersion
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, refusing
 from retrain.records.schema import Schema
 
 if TYPE_CHECKING:
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 
     from drift import Reference
     from retrain.records.predictions import Predictions
-
-__all__ = [
-    "LoadedVersion", "check_readable", "is_pinned", "list_versions", "load_estimate", "load_reference",
-    "load_staged", "load_version", "publish", "read_json", "removable", "sample_path", "write_json", "write_manifest",
-    "write_probe", "write_reference", "write_sample",
-]  # fmt: skip
 
 FORMAT = 1
 SAMPLE = "sample.parquet"
@@ -81,7 +75,7 @@ def write_sample(folder: Path, sample: "pa.Table") -> None:
 
 def sample_path(folder: Path) -> Path | None:
     """Where these rows are; None in a version without them."""
-    path = Path(folder) / "reference" / SAMPLE
+    path = folder / "reference" / SAMPLE
     return path if path.exists() else None
 
 
@@ -146,37 +140,28 @@ def is_pinned(name: str, pinned: Iterable[str]) -> bool:
 def load_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:
     """Load a published version. Refused where it is damaged, of another format, trained with another minor
     version of scikit-learn, or contains types that neither driftd nor the configuration trusts."""
-    path = Path(path)
     return _load(path, check_whole(path)["name"], trusted_types)
 
 
 def check_whole(path: Path) -> dict[str, Any]:
     """The manifest of a published version; Refused where it cannot be loaded here, or a file that answers need is
     missing or another one than was published."""
-    manifest = check_readable(path)
-    _check_hashes(manifest, path, lambda name: not name.startswith("reference/"))
-    return manifest
-
-
-def check_readable(path: Path) -> dict[str, Any]:
-    """The manifest of a published version; Refused where this driftd and its environment cannot load it, as far as the
-    manifest alone tells."""
     manifest: dict[str, Any] = read_json(path / "manifest.json")
     try:
         _check_manifest(manifest, path)
     except (KeyError, TypeError, AttributeError) as error:
         raise Refused(f"{path / 'manifest.json'} lacks {error}", "promote another version or retrain") from error
+    _check_hashes(manifest, path, lambda name: not name.startswith("reference/"))
     return manifest
 
 
 def load_staged(folder: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:
     """Load a version that is not published yet, as the same cycle's training left it."""
-    return _load(Path(folder), "challenger", trusted_types)
+    return _load(folder, "challenger", trusted_types)
 
 
 def load_reference(path: Path) -> "Reference":
     """The Reference of a published version; its arrays stay on disk (memory-mapped)."""
-    path = Path(path)
     manifest = read_json(path / "manifest.json")
     _check_hashes(manifest, path, lambda name: name.startswith("reference/"))
     from drift import Reference
@@ -191,40 +176,28 @@ def load_reference(path: Path) -> "Reference":
 
 def load_estimate(path: Path) -> dict[str, Any] | None:
     """What estimates the performance of a version where labels are missing; None where it has no such file."""
-    file = Path(path) / "estimate.json"
+    file = path / "estimate.json"
     return dict(read_json(file)) if file.exists() else None
 
 
 def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:
-    """Whatever a damaged file makes its reader say is a refusal."""
-    try:
-        return _read(path, name, trusted_types)
-    except Refused:
-        raise
-    except Exception as error:
-        reason = f"version {name} cannot be loaded: {type(error).__name__}: {error}"
-        raise Refused(reason, "promote another version or retrain") from error
-
-
-def _read(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:
     from retrain.model.preprocessing import Preprocessor
-    from retrain.model.tasks import make_task
+    from retrain.model.tasks import Classification, Regression
     from retrain.store import model_file
 
-    training = read_json(path / "training.json")
-    schema = Schema.from_json(read_json(path / "schema.json"))
-    classes = training["classes"]
-    metrics = path / "metrics.json"
-    return LoadedVersion(
-        name=name,
-        folder=path,
-        schema=schema,
-        task=make_task(schema.task, None if classes is None else tuple(classes)),
-        preprocessor=Preprocessor.from_json(read_json(path / "preprocessor.json")),
-        estimator=model_file.load(path / "model.skops", trusted_types),
-        training=training,
-        evaluation=read_json(metrics) if metrics.exists() else {},
-    )
+    with refusing(f"version {name} cannot be loaded", "promote another version or retrain"):
+        training, metrics = read_json(path / "training.json"), path / "metrics.json"
+        classes = training["classes"]
+        return LoadedVersion(
+            name=name,
+            folder=path,
+            schema=Schema.from_json(read_json(path / "schema.json")),
+            task=Regression() if classes is None else Classification(tuple(classes)),
+            preprocessor=Preprocessor.from_json(read_json(path / "preprocessor.json")),
+            estimator=model_file.load(path / "model.skops", trusted_types),
+            training=training,
+            evaluation=read_json(metrics) if metrics.exists() else {},
+        )
 
 
 def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:

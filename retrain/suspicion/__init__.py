@@ -3,6 +3,7 @@
 Arrays in, frozen doubts out; no files, no clock."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from retrain.suspicion.duplicates import duplicated_rows
 from retrain.suspicion.labels import label_noise
@@ -32,5 +33,5 @@ def doubts(file: Rows, recent: Sequence[Rows], columns: Columns, kinds: Sequence
     found: dict[str, Doubt] = {}
     for kind, judge in JUDGES:
         if kind in kinds and kind not in found and (doubt := judge(file, recent, columns)) is not None:
-            found[kind] = doubt
+            found[kind] = replace(doubt, kind=kind)
     return tuple(found.values())

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from retrain.suspicion.rows import Columns, Doubt, Rows, lowest
 
-KIND = "duplicated_rows"
 LEAST_SHARE = 0.1
 LEAST_ROWS = 20
 
@@ -23,13 +22,13 @@ def duplicated_rows(file: Rows, recent: Sequence[Rows], columns: Columns) -> Dou
         return None
     found = max(recent, key=lambda other: shared(file, other))
     share, own = shared(file, found), repeated(file)
-    for told, normal, where in ((share, usual, f"occurred in {found.name} before"), (own, inside, "occur twice in it")):
-        if told * len(file.X) >= LEAST_ROWS and told >= implausible(normal):
-            numbers = {"share": told, "usual": normal, "like": found.name if told is share else file.name}
+    for rate, normal, where in ((share, usual, f"occurred in {found.name} before"), (own, inside, "occur twice in it")):
+        if rate * len(file.X) >= LEAST_ROWS and rate >= implausible(normal):
+            numbers = {"share": rate, "usual": normal, "like": found.name if rate is share else file.name}
             reason = (
-                f"{told:.0%} of its rows {where}, equal in all features; among recent files at most {normal:.0%} do"
+                f"{rate:.0%} of its rows {where}, equal in all features; among recent files at most {normal:.0%} do"
             )
-            return Doubt(KIND, reason, numbers)
+            return Doubt(reason, numbers)
     return None
 
 

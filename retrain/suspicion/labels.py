@@ -8,7 +8,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from retrain.suspicion.rows import Columns, Doubt, Rows
 from retrain.suspicion.skill import skill, skill_error
 
-KIND = "label_noise"
 LEAST_ROWS = 100
 LEAST_LEARNED = 0.15
 SERVED_LEFT, LEARNED_LEFT = 0.85, 0.75
@@ -41,7 +40,7 @@ def label_noise(file: Rows, recent: Sequence[Rows], columns: Columns) -> Doubt |
         f"nothing explains its labels: the served model orders {columns.target} with a skill of {now:.2f}, in recent "
         f"files {usual:.2f}, and a model made of the file itself reaches {own:.2f} instead of {own_usual:.2f}"
     )
-    return Doubt(KIND, reason, numbers)
+    return Doubt(reason, numbers)
 
 
 def _telling(rows: Rows) -> bool:

@@ -9,7 +9,6 @@ from retrain.records.predictions import Floats
 from retrain.suspicion.rows import Columns, Doubt, Rows
 from retrain.suspicion.skill import correlations, somers
 
-KIND = "leaked_target"
 LEAST, MOST_BEFORE = 0.9, 0.97
 GAP_LEFT = 0.3
 LEAST_ROWS = 50
@@ -20,19 +19,19 @@ def leaked_target(file: Rows, recent: Sequence[Rows], columns: Columns) -> Doubt
     usable = [one for one in recent if one.labelled.sum() >= LEAST_ROWS]
     if file.labelled.sum() < LEAST_ROWS or not usable:
         return None
-    told = strengths(file, columns)
-    position = int(told.argmax())
+    now = strengths(file, columns)
+    position = int(now.argmax())
     before = np.max([strengths(one, columns) for one in usable], axis=0)
     best = float(before.max())
-    if told[position] < LEAST or best > MOST_BEFORE or 1 - told[position] > GAP_LEFT * (1 - best):
+    if now[position] < LEAST or best > MOST_BEFORE or 1 - now[position] > GAP_LEFT * (1 - best):
         return None
     name = columns.names[position]
-    numbers = {"column": name, "strength": float(told[position]), "usual": float(before[position]), "best": best}
+    numbers = {"column": name, "strength": float(now[position]), "usual": float(before[position]), "best": best}
     reason = (
-        f"{name} tells {columns.target} almost perfectly ({told[position]:.2f} of 1); in recent files it reached "
+        f"{name} tells {columns.target} almost perfectly ({now[position]:.2f} of 1); in recent files it reached "
         f"{before[position]:.2f} and no feature more than {best:.2f}"
     )
-    return Doubt(KIND, reason, numbers)
+    return Doubt(reason, numbers)
 
 
 def strengths(rows: Rows, columns: Columns) -> Floats:

@@ -10,7 +10,6 @@ from scipy.stats import rankdata
 from retrain.records.predictions import Floats
 from retrain.suspicion.rows import Columns, Doubt, Rows
 
-KIND = "unit_bug"
 LEAST_ROWS = 100
 MOST_COLUMNS = 6
 MOST_LEFT = 0.4
@@ -38,11 +37,11 @@ def broken_relation(file: Rows, recent: Sequence[Rows], columns: Columns) -> Dou
     if left > MOST_LEFT * change or left > LEAST_CHANGE / 2 + 1.5 * apart:
         return None
     names = [columns.names[columns.numbers[k]] for k in at]
-    told = f"{names[0]} and {names[1]} look swapped" if len(at) == 2 else f"{names[0]} looks as if its sign changed"
+    what = f"{names[0]} and {names[1]} look swapped" if len(at) == 2 else f"{names[0]} looks as if its sign changed"
     reason = (
-        f"{told}: undoing that takes {1 - left / change:.0%} of a sudden change of the relations between columns back"
+        f"{what}: undoing that takes {1 - left / change:.0%} of a sudden change of the relations between columns back"
     )
-    return Doubt(KIND, reason, {"column": names[0], "columns": names, "change": change, "left": left, "usual": apart})
+    return Doubt(reason, {"column": names[0], "columns": names, "change": change, "left": left, "usual": apart})
 
 
 def _relations(rows: Rows, columns: Columns, labelled: bool) -> Floats:

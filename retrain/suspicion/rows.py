@@ -60,11 +60,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Doubt:
-    """Why a file looks poisoned: its `kind`, a sentence for a person, and the numbers that it rests on."""
+    """Why a file looks poisoned: a sentence for a person, the numbers that it rests on, and its `kind`, which `doubts`
+    adds."""
 
-    kind: str
     reason: str
     numbers: dict[str, Any] = field(default_factory=dict)
+    kind: str = ""
 
 
 def row_keys(X: Floats) -> NDArray[np.uint64]:

@@ -15,9 +15,9 @@ def skill(y: Floats, scores: Floats, classes: int) -> float:
     """
     if not classes:
         return float(abs(correlations(y, scores)[0]))
-    told = [(np.mean(y == code), somers(y == code, scores[:, [code]])[0]) for code in range(classes)]
-    weights = np.array([share * (1 - share) for share, _ in told])
-    return float(weights @ np.array([value for _, value in told]) / weights.sum()) if weights.sum() else 0.0
+    parts = [(np.mean(y == code), somers(y == code, scores[:, [code]])[0]) for code in range(classes)]
+    weights = np.array([share * (1 - share) for share, _ in parts])
+    return float(weights @ np.array([value for _, value in parts]) / weights.sum()) if weights.sum() else 0.0
 
 
 def skill_error(y: Floats, value: float, classes: int) -> float:

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from retrain.records.predictions import Floats
 from retrain.suspicion.rows import Columns, Doubt, Rows
 from retrain.suspicion.shapes import Shape, shape_of
-from retrain.suspicion.units_words import swapped_pair, told_change
+from retrain.suspicion.units_words import describe_change, swapped_pair
 
-KIND = "unit_bug"
 # The numbers were chosen on the generated and real streams of docs/suspicious-files.md (`make poison`).
 LEAST_ROWS = 30
 """With a value, in this file and in each recent one."""
@@ -51,7 +50,7 @@ def unit_bug(file: Rows, recent: Sequence[Rows], columns: Columns) -> Doubt | No
     names = [columns.names[k] for k in numbers]
     suspects.sort(key=lambda k: -np.where(stuck, np.inf, far)[k])
     first = suspects[0]
-    told = [told_change(k, names, now, before, bool(stuck[k])) for k in suspects]
+    changes = [describe_change(k, names, now, before, bool(stuck[k])) for k in suspects]
     evidence = {
         "column": names[first], "columns": [names[k] for k in suspects], "beyond": float(far[first]),
         "middle": float(now.middle[first]), "scale": float(now.scale[first]),
@@ -59,17 +58,16 @@ def unit_bug(file: Rows, recent: Sequence[Rows], columns: Columns) -> Doubt | No
         "usual_scale": float(np.mean([o.scale[first] for o in before])),
     }  # fmt: skip
     others = "; the other columns stayed as they were" if len(numbers) > len(suspects) else ""
-    return Doubt(KIND, "; ".join(told) + others, evidence)
+    return Doubt("; ".join(changes) + others, evidence)
 
 
 def rescaled_target(file: Rows, recent: Sequence[Rows], columns: Columns) -> Doubt | None:
-    """The same of a target of numbers: labels in other units. `label_noise` is its kind."""
+    """The same of a target of numbers: labels in other units."""
     if columns.classes or any(one.labelled.sum() < LEAST_ROWS for one in (*recent, file)):
         return None
     alone = Columns((columns.target,), (False,), columns.target, 0)
     bare = [Rows(one.name, one.y[one.labelled, None], one.y[one.labelled]) for one in (*recent, file)]
-    found = unit_bug(bare[-1], bare[:-1], alone)
-    return None if found is None else Doubt("label_noise", found.reason, found.numbers)
+    return unit_bug(bare[-1], bare[:-1], alone)
 
 
 def _jumps(now: Shape, before: Sequence[Shape]) -> Floats:

@@ -14,7 +14,7 @@ FACTORS = {
 CLOSE, KNOWN = 0.1, 0.06
 
 
-def told_change(k: int, names: Sequence[str], now: Any, before: Sequence[Any], stuck: bool) -> str:
+def describe_change(k: int, names: Sequence[str], now: Any, before: Sequence[Any], stuck: bool) -> str:
     """What became of column k, the most telling explanation first."""
     middle = float(np.mean([one.middle[k] for one in before]))
     scale = float(np.mean([one.scale[k] for one in before]))
@@ -61,7 +61,6 @@ def _is_like(now: Any, k: int, before: Sequence[Any], other: int) -> bool:
 
 
 def _known(factor: float) -> str:
-    """The units that a factor is known for."""
     for value, units in FACTORS.items():
         if factor > 0 and abs(abs(math.log(factor)) - math.log(value)) < KNOWN:
             return f" ({units})"

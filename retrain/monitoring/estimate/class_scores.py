@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from retrain.metrics.registry import NAMES
-from retrain.monitoring.estimate.common import Numbers, Score
+from retrain.metrics.classification import SMALLEST_PROBABILITY, Ranking, ranked_area, ranked_precision
+from retrain.monitoring.estimate.common import Score
 from retrain.records.predictions import Floats, Predictions, label_codes
+from retrain.records.settings import METRICS
 
 PRESENT = 0.5
-SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 def known_probabilities(predictions: Predictions) -> Floats:
@@ -18,12 +18,12 @@ def known_probabilities(predictions: Predictions) -> Floats:
     return predictions.probabilities
 
 
-def told_columns(probabilities: Floats) -> list[int]:
+def ranked_columns(probabilities: Floats) -> list[int]:
     """Classes that are looked at against the rest: of two the second, which tells the first."""
     return [1] if probabilities.shape[1] == 2 else list(range(probabilities.shape[1]))
 
 
-def _said(predictions: Predictions) -> Floats:
+def _predicted(predictions: Predictions) -> Floats:
     """1 for the class that was predicted, else 0; shape (n, k)."""
     names = predictions.classes or ()
     return np.eye(len(names))[label_codes(predictions.values, names)]
@@ -46,10 +46,10 @@ def _brier_losses(predictions: Predictions) -> Score:
 
 def _balanced_accuracy(predictions: Predictions) -> Score:
     """Mean recall of the classes of which at least half a row is expected."""
-    said = _said(predictions)
+    predicted = _predicted(predictions)
 
     def score(beliefs: Floats, weight: Floats) -> float:
-        total, hit = weight @ beliefs, weight @ (beliefs * said)
+        total, hit = weight @ beliefs, weight @ (beliefs * predicted)
         present = total >= PRESENT
         return float(np.mean(hit[present] / total[present])) if np.count_nonzero(present) > 1 else math.nan
 
@@ -58,10 +58,10 @@ def _balanced_accuracy(predictions: Predictions) -> Score:
 
 def _f1_macro(predictions: Predictions) -> Score:
     """Mean F1, from the expected counts, of the classes that are predicted or expected."""
-    said = _said(predictions)
+    predicted = _predicted(predictions)
 
     def score(beliefs: Floats, weight: Floats) -> float:
-        both, hit = weight @ beliefs + weight @ said, weight @ (beliefs * said)
+        both, hit = weight @ beliefs + weight @ predicted, weight @ (beliefs * predicted)
         present = both >= PRESENT
         return float(np.mean(2.0 * hit[present] / both[present]))
 
@@ -74,13 +74,12 @@ def _ranking(one: Callable[[Floats, Floats], float]) -> Callable[[Predictions], 
 
     def bind(predictions: Predictions) -> Score:
         probabilities = known_probabilities(predictions)
-        orders = {c: _ordered(probabilities[:, c]) for c in told_columns(probabilities)}
+        rankings = {c: Ranking(probabilities[:, c]) for c in ranked_columns(probabilities)}
 
         def score(beliefs: Floats, weight: Floats) -> float:
             values = []
-            for column, (order, starts) in orders.items():
-                positives = np.add.reduceat((weight * beliefs[:, column])[order], starts)
-                everything = np.add.reduceat(weight[order], starts)
+            for column, ranking in rankings.items():
+                positives, everything = ranking.groups(weight * beliefs[:, column], weight)
                 if PRESENT <= positives.sum() <= everything.sum() - PRESENT:
                     values.append(one(positives, everything))
             return float(np.mean(values)) if values else math.nan
@@ -90,33 +89,13 @@ def _ranking(one: Callable[[Floats, Floats], float]) -> Callable[[Predictions], 
     return bind
 
 
-def _ordered(scores: Floats) -> tuple[Numbers, Numbers]:
-    """Rows in falling order of score, and where each group of ties starts."""
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    return order, np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-
-
-def _area(positives: Floats, everything: Floats) -> float:
-    """Expected share of (positive, negative) pairs in the right order, ties count half."""
-    negatives = everything - positives
-    above = np.cumsum(positives) - 0.5 * positives
-    return float(above @ negatives / (positives.sum() * negatives.sum()))
-
-
-def _precision(positives: Floats, everything: Floats) -> float:
-    found, seen = np.cumsum(positives), np.cumsum(everything)
-    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
-    return float(positives @ precision / found[-1])
-
-
 OF_CLASSES: dict[str, Callable[[Predictions], Score]] = {
     "balanced_accuracy": _balanced_accuracy,
-    "accuracy": lambda predictions: _mean_of(_said(predictions)),
-    "roc_auc": _ranking(_area),
-    "average_precision": _ranking(_precision),
+    "accuracy": lambda predictions: _mean_of(_predicted(predictions)),
+    "roc_auc": _ranking(ranked_area),
+    "average_precision": _ranking(ranked_precision),
     "f1_macro": _f1_macro,
     "log_loss": _log_losses,
     "brier": _brier_losses,
 }
-assert set(OF_CLASSES) == set(NAMES["classification"])
+assert set(OF_CLASSES) == set(METRICS["classification"])

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from retrain.monitoring.estimate.class_scores import OF_CLASSES, known_probabilities, told_columns
+from retrain.monitoring.estimate.class_scores import OF_CLASSES, known_probabilities, ranked_columns
 from retrain.monitoring.estimate.common import Numbers, Score
 from retrain.records.predictions import Floats, Labels, Predictions, label_codes
 
@@ -27,7 +27,7 @@ class Curves:
         """Fit to labels (n,) that the model knows; `draws` (members, n) says how often each row counts."""
         probabilities = known_probabilities(predictions)
         truth = label_codes(y, predictions.classes or ())
-        columns = told_columns(probabilities)
+        columns = ranked_columns(probabilities)
         most = min(MOST_BINS, max(5, 1000 // len(columns)), max(1, len(y) // BIN_ROWS))
         fits = [_calibrated(probabilities[:, c], truth == c, draws, most) for c in columns]
         return cls(tuple(grid for grid, _ in fits), tuple(levels for _, levels in fits))
@@ -35,7 +35,7 @@ class Curves:
     def believe(self, predictions: Predictions, _matrix: Floats | None, member: int) -> Floats:
         """How likely each class is (n, k); rows sum to 1."""
         probabilities = known_probabilities(predictions)
-        columns = zip(told_columns(probabilities), self.grids, self.levels, strict=True)
+        columns = zip(ranked_columns(probabilities), self.grids, self.levels, strict=True)
         shares = np.stack([np.interp(probabilities[:, c], grid, levels[member]) for c, grid, levels in columns], 1)
         if shares.shape[1] == 1:
             return np.hstack([1.0 - shares, shares])

@@ -6,9 +6,9 @@ from typing import cast
 
 import numpy as np
 
-from retrain.metrics.registry import NAMES
 from retrain.monitoring.estimate.common import Score
 from retrain.records.predictions import Floats, Predictions
+from retrain.records.settings import METRICS
 
 
 def scatter(beliefs: Floats) -> Floats:
@@ -47,4 +47,4 @@ OF_NUMBERS: dict[str, Callable[[Predictions], Score]] = {
     "r2": _r2,
     "relative_mae": lambda _: _relative_mae,
 }
-assert set(OF_NUMBERS) == set(NAMES["regression"])
+assert set(OF_NUMBERS) == set(METRICS["regression"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain.metrics.registry import Metric
+from retrain.metrics.metric import Metric
 from retrain.metrics.resampling import block_counts, spread
 from retrain.monitoring.estimate.common import FEWEST_ROWS, FORMAT, MEMBERS, evenly, finite_or_none, most_rows
 from retrain.monitoring.estimate.curves import Curves
@@ -28,15 +28,15 @@ def estimate_performance(
     of the one-sided z-test with `drop_se`, the spread of this difference. `reason` tells why a number is None.
     """
     numbers = ("value", "se", "interval", "reference", "drop", "drop_se", "p_value")
-    told = {"metric": metric.name, **dict.fromkeys(numbers), "rows": len(predictions), "estimate": True}
-    told |= {"method": fitted["method"], "assumes": ASSUMES, "reason": None}
+    result = {"metric": metric.name, **dict.fromkeys(numbers), "rows": len(predictions), "estimate": True}
+    result |= {"method": fitted["method"], "assumes": ASSUMES, "reason": None}
     reason = _unusable(metric, fitted, predictions, matrix)
     if reason:
-        return told | {"reason": reason}
+        return result | {"reason": reason}
     model = (Curves if fitted["method"] == "CBPE" else Trees).from_json(fitted["model"])
     kept = evenly(len(predictions), most_rows(predictions))
     inputs = None if matrix is None else matrix[kept]
-    return told | _estimated(metric, model, fitted, predictions.take(kept), inputs)
+    return result | _estimated(metric, model, fitted, predictions.take(kept), inputs)
 
 
 def _unusable(metric: Metric, fitted: Mapping[str, Any], predictions: Predictions, matrix: Floats | None) -> str:
@@ -66,7 +66,6 @@ def _estimated(
     predictions: Predictions,
     matrix: Floats | None,
 ) -> dict[str, Any]:
-    """The numbers of the result."""
     rng = np.random.default_rng(fitted["seed"])
     score = model.score(metric.name, predictions)
     expected, drawn = np.full(MEMBERS, np.nan), np.full(MEMBERS, np.nan)

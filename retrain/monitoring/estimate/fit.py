@@ -36,16 +36,16 @@ def fit_estimate(
         return head | {"rows": len(known), "reason": reason}
     most = most_rows(predictions) if task == "classification" else MOST_TREE_ROWS
     kept = known[evenly(len(known), most)]
-    said, truth = predictions.take(kept), y[kept]
+    chosen, truth = predictions.take(kept), y[kept]
     rng = np.random.default_rng(seed)
     draws = np.array([block_counts(len(kept), rng) for _ in range(MEMBERS)])
     model: Curves | Trees
     if task == "classification":
-        model, inputs = Curves.fit(truth, said, draws), None
+        model, inputs = Curves.fit(truth, chosen, draws), None
     else:
         inputs = None if matrix is None else matrix[kept]
-        model = Trees.fit(truth, said, inputs, draws, initial_median, seed)
-    reference = _reference(model, said, inputs, draws)
+        model = Trees.fit(truth, chosen, inputs, draws, initial_median, seed)
+    reference = _reference(model, chosen, inputs, draws)
     return head | {"rows": len(kept), "reason": None, "reference": reference, "model": model.to_json()}
 
 

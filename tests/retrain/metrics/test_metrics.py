@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from retrain.metrics.registry import NAMES, MetricContext, bootstrap_scores, default_metric, get_metric, standard_error
-from retrain.metrics.resampling import block_counts
+from retrain.metrics.registry import MetricContext, default_metric, get_metric
+from retrain.metrics.resampling import block_counts, bootstrap_scores, standard_error
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
+from retrain.records.settings import METRICS as NAMES
 
 CONTEXTS = {
     "classification": MetricContext("classification"),
@@ -152,9 +153,9 @@ def test_standard_error_is_the_spread_of_fresh_samples(task, name):
 
 def test_standard_error_is_seeded():
     """The same seed gives the same error, bit by bit."""
-    y, predictions, weight = _classified()
+    y, predictions, _ = _classified()
     metric = get_metric("roc_auc", CONTEXTS["classification"])
-    first, again, other = (standard_error(metric, y, predictions, weight, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (standard_error(metric, y, predictions, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
 
 

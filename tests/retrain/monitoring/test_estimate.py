@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeRegressor
 
-from retrain.metrics.registry import NAMES, Metric, MetricContext, get_metric
+from retrain.metrics.metric import Metric
+from retrain.metrics.registry import MetricContext, get_metric
 from retrain.monitoring.estimate import ASSUMES, estimate_performance, fit_estimate
 from retrain.monitoring.estimate.class_scores import OF_CLASSES
 from retrain.monitoring.estimate.error_scores import OF_NUMBERS
 from retrain.monitoring.estimate.trees import _fallen, _grown, _inputs
 from retrain.records.predictions import Predictions
+from retrain.records.settings import METRICS as NAMES
 
 CLASSES = ("a", "b", "c")
 TRIALS = 40

@@ -2,9 +2,9 @@
 
 import pytest
 
-from retrain.planning.gate import PairedGain, Scored, decide
+from retrain.planning.gate import PairedGain, decide
 
-CHAMPION = Scored("v0001", 0.80)
+CHAMPION = ("v0001", 0.80)
 
 
 BETTER = (PairedGain(0.01, 0.01),)
@@ -12,7 +12,7 @@ BETTER = (PairedGain(0.01, 0.01),)
 
 def verdict(value=0.81, baseline_gain=0.3, champion=CHAMPION, differences=BETTER):
     """A decision at 2.5 standard errors."""
-    return decide("auc", 1000, Scored("c", value), baseline_gain, Scored("b", 0.5), champion, differences, 2.5)
+    return decide("auc", 1000, value, 0.5, baseline_gain, champion, differences, 2.5)
 
 
 @pytest.mark.parametrize(

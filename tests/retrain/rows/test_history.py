@@ -77,3 +77,12 @@ def test_a_row_that_was_served_and_then_dropped_teaches_once(tmp_path):
     table = labelled_rows([served, dropped, known], SCHEMA, SETTINGS, notes)
     rows = {row["id"]: (row["y"], row["__seq"]) for row in table.to_pylist()}
     assert rows == {"1-0": ("no", 2), "1-1": ("no", 2), "1-2": ("yes", 1)}
+
+
+def test_labels_reach_the_rows_of_a_file_without_a_target(tmp_path):
+    """Both who judges and who trains find the labels that came later, also where the file had no such column."""
+    file = written(tmp_path, 1, ["a", "b"], [None, None])
+    pq.write_table(pq.read_table(file.snapshot).drop_columns(["y"]), file.snapshot)
+    files = [file, labels(tmp_path, 2, {"b": "yes"})]
+    assert History(files, SCHEMA).batch(1).known.tolist() == [False, True]
+    assert labelled_rows(files, SCHEMA, SETTINGS, []).column("y").to_pylist() == ["yes"]

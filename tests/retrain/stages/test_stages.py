@@ -125,7 +125,7 @@ def test_free_text_is_compared_and_not_learned_from(tmp_path):
     args["schema"] = texts.to_json()
     path = cycle(args)["promote"]["path"]
     version = load_version(Path(path))
-    assert "note" not in version.evaluation["importance"] and "note" not in version.task.columns(version.schema)
+    assert "note" not in version.evaluation["importance"] and "note" not in version.schema.model_columns
     derived = {"note (length)", "note (empty)", "note (trigrams)"}
     assert derived < set(load_reference(Path(path)).columns)
     later = [snapshot(tmp_path, seq, learning.rows(600, seed=seq)) for seq in (2, 3)]
