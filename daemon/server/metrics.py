@@ -59,5 +59,4 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text exposition format."""
-        text: bytes = generate_latest(self._registry)
-        return text
+        return bytes(generate_latest(self._registry))

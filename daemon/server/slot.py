@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrain.model.encoding import Cells, RowEncoder
 from retrain.records.deployment import Deployment
+from retrain.records.predictions import Predictions
+from retrain.records.schema import Schema
 
 if TYPE_CHECKING:
     from daemon.server.trial import RunningTrial
     from retrain.model.deployment import LoadedDeployment
-    from retrain.model.encoding import Cells, RowEncoder
     from retrain.model.version import LoadedVersion
-    from retrain.records.predictions import Predictions
-    from retrain.records.schema import Schema
 
 SLOW = "scikit-learn"
 
@@ -26,7 +26,7 @@ class ServedDeployment:
     deployment: Deployment
     promotion: int
     loaded: "LoadedDeployment"
-    encoders: "tuple[RowEncoder, ...]"
+    encoders: tuple[RowEncoder, ...]
     runtimes: tuple[str, ...]
 
     @property
@@ -35,18 +35,18 @@ class ServedDeployment:
         return self.deployment.name
 
     @property
-    def schema(self) -> "Schema":
+    def schema(self) -> Schema:
         """By which requests are read: the heaviest member's."""
         return self.loaded.version.schema
 
-    def predict(self, rows: "Sequence[Cells]") -> "Predictions":
+    def predict(self, rows: Sequence[Cells]) -> Predictions:
         """The recalibrated blend of all members; the cells of rows are in the order of `schema.features`."""
         pairs = zip(self.loaded.members, self.encoders, strict=True)
         return self.loaded.answer(
             {version.name: version.task.predict(version.estimator, encode(rows)) for version, encode in pairs}
         )
 
-    def rows_for(self, other: "ServedDeployment", rows: "Sequence[Cells]") -> "Sequence[Cells]":
+    def rows_for(self, other: "ServedDeployment", rows: Sequence[Cells]) -> Sequence[Cells]:
         """Rows of this deployment's schema as `other` reads them; what only its schema has is missing."""
         names, wanted = ([column.name for column in served.schema.features] for served in (self, other))
         if names == wanted:
@@ -79,7 +79,6 @@ def load_served(
     """Load all members from a model's folder of versions and let each answer its probe rows, which also warms
     it up; Refused if one does not. Boosted trees are accelerated where that gives the same bits."""
     from retrain.model.deployment import LoadedDeployment
-    from retrain.model.encoding import RowEncoder
     from retrain.model.recalibration import Recalibration
     from retrain.stages.promote import prove_version
 
