@@ -24,12 +24,11 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         raise Refused(f"{model} has no champion to compare with", "`driftd status` says what it waits for")
     if not file.is_file():
         raise Refused(f"{file}: no such file")
-    declared = declared_schema(settings)
     from daemon.reading.take import take
     from retrain.monitoring.check import check
 
     with TemporaryDirectory(prefix="driftd-check-") as work:
-        schema = declared or (None if stored is None else Schema.from_json(stored))
+        schema = declared_schema(settings) or (None if stored is None else Schema.from_json(stored))
         try:
             taken = take(TakeRequest(path=file, schema=schema, settings=settings, work=Path(work)))
         except Refused as error:

@@ -80,11 +80,8 @@ def _inferred(path: Path, target: str, task: str) -> tuple[Schema, str]:
 
 def _named(schema: Schema, names: tuple[str, ...], kinds: tuple[str, ...], target: str) -> str | None:
     fitting = [c.name for c in schema.columns if c.kind in kinds and c.name != target]
-    for name in names:
-        for column in fitting:
-            if column.lower() == name:
-                return column
-    return fitting[0] if "datetime" in kinds and len(fitting) == 1 else None
+    named = (column for name in names for column in fitting if column.lower() == name)
+    return next(named, fitting[0] if "datetime" in kinds and len(fitting) == 1 else None)
 
 
 def _text(found: Found, name: str, target: str) -> str:

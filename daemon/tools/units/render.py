@@ -50,11 +50,8 @@ def render(site: Site) -> dict[Path, str]:
     }
     if site.makes_user:
         wanted[Path("etc/sysusers.d/driftd.conf")] = "driftd.sysusers.in"
-    return {path: Template(_template(name)).substitute(values) for path, name in wanted.items()}
-
-
-def _template(name: str) -> str:
-    return (files("daemon.tools.units") / name).read_text("utf-8")
+    templates = files("daemon.tools.units")
+    return {path: Template((templates / name).read_text("utf-8")).substitute(values) for path, name in wanted.items()}
 
 
 def escaped(path: Path) -> str:
@@ -85,8 +82,8 @@ def _state(site: Site) -> str:
 
 def _home(site: Site) -> Iterable[str]:
     """Homes and temporary folders are hidden, but for what the service needs of them."""
-    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if in_home(path) or in_temporary(path)]
-    writable = [site.state_dir] if in_home(site.state_dir) or in_temporary(site.state_dir) else []
+    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if is_hidden(path)]
+    writable = [site.state_dir] if is_hidden(site.state_dir) else []
     yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
     for path in outermost(needed):
         yield f"BindReadOnlyPaths=-{escaped(path)}".replace(" ", r"\ ")
@@ -99,9 +96,9 @@ def in_home(path: Path) -> bool:
     return any(home in path.parents for home in HOMES)
 
 
-def in_temporary(path: Path) -> bool:
-    """Whether a path lies where the service has a folder of its own instead."""
-    return any(folder in path.parents for folder in TEMPORARY)
+def is_hidden(path: Path) -> bool:
+    """Whether a path lies in a home, or where the service has a temporary folder of its own instead."""
+    return in_home(path) or any(folder in path.parents for folder in TEMPORARY)
 
 
 def outermost(paths: Iterable[Path]) -> list[Path]:
