@@ -66,7 +66,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
 
 
 def _waits_for(conn: Connection, config: Config, name: str, row: Any) -> str:
-    """What the service said at its last decision; files that wait are counted now, where this user may see them."""
+    """What the service waited for at its last decision; files are counted now, where this user may see them."""
     if row is None:
         return "the service has not run with this model yet"
     folder, waits_for = model_data_dir(config, name), str(row.waits_for)

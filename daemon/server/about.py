@@ -17,7 +17,6 @@ from daemon.server.slot import ModelSlot
 
 log = get_logger()
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
-POST = ["POST"]
 
 
 class About:
@@ -34,8 +33,8 @@ class About:
             Route("/v2", self._server),
             Route("/v2/health/live", self._live),
             Route("/v2/health/ready", self._ready),
-            Route("/v2/repository/index", self._index, methods=POST),
-            Route("/v2/repository/models/{model}/{what}", _not_by_hand, methods=POST),
+            Route("/v2/repository/index", self._index, methods=["POST"]),
+            Route("/v2/repository/models/{model}/{what}", _not_by_hand, methods=["POST"]),
             Route(model, self._model),
             Route(f"{model}/ready", self._model_ready),
             Route(f"{model}/versions/{{version}}", self._model),

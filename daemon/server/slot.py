@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from retrain.model.encoding import Cells, RowEncoder
 from retrain.records.deployment import Deployment
+from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
 from retrain.records.schema import Schema
 
@@ -83,7 +84,7 @@ def load_served(
     from retrain.stages.promote import prove_version
 
     proven = [prove_version(folder / m.version, tuple(trusted_types)) for m in deployment.members]
-    quick = [_accelerated(version) if accelerate else _compiled(version) for version in proven]
+    quick = [_quickest(version, accelerate) for version in proven]
     names = [column.name for column in proven[0].schema.features]
     versions = {version.name: version for version, _ in quick}
     recalibration = Recalibration.from_json(deployment.calibration)
@@ -96,30 +97,24 @@ def load_served(
     )
 
 
-def _accelerated(version: "LoadedVersion") -> "tuple[LoadedVersion, str]":
-    """The version as it is served, and by what."""
-    from retrain.model.accelerate import NAME, accelerated_version
-    from retrain.records.errors import Refused
+def _quickest(version: "LoadedVersion", accelerate: bool) -> "tuple[LoadedVersion, str]":
+    """The version as it is served, and by what: boosted trees by treelite, else by scikit-learn without its column
+    transformer, where these give the same bits."""
+    from retrain.model.accelerate import NAME, accelerated_version, looped
     from retrain.store.probe import answer_probe, probe_matrix
 
+    probe, runtime = probe_matrix(version), SLOW
+    if accelerate:
+        try:
+            quick = accelerated_version(version, probe)
+            answer_probe(quick)
+        except Refused as error:
+            runtime = f"{SLOW}: {error}"
+        else:
+            return quick, NAME
     try:
-        quick = accelerated_version(version, probe_matrix(version))
-        answer_probe(quick)
-    except Refused as error:
-        return _compiled(version)[0], f"{SLOW}: {error}"
-    return quick, NAME
-
-
-def _compiled(version: "LoadedVersion") -> "tuple[LoadedVersion, str]":
-    """The version answered by scikit-learn alone, boosted trees without its column transformer where that gives the
-    same bits."""
-    from retrain.model.accelerate import looped
-    from retrain.records.errors import Refused
-    from retrain.store.probe import answer_probe, probe_matrix
-
-    try:
-        quick = replace(version, estimator=looped(version.estimator, probe_matrix(version)))
+        quick = replace(version, estimator=looped(version.estimator, probe))
         answer_probe(quick)
     except Refused:
-        return version, SLOW
-    return quick, SLOW
+        return version, runtime
+    return quick, runtime

@@ -38,10 +38,7 @@ class RunningTrial:
     @property
     def metadata(self) -> dict[str, Any]:
         """The challenger in the model's metadata."""
-        trial = self.trial
-        return {
-            "version": trial.version, "strategy": trial.strategy, "share": trial.share, "since": trial.since,
-        }  # fmt: skip
+        return {key: getattr(self.trial, key) for key in ("version", "strategy", "share", "since")}
 
     # --- which requests -------------------------------------------------------------------------------------
 

@@ -35,12 +35,13 @@ class Site:
 
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
+    listen, network = _socket(site.listen)
     values = {
-        "mark": MARK, "user": site.user, "group": site.group, "listen": _listen(site.listen),
+        "mark": MARK, "user": site.user, "group": site.group, "listen": listen, "network": network,
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
         "state_dir": escaped(site.state_dir), "state_word": quoted(site.state_dir),
         "mounts": " ".join(quoted(path) for path in (site.driftd, site.config, site.state_dir)),
-        "state": _state(site), "home": "\n".join(_home(site)), "network": _network(site.listen),
+        "state": _state(site), "home": "\n".join(_home(site)),
         "data_lines": "\n".join(f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
     }  # fmt: skip
     wanted = {
@@ -114,25 +115,17 @@ def outermost(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _is_loopback(listen: str) -> bool:
-    host = listen.rpartition(":")[0].strip("[]")
-    return host == "localhost" or host.startswith("127.") or host == "::1"
-
-
-def _listen(listen: str) -> str:
-    """As ListenStream= takes it, which knows no names; an address of a network may be bound before that is up."""
+def _socket(listen: str) -> tuple[str, str]:
+    """The address as ListenStream= takes it, which knows no names, and who may connect: only this machine, where only
+    it is listened to. An address of a network may be bound before that is up."""
     host, _, port = listen.rpartition(":")
     try:
         address = ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
     except ValueError:
         raise Refused(f"[service] listen is {listen!r}: systemd's sockets take no names", "write an address") from None
     text = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    if address.is_loopback:
+        return text, "IPAddressAllow=localhost\nIPAddressDeny=any"
     free = "\n# At boot the network with this address may not be up yet.\nFreeBind=yes"
-    return text if _is_loopback(listen) else text + free
-
-
-def _network(listen: str) -> str:
-    """Only this machine, where only it is listened to."""
-    if _is_loopback(listen):
-        return "IPAddressAllow=localhost\nIPAddressDeny=any"
-    return "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
+    firewall = "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
+    return text + free, firewall
