@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrain.records.schema import Column
 
 MANY = 1000
-TOLD = 10
+LISTED = 10
 PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -40,17 +40,15 @@ class ColumnQuality:
         self._watch_constant(values)
 
     def to_json(self) -> dict[str, Any]:
-        """What is worth telling; empty where nothing is."""
-        told: dict[str, Any] = {}
-        for key in ("missing", "infinite", "out_of_range"):
-            if getattr(self, key):
-                told[key] = getattr(self, key)
+        """What is odd; empty where nothing is."""
+        counts = {"missing": self.missing, "infinite": self.infinite, "out_of_range": self.out_of_range}
+        odd: dict[str, Any] = {key: count for key, count in counts.items() if count}
         if self.unseen:
-            told["unseen"] = sum(self.unseen.values())
-            told["unseen_values"] = [name for name, _ in self.unseen.most_common(TOLD)]
+            odd["unseen"] = sum(self.unseen.values())
+            odd["unseen_values"] = [name for name, _ in self.unseen.most_common(LISTED)]
         if self.constant and self.rows > 1 and self.missing < self.rows:
-            told["constant"] = True
-        return told
+            odd["constant"] = True
+        return odd
 
     def _outside(self, values: Any) -> int:
         column, outside = self.column, 0

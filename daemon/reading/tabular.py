@@ -43,9 +43,7 @@ class Table:
 
     def chunks(self, name: str) -> Iterator[ColumnValues]:
         """The column as its kind, a batch of rows at a time; what does not fit it is missing."""
-        kind = self.kinds[name]
-        if kind == "text":
-            kind = "category"
+        kind = "category" if self.kinds[name] == "text" else self.kinds[name]
         misfits = 0
         for column in self._read(name):
             fitted = _fitted(column, name, kind)
