@@ -20,7 +20,7 @@ ALPHA = 0.05
 WHOLE_ROWS = 4_000_000
 """Columns of more rows are not held in memory but read again."""
 
-Told = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 """Is called with a column's name, its number from 1 on, and how many there are, before it is read."""
 
 
@@ -33,13 +33,13 @@ def compare(
     calendar: bool = False,
     multivariate: bool = False,
     shapes: dict[str, dict[str, Any]] | None = None,
-    progress: Told | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The drift report of two files (CSV, Parquet or JSON lines) as plain JSON values.
 
-    The reference decides what kind a column is; a column that only one file has is told in `notes`. `alpha`
+    The reference decides what kind a column is; a column that only one file has is named in `notes`. `alpha`
     is the rate of false alarms of the whole comparison. With `exact`, Wasserstein distances are exact and further
-    statistics are told; `calendar` adds the hour and weekday of dates, `multivariate` tests of all columns together.
+    statistics are given; `calendar` adds the hour and weekday of dates, `multivariate` tests of all columns together.
     `shapes`, where given, is filled with small distributions by column name. Refused where a file cannot be read.
     """
     started = time.perf_counter()

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from daemon.tools.replay.evidence import mean_of
 from daemon.tools.replay.suspects import Suspects
 from retrain.records.trigger import Trigger
 
@@ -44,10 +43,6 @@ class ReplayedCycle:
     champion: float | None = None
     challenger: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return dict(self.__dict__)
-
 
 @dataclass
 class Run:
@@ -65,8 +60,7 @@ class Run:
     @property
     def mean(self) -> float | None:
         """Over the batches that have a score."""
-        known = [score for score in self.scores if score is not None]
-        return float(np.mean(known)) if known else None
+        return mean_of(self.scores)
 
     def note_cycle(self, batch: int, trigger: Trigger, promoted: bool, outcome: str, result: Mapping[str, Any]) -> None:
         """Keep a finished cycle; `result` is the evaluate stage's, empty where the cycle failed before."""

@@ -1,5 +1,6 @@
 """A played engine as plain JSON values."""
 
+from dataclasses import asdict
 from typing import Any
 
 from daemon.tools.replay.engine import Engine
@@ -8,7 +9,7 @@ from daemon.tools.replay.engine import Engine
 def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
     """Scores, cycles and costs of one run; `trigger` renames that of every cycle."""
     run, initial = engine.run, engine.initial
-    cycles = [cycle.to_json() | ({"trigger": trigger} if trigger else {}) for cycle in run.cycles]
+    cycles = [asdict(cycle) | ({"trigger": trigger} if trigger else {}) for cycle in run.cycles]
     served = len(run.scores) - initial
     spent = run.clock.spent
     return {
@@ -23,7 +24,7 @@ def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
         "cycles": cycles,
         "deployments": run.deployments,
         "drifts": run.drifts,
-        "held": run.suspects.told,
+        "held": run.suspects.holds,
         "budget": _budget(engine),
     }
 
