@@ -70,14 +70,14 @@ def traffic(request: TrafficRequest) -> TrafficResult:
         table = pa.concat_tables(tables)
         durable.crash_point("traffic.source.before_write")
         pq.write_table(table, source, compression="zstd")
-        seen = look(source)
-        if isinstance(seen, Problem):
-            raise Retry(f"{source}: {seen.reason}")
+        file_look = look(source)
+        if isinstance(file_look, Problem):
+            raise Retry(f"{source}: {file_look.reason}")
         taken = take(TakeRequest(path=source, schema=schema, settings=request.settings, work=work))
     finally:
         source.unlink(missing_ok=True)
     sha256 = hashlib.sha256("\n".join(request.digests).encode()).hexdigest()
-    return TrafficResult(taken=taken, sha256=sha256, look=seen)
+    return TrafficResult(taken=taken, sha256=sha256, look=file_look)
 
 
 def known_columns(schema: Schema) -> Schema:

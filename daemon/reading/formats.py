@@ -48,9 +48,9 @@ def kind_of(path: Path) -> Kind:
     """
     name = path.name.lower()
     compression = "none"
-    for ending, found in COMPRESSIONS.items():
+    for ending in COMPRESSIONS:
         if name.endswith(ending):
-            name, compression = name.removesuffix(ending), found
+            name, compression = name.removesuffix(ending), COMPRESSIONS[ending]
     suffix = Path(name).suffix
     if suffix not in SUFFIXES:
         raise Refused(f"{path.name}: unknown format", "expected .csv, .jsonl or .parquet, or .csv.gz, .csv.zst")

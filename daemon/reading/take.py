@@ -169,10 +169,10 @@ def _batches(source: Path, schema: Schema) -> Iterator[Any]:
         wanted = [column.name for column in schema.columns if column.name in names]
         rows = max(100, min(BATCH_ROWS, BATCH_CELLS // max(1, len(wanted))))
         numbered = ["__row"] if "__row" in names else []
-        seen = 0
+        read = 0
         for batch in file.iter_batches(batch_size=rows, columns=[*wanted, *numbered]):
-            positions = pa.array(np.arange(seen + 1, seen + 1 + batch.num_rows))
-            seen += batch.num_rows
+            positions = pa.array(np.arange(read + 1, read + 1 + batch.num_rows))
+            read += batch.num_rows
             yield batch if numbered else batch.append_column("__row", positions)
 
 

@@ -123,9 +123,9 @@ async def _not_by_hand(_request: Request) -> Response:
 
 
 def _check_version(request: Request, served: str) -> None:
-    asked = request.path_params.get("version")
-    if asked is not None and asked != served:
-        raise HTTPException(404, f"version {asked!r} is not served; {served!r} is")
+    wanted = request.path_params.get("version")
+    if wanted is not None and wanted != served:
+        raise HTTPException(404, f"version {wanted!r} is not served; {served!r} is")
 
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

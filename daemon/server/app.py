@@ -105,7 +105,7 @@ class App:
         model, what = route
         headers = dict(scope["headers"])
         try:
-            reply = await self._answered(scope["method"], route, version, headers, receive)
+            reply = await self._handled(scope["method"], route, version, headers, receive)
         except BadRequest as error:
             reply = self._refused(model, what, error)
         except UnicodeEncodeError:  # what is echoed
@@ -119,7 +119,7 @@ class App:
     # --- on the way in ------------------------------------------------------------------------------------------
 
     def _versioned(self, path: str) -> tuple[tuple[str, str] | None, str | None]:
-        """/v2/models/M/versions/V/infer."""
+        """Model, handler and version of a path that names a version, or a model that there is not."""
         match path.split("/"):
             case ["", "v2", "models", model, "versions", version, "infer"]:
                 return (model, "infer"), version
@@ -129,7 +129,7 @@ class App:
                 return (model, what), None
         return None, None
 
-    async def _answered(
+    async def _handled(
         self, method: str, route: tuple[str, str], version: str | None, headers: Headers, receive: Any
     ) -> Reply:
         """Let the handler answer, as long as not too many wait."""
@@ -169,12 +169,12 @@ class App:
     async def _predict(self, call: Call) -> Reply:
         served, reader = self._served(call)
         rows, ids = await _beside(call.body, reader.read_json, call.body)
-        served, said = await self._said(call, served, rows, ids)
+        served, predictions = await self._answered_by(call, served, rows, ids)
         answer: dict[str, Any] = {
-            "model": served.deployment.model, "version": served.name, "predictions": said.values.tolist(),
+            "model": served.deployment.model, "version": served.name, "predictions": predictions.values.tolist(),
         }  # fmt: skip
-        if said.probabilities is not None and said.classes is not None:
-            answer["probabilities"] = _by_class(said.classes, said.probabilities.tolist())
+        if predictions.probabilities is not None and predictions.classes is not None:
+            answer["probabilities"] = _by_class(predictions.classes, predictions.probabilities.tolist())
         if ids is not None:
             answer["ids"] = ids
         return Reply(msgspec.json.encode(answer))
@@ -185,8 +185,8 @@ class App:
             raise BadRequest(f"version {call.version!r} is not served; {served.name!r} is", 404)
         length = call.headers.get(b"inference-header-content-length")
         request, rows, ids = await _beside(call.body, read_request, call.body, length, reader)
-        served, said = await self._said(call, served, rows, ids)
-        body, json_bytes = infer_answer(request, said, served.deployment.model, served.name)
+        served, predictions = await self._answered_by(call, served, rows, ids)
+        body, json_bytes = infer_answer(request, predictions, served.deployment.model, served.name)
         if json_bytes is None:
             return Reply(body)
         kind = ("content-type", "application/octet-stream")
@@ -195,8 +195,8 @@ class App:
     async def _invoke(self, call: Call) -> Reply:
         served, reader = self._served(call)
         rows, ids = await _beside(call.body, read_invocation, call.body, call.headers.get(b"content-type"), reader)
-        served, said = await self._said(call, served, rows, ids)
-        answer = {"predictions": said.values.tolist(), "model": served.deployment.model, "version": served.name}
+        served, predictions = await self._answered_by(call, served, rows, ids)
+        answer = {"predictions": predictions.values.tolist(), "model": served.deployment.model, "version": served.name}
         return Reply(msgspec.json.encode(answer))
 
     async def _feedback(self, call: Call) -> Reply:
@@ -224,33 +224,33 @@ class App:
             self._readers[slot.model] = (served, reader)
         return served, reader
 
-    async def _said(
+    async def _answered_by(
         self, call: Call, served: ServedDeployment, rows: list[Cells], ids: Ids
     ) -> tuple[ServedDeployment, Predictions]:
-        """Who answered, and what."""
+        """Who answered, and the predictions."""
         trial, model = call.slot.trial, call.slot.model
         log_ids = ids if ids is not None else [None] * len(rows)
         try:
             if trial is None or call.version is not None:
-                by, said = served, await self._batcher.predict(served, rows)
+                by, predictions = served, await self._batcher.predict(served, rows)
             else:
                 loop = asyncio.get_running_loop()
 
-                def unseen(one: ServedDeployment) -> Predictions:
+                def shadow(one: ServedDeployment) -> Predictions:
                     """The other one's answer, which nobody gets: in the thread of the trial."""
-                    asked = served.rows_for(one, rows)
-                    answer = one.predict(asked)
-                    loop.call_soon_threadsafe(self.logs[model].record, one, asked, log_ids, answer, "shadow")
+                    its_rows = served.rows_for(one, rows)
+                    answer = one.predict(its_rows)
+                    loop.call_soon_threadsafe(self.logs[model].record, one, its_rows, log_ids, answer, "shadow")
                     return answer
 
-                by, said = await trial.answer(
-                    served, ids, lambda one: self._batcher.predict(one, served.rows_for(one, rows)), unseen
+                by, predictions = await trial.answer(
+                    served, ids, lambda one: self._batcher.predict(one, served.rows_for(one, rows)), shadow
                 )
         except Refused as error:
             raise BadRequest(str(error)) from None
         self._metrics.predicted(model, len(rows))
-        self.logs[model].record(by, served.rows_for(by, rows), log_ids, said)
-        return by, said
+        self.logs[model].record(by, served.rows_for(by, rows), log_ids, predictions)
+        return by, predictions
 
     # --- on the way out -----------------------------------------------------------------------------------------
 

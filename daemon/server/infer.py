@@ -132,7 +132,6 @@ def metadata(version: "LoadedVersion") -> dict[str, Any]:
 
 
 def _parts(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
-    """The JSON part and the binary part."""
     if header_length is None:
         return body, b""
     if not header_length.isdigit() or int(header_length) > len(body):

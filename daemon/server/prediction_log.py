@@ -167,7 +167,6 @@ class PredictionLog:
             self._reason = (error.strerror or str(error)) if isinstance(error, OSError) else repr(error)
 
     def _encoded(self, notes: list[Note]) -> tuple[list[bytes], int]:
-        """The lines of the chosen rows, and how many rows these are."""
         encoded, rows, started_s = [], 0, time.perf_counter()
         for line in self._lines(notes):
             encoded.append(line.encode())

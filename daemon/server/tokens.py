@@ -58,7 +58,7 @@ def open_token_files(config: Config, environment: Mapping[str, str]) -> list[Pat
     return [path for path in files if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
 
 
-def tell_open_token_files(config: Config, environment: Mapping[str, str]) -> None:
+def warn_of_open_token_files(config: Config, environment: Mapping[str, str]) -> None:
     """Warn of each of them."""
     for path in open_token_files(config, environment):
         log.warning("token_file_open", file=str(path), mode=f"{stat.S_IMODE(path.stat().st_mode):04o}")

@@ -36,7 +36,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         if taken.kind != "rows":
             raise Refused(f"{file} holds labels only: there is nothing to compare")
         folder = config.paths.model(model).versions
-        found = check(
+        result = check(
             CheckRequest(
                 snapshots=(taken.snapshot,),
                 deployment=StoredDeployment.of(champion.deployment, champion.newest, folder),
@@ -45,16 +45,16 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
                 stream=stream,
             )
         )
-    report = found.report
+    report = result.report
     report["reference"]["path"] = champion.deployment.name
     report["current"]["path"] = str(file)
     return report | {
         "model": model,
         "version": champion.deployment.name,
-        "performance": found.performance,
-        "estimated": found.estimated,
-        "stream": found.stream,
+        "performance": result.performance,
+        "estimated": result.estimated,
+        "stream": result.stream,
         "rejected": taken.rejected,
         "quality": taken.quality,
-        "seconds": found.seconds,
+        "seconds": result.seconds,
     }

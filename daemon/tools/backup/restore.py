@@ -91,12 +91,12 @@ def _give(staged: Path) -> None:
 def _move_aside(state: Path) -> Path | None:
     """All that is there, but for the lock, the staged copy, the marker and what was moved aside before."""
     kept = {LOCK, STAGED, RESTORING}
-    found = [path for path in sorted(state.iterdir()) if path.name not in kept and not path.name.startswith(ASIDE)]
-    if not found:
+    present = [path for path in sorted(state.iterdir()) if path.name not in kept and not path.name.startswith(ASIDE)]
+    if not present:
         return None
     aside = state / f"{ASIDE}{stamp()}"
     aside.mkdir(mode=0o700)
-    for path in found:
+    for path in present:
         durable.move(path, aside / path.name, "restore.aside")
     with contextlib.suppress(PermissionError):
         shutil.copystat(state, aside)

@@ -110,7 +110,7 @@ def _fresh(bench: Bench, up_to: int, metric: Mapping[str, Any]) -> dict[str, tup
     times, sequence = np.asarray(table.column("__time").to_numpy()), table.column("__seq").to_numpy()
     collected = time.process_time() - started
     made: dict[tuple[bytes, bytes], tuple[LoadedVersion | None, float]] = {}
-    found = {}
+    models = {}
     for window, wanted in WINDOWS.items():
         started = time.process_time()
         mask, weight = weighted(times, sequence, bench.settings.window.model_copy(update=wanted))
@@ -119,8 +119,8 @@ def _fresh(bench: Bench, up_to: int, metric: Mapping[str, Any]) -> dict[str, tup
             rows = table.append_column("__weight", pa.array(weight)).filter(pa.array(mask))
             version = _fitted(bench, rows, metric)
             made[key] = version, collected + time.process_time() - started
-        found[window] = made[key]
-    return found
+        models[window] = made[key]
+    return models
 
 
 def _fitted(bench: Bench, rows: pa.Table, metric: Mapping[str, Any]) -> LoadedVersion | None:

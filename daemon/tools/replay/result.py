@@ -1,6 +1,5 @@
 """A played engine as plain JSON values."""
 
-from dataclasses import asdict
 from typing import Any
 
 from daemon.tools.replay.engine import Engine
@@ -9,7 +8,7 @@ from daemon.tools.replay.engine import Engine
 def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
     """Scores, cycles and costs of one run; `trigger` renames that of every cycle."""
     run, initial = engine.run, engine.initial
-    cycles = [asdict(cycle) | ({"trigger": trigger} if trigger else {}) for cycle in run.cycles]
+    cycles = [cycle | ({"trigger": trigger} if trigger else {}) for cycle in run.cycles]
     served = len(run.scores) - initial
     spent = run.clock.spent
     return {
@@ -17,7 +16,7 @@ def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
         "mean": run.mean,
         "retrains": len(cycles),
         "retrain_share": len(cycles) / served if served else 0.0,
-        "promotions": sum(cycle.promoted for cycle in run.cycles),
+        "promotions": sum(cycle["promoted"] for cycle in cycles),
         "rollbacks": sum(one["kind"] == "rollback" for one in run.deployments),
         "cpu_seconds": spent["retrains"] + spent["probes"],
         "cpu_seconds_by_purpose": dict(spent),

@@ -108,11 +108,11 @@ def outermost(paths: Iterable[Path]) -> list[Path]:
     >>> outermost([Path("/home/a/b"), Path("/home/a"), Path("/home/c")])
     [PosixPath('/home/a'), PosixPath('/home/c')]
     """
-    found: list[Path] = []
+    outer: list[Path] = []
     for path in sorted(set(paths)):
-        if not any(one in path.parents for one in found):
-            found.append(path)
-    return found
+        if not any(one in path.parents for one in outer):
+            outer.append(path)
+    return outer
 
 
 def _socket(listen: str) -> tuple[str, str]:
