@@ -96,8 +96,7 @@ def _parsed(segment: Path) -> Iterator[dict[str, Any] | None]:
     """Its lines; None for one that is not whole."""
     try:
         with segment.open("rb") as file:
-            for raw in file:
-                yield _line(raw)
+            yield from map(_line, file)
     except FileNotFoundError:
         raise Retry(f"{segment} vanished") from None
 

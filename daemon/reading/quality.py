@@ -51,14 +51,10 @@ class ColumnQuality:
         return odd
 
     def _outside(self, values: Any) -> int:
-        column, outside = self.column, 0
-        if column.kind not in ("number", "integer"):
+        if self.column.kind not in ("number", "integer"):
             return 0
-        if column.minimum is not None:
-            outside += pc.sum(pc.less(values, column.minimum)).as_py() or 0
-        if column.maximum is not None:
-            outside += pc.sum(pc.greater(values, column.maximum)).as_py() or 0
-        return outside
+        bounds = ((pc.less, self.column.minimum), (pc.greater, self.column.maximum))
+        return sum(pc.sum(beyond(values, bound)).as_py() or 0 for beyond, bound in bounds if bound is not None)
 
     def _count_unseen(self, values: Any) -> None:
         if self.column.categories is None or self.column.kind != "category":

@@ -25,6 +25,7 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
     if row is None:
         raise LookupError(cycle_id)
     results = cycles.results(conn, cycle_id)
+    numbers = results.get("train", {}).get("metric", {}).get("initial_median") is not None
     promotion = conn.execute(select(promotions).where(promotions.c.cycle_id == cycle_id)).first()
     return {
         "cycle": row.id,
@@ -34,7 +35,9 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
         "held": _held(conn, row),
         **{stage: results.get(stage) for stage in ("prepare", "train", "evaluate")},
         "stages": [_picked(stage, STAGE_KEYS) for stage in cycles.stages_of(conn, cycle_id)],
-        "trial": _trial(conn, row, results),
+        "trial": trial_json(
+            conn, row.model, "regression" if numbers else "classification", trials.of_cycle(conn, row.id)
+        ),
         "swapped_at": promotion.swapped_at if promotion is not None else None,
     }
 
@@ -44,7 +47,7 @@ def _picked(row: Any, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _labels(conn: Connection, row: Any) -> list[dict[str, Any]]:
-    """What the labels of each file told from where the regret began, for a cycle that was opened by it."""
+    """What the labels of each file gave from where the regret began, for a cycle that was opened by it."""
     named = row.trigger["evidence"]
     if row.trigger["kind"] != "regret" or named.get("since") is None:
         return []
@@ -59,12 +62,6 @@ def _labels(conn: Connection, row: Any) -> list[dict[str, Any]]:
         scores = {key: one.found[key] for key in ("rows", "metric", "score", "loss")}
         labels.append({"file": conn.scalar(select(files.c.path).where(*named_file)), "gains": gains} | scores)
     return labels
-
-
-def _trial(conn: Connection, row: Any, results: dict[str, Any]) -> dict[str, Any] | None:
-    numbers = results.get("train", {}).get("metric", {}).get("initial_median") is not None
-    task = "regression" if numbers else "classification"
-    return trial_json(conn, row.model, task, trials.of_cycle(conn, row.id))
 
 
 def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]:

@@ -57,11 +57,11 @@ def compare(
             if progress is not None:
                 progress(name, number, len(shared))
             _judge(judged, reference, current, name, exact, calendar)
-        together = None
+        together = {}
         if multivariate:
             from daemon.tools.compare.multivariate import compare_together
 
-            together = compare_together(reference, current, shared, alpha)
+            together["multivariate"] = compare_together(reference, current, shared, alpha)
         report = assemble(
             judged.reports,
             alpha=alpha,
@@ -73,13 +73,11 @@ def compare(
         )
     if shapes is not None:
         shapes.update(judged.shapes)
-    result = report.to_json()
-    result["reference"] = {"path": str(reference_path), "rows": reference.rows}
-    result["current"] = {"path": str(current_path), "rows": current.rows}
-    if together is not None:
-        result["multivariate"] = together
-    result["seconds"] = time.perf_counter() - started
-    return result
+    sides = {
+        "reference": {"path": str(reference_path), "rows": reference.rows},
+        "current": {"path": str(current_path), "rows": current.rows},
+    }
+    return report.to_json() | sides | together | {"seconds": time.perf_counter() - started}
 
 
 def _judge(judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:

@@ -10,7 +10,8 @@ def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
     run, initial = engine.run, engine.initial
     cycles = [cycle | ({"trigger": trigger} if trigger else {}) for cycle in run.cycles]
     served = len(run.scores) - initial
-    spent = run.clock.spent
+    spent, budget = run.clock.spent, engine.settings.triggers.retrains
+    per = f"{budget.files} batches" if budget.files is not None else f"{(budget.seconds or 0) / 86400:g} days"
     return {
         "scores": run.scores,
         "mean": run.mean,
@@ -24,12 +25,5 @@ def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
         "deployments": run.deployments,
         "drifts": run.drifts,
         "held": run.suspects.holds,
-        "budget": _budget(engine),
+        "budget": {"allowed": f"{budget.retrains:g} per {per}", "credit": engine.state.regret.credit},
     }
-
-
-def _budget(engine: Engine) -> dict[str, Any]:
-    """What retrains were allowed, in words and numbers, and what is left of it."""
-    budget = engine.settings.triggers.retrains
-    per = f"{budget.files} batches" if budget.files is not None else f"{(budget.seconds or 0) / 86400:g} days"
-    return {"allowed": f"{budget.retrains:g} per {per}", "credit": engine.state.regret.credit}

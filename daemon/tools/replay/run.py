@@ -57,7 +57,10 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
     """The result as plain JSON values (see docs/replay.md). Refused where the files cannot be replayed."""
     subject = request.subject
     source = read_source(request.files, subject.settings, request.batches, _folder(work, "policy"))
-    _check_length(request, source)
+    if len(source.batches) < request.initial + 2:
+        reason = f"{len(source.batches)} batches are too few: {request.initial} give the first model, and two more"
+        way_out = "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches"
+        raise Refused(f"{reason} are needed", way_out)
     run = _Replay(request, source, progress)
     played = run.play(subject, "policy")
     policy, metric = as_json(played), subject.settings.metric
@@ -80,15 +83,6 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
         result["suggestion"] = suggest(subject, policy, greater, request.initial, lambda s, w: as_json(run.play(s, w)))
     result["notes"] = [*subject.notes, *source_notes(source, policy, request)]
     return result
-
-
-def _check_length(request: Request, source: Source) -> None:
-    total = len(source.batches)
-    if total < request.initial + 2:
-        raise Refused(
-            f"{total} batches are too few: {request.initial} give the first model, and two more are needed",
-            "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches",
-        )
 
 
 def _baseline(run: _Replay, name: str) -> dict[str, Any]:
