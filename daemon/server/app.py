@@ -105,7 +105,7 @@ class App:
         model, what = route
         headers = dict(scope["headers"])
         try:
-            reply = await self._handled(scope["method"], route, version, headers, receive)
+            reply = await self._answered(scope["method"], route, version, headers, receive)
         except BadRequest as error:
             reply = self._refused(model, what, error)
         except UnicodeEncodeError:  # what is echoed
@@ -129,7 +129,7 @@ class App:
                 return (model, what), None
         return None, None
 
-    async def _handled(
+    async def _answered(
         self, method: str, route: tuple[str, str], version: str | None, headers: Headers, receive: Any
     ) -> Reply:
         """Let the handler answer, as long as not too many wait."""
@@ -169,7 +169,7 @@ class App:
     async def _predict(self, call: Call) -> Reply:
         served, reader = self._served(call)
         rows, ids = await _beside(call.body, reader.read_json, call.body)
-        served, predictions = await self._answered_by(call, served, rows, ids)
+        served, predictions = await self._predicted(call, served, rows, ids)
         answer: dict[str, Any] = {
             "model": served.deployment.model, "version": served.name, "predictions": predictions.values.tolist(),
         }  # fmt: skip
@@ -185,7 +185,7 @@ class App:
             raise BadRequest(f"version {call.version!r} is not served; {served.name!r} is", 404)
         length = call.headers.get(b"inference-header-content-length")
         request, rows, ids = await _beside(call.body, read_request, call.body, length, reader)
-        served, predictions = await self._answered_by(call, served, rows, ids)
+        served, predictions = await self._predicted(call, served, rows, ids)
         body, json_bytes = infer_answer(request, predictions, served.deployment.model, served.name)
         if json_bytes is None:
             return Reply(body)
@@ -195,7 +195,7 @@ class App:
     async def _invoke(self, call: Call) -> Reply:
         served, reader = self._served(call)
         rows, ids = await _beside(call.body, read_invocation, call.body, call.headers.get(b"content-type"), reader)
-        served, predictions = await self._answered_by(call, served, rows, ids)
+        served, predictions = await self._predicted(call, served, rows, ids)
         answer = {"predictions": predictions.values.tolist(), "model": served.deployment.model, "version": served.name}
         return Reply(msgspec.json.encode(answer))
 
@@ -224,7 +224,7 @@ class App:
             self._readers[slot.model] = (served, reader)
         return served, reader
 
-    async def _answered_by(
+    async def _predicted(
         self, call: Call, served: ServedDeployment, rows: list[Cells], ids: Ids
     ) -> tuple[ServedDeployment, Predictions]:
         """Who answered, and the predictions."""
