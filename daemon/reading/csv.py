@@ -5,7 +5,6 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 
@@ -32,7 +31,6 @@ COUNTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 UNTERMINATED = "unterminated quote"
 MIXED_ENDS = "state machine reached an invalid state"
 CHUNK_BYTES = 4 * 2**20
-T = TypeVar("T")
 
 
 def header_of(path: Path, kind: Kind, intake: IntakeSettings, wanted: Sequence[str] = ()) -> tuple[str, list[str]]:
@@ -88,17 +86,17 @@ def misfits_of(position: int) -> str:
     return f"__misfits_of_{position}"
 
 
-def parsed(file: OpenedFile, types: Mapping[str, str], rewritten: Path, run: Callable[[str], T]) -> T:
-    """What `run` makes of DuckDB's reader of the file, as SQL, with these types by column. Where lines end in different
+def parsed(file: OpenedFile, types: Mapping[str, str], rewritten: Path, run: Callable[[str], object]) -> None:
+    """Call `run` with DuckDB's reader of the file, as SQL, with these types by column. Where lines end in different
     ways it reads a copy, `rewritten`. Refused where the file is no CSV."""
     try:
         try:
-            return run(_read_csv(file.path, file.kind.compression, file, types))
+            run(_read_csv(file.path, file.kind.compression, file, types))
         except duckdb.Error as error:
             if MIXED_ENDS not in str(error):
                 raise
             _with_plain_line_ends(file.path, file.kind, rewritten)
-            return run(_read_csv(rewritten, "none", file, types))
+            run(_read_csv(rewritten, "none", file, types))
     except duckdb.Error as error:
         if worlds_fault(error):
             raise Retry(first_line_of(error)) from None

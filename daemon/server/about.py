@@ -16,6 +16,7 @@ from daemon.server.infer import metadata
 from daemon.server.slot import ModelSlot
 
 log = get_logger()
+TRIAL_KEYS = ("version", "strategy", "share", "since")
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
 
@@ -93,7 +94,7 @@ class About:
                         for m, runtime in zip(served.deployment.members, served.runtimes, strict=True)
                     ],
                 },
-                "trial": None if slot.trial is None else slot.trial.metadata,
+                "trial": slot.trial and {key: getattr(slot.trial.trial, key) for key in TRIAL_KEYS},
             }
         )
 

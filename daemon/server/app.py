@@ -248,7 +248,7 @@ class App:
                 )
         except Refused as error:
             raise BadRequest(str(error)) from None
-        self._metrics.predicted(model, len(rows))
+        self._metrics.rows.labels(model).inc(len(rows))
         self.logs[model].record(by, served.rows_for(by, rows), log_ids, predictions)
         return by, predictions
 

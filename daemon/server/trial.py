@@ -35,11 +35,6 @@ class RunningTrial:
         self._over = False
         self._thread = ThreadPoolExecutor(1, "trial")
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The challenger in the model's metadata."""
-        return {key: getattr(self.trial, key) for key in ("version", "strategy", "share", "since")}
-
     # --- which requests -------------------------------------------------------------------------------------
 
     def wants(self, key: object | None) -> bool:

@@ -13,7 +13,7 @@ def compare_together(reference: Table, current: Table, names: Sequence[str], alp
     kinds = reference.kinds
     steps = [max(1, -(-table.rows // ROWS)) for table in (reference, current)]
     pairs = [
-        (name, reference.thinned(name, steps[0]), current.thinned(name, steps[1]))
+        (name, reference.values(name, steps[0]), current.values(name, steps[1]))
         for name in names
         if kinds[name] != "datetime"
     ]

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.tools.replay.evidence import mean_of
 from daemon.tools.replay.suspects import Suspects
 from retrain.records.trigger import Trigger
 
@@ -43,11 +42,6 @@ class Run:
     drifts: list[int] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Suspects)
     clock: Clock = field(default_factory=Clock)
-
-    @property
-    def mean(self) -> float | None:
-        """Over the batches that have a score."""
-        return mean_of(self.scores)
 
     def note_cycle(self, batch: int, trigger: Trigger, promoted: bool, outcome: str, result: Mapping[str, Any]) -> None:
         """Keep a finished cycle; `result` is the evaluate stage's, empty where the cycle failed before."""

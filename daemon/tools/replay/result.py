@@ -3,6 +3,7 @@
 from typing import Any
 
 from daemon.tools.replay.engine import Engine
+from daemon.tools.replay.evidence import mean_of
 
 
 def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
     per = f"{budget.files} batches" if budget.files is not None else f"{(budget.seconds or 0) / 86400:g} days"
     return {
         "scores": run.scores,
-        "mean": run.mean,
+        "mean": mean_of(run.scores),
         "retrains": len(cycles),
         "retrain_share": len(cycles) / served if served else 0.0,
         "promotions": sum(cycle["promoted"] for cycle in cycles),
