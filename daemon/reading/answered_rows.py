@@ -7,6 +7,7 @@ import json
 import math
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,8 @@ def convert(request: ConvertRequest) -> ConvertResult:
     """The operation: a file with the features in the types of snapshots, `__time`, `__id`, `__version`, `__role`,
     `__prediction`, and `__p_CLASS` of each class."""
     durable.make_folder(request.work, "intake.work")
-    lines, torn = [], 0
-    for segment in request.segments:
-        for line in _parsed(segment):
-            if line is None:
-                torn += 1
-            else:
-                lines.append(line)
+    parsed = [line for segment in request.segments for line in _parsed(segment)]
+    lines, torn = [line for line in parsed if line is not None], parsed.count(None)
     if not lines:
         return ConvertResult(path=None, rows=0, torn=torn)
     table = _table(lines, request.schema)
@@ -74,28 +70,23 @@ def traffic(request: TrafficRequest) -> TrafficResult:
         table = pa.concat_tables(tables)
         durable.crash_point("traffic.source.before_write")
         pq.write_table(table, source, compression="zstd")
-        seen = look(source)
-        if isinstance(seen, Problem):
-            raise Retry(f"{source}: {seen.reason}")
+        file_look = look(source)
+        if isinstance(file_look, Problem):
+            raise Retry(f"{source}: {file_look.reason}")
         taken = take(TakeRequest(path=source, schema=schema, settings=request.settings, work=work))
     finally:
         source.unlink(missing_ok=True)
     sha256 = hashlib.sha256("\n".join(request.digests).encode()).hexdigest()
-    return TrafficResult(taken=taken, sha256=sha256, look=seen)
+    return TrafficResult(taken=taken, sha256=sha256, look=file_look)
 
 
 def known_columns(schema: Schema) -> Schema:
-    """What requests tell of a row: features, time, id and, later, the target. A row without an id is none the worse."""
+    """What requests have of a row: features, time, id and, later, the target. A row without an id is none the worse."""
     apart = {schema.target, schema.time_column, schema.id_column}
     names = {column.name for column in schema.features} | apart
-    columns = tuple(column for column in schema.columns if column.name in names)
-    loose = {**schema.to_json(), "columns": [_loose(column, schema).__dict__ for column in columns]}
-    return Schema.from_json(loose)
-
-
-def _loose(column: Column, schema: Schema) -> Column:
-    nullable = column.nullable or column.name in (schema.id_column, schema.target)
-    return Column(**{**column.__dict__, "nullable": nullable})
+    loose = (schema.id_column, schema.target)
+    columns = (replace(column, nullable=column.nullable or column.name in loose) for column in schema.columns)
+    return replace(schema, columns=tuple(column for column in columns if column.name in names))
 
 
 # --- segments ---------------------------------------------------------------------------------------------------
@@ -105,8 +96,7 @@ def _parsed(segment: Path) -> Iterator[dict[str, Any] | None]:
     """Its lines; None for one that is not whole."""
     try:
         with segment.open("rb") as file:
-            for raw in file:
-                yield _line(raw)
+            yield from map(_line, file)
     except FileNotFoundError:
         raise Retry(f"{segment} vanished") from None
 
@@ -137,9 +127,12 @@ def _table(lines: Sequence[dict[str, Any]], schema: Schema) -> pa.Table:
     columns["__id"] = _texts(key for line in lines for key in line["ids"])
     for name in ("version", "role"):
         columns[f"__{name}"] = _texts(line[name] for line in lines for _ in line["at"])
-    said = [value for line in lines for value in line["values"]]
-    number = schema.task == "regression"
-    columns["__prediction"] = pa.array([_number(value) for value in said], pa.float64()) if number else _texts(said)
+    predictions = [value for line in lines for value in line["values"]]
+    if schema.task == "regression":
+        numbers = [None if value is None else float(value) for value in predictions]
+        columns["__prediction"] = pa.array(numbers, pa.float64())
+    else:
+        columns["__prediction"] = _texts(predictions)
     classes = dict.fromkeys(name for line in lines if line["probabilities"] for name in line["classes"] or ())
     for name in classes:
         columns[f"{CLASS}{name}"] = pa.array([p for line in lines for p in _probabilities(line, name)], pa.float64())
@@ -178,10 +171,6 @@ def _converted(value: Any, kind: ColumnKind) -> Any:
     return bool(number) if kind == "boolean" else number
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
 def _probabilities(line: dict[str, Any], name: str) -> list[Any]:
     if not line["probabilities"] or name not in (line["classes"] or ()):
         return [None] * len(line["at"])
@@ -211,22 +200,16 @@ def _answers(path: Path, schema: Schema) -> pa.Table | None:
     log = log.filter(pc.equal(log["__role"], "answer"))
     columns = {}
     for column in schema.columns:
+        name = "__id" if column.name == schema.id_column else column.name
         if column.name == schema.target:
             continue
-        if column.name == schema.id_column:
-            columns[column.name] = _ids(log["__id"], column)
-        elif column.name == schema.time_column:
+        if column.name == schema.time_column:
             columns[column.name] = _times(log["__time"], column)
-        elif column.name in log.column_names:
-            columns[column.name] = _retyped(log[column.name], column)
+        elif name in log.column_names:
+            columns[column.name] = _retyped(log[name], column)
         else:
             columns[column.name] = pa.nulls(log.num_rows, ARROW[column.kind])
     return pa.table(columns)
-
-
-def _ids(texts: pa.ChunkedArray, column: Column) -> pa.Array:
-    """Ids of the column's kind; one that cannot be of that kind is missing."""
-    return clean(texts.combine_chunks(), column.name, column.kind).values.cast(ARROW[column.kind])
 
 
 def _times(moments: pa.ChunkedArray, column: Column) -> Any:
@@ -238,7 +221,7 @@ def _times(moments: pa.ChunkedArray, column: Column) -> Any:
 
 
 def _retyped(values: pa.ChunkedArray, column: Column) -> Any:
-    """Of the kind that the schema has now; the log may be older."""
+    """Of the kind that the schema has now, missing where they cannot be of that kind; the log may be older."""
     try:
         return clean(values.combine_chunks(), column.name, column.kind).values.cast(ARROW[column.kind])
     except Refused:

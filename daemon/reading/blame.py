@@ -2,8 +2,15 @@
 
 import errno
 import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
+import pyarrow as pa
+
+from daemon.reading.sql import first_line_of
+from retrain.records.errors import Refused, Retry
 
 WORLD = tuple(
     os.strerror(number)
@@ -28,3 +35,17 @@ def worlds_fault(error: Exception) -> bool:
     if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
         return True
     return any(words in str(error) for words in WORLD)
+
+
+@contextmanager
+def reading(failure: str) -> Iterator[None]:
+    """Errors of the libraries that read as what they mean: where the file is at fault Refused, beginning with what
+    failed; where the world is, Retry or the system's own error."""
+    try:
+        yield
+    except (duckdb.Error, zlib.error, pa.ArrowException, OSError) as error:
+        if not worlds_fault(error):
+            raise Refused(f"{failure}: {first_line_of(error)}") from None
+        if isinstance(error, duckdb.Error):
+            raise Retry(first_line_of(error)) from None
+        raise

@@ -20,6 +20,7 @@ ARROW = TYPES
 NAIVE = pa.timestamp("us")
 AWARE = pa.timestamp("us", "UTC")
 LARGEST_WHOLE = 2.0**63
+TRUTHS = dict.fromkeys(("true", "t", "1", "yes"), True) | dict.fromkeys(("false", "f", "0", "no"), False)
 
 
 @dataclass(frozen=True)
@@ -152,12 +153,9 @@ def _whole(text: str) -> int | None:
 
 
 def _truth(text: str) -> bool:
-    word = text.lower()
-    if word in ("true", "t", "1", "yes"):
-        return True
-    if word in ("false", "f", "0", "no"):
-        return False
-    raise ValueError(text)
+    if text.lower() not in TRUTHS:
+        raise ValueError(text)
+    return TRUTHS[text.lower()]
 
 
 def _moment(text: str) -> datetime:

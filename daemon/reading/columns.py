@@ -9,7 +9,7 @@ from daemon.reading.rejects import printable, shortened
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema
 
-TOLD = 8
+LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,5 @@ def _hint(missing: list[str], names: Sequence[str]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(shortened(printable(name), 40) for name in names[:TOLD])
-    return shown if len(names) <= TOLD else f"{shown} and {len(names) - TOLD} more"
+    shown = ", ".join(shortened(printable(name), 40) for name in names[:LISTED])
+    return shown if len(names) <= LISTED else f"{shown} and {len(names) - LISTED} more"

@@ -5,18 +5,16 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import duckdb
-import pyarrow as pa
 
 from daemon.reading.blame import worlds_fault
-from daemon.reading.formats import MISSING, Kind, OpenedFile, first_bytes
+from daemon.reading.formats import MISSING, Kind, OpenedFile, first_bytes, opened
 from daemon.reading.rejects import LONGEST, Reject, misfit
 from daemon.reading.sql import connect, first_line_of, identifier, literal
 from retrain import durable
 from retrain.records.errors import Refused, Retry
-from retrain.records.schema import Schema
+from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind, IntakeSettings
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -33,7 +31,6 @@ COUNTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 UNTERMINATED = "unterminated quote"
 MIXED_ENDS = "state machine reached an invalid state"
 CHUNK_BYTES = 4 * 2**20
-T = TypeVar("T")
 
 
 def header_of(path: Path, kind: Kind, intake: IntakeSettings, wanted: Sequence[str] = ()) -> tuple[str, list[str]]:
@@ -45,8 +42,8 @@ def header_of(path: Path, kind: Kind, intake: IntakeSettings, wanted: Sequence[s
     if not text.strip("\r\n\0 "):
         raise Refused("the file is empty", "expected a header line and rows")
     tried = [intake.delimiter] if intake.delimiter else list(DELIMITERS)
-    found = [(delimiter, _names(text, delimiter)) for delimiter in tried]
-    delimiter, names = max(found, key=lambda one: (len(set(one[1]) & set(wanted)), len(one[1])))
+    headers = [(delimiter, _names(text, delimiter)) for delimiter in tried]
+    delimiter, names = max(headers, key=lambda one: (len(set(one[1]) & set(wanted)), len(one[1])))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Refused(f"the header names {', '.join(twice[:5])} twice", "expected each column once")
@@ -67,9 +64,7 @@ def convert(file: OpenedFile, schema: Schema, target: Path) -> list[Reject]:
     known = {column.name: column for column in schema.columns}
     types = {name: TYPES[known[name].kind] if name in known else "VARCHAR" for name in file.names}
     chosen = [f"{_in_utc(identifier(name), types[name])} AS {identifier(name)}" for name in file.names if name in known]
-    connection = connect()
-    _copy(connection, file, types, [*chosen, "row_number() OVER () AS __row"], target)
-    return _rejects(connection, known, file.intake)
+    return _copy(file, types, [*chosen, "row_number() OVER () AS __row"], target, known)
 
 
 def convert_all(file: OpenedFile, kinds: Mapping[str, ColumnKind], target: Path) -> int:
@@ -83,9 +78,7 @@ def convert_all(file: OpenedFile, kinds: Mapping[str, ColumnKind], target: Path)
         if type_name != "VARCHAR":
             misfit = f"CASE WHEN {column} IS NOT NULL AND {fitted} IS NULL THEN true END"
             chosen.append(f"{misfit} AS {identifier(misfits_of(position))}")
-    connection = connect()
-    _copy(connection, file, dict.fromkeys(file.names, "VARCHAR"), chosen, target)
-    return len(_rejects(connection, {}, file.intake))
+    return len(_copy(file, dict.fromkeys(file.names, "VARCHAR"), chosen, target, {}))
 
 
 def misfits_of(position: int) -> str:
@@ -93,32 +86,30 @@ def misfits_of(position: int) -> str:
     return f"__misfits_of_{position}"
 
 
-def parsed(file: OpenedFile, types: Mapping[str, str], rewritten: Path, run: Callable[[str], T]) -> T:
-    """What `run` makes of DuckDB's reader of the file, as SQL, with these types by column. Where lines end in different
+def parsed(file: OpenedFile, types: Mapping[str, str], rewritten: Path, run: Callable[[str], object]) -> None:
+    """Call `run` with DuckDB's reader of the file, as SQL, with these types by column. Where lines end in different
     ways it reads a copy, `rewritten`. Refused where the file is no CSV."""
     try:
         try:
-            return run(_read_csv(file.path, file.kind.compression, file, types))
+            run(_read_csv(file.path, file.kind.compression, file, types))
         except duckdb.Error as error:
             if MIXED_ENDS not in str(error):
                 raise
             _with_plain_line_ends(file.path, file.kind, rewritten)
-            return run(_read_csv(rewritten, "none", file, types))
+            run(_read_csv(rewritten, "none", file, types))
     except duckdb.Error as error:
         if worlds_fault(error):
             raise Retry(first_line_of(error)) from None
-        raise Refused(_told(error, file.kind), _hint(error, file.intake)) from None
+        raise Refused(_failure(error, file.kind), _hint(error, file.intake)) from None
     finally:
         rewritten.unlink(missing_ok=True)
 
 
 def _copy(
-    connection: duckdb.DuckDBPyConnection,
-    file: OpenedFile,
-    types: Mapping[str, str],
-    chosen: Sequence[str],
-    target: Path,
-) -> None:
+    file: OpenedFile, types: Mapping[str, str], chosen: Sequence[str], target: Path, known: Mapping[str, Column]
+) -> list[Reject]:
+    connection = connect()
+
     def copy(reader: str) -> None:
         durable.crash_point("intake.parsed.before_write")
         connection.execute(
@@ -127,12 +118,12 @@ def _copy(
         )
 
     parsed(file, types, target.with_suffix(".lines.csv"), copy)
+    return _rejects(connection, known, file.intake)
 
 
 def _with_plain_line_ends(path: Path, kind: Kind, target: Path) -> None:
     """A copy whose lines all end alike: DuckDB gives up where some end in CR LF and some in LF."""
-    opened = path.open("rb") if kind.compression == "none" else pa.CompressedInputStream(str(path), kind.compression)
-    with opened as source, target.open("wb") as sink:
+    with opened(path, kind) as source, target.open("wb") as sink:
         left = b""
         while piece := source.read(CHUNK_BYTES):
             data = left + piece
@@ -162,24 +153,26 @@ def plain_path(path: Path) -> str:
     return re.sub(r"([*?\[\]])", r"[\1]", str(path))
 
 
-def _rejects(connection: duckdb.DuckDBPyConnection, known: dict[str, Any], intake: IntakeSettings) -> list[Reject]:
+def _rejects(
+    connection: duckdb.DuckDBPyConnection, known: Mapping[str, Column], intake: IntakeSettings
+) -> list[Reject]:
     """The first error of each bad line."""
     query = (
         "SELECT line, first(column_name ORDER BY column_idx), first(error_type ORDER BY column_idx), "
         f"first(error_message ORDER BY column_idx), first(left(csv_line, {LONGEST}) ORDER BY column_idx) "
         "FROM reject_errors GROUP BY line ORDER BY line"
     )
-    found = []
+    rejects = []
     for line, column, error_type, message, raw in connection.execute(query).fetchall():
         if UNTERMINATED in str(message):
             where = f"line {line}: a quote is opened and never closed, so the rows after it cannot be told apart"
             raise Refused(where, "close the quote; in a quoted value, write a quote twice")
         named = column if error_type == "CAST" else None
-        found.append(Reject(line, named, _reason(error_type, message, known.get(column), intake), raw))
-    return found
+        rejects.append(Reject(line, named, _reason(error_type, message, known.get(column), intake), raw))
+    return rejects
 
 
-def _reason(error_type: str, message: str, column: Any, intake: IntakeSettings) -> str:
+def _reason(error_type: str, message: str, column: Column | None, intake: IntakeSettings) -> str:
     if error_type == "CAST" and column is not None:
         value = CONVERTED.search(message)
         return misfit(value[1] if value else "the value", column.kind)
@@ -191,8 +184,8 @@ def _reason(error_type: str, message: str, column: Any, intake: IntakeSettings) 
     return str(message).splitlines()[0]
 
 
-def _told(error: Exception, kind: Kind) -> str:
-    if "GZIP" in str(error) or "zstd" in str(error).lower() or "ZSTD" in str(error):
+def _failure(error: Exception, kind: Kind) -> str:
+    if "GZIP" in str(error) or "zstd" in str(error).lower():
         return f"is no whole {kind.compression} file: {first_line_of(error)}"
     return f"cannot be read as CSV: {first_line_of(error)}"
 

@@ -14,10 +14,10 @@ def file_digest(path: str | Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise Retry(f"{path} vanished") from None
-    except OSError as error:
-        if not isinstance(error, PermissionError | IsADirectoryError):
-            raise Retry(f"{path}: {error.strerror or error}") from None
+    except (PermissionError, IsADirectoryError) as error:
         raise Refused(f"cannot be read: {error.strerror or error}") from None
+    except OSError as error:
+        raise Retry(f"{path}: {error.strerror or error}") from None
 
 
 def digest(request: DigestRequest) -> DigestResult:

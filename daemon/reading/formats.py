@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
-from daemon.reading.blame import worlds_fault
+from daemon.reading.blame import reading
 from retrain.records.errors import Refused
 from retrain.records.settings import IntakeSettings
 
@@ -48,9 +48,9 @@ def kind_of(path: Path) -> Kind:
     """
     name = path.name.lower()
     compression = "none"
-    for ending, found in COMPRESSIONS.items():
+    for ending in COMPRESSIONS:
         if name.endswith(ending):
-            name, compression = name.removesuffix(ending), found
+            name, compression = name.removesuffix(ending), COMPRESSIONS[ending]
     suffix = Path(name).suffix
     if suffix not in SUFFIXES:
         raise Refused(f"{path.name}: unknown format", "expected .csv, .jsonl or .parquet, or .csv.gz, .csv.zst")
@@ -59,15 +59,11 @@ def kind_of(path: Path) -> Kind:
 
 def first_bytes(path: Path, kind: Kind, count: int) -> bytes:
     """The beginning of the content, decompressed; Refused where it cannot be."""
-    try:
-        if kind.compression == "none":
-            with path.open("rb") as file:
-                return file.read(count)
-        with pa.CompressedInputStream(str(path), kind.compression) as stream:
-            data: bytes = stream.read(count)
-            return data
-    except (OSError, pa.ArrowException) as error:
-        if worlds_fault(error):
-            raise
-        what = "cannot be read" if kind.compression == "none" else f"is no valid {kind.compression} file"
-        raise Refused(f"{what}: {str(error).splitlines()[0]}") from None
+    failure = "cannot be read" if kind.compression == "none" else f"is no valid {kind.compression} file"
+    with reading(failure), opened(path, kind) as stream:
+        return bytes(stream.read(count))
+
+
+def opened(path: Path, kind: Kind) -> Any:
+    """The content as a stream of bytes, decompressed."""
+    return path.open("rb") if kind.compression == "none" else pa.CompressedInputStream(str(path), kind.compression)

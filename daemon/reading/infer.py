@@ -8,17 +8,18 @@ from typing import Any
 import duckdb
 
 from daemon.reading import csv, json_lines
-from daemon.reading.blame import worlds_fault
+from daemon.reading.blame import reading
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
-from daemon.reading.sql import connect, first_line_of, identifier, literal
+from daemon.reading.sql import connect, identifier, literal
 from drift.derived.text import is_text
-from retrain.records.errors import Refused, Retry
+from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind, ModelSettings
 
 FREE_TEXT_SHARE = 0.5
 FREE_TEXT_VALUES = 254
 TEXT_PROBE = 1_000
+"""So many values tell sentences from names."""
 NUMBERS = ("FLOAT", "DOUBLE", "DECIMAL", "REAL")
 MOMENTS = ("DATE", "TIMESTAMP")
 WIDER = ("UBIGINT", "HUGEINT", "UHUGEINT")
@@ -44,13 +45,8 @@ class Sampled:
 
     def ask(self, query: str) -> list[Any]:
         """The rows of a query."""
-        try:
-            rows: list[Any] = self.connection.execute(query).fetchall()
-        except duckdb.Error as error:
-            if worlds_fault(error):
-                raise Retry(first_line_of(error)) from None
-            raise Refused(f"cannot be read: {first_line_of(error)}") from None
-        return rows
+        with reading("cannot be read"):
+            return list(self.connection.execute(query).fetchall())
 
 
 def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
@@ -97,7 +93,10 @@ def _column(sample: Sampled, name: str, settings: ModelSettings) -> Column:
 
 def _kind(sample: Sampled, name: str, type_name: str) -> ColumnKind:
     kind = _plain_kind(sample, name, type_name)
-    return "text" if kind == "category" and is_text(_words(sample, name)) else kind
+    if kind != "category":
+        return kind
+    rows = sample.ask(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}")
+    return "text" if is_text([row[0] for row in rows]) else kind
 
 
 def _plain_kind(sample: Sampled, name: str, type_name: str) -> ColumnKind:
@@ -128,11 +127,6 @@ def _text_kind(sample: Sampled, name: str) -> ColumnKind:
     ((present, *fitting),) = sample.ask(f"SELECT count({column}), {counts} FROM sample")
     kinds = [kind for kind, fit in zip(tests, fitting, strict=True) if present and fit == present]
     return kinds[0] if kinds else "category"
-
-
-def _words(sample: Sampled, name: str) -> list[str | None]:
-    """The first values, enough to tell sentences from names."""
-    return [row[0] for row in sample.ask(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}")]
 
 
 def _free_text(sample: Sampled, name: str) -> bool:

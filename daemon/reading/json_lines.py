@@ -1,19 +1,15 @@
 """JSON lines to a Parquet file of text columns by DuckDB, with rejected lines."""
 
 import json
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
-
-from daemon.reading.blame import worlds_fault
+from daemon.reading.blame import reading
 from daemon.reading.csv import BUFFER_BYTES, LONGEST_LINE, plain_path
 from daemon.reading.formats import SAMPLE_ROWS, Kind
 from daemon.reading.rejects import LONGEST, Reject
-from daemon.reading.sql import connect, first_line_of, identifier, literal
+from daemon.reading.sql import connect, identifier, literal
 from retrain import durable
-from retrain.records.errors import Refused, Retry
 
 GOOD = "(CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END)"
 
@@ -26,12 +22,8 @@ def keys_of(path: Path, kind: Kind) -> list[str]:
         f"(SELECT row_number() OVER () AS row, CASE WHEN {GOOD} THEN json_keys(line) END AS keys FROM ({lines}))) "
         "GROUP BY key ORDER BY min(row), arg_min(place, row), key"
     )
-    try:
+    with reading("cannot be read as JSON lines"):
         return [row[0] for row in connect().execute(query).fetchall()]
-    except (duckdb.Error, zlib.error) as error:
-        if worlds_fault(error):
-            raise Retry(first_line_of(error)) from None
-        raise Refused(f"cannot be read as JSON lines: {first_line_of(error)}") from None
 
 
 def texts_of(path: Path, kind: Kind, names: Sequence[str]) -> str:
@@ -46,7 +38,7 @@ def texts_of(path: Path, kind: Kind, names: Sequence[str]) -> str:
 def convert(path: Path, kind: Kind, names: Sequence[str], target: Path) -> list[Reject]:
     """Write these keys as text, and `__row` (the line) to `target`; the lines that are no objects."""
     connection, lines = connect(), _numbered(path, kind)
-    try:
+    with reading("cannot be read as JSON lines"):
         durable.crash_point("intake.parsed.before_write")
         connection.execute(
             f"COPY ({texts_of(path, kind, names)}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
@@ -54,10 +46,6 @@ def convert(path: Path, kind: Kind, names: Sequence[str], target: Path) -> list[
         bad = connection.execute(
             f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
         ).fetchall()
-    except duckdb.Error as error:
-        if worlds_fault(error):
-            raise Retry(first_line_of(error)) from None
-        raise Refused(f"cannot be read as JSON lines: {first_line_of(error)}") from None
     return [Reject(line, None, "not a JSON object", raw) for line, raw in bad]
 
 

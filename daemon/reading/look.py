@@ -38,11 +38,9 @@ def look(path: str | Path) -> Look | Problem:
     """One look at a path, following a symbolic link."""
     try:
         status = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if os.path.islink(path):
             return Problem("a broken symbolic link: its target does not exist")
-        return Problem("it vanished", vanished=True)
-    except NotADirectoryError:
         return Problem("it vanished", vanished=True)
     except OSError as error:
         return Problem(f"cannot be looked at: {error.strerror or error}")

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from daemon.reading import csv, json_lines
-from daemon.reading.blame import worlds_fault
+from daemon.reading.blame import reading
 from daemon.reading.formats import OpenedFile, kind_of
 from retrain.records.errors import Refused
 from retrain.records.settings import IntakeSettings
@@ -35,10 +34,5 @@ def open_file(path: Path, intake: IntakeSettings, wanted: Sequence[str] = ()) ->
 
 
 def _parquet_names(path: Path) -> list[str]:
-    try:
-        with pq.ParquetFile(path) as file:
-            return list(file.schema_arrow.names)
-    except (pa.ArrowException, OSError) as error:
-        if worlds_fault(error):
-            raise
-        raise Refused(f"cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    with reading("cannot be read as Parquet"), pq.ParquetFile(path) as file:
+        return list(file.schema_arrow.names)

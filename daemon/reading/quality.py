@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrain.records.schema import Column
 
 MANY = 1000
-TOLD = 10
+LISTED = 10
 PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -40,27 +40,21 @@ class ColumnQuality:
         self._watch_constant(values)
 
     def to_json(self) -> dict[str, Any]:
-        """What is worth telling; empty where nothing is."""
-        told: dict[str, Any] = {}
-        for key in ("missing", "infinite", "out_of_range"):
-            if getattr(self, key):
-                told[key] = getattr(self, key)
+        """What is odd; empty where nothing is."""
+        counts = {"missing": self.missing, "infinite": self.infinite, "out_of_range": self.out_of_range}
+        odd: dict[str, Any] = {key: count for key, count in counts.items() if count}
         if self.unseen:
-            told["unseen"] = sum(self.unseen.values())
-            told["unseen_values"] = [name for name, _ in self.unseen.most_common(TOLD)]
+            odd["unseen"] = sum(self.unseen.values())
+            odd["unseen_values"] = [name for name, _ in self.unseen.most_common(LISTED)]
         if self.constant and self.rows > 1 and self.missing < self.rows:
-            told["constant"] = True
-        return told
+            odd["constant"] = True
+        return odd
 
     def _outside(self, values: Any) -> int:
-        column, outside = self.column, 0
-        if column.kind not in ("number", "integer"):
+        if self.column.kind not in ("number", "integer"):
             return 0
-        if column.minimum is not None:
-            outside += pc.sum(pc.less(values, column.minimum)).as_py() or 0
-        if column.maximum is not None:
-            outside += pc.sum(pc.greater(values, column.maximum)).as_py() or 0
-        return outside
+        bounds = ((pc.less, self.column.minimum), (pc.greater, self.column.maximum))
+        return sum(pc.sum(beyond(values, bound)).as_py() or 0 for beyond, bound in bounds if bound is not None)
 
     def _count_unseen(self, values: Any) -> None:
         if self.column.categories is None or self.column.kind != "category":

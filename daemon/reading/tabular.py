@@ -43,9 +43,7 @@ class Table:
 
     def chunks(self, name: str) -> Iterator[ColumnValues]:
         """The column as its kind, a batch of rows at a time; what does not fit it is missing."""
-        kind = self.kinds[name]
-        if kind == "text":
-            kind = "category"
+        kind = "category" if self.kinds[name] == "text" else self.kinds[name]
         misfits = 0
         for column in self._read(name):
             fitted = _fitted(column, name, kind)
@@ -59,8 +57,8 @@ class Table:
             texts = _texts(column)
             yield texts.dictionary_decode() if pa.types.is_dictionary(texts.type) else texts
 
-    def thinned(self, name: str, step: int) -> ColumnValues:
-        """Every `step`-th value; copied, so that the rest is not kept with them."""
+    def values(self, name: str, step: int = 1) -> ColumnValues:
+        """The column, or every `step`-th value; copied, so that the rest is not kept with them."""
         pieces: list[ColumnValues] = []
         skip = 0
         for chunk in self.chunks(name):
@@ -75,10 +73,6 @@ class Table:
             return join(pieces)
         numeric = self.kinds[name] in ("number", "datetime")
         return np.zeros(0) if numeric else Codes(np.zeros(0, dtype=np.int64), ())
-
-    def values(self, name: str) -> ColumnValues:
-        """The whole column."""
-        return self.thinned(name, 1)
 
     def words(self, name: str, most: int) -> list[str | None]:
         """At most so many texts of a column, from all over it."""

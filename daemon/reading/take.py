@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from daemon.reading import csv, json_lines
-from daemon.reading.blame import worlds_fault
+from daemon.reading.blame import reading
 from daemon.reading.clean import ARROW, clean
 from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest
@@ -36,7 +36,7 @@ from retrain.records.settings import ModelSettings
 
 BATCH_ROWS = 65_536
 BATCH_CELLS = 4_000_000
-TOLD_REJECTS = 1000
+LISTED_REJECTS = 1000
 WRITTEN_REJECTS = 100_000
 FUTURE_S = 86_400.0
 
@@ -109,7 +109,7 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
         labelled_rows=tally.labelled,
         class_rows=dict(tally.classes) if settings.task == "classification" else {},
         rejected=len(rejects),
-        rejects=[reject.to_json() for reject in rejects[:TOLD_REJECTS]],
+        rejects=[reject.to_json() for reject in rejects[:LISTED_REJECTS]],
         quarantine=_quarantine(rejects, stem.with_suffix(".jsonl")),
         schema=matched.schema,
         inferred=request.schema is None,
@@ -142,7 +142,7 @@ def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]
     qualities = {column.name: ColumnQuality(column) for column in schema.columns}
     fields = [pa.field(column.name, ARROW[column.kind]) for column in schema.columns]
     arrow = pa.schema([*fields, pa.field("__row", pa.int64())])
-    try:
+    with reading("cannot be read as Parquet"):
         durable.crash_point("intake.snapshot.before_write")
         with pq.ParquetWriter(snapshot, arrow, compression="zstd", write_statistics=False) as writer:
             for batch in _batches(source, schema):
@@ -151,19 +151,15 @@ def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]
                     _count(table, schema, tally)
                     hashes.add([table.column(c.name).combine_chunks() for c in schema.columns], table.num_rows)
                     writer.write_table(table)
-    except (pa.ArrowException, OSError) as error:
-        if worlds_fault(error):
-            raise
-        raise Refused(f"cannot be read as Parquet: {str(error).splitlines()[0]}") from None
-    told = {name: found for name, quality in qualities.items() if (found := quality.to_json())}
-    unlabelled = {schema.target} if not matched.labelled else set()
+    if not matched.labelled:
+        del qualities[schema.target]
     return tally, {
         "rows": tally.rows,
         "duplicate_rows": hashes.duplicates(),
         "future_times": tally.future,
         "extra_columns": list(matched.extra[:50]),
         "hint": target_hint(matched),
-        "columns": {name: found for name, found in told.items() if name not in unlabelled},
+        "columns": {name: counts for name, quality in qualities.items() if (counts := quality.to_json())},
     }
 
 
@@ -173,10 +169,10 @@ def _batches(source: Path, schema: Schema) -> Iterator[Any]:
         wanted = [column.name for column in schema.columns if column.name in names]
         rows = max(100, min(BATCH_ROWS, BATCH_CELLS // max(1, len(wanted))))
         numbered = ["__row"] if "__row" in names else []
-        seen = 0
+        read = 0
         for batch in file.iter_batches(batch_size=rows, columns=[*wanted, *numbered]):
-            positions = pa.array(np.arange(seen + 1, seen + 1 + batch.num_rows))
-            seen += batch.num_rows
+            positions = pa.array(np.arange(read + 1, read + 1 + batch.num_rows))
+            read += batch.num_rows
             yield batch if numbered else batch.append_column("__row", positions)
 
 
@@ -246,12 +242,12 @@ def _in_file(misfits: list[Reject], unparsed: list[Reject]) -> list[Reject]:
     """Rejects of parsed CSV rows by their line: the header's and those of rows that could not be parsed count
     too. Exact unless values span lines."""
     skipped = sorted(reject.line or 0 for reject in unparsed)
-    found, passed = [], 0
+    placed, passed = [], 0
     for reject in sorted(misfits, key=lambda one: one.line or 0):
         while passed < len(skipped) and skipped[passed] <= (reject.line or 0) + 1 + passed:
             passed += 1
-        found.append(replace(reject, line=(reject.line or 0) + 1 + passed))
-    return found
+        placed.append(replace(reject, line=(reject.line or 0) + 1 + passed))
+    return placed
 
 
 def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings) -> None:

@@ -10,31 +10,26 @@ from drift.notation import number, p_value, share
 from drift.report.words import drift_verdict, ranked, together, trust
 
 HEADINGS = ("column", "kind", "drift", "effect", "p adjusted", "missing before", "missing now")
-LEFT = 3
 
 
 def render(result: dict[str, Any], console: Console) -> None:
     """Print a report of `compare`: the verdict, a sentence on each drifted column, notes, all columns."""
     columns = ranked(result)
-    say(console, _verdict(result))
+    rows = f"{result['reference']['rows']:,} and {result['current']['rows']:,} rows"
+    limits = f"false alarms at most {number(result['alpha'])} a comparison, effects from {number(result['min_effect'])}"
+    say(console, f"{drift_verdict(result)} ({rows}; {limits}).")
     for column in columns:
         if column["drift"]:
             say(console, f"  {column['sentence']}")
     for note in result["notes"]:
         say(console, f"  note: {note}")
     drifted = [place for place, column in enumerate(columns) if column["drift"]]
-    print_table(console, HEADINGS, [_cells(column) for column in columns], LEFT, drifted)
+    print_table(console, HEADINGS, [_cells(column) for column in columns], left=3, bold=drifted)
     if result.get("multivariate"):
         say(console, together(result["multivariate"]))
     often, *warnings = trust(result)
     for line in (often, *(f"  {warning}" for warning in warnings)):
         say(console, line)
-
-
-def _verdict(result: dict[str, Any]) -> str:
-    rows = f"{result['reference']['rows']:,} and {result['current']['rows']:,} rows"
-    limits = f"false alarms at most {number(result['alpha'])} a comparison, effects from {number(result['min_effect'])}"
-    return f"{drift_verdict(result)} ({rows}; {limits})."
 
 
 def _cells(column: Mapping[str, Any]) -> tuple[str, ...]:

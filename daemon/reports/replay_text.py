@@ -40,11 +40,10 @@ def _cycles(policy: dict[str, Any], out: Console) -> None:
     say(out, words.without_training(policy))
 
 
-def _suggestion(found: dict[str, Any], out: Console) -> None:
+def _suggestion(suggestion: dict[str, Any], out: Console) -> None:
     say(out, "")
-    say(out, f"Suggestion: {found['reason']}.")
-    if found["toml"]:
-        for line in found["toml"].splitlines():
-            say(out, f"    {line}")
-    print_table(out, words.TRIED_HEADS, words.tried_lines(found), left=1)
+    say(out, f"Suggestion: {suggestion['reason']}.")
+    for line in (suggestion["toml"] or "").splitlines():
+        say(out, f"    {line}")
+    print_table(out, words.TRIED_HEADS, words.tried_lines(suggestion), left=1)
     say(out, "")

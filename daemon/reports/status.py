@@ -66,21 +66,21 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
 
 
 def _waits_for(conn: Connection, config: Config, name: str, row: Any) -> str:
-    """What the service said at its last decision; files that wait are counted now, where this user may see them."""
+    """What the service waited for at its last decision; files are counted now, where this user may see them."""
     if row is None:
         return "the service has not run with this model yet"
-    folder, said = model_data_dir(config, name), str(row.waits_for)
-    if not said.endswith(STILL) or not os.access(folder, os.R_OK | os.X_OK):
-        return said
+    folder, waits_for = model_data_dir(config, name), str(row.waits_for)
+    if not waits_for.endswith(STILL) or not os.access(folder, os.R_OK | os.X_OK):
+        return waits_for
     known, intake = files.known(conn, name), config.models[name].intake
-    found = scan(folder, intake.patterns, intake.recursive)
-    waiting = sum(isinstance(seen, Look) and known.get(path) != seen for path, seen in found)
+    looks = scan(folder, intake.patterns, intake.recursive)
+    waiting = sum(isinstance(look, Look) and known.get(path) != look for path, look in looks)
     return backlog_reason(waiting) if waiting else "all files are taken in: the service decides at its next turn"
 
 
 def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:
-    rows = files.listed(conn, name, last=1)
-    return {"path": rows[0].path, "state": rows[0].state, "at": rows[0].at} if rows else None
+    row = next(iter(files.listed(conn, name, last=1)), None)
+    return None if row is None else {"path": row.path, "state": row.state, "at": row.at}
 
 
 def _champion(conn: Connection, name: str, champion: Champion | None) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""A trial as the command line tells it."""
+"""A trial for the command line."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from retrain.records.trial import Trial
 
 
 def trial_json(conn: Connection, model: str, task: str, trial: Trial | None) -> dict[str, Any] | None:
-    """A trial as the command line tells it."""
+    """As plain JSON values; None for none."""
     if trial is None:
         return None
     labels = labelled_evidence(trial.version, trials.differences(conn, model, trial.version))

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -80,7 +80,7 @@ class Server:
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
-        """Load, tell that all is ready, serve until control says stop or is gone."""
+        """Load, report that all is ready, serve until control says stop or is gone."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         beating = asyncio.create_task(self._beat())
         warming = asyncio.create_task(asyncio.to_thread(warm))
@@ -92,24 +92,25 @@ class Server:
             server_header=False, proxy_headers=False, timeout_graceful_shutdown=10, timeout_keep_alive=75,
         )  # fmt: skip
         server = Drained(settings, self._app)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, _stopper(server, number))
-        tasks = [
-            asyncio.create_task(self._obey(reader, server)),
-            asyncio.create_task(kept(self._follower.run)),
-            beating,
-            asyncio.create_task(self._tell_ready(server)),
-            asyncio.create_task(kept(self._hand_over_labels)),
-            asyncio.create_task(kept(self._write_logs)),
-            asyncio.create_task(close_overdue(server.server_state.connections, self._config.service.request_time)),
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, setattr, server, "should_exit", True)
+        # Ctrl-C on a terminal reaches every process of the group: control decides when the server stops.
+        loop.add_signal_handler(signal.SIGINT, bool)
+        parts = [self._follower.run, self._hand_over_labels, self._write_logs]
+        work = [
+            self._obey(reader, server),
+            self._report_ready(server),
+            close_overdue(server.server_state.connections, self._config.service.request_time),
+            *(supervise(part, log, FAILURE_PAUSE_S) for part in parts),
         ]
+        tasks = [beating, warming, *map(asyncio.create_task, work)]
         await server.serve(sockets=[self._listener])
-        for task in (*tasks, warming):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, warming, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._follower.stop()
         spools = [partial(spool.close_old, at_once=True) for spool in self._app.spools.values()]
-        await asyncio.to_thread(close_all, [*spools, *(kept_log.close for kept_log in self._app.logs.values())])
+        await asyncio.to_thread(close_all, [*spools, *(one.close for one in self._app.logs.values())])
         self._ledger.close()
 
     def _report(self, message: dict[str, Any]) -> None:
@@ -126,14 +127,14 @@ class Server:
                     break
         server.should_exit = True
 
-    async def _tell_ready(self, server: uvicorn.Server) -> None:
+    async def _report_ready(self, server: uvicorn.Server) -> None:
         while not server.started:
             await asyncio.sleep(0.01)
         self._app.about.loaded = True
         self._report({"event": "ready"})
 
     async def _beat(self) -> None:
-        """Tell control that the loop runs, also while versions are loaded."""
+        """Report that the loop runs, also while versions are loaded."""
         while True:
             self._report({"event": "heartbeat"})
             tell_dropped()
@@ -142,31 +143,23 @@ class Server:
     async def _hand_over_labels(self) -> None:
         while True:
             await asyncio.sleep(SPOOL_LOOK_S)
-            await asyncio.to_thread(self._each, [spool.close_old for spool in self._app.spools.values()])
+            for spool in self._app.spools.values():
+                await asyncio.to_thread(spool.close_old)
 
     async def _write_logs(self) -> None:
         while True:
             await asyncio.sleep(LOG_EVERY_S)
-            await asyncio.to_thread(self._each, [log.flush for log in self._app.logs.values()])
-
-    @staticmethod
-    def _each(jobs: Sequence[Callable[[], None]]) -> None:
-        for job in jobs:
-            job()
+            for one in self._app.logs.values():
+                await asyncio.to_thread(one.flush)
 
 
-def close_all(jobs: Sequence[Callable[[], None]]) -> None:
-    """Do each, also where one fails, which is told; what a server leaves open control takes over."""
+def close_all(jobs: Iterable[Callable[[], None]]) -> None:
+    """Do each, also where one fails, which is logged; what a server leaves open control takes over."""
     for job in jobs:
         try:
             job()
         except OSError as error:
             log.error("part_failed", part="end of the server", error=repr(error), traceback=traceback.format_exc())
-
-
-async def kept(part: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a part; one that fails is told and begun again."""
-    await supervise(part, log, FAILURE_PAUSE_S)
 
 
 def warm() -> None:
@@ -178,23 +171,13 @@ def warm() -> None:
     gc.freeze()
 
 
-def _stopper(server: uvicorn.Server, number: int) -> Any:
-    def stop() -> None:
-        # Ctrl-C on a terminal reaches every process of the group: control decides when the server stops.
-        if number == signal.SIGTERM:
-            server.should_exit = True
-
-    return stop
-
-
 def main() -> None:
     """Serve."""
     parser = argparse.ArgumentParser(prog="daemon.server")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--listen-fd", type=int, required=True)
-    parser.add_argument("--control-fd", type=int, required=True)
-    parser.add_argument("--parent", type=int, required=True, help="process whose end ends this one")
+    for number in ("--listen-fd", "--control-fd", "--parent"):
+        parser.add_argument(number, type=int, required=True)
     options = parser.parse_args()
     # SIGTERM ends a server that still loads at once, and lets one that serves finish what it answers.
     end_with_parent(options.parent, signal.SIGTERM)
@@ -203,10 +186,9 @@ def main() -> None:
     faults.install(os.environ, "server")
     config = load_config(options.config)
     configure(config.service.log_level, config.service.log_format)
-    logging.getLogger("uvicorn").addHandler(
-        logging.NullHandler()
-    )  # it answers what is wrong; its lines say nothing more
-    logging.getLogger("uvicorn").propagate = False
+    unread = logging.getLogger("uvicorn")  # it answers what is wrong; its lines say nothing more
+    unread.addHandler(logging.NullHandler())
+    unread.propagate = False
     listener = socket.socket(fileno=options.listen_fd)
     listener.setblocking(False)
     channel = socket.socket(fileno=options.control_fd)

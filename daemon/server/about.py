@@ -1,7 +1,7 @@
 """What the server tells of itself: health, metadata, the index of models and metrics."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,8 +16,8 @@ from daemon.server.infer import metadata
 from daemon.server.slot import ModelSlot
 
 log = get_logger()
+TRIAL_KEYS = ("version", "strategy", "share", "since")
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
-POST = ["POST"]
 
 
 class About:
@@ -34,8 +34,8 @@ class About:
             Route("/v2", self._server),
             Route("/v2/health/live", self._live),
             Route("/v2/health/ready", self._ready),
-            Route("/v2/repository/index", self._index, methods=POST),
-            Route("/v2/repository/models/{model}/{what}", _not_by_hand, methods=POST),
+            Route("/v2/repository/index", self._index, methods=["POST"]),
+            Route("/v2/repository/models/{model}/{what}", _not_by_hand, methods=["POST"]),
             Route(model, self._model),
             Route(f"{model}/ready", self._model_ready),
             Route(f"{model}/versions/{{version}}", self._model),
@@ -64,12 +64,11 @@ class About:
         return _json({"driftd": self._version})
 
     async def _index(self, _request: Request) -> Response:
-        found = []
+        models = []
         for name, slot in sorted(self._slots.items()):
-            served = slot.served
-            state, reason = ("READY", "") if served is not None else ("UNAVAILABLE", slot.lack)
-            found.append({"name": name, "version": served.name if served else "", "state": state, "reason": reason})
-        return _json(found)
+            version, state, reason = (slot.served.name, "READY", "") if slot.served else ("", "UNAVAILABLE", slot.lack)
+            models.append({"name": name, "version": version, "state": state, "reason": reason})
+        return _json(models)
 
     async def _model(self, request: Request) -> Response:
         slot = self._slot(request)
@@ -95,15 +94,15 @@ class About:
                         for m, runtime in zip(served.deployment.members, served.runtimes, strict=True)
                     ],
                 },
-                "trial": None if slot.trial is None else slot.trial.metadata,
+                "trial": slot.trial and {key: getattr(slot.trial.trial, key) for key in TRIAL_KEYS},
             }
         )
 
     async def _model_ready(self, request: Request) -> Response:
         slot = self._slot(request)
+        ready = slot.served is not None
         if slot.served is not None:
             _check_version(request, slot.served.name)
-        ready = slot.served is not None
         return _json({"name": slot.model, "ready": ready}, 200 if ready else 503)
 
     async def _scrape(self, _request: Request) -> Response:
@@ -119,31 +118,29 @@ class About:
 
 
 async def _not_by_hand(_request: Request) -> Response:
-    told = "driftd decides which version is loaded; `driftd promote MODEL VERSION` promotes one by hand"
-    raise HTTPException(403, told)
+    raise HTTPException(
+        403, "driftd decides which version is loaded; `driftd promote MODEL VERSION` promotes one by hand"
+    )
 
 
 def _check_version(request: Request, served: str) -> None:
-    asked = request.path_params.get("version")
-    if asked is not None and asked != served:
-        raise HTTPException(404, f"version {asked!r} is not served; {served!r} is")
+    wanted = request.path_params.get("version")
+    if wanted is not None and wanted != served:
+        raise HTTPException(404, f"version {wanted!r} is not served; {served!r} is")
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    told = error.detail
-    if error.status_code == 404 and told == "Not Found":
-        told = f"nothing is at {request.url.path}"
+    reason = error.detail
+    if error.status_code == 404 and reason == "Not Found":
+        reason = f"nothing is at {request.url.path}"
     if error.status_code == 405:
-        told = f"{request.method} is not for {request.url.path}"
-    response = _json({"error": told}, error.status_code)
-    if error.headers:
-        response.headers.update(error.headers)
-    return response
+        reason = f"{request.method} is not for {request.url.path}"
+    return _json({"error": reason}, error.status_code, error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

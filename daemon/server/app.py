@@ -5,9 +5,9 @@ Requests about models are answered here without a framework between them and the
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -30,16 +30,13 @@ from daemon.server.slot import ModelSlot, ServedDeployment
 from daemon.server.tokens import Tokens
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
-
-if TYPE_CHECKING:
-    from retrain.records.predictions import Predictions
+from retrain.records.predictions import Predictions
 
 log = get_logger()
 QUIET_S = 1.0
 MOST_BODIES = 16
 """So many bodies of the largest size may be in memory at once."""
 LARGE_BODY = 1_000_000
-RETRY_AFTER = {"retry-after": "1"}
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
 
 
@@ -122,14 +119,14 @@ class App:
     # --- on the way in ------------------------------------------------------------------------------------------
 
     def _versioned(self, path: str) -> tuple[tuple[str, str] | None, str | None]:
-        """/v2/models/M/versions/V/infer."""
-        parts = path.split("/")
-        if len(parts) == 7 and parts[:3] == ["", "v2", "models"] and parts[4] == "versions" and parts[6] == "infer":
-            return (parts[3], "infer"), parts[5]
-        if len(parts) == 5 and parts[:3] == ["", "v2", "models"] and parts[4] == "infer":
-            return (parts[3], "infer"), None
-        if len(parts) == 4 and parts[1] == "models" and parts[3] in self._handlers:
-            return (parts[2], parts[3]), None
+        """Model, handler and version of a path that names a version, or a model that there is not."""
+        match path.split("/"):
+            case ["", "v2", "models", model, "versions", version, "infer"]:
+                return (model, "infer"), version
+            case ["", "v2", "models", model, "infer"]:
+                return (model, "infer"), None
+            case [_, "models", model, what] if what in self._handlers:
+                return (model, what), None
         return None, None
 
     async def _answered(
@@ -148,7 +145,7 @@ class App:
         size = int(length) if length.isdigit() else service.max_body
         too_large = self._waiting and self._waiting_bytes + size > MOST_BODIES * service.max_body
         if self._waiting >= service.max_waiting or too_large:
-            raise BadRequest(f"{self._waiting} requests wait already", 503, RETRY_AFTER)
+            raise BadRequest(f"{self._waiting} requests wait already", 503, {"retry-after": "1"})
         self._waiting += 1
         self._waiting_bytes += size
         try:
@@ -172,12 +169,12 @@ class App:
     async def _predict(self, call: Call) -> Reply:
         served, reader = self._served(call)
         rows, ids = await _beside(call.body, reader.read_json, call.body)
-        served, said = await self._said(call, served, rows, ids)
+        served, predictions = await self._predicted(call, served, rows, ids)
         answer: dict[str, Any] = {
-            "model": served.deployment.model, "version": served.name, "predictions": said.values.tolist(),
+            "model": served.deployment.model, "version": served.name, "predictions": predictions.values.tolist(),
         }  # fmt: skip
-        if said.probabilities is not None and said.classes is not None:
-            answer["probabilities"] = _by_class(said.classes, said.probabilities.tolist())
+        if predictions.probabilities is not None and predictions.classes is not None:
+            answer["probabilities"] = _by_class(predictions.classes, predictions.probabilities.tolist())
         if ids is not None:
             answer["ids"] = ids
         return Reply(msgspec.json.encode(answer))
@@ -188,8 +185,8 @@ class App:
             raise BadRequest(f"version {call.version!r} is not served; {served.name!r} is", 404)
         length = call.headers.get(b"inference-header-content-length")
         request, rows, ids = await _beside(call.body, read_request, call.body, length, reader)
-        served, said = await self._said(call, served, rows, ids)
-        body, json_bytes = infer_answer(request, said, served.deployment.model, served.name)
+        served, predictions = await self._predicted(call, served, rows, ids)
+        body, json_bytes = infer_answer(request, predictions, served.deployment.model, served.name)
         if json_bytes is None:
             return Reply(body)
         kind = ("content-type", "application/octet-stream")
@@ -198,8 +195,8 @@ class App:
     async def _invoke(self, call: Call) -> Reply:
         served, reader = self._served(call)
         rows, ids = await _beside(call.body, read_invocation, call.body, call.headers.get(b"content-type"), reader)
-        served, said = await self._said(call, served, rows, ids)
-        answer = {"predictions": said.values.tolist(), "model": served.deployment.model, "version": served.name}
+        served, predictions = await self._predicted(call, served, rows, ids)
+        answer = {"predictions": predictions.values.tolist(), "model": served.deployment.model, "version": served.name}
         return Reply(msgspec.json.encode(answer))
 
     async def _feedback(self, call: Call) -> Reply:
@@ -219,54 +216,51 @@ class App:
         served = slot.served
         if served is None:
             raise BadRequest(slot.lack, 503, {"retry-after": "10"})
-        known = self._readers.get(slot.model)
-        if known is None or known[0] is not served:
-            strict = self._config.models[slot.model].serving.contract == "strict"
-            same = known is not None and known[0].schema == served.schema
-            reader = known[1] if same and known is not None else RowReader(served.schema, strict)
-            known = self._readers[slot.model] = (served, reader)
-        return served, known[1]
+        of, reader = self._readers.get(slot.model, (None, None))
+        if reader is None or of is not served:
+            if reader is None or reader.schema != served.schema:
+                strict = self._config.models[slot.model].serving.contract == "strict"
+                reader = RowReader(served.schema, strict)
+            self._readers[slot.model] = (served, reader)
+        return served, reader
 
-    async def _said(
+    async def _predicted(
         self, call: Call, served: ServedDeployment, rows: list[Cells], ids: Ids
-    ) -> "tuple[ServedDeployment, Predictions]":
-        """Who answered, and what."""
+    ) -> tuple[ServedDeployment, Predictions]:
+        """Who answered, and the predictions."""
         trial, model = call.slot.trial, call.slot.model
         log_ids = ids if ids is not None else [None] * len(rows)
         try:
             if trial is None or call.version is not None:
-                by, said = served, await self._batcher.predict(served, rows)
+                by, predictions = served, await self._batcher.predict(served, rows)
             else:
                 loop = asyncio.get_running_loop()
 
-                def unseen(one: ServedDeployment) -> "Predictions":
+                def shadow(one: ServedDeployment) -> Predictions:
                     """The other one's answer, which nobody gets: in the thread of the trial."""
-                    asked = served.rows_for(one, rows)
-                    answer = one.predict(asked)
-                    loop.call_soon_threadsafe(self.logs[model].record, one, asked, log_ids, answer, "shadow")
+                    its_rows = served.rows_for(one, rows)
+                    answer = one.predict(its_rows)
+                    loop.call_soon_threadsafe(self.logs[model].record, one, its_rows, log_ids, answer, "shadow")
                     return answer
 
-                by, said = await trial.answer(
-                    served, ids, lambda one: self._batcher.predict(one, served.rows_for(one, rows)), unseen
+                by, predictions = await trial.answer(
+                    served, ids, lambda one: self._batcher.predict(one, served.rows_for(one, rows)), shadow
                 )
         except Refused as error:
             raise BadRequest(str(error)) from None
-        self._metrics.predicted(model, len(rows))
-        self.logs[model].record(by, served.rows_for(by, rows), log_ids, said)
-        return by, said
+        self._metrics.rows.labels(model).inc(len(rows))
+        self.logs[model].record(by, served.rows_for(by, rows), log_ids, predictions)
+        return by, predictions
 
     # --- on the way out -----------------------------------------------------------------------------------------
 
     def _refused(self, model: str, what: str, error: BadRequest) -> Reply:
         if error.status not in (401, 403, 405, 503):
-            self._tell_rejected(model, str(error))
-        if what == "invocations":  # as MLflow's clients read it
-            reason = str(error).encode("utf-8", "backslashreplace").decode()
-            told = {"error_code": "BAD_REQUEST", "message": reason, "error": reason}
-            return _reply(told, error.status, error.headers)
-        return _error(str(error), error.status, error.headers)
+            self._log_rejected(model, str(error))
+        for_mlflow = {"error_code": "BAD_REQUEST", "message": _unicode(str(error))} if what == "invocations" else {}
+        return _error(str(error), error.status, error.headers, for_mlflow)
 
-    def _tell_rejected(self, model: str, reason: str) -> None:
+    def _log_rejected(self, model: str, reason: str) -> None:
         """At most one line a second: a client at fault must not flood the log."""
         now_s = time.monotonic()
         if now_s - self._rejected_s >= QUIET_S:
@@ -275,14 +269,14 @@ class App:
 
     async def _send(self, reply: Reply, headers: Headers, send: Any) -> None:
         body, encoding = await compressed(reply.body, headers)
-        told = [(name.encode(), value.encode()) for name, value in reply.headers]
-        told.append((b"content-length", str(len(body)).encode()))
+        fields = [(name.encode(), value.encode()) for name, value in reply.headers]
+        fields.append((b"content-length", str(len(body)).encode()))
         if encoding is not None:
-            told += [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
+            fields += [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
         if self.draining:
-            told.append((b"connection", b"close"))
+            fields.append((b"connection", b"close"))
         with contextlib.suppress(RuntimeError):  # the client is gone
-            await send({"type": "http.response.start", "status": reply.status, "headers": told})
+            await send({"type": "http.response.start", "status": reply.status, "headers": fields})
             await send({"type": "http.response.body", "body": body})
 
 
@@ -301,10 +295,11 @@ async def _beside(body: bytes, work: Callable[..., Any], *arguments: Any) -> Any
     return await asyncio.to_thread(work, *arguments)
 
 
-def _reply(value: Any, status: int, headers: dict[str, str]) -> Reply:
-    return Reply(msgspec.json.encode(value), status, (("content-type", "application/json"), *headers.items()))
+def _error(reason: str, status: int, headers: Mapping[str, str] = {}, more: Mapping[str, str] = {}) -> Reply:
+    body = msgspec.json.encode({**more, "error": _unicode(reason)})
+    return Reply(body, status, (("content-type", "application/json"), *headers.items()))
 
 
-def _error(reason: str, status: int, headers: dict[str, str] | None = None) -> Reply:
-    reason = reason.encode("utf-8", "backslashreplace").decode()
-    return _reply({"error": reason}, status, headers or {})
+def _unicode(text: str) -> str:
+    """Without halves of surrogate pairs, which no JSON may hold."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -5,13 +5,10 @@ together in the turn after that. A single request is alone at once."""
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from daemon.server.slot import ServedDeployment
 from retrain.model.encoding import Cells
-
-if TYPE_CHECKING:
-    from retrain.records.predictions import Predictions
+from retrain.records.predictions import Predictions
 
 MOST_ROWS = 512
 BIG_ROWS = 1_000
@@ -26,8 +23,8 @@ class Batcher:
         self._scheduled = False
         self._big = asyncio.Semaphore(BIG_AT_ONCE)
 
-    async def predict(self, served: ServedDeployment, rows: Sequence[Cells]) -> "Predictions":
-        """What `served` says about rows; many rows are computed beside the event loop."""
+    async def predict(self, served: ServedDeployment, rows: Sequence[Cells]) -> Predictions:
+        """The predictions of `served` for rows; many rows are computed beside the event loop."""
         if len(rows) > BIG_ROWS:
             async with self._big:
                 return await asyncio.to_thread(served.predict, rows)
@@ -54,7 +51,7 @@ class Batcher:
             _answer(served, *batch[0][1:])
             return
         try:
-            said = served.predict([row for _, rows, _ in batch for row in rows])
+            predictions = served.predict([row for _, rows, _ in batch for row in rows])
         except Exception:
             for _, rows, future in batch:  # one request's fault is not its neighbours'
                 _answer(served, rows, future)
@@ -62,11 +59,11 @@ class Batcher:
         start = 0
         for _, rows, future in batch:
             if not future.cancelled():
-                future.set_result(said.take(slice(start, start + len(rows))))
+                future.set_result(predictions.take(slice(start, start + len(rows))))
             start += len(rows)
 
 
-def _answer(served: ServedDeployment, rows: Sequence[Cells], future: "asyncio.Future[Predictions]") -> None:
+def _answer(served: ServedDeployment, rows: Sequence[Cells], future: asyncio.Future[Predictions]) -> None:
     if future.cancelled():
         return
     try:

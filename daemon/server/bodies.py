@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from daemon.server.refusal import BadRequest
@@ -80,21 +81,15 @@ async def compressed(body: bytes, headers: Headers) -> tuple[bytes, str | None]:
         return body, None
     offered = {part.split(b";")[0].strip().lower() for part in accepted.split(b",") if not _refused(part)}
     if b"gzip" in offered:
-        name, how = "gzip", _gzip
+        name, compress = "gzip", partial(gzip.compress, mtime=0)
     elif b"deflate" in offered:
-        name, how = "deflate", _deflate
+        name, compress = "deflate", partial(zlib.compress)
     else:
         return body, None
-    return (await asyncio.to_thread(how, body) if len(body) > THREAD_BYTES else how(body)), name
+    if len(body) > THREAD_BYTES:
+        return await asyncio.to_thread(compress, body, LEVEL), name
+    return compress(body, LEVEL), name
 
 
 def _refused(part: bytes) -> bool:
     return part.replace(b" ", b"").lower().endswith((b";q=0", b";q=0.0"))
-
-
-def _gzip(body: bytes) -> bytes:
-    return gzip.compress(body, LEVEL, mtime=0)
-
-
-def _deflate(body: bytes) -> bytes:
-    return zlib.compress(body, LEVEL)

@@ -52,8 +52,8 @@ class Follower:
             return any(promotions.champion(conn, name) is not None for name in self._slots)
 
     async def catch_up(self) -> None:
-        """Bring every slot to its champion; one that fails keeps what it has. Most commits concern no champion: two
-        questions for all models tell."""
+        """Bring every slot to its champion; one that fails keeps what it has. Most commits concern no champion, which
+        two queries for all models show."""
         self._seen, self._retry_s = self._ledger.data_version(), float("inf")
         with self._ledger.connect() as conn:
             marks = (promotions.latest_id(conn), trials.running_ids(conn))
@@ -77,16 +77,18 @@ class Follower:
                 self._log_unreadable(error)
             else:
                 self._logged_reason = ""
-            self._report_trials()
+            if time.monotonic() - self._reported_s >= REPORT_S:
+                self._reported_s = time.monotonic()
+                self._report_trials()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), POLL_S)
             self._hint.clear()
 
     def stop(self) -> None:
-        """Report what was seen last."""
-        for name, slot in self._slots.items():
+        """Report the last counts of the trials, and end these."""
+        self._report_trials()
+        for slot in self._slots.values():
             if slot.trial is not None:
-                self._report_trial(name, slot.trial)
                 slot.trial.close()
 
     def _log_unreadable(self, error: Exception) -> None:
@@ -97,10 +99,8 @@ class Follower:
         self._logged_reason = reason
 
     async def _swap(self, slot: ModelSlot, champion: Champion) -> None:
-        served = slot.served
-        if served is not None and served.promotion == champion.promotion:
-            return
-        if champion.promotion in slot.failed:
+        is_served = slot.served is not None and slot.served.promotion == champion.promotion
+        if is_served or champion.promotion in slot.failed:
             return
         try:
             fresh = await self._load(slot, champion.deployment, champion.promotion)
@@ -109,9 +109,8 @@ class Follower:
                 self._retry_s = time.monotonic() + RETRY_S
             else:
                 slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
-            self._report(
-                {"event": "swap_failed", "model": slot.model, "version": champion.deployment.name, "error": str(error)}
-            )
+            failure = {"event": "swap_failed", "model": slot.model, "version": champion.deployment.name}
+            self._report(failure | {"error": str(error)})
             if slot.served is None and champion.promotion in slot.failed:
                 await self._stand_in(slot, champion)
             return
@@ -125,13 +124,10 @@ class Follower:
         before = champion.predecessor
         if before is None:
             return
-        try:
+        with contextlib.suppress(DriftdError, OSError, ValueError, MemoryError):
             slot.served = await self._load(slot, before, 0)
-        except (DriftdError, OSError, ValueError, MemoryError):
-            return
-        self._report(
-            {"event": "stand_in", "model": slot.model, "version": before.name, "champion": champion.deployment.name}
-        )
+            message = {"event": "stand_in", "model": slot.model, "version": before.name}
+            self._report(message | {"champion": champion.deployment.name})
 
     async def _load(self, slot: ModelSlot, deployment: Deployment, promotion: int) -> ServedDeployment:
         """Load and prove a deployment; a challenger that is promoted is here already."""
@@ -149,7 +145,7 @@ class Follower:
         now = slot.trial
         if now is not None and (trial is None or trial.id != now.trial.id):
             slot.trial = None
-            self._report_trial(slot.model, now)
+            self._report_counts(slot.model, now.trial, now.take())
             now.close()
         if trial is None or slot.trial is not None or trial.id in self._unloadable:
             return
@@ -162,24 +158,16 @@ class Follower:
             # Nothing about a challenger may stop the champion's follower; and what cannot be loaded must not pass its
             # trial, however many failures are allowed.
             self._unloadable.add(trial.id)
-            counts = TrialCounts(failures=trial.max_failures + 1, error=str(error))
-            self._report_counts(slot.model, trial, asdict(counts))
+            self._report_counts(slot.model, trial, TrialCounts(failures=trial.max_failures + 1, error=str(error)))
             return
         slot.trial = RunningTrial(trial, challenger)
 
     def _report_trials(self) -> None:
-        if time.monotonic() - self._reported_s < REPORT_S:
-            return
-        self._reported_s = time.monotonic()
         for name, slot in self._slots.items():
             if slot.trial is not None:
-                self._report_trial(name, slot.trial)
+                self._report_counts(name, slot.trial.trial, slot.trial.take())
 
-    def _report_trial(self, model: str, trial: RunningTrial) -> None:
-        counts = trial.take()
-        if counts is not None:
-            self._report_counts(model, trial.trial, counts)
-
-    def _report_counts(self, model: str, trial: Trial, counts: dict[str, Any]) -> None:
-        message = {"event": "trial_seen", "model": model, "version": trial.version, "trial": trial.id}
-        self._report(message | {"seen": counts})
+    def _report_counts(self, model: str, trial: Trial, counts: TrialCounts) -> None:
+        if counts != TrialCounts():
+            message = {"event": "trial_seen", "model": model, "version": trial.version, "trial": trial.id}
+            self._report(message | {"seen": asdict(counts)})

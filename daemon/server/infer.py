@@ -14,11 +14,11 @@ import numpy as np
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, not_json
 from retrain.model.encoding import Cells
+from retrain.records.predictions import Predictions
 from retrain.rows.cells import shown
 
 if TYPE_CHECKING:
     from retrain.model.version import LoadedVersion
-    from retrain.records.predictions import Predictions
 
 NUMPY = {
     "BOOL": "?", "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "<i1", "INT16": "<i2",
@@ -75,9 +75,8 @@ def read_request(body: bytes, header_length: bytes | None, reader: RowReader) ->
             columns[tensor.name] = _from_json(tensor)
             continue
         if not isinstance(size, int) or not 0 <= size <= len(binary) - position:
-            raise BadRequest(
-                f"input {tensor.name!r}: binary_data_size {size!r}, but {len(binary) - position} bytes follow"
-            )
+            reason = f"binary_data_size {size!r}, but {len(binary) - position} bytes follow"
+            raise BadRequest(f"input {tensor.name!r}: {reason}")
         columns[tensor.name] = _from_binary(tensor, binary[position : position + size])
         position += size
     if position != len(binary):
@@ -85,21 +84,20 @@ def read_request(body: bytes, header_length: bytes | None, reader: RowReader) ->
     return (request, *reader.read_columns(*_by_column(request.inputs, columns, reader)))
 
 
-def answer(request: InferRequest, said: "Predictions", model: str, version: str) -> tuple[bytes, int | None]:
+def answer(request: InferRequest, predictions: Predictions, model: str, version: str) -> tuple[bytes, int | None]:
     """The body of the answer, and the length of its JSON part where binary tensors follow."""
-    everything = _outputs(said)
+    everything = _outputs(predictions)
     wanted = request.outputs or [Output(name) for name in everything]
     all_binary = bool((request.parameters or {}).get("binary_data_output"))
-    told: list[dict[str, Any]] = []
+    outputs: list[dict[str, Any]] = []
     pieces: list[bytes] = []
     for output in wanted:
         if output.name not in everything:
             raise BadRequest(f"no output {output.name!r}; there are {', '.join(everything)}")
         parameters = output.parameters or {}
         if parameters.get("classification"):
-            raise BadRequest(
-                f"output {output.name!r}: the classification extension is not supported; ask for probabilities"
-            )
+            reason = "the classification extension is not supported; ask for probabilities"
+            raise BadRequest(f"output {output.name!r}: {reason}")
         datatype, values = everything[output.name]
         entry: dict[str, Any] = {"name": output.name, "datatype": datatype, "shape": list(values.shape)}
         if parameters.get("binary_data", all_binary):
@@ -107,13 +105,13 @@ def answer(request: InferRequest, said: "Predictions", model: str, version: str)
             entry["parameters"] = {"binary_data_size": len(pieces[-1])}
         else:
             entry["data"] = values.ravel().tolist()
-        told.append(entry)
+        outputs.append(entry)
     whole: dict[str, Any] = {"model_name": model, "model_version": version}
     if request.id:
         whole["id"] = request.id
-    if said.classes is not None:
-        whole["parameters"] = {"classes": ",".join(said.classes)}
-    whole["outputs"] = told
+    if predictions.classes is not None:
+        whole["parameters"] = {"classes": ",".join(predictions.classes)}
+    whole["outputs"] = outputs
     text = msgspec.json.encode(whole)
     return (text + b"".join(pieces), len(text)) if pieces else (text, None)
 
@@ -134,12 +132,11 @@ def metadata(version: "LoadedVersion") -> dict[str, Any]:
 
 
 def _parts(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
-    """The JSON part and the binary part."""
     if header_length is None:
         return body, b""
     if not header_length.isdigit() or int(header_length) > len(body):
-        told = header_length.decode("latin-1")[:40]
-        raise BadRequest(f"Inference-Header-Content-Length is {told!r}; the body has {len(body)} bytes")
+        given = header_length.decode("latin-1")[:40]
+        raise BadRequest(f"Inference-Header-Content-Length is {given!r}; the body has {len(body)} bytes")
     length = int(header_length)
     return body[:length], body[length:]
 
@@ -166,8 +163,8 @@ def _count(tensor: Tensor) -> int:
 
 
 def _from_json(tensor: Tensor) -> list[Any]:
-    if tensor.datatype not in NUMPY and tensor.datatype != "BYTES":
-        raise _unknown_datatype(tensor)
+    if tensor.datatype != "BYTES":
+        _numpy_type(tensor)
     data = tensor.data
     if not isinstance(data, list):
         raise BadRequest(f"input {tensor.name!r} has no data; expected a list, or binary_data_size in its parameters")
@@ -197,25 +194,20 @@ def _from_binary(tensor: Tensor, data: bytes) -> list[Any]:
     count = _count(tensor)
     if tensor.datatype == "BYTES":
         return _texts(tensor, data, count)
-    if tensor.datatype == "BF16":
-        _sized(tensor, data, 2 * count)
-        halves: list[Any] = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).tolist()
-        return halves
-    kind = NUMPY.get(tensor.datatype)
-    if kind is None:
-        raise _unknown_datatype(tensor)
-    _sized(tensor, data, count * np.dtype(kind).itemsize)
-    values: list[Any] = np.frombuffer(data, kind).tolist()
-    return values
+    is_bf16 = tensor.datatype == "BF16"
+    kind = np.dtype("<u2" if is_bf16 else _numpy_type(tensor))
+    if len(data) != count * kind.itemsize:
+        size = f"{len(data)} bytes for shape {tensor.shape} of {tensor.datatype}"
+        raise BadRequest(f"input {tensor.name!r}: {size}; expected {count * kind.itemsize}")
+    values = np.frombuffer(data, kind)
+    return list((values.astype(np.uint32) << 16).view(np.float32).tolist() if is_bf16 else values.tolist())
 
 
 def _texts(tensor: Tensor, data: bytes, count: int) -> list[str]:
     """Each a little-endian length of 4 bytes and UTF-8."""
     texts: list[str] = []
     position = 0
-    while position < len(data):
-        if len(data) - position < 4:
-            break
+    while len(data) - position >= 4:
         (length,) = struct.unpack_from("<I", data, position)
         end = position + 4 + length
         if end > len(data):
@@ -230,16 +222,11 @@ def _texts(tensor: Tensor, data: bytes, count: int) -> list[str]:
     return texts
 
 
-def _sized(tensor: Tensor, data: bytes, expected: int) -> None:
-    if len(data) != expected:
-        told = f"{len(data)} bytes for shape {tensor.shape} of {tensor.datatype}; expected {expected}"
-        raise BadRequest(f"input {tensor.name!r}: {told}")
-
-
-def _unknown_datatype(tensor: Tensor) -> BadRequest:
-    return BadRequest(
-        f"input {tensor.name!r}: datatype {tensor.datatype!r}; expected one of {', '.join(NUMPY)} or BYTES"
-    )
+def _numpy_type(tensor: Tensor) -> str:
+    if tensor.datatype not in NUMPY:
+        wanted = f"expected one of {', '.join(NUMPY)} or BYTES"
+        raise BadRequest(f"input {tensor.name!r}: datatype {tensor.datatype!r}; {wanted}")
+    return NUMPY[tensor.datatype]
 
 
 def _by_column(
@@ -248,18 +235,17 @@ def _by_column(
     """The columns and the number of rows. One tensor (rows, features) under another name holds all features in the
     order of the schema."""
     first = tensors[0]
-    width = len(reader.names)
-    if len(tensors) == 1 and first.name not in reader.names and first.shape[1:] == [width]:
-        flat = columns[first.name]
-        return {name: flat[at::width] for at, name in enumerate(reader.names)}, first.shape[0]
-    rows = first.shape[0]
+    rows, width = first.shape[0], len(reader.names)
     if len(tensors) == 1 and first.name not in reader.names and len(first.shape) > 1:
-        told = f"shape {first.shape}; a single input for all features needs [rows, {width}]"
-        raise BadRequest(f"input {first.name!r}: {told}")
+        if first.shape[1:] == [width]:
+            flat = columns[first.name]
+            return {name: flat[at::width] for at, name in enumerate(reader.names)}, rows
+        wanted = f"a single input for all features needs [rows, {width}]"
+        raise BadRequest(f"input {first.name!r}: shape {first.shape}; {wanted}")
     for tensor in tensors:
         if tensor.shape not in ([rows], [rows, 1]):
-            told = f"shape {tensor.shape}; expected [{rows}] or [{rows}, 1], as many rows as {first.name!r}"
-            raise BadRequest(f"input {tensor.name!r}: {told}")
+            wanted = f"expected [{rows}] or [{rows}, 1], as many rows as {first.name!r}"
+            raise BadRequest(f"input {tensor.name!r}: shape {tensor.shape}; {wanted}")
     lacking = [column.name for column in reader.schema.features if column.name not in columns]
     if lacking and len(lacking) < width:
         raise BadRequest(f"input {lacking[0]!r} is missing; a null in its data is a missing value")
@@ -269,14 +255,12 @@ def _by_column(
 # --- out ----------------------------------------------------------------------------------------------------------
 
 
-def _outputs(said: "Predictions") -> dict[str, tuple[str, Any]]:
+def _outputs(predictions: Predictions) -> dict[str, tuple[str, Any]]:
     """Datatype and values of each output."""
-    if said.classes is None:
-        return {"prediction": ("FP64", said.values)}
-    found: dict[str, tuple[str, Any]] = {"prediction": ("BYTES", said.values)}
-    if said.probabilities is not None:
-        found["probabilities"] = ("FP64", said.probabilities)
-    return found
+    outputs = {"prediction": ("FP64" if predictions.classes is None else "BYTES", predictions.values)}
+    if predictions.probabilities is not None:
+        outputs["probabilities"] = ("FP64", predictions.probabilities)
+    return outputs
 
 
 def _to_bytes(datatype: str, values: Any) -> bytes:

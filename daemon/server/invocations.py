@@ -16,8 +16,8 @@ BESIDES = ("params",)
 def read_invocation(body: bytes, content_type: bytes | None, reader: RowReader) -> tuple[list[Cells], Ids]:
     """The rows of a scoring request and their ids."""
     if content_type is not None and content_type.split(b";")[0].strip().lower() != b"application/json":
-        told = content_type.decode("latin-1")[:60]
-        raise BadRequest(f"Content-Type {told!r}; expected application/json", 415)
+        media_type = content_type.decode("latin-1")[:60]
+        raise BadRequest(f"Content-Type {media_type!r}; expected application/json", 415)
     value = decode(body)
     given = [form for form in FORMS if form in value]
     if len(given) != 1 or any(key not in (*FORMS, *BESIDES) for key in value):
@@ -66,7 +66,7 @@ def _columns(form: str, content: dict[str, Any], reader: RowReader) -> tuple[lis
 def _lists(form: str, content: list[Any], names: Sequence[str], reader: RowReader) -> tuple[list[Cells], Ids]:
     for position, row in enumerate(content):
         if not isinstance(row, list) or len(row) != len(names):
-            told = f"{len(row)} values" if isinstance(row, list) else "no list"
-            raise BadRequest(f"row {position} of {form!r} has {told}; expected {len(names)}: {', '.join(names[:20])}")
+            given = f"{len(row)} values" if isinstance(row, list) else "no list"
+            raise BadRequest(f"row {position} of {form!r} has {given}; expected {len(names)}: {', '.join(names[:20])}")
     columns = list(zip(*content, strict=True)) if content else [()] * len(names)
     return reader.read_columns(dict(zip(names, columns, strict=True)), len(content))

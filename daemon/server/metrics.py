@@ -39,10 +39,6 @@ class Metrics:
         counters[0].inc()
         counters[1].observe(seconds)
 
-    def predicted(self, model: str, rows: int) -> None:
-        """Rows were answered."""
-        self.rows.labels(model).inc(rows)
-
     def collect(self) -> Iterator[Any]:
         """Where the models stand now, from the slots and the ledger."""
         serving = GaugeMetricFamily("driftd_serving", "1 for the served version", labels=["model", "version"])
@@ -59,5 +55,4 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text exposition format."""
-        text: bytes = generate_latest(self._registry)
-        return text
+        return bytes(generate_latest(self._registry))

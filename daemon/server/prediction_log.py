@@ -1,7 +1,7 @@
 """The server's end of the prediction log: answered rows are noted on the event loop, chosen and written beside it.
 
 A note costs the request an append to a list. A thread turns the notes into lines of a spool about every second, durable
-with each turn. Memory and disk are bounded: rows beyond the bounds are dropped, counted and told, never waited for."""
+with each turn. Memory and disk are bounded: rows beyond them are dropped, counted and logged, never waited for."""
 
 import json
 import shutil
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+import numpy as np
 
 from daemon.runtime.log import get_logger
 from daemon.runtime.spool import Spool, spooled_bytes
@@ -45,7 +46,7 @@ class Note(NamedTuple):
     served: ServedDeployment
     rows: Sequence[Sequence[Any]]
     ids: Sequence[Any]
-    said: Predictions
+    predictions: Predictions
     role: Role
     cells: int
 
@@ -56,37 +57,26 @@ class _Line:
 
     served: ServedDeployment
     role: Role
-    columns: list[str]
     at: list[float] = field(default_factory=list)
     ids: list[Any] = field(default_factory=list)
     rows: list[Any] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     probabilities: list[Any] = field(default_factory=list)
-    classes: list[str] | None = None
-
-    @classmethod
-    def begin(cls, note: Note) -> "_Line":
-        """For rows such as the note's."""
-        columns = [column.name for column in note.served.schema.features]
-        classes = None if note.said.classes is None else list(note.said.classes)
-        return cls(note.served, note.role, columns, classes=classes)
+    classes: tuple[str, ...] | None = None
 
     def add(self, note: Note, chosen: list[int] | None) -> None:
         """The chosen rows of a note, or all of them."""
-        values = note.said.values.tolist()
-        spread = None if note.said.probabilities is None else note.said.probabilities.tolist()
-        if chosen is None:
-            ids, rows = note.ids, note.rows
-        else:
-            ids, rows = [note.ids[k] for k in chosen], [note.rows[k] for k in chosen]
-            values = [values[k] for k in chosen]
-            spread = None if spread is None else [spread[k] for k in chosen]
+        ids, rows, predictions = note.ids, note.rows, note.predictions
+        if chosen is not None:
+            ids, rows = [ids[k] for k in chosen], [rows[k] for k in chosen]
+            predictions = predictions.take(np.array(chosen))
         self.at.extend([note.at] * len(rows))
         self.ids.extend(map(_name, ids))
         self.rows.extend(rows)
-        self.values.extend(values)
-        if spread is not None:
-            self.probabilities.extend(spread)
+        self.values.extend(predictions.values.tolist())
+        self.classes = predictions.classes
+        if predictions.probabilities is not None:
+            self.probabilities.extend(predictions.probabilities.tolist())
 
     def takes(self, note: Note) -> bool:
         """Whether the note's rows may be in it."""
@@ -94,8 +84,9 @@ class _Line:
 
     def encode(self) -> bytes:
         """One line of JSON; what is no finite number is null."""
+        columns = [column.name for column in self.served.schema.features]
         value = {
-            "version": self.served.name, "role": self.role, "columns": self.columns, "classes": self.classes,
+            "version": self.served.name, "role": self.role, "columns": columns, "classes": self.classes,
             "at": self.at, "ids": self.ids, "rows": self.rows, "values": self.values,
             "probabilities": self.probabilities or None,
         }  # fmt: skip
@@ -109,21 +100,21 @@ class PredictionLog:
     """One model's log in one server process: `record` on the event loop, `flush` and `close` in a thread."""
 
     def __init__(self, model: str, folder: Path, settings: PredictionLogSettings, min_free: int = 0) -> None:
-        self._model, self._folder, self._settings, self._min_free = model, folder, settings, min_free
-        self._share = settings.share
+        self._model, self._folder, self._min_free = model, folder, min_free
+        self._share, self._keep = settings.share, settings.keep
         self._spool = Spool(folder, CLOSE_AFTER_S, CLOSE_AFTER_S, MAX_SEGMENT)
         self._notes: deque[Note] = deque()
         self._turn = threading.Lock()
         self._noted = self._written = 0  # cells; each counted in one thread only
-        self._overflown = self._lost = self._told = 0  # rows; the first counted on the event loop only
-        self._told_s = float("-inf")
+        self._overflown = self._lost = self._logged = 0  # rows; the first counted on the event loop only
+        self._logged_s = float("-inf")
         self._nameless = 0
         self._reason = ""
 
     # --- on the event loop ----------------------------------------------------------------------------------
 
     def record(
-        self, served: ServedDeployment, rows: Sequence[Sequence[Any]], ids: Sequence[Any], said: Predictions,
+        self, served: ServedDeployment, rows: Sequence[Sequence[Any]], ids: Sequence[Any], predictions: Predictions,
         role: Role = "answer",
     ) -> None:  # fmt: skip
         """Note what was answered; rows that find no room in memory are dropped and counted."""
@@ -135,7 +126,7 @@ class PredictionLog:
             self._overflown += len(rows)
             return
         self._noted += cells
-        self._notes.append(Note(time.time(), served, rows, ids, said, role, cells))
+        self._notes.append(Note(time.time(), served, rows, ids, predictions, role, cells))
 
     def not_kept(self, ids: Iterable[Any]) -> list[Any]:
         """Those of the ids whose rows the log does not choose, whichever process answers them."""
@@ -151,7 +142,7 @@ class PredictionLog:
                 self._write(notes)
                 self._written += sum(note.cells for note in notes)
             self._spool.close_old()
-            self._tell_dropped()
+            self._log_dropped()
 
     def close(self) -> None:
         """Write the rest and hand it over."""
@@ -171,15 +162,11 @@ class PredictionLog:
             if lines:
                 self._refuse_where_full()
                 self._spool.append_lines(lines)
-        except OSError as error:
-            self._lost += rows
-            self._reason = error.strerror or str(error)
         except Exception as error:
             self._lost += rows
-            self._reason = repr(error)
+            self._reason = (error.strerror or str(error)) if isinstance(error, OSError) else repr(error)
 
     def _encoded(self, notes: list[Note]) -> tuple[list[bytes], int]:
-        """The lines of the chosen rows, and how many rows these are."""
         encoded, rows, started_s = [], 0, time.perf_counter()
         for line in self._lines(notes):
             encoded.append(line.encode())
@@ -189,9 +176,8 @@ class PredictionLog:
         return encoded, rows
 
     def _refuse_where_full(self) -> None:
-        keep = self._settings.keep
-        if spooled_bytes(self._folder) > keep:
-            raise OSError(f"{keep:,} bytes wait to be taken in (prediction_log.keep)")
+        if spooled_bytes(self._folder) > self._keep:
+            raise OSError(f"{self._keep:,} bytes wait to be taken in (prediction_log.keep)")
         durable.make_folder(self._folder, "spool.folder", parents=False)
         if shutil.disk_usage(self._folder).free < self._min_free:
             raise OSError("less than [service] min_free is left on the disk")
@@ -200,35 +186,35 @@ class PredictionLog:
         """The chosen rows, about LINE_ROWS a line, each line of one deployment and role."""
         line: _Line | None = None
         for note in notes:
-            whole = self._share >= 1
-            chosen = range(len(note.ids)) if whole else [k for k, key in enumerate(note.ids) if self._chooses(key)]
-            if chosen:
-                if line is None or not line.takes(note):
-                    if line is not None:
-                        yield line
-                    line = _Line.begin(note)
-                line.add(note, None if whole else list(chosen))
+            chosen = None if self._share >= 1 else [k for k, key in enumerate(note.ids) if self._chooses(key)]
+            if chosen == []:
+                continue
+            if line is not None and not line.takes(note):
+                yield line
+                line = None
+            line = line or _Line(note.served, note.role)
+            line.add(note, chosen)
         if line is not None:
             yield line
 
     def _chooses(self, key: Any) -> bool:
         """Rows with an id by the id, the same in every process; others by counting."""
         share = self._share
-        if share >= 1 or not share:
-            return share >= 1
+        if share in (0, 1):
+            return share == 1
         name = _name(key)
         if name is not None:
             return position(SALT, name) < share
         self._nameless += 1
         return int(self._nameless * share) > int((self._nameless - 1) * share)
 
-    def _tell_dropped(self) -> None:
+    def _log_dropped(self) -> None:
         """At most one line a minute."""
         dropped, now_s = self.dropped, time.monotonic()
-        if dropped > self._told and now_s - self._told_s >= QUIET_S:
+        if dropped > self._logged and now_s - self._logged_s >= QUIET_S:
             reason = self._reason or "more rows came than could be written"
-            log.warning("predictions_dropped", model=self._model, rows=dropped - self._told, reason=reason)
-            self._told, self._told_s, self._reason = dropped, now_s, ""
+            log.warning("predictions_dropped", model=self._model, rows=dropped - self._logged, reason=reason)
+            self._logged, self._logged_s, self._reason = dropped, now_s, ""
 
 
 def feedback_note(missing: Sequence[Any]) -> dict[str, Any]:

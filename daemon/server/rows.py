@@ -233,10 +233,8 @@ def _request_type(schema: Schema, others: list[str], strict: bool) -> Any:
     fields: list[Any] = []
     for at, column in enumerate(schema.features):
         kind = _cell_type(column, strict)
-        if strict:
-            fields.append((f"f{at}", kind if not column.nullable else kind | None))
-        else:
-            fields.append((f"f{at}", kind | None, None))
+        default = () if strict else (None,)
+        fields.append((f"f{at}", kind if strict and not column.nullable else kind | None, *default))
     fields += [(f"f{len(fields) + at}", Any, None) for at in range(len(others))]
     names = [*(column.name for column in schema.features), *others]
     row = msgspec.defstruct(

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrain.model.encoding import Cells, RowEncoder
 from retrain.records.deployment import Deployment
+from retrain.records.errors import Refused
+from retrain.records.predictions import Predictions
+from retrain.records.schema import Schema
 
 if TYPE_CHECKING:
     from daemon.server.trial import RunningTrial
     from retrain.model.deployment import LoadedDeployment
-    from retrain.model.encoding import Cells, RowEncoder
     from retrain.model.version import LoadedVersion
-    from retrain.records.predictions import Predictions
-    from retrain.records.schema import Schema
 
 SLOW = "scikit-learn"
 
@@ -26,7 +27,7 @@ class ServedDeployment:
     deployment: Deployment
     promotion: int
     loaded: "LoadedDeployment"
-    encoders: "tuple[RowEncoder, ...]"
+    encoders: tuple[RowEncoder, ...]
     runtimes: tuple[str, ...]
 
     @property
@@ -35,18 +36,18 @@ class ServedDeployment:
         return self.deployment.name
 
     @property
-    def schema(self) -> "Schema":
+    def schema(self) -> Schema:
         """By which requests are read: the heaviest member's."""
         return self.loaded.version.schema
 
-    def predict(self, rows: "Sequence[Cells]") -> "Predictions":
+    def predict(self, rows: Sequence[Cells]) -> Predictions:
         """The recalibrated blend of all members; the cells of rows are in the order of `schema.features`."""
         pairs = zip(self.loaded.members, self.encoders, strict=True)
         return self.loaded.answer(
             {version.name: version.task.predict(version.estimator, encode(rows)) for version, encode in pairs}
         )
 
-    def rows_for(self, other: "ServedDeployment", rows: "Sequence[Cells]") -> "Sequence[Cells]":
+    def rows_for(self, other: "ServedDeployment", rows: Sequence[Cells]) -> Sequence[Cells]:
         """Rows of this deployment's schema as `other` reads them; what only its schema has is missing."""
         names, wanted = ([column.name for column in served.schema.features] for served in (self, other))
         if names == wanted:
@@ -79,12 +80,11 @@ def load_served(
     """Load all members from a model's folder of versions and let each answer its probe rows, which also warms
     it up; Refused if one does not. Boosted trees are accelerated where that gives the same bits."""
     from retrain.model.deployment import LoadedDeployment
-    from retrain.model.encoding import RowEncoder
     from retrain.model.recalibration import Recalibration
     from retrain.stages.promote import prove_version
 
     proven = [prove_version(folder / m.version, tuple(trusted_types)) for m in deployment.members]
-    quick = [_accelerated(version) if accelerate else _compiled(version) for version in proven]
+    quick = [_quickest(version, accelerate) for version in proven]
     names = [column.name for column in proven[0].schema.features]
     versions = {version.name: version for version, _ in quick}
     recalibration = Recalibration.from_json(deployment.calibration)
@@ -97,30 +97,24 @@ def load_served(
     )
 
 
-def _accelerated(version: "LoadedVersion") -> "tuple[LoadedVersion, str]":
-    """The version as it is served, and by what."""
-    from retrain.model.accelerate import NAME, accelerated_version
-    from retrain.records.errors import Refused
+def _quickest(version: "LoadedVersion", accelerate: bool) -> "tuple[LoadedVersion, str]":
+    """The version as it is served, and by what: boosted trees by treelite, else by scikit-learn without its column
+    transformer, where these give the same bits."""
+    from retrain.model.accelerate import NAME, accelerated_version, looped
     from retrain.store.probe import answer_probe, probe_matrix
 
+    probe, runtime = probe_matrix(version), SLOW
+    if accelerate:
+        try:
+            quick = accelerated_version(version, probe)
+            answer_probe(quick)
+        except Refused as error:
+            runtime = f"{SLOW}: {error}"
+        else:
+            return quick, NAME
     try:
-        quick = accelerated_version(version, probe_matrix(version))
-        answer_probe(quick)
-    except Refused as error:
-        return _compiled(version)[0], f"{SLOW}: {error}"
-    return quick, NAME
-
-
-def _compiled(version: "LoadedVersion") -> "tuple[LoadedVersion, str]":
-    """The version answered by scikit-learn alone, boosted trees without its column transformer where that gives the
-    same bits."""
-    from retrain.model.accelerate import looped
-    from retrain.records.errors import Refused
-    from retrain.store.probe import answer_probe, probe_matrix
-
-    try:
-        quick = replace(version, estimator=looped(version.estimator, probe_matrix(version)))
+        quick = replace(version, estimator=looped(version.estimator, probe))
         answer_probe(quick)
     except Refused:
-        return version, SLOW
-    return quick, SLOW
+        return version, runtime
+    return quick, runtime

@@ -38,19 +38,18 @@ class Tokens:
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         given = _digest(token.strip())
         is_admin = _among(given, self._admin)
-        known = _among(given, self._read) or is_admin
-        if scheme.lower() != b"bearer" or not known:
-            told = "expected the header Authorization: Bearer TOKEN with a token that this server knows"
-            raise BadRequest(told, 401, {"www-authenticate": 'Bearer realm="driftd"'})
+        if scheme.lower() != b"bearer" or not (_among(given, self._read) or is_admin):
+            expected = "expected the header Authorization: Bearer TOKEN with a token that this server knows"
+            raise BadRequest(expected, 401, {"www-authenticate": 'Bearer realm="driftd"'})
         if admin and not is_admin:
-            told = "the one given may only read" if self._admin else "none is configured (admin_token_file)"
-            raise BadRequest(f"this needs an admin token; {told}", 403)
+            reason = "the one given may only read" if self._admin else "none is configured (admin_token_file)"
+            raise BadRequest(f"this needs an admin token; {reason}", 403)
 
 
 def load_tokens(config: Config, environment: Mapping[str, str]) -> Tokens:
     """Of the configured files, else of systemd's credentials; Refused names a file that cannot be used."""
-    found = {kind: _read(path) for kind, path in _files(config, environment).items()}
-    return Tokens(found.get("read", ()), found.get("admin", ()))
+    tokens = {kind: _read(path) for kind, path in _files(config, environment).items()}
+    return Tokens(tokens.get("read", ()), tokens.get("admin", ()))
 
 
 def open_token_files(config: Config, environment: Mapping[str, str]) -> list[Path]:
@@ -59,7 +58,7 @@ def open_token_files(config: Config, environment: Mapping[str, str]) -> list[Pat
     return [path for path in files if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
 
 
-def tell_open_token_files(config: Config, environment: Mapping[str, str]) -> None:
+def warn_of_open_token_files(config: Config, environment: Mapping[str, str]) -> None:
     """Warn of each of them."""
     for path in open_token_files(config, environment):
         log.warning("token_file_open", file=str(path), mode=f"{stat.S_IMODE(path.stat().st_mode):04o}")
@@ -69,13 +68,13 @@ def _files(config: Config, environment: Mapping[str, str]) -> dict[str, Path]:
     service = config.service
     configured = {"read": service.read_token_file, "admin": service.admin_token_file}
     folder = environment.get("CREDENTIALS_DIRECTORY")
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for kind, name in configured.items():
         if name is not None:
-            found[kind] = config.path.parent / Path(name).expanduser()
+            files[kind] = config.path.parent / Path(name).expanduser()
         elif folder is not None and os.path.exists(credential := os.path.join(folder, CREDENTIALS[kind])):  # noqa: PTH110, PTH118
-            found[kind] = Path(credential)
-    return found
+            files[kind] = Path(credential)
+    return files
 
 
 def _read(path: Path) -> tuple[bytes, ...]:

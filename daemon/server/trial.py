@@ -7,43 +7,33 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
+from daemon.server.slot import ServedDeployment
 from daemon.server.sticky import position
+from retrain.records.predictions import Predictions
 from retrain.records.trial import Trial, TrialCounts
-
-if TYPE_CHECKING:
-    from daemon.server.slot import ServedDeployment
-    from retrain.records.predictions import Predictions
 
 MOST_WAITING_ROWS = 10_000
 LONGEST_ERROR = 300
-Ask = Callable[[Any], Any]
-AskNow = Callable[[Any], Awaitable[Any]]
+Predict = Callable[[ServedDeployment], Predictions]
+PredictSoon = Callable[[ServedDeployment], Awaitable[Predictions]]
 
 
 class RunningTrial:
-    """One trial in one server process. `ask` of its methods answers the request's rows by the deployment that it is
-    given, so that nothing here knows how rows look."""
+    """One trial in one server process. `predict` of its methods answers the request's rows by the deployment that it
+    is given, so that nothing here knows how rows look."""
 
-    def __init__(self, trial: Trial, challenger: "ServedDeployment") -> None:
+    def __init__(self, trial: Trial, challenger: ServedDeployment) -> None:
         self.trial, self.challenger = trial, challenger
         self._salt = f"trial-{trial.id}"
-        self._asked = 0
+        self._nameless = 0
         self._lock = threading.Lock()
         self._counts = TrialCounts()
         self._waiting = 0
         self._over = False
         self._thread = ThreadPoolExecutor(1, "trial")
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The challenger in the model's metadata."""
-        trial = self.trial
-        return {
-            "version": trial.version, "strategy": trial.strategy, "share": trial.share, "since": trial.since,
-        }  # fmt: skip
 
     # --- which requests -------------------------------------------------------------------------------------
 
@@ -53,68 +43,59 @@ class RunningTrial:
         if key is not None:
             return position(self._salt, key) < self.trial.share
         with self._lock:
-            self._asked += 1
-            return int(self._asked * self.trial.share) > int((self._asked - 1) * self.trial.share)
-
-    def route(self, champion: "ServedDeployment", ids: Sequence[Any] | None) -> "ServedDeployment":
-        """Who answers a request: all of its rows, since an answer names one version."""
-        if self.trial.strategy == "canary" and self.wants(_first(ids)):
-            return self.challenger
-        return champion
+            self._nameless += 1
+            return int(self._nameless * self.trial.share) > int((self._nameless - 1) * self.trial.share)
 
     async def answer(
-        self, champion: "ServedDeployment", ids: Sequence[Any] | None, ask: "AskNow", again: Ask
-    ) -> "tuple[ServedDeployment, Predictions]":
-        """Whose answer a request gets, and what it is. Where the challenger fails, the champion answers; where both
-        do, the request is at fault. `ask` answers it now, `again` in the thread of comparisons."""
-        started, chosen = time.perf_counter(), self.route(champion, ids)
+        self, champion: ServedDeployment, ids: Sequence[Any] | None, predict: PredictSoon, again: Predict
+    ) -> tuple[ServedDeployment, Predictions]:
+        """Whose answer a request gets, and what it is: of all its rows, since an answer names one version. Where the
+        challenger fails, the champion answers; where both do, the request is at fault. `predict` answers it now,
+        `again` in the thread of comparisons."""
+        started, key = time.perf_counter(), ids[0] if ids else None
+        chosen = self.challenger if self.trial.strategy == "canary" and self.wants(key) else champion
         try:
-            predictions = await ask(chosen)
+            predictions = await predict(chosen)
         except Exception as error:
             if chosen is champion:
                 raise
-            predictions = await ask(champion)
-            self.failed(error)
+            predictions = await predict(champion)
+            self._count_failure(error)
             return champion, predictions
-        self.answered(chosen, champion, ids, predictions, time.perf_counter() - started, again)
+        self._answered(chosen, champion, key, predictions, time.perf_counter() - started, again)
         return chosen, predictions
 
     # --- what is counted ------------------------------------------------------------------------------------
 
-    def answered(
-        self,
-        by: "ServedDeployment",
-        champion: "ServedDeployment",
-        ids: Sequence[Any] | None,
-        predictions: "Predictions",
-        seconds: float,
-        ask: Ask,
-    ) -> None:
+    def _answered(
+        self, by: ServedDeployment, champion: ServedDeployment, key: Any, predictions: Predictions, seconds: float,
+        predict: Predict,
+    ) -> None:  # fmt: skip
         """A request was answered by one of the two in so many seconds: have the other one answer it unseen, later. In
         shadow the challenger's share of all; else what the challenger answered."""
         challenged = by is self.challenger
         if challenged:
             self._count(rows=len(predictions))
-        elif self.trial.strategy != "shadow" or not self.wants(_first(ids)):
+        elif self.trial.strategy != "shadow" or not self.wants(key):
             return
         other = champion if challenged else self.challenger
         with self._lock:
             free = self._waiting + len(predictions) <= MOST_WAITING_ROWS
             if free and not self._over:
                 self._waiting += len(predictions)
-                self._thread.submit(self._compare, challenged, other, predictions, seconds, ask)
+                self._thread.submit(self._compare, challenged, other, predictions, seconds, predict)
             else:
                 self._counts = replace(self._counts, skipped=self._counts.skipped + len(predictions))
 
-    def failed(self, error: Exception) -> None:
-        """The challenger failed on a request that the champion then answered."""
+    def _count_failure(self, error: Exception) -> None:
+        """The challenger failed on a request that the champion answered."""
         self._count(failures=1, error=f"{type(error).__name__}: {error}"[:LONGEST_ERROR])
 
-    def take(self) -> dict[str, Any] | None:
-        """What was counted since the last call; None for nothing."""
+    def take(self) -> TrialCounts:
+        """What was counted since the last call."""
         with self._lock:
             counts, self._counts = self._counts, TrialCounts()
-        return None if counts == TrialCounts() else asdict(counts)
+        return counts
 
     def close(self) -> None:
         """No more comparisons, also for requests that are still under way; those that wait are given up."""
@@ -123,14 +104,14 @@ class RunningTrial:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _compare(
-        self, challenged: bool, other: "ServedDeployment", predictions: "Predictions", seconds: float, ask: Ask
+        self, challenged: bool, other: ServedDeployment, predictions: Predictions, seconds: float, predict: Predict
     ) -> None:
         started = time.perf_counter()
         try:
-            differed = _difference(predictions, ask(other))
+            differed = _difference(predictions, predict(other))
         except Exception as error:
             if not challenged:
-                self.failed(error)
+                self._count_failure(error)
             return
         finally:
             with self._lock:
@@ -148,11 +129,7 @@ class RunningTrial:
             self._counts = replace(self._counts, **values, error=error or self._counts.error)
 
 
-def _first(ids: Sequence[Any] | None) -> Any:
-    return ids[0] if ids else None
-
-
-def _difference(a: "Predictions", b: "Predictions") -> float:
+def _difference(a: Predictions, b: Predictions) -> float:
     """Rows of another class, or the sum of the absolute differences of numbers."""
     if len(a) != len(b):
         raise ValueError(f"it gave {len(b)} answers for {len(a)} rows")

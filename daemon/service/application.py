@@ -20,7 +20,7 @@ from daemon.runtime.log import configure, get_logger
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.runtime.worker.process import Limits, Worker
-from daemon.server.tokens import load_tokens, tell_open_token_files
+from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.background import FAILURE_PAUSE_S, Background
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
@@ -84,7 +84,7 @@ class Service:
             "service_started", driftd=version("driftd"), pid=os.getpid(), config=str(self.config.path),
             listen=self.config.service.listen, models=sorted(self.config.models),
         )  # fmt: skip
-        tell_open_token_files(self.config, self._environment)
+        warn_of_open_token_files(self.config, self._environment)
         self.servers = Servers(self.config.service.workers, self._server)
         self.reloader = Reloader(
             self.shared, self._environment, self._tokens, self.keepers, self.servers, self.notifier, self._status

@@ -12,7 +12,7 @@ from daemon.config.config import Config, ConfigErrors, load_config
 from daemon.ledger import open_ledger
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
-from daemon.server.tokens import load_tokens, tell_open_token_files
+from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.pulse import Pulse, hung_s
 from daemon.service.server_messages import log_message
 from daemon.service.servers import ServerProcess, Servers, listening_socket
@@ -54,7 +54,7 @@ class OnlyServer:
             "service_started", driftd=version("driftd"), pid=os.getpid(), config=str(self._config.path),
             listen=service.listen, models=sorted(self._config.models), only="server",
         )  # fmt: skip
-        tell_open_token_files(self._config, self._environment)
+        warn_of_open_token_files(self._config, self._environment)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)

@@ -24,12 +24,11 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         raise Refused(f"{model} has no champion to compare with", "`driftd status` says what it waits for")
     if not file.is_file():
         raise Refused(f"{file}: no such file")
-    declared = declared_schema(settings)
     from daemon.reading.take import take
     from retrain.monitoring.check import check
 
     with TemporaryDirectory(prefix="driftd-check-") as work:
-        schema = declared or (None if stored is None else Schema.from_json(stored))
+        schema = declared_schema(settings) or (None if stored is None else Schema.from_json(stored))
         try:
             taken = take(TakeRequest(path=file, schema=schema, settings=settings, work=Path(work)))
         except Refused as error:
@@ -37,7 +36,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         if taken.kind != "rows":
             raise Refused(f"{file} holds labels only: there is nothing to compare")
         folder = config.paths.model(model).versions
-        found = check(
+        result = check(
             CheckRequest(
                 snapshots=(taken.snapshot,),
                 deployment=StoredDeployment.of(champion.deployment, champion.newest, folder),
@@ -46,16 +45,16 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
                 stream=stream,
             )
         )
-    report = found.report
+    report = result.report
     report["reference"]["path"] = champion.deployment.name
     report["current"]["path"] = str(file)
     return report | {
         "model": model,
         "version": champion.deployment.name,
-        "performance": found.performance,
-        "estimated": found.estimated,
-        "stream": found.stream,
+        "performance": result.performance,
+        "estimated": result.estimated,
+        "stream": result.stream,
         "rejected": taken.rejected,
         "quality": taken.quality,
-        "seconds": found.seconds,
+        "seconds": result.seconds,
     }

@@ -46,6 +46,8 @@ def examine(config: Config) -> list[Finding]:
     for what, findings in parts:
         try:
             found += findings
+        except DriftdError as error:
+            found.append(Finding("error", error.message, error.hint))
         except (Exception, SystemExit) as error:  # of the user's code as well
             found.append(Finding("error", f"{what} cannot be examined: {type(error).__name__}: {error}"))
     return found
@@ -54,8 +56,7 @@ def examine(config: Config) -> list[Finding]:
 def _state(config: Config) -> Iterator[Finding]:
     folder = config.state_dir
     if not folder.exists():
-        why = _cannot_be_made(folder)
-        if why:
+        if why := _cannot_be_made(folder):
             yield Finding("error", f"{folder} cannot be made: {why}", "run as the service's user, or correct state_dir")
             return
     elif not folder.is_dir():
@@ -100,19 +101,15 @@ def _group(config: Config) -> Iterator[Finding]:
         return
     is_member = os.geteuid() == 0 or number in (os.getegid(), *os.getgroups())
     is_theirs = folder.exists() and folder.stat().st_gid == number
-    if not is_member and not is_theirs and not config.paths.ledger.exists():
+    if is_member or is_theirs or config.paths.ledger.exists():
+        yield Finding("ok", f"the group {name} may use the command line")
+    else:
         way_out = "add it to the group, or run as the service's user"
         yield Finding("error", f"this user may give no files to {name!r}, [service] group", way_out)
-        return
-    yield Finding("ok", f"the group {name} may use the command line")
 
 
 def _tokens(config: Config) -> Iterator[Finding]:
-    try:
-        load_tokens(config, os.environ)
-    except DriftdError as error:
-        yield Finding("error", error.message, error.hint)
-        return
+    load_tokens(config, os.environ)
     for path in open_token_files(config, os.environ):
         yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
 
@@ -145,8 +142,8 @@ def _learner(config: Config, name: str) -> Iterator[Finding]:
         estimator = make_estimator(settings.estimator, settings.task, folder)
     except DriftdError as error:
         yield Finding("error", f"{name}: {error.message}", error.hint)
-        return
-    yield Finding("ok", f"{name}: trains {type(estimator).__name__}")
+    else:
+        yield Finding("ok", f"{name}: trains {type(estimator).__name__}")
 
 
 def _limits() -> Iterator[Finding]:
@@ -162,8 +159,9 @@ def _limits() -> Iterator[Finding]:
 def _port(config: Config) -> Iterator[Finding]:
     host, _, port = config.service.listen.rpartition(":")
     if is_held(config.state_dir):
-        known = _address(config)
-        yield Finding("ok", f"the service runs; {f'it serves on {known}' if known else _configured(config)}")
+        serving = _address(config)
+        where = f"it serves on {serving}" if serving else f"{config.service.listen} is configured"
+        yield Finding("ok", f"the service runs; {where}")
         return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -173,8 +171,8 @@ def _port(config: Config) -> Iterator[Finding]:
         except OSError as error:
             way_out = "stop what uses it, or set another [service] listen"
             yield Finding("error", f"cannot listen on {config.service.listen}: {error.strerror}", way_out)
-            return
-    yield Finding("ok", f"{config.service.listen} is free; the service is not running")
+        else:
+            yield Finding("ok", f"{config.service.listen} is free; the service is not running")
 
 
 def _address(config: Config) -> str:
@@ -183,10 +181,6 @@ def _address(config: Config) -> str:
             return address(ledger)
     except (DriftdError, OSError, SQLAlchemyError, sqlite3.Error):
         return ""  # the look at the ledger tells
-
-
-def _configured(config: Config) -> str:
-    return f"{config.service.listen} is configured"
 
 
 def _environment() -> Iterator[Finding]:
@@ -199,24 +193,15 @@ def _environment() -> Iterator[Finding]:
 def _ledger(config: Config) -> Iterator[Finding]:
     path = config.paths.ledger
     if not path.exists():
-        yield _no_ledger(config)
+        refuse_missing(path)
+        yield Finding("ok", "no ledger yet: the service has not run with this state_dir")
         return
     try:
         with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
             yield from _inside(config, ledger)
-    except DriftdError as error:
-        yield Finding("error", error.message, error.hint)
     except (OSError, SQLAlchemyError, sqlite3.Error) as error:
         why = str(getattr(error, "orig", error)).splitlines()[0]
         yield Finding("error", f"{path} cannot be read: {why}", f"stop the service; {WAY_BACK}")
-
-
-def _no_ledger(config: Config) -> Finding:
-    try:
-        refuse_missing(config.paths.ledger)
-    except DriftdError as error:
-        return Finding("error", error.message, error.hint)
-    return Finding("ok", "no ledger yet: the service has not run with this state_dir")
 
 
 def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:

@@ -23,8 +23,8 @@ MAX_CLASSES = 20
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a sample tells: its schema for the task, and the columns that look like a time and an id."""
+class Inferred:
+    """What a sample shows: its schema for the task, and the columns that look like a time and an id."""
 
     schema: Schema
     task: str
@@ -32,22 +32,22 @@ class Found:
     id_column: str | None
 
 
-def look_at(file: Path, target: str, task: str = "") -> Found:
-    """What a data file tells about a model of `target`; `task` is inferred where it is "". Refused where the file
+def look_at(file: Path, target: str, task: str = "") -> Inferred:
+    """What a data file shows of a model of `target`; `task` is inferred where it is "". Refused where the file
     cannot be read or has no such column."""
     require_file(file)
-    schema, chosen = _inferred(file, target, task)
+    schema, chosen = _schema_of(file, target, task)
     time_column = _named(schema, TIME_NAMES, ("datetime",), target)
-    return Found(schema, chosen, time_column, _named(schema, ID_NAMES, ("integer", "category"), target))
+    return Inferred(schema, chosen, time_column, _named(schema, ID_NAMES, ("integer", "category"), target))
 
 
 def write_config(file: Path, target: str, task: str, name: str, path: Path) -> Iterator[str]:
     """Write the configuration, and say what to do next, line by line. Refused where the file cannot be read or
     has no such column."""
-    found = look_at(file, target, task)
+    inferred = look_at(file, target, task)
     name = model_name(name or file.name.split(".")[0])
-    path.write_text(_text(found, name, target), "utf-8")
-    yield f"wrote {path}: model {name!r}, {found.task} of {target!r} from {len(found.schema.features)} columns"
+    path.write_text(_text(inferred, name, target), "utf-8")
+    yield f"wrote {path}: model {name!r}, {inferred.task} of {target!r} from {len(inferred.schema.features)} columns"
     data = path.absolute().parent / "data" / name
     data.mkdir(parents=True, exist_ok=True)
     yield f"made {data}"
@@ -63,7 +63,7 @@ def model_name(text: str) -> str:
     return NAME.sub("_", text.lower()).strip("_") or "model"
 
 
-def _inferred(path: Path, target: str, task: str) -> tuple[Schema, str]:
+def _schema_of(path: Path, target: str, task: str) -> tuple[Schema, str]:
     settings = ModelSettings(data_dir="data", task="classification", target=target)
     with TemporaryDirectory(prefix="driftd-init-") as folder:
         sample = sampled(open_file(path, settings.intake, [target]), Path(folder) / "sample.csv")
@@ -80,17 +80,14 @@ def _inferred(path: Path, target: str, task: str) -> tuple[Schema, str]:
 
 def _named(schema: Schema, names: tuple[str, ...], kinds: tuple[str, ...], target: str) -> str | None:
     fitting = [c.name for c in schema.columns if c.kind in kinds and c.name != target]
-    for name in names:
-        for column in fitting:
-            if column.lower() == name:
-                return column
-    return fitting[0] if "datetime" in kinds and len(fitting) == 1 else None
+    named = (column for name in names for column in fitting if column.lower() == name)
+    return next(named, fitting[0] if "datetime" in kinds and len(fitting) == 1 else None)
 
 
-def _text(found: Found, name: str, target: str) -> str:
+def _text(inferred: Inferred, name: str, target: str) -> str:
     lines = [
         "# driftd: what it watches, trains and serves. Paths are relative to the folder of this file.",
-        "# Whatever is not said here has a default; `driftd doctor` checks this file.",
+        "# Whatever is not set here has a default; `driftd doctor` checks this file.",
         "",
         "[service]",
         *_key(ServiceSettings, "state_dir", "state"),
@@ -98,10 +95,10 @@ def _text(found: Found, name: str, target: str) -> str:
         "",
         f"[models.{name}]",
         *_key(ModelSettings, "data_dir", f"data/{name}"),
-        *_key(ModelSettings, "task", found.task),
+        *_key(ModelSettings, "task", inferred.task),
         *_key(ModelSettings, "target", target),
-        *_key(ModelSettings, "time_column", found.time_column),
-        *_key(ModelSettings, "id_column", found.id_column),
+        *_key(ModelSettings, "time_column", inferred.time_column),
+        *_key(ModelSettings, "id_column", inferred.id_column),
         *_key(ModelSettings, "check_schedule", "*/15 * * * *"),
         *_key(ModelSettings, "retrain_schedule", None, "0 3 * * SUN"),
         *_key(ModelSettings, "mode", None, "auto"),
@@ -109,7 +106,7 @@ def _text(found: Found, name: str, target: str) -> str:
         "# The columns, by name; their order in the files does not matter.",
         '# { type = "number", min = 0, max = 1 } and { type = "category", categories = ["a", "b"] } say what is valid.',
         f"[models.{name}.columns]",
-        *(_column(column, found.schema) for column in found.schema.columns),
+        *(_column(column, inferred.schema) for column in inferred.schema.columns),
     ]
     return "\n".join(lines) + "\n"
 

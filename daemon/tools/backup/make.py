@@ -2,14 +2,13 @@
 
 The ledger comes first, then the files that this copy of it refers to: they never change, and what is made meanwhile is
 not in it. What retention removes meanwhile is not in a newer copy of the ledger either, so a miss begins anew with one;
-a file that two copies in a row name and nobody has is gone for good, and told. Segments of the spools, which move into
+a file that two copies in a row name and nobody has is gone for good and reported. Segments of the spools, which move to
 the ledger, are held by a second name before it is copied: their lines are in the ledger, in the backup, or in both, and
 both is harmless since their content is known."""
 
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +20,19 @@ from daemon.config.paths import LEDGER, SEGMENTS, StatePaths
 from daemon.ledger.engine import HEAD, open_ledger
 from daemon.ledger.references import References, copy_ledger, references
 from daemon.ledger.sound import integrity
-from daemon.tools.backup.manifest import FORMAT, MANIFEST, PREFIX, STATE, Manifest, Progress, backups_in, sha256, verify
+from daemon.tools.backup.manifest import (
+    FORMAT,
+    MANIFEST,
+    PREFIX,
+    STATE,
+    Manifest,
+    Progress,
+    backups_in,
+    refuse_full,
+    sha256,
+    stamp,
+    verify,
+)
 from retrain import durable
 from retrain.records.errors import Refused
 
@@ -46,7 +57,7 @@ def make_backup(config: Config, folder: Path, keep: int | None, progress: Progre
     with _alone(folder):
         for left in folder.glob(f".{PREFIX}*"):
             durable.remove(left, "backup.leftover")
-        name = f"{PREFIX}{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%f')[:-3]}Z"
+        name = f"{PREFIX}{stamp()}"
         staged = folder / f".{name}"
         staged.mkdir(mode=0o700)
         try:
@@ -60,7 +71,9 @@ def make_backup(config: Config, folder: Path, keep: int | None, progress: Progre
         durable.publish_folder(staged, folder / name, "backup.publish")
         removed = backups_in(folder)[:-keep] if keep else []
         for old in removed:
-            _remove(old)
+            hidden = old.with_name(f".{old.name}")  # first its name, so that a kill leaves no half backup
+            durable.move(old, hidden, "backup.expire")
+            durable.remove(hidden, "backup.remove")
     return Made(folder / name, manifest, tuple(removed))
 
 
@@ -70,9 +83,9 @@ def _write(state: Path, staged: Path, name: str, progress: Progress) -> Manifest
     files: dict[str, tuple[str, int]] = {}
     with _held_segments(state) as held:
         missing, lost = _copy_state(state, target, files, progress)
-        held.take_new()
-        for segment in held.paths():
-            _copy(segment, target, segment.relative_to(held.folder).as_posix(), files)
+        _hold_new(state, held)
+        for segment in sorted(held.rglob("*.jsonl")):
+            _copy(segment, target, segment.relative_to(held).as_posix(), files)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     ordered = dict(sorted(files.items()))
     return Manifest(FORMAT, name, now, version("driftd"), HEAD, ordered, tuple(sorted(missing)), tuple(sorted(lost)))
@@ -126,12 +139,12 @@ def _copy_named(
     missing = {version for version in named.versions if not (state / version / "manifest.json").is_file()}
     wanted = sorted(_expected(state, named) - set(files))
     sizes = {name: _size(state / name) for name in wanted}
-    total, done = sum(size or 0 for size in sizes.values()), 0
-    _refuse_full(target, total)
+    total, done = sum(sizes.values()), 0
+    refuse_full(target.parent.parent, total)
     for name, size in sizes.items():
         if not _copy(state / name, target, name, files):
             missing.add(name)
-        done += size or 0
+        done += size
         progress("copying", done, total)
     return missing
 
@@ -152,71 +165,42 @@ def _copy(source: Path, target: Path, name: str, files: dict[str, tuple[str, int
     return True
 
 
-def _size(path: Path) -> int | None:
-    try:
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
         return path.stat().st_size
-    except FileNotFoundError:
-        return None
+    return 0
 
 
-@dataclass(frozen=True)
-class _Held:
-    """Second names of the spools' segments, so that taking them in does not take them away."""
-
-    state: Path
-    folder: Path
-
-    def take_new(self) -> None:
-        """Hold the segments that are there now."""
-        for pattern in SEGMENTS:
-            for path in self.state.glob(pattern):
-                try:
-                    durable.hold(path, self.folder / path.relative_to(self.state).with_suffix(".jsonl"))
-                except PermissionError:
-                    raise Refused(f"this user may not hold {path}", "run as the service's user, or as root") from None
-
-    def paths(self) -> list[Path]:
-        """The held segments, oldest first."""
-        return sorted(self.folder.rglob("*.jsonl"))
+def _hold_new(state: Path, held: Path) -> None:
+    """Hold the segments that are in the spools now."""
+    for path in (path for pattern in SEGMENTS for path in state.glob(pattern)):
+        try:
+            durable.hold(path, held / path.relative_to(state).with_suffix(".jsonl"))
+        except PermissionError:
+            raise Refused(f"this user may not hold {path}", "run as the service's user, or as root") from None
 
 
 @contextlib.contextmanager
-def _held_segments(state: Path) -> Iterator[_Held]:
+def _held_segments(state: Path) -> Iterator[Path]:
+    """A folder of second names of the spools' segments, so that taking them in does not take them away."""
     folder = StatePaths(state).held
     for left in folder.glob("*"):
         if not Path("/proc", left.name).exists():  # of a backup that was killed
             durable.remove(left, "backup.leftover_hold")
-    held = _Held(state, folder / str(os.getpid()))
-    held.take_new()
+    held = folder / str(os.getpid())
+    _hold_new(state, held)
     try:
         yield held
     finally:
-        durable.remove(held.folder, "backup.let_go")
-
-
-def _remove(backup: Path) -> None:
-    """First its name, so that a kill leaves no half backup."""
-    hidden = backup.with_name(f".{backup.name}")
-    durable.move(backup, hidden, "backup.expire")
-    durable.remove(hidden, "backup.remove")
+        durable.remove(held, "backup.let_go")
 
 
 def _refuse_place(config: Config, folder: Path) -> None:
     """Not where the service would take it for data, or where it dies with what it backs up."""
-    place = Path(os.path.realpath(folder))
-    for name in config.models:
-        data = Path(os.path.realpath(model_data_dir(config, name)))
-        if place == data or data in place.parents:
-            raise Refused(f"{folder} is in the data folder of {name}", "name a folder elsewhere, best on another disk")
-    state = Path(os.path.realpath(config.state_dir))
-    if place == state or state in place.parents:
-        raise Refused(f"{folder} is in the state folder itself", "name a folder elsewhere, best on another disk")
-
-
-def _refuse_full(target: Path, needed: int) -> None:
-    free = shutil.disk_usage(target).free
-    if free < needed:
-        raise Refused(f"the backup needs {needed:,} bytes in {target.parent.parent}; {free:,} are free", "free some")
+    forbidden = {f"the data folder of {name}": model_data_dir(config, name) for name in config.models}
+    for what, place in (forbidden | {"the state folder itself": config.state_dir}).items():
+        if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(place)):
+            raise Refused(f"{folder} is in {what}", "name a folder elsewhere, best on another disk")
 
 
 @contextlib.contextmanager

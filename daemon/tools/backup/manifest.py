@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from daemon.config.paths import StatePaths
 from daemon.ledger.engine import HEAD
@@ -14,7 +18,7 @@ from retrain.records.errors import Refused
 MANIFEST, STATE, PREFIX = "manifest.json", "state", "driftd-"
 FORMAT = 1
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, and how many bytes of how many are done."""
+"""Called with what is being done, and how many bytes of how many are done."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +48,21 @@ class Manifest:
 def read_manifest(backup: Path) -> Manifest:
     """The manifest of a backup; Refused where it is none, or a newer driftd's."""
     try:
-        told = json.loads((backup / MANIFEST).read_bytes())
-        files = {str(path): (str(digest), int(size)) for path, (digest, size) in told["files"].items()}
-        found = Manifest(**told | {"files": files, "missing": tuple(told["missing"]), "lost": tuple(told["lost"])})
+        manifest = msgspec.json.decode((backup / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
         raise Refused(f"{backup} is no backup: it has no {MANIFEST}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise Refused(f"{backup / MANIFEST} cannot be read: {error}", "use another backup") from None
-    if found.format != FORMAT or found.schema > HEAD:
-        raise Refused(f"{backup} was made by a newer driftd ({found.driftd})", "upgrade driftd")
-    outside = [path for path in found.files if Path(path).is_absolute() or ".." in Path(path).parts]
+    if manifest.format != FORMAT or manifest.schema > HEAD:
+        raise Refused(f"{backup} was made by a newer driftd ({manifest.driftd})", "upgrade driftd")
+    outside = [path for path in manifest.files if Path(path).is_absolute() or ".." in Path(path).parts]
     if outside:
         raise Refused(f"{backup / MANIFEST} names a file outside of the state: {outside[0]}", "use another backup")
-    return found
+    return manifest
 
 
 def backups_in(folder: Path) -> list[Path]:
     """The whole backups of a folder, oldest first: their names sort by time."""
-    if not folder.is_dir():
-        return []
     return sorted(path for path in folder.glob(f"{PREFIX}*") if (path / MANIFEST).is_file())
 
 
@@ -70,10 +70,10 @@ def newest_of(folder: Path) -> Path:
     """The folder itself where it is a backup, else the newest one in it; Refused without any."""
     if (folder / MANIFEST).is_file():
         return folder
-    found = backups_in(folder)
-    if not found:
+    backups = backups_in(folder)
+    if not backups:
         raise Refused(f"there is no backup in {folder}", "name the folder that `driftd backup` wrote to")
-    return found[-1]
+    return backups[-1]
 
 
 def verify(backup: Path, progress: Progress) -> Manifest:
@@ -101,6 +101,18 @@ def _wrong(state: Path, manifest: Manifest, progress: Progress) -> Iterator[str]
     answer = integrity(StatePaths(state).ledger)
     if answer != "ok":
         yield f"its ledger: {answer}"
+
+
+def stamp() -> str:
+    """The time as a name: names sort by it."""
+    return f"{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%f')[:-3]}Z"
+
+
+def refuse_full(folder: Path, needed: int) -> None:
+    """Refused where so many bytes do not fit."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise Refused(f"the backup needs {needed:,} bytes in {folder}; {free:,} are free", "free some space")
 
 
 def sha256(path: Path) -> str:

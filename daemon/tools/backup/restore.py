@@ -7,12 +7,11 @@ import contextlib
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.config.paths import ASIDE, LOCK, RESTORING, STAGED, StatePaths
 from daemon.runtime.lock import sole_owner
-from daemon.tools.backup.manifest import STATE, Manifest, Progress, newest_of, verify
+from daemon.tools.backup.manifest import STATE, Manifest, Progress, newest_of, refuse_full, stamp, verify
 from retrain import durable
 from retrain.records.errors import Refused
 
@@ -41,7 +40,7 @@ def restore_backup(state: Path, folder: Path, progress: Progress, group: str | N
         if is_new and group is not None:
             _open_to(state, group)
         manifest = verify(backup, progress)
-        _refuse_full(state, manifest.total_bytes)
+        refuse_full(state, manifest.total_bytes)
         staged = state / STAGED
         durable.remove(staged, "restore.leftover")
         _stage(backup / STATE, staged, manifest, progress)
@@ -66,47 +65,39 @@ def _stage(source: Path, staged: Path, manifest: Manifest, progress: Progress) -
         done += size
         progress("restoring", done, total)
     _give(staged)
-    for path in (staged, *staged.rglob("*")):
-        if path.is_dir():
-            durable.fsync_path(path)
 
 
 def _open_to(state: Path, group: str) -> None:
-    """As the service makes it; of a group that cannot be had the service's start tells."""
+    """As the service makes it; a group that cannot be had is reported at the service's start."""
     with contextlib.suppress(LookupError, PermissionError):
         shutil.chown(state, group=group)
         state.chmod(SHARED)
 
 
 def _give(staged: Path) -> None:
-    """To the service's user and group, where root restores for them; the ledger is private, or the group's where the
-    state folder is."""
+    """Durable, and the service's user's and group's where root restores for them; the ledger is private, or the
+    group's where the state folder is."""
     owner = staged.parent.stat()
     is_shared = owner.st_mode & SHARED == SHARED
     StatePaths(staged).ledger.chmod(0o660 if is_shared else 0o600)
     staged.chmod(0o700)
-    if os.geteuid() != 0:
-        return
     for path in (staged, *staged.rglob("*")):
-        os.chown(path, owner.st_uid, owner.st_gid)
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+        if path.is_dir():
+            durable.fsync_path(path)
 
 
 def _move_aside(state: Path) -> Path | None:
     """All that is there, but for the lock, the staged copy, the marker and what was moved aside before."""
     kept = {LOCK, STAGED, RESTORING}
-    found = [path for path in sorted(state.iterdir()) if path.name not in kept and not path.name.startswith(ASIDE)]
-    if not found:
+    present = [path for path in sorted(state.iterdir()) if path.name not in kept and not path.name.startswith(ASIDE)]
+    if not present:
         return None
-    aside = state / f"{ASIDE}{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%f')[:-3]}Z"
+    aside = state / f"{ASIDE}{stamp()}"
     aside.mkdir(mode=0o700)
-    for path in found:
+    for path in present:
         durable.move(path, aside / path.name, "restore.aside")
     with contextlib.suppress(PermissionError):
         shutil.copystat(state, aside)
     return aside
-
-
-def _refuse_full(state: Path, needed: int) -> None:
-    free = shutil.disk_usage(state).free
-    if free < needed:
-        raise Refused(f"the backup needs {needed:,} bytes in {state}; {free:,} are free", "free some space")

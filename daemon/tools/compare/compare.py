@@ -20,7 +20,7 @@ ALPHA = 0.05
 WHOLE_ROWS = 4_000_000
 """Columns of more rows are not held in memory but read again."""
 
-Told = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 """Is called with a column's name, its number from 1 on, and how many there are, before it is read."""
 
 
@@ -33,13 +33,13 @@ def compare(
     calendar: bool = False,
     multivariate: bool = False,
     shapes: dict[str, dict[str, Any]] | None = None,
-    progress: Told | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The drift report of two files (CSV, Parquet or JSON lines) as plain JSON values.
 
-    The reference decides what kind a column is; a column that only one file has is told in `notes`. `alpha`
+    The reference decides what kind a column is; a column that only one file has is named in `notes`. `alpha`
     is the rate of false alarms of the whole comparison. With `exact`, Wasserstein distances are exact and further
-    statistics are told; `calendar` adds the hour and weekday of dates, `multivariate` tests of all columns together.
+    statistics are given; `calendar` adds the hour and weekday of dates, `multivariate` tests of all columns together.
     `shapes`, where given, is filled with small distributions by column name. Refused where a file cannot be read.
     """
     started = time.perf_counter()
@@ -57,11 +57,11 @@ def compare(
             if progress is not None:
                 progress(name, number, len(shared))
             _judge(judged, reference, current, name, exact, calendar)
-        together = None
+        together = {}
         if multivariate:
             from daemon.tools.compare.multivariate import compare_together
 
-            together = compare_together(reference, current, shared, alpha)
+            together["multivariate"] = compare_together(reference, current, shared, alpha)
         report = assemble(
             judged.reports,
             alpha=alpha,
@@ -73,13 +73,11 @@ def compare(
         )
     if shapes is not None:
         shapes.update(judged.shapes)
-    result = report.to_json()
-    result["reference"] = {"path": str(reference_path), "rows": reference.rows}
-    result["current"] = {"path": str(current_path), "rows": current.rows}
-    if together is not None:
-        result["multivariate"] = together
-    result["seconds"] = time.perf_counter() - started
-    return result
+    sides = {
+        "reference": {"path": str(reference_path), "rows": reference.rows},
+        "current": {"path": str(current_path), "rows": current.rows},
+    }
+    return report.to_json() | sides | together | {"seconds": time.perf_counter() - started}
 
 
 def _judge(judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:

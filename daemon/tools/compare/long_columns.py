@@ -68,9 +68,9 @@ def _lengths(texts: Any) -> ColumnValues:
 
 
 def _empty(texts: Any) -> ColumnValues:
-    found = column_values(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0), "boolean")
-    assert isinstance(found, Codes)
-    return Codes(found.codes, ("no", "yes"))
+    empty = column_values(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0), "boolean")
+    assert isinstance(empty, Codes)
+    return Codes(empty.codes, ("no", "yes"))
 
 
 def _calendar(table: Table, name: str, position: int) -> Iterator[ColumnValues]:

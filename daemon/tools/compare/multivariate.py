@@ -9,14 +9,14 @@ from drift.multivariate.check_rows import ROWS, judge_together
 
 def compare_together(reference: Table, current: Table, names: Sequence[str], alpha: float) -> dict[str, Any]:
     """A domain classifier, MMD and PCA on at most 5,000 rows a side from all over the files, see `judge_together`.
-    Dates are left out: they always tell the files apart."""
+    Dates are left out: they always differ."""
     kinds = reference.kinds
     steps = [max(1, -(-table.rows // ROWS)) for table in (reference, current)]
     pairs = [
-        (name, reference.thinned(name, steps[0]), current.thinned(name, steps[1]))
+        (name, reference.values(name, steps[0]), current.values(name, steps[1]))
         for name in names
         if kinds[name] != "datetime"
     ]
-    found = judge_together(pairs, alpha)
+    report = judge_together(pairs, alpha)
     dates = [name for name in names if kinds[name] == "datetime"]
-    return found | {"left_out": [*dates, *found["left_out"]]}
+    return report | {"left_out": [*dates, *report["left_out"]]}

@@ -3,7 +3,7 @@
 `never` and `every` are plain: no archive, no recalibration, nothing held out, and labels that are never late."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,20 @@ from daemon.tools.replay.source import BatchFile, Source
 from retrain.model.version import LoadedVersion
 from retrain.operations import PreparedRows
 from retrain.records.errors import Refused
-from retrain.records.settings import ModelSettings, WindowSettings
+from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 from retrain.rows.targets import target_values
 from retrain.rows.window import weighted
 from retrain.stages.prepare import labelled_rows, learnable, prepare_rows
 from retrain.stages.train import fit_version
 
-WINDOWS: Mapping[str, Mapping[str, Any]] = {
+WINDOWS: Mapping[str, dict[str, Any]] = {
     "last3": {"kind": "files", "files": 3},
     "last12": {"kind": "files", "files": 12},
     "all": {"kind": "all"},
     "decay": {"kind": "decay", "half_life_files": 6.0},
 }
-Tell = Callable[[int], None] | None
+Progress = Callable[[int], None] | None
 
 
 @dataclass(frozen=True)
@@ -60,31 +60,28 @@ class Bench:
         return version.metric.score(y[known], version.predict_table(judged.table).take(known))
 
 
-def never(bench: Bench, tell: Tell = None) -> dict[str, Any]:
+def never(bench: Bench, progress: Progress = None) -> dict[str, Any]:
     """The first model for good."""
     started = time.process_time()
     version = bench.first()
     spent = time.process_time() - started
     scores: list[float | None] = [None] * bench.initial
-    for batch in bench.source.batches[bench.initial :]:
-        scores.append(bench.score(version, batch))
-        _tell(tell, batch)
+    scores += [bench.score(version, batch) for batch in _served(bench, progress)]
     return {"scores": scores, "mean": mean_of(scores), "cpu_seconds": spent, "retrains": 0}
 
 
-def every(bench: Bench, tell: Tell = None) -> dict[str, Any]:
+def every(bench: Bench, progress: Progress = None) -> dict[str, Any]:
     """A model of each window, trained anew before every batch; the best window in hindsight."""
     first = bench.first()
     scores: dict[str, list[float | None]] = {window: [None] * bench.initial for window in WINDOWS}
     spent, models = dict.fromkeys(WINDOWS, 0.0), dict.fromkeys(WINDOWS, first)
-    for batch in bench.source.batches[bench.initial :]:
+    for batch in _served(bench, progress):
         made = _fresh(bench, batch.seq - 1, first.training["metric"])
         for window, (version, seconds) in made.items():
             models[window] = version or models[window]
             spent[window] += seconds
             scores[window].append(bench.score(models[window], batch))
-        _tell(tell, batch)
-    means = {window: mean_of(found) for window, found in scores.items()}
+    means = {window: mean_of(scored) for window, scored in scores.items()}
     best = _best(means, first.metric.greater_is_better)
     return {
         "scores": scores[best], "mean": means[best], "cpu_seconds": spent[best], "window": best, "windows": means,
@@ -93,14 +90,14 @@ def every(bench: Bench, tell: Tell = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def periodic(bench: Bench, period: int, delay: int, tell: Tell = None) -> Engine:
+def periodic(bench: Bench, period: int, delay: int, progress: Progress = None) -> Engine:
     """The daemon with all its layers, but a retrain each `period` batches in place of the planner's triggers."""
     off: dict[str, Any] = dict.fromkeys(("regret", "growth", "max_age", "new_rows"))
     off |= {"on_drift": False, "on_performance": False}
     triggers = bench.settings.triggers.model_copy(update=off)
     settings = bench.settings.model_copy(update={"triggers": triggers})
     engine = Engine(bench.source, settings, bench.config_dir, bench.initial, delay, period, checks=False)
-    engine.play(tell)
+    engine.play(progress)
     return engine
 
 
@@ -113,21 +110,17 @@ def _fresh(bench: Bench, up_to: int, metric: Mapping[str, Any]) -> dict[str, tup
     times, sequence = np.asarray(table.column("__time").to_numpy()), table.column("__seq").to_numpy()
     collected = time.process_time() - started
     made: dict[tuple[bytes, bytes], tuple[LoadedVersion | None, float]] = {}
-    found = {}
+    models = {}
     for window, wanted in WINDOWS.items():
         started = time.process_time()
-        mask, weight = weighted(times, sequence, _window(bench.settings.window, wanted))
+        mask, weight = weighted(times, sequence, bench.settings.window.model_copy(update=wanted))
         key = (mask.tobytes(), weight.tobytes())
         if key not in made:
             rows = table.append_column("__weight", pa.array(weight)).filter(pa.array(mask))
             version = _fitted(bench, rows, metric)
             made[key] = version, collected + time.process_time() - started
-        found[window] = made[key]
-    return found
-
-
-def _window(settings: WindowSettings, wanted: Mapping[str, Any]) -> WindowSettings:
-    return settings.model_copy(update=dict(wanted))
+        models[window] = made[key]
+    return models
 
 
 def _fitted(bench: Bench, rows: pa.Table, metric: Mapping[str, Any]) -> LoadedVersion | None:
@@ -142,6 +135,9 @@ def _best(means: Mapping[str, float | None], greater: bool) -> str:
     return max(known, key=lambda window: known[window]) if known else "decay"
 
 
-def _tell(tell: Tell, batch: BatchFile) -> None:
-    if tell is not None:
-        tell(batch.seq)
+def _served(bench: Bench, progress: Progress) -> Iterator[BatchFile]:
+    """The batches after the first model's, each counted once it was scored."""
+    for batch in bench.source.batches[bench.initial :]:
+        yield batch
+        if progress is not None:
+            progress(batch.seq)

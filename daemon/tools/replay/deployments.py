@@ -16,7 +16,7 @@ DAY_S = 86_400.0
 @dataclass
 class Deployments:
     """All versions by name and the labelled rows that there were when each was trained; `champion` is what the planner
-    sees of `served`; `record` tells of every promotion, roll-back and re-weighting."""
+    sees of `served`; `record` has every promotion, roll-back and re-weighting."""
 
     record: list[dict[str, Any]]
     versions: dict[str, LoadedVersion] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The daemon over history, in memory: each batch is served, then its labels are shown, then the planner decides.
 
 The same functions as in the daemon do the work: `retrain.planning.planner.plan` decides, the cores of the stages
-prepare, train and evaluate make and judge versions, `retrain.monitoring.assessment` tells what labels say and
+prepare, train and evaluate make and judge versions, `retrain.monitoring.assessment` assesses by labels and
 `retrain.monitoring.check` whether data drifted. One day passes a batch."""
 
 from collections.abc import Callable, Sequence
@@ -86,7 +86,7 @@ class Engine:
             )
         self._cycle_of(action.trigger, place)
         if self.deployments.served is None:
-            raise Refused(f"the first {self.initial} batches give no model: {self.run.cycles[-1].outcome}")
+            raise Refused(f"the first {self.initial} batches give no model: {self.run.cycles[-1]['outcome']}")
         self.run.cycles.clear()
         self.run.metric = self.deployments.served.version.metric.name
 
@@ -95,9 +95,9 @@ class Engine:
         with self.run.clock.during("serving"):
             judged = History([batch.served()], self.source.schema).whole(batch.seq)
             members = {name: served.versions[name] for name in served.weights}
-            said = served.answer(version_predictions(members, judged, self._labels.memory))
+            predictions = served.answer(version_predictions(members, judged, self._labels.memory))
         y, known = target_values(judged.table, self.source.schema), judged.known
-        self.run.scores.append(served.version.metric.score(y[known], said.take(known)))
+        self.run.scores.append(served.version.metric.score(y[known], predictions.take(known)))
 
     def _newly_labelled(self, place: int) -> list[int]:
         done = self._labels.assessed | self.run.suspects.held

@@ -1,8 +1,7 @@
 """How sure a difference between two replays of the same batches is."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,10 +23,6 @@ class Difference:
     low: float | None
     high: float | None
     batches: int
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
 
 
 def mean_of(scores: Scores) -> float | None:

@@ -1,4 +1,4 @@
-"""What labels tell a replay: each batch is assessed once its labels are there, and what to serve is proposed."""
+"""Labels in a replay: each batch is assessed once its labels are there, and what to serve is proposed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,9 +31,9 @@ class Labels:
             history, deployments.current, deployments.archive(self.settings.layers.archive), self.settings,
             self.proposal or {}, self.memory, twin, deployments.predecessor,
         )  # fmt: skip
-        found = assess_files(assessor, seqs)
-        for one in found["assessments"]:
+        result = assess_files(assessor, seqs)
+        for one in result["assessments"]:
             self.pending.append(Assessment.from_json(len(self.assessed) + 1, one))
             self.assessed.add(one["seq"])
-        self.assessed.update(found["skipped"])
-        self.proposal, self.proposals = found["proposal"], self.proposals + 1
+        self.assessed.update(result["skipped"])
+        self.proposal, self.proposals = result["proposal"], self.proposals + 1

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from daemon.tools.replay.suspects import Suspects
 from retrain.records.trigger import Trigger
 
@@ -31,46 +29,24 @@ class Clock:
             self.spent[purpose] += time.process_time() - started
 
 
-@dataclass(frozen=True)
-class ReplayedCycle:
-    """A cycle of the replay, opened after `batch` (from 0) was served."""
-
-    batch: int
-    trigger: str
-    reason: str
-    window: str
-    promoted: bool
-    outcome: str
-    champion: float | None = None
-    challenger: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return dict(self.__dict__)
-
-
 @dataclass
 class Run:
-    """What came of one replay: a score a batch (None before there is a model, or undefined)."""
+    """What came of one replay: a score a batch (None before there is a model, or undefined), and its cycles, each
+    opened after its batch (from 0) was served."""
 
     metric: str = ""
     scores: list[float | None] = field(default_factory=list)
-    cycles: list[ReplayedCycle] = field(default_factory=list)
+    cycles: list[dict[str, Any]] = field(default_factory=list)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
     drifts: list[int] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Suspects)
     clock: Clock = field(default_factory=Clock)
 
-    @property
-    def mean(self) -> float | None:
-        """Over the batches that have a score."""
-        known = [score for score in self.scores if score is not None]
-        return float(np.mean(known)) if known else None
-
     def note_cycle(self, batch: int, trigger: Trigger, promoted: bool, outcome: str, result: Mapping[str, Any]) -> None:
         """Keep a finished cycle; `result` is the evaluate stage's, empty where the cycle failed before."""
         window = trigger.evidence.get("window") or {}
         name = f"last{window['files']}" if window.get("kind") == "files" else str(window.get("kind", "decay"))
+        cycle = {"batch": batch, "trigger": trigger.kind, "reason": trigger.reason, "window": name}
         values = {who: (result.get(who) or {}).get("value") for who in ("champion", "challenger")}
-        self.cycles.append(ReplayedCycle(batch, trigger.kind, trigger.reason, name, promoted, outcome, **values))
+        self.cycles.append({**cycle, "promoted": promoted, "outcome": outcome, **values})

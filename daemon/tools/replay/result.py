@@ -3,33 +3,28 @@
 from typing import Any
 
 from daemon.tools.replay.engine import Engine
+from daemon.tools.replay.evidence import mean_of
 
 
 def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
     """Scores, cycles and costs of one run; `trigger` renames that of every cycle."""
     run, initial = engine.run, engine.initial
-    cycles = [cycle.to_json() | ({"trigger": trigger} if trigger else {}) for cycle in run.cycles]
+    cycles = [cycle | ({"trigger": trigger} if trigger else {}) for cycle in run.cycles]
     served = len(run.scores) - initial
-    spent = run.clock.spent
+    spent, budget = run.clock.spent, engine.settings.triggers.retrains
+    per = f"{budget.files} batches" if budget.files is not None else f"{(budget.seconds or 0) / 86400:g} days"
     return {
         "scores": run.scores,
-        "mean": run.mean,
+        "mean": mean_of(run.scores),
         "retrains": len(cycles),
         "retrain_share": len(cycles) / served if served else 0.0,
-        "promotions": sum(cycle.promoted for cycle in run.cycles),
+        "promotions": sum(cycle["promoted"] for cycle in cycles),
         "rollbacks": sum(one["kind"] == "rollback" for one in run.deployments),
         "cpu_seconds": spent["retrains"] + spent["probes"],
         "cpu_seconds_by_purpose": dict(spent),
         "cycles": cycles,
         "deployments": run.deployments,
         "drifts": run.drifts,
-        "held": run.suspects.told,
-        "budget": _budget(engine),
+        "held": run.suspects.holds,
+        "budget": {"allowed": f"{budget.retrains:g} per {per}", "credit": engine.state.regret.credit},
     }
-
-
-def _budget(engine: Engine) -> dict[str, Any]:
-    """What retrains were allowed, in words and numbers, and what is left of it."""
-    budget = engine.settings.triggers.retrains
-    per = f"{budget.files} batches" if budget.files is not None else f"{(budget.seconds or 0) / 86400:g} days"
-    return {"allowed": f"{budget.retrains:g} per {per}", "credit": engine.state.regret.credit}

@@ -1,7 +1,7 @@
 """One replay from files to its result: policy, baselines, variants and a suggestion over the same batches."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from daemon.tools.replay.suggest import suggest
 from retrain.records.errors import Refused
 
 Progress = Callable[[str, int, int], None]
-"""Told of each batch: what runs, how many batches are done, of how many."""
+"""Called after each batch: what runs, how many batches are done, of how many."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Replay:
     source: Source
     progress: Progress | None
 
-    def tell(self, what: str) -> Callable[[int], None] | None:
+    def counter(self, what: str) -> Callable[[int], None] | None:
         """Progress of one run."""
         progress, initial, total = self.progress, self.request.initial, len(self.source.batches)
         return None if progress is None else lambda place: progress(what, place - initial, total - initial)
@@ -49,7 +49,7 @@ class _Replay:
         """The daemon over the batches; played."""
         request = self.request
         engine = Engine(source or self.source, subject.settings, subject.config_dir, request.initial, request.delay)
-        engine.play(self.tell(what))
+        engine.play(self.counter(what))
         return engine
 
 
@@ -57,20 +57,24 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
     """The result as plain JSON values (see docs/replay.md). Refused where the files cannot be replayed."""
     subject = request.subject
     source = read_source(request.files, subject.settings, request.batches, _folder(work, "policy"))
-    _check_length(request, source)
+    if len(source.batches) < request.initial + 2:
+        reason = f"{len(source.batches)} batches are too few: {request.initial} give the first model, and two more"
+        way_out = "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches"
+        raise Refused(f"{reason} are needed", way_out)
     run = _Replay(request, source, progress)
     played = run.play(subject, "policy")
-    policy = as_json(played)
+    policy, metric = as_json(played), subject.settings.metric
     version = next(iter(played.deployments.versions.values()))
     greater = version.metric.greater_is_better
     result: dict[str, Any] = {
         "rows": source.rows, "batches": len(source.batches), "initial": request.initial, "delay": request.delay,
-        "metric": _metric_name(subject, played), "greater_is_better": greater, "task": subject.settings.task,
-        "target": subject.settings.target, "model": subject.model, "files": [file.name for file in request.files],
+        "metric": played.run.metric if metric == "auto" else metric, "greater_is_better": greater,
+        "task": subject.settings.task, "target": subject.settings.target, "model": subject.model,
+        "files": [file.name for file in request.files],
         "policy": policy, "baselines": {name: _baseline(run, name) for name in request.baselines},
     }  # fmt: skip
-    for told in result["baselines"].values():
-        told["policy_gain"] = paired(policy["scores"], told["scores"], greater).to_json()
+    for baseline in result["baselines"].values():
+        baseline["policy_gain"] = asdict(paired(policy["scores"], baseline["scores"], greater))
     means = {name: result["baselines"].get(name, {}).get("mean") for name in ("never", "every")}
     result["recovered"] = recovered(policy["mean"], means["never"], means["every"])
     if request.variants:
@@ -81,24 +85,15 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
     return result
 
 
-def _check_length(request: Request, source: Source) -> None:
-    total = len(source.batches)
-    if total < request.initial + 2:
-        raise Refused(
-            f"{total} batches are too few: {request.initial} give the first model, and two more are needed",
-            "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches",
-        )
-
-
 def _baseline(run: _Replay, name: str) -> dict[str, Any]:
-    request = run.request
+    request, counter = run.request, run.counter(name)
     bench = Bench(run.source, request.subject.settings, request.subject.config_dir, request.initial)
     if name == "never":
-        return baselines.never(bench, run.tell(name))
+        return baselines.never(bench, counter)
     if name == "every":
-        return baselines.every(bench, run.tell(name))
+        return baselines.every(bench, counter)
     period = int(name.removeprefix("every"))
-    return as_json(baselines.periodic(bench, period, request.delay, run.tell(name)), trigger="period")
+    return as_json(baselines.periodic(bench, period, request.delay, counter), trigger="period")
 
 
 def _variant(
@@ -108,14 +103,10 @@ def _variant(
     source = run.source
     if any(getattr(settings, key) != getattr(mine, key) for key in ("columns", "time_column", "id_column", "intake")):
         source = read_source(run.request.files, settings, run.request.batches, _folder(work, subject.name))
-    told = as_json(run.play(subject, subject.name, source))
-    told["recovered"] = recovered(told["mean"], means["never"], means["every"])
-    told["gain_over_policy"] = paired(told["scores"], policy["scores"], greater).to_json()
-    return told | {"notes": list(subject.notes)}
-
-
-def _metric_name(subject: Subject, played: Engine) -> str:
-    return played.run.metric if subject.settings.metric == "auto" else subject.settings.metric
+    variant = as_json(run.play(subject, subject.name, source))
+    variant["recovered"] = recovered(variant["mean"], means["never"], means["every"])
+    variant["gain_over_policy"] = asdict(paired(variant["scores"], policy["scores"], greater))
+    return variant | {"notes": list(subject.notes)}
 
 
 def _folder(work: Path, name: str) -> Path:

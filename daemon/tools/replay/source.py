@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec.structs import replace
 
+from daemon.reading.open_file import require_file
 from daemon.reading.operations import TakeRequest
+from daemon.reading.take import take
 from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
-from retrain.records.schema import Schema
+from retrain.records.schema import Schema, declared_schema
 from retrain.records.settings import ModelSettings
 
 
@@ -60,10 +62,6 @@ class Source:
 def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, work: Path) -> Source:
     """Several files are a batch each, in their order; one is cut into `batches` of equal length. Refused where a file
     is beyond repair or has too few rows."""
-    from daemon.reading.open_file import require_file
-    from daemon.reading.take import take
-    from retrain.records.schema import declared_schema
-
     schema = declared_schema(settings)
     tables: list[pa.Table] = []
     rejected = 0
@@ -85,10 +83,8 @@ def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, wo
 
 def _cut(table: pa.Table, batches: int) -> list[pa.Table]:
     if table.num_rows < 2 * batches:
-        raise Refused(
-            f"{table.num_rows:,} rows cannot be cut into {batches} batches",
-            "give more rows, or fewer --batches",
-        )
+        reason = f"{table.num_rows:,} rows cannot be cut into {batches} batches"
+        raise Refused(reason, "give more rows, or fewer --batches")
     edges = np.linspace(0, table.num_rows, batches + 1).astype(int).tolist()
     return [table.slice(start, stop - start) for start, stop in pairwise(edges)]
 

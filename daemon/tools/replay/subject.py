@@ -16,7 +16,7 @@ class WrongSubject(Exception):
 @dataclass(frozen=True)
 class Subject:
     """One model's settings; `name` is what people call this configuration, `model` its section, `config_dir` what the
-    paths of the user's own metric and estimator are relative to, `notes` tell what a replay does otherwise."""
+    paths of the user's own metric and estimator are relative to, `notes` say what a replay does otherwise."""
 
     name: str
     model: str
@@ -27,14 +27,14 @@ class Subject:
 
 def inferred_subject(file: Path, target: str, task: str) -> Subject:
     """The configuration that `driftd init` would write for this file. Refused where it has no such column."""
-    found = look_at(file, target, task)
+    inferred = look_at(file, target, task)
     settings = ModelSettings.model_validate(
         {
-            "data_dir": ".", "task": found.task, "target": target, "time_column": found.time_column,
-            "id_column": found.id_column,
+            "data_dir": ".", "task": inferred.task, "target": target, "time_column": inferred.time_column,
+            "id_column": inferred.id_column,
         }
     )  # fmt: skip
-    roles = (("time", found.time_column), ("id", found.id_column))
+    roles = (("time", inferred.time_column), ("id", inferred.id_column))
     notes = tuple(f"{column!r} is taken as the {role} column: not learned from" for role, column in roles if column)
     return Subject("default", model_name(file.name.split(".")[0]), settings, Path.cwd(), notes)
 
@@ -44,10 +44,10 @@ def configured_subject(config: Config, model: str | None, target: str, task: str
     name = _chosen(config, model, target)
     settings = config.models[name]
     for key, wanted in (("target", target), ("task", task)):
-        said = getattr(settings, key)
-        if wanted and wanted != said:
+        configured = getattr(settings, key)
+        if wanted and wanted != configured:
             hint = f"leave --{key} out"
-            raise WrongSubject(f"[models.{name}] of {config.path} has {key} {said!r}, not {wanted!r}; {hint}")
+            raise WrongSubject(f"[models.{name}] of {config.path} has {key} {configured!r}, not {wanted!r}; {hint}")
     subject = Subject(config.path.stem, name, settings, config.path.parent)
     return replace(subject, settings=settings.model_copy(update={"mode": "auto"}), notes=tuple(_notes(settings)))
 

@@ -3,12 +3,12 @@
 The best of several is best partly by luck, so what was chosen is judged on batches that did not choose it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from daemon.tools.replay.evidence import LEVEL, Difference, mean_of, paired
 from daemon.tools.replay.subject import Subject
-from retrain.records.settings import Budget, ModelSettings
+from retrain.records.settings import ModelSettings
 
 TOLERATED = 0.005
 """A suggestion that only saves retrains may cost at most this much of the metric."""
@@ -34,38 +34,40 @@ def candidates(settings: ModelSettings) -> list[Candidate]:
     """The grid around a configuration: price and budget halved and doubled, growth earlier and never, layers off."""
     triggers = settings.triggers
     price, growth = triggers.regret or 0.5, triggers.growth or 2.0
-    found = [_price("a lower price of a retrain", price / 2), _price("a higher price of a retrain", price * 2)]
+    prices = {"a lower price of a retrain": price / 2, "a higher price of a retrain": price * 2}
+    grid = [Candidate(name, "triggers", {"regret": one}, {"regret": f"{one:g}"}) for name, one in prices.items()]
     budget = triggers.retrains
     if budget.files is not None:
-        for words, factor in (("half the budget", 0.5), ("twice the budget", 2.0)):
-            found.append(_budget(words, replace(budget, retrains=budget.retrains * factor)))
+        for name, factor in (("half the budget", 0.5), ("twice the budget", 2.0)):
+            changed = replace(budget, retrains=budget.retrains * factor)
+            toml = {"retrains": f'"{changed.retrains:g} per {changed.files} batches"'}
+            grid.append(Candidate(name, "triggers", {"retrains": changed}, toml))
     earlier = round(1 + (growth - 1) / 2, 2)
-    found.append(Candidate("growth earlier", "triggers", {"growth": earlier}, {"growth": f"{earlier:g}"}))
+    grid.append(Candidate("growth earlier", "triggers", {"growth": earlier}, {"growth": f"{earlier:g}"}))
     if triggers.growth is not None:
-        never = {"growth": None}
-        found.append(Candidate("no growth rule", "triggers", never, {"growth": "false"}))
+        grid.append(Candidate("no growth rule", "triggers", {"growth": None}, {"growth": "false"}))
     if settings.layers.archive > 1 or settings.layers.recalibration:
         off = {"archive": 1, "recalibration": False}
-        found.append(Candidate("no layers", "layers", off, {"archive": "1", "recalibration": "false"}))
-    return found
+        grid.append(Candidate("no layers", "layers", off, {"archive": "1", "recalibration": "false"}))
+    return grid
 
 
 def suggest(subject: Subject, policy: dict[str, Any], greater: bool, initial: int, play: Play) -> dict[str, Any]:
-    """Run the grid and tell what to configure, with the evidence; `policy` is the result of the present settings."""
+    """Run the grid and suggest what to configure, with the evidence; `policy` is the result of the present settings."""
     tried: dict[str, tuple[Candidate | None, dict[str, Any]]] = {"as it is": (None, policy)}
     for candidate in candidates(subject.settings):
         settings = candidate.applied(subject.settings)
         changed = replace(subject, name=candidate.name, settings=settings)
         tried[candidate.name] = candidate, play(changed, f"trying {candidate.name}")
     half = initial + (len(policy["scores"]) - initial) // 2
-    first = {name: _half(told, initial, half) for name, (_, told) in tried.items()}
+    first = {name: _half(run, initial, half) for name, (_, run) in tried.items()}
     chosen = _choose(first, greater)
-    best, told = tried[chosen]
-    second, before = _half(told, half, None), _half(policy, half, None)
+    best, run = tried[chosen]
+    second, before = _half(run, half, None), _half(policy, half, None)
     gain = paired(second["scores"], before["scores"], greater)
     verdict, reason = _verdict(chosen, gain, second["retrains"], before["retrains"])
     return {
-        "verdict": verdict, "reason": reason, "chosen": chosen, "gain": gain.to_json(),
+        "verdict": verdict, "reason": reason, "chosen": chosen, "gain": asdict(gain),
         "chosen_on_batches": [initial, half - 1], "confirmed_on_batches": [half, len(policy["scores"]) - 1],
         "toml": _fragment(subject.model, best) if verdict != "keep" and best is not None else None,
         "tried": [
@@ -79,11 +81,11 @@ def suggest(subject: Subject, policy: dict[str, Any], greater: bool, initial: in
     }  # fmt: skip
 
 
-def _half(told: dict[str, Any], start: int, stop: int | None) -> dict[str, Any]:
+def _half(run: dict[str, Any], start: int, stop: int | None) -> dict[str, Any]:
     """The scores and retrains of some batches."""
-    end = len(told["scores"]) if stop is None else stop
-    scores = told["scores"][start:end]
-    retrains = sum(start <= cycle["batch"] < end for cycle in told["cycles"])
+    end = len(run["scores"]) if stop is None else stop
+    scores = run["scores"][start:end]
+    retrains = sum(start <= cycle["batch"] < end for cycle in run["cycles"])
     return {"scores": scores, "mean": mean_of(scores), "retrains": retrains}
 
 
@@ -96,8 +98,8 @@ def _choose(halves: dict[str, dict[str, Any]], greater: bool) -> str:
     best = max(known, key=lambda name: known[name]["mean"] if greater else -known[name]["mean"])
 
     def as_good(name: str) -> bool:
-        found = paired(known[best]["scores"], known[name]["scores"], greater)
-        return name == best or (found.mean is not None and found.mean <= (found.se or 0.0))
+        loss = paired(known[best]["scores"], known[name]["scores"], greater)
+        return name == best or (loss.mean is not None and loss.mean <= (loss.se or 0.0))
 
     return min((name for name in known if as_good(name)), key=lambda name: known[name]["retrains"])
 
@@ -119,12 +121,3 @@ def _verdict(chosen: str, gain: Difference, retrains: int, before: int) -> tuple
 def _fragment(model: str, candidate: Candidate) -> str:
     lines = "\n".join(f"{key} = {value}" for key, value in candidate.toml.items())
     return f"[models.{model}.{candidate.section}]\n{lines}\n"
-
-
-def _price(name: str, value: float) -> Candidate:
-    return Candidate(name, "triggers", {"regret": value}, {"regret": f"{value:g}"})
-
-
-def _budget(name: str, budget: Budget) -> Candidate:
-    words = f'"{budget.retrains:g} per {budget.files} batches"'
-    return Candidate(name, "triggers", {"retrains": budget}, {"retrains": words})

@@ -16,23 +16,24 @@ RECENT_FILES = 6
 
 @dataclass
 class Suspects:
-    """What was held (`held`, by seq), and of every judged batch where it lies, what was predicted, and its doubts."""
+    """What is held (`held`, by seq), every batch that ever was (`holds`), and of every judged batch where it lies, its
+    predictions, and its doubts."""
 
     held: set[int] = field(default_factory=set)
-    told: list[dict[str, Any]] = field(default_factory=list)
+    holds: list[dict[str, Any]] = field(default_factory=list)
     _judged: dict[int, tuple[Path, Path | None, tuple[str, ...]]] = field(default_factory=dict)
 
     def judge(
-        self, batch: BatchFile, said: Path | None, schema: Schema, settings: ModelSettings, labelled: bool
+        self, batch: BatchFile, predictions: Path | None, schema: Schema, settings: ModelSettings, labelled: bool
     ) -> None:
-        """Hold a new batch, or let it in together with the held ones before it, as the daemon does; `said` is None
-        before there is a model."""
+        """Hold a new batch, or let it in together with the held ones before it, as the daemon does; `predictions` is
+        None before there is a model."""
         if not settings.suspicion.hold:
             return
         snapshot = batch.labelled if labelled else batch.unlabelled
         recent = [seq for seq in self._judged if seq not in self.held][-RECENT_FILES:]
         request = SuspectRequest(
-            file=JudgedFile(name="it", snapshot=snapshot, predictions=said),
+            file=JudgedFile(name="it", snapshot=snapshot, predictions=predictions),
             recent=tuple(
                 JudgedFile(name=str(seq), snapshot=self._judged[seq][0], predictions=self._judged[seq][1])
                 for seq in recent
@@ -42,7 +43,7 @@ class Suspects:
         )
         doubts = suspect(request).doubts
         kinds = tuple(doubt["kind"] for doubt in doubts)
-        self._judged[batch.seq] = (snapshot, said, kinds)
+        self._judged[batch.seq] = (snapshot, predictions, kinds)
         if kinds:
             self._decide(batch.seq, kinds, doubts, settings.suspicion.release_after)
 
@@ -51,7 +52,9 @@ class Suspects:
         normal = persistent([self._judged[one][2] for one in newest], after)
         if not set(kinds) <= normal:
             self.held.add(seq)
-            self.told.append({"batch": seq - 1, "kinds": list(kinds), "reason": "; ".join(d["reason"] for d in doubts)})
+            self.holds.append(
+                {"batch": seq - 1, "kinds": list(kinds), "reason": "; ".join(d["reason"] for d in doubts)}
+            )
             return
         for one in newest[:-1]:
             if set(self._judged[one][2]) <= normal:

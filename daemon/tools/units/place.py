@@ -18,16 +18,17 @@ from retrain.records.errors import Refused
 USER = "driftd"
 PACKAGES = ("daemon", "retrain", "drift")
 RUNNING = Path("/run/systemd/system")
+HOME = Path(__file__).resolve().parents[3]
+"""The folder that the packages lie in."""
 
 
 def site_of(config: Config, user: str) -> Site:
     """This environment and this configuration."""
-    home = Path(__file__).resolve().parents[3]
-    code = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent, home)
+    code = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent, HOME)
     return Site(
         driftd=Path(sys.prefix) / "bin" / "driftd",
         config=config.path.resolve(),
-        docs=home / "docs",
+        docs=HOME / "docs",
         state_dir=Path(os.path.normpath(config.state_dir)),
         data_dirs=tuple(Path(os.path.normpath(model_data_dir(config, name))) for name in config.models),
         code=tuple(path.absolute() for path in code),
@@ -58,7 +59,8 @@ def place(site: Site, root: Path) -> Iterator[str]:
         yield _write(root / path, text)
     if root != Path("/"):
         return
-    _compile()
+    for package in PACKAGES:  # byte code beside the sources: the service may not write there
+        compileall.compile_dir(HOME / package, quiet=2)
     if site.makes_user:
         _run("systemd-sysusers", "/etc/sysusers.d/driftd.conf")
     _run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/driftd.conf")
@@ -110,12 +112,6 @@ def _refuse_foreign(path: Path) -> None:
     """A file that somebody else wrote is not ours to change."""
     if path.exists() and not path.read_text("utf-8").startswith(MARK):
         raise Refused(f"{path} was not written by driftd install-service", "move it away first")
-
-
-def _compile() -> None:
-    """Byte code beside the sources: the service may not write there, and would compile at every start."""
-    for package in PACKAGES:
-        compileall.compile_dir(Path(__file__).resolve().parents[3] / package, quiet=2)
 
 
 def _run(*command: str) -> None:

@@ -35,12 +35,13 @@ class Site:
 
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
+    listen, network = _socket(site.listen)
     values = {
-        "mark": MARK, "user": site.user, "group": site.group, "listen": _listen(site.listen),
+        "mark": MARK, "user": site.user, "group": site.group, "listen": listen, "network": network,
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
         "state_dir": escaped(site.state_dir), "state_word": quoted(site.state_dir),
         "mounts": " ".join(quoted(path) for path in (site.driftd, site.config, site.state_dir)),
-        "state": _state(site), "home": "\n".join(_home(site)), "network": _network(site.listen),
+        "state": _state(site), "home": "\n".join(_home(site)),
         "data_lines": "\n".join(f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
     }  # fmt: skip
     wanted = {
@@ -50,11 +51,8 @@ def render(site: Site) -> dict[Path, str]:
     }
     if site.makes_user:
         wanted[Path("etc/sysusers.d/driftd.conf")] = "driftd.sysusers.in"
-    return {path: Template(_template(name)).substitute(values) for path, name in wanted.items()}
-
-
-def _template(name: str) -> str:
-    return (files("daemon.tools.units") / name).read_text("utf-8")
+    templates = files("daemon.tools.units")
+    return {path: Template((templates / name).read_text("utf-8")).substitute(values) for path, name in wanted.items()}
 
 
 def escaped(path: Path) -> str:
@@ -85,8 +83,8 @@ def _state(site: Site) -> str:
 
 def _home(site: Site) -> Iterable[str]:
     """Homes and temporary folders are hidden, but for what the service needs of them."""
-    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if in_home(path) or in_temporary(path)]
-    writable = [site.state_dir] if in_home(site.state_dir) or in_temporary(site.state_dir) else []
+    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if is_hidden(path)]
+    writable = [site.state_dir] if is_hidden(site.state_dir) else []
     yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
     for path in outermost(needed):
         yield f"BindReadOnlyPaths=-{escaped(path)}".replace(" ", r"\ ")
@@ -99,9 +97,9 @@ def in_home(path: Path) -> bool:
     return any(home in path.parents for home in HOMES)
 
 
-def in_temporary(path: Path) -> bool:
-    """Whether a path lies where the service has a folder of its own instead."""
-    return any(folder in path.parents for folder in TEMPORARY)
+def is_hidden(path: Path) -> bool:
+    """Whether a path lies in a home, or where the service has a temporary folder of its own instead."""
+    return in_home(path) or any(folder in path.parents for folder in TEMPORARY)
 
 
 def outermost(paths: Iterable[Path]) -> list[Path]:
@@ -110,32 +108,24 @@ def outermost(paths: Iterable[Path]) -> list[Path]:
     >>> outermost([Path("/home/a/b"), Path("/home/a"), Path("/home/c")])
     [PosixPath('/home/a'), PosixPath('/home/c')]
     """
-    found: list[Path] = []
+    outer: list[Path] = []
     for path in sorted(set(paths)):
-        if not any(one in path.parents for one in found):
-            found.append(path)
-    return found
+        if not any(one in path.parents for one in outer):
+            outer.append(path)
+    return outer
 
 
-def _is_loopback(listen: str) -> bool:
-    host = listen.rpartition(":")[0].strip("[]")
-    return host == "localhost" or host.startswith("127.") or host == "::1"
-
-
-def _listen(listen: str) -> str:
-    """As ListenStream= takes it, which knows no names; an address of a network may be bound before that is up."""
+def _socket(listen: str) -> tuple[str, str]:
+    """The address as ListenStream= takes it, which knows no names, and who may connect: only this machine, where only
+    it is listened to. An address of a network may be bound before that is up."""
     host, _, port = listen.rpartition(":")
     try:
         address = ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
     except ValueError:
         raise Refused(f"[service] listen is {listen!r}: systemd's sockets take no names", "write an address") from None
     text = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    if address.is_loopback:
+        return text, "IPAddressAllow=localhost\nIPAddressDeny=any"
     free = "\n# At boot the network with this address may not be up yet.\nFreeBind=yes"
-    return text if _is_loopback(listen) else text + free
-
-
-def _network(listen: str) -> str:
-    """Only this machine, where only it is listened to."""
-    if _is_loopback(listen):
-        return "IPAddressAllow=localhost\nIPAddressDeny=any"
-    return "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
+    firewall = "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
+    return text + free, firewall

@@ -24,7 +24,7 @@ from daemon.ledger import (
     promotions,
 )
 from daemon.ledger.migrate import upgrade
-from daemon.reports.explain import story, told
+from daemon.reports.explain import describe, story
 from daemon.reports.status import overview
 from retrain.records.finished_check import Rise
 from retrain.records.planner_state import PlannerState
@@ -133,7 +133,7 @@ def test_a_rise_of_the_errors_is_evidence_that_names_the_detector(ledger: Ledger
     with ledger.begin() as conn:
         cycle = cycles.open_cycle(conn, "m", Trigger("performance", "it fell", {"check": check}), 1, 1, 0.0)
     with ledger.connect() as conn:
-        words = story(told(conn, cycle.id))
+        words = story(describe(conn, cycle.id))
     assert "adwin, watching the errors of labelled rows: at row 96 the mean error had risen from 0.1 to 0.4" in words
 
 
@@ -144,7 +144,7 @@ def test_tests_of_all_columns_together_are_told_in_sentences(ledger: Ledger, tmp
     with ledger.begin() as conn:
         cycle = cycles.open_cycle(conn, "m", Trigger("drift", "x drifted", {"checks": [check]}), 1, 1, 0.0)
     with ledger.connect() as conn:
-        words = story(told(conn, cycle.id))
+        words = story(describe(conn, cycle.id))
     assert "All columns together, beside the verdict: a classifier tells rows apart: AUC 0.8 (p 0.003)." in words
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     last = overview(load_config(tmp_path / "config.toml"), ledger)["models"]["m"]["last_check"]
@@ -157,7 +157,7 @@ def test_an_estimate_is_told_as_one_wherever_performance_is(ledger: Ledger, tmp_
     with ledger.begin() as conn:
         cycle = cycles.open_cycle(conn, "m", Trigger("performance", "it fell", {"check": check}), 1, 1, 0.0)
     with ledger.connect() as conn:
-        facts = told(conn, cycle.id)
+        facts = describe(conn, cycle.id)
     assert facts["evidence"][0]["estimated"] == ESTIMATED
     words = story(facts)
     assert "Its labelled rows gave accuracy 0.7000; at its evaluation it was 0.9000: a drop beyond chance." in words

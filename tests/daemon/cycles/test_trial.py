@@ -65,9 +65,9 @@ def seen(trial: RunningTrial, **wanted: Any) -> TrialCounts:
     total = dict.fromkeys(("rows", "failures", "compared", "differed", "skipped"), 0.0)
 
     def look() -> bool:
-        for name, value in (trial.take() or {}).items():
-            if name in total:
-                total[name] += value
+        counts = trial.take()
+        for name in total:
+            total[name] += getattr(counts, name)
         return all(total[name] == value for name, value in wanted.items())
 
     wait_for(look, what=f"{wanted}, not {total}")
@@ -111,7 +111,7 @@ def test_a_shadow_answers_unseen():
     hold = threading.Event()
     trial, champion = RunningTrial(SHADOW, Model("yes", hold=hold)), Model()
     assert [asked(trial, champion) for _ in range(3)] == [("no", champion)] * 3
-    assert trial.take() is None
+    assert trial.take() == TrialCounts()
     hold.set()
     told = seen(trial, rows=6)
     assert (told.compared, told.differed, told.failures) == (6, 6, 0)
@@ -140,7 +140,7 @@ def test_a_request_that_outlives_the_trial_is_answered(terms):
     by, said = answered(trial, champion, None, ask)
     assert str(said.values[0]) == by.says
     told = trial.take()
-    assert told["skipped"] == 1 and not told["compared"] and not told["failures"]
+    assert told.skipped == 1 and not told.compared and not told.failures
 
 
 @pytest.mark.parametrize("terms", [SHADOW, replace(CANARY, share=1.0)])
@@ -148,9 +148,9 @@ def test_a_challenger_that_fails_costs_nobody_an_answer(terms):
     """The champion answers in the same request; the failure is counted, with its words."""
     trial, champion = RunningTrial(terms, Model(error=ValueError("no such colour"))), Model()
     assert asked(trial, champion) == ("no", champion)
-    told: list[Any] = []
-    wait_for(lambda: told.append(trial.take()) or told[-1])
-    assert told[-1]["failures"] == 1 and told[-1]["error"] == "ValueError: no such colour" and not told[-1]["rows"]
+    counts: list[TrialCounts] = []
+    wait_for(lambda: counts.append(trial.take()) or counts[-1] != TrialCounts())
+    assert counts[-1] == TrialCounts(failures=1, error="ValueError: no such colour")
 
 
 def test_a_request_that_both_refuse_is_at_fault_itself():
@@ -158,7 +158,7 @@ def test_a_request_that_both_refuse_is_at_fault_itself():
     trial = RunningTrial(replace(CANARY, share=1.0), Model(error=ValueError("b")))
     with pytest.raises(ValueError, match="a"):
         asked(trial, Model(error=ValueError("a")))
-    assert trial.take() is None
+    assert trial.take() == TrialCounts()
 
 
 def test_numbers_differ_by_their_distance_and_must_be_finite():

@@ -46,7 +46,7 @@ def said(rows: int) -> Predictions:
 
 def served(name: str = "v1") -> Any:
     """What the log needs of a served version."""
-    return SimpleNamespace(name=name, versions=(SimpleNamespace(schema=SCHEMA),))
+    return SimpleNamespace(name=name, schema=SCHEMA)
 
 
 def a_log(folder: Path, **settings: Any) -> PredictionLog:

@@ -32,7 +32,7 @@ def test_a_cycle_opened_by_regret_names_the_files_and_what_they_cost(tmp_path: P
             "drifting": False, "twin": "all", "window": {"kind": "decay"},
         }  # fmt: skip
         cycle = cycles.open_cycle(conn, "m", Trigger("regret", "a fresh model would have saved", evidence), 2, 3, 0.0)
-        facts = explain.told(conn, cycle.id)
+        facts = explain.describe(conn, cycle.id)
     ledger.close()
     assert [one["file"] for one in facts["labels"]] == ["2.csv", "3.csv"]
     story = explain.story(facts)

@@ -18,7 +18,7 @@ from daemon.config.config import Config, load_config
 from daemon.config.paths import LEDGER
 from daemon.ledger import events, models, open_ledger
 from daemon.runtime.lock import is_held, sole_owner
-from daemon.server.tokens import tell_open_token_files
+from daemon.server.tokens import warn_of_open_token_files
 from daemon.tools import doctor
 
 MODEL = '[models.m]\ndata_dir = "{data}"\ntask = "regression"\ntarget = "y"\n'
@@ -94,12 +94,12 @@ def test_a_token_file_that_others_read_is_told(configure: Configure, tmp_path: P
     token.chmod(0o644)
     assert bad(config) == [] and "other users" in notes(config)
     with capture_logs() as logs:
-        tell_open_token_files(config, {})
+        warn_of_open_token_files(config, {})
     expected = {"event": "token_file_open", "log_level": "warning", "file": str(token), "mode": "0644"}
     assert logs == [expected]
     token.chmod(0o640)
     with capture_logs() as logs:
-        tell_open_token_files(config, {})
+        warn_of_open_token_files(config, {})
     assert "other users" not in notes(config) and logs == []
 
 
