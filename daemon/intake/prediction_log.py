@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.cycles.schemas import known_schema
-from daemon.ledger import cycles, prediction_log
+from daemon.ledger import cycles, prediction_log, retention
 from daemon.reading.operations import ConvertRequest
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
@@ -115,8 +115,8 @@ def _remove_snapshots(context: ModelContext) -> None:
     """Of data files that expired at an earlier time: their snapshots, and what was predicted for them."""
     state, ledger = context.folders.state, context.shared.ledger
     with ledger.connect() as conn:
-        unused = prediction_log.unused_snapshots(conn, context.name)
-    for file_id, snapshot, alone in unused:
+        unused = retention.left_snapshots(conn, context.name)
+    for file_id, snapshot, _, alone in unused:
         if alone:
             durable.remove(state / snapshot, "prediction_log.remove_snapshot")
             for path in context.folders.predictions.glob(f"{Path(snapshot).stem}.*"):

@@ -94,16 +94,8 @@ def _evidence(conn: Connection, model: str, handled: int, champion: Champion | N
     """Checks against an earlier champion say nothing about today's, those of held files nothing about data."""
     if champion is None:
         return []
-    columns = (
-        checks.c.id,
-        checks.c.drift,
-        checks.c.drifted,
-        checks.c.dropped,
-        checks.c.performance,
-        files.c.seq,
-        checks.c.stream,
-    )
-    query = select(*columns).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
+    columns = checks.c.id, checks.c.drift, checks.c.drifted, checks.c.dropped, checks.c.performance, checks.c.stream
+    query = select(*columns, files.c.seq).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
     wanted = checks.c.model == model, checks.c.id > handled, checks.c.deployment == champion.era
     trusted = files.c.state.is_distinct_from("held")
     rows = conn.execute(query.where(*wanted, trusted).order_by(checks.c.id))
