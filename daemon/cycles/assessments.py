@@ -41,20 +41,19 @@ class Assessing:
             assessments.record(conn, context.name, request.deployment.number, to_json(result), context.now())
         self._asked = self._request(context.shared.ledger)[0]
         for one in result.assessments:
-            told = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
+            gains = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
             context.log.info(
                 "labels_assessed", seq=one["seq"], rows=one["rows"], metric=one["metric"], value=one["score"],
-                loss=round(one["loss"], 5), gains=told, seconds=round(result.seconds, 3),
+                loss=round(one["loss"], 5), gains=gains, seconds=round(result.seconds, 3),
             )  # fmt: skip
 
     def _request(self, ledger: Ledger) -> tuple[Any, AssessRequest | None]:
         """What distinguishes this question from others, and the question."""
-        context, name = self._context, self._context.name
-        folder = context.folders.versions
+        context, name, folder = self._context, self._context.name, self._context.folders.versions
         schema = current_schema(context)
         with ledger.connect() as conn:
             champion = promotions.champion(conn, name)
-            if champion is None or schema is None or unloadable(context.folders.versions, champion):
+            if champion is None or schema is None or unloadable(folder, champion):
                 return None, None
             changed = schema_change(context, champion)
             if changed is not None and not changed.comparable:

@@ -19,7 +19,7 @@ WEIGHTS = {"serving": 1000, "training": 10}
 def divide(environment: Mapping[str, str]) -> Path | None:
     """Make both groups and move this process, and with it its children to come, to `serving`.
 
-    Returns the group `training`, for `enter`; None where nothing is delegated, or where it fails (told)."""
+    Returns the group `training`, for `enter`; None where nothing is delegated, or where it fails (logged)."""
     if environment.get(DELEGATED) != "1":
         return None
     try:
