@@ -117,19 +117,13 @@ def record_check(
     conn: Connection, context: ModelContext, kind: str, check: FinishedCheck, file_id: int | None
 ) -> RecordedCheck:
     """Write a check and open, extend or close the model's episode, in the caller's transaction."""
-    report = check.found.report
-    check_id = checks.record(conn, context.name, kind, check.entry(), file_id)
+    report, now, name = check.found.report, context.now(), context.name
+    check_id = checks.record(conn, name, kind, check.entry(), file_id)
     opened = cleared = None
-    episode = checks.open_episode(conn, context.name)
     if report["drift"]:
-        columns = [c["name"] for c in drifted_columns(report)]
-        if episode is None:
-            opened = checks.begin_episode(conn, context.name, check_id, columns, context.now())
-        else:
-            checks.extend_episode(conn, episode, check_id, columns)
-    elif episode is not None and kind == "file":
-        checks.end_episode(conn, episode, check_id, context.now())
-        cleared = episode
+        opened = checks.drifts(conn, name, check_id, [c["name"] for c in drifted_columns(report)], now)
+    elif kind == "file":
+        cleared = checks.drifts_no_more(conn, name, check_id, now)
     return RecordedCheck(check_id, kind, check, opened, cleared)
 
 

@@ -15,7 +15,6 @@ from retrain import durable
 from retrain.planning import cycle as machine
 from retrain.planning.trial import TrialDecision, decide, labelled_evidence
 from retrain.records.cycle import Cycle
-from retrain.records.planner_state import Probation
 from retrain.records.trial import Trial
 
 
@@ -51,7 +50,7 @@ def judge(context: ModelContext) -> TrialDecision:
     with context.shared.ledger.connect() as conn:
         trial = trials.running(conn, context.name)
         assert trial is not None, "a cycle on trial has one"
-        labels = _labels(conn, context, trial)
+        labels = labelled_evidence(trial.version, trials.differences(conn, context.name, trial.version))
     if (now := context.now()) < trial.since:  # the clock was set back
         with context.shared.ledger.begin(durable=True) as conn:
             trial = trials.begin_anew(conn, trial, now)
@@ -92,10 +91,6 @@ def log_ended(context: ModelContext, cycle: Cycle, trial: Trial, reason: str) ->
     else:
         log.info("version_kept", reason=reason)
     log.info("cycle_finished", outcome=cycle.state, reason=cycle.reason)
-
-
-def _labels(conn: Connection, context: ModelContext, trial: Trial) -> Probation:
-    return labelled_evidence(trial.version, trials.differences(conn, context.name, trial.version))
 
 
 def _may_end(trial: Trial, now: float) -> bool:

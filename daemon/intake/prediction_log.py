@@ -34,10 +34,7 @@ def waiting_segments(context: ModelContext) -> list[Path]:
 
 async def convert_segments(context: ModelContext) -> int:
     """Turn all finished segments into files of the log; how many rows these have. WorkerError where it cannot be."""
-    rows = 0
-    for group in _groups(waiting_segments(context)):
-        rows += await _convert(context, group)
-    return rows
+    return sum([await _convert(context, group) for group in _groups(waiting_segments(context))])
 
 
 async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
@@ -64,14 +61,14 @@ async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
 def _groups(segments: Sequence[Path]) -> list[list[Path]]:
     """Segments that become one file: together at most 32 MB, unless one alone is longer."""
     groups: list[list[Path]] = []
-    size = 0
+    total = 0
     for segment in segments:
-        mine = segment.stat().st_size
-        if not groups or size + mine > MOST_BYTES:
+        size = segment.stat().st_size
+        if not groups or total + size > MOST_BYTES:
             groups.append([])
-            size = 0
+            total = 0
         groups[-1].append(segment)
-        size += mine
+        total += size
     return groups
 
 

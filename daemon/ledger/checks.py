@@ -64,29 +64,34 @@ def unchecked(conn: Connection, model: str, deployment: int, after_seq: int, las
 
 def open_episode(conn: Connection, model: str) -> int | None:
     """The id of the drift that has not ended."""
-    row = last_row(conn, episodes, episodes.c.model == model, episodes.c.closed_at.is_(None))
+    row = _open_episode(conn, model)
     return None if row is None else int(row.id)
 
 
-def begin_episode(conn: Connection, model: str, check_id: int, columns: list[str], now: float) -> int:
-    """A drift begins with this check."""
-    key = insert_row(conn, episodes, {"model": model, "opened_at": now, "columns": columns})
+def _open_episode(conn: Connection, model: str) -> Row[Any] | None:
+    return last_row(conn, episodes, episodes.c.model == model, episodes.c.closed_at.is_(None))
+
+
+def drifts(conn: Connection, model: str, check_id: int, columns: list[str], now: float) -> int | None:
+    """With this check a drift begins or goes on; the id of an episode that begins."""
+    row = _open_episode(conn, model)
+    if row is None:
+        key = insert_row(conn, episodes, {"model": model, "opened_at": now, "columns": columns})
+    else:
+        key, all_columns = row.id, list(dict.fromkeys([*row.columns, *columns]))
+        update_row(conn, episodes, key, columns=all_columns, checks=row.checks + 1)
     update_row(conn, checks, check_id, episode_id=key)
-    return key
+    return key if row is None else None
 
 
-def extend_episode(conn: Connection, episode: int, check_id: int, columns: list[str]) -> None:
-    """The drift goes on."""
-    before = conn.execute(select(episodes).where(episodes.c.id == episode)).one()
-    all_columns = list(dict.fromkeys([*before.columns, *columns]))
-    update_row(conn, episodes, episode, columns=all_columns, checks=before.checks + 1)
-    update_row(conn, checks, check_id, episode_id=episode)
-
-
-def end_episode(conn: Connection, episode: int, check_id: int, now: float) -> None:
-    """This check found nothing any more."""
-    update_row(conn, episodes, episode, closed_at=now)
-    update_row(conn, checks, check_id, episode_id=episode)
+def drifts_no_more(conn: Connection, model: str, check_id: int, now: float) -> int | None:
+    """This check found nothing; the id of the episode that ends with it."""
+    row = _open_episode(conn, model)
+    if row is None:
+        return None
+    update_row(conn, episodes, row.id, closed_at=now)
+    update_row(conn, checks, check_id, episode_id=row.id)
+    return int(row.id)
 
 
 def end_open_episode(conn: Connection, model: str, now: float) -> None:

@@ -84,7 +84,7 @@ def _tapped(tap: Tap) -> Callable[..., Any]:
 
 
 def _with_dropped(factory: Any) -> Callable[..., Any]:
-    """Tells with an event how many before it were not taken."""
+    """Adds to an event how many before it were not taken."""
 
     def process(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
         return entry | {"dropped_before": factory.dropped} if factory.dropped else entry

@@ -1,4 +1,4 @@
-"""Keeps the server processes alive on one listening socket, and tells them when the ledger has a new promotion.
+"""Keeps the server processes alive on one listening socket, and hints at new promotions in the ledger.
 
 The ledger is the truth and the message a hint: a server that missed it polls. Each server acknowledges every
 swap. A server that dies is started again on the same socket, so that no connection is refused meanwhile.
