@@ -21,15 +21,15 @@ def files(
     json: Json = False,
 ) -> None:
     """A model's data files: what became of each, its rows, rejects and quality."""
-    from daemon.ledger import files as known
+    from daemon.ledger import files as data_files
     from daemon.reading.rejects import printable
 
     config = SESSION.config()
     known_model(config, model)
     state = "held" if held else "refused" if refused else None
     with SESSION.ledger(config) as ledger, ledger.connect() as conn:
-        rows = known.listed(conn, model, state, last)
-        rejects = known.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
+        rows = data_files.listed(conn, model, state, last)
+        rejects = data_files.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
     if json:
         print_json([_file(row, rejects.get(row.id, ())) for row in rows])
     elif not rows:

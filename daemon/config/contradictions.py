@@ -62,18 +62,14 @@ def schedules(mistakes: Mistakes, service: ServiceSettings | None, sections: Any
 def overlapping_folders(mistakes: Mistakes, service: ServiceSettings | None, models: dict[str, ModelSettings]) -> None:
     """Folders that lie in each other would take each other's files."""
     taken: dict[Path, str] = {}
+    if service is not None:
+        taken[Path(os.path.realpath(below(mistakes.path, service.state_dir)))] = "[service] state_dir"
     for name, settings in models.items():
-        folder = Path(os.path.realpath(below(mistakes.path, settings.data_dir)))
-        where = ("models", name, "data_dir")
+        folder, where = Path(os.path.realpath(below(mistakes.path, settings.data_dir))), ("models", name, "data_dir")
         for other, owner in taken.items():
-            if folder == other or other in folder.parents or folder in other.parents:
-                mistakes.add(where, f"[models.{name}] data_dir {settings.data_dir!r} overlaps that of {owner}")
-        taken[folder] = name
-        if service is None:
-            continue
-        state = Path(os.path.realpath(below(mistakes.path, service.state_dir)))
-        if folder == state or folder in state.parents or state in folder.parents:
-            mistakes.add(where, f"[models.{name}] data_dir {settings.data_dir!r} overlaps [service] state_dir")
+            if folder.is_relative_to(other) or other.is_relative_to(folder):
+                mistakes.add(where, f"[models.{name}] data_dir {settings.data_dir!r} overlaps {owner}")
+        taken.setdefault(folder, f"that of {name}")
 
 
 def below(path: Path, folder: str) -> Path:

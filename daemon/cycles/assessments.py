@@ -1,4 +1,4 @@
-"""Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned
+"""Assessments of newly labelled files and the proposal of what to serve: made by the analyst, committed, then planned
 on."""
 
 from collections.abc import Collection, Sequence
@@ -21,15 +21,15 @@ class Assessing:
 
     def __init__(self, context: ModelContext) -> None:
         self._context = context
-        self._asked: Any = None
+        self._answered: Any = None
         self.failed = False
 
     async def run(self) -> None:
         """Assess what became labelled, and propose; nothing without a champion."""
         context = self._context
         self.failed = False
-        asked, request = self._request(context.shared.ledger)
-        if request is None or asked == self._asked:
+        question, request = self._request(context.shared.ledger)
+        if request is None or question == self._answered:
             return
         try:
             result = await context.shared.analyst.ask_again(request)
@@ -39,7 +39,7 @@ class Assessing:
             return
         with context.shared.ledger.begin(durable=True) as conn:
             assessments.record(conn, context.name, request.deployment.number, to_json(result), context.now())
-        self._asked = self._request(context.shared.ledger)[0]
+        self._answered = self._request(context.shared.ledger)[0]
         for one in result.assessments:
             gains = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
             context.log.info(
@@ -63,7 +63,7 @@ class Assessing:
             waiting = assessments.candidates(conn, name, first)
             proposed = assessments.proposal(conn, name)[1]
             state = models.load_planner(conn, name)
-            asked = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
+            question = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
             known = {row.name for row in stored}
             trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
             archive = may_answer([row.name for row in stored], unproven, context.settings.layers.archive)
@@ -74,7 +74,7 @@ class Assessing:
             if not set(before) <= known or not all(_usable(folder / name, schema) for name in before):
                 predecessor = None
             listed = files.newest_usable(conn, name, MOST_FILES)
-        return asked, AssessRequest(
+        return question, AssessRequest(
             files=context.accepted(listed),
             schema=schema,
             settings=context.settings,

@@ -1,4 +1,4 @@
-"""Checks of snapshots against the champion: asked of the analyst, committed with their episode, and logged."""
+"""Checks of snapshots against the champion: made by the analyst, committed with their episode, and logged."""
 
 import time
 from collections.abc import Sequence
@@ -71,8 +71,8 @@ class RecordedCheck:
         stream = found.stream or {}
         if performance.get("dropped") or stream.get("dropped"):
             fields = {key: performance.get(key) for key in PERFORMANCE_FIELDS}
-            seen = {key: stream.get(key) for key in STREAM_FIELDS} if stream.get("dropped") else {}
-            log.warning("performance_dropped", **fields, **seen)
+            rise = {key: stream.get(key) for key in STREAM_FIELDS} if stream.get("dropped") else {}
+            log.warning("performance_dropped", **fields, **rise)
 
 
 def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:

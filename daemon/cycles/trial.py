@@ -1,5 +1,5 @@
-"""A model's trial: begun with the commit of the promote stage, judged by what servers and labels tell, ended in one
-transaction."""
+"""A model's trial: begun with the commit of the promote stage, judged by what servers report and labels show, ended in
+one transaction."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -116,8 +116,8 @@ class Reports:
             return []
         with ledger.begin() as conn:
             for (model, trial_id), reports in waiting.items():
-                for seen in reports:
-                    trials.add(conn, trial_id, seen)
+                for counts in reports:
+                    trials.add(conn, trial_id, counts)
                 trial = trials.running(conn, model)
                 if trial is not None and _may_end(trial, now):
                     ready.append(model)

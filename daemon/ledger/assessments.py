@@ -1,4 +1,4 @@
-"""What labels told of each file, once, and what was proposed to be served; see `retrain.monitoring.assessment`."""
+"""The assessment of each labelled file, and what was proposed to be served; see `retrain.monitoring.assessment`."""
 
 from typing import Any
 

@@ -38,8 +38,8 @@ def record(
     predecessor = key_of(conn, before.deployment) if before is not None else None
     newest, era = deployment.members[0].version, deployment.number
     if kind == "rollback":
-        predecessor, known = _before(conn, model, deployment)
-        newest = known or newest
+        predecessor, its_newest = _before(conn, model, deployment)
+        newest = its_newest or newest
     elif kind == "reweigh" and before is not None:
         predecessor = None if before.predecessor is None else key_of(conn, before.predecessor)
         newest, era = before.newest, before.era

@@ -25,14 +25,12 @@ def begin(conn: Connection, cycle: Cycle, challenger: Deployment, terms: Rollout
         "cycle_id": cycle.id,
         "deployment_id": key_of(conn, challenger),
         "version": challenger.name,
-        "strategy": terms.strategy,
         "share": terms.reached,
         "since": now,
         "until": now + terms.period,
         "latest": now + terms.longest,
-        "min_rows": terms.min_rows,
-        "max_failures": terms.max_failures,
     }
+    values |= {name: getattr(terms, name) for name in ("strategy", "min_rows", "max_failures")}
     return _trial(conn, conn.execute(select(trials).where(trials.c.id == insert_row(conn, trials, values))).one())
 
 
@@ -56,11 +54,11 @@ def by_version(conn: Connection, model: str) -> dict[str, Trial]:
     return {row.version: _trial(conn, row) for row in last_rows(conn, trials, None, trials.c.model == model)}
 
 
-def add(conn: Connection, trial_id: int, seen: Mapping[str, Any]) -> None:
-    """Add what servers saw; nothing of a trial that is over."""
-    values: dict[str, Any] = {name: trials.c[name] + seen[name] for name in COUNTED}
-    if seen.get("error"):
-        values["error"] = seen["error"]
+def add(conn: Connection, trial_id: int, counts: Mapping[str, Any]) -> None:
+    """Add what servers counted; nothing of a trial that is over."""
+    values: dict[str, Any] = {name: trials.c[name] + counts[name] for name in COUNTED}
+    if counts.get("error"):
+        values["error"] = counts["error"]
     conn.execute(update(trials).where(trials.c.id == trial_id, trials.c.outcome == "").values(**values))
 
 
@@ -99,8 +97,8 @@ def _found(conn: Connection, *wanted: Any) -> Trial | None:
 
 
 def _trial(conn: Connection, row: Row[Any]) -> Trial:
-    seen = TrialCounts(**{field.name: getattr(row, field.name) for field in fields(TrialCounts)})
+    counts = TrialCounts(**{field.name: getattr(row, field.name) for field in fields(TrialCounts)})
     return Trial(
         row.id, row.cycle_id, by_key(conn, row.deployment_id), row.strategy, row.share, row.since, row.until,
-        row.latest, row.min_rows, row.max_failures, seen, row.outcome, row.reason, row.finished_at,
+        row.latest, row.min_rows, row.max_failures, counts, row.outcome, row.reason, row.finished_at,
     )  # fmt: skip

@@ -182,13 +182,7 @@ def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> st
 
 
 HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
-    "retrain": _retrain,
-    "promote": _promote,
-    "rollback": _rollback,
-    "approve": _approve,
-    "pause": _pause,
-    "resume": _resume,
-    "hold": _hold,
-    "release": _release,
-    "forget": _forget,
+    handler.__name__.removeprefix("_"): handler
+    for handler in (_retrain, _promote, _rollback, _approve, _pause, _resume, _hold, _release, _forget)
 }
+"""Each command's function, by the command's name."""

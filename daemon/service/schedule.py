@@ -36,7 +36,7 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     def overdue_s(self) -> float:
-        """How late the latest job is. The wall clock may have jumped past it, so the scheduler is told to look."""
+        """How late the latest job is. The wall clock may have jumped past it, so the scheduler is woken."""
         now = datetime.now(UTC)
         times = [job.next_run_time for job in self._scheduler.get_jobs() if job.next_run_time is not None]
         late_s = max(((now - due).total_seconds() for due in times), default=0.0)

@@ -160,7 +160,7 @@ class ServerProcess:
         self._writer.close()
 
     async def _next_line(self) -> bytes:
-        """What it says next; nothing once it is gone, or was silent for too long and therefore ended.
+        """Its next message; nothing once it is gone, or was silent for too long and therefore ended.
 
         Only a second silence counts: after the first, what came while this process itself stood still is read."""
         patience_s = self.hung_s if self._beaten else max(self.hung_s, START_PATIENCE_S)
