@@ -30,7 +30,6 @@ AFTER_START_S = 60.0
 EVERY_S = 86_400.0
 BREATH_S = 0.005
 VACUUM_PAGES = 2_000
-BEYOND = "beyond retention.snapshots"
 Let = Callable[[Connection, Sequence[Any]], None]
 log = get_logger()
 
@@ -71,17 +70,11 @@ def sweep_model(context: ModelContext, now: float, stop: Event | None = None) ->
     with _Sweep(context.shared.ledger, stop) as sweep:
         _snapshots(context, sweep, now, done)
         found = sweep.find(lambda conn: retention.old_predictions(conn, name, now - kept.predictions))
-        for batch in batched(found):
-            for _, path in batch:
-                durable.remove(state / path, "retention.remove_predictions")
-            sweep.write(retention.forget_predictions, [check for check, _ in batch])
-        done["predictions"] += len(found)
+        files = [(check, state / path) for check, path in found]
+        done["predictions"] += sweep.remove_files(files, "retention.remove_predictions", retention.forget_predictions)
         found = sweep.find(lambda conn: retention.old_quarantine(conn, name, now - kept.quarantine))
-        for batch in batched(found):
-            for _, sha256 in batch:
-                durable.remove(context.folders.rejects(sha256), "retention.remove_quarantine")
-            sweep.write(retention.forget_quarantine, [file for file, _ in batch])
-        done["quarantine"] += len(found)
+        files = [(file, context.folders.rejects(sha256)) for file, sha256 in found]
+        done["quarantine"] += sweep.remove_files(files, "retention.remove_quarantine", retention.forget_quarantine)
         named = sweep.find(retention.named_checks)
         whole = sweep.find(lambda conn: retention.long_reports(conn, name, now - kept.reports, named))
         done["reports"] += sweep.let_go(whole, retention.spend_reports)
@@ -147,6 +140,14 @@ class _Sweep:
             self.write(let, batch)
         return len(items)
 
+    def remove_files(self, found: Sequence[tuple[int, Path]], point: str, let: Let) -> int:
+        """Remove files, and then what the ledger has of them by their keys; how many."""
+        for batch in batched(found):
+            for _, path in batch:
+                durable.remove(path, point)
+            self.write(let, [key for key, _ in batch])
+        return len(found)
+
     def remove(self, table: Table, ids: Sequence[int]) -> int:
         """Remove rows; how many."""
         return self.let_go(ids, lambda conn, batch: retention.remove(conn, table, batch))
@@ -185,7 +186,7 @@ def _snapshots(context: ModelContext, sweep: _Sweep, now: float, done: Counter[s
             for row in retention.accepted(conn, name)
         )  # fmt: skip
         gone = [file.id for file in expirable(stored, context.settings, used, now)]
-    done["files"] += sweep.let_go(gone, lambda conn, ids: retention.expire(conn, ids, BEYOND))
+    done["files"] += sweep.let_go(gone, retention.expire)
 
 
 def _rows_of_files(context: ModelContext, sweep: _Sweep, now: float, done: Counter[str]) -> None:
@@ -193,7 +194,7 @@ def _rows_of_files(context: ModelContext, sweep: _Sweep, now: float, done: Count
     from the data folder, too. A folder without any file may be a mount that is away."""
     name, kept, folder = context.name, context.settings.retention, context.data_dir
     labels = sweep.find(lambda conn: retention.spent_labels(conn, name, kept.snapshots))
-    done["files"] += sweep.let_go(labels, lambda conn, ids: retention.expire(conn, ids, BEYOND))
+    done["files"] += sweep.let_go(labels, retention.expire)
     if kept.files is None or not folder.is_dir() or next(folder.iterdir(), None) is None:
         return
     before = now - kept.files

@@ -228,7 +228,10 @@ class CycleRunner:
         self._log_stage(cycle, after, outcome, seconds, log)
         if trial is not None:
             durable.crash_point("control.trial_begun")
-            trials.log_begun(log, trial)
+            log.info(
+                "trial_started", version=trial.version, strategy=trial.strategy, share=trial.share,
+                seconds=round(trial.until - trial.since, 1),
+            )  # fmt: skip
         if after.state is CycleState.PROMOTED:
             self.promoted()
         return after

@@ -37,14 +37,6 @@ def begin(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[st
     return replace(cycle, version=result["version"]), trial
 
 
-def log_begun(log: Any, trial: Trial) -> None:
-    """Log that it begins."""
-    log.info(
-        "trial_started", version=trial.version, strategy=trial.strategy, share=trial.share,
-        seconds=round(trial.until - trial.since, 1),
-    )  # fmt: skip
-
-
 def judge(context: ModelContext) -> TrialDecision:
     """Decide on the running trial, commit and log the decision; or say how long to wait."""
     with context.shared.ledger.connect() as conn:

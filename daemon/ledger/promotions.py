@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from daemon.ledger.deployments import by_key, key_of
-from daemon.ledger.rows import last_row, last_rows
+from daemon.ledger.rows import insert_row, last_row, last_rows
 from daemon.ledger.tables import promotions, versions
 from retrain.records.deployment import Champion, Deployment
 
@@ -54,7 +54,7 @@ def record(
         "newest": newest,
         "era": era,
     }
-    conn.execute(insert(promotions).values(**values))
+    insert_row(conn, promotions, values)
 
 
 def mark_swapped(conn: Connection, promotion_id: int, now: float) -> None:

@@ -28,10 +28,10 @@ def accepted(conn: Connection, model: str) -> Iterator[Any]:
     return iter(conn.execution_options(yield_per=PAGE).execute(query.order_by(files.c.seq.desc())))
 
 
-def expire(conn: Connection, ids: Sequence[int], reason: str) -> None:
+def expire(conn: Connection, ids: Sequence[int]) -> None:
     """These files' rows leave every window; what is known of them stays, and their snapshots go at the next time."""
     chosen = files.c.id.in_(ids), files.c.state.in_(("accepted", "held"))
-    conn.execute(update(files).where(*chosen).values(state="expired", reason=reason))
+    conn.execute(update(files).where(*chosen).values(state="expired", reason="beyond retention.snapshots"))
 
 
 def spent_labels(conn: Connection, model: str, margin_s: float) -> Sequence[int]:
