@@ -46,7 +46,7 @@ def said(rows: int) -> Predictions:
 
 def served(name: str = "v1") -> Any:
     """What the log needs of a served version."""
-    return SimpleNamespace(name=name, versions=(SimpleNamespace(schema=SCHEMA),))
+    return SimpleNamespace(name=name, schema=SCHEMA)
 
 
 def a_log(folder: Path, **settings: Any) -> PredictionLog:
@@ -149,7 +149,7 @@ def _no_space(_descriptor: int) -> None:
 def test_a_request_that_cannot_be_written_stops_nothing(tmp_path):
     """Neither the server nor later rows: it is counted."""
     log = a_log(tmp_path)
-    log.record(SimpleNamespace(name="v0", versions=()), [ROW], ["a"], said(1))
+    log.record(SimpleNamespace(name="v0"), [ROW], ["a"], said(1))
     log.flush()
     log.record(served(), [ROW], ["b"], said(1))
     log.close()
