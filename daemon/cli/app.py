@@ -131,8 +131,9 @@ def run(arguments: list[str]) -> int:
         cause = getattr(error, "orig", error)  # SQLAlchemy's, which is not imported for a look at it
         if not isinstance(cause, sqlite3.Error):
             raise
-        told = f"the ledger cannot be read or written now: {cause}; `driftd doctor` looks closer"
-        return _failed(f"driftd: {told}", FAILED)
+        return _failed(
+            f"driftd: the ledger cannot be read or written now: {cause}; `driftd doctor` looks closer", FAILED
+        )
 
 
 def _open_streams() -> None:

@@ -7,7 +7,7 @@ import typer
 
 from daemon.cli.arguments import Json
 from daemon.cli.backup_output import print_backup
-from daemon.cli.progress import byte_progress
+from daemon.cli.progress import BYTES, progress_bars
 from daemon.cli.session import SESSION
 
 
@@ -27,12 +27,12 @@ def backup(
     config = SESSION.config()
     if verify:
         path = newest_of(folder)
-        with byte_progress() as told:
-            manifest = read_whole(path, told)
+        with progress_bars(BYTES) as show:
+            manifest = read_whole(path, show)
         print_backup(json, {"backup": str(path), "verified": True}, manifest, f"{path} is whole")
         return
-    with byte_progress() as told:
-        made = make_backup(config, folder, keep, told)
+    with progress_bars(BYTES) as show:
+        made = make_backup(config, folder, keep, show)
     removed = [str(old) for old in made.removed]
     more = f"; removed {len(removed)} older" if removed else ""
     words = f"{made.path}: written, verified{more}"

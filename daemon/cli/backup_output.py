@@ -10,15 +10,11 @@ if TYPE_CHECKING:
     from daemon.tools.backup.manifest import Manifest
 
 
-def print_backup(json: bool, told: dict[str, Any], manifest: "Manifest", words: str) -> None:
+def print_backup(json: bool, result: dict[str, Any], manifest: "Manifest", words: str) -> None:
     facts = {"files": len(manifest.files), "bytes": manifest.total_bytes, "created_at": manifest.created_at}
     if json:
-        print_json(
-            told
-            | facts
-            | {"schema": manifest.schema, "missing": list(manifest.missing)}
-            | {"lost": list(manifest.lost)}
-        )
+        gone = {"missing": list(manifest.missing), "lost": list(manifest.lost)}
+        print_json(result | facts | {"schema": manifest.schema} | gone)
         return
     print(f"{words}\n{facts['files']:,} files, {manifest.total_bytes / 1e6:,.1f} MB")
     if manifest.missing:

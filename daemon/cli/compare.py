@@ -7,7 +7,7 @@ import typer
 
 from daemon.cli.arguments import Json
 from daemon.cli.output import console, print_json, write_page
-from daemon.cli.progress import column_progress
+from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import NO, Exit, refusal_is_failure
 
 
@@ -34,10 +34,10 @@ def compare(
     from daemon.tools.compare.compare import compare as run
 
     shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
-    with refusal_is_failure(), column_progress() as progress:
+    with refusal_is_failure(), progress_bars(STEPS) as show:
         result = run(
-            reference, current, alpha, exact,
-            calendar=calendar, multivariate=multivariate, shapes=shapes, progress=progress,
+            reference, current, alpha, exact, calendar=calendar, multivariate=multivariate, shapes=shapes,
+            progress=lambda name, number, total: show(f"comparing {name}", number - 1, total),
         )  # fmt: skip
     if html is not None and shapes is not None:
         from drift.report.compare import compare_page

@@ -21,15 +21,15 @@ def files(
     json: Json = False,
 ) -> None:
     """A model's data files: what became of each, its rows, rejects and quality."""
-    from daemon.ledger import files as known
+    from daemon.ledger import files as data_files
     from daemon.reading.rejects import printable
 
     config = SESSION.config()
     known_model(config, model)
     state = "held" if held else "refused" if refused else None
     with SESSION.ledger(config) as ledger, ledger.connect() as conn:
-        rows = known.listed(conn, model, state, last)
-        rejects = known.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
+        rows = data_files.listed(conn, model, state, last)
+        rejects = data_files.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
     if json:
         print_json([_file(row, rejects.get(row.id, ())) for row in rows])
     elif not rows:
@@ -50,14 +50,13 @@ def files(
 def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
     from daemon.reading.rejects import printable
 
-    told = (
+    keys = (
         "path", "state", "kind", "source", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality",
+        "snapshot", "quarantine",
     )  # fmt: skip
-    return {key: getattr(row, key) for key in told} | {
+    return {key: getattr(row, key) for key in keys} | {
         "path": printable(row.path),
         "taken": iso(row.at),
-        "snapshot": row.snapshot,
-        "quarantine": row.quarantine,
         "rejects": [{"line": r.line, "column": r.column, "reason": r.reason, "raw": r.raw} for r in rejects],
     }
 
@@ -69,10 +68,12 @@ def _remark(row: Any) -> str:
     quality = row.quality or {}
     if row.reason or quality.get("hint"):
         return printable(row.reason or quality["hint"])
-    told = [
-        f"{quality[key]:,} {key.replace('_', ' ')}" for key in ("duplicate_rows", "future_times") if quality.get(key)
-    ]
-    for name, found in (quality.get("columns") or {}).items():
-        words = [f"{found[k]:,} {k.replace('_', ' ')}" for k in ("unseen", "out_of_range", "infinite") if found.get(k)]
-        told += [f"{printable(name)}: {', '.join(words)}"] if words else []
-    return "; ".join(told[:4])
+    remarks = _counts(quality, "duplicate_rows", "future_times")
+    for name, counts in (quality.get("columns") or {}).items():
+        words = _counts(counts, "unseen", "out_of_range", "infinite")
+        remarks += [f"{printable(name)}: {', '.join(words)}"] if words else []
+    return "; ".join(remarks[:4])
+
+
+def _counts(counts: dict[str, Any], *keys: str) -> list[str]:
+    return [f"{counts[key]:,} {key.replace('_', ' ')}" for key in keys if counts.get(key)]

@@ -28,7 +28,7 @@ def history(
     if events:
         _print_events(rows, json)
         return
-    told = [
+    facts = [
         {
             "cycle": row.id, "model": row.model, "opened": iso(row.opened_at), "trigger": row.trigger["kind"],
             "why": row.trigger["reason"], "state": row.state, "version": row.version, "reason": row.reason,
@@ -36,8 +36,8 @@ def history(
         for row in rows
     ]  # fmt: skip
     if json:
-        print_json(told)
-    elif not told:
+        print_json(facts)
+    elif not facts:
         print("no cycles yet; `driftd status` says what each model waits for")
     else:
         shown = [
@@ -47,12 +47,9 @@ def history(
 
 
 def _print_events(rows: Sequence[Any], json: bool) -> None:
-    told = [
-        {"event": row.event, "level": row.level, "timestamp": iso(row.at), "model": row.model, **row.fields}
-        for row in rows
-    ]
     if json:
-        print_json(told)
+        given = [{"event": row.event, "level": row.level, "timestamp": iso(row.at), "model": row.model} for row in rows]
+        print_json([fields | row.fields for fields, row in zip(given, rows, strict=True)])
         return
     for row in rows:
         fields = "  ".join(f"{key}={value}" for key, value in row.fields.items())

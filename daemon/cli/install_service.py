@@ -38,8 +38,7 @@ def install_service(
         for line in remove(site, prefix) if uninstall else place(site, prefix):
             print(line)
     except PermissionError as error:
-        raise Exit(
-            FAILED, f"driftd: {error.filename}: {error.strerror}; run it as root, or look with --print"
-        ) from None
+        hint = "run it as root, or look with --print"
+        raise Exit(FAILED, f"driftd: {error.filename}: {error.strerror}; {hint}") from None
     if not uninstall:
         print("\n".join(next_steps(site)))

@@ -2,69 +2,36 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import TaskID
 
-Tell = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
+"""Called with what is under way, how much of it is done, and all of it."""
+BYTES = ("DownloadColumn", "TimeRemainingColumn")
+STEPS = ("MofNCompleteColumn", "TimeElapsedColumn")
 
 
 @contextmanager
-def _bars(*columns: str) -> "Iterator[Progress | None]":
-    """Bars with these of rich's columns on standard error; None where that is no terminal."""
-    from rich import progress
+def progress_bars(columns: tuple[str, ...], one_bar: bool = True) -> Iterator[Progress]:
+    """Bars with these of rich's columns on standard error, one for all that is under way or one for each."""
+    from rich import progress as rich
     from rich.console import Console
 
     terminal = Console(stderr=True)
     if not terminal.is_terminal:
-        yield None
+        yield lambda _what, _done, _total: None
         return
-    shown = (progress.TextColumn("{task.description}", markup=False), progress.BarColumn())
-    with progress.Progress(
-        *shown, *(getattr(progress, name)() for name in columns), console=terminal, transient=True
-    ) as bars:
-        yield bars
-
-
-@contextmanager
-def byte_progress() -> Iterator[Tell]:
-    """What is read or written now, and how many bytes of all."""
-    with _bars("DownloadColumn", "TimeRemainingColumn") as bars:
-        if bars is None:
-            yield lambda _what, _done, _total: None
-            return
-        task = bars.add_task("reading", total=None)
-        yield lambda what, done, total: bars.update(task, description=what, completed=done, total=total)
-
-
-@contextmanager
-def column_progress() -> Iterator[Tell | None]:
-    """Which column is compared now; None where nobody watches."""
-    with _bars("MofNCompleteColumn", "TimeElapsedColumn") as bars:
-        if bars is None:
-            yield None
-            return
-        task = bars.add_task("reading", total=None)
-        yield lambda name, number, total: bars.update(
-            task, description=f"comparing {name}", completed=number - 1, total=total
-        )
-
-
-@contextmanager
-def run_progress() -> Iterator[Tell | None]:
-    """A bar for each run of a replay; None where nobody watches."""
-    with _bars("MofNCompleteColumn", "TimeElapsedColumn") as bars:
-        if bars is None:
-            yield None
-            return
+    shown = (rich.TextColumn("{task.description}", markup=False), rich.BarColumn())
+    with rich.Progress(*shown, *(getattr(rich, name)() for name in columns), console=terminal, transient=True) as bars:
         reading = bars.add_task("reading", total=None)
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
-        def tell(what: str, done: int, total: int) -> None:
-            bars.update(reading, visible=False)
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
+        def show(what: str, done: int, total: int) -> None:
+            if not one_bar and what not in tasks:
+                bars.update(reading, visible=False)
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks.get(what, reading), description=what, completed=done, total=total)
 
-        yield tell
+        yield show

@@ -22,7 +22,7 @@ def reload() -> None:
     try:
         config = load_config(SESSION.config_path)
     except ConfigErrors as error:
-        _let_service_tell()
+        _let_service_log()
         raise Exit(WRONG_USE, f"{error}\ndriftd: refused; the running service goes on as it was") from None
     if not is_held(config.state_dir):
         raise Exit(NO, f"driftd: no service runs on {config.state_dir}")
@@ -42,8 +42,8 @@ def reload() -> None:
     raise Exit(FAILED, f"driftd: the service did not answer within {RELOAD_WITHIN_S:g} s")
 
 
-def _let_service_tell() -> None:
+def _let_service_log() -> None:
     """Called by systemd's ExecReload=, the service's own log is to have the reason as well."""
-    told = os.environ.get("MAINPID", "")
-    if told.isdigit():
-        os.kill(int(told), signal.SIGHUP)
+    pid = os.environ.get("MAINPID", "")
+    if pid.isdigit():
+        os.kill(int(pid), signal.SIGHUP)

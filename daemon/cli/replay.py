@@ -10,7 +10,7 @@ import typer
 
 from daemon.cli.arguments import Json, Task, known_task
 from daemon.cli.output import console, print_json, write_page
-from daemon.cli.progress import run_progress
+from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, refusal_is_failure
 
 if TYPE_CHECKING:
@@ -146,9 +146,9 @@ def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> l
     for path in paths:
         other = _configured(path, model, "" if model else subject.settings.target, "")
         for key in ("target", "task"):
-            mine, said = getattr(subject.settings, key), getattr(other.settings, key)
-            if mine != said:
-                raise Exit(WRONG_USE, f"--variant {path}: {key} is {said!r}, the replay's is {mine!r}")
+            mine, its = getattr(subject.settings, key), getattr(other.settings, key)
+            if mine != its:
+                raise Exit(WRONG_USE, f"--variant {path}: {key} is {its!r}, the replay's is {mine!r}")
         found.append(replace(other, name=path.stem))
     return named_apart(found)
 
@@ -156,5 +156,9 @@ def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> l
 def _run(request: "Request") -> dict[str, Any]:
     from daemon.tools.replay.run import replay as run
 
-    with refusal_is_failure(), TemporaryDirectory(prefix="driftd-replay-") as work, run_progress() as tell:
-        return run(request, Path(work), tell)
+    with (
+        refusal_is_failure(),
+        TemporaryDirectory(prefix="driftd-replay-") as work,
+        progress_bars(STEPS, one_bar=False) as show,
+    ):
+        return run(request, Path(work), show)

@@ -4,14 +4,11 @@ import getpass
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from daemon.cli.output import print_json
 from daemon.cli.session import FAILED, NO, SESSION, Exit, known_model, only_model
 from daemon.runtime.lock import is_held
-
-if TYPE_CHECKING:
-    from daemon.config.config import Config
 
 ANSWER_WITHIN_S = 60.0
 BUSY_AFTER_S = 3.0
@@ -46,35 +43,21 @@ def request_about_model(name: str, model: str, json: bool) -> None:
 
 def request_about_file(name: str, file: str, model: str | None, json: bool) -> None:
     """Ask for something about a file: named as the ledger does or by its path, of the model whose folder it lies in."""
+    from daemon.config.config import model_data_dir
+
     config = SESSION.config()
-    model = model or _owner(config, file)
-    chosen = only_model(config, model)
-    request(name, {"model": chosen, "file": _relative(config, chosen, file)}, json)
-
-
-def _owner(config: "Config", file: str) -> str | None:
-    """The model in whose data folder the file lies, where that tells."""
-    from daemon.config.config import model_data_dir
-
-    path = Path(file).absolute()
-    for name in config.models:
-        if path.is_relative_to(model_data_dir(config, name)):
-            return name
-    return None
-
-
-def _relative(config: "Config", model: str, file: str) -> str:
-    from daemon.config.config import model_data_dir
-
-    folder, path = model_data_dir(config, model), Path(file).absolute()
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else file
+    path, folders = Path(file).absolute(), {model: model_data_dir(config, model) for model in config.models}
+    owner = next((model for model, folder in folders.items() if path.is_relative_to(folder)), None)
+    chosen = only_model(config, model or owner)
+    inside = path.is_relative_to(folders[chosen])
+    request(name, {"model": chosen, "file": str(path.relative_to(folders[chosen])) if inside else file}, json)
 
 
 def _wait(ledger: Any, command: int, state_dir: Path) -> Any:
     """The command's row when it is done or refused, when no service runs, or after a minute."""
     from daemon.ledger import commands
 
-    begun_s, told = time.monotonic(), False
+    begun_s, is_shown = time.monotonic(), False
     while True:
         running = is_held(state_dir)  # asked first: a service that ends may still have answered
         with ledger.connect() as conn:
@@ -82,8 +65,8 @@ def _wait(ledger: Any, command: int, state_dir: Path) -> Any:
         waited_s = time.monotonic() - begun_s
         if row.state != "queued" or not running or waited_s >= ANSWER_WITHIN_S:
             return row
-        if waited_s >= BUSY_AFTER_S and not told:
-            told = True
+        if waited_s >= BUSY_AFTER_S and not is_shown:
+            is_shown = True
             print("waiting for the service, which is busy; Ctrl-C leaves it to be done later", file=sys.stderr)
         time.sleep(POLL_S)
 

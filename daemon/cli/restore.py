@@ -7,7 +7,7 @@ import typer
 
 from daemon.cli.arguments import Json
 from daemon.cli.backup_output import print_backup
-from daemon.cli.progress import byte_progress
+from daemon.cli.progress import BYTES, progress_bars
 from daemon.cli.session import SESSION
 
 
@@ -21,8 +21,8 @@ def restore(
     from daemon.tools.backup.restore import restore_backup
 
     config = SESSION.config()
-    with byte_progress() as told:
-        done = restore_backup(config.state_dir, folder, told, config.service.group)
+    with progress_bars(BYTES) as show:
+        done = restore_backup(config.state_dir, folder, show, config.service.group)
     aside = None if done.aside is None else str(done.aside)
     words = f"{config.state_dir} is what {done.backup} holds, of {done.manifest.created_at}"
     words += "" if aside is None else f"\nwhat was there before is in {aside}; delete it once all is well"

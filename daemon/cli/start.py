@@ -19,16 +19,12 @@ def ready_to_start(log_format: str) -> tuple["Config", str]:
     """The configuration and the log's format; Exit 2 where one is wrong, or a package is not driftd's."""
     _check_packages()
     config = SESSION.config()
-    return config, _log_format(log_format or config.service.log_format)
-
-
-def _log_format(style: str) -> str:
-    """A format that the log knows; Exit 2 otherwise."""
     from daemon.runtime.log import FORMATS
 
+    style = log_format or config.service.log_format
     if style not in FORMATS:
         raise Exit(WRONG_USE, f"--log-format is {style!r}; expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    return style
+    return config, style
 
 
 def _check_packages() -> None:

@@ -16,12 +16,12 @@ def status(json: Json = False) -> None:
     config = SESSION.config()
     with SESSION.ledger(config) as ledger:
         running = is_held(config.state_dir)
-        told = overview(config, ledger) | {"running": running, "address": address(ledger) if running else ""}
+        facts = overview(config, ledger) | {"running": running, "address": address(ledger) if running else ""}
     if json:
-        print_json(told)
+        print_json(facts)
         return
-    print(f"driftd is {'running' if running else 'not running'}; {_where(told['address'], config.service.listen)}")
-    for name, model in told["models"].items():
+    print(f"driftd is {'running' if running else 'not running'}; {_where(facts['address'], config.service.listen)}")
+    for name, model in facts["models"].items():
         _print_model(name, model)
 
 
@@ -57,11 +57,9 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  last check {found}{score} ({when(check['at'])})")
         for sentence in (check["together"] or {"sentences": ()})["sentences"]:
             print(f"  together   {sentence}")
-        rise = rise_sentence(check["stream"])
-        if rise:
+        if rise := rise_sentence(check["stream"]):
             print(f"  errors     {rise}")
-        estimate = estimate_sentence(check["estimated"])
-        if estimate:
+        if estimate := estimate_sentence(check["estimated"]):
             print(f"  estimated  {estimate}")
     if cycle is not None:
         print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")

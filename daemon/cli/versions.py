@@ -22,29 +22,29 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         rows = stored.listed(conn, model)
         champion = promotions.champion(conn, model)
         tried, task = trials.by_version(conn, model), config.models[model].task
-        told_trials = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
+        trial_facts = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
         latest = checks.latest_performances(conn, model)
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
     pinned = config.models[model].retention.pinned
-    told = [
+    facts = [
         _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
         | latest.get(row.name, NO_PERFORMANCE)
-        | {"trial": told_trials.get(row.name)}
+        | {"trial": trial_facts.get(row.name)}
         for row in rows
     ]
     if json:
-        print_json(told)
-    elif not told:
+        print_json(facts)
+    elif not facts:
         print(f"{model} has no version yet; `driftd status` says what it waits for")
     else:
         shown = [
             [("→ " if t["served"] else "  ") + t["version"], when(row.created_at), t["metric"] or "",
              "" if t["value"] is None else f"{t['value']:.4f}", _in_service(t), f"{row.train_rows:,}",
              str(row.cycle_id), _state(row, t["trial"])]
-            for row, t in zip(rows, told, strict=True)
+            for row, t in zip(rows, facts, strict=True)
         ]  # fmt: skip
         print_table(("  version", "made", "metric", "held-out", "in service", "rows", "cycle", "state"), shown)
-        if any(_in_service(t).startswith("≈") for t in told):
+        if any(_in_service(t).startswith("≈") for t in facts):
             print(f"≈ estimated on rows without labels: {BLIND}")
 
 

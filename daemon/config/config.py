@@ -1,4 +1,4 @@
-"""config.toml as frozen objects; all its mistakes are told at once, each with its line and what was expected."""
+"""config.toml as frozen objects; all its mistakes are reported at once, each with its line and what was expected."""
 
 import re
 import tomllib
@@ -49,7 +49,7 @@ def model_data_dir(config: Config, name: str) -> Path:
 
 
 def load_config(path: str | Path) -> Config:
-    """Read and check a configuration file; ConfigErrors tells everything that is wrong with it."""
+    """Read and check a configuration file; ConfigErrors has everything that is wrong with it."""
     path = Path(path)
     try:
         text = path.read_text("utf-8-sig")
@@ -77,8 +77,7 @@ def _service(mistakes: Mistakes, raw: dict[str, Any]) -> ServiceSettings | None:
     for key in raw:
         if key not in ("service", "models"):
             mistakes.add((key,), f"[{key}] is not a section that driftd knows{meant(key, ['service', 'models'])}")
-    settings: ServiceSettings | None = validated(mistakes, ServiceSettings, raw.get("service", {}), ("service",))
-    return settings
+    return validated(mistakes, ServiceSettings, raw.get("service", {}), ("service",))
 
 
 def _models(mistakes: Mistakes, raw: dict[str, Any]) -> dict[str, ModelSettings]:
@@ -86,7 +85,7 @@ def _models(mistakes: Mistakes, raw: dict[str, Any]) -> dict[str, ModelSettings]
     if not isinstance(sections, dict) or not sections:
         mistakes.add(("models",), "no model; expected at least one section [models.NAME]")
         return {}
-    found = {}
+    models = {}
     for name, section in sections.items():
         if not re.match(NAME, name):
             expected = "letters, digits, _, . and -, at most 64, the first a letter or digit"
@@ -94,5 +93,5 @@ def _models(mistakes: Mistakes, raw: dict[str, Any]) -> dict[str, ModelSettings]
         settings = validated(mistakes, ModelSettings, section, ("models", name))
         if settings is not None:
             contradicting_keys(mistakes, name, settings)
-            found[name] = settings
-    return found
+            models[name] = settings
+    return models

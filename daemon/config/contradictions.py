@@ -9,41 +9,41 @@ from daemon.config.mistakes import Mistakes, meant
 from daemon.config.service import ServiceSettings
 from retrain.records.settings import METRICS, ModelSettings
 
+REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
+    "time_column": (("boolean", "category", "text"), "expected datetime, number or integer"),
+    "id_column": (("text",), "expected category or integer"),
+    "regression": (("boolean", "category", "datetime", "text"), "a regression needs number or integer"),
+    "classification": (("number", "datetime", "text"), "a classification needs category, boolean or integer"),
+}
+"""Types that a column cannot have, and what is expected, by its key; of the target by the task."""
+
 
 def contradicting_keys(mistakes: Mistakes, name: str, settings: ModelSettings) -> None:
     """What keys must have to do with each other."""
-    where = ("models", name)
+
+    def add(text: str, *keys: str) -> None:
+        section = ".".join(("models", name, *keys[:-1]))
+        mistakes.add(("models", name, *keys), f"[{section}] {text}")
+
     metrics = METRICS[settings.task]
     if settings.metric not in ("auto", *metrics) and ".py:" not in settings.metric:
-        known = f"a {settings.task} has auto, {', '.join(metrics)}, or file.py:function"
-        mistakes.add((*where, "metric"), f"[models.{name}] metric is {settings.metric!r}; {known}")
+        choices = f"a {settings.task} has auto, {', '.join(metrics)}, or file.py:function"
+        add(f"metric is {settings.metric!r}; {choices}", "metric")
     columns = settings.columns
     if columns is None:
         return
+    undeclared = f"which [models.{name}.columns] does not declare"
     for key in ("target", "time_column", "id_column"):
         column = getattr(settings, key)
         if column is not None and column not in columns:
-            text = f"{key} is {column!r}, which [models.{name}.columns] does not declare"
-            mistakes.add((*where, key), f"[models.{name}] {text}{meant(column, list(columns))}")
+            add(f"{key} is {column!r}, {undeclared}{meant(column, list(columns))}", key)
     for column in settings.gate.slices:
         if column not in columns:
-            text = f"slices names {column!r}, which [models.{name}.columns] does not declare"
-            mistakes.add((*where, "gate", "slices"), f"[models.{name}.gate] {text}{meant(column, list(columns))}")
-    if settings.time_column in columns and columns[settings.time_column].type not in ("datetime", "number", "integer"):
-        kind = columns[settings.time_column].type
-        text = f"time_column {settings.time_column!r} is of type {kind}; expected datetime, number or integer"
-        mistakes.add((*where, "time_column"), f"[models.{name}] {text}")
-    if settings.id_column in columns and columns[settings.id_column].type == "text":
-        text = f"id_column {settings.id_column!r} is of type text; expected category or integer"
-        mistakes.add((*where, "id_column"), f"[models.{name}] {text}")
-    if settings.target in columns:
-        kind = columns[settings.target].type
-        if settings.task == "regression" and kind not in ("number", "integer"):
-            text = f"target {settings.target!r} is of type {kind}; a regression needs number or integer"
-            mistakes.add((*where, "target"), f"[models.{name}] {text}")
-        if settings.task == "classification" and kind in ("number", "datetime", "text"):
-            text = f"target {settings.target!r} is of type {kind}; a classification needs category, boolean or integer"
-            mistakes.add((*where, "target"), f"[models.{name}] {text}")
+            add(f"slices names {column!r}, {undeclared}{meant(column, list(columns))}", "gate", "slices")
+    for key, rule in (("time_column", "time_column"), ("id_column", "id_column"), ("target", settings.task)):
+        column, (refused, expected) = getattr(settings, key), REFUSED_TYPES[rule]
+        if column in columns and columns[column].type in refused:
+            add(f"{key} {column!r} is of type {columns[column].type}; {expected}", key)
 
 
 def schedules(mistakes: Mistakes, service: ServiceSettings | None, sections: Any) -> None:
@@ -62,18 +62,14 @@ def schedules(mistakes: Mistakes, service: ServiceSettings | None, sections: Any
 def overlapping_folders(mistakes: Mistakes, service: ServiceSettings | None, models: dict[str, ModelSettings]) -> None:
     """Folders that lie in each other would take each other's files."""
     taken: dict[Path, str] = {}
+    if service is not None:
+        taken[Path(os.path.realpath(below(mistakes.path, service.state_dir)))] = "[service] state_dir"
     for name, settings in models.items():
-        folder = Path(os.path.realpath(below(mistakes.path, settings.data_dir)))
-        where = ("models", name, "data_dir")
+        folder, where = Path(os.path.realpath(below(mistakes.path, settings.data_dir))), ("models", name, "data_dir")
         for other, owner in taken.items():
-            if folder == other or other in folder.parents or folder in other.parents:
-                mistakes.add(where, f"[models.{name}] data_dir {settings.data_dir!r} overlaps that of {owner}")
-        taken[folder] = name
-        if service is None:
-            continue
-        state = Path(os.path.realpath(below(mistakes.path, service.state_dir)))
-        if folder == state or folder in state.parents or state in folder.parents:
-            mistakes.add(where, f"[models.{name}] data_dir {settings.data_dir!r} overlaps [service] state_dir")
+            if folder.is_relative_to(other) or other.is_relative_to(folder):
+                mistakes.add(where, f"[models.{name}] data_dir {settings.data_dir!r} overlaps {owner}")
+        taken.setdefault(folder, f"that of {name}")
 
 
 def below(path: Path, folder: str) -> Path:

@@ -9,6 +9,8 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY = f"[0-7]|{'|'.join(NAMES[:7])}"
+WEEKDAYS = re.compile(rf"(?:(?P<any>[*?])|(?P<first>{DAY})(?:-(?P<last>{DAY}))?)(?:/(?P<step>[1-9][0-9]*))?", re.I)
 SHORT = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -70,29 +72,19 @@ def _weekdays(field: str) -> str:
 
 
 def _weekday_part(part: str) -> str:
-    span, _, step = part.partition("/")
-    if span in ("*", "?") and not step:
+    found = WEEKDAYS.fullmatch(part)
+    if found is None:
+        raise ValueError(f"weekday {part!r} is not one of 0-7 or SUN-SAT, nor a range of them; {EXPECTED}")
+    if found["any"] and not found["step"]:
         return "*"
-    first, last = (0, 6) if span in ("*", "?") else _span(span)
-    if not step and first == last:
-        return NAMES[first]
-    stride = int(step) if step.isdigit() and int(step) > 0 else (1 if not step else 0)
-    if not stride or first > last:
-        raise ValueError(f"weekday {part!r} is no list of 0-7 or SUN-SAT; {EXPECTED}")
-    return ",".join(dict.fromkeys(NAMES[number] for number in range(first, last + 1, stride)))
+    first = _number(found["first"] or "sun")
+    last = _number(found["last"] or found["first"] or "sat")
+    if last == 0 < first:
+        last = 7
+    if first > last:
+        raise ValueError(f"weekday {part!r} ends before it begins; {EXPECTED}")
+    return ",".join(dict.fromkeys(NAMES[number] for number in range(first, last + 1, int(found["step"] or 1))))
 
 
-def _span(span: str) -> tuple[int, int]:
-    ends = [_number(word) for word in span.split("-")]
-    if len(ends) > 2:
-        raise ValueError(f"weekday {span!r} is no range; {EXPECTED}")
-    first, last = ends[0], ends[-1]
-    return (first, 7) if last == 0 and first > 0 else (first, last)
-
-
-def _number(word: str) -> int:
-    if re.fullmatch(r"[0-7]", word):
-        return int(word)
-    if word.lower() in NAMES:
-        return NAMES.index(word.lower())
-    raise ValueError(f"weekday {word!r} is not one of 0-7 or SUN-SAT; {EXPECTED}")
+def _number(day: str) -> int:
+    return int(day) if day.isdigit() else NAMES.index(day.lower())

@@ -1,11 +1,13 @@
-"""Mistakes of a configuration: collected with their lines, and said so that a person can mend them."""
+"""Mistakes of a configuration: collected with their lines, and worded so that a person can mend them."""
 
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 @dataclass
@@ -19,11 +21,8 @@ class Mistakes:
     def add(self, location: tuple[Any, ...], text: str) -> None:
         """A mistake at a key, else at the section that it would be in."""
         keys = tuple(str(part) for part in location if not isinstance(part, int))
-        line = 1
-        for end in range(len(keys), 0, -1):
-            if keys[:end] in self.lines:
-                line = self.lines[keys[:end]]
-                break
+        starts = (keys[:end] for end in range(len(keys), 0, -1))
+        line = next((self.lines[start] for start in starts if start in self.lines), 1)
         self.errors.append((line, f"{self.path}:{line}: {text}"))
 
     def sorted(self) -> list[str]:
@@ -31,7 +30,7 @@ class Mistakes:
         return [text for _, text in sorted(self.errors)]
 
 
-def validated(mistakes: Mistakes, kind: type[Any], raw: Any, where: tuple[str, ...]) -> Any:
+def validated(mistakes: Mistakes, kind: type[Settings], raw: Any, where: tuple[str, ...]) -> Settings | None:
     """The section at `where` as settings of a kind; None where it has mistakes."""
     try:
         return kind.model_validate(raw)
@@ -69,9 +68,9 @@ def _keys(kind: Any, path: list[str]) -> list[str]:
     return list(getattr(kind, "model_fields", {}))
 
 
-def meant(key: str, known: list[str]) -> str:
-    """What to say of a name that nobody knows: the one that was probably meant, else all."""
-    close = difflib.get_close_matches(key, known, 1)
+def meant(key: str, names: list[str]) -> str:
+    """The hint about a name that there is not: the one that was probably meant, else all."""
+    close = difflib.get_close_matches(key, names, 1)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; expected one of {', '.join(known)}" if known else ""
+    return f"; expected one of {', '.join(names)}" if names else ""

@@ -42,7 +42,4 @@ def _path(dotted: str) -> tuple[str, ...]:
 
 def _left_open(line: str) -> str:
     """The triple quote that the line opens and does not close."""
-    for mark in ('"""', "'''"):
-        if line.count(mark) % 2:
-            return mark
-    return ""
+    return next((mark for mark in ('"""', "'''") if line.count(mark) % 2), "")

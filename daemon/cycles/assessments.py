@@ -1,4 +1,4 @@
-"""Assessments of newly labelled files and the proposal of what to serve: asked of the analyst, committed, then planned
+"""Assessments of newly labelled files and the proposal of what to serve: made by the analyst, committed, then planned
 on."""
 
 from collections.abc import Collection, Sequence
@@ -21,15 +21,15 @@ class Assessing:
 
     def __init__(self, context: ModelContext) -> None:
         self._context = context
-        self._asked: Any = None
+        self._answered: Any = None
         self.failed = False
 
     async def run(self) -> None:
         """Assess what became labelled, and propose; nothing without a champion."""
         context = self._context
         self.failed = False
-        asked, request = self._request(context.shared.ledger)
-        if request is None or asked == self._asked:
+        question, request = self._request(context.shared.ledger)
+        if request is None or question == self._answered:
             return
         try:
             result = await context.shared.analyst.ask_again(request)
@@ -39,22 +39,21 @@ class Assessing:
             return
         with context.shared.ledger.begin(durable=True) as conn:
             assessments.record(conn, context.name, request.deployment.number, to_json(result), context.now())
-        self._asked = self._request(context.shared.ledger)[0]
+        self._answered = self._request(context.shared.ledger)[0]
         for one in result.assessments:
-            told = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
+            gains = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
             context.log.info(
                 "labels_assessed", seq=one["seq"], rows=one["rows"], metric=one["metric"], value=one["score"],
-                loss=round(one["loss"], 5), gains=told, seconds=round(result.seconds, 3),
+                loss=round(one["loss"], 5), gains=gains, seconds=round(result.seconds, 3),
             )  # fmt: skip
 
     def _request(self, ledger: Ledger) -> tuple[Any, AssessRequest | None]:
         """What distinguishes this question from others, and the question."""
-        context, name = self._context, self._context.name
-        folder = context.folders.versions
+        context, name, folder = self._context, self._context.name, self._context.folders.versions
         schema = current_schema(context)
         with ledger.connect() as conn:
             champion = promotions.champion(conn, name)
-            if champion is None or schema is None or unloadable(context.folders.versions, champion):
+            if champion is None or schema is None or unloadable(folder, champion):
                 return None, None
             changed = schema_change(context, champion)
             if changed is not None and not changed.comparable:
@@ -64,7 +63,7 @@ class Assessing:
             waiting = assessments.candidates(conn, name, first)
             proposed = assessments.proposal(conn, name)[1]
             state = models.load_planner(conn, name)
-            asked = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
+            question = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
             known = {row.name for row in stored}
             trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
             archive = may_answer([row.name for row in stored], unproven, context.settings.layers.archive)
@@ -75,7 +74,7 @@ class Assessing:
             if not set(before) <= known or not all(_usable(folder / name, schema) for name in before):
                 predecessor = None
             listed = files.newest_usable(conn, name, MOST_FILES)
-        return asked, AssessRequest(
+        return question, AssessRequest(
             files=context.accepted(listed),
             schema=schema,
             settings=context.settings,

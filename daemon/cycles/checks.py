@@ -1,4 +1,4 @@
-"""Checks of snapshots against the champion: asked of the analyst, committed with their episode, and told."""
+"""Checks of snapshots against the champion: made by the analyst, committed with their episode, and logged."""
 
 import time
 from collections.abc import Sequence
@@ -35,13 +35,13 @@ class FinishedCheck:
 
     def entry(self) -> dict[str, Any]:
         """As the ledger keeps it."""
-        told = {name: getattr(self, name) for name in ("deployment", "version", "predictions", "started_at", "seconds")}
-        return to_json(self.found) | told
+        names = ("deployment", "version", "predictions", "started_at", "seconds")
+        return to_json(self.found) | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class RecordedCheck:
-    """A committed check, ready to be told: `opened` and `cleared` are the episodes that it began and ended."""
+    """A committed check, ready to be logged: `opened` and `cleared` are the episodes that it began and ended."""
 
     id: int
     kind: str
@@ -49,10 +49,11 @@ class RecordedCheck:
     opened: int | None
     cleared: int | None
 
-    def tell(self, log: Any) -> None:
+    def log_to(self, log: Any) -> None:
         """Log what the check found."""
-        drifted = [c["name"] for c in self._drifted()]
         found = self.check.found
+        drifted = drifted_columns(found.report)
+        names = [c["name"] for c in drifted]
         performance, estimated = found.performance or {}, found.estimated or {}
         together = found.report.get("multivariate")
         log.info(
@@ -63,18 +64,15 @@ class RecordedCheck:
             **({"together": together["sentences"]} if together else {}),
         )  # fmt: skip
         if self.opened is not None:
-            sentences = [c["sentence"] for c in self._drifted()][:3]
-            log.warning("drift_detected", episode=self.opened, columns=drifted, why=sentences)
+            sentences = [c["sentence"] for c in drifted[:3]]
+            log.warning("drift_detected", episode=self.opened, columns=names, why=sentences)
         if self.cleared is not None:
             log.info("drift_cleared", episode=self.cleared)
         stream = found.stream or {}
         if performance.get("dropped") or stream.get("dropped"):
             fields = {key: performance.get(key) for key in PERFORMANCE_FIELDS}
-            seen = {key: stream.get(key) for key in STREAM_FIELDS} if stream.get("dropped") else {}
-            log.warning("performance_dropped", **fields, **seen)
-
-    def _drifted(self) -> list[dict[str, Any]]:
-        return drifted_columns(self.check.found.report)
+            rise = {key: stream.get(key) for key in STREAM_FIELDS} if stream.get("dropped") else {}
+            log.warning("performance_dropped", **fields, **rise)
 
 
 def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -87,10 +85,8 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
     """The analyst's judgement of snapshots against the champion; None without a champion or if it failed."""
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, context.name)
-        if champion is None:
-            return None
-        if unloadable(context.folders.versions, champion):
-            return None  # which is told by itself; once there is another champion it judges these files again
+        if champion is None or unloadable(context.folders.versions, champion):
+            return None  # the latter is logged by itself; once there is another champion it judges these files again
         stream = error_streams.load(conn, context.name, champion.era)
     changed = schema_change(context, champion)
     request = CheckRequest(
@@ -121,19 +117,13 @@ def record_check(
     conn: Connection, context: ModelContext, kind: str, check: FinishedCheck, file_id: int | None
 ) -> RecordedCheck:
     """Write a check and open, extend or close the model's episode, in the caller's transaction."""
-    report = check.found.report
-    check_id = checks.record(conn, context.name, kind, check.entry(), file_id)
+    report, now, name = check.found.report, context.now(), context.name
+    check_id = checks.record(conn, name, kind, check.entry(), file_id)
     opened = cleared = None
-    episode = checks.open_episode(conn, context.name)
     if report["drift"]:
-        columns = [c["name"] for c in drifted_columns(report)]
-        if episode is None:
-            opened = checks.begin_episode(conn, context.name, check_id, columns, context.now())
-        else:
-            checks.extend_episode(conn, episode, check_id, columns)
-    elif episode is not None and kind == "file":
-        checks.end_episode(conn, episode, check_id, context.now())
-        cleared = episode
+        opened = checks.drifts(conn, name, check_id, [c["name"] for c in drifted_columns(report)], now)
+    elif kind == "file":
+        cleared = checks.drifts_no_more(conn, name, check_id, now)
     return RecordedCheck(check_id, kind, check, opened, cleared)
 
 
@@ -151,7 +141,7 @@ async def check_again(context: ModelContext) -> int:
                 return 0
             with context.shared.ledger.begin() as conn:
                 recorded = record_check(conn, context, "file", result, row.id)
-        recorded.tell(context.log.bind(file=row.path))
+        recorded.log_to(context.log.bind(file=row.path))
     return len(rows)
 
 
@@ -168,4 +158,4 @@ async def scheduled_check(context: ModelContext, checked: Sequence[str] = ()) ->
         return
     with context.shared.ledger.begin() as conn:
         recorded = record_check(conn, context, "schedule", result, None)
-    recorded.tell(context.log)
+    recorded.log_to(context.log)

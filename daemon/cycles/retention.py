@@ -9,8 +9,8 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -30,7 +30,6 @@ AFTER_START_S = 60.0
 EVERY_S = 86_400.0
 BREATH_S = 0.005
 VACUUM_PAGES = 2_000
-BEYOND = "beyond retention.snapshots"
 Let = Callable[[Connection, Sequence[Any]], None]
 log = get_logger()
 
@@ -39,9 +38,9 @@ async def keep_model(context: ModelContext) -> None:
     """Sweep a model's files and rows, again and again, until cancelled."""
     await asyncio.sleep(AFTER_START_S)
     while True:
-        told = await _in_thread(lambda stop: sweep_model(context, context.now(), stop))
-        if told:
-            context.log.info("retention_finished", **told)
+        counts = await _in_thread(lambda stop: sweep_model(context, context.now(), stop))
+        if counts:
+            context.log.info("retention_finished", **counts)
         await asyncio.sleep(EVERY_S)
 
 
@@ -49,9 +48,9 @@ async def keep_service(ledger: Ledger, events_s: float) -> None:
     """Sweep what belongs to no model, and give the ledger's free pages back, until cancelled."""
     await asyncio.sleep(AFTER_START_S)
     while True:
-        told = await _in_thread(lambda stop: sweep_service(ledger, time.time() - events_s, stop))
-        if told:
-            log.info("retention_finished", **told)
+        counts = await _in_thread(lambda stop: sweep_service(ledger, time.time() - events_s, stop))
+        if counts:
+            log.info("retention_finished", **counts)
         await asyncio.sleep(EVERY_S)
 
 
@@ -70,28 +69,19 @@ def sweep_model(context: ModelContext, now: float, stop: Event | None = None) ->
     done: Counter[str] = Counter()
     with _Sweep(context.shared.ledger, stop) as sweep:
         _snapshots(context, sweep, now, done)
-        found = sweep.find(lambda conn: list(retention.old_predictions(conn, name, now - kept.predictions)))
-        for batch in batched(found):
-            for _, path in batch:
-                durable.remove(state / path, "retention.remove_predictions")
-            sweep.write(retention.forget_predictions, [check for check, _ in batch])
-        done["predictions"] += len(found)
-        found = sweep.find(lambda conn: list(retention.old_quarantine(conn, name, now - kept.quarantine)))
-        for batch in batched(found):
-            for _, sha256 in batch:
-                durable.remove(context.folders.rejects(sha256), "retention.remove_quarantine")
-            sweep.write(retention.forget_quarantine, [file for file, _ in batch])
-        done["quarantine"] += len(found)
+        found = sweep.find(lambda conn: retention.old_predictions(conn, name, now - kept.predictions))
+        files = [(check, state / path) for check, path in found]
+        done["predictions"] += sweep.remove_files(files, "retention.remove_predictions", retention.forget_predictions)
+        found = sweep.find(lambda conn: retention.old_quarantine(conn, name, now - kept.quarantine))
+        files = [(file, context.folders.rejects(sha256)) for file, sha256 in found]
+        done["quarantine"] += sweep.remove_files(files, "retention.remove_quarantine", retention.forget_quarantine)
         named = sweep.find(retention.named_checks)
-        whole = sweep.find(lambda conn: list(retention.long_reports(conn, name, now - kept.reports, named)))
+        whole = sweep.find(lambda conn: retention.long_reports(conn, name, now - kept.reports, named))
         done["reports"] += sweep.let_go(whole, retention.spend_reports)
         old = now - kept.history
-        for table, find in (
-            (tables.checks, lambda conn: retention.old_checks(conn, name, old, named)),
-            (tables.assessments, lambda conn: retention.old_assessments(conn, name, old)),
-            (tables.stages, lambda conn: retention.old_stages(conn, name, old)),
-        ):
-            done[table.name] += sweep.remove(table, find)
+        checks = sweep.find(lambda conn: retention.old_checks(conn, name, old, named))
+        done["checks"] += sweep.remove(tables.checks, checks)
+        sweep.remove_old(sweep.find(lambda conn: retention.old_of_model(conn, name, old)), done)
         _rows_of_files(context, sweep, now, done)
     return {what: count for what, count in done.items() if count}
 
@@ -100,25 +90,18 @@ def sweep_service(ledger: Ledger, before: float, stop: Event | None = None) -> d
     """Let go of log events, finished commands and done schedules from before a moment; how many of which."""
     done: Counter[str] = Counter()
     with _Sweep(ledger, stop) as sweep:
-        for table, find in (
-            (tables.events, lambda conn: retention.old_events(conn, before)),
-            (tables.commands, lambda conn: retention.old_commands(conn, before)),
-            (tables.due, lambda conn: retention.old_due(conn, before)),
-        ):
-            done[table.name] += sweep.remove(table, find)
+        sweep.remove_old(retention.old_of_service(before), done)
     ledger.give_back(VACUUM_PAGES)
     return {what: count for what, count in done.items() if count}
 
 
-def batched(items: Iterable[Any]) -> Iterator[list[Any]]:
-    """In lists of at most so many as one transaction takes.
+def batched(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """In pieces of at most so many as one transaction takes.
 
     >>> [len(batch) for batch in batched(range(1200))]
     [500, 500, 200]
     """
-    rest = iter(items)
-    while batch := list(islice(rest, retention.BATCH)):
-        yield batch
+    return (items[start : start + retention.BATCH] for start in range(0, len(items), retention.BATCH))
 
 
 class Stopped(Exception):
@@ -157,9 +140,22 @@ class _Sweep:
             self.write(let, batch)
         return len(items)
 
-    def remove(self, table: Table, find: Callable[[Connection], Iterator[int]]) -> int:
-        """Remove the rows that a reader finds; how many."""
-        return self.let_go(list(self.find(find)), lambda conn, ids: retention.remove(conn, table, ids))
+    def remove_files(self, found: Sequence[tuple[int, Path]], point: str, let: Let) -> int:
+        """Remove files, and then what the ledger has of them by their keys; how many."""
+        for batch in batched(found):
+            for _, path in batch:
+                durable.remove(path, point)
+            self.write(let, [key for key, _ in batch])
+        return len(found)
+
+    def remove(self, table: Table, ids: Sequence[int]) -> int:
+        """Remove rows; how many."""
+        return self.let_go(ids, lambda conn, batch: retention.remove(conn, table, batch))
+
+    def remove_old(self, tables: retention.Old, done: Counter[str]) -> None:
+        """Remove the rows of tables that may go, and count them."""
+        for table, old in tables:
+            done[table.name] += self.remove(table, self.find(partial(retention.ids, table=table, old=old)))
 
 
 def _snapshots(context: ModelContext, sweep: _Sweep, now: float, done: Counter[str]) -> None:
@@ -190,21 +186,21 @@ def _snapshots(context: ModelContext, sweep: _Sweep, now: float, done: Counter[s
             for row in retention.accepted(conn, name)
         )  # fmt: skip
         gone = [file.id for file in expirable(stored, context.settings, used, now)]
-    done["files"] += sweep.let_go(gone, lambda conn, ids: retention.expire(conn, ids, BEYOND))
+    done["files"] += sweep.let_go(gone, retention.expire)
 
 
 def _rows_of_files(context: ModelContext, sweep: _Sweep, now: float, done: Counter[str]) -> None:
     """Files of labels that tell of nobody any more leave; and where it is configured, the rows of files that are gone
     from the data folder, too. A folder without any file may be a mount that is away."""
     name, kept, folder = context.name, context.settings.retention, context.data_dir
-    labels = sweep.find(lambda conn: list(retention.spent_labels(conn, name, kept.snapshots)))
-    done["files"] += sweep.let_go(labels, lambda conn, ids: retention.expire(conn, ids, BEYOND))
+    labels = sweep.find(lambda conn: retention.spent_labels(conn, name, kept.snapshots))
+    done["files"] += sweep.let_go(labels, retention.expire)
     if kept.files is None or not folder.is_dir() or next(folder.iterdir(), None) is None:
         return
     before = now - kept.files
     old = sweep.find(lambda conn: retention.forgettable(conn, name, before))
     gone = [file for file, path in old if not os.path.lexists(folder / path)]
-    done["file_rows"] += sweep.let_go(gone, lambda conn, ids: retention.remove(conn, tables.files, ids))
+    done["file_rows"] += sweep.remove(tables.files, gone)
 
 
 def _used(context: ModelContext, names: list[str]) -> frozenset[str]:

@@ -179,12 +179,12 @@ class CycleRunner:
         with context.shared.ledger.begin(durable=True) as conn:
             cycle = restart_stage(context, conn, cycle)
             stage_id = cycles.stage_started(conn, cycle, context.now())
-            asked = stage_request(context, conn, cycle, known_schema(context))
+            request = stage_request(context, conn, cycle, known_schema(context))
         durable.crash_point("control.stage_started")
         log = context.log.bind(cycle_id=cycle.id)
         log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)
         started = time.monotonic()
-        outcome = await self._ask(trainer, asked)
+        outcome = await self._result(trainer, request)
         return self._commit(cycle, stage_id, outcome, time.monotonic() - started, log)
 
     async def _wait_for_disk(self, cycle: Cycle) -> None:
@@ -197,9 +197,9 @@ class CycleRunner:
             logged = True
             await asyncio.sleep(DISK_PAUSE_S)
 
-    async def _ask(self, trainer: Worker, asked: StageRequest) -> Outcome:
+    async def _result(self, trainer: Worker, request: StageRequest) -> Outcome:
         try:
-            result: Result = await trainer.call(asked, self.context.settings.limits.train_time)
+            result: Result = await trainer.call(request, self.context.settings.limits.train_time)
         except WorkerError as error:
             kind: OutcomeKind = "terminal" if error.kind == "refused" else "retry"
             return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message)
@@ -228,7 +228,10 @@ class CycleRunner:
         self._log_stage(cycle, after, outcome, seconds, log)
         if trial is not None:
             durable.crash_point("control.trial_begun")
-            trials.log_begun(log, trial)
+            log.info(
+                "trial_started", version=trial.version, strategy=trial.strategy, share=trial.share,
+                seconds=round(trial.until - trial.since, 1),
+            )  # fmt: skip
         if after.state is CycleState.PROMOTED:
             self.promoted()
         return after

@@ -1,4 +1,4 @@
-"""What each stage is asked with, from the ledger; and where a cycle goes on when its unfinished work is gone."""
+"""The request of each stage, from the ledger; and where a cycle goes on when its unfinished work is gone."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from retrain.rows.window_reach import chosen_window, files_needed
 
 
 def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema: Schema | None) -> StageRequest:
-    """What the cycle's current stage is asked."""
+    """The request of the cycle's current stage."""
     assert schema is not None, "a cycle needs accepted files, and these fixed the schema"
     settings, work, evidence = context.settings, context.folders.cycle(cycle.id), cycle.trigger.evidence
     durable.make_folder(work, "cycle.work")
@@ -35,12 +35,12 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
             versions=context.folders.versions,
         )  # fmt: skip
     from_seq, rows_before = _read_from(context, conn, cycle)
-    known = files.usable(conn, context.name, cycle.up_to_seq, from_seq)
+    usable = files.usable(conn, context.name, cycle.up_to_seq, from_seq)
     champion = promotions.champion(conn, context.name)
     changed = schema_change(context, champion)
     if changed is not None and not changed.comparable:
-        champion, known = None, [row for row in known if row.schema_digest == changed.digest]
-    before, rows = _champion(context, champion), context.accepted(known)
+        champion, usable = None, [row for row in usable if row.schema_digest == changed.digest]
+    before, rows = _champion(context, champion), context.accepted(usable)
     if cycle.stage is Stage.PREPARE:
         return PrepareRequest(
             files=rows, schema=schema, settings=settings, work=work, champion=before, rows_before=rows_before,

@@ -28,7 +28,7 @@ class Held:
     reason: str
     released: tuple[str, ...]
 
-    def tell(self, log: Any) -> None:
+    def log_to(self, log: Any) -> None:
         """Log what became of the file and of those before it."""
         if self.reason:
             log.warning(
@@ -39,27 +39,21 @@ class Held:
             log.info("file_released", file=path, kinds=self.kinds, files=len(self.released) + 1)
 
 
-@dataclass(frozen=True)
-class Suspicion:
-    """What speaks against a file: [{"kind", "reason", "numbers"}]."""
-
-    doubts: tuple[dict[str, Any], ...]
-
-    def record(self, conn: Connection, context: ModelContext, row: files.FileRow) -> Held:
-        """Hold the file, or let it in together with the held ones before it, in the caller's transaction."""
-        kinds = tuple(doubt["kind"] for doubt in self.doubts)
-        if not kinds:
-            return Held(row.path, (), "", ())
-        after = context.settings.suspicion.release_after
-        newest = files.newest_rows(conn, context.name, after, ("accepted", "held"), sources=(row.source,))
-        before = [one for one in newest if one.id != row.id][-(after - 1) :] if after > 1 else []
-        normal = persistent([*map(doubted, before), kinds], after)
-        reason = "" if set(kinds) <= normal else "; ".join(doubt["reason"] for doubt in self.doubts)
-        files.hold_new(conn, row, list(self.doubts), reason)
-        freed = [one for one in before if not reason and one.state == "held" and set(doubted(one)) <= normal]
-        for one in freed:
-            files.let_in(conn, one.id)
-        return Held(row.path, kinds, reason, tuple(one.path for one in freed))
+def record_doubts(conn: Connection, context: ModelContext, row: files.FileRow, doubts: list[dict[str, Any]]) -> Held:
+    """Hold the file, or let it in together with the held ones before it, in the caller's transaction."""
+    kinds = tuple(doubt["kind"] for doubt in doubts)
+    if not kinds:
+        return Held(row.path, (), "", ())
+    after = context.settings.suspicion.release_after
+    newest = files.newest_rows(conn, context.name, after, ("accepted", "held"), sources=(row.source,))
+    before = [one for one in newest if one.id != row.id][-(after - 1) :] if after > 1 else []
+    normal = persistent([*map(doubted, before), kinds], after)
+    reason = "" if set(kinds) <= normal else "; ".join(doubt["reason"] for doubt in doubts)
+    files.hold_new(conn, row, doubts, reason)
+    freed = [one for one in before if not reason and one.state == "held" and set(doubted(one)) <= normal]
+    for one in freed:
+        files.let_in(conn, one.id)
+    return Held(row.path, kinds, reason, tuple(one.path for one in freed))
 
 
 def doubted(row: files.FileRow) -> tuple[str, ...]:
@@ -68,19 +62,15 @@ def doubted(row: files.FileRow) -> tuple[str, ...]:
 
 
 async def suspect_file(
-    context: ModelContext,
-    path: str,
-    source: str,
-    snapshot: Path,
-    check: FinishedCheck | None,
-    schema: Schema,
-) -> Suspicion:
-    """The analyst's doubts about a new file of rows, beside the newest accepted ones; none where it failed.
+    context: ModelContext, path: str, source: str, snapshot: Path, check: FinishedCheck | None, schema: Schema
+) -> list[dict[str, Any]]:
+    """The analyst's doubts about a new file of rows, [{"kind", "reason", "numbers"}], beside the newest accepted ones;
+    none where it failed.
 
     Clients may send a row twice, and rows that were sent are often dropped later with their labels: live traffic is not
     doubted for rows that repeat, and a dropped file is compared with dropped ones only."""
     if not context.settings.suspicion.hold:
-        return Suspicion(())
+        return []
     state, live = context.folders.state, source == "traffic"
     with context.shared.ledger.connect() as conn:
         beside = () if live else (source,)
@@ -88,9 +78,8 @@ async def suspect_file(
     digest, predicted = shape_digest(schema), None if check is None else check.predictions
 
     def judged(name: str, snapshot: Path, predictions: str | None) -> JudgedFile:
-        return JudgedFile(
-            name=name, snapshot=snapshot, predictions=None if predictions is None else state / predictions
-        )
+        where = None if predictions is None else state / predictions
+        return JudgedFile(name=name, snapshot=snapshot, predictions=where)
 
     request = SuspectRequest(
         file=judged("it", snapshot, predicted),
@@ -107,5 +96,5 @@ async def suspect_file(
         result = await context.shared.analyst.ask_again(request)
     except WorkerError as error:
         context.log.error("suspicion_failed", file=path, reason=error.message)
-        return Suspicion(())
-    return Suspicion(tuple(result.doubts))
+        return []
+    return result.doubts

@@ -1,5 +1,5 @@
-"""A model's trial: begun with the commit of the promote stage, judged by what servers and labels tell, ended in one
-transaction."""
+"""A model's trial: begun with the commit of the promote stage, judged by what servers report and labels show, ended in
+one transaction."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -15,7 +15,6 @@ from retrain import durable
 from retrain.planning import cycle as machine
 from retrain.planning.trial import TrialDecision, decide, labelled_evidence
 from retrain.records.cycle import Cycle
-from retrain.records.planner_state import Probation
 from retrain.records.trial import Trial
 
 
@@ -38,20 +37,12 @@ def begin(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[st
     return replace(cycle, version=result["version"]), trial
 
 
-def log_begun(log: Any, trial: Trial) -> None:
-    """Log that it begins."""
-    log.info(
-        "trial_started", version=trial.version, strategy=trial.strategy, share=trial.share,
-        seconds=round(trial.until - trial.since, 1),
-    )  # fmt: skip
-
-
 def judge(context: ModelContext) -> TrialDecision:
     """Decide on the running trial, commit and log the decision; or say how long to wait."""
     with context.shared.ledger.connect() as conn:
         trial = trials.running(conn, context.name)
         assert trial is not None, "a cycle on trial has one"
-        labels = _labels(conn, context, trial)
+        labels = labelled_evidence(trial.version, trials.differences(conn, context.name, trial.version))
     if (now := context.now()) < trial.since:  # the clock was set back
         with context.shared.ledger.begin(durable=True) as conn:
             trial = trials.begin_anew(conn, trial, now)
@@ -94,10 +85,6 @@ def log_ended(context: ModelContext, cycle: Cycle, trial: Trial, reason: str) ->
     log.info("cycle_finished", outcome=cycle.state, reason=cycle.reason)
 
 
-def _labels(conn: Connection, context: ModelContext, trial: Trial) -> Probation:
-    return labelled_evidence(trial.version, trials.differences(conn, context.name, trial.version))
-
-
 def _may_end(trial: Trial, now: float) -> bool:
     """Whether what was seen may decide it; that its time is over is noticed by the clock."""
     counts = trial.counts
@@ -121,8 +108,8 @@ class Reports:
             return []
         with ledger.begin() as conn:
             for (model, trial_id), reports in waiting.items():
-                for seen in reports:
-                    trials.add(conn, trial_id, seen)
+                for counts in reports:
+                    trials.add(conn, trial_id, counts)
                 trial = trials.running(conn, model)
                 if trial is not None and _may_end(trial, now):
                     ready.append(model)

@@ -20,7 +20,7 @@ WATCH_CHECK_S = 2.0
 UNWATCHED_RESCAN_S = 5.0
 DISK_RETRY_S = 5.0
 FAILURE_RETRY_S = 5.0
-BACKLOG_TOLD = 100
+BACKLOG_LOGGED = 100
 PROGRESS_S = 30.0
 LONG_SETTLES = 10
 HINT_WITHIN_S = 2.0
@@ -41,8 +41,8 @@ class Intake:
     _asked_to_look: bool = True
     _watch: FolderWatch | None = None
     _watched_since: float = 0.0
-    _told_missed: bool = False
-    _told_backlog: int = BACKLOG_TOLD
+    _logged_missed: bool = False
+    _logged_backlog: int = BACKLOG_LOGGED
     _disk_low: bool = False
 
     async def run(self) -> None:
@@ -62,11 +62,6 @@ class Intake:
         """What the ledger knows of all files."""
         with self.context.shared.ledger.connect() as conn:
             return files.known(conn, self.context.name)
-
-    def rescan(self) -> None:
-        """Look at everything at the next turn."""
-        self._look_at_all()
-        self._wake.set()
 
     def _look_at_all(self) -> None:
         self._rescan_due_s, self._asked_to_look = 0.0, True
@@ -109,19 +104,13 @@ class Intake:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the service ends
                 loop.call_soon_threadsafe(self._hint, path)
 
-        self._watch = FolderWatch(
-            self.context.data_dir,
-            intake.recursive,
-            intake.watch == "polling",
-            hint,
-        )
+        self._watch = FolderWatch(self.context.data_dir, intake.recursive, intake.watch == "polling", hint)
 
     def _hint(self, path: str | None) -> None:
         if path is None:
             self._look_at_all()
         else:
-            root = os.path.realpath(self.context.data_dir)
-            self._hinted.add(os.path.relpath(path, root))
+            self._hinted.add(os.path.relpath(path, os.path.realpath(self.context.data_dir)))
         self._wake.set()
 
     async def _rescan(self) -> None:
@@ -145,15 +134,15 @@ class Intake:
         """New files that came while the folder was watched, and of which the watch said nothing."""
         if self._watch is None or not self._watch.watches:
             return []
-        heard = {*self.known, *self.pending, *self.problems, *self._hinted}
+        noticed = {*self.known, *self.pending, *self.problems, *self._hinted}
         since, until = self._watched_since + HINT_WITHIN_S, time.time() - HINT_WITHIN_S
-        return [p for p, s in found if isinstance(s, Look) and p not in heard and since < s.ctime_ns / 1e9 < until]
+        return [p for p, s in found if isinstance(s, Look) and p not in noticed and since < s.ctime_ns / 1e9 < until]
 
     async def _watch_anew(self, missed: list[str]) -> None:
-        """A watch that says nothing, as where other machines write to a shared folder, is begun again; told once."""
+        """A watch that says nothing, as where other machines write to a shared folder, is begun again; logged once."""
         assert self._watch is not None
-        if not self._told_missed:
-            self._told_missed = True
+        if not self._logged_missed:
+            self._logged_missed = True
             self.context.log.warning(
                 "watch_missed", files=len(missed), first=missed[0],
                 hint='if other machines write here, set intake.watch = "polling"',
@@ -172,15 +161,20 @@ class Intake:
                 self.context.log.warning("file_refused", file=path, reason=seen.reason)
             return
         self.problems.pop(path, None)
-        judgement = judge_look(
-            seen, self.known.get(path), self.pending.get(path), time.monotonic(), self.context.settings.intake.settle
-        )
-        if isinstance(judgement, Unchanged):
-            self.pending.pop(path, None)
-        elif isinstance(judgement, Pending):
-            if path not in self.pending:
-                self.context.log.info("file_seen", file=path, bytes=seen.size)
+        is_new = path not in self.pending
+        self._judge(path, seen)
+        if is_new and path in self.pending:
+            self.context.log.info("file_seen", file=path, bytes=seen.size)
+
+    def _judge(self, path: str, seen: Look) -> bool:
+        """Whether a file is settled; what else it is, is remembered."""
+        settle_s = self.context.settings.intake.settle
+        judgement = judge_look(seen, self.known.get(path), self.pending.get(path), time.monotonic(), settle_s)
+        if isinstance(judgement, Pending):
             self.pending[path] = judgement
+        elif isinstance(judgement, Unchanged):
+            self.pending.pop(path, None)
+        return isinstance(judgement, Settled)
 
     # --- settling and taking ------------------------------------------------------------------------------
 
@@ -191,22 +185,14 @@ class Intake:
             seen = look(self.context.data_dir / path)
             if isinstance(seen, Problem):
                 self._consider(path, seen)
-                continue
-            judgement = judge_look(
-                seen, self.known.get(path), self.pending[path], now_s, self.context.settings.intake.settle
-            )
-            if isinstance(judgement, Settled):
+            elif self._judge(path, seen):
                 settled.append((path, seen))
-            elif isinstance(judgement, Pending):
-                self.pending[path] = judgement
-            else:
-                del self.pending[path]
         return settled
 
     async def _take_all(self, settled: list[tuple[str, Look]]) -> None:
         self.taking = {path for path, _ in settled}
-        self._tell_backlog()
-        begun_s = told_s = time.monotonic()
+        self._log_backlog()
+        begun_s = logged_s = time.monotonic()
         try:
             for path, seen in settled:
                 if not self.has_disk(path):
@@ -215,9 +201,9 @@ class Intake:
                 outcome = await take_file(self.context, Taking(path, seen))
                 self._after(path, seen, outcome)
                 self.taking.remove(path)
-                if (now_s := time.monotonic()) - told_s >= PROGRESS_S:
-                    self._tell_progress(len(settled) - len(self.taking), now_s - begun_s)
-                    told_s = now_s
+                if (now_s := time.monotonic()) - logged_s >= PROGRESS_S:
+                    self._log_progress(len(settled) - len(self.taking), now_s - begun_s)
+                    logged_s = now_s
         finally:
             self.taking = set()
             self.context.dirty.set()
@@ -230,7 +216,7 @@ class Intake:
         self.known[path] = seen
 
     def has_disk(self, path: str) -> bool:
-        """Whether there is room to take a file in; told once when there is none, and when there is again."""
+        """Whether there is room to take a file in; logged once when there is none, and when there is again."""
         free, needed = self.context.shared.free_bytes(), self.context.shared.config.service.min_free
         has = free >= needed
         if has and self._disk_low:
@@ -246,15 +232,15 @@ class Intake:
             if pending.due_s <= time.monotonic():
                 self.pending[path] = Pending(pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s)
 
-    def _tell_progress(self, done: int, seconds: float) -> None:
+    def _log_progress(self, done: int, seconds: float) -> None:
         rate, left = done / seconds, len(self.taking)
         left_s = round(left / rate)
         self.context.log.info("backlog_progress", files=left, per_second=round(rate, 1), seconds_left=left_s)
 
-    def _tell_backlog(self) -> None:
+    def _log_backlog(self) -> None:
         waiting = len(self.taking)
-        if waiting >= self._told_backlog:
+        if waiting >= self._logged_backlog:
             self.context.log.warning("backlog_growing", files=waiting)
-            self._told_backlog = 2 * waiting
-        elif waiting < BACKLOG_TOLD:
-            self._told_backlog = BACKLOG_TOLD
+            self._logged_backlog = 2 * waiting
+        elif waiting < BACKLOG_LOGGED:
+            self._logged_backlog = BACKLOG_LOGGED

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.cycles.schemas import known_schema
-from daemon.ledger import cycles, prediction_log
+from daemon.ledger import cycles, prediction_log, retention
 from daemon.reading.operations import ConvertRequest
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
@@ -34,10 +34,7 @@ def waiting_segments(context: ModelContext) -> list[Path]:
 
 async def convert_segments(context: ModelContext) -> int:
     """Turn all finished segments into files of the log; how many rows these have. WorkerError where it cannot be."""
-    rows = 0
-    for group in _groups(waiting_segments(context)):
-        rows += await _convert(context, group)
-    return rows
+    return sum([await _convert(context, group) for group in _groups(waiting_segments(context))])
 
 
 async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
@@ -64,14 +61,14 @@ async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
 def _groups(segments: Sequence[Path]) -> list[list[Path]]:
     """Segments that become one file: together at most 32 MB, unless one alone is longer."""
     groups: list[list[Path]] = []
-    size = 0
+    total = 0
     for segment in segments:
-        mine = segment.stat().st_size
-        if not groups or size + mine > MOST_BYTES:
+        size = segment.stat().st_size
+        if not groups or total + size > MOST_BYTES:
             groups.append([])
-            size = 0
+            total = 0
         groups[-1].append(segment)
-        size += mine
+        total += size
     return groups
 
 
@@ -115,8 +112,8 @@ def _remove_snapshots(context: ModelContext) -> None:
     """Of data files that expired at an earlier time: their snapshots, and what was predicted for them."""
     state, ledger = context.folders.state, context.shared.ledger
     with ledger.connect() as conn:
-        unused = prediction_log.unused_snapshots(conn, context.name)
-    for file_id, snapshot, alone in unused:
+        unused = retention.left_snapshots(conn, context.name)
+    for file_id, snapshot, _, alone in unused:
         if alone:
             durable.remove(state / snapshot, "prediction_log.remove_snapshot")
             for path in context.folders.predictions.glob(f"{Path(snapshot).stem}.*"):

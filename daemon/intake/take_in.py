@@ -1,4 +1,4 @@
-"""One settled file, from its bytes to its row in the ledger: hash, parse, publish, check, commit, tell.
+"""One settled file, from its bytes to its row in the ledger: hash, parse, publish, check, commit, log.
 
 Nothing of it counts before the commit: a kill before it leaves only files under names that carry their digest,
 which the next attempt finds or replaces.
@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.checks import check_snapshots, record_check
 from daemon.cycles.schemas import current_schema
-from daemon.cycles.suspicion import Suspicion, suspect_file
+from daemon.cycles.suspicion import record_doubts, suspect_file
 from daemon.ledger import files, models
 from daemon.reading.look import Look
 from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
@@ -57,17 +57,24 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         sha256 = (await context.shared.analyst.call(DigestRequest(path=path))).sha256
         if _duplicate(context, taking, sha256):
             return Taken.DUPLICATE
-        await accept(context, taking, sha256, await context.shared.analyst.call(_request(context, path)))
+        request = TakeRequest(
+            path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake
+        )
+        await accept(context, taking, sha256, await context.shared.analyst.call(request))
         return Taken.ACCEPTED
     except WorkerError as error:
         reason = error.message
         if error.kind == "refused":
-            return _refused_or_later(context, taking, reason)
+            try:
+                refuse(context, taking, reason)
+                return Taken.REFUSED
+            except OperationalError as failure:
+                reason = str(failure)
     except (OSError, OperationalError) as error:
         reason = str(error)
     except Exception as error:  # one file must never stand before all others
-        same = context.failures.saw(error, time.monotonic())
-        if same.tell:
+        same = context.failures.count(error, time.monotonic())
+        if same.is_due:
             trace = {"traceback": traceback.format_exc()} if same.times == 1 else {}
             log.error("part_failed", part="intake", error=repr(error), times=same.times, **trace)
         reason = repr(error)
@@ -86,11 +93,11 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     except OSError:
         result.snapshot.unlink(missing_ok=True)
         raise
-    suspicion = Suspicion(())
+    check, doubts = None, []
     async with context.judging:
-        check = await check_snapshots(context, "file", [snapshot]) if result.kind == "rows" else None
         if result.kind == "rows":
-            suspicion = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
+            check = await check_snapshots(context, "file", [snapshot])
+            doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
         with context.shared.ledger.begin(durable=True) as conn:
             if result.inferred:
                 models.save_schema(conn, context.name, result.schema.to_json())
@@ -101,17 +108,12 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
             )  # fmt: skip
             taking.also(conn)
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
-            held = suspicion.record(conn, context, row)
+            held = record_doubts(conn, context, row, doubts)
     durable.crash_point("control.file_committed")
-    _tell(context, taking, result)
+    _log_accepted(context, taking, result)
     if recorded is not None:
-        recorded.tell(context.log.bind(file=taking.path))
-    held.tell(context.log)
-
-
-def _request(context: ModelContext, path: Path) -> TakeRequest:
-    schema, work = current_schema(context), context.folders.intake
-    return TakeRequest(path=path, schema=schema, settings=context.settings, work=work)
+        recorded.log_to(context.log.bind(file=taking.path))
+    held.log_to(context.log)
 
 
 def _entry(context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None) -> dict[str, Any]:
@@ -140,31 +142,20 @@ def _duplicate(context: ModelContext, taking: Taking, sha256: str) -> bool:
 
 
 def refuse(context: ModelContext, taking: Taking, reason: str) -> None:
-    """Commit that a file is beyond repair, and tell why."""
+    """Commit that a file is beyond repair, and log why."""
     with context.shared.ledger.begin() as conn:
         files.record_refused(conn, context.name, taking.path, taking.seen, reason, context.now(), taking.source)
         taking.also(conn)
     context.log.warning("file_refused", file=taking.path, reason=reason)
 
 
-def _refused_or_later(context: ModelContext, taking: Taking, reason: str) -> Taken:
-    try:
-        refuse(context, taking, reason)
-    except OperationalError as error:
-        context.log.warning("file_delayed", file=taking.path, reason=str(error))
-        return Taken.LATER
-    return Taken.REFUSED
-
-
-def _tell(context: ModelContext, taking: Taking, result: TakeResult) -> None:
+def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult) -> None:
     log = context.log.bind(file=taking.path)
     if result.inferred:
-        columns = {c.name: c.kind for c in result.schema.columns}
-        log.info("schema_inferred", columns=columns)
+        log.info("schema_inferred", columns={c.name: c.kind for c in result.schema.columns})
     log.info(
         "file_accepted", kind=result.kind, rows=result.rows, labelled_rows=result.labelled_rows,
         rejected=result.rejected, **({"hint": result.quality["hint"]} if result.quality["hint"] else {}),
     )  # fmt: skip
     if result.rejected:
-        first = result.rejects[0] if result.rejects else {}
-        log.warning("rows_quarantined", rows=result.rejected, first=first)
+        log.warning("rows_quarantined", rows=result.rejected, first=next(iter(result.rejects), {}))

@@ -109,9 +109,9 @@ class Traffic:
 
     def _assign(self) -> bool:
         """Commit which answers the next data file is made of."""
-        now = self.context.now()
+        now = datetime.fromtimestamp(self.context.now(), UTC)
+        name = f"predictions/{now.strftime('%Y-%m-%dT%H%M%S.%fZ')}"
         with self.context.shared.ledger.begin(durable=True) as conn:
-            name = f"predictions/{datetime.fromtimestamp(now, UTC).strftime('%Y-%m-%dT%H%M%S.%fZ')}"
             return prediction_log.assign(conn, self.context.name, name, self.context.settings.drift.min_rows)
 
     async def _take_waiting(self) -> list[str]:

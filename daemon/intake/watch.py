@@ -1,7 +1,7 @@
 """Watches a data folder and hints at paths that may have changed. Hints may be lost or repeated.
 
 The real path is watched, because a watch on a symbolic link reports nothing; `check` finds a watch that died
-(its folder was deleted, renamed or replaced) and starts a new one, since the observer itself never tells.
+(its folder was deleted, renamed or replaced) and starts a new one, since the observer itself does not notice.
 """
 
 import os
@@ -100,7 +100,7 @@ class FolderWatch:
     _probed_s: float = 0.0
     _watch: ObservedWatch | None = None
     _identity: tuple[str, int, int] | None = field(default=None)
-    _told: bool = False
+    _logged: bool = False
 
     def check(self) -> bool:
         """Start the watch if it is not alive on today's folder; True if it was (re)started."""
@@ -165,13 +165,13 @@ class FolderWatch:
             self._watch = observer.schedule(handler, identity[0], recursive=self.recursive, event_filter=events)
             observer.start()
         except OSError as error:
-            if not self._told:
+            if not self._logged:
                 log.warning("watch_failed", folder=str(self.folder), error=str(error))
-            self._told = True
+            self._logged = True
             if observer is not None:
                 observer.stop()
             return False
-        self._told = False
+        self._logged = False
         self._observer, self._handler, self._identity = observer, handler, identity
         self._probed_s = 0.0
         return True

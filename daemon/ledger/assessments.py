@@ -1,12 +1,12 @@
-"""What labels told of each file, once, and what was proposed to be served; see `retrain.monitoring.assessment`."""
+"""The assessment of each labelled file, and what was proposed to be served; see `retrain.monitoring.assessment`."""
 
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from daemon.ledger.rows import insert_row
+from daemon.ledger.rows import insert_row, last_row
 from daemon.ledger.tables import assessments, files
-from daemon.ledger.totals import newest_seq
+from daemon.ledger.totals import newer_rows
 from retrain.records.assessment import Assessment
 
 MOST_CANDIDATES = 60
@@ -16,32 +16,24 @@ LOOKED_BACK = 2000
 def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
     """The newest accepted files of rows after one, at most 60 dropped ones and 60 of live traffic, that no assessment
     was made of; ascending. Looks back over 2,000 files."""
-    newest = newest_seq(conn, model)
     done = select(assessments.c.id).where(assessments.c.model == model, assessments.c.seq == files.c.seq)
-    wanted = (
-        files.c.model == model,
-        files.c.state == "accepted",
-        files.c.kind == "rows",
-        files.c.seq > max(after_seq, newest - LOOKED_BACK),
-        ~done.exists(),
-    )
+    wanted = *newer_rows(conn, model, after_seq, LOOKED_BACK), ~done.exists()
     found: list[int] = []
-    for live in (files.c.source == "traffic", files.c.source == "folder"):
-        query = select(files.c.seq).where(*wanted, live).order_by(files.c.seq.desc())
+    for source in ("traffic", "folder"):
+        query = select(files.c.seq).where(*wanted, files.c.source == source).order_by(files.c.seq.desc())
         found += conn.scalars(query.limit(MOST_CANDIDATES))
     return sorted(found)
 
 
 def record(conn: Connection, model: str, deployment: int, result: dict[str, Any], now: float) -> None:
     """Write what the operation found; only the newest proposal is kept."""
-    told = [("file", one["seq"], one) for one in result["assessments"]]
-    told += [("skipped", seq, None) for seq in result["skipped"]]
-    for kind, seq, found in sorted(told, key=lambda entry: entry[1]):
+    entries = [("file", one["seq"], one) for one in result["assessments"]]
+    entries += [("skipped", seq, None) for seq in result["skipped"]]
+    entries = [*sorted(entries, key=lambda entry: entry[1]), ("proposal", None, result["proposal"])]
+    conn.execute(delete(assessments).where(assessments.c.model == model, assessments.c.kind == "proposal"))
+    for kind, seq, found in entries:
         values = {"model": model, "kind": kind, "seq": seq, "deployment": deployment, "found": found, "at": now}
         insert_row(conn, assessments, values)
-    conn.execute(delete(assessments).where(assessments.c.model == model, assessments.c.kind == "proposal"))
-    values = {"model": model, "kind": "proposal", "seq": None, "deployment": deployment, "at": now}
-    insert_row(conn, assessments, values | {"found": result["proposal"]})
 
 
 def newer_than(conn: Connection, model: str, assessed: int) -> tuple[Assessment, ...]:
@@ -53,8 +45,7 @@ def newer_than(conn: Connection, model: str, assessed: int) -> tuple[Assessment,
 
 def proposal(conn: Connection, model: str) -> tuple[int, dict[str, Any] | None]:
     """The newest proposal and its id; 0 and None before the first."""
-    wanted = assessments.c.model == model, assessments.c.kind == "proposal"
-    row = conn.execute(select(assessments).where(*wanted).order_by(assessments.c.id.desc()).limit(1)).first()
+    row = last_row(conn, assessments, assessments.c.model == model, assessments.c.kind == "proposal")
     return (0, None) if row is None else (row.id, row.found)
 
 

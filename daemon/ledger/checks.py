@@ -7,34 +7,23 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger import error_streams
-from daemon.ledger.rows import insert_row
+from daemon.ledger.rows import insert_row, last_row, update_row
 from daemon.ledger.tables import checks, episodes, files, newest_performance
-from daemon.ledger.totals import newest_seq
+from daemon.ledger.totals import newer_rows
 
 LOOKED_BACK = 1000
+KEPT_RESULTS = (
+    "deployment", "version", "started_at", "seconds", "report", "performance", "estimated", "stream", "predictions",
+)  # fmt: skip
 
 
 def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file_id: int | None) -> int:
     """Write a finished check, and the state of the detector that went on in it; the check's id."""
     report, performance, stream = result["report"], result["performance"], result["stream"]
     drifted = [c["name"] for c in (*report["columns"], *report.get("outputs", ())) if c["drift"]]
-    values = {
-        "model": model,
-        "kind": kind,
-        "file_id": file_id,
-        "deployment": result["deployment"],
-        "version": result["version"],
-        "started_at": result["started_at"],
-        "seconds": result["seconds"],
-        "drift": report["drift"],
-        "drifted": drifted,
-        "dropped": bool((performance and performance["dropped"]) or (stream and stream["dropped"])),
-        "report": report,
-        "performance": performance,
-        "estimated": result["estimated"],
-        "stream": stream,
-        "predictions": result["predictions"],
-    }
+    values = {name: result[name] for name in KEPT_RESULTS}
+    values |= {"model": model, "kind": kind, "file_id": file_id, "drift": report["drift"], "drifted": drifted}
+    values["dropped"] = bool((performance and performance["dropped"]) or (stream and stream["dropped"]))
     if result["stream_state"] is not None:
         error_streams.save(conn, model, result["deployment"], result["stream_state"])
     _keep_newest(conn, model, result["version"], {"labelled": performance, "estimated": result["estimated"]})
@@ -48,7 +37,7 @@ def get(conn: Connection, check_id: int) -> Row[Any] | None:
 
 def latest(conn: Connection, model: str) -> Row[Any] | None:
     """The newest check of a model."""
-    return conn.execute(select(checks).where(checks.c.model == model).order_by(checks.c.id.desc()).limit(1)).first()
+    return last_row(conn, checks, checks.c.model == model)
 
 
 def latest_performances(conn: Connection, model: str) -> dict[str, dict[str, dict[str, Any] | None]]:
@@ -59,7 +48,7 @@ def latest_performances(conn: Connection, model: str) -> dict[str, dict[str, dic
 
 def _keep_newest(conn: Connection, model: str, version: str, found: dict[str, Any]) -> None:
     """Remember the performances that have a value in place of those before."""
-    values = {name: told for name, told in found.items() if told and told.get("value") is not None}
+    values = {name: estimate for name, estimate in found.items() if estimate and estimate.get("value") is not None}
     if values:
         query = insert(newest_performance).values(model=model, version=version, **values)
         conn.execute(query.on_conflict_do_update(index_elements=["model", "version"], set_=values))
@@ -68,54 +57,44 @@ def _keep_newest(conn: Connection, model: str, version: str, found: dict[str, An
 def unchecked(conn: Connection, model: str, deployment: int, after_seq: int, last: int) -> Sequence[Row[Any]]:
     """The newest accepted files of rows that arrived after `after_seq` and that this deployment has not judged,
     oldest first. Looks back over 1,000 files."""
-    newest = newest_seq(conn, model)
     judged = select(checks.c.id).where(checks.c.file_id == files.c.id, checks.c.deployment == deployment)
-    wanted = (
-        files.c.model == model,
-        files.c.state == "accepted",
-        files.c.kind == "rows",
-        files.c.seq > max(after_seq, newest - LOOKED_BACK),
-        ~judged.exists(),
-    )
+    wanted = *newer_rows(conn, model, after_seq, LOOKED_BACK), ~judged.exists()
     return conn.execute(select(files).where(*wanted).order_by(files.c.seq.desc()).limit(last)).all()[::-1]
 
 
 def open_episode(conn: Connection, model: str) -> int | None:
     """The id of the drift that has not ended."""
-    found: int | None = conn.scalar(
-        select(episodes.c.id).where(episodes.c.model == model, episodes.c.closed_at.is_(None))
-    )
-    return found
+    row = _open_episode(conn, model)
+    return None if row is None else int(row.id)
 
 
-def begin_episode(conn: Connection, model: str, check_id: int, columns: list[str], now: float) -> int:
-    """A drift begins with this check."""
-    values = {"model": model, "opened_at": now, "columns": columns}
-    key = insert_row(conn, episodes, values)
-    _belongs(conn, check_id, key)
-    return key
+def _open_episode(conn: Connection, model: str) -> Row[Any] | None:
+    return last_row(conn, episodes, episodes.c.model == model, episodes.c.closed_at.is_(None))
 
 
-def extend_episode(conn: Connection, episode: int, check_id: int, columns: list[str]) -> None:
-    """The drift goes on."""
-    before = conn.execute(select(episodes).where(episodes.c.id == episode)).one()
-    all_columns = list(dict.fromkeys([*before.columns, *columns]))
-    values = {"columns": all_columns, "checks": before.checks + 1}
-    conn.execute(update(episodes).where(episodes.c.id == episode).values(**values))
-    _belongs(conn, check_id, episode)
+def drifts(conn: Connection, model: str, check_id: int, columns: list[str], now: float) -> int | None:
+    """With this check a drift begins or goes on; the id of an episode that begins."""
+    row = _open_episode(conn, model)
+    if row is None:
+        key = insert_row(conn, episodes, {"model": model, "opened_at": now, "columns": columns})
+    else:
+        key, all_columns = row.id, list(dict.fromkeys([*row.columns, *columns]))
+        update_row(conn, episodes, key, columns=all_columns, checks=row.checks + 1)
+    update_row(conn, checks, check_id, episode_id=key)
+    return key if row is None else None
 
 
-def end_episode(conn: Connection, episode: int, check_id: int, now: float) -> None:
-    """This check found nothing any more."""
-    conn.execute(update(episodes).where(episodes.c.id == episode).values(closed_at=now))
-    _belongs(conn, check_id, episode)
+def drifts_no_more(conn: Connection, model: str, check_id: int, now: float) -> int | None:
+    """This check found nothing; the id of the episode that ends with it."""
+    row = _open_episode(conn, model)
+    if row is None:
+        return None
+    update_row(conn, episodes, row.id, closed_at=now)
+    update_row(conn, checks, check_id, episode_id=row.id)
+    return int(row.id)
 
 
 def end_open_episode(conn: Connection, model: str, now: float) -> None:
     """A new champion has a new reference: what drifted against the old one is over."""
     unfinished = episodes.c.model == model, episodes.c.closed_at.is_(None)
     conn.execute(update(episodes).where(*unfinished).values(closed_at=now))
-
-
-def _belongs(conn: Connection, check_id: int, episode: int) -> None:
-    conn.execute(update(checks).where(checks.c.id == check_id).values(episode_id=episode))

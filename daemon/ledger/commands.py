@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select
 
-from daemon.ledger.rows import insert_row
+from daemon.ledger.rows import insert_row, last_rows, update_row
 from daemon.ledger.tables import commands
 
 CommandRow = Row[Any]
@@ -13,13 +13,12 @@ CommandRow = Row[Any]
 
 def enqueue(conn: Connection, name: str, args: dict[str, Any], user: str, now: float) -> int:
     """Ask for something; the command's id."""
-    values = {"at": now, "user": user, "name": name, "args": args}
-    return insert_row(conn, commands, values)
+    return insert_row(conn, commands, {"at": now, "user": user, "name": name, "args": args})
 
 
 def queued(conn: Connection) -> Sequence[CommandRow]:
     """What is asked for and not done, oldest first."""
-    return conn.execute(select(commands).where(commands.c.state == "queued").order_by(commands.c.id)).all()
+    return last_rows(conn, commands, None, commands.c.state == "queued")
 
 
 def get(conn: Connection, command_id: int) -> CommandRow:
@@ -29,5 +28,4 @@ def get(conn: Connection, command_id: int) -> CommandRow:
 
 def finish(conn: Connection, command_id: int, state: str, message: str, now: float | None = None) -> None:
     """Note what became of a command: done or refused, with its answer."""
-    values = {"state": state, "message": message, "finished_at": now}
-    conn.execute(update(commands).where(commands.c.id == command_id).values(**values))
+    update_row(conn, commands, command_id, state=state, message=message, finished_at=now)

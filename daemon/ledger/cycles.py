@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from daemon.ledger.rows import insert_row
+from daemon.ledger.rows import insert_row, last_row, last_rows, last_rows_of, update_row
 from daemon.ledger.tables import cycles, stages
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.outcome import Outcome
@@ -32,7 +32,7 @@ def open_cycle(conn: Connection, model: str, trigger: Trigger, number: int, up_t
 
 def get(conn: Connection, cycle_id: int) -> Cycle:
     """A cycle; LookupError if there is none of that id."""
-    row = conn.execute(select(cycles).where(cycles.c.id == cycle_id)).first()
+    row = last_row(conn, cycles, cycles.c.id == cycle_id)
     if row is None:
         raise LookupError(cycle_id)
     return _cycle(row)
@@ -40,7 +40,7 @@ def get(conn: Connection, cycle_id: int) -> Cycle:
 
 def current(conn: Connection, model: str) -> Cycle | None:
     """The model's open or waiting cycle."""
-    row = conn.execute(select(cycles).where(cycles.c.model == model, cycles.c.state.in_(UNFINISHED))).first()
+    row = last_row(conn, cycles, cycles.c.model == model, cycles.c.state.in_(UNFINISHED))
     return _cycle(row) if row is not None else None
 
 
@@ -56,49 +56,27 @@ def newest_id(conn: Connection) -> int:
 
 def listed(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]:
     """The newest cycles, newest last."""
-    query = select(cycles).order_by(cycles.c.id.desc()).limit(last)
-    if model is not None:
-        query = query.where(cycles.c.model == model)
-    return conn.execute(query).all()[::-1]
+    return last_rows_of(conn, cycles, model, last)
 
 
 def save(conn: Connection, cycle: Cycle, now: float) -> None:
     """Write where a cycle stands."""
-    values = {
-        "state": cycle.state,
-        "stage": cycle.stage,
-        "attempt": cycle.attempt,
-        "not_before": cycle.not_before,
-        "reason": cycle.reason,
-        "version": cycle.version,
-        "finished_at": None if cycle.state in UNFINISHED else now,
-    }
-    conn.execute(update(cycles).where(cycles.c.id == cycle.id).values(**values))
+    values = {name: getattr(cycle, name) for name in ("state", "stage", "attempt", "not_before", "reason", "version")}
+    update_row(conn, cycles, cycle.id, **values, finished_at=None if cycle.state in UNFINISHED else now)
 
 
 def stage_started(conn: Connection, cycle: Cycle, now: float) -> int:
     """Commit the intent of a stage; what a killed daemon left as started is interrupted."""
     left = stages.c.cycle_id == cycle.id, stages.c.state == "started"
     conn.execute(update(stages).where(*left).values(state="interrupted", finished_at=now))
-    values = {
-        "cycle_id": cycle.id,
-        "stage": cycle.stage,
-        "attempt": cycle.attempt,
-        "state": "started",
-        "started_at": now,
-    }
-    return insert_row(conn, stages, values)
+    values = {"cycle_id": cycle.id, "stage": cycle.stage, "attempt": cycle.attempt, "state": "started"}
+    return insert_row(conn, stages, values | {"started_at": now})
 
 
 def stage_finished(conn: Connection, stage_id: int, outcome: Outcome, now: float) -> None:
     """Commit what a stage came to."""
-    values = {
-        "state": outcome.kind,
-        "result": outcome.result,
-        "reason": outcome.reason,
-        "finished_at": now,
-    }
-    conn.execute(update(stages).where(stages.c.id == stage_id).values(**values))
+    values = {"state": outcome.kind, "result": outcome.result, "reason": outcome.reason}
+    update_row(conn, stages, stage_id, **values, finished_at=now)
 
 
 def results(conn: Connection, cycle_id: int) -> dict[str, Any]:
@@ -109,7 +87,7 @@ def results(conn: Connection, cycle_id: int) -> dict[str, Any]:
 
 def stages_of(conn: Connection, cycle_id: int) -> Sequence[Row[Any]]:
     """All attempts at all stages, in order."""
-    return conn.execute(select(stages).where(stages.c.cycle_id == cycle_id).order_by(stages.c.id)).all()
+    return last_rows(conn, stages, None, stages.c.cycle_id == cycle_id)
 
 
 def _cycle(row: Row[Any]) -> Cycle:

@@ -37,6 +37,18 @@ def for_members(
     return wanted
 
 
+def by_key(conn: Connection, key: int) -> Deployment:
+    """The deployment of a row's key."""
+    return as_record(conn.execute(select(deployments).where(deployments.c.id == key)).one())
+
+
+def key_of(conn: Connection, deployment: Deployment) -> int:
+    """The key of its row."""
+    chosen = deployments.c.model == deployment.model, deployments.c.number == deployment.number
+    key: int = conn.execute(select(deployments.c.id).where(*chosen)).scalar_one()
+    return key
+
+
 def as_record(row: Row[Any]) -> Deployment:
     """A row as the frozen value."""
     members = tuple(Member(m["version"], m["weight"]) for m in row.members)

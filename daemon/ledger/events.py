@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
+from daemon.ledger.rows import last_row, last_rows_of
 from daemon.ledger.tables import events
 
 KEPT = 200_000
@@ -22,13 +23,9 @@ def append(conn: Connection, entries: Iterable[dict[str, Any]]) -> None:
 
 def listed(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]:
     """The newest events, newest last."""
-    query = select(events).order_by(events.c.id.desc()).limit(last)
-    if model is not None:
-        query = query.where(events.c.model == model)
-    return conn.execute(query).all()[::-1]
+    return last_rows_of(conn, events, model, last)
 
 
 def newest(conn: Connection, names: Sequence[str]) -> Row[Any] | None:
     """The newest event of the service as a whole, no model's, that has one of these names."""
-    of_service = select(events).where(events.c.model.is_(None), events.c.event.in_(names))
-    return conn.execute(of_service.order_by(events.c.id.desc()).limit(1)).first()
+    return last_row(conn, events, events.c.model.is_(None), events.c.event.in_(names))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from daemon.ledger import totals
-from daemon.ledger.rows import insert_row
+from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
 from daemon.ledger.tables import checks, files, path_meant, rejects
 from daemon.reading.look import Look
 from retrain.records.errors import Refused
@@ -34,8 +34,7 @@ def by_content(conn: Connection, model: str, sha256: str) -> FileRow | None:
     """The file that this content was taken as; one that was forgotten stays forgotten, and one
     that expired is known."""
     used = files.c.state.in_(("accepted", "held", "forgotten", "expired"))
-    query = select(files).where(files.c.model == model, files.c.sha256 == sha256, used)
-    return conn.execute(query.order_by(files.c.id.desc()).limit(1)).first()
+    return last_row(conn, files, files.c.model == model, files.c.sha256 == sha256, used)
 
 
 def record_accepted(
@@ -58,9 +57,9 @@ def record_accepted(
     )  # fmt: skip
     values = {name: result[name] for name in taken} | {"source": source, "schema_digest": schema_digest}
     file_id = _insert(conn, model, path, seen, now, state="accepted", seq=newest + 1, sha256=sha256, **values)
-    told = [{"file_id": file_id, **reject} for reject in result["rejects"][:KEPT_REJECTS]]
-    if told:
-        conn.execute(insert(rejects), told)
+    kept = [{"file_id": file_id, **reject} for reject in result["rejects"][:KEPT_REJECTS]]
+    if kept:
+        conn.execute(insert(rejects), kept)
     return conn.execute(select(files).where(files.c.id == file_id)).one()
 
 
@@ -91,12 +90,12 @@ def record_refused(
 def recent(conn: Connection, model: str, window_s: float) -> Sequence[Any]:
     """Path and snapshot of accepted files of rows, as far as their newest row is at most `window_s` older than the
     newest of all."""
-    newest_row = func.coalesce(files.c.last_time, files.c.at)
+    newest_time = func.coalesce(files.c.last_time, files.c.at)
     usable = files.c.model == model, files.c.kind == "rows", files.c.state == "accepted"
-    newest = conn.scalar(select(func.max(newest_row)).where(*usable))
+    newest = conn.scalar(select(func.max(newest_time)).where(*usable))
     if newest is None:
         return []
-    query = select(files.c.path, files.c.snapshot).where(*usable, newest_row >= newest - window_s)
+    query = select(files.c.path, files.c.snapshot).where(*usable, newest_time >= newest - window_s)
     return conn.execute(query.order_by(files.c.seq)).all()
 
 
@@ -118,7 +117,7 @@ def nth_newest_labelled(conn: Connection, model: str, up_to_seq: int, n: int) ->
 
 
 def newest_usable(conn: Connection, model: str, most: int) -> list[Any]:
-    """The newest files that may teach, as `usable` tells them, at most so many of each kind and source; in order."""
+    """The newest files that may teach, as `usable` has them, at most so many of each kind and source; in order."""
     found: list[Any] = []
     for kind in ("rows", "labels"):
         for source in ("folder", "traffic"):
@@ -129,32 +128,29 @@ def newest_usable(conn: Connection, model: str, most: int) -> list[Any]:
 
 def listed(conn: Connection, model: str, state: str | None = None, last: int | None = None) -> Sequence[FileRow]:
     """Files as people read them, newest last."""
-    query = select(files).where(files.c.model == model).order_by(files.c.id.desc())
-    if state is not None:
-        query = query.where(files.c.state == state)
-    return conn.execute(query.limit(last)).all()[::-1]
+    wanted = [files.c.model == model] + ([] if state is None else [files.c.state == state])
+    return last_rows(conn, files, last, *wanted)
 
 
 def rejects_of(conn: Connection, file_id: int) -> Sequence[Row[Any]]:
     """The first rejected rows of a file."""
-    return conn.execute(select(rejects).where(rejects.c.file_id == file_id).order_by(rejects.c.id)).all()
+    return last_rows(conn, rejects, None, rejects.c.file_id == file_id)
 
 
 def first_rejects(conn: Connection, file_ids: Sequence[int], most: int) -> dict[int, list[Row[Any]]]:
     """The first rejected rows of many files, at most so many of each."""
     found: dict[int, list[Row[Any]]] = {}
     for row in conn.execute(select(rejects).where(rejects.c.file_id.in_(file_ids)).order_by(rejects.c.id)):
-        told = found.setdefault(row.file_id, [])
-        if len(told) < most:
-            told.append(row)
+        first = found.setdefault(row.file_id, [])
+        if len(first) < most:
+            first.append(row)
     return found
 
 
 def labelled_rows(conn: Connection, model: str, up_to_seq: int | None = None) -> int:
     """Rows that have a label: their own, or one from a file of labels. Labels count only as far as there are
     rows without one, since they may name rows that are unknown or have theirs already."""
-    sums = totals.accepted_rows(conn, model, up_to_seq)
-    return with_late(sums)
+    return with_late(totals.accepted_rows(conn, model, up_to_seq))
 
 
 def with_late(sums: Mapping[str, tuple[int, int]]) -> int:
@@ -181,9 +177,8 @@ def forget(conn: Connection, model: str, path: str) -> None:
 
 def hold_new(conn: Connection, row: FileRow, doubts: list[dict[str, Any]], reason: str) -> None:
     """Note what speaks against a file that was taken in just now; with a `reason` it teaches nobody."""
-    state = "held" if reason else "accepted"
     quality = {**(row.quality or {}), "doubts": doubts}
-    conn.execute(update(files).where(files.c.id == row.id).values(state=state, reason=reason, quality=quality))
+    update_row(conn, files, row.id, state="held" if reason else "accepted", reason=reason, quality=quality)
 
 
 def let_in(conn: Connection, file_id: int) -> None:
@@ -208,15 +203,13 @@ def newest_rows(
 
 
 def _change(conn: Connection, model: str, path: str, before: tuple[str, ...], after: str, reason: str) -> None:
-    query = select(files).where(files.c.model == model, files.c.path == path).order_by(files.c.id.desc())
-    rows = conn.execute(query).all()
-    for row in rows:
-        if row.state in before:
-            conn.execute(update(files).where(files.c.id == row.id).values(state=after, reason=reason))
-            return
+    rows = last_rows(conn, files, None, files.c.model == model, files.c.path == path)
     if not rows:
         raise Refused(f"{model} has no file {path!r}", f"driftd files {model} lists them")
-    raise Refused(f"{path} is {rows[0].state}, not {' or '.join(before)}")
+    changed = [row.id for row in rows if row.state in before]
+    if not changed:
+        raise Refused(f"{path} is {rows[-1].state}, not {' or '.join(before)}")
+    update_row(conn, files, changed[-1], state=after, reason=reason)
 
 
 def _insert(conn: Connection, model: str, path: str, seen: Look, now: float, **values: Any) -> int:
@@ -231,10 +224,7 @@ def _supersede(conn: Connection, model: str, path: str) -> None:
     if old is None:
         return
     copies = files.c.duplicate_of == old.id, files.c.state == "duplicate", files.c.path != path
-    heir = conn.execute(select(files).where(*copies).order_by(files.c.id.desc()).limit(1)).first()
-    if heir is None:
-        conn.execute(update(files).where(files.c.id == old.id).values(state="superseded"))
-        return
-    conn.execute(update(files).where(files.c.id == heir.id).values(state="superseded"))
-    look = {name: getattr(heir, name) for name in LOOK}
-    conn.execute(update(files).where(files.c.id == old.id).values(path=heir.path, **look))
+    heir = last_row(conn, files, *copies)
+    update_row(conn, files, old.id if heir is None else heir.id, state="superseded")
+    if heir is not None:
+        update_row(conn, files, old.id, path=heir.path, **{name: getattr(heir, name) for name in LOOK})

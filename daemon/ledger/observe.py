@@ -1,5 +1,6 @@
 """All that the planner may know of a model, read from the ledger in one transaction."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -83,32 +84,22 @@ def _retrained(conn: Connection, model: str, judged: int) -> CycleResult | None:
 
 
 def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for (counts,) in conn.execute(select(files.c.class_rows).where(*usable)):
-        for name, rows in (counts or {}).items():
-            total[name] = total.get(name, 0) + rows
-    return total
+    total: Counter[str] = Counter()
+    for counts in conn.scalars(select(files.c.class_rows).where(*usable)):
+        total.update(counts or {})
+    return dict(total)
 
 
 def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[FinishedCheck]:
     """Checks against an earlier champion say nothing about today's, those of held files nothing about data."""
     if champion is None:
         return []
-    columns = (
-        checks.c.id,
-        checks.c.drift,
-        checks.c.drifted,
-        checks.c.dropped,
-        checks.c.performance,
-        files.c.seq,
-        checks.c.stream,
-    )
-    query = select(*columns).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
+    columns = checks.c.id, checks.c.drift, checks.c.drifted, checks.c.dropped, checks.c.performance, checks.c.stream
+    query = select(*columns, files.c.seq).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
     wanted = checks.c.model == model, checks.c.id > handled, checks.c.deployment == champion.era
     trusted = files.c.state.is_distinct_from("held")
-    rows = conn.execute(query.where(*wanted, trusted).order_by(checks.c.id))
     found = []
-    for row in rows:
+    for row in conn.execute(query.where(*wanted, trusted).order_by(checks.c.id)):
         performance, stream = row.performance or {}, row.stream or {}
         rise = Rise(*(stream[key] for key in RISE)) if stream.get("dropped") else None
         found.append(

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from daemon.ledger.rows import insert_row
+from daemon.ledger.rows import insert_row, last_rows, update_row
 from daemon.ledger.tables import files, prediction_log
 
 LogRow = Row[Any]
@@ -31,9 +31,9 @@ class Unit:
 
 def record(conn: Connection, model: str, path: str, segments: Sequence[str], result: dict[str, Any], now: float) -> int:
     """A file was published; it holds all rows of these segments."""
-    told = ("digest", "rows", "answers", "bytes", "first_time", "last_time")
+    kept = ("digest", "rows", "answers", "bytes", "first_time", "last_time")
     values = {"model": model, "path": path, "segments": list(segments), "at": now}
-    return insert_row(conn, prediction_log, values | {name: result[name] for name in told})
+    return insert_row(conn, prediction_log, values | {name: result[name] for name in kept})
 
 
 def known_segments(conn: Connection, model: str) -> set[str]:
@@ -62,15 +62,13 @@ def assigned(conn: Connection, model: str) -> Sequence[LogRow]:
     name = conn.scalar(first.order_by(prediction_log.c.id).limit(1))
     if name is None:
         return []
-    query = select(prediction_log).where(*wanted, prediction_log.c.data_file == name)
-    return conn.execute(query.order_by(prediction_log.c.id)).all()
+    return last_rows(conn, prediction_log, None, *wanted, prediction_log.c.data_file == name)
 
 
 def assign(conn: Connection, model: str, data_file: str, least_rows: int) -> bool:
     """Mean the oldest waiting answers, at most half a million where files are not longer, for a data file; no where
     there are fewer than `least_rows`."""
-    wanted = prediction_log.c.model == model, prediction_log.c.data_file.is_(None)
-    rows = conn.execute(select(prediction_log).where(*wanted).order_by(prediction_log.c.id)).all()
+    rows = last_rows(conn, prediction_log, None, prediction_log.c.model == model, prediction_log.c.data_file.is_(None))
     chosen: list[int] = []
     total = 0
     for row in rows:
@@ -92,9 +90,7 @@ def taken(conn: Connection, model: str, data_file: str, now: float) -> None:
 
 def units(conn: Connection, model: str) -> list[Unit]:
     """What may be let go of, oldest first."""
-    rows = conn.execute(
-        select(prediction_log).where(prediction_log.c.model == model).order_by(prediction_log.c.id)
-    ).all()
+    rows = last_rows(conn, prediction_log, None, prediction_log.c.model == model)
     live = files.c.model == model, files.c.source == "traffic", files.c.snapshot.is_not(None)
     sizes = {row.path: row.size for row in conn.execute(select(files.c.path, files.c.size).where(*live))}
     grouped: dict[Any, list[LogRow]] = {}
@@ -118,20 +114,9 @@ def expire(conn: Connection, model: str, unit: Unit) -> None:
         conn.execute(update(files).where(*mine, states).values(**values))
 
 
-def unused_snapshots(conn: Connection, model: str) -> list[tuple[int, str, bool]]:
-    """Of expired files: id, snapshot, and whether no other file has the same one."""
-    wanted = files.c.model == model, files.c.state == "expired", files.c.snapshot.is_not(None)
-    found = []
-    for row in conn.execute(select(files.c.id, files.c.snapshot).where(*wanted)).all():
-        others = files.c.model == model, files.c.snapshot == row.snapshot, files.c.id != row.id
-        shared = conn.scalar(select(func.count()).where(*others, files.c.state.in_(("accepted", "held"))))
-        found.append((row.id, row.snapshot, not shared))
-    return found
-
-
 def snapshot_removed(conn: Connection, file_id: int) -> None:
     """Nothing is left of an expired file."""
-    conn.execute(update(files).where(files.c.id == file_id).values(snapshot=None))
+    update_row(conn, files, file_id, snapshot=None)
 
 
 def total(conn: Connection, model: str) -> dict[str, Any]:

@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
-from daemon.ledger.deployments import as_record
-from daemon.ledger.tables import deployments, promotions, versions
+from daemon.ledger.deployments import by_key, key_of
+from daemon.ledger.rows import insert_row, last_row, last_rows
+from daemon.ledger.tables import promotions, versions
 from retrain.records.deployment import Champion, Deployment
 
 
 def champion(conn: Connection, model: str) -> Champion | None:
     """The last committed promotion; None before the first."""
-    query = select(promotions).where(promotions.c.model == model).order_by(promotions.c.id.desc()).limit(1)
-    row = conn.execute(query).first()
+    row = last_row(conn, promotions, promotions.c.model == model)
     if row is None:
         return None
-    predecessor = _deployment(conn, row.predecessor_id) if row.predecessor_id is not None else None
-    deployment = _deployment(conn, row.deployment_id)
+    predecessor = by_key(conn, row.predecessor_id) if row.predecessor_id is not None else None
+    deployment = by_key(conn, row.deployment_id)
     newest, era = row.newest or deployment.members[0].version, row.era or deployment.number
     fixed, (seen_seq, known_rows) = row.kind in ("manual", "rollback"), _trained_on(conn, model, newest)
     return Champion(deployment, row.id, row.at, row.reason, newest, era, predecessor, fixed, seen_seq, known_rows)
@@ -35,17 +35,17 @@ def record(
     """A deployment becomes the champion. After a roll-back the predecessor is what came before the one that
     was rolled back to, so that rolling back twice goes back two steps; re-weighting keeps the predecessor."""
     before = champion(conn, model)
-    predecessor = _id(conn, before.deployment) if before is not None else None
+    predecessor = key_of(conn, before.deployment) if before is not None else None
     newest, era = deployment.members[0].version, deployment.number
     if kind == "rollback":
-        predecessor, known = _before(conn, model, deployment)
-        newest = known or newest
+        predecessor, its_newest = _before(conn, model, deployment)
+        newest = its_newest or newest
     elif kind == "reweigh" and before is not None:
-        predecessor = None if before.predecessor is None else _id(conn, before.predecessor)
+        predecessor = None if before.predecessor is None else key_of(conn, before.predecessor)
         newest, era = before.newest, before.era
     values = {
         "model": model,
-        "deployment_id": _id(conn, deployment),
+        "deployment_id": key_of(conn, deployment),
         "predecessor_id": predecessor,
         "kind": kind,
         "cycle_id": cycle_id,
@@ -54,7 +54,7 @@ def record(
         "newest": newest,
         "era": era,
     }
-    conn.execute(insert(promotions).values(**values))
+    insert_row(conn, promotions, values)
 
 
 def mark_swapped(conn: Connection, promotion_id: int, now: float) -> None:
@@ -74,7 +74,7 @@ def protected_versions(conn: Connection, model: str) -> set[str]:
 
 def listed(conn: Connection, model: str) -> Sequence[Row[Any]]:
     """All promotions of a model, oldest first."""
-    return conn.execute(select(promotions).where(promotions.c.model == model).order_by(promotions.c.id)).all()
+    return last_rows(conn, promotions, None, promotions.c.model == model)
 
 
 def latest_id(conn: Connection) -> int:
@@ -92,17 +92,7 @@ def _trained_on(conn: Connection, model: str, version: str) -> tuple[int, int]:
 def _before(conn: Connection, model: str, deployment: Deployment) -> tuple[int | None, str | None]:
     """What was served before this deployment was first promoted, and its own newest version."""
     query = select(promotions.c.predecessor_id, promotions.c.newest).where(
-        promotions.c.model == model, promotions.c.deployment_id == _id(conn, deployment)
+        promotions.c.model == model, promotions.c.deployment_id == key_of(conn, deployment)
     )
     row = conn.execute(query.order_by(promotions.c.id).limit(1)).first()
     return (None, None) if row is None else (row.predecessor_id, row.newest)
-
-
-def _deployment(conn: Connection, deployment_id: int) -> Deployment:
-    return as_record(conn.execute(select(deployments).where(deployments.c.id == deployment_id)).one())
-
-
-def _id(conn: Connection, deployment: Deployment) -> int:
-    chosen = deployments.c.model == deployment.model, deployments.c.number == deployment.number
-    key: int = conn.execute(select(deployments.c.id).where(*chosen)).scalar_one()
-    return key

@@ -1,9 +1,10 @@
 """What of the ledger's history may go: found by reading, let go of a few hundred rows at a time."""
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, update
 
 from daemon.ledger.tables import assessments, checks, commands, cycles, due, events, files, rejects, stages, versions
 from daemon.ledger.totals import newest_seq
@@ -13,6 +14,8 @@ PAGE = 5_000
 LOOKED_BACK = 5_000
 NEWEST_CHECKS = 100
 FINISHED = ("promoted", "kept", "failed")
+Old = tuple[tuple[Table, ColumnElement[bool]], ...]
+"""Tables, and which of their rows may go."""
 SPENT_REPORT: dict[str, Any] = {"columns": [], "outputs": [], "drift": False, "notes": ["beyond retention.reports"]}
 
 
@@ -25,21 +28,21 @@ def accepted(conn: Connection, model: str) -> Iterator[Any]:
     return iter(conn.execution_options(yield_per=PAGE).execute(query.order_by(files.c.seq.desc())))
 
 
-def expire(conn: Connection, ids: Sequence[int], reason: str) -> None:
+def expire(conn: Connection, ids: Sequence[int]) -> None:
     """These files' rows leave every window; what is known of them stays, and their snapshots go at the next time."""
     chosen = files.c.id.in_(ids), files.c.state.in_(("accepted", "held"))
-    conn.execute(update(files).where(*chosen).values(state="expired", reason=reason))
+    conn.execute(update(files).where(*chosen).values(state="expired", reason="beyond retention.snapshots"))
 
 
-def spent_labels(conn: Connection, model: str, margin_s: float) -> Iterator[int]:
-    """Files of labels that came so long before every file of rows that there still is: whom they could tell of is gone.
+def spent_labels(conn: Connection, model: str, margin_s: float) -> Sequence[int]:
+    """Files of labels that came so long before every file of rows that there still is: whose labels they are is gone.
     The margin is for labels that come before their rows."""
     usable = files.c.model == model, files.c.state.in_(("accepted", "held"))
     first = conn.scalar(select(func.min(files.c.at)).where(*usable, files.c.kind == "rows"))
     if first is None:
-        return iter(())
+        return ()
     query = select(files.c.id).where(*usable, files.c.kind == "labels", files.c.at < first - margin_s)
-    return iter(conn.scalars(query).all())
+    return conn.scalars(query).all()
 
 
 def forgettable(conn: Connection, model: str, before: float) -> list[tuple[int, str]]:
@@ -55,7 +58,7 @@ def forgettable(conn: Connection, model: str, before: float) -> list[tuple[int, 
     return [(row.id, row.path) for row in conn.execute(query.order_by(files.c.id)).all()]
 
 
-def left_snapshots(conn: Connection, model: str, before: float) -> list[tuple[int, str, str, bool]]:
+def left_snapshots(conn: Connection, model: str, before: float = -inf) -> list[tuple[int, str, str, bool]]:
     """Of files that teach nobody any more: id, snapshot, digest, and whether no other file that may teach has the same
     one. Expired ones at once, superseded and forgotten ones once they are old."""
     wanted = files.c.model == model, files.c.snapshot.is_not(None)
@@ -70,12 +73,11 @@ def left_snapshots(conn: Connection, model: str, before: float) -> list[tuple[in
     return found
 
 
-def old_predictions(conn: Connection, model: str, before: float) -> Iterator[tuple[int, str]]:
+def old_predictions(conn: Connection, model: str, before: float) -> list[tuple[int, str]]:
     """Checks with kept predictions from before a moment, but for the newest hundred: id and path."""
-    columns = checks.c.id, checks.c.predictions
-    wanted = checks.c.model == model, checks.c.predictions.is_not(None), checks.c.started_at < before
-    query = select(*columns).where(*wanted, checks.c.id <= _nth_newest_check(conn, model))
-    return iter(tuple(row) for row in conn.execute(query.order_by(checks.c.id)).all())
+    wanted = *_old_checks(conn, model, before), checks.c.predictions.is_not(None)
+    query = select(checks.c.id, checks.c.predictions).where(*wanted).order_by(checks.c.id)
+    return [(row.id, row.predictions) for row in conn.execute(query)]
 
 
 def forget_predictions(conn: Connection, ids: Sequence[int]) -> None:
@@ -83,13 +85,13 @@ def forget_predictions(conn: Connection, ids: Sequence[int]) -> None:
     conn.execute(update(checks).where(checks.c.id.in_(ids)).values(predictions=None))
 
 
-def old_quarantine(conn: Connection, model: str, before: float) -> Iterator[tuple[int, str]]:
+def old_quarantine(conn: Connection, model: str, before: float) -> list[tuple[int, str]]:
     """Files with rejected rows from before a moment: id and digest."""
     has_some = select(rejects.c.id).where(rejects.c.file_id == files.c.id).exists()
     wanted = files.c.model == model, files.c.rejected > 0, files.c.at < before, files.c.sha256.is_not(None)
     kept = or_(files.c.quarantine.is_not(None), has_some)
-    query = select(files.c.id, files.c.sha256).where(*wanted, kept)
-    return iter(tuple(row) for row in conn.execute(query.order_by(files.c.id)).all())
+    query = select(files.c.id, files.c.sha256).where(*wanted, kept).order_by(files.c.id)
+    return [(row.id, row.sha256) for row in conn.execute(query)]
 
 
 def forget_quarantine(conn: Connection, ids: Sequence[int]) -> None:
@@ -98,12 +100,11 @@ def forget_quarantine(conn: Connection, ids: Sequence[int]) -> None:
     conn.execute(update(files).where(files.c.id.in_(ids)).values(quarantine=None))
 
 
-def long_reports(conn: Connection, model: str, before: float, named: frozenset[int]) -> Iterator[int]:
+def long_reports(conn: Connection, model: str, before: float, named: frozenset[int]) -> list[int]:
     """Checks that found nothing, from before a moment, whose report is still whole; none that a cycle names."""
-    wanted = checks.c.model == model, checks.c.started_at < before, checks.c.drift.is_(False)
     long = func.length(checks.c.report) > len(str(SPENT_REPORT)) + 20
-    query = select(checks.c.id).where(*wanted, long, checks.c.id <= _nth_newest_check(conn, model))
-    return (check for check in conn.scalars(query.order_by(checks.c.id)).all() if check not in named)
+    query = select(checks.c.id).where(*_old_checks(conn, model, before), checks.c.drift.is_(False), long)
+    return [check for check in conn.scalars(query.order_by(checks.c.id)) if check not in named]
 
 
 def spend_reports(conn: Connection, ids: Sequence[int]) -> None:
@@ -120,41 +121,37 @@ def named_checks(conn: Connection) -> frozenset[int]:
     return frozenset(found)
 
 
-def old_checks(conn: Connection, model: str, before: float, named: frozenset[int]) -> Iterator[int]:
+def old_checks(conn: Connection, model: str, before: float, named: frozenset[int]) -> list[int]:
     """Checks from before a moment, but for the newest hundred and those that a cycle names."""
-    wanted = checks.c.model == model, checks.c.started_at < before, checks.c.id <= _nth_newest_check(conn, model)
-    query = select(checks.c.id).where(*wanted).order_by(checks.c.id)
-    return (check for check in conn.scalars(query).all() if check not in named)
+    query = select(checks.c.id).where(*_old_checks(conn, model, before)).order_by(checks.c.id)
+    return [check for check in conn.scalars(query) if check not in named]
 
 
-def old_assessments(conn: Connection, model: str, before: float) -> Iterator[int]:
-    """Assessments from before a moment of files that are not looked back to; never the proposal."""
-    newest = newest_seq(conn, model)
-    wanted = assessments.c.model == model, assessments.c.at < before, assessments.c.seq < newest - LOOKED_BACK
-    return iter(conn.scalars(select(assessments.c.id).where(*wanted)).all())
-
-
-def old_stages(conn: Connection, model: str, before: float) -> Iterator[int]:
-    """Stages of cycles that ended before a moment and left no version that is stored."""
+def old_of_model(conn: Connection, model: str, before: float) -> Old:
+    """From before a moment: assessments of files that are not looked back to, never the proposal; and stages of cycles
+    that ended and left no version that is stored."""
+    passed = assessments.c.seq < newest_seq(conn, model) - LOOKED_BACK
     stored = select(versions.c.cycle_id).where(versions.c.state == "stored", versions.c.cycle_id.is_not(None))
     over = cycles.c.model == model, cycles.c.state.in_(FINISHED), cycles.c.finished_at < before
     ended = select(cycles.c.id).where(*over, cycles.c.id.not_in(stored))
-    return iter(conn.scalars(select(stages.c.id).where(stages.c.cycle_id.in_(ended))).all())
+    return (
+        (assessments, and_(assessments.c.model == model, assessments.c.at < before, passed)),
+        (stages, stages.c.cycle_id.in_(ended)),
+    )
 
 
-def old_due(conn: Connection, before: float) -> Iterator[int]:
-    """What was due and done before a moment."""
-    return iter(conn.scalars(select(due.c.id).where(due.c.done_at.is_not(None), due.c.due_at < before)).all())
+def old_of_service(before: float) -> Old:
+    """From before a moment: log events, commands that were dealt with, and what was due and done."""
+    return (
+        (events, events.c.at < before),
+        (commands, and_(commands.c.state != "queued", commands.c.at < before)),
+        (due, and_(due.c.done_at.is_not(None), due.c.due_at < before)),
+    )
 
 
-def old_commands(conn: Connection, before: float) -> Iterator[int]:
-    """Commands that were dealt with before a moment."""
-    return iter(conn.scalars(select(commands.c.id).where(commands.c.state != "queued", commands.c.at < before)).all())
-
-
-def old_events(conn: Connection, before: float) -> Iterator[int]:
-    """Log events from before a moment."""
-    return iter(conn.scalars(select(events.c.id).where(events.c.at < before)).all())
+def ids(conn: Connection, table: Table, old: ColumnElement[bool]) -> Sequence[int]:
+    """The rows of a table that may go."""
+    return conn.scalars(select(table.c.id).where(old)).all()
 
 
 def remove(conn: Connection, table: Table, ids: Sequence[int]) -> None:
@@ -162,6 +159,8 @@ def remove(conn: Connection, table: Table, ids: Sequence[int]) -> None:
     conn.execute(delete(table).where(table.c.id.in_(ids)))
 
 
-def _nth_newest_check(conn: Connection, model: str) -> int:
+def _old_checks(conn: Connection, model: str, before: float) -> tuple[ColumnElement[bool], ...]:
+    """Conditions: a check from before a moment, and none of the newest hundred."""
     query = select(checks.c.id).where(checks.c.model == model).order_by(checks.c.id.desc())
-    return conn.scalar(query.offset(NEWEST_CHECKS).limit(1)) or 0
+    newest = conn.scalar(query.offset(NEWEST_CHECKS).limit(1)) or 0
+    return checks.c.model == model, checks.c.started_at < before, checks.c.id <= newest

@@ -1,8 +1,9 @@
-"""One row in, its key out."""
+"""Rows of any table: one in by its values, others changed by their key, the newest ones out."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import ColumnElement, Connection, Row, Table, insert, select, update
 
 
 def insert_row(conn: Connection, table: Table, values: dict[str, Any]) -> int:
@@ -10,3 +11,23 @@ def insert_row(conn: Connection, table: Table, values: dict[str, Any]) -> int:
     key = conn.execute(insert(table).values(**values)).inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def update_row(conn: Connection, table: Table, key: int, **values: Any) -> None:
+    """Change a row."""
+    conn.execute(update(table).where(table.c.id == key).values(**values))
+
+
+def last_row(conn: Connection, table: Table, *wanted: ColumnElement[bool]) -> Row[Any] | None:
+    """The newest row that meets all conditions."""
+    return next(iter(last_rows(conn, table, 1, *wanted)), None)
+
+
+def last_rows(conn: Connection, table: Table, last: int | None, *wanted: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    """The newest `last` rows, or all, that meet all conditions; oldest first."""
+    return conn.execute(select(table).where(*wanted).order_by(table.c.id.desc()).limit(last)).all()[::-1]
+
+
+def last_rows_of(conn: Connection, table: Table, model: str | None, last: int) -> Sequence[Row[Any]]:
+    """The newest rows of a model, or of all; oldest first."""
+    return last_rows(conn, table, last, *([] if model is None else [table.c.model == model]))

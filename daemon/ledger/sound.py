@@ -40,8 +40,8 @@ def refuse_cut_off(path: Path) -> None:
         raise damaged(path, "it is no SQLite file")
     page = int.from_bytes(header[16:18], "big")
     pages = int.from_bytes(header[28:32], "big")
-    is_told = header[24:28] == header[92:96]
-    if is_told and size < pages * (65536 if page == 1 else page):
+    is_current = header[24:28] == header[92:96]
+    if is_current and size < pages * (65536 if page == 1 else page):
         raise damaged(path, f"it is cut off: {size:,} of {pages * page:,} bytes")
 
 
@@ -52,7 +52,7 @@ def refuse_foreign(path: Path) -> None:
             found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             names = {row[0] for row in found}
     except sqlite3.OperationalError:
-        return  # who may not read it, or locks it, is told at the next step
+        return  # who may not read it, or locks it, gets an error at the next step
     except sqlite3.DatabaseError as error:
         raise damaged(path, str(error)) from None
     if {"alembic_version", "models", "files"} <= names:
@@ -97,7 +97,7 @@ def foreign(path: Path) -> Refused:
 
 
 def holds_work(state_dir: Path) -> bool:
-    """Whether the folder holds snapshots or versions, which only a ledger tells the meaning of."""
+    """Whether the folder holds snapshots or versions, which mean nothing without a ledger."""
     paths = StatePaths(state_dir)
     found = (path for folder in (paths.snapshots, paths.versions) for path in folder.glob("*/*"))
     return next(found, None) is not None

@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator
 
 UNDECODABLE = re.compile("[\udc80-\udcff]")
@@ -51,44 +52,51 @@ class PathText(TypeDecorator[str]):
         return path_meant(value)
 
 
+def _table(name: str, *columns: SchemaItem) -> Table:
+    """A table whose rows have an integer key."""
+    return Table(name, metadata, Column("id", Integer, primary_key=True), *columns)
+
+
+def _required(kind: Any, *names: str, default: Any = None) -> list[Column[Any]]:
+    """Columns of one type that always have a value."""
+    return [Column(name, kind, nullable=False, default=default) for name in names]
+
+
+def _optional(kind: Any, *names: str) -> list[Column[Any]]:
+    """Columns of one type that may be NULL."""
+    return [Column(name, kind) for name in names]
+
+
+def _unique_where(name: str, condition: str, *columns: Column[Any]) -> None:
+    """At most one row with these values for which the condition holds."""
+    Index(name, *columns, unique=True, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
 models = Table(
     "models",
     metadata,
     Column("name", String, primary_key=True),
-    Column("schema", JSON),
-    Column("planner", JSON),
-    Column("waits_for", String, nullable=False, default=""),
-    Column("paused", Boolean, nullable=False, default=False),
+    *_optional(JSON, "schema", "planner"),
+    *_required(String, "waits_for", default=""),
+    *_required(Boolean, "paused", default=False),
 )
 
-files = Table(
+files = _table(
     "files",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("path", PathText, nullable=False),
-    Column("seq", Integer),
-    Column("state", String, nullable=False),
-    Column("sha256", String),
-    Column("size", Integer, nullable=False),
-    Column("mtime_ns", Integer, nullable=False),
-    Column("ctime_ns", Integer, nullable=False),
-    Column("inode", Integer, nullable=False),
-    Column("kind", String, nullable=False, default="rows"),
-    Column("source", String, nullable=False, default="folder"),
-    Column("snapshot", String),
-    Column("rows", Integer, nullable=False, default=0),
-    Column("labelled_rows", Integer, nullable=False, default=0),
-    Column("class_rows", JSON, nullable=False, default=dict),
-    Column("rejected", Integer, nullable=False, default=0),
-    Column("quarantine", String),
-    Column("reason", String, nullable=False, default=""),
-    Column("quality", JSON),
-    Column("first_time", Float),
-    Column("last_time", Float),
+    *_required(String, "model", "state"),
+    *_required(PathText, "path"),
+    *_optional(Integer, "seq"),
+    *_optional(String, "sha256", "snapshot", "quarantine", "schema_digest"),
+    *_required(Integer, "size", "mtime_ns", "ctime_ns", "inode"),
+    *_required(String, "kind", default="rows"),
+    *_required(String, "source", default="folder"),
+    *_required(Integer, "rows", "labelled_rows", "rejected", default=0),
+    *_required(JSON, "class_rows", default=dict),
+    *_required(String, "reason", default=""),
+    *_optional(JSON, "quality"),
+    *_optional(Float, "first_time", "last_time"),
     Column("duplicate_of", Integer, ForeignKey("files.id")),
-    Column("at", Float, nullable=False),
-    Column("schema_digest", String),
+    *_required(Float, "at"),
 )
 Index("files_by_model", files.c.model, files.c.id)
 Index("files_by_kind", files.c.model, files.c.kind, files.c.state, files.c.source, files.c.seq)
@@ -99,14 +107,7 @@ Index("files_by_original", files.c.duplicate_of, sqlite_where=text("duplicate_of
 Index("files_by_path", files.c.model, files.c.path, files.c.id)
 Index("files_by_content", files.c.model, files.c.sha256)
 Index("files_by_seq", files.c.model, files.c.seq, unique=True, sqlite_where=text("seq IS NOT NULL"))
-Index(
-    "one_use_of_a_content",
-    files.c.model,
-    files.c.sha256,
-    unique=True,
-    sqlite_where=text("state IN ('accepted', 'held')"),
-    postgresql_where=text("state IN ('accepted', 'held')"),
-)
+_unique_where("one_use_of_a_content", "state IN ('accepted', 'held')", files.c.model, files.c.sha256)
 
 file_totals = Table(
     "file_totals",
@@ -115,60 +116,39 @@ file_totals = Table(
     Column("bucket", Integer, primary_key=True),
     Column("state", String, primary_key=True),
     Column("kind", String, primary_key=True),
-    Column("files", Integer, nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("labelled_rows", Integer, nullable=False),
+    *_required(Integer, "files", "rows", "labelled_rows"),
 )
 
-prediction_log = Table(
+prediction_log = _table(
     "prediction_log",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("path", String, nullable=False),
-    Column("digest", String, nullable=False),
-    Column("segments", JSON, nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("answers", Integer, nullable=False),
-    Column("bytes", Integer, nullable=False),
-    Column("first_time", Float, nullable=False),
-    Column("last_time", Float, nullable=False),
-    Column("data_file", String),
-    Column("taken_at", Float),
-    Column("at", Float, nullable=False),
+    *_required(String, "model", "path", "digest"),
+    *_required(JSON, "segments"),
+    *_required(Integer, "rows", "answers", "bytes"),
+    *_required(Float, "first_time", "last_time", "at"),
+    *_optional(String, "data_file"),
+    *_optional(Float, "taken_at"),
 )
 Index("prediction_log_by_model", prediction_log.c.model, prediction_log.c.id)
 
-rejects = Table(
+rejects = _table(
     "rejects",
-    metadata,
-    Column("id", Integer, primary_key=True),
     Column("file_id", Integer, ForeignKey("files.id"), nullable=False, index=True),
-    Column("line", Integer),
-    Column("column", String),
-    Column("reason", String, nullable=False),
-    Column("raw", String),
+    *_optional(Integer, "line"),
+    *_optional(String, "column", "raw"),
+    *_required(String, "reason"),
 )
 
-checks = Table(
+checks = _table(
     "checks",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("kind", String, nullable=False),
+    *_required(String, "model", "kind", "version"),
     Column("file_id", Integer, ForeignKey("files.id")),
-    Column("deployment", Integer, nullable=False),
-    Column("version", String, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("drift", Boolean, nullable=False),
-    Column("drifted", JSON, nullable=False),
-    Column("dropped", Boolean, nullable=False, default=False),
-    Column("report", JSON, nullable=False),
-    Column("performance", JSON),
-    Column("estimated", JSON),
-    Column("stream", JSON),
-    Column("predictions", String),
+    *_required(Integer, "deployment"),
+    *_required(Float, "started_at", "seconds"),
+    *_required(Boolean, "drift"),
+    *_required(JSON, "drifted", "report"),
+    *_required(Boolean, "dropped", default=False),
+    *_optional(JSON, "performance", "estimated", "stream"),
+    *_optional(String, "predictions"),
     Column("episode_id", Integer, ForeignKey("episodes.id")),
 )
 Index("checks_by_model", checks.c.model, checks.c.id)
@@ -179,74 +159,50 @@ newest_performance = Table(
     metadata,
     Column("model", String, primary_key=True),
     Column("version", String, primary_key=True),
-    Column("labelled", JSON),
-    Column("estimated", JSON),
+    *_optional(JSON, "labelled", "estimated"),
 )
 
 error_streams = Table(
     "error_streams",
     metadata,
     Column("model", String, primary_key=True),
-    Column("deployment", Integer, nullable=False),
-    Column("state", JSON, nullable=False),
+    *_required(Integer, "deployment"),
+    *_required(JSON, "state"),
 )
 
-episodes = Table(
+episodes = _table(
     "episodes",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("opened_at", Float, nullable=False),
-    Column("closed_at", Float),
-    Column("columns", JSON, nullable=False),
-    Column("checks", Integer, nullable=False, default=1),
+    *_required(String, "model"),
+    *_required(Float, "opened_at"),
+    *_optional(Float, "closed_at"),
+    *_required(JSON, "columns"),
+    *_required(Integer, "checks", default=1),
 )
-Index(
-    "one_open_episode",
-    episodes.c.model,
-    unique=True,
-    sqlite_where=text("closed_at IS NULL"),
-    postgresql_where=text("closed_at IS NULL"),
-)
+_unique_where("one_open_episode", "closed_at IS NULL", episodes.c.model)
 
-cycles = Table(
+cycles = _table(
     "cycles",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("trigger", JSON, nullable=False),
-    Column("state", String, nullable=False),
-    Column("stage", String, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("up_to_seq", Integer, nullable=False),
-    Column("opened_at", Float, nullable=False),
-    Column("not_before", Float, nullable=False, default=0.0),
-    Column("finished_at", Float),
-    Column("reason", String, nullable=False, default=""),
-    Column("version", String),
+    *_required(String, "model", "state", "stage"),
+    *_required(JSON, "trigger"),
+    *_required(Integer, "attempt", "number", "up_to_seq"),
+    *_required(Float, "opened_at"),
+    *_required(Float, "not_before", default=0.0),
+    *_optional(Float, "finished_at"),
+    *_required(String, "reason", default=""),
+    *_optional(String, "version"),
 )
 Index("cycles_by_model", cycles.c.model, cycles.c.id)
-Index(
-    "one_open_cycle",
-    cycles.c.model,
-    unique=True,
-    sqlite_where=text("state IN ('open', 'awaiting_approval', 'on_trial')"),
-    postgresql_where=text("state IN ('open', 'awaiting_approval', 'on_trial')"),
-)
+_unique_where("one_open_cycle", "state IN ('open', 'awaiting_approval', 'on_trial')", cycles.c.model)
 
-stages = Table(
+stages = _table(
     "stages",
-    metadata,
-    Column("id", Integer, primary_key=True),
     Column("cycle_id", Integer, ForeignKey("cycles.id"), nullable=False, index=True),
-    Column("stage", String, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("state", String, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("finished_at", Float),
-    Column("result", JSON),
-    Column("reason", String, nullable=False, default=""),
+    *_required(String, "stage", "state"),
+    *_required(Integer, "attempt"),
+    *_required(Float, "started_at"),
+    *_optional(Float, "finished_at"),
+    *_optional(JSON, "result"),
+    *_required(String, "reason", default=""),
 )
 
 versions = Table(
@@ -254,138 +210,90 @@ versions = Table(
     metadata,
     Column("model", String, primary_key=True),
     Column("name", String, primary_key=True),
-    Column("number", Integer, nullable=False),
-    Column("digest", String, nullable=False),
+    *_required(Integer, "number"),
+    *_required(String, "digest"),
     Column("cycle_id", Integer, ForeignKey("cycles.id"), unique=True),
-    Column("created_at", Float, nullable=False),
-    Column("train_rows", Integer, nullable=False, default=0),
-    Column("seen_seq", Integer, nullable=False, default=0),
-    Column("metrics", JSON, nullable=False),
-    Column("state", String, nullable=False, default="stored"),
+    *_required(Float, "created_at"),
+    *_required(Integer, "train_rows", "seen_seq", default=0),
+    *_required(JSON, "metrics"),
+    *_required(String, "state", default="stored"),
 )
 
-deployments = Table(
+deployments = _table(
     "deployments",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("digest", String, nullable=False),
-    Column("members", JSON, nullable=False),
-    Column("calibration", JSON),
-    Column("created_at", Float, nullable=False),
+    *_required(String, "model", "digest"),
+    *_required(Integer, "number"),
+    *_required(JSON, "members"),
+    *_optional(JSON, "calibration"),
+    *_required(Float, "created_at"),
     UniqueConstraint("model", "number"),
     UniqueConstraint("model", "digest"),
 )
 
-promotions = Table(
+promotions = _table(
     "promotions",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
+    *_required(String, "model", "kind", "reason"),
     Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
     Column("predecessor_id", Integer, ForeignKey("deployments.id")),
-    Column("kind", String, nullable=False),
     Column("cycle_id", Integer, ForeignKey("cycles.id"), unique=True),
-    Column("reason", String, nullable=False),
-    Column("at", Float, nullable=False),
-    Column("swapped_at", Float),
-    Column("newest", String),
-    Column("era", Integer),
+    *_required(Float, "at"),
+    *_optional(Float, "swapped_at"),
+    *_optional(String, "newest"),
+    *_optional(Integer, "era"),
 )
 Index("promotions_by_model", promotions.c.model, promotions.c.id)
 
-trials = Table(
+trials = _table(
     "trials",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
+    *_required(String, "model", "version", "strategy"),
     Column("cycle_id", Integer, ForeignKey("cycles.id"), nullable=False, unique=True),
     Column("deployment_id", Integer, ForeignKey("deployments.id"), nullable=False),
-    Column("version", String, nullable=False),
-    Column("strategy", String, nullable=False),
-    Column("share", Float, nullable=False),
-    Column("since", Float, nullable=False),
-    Column("until", Float, nullable=False),
-    Column("latest", Float, nullable=False),
-    Column("min_rows", Integer, nullable=False),
-    Column("max_failures", Integer, nullable=False),
-    Column("rows", Integer, nullable=False, default=0),
-    Column("failures", Integer, nullable=False, default=0),
-    Column("compared", Integer, nullable=False, default=0),
-    Column("differed", Float, nullable=False, default=0.0),
-    Column("skipped", Integer, nullable=False, default=0),
-    Column("champion_s", Float, nullable=False, default=0.0),
-    Column("challenger_s", Float, nullable=False, default=0.0),
-    Column("error", String, nullable=False, default=""),
-    Column("outcome", String, nullable=False, default=""),
-    Column("reason", String, nullable=False, default=""),
-    Column("finished_at", Float),
+    *_required(Float, "share", "since", "until", "latest"),
+    *_required(Integer, "min_rows", "max_failures"),
+    *_required(Integer, "rows", "failures", "compared", "skipped", default=0),
+    *_required(Float, "differed", "champion_s", "challenger_s", default=0.0),
+    *_required(String, "error", "outcome", "reason", default=""),
+    *_optional(Float, "finished_at"),
 )
-Index(
-    "one_running_trial",
-    trials.c.model,
-    unique=True,
-    sqlite_where=text("outcome = ''"),
-    postgresql_where=text("outcome = ''"),
-)
+_unique_where("one_running_trial", "outcome = ''", trials.c.model)
 
-assessments = Table(
+assessments = _table(
     "assessments",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("seq", Integer),
-    Column("deployment", Integer, nullable=False),
-    Column("found", JSON),
-    Column("at", Float, nullable=False),
+    *_required(String, "model", "kind"),
+    *_optional(Integer, "seq"),
+    *_required(Integer, "deployment"),
+    *_optional(JSON, "found"),
+    *_required(Float, "at"),
 )
 Index("assessments_by_kind", assessments.c.model, assessments.c.kind, assessments.c.id)
 Index("assessments_by_model", assessments.c.model, assessments.c.id)
-Index(
-    "one_assessment_a_file",
-    assessments.c.model,
-    assessments.c.seq,
-    unique=True,
-    sqlite_where=text("seq IS NOT NULL"),
-    postgresql_where=text("seq IS NOT NULL"),
-)
+_unique_where("one_assessment_a_file", "seq IS NOT NULL", assessments.c.model, assessments.c.seq)
 
-events = Table(
+events = _table(
     "events",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", Float, nullable=False),
-    Column("event", String, nullable=False),
-    Column("level", String, nullable=False),
-    Column("model", String),
-    Column("fields", JSON, nullable=False),
+    *_required(Float, "at"),
+    *_required(String, "event", "level"),
+    *_optional(String, "model"),
+    *_required(JSON, "fields"),
 )
 
 Index("events_by_model", events.c.model, events.c.id)
 
-commands = Table(
+commands = _table(
     "commands",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", Float, nullable=False),
-    Column("user", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("args", JSON, nullable=False),
+    *_required(Float, "at"),
+    *_required(String, "user", "name"),
+    *_required(JSON, "args"),
     Column("state", String, nullable=False, default="queued", index=True),
-    Column("message", String, nullable=False, default=""),
-    Column("finished_at", Float),
+    *_required(String, "message", default=""),
+    *_optional(Float, "finished_at"),
 )
 
-due = Table(
+due = _table(
     "due",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("due_at", Float, nullable=False),
-    Column("done_at", Float),
+    *_required(String, "model", "kind"),
+    *_required(Float, "due_at"),
+    *_optional(Float, "done_at"),
     UniqueConstraint("model", "kind", "due_at"),
 )
 Index("due_and_not_done", due.c.model, due.c.kind, sqlite_where=text("done_at IS NULL"))

@@ -3,7 +3,7 @@ nobody counts a year of files.
 
 Sums are kept for each thousand files by order of arrival, which makes "after file N" cheap too."""
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from daemon.ledger.tables import file_totals, files
 
@@ -14,6 +14,12 @@ def newest_seq(conn: Connection, model: str) -> int:
     """The number of the newest file by order of arrival; 0 before the first."""
     numbered = files.c.model == model, files.c.seq.is_not(None)
     return conn.scalar(select(files.c.seq).where(*numbered).order_by(files.c.seq.desc()).limit(1)) or 0
+
+
+def newer_rows(conn: Connection, model: str, after_seq: int, looked_back: int) -> tuple[ColumnElement[bool], ...]:
+    """Conditions: an accepted file of rows that arrived after one, and is among so many newest."""
+    newer = files.c.seq > max(after_seq, newest_seq(conn, model) - looked_back)
+    return files.c.model == model, files.c.state == "accepted", files.c.kind == "rows", newer
 
 
 def counts(conn: Connection, model: str) -> dict[str, int]:

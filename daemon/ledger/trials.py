@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from daemon.ledger.deployments import as_record
-from daemon.ledger.rows import insert_row
-from daemon.ledger.tables import assessments, deployments, trials
+from daemon.ledger.deployments import by_key, key_of
+from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
+from daemon.ledger.tables import assessments, trials
 from retrain.records.assessment import Moments
 from retrain.records.cycle import Cycle
 from retrain.records.deployment import Deployment
@@ -20,24 +20,18 @@ COUNTED = tuple(field.name for field in fields(TrialCounts) if field.name != "er
 
 def begin(conn: Connection, cycle: Cycle, challenger: Deployment, terms: RolloutSettings, now: float) -> Trial:
     """A challenger goes on trial; IntegrityError if the model has one on trial."""
-    chosen = deployments.c.model == cycle.model, deployments.c.number == challenger.number
     values = {
         "model": cycle.model,
         "cycle_id": cycle.id,
-        "deployment_id": conn.execute(select(deployments.c.id).where(*chosen)).scalar_one(),
+        "deployment_id": key_of(conn, challenger),
         "version": challenger.name,
-        "strategy": terms.strategy,
         "share": terms.reached,
         "since": now,
         "until": now + terms.period,
         "latest": now + terms.longest,
-        "min_rows": terms.min_rows,
-        "max_failures": terms.max_failures,
     }
-    insert_row(conn, trials, values)
-    begun = of_cycle(conn, cycle.id)
-    assert begun is not None
-    return begun
+    values |= {name: getattr(terms, name) for name in ("strategy", "min_rows", "max_failures")}
+    return _trial(conn, conn.execute(select(trials).where(trials.c.id == insert_row(conn, trials, values))).one())
 
 
 def running(conn: Connection, model: str) -> Trial | None:
@@ -57,22 +51,20 @@ def of_cycle(conn: Connection, cycle_id: int) -> Trial | None:
 
 def by_version(conn: Connection, model: str) -> dict[str, Trial]:
     """All trials of a model, by the challenger's name."""
-    rows = conn.execute(select(trials).where(trials.c.model == model).order_by(trials.c.id)).all()
-    return {row.version: _trial(conn, row) for row in rows}
+    return {row.version: _trial(conn, row) for row in last_rows(conn, trials, None, trials.c.model == model)}
 
 
-def add(conn: Connection, trial_id: int, seen: Mapping[str, Any]) -> None:
-    """Add what servers saw; nothing of a trial that is over."""
-    values: dict[str, Any] = {name: trials.c[name] + seen[name] for name in COUNTED}
-    if seen.get("error"):
-        values["error"] = seen["error"]
+def add(conn: Connection, trial_id: int, counts: Mapping[str, Any]) -> None:
+    """Add what servers counted; nothing of a trial that is over."""
+    values: dict[str, Any] = {name: trials.c[name] + counts[name] for name in COUNTED}
+    if counts.get("error"):
+        values["error"] = counts["error"]
     conn.execute(update(trials).where(trials.c.id == trial_id, trials.c.outcome == "").values(**values))
 
 
 def finish(conn: Connection, trial: Trial, outcome: str, reason: str, now: float) -> None:
     """It is over: promoted, dropped or ended."""
-    values = {"outcome": outcome, "reason": reason, "finished_at": now}
-    conn.execute(update(trials).where(trials.c.id == trial.id).values(**values))
+    update_row(conn, trials, trial.id, outcome=outcome, reason=reason, finished_at=now)
 
 
 def not_passed(conn: Connection, model: str) -> set[str]:
@@ -85,8 +77,7 @@ def begin_anew(conn: Connection, trial: Trial, now: float) -> Trial:
     """A running trial whose time counts from now; what was seen of it stays."""
     later_s = now - trial.since
     anew = replace(trial, since=now, until=trial.until + later_s, latest=trial.latest + later_s)
-    values = {"since": anew.since, "until": anew.until, "latest": anew.latest}
-    conn.execute(update(trials).where(trials.c.id == trial.id).values(**values))
+    update_row(conn, trials, trial.id, since=anew.since, until=anew.until, latest=anew.latest)
     return anew
 
 
@@ -101,14 +92,13 @@ def differences(conn: Connection, model: str, version: str) -> list[Moments]:
 
 
 def _found(conn: Connection, *wanted: Any) -> Trial | None:
-    row = conn.execute(select(trials).where(*wanted)).first()
+    row = last_row(conn, trials, *wanted)
     return None if row is None else _trial(conn, row)
 
 
 def _trial(conn: Connection, row: Row[Any]) -> Trial:
-    deployment = as_record(conn.execute(select(deployments).where(deployments.c.id == row.deployment_id)).one())
-    seen = TrialCounts(**{field.name: getattr(row, field.name) for field in fields(TrialCounts)})
+    counts = TrialCounts(**{field.name: getattr(row, field.name) for field in fields(TrialCounts)})
     return Trial(
-        row.id, row.cycle_id, deployment, row.strategy, row.share, row.since, row.until, row.latest, row.min_rows,
-        row.max_failures, seen, row.outcome, row.reason, row.finished_at,
+        row.id, row.cycle_id, by_key(conn, row.deployment_id), row.strategy, row.share, row.since, row.until,
+        row.latest, row.min_rows, row.max_failures, counts, row.outcome, row.reason, row.finished_at,
     )  # fmt: skip

@@ -19,7 +19,7 @@ WEIGHTS = {"serving": 1000, "training": 10}
 def divide(environment: Mapping[str, str]) -> Path | None:
     """Make both groups and move this process, and with it its children to come, to `serving`.
 
-    Returns the group `training`, for `enter`; None where nothing is delegated, or where it fails (told)."""
+    Returns the group `training`, for `enter`; None where nothing is delegated, or where it fails (logged)."""
     if environment.get(DELEGATED) != "1":
         return None
     try:
@@ -44,19 +44,14 @@ def enter(group: Path) -> None:
 
 def _own_group() -> Path:
     """This process's group in the one hierarchy of version 2."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        place, _, kind = line.partition(" - ")
-        if kind.startswith("cgroup2 "):
-            root, mounted = place.split()[3:5]
-            break
-    else:
-        raise LookupError("no cgroup2 is mounted")
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        if line.startswith("0::"):
-            path = line[3:]
-            inside = path.removeprefix(root) if root != "/" else path
-            return Path(mounted) / inside.lstrip("/")
-    raise LookupError("this process is in no group of version 2")
+    mounts = (line.partition(" - ") for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    mount = next((place.split()[3:5] for place, _, kind in mounts if kind.startswith("cgroup2 ")), None)
+    groups = Path("/proc/self/cgroup").read_text().splitlines()
+    path = next((line[3:] for line in groups if line.startswith("0::")), None)
+    if mount is None or path is None:
+        raise LookupError("no cgroup2 is mounted" if mount is None else "this process is in no group of version 2")
+    inside = path.removeprefix(mount[0]) if mount[0] != "/" else path
+    return Path(mount[1]) / inside.lstrip("/")
 
 
 def try_to_enter(group: str) -> None:

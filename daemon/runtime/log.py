@@ -66,13 +66,13 @@ def _unbuffered(stream: TextIO) -> TextIO:
     return io.TextIOWrapper(raw, stream.encoding, "backslashreplace", write_through=True)
 
 
-def _is_journal(told: str) -> bool:
-    """Whether systemd connected standard error with the journal."""
+def _is_journal(stream: str) -> bool:
+    """Whether systemd connected standard error with the journal, whose device and inode it names."""
     try:
         status = os.fstat(2)
     except OSError:
         return False
-    return told == f"{status.st_dev}:{status.st_ino}"
+    return stream == f"{status.st_dev}:{status.st_ino}"
 
 
 def _tapped(tap: Tap) -> Callable[..., Any]:
@@ -84,7 +84,7 @@ def _tapped(tap: Tap) -> Callable[..., Any]:
 
 
 def _with_dropped(factory: Any) -> Callable[..., Any]:
-    """Tells with an event how many before it were not taken."""
+    """Adds to an event how many before it were not taken."""
 
     def process(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
         return entry | {"dropped_before": factory.dropped} if factory.dropped else entry
@@ -177,12 +177,11 @@ class Journal:
             os.close(memory)
 
 
-def tell_dropped() -> None:
-    """Tell of events that the journal did not take, where none came after them to tell it."""
+def log_dropped() -> None:
+    """Log that the journal did not take events, where none came after them that has their number."""
     journal = structlog.get_config()["logger_factory"]()
     if isinstance(journal, Journal) and journal.dropped:
-        log = get_logger()
-        log.warning("log_dropped")
+        get_logger().warning("log_dropped")
 
 
 def journal_datagram(entry: dict[str, Any]) -> bytes:

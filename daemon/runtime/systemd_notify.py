@@ -34,8 +34,8 @@ def watchdog_s(environment: Mapping[str, str]) -> float:
     """After how long a silence systemd ends this process; the service's own limits are fractions of it."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return WATCHDOG_S
-    told = environment.get("WATCHDOG_USEC", "")
-    return int(told) / 1e6 if told.isdigit() and int(told) > 0 else WATCHDOG_S
+    given_us = environment.get("WATCHDOG_USEC", "")
+    return int(given_us) / 1e6 if given_us.isdigit() and int(given_us) > 0 else WATCHDOG_S
 
 
 def inherited_socket(environment: Mapping[str, str]) -> int | None:

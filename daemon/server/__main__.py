@@ -25,7 +25,7 @@ import uvloop
 from daemon.config.config import Config, load_config
 from daemon.ledger import open_ledger
 from daemon.runtime import faults
-from daemon.runtime.log import configure, get_logger, tell_dropped
+from daemon.runtime.log import configure, get_logger, log_dropped
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.restarting import supervise
 from daemon.server.app import App
@@ -137,7 +137,7 @@ class Server:
         """Report that the loop runs, also while versions are loaded."""
         while True:
             self._report({"event": "heartbeat"})
-            tell_dropped()
+            log_dropped()
             await asyncio.sleep(BEAT_S)
 
     async def _hand_over_labels(self) -> None:

@@ -61,7 +61,7 @@ class Service:
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.pulse = Pulse(self.notifier, watchdog_s(environment), self.silences, self._status)
         self._environment = environment
-        self._tokens = load_tokens(config, environment)  # an unreadable one is told here and now
+        self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
         training = cgroups.divide(environment)

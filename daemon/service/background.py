@@ -90,8 +90,7 @@ class Background:
         version = -1
         while True:
             with self._unless_lost("commands"):
-                now = self._ledger.data_version()
-                if now != version:
+                if (now := self._ledger.data_version()) != version:
                     keepers = self._keepers.by_name
                     self._commander.contexts = {name: keeper.context for name, keeper in keepers.items()}
                     await self._commander.apply_all()
@@ -99,7 +98,7 @@ class Background:
             await asyncio.sleep(LEDGER_POLL_S)
 
     async def _retention(self) -> None:
-        """Let go of old events, commands and schedules; what fails is told and done the next day."""
+        """Let go of old events, commands and schedules; what fails is logged and done the next day."""
         while True:
             with self._unless_lost("retention"):
                 await keep_service(self._ledger, self._shared.config.service.events)

@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.cycles import trial as on_trial
-from daemon.ledger import commands, cycles, deployments, due, files, models, promotions, trials, versions
+from daemon.ledger import Ledger, commands, cycles, deployments, due, files, models, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.log import get_logger
 from daemon.runtime.worker.process import WorkerError
 from retrain.operations import ProveRequest
 from retrain.planning import cycle as machine
 from retrain.records.cycle import CycleState
+from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused
 from retrain.records.trial import Trial
 
@@ -33,49 +34,45 @@ class Commander:
 
     async def apply_all(self) -> None:
         """Work off what is queued."""
-        shared = next(iter(self.contexts.values())).shared
-        with shared.ledger.connect() as conn:
+        ledger = next(iter(self.contexts.values())).shared.ledger
+        with ledger.connect() as conn:
             queued = commands.queued(conn)
         for command in queued:
             state, message = "done", ""
             try:
-                message = await self._apply(command)
+                message = await self._apply(command, ledger)
             except (SQLAlchemyError, sqlite3.Error, OSError):
                 raise  # the world's fault: it is done when that is over
             except Exception as error:  # never again, for it stands before all others
-                known = isinstance(error, Refused | WorkerError)
-                state, message = "refused", str(error) if known else f"it failed: {error!r}"
-                if not known:
+                expected = isinstance(error, Refused | WorkerError)
+                state, message = "refused", str(error) if expected else f"it failed: {error!r}"
+                if not expected:
                     log.error("part_failed", part=command.name, error=repr(error), traceback=traceback.format_exc())
-                with shared.ledger.begin() as conn:
+                with ledger.begin() as conn:
                     commands.finish(conn, command.id, state, message)
-            told = {"command": command.name, "model": command.args.get("model"), "user": command.user}
+            fields = {"command": command.name, "model": command.args.get("model"), "user": command.user}
             if state == "done":
-                log.info("command_done", **told, answer=message)
+                log.info("command_done", **fields, answer=message)
             else:
-                log.warning("command_refused", **told, answer=message)
+                log.warning("command_refused", **fields, answer=message)
 
-    async def _apply(self, command: commands.CommandRow) -> str:
+    async def _apply(self, command: commands.CommandRow, ledger: Ledger) -> str:
         if command.name == "reload":
-            return await self._reload(command)
+            message = await self.reload()
+            with ledger.begin(durable=True) as conn:
+                commands.finish(conn, command.id, "done", message)
+            return message
         name = command.args["model"]
         context = self.contexts.get(name)
         if context is None:
             raise Refused(f"no model {name!r} in the running configuration")
         await _prove_first(context, command)
-        with context.shared.ledger.begin(durable=True) as conn:
+        with ledger.begin(durable=True) as conn:
             message = HANDLERS[command.name](conn, context, command.args)
             commands.finish(conn, command.id, "done", message)
         if command.name in ("promote", "rollback"):
             self.promoted(name)
         context.dirty.set()
-        return message
-
-    async def _reload(self, command: commands.CommandRow) -> str:
-        shared = next(iter(self.contexts.values())).shared
-        message = await self.reload()
-        with shared.ledger.begin(durable=True) as conn:
-            commands.finish(conn, command.id, "done", message)
         return message
 
 
@@ -101,7 +98,7 @@ def _stored(conn: Connection, context: ModelContext, version: str) -> str:
     return matching[0]
 
 
-def _predecessor(conn: Connection, context: ModelContext) -> Any:
+def _predecessor(conn: Connection, context: ModelContext) -> Deployment:
     champion = promotions.champion(conn, context.name)
     if champion is None or champion.predecessor is None:
         raise Refused(f"{context.name} has no earlier deployment to roll back to")
@@ -120,8 +117,7 @@ def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
     if champion is not None and [m.version for m in champion.deployment.members] == [version]:
         raise Refused(f"{version} is the champion already")
     if trial is not None and trial.version == version:
-        cycle = on_trial.end(conn, context, trial, "promoted", "promoted by hand during its trial", "manual")
-        on_trial.log_ended(context, cycle, trial, "promoted by hand during its trial")
+        _end_trial(conn, context, trial, "promoted", "promoted by hand during its trial", "manual")
         return f"{version} is the champion; its trial is over"
     if trial is not None:
         _end_trial(conn, context, trial, "ended", f"{version} was promoted by hand during the trial")
@@ -145,8 +141,10 @@ def _rollback(conn: Connection, context: ModelContext, args: dict[str, Any]) -> 
     return f"rolled back to {deployment.name}"
 
 
-def _end_trial(conn: Connection, context: ModelContext, trial: Trial, outcome: str, reason: str) -> None:
-    cycle = on_trial.end(conn, context, trial, outcome, reason)
+def _end_trial(
+    conn: Connection, context: ModelContext, trial: Trial, outcome: str, reason: str, kind: str = "promote"
+) -> None:
+    cycle = on_trial.end(conn, context, trial, outcome, reason, kind)
     on_trial.log_ended(context, cycle, trial, reason)
 
 
@@ -184,13 +182,7 @@ def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> st
 
 
 HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
-    "retrain": _retrain,
-    "promote": _promote,
-    "rollback": _rollback,
-    "approve": _approve,
-    "pause": _pause,
-    "resume": _resume,
-    "hold": _hold,
-    "release": _release,
-    "forget": _forget,
+    handler.__name__.removeprefix("_"): handler
+    for handler in (_retrain, _promote, _rollback, _approve, _pause, _resume, _hold, _release, _forget)
 }
+"""Each command's function, by the command's name."""

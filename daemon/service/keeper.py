@@ -27,7 +27,7 @@ SPOOL_LOOK_S = 2.0
 
 @dataclass
 class ModelKeeper:
-    """Keeps one model good; a part that fails unexpectedly is told and started again."""
+    """Keeps one model good; a part that fails unexpectedly is logged and started again."""
 
     context: ModelContext
     promoted: Callable[[], None]
@@ -70,7 +70,7 @@ class ModelKeeper:
         self.context.dirty.set()
 
     async def _supervise(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        bind_contextvars(model=self.context.name)  # also for what the model's workers have to tell
+        bind_contextvars(model=self.context.name)  # also for what the model's workers log
         await supervise(part, self.context.log, FAILURE_PAUSE_S)
 
     async def _tidy(self) -> None:
@@ -100,7 +100,6 @@ class ModelKeeper:
             self.context.dirty.set()
 
     async def _retention(self) -> None:
-        """Let go of what is beyond the retention."""
         await keep_model(self.context)
 
     async def _labels(self) -> None:

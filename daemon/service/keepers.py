@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-from sqlalchemy import Connection
-
 from daemon.ledger import due, models
 from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.service.keeper import ModelKeeper
@@ -61,11 +59,10 @@ class Keepers:
 
     def due(self, name: str, kind: str, due_at: float) -> None:
         """A check or a retrain is due: written to the ledger, then its keeper looks."""
-
-        def write(conn: Connection) -> None:
-            due.add(conn, name, kind, due_at)
-
-        self._pending.write(write, lambda: self.by_name[name].wake(kind) if name in self.by_name else None)
+        self._pending.write(
+            lambda conn: due.add(conn, name, kind, due_at),
+            lambda: self.by_name[name].wake(kind) if name in self.by_name else None,
+        )
 
     def promoted(self, name: str) -> None:
         """A model has another champion."""
@@ -79,7 +76,5 @@ class Keepers:
 
     def silences(self, now_s: float) -> dict[str, float]:
         """Seconds of silence of all parts of all keepers, unless they rest."""
-        found: dict[str, float] = {}
-        for keeper in () if self.resting else self.by_name.values():
-            found |= keeper.silences(now_s)
-        return found
+        keepers = () if self.resting else self.by_name.values()
+        return {part: silent_s for keeper in keepers for part, silent_s in keeper.silences(now_s).items()}

@@ -35,7 +35,7 @@ class EventBuffer:
 
 def as_row(entry: dict[str, Any]) -> dict[str, Any]:
     """A logged event as a row of the ledger."""
-    fields = {k: v for k, v in entry.items() if k not in ("event", "level", "timestamp", "model")}
-    at = datetime.fromisoformat(entry["timestamp"]).timestamp()
-    fields = json.loads(json.dumps(fields, default=str))
-    return {"at": at, "event": entry["event"], "level": entry["level"], "model": entry.get("model"), "fields": fields}
+    fields = json.loads(json.dumps(entry, default=str))
+    event, level, model = fields.pop("event"), fields.pop("level"), fields.pop("model", None)
+    at = datetime.fromisoformat(fields.pop("timestamp")).timestamp()
+    return {"at": at, "event": event, "level": level, "model": model, "fields": fields}

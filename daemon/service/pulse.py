@@ -1,6 +1,6 @@
 """The service's heartbeat: looks after every part, and pings systemd's watchdog only while all of them live.
 
-A part that is silent for half of the watchdog's time is told by name. As long as it is silent nothing is pinged, so
+A part that is silent for half of the watchdog's time is logged by name. As long as it is silent nothing is pinged, so
 that systemd ends the service with the stacks of all threads in the journal, and starts it again.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from daemon.runtime.log import get_logger, tell_dropped
+from daemon.runtime.log import get_logger, log_dropped
 from daemon.runtime.systemd_notify import Notifier
 
 log = get_logger()
@@ -17,13 +17,13 @@ BEATS_PER_WATCHDOG = 12
 
 
 def hung_s(watchdog_s: float) -> float:
-    """How long a part may be silent: half of the watchdog's time, so that it can still be mended or told."""
+    """How long a part may be silent: half of the watchdog's time, so that it can still be mended or logged."""
     return watchdog_s / 2
 
 
 @dataclass
 class Pulse:
-    """Beats until cancelled. `silences` tells each part's seconds of silence, `status` what the service does."""
+    """Beats until cancelled. `silences` gives each part's seconds of silence, `status` what the service does."""
 
     notifier: Notifier
     watchdog_s: float
@@ -32,7 +32,7 @@ class Pulse:
     _hung: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Look, tell, ping, again and again."""
+        """Look, log, ping, again and again."""
         while True:
             self.beat()
             await asyncio.sleep(self.watchdog_s / BEATS_PER_WATCHDOG)
@@ -46,7 +46,7 @@ class Pulse:
         for part in sorted(self._hung - hung):
             log.info("part_recovered", part=part)
         self._hung = hung
-        tell_dropped()
+        log_dropped()
         if not hung:
             self.notifier.send(WATCHDOG="1", STATUS=self.status())
         else:

@@ -59,8 +59,8 @@ def read_again(config: Config, environment: Mapping[str, str]) -> Config:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            told = f"[models.{name}] data_dir {folder} does not exist and cannot be made: {error.strerror}"
-            raise Refused(told, "make it, so that the service's user may read it") from None
+            reason = f"[models.{name}] data_dir {folder} does not exist and cannot be made: {error.strerror}"
+            raise Refused(reason, "make it, so that the service's user may read it") from None
     return found
 
 
@@ -79,8 +79,8 @@ def changes(before: Config, after: Config) -> Changes:
 
 def applied(before: Config, after: Config, what: Changes) -> Config:
     """The configuration once a reload has applied what it can: the rest of `[service]` stays as it was started."""
-    told = {key: getattr(after.service, key) for key in what.servers}
-    return Config(after.path, before.service.model_copy(update=told), after.models)
+    changed = {key: getattr(after.service, key) for key in what.servers}
+    return Config(after.path, before.service.model_copy(update=changed), after.models)
 
 
 @dataclass

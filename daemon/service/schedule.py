@@ -36,7 +36,7 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     def overdue_s(self) -> float:
-        """How late the latest job is. The wall clock may have jumped past it, so the scheduler is told to look."""
+        """How late the latest job is. The wall clock may have jumped past it, so the scheduler is woken."""
         now = datetime.now(UTC)
         times = [job.next_run_time for job in self._scheduler.get_jobs() if job.next_run_time is not None]
         late_s = max(((now - due).total_seconds() for due in times), default=0.0)
@@ -47,12 +47,11 @@ class Schedule:
     def set_model(self, name: str, settings: ModelSettings | None) -> None:
         """Replace the jobs of a model by those of its settings; None removes them."""
         self._settings.pop(name, None)
+        schedules: dict[str, str | None] = {"check": None, "retrain": None}
         if settings is not None:
             self._settings[name] = settings
-        for kind, expression in (
-            ("check", settings.check_schedule if settings else None),
-            ("retrain", settings.retrain_schedule if settings else None),
-        ):
+            schedules = {"check": settings.check_schedule, "retrain": settings.retrain_schedule}
+        for kind, expression in schedules.items():
             job = f"{name}:{kind}"
             if self._scheduler.get_job(job) is not None:
                 self._scheduler.remove_job(job)

@@ -31,8 +31,8 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
 
 def with_options(config: Config, listen: str | None, workers: int | None) -> Config:
     """The configuration with what the command line says instead."""
-    told = {key: value for key, value in {"listen": listen, "workers": workers}.items() if value is not None}
-    return replace(config, service=config.service.model_validate(config.service.model_dump() | told))
+    given = {key: value for key, value in {"listen": listen, "workers": workers}.items() if value is not None}
+    return replace(config, service=config.service.model_validate(config.service.model_dump() | given))
 
 
 class OnlyServer:
@@ -72,9 +72,8 @@ class OnlyServer:
         log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
 
     def _make(self) -> ServerProcess:
-        config = self._config
-        hung_after_s = hung_s(self._watchdog_s)
-        return ServerProcess(self._listener, config.state_dir, config.path, log_message, hung_s=hung_after_s)
+        config, silent_s = self._config, hung_s(self._watchdog_s)
+        return ServerProcess(self._listener, config.state_dir, config.path, log_message, hung_s=silent_s)
 
     def _silences(self) -> dict[str, float]:
         return self._servers.silences(time.monotonic())

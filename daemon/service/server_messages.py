@@ -48,9 +48,9 @@ class ServerMessages:
 
     def _add_to_trial(self, message: dict[str, Any]) -> None:
         self.trials.add(message)
-        seen = message["seen"]
-        if seen["failures"]:
+        counts = message["seen"]
+        if counts["failures"]:
             log.warning(
                 "challenger_failed", model=message["model"], version=message["version"],
-                requests=seen["failures"], reason=seen["error"], pid=message["pid"],
+                requests=counts["failures"], reason=counts["error"], pid=message["pid"],
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Keeps the server processes alive on one listening socket, and tells them when the ledger has a new promotion.
+"""Keeps the server processes alive on one listening socket, and hints at new promotions in the ledger.
 
 The ledger is the truth and the message a hint: a server that missed it polls. Each server acknowledges every
 swap. A server that dies is started again on the same socket, so that no connection is refused meanwhile.
@@ -160,7 +160,7 @@ class ServerProcess:
         self._writer.close()
 
     async def _next_line(self) -> bytes:
-        """What it says next; nothing once it is gone, or was silent for too long and therefore ended.
+        """Its next message; nothing once it is gone, or was silent for too long and therefore ended.
 
         Only a second silence counts: after the first, what came while this process itself stood still is read."""
         patience_s = self.hung_s if self._beaten else max(self.hung_s, START_PATIENCE_S)

@@ -10,7 +10,7 @@ ENDED = ("cycle_finished", "version_kept", "stage_failed")
 
 @dataclass
 class StatusLine:
-    """What each model serves and works on, as far as the events told.
+    """What each model serves and works on, by the events so far.
 
     >>> line = StatusLine()
     >>> line.update({"event": "model_swapped", "model": "churn", "version": "v0001-ab"})

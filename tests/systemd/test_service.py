@@ -163,7 +163,7 @@ def test_a_journal_that_stands_still_stops_nobody(service: Service) -> None:
     """While journald is frozen events are dropped and counted; the count is told although no event follows."""
     script = """
         import os, signal, subprocess, structlog
-        from daemon.runtime.log import configure, get_logger, tell_dropped
+        from daemon.runtime.log import configure, get_logger, log_dropped
         pid = int(subprocess.check_output(["pidof", "systemd-journald"]))
         configure(style="journal")
         os.kill(pid, signal.SIGSTOP)
@@ -171,7 +171,7 @@ def test_a_journal_that_stands_still_stops_nobody(service: Service) -> None:
             get_logger().info("flood", number=number, text="x" * 1000)
         os.kill(pid, signal.SIGCONT)
         while structlog.get_config()["logger_factory"]().dropped:
-            tell_dropped()
+            log_dropped()
     """
     service.run(sys.executable, "-c", "if True:" + script, timeout_s=60)
     told = service.wait("EVENT=log_dropped")

@@ -96,21 +96,16 @@ class Worker:
                 asked = self._ask(operation.name, to_json(request), timeout_s is None)
                 answer = await asyncio.wait_for(asked, timeout_s)
             except TimeoutError:
-                await self._kill()
-                raise WorkerError(
-                    "retry", f"{operation.name} took longer than {timeout_s:g} s and was stopped"
-                ) from None
+                await self.close()
+                reason = f"{operation.name} took longer than {timeout_s:g} s and was stopped"
+                raise WorkerError("retry", reason) from None
             except asyncio.CancelledError:
-                await self._kill()
+                await self.close()
                 raise
         if "error" in answer:
             error = answer["error"]
             raise WorkerError(error["kind"], error["message"], error["traceback"])
         return cast(R, from_json(answer["ok"], operation.result))
-
-    async def close(self) -> None:
-        """End the process; what it was doing is lost, which harms nothing."""
-        await self._kill()
 
     @property
     def pid(self) -> int | None:
@@ -180,10 +175,11 @@ class Worker:
     async def _hung(self, op: str) -> WorkerError:
         silent_s = round(LOOK_S * SILENT_LOOKS)
         log.error("worker_hung", role=self.role, op=op, pid=self.pid, silent_s=silent_s)
-        await self._kill()
+        await self.close()
         return WorkerError("retry", f"the {self.role} gave no sign of life for {silent_s} s during {op} and was ended")
 
-    async def _kill(self) -> None:
+    async def close(self) -> None:
+        """End the process; what it was doing is lost, which harms nothing."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             process.kill()

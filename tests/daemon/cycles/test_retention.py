@@ -311,7 +311,7 @@ def test_rows_of_files_that_are_gone_go_where_it_is_configured(tmp_path, monkeyp
     context, ledger = model_of(tmp_path, '[models.m.retention]\nfiles = "30d"\n')
     ids = dropped(ledger, 10)
     with ledger.begin() as conn:
-        retention.expire(conn, ids[:8], "old")
+        retention.expire(conn, ids[:8])
         conn.execute(tables.files.update().values(snapshot=None))
         conn.execute(tables.files.update().where(tables.files.c.id == ids[1]).values(state="forgotten"))
         original = files.by_content(conn, "m", "3")
@@ -337,7 +337,7 @@ def test_labels_go_with_the_rows_that_they_tell_of(tmp_path):
         rows += dropped(ledger, 1)
     for gone, labels_gone in ((rows[0], 1), (rows[1], 2)):
         with ledger.begin() as conn:
-            retention.expire(conn, [gone], "old")
+            retention.expire(conn, [gone])
         sweep_model(context, 400 * DAY)
         with ledger.connect() as conn:
             states = [row.state for row in files.listed(conn, "m") if row.kind == "labels"]

@@ -52,7 +52,7 @@ def test_lost_and_repeated_hints_change_nothing_but_the_time(
         intake._rescan_due_s = math.inf
         for number in range(ROUNDS):
             if number == ROUNDS // 2:
-                intake.rescan()  # its time has come
+                intake._look_at_all()  # the time of a rescan has come
             for hint in hints:
                 intake._hint(None if hint is None else str(context.data_dir / hint))
             await intake._round()

@@ -15,7 +15,7 @@ import pytest
 import structlog
 from learning import run
 
-from daemon.ledger import models, open_ledger, prediction_log, tables
+from daemon.ledger import models, open_ledger, prediction_log, retention, tables
 from daemon.reading import answered_rows
 from daemon.runtime.spool import Spool, finished_segments
 from daemon.server import prediction_log as server_log
@@ -149,7 +149,7 @@ def _no_space(_descriptor: int) -> None:
 def test_a_request_that_cannot_be_written_stops_nothing(tmp_path):
     """Neither the server nor later rows: it is counted."""
     log = a_log(tmp_path)
-    log.record(SimpleNamespace(name="v0", versions=()), [ROW], ["a"], said(1))
+    log.record(SimpleNamespace(name="v0"), [ROW], ["a"], said(1))
     log.flush()
     log.record(served(), [ROW], ["b"], said(1))
     log.close()
@@ -342,4 +342,4 @@ def test_what_expires_goes_whole_and_oldest_first(ledger):
         prediction_log.expire(conn, "m", first)
         assert conn.execute(tables.files.select()).one().state == "expired"
         assert prediction_log.paths(conn, "m") == {"p/c"}
-        assert prediction_log.unused_snapshots(conn, "m") == [(1, "s", True)]
+        assert [(row[0], row[1], row[3]) for row in retention.left_snapshots(conn, "m")] == [(1, "s", True)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from daemon.runtime.log import Journal, configure, get_logger, journal_datagram, tell_dropped
+from daemon.runtime.log import Journal, configure, get_logger, journal_datagram, log_dropped
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -154,7 +154,7 @@ def test_a_full_journal_drops_and_tells_how_many(journald):
     get_logger().info("flood")
     dropped = journal.dropped
     journald.recv(4096)
-    tell_dropped()
+    log_dropped()
     journald.settimeout(0)
     told = b""
     with pytest.raises(BlockingIOError):
@@ -162,6 +162,6 @@ def test_a_full_journal_drops_and_tells_how_many(journald):
             told = journald.recv(4096)
     assert b"EVENT=log_dropped\n" in told and b"DROPPED_BEFORE=%d\n" % dropped in told
     assert journal.dropped == 0
-    tell_dropped()
+    log_dropped()
     with pytest.raises(BlockingIOError):
         journald.recv(4096)

@@ -221,7 +221,7 @@ async def suspected(context: ModelContext) -> bool:
     schema = declared_schema(context.settings)
     assert schema is not None
     snapshot = context.folders.snapshots / "a.parquet"
-    return bool((await suspect_file(context, "a.csv", "folder", snapshot, None, schema)).doubts)
+    return bool(await suspect_file(context, "a.csv", "folder", snapshot, None, schema))
 
 
 async def assessed(context: ModelContext) -> bool:
