@@ -64,7 +64,7 @@ def calls() -> Iterator[tuple[str, str, set[str]]]:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS):
                 continue
             receiver = ast.unparse(node.func.value)
-            if receiver == "log" or receiver.endswith((".log", "_log")):
+            if receiver in ("log", "get_logger()") or receiver.endswith((".log", "_log")):
                 for name in words_of(node.args[0], assigned):
                     yield name, node.func.attr, {word.arg for word in node.keywords if word.arg is not None}
 

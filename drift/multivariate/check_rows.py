@@ -1,5 +1,6 @@
 """All columns together: what no single column shows, in three tests and in sentences."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -90,7 +91,8 @@ def _matched(before: ColumnValues, now: ColumnValues) -> tuple[Floats, Floats, b
     if distinct > max(MOST_CATEGORIES, len(before.codes) // 2):
         return None
     words = [[None if code < 0 else str(side.names[code]) for code in side.codes] for side in (before, now)]
-    names = sorted({word for word in words[0] if word is not None}, key=words[0].count, reverse=True)[:MOST_CATEGORIES]
+    counts = Counter(word for word in words[0] if word is not None)
+    names = sorted(counts, key=lambda name: (-counts[name], name))[:MOST_CATEGORIES]
     place = {name: float(position) for position, name in enumerate(names)}
     coded = [
         np.array([np.nan if word is None else place.get(word, float(len(names))) for word in side]) for side in words

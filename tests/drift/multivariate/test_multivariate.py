@@ -1,5 +1,10 @@
 """The multivariate tests raise false alarms at their rate, see what they promise to see, and take any columns."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +16,7 @@ from drift.multivariate.domain_classifier import _ridge, domain_classifier, feat
 from drift.multivariate.mmd import mmd
 from drift.multivariate.pca import pca_reconstruction
 
+ROOT = Path(__file__).resolve().parents[3]
 TESTS = {
     "linear": lambda *pair, seed, **more: domain_classifier(*pair, seed=seed, **{"permutations": 39, **more}),
     "mmd": lambda *pair, seed, **more: mmd(*pair, seed=seed, **{"permutations": 39, **more}),
@@ -193,3 +199,24 @@ def test_any_columns_are_taken(name: str) -> None:
     score = pca_reconstruction(*pair, seed=1) if name == "pca" else TESTS[name](*pair, seed=1, categorical=[5])
     assert score.statistic is not None and 0 < score.p_value <= 1
     assert all(value is not None for value in score.to_json().values())
+
+
+def test_categories_of_equal_frequency_keep_one_order() -> None:
+    """The same rows give the same report in every process: no order comes from hashes of texts."""
+    script = """
+import numpy as np
+from drift.multivariate.check_rows import judge_together
+from drift.profiles.categorical import Codes
+names = tuple(f"city {k}" for k in range(8))
+rng = np.random.default_rng(0)
+pair = [Codes(rng.permutation(np.repeat(np.arange(8), 25)), names) for _ in range(2)]
+print(judge_together([("city", *pair), ("x", rng.normal(size=200), rng.normal(size=200))], 0.05))
+"""
+    reports = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed}, cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(reports) == 1
