@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+import structlog
 from bare_model import bare_model
 from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
@@ -37,10 +38,11 @@ from daemon.reading.take import take
 from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.faults import VARIABLE, Faults
 from daemon.runtime.publish import publish_made
+from daemon.runtime.restarting import supervise
 from daemon.runtime.spool import FORGOTTEN_S, Spool, finished_segments
 from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
-from daemon.server.__main__ import close_all, kept
+from daemon.server.__main__ import close_all
 from daemon.server.follow import Follower
 from daemon.server.slot import ModelSlot, ServedDeployment
 from daemon.service.keeper import ModelKeeper
@@ -333,9 +335,8 @@ def test_what_servers_saw_of_a_trial_is_kept_until_it_is_written(context: ModelC
     assert not reports._waiting
 
 
-def test_a_part_of_a_server_that_fails_is_told_and_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_of_a_server_that_fails_is_logged_and_begun_again() -> None:
     """Labels are handed over, and promotions followed, also after a disk that failed once."""
-    monkeypatch.setattr("daemon.server.__main__.FAILURE_PAUSE_S", 0.0)
     begun = []
 
     async def part() -> None:
@@ -345,7 +346,7 @@ def test_a_part_of_a_server_that_fails_is_told_and_begun_again(monkeypatch: pyte
         await asyncio.Event().wait()
 
     async def story() -> None:
-        task = asyncio.create_task(kept(part))
+        task = asyncio.create_task(supervise(part, structlog.get_logger(), 0.0))
         while len(begun) < 3:
             await asyncio.sleep(0)
         task.cancel()
