@@ -142,7 +142,7 @@ def move(source: Path, target: Path, point: str) -> None:
 
 
 def publish_folder(staged: Path, final: Path, point: str) -> None:
-    """Move a finished folder to its final name; a folder already there wins, since its name carries its digest."""
+    """Move a finished folder to its final name; a folder already there wins: it never changes."""
     crash_point(f"{point}.before_fsync")
     for entry in sorted(staged.rglob("*")):
         fsync_path(entry)

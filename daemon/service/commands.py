@@ -158,7 +158,9 @@ def _approve(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
 
 def _pause(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
     models.set_paused(conn, context.name, True)
-    return f"{context.name} opens no cycles until it is resumed; files are still checked"
+    return (
+        f"{context.name} opens no cycles and rolls nothing back by itself until it is resumed; files are still checked"
+    )
 
 
 def _resume(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ def test_only_one_module_names_files_of_the_state_folder(package: str) -> None:
 
 
 def test_a_published_folder_is_never_replaced(tmp_path: Path) -> None:
-    """Its name has its digest: who publishes the same again finds it there, and another content has another name."""
+    """The first that has a name keeps it: who publishes under it again, even another content, finds it there unchanged."""
     for number in (1, 2):
         staged = tmp_path / f"staged{number}"
         staged.mkdir()
