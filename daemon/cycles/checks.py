@@ -22,7 +22,7 @@ STREAM_FIELDS = ("detector", "row", "since_row", "before", "after")
 
 
 @dataclass(frozen=True)
-class FinishedCheck:
+class AnalystCheck:
     """What the analyst found; `deployment` is the champion's era and `version` its name, `predictions` the path of what
     it predicted below the state folder."""
 
@@ -45,7 +45,7 @@ class RecordedCheck:
 
     id: int
     kind: str
-    check: FinishedCheck
+    check: AnalystCheck
     opened: int | None
     cleared: int | None
 
@@ -81,7 +81,7 @@ def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda c: -(c["effect"] or 0.0))
 
 
-async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path]) -> FinishedCheck | None:
+async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path]) -> AnalystCheck | None:
     """The analyst's judgement of snapshots against the champion; None without a champion or if it failed."""
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, context.name)
@@ -110,11 +110,11 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
         publish_made(found.predictions, final, "check.publish_predictions")
         predictions = str(final.relative_to(context.folders.state))
     seconds = time.monotonic() - started
-    return FinishedCheck(found, champion.era, champion.deployment.name, predictions, started_at, seconds)
+    return AnalystCheck(found, champion.era, champion.deployment.name, predictions, started_at, seconds)
 
 
 def record_check(
-    conn: Connection, context: ModelContext, kind: str, check: FinishedCheck, file_id: int | None
+    conn: Connection, context: ModelContext, kind: str, check: AnalystCheck, file_id: int | None
 ) -> RecordedCheck:
     """Write a check and open, extend or close the model's episode, in the caller's transaction."""
     report, now, name = check.found.report, context.now(), context.name
@@ -135,7 +135,7 @@ async def check_again(context: ModelContext) -> int:
             return 0
         rows = checks.unchecked(conn, context.name, champion.era, champion.seen_seq, MOST_AGAIN)
     for row in rows:
-        async with context.judging:
+        async with context.check_lock:
             result = await check_snapshots(context, "file", [context.folders.state / row.snapshot])
             if result is None:
                 return 0

@@ -37,7 +37,7 @@ def roll_back(conn: Connection, context: ModelContext, action: RollBack) -> dict
         return {}
     promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now)
     checks.end_open_episode(conn, context.name, now)
-    return {"version": champion.predecessor.name, "from_version": champion.version}
+    return {"version": champion.predecessor.name, "from_version": champion.deployment_name}
 
 
 def link_champion(context: ModelContext) -> None:
@@ -61,8 +61,8 @@ def prune_versions(context: ModelContext) -> None:
         trial = trials.running(conn, context.name)
     names = [row.name for row in stored]
     pinned = {row.name for row in stored if is_pinned(row.name, context.settings.retention.pinned)}
-    tried = {trial.version} if trial is not None else set()
-    for name in removable(names, kept | pinned | tried, context.settings.retention.versions):
+    on_trial = {trial.version} if trial is not None else set()
+    for name in removable(names, kept | pinned | on_trial, context.settings.retention.versions):
         with context.shared.ledger.begin() as conn:
             versions.mark_removed(conn, context.name, name)
         durable.remove(context.folders.version(name), "retention.remove_version")

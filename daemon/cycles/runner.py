@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from daemon.cycles import trial as trials
+from daemon.cycles import trial as on_trial
 from daemon.cycles.assessments import Assessing
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import commit_promotion, reweigh, roll_back
@@ -59,7 +59,7 @@ class CycleRunner:
     async def run(self) -> None:
         """Decide whenever something changed, and work an open cycle off."""
         while True:
-            self.context.dirty.clear()
+            self.context.decision_needed.clear()
             await self._assessing.run()
             cycle, action = self.decide()
             until_s = action.until if isinstance(action, Wait | Idle) else None
@@ -67,7 +67,7 @@ class CycleRunner:
                 await self._work_off(cycle)
                 continue
             if cycle is not None and cycle.state is CycleState.ON_TRIAL:
-                decision = trials.judge(self.context)
+                decision = on_trial.judge(self.context)
                 if decision.kind == "promote":
                     self.promoted()
                 if decision.kind != "wait":
@@ -114,12 +114,12 @@ class CycleRunner:
         """Once an hour, that the champion cannot be loaded; once, that the configuration changed its schema."""
         log, champion = self.context.log, observation.champion
         if champion is not None and observation.unloadable and time.monotonic() >= self._log_again_s:
-            log.error("champion_unloadable", version=champion.version, reason=observation.unloadable)
+            log.error("champion_unloadable", version=champion.deployment_name, reason=observation.unloadable)
             self._log_again_s = time.monotonic() + LOGGED_EVERY_S
         changed = observation.changed
         if champion is not None and changed is not None and changed.sentences != self._logged_changes:
             then = THEN[changed.comparable]
-            log.warning("schema_changed", version=champion.version, changes=changed.sentences, then=then)
+            log.warning("schema_changed", version=champion.deployment_name, changes=changed.sentences, then=then)
         self._logged_changes = () if changed is None else changed.sentences
 
     def _log_action(self, cycle: Cycle | None, action: Action, deployed: dict[str, str]) -> None:
@@ -152,7 +152,7 @@ class CycleRunner:
             if hindered:
                 pause_s = most_s if pause_s is None else min(pause_s, most_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.context.dirty.wait(), pause_s)
+            await asyncio.wait_for(self.context.decision_needed.wait(), pause_s)
 
     # --- the stages ---------------------------------------------------------------------------------------
 
@@ -213,17 +213,17 @@ class CycleRunner:
         with context.shared.ledger.begin(durable=True) as conn:
             after = machine.advance(
                 cycle, outcome, now, triggers.max_attempts, triggers.retry_after, context.settings.mode,
-                trials.is_tried(conn, context),
+                on_trial.needs_trial(conn, context),
             )  # fmt: skip
             cycles.stage_finished(conn, stage_id, outcome, now)
             if after.state is CycleState.ON_TRIAL:
-                after, trial = trials.begin(conn, context, after, outcome.result)
+                after, trial = on_trial.begin(conn, context, after, outcome.result)
             if after.state is CycleState.PROMOTED:
                 after = commit_promotion(conn, context, after, outcome.result)
                 checks.end_open_episode(conn, context.name, now)
             cycles.save(conn, after, now)
         if after.state not in UNFINISHED:
-            context.untidy.set()
+            context.cleanup_needed.set()
         durable.crash_point("control.stage_committed")
         self._log_stage(cycle, after, outcome, seconds, log)
         if trial is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from daemon.cycles.checks import FinishedCheck
+from daemon.cycles.checks import AnalystCheck
 from daemon.ledger import files
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
@@ -62,7 +62,7 @@ def doubted(row: files.FileRow) -> tuple[str, ...]:
 
 
 async def suspect_file(
-    context: ModelContext, path: str, source: str, snapshot: Path, check: FinishedCheck | None, schema: Schema
+    context: ModelContext, path: str, source: str, snapshot: Path, check: AnalystCheck | None, schema: Schema
 ) -> list[dict[str, Any]]:
     """The analyst's doubts about a new file of rows, [{"kind", "reason", "numbers"}], beside the newest accepted ones;
     none where it failed.

@@ -16,8 +16,8 @@ async def keep_tidy(context: ModelContext) -> None:
     """Tidy up now and whenever something was left to be, until cancelled."""
     while True:
         tidy(context)
-        await context.untidy.wait()
-        context.untidy.clear()
+        await context.cleanup_needed.wait()
+        context.cleanup_needed.clear()
 
 
 def tidy(context: ModelContext) -> None:

@@ -18,7 +18,7 @@ from retrain.records.cycle import Cycle
 from retrain.records.trial import Trial
 
 
-def is_tried(conn: Connection, context: ModelContext) -> bool:
+def needs_trial(conn: Connection, context: ModelContext) -> bool:
     """Whether a challenger goes on trial; the first model of all has nobody to be beside, nor
     has one where the champion cannot be loaded, or answers another question."""
     champion = promotions.champion(conn, context.name)
@@ -42,11 +42,11 @@ def judge(context: ModelContext) -> TrialDecision:
     with context.shared.ledger.connect() as conn:
         trial = trials.running(conn, context.name)
         assert trial is not None, "a cycle on trial has one"
-        labels = labelled_evidence(trial.version, trials.differences(conn, context.name, trial.version))
+        evidence = labelled_evidence(trial.version, trials.differences(conn, context.name, trial.version))
     if (now := context.now()) < trial.since:  # the clock was set back
         with context.shared.ledger.begin(durable=True) as conn:
             trial = trials.begin_anew(conn, trial, now)
-    decision = decide(trial, labels, now, context.settings.probation.alpha, context.settings.task)
+    decision = decide(trial, evidence, now, context.settings.probation.alpha, context.settings.task)
     if decision.kind == "wait":
         return decision
     with context.shared.ledger.begin(durable=True) as conn:
@@ -62,7 +62,7 @@ def end(
     """The trial and its cycle are over: `promoted` makes the challenger the champion by a promotion of `kind`, with
     `dropped` and `ended` the champion stays."""
     now = context.now()
-    cycle = machine.tried(cycles.get(conn, trial.cycle), outcome == "promoted", reason)
+    cycle = machine.after_trial(cycles.get(conn, trial.cycle), outcome == "promoted", reason)
     if outcome == "promoted":
         promotions.record(conn, context.name, trial.deployment, kind, cycle.reason, now, cycle_id=cycle.id)
         checks.end_open_episode(conn, context.name, now)

@@ -206,7 +206,7 @@ class Intake:
                     logged_s = now_s
         finally:
             self.taking = set()
-            self.context.dirty.set()
+            self.context.decision_needed.set()
 
     def _after(self, path: str, seen: Look, outcome: Taken) -> None:
         if outcome is Taken.LATER:

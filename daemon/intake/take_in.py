@@ -94,7 +94,7 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
         result.snapshot.unlink(missing_ok=True)
         raise
     check, doubts = None, []
-    async with context.judging:
+    async with context.check_lock:
         if result.kind == "rows":
             check = await check_snapshots(context, "file", [snapshot])
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)

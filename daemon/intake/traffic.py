@@ -74,7 +74,7 @@ class Traffic:
                 pause_s = 0.0 if self._oldest is None else self.context.settings.prediction_log.every
                 self._again_s = time.monotonic() + pause_s
         if made:
-            self.context.dirty.set()
+            self.context.decision_needed.set()
         return made
 
     def _is_due(self, segments: Sequence[Path]) -> bool:

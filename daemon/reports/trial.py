@@ -13,14 +13,14 @@ def trial_json(conn: Connection, model: str, task: str, trial: Trial | None) -> 
     """As plain JSON values; None for none."""
     if trial is None:
         return None
-    labels = labelled_evidence(trial.version, trials.differences(conn, model, trial.version))
+    evidence = labelled_evidence(trial.version, trials.differences(conn, model, trial.version))
     counts = trial.counts
     return {
         "version": trial.version, "cycle": trial.cycle, "strategy": trial.strategy, "share": trial.share,
         "since": trial.since, "until": trial.until, "latest": trial.latest, "outcome": trial.outcome or None,
         "reason": trial.reason, "finished_at": trial.finished_at, "rows": counts.rows, "failures": counts.failures,
         "compared": counts.compared, "differed": counts.differed, "skipped": counts.skipped,
-        "labelled_rows": labels.rows, "told": summary(trial, labels, task),
+        "labelled_rows": evidence.rows, "told": summary(trial, evidence, task),
     }  # fmt: skip
 
 

@@ -37,17 +37,17 @@ class Shared:
 
 @dataclass
 class ModelContext:
-    """One model as its intake and its cycles see it. `judging` is held from a file's check to its commit: the next
-    one goes on with the stream of errors where it ended. `dirty` asks for a decision, `untidy` for cleaning up;
-    `failures` counts what went wrong with files in ways that nobody thought of."""
+    """One model as its intake and its cycles see it. `check_lock` is held from a file's check to its commit: the next
+    one goes on with the stream of errors where it ended. `decision_needed` wakes the planner, `cleanup_needed` the
+    tidying; `failures` counts what went wrong with files in ways that nobody thought of."""
 
     name: str
     settings: ModelSettings
     shared: Shared
     log: Any = None
-    dirty: asyncio.Event = field(default_factory=asyncio.Event)
-    untidy: asyncio.Event = field(default_factory=asyncio.Event)
-    judging: asyncio.Lock = field(default_factory=asyncio.Lock)
+    decision_needed: asyncio.Event = field(default_factory=asyncio.Event)
+    cleanup_needed: asyncio.Event = field(default_factory=asyncio.Event)
+    check_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:

@@ -105,7 +105,7 @@ class App:
         model, what = route
         headers = dict(scope["headers"])
         try:
-            reply = await self._answered(scope["method"], route, version, headers, receive)
+            reply = await self._admit_and_handle(scope["method"], route, version, headers, receive)
         except BadRequest as error:
             reply = self._refused(model, what, error)
         except UnicodeEncodeError:  # what is echoed
@@ -129,7 +129,7 @@ class App:
                 return (model, what), None
         return None, None
 
-    async def _answered(
+    async def _admit_and_handle(
         self, method: str, route: tuple[str, str], version: str | None, headers: Headers, receive: Any
     ) -> Reply:
         """Let the handler answer, as long as not too many wait."""

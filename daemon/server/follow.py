@@ -63,7 +63,7 @@ class Follower:
         for name, (champion, trial) in wanted.items():
             if champion is not None:
                 await self._swap(self._slots[name], champion)
-            await self._try(self._slots[name], trial)
+            await self._follow_trial(self._slots[name], trial)
         self._marks = None if self._retry_s < float("inf") else marks
 
     async def run(self) -> None:
@@ -140,13 +140,13 @@ class Follower:
 
     # --- trials -----------------------------------------------------------------------------------------------
 
-    async def _try(self, slot: ModelSlot, trial: Trial | None) -> None:
+    async def _follow_trial(self, slot: ModelSlot, trial: Trial | None) -> None:
         """Put the challenger beside the champion, or take it away."""
-        now = slot.trial
-        if now is not None and (trial is None or trial.id != now.trial.id):
+        running = slot.trial
+        if running is not None and (trial is None or trial.id != running.trial.id):
             slot.trial = None
-            self._report_counts(slot.model, now.trial, now.take())
-            now.close()
+            self._report_counts(slot.model, running.trial, running.take())
+            running.close()
         if trial is None or slot.trial is not None or trial.id in self._unloadable:
             return
         try:

@@ -72,7 +72,7 @@ class Commander:
             commands.finish(conn, command.id, "done", message)
         if command.name in ("promote", "rollback"):
             self.promoted(name)
-        context.dirty.set()
+        context.decision_needed.set()
         return message
 
 

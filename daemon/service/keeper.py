@@ -61,13 +61,13 @@ class ModelKeeper:
 
     def wake(self, kind: str) -> None:
         """Something of `kind` (check or retrain) is due."""
-        (self._scheduled if kind == "check" else self.context.dirty).set()
+        (self._scheduled if kind == "check" else self.context.decision_needed).set()
 
     def after_promotion(self) -> None:
         """Clean up behind a new champion."""
-        self.context.untidy.set()
+        self.context.cleanup_needed.set()
         self._scheduled.set()
-        self.context.dirty.set()
+        self.context.decision_needed.set()
 
     async def _supervise(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         bind_contextvars(model=self.context.name)  # also for what the model's workers log
@@ -89,7 +89,7 @@ class ModelKeeper:
                 self._scheduled.set()  # begun again, it looks at once
                 raise
             if judged:
-                self.context.dirty.set()
+                self.context.decision_needed.set()
             with self.context.shared.ledger.connect() as conn:
                 pending = due.pending(conn, self.context.name, "check")
             if not pending:
@@ -97,7 +97,7 @@ class ModelKeeper:
             await scheduled_check(self.context, await self.traffic.roll())
             with self.context.shared.ledger.begin() as conn:
                 due.finish(conn, pending, self.context.now())
-            self.context.dirty.set()
+            self.context.decision_needed.set()
 
     async def _retention(self) -> None:
         await keep_model(self.context)
@@ -108,6 +108,6 @@ class ModelKeeper:
         while True:
             taken, later = await take_segments(self.context, self.intake.has_disk)
             if taken:
-                self.context.dirty.set()
+                self.context.decision_needed.set()
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S) if later and not taken else SPOOL_LOOK_S
             await asyncio.sleep(pause_s)

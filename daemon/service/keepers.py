@@ -72,7 +72,7 @@ class Keepers:
     def decide_again(self, name: str) -> None:
         """Have a model, if it is kept, decide anew."""
         if name in self.by_name:
-            self.by_name[name].context.dirty.set()
+            self.by_name[name].context.decision_needed.set()
 
     def silences(self, now_s: float) -> dict[str, float]:
         """Seconds of silence of all parts of all keepers, unless they rest."""

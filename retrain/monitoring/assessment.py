@@ -23,7 +23,7 @@ LATER_FILES = 3
 def assess(request: AssessRequest) -> AssessResult:
     """The operation: assess the files that became labelled, and propose what to serve."""
     started = time.process_time()
-    settings, tried = request.settings, request.challenger
+    settings, challenger = request.settings, request.challenger
     served = _loaded(request.deployment, settings)
     folder, trusted = request.deployment.folder, settings.estimator.trusted_types
     assessor = Assessor(
@@ -34,9 +34,9 @@ def assess(request: AssessRequest) -> AssessResult:
         before=request.before or {},
         memory=_MEMORY,
         twin_window=request.twin,
-        rival=None if request.predecessor is None else _loaded(request.predecessor, settings),
-        challenger=None if tried is None else LoadedDeployment(
-            {tried: loaded_version(folder / tried, trusted)}, {tried: 1.0}, tried
+        predecessor=None if request.predecessor is None else _loaded(request.predecessor, settings),
+        challenger=None if challenger is None else LoadedDeployment(
+            {challenger: loaded_version(folder / challenger, trusted)}, {challenger: 1.0}, challenger
         ),
     )  # fmt: skip
     found = assess_files(assessor, request.candidates)

@@ -29,7 +29,7 @@ SHARE_FILES = 4
 class Assessor:
     """Rows, what is served, and the archive (versions by name). `before` is the last proposal for this model, {} at
     first; `twin_window` is the window that the planner watches, whose twins are made for each file, the others' for
-    every second; `rival` was served before the last promotion, `challenger` is on trial beside what is served now."""
+    every second; `predecessor` was served before the last promotion, `challenger` is on trial beside `served`."""
 
     history: History
     served: LoadedDeployment
@@ -38,7 +38,7 @@ class Assessor:
     before: Mapping[str, Any]
     memory: Memory
     twin_window: str = "all"
-    rival: LoadedDeployment | None = None
+    predecessor: LoadedDeployment | None = None
     challenger: LoadedDeployment | None = None
 
     @property

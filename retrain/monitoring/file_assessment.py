@@ -36,20 +36,20 @@ def assess_file(assessor: Assessor, seq: int) -> dict[str, Any] | None:
         "metric": assessor.metric.name,
         "score": assessor.metric.score(y[valid], answer.take(valid)),
         "loss": float(losses.mean()),
-        "rival": _rival(assessor, batch, y, valid, answer),
+        "rival": _predecessor(assessor, batch, y, valid, answer),
         "challenger": _challenger(assessor, batch, y, valid, answer, decision),
         **_twins(assessor, batch, y, valid, losses, decision),
     }
 
 
-def _rival(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions) -> list[float] | None:
+def _predecessor(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions) -> list[float] | None:
     """Moments of what the deployment costs more than its predecessor, as each answers."""
-    rival = assessor.rival
-    unseen = None if rival is None else assessor.unseen(list(rival.versions.values()), batch)
-    if rival is None or unseen is None:
+    predecessor = assessor.predecessor
+    unseen = None if predecessor is None else assessor.unseen(list(predecessor.versions.values()), batch)
+    if predecessor is None or unseen is None:
         return None
     rows = valid & unseen
-    costs, others = assessor.losses(answer, y, rows), assessor.losses(assessor.answer(rival, batch), y, rows)
+    costs, others = assessor.losses(answer, y, rows), assessor.losses(assessor.answer(predecessor, batch), y, rows)
     return None if costs is None or others is None else _moments(costs - others)
 
 

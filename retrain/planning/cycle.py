@@ -10,16 +10,22 @@ NEXT = {Stage.PREPARE: Stage.TRAIN, Stage.TRAIN: Stage.EVALUATE, Stage.EVALUATE:
 
 
 def advance(
-    cycle: Cycle, outcome: Outcome, now: float, max_attempts: int, retry_after: float, mode: str, tried: bool = False
+    cycle: Cycle,
+    outcome: Outcome,
+    now: float,
+    max_attempts: int,
+    retry_after: float,
+    mode: str,
+    needs_trial: bool = False,
 ) -> Cycle:
     """The cycle after its current stage came to `outcome`.
 
     A retry waits `retry_after` seconds, twice as long each time; the attempt after `max_attempts` fails the
     cycle, which leaves the champion serving. In mode "approve" a challenger that passed the gate waits.
-    With `tried` a proven version goes on trial beside the champion, and is promoted by what is seen of it."""
+    With `needs_trial` a proven version goes on trial beside the champion, and is promoted by what is seen of it."""
     match outcome.kind:
         case "ok":
-            return _forward(cycle, outcome, mode, tried)
+            return _forward(cycle, outcome, mode, needs_trial)
         case "kept":
             return replace(cycle, state=CycleState.KEPT, reason=outcome.reason)
         case "retry" if cycle.attempt + 1 < max_attempts:
@@ -36,16 +42,16 @@ def approve(cycle: Cycle) -> Cycle:
     return replace(cycle, state=CycleState.OPEN, stage=Stage.PROMOTE, attempt=0)
 
 
-def tried(cycle: Cycle, promoted: bool, reason: str) -> Cycle:
+def after_trial(cycle: Cycle, promoted: bool, reason: str) -> Cycle:
     """The cycle on trial after its challenger was promoted, or dropped and the champion kept."""
     if promoted:
         return replace(cycle, state=CycleState.PROMOTED, reason=f"{cycle.reason}; {reason}" if cycle.reason else reason)
     return replace(cycle, state=CycleState.KEPT, reason=reason)
 
 
-def _forward(cycle: Cycle, outcome: Outcome, mode: str, tried: bool) -> Cycle:
+def _forward(cycle: Cycle, outcome: Outcome, mode: str, needs_trial: bool) -> Cycle:
     if cycle.stage is Stage.PROMOTE:
-        return replace(cycle, state=CycleState.ON_TRIAL if tried else CycleState.PROMOTED, not_before=0.0)
+        return replace(cycle, state=CycleState.ON_TRIAL if needs_trial else CycleState.PROMOTED, not_before=0.0)
     waits = cycle.stage is Stage.EVALUATE and mode == "approve"
     return replace(
         cycle,

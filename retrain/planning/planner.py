@@ -41,7 +41,7 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
         anew = replace(state.regret, sum=0.0, since=None, span=0)
-        return replace(state, regret=anew, probation=probation.over(state.probation)), RollBack(undone)
+        return replace(state, regret=anew, probation=probation.ended(state.probation)), RollBack(undone)
     trigger = triggers.strongest(state, observation, now, settings.triggers)
     if trigger is None:
         return _reweigh(state, observation, settings)
@@ -61,7 +61,7 @@ def backlog_reason(files: int) -> str:
 
 def _learn(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> PlannerState:
     """With what cycles and labelled files have shown since the last question."""
-    current, trial = regret.elapsed(state.regret, now, settings.triggers), state.probation
+    current = regret.elapsed(state.regret, now, settings.triggers)
     result = observation.retrained
     if result is not None and result.cycle > state.judged_cycle:
         current = regret.retrained(current, result)
@@ -69,9 +69,8 @@ def _learn(state: PlannerState, observation: Observation, now: float, settings: 
     for one in observation.assessments:
         if one.id > state.assessed:
             current = regret.assessed(current, one, settings.triggers)
-            trial = probation.watched(trial, one)
-            state = replace(state, assessed=one.id)
-    return replace(state, regret=current, probation=trial)
+            state = replace(state, assessed=one.id, probation=probation.watched(state.probation, one))
+    return replace(state, regret=current)
 
 
 def _reweigh(state: PlannerState, observation: Observation, settings: ModelSettings) -> Plan:

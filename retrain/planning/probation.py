@@ -14,51 +14,53 @@ from retrain.records.settings import ModelSettings
 
 TUNED_FILES = 4.0
 """The sequence is tightest around so many files like the first one."""
+ENDED = 10**9
+"""Files, more than anybody waits for: the mark of a probation that is over."""
 
 
-def watched(trial: Probation, assessment: Assessment) -> Probation:
+def watched(probation: Probation, assessment: Assessment) -> Probation:
     """After one more labelled file; a new version begins anew."""
-    if assessment.newest != trial.version:
-        trial = Probation(assessment.newest)
-    return trial if assessment.rival is None else added(trial, assessment.rival)
+    if assessment.newest != probation.version:
+        probation = Probation(assessment.newest)
+    return probation if assessment.rival is None else added(probation, assessment.rival)
 
 
-def added(trial: Probation, differences: Moments) -> Probation:
+def added(probation: Probation, differences: Moments) -> Probation:
     """With the paired differences of one more file."""
     mean, variance, rows = differences
     return replace(
-        trial,
-        files=trial.files + 1,
-        rows=trial.rows + rows,
-        total=trial.total + mean * rows,
-        spread=trial.spread + variance * rows,
-        tuned=trial.tuned or TUNED_FILES * variance * rows,
+        probation,
+        files=probation.files + 1,
+        rows=probation.rows + rows,
+        total=probation.total + mean * rows,
+        spread=probation.spread + variance * rows,
+        tuned=probation.tuned or TUNED_FILES * variance * rows,
     )
 
 
-def over(trial: Probation) -> Probation:
+def ended(probation: Probation) -> Probation:
     """Its end, whatever comes."""
-    return replace(trial, files=10**9)
+    return replace(probation, files=ENDED)
 
 
-def verdict(trial: Probation, champion: Champion, settings: ModelSettings) -> str | None:
+def verdict(probation: Probation, champion: Champion, settings: ModelSettings) -> str | None:
     """Why the promotion is to be undone, if beyond doubt it made things worse; None else."""
-    if settings.mode != "auto" or trial.version != champion.newest or not trial.rows:
+    if settings.mode != "auto" or probation.version != champion.newest or not probation.rows:
         return None
-    if trial.files > settings.probation.files:
+    if probation.files > settings.probation.files:
         return None
-    if not surely_worse(trial, settings.probation.alpha):
+    if not surely_worse(probation, settings.probation.alpha):
         return None
-    worse = trial.total / trial.rows
+    worse = probation.total / probation.rows
     return (
-        f"{champion.version} costs {worse:.4f} a row more than its predecessor on {trial.rows:,} labelled rows since "
-        "its promotion, more than chance explains at any look"
+        f"{champion.deployment_name} costs {worse:.4f} a row more than its predecessor on {probation.rows:,} labelled "
+        "rows since its promotion, more than chance explains at any look"
     )
 
 
-def surely_worse(trial: Probation, alpha: float) -> bool:
+def surely_worse(probation: Probation, alpha: float) -> bool:
     """Whether the sum of the differences is above 0 beyond what chance explains at any look."""
-    return trial.rows > 0 and trial.total > radius(trial.spread, trial.tuned, alpha)
+    return probation.rows > 0 and probation.total > radius(probation.spread, probation.tuned, alpha)
 
 
 def radius(spread: float, tuned: float, alpha: float) -> float:

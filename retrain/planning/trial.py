@@ -33,7 +33,7 @@ def labelled_evidence(version: str, differences: Iterable[Moments]) -> Probation
     return evidence
 
 
-def decide(trial: Trial, labels: Probation, now: float, alpha: float, task: str) -> TrialDecision:
+def decide(trial: Trial, evidence: Probation, now: float, alpha: float, task: str) -> TrialDecision:
     """What becomes of a running trial now; `alpha` is how often a challenger that is no worse may be dropped for its
     labelled rows."""
     counts = trial.counts
@@ -43,22 +43,22 @@ def decide(trial: Trial, labels: Probation, now: float, alpha: float, task: str)
         return TrialDecision(
             "drop", f"{trial.version} failed on {_count(counts.failures, 'request')} on trial, {allowed}{last}"
         )
-    if surely_worse(labels, alpha):
-        worse = labels.total / labels.rows
+    if surely_worse(evidence, alpha):
+        worse = evidence.total / evidence.rows
         return TrialDecision(
             "drop",
-            f"{trial.version} costs {worse:.4f} a row more than the champion on {labels.rows:,} labelled rows of its "
+            f"{trial.version} costs {worse:.4f} a row more than the champion on {evidence.rows:,} labelled rows of its "
             "trial, more than chance explains at any look",
         )
     if now < trial.until:
-        return TrialDecision("wait", f"{trial.version} is on trial: {summary(trial, labels, task)}", trial.until)
+        return TrialDecision("wait", f"{trial.version} is on trial: {summary(trial, evidence, task)}", trial.until)
     if counts.rows < trial.min_rows and now < trial.latest:
         lacks = f"{trial.version} is on trial: it answered {counts.rows:,} of at least {trial.min_rows:,} rows"
         return TrialDecision("wait", lacks, trial.latest)
-    return TrialDecision("promote", f"its trial found no harm: {summary(trial, labels, task)}")
+    return TrialDecision("promote", f"its trial found no harm: {summary(trial, evidence, task)}")
 
 
-def summary(trial: Trial, labels: Probation | None, task: str) -> str:
+def summary(trial: Trial, evidence: Probation | None, task: str) -> str:
     """What the servers and the labels reported, in words."""
     counts, where = trial.counts, "in shadow" if trial.strategy == "shadow" else "of live traffic"
     parts = [f"{counts.rows:,} rows answered {where}", _count(counts.failures, "failure")]
@@ -68,11 +68,11 @@ def summary(trial: Trial, labels: Probation | None, task: str) -> str:
         parts.append(f"{counts.differed:,.0f} rows ({counts.differed / counts.compared:.1%}) unlike the champion's")
     if counts.compared and counts.champion_s > 0:
         parts.append(f"{counts.challenger_s / counts.champion_s:.2g} times the champion's time a row")
-    if labels is not None and labels.rows:
-        cost = labels.total / labels.rows
+    if evidence is not None and evidence.rows:
+        cost = evidence.total / evidence.rows
         how = "more" if cost > 0 else "less"
-        parts.append(f"{abs(cost):.4f} a row {how} cost than the champion on {labels.rows:,} labelled rows")
-    elif labels is not None:
+        parts.append(f"{abs(cost):.4f} a row {how} cost than the champion on {evidence.rows:,} labelled rows")
+    elif evidence is not None:
         parts.append("no labels yet")
     return ", ".join(parts)
 

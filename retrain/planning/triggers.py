@@ -74,7 +74,7 @@ def _by_age(observation: Observation, now: float, triggers: TriggerSettings) -> 
     if triggers.max_age is None or age_s < triggers.max_age:
         return None
     days = f"{age_s / 86400:.1f} days old; at most {triggers.max_age / 86400:.1f}"
-    return Trigger("age", f"{observation.champion.version} is {days}", {"age_s": age_s})
+    return Trigger("age", f"{observation.champion.deployment_name} is {days}", {"age_s": age_s})
 
 
 def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:

@@ -70,6 +70,6 @@ class Champion:
     known_rows: int = 0
 
     @property
-    def version(self) -> str:
-        """The deployment's name."""
+    def deployment_name(self) -> str:
+        """What events and reports call `version`."""
         return self.deployment.name

@@ -128,7 +128,7 @@ def test_a_ledger_of_each_schema_becomes_todays(revision, tmp_path):
         after = {name: conn.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar() for name in before}
         assert after == before
         seen = observe.observe(conn, "m", 0, models.load_planner(conn, "m"))
-        assert (seen.labelled_rows, seen.newest_seq, seen.open_cycle.id, seen.champion.version) == (
+        assert (seen.labelled_rows, seen.newest_seq, seen.open_cycle.id, seen.champion.deployment_name) == (
             8, 2, 2, "v0001-aaaaaaaa",
         )  # fmt: skip
         assert [e.check for e in observe.observe(conn, "m", 0, PlannerState()).evidence] == [1, 2]

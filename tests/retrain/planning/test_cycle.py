@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from retrain.planning.cycle import advance, approve, tried
+from retrain.planning.cycle import advance, after_trial, approve
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.outcome import Outcome
 from retrain.records.trigger import Trigger
@@ -67,6 +67,6 @@ def test_a_proven_version_may_go_on_trial_before_it_is_promoted():
     begun = advance(promoting, Outcome("ok"), 100.0, 3, 10.0, "auto", True)
     assert begun.state is CycleState.ON_TRIAL
     assert advance(OPEN, Outcome("ok"), 100.0, 3, 10.0, "auto", True).state is CycleState.OPEN
-    passed, dropped = tried(begun, True, "no harm"), tried(begun, False, "it failed")
+    passed, dropped = after_trial(begun, True, "no harm"), after_trial(begun, False, "it failed")
     assert (passed.state, passed.reason) == (CycleState.PROMOTED, "better; no harm")
     assert (dropped.state, dropped.reason) == (CycleState.KEPT, "it failed")
