@@ -42,6 +42,7 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
     if undone is not None:
         anew = replace(state.regret, sum=0.0, since=None, span=0)
         return replace(state, regret=anew, probation=probation.ended(state.probation)), RollBack(undone)
+    state = replace(state, probation=probation.after_look(state.probation, settings.probation.files))
     trigger = triggers.strongest(state, observation, now, settings.triggers)
     if trigger is None:
         return _reweigh(state, observation, settings)
@@ -61,7 +62,7 @@ def backlog_reason(files: int) -> str:
 
 def _learn(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> PlannerState:
     """With what cycles and labelled files have shown since the last question."""
-    current = regret.elapsed(state.regret, now, settings.triggers)
+    current, files = regret.elapsed(state.regret, now, settings.triggers), settings.probation.files
     result = observation.retrained
     if result is not None and result.cycle > state.judged_cycle:
         current = regret.retrained(current, result)
@@ -69,7 +70,7 @@ def _learn(state: PlannerState, observation: Observation, now: float, settings: 
     for one in observation.assessments:
         if one.id > state.assessed:
             current = regret.assessed(current, one, settings.triggers)
-            state = replace(state, assessed=one.id, probation=probation.watched(state.probation, one))
+            state = replace(state, assessed=one.id, probation=probation.watched(state.probation, one, files))
     return replace(state, regret=current)
 
 

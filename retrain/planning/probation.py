@@ -18,11 +18,14 @@ ENDED = 10**9
 """Files, more than anybody waits for: the mark of a probation that is over."""
 
 
-def watched(probation: Probation, assessment: Assessment) -> Probation:
-    """After one more labelled file; a new version begins anew."""
+def watched(probation: Probation, assessment: Assessment, files: int) -> Probation:
+    """After one more labelled file; a new version begins anew. Files after the first `files` are not of the probation:
+    who asks for a verdict late, after several at once or when nothing hinders it any more, gets that of the first."""
     if assessment.newest != probation.version:
         probation = Probation(assessment.newest)
-    return probation if assessment.rival is None else added(probation, assessment.rival)
+    if assessment.rival is None or probation.files >= files:
+        return probation
+    return added(probation, assessment.rival)
 
 
 def added(probation: Probation, differences: Moments) -> Probation:
@@ -41,6 +44,11 @@ def added(probation: Probation, differences: Moments) -> Probation:
 def ended(probation: Probation) -> Probation:
     """Its end, whatever comes."""
     return replace(probation, files=ENDED)
+
+
+def after_look(probation: Probation, files: int) -> Probation:
+    """After a look that undid nothing: over if it was the last, so that nothing that changes later undoes it."""
+    return ended(probation) if probation.files >= files else probation
 
 
 def verdict(probation: Probation, champion: Champion, settings: ModelSettings) -> str | None:

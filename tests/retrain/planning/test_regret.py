@@ -7,12 +7,14 @@ import pytest
 
 from retrain.planning import probation, regret
 from retrain.planning.planner import plan
-from retrain.records.action import Idle, OpenCycle, Reweigh, RollBack
+from retrain.records.action import Idle, OpenCycle, Reweigh, RollBack, Wait
 from retrain.records.assessment import Assessment
+from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState, Probation, Regret
 from retrain.records.settings import ModelSettings, TriggerSettings
+from retrain.records.trigger import Trigger
 
 TRIGGERS = TriggerSettings()
 CHAMPION = Champion(Deployment.of(1, "m", {"v1": 1.0}), 1, 0.0, "", "v1", 1, seen_seq=3, known_rows=1000)
@@ -139,7 +141,7 @@ def looked(seed: int, worse: float, files: int = 8) -> bool:
     for seq in range(files):
         differences = rng.normal(worse, 0.3, 300)
         rival = (float(differences.mean()), float(differences.var()), 300)
-        trial = probation.watched(trial, assessed(seq, rival=rival))
+        trial = probation.watched(trial, assessed(seq, rival=rival), files)
         if probation.verdict(trial, CHAMPION, settings()) is not None:
             return True
     return False
@@ -163,13 +165,54 @@ def test_rules_can_be_switched_off() -> None:
 
 def test_a_roll_back_happens_once() -> None:
     """The verdict is acted on once, and a proposal of mixtures comes after it."""
-    trial = probation.watched(Probation("v1"), assessed(5, rival=(0.5, 0.01, 300)))
+    trial = probation.watched(Probation("v1"), assessed(5, rival=(0.5, 0.01, 300)), 8)
     state = PlannerState(probation=trial, regret=walked([1.0] * 4))
     seen = Observation(2000, 0, {}, 5, CHAMPION, None)
     state, action = plan(state, seen, 0.0, settings())
     assert state.regret.sum == 0.0  # of what was undone
     assert isinstance(action, RollBack) and "more than its predecessor" in action.reason
     assert isinstance(plan(state, seen, 1.0, settings())[1], Idle)
+
+
+def harmed(first: int, last: int) -> tuple[Assessment, ...]:
+    """Labelled files on which the champion costs more than its predecessor, beyond doubt together."""
+    return tuple(assessed(seq, rival=(0.05, 0.09, 300)) for seq in range(first, last + 1))
+
+
+UNDER_WAY = Cycle(4, "m", Trigger("drift", ""), CycleState.OPEN, Stage.TRAIN, 0, 2, 5, 0.0)
+HINDRANCES = ({"paused": True}, {"backlog": 3}, {"open_cycle": UNDER_WAY})
+
+
+@pytest.mark.parametrize("hindrance", HINDRANCES, ids=lambda changes: next(iter(changes)))
+def test_a_probation_does_not_end_while_nothing_can_be_decided(hindrance: dict) -> None:
+    """However many files are assessed meanwhile: the verdict is on the first of them, once it can be asked for."""
+    state, seen = PlannerState(), Observation(2000, 0, {}, 5, CHAMPION, None)
+    for seq in range(4, 24):
+        state, action = plan(state, replace(seen, assessments=harmed(seq, seq), **hindrance), 0.0, settings())
+        assert isinstance(action, Wait)
+    _, action = plan(state, seen, 1.0, settings())
+    assert isinstance(action, RollBack) and "2,400 labelled rows" in action.reason
+
+
+def test_files_that_are_assessed_at_once_do_not_end_a_probation_unjudged() -> None:
+    """As after a backlog, or where labels come late; a single one beyond the setting ended it."""
+    seen = Observation(2000, 0, {}, 5, CHAMPION, None, assessments=harmed(4, 24))
+    assert isinstance(plan(PlannerState(), seen, 0.0, settings())[1], RollBack)
+
+
+def test_a_probation_that_was_survived_is_over() -> None:
+    """Neither later files nor another setting undo the promotion then; a new version begins anew."""
+    good = tuple(assessed(seq, rival=(0.001, 0.09, 300)) for seq in range(4, 12))
+    seen = Observation(2000, 0, {}, 5, CHAMPION, None, assessments=good)
+    state, action = plan(PlannerState(), seen, 0.0, settings())
+    assert isinstance(action, Idle)
+    more = replace(seen, assessments=harmed(12, 40))
+    loose = settings(probation={"alpha": 0.5, "files": 99})
+    state, action = plan(state, more, 1.0, loose)
+    assert isinstance(action, Idle)
+    fresh = tuple(replace(one, newest="v2") for one in harmed(41, 48))
+    champion = replace(CHAMPION, deployment=Deployment.of(2, "m", {"v2": 1.0}), newest="v2")
+    assert isinstance(plan(state, replace(seen, champion=champion, assessments=fresh), 2.0, settings())[1], RollBack)
 
 
 def test_a_proposal_is_served_where_it_differs_and_nobody_chose_otherwise() -> None:
