@@ -48,6 +48,8 @@ def clean(column: Any, name: str, kind: ColumnKind) -> Cleaned:
 def _number(column: Any) -> Cleaned:
     if _is_text(column):
         return _nullified(_from_text(column, float, pa.float64()))
+    if pa.types.is_decimal(column.type):  # by its text, the nearest double: Arrow's own cast may be a bit off
+        column = pc.cast(column, pa.string())
     return _nullified(Cleaned(pc.cast(column, pa.float64(), safe=False), _none(column)))
 
 

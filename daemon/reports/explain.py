@@ -195,7 +195,7 @@ def _troubles(stages: list[dict[str, Any]]) -> str:
     lines = []
     for stage in stages:
         if stage["state"] in ("retry", "terminal", "interrupted"):
-            reason = stage["reason"] or "the service was stopped in it, and did it again at its next start"
+            reason = stage["reason"] or "it was interrupted, by a stop or a reload of the service, and done again"
             lines.append(f"  - {stage['stage']}, attempt {stage['attempt'] + 1}: {reason}")
     return "\n".join(["Not everything went well at once:", *lines]) if lines else ""
 

@@ -11,6 +11,7 @@ from drift.check.newest import Against
 from drift.check.report import Calibration, ColumnReport, DriftReport
 from drift.check.words import sentence
 from drift.derived.outputs import PREDICTION
+from drift.notation import p_value as written_p
 from drift.notation import percent
 from drift.profiles.parts import MIN_PARTS, Parts
 
@@ -75,9 +76,15 @@ def assemble(
     calibration = _calibration(tests, alpha, spread)
     adjusted = _adjusted([*judged, *results], tests)
     rejected = [one for one in tests if _differs(adjusted[one.position], one.name, calibration.threshold, min_effect)]
-    lasting = unlike_newest(rejected, alpha, min_effect)
+    again = against_newest(rejected)
+    lasting = [
+        one for one, p in again if one.newest is None or (p <= alpha and one.newest.effect >= min_effect)
+    ]  # fmt: skip
     done = [
-        _decided(report, {one.name for one in lasting if one.position == position})
+        replace(
+            _decided(report, {one.name for one in lasting if one.position == position}),
+            p_newest=min((p for one, p in again if one.position == position and one.newest is not None), default=None),
+        )
         for position, report in enumerate(adjusted)
     ]
     return DriftReport(
@@ -93,28 +100,33 @@ def assemble(
     )
 
 
-def unlike_newest(rejected: Sequence[_Test], alpha: float, min_effect: float) -> list[_Test]:
-    """Those of the rejected tests that the newest file rejects too, by Holm's method among them, and by `min_effect`;
-    and those that it cannot tell.
+def against_newest(rejected: Sequence[_Test]) -> list[tuple[_Test, float]]:
+    """Each test that the first test of its column rejected, with its p-value against the newest file, by Holm's method
+    among these; 0 where that file cannot tell.
 
-    Where nothing changed since the newest file, one of the first test's rejections alarms with a chance of at most
-    alpha, whichever they are; where nothing changed at all, both must err (Berger 1982). Of fewer than five files
-    it is not known how they differ: then each is held to its share of the budget of all tests."""
-    told = [one for one in rejected if one.newest is not None]
-    p_values = [one.newest.p_value(one.spread) for one in told if one.newest is not None]
-    adjusted = holm(p_values, [one.weight for one in told])
-    alone = [one for one in rejected if one.newest is None]
-    for one, p_value, p_adjusted in zip(told, p_values, adjusted.tolist(), strict=True):
-        assert one.newest is not None
-        significant = (p_adjusted if one.newest.spread is not None else p_value / one.weight) <= alpha
-        alone += [one] if significant and one.newest.effect >= min_effect else []
-    return alone
+    Where nothing changed since the newest file, one of the first test's rejections is at most alpha with a chance of at
+    most alpha, whichever they are; where nothing changed at all, both must err (Berger 1982). Of fewer than five files
+    it is not known how they differ: then each has its share of the budget of all tests."""
+    tested = [one for one in rejected if one.newest is not None]
+    p_values = [one.newest.p_value(one.spread) for one in tested if one.newest is not None]
+    adjusted = holm(p_values, [one.weight for one in tested]).tolist()
+    found: list[tuple[_Test, float]] = [(one, 0.0) for one in rejected if one.newest is None]
+    for one, p_value, p_adjusted in zip(tested, p_values, adjusted, strict=True):
+        known = one.newest is not None and one.newest.spread is not None
+        found.append((one, p_adjusted if known else min(p_value / one.weight, 1.0)))
+    return found
 
 
 def _familiar(reports: Sequence[ColumnReport], rejected: Sequence[_Test]) -> list[str]:
+    """Which columns the second test let pass, with its p-value."""
     places = sorted({one.position for one in rejected if not reports[one.position].drift})
-    names = ", ".join(reports[place].name for place in places)
-    return [f"like the newest rows of the reference, unlike older ones: {names}"] if places else []
+    names = ", ".join(
+        f"{reports[place].name} (p {written_p(p)})"
+        if (p := reports[place].p_newest) is not None
+        else reports[place].name
+        for place in places
+    )
+    return [f"unlike the reference, but not beyond doubt unlike its newest file: {names}"] if places else []
 
 
 def _tests(

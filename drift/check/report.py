@@ -17,8 +17,9 @@ class ColumnReport:
 
     `effect` is the KS distance of a numeric column and the total variation of a categorical one; `p_adjusted`
     is of the KS or chi-squared test, for all tests of the check and for rows that depend on each other; `dispersion`
-    is by how much these multiply the test's statistic; `change` tells in words what moved; `reason` why nothing was
-    tested; `evidence` are the statistics of its tests, by "shape", "missing" and "unseen"."""
+    is by how much these multiply the test's statistic; `p_newest` is the adjusted p-value of the second test, against
+    the newest file, None where the first rejected nothing or there is no such file; `change` tells in words what moved;
+    `reason` why nothing was tested; `evidence` are the statistics of its tests, by "shape", "missing" and "unseen"."""
 
     name: str
     kind: str
@@ -32,6 +33,7 @@ class ColumnReport:
     drift: bool = False
     sentence: str = ""
     dispersion: float | None = None
+    p_newest: float | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
     @property
@@ -71,6 +73,8 @@ class ColumnReport:
                 "expected": expected,
                 **unseen,
             }
+        if self.p_newest is not None:
+            value["p_newest"] = self.p_newest
         if self.reason is not None:
             value["reason"] = self.reason
         if self.sentence:

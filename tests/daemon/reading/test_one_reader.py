@@ -96,12 +96,12 @@ CASES: list[tuple[str, Content, dict[str, tuple[str, list[Any]]]]] = [
     }),
     ("late.jsonl", '{"y":"a"}\n' * 1500 + '{"y":"b","x":3}\n', {"x": ("number", [None] * 1500 + [3.0])}),
     ("types.parquet", pa.table({
-        "y": ["a", "b"], "d": pa.array(["u", None]).dictionary_encode(), "m": [Decimal("1.5"), Decimal("2.5")],
+        "y": ["a", "b"], "d": pa.array(["u", None]).dictionary_encode(), "m": [Decimal("230.42"), Decimal("2.50")],
         "n": pa.array([0, 10**9], pa.timestamp("ns")), "z": pa.array([0, 10**6], pa.timestamp("us", "Europe/Berlin")),
         "f": [float("nan"), float("inf")], "b": [True, None], "e": pa.nulls(2), "w": pa.array([2**63, 2], pa.uint64()),
         "day": [dt.date(1970, 1, 2), None], "clock": [dt.time(1), dt.time(2)], "raw": [b"p", b"q"],
     }), {
-        "d": ("category", ["u", None]), "m": ("number", [1.5, 2.5]), "n": ("datetime", [0.0, 1.0]),
+        "d": ("category", ["u", None]), "m": ("number", [230.42, 2.5]), "n": ("datetime", [0.0, 1.0]),
         "z": ("datetime", [0.0, 1.0]), "f": ("number", [None, None]), "b": ("boolean", ["true", None]),
         "e": ("category", [None, None]), "w": ("number", [2.0**63, 2.0]), "day": ("datetime", [86_400.0, None]),
         "clock": ("category", ["01:00:00.000000", "02:00:00.000000"]), "raw": ("category", ["p", "q"]),

@@ -63,7 +63,7 @@ def test_a_new_regime_is_no_drift_once_it_is_the_newest_file() -> None:
             known = reference([numbers(rng, 400, 2.0 * (k == 9), jitter) for k in range(10)])
             report = checked(known, numbers(rng, 400, 2.0, jitter))
             alarms += report.drift
-            assert report.drift or "like the newest rows of the reference, unlike older ones: x0" in report.notes[-1]
+            assert report.drift or "not beyond doubt unlike its newest file: x0 (p " in report.notes[-1]
         assert alarms <= 1
 
 
@@ -199,3 +199,19 @@ def test_files_keep_every_row_and_at_most_24() -> None:
     assert counted.rows.tolist() == [500, 499] and counted.missing.tolist() == [0, 1]
     thinned = count_files(np.arange(500.0), np.repeat([0, 1], 500))
     assert thinned.rows.tolist() == [250, 250]
+
+
+def test_five_files_of_few_columns_are_enough_to_find_half_a_standard_deviation() -> None:
+    """However their own differences came out: with so few files the columns share one estimate of it."""
+    places = tuple(f"place {k}" for k in range(40))
+
+    def file(rng: np.random.Generator, shift: float = 0.0) -> Columns:
+        place = Codes(rng.integers(0, 40, 1000), places)
+        plan = Codes(rng.integers(0, 2, 1000), ("a", "b"))
+        return numbers(rng, 1000, columns=2) | {"x0": rng.normal(shift, 1, 1000), "place": place, "plan": plan}
+
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        known = reference([file(rng) for _ in range(5)])
+        assert min(one["shape"].df for one in file_spreads(known.files).values()) > 5, seed
+        assert "x0" in checked(known, file(rng, 0.5), alpha=0.0075).drifted, seed
