@@ -153,10 +153,20 @@ def plain_path(path: Path) -> str:
     return re.sub(r"([*?\[\]])", r"[\1]", str(path))
 
 
+def refuse_open_quote(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refused where the lines that were rejected are those after a quote that is never closed."""
+    query = f"SELECT min(line) FROM reject_errors WHERE contains(error_message, {literal(UNTERMINATED)})"
+    found = connection.execute(query).fetchone()
+    if found is not None and found[0] is not None:
+        where = f"line {found[0]}: a quote is opened and never closed, so the rows after it cannot be told apart"
+        raise Refused(where, "close the quote; in a quoted value, write a quote twice")
+
+
 def _rejects(
     connection: duckdb.DuckDBPyConnection, known: Mapping[str, Column], intake: IntakeSettings
 ) -> list[Reject]:
     """The first error of each bad line."""
+    refuse_open_quote(connection)
     query = (
         "SELECT line, first(column_name ORDER BY column_idx), first(error_type ORDER BY column_idx), "
         f"first(error_message ORDER BY column_idx), first(left(csv_line, {LONGEST}) ORDER BY column_idx) "
@@ -164,9 +174,6 @@ def _rejects(
     )
     rejects = []
     for line, column, error_type, message, raw in connection.execute(query).fetchall():
-        if UNTERMINATED in str(message):
-            where = f"line {line}: a quote is opened and never closed, so the rows after it cannot be told apart"
-            raise Refused(where, "close the quote; in a quoted value, write a quote twice")
         named = column if error_type == "CAST" else None
         rejects.append(Reject(line, named, _reason(error_type, message, known.get(column), intake), raw))
     return rejects

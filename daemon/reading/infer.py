@@ -56,6 +56,7 @@ def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
         texts = dict.fromkeys(file.names, "VARCHAR")
         create = "CREATE TEMP TABLE sample AS SELECT * FROM {} LIMIT {}"
         csv.parsed(file, texts, rewritten, lambda rows: sample.connection.execute(create.format(rows, SAMPLE_ROWS)))
+        csv.refuse_open_quote(sample.connection)
     elif file.kind.format == "jsonl":
         rows = json_lines.texts_of(file.path, file.kind, file.names)
         sample.ask(f"CREATE TEMP TABLE sample AS SELECT * EXCLUDE (__row) FROM ({rows}) LIMIT {SAMPLE_ROWS}")

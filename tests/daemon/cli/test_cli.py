@@ -215,6 +215,13 @@ def test_init_names_the_columns_when_the_target_is_none(tmp_path):
     assert done.returncode == 3 and "x, z, colour, label" in done.stderr
 
 
+def test_init_names_a_quote_that_is_never_closed(tmp_path):
+    """As the intake would, with its line, in place of a column that seems empty."""
+    (tmp_path / "a.csv").write_text('id,age,y\n1,30,yes\n2,"40,no\n3,50,yes\n4,20,no\n')
+    done = driftd("init", "a.csv", "--target", "y", cwd=tmp_path)
+    assert done.returncode == 3 and "line 3: a quote is opened and never closed" in done.stderr
+
+
 def test_init_refuses_a_regression_on_words_and_a_target_without_values(tmp_path):
     """Instead of a configuration that can only fail."""
     pyarrow.csv.write_csv(rows(1), tmp_path / "a.csv")
