@@ -14,8 +14,7 @@ from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, refusal_is_failure
 
 if TYPE_CHECKING:
-    from daemon.tools.replay.run import Request
-    from daemon.tools.replay.subject import Subject
+    from daemon.tools.replay.subject import Request, Subject
 
 BASELINE = re.compile(r"^(never|every([1-9]\d*)?)$")
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, JSON lines or Parquet.", show_default=False)]
@@ -64,7 +63,7 @@ def replay(
       driftd replay history.csv --target late --baselines never,every7 --suggest
 
     Exit status: 0 done, 2 wrong use or bad configuration, 3 the files cannot be replayed."""
-    from daemon.tools.replay.run import Request
+    from daemon.tools.replay.subject import Request
 
     config = config or (SESSION.config_path if SESSION.named else None)
     names = _baselines(baselines)

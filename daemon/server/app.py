@@ -26,7 +26,8 @@ from daemon.server.metrics import Metrics
 from daemon.server.prediction_log import PredictionLog, feedback_note
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, decode
-from daemon.server.slot import ModelSlot, ServedDeployment
+from daemon.server.served import ServedDeployment
+from daemon.server.slot import ModelSlot
 from daemon.server.tokens import Tokens
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused

@@ -6,7 +6,7 @@ together in the turn after that. A single request is alone at once."""
 import asyncio
 from collections.abc import Sequence
 
-from daemon.server.slot import ServedDeployment
+from daemon.server.served import ServedDeployment
 from retrain.model.encoding import Cells
 from retrain.records.predictions import Predictions
 

@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.config.config import Config
 from daemon.ledger import Ledger, promotions, trials
 from daemon.runtime.log import get_logger
-from daemon.server.slot import ModelSlot, ServedDeployment, load_served
+from daemon.server.served import ServedDeployment, load_served
+from daemon.server.slot import ModelSlot
 from daemon.server.trial import RunningTrial
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.errors import DriftdError

@@ -18,7 +18,7 @@ import numpy as np
 
 from daemon.runtime.log import get_logger
 from daemon.runtime.spool import Spool, spooled_bytes
-from daemon.server.slot import ServedDeployment
+from daemon.server.served import ServedDeployment
 from daemon.server.sticky import position
 from retrain import durable
 from retrain.records.predictions import Predictions

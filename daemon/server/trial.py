@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from daemon.server.slot import ServedDeployment
+from daemon.server.served import ServedDeployment
 from daemon.server.sticky import position
 from retrain.records.predictions import Predictions
 from retrain.records.trial import Trial, TrialCounts

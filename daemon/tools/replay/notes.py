@@ -1,18 +1,16 @@
 """What a reader of a replay should know about its data."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from daemon.tools.replay.source import Source
-
-if TYPE_CHECKING:
-    from daemon.tools.replay.run import Request
+from daemon.tools.replay.subject import Request
 
 FEW_ROWS = 100
 MANY = 0.5
 TOLD = 5
 
 
-def source_notes(source: Source, policy: dict[str, Any], request: "Request") -> list[str]:
+def source_notes(source: Source, policy: dict[str, Any], request: Request) -> list[str]:
     """Rejected rows, short batches, batches without a score, columns that are not learned from, late labels."""
     notes = []
     if source.rejected:

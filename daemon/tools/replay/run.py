@@ -1,7 +1,7 @@
 """One replay from files to its result: policy, baselines, variants and a suggestion over the same batches."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,12 @@ from daemon.tools.replay.evidence import paired, recovered
 from daemon.tools.replay.notes import source_notes
 from daemon.tools.replay.result import as_json
 from daemon.tools.replay.source import Source, read_source
-from daemon.tools.replay.subject import Subject
+from daemon.tools.replay.subject import Request, Subject
 from daemon.tools.replay.suggest import suggest
 from retrain.records.errors import Refused
 
 Progress = Callable[[str, int, int], None]
 """Called after each batch: what runs, how many batches are done, of how many."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to replay. `batches` cuts a single file; several files are a batch each."""
-
-    files: Sequence[Path]
-    subject: Subject
-    batches: int = 50
-    initial: int = 4
-    delay: int = 0
-    baselines: Sequence[str] = ("never", "every")
-    variants: Sequence[Subject] = field(default_factory=tuple)
-    suggest: bool = False
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """What is replayed: the settings of one model, from a configuration or inferred as `driftd init` would."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.config.config import Config
@@ -83,3 +83,17 @@ def _notes(settings: ModelSettings) -> list[str]:
     if settings.retrain_schedule is not None:
         notes.append("retrain_schedule is not replayed: batches have no time of day; compare with --baselines every7")
     return notes
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to replay. `batches` cuts a single file; several files are a batch each."""
+
+    files: Sequence[Path]
+    subject: Subject
+    batches: int = 50
+    initial: int = 4
+    delay: int = 0
+    baselines: Sequence[str] = ("never", "every")
+    variants: Sequence[Subject] = field(default_factory=tuple)
+    suggest: bool = False

@@ -44,7 +44,8 @@ from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from daemon.server.__main__ import close_all
 from daemon.server.follow import Follower
-from daemon.server.slot import ModelSlot, ServedDeployment
+from daemon.server.served import ServedDeployment
+from daemon.server.slot import ModelSlot
 from daemon.service.keeper import ModelKeeper
 from daemon.service.ledger_writes import PendingWrites
 from retrain import durable

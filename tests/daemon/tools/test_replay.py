@@ -16,9 +16,9 @@ from daemon.cli.app import run as command_line
 from daemon.cli.session import SESSION
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import paired
-from daemon.tools.replay.run import Request, replay
+from daemon.tools.replay.run import replay
 from daemon.tools.replay.source import read_source
-from daemon.tools.replay.subject import inferred_subject
+from daemon.tools.replay.subject import Request, inferred_subject
 from daemon.tools.replay.suggest import candidates
 from drift.report.replay import replay_page
 from retrain.records.settings import ModelSettings
