@@ -48,7 +48,7 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, float):
         return float(value)  # NumPy's, which json takes for one as well
-    raise NotImplementedError(f"{type(value).__name__} is no part of a message")
+    raise TypeError(f"{type(value).__name__} is no part of a message")
 
 
 def _typed(kind: type[Any], value: Any) -> Any:

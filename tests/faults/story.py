@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pyarrow as pa
 from daemon_harness import Daemon, drop, rows
+from helpers import wait_for
 
 PLAIN = """\
 [models.m.layers]
@@ -270,9 +271,7 @@ class Story:
 
 def wait_gone(daemon: Daemon) -> None:
     """Until no process of a killed daemon is left."""
-    until_s = time.monotonic() + 15
-    while processes(daemon) and time.monotonic() < until_s:
-        time.sleep(0.05)
+    wait_for(lambda: not processes(daemon), what="the end of a killed daemon's processes")
 
 
 def processes(daemon: Daemon, role: str = "") -> list[psutil.Process]:
