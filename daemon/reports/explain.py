@@ -6,13 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from daemon.ledger import checks, cycles, trials
+from daemon.ledger import checks, cycles, promotions, trials
 from daemon.ledger.tables import cycles as cycle_table
-from daemon.ledger.tables import files, promotions
+from daemon.ledger.tables import files
+from daemon.ledger.tables import promotions as promotion_table
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.reports.savings import savings_json, savings_text
+from daemon.reports.timeline import roll_back_json, undone_words
 from daemon.reports.trial import terms, trial_json
-from drift.notation import amount, score, shown_difference, signed
+from drift.notation import amount, counted, score, shown_difference, signed
 
 MOST_SENTENCES = 6
 STAGE_KEYS = ("stage", "attempt", "state", "reason", "started_at", "finished_at")
@@ -26,7 +28,7 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
         raise LookupError(cycle_id)
     results = cycles.results(conn, cycle_id)
     numbers = results.get("train", {}).get("metric", {}).get("initial_median") is not None
-    promotion = conn.execute(select(promotions).where(promotions.c.cycle_id == cycle_id)).first()
+    promotion = conn.execute(select(promotion_table).where(promotion_table.c.cycle_id == cycle_id)).first()
     return {
         "cycle": row.id,
         **_picked(row, CYCLE_KEYS),
@@ -39,11 +41,18 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
             conn, row.model, "regression" if numbers else "classification", trials.of_cycle(conn, row.id)
         ),
         "swapped_at": promotion.swapped_at if promotion is not None else None,
+        "rolled_back": _rolled_back(conn, row),
     }
 
 
 def _picked(row: Any, keys: Iterable[str]) -> dict[str, Any]:
     return {key: getattr(row, key) for key in keys}
+
+
+def _rolled_back(conn: Connection, cycle: Any) -> dict[str, Any] | None:
+    """The newest roll-back of the cycle's version."""
+    done = [one for one in promotions.roll_backs(conn, cycle.model) if one.version == cycle.version]
+    return roll_back_json(conn, cycle.model, done[-1]) if done else None
 
 
 def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]:
@@ -81,6 +90,7 @@ def story(facts: dict[str, Any]) -> str:
     for stage, section in (("prepare", _prepared), ("train", _trained), ("evaluate", _evaluated)):
         sections += [section(facts)] if facts[stage] is not None else []
     sections += [_troubles(facts["stages"]), _tried(facts["trial"]), _ending(facts)]
+    sections += [_undone(facts["rolled_back"])] if facts["rolled_back"] is not None else []
     return "\n\n".join(section for section in sections if section)
 
 
@@ -193,6 +203,18 @@ def _ending(facts: dict[str, Any]) -> str:
     if facts["swapped_at"] is not None:
         ending += f"\nThe server swapped to it {_when(facts['swapped_at'])}."
     return ending
+
+
+def _undone(undone: dict[str, Any]) -> str:
+    """The roll-back, with the files whose rows, taken together, show the difference in its reason."""
+    lines = [f"Rolled back {_when(undone['at'])}: {undone_words(undone)}: {undone['reason']}."]
+    for one in undone["evidence"]:
+        lines.append(f"  - {one['file']}: worse (+) by {signed(one['worse'])}, mean of {counted(one['rows'], 'row')}")
+    if undone["evidence"]:
+        rows = sum(one["rows"] for one in undone["evidence"])
+        mean = sum(one["rows"] * one["worse"] for one in undone["evidence"]) / rows
+        lines.append(f"  - in all: worse (+) by {signed(mean)}, mean of {counted(rows, 'row')}")
+    return "\n".join(lines)
 
 
 def _when(seconds: float) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from daemon.ledger.tables import assessments, files
+from daemon.ledger import files
+from daemon.ledger.tables import assessments
 from drift.notation import adding_up, apart, counted
 from retrain.planning.regret import AHEAD_DISCOUNT, WITH_IT_DISCOUNT, Price
 from retrain.planning.savings import spread
@@ -38,7 +39,7 @@ def savings_json(conn: Connection, cycle: Any) -> dict[str, Any] | None:
 
 def _served(conn: Connection, model: str, seq: int) -> dict[str, Any]:
     """The file's name, and how what was served did on it; the numbers are None where retention let go of them."""
-    path = conn.scalar(select(files.c.path).where(files.c.model == model, files.c.seq == seq))
+    path = files.path_of(conn, model, seq)
     wanted = assessments.c.model == model, assessments.c.seq == seq, assessments.c.kind == "file"
     found = conn.scalar(select(assessments.c.found).where(*wanted)) or {}
     return {"file": path or f"file {seq}"} | {key: found.get(key) for key in ("rows", "score", "loss")}

@@ -4,7 +4,7 @@ It reads the state of things, not events: asked twice with the same arguments it
 missed while the service was down is seen at the next question. The clock is an argument (Unix seconds). The daemon and
 the replay of history ask the same function."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from retrain.planning import opening, probation, regret, required, triggers
@@ -12,7 +12,7 @@ from retrain.planning.opening import Plan
 from retrain.planning.savings import saved_against_price
 from retrain.records.action import Idle, Reweigh, RollBack, Wait
 from retrain.records.cycle import CycleState
-from retrain.records.deployment import Champion
+from retrain.records.deployment import Champion, Deployment
 from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.settings import ModelSettings, TriggerSettings
@@ -41,9 +41,9 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
             return reshaped
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
-        return replace(
-            state, regret=regret.emptied(state.regret), probation=probation.ended(state.probation)
-        ), RollBack(undone)
+        evidence = tuple(asdict(part) for part in state.probation.parts)
+        state = replace(state, regret=regret.emptied(state.regret), probation=probation.ended(state.probation))
+        return state, RollBack(undone, evidence)
     state = replace(state, probation=probation.after_look(state.probation, settings.probation.files))
     trigger = triggers.strongest(state, observation, now, settings.triggers)
     if trigger is None:
@@ -97,9 +97,9 @@ def _differs(proposal: dict[str, Any], champion: Champion) -> bool:
 
 
 def _proposal_reason(proposal: dict[str, Any]) -> str:
-    parts = ", ".join(f"{name} {weight:.0%}" for name, weight in proposal["members"].items())
+    favoured = Deployment.of(0, "", proposal["members"]).described
     moved = "" if proposal["recalibration"] is None else ", recalibrated"
-    return f"on the newest labelled rows: {parts}{moved}"
+    return f"the newest labelled rows favour {favoured}{moved}"
 
 
 def _idle(state: PlannerState, observation: Observation, settings: ModelSettings) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from drift.notation import apart, percent
 from retrain.records.assessment import Assessment, Moments
 from retrain.records.deployment import Champion
-from retrain.records.planner_state import Probation
+from retrain.records.planner_state import FileDifference, Probation
 from retrain.records.settings import ModelSettings
 
 TUNED_FILES = 4.0
@@ -26,7 +26,9 @@ def watched(probation: Probation, assessment: Assessment, files: int) -> Probati
         probation = Probation(assessment.newest, metric=assessment.metric)
     if assessment.rival is None or probation.files >= files:
         return probation
-    return added(probation, assessment.rival)
+    mean, _, rows = assessment.rival
+    parts = (*probation.parts, FileDifference(assessment.seq, mean, rows))
+    return replace(added(probation, assessment.rival), parts=parts)
 
 
 def added(probation: Probation, differences: Moments) -> Probation:
@@ -44,7 +46,7 @@ def added(probation: Probation, differences: Moments) -> Probation:
 
 def ended(probation: Probation) -> Probation:
     """Its end, whatever comes."""
-    return replace(probation, files=ENDED)
+    return replace(probation, files=ENDED, parts=())
 
 
 def after_look(probation: Probation, files: int) -> Probation:

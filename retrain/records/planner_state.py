@@ -54,10 +54,19 @@ class Regret:
 
 
 @dataclass(frozen=True)
+class FileDifference:
+    """By how much a version was worse than its predecessor on the labelled file `seq`: the mean over its rows."""
+
+    seq: int
+    worse: float
+    rows: int
+
+
+@dataclass(frozen=True)
 class Probation:
     """How the newest version does against its predecessor on files after its promotion: sums over rows of the paired
     differences, of their variances, and of rows, for a confidence sequence that is tightest around the variance
-    `tuned`; `metric` is in whose unit they are."""
+    `tuned`; `metric` is in whose unit they are, `parts` the mean difference and the rows of each file."""
 
     version: str = ""
     files: int = 0
@@ -66,6 +75,7 @@ class Probation:
     spread: float = 0.0
     tuned: float = 0.0
     metric: str = ""
+    parts: tuple[FileDifference, ...] = ()
 
 
 @dataclass(frozen=True)
