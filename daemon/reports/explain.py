@@ -129,7 +129,8 @@ def _prepared(facts: dict[str, Any]) -> str:
     result = facts["prepare"]
     lines = [f"Prepared from {len(result['snapshots'])} files: {result['window']}."]
     held = [f"{one['file']} is held and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]
-    return "\n".join([*lines, *(f"  - {note}" for note in (*result["notes"], *held))])
+    split = [result["held_out"]] if result.get("held_out") else []
+    return "\n".join([*lines, *(f"  - {note}" for note in (*split, *result["notes"], *held))])
 
 
 def _trained(facts: dict[str, Any]) -> str:
