@@ -21,9 +21,9 @@ def describe(files: int, alone: bool) -> str:
     where = "the newest labelled file" if files == 1 else f"each of the {files:,} newest labelled files"
     new = "" if alone else ", where the champion was not trained on them"
     return (
-        f"held out are {BLOCKS // EVERY} of {BLOCKS} blocks of consecutive rows in {where}{new}; this version trained on "
-        "the other rows of these files, as far as its window has them: held-out rows lie among the training rows, not "
-        "after them"
+        f"held out are {BLOCKS // EVERY} of {BLOCKS} blocks of consecutive rows in {where}{new}; this version trained "
+        "on the other rows of these files, as far as its window has them: held-out rows lie among the training rows, "
+        "not after them"
     )
 
 
