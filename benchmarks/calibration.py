@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 import drift.statistics.ks
 from benchmarks.figures import machine
-from drift import Codes, ColumnValues, Reference, build_reference, check_columns, with_files
+from drift.check.check_columns import check_columns
 from drift.derived.outputs import output_columns
+from drift.profiles.categorical import Codes
+from drift.profiles.profile import ColumnValues
+from drift.profiles.reference import Reference, build_reference, with_files
 from drift.statistics.samples import Sample
 from drift.statistics.scores import Score
 

@@ -1,11 +1,13 @@
 """How numbers, shares, scores and dates are written: one place for sentences, tables and pages."""
 
 import math
-
-import numpy as np
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 NONE = "-"
 """What is undefined or was not measured."""
+MOST_DIGITS = 15
+"""After the point, of what a float can tell apart."""
 
 
 def number(value: float | None) -> str:
@@ -49,19 +51,71 @@ def share(value: float | None) -> str:
 def score(value: float | None) -> str:
     """A metric's value.
 
-    >>> score(0.81234), score(float("nan"))
-    ('0.8123', '-')
+    >>> score(0.81234), score(12345.678), score(float("nan"))
+    ('0.8123', '12,346', '-')
     """
-    return NONE if value is None or not math.isfinite(value) else f"{value:.4f}"
+    return NONE if value is None or not math.isfinite(value) else amount(value)
 
 
-def signed(value: float | None) -> str:
-    """A difference of two scores.
+def signed(value: float | None, scale: float | None = None) -> str:
+    """A difference of two scores, as exact as numbers of this `scale` are written; None: as itself.
 
-    >>> signed(0.0213), signed(None)
-    ('+0.0213', '-')
+    >>> signed(0.0213), signed(-0.021, 345.6), signed(None)
+    ('+0.0213', '-0.02', '-')
     """
-    return NONE if value is None or not math.isfinite(value) else f"{value:+.4f}"
+    if value is None or not math.isfinite(value):
+        return NONE
+    return f"{value:+,.{decimals(value if scale is None else scale)}f}"
+
+
+def amount(value: float, scale: float | None = None) -> str:
+    """A part of a metric, as exact as numbers of this `scale` are written; None: as itself.
+
+    >>> amount(0.06361), amount(0.5, 120.0), amount(98765.4)
+    ('0.0636', '0.50', '98,765')
+    """
+    return f"{value:,.{decimals(value if scale is None else scale)}f}"
+
+
+def decimals(scale: float) -> int:
+    """The digits after the point of numbers of this size.
+
+    >>> decimals(0.8), decimals(-250.0), decimals(1e5)
+    (4, 2, 0)
+    """
+    return 4 if abs(scale) < 100 else 2 if abs(scale) < 10_000 else 0
+
+
+def apart(one: float, other: float) -> int:
+    """The digits after the point at which two numbers, if they differ, are seen to differ.
+
+    >>> apart(0.05031, 0.05034), apart(120.0, 0.5)
+    (5, 2)
+    """
+    digits = decimals(max(abs(one), abs(other)))
+    while one != other and round(one, digits) == round(other, digits) and digits < MOST_DIGITS:
+        digits += 1
+    return digits
+
+
+def shown_difference(one: float, other: float) -> float:
+    """One number less another, as both are written: so that the three add up on the screen.
+
+    >>> shown_difference(0.76864, 0.75546), round(0.76864 - 0.75546, 4)
+    (0.0131, 0.0132)
+    """
+    digits = decimals(max(abs(one), abs(other)))
+    return round(round(one, digits) - round(other, digits), digits)
+
+
+def adding_up(parts: Sequence[float], digits: int) -> list[float]:
+    """Parts, rounded so that they add up to their rounded sum: each at most one unit of the last digit off.
+
+    >>> adding_up([0.33333, 0.33333, 0.33334], 4)
+    [0.3333, 0.3334, 0.3333]
+    """
+    ends = [round(end, digits) for end in accumulate(parts, initial=0.0)]
+    return [round(end - start, digits) for start, end in pairwise(ends)]
 
 
 def seconds(value: float | None) -> str:
@@ -88,6 +142,8 @@ def date(since_1970_s: float, span_s: float = 0.0) -> str:
     >>> date(1385510400.0, 90 * 86_400), date(1385514000.0)
     ('2013-11-27', '2013-11-27 01:00')
     """
+    import numpy as np  # not above: control writes numbers, and loads no numerical library
+
     if not abs(since_1970_s) < 1e11:
         return number(since_1970_s)
     moment = str(np.datetime64(round(since_1970_s), "s"))

@@ -186,7 +186,7 @@ class ProveRequest(Request[Done], frozen=True, kw_only=True):
 
 class PreparedRows(Result, frozen=True, kw_only=True):
     """What rows a cycle works with: `known_rows` all labelled ones, `snapshots` the digests of the files that were
-    trained on; training.json keeps it."""
+    trained on; `window` and `held_out` say in words which rows train and which do not. training.json keeps it."""
 
     train_rows: int = 0
     holdout_rows: int = 0
@@ -197,6 +197,7 @@ class PreparedRows(Result, frozen=True, kw_only=True):
     cut: float | None = None
     cut_time: float | None = None
     window: str | None = None
+    held_out: str = ""
     notes: list[str] = []
 
 

@@ -15,7 +15,11 @@ import pyarrow.parquet as pq
 from data import CATEGORICAL, NUMERIC
 from meter import best, measure, report
 
-from drift import ColumnValues, DriftReport, NumericProfile, Reference, build_reference, check_columns
+from drift.check.check_columns import check_columns
+from drift.check.report import DriftReport
+from drift.profiles.numeric import NumericProfile
+from drift.profiles.profile import ColumnValues
+from drift.profiles.reference import Reference, build_reference
 from retrain.records.settings import ColumnKind
 from retrain.rows.columns import column_values, open_snapshot, read_column
 from retrain.store.reference_files import read_arrays, release_pages, write_arrays

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from drift import Codes
+from drift.profiles.categorical import Codes
 from retrain.rows.columns import column_values
 from retrain.suspicion import Columns, Rows
 

@@ -1,4 +1,4 @@
-"""`driftd history [MODEL]`: the cycles, or the log's events."""
+"""`driftd history [MODEL]`: the timeline, or the log's events."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -9,41 +9,36 @@ from daemon.cli.arguments import Json, Last
 from daemon.cli.output import iso, print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
 
+MOMENTS = ("at", "opened", "finished")
+
 
 def history(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Only this model.", show_default=False)] = None,
     last: Last = 20,
-    events: Annotated[bool, typer.Option("--events", help="The log's events instead of the cycles.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="The log's events instead of the timeline.")] = False,
     json: Json = False,
 ) -> None:
-    """The cycles and what became of them, newest last; `driftd explain CYCLE` tells one."""
-    from daemon.ledger import cycles
+    """The timeline, newest last: cycles, roll-backs, adjustments, held files, and what people asked for.
+
+    `driftd explain CYCLE` tells one cycle."""
     from daemon.ledger import events as kept
+    from daemon.reports.timeline import heading, sentence, timeline
 
     config = SESSION.config()
     if model is not None:
         known_model(config, model)
     with SESSION.ledger(config) as ledger, ledger.connect() as conn:
-        rows = kept.listed(conn, model, last) if events else cycles.listed(conn, model, last)
-    if events:
-        _print_events(rows, json)
-        return
-    facts = [
-        {
-            "cycle": row.id, "model": row.model, "opened": iso(row.opened_at), "trigger": row.trigger["kind"],
-            "why": row.trigger["reason"], "state": row.state, "version": row.version, "reason": row.reason,
-        }
-        for row in rows
-    ]  # fmt: skip
+        if events:
+            _print_events(kept.listed(conn, model, last), json)
+            return
+        entries = timeline(conn, model, last)
     if json:
-        print_json(facts)
-    elif not facts:
-        print("no cycles yet; `driftd status` says what each model waits for")
+        print_json([entry | {key: iso(entry[key]) for key in MOMENTS} for entry in entries])
+    elif not entries:
+        print("nothing has happened yet; `driftd status` says what each model waits for")
     else:
-        shown = [
-            [str(r.id), r.model, when(r.opened_at), r.trigger["kind"], r.state, r.version or "", r.reason] for r in rows
-        ]
-        print_table(("cycle", "model", "opened", "trigger", "outcome", "version", "reason"), shown)
+        shown = [(when(entry["at"]), entry["model"] or "", heading(entry), sentence(entry)) for entry in entries]
+        print_table(("when", "model", "what", "what became of it"), shown)
 
 
 def _print_events(rows: Sequence[Any], json: bool) -> None:

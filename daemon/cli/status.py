@@ -32,9 +32,15 @@ def _where(address: str, configured: str) -> str:
     return address if address == configured else f"{address} ({configured} is configured)"
 
 
+def _served(champion: dict[str, Any]) -> str:
+    """By its name in answers, which is a version's where it is not a blend of several."""
+    blend = "a blend, which answers call " if len(champion["members"]) > 1 else ""
+    return f"{blend}{champion['version']}"
+
+
 def _print_model(name: str, model: dict[str, Any]) -> None:
     champion, cycle, check = model["champion"], model["cycle"], model["last_check"]
-    served = "no version yet" if champion is None else f"{champion['version']}, since {when(champion['at'])}"
+    served = "no version yet" if champion is None else f"{_served(champion)}, since {when(champion['at'])}"
     print(f"\n{name}  ({model['task']}, {model['mode']}{', paused' if model['paused'] else ''})")
     print(f"  serves     {served}")
     if model["unloadable"]:
@@ -43,6 +49,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  schema     the configuration changed since: {'; '.join(model['schema_changes'])}")
     if champion is not None and len(champion["members"]) > 1:
         print(f"  blends     {', '.join(f'{name} {weight:.0%}' for name, weight in champion['members'].items())}")
+    if champion is not None and champion["rolled_back"]:
+        print(f"  undone     {champion['rolled_back']}, rolled back: {champion['reason']}")
     if champion is not None and champion["value"] is not None:
         print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out rows")
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"

@@ -14,6 +14,7 @@ def versions(model: ModelArgument, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
     from daemon.ledger import checks, promotions, trials
     from daemon.ledger import versions as stored
+    from daemon.reports.timeline import roll_back_json
     from daemon.reports.trial import trial_json
 
     config = SESSION.config()
@@ -24,12 +25,13 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         tried, task = trials.by_version(conn, model), config.models[model].task
         trial_facts = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
         latest = checks.latest_performances(conn, model)
+        undone = {one.version: roll_back_json(conn, model, one) for one in promotions.roll_backs(conn, model)}
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
     pinned = config.models[model].retention.pinned
     facts = [
         _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
         | latest.get(row.name, NO_PERFORMANCE)
-        | {"trial": trial_facts.get(row.name)}
+        | {"trial": trial_facts.get(row.name), "rolled_back": None if row.name in served else undone.get(row.name)}
         for row in rows
     ]
     if json:
@@ -40,19 +42,25 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         shown = [
             [("→ " if t["served"] else "  ") + t["version"], when(row.created_at), t["metric"] or "",
              "" if t["value"] is None else f"{t['value']:.4f}", _in_service(t), f"{row.train_rows:,}",
-             str(row.cycle_id), _state(row, t["trial"])]
+             str(row.cycle_id), _state(row, t)]
             for row, t in zip(rows, facts, strict=True)
         ]  # fmt: skip
         print_table(("  version", "made", "metric", "held-out", "in service", "rows", "cycle", "state"), shown)
+        for one in facts:
+            if one["rolled_back"] is not None:
+                print(f"{one['version']} was rolled back: {one['rolled_back']['reason']}")
         if any(_in_service(t).startswith("≈") for t in facts):
             print(f"≈ estimated on rows without labels: {BLIND}")
 
 
-def _state(row: Any, trial: dict[str, Any] | None) -> str:
-    """Whether it is stored, and what its trial comes to where it did not simply pass."""
-    if trial is None or trial["outcome"] == "promoted":
-        return str(row.state)
-    return f"{row.state}, {trial['outcome'] or 'on trial'}"
+def _state(row: Any, version: dict[str, Any]) -> str:
+    """Whether it is stored, what its trial comes to where it did not simply pass, and whether it was rolled back."""
+    parts, trial, undone = [str(row.state)], version["trial"], version["rolled_back"]
+    if trial is not None and trial["outcome"] != "promoted":
+        parts.append(trial["outcome"] or "on trial")
+    if undone is not None:
+        parts.append(f"rolled back {when(undone['at'])}")
+    return ", ".join(parts)
 
 
 def _in_service(version: dict[str, Any]) -> str:

@@ -35,7 +35,8 @@ def roll_back(conn: Connection, context: ModelContext, action: RollBack) -> dict
     now, champion = context.now(), promotions.champion(conn, context.name)
     if champion is None or champion.predecessor is None:
         return {}
-    promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now)
+    evidence = list(action.evidence)
+    promotions.record(conn, context.name, champion.predecessor, "rollback", action.reason, now, evidence=evidence)
     checks.end_open_episode(conn, context.name, now)
     return {"version": champion.predecessor.name, "from_version": champion.deployment_name}
 

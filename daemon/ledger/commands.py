@@ -26,6 +26,12 @@ def get(conn: Connection, command_id: int) -> CommandRow:
     return conn.execute(select(commands).where(commands.c.id == command_id)).one()
 
 
-def finish(conn: Connection, command_id: int, state: str, message: str, now: float | None = None) -> None:
+def listed(conn: Connection, model: str | None, last: int) -> Sequence[CommandRow]:
+    """The newest commands about a model, or all of them, newest last."""
+    wanted = [] if model is None else [commands.c.args["model"].as_string() == model]
+    return last_rows(conn, commands, last, *wanted)
+
+
+def finish(conn: Connection, command_id: int, state: str, message: str, now: float) -> None:
     """Note what became of a command: done or refused, with its answer."""
     update_row(conn, commands, command_id, state=state, message=message, finished_at=now)

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from daemon.ledger.rows import last_row, last_rows_of
-from daemon.ledger.tables import events
+from daemon.ledger.rows import last_row, last_rows, last_rows_of
+from daemon.ledger.tables import OF_FILES, events
 
 KEPT = 200_000
 
@@ -24,6 +24,11 @@ def append(conn: Connection, entries: Iterable[dict[str, Any]]) -> None:
 def listed(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]:
     """The newest events, newest last."""
     return last_rows_of(conn, events, model, last)
+
+
+def of_files(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]:
+    """The newest files that were held, or let in again, without a person; newest last."""
+    return last_rows(conn, events, last, OF_FILES, *([] if model is None else [events.c.model == model]))
 
 
 def newest(conn: Connection, names: Sequence[str]) -> Row[Any] | None:

@@ -132,6 +132,11 @@ def listed(conn: Connection, model: str, state: str | None = None, last: int | N
     return last_rows(conn, files, last, *wanted)
 
 
+def path_of(conn: Connection, model: str, seq: int) -> str | None:
+    """The path of an accepted file by its number; None where it is gone."""
+    return conn.scalar(select(files.c.path).where(files.c.model == model, files.c.seq == seq))
+
+
 def rejects_of(conn: Connection, file_id: int) -> Sequence[Row[Any]]:
     """The first rejected rows of a file."""
     return last_rows(conn, rejects, None, rejects.c.file_id == file_id)

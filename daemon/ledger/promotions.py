@@ -1,6 +1,7 @@
 """Promotions: the newest one of a model says who is the champion."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -9,6 +10,19 @@ from daemon.ledger.deployments import by_key, key_of
 from daemon.ledger.rows import insert_row, last_row, last_rows
 from daemon.ledger.tables import promotions, versions
 from retrain.records.deployment import Champion, Deployment
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """Instead of `undone` what was `served` before answers again; `version` is the newest one of what went, or where
+    that stayed, as in a blend of other weights, what went as answers name it."""
+
+    version: str
+    undone: Deployment
+    served: Deployment
+    reason: str
+    at: float
+    evidence: tuple[dict[str, Any], ...]
 
 
 def champion(conn: Connection, model: str) -> Champion | None:
@@ -31,9 +45,11 @@ def record(
     reason: str,
     now: float,
     cycle_id: int | None = None,
+    evidence: list[dict[str, Any]] | None = None,
 ) -> None:
-    """A deployment becomes the champion. After a roll-back the predecessor is what came before the one that
-    was rolled back to, so that rolling back twice goes back two steps; re-weighting keeps the predecessor."""
+    """A deployment becomes the champion; of a roll-back `evidence` are the files that asked for it. After a roll-back
+    the predecessor is what came before the one that was rolled back to, so that rolling back twice goes back two steps;
+    re-weighting keeps the predecessor."""
     before = champion(conn, model)
     predecessor = key_of(conn, before.deployment) if before is not None else None
     newest, era = deployment.members[0].version, deployment.number
@@ -50,11 +66,17 @@ def record(
         "kind": kind,
         "cycle_id": cycle_id,
         "reason": reason,
+        "evidence": evidence,
         "at": now,
         "newest": newest,
         "era": era,
     }
     insert_row(conn, promotions, values)
+
+
+def get(conn: Connection, promotion_id: int) -> Row[Any]:
+    """A promotion."""
+    return conn.execute(select(promotions).where(promotions.c.id == promotion_id)).one()
 
 
 def mark_swapped(conn: Connection, promotion_id: int, now: float) -> None:
@@ -72,9 +94,24 @@ def protected_versions(conn: Connection, model: str) -> set[str]:
     return {member.version for deployment in served for member in deployment.members} | {now.newest}
 
 
-def listed(conn: Connection, model: str) -> Sequence[Row[Any]]:
-    """All promotions of a model, oldest first."""
-    return last_rows(conn, promotions, None, promotions.c.model == model)
+def apart_from_cycles(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any]]:
+    """The newest promotions that no cycle led to: by hand, roll-backs and adjustments; newest last."""
+    wanted = [promotions.c.cycle_id.is_(None)] + ([] if model is None else [promotions.c.model == model])
+    return last_rows(conn, promotions, last, *wanted)
+
+
+def roll_backs(conn: Connection, model: str) -> Iterator[RolledBack]:
+    """All roll-backs of a model, oldest first."""
+    for row in last_rows(conn, promotions, None, promotions.c.model == model, promotions.c.kind == "rollback"):
+        yield rolled_back(conn, row)
+
+
+def rolled_back(conn: Connection, row: Row[Any]) -> RolledBack:
+    """What the row of a roll-back undid."""
+    before = last_row(conn, promotions, promotions.c.model == row.model, promotions.c.id < row.id)
+    undone = by_key(conn, before.deployment_id) if before is not None else by_key(conn, row.deployment_id)
+    version = undone.name if before is None or before.newest in (None, row.newest) else before.newest
+    return RolledBack(version, undone, by_key(conn, row.deployment_id), row.reason, row.at, tuple(row.evidence or ()))
 
 
 def latest_id(conn: Connection) -> int:

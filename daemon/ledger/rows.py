@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, insert, select, update
 
 
 def insert_row(conn: Connection, table: Table, values: dict[str, Any]) -> int:
@@ -23,7 +23,9 @@ def last_row(conn: Connection, table: Table, *wanted: ColumnElement[bool]) -> Ro
     return next(iter(last_rows(conn, table, 1, *wanted)), None)
 
 
-def last_rows(conn: Connection, table: Table, last: int | None, *wanted: ColumnElement[bool]) -> Sequence[Row[Any]]:
+def last_rows(
+    conn: Connection, table: Table, last: int | None, *wanted: ColumnElement[bool] | TextClause
+) -> Sequence[Row[Any]]:
     """The newest `last` rows, or all, that meet all conditions; oldest first."""
     return conn.execute(select(table).where(*wanted).order_by(table.c.id.desc()).limit(last)).all()[::-1]
 

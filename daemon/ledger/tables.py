@@ -240,6 +240,7 @@ promotions = _table(
     *_optional(Float, "swapped_at"),
     *_optional(String, "newest"),
     *_optional(Integer, "era"),
+    *_optional(JSON, "evidence"),
 )
 Index("promotions_by_model", promotions.c.model, promotions.c.id)
 
@@ -278,6 +279,8 @@ events = _table(
 )
 
 Index("events_by_model", events.c.model, events.c.id)
+OF_FILES = text("event IN ('file_held', 'file_released')")
+Index("events_of_files", events.c.model, events.c.id, sqlite_where=OF_FILES, postgresql_where=OF_FILES)
 
 commands = _table(
     "commands",

@@ -20,7 +20,8 @@ from daemon.reading.formats import OpenedFile
 from daemon.reading.infer import sampled
 from daemon.reading.open_file import open_file, require_file
 from daemon.reading.sql import release
-from drift import Codes, ColumnValues
+from drift.profiles.categorical import Codes
+from drift.profiles.profile import ColumnValues
 from retrain.records.errors import Refused, Retry
 from retrain.records.settings import ColumnKind, IntakeSettings
 from retrain.rows.columns import column_values, join, open_snapshot

@@ -6,17 +6,19 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from daemon.ledger import checks, cycles, trials
-from daemon.ledger.tables import assessments, files, promotions
+from daemon.ledger import checks, cycles, promotions, trials
 from daemon.ledger.tables import cycles as cycle_table
+from daemon.ledger.tables import files
+from daemon.ledger.tables import promotions as promotion_table
 from daemon.reports.performance import estimate_sentence, rise_sentence
+from daemon.reports.savings import savings_json, savings_text
+from daemon.reports.timeline import roll_back_json, undone_words
 from daemon.reports.trial import terms, trial_json
+from drift.notation import amount, counted, score, shown_difference, signed
 
 MOST_SENTENCES = 6
-MOST_FILES = 12
 STAGE_KEYS = ("stage", "attempt", "state", "reason", "started_at", "finished_at")
 CYCLE_KEYS = ("model", "state", "reason", "version", "opened_at", "finished_at", "trigger")
-WINDOW_WORDS = {"last3": "the last 3 files", "last12": "the last 12 files", "all": "all files"}
 
 
 def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
@@ -26,12 +28,12 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
         raise LookupError(cycle_id)
     results = cycles.results(conn, cycle_id)
     numbers = results.get("train", {}).get("metric", {}).get("initial_median") is not None
-    promotion = conn.execute(select(promotions).where(promotions.c.cycle_id == cycle_id)).first()
+    promotion = conn.execute(select(promotion_table).where(promotion_table.c.cycle_id == cycle_id)).first()
     return {
         "cycle": row.id,
         **_picked(row, CYCLE_KEYS),
         "evidence": _evidence(conn, row.trigger),
-        "labels": _labels(conn, row),
+        "savings": savings_json(conn, row),
         "held": _held(conn, row),
         **{stage: results.get(stage) for stage in ("prepare", "train", "evaluate")},
         "stages": [_picked(stage, STAGE_KEYS) for stage in cycles.stages_of(conn, cycle_id)],
@@ -39,6 +41,7 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
             conn, row.model, "regression" if numbers else "classification", trials.of_cycle(conn, row.id)
         ),
         "swapped_at": promotion.swapped_at if promotion is not None else None,
+        "rolled_back": _rolled_back(conn, row),
     }
 
 
@@ -46,22 +49,10 @@ def _picked(row: Any, keys: Iterable[str]) -> dict[str, Any]:
     return {key: getattr(row, key) for key in keys}
 
 
-def _labels(conn: Connection, row: Any) -> list[dict[str, Any]]:
-    """What the labels of each file gave from where the regret began, for a cycle that was opened by it."""
-    named = row.trigger["evidence"]
-    if row.trigger["kind"] != "regret" or named.get("since") is None:
-        return []
-    wanted = (
-        assessments.c.model == row.model, assessments.c.kind == "file", assessments.c.seq >= named["since"],
-        assessments.c.seq <= row.up_to_seq,
-    )  # fmt: skip
-    labels = []
-    for one in conn.execute(select(assessments).where(*wanted).order_by(assessments.c.seq)):
-        named_file = files.c.model == row.model, files.c.seq == one.seq
-        gains = {window: moments[:2] for window, moments in one.found["gains"].items()}
-        scores = {key: one.found[key] for key in ("rows", "metric", "score", "loss")}
-        labels.append({"file": conn.scalar(select(files.c.path).where(*named_file)), "gains": gains} | scores)
-    return labels
+def _rolled_back(conn: Connection, cycle: Any) -> dict[str, Any] | None:
+    """The newest roll-back of the cycle's version."""
+    done = [one for one in promotions.roll_backs(conn, cycle.model) if one.version == cycle.version]
+    return roll_back_json(conn, cycle.model, done[-1]) if done else None
 
 
 def _evidence(conn: Connection, trigger: dict[str, Any]) -> list[dict[str, Any]]:
@@ -94,10 +85,12 @@ def _held(conn: Connection, cycle: Any) -> list[dict[str, Any]]:
 
 def story(facts: dict[str, Any]) -> str:
     """The same in words."""
-    sections = [_opening(facts), _assessed(facts), *map(_check, facts["evidence"])]
+    savings = "" if facts["savings"] is None else savings_text(facts["savings"])
+    sections = [_opening(facts), savings, *map(_check, facts["evidence"])]
     for stage, section in (("prepare", _prepared), ("train", _trained), ("evaluate", _evaluated)):
         sections += [section(facts)] if facts[stage] is not None else []
     sections += [_troubles(facts["stages"]), _tried(facts["trial"]), _ending(facts)]
+    sections += [_undone(facts["rolled_back"])] if facts["rolled_back"] is not None else []
     return "\n\n".join(section for section in sections if section)
 
 
@@ -107,26 +100,6 @@ def _opening(facts: dict[str, Any]) -> str:
         f"Cycle {facts['cycle']} of {facts['model']}, opened {_when(facts['opened_at'])}\n"
         f"Why: {trigger['reason']} (trigger: {trigger['kind']})."
     )
-
-
-def _assessed(facts: dict[str, Any]) -> str:
-    """The files whose labels added up to the regret."""
-    if not facts["labels"]:
-        return ""
-    evidence = facts["trigger"]["evidence"]
-    twin = evidence["twin"]
-    lines = [f"What the labels told, file by file (a fresh model stands for {WINDOW_WORDS[twin]}):"]
-    for one in facts["labels"][-MOST_FILES:]:
-        gain = one["gains"].get(twin)
-        saved = "" if gain is None else f"; its twin would have cost {-gain[0]:+.4f} ± {gain[1]:.4f}"
-        score = "undefined" if one["score"] is None else f"{one['score']:.4f}"
-        lines.append(f"  - {one['file']}: {one['metric']} {score} on {one['rows']:,} rows{saved}")
-    paid = "" if evidence["penalty"] == 1 else f", {evidence['penalty']:g} times for retrains that did not pay"
-    lines.append(
-        f"  Added up beyond chance, and with what twins lack ({-evidence['handicap']:.4f}): {evidence['regret']:.4f}; "
-        f"the price was {evidence['price']:.4f}, with {evidence['credit']:+.1f} retrains of budget left{paid}."
-    )
-    return "\n".join(lines)
 
 
 def _check(check: dict[str, Any]) -> str:
@@ -156,7 +129,8 @@ def _prepared(facts: dict[str, Any]) -> str:
     result = facts["prepare"]
     lines = [f"Prepared from {len(result['snapshots'])} files: {result['window']}."]
     held = [f"{one['file']} is held and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]
-    return "\n".join([*lines, *(f"  - {note}" for note in (*result["notes"], *held))])
+    split = [result["held_out"]] if result.get("held_out") else []
+    return "\n".join([*lines, *(f"  - {note}" for note in (*split, *result["notes"], *held))])
 
 
 def _trained(facts: dict[str, Any]) -> str:
@@ -170,25 +144,33 @@ def _trained(facts: dict[str, Any]) -> str:
 
 def _evaluated(facts: dict[str, Any]) -> str:
     result = facts["evaluate"]
-    lines = [f"Compared by {result['metric']} on {result['rows']:,} held-out rows that neither had seen:"]
+    lines = [
+        f"Compared by {result['metric']} on {result['rows']:,} held-out rows that neither had seen (± standard error):"
+    ]
     for who in ("challenger", "champion", "baseline"):
         entry = result[who]
-        if entry is None:
-            continue
-        name = f"champion {entry['version']}" if entry.get("version") else who
-        value = "undefined" if entry["value"] is None else f"{entry['value']:.4f}"
-        lines.append(f"  {name:32} {value}{_error(entry['se'])}")
+        if entry is not None:
+            name = f"champion {entry['version']}" if entry.get("version") else who
+            value = "undefined" if entry["value"] is None else score(entry["value"])
+            lines.append(f"  {name:32} {value}{_error(entry['se'], entry['value'])}")
     if result["difference"] is not None:
-        error = _error(result["difference_se"])
-        lines.append(f"  {'difference':32} {result['difference']:+.4f}{error}{error and ' (paired)'}")
+        error = _error(result["difference_se"], result["challenger"]["value"])
+        lines.append(f"  {'gain over the champion':32} {_gain(result)}{error}{error and ', of paired rows'}")
     for part in result["slices"]:
-        difference = f"{part['difference']:+.4f}{_error(part['se'])}"
-        lines.append(f"  {'where ' + part['where']:32} {difference} on {part['rows']:,} rows")
+        gain = f"{signed(part['difference'])}{_error(part['se'])}"
+        lines.append(f"  {'where ' + part['where']:32} {gain} on {part['rows']:,} rows")
     return "\n".join([*lines, *(f"  - {note}" for note in result.get("notes", ()))])
 
 
-def _error(se: float | None) -> str:
-    return "" if se is None else f" ± {se:.4f}"
+def _gain(result: dict[str, Any]) -> str:
+    """The difference of the two values above it as they are written; + is better, also where smaller values are."""
+    challenger, champion = result["challenger"]["value"], result["champion"]["value"]
+    gain = shown_difference(challenger, champion)
+    return signed(gain if result["greater_is_better"] else -gain, challenger)
+
+
+def _error(se: float | None, scale: float | None = None) -> str:
+    return "" if se is None else f" ± {amount(se, scale)}"
 
 
 def _troubles(stages: list[dict[str, Any]]) -> str:
@@ -222,6 +204,18 @@ def _ending(facts: dict[str, Any]) -> str:
     if facts["swapped_at"] is not None:
         ending += f"\nThe server swapped to it {_when(facts['swapped_at'])}."
     return ending
+
+
+def _undone(undone: dict[str, Any]) -> str:
+    """The roll-back, with the files whose rows, taken together, show the difference in its reason."""
+    lines = [f"Rolled back {_when(undone['at'])}: {undone_words(undone)}: {undone['reason']}."]
+    for one in undone["evidence"]:
+        lines.append(f"  - {one['file']}: worse (+) by {signed(one['worse'])}, mean of {counted(one['rows'], 'row')}")
+    if undone["evidence"]:
+        rows = sum(one["rows"] for one in undone["evidence"])
+        mean = sum(one["rows"] * one["worse"] for one in undone["evidence"]) / rows
+        lines.append(f"  - in all: worse (+) by {signed(mean)}, mean of {counted(rows, 'row')}")
+    return "\n".join(lines)
 
 
 def _when(seconds: float) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from drift.notation import number, score
+
 BLIND = "blind to concept drift, a change of what the features mean for the target"
 
 
@@ -10,14 +12,14 @@ def estimate_sentence(estimated: Mapping[str, Any] | None) -> str:
     """An estimate with its interval, marked as such; empty where there is none.
 
     >>> estimate_sentence({"metric": "accuracy", "value": 0.81, "interval": [0.8, 0.82], "rows": 900, "method": "CBPE"})
-    'accuracy about 0.8100 (0.8000 to 0.8200) on 900 rows without labels: a CBPE estimate, blind to concept drift,
-    a change of what the features mean for the target'
+    'accuracy about 0.8100 (95% interval: 0.8000 to 0.8200) on 900 rows without labels: a CBPE estimate, blind
+    to concept drift, a change of what the features mean for the target'
     """
     if estimated is None or estimated["value"] is None:
         return ""
     ends = estimated["interval"]
-    between = "" if ends is None else f" ({ends[0]:.4f} to {ends[1]:.4f})"
-    value = f"{estimated['metric']} about {estimated['value']:.4f}{between}"
+    between = "" if ends is None else f" (95% interval: {score(ends[0])} to {score(ends[1])})"
+    value = f"{estimated['metric']} about {score(estimated['value'])}{between}"
     return f"{value} on {estimated['rows']:,} rows without labels: a {estimated['method']} estimate, {BLIND}"
 
 
@@ -30,6 +32,6 @@ def rise_sentence(stream: Mapping[str, Any] | None) -> str:
     if stream is None or not stream["dropped"]:
         return ""
     since = "an earlier file" if stream["since_row"] is None else f"row {stream['since_row']:,}"
-    means = f"from {stream['before']:.4g} to {stream['after']:.4g}"
+    means = f"from {number(stream['before'])} to {number(stream['after'])}"
     who = f"{stream['detector']}, watching the errors of labelled rows"
     return f"{who}: at row {stream['row']:,} the mean error had risen {means}, since {since}"

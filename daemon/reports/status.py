@@ -96,9 +96,16 @@ def _champion(conn: Connection, name: str, champion: Champion | None) -> dict[st
         "recalibrated": champion.deployment.calibration is not None,
         "at": champion.promoted_at,
         "reason": champion.reason,
+        "rolled_back": _rolled_back(conn, champion),
         "metric": metrics.get("metric"),
         "value": evaluated.get("value"),
     }
+
+
+def _rolled_back(conn: Connection, champion: Champion) -> str | None:
+    """The version that was undone, where what is served is what a roll-back brought back."""
+    row = promotions.get(conn, champion.promotion)
+    return promotions.rolled_back(conn, row).version if row.kind == "rollback" else None
 
 
 def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Does what the command line asked for: rows of the ledger's table of commands, oldest first, each exactly once."""
 
 import sqlite3
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class Commander:
     contexts: dict[str, ModelContext]
     promoted: Callable[[str], None]
     reload: Callable[[], Awaitable[str]]
+    now: Callable[[], float] = time.time
 
     async def apply_all(self) -> None:
         """Work off what is queued."""
@@ -49,7 +51,7 @@ class Commander:
                 if not expected:
                     log.error("part_failed", part=command.name, error=repr(error), traceback=traceback.format_exc())
                 with ledger.begin() as conn:
-                    commands.finish(conn, command.id, state, message)
+                    commands.finish(conn, command.id, state, message, self.now())
             fields = {"command": command.name, "model": command.args.get("model"), "user": command.user}
             if state == "done":
                 log.info("command_done", **fields, answer=message)
@@ -60,7 +62,7 @@ class Commander:
         if command.name == "reload":
             message = await self.reload()
             with ledger.begin(durable=True) as conn:
-                commands.finish(conn, command.id, "done", message)
+                commands.finish(conn, command.id, "done", message, self.now())
             return message
         name = command.args["model"]
         context = self.contexts.get(name)
@@ -69,7 +71,7 @@ class Commander:
         await _prove_first(context, command)
         with ledger.begin(durable=True) as conn:
             message = HANDLERS[command.name](conn, context, command.args)
-            commands.finish(conn, command.id, "done", message)
+            commands.finish(conn, command.id, "done", message, self.now())
         if command.name in ("promote", "rollback"):
             self.promoted(name)
         context.decision_needed.set()
@@ -131,14 +133,14 @@ def _rollback(conn: Connection, context: ModelContext, args: dict[str, Any]) -> 
     if trial is not None:
         _end_trial(conn, context, trial, "dropped", "dropped by hand during its trial")
         assert champion is not None
-        return f"{trial.version} was on trial and is dropped; {champion.deployment.name} is the champion as before"
+        return f"{trial.version} was on trial and is dropped; {champion.described} is the champion as before"
     deployment = _predecessor(conn, context)
     assert champion is not None
-    promotions.record(conn, context.name, deployment, "rollback", "rolled back by hand", context.now())
+    promotions.record(conn, context.name, deployment, "rollback", "by hand", context.now())
     context.log.warning(
         "version_rolled_back", version=deployment.name, from_version=champion.deployment.name, reason="by hand"
     )
-    return f"rolled back to {deployment.name}"
+    return f"rolled back from {champion.described} to {deployment.described}"
 
 
 def _end_trial(

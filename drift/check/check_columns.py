@@ -37,7 +37,7 @@ def check_columns(
     `alpha` is the rate of false alarms of the whole check; columns that the reference has not are left out. For the
     rest see `assemble`.
 
-    >>> import numpy as np; from drift import build_reference
+    >>> import numpy as np; from drift.profiles.reference import build_reference
     >>> rng = np.random.default_rng(0)
     >>> reference = build_reference([("x", rng.normal(size=1000))])
     >>> check_columns(reference, [("x", rng.normal(1, 1, size=500))], alpha=0.05).drifted

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from drift import Reference
+from drift.profiles.reference import Reference
 from retrain import durable
 from retrain.model.blend import concatenate
 from retrain.model.deployment import LoadedDeployment, load_deployment

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from drift import ColumnValues, DriftReport, NumericProfile, check_columns, output_columns
+from drift.check.check_columns import check_columns
+from drift.check.report import DriftReport
+from drift.derived.outputs import output_columns
+from drift.profiles.numeric import NumericProfile
+from drift.profiles.profile import ColumnValues
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.champion import (
     MonitoredDeployment,

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from drift import ColumnValues, Reference, build_reference, output_columns, with_files
+from drift.derived.outputs import output_columns
+from drift.profiles.profile import ColumnValues
+from drift.profiles.reference import Reference, build_reference, with_files
 from retrain.model.blend import concatenate
 from retrain.model.fitting import out_of_fold
 from retrain.model.version import LoadedVersion

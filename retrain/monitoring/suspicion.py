@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from drift import Codes
+from drift.profiles.categorical import Codes
 from retrain.operations import SuspectRequest, SuspectResult
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from drift.notation import amount, score, shown_difference
+
 
 @dataclass(frozen=True)
 class PairedGain:
@@ -38,20 +40,22 @@ def decide(
     if challenger is None:
         return Verdict(False, f"{metric} is undefined for the challenger on the {rows:,} held-out rows")
     if baseline_gain is not None and baseline_gain <= 0:
-        value = "undefined" if baseline is None else f"{baseline:.4f}"
-        return Verdict(False, f"{metric} {challenger:.4f} is not better than {value} of the naive baseline")
-    score = f"{metric} {challenger:.4f} on {rows:,} held-out rows"
+        value = "undefined" if baseline is None else score(baseline)
+        return Verdict(False, f"{metric} {score(challenger)} is not better than {value} of the naive baseline")
+    evaluated = f"{metric} {score(challenger)} on {rows:,} held-out rows"
     if champion is None:
-        return Verdict(True, f"{score}, better than the naive baseline")
-    name, value = champion[0], f"{champion[1]:.4f} of {champion[0]}"
+        return Verdict(True, f"{evaluated}, better than the naive baseline")
+    name, value = champion[0], f"{score(champion[1])} of {champion[0]}"
+    gap = abs(shown_difference(challenger, champion[1]))
     for difference in differences:
         if _worse(difference, max_worse_se):
-            beyond = _beyond(difference, max_worse_se)
+            sure = _beyond(difference, max_worse_se)
             if difference.where:
                 where = f"where {difference.where} ({difference.rows:,} rows)"
-                return Verdict(False, f"{metric} is worse than that of {name} by {beyond[0]} {where}, {beyond[1]}")
-            return Verdict(False, f"{score} is worse than {value} by {', '.join(beyond)}")
-    return Verdict(True, f"{score} against {value}{_difference(differences)}")
+                by = amount(-difference.gain)
+                return Verdict(False, f"{metric} is worse than that of {name} by {by} {where}, {sure}")
+            return Verdict(False, f"{evaluated} is worse than {value} by {amount(gap, challenger)}, {sure}")
+    return Verdict(True, f"{evaluated} against {value}{_difference(differences, gap, challenger, max_worse_se)}")
 
 
 def _worse(difference: PairedGain, max_worse_se: float) -> bool:
@@ -60,17 +64,20 @@ def _worse(difference: PairedGain, max_worse_se: float) -> bool:
     return difference.se is None or -difference.gain > max_worse_se * difference.se
 
 
-def _beyond(difference: PairedGain, max_worse_se: float) -> tuple[str, str]:
-    """By how much it is worse, and how sure that is."""
+def _beyond(difference: PairedGain, max_worse_se: float) -> str:
+    """How sure it is that it is worse."""
     if difference.se is None:
-        return f"{-difference.gain:.4f}", "and how sure that is cannot be told"
-    return f"{-difference.gain:.4f}", f"more than {max_worse_se:g} standard errors of {difference.se:.4f}"
+        return "and how sure that is cannot be told"
+    limit = amount(max_worse_se * difference.se, difference.gain)
+    return f"more than {limit}: {max_worse_se:g} standard errors (gate.max_worse_se) of {amount(difference.se)} each"
 
 
-def _difference(differences: tuple[PairedGain, ...]) -> str:
+def _difference(differences: tuple[PairedGain, ...], gap: float, challenger: float, max_worse_se: float) -> str:
     overall = next((d for d in differences if not d.where), None)
     if overall is None:
         return ""
-    error = "" if overall.se is None else f" ± {overall.se:.4f}"
-    how, also = ("better", "") if overall.gain >= 0 else ("worse", ", within chance")
-    return f": {how} by {abs(overall.gain):.4f}{error}{also}"
+    shown = amount(gap, challenger)
+    error = "" if overall.se is None else f" (standard error {amount(overall.se, challenger)})"
+    if overall.gain >= 0:
+        return f": better by {shown}{error}"
+    return f": worse by {shown}{error}, within the {max_worse_se:g} standard errors that gate.max_worse_se allows"

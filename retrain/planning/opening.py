@@ -53,7 +53,7 @@ def open_cycle(
 
 def _spent(state: PlannerState, trigger: Trigger) -> Regret:
     """The budget after a retrain that nobody ordered; what it was for begins anew."""
-    anew = replace(state.regret, sum=0.0, since=None, span=0)
+    anew = regret.emptied(state.regret)
     match trigger.kind:
         case "first_model" | "manual" | "schedule" | "environment" | "schema":
             return anew

@@ -4,14 +4,15 @@ It reads the state of things, not events: asked twice with the same arguments it
 missed while the service was down is seen at the next question. The clock is an argument (Unix seconds). The daemon and
 the replay of history ask the same function."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from retrain.planning import opening, probation, regret, required, triggers
 from retrain.planning.opening import Plan
+from retrain.planning.savings import saved_against_price
 from retrain.records.action import Idle, Reweigh, RollBack, Wait
 from retrain.records.cycle import CycleState
-from retrain.records.deployment import Champion
+from retrain.records.deployment import Champion, Deployment
 from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.settings import ModelSettings, TriggerSettings
@@ -40,8 +41,9 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
             return reshaped
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
-        anew = replace(state.regret, sum=0.0, since=None, span=0)
-        return replace(state, regret=anew, probation=probation.ended(state.probation)), RollBack(undone)
+        evidence = tuple(asdict(part) for part in state.probation.parts)
+        state = replace(state, regret=regret.emptied(state.regret), probation=probation.ended(state.probation))
+        return state, RollBack(undone, evidence)
     state = replace(state, probation=probation.after_look(state.probation, settings.probation.files))
     trigger = triggers.strongest(state, observation, now, settings.triggers)
     if trigger is None:
@@ -78,7 +80,7 @@ def _reweigh(state: PlannerState, observation: Observation, settings: ModelSetti
     """Serve the proposed mixture and recalibration where they differ from what is served."""
     champion, proposal = observation.champion, observation.proposal
     assert champion is not None
-    idle = Idle(_idle(state, settings), until=_due_at(observation, settings))
+    idle = Idle(_idle(state, observation, settings), until=_due_at(observation, settings))
     if proposal is None or champion.fixed or observation.proposal_id <= state.proposed:
         return state, idle
     state = replace(state, proposed=observation.proposal_id)
@@ -95,16 +97,16 @@ def _differs(proposal: dict[str, Any], champion: Champion) -> bool:
 
 
 def _proposal_reason(proposal: dict[str, Any]) -> str:
-    parts = ", ".join(f"{name} {weight:.0%}" for name, weight in proposal["members"].items())
+    favoured = Deployment.of(0, "", proposal["members"]).described
     moved = "" if proposal["recalibration"] is None else ", recalibrated"
-    return f"on the newest labelled rows: {parts}{moved}"
+    return f"the newest labelled rows favour {favoured}{moved}"
 
 
-def _idle(state: PlannerState, settings: ModelSettings) -> str:
+def _idle(state: PlannerState, observation: Observation, settings: ModelSettings) -> str:
     if settings.triggers.regret is None or not state.regret.files:
         return "nothing to do: no drift, no drop, nothing due"
-    wanted = regret.price(state.regret, settings.triggers, False)
-    return f"nothing to do: a fresh model would have saved {state.regret.sum:.4f}, a retrain costs {wanted:.4f}"
+    wanted = regret.price(state.regret, settings.triggers, observation.drifting)
+    return f"nothing to do: {saved_against_price(state.regret, wanted)}"
 
 
 def _hindered(observation: Observation) -> str | None:

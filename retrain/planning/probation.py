@@ -7,9 +7,10 @@ looking at each file does not raise the chance of undoing a good promotion above
 import math
 from dataclasses import replace
 
+from drift.notation import apart, percent
 from retrain.records.assessment import Assessment, Moments
 from retrain.records.deployment import Champion
-from retrain.records.planner_state import Probation
+from retrain.records.planner_state import FileDifference, Probation
 from retrain.records.settings import ModelSettings
 
 TUNED_FILES = 4.0
@@ -22,10 +23,12 @@ def watched(probation: Probation, assessment: Assessment, files: int) -> Probati
     """After one more labelled file; a new version begins anew. Files after the first `files` are not of the probation:
     who asks for a verdict late, after several at once or when nothing hinders it any more, gets that of the first."""
     if assessment.newest != probation.version:
-        probation = Probation(assessment.newest)
+        probation = Probation(assessment.newest, metric=assessment.metric)
     if assessment.rival is None or probation.files >= files:
         return probation
-    return added(probation, assessment.rival)
+    mean, _, rows = assessment.rival
+    parts = (*probation.parts, FileDifference(assessment.seq, mean, rows))
+    return replace(added(probation, assessment.rival), parts=parts)
 
 
 def added(probation: Probation, differences: Moments) -> Probation:
@@ -43,7 +46,7 @@ def added(probation: Probation, differences: Moments) -> Probation:
 
 def ended(probation: Probation) -> Probation:
     """Its end, whatever comes."""
-    return replace(probation, files=ENDED)
+    return replace(probation, files=ENDED, parts=())
 
 
 def after_look(probation: Probation, files: int) -> Probation:
@@ -59,11 +62,25 @@ def verdict(probation: Probation, champion: Champion, settings: ModelSettings) -
         return None
     if not surely_worse(probation, settings.probation.alpha):
         return None
-    worse = probation.total / probation.rows
+    files = "1 file" if probation.files == 1 else f"{probation.files:,} files"
+    worse = sure_difference(probation, settings.probation.alpha, "probation.alpha")
     return (
-        f"{champion.deployment_name} costs {worse:.4f} a row more than its predecessor on {probation.rows:,} labelled "
-        "rows since its promotion, more than chance explains at any look"
+        f"{champion.described} is worse than its predecessor on the {probation.rows:,} labelled rows of {files} "
+        f"since its promotion: {worse}"
     )
+
+
+def sure_difference(probation: Probation, alpha: float, key: str) -> str:
+    """How much worse, and what it is compared with; `key` is the name of `alpha` in the configuration.
+
+    >>> sure_difference(Probation("v2", 3, 300, 90.0, 300.0, 300.0, "accuracy"), 0.05, "probation.alpha")
+    'by 0.3000 accuracy, more than 0.2111 (half the width of the 95% interval that holds at every look,
+    probation.alpha)'
+    """
+    worse, half = probation.total / probation.rows, radius(probation.spread, probation.tuned, alpha) / probation.rows
+    digits, unit = apart(worse, half), probation.metric and f" {probation.metric}"
+    interval = f"the {percent(1 - alpha)} interval that holds at every look, {key}"
+    return f"by {worse:,.{digits}f}{unit}, more than {half:,.{digits}f} (half the width of {interval})"
 
 
 def surely_worse(probation: Probation, alpha: float) -> bool:

@@ -8,13 +8,13 @@ unspent, and doubles after a retrain that did not pay."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from retrain.planning.twin_windows import WINDOWS
 from retrain.records.assessment import Assessment
 from retrain.records.observation import CycleResult
-from retrain.records.planner_state import Regret
+from retrain.records.planner_state import FileGain, Regret
 from retrain.records.settings import TriggerSettings
 
 # Where nothing else is said, the numbers were chosen on the development streams of docs/replay.md (`make streams`).
@@ -22,6 +22,8 @@ RECENT_FILES, FEWEST_FILES = 4, 3
 """Labelled files: whose twins are kept to choose the window, and the fewest to choose by."""
 AHEAD_DISCOUNT, WITH_IT_DISCOUNT = 1.0, 1.5
 """Standard errors by which a gain is lessened: of a twin trained before the file; of one trained with it."""
+KEPT_GAINS = 50
+"""Labelled files whose parts of the sum are kept, the newest; those before them are one number."""
 SMALLEST_LOSS = 0.02
 """In the unit of the metric's loss: the level that a price is at least a share of."""
 LEVEL_STEP = 0.1
@@ -43,20 +45,29 @@ SHORT, MIDDLE, LONG = WINDOWS
 def assessed(regret: Regret, assessment: Assessment, settings: TriggerSettings) -> Regret:
     """After one more labelled file."""
     earned = regret.credit + (settings.retrains.rate if settings.retrains.files is not None else 0.0)
-    regret = replace(regret, credit=earned, files=regret.files + 1)
     level = assessment.loss if regret.loss is None else (1 - LEVEL_STEP) * regret.loss + LEVEL_STEP * assessment.loss
-    regret = replace(regret, loss=level)
+    regret = replace(regret, credit=earned, files=regret.files + 1, loss=level, metric=assessment.metric)
     if not assessment.gains:
         return regret
     if all(name in assessment.twins for name in WINDOWS):
         entry = {"pairs": {key: list(value) for key, value in assessment.pairs.items()}, "twins": assessment.twins}
         regret = replace(regret, recent=(*regret.recent, entry)[-RECENT_FILES:])
     window, twin = best_window(regret.recent)
-    total = max(0.0, regret.sum + file_gain(assessment, twin, regret.handicap))
+    regret = replace(regret, window=window, twin=twin)
+    gain = file_gain(assessment, twin, regret.handicap)
+    if gain is None:
+        return regret
+    total = max(0.0, regret.sum + gain.counted)
     if total == 0:
-        return replace(regret, sum=0.0, since=None, span=0, window=window, twin=twin)
+        return emptied(regret)
+    gains = (*regret.gains, gain)[-KEPT_GAINS:]
     since, span = (assessment.seq, 1) if regret.sum == 0 else (regret.since, regret.span + 1)
-    return replace(regret, sum=total, since=since, span=span, window=window, twin=twin)
+    return replace(regret, sum=total, since=since, span=span, gains=gains)
+
+
+def emptied(regret: Regret) -> Regret:
+    """With nothing added up."""
+    return replace(regret, sum=0.0, since=None, span=0, gains=())
 
 
 def elapsed(regret: Regret, now: float, settings: TriggerSettings) -> Regret:
@@ -70,7 +81,7 @@ def elapsed(regret: Regret, now: float, settings: TriggerSettings) -> Regret:
 def retrained(regret: Regret, result: CycleResult) -> Regret:
     """After a cycle that trained came to its end."""
     if not result.promoted:
-        return replace(regret, sum=0.0, since=None, span=0, penalty=min(2 * regret.penalty, LARGEST_PENALTY))
+        return emptied(replace(regret, penalty=min(2 * regret.penalty, LARGEST_PENALTY)))
     promotions = regret.promotions + 1
     paid = result.z is None or result.z >= PAID_Z
     penalty = max(1.0, regret.penalty / 2) if paid else min(2 * regret.penalty, LARGEST_PENALTY)
@@ -78,29 +89,50 @@ def retrained(regret: Regret, result: CycleResult) -> Regret:
     if result.handicap is not None:
         newest = min(0.0, result.handicap)
         handicap = newest if promotions <= 2 else (regret.handicap + newest) / 2
-    return replace(regret, sum=0.0, since=None, span=0, promotions=promotions, penalty=penalty, handicap=handicap)
+    return emptied(replace(regret, promotions=promotions, penalty=penalty, handicap=handicap))
 
 
-def file_gain(assessment: Assessment, twin: str, handicap: float) -> float:
+def file_gain(assessment: Assessment, twin: str, handicap: float) -> FileGain | None:
     """What a fresh model would have saved on one file, beyond chance: of a twin trained before the file, or, where that
-    is more, of one trained with it and judged on its reservoir."""
-    best = -1.0
+    is more, of one trained with it and judged on its reservoir. None where no twin of this window was judged on it."""
+    found = []
     if twin in assessment.gains:
         mean, error, _ = assessment.gains[twin]
-        best = mean - handicap - AHEAD_DISCOUNT * error
+        found.append(FileGain(assessment.seq, twin, "before", mean, -handicap, -AHEAD_DISCOUNT * error))
     if twin in assessment.fresh:
         mean, error, _ = assessment.fresh[twin]
-        best = max(best, mean - handicap - WITH_IT_DISCOUNT * error)
-    return best
+        found.append(FileGain(assessment.seq, twin, "with", mean, -handicap, -WITH_IT_DISCOUNT * error))
+    return max(found, key=lambda gain: gain.counted, default=None)
 
 
-def price(regret: Regret, settings: TriggerSettings, drifting: bool) -> float:
-    """What the sum must exceed for a retrain to pay; drift makes a gain more credible, and the price lower."""
+@dataclass(frozen=True)
+class Price:
+    """What the sum must exceed for a retrain to pay, as the product of its factors: the configured `share`
+    (`triggers.regret`) of the model's usual `loss`, `unpaid` for retrains that did not pay, `budget` for those ahead of
+    the pace (above 1) or still unspent (below it), `drift` while the data drift."""
+
+    share: float
+    loss: float
+    unpaid: float
+    budget: float
+    drift: float
+
+    @property
+    def total(self) -> float:
+        """The product."""
+        return self.share * self.loss * self.unpaid * self.budget * self.drift
+
+
+def price(regret: Regret, settings: TriggerSettings, drifting: bool) -> Price:
+    """Today's; drift makes a gain more credible, and the price lower."""
     assert settings.regret is not None
-    level = max(regret.loss or 0.0, SMALLEST_LOSS)
-    pace = 2.0 ** min(max(-regret.credit, CHEAPEST), DEAREST)
-    prior = settings.drift_prior if drifting else 1.0
-    return float(settings.regret * level * regret.penalty * pace * prior)
+    return Price(
+        share=settings.regret,
+        loss=max(regret.loss or 0.0, SMALLEST_LOSS),
+        unpaid=regret.penalty,
+        budget=2.0 ** min(max(-regret.credit, CHEAPEST), DEAREST),
+        drift=settings.drift_prior if drifting else 1.0,
+    )
 
 
 def affordable(regret: Regret) -> bool:

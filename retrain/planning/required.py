@@ -37,7 +37,7 @@ def rebuild(state: PlannerState, observation: Observation, now: float, settings:
     assert champion is not None
     if state.rebuilt == opening.rebuilt_mark(observation) and not observation.new_labelled_rows:
         return state, Wait(f"{why}; its retraining gave no version: it waits for new labelled rows")
-    reason = f"{champion.deployment_name} cannot be served here and is made anew from its stored rows: {why}"
+    reason = f"{champion.described} cannot be served here and is made anew from its stored rows: {why}"
     return opening.after_cooldown(
         state, observation, now, settings, Trigger("environment", reason, {"version": champion.newest})
     )

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from retrain.planning.probation import added, surely_worse
+from drift.notation import amount
+from retrain.planning.probation import added, sure_difference, surely_worse
 from retrain.records.assessment import Moments
 from retrain.records.planner_state import Probation
 from retrain.records.trial import Trial
@@ -44,11 +45,10 @@ def decide(trial: Trial, evidence: Probation, now: float, alpha: float, task: st
             "drop", f"{trial.version} failed on {_count(counts.failures, 'request')} on trial, {allowed}{last}"
         )
     if surely_worse(evidence, alpha):
-        worse = evidence.total / evidence.rows
         return TrialDecision(
             "drop",
-            f"{trial.version} costs {worse:.4f} a row more than the champion on {evidence.rows:,} labelled rows of its "
-            "trial, more than chance explains at any look",
+            f"{trial.version} is worse than the champion on the {evidence.rows:,} labelled rows of its trial: "
+            f"{sure_difference(evidence, alpha, 'probation.alpha')}",
         )
     if now < trial.until:
         return TrialDecision("wait", f"{trial.version} is on trial: {summary(trial, evidence, task)}", trial.until)
@@ -70,8 +70,8 @@ def summary(trial: Trial, evidence: Probation | None, task: str) -> str:
         parts.append(f"{counts.challenger_s / counts.champion_s:.2g} times the champion's time a row")
     if evidence is not None and evidence.rows:
         cost = evidence.total / evidence.rows
-        how = "more" if cost > 0 else "less"
-        parts.append(f"{abs(cost):.4f} a row {how} cost than the champion on {evidence.rows:,} labelled rows")
+        how = "worse" if cost > 0 else "better"
+        parts.append(f"{how} than the champion by {amount(abs(cost))} on {evidence.rows:,} labelled rows")
     elif evidence is not None:
         parts.append("no labels yet")
     return ", ".join(parts)

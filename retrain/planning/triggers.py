@@ -1,6 +1,10 @@
 """Is there a reason to retrain a champion that works? The strongest one. Pure."""
 
+from dataclasses import asdict
+
+from drift.notation import amount, number
 from retrain.planning import regret
+from retrain.planning.savings import saved_against_price
 from retrain.records.finished_check import FinishedCheck
 from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState
@@ -33,27 +37,25 @@ def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerS
     if triggers.regret is None or not current.files or not regret.affordable(current):
         return None
     wanted = regret.price(current, triggers, observation.drifting)
-    if current.sum <= wanted:
+    if current.sum <= wanted.total:
         return None
-    files = "" if current.since is None else f" since file {current.since}"
-    drift = "; drift lowered the price" if observation.drifting else ""
-    reason = f"a fresh model would have saved {current.sum:.4f}{files}, a retrain costs {wanted:.4f}{drift}"
     evidence = {
-        "regret": current.sum, "price": wanted, "since": current.since, "credit": current.credit, "loss": current.loss,
-        "penalty": current.penalty, "handicap": current.handicap, "drifting": observation.drifting,
-        "twin": current.twin,
+        "regret": current.sum, "metric": current.metric, "price": wanted.total, "price_factors": asdict(wanted),
+        "since": current.since, "files": current.span, "gains": [asdict(gain) for gain in current.gains],
+        "credit": current.credit, "loss": current.loss, "penalty": current.penalty, "handicap": current.handicap,
+        "drifting": observation.drifting, "twin": current.twin,
     }  # fmt: skip
-    return Trigger("regret", reason, evidence)
+    return Trigger("regret", saved_against_price(current, wanted), evidence)
 
 
 def _performance(evidence: FinishedCheck) -> Trigger:
     rise = evidence.rise
     if rise is not None:
         where = f"row {rise.row} of check {evidence.check}"
-        reason = f"{rise.detector} saw the error rise from {rise.before:.4g} to {rise.after:.4g} ({where})"
+        reason = f"{rise.detector} saw the mean error rise from {number(rise.before)} to {number(rise.after)} ({where})"
         numbers = {"check": evidence.check, "drop": evidence.drop, "detector": rise.detector, "row": rise.row}
         return Trigger("performance", reason, numbers)
-    drop = "" if evidence.drop is None else f" by {evidence.drop:.4f}"
+    drop = "" if evidence.drop is None else f" by {amount(evidence.drop)}"
     reason = f"{evidence.metric or 'the metric'} fell{drop} below its evaluation (check {evidence.check})"
     return Trigger("performance", reason, {"check": evidence.check, "drop": evidence.drop})
 
@@ -74,7 +76,7 @@ def _by_age(observation: Observation, now: float, triggers: TriggerSettings) -> 
     if triggers.max_age is None or age_s < triggers.max_age:
         return None
     days = f"{age_s / 86400:.1f} days old; at most {triggers.max_age / 86400:.1f}"
-    return Trigger("age", f"{observation.champion.deployment_name} is {days}", {"age_s": age_s})
+    return Trigger("age", f"{observation.champion.described} is {days}", {"age_s": age_s})
 
 
 def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:

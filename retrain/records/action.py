@@ -36,9 +36,10 @@ class Reweigh:
 
 @dataclass(frozen=True)
 class RollBack:
-    """Serve again what was served before the last promotion."""
+    """Serve again what was served before the last promotion; `evidence` are the files that say so, as JSON."""
 
     reason: str
+    evidence: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from drift.notation import percent
+
 
 @dataclass(frozen=True)
 class Member:
@@ -44,6 +46,18 @@ class Deployment:
         return f"d{self.number:04d}-{self.digest[:8]}"
 
     @property
+    def described(self) -> str:
+        """For people: the version, or which versions are blended.
+
+        >>> Deployment.of(7, "m", {"v0002-1c2d3e4f": 0.3, "v0003-5a6b7c8d": 0.7}).described
+        'the blend of v0003-5a6b7c8d (70%) and v0002-1c2d3e4f (30%)'
+        """
+        if len(self.members) == 1:
+            return self.members[0].version
+        *others, last = (f"{member.version} ({percent(member.weight)})" for member in self.members)
+        return f"the blend of {', '.join(others)} and {last}"
+
+    @property
     def weights(self) -> dict[str, float]:
         """Of the members, by version."""
         return {member.version: member.weight for member in self.members}
@@ -73,3 +87,8 @@ class Champion:
     def deployment_name(self) -> str:
         """What events and reports call `version`."""
         return self.deployment.name
+
+    @property
+    def described(self) -> str:
+        """For people: the version, or which versions are blended."""
+        return self.deployment.described

@@ -1,21 +1,45 @@
 """What the planner remembers between decisions."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import convert
 
 
 @dataclass(frozen=True)
+class FileGain:
+    """What a fresh model would have saved on the labelled file `seq`, a row, in the unit of the metric; the three parts
+    add up to what counts.
+
+    `measured` is what the served deployment lost more than a small model of window `twin`, trained "before" the file
+    or "with" it and judged on rows of it that it did not see; `lacking` what such a small model loses more than a full
+    one; `chance` the deduction for chance (≤ 0)."""
+
+    seq: int
+    twin: str
+    trained: Literal["before", "with"]
+    measured: float
+    lacking: float
+    chance: float
+
+    @property
+    def counted(self) -> float:
+        """What is added up."""
+        return self.measured + self.lacking + self.chance
+
+
+@dataclass(frozen=True)
 class Regret:
-    """What the planner adds up over labelled files. `sum` is the loss that a fresh model would have saved since file
-    `since`, over `span` labelled files; `loss` what the model usually costs; `handicap` of twins; `penalty` on the
-    price after retrains that did not pay; `credit` in retrains: earned by the budget, spent by cycles; `recent` are
-    the twins' pairs of the last files."""
+    """What the planner adds up over labelled files. `sum` is what a fresh model would have saved since file `since`,
+    over `span` labelled files, in the unit of `metric`; `gains` are the parts that the newest of them added to it;
+    `loss` is what the model usually costs; `handicap` of twins; `penalty` on the price after retrains that did not pay;
+    `credit` in retrains: earned by the budget, spent by cycles; `recent` are the twins' pairs of the last files."""
 
     sum: float = 0.0
     since: int | None = None
     span: int = 0
+    gains: tuple[FileGain, ...] = ()
+    metric: str = ""
     loss: float | None = None
     handicap: float = 0.0
     penalty: float = 1.0
@@ -30,10 +54,19 @@ class Regret:
 
 
 @dataclass(frozen=True)
+class FileDifference:
+    """By how much a version was worse than its predecessor on the labelled file `seq`: the mean over its rows."""
+
+    seq: int
+    worse: float
+    rows: int
+
+
+@dataclass(frozen=True)
 class Probation:
     """How the newest version does against its predecessor on files after its promotion: sums over rows of the paired
     differences, of their variances, and of rows, for a confidence sequence that is tightest around the variance
-    `tuned`."""
+    `tuned`; `metric` is in whose unit they are, `parts` the mean difference and the rows of each file."""
 
     version: str = ""
     files: int = 0
@@ -41,6 +74,8 @@ class Probation:
     total: float = 0.0
     spread: float = 0.0
     tuned: float = 0.0
+    metric: str = ""
+    parts: tuple[FileDifference, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def shown(value: Any) -> str:
 
 def frequent(values: "pa.ChunkedArray", limit: int) -> tuple[str, ...]:
     """The most frequent `limit` categories of a column, by falling frequency and then by name."""
-    from drift import Codes, categorical_profile
+    from drift.profiles.categorical import Codes, categorical_profile
     from retrain.rows.columns import column_values
 
     codes = column_values(values, "category")

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from drift import Codes, ColumnValues
+from drift.profiles.categorical import Codes
+from drift.profiles.profile import ColumnValues
 from retrain.records.settings import ColumnKind
 from retrain.rows.retype import as_kind
 

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from drift import Codes, ColumnValues
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
+from drift.profiles.categorical import Codes
+from drift.profiles.profile import ColumnValues
 from retrain.records.schema import Column, Schema
 from retrain.rows.columns import read_column, read_texts
 

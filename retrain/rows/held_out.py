@@ -11,6 +11,22 @@ EVERY = 5
 NEWEST_FILES = 2
 
 
+def describe(files: int, alone: bool) -> str:
+    """Which rows were held out, for people: of the newest `files` labelled files; `alone`: there was no champion.
+
+    >>> describe(2, True)
+    'held out are 4 of 20 blocks of consecutive rows in each of the 2 newest labelled files; this version trained on the
+    other rows of these files, as far as its window has them: held-out rows lie among the training rows, not after them'
+    """
+    where = "the newest labelled file" if files == 1 else f"each of the {files:,} newest labelled files"
+    new = "" if alone else ", where the champion was not trained on them"
+    return (
+        f"held out are {BLOCKS // EVERY} of {BLOCKS} blocks of consecutive rows in {where}{new}; this version trained "
+        "on the other rows of these files, as far as its window has them: held-out rows lie among the training rows, "
+        "not after them"
+    )
+
+
 def in_reservoir(rows: NDArray[np.int64], seq: int) -> NDArray[np.bool_]:
     """Which rows of file `seq` belong to it; `rows` are their numbers in the file, ascending, shape (n,).
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 from retrain.records.settings import WindowSettings
-from retrain.rows.held_out import NEWEST_FILES
+from retrain.rows.held_out import NEWEST_FILES, describe
 from retrain.rows.window_reach import SMALLEST_WEIGHT, chosen_window
 
 Mask = NDArray[np.bool_]
@@ -17,13 +17,14 @@ Mask = NDArray[np.bool_]
 @dataclass(frozen=True, eq=False)
 class Split:
     """`train` and `holdout` are masks (n,) over the rows; `weight` (n,) of the training rows; `cut` is the
-    newest event time that trains; `description` says in words which rows these are."""
+    newest event time that trains; `description` and `held_out` say in words which rows these are."""
 
     train: Mask
     holdout: Mask
     weight: Floats
     cut: float
     description: str
+    held_out: str
 
 
 def weighted(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> tuple[Mask, Floats]:
@@ -47,7 +48,7 @@ def split(
     champion knows. `alone` says that there is no champion yet."""
     settings = chosen_window(settings, None)
     chosen = _window(times, sequence, settings)
-    holdout = _holdout(sequence, seen, reserved, settings.holdout_min_rows)
+    holdout, files = _holdout(sequence, seen, reserved, settings.holdout_min_rows)
     available = int(holdout.sum())
     if available < settings.holdout_min_rows:
         raise Refused(
@@ -61,17 +62,17 @@ def split(
         raise Refused("no rows are left to train on", "drop more labelled files")
     weight = _weights(sequence, settings)
     description = _describe(settings, int(train.sum()), available)
-    return Split(train, holdout, weight, float(times[train].max()), description)
+    return Split(train, holdout, weight, float(times[train].max()), description, describe(files, alone))
 
 
-def _holdout(sequence: NDArray[np.int64], seen: Mask, reserved: Mask, least: int) -> Mask:
-    """Reserved rows that the champion does not know, of the newest files until there are enough."""
+def _holdout(sequence: NDArray[np.int64], seen: Mask, reserved: Mask, least: int) -> tuple[Mask, int]:
+    """Reserved rows that the champion does not know, of the newest files until there are enough; and of how many."""
     files = np.unique(sequence)[::-1]
     valid = reserved & ~seen
     counts = np.array([int((valid & (sequence == seq)).sum()) for seq in files[:100]])
     enough = np.flatnonzero(np.cumsum(counts) >= least)
     needed = max(NEWEST_FILES, int(enough[0]) + 1 if len(enough) else len(files))
-    return valid & np.isin(sequence, files[:needed])
+    return valid & np.isin(sequence, files[:needed]), len(files[:needed])
 
 
 def _window(times: Floats, sequence: NDArray[np.int64], settings: WindowSettings) -> Mask:
@@ -107,4 +108,4 @@ def _describe(settings: WindowSettings, train: int, holdout: int) -> str:
         "files": f"the rows of the last {settings.files} files",
         "decay": f"all rows, each weighing half as much every {settings.half_life_files:g} files back",
     }
-    return f"{kinds[settings.kind]}: {train:,} train, {holdout:,} of the newest are held out"
+    return f"{kinds[settings.kind]}: {train:,} train, {holdout:,} are held out"

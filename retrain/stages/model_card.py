@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from drift.notation import score
+from retrain.model.preprocessing import MAX_CATEGORIES
 from retrain.records.schema import Schema
 from retrain.store.versions import environment, read_json
 
@@ -20,7 +22,7 @@ def render_card(folder: Path, name: str) -> str:
     sections = [
         _what(name, training, schema),
         _data(training),
-        _evaluation(evaluation),
+        _evaluation(evaluation, training["prepare"].get("held_out")),
         _features(schema),
         _limits(training, schema),
         _environment(),
@@ -53,12 +55,12 @@ def _data(training: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _evaluation(evaluation: Mapping[str, Any]) -> str:
+def _evaluation(evaluation: Mapping[str, Any], held_out: str | None) -> str:
     if not evaluation:
         return ""
     lines = [
         "## Evaluation", "",
-        f"On {evaluation.get('rows', 0):,} held-out rows, newer than all training rows.", "",
+        f"On {evaluation.get('rows', 0):,} held-out rows{held_out and f': {held_out}'}.", "",
         f"| | {evaluation.get('metric', 'metric')} | standard error |", "|---|---|---|",
     ]  # fmt: skip
     for who in ("challenger", "champion", "baseline"):
@@ -83,12 +85,13 @@ def _limits(training: Mapping[str, Any], schema: Schema) -> str:
         "## Limits",
         "",
         "- Valid for rows like those of its training window; driftd watches how far newer rows differ.",
-        "- Categories that were not in the training rows are treated as missing.",
+        f"- Categories that were not in the training rows are treated as missing, as are all but the {MAX_CATEGORIES} "
+        "(or fewer) most frequent ones.",
     ]
     if schema.task == "classification":
         lines.append(f"- Classes other than {_listed(training['classes'])} are never predicted.")
     else:
-        lines.append("- Tree-based estimators do not predict beyond the target's range in training.")
+        lines.append("- Trees do not extrapolate: beyond the range of a feature in training they answer as at its end.")
     return "\n".join(lines)
 
 
@@ -103,4 +106,4 @@ def _listed(names: list[str]) -> str:
 
 
 def _number(value: Any) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return "–" if value is None else score(value)

@@ -111,6 +111,7 @@ def _summary(
         cut=parts.cut,
         cut_time=parts.cut if schema.time_column is not None else None,
         window=parts.description,
+        held_out=parts.held_out,
         notes=notes,
     )
 

@@ -23,7 +23,7 @@ from retrain.records.schema import Schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from drift import Reference
+    from drift.profiles.reference import Reference
     from retrain.records.predictions import Predictions
 
 FORMAT = 1
@@ -164,7 +164,7 @@ def load_reference(path: Path) -> "Reference":
     """The Reference of a published version; its arrays stay on disk (memory-mapped)."""
     manifest = read_json(path / "manifest.json")
     _check_hashes(manifest, path, lambda name: name.startswith("reference/"))
-    from drift import Reference
+    from drift.profiles.reference import Reference
     from retrain.store.reference_files import read_arrays
 
     stored = read_json(path / "reference" / "reference.json")

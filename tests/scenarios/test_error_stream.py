@@ -11,6 +11,7 @@ from daemon_harness import Daemon, drop, rows
 from pyarrow import concat_tables
 
 from daemon.config.config import load_config
+from drift.notation import number
 from retrain.monitoring.check import check
 from retrain.operations import CheckRequest, StoredDeployment
 
@@ -84,5 +85,5 @@ def test_a_rise_of_the_errors_is_told_with_detector_and_row(make_daemon: Callabl
     told = daemon.wait("performance_dropped", file="b.csv")
     assert told["detector"] == "adwin" and 600 < told["row"] <= 1200 and told["before"] < told["after"]
     opened = daemon.wait("cycle_opened", trigger="performance")
-    assert f"adwin saw the error rise from {told['before']:.4g}" in opened["reason"]
+    assert f"adwin saw the mean error rise from {number(told['before'])}" in opened["reason"]
     assert f"at row {told['row']:,}" in daemon.cli("explain", str(opened["cycle_id"])).stdout

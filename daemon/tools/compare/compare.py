@@ -9,9 +9,11 @@ from typing import Any
 from daemon.reading.tabular import Table, open_table
 from daemon.tools.compare.judged import Judged
 from daemon.tools.compare.long_columns import TEXT_ROWS, judge_long
-from drift import Codes, ColumnValues, assemble
+from drift.check.family import assemble
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
+from drift.profiles.categorical import Codes
+from drift.profiles.profile import ColumnValues
 from retrain.records.errors import Refused
 from retrain.records.settings import DriftSettings
 

@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.tools.compare.shapes import distribution, with_dates
-from drift import Codes, ColumnReport, ColumnValues, Profile, judge_values, profile
+from drift.check.column import judge_values
+from drift.check.report import ColumnReport
+from drift.profiles.categorical import Codes
 from drift.profiles.numeric import numeric_profile
 from drift.profiles.parts import Parts, count_parts
+from drift.profiles.profile import ColumnValues, Profile, profile
 
 KEEP_ALL = 2**62
 

@@ -9,10 +9,12 @@ import pyarrow.compute as pc
 from daemon.reading.tabular import Table
 from daemon.tools.compare.judged import Judged
 from daemon.tools.compare.shapes import distribution
-from drift import Codes, ColumnValues, judge_column
+from drift.check.column import judge_column
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
 from drift.out_of_core.columns import Stream, judge_streams, stream_categories
+from drift.profiles.categorical import Codes
+from drift.profiles.profile import ColumnValues
 from retrain.rows.columns import column_values
 
 PROBE_ROWS = 200_000

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from drift import CategoricalProfile, Codes, ColumnReport, ColumnValues, profile
+from drift.check.report import ColumnReport
 from drift.notation import date
+from drift.profiles.categorical import CategoricalProfile, Codes
+from drift.profiles.profile import ColumnValues, profile
 
 BINS = 30
 MOST_CATEGORIES = 20

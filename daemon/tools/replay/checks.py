@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import BatchFile
-from drift import Reference
+from drift.profiles.reference import Reference
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.champion import MonitoredDeployment, predict_snapshots, write_predictions

@@ -28,7 +28,8 @@ class ModelSettings(Frozen):
     columns: dict[str, data.ColumnSettings] | None = None
     """The schema, see below; left out, it is inferred from the first file and then fixed."""
     time_column: str | None = None
-    """Event time: windows and held-out rows go by it; without it, by the order of arrival."""
+    """Event time: windows in days, the newest rows of `max_rows` and the recent past that is checked go by it; without
+    it, by the order of arrival. Windows in files and held-out rows go by files."""
     id_column: str | None = None
     """Names a row: duplicates are found by it, and labels may arrive later."""
     metric: str = "auto"

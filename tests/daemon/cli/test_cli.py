@@ -76,7 +76,7 @@ def test_files_lists_every_file_with_its_reason(daemon):
 
 def test_history_versions_and_explain(daemon):
     """One cycle, one version, one story."""
-    (cycle,) = [c for c in daemon.json("history") if c["trigger"] == "first_model"]
+    (cycle,) = [entry for entry in daemon.json("history") if entry["trigger"] == "first_model"]
     version = daemon.json("versions", "m")[0]
     assert cycle["version"] == version["version"] and Path(version["path"], "card.md").exists()
     story = daemon.cli("explain", str(cycle["cycle"])).stdout

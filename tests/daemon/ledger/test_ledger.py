@@ -203,9 +203,10 @@ def test_commands_wait_until_they_are_done(ledger):
         first = commands.enqueue(conn, "pause", {"model": "m"}, "me", 0.0)
         second = commands.enqueue(conn, "resume", {"model": "m"}, "me", 0.0)
         assert [c.id for c in commands.queued(conn)] == [first, second]
-        commands.finish(conn, first, "done", "paused")
+        commands.finish(conn, first, "done", "paused", 7.0)
         assert [c.id for c in commands.queued(conn)] == [second]
-        assert commands.get(conn, first).message == "paused"
+        done = commands.get(conn, first)
+        assert (done.message, done.finished_at) == ("paused", 7.0)
 
 
 def test_the_observation_counts_what_may_teach(ledger):
@@ -355,7 +356,7 @@ def test_a_name_that_is_no_text_may_stand_in_any_reason(ledger):
     with ledger.begin() as conn:
         files.record_duplicate(conn, "m", "copy.csv", LOOKS[1], "one", original, 2.0)
         number = commands.enqueue(conn, "hold", {"model": "m", "file": name}, "me", 1.0)
-        commands.finish(conn, number, "done", f"{name} is held")
+        commands.finish(conn, number, "done", f"{name} is held", 2.0)
     with ledger.connect() as conn:
         assert commands.get(conn, number).message == "caf\\udce9.csv is held"
         copy = next(row for row in files.listed(conn, "m") if row.path == "copy.csv")

@@ -32,7 +32,7 @@ from daemon.ledger import (
 from daemon.ledger.migrate import upgrade
 from retrain.records.planner_state import PlannerState
 
-REVISIONS = [f"{number:04d}" for number in range(1, int(engine.HEAD) + 1)]
+REVISIONS = sorted(path.name[:4] for path in Path(engine.__file__).parent.glob("migrations/versions/[0-9]*.py"))
 PLANNER = '{"version": 1, "handled_check": 1, "seen_seq": 1, "last_opened_at": 5.0, "next_number": 2}'
 REPORT = '{"columns": [{"name": "x", "drift": true, "effect": 0.5}], "drift": true}'
 FOUND = (

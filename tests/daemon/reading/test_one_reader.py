@@ -13,7 +13,7 @@ from daemon.reading.operations import TakeRequest
 from daemon.reading.tabular import open_table
 from daemon.reading.take import take
 from daemon.tools.init import look_at
-from drift import Codes
+from drift.profiles.categorical import Codes
 from retrain.records.errors import Refused
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from benchmarks.calibration import Setting, batch, rates, reference
-from drift import Codes, ColumnValues, build_reference, check_columns, output_columns, with_files
 from drift.check.budget import kept_rate, kept_threshold
+from drift.check.check_columns import check_columns
 from drift.check.dispersion import Evidence, Spread, dispersion
+from drift.derived.outputs import output_columns
+from drift.profiles.categorical import Codes
 from drift.profiles.parts import count_parts, shape_draws
+from drift.profiles.profile import ColumnValues
+from drift.profiles.reference import build_reference, with_files
 
 BASE = Setting(rows=400, ratio=10, numeric=6, categorical=4, categories=10, references=20, checks=10)
 

@@ -5,17 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from drift import (
-    ColumnReport,
-    DriftReport,
-    assemble,
-    categorical_profile,
-    encode,
-    judge_column,
-    numeric_profile,
-)
 from drift.check.budget import holm
-from drift.profiles.categorical import CategoricalProfile
+from drift.check.column import judge_column
+from drift.check.family import assemble
+from drift.check.report import ColumnReport, DriftReport
+from drift.profiles.categorical import CategoricalProfile, categorical_profile, encode
+from drift.profiles.numeric import numeric_profile
 
 
 def _judge(reference: object, current: object, min_rows: int = 1) -> ColumnReport:

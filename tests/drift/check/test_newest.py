@@ -7,11 +7,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from drift import Codes, ColumnValues, DriftReport, Reference, build_reference, check_columns, with_files
+from drift.check.check_columns import check_columns
 from drift.check.dispersion import Spread
 from drift.check.file_dispersion import FileSpread, file_spreads, rank_mean
 from drift.check.newest import against_newest
+from drift.check.report import DriftReport
+from drift.profiles.categorical import Codes
 from drift.profiles.files import FileCounts, count_files, file_groups
+from drift.profiles.profile import ColumnValues
+from drift.profiles.reference import Reference, build_reference, with_files
 
 WORDS = tuple("abcdef")
 Columns = dict[str, ColumnValues]

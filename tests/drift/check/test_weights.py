@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drift import ColumnReport, DriftReport, assemble, judge_values, numeric_profile
+from drift.check.column import judge_values
+from drift.check.family import assemble
+from drift.check.report import ColumnReport, DriftReport
+from drift.profiles.numeric import numeric_profile
 
 NAMES = [f"x{k}" for k in range(8)]
 HEAVY = {name: 0.79 if name == "x0" else 0.03 for name in NAMES}

@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 from shapes import CHANGES, SHAPES
 
-from drift import profile
 from drift.check.column import judge_column
 from drift.out_of_core import columns as streams
 from drift.out_of_core.columns import Stream, judge_streams
 from drift.profiles.parts import count_parts
+from drift.profiles.profile import profile
 from drift.statistics.registry import STATISTICS, statistics_of
 from drift.statistics.statistic import OfSamples
 from drift.statistics.wasserstein import wasserstein

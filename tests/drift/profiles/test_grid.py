@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from shapes import CHANGES, SHAPES
 
-from drift import Reference, build_reference, check_columns, judge_values
+from drift.check.check_columns import check_columns
+from drift.check.column import judge_values
 from drift.check.on_grid import distances
 from drift.profiles.grid import Grid, grid_for
 from drift.profiles.grid_counts import count, in_cells, locate
 from drift.profiles.numeric import numeric_profile
+from drift.profiles.reference import Reference, build_reference
 from drift.statistics.bins import bin_counts, decile_edges
 from drift.statistics.samples import Sample, sample
 

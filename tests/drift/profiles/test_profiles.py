@@ -8,18 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift import (
-    NumericProfile,
-    Reference,
-    build_reference,
-    categorical_profile,
-    check_columns,
-    encode,
-    merge,
-    numeric_profile,
-    output_columns,
-    with_files,
-)
+from drift.check.check_columns import check_columns
+from drift.derived.outputs import output_columns
+from drift.profiles.categorical import categorical_profile, encode
+from drift.profiles.numeric import NumericProfile, numeric_profile
+from drift.profiles.profile import merge
+from drift.profiles.reference import Reference, build_reference, with_files
 from drift.profiles.serialization import pack
 from drift.statistics.bins import bin_counts, decile_edges
 from drift.statistics.samples import Sample

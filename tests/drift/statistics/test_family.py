@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapes import CHANGES, PAIRS, SHAPES
 
-from drift import Codes, judge_column, judge_values, merge, numeric_profile, profile
+from drift.check.column import judge_column, judge_values
 from drift.out_of_core.columns import Stream, judge_streams
+from drift.profiles.categorical import Codes
+from drift.profiles.numeric import numeric_profile
+from drift.profiles.profile import merge, profile
 from drift.statistics.registry import STATISTICS, statistics_of, statistics_table
 from drift.statistics.samples import sample
 from drift.statistics.scores import Score

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from learning import run
 
-from drift import build_reference, output_columns
 from drift.derived.calendar import calendar_columns
+from drift.derived.outputs import output_columns
+from drift.profiles.reference import build_reference
 from retrain.monitoring import champion
 from retrain.monitoring.check import check
 from retrain.monitoring.estimate import fit_estimate

@@ -52,5 +52,10 @@ def test_a_slice_may_not_get_worse():
 
 def test_the_reason_has_the_numbers():
     """A person can follow it."""
-    assert verdict().reason == "auc 0.8100 on 1,000 held-out rows against 0.8000 of v0001: better by 0.0100 ± 0.0100"
-    assert verdict(differences=(PairedGain(-0.01, 0.01),)).reason.endswith("worse by 0.0100 ± 0.0100, within chance")
+    assert (
+        verdict().reason
+        == "auc 0.8100 on 1,000 held-out rows against 0.8000 of v0001: better by 0.0100 (standard error 0.0100)"
+    )
+    assert verdict(differences=(PairedGain(-0.01, 0.01),)).reason.endswith(
+        "within the 2.5 standard errors that gate.max_worse_se allows"
+    )

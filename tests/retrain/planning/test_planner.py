@@ -46,7 +46,7 @@ def test_a_rise_of_the_errors_names_its_detector():
     rise = Rise("adwin", 96, 41, 0.1, 0.4)
     trigger = decide(seen(evidence=(replace(DROP, rise=rise),))).trigger
     assert trigger.kind == "performance" and trigger.evidence["detector"] == "adwin"
-    assert trigger.reason == "adwin saw the error rise from 0.1 to 0.4 (row 96 of check 8)"
+    assert trigger.reason == "adwin saw the mean error rise from 0.1 to 0.4 (row 96 of check 8)"
 
 
 def test_nothing_happens_for_nothing():

@@ -72,9 +72,9 @@ def test_a_gain_that_goes_on_opens_a_cycle_and_names_its_numbers() -> None:
 
 def test_the_price_doubles_ahead_of_the_budget_and_halves_behind_it() -> None:
     """A retrain too many makes the next twice as dear; unspent budget makes it cheaper, down to a quarter."""
-    prices = [regret.price(Regret(loss=0.2, credit=credit), TRIGGERS, False) for credit in (-1.0, 0.0, 1.0, 9.0)]
+    prices = [regret.price(Regret(loss=0.2, credit=credit), TRIGGERS, False).total for credit in (-1.0, 0.0, 1.0, 9.0)]
     assert prices == pytest.approx([0.2, 0.1, 0.05, 0.025])
-    assert regret.price(Regret(loss=0.2), TRIGGERS, True) == pytest.approx(0.08)
+    assert regret.price(Regret(loss=0.2), TRIGGERS, True).total == pytest.approx(0.08)
 
 
 def test_the_budget_is_never_overdrawn_by_more_than_three() -> None:
@@ -170,7 +170,7 @@ def test_a_roll_back_happens_once() -> None:
     seen = Observation(2000, 0, {}, 5, CHAMPION, None)
     state, action = plan(state, seen, 0.0, settings())
     assert state.regret.sum == 0.0  # of what was undone
-    assert isinstance(action, RollBack) and "more than its predecessor" in action.reason
+    assert isinstance(action, RollBack) and "worse than its predecessor" in action.reason
     assert isinstance(plan(state, seen, 1.0, settings())[1], Idle)
 
 
@@ -220,7 +220,7 @@ def test_a_proposal_is_served_where_it_differs_and_nobody_chose_otherwise() -> N
     proposal = {"members": {"v1": 0.7, "v0": 0.3}, "newest": "v1", "recalibration": None}
     seen = Observation(2000, 0, {}, 5, CHAMPION, None, proposal=proposal, proposal_id=1)
     state, action = plan(PlannerState(), seen, 0.0, settings())
-    assert isinstance(action, Reweigh) and action.proposal == proposal and "v0 30%" in action.reason
+    assert isinstance(action, Reweigh) and action.proposal == proposal and "v0 (30%)" in action.reason
     assert isinstance(plan(state, seen, 0.0, settings())[1], Idle)
     assert isinstance(plan(PlannerState(), seen, 0.0, settings(mode="observe"))[1], Idle)
     by_hand = replace(seen, champion=replace(CHAMPION, fixed=True))

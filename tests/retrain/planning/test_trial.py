@@ -28,7 +28,14 @@ def test_a_trial_without_harm_ends_in_promotion_and_names_what_was_seen():
     """Rows, failures, disagreement, speed and labels are in the reason."""
     found = decided(files=((-0.02, 0.1, 400),))
     assert found.kind == "promote"
-    for part in ("250 rows", "no failures", "10 rows (5.0%) unlike", "1.5 times", "0.0200 a row less", "400 labelled"):
+    for part in (
+        "250 rows",
+        "no failures",
+        "10 rows (5.0%) unlike",
+        "1.5 times",
+        "better than the champion by 0.0200",
+        "400 labelled",
+    ):
         assert part in found.reason, part
 
 
@@ -62,7 +69,7 @@ def test_one_failure_more_than_allowed_drops_it_at_once(allowed, failures, kind)
 def test_labels_that_prove_it_worse_drop_it_at_once():
     """Beyond doubt, before the period is over; a difference within chance does not."""
     found = decided(now=NOW - 59, files=((0.3, 0.3, 400),))
-    assert found.kind == "drop" and "costs 0.3000 a row more" in found.reason and "400 labelled" in found.reason
+    assert found.kind == "drop" and "by 0.3000, more than" in found.reason and "400 labelled" in found.reason
     assert decided(files=((0.01, 0.3, 400),)).kind == "promote"
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drift import Codes, categorical_profile
+from drift.profiles.categorical import Codes, categorical_profile
 from retrain.rows.columns import column_values, read_column
 from retrain.store.reference_files import read_arrays, release_pages, write_arrays
 

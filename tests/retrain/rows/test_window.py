@@ -1,5 +1,7 @@
 """Who trains, who is held out, and with what weight."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,6 +53,31 @@ def test_a_fifth_of_the_two_newest_files_is_held_out():
     """Older files teach whole."""
     found = parts(np.repeat([1, 2, 3, 4], 100))
     assert found.holdout.sum() == 40 and found.train.sum() == 360 and not found.holdout[:200].any()
+
+
+@given(st.lists(st.integers(30, 90), min_size=1, max_size=8), st.integers(10, 60), st.booleans())
+def test_what_is_said_of_held_out_rows_holds_for_the_rows(sizes, least, known):
+    """The sentence of the model card, read back: how many blocks of how many files, none of which trains, among and not
+    after the rows that do."""
+    sequence = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+    seen = np.zeros(len(sequence), bool)
+    if known:
+        seen[: sizes[0]] = True
+    try:
+        found = parts(sequence, seen, WindowSettings(kind="all", holdout_min_rows=least))
+    except Refused:
+        return
+    blocks, of, files = re.search(
+        r"are (\d+) of (\d+) blocks .* in (?:each of )?the (\d*) ?newest", found.held_out
+    ).groups()
+    newest = sequence > len(sizes) - int(files or 1)
+    for seq in np.unique(sequence[newest & ~seen]):
+        own, places = sequence == seq, np.arange((sequence == seq).sum())
+        block = places * int(of) // len(places)
+        assert set(block[found.holdout[own]]) == set(block[in_reservoir(places, seq)])
+        assert len(set(block[found.holdout[own]])) == int(blocks)
+        assert np.flatnonzero(own & found.train).max() > np.flatnonzero(own & found.holdout).min()
+    assert not (found.holdout & ~newest).any() and not (found.holdout & found.train).any()
 
 
 def test_more_files_hold_out_where_two_have_too_few_rows():

@@ -103,7 +103,9 @@ def test_a_first_cycle_publishes_a_whole_version(tmp_path):
     estimate = load_estimate(path)
     assert estimate is not None and estimate["method"] == "CBPE" and estimate["rows"] == done["prepare"]["holdout_rows"]
     assert "estimate.json" in read_json(path / "manifest.json")["files"]
-    assert "Evaluation" in (path / "card.md").read_text("utf-8")
+    card = (path / "card.md").read_text("utf-8")
+    assert f"{done['prepare']['holdout_rows']:,} held-out rows: {done['prepare']['held_out']}." in card
+    assert f"- Rows: {done['prepare']['train_rows']:,}" in card and done["prepare"]["window"] in card
     assert read_json(path / "training.json")["snapshots"] == ["digest1"]
 
 
