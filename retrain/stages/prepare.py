@@ -25,6 +25,7 @@ from retrain.rows.late_labels import late_labels, with_late_labels
 from retrain.rows.retype import TYPES, changed_kinds, conform
 from retrain.rows.window import Split, split
 from retrain.rows.window_reach import chosen_window
+from retrain.rows.withheld import without_labels
 from retrain.store.versions import read_json
 
 MIN_CLASS_ROWS = 2
@@ -123,16 +124,23 @@ def _collect(files: Sequence[AcceptedFile], schema: Schema, notes: list[str]) ->
         raise Refused("there are no rows to train on", "drop labelled files into the data folder")
     late = late_labels(files, schema)
     label_files = 0 if schema.id_column is None else len(files) - len(of_rows)
-    tables, joined, unlabelled = [], 0, 0
+    tables, joined, unlabelled, withheld = [], 0, 0, 0
     for file in of_rows:
         table = _with_origin(read_snapshot(file.snapshot), file, schema, notes)
         table, changed = with_late_labels(table, late, schema)
+        table, unknown = without_labels(table, schema.target, file.withheld)
         kept = _labelled(table, schema)
-        joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows
+        joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows - unknown
+        withheld += unknown
         if kept.num_rows:
             tables.append(kept)
     if label_files:
         notes.append(f"{joined:,} rows got their label from {label_files} files of labels")
+    if withheld:
+        names = ", ".join(map(repr, of_rows[0].withheld[:5]))
+        notes.append(
+            f"{withheld:,} rows of classes that do not count ({names}) were left out: `driftd status` says why"
+        )
     if unlabelled:
         notes.append(f"{unlabelled:,} rows without a label were left out")
     if not tables:

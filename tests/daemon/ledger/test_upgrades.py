@@ -32,7 +32,7 @@ from daemon.ledger import (
 from daemon.ledger.migrate import upgrade
 from retrain.records.planner_state import PlannerState
 
-REVISIONS = [f"{number:04d}" for number in range(1, int(engine.HEAD) + 1)]
+REVISIONS = sorted(path.name[:4] for path in (Path(engine.__file__).parent / "migrations/versions").glob("0*.py"))
 PLANNER = '{"version": 1, "handled_check": 1, "seen_seq": 1, "last_opened_at": 5.0, "next_number": 2}'
 REPORT = '{"columns": [{"name": "x", "drift": true, "effect": 0.5}], "drift": true}'
 FOUND = (
@@ -106,7 +106,7 @@ def ledger_of(folder: Path, revision: str) -> dict[str, int]:
                 names = ", ".join(f'"{name}"' for name in kept)
                 raw.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(kept))})", list(kept.values()))
         raw.commit()
-        derived = {"alembic_version", "file_totals", "newest_performance"}
+        derived = {"alembic_version", "file_totals", "class_totals", "newest_performance"}
         return {name: raw.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables - derived}
 
 

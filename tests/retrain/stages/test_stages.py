@@ -10,8 +10,10 @@ import pytest
 from learning import run
 
 from retrain.monitoring.check import check
+from retrain.operations import AcceptedFile, from_json
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
+from retrain.rows.history import History
 from retrain.stages.evaluate import evaluate
 from retrain.stages.prepare import prepare
 from retrain.stages.promote import promote
@@ -217,6 +219,20 @@ def test_a_new_class_is_learned_and_told(tmp_path):
     done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2))
     assert any("'maybe' is new to the champion" in note for note in done["prepare"]["notes"])
     assert done["evaluate"]["champion"]["value"] is not None
+
+
+def test_a_withheld_class_neither_teaches_nor_judges(tmp_path):
+    """Its rows are like rows without a label, also where the label came later; the notes tell how many."""
+    files = [snapshot(tmp_path, 1, learning.rows(900, classes=("no", "yes", "maybe")))]
+    files.append(label_file(tmp_path, 2, {"0": "maybe"}))
+    told = [file | {"withheld": ["maybe"]} for file in files]
+    result = run(prepare, arguments(tmp_path, told))
+    history = History([from_json(file, AcceptedFile) for file in told], SCHEMA)
+    for path in (result["train"], result["holdout"]):
+        assert set(pq.read_table(path).column("y").to_pylist()) == {"no", "yes"}
+    kept = result["train_rows"] + result["holdout_rows"]
+    assert kept < 900 and history.labels_known(1) == kept
+    assert f"{900 - kept} rows of classes that do not count ('maybe')" in " ".join(result["notes"])
 
 
 def test_a_class_of_one_row_and_one_class_alone_do_not_crash(tmp_path):
