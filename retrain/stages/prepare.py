@@ -19,6 +19,7 @@ from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values
+from retrain.rows.duplicates import repeated_rows
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
 from retrain.rows.history import read_snapshot
 from retrain.rows.late_labels import late_labels, with_late_labels
@@ -198,14 +199,11 @@ def _labelled(table: pa.Table, schema: Schema) -> pa.Table:
 
 
 def _deduplicate(table: pa.Table, schema: Schema, how: str, notes: list[str]) -> pa.Table:
-    """By id the newest row wins; without ids rows that are equal in every column are one, if a column of
-    numbers or times makes equality by chance unlikely."""
-    if how == "auto":
-        if schema.id_column is not None:
-            how = "id"
-        else:
-            telling = any(column.kind in ("number", "datetime") for column in schema.features)
-            how = "rows" if telling or schema.time_column is not None else "none"
+    """By id the newest row wins; without ids rows that are equal in every column are one, where chance does not make
+    such rows (see `retrain.rows.duplicates`)."""
+    if how == "auto" and schema.id_column is None:
+        return _without_repeated(table, schema, notes)
+    how = "id" if how == "auto" else how
     if how == "id" and schema.id_column is None:
         raise Refused('window.deduplicate is "id" and there is no id_column', "name the id column")
     if how == "none":
@@ -216,6 +214,28 @@ def _deduplicate(table: pa.Table, schema: Schema, how: str, notes: list[str]) ->
     if left:
         notes.append(f"{left:,} duplicate rows (by {'id' if how == 'id' else 'all columns'}) were left out")
     return kept
+
+
+def _without_repeated(table: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
+    names = [column.name for column in schema.columns if column.name in table.column_names]
+    found = repeated_rows(np.array([_cells(table.column(name)) for name in names]), np.arange(table.num_rows))
+    if dropped := int(np.count_nonzero(found.dropped)):
+        notes.append(
+            f"{dropped:,} rows that equal another one in all columns were left out: chance does not make such rows, "
+            'they were delivered twice (`window.deduplicate = "none"` keeps them)'
+        )
+    if found.alike:
+        notes.append(
+            f"{found.alike:,} rows that equal another one in all columns were kept: the columns are so coarse that "
+            'chance makes such rows (an `id_column` would tell, `window.deduplicate = "rows"` leaves them out)'
+        )
+    return table.filter(pa.array(~found.dropped)) if dropped else table
+
+
+def _cells(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """64 bits for each cell (n,), equal where the cells are."""
+    codes = column.combine_chunks().dictionary_encode().indices
+    return np.asarray(pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)).astype(np.int64).view(np.uint64)
 
 
 def _newest_by(table: pa.Table, keys: list[str]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import Source
 from daemon.tools.replay.subject import Request
 
@@ -34,6 +35,11 @@ def source_notes(source: Source, policy: dict[str, Any], request: Request) -> li
     if len(request.files) > 1 and request.batches != len(source.batches):
         notes.append(f"{len(request.files)} files: a batch each")
     return notes
+
+
+def repeated_notes(run: Run) -> list[str]:
+    """Which rows the newest training took for delivered twice, and which only look alike."""
+    return [f"newest training: {note}" for note in run.prepared if " equal another " in note]
 
 
 def _new_classes(source: Source) -> list[str]:

@@ -9,7 +9,7 @@ from daemon.tools.replay import baselines
 from daemon.tools.replay.baselines import Bench
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import paired, recovered
-from daemon.tools.replay.notes import source_notes
+from daemon.tools.replay.notes import repeated_notes, source_notes
 from daemon.tools.replay.result import as_json
 from daemon.tools.replay.source import Source, read_source
 from daemon.tools.replay.subject import Request, Subject
@@ -68,7 +68,7 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
         result["variants"] = {one.name: _variant(run, one, policy, means, greater, work) for one in request.variants}
     if request.suggest:
         result["suggestion"] = suggest(subject, policy, greater, request.initial, lambda s, w: as_json(run.play(s, w)))
-    result["notes"] = [*subject.notes, *source_notes(source, policy, request)]
+    result["notes"] = [*subject.notes, *source_notes(source, policy, request), *repeated_notes(played.run)]
     return result
 
 
