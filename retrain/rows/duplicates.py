@@ -76,7 +76,7 @@ def _by_chance(columns: Keys, whole: Keys, group: NDArray[np.int64], size: NDArr
 
 def _pairs_by(bucket: NDArray[np.int64], group: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.float64]:
     """Equal pairs by bucket: a row stands in (size - 1) / 2 of them."""
-    return np.bincount(bucket, weights=(size[group] - 1) / 2, minlength=64)
+    return np.asarray(np.bincount(bucket, weights=(size[group] - 1) / 2, minlength=64), dtype=np.float64)
 
 
 def _groups(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
