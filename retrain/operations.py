@@ -59,7 +59,8 @@ def _typed(kind: type[Any], value: Any) -> Any:
 
 
 class AcceptedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """An accepted file of rows or of late labels; `seq` is its place in the order of arrival."""
+    """An accepted file of rows or of late labels; `seq` is its place in the order of arrival. Labels of `withheld`
+    classes do not count."""
 
     seq: int
     snapshot: Path
@@ -68,6 +69,7 @@ class AcceptedFile(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "rows"
     source: str = "folder"
     accepted_at: float = 0.0
+    withheld: tuple[str, ...] = ()
 
 
 class StoredDeployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +122,7 @@ class CheckResult(Result, frozen=True, kw_only=True):
 class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     """Judge the rows of all snapshots together against what is served. `predict`: whether it is to predict them, which
     drift of outputs and performance need; `work` is where the predictions of a single snapshot are written, `stream`
-    the state that the last check of this champion's errors gave."""
+    the state that the last check of this champion's errors gave. Labels of `withheld` classes do not count."""
 
     snapshots: tuple[Path, ...]
     deployment: StoredDeployment
@@ -129,6 +131,7 @@ class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     kind: str = "file"
     predict: bool = True
     stream: Json | None = None
+    withheld: tuple[str, ...] = ()
 
 
 class AssessResult(Result, frozen=True, kw_only=True):

@@ -44,6 +44,9 @@ def replay(
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Try thresholds and budgets, and propose some with the evidence.")
     ] = False,
+    approve_classes: Annotated[
+        bool, typer.Option("--approve-classes", help="As if a person had approved each new class of the target.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run the daemon's own decisions over history: would this configuration have paid?
@@ -70,7 +73,7 @@ def replay(
     _check(task, batches, initial, len(files), html)
     subject = _subject(files, target, task, config, model)
     variants = _variants(variant or [], subject, model)
-    result = _run(Request(files, subject, batches, initial, delay, names, variants, suggest))
+    result = _run(Request(files, subject, batches, initial, delay, names, variants, suggest, approve_classes))
     if html is not None:
         from drift.report.replay import replay_page
 

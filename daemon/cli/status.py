@@ -8,6 +8,9 @@ from daemon.cli.session import SESSION
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.runtime.lock import is_held
 
+MOST_CLASSES = 5
+"""New classes that are listed."""
+
 
 def status(json: Json = False) -> None:
     """Where things stand: each model's served version, files, drift, open cycle, and what it waits for."""
@@ -39,6 +42,8 @@ def _served(champion: dict[str, Any]) -> str:
 
 
 def _print_model(name: str, model: dict[str, Any]) -> None:
+    from daemon.reading.rejects import printable
+
     champion, cycle, check = model["champion"], model["cycle"], model["last_check"]
     served = "no version yet" if champion is None else f"{_served(champion)}, since {when(champion['at'])}"
     print(f"\n{name}  ({model['task']}, {model['mode']}{', paused' if model['paused'] else ''})")
@@ -56,6 +61,10 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
     held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
     print(f"  files      {counts}; {model['labelled_rows']:,} labelled rows{held}")
+    for one in model["new_classes"][:MOST_CLASSES]:
+        print(f"  CLASS      {printable(one['reason'])}; its rows teach nobody. {printable(one['way_out'])}")
+    if (more := len(model["new_classes"]) - MOST_CLASSES) > 0:
+        print(f"  CLASS      and {more} more: `driftd status --json` lists them")
     kept = model["prediction_log"]
     if kept["rows"]:
         print(f"  answers    {kept['rows']:,} rows kept since {when(kept['since'])}")

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from daemon.cycles.classes import withheld_classes
 from daemon.cycles.loadable import readable, unloadable, unreadable
 from daemon.cycles.schemas import answers, current_schema, schema_change
 from daemon.ledger import Ledger, assessments, files, models, promotions, trials, versions
@@ -74,8 +75,9 @@ class Assessing:
             if not set(before) <= known or not all(_usable(folder / name, schema) for name in before):
                 predecessor = None
             listed = files.newest_usable(conn, name, MOST_FILES)
+            withheld = withheld_classes(conn, name, context.settings, folder)
         return question, AssessRequest(
-            files=context.accepted(listed),
+            files=context.accepted(listed, withheld),
             schema=schema,
             settings=context.settings,
             candidates=waiting,

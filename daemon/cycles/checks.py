@@ -1,13 +1,14 @@
 """Checks of snapshots against the champion: made by the analyst, committed with their episode, and logged."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
+from daemon.cycles.classes import withheld_classes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import schema_change
 from daemon.ledger import checks, error_streams, files, promotions
@@ -15,6 +16,7 @@ from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
 from retrain.operations import CheckRequest, CheckResult, to_json
+from retrain.records.new_classes import NewClass
 
 MOST_AGAIN = 20
 PERFORMANCE_FIELDS = ("metric", "value", "reference", "rows", "drop")
@@ -81,8 +83,11 @@ def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda c: -(c["effect"] or 0.0))
 
 
-async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path]) -> AnalystCheck | None:
-    """The analyst's judgement of snapshots against the champion; None without a champion or if it failed."""
+async def check_snapshots(
+    context: ModelContext, kind: str, snapshots: list[Path], withheld: Iterable[NewClass] = ()
+) -> AnalystCheck | None:
+    """The analyst's judgement of snapshots against the champion, where labels of `withheld` classes do not count; None
+    without a champion or if it failed."""
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, context.name)
         if champion is None or unloadable(context.folders.versions, champion):
@@ -97,6 +102,7 @@ async def check_snapshots(context: ModelContext, kind: str, snapshots: list[Path
         work=context.folders.intake,
         predict=kind == "file" and (changed is None or changed.comparable),
         stream=stream,
+        withheld=tuple(one.name for one in withheld),
     )
     started_at, started = context.now(), time.monotonic()
     try:
@@ -134,9 +140,10 @@ async def check_again(context: ModelContext) -> int:
         if champion is None:
             return 0
         rows = checks.unchecked(conn, context.name, champion.era, champion.seen_seq, MOST_AGAIN)
+        withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
     for row in rows:
         async with context.check_lock:
-            result = await check_snapshots(context, "file", [context.folders.state / row.snapshot])
+            result = await check_snapshots(context, "file", [context.folders.state / row.snapshot], withheld)
             if result is None:
                 return 0
             with context.shared.ledger.begin() as conn:
@@ -150,10 +157,11 @@ async def scheduled_check(context: ModelContext, checked: Sequence[str] = ()) ->
     that was made a file and `checked` for this moment."""
     with context.shared.ledger.connect() as conn:
         recent = files.recent(conn, context.name, context.settings.check_window)
+        withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
     if len(recent) == 1 and recent[0].path in checked and not context.settings.drift.multivariate:
         return
     snapshots = [context.folders.state / row.snapshot for row in recent]
-    result = await check_snapshots(context, "schedule", snapshots) if snapshots else None
+    result = await check_snapshots(context, "schedule", snapshots, withheld) if snapshots else None
     if result is None:
         return
     with context.shared.ledger.begin() as conn:

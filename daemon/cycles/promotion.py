@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from daemon.cycles.classes import learn_classes
 from daemon.ledger import checks, deployments, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from retrain import durable
@@ -17,6 +18,7 @@ def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, resu
     """Record the version that the promote stage published, its deployment and its promotion."""
     now = context.now()
     versions.record(conn, context.name, cycle, result, now)
+    learn_classes(conn, context.name, context.settings, context.folders.version(result["version"]))
     deployment = deployments.for_version(conn, context.name, result["version"], now)
     promotions.record(conn, context.name, deployment, "promote", cycle.reason, now, cycle_id=cycle.id)
     return replace(cycle, version=result["version"])

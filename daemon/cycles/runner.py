@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 from daemon.cycles import trial as on_trial
 from daemon.cycles.assessments import Assessing
+from daemon.cycles.classes import withheld_classes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import commit_promotion, reweigh, roll_back
 from daemon.cycles.schemas import known_schema, schema_change
@@ -85,7 +86,8 @@ class CycleRunner:
             state = models.load_planner(conn, context.name)
             champion = promotions.champion(conn, context.name)
             lost, changed = unloadable(context.folders.versions, champion), schema_change(context, champion)
-            observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed)
+            withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
+            observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed, withheld)
             state, action = plan(state, observation, now, context.settings)
             cycle, deployed = observation.open_cycle, {}
             match action:

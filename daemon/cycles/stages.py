@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from daemon.cycles.classes import withheld_classes
 from daemon.cycles.schemas import schema_change
 from daemon.ledger import cycles, files, promotions, totals
 from daemon.runtime.context import ModelContext
@@ -40,7 +41,9 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
     changed = schema_change(context, champion)
     if changed is not None and not changed.comparable:
         champion, usable = None, [row for row in usable if row.schema_digest == changed.digest]
-    before, rows = _champion(context, champion), context.accepted(usable)
+    folder = context.folders.versions
+    withheld = withheld_classes(conn, context.name, context.settings, folder)
+    before, rows = _champion(context, champion), context.accepted(usable, withheld)
     if cycle.stage is Stage.PREPARE:
         return PrepareRequest(
             files=rows, schema=schema, settings=settings, work=work, champion=before, rows_before=rows_before,

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from daemon.cycles.classes import learn_classes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import schema_change
 from daemon.ledger import Ledger, checks, cycles, deployments, promotions, trials, versions
@@ -32,6 +33,7 @@ def begin(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[st
     """Record the version that the promote stage published, and that it is on trial."""
     now = context.now()
     versions.record(conn, context.name, cycle, result, now)
+    learn_classes(conn, context.name, context.settings, context.folders.version(result["version"]))
     challenger = deployments.for_version(conn, context.name, result["version"], now)
     trial = trials.begin(conn, cycle, challenger, context.settings.rollout, now)
     return replace(cycle, version=result["version"]), trial

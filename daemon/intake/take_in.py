@@ -6,7 +6,7 @@ which the next attempt finds or replaces.
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.checks import check_snapshots, record_check
+from daemon.cycles.classes import log_new_classes, withheld_classes
 from daemon.cycles.schemas import current_schema
 from daemon.cycles.suspicion import record_doubts, suspect_file
 from daemon.ledger import files, models
@@ -26,6 +27,7 @@ from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
 from retrain import durable
 from retrain.operations import to_json
+from retrain.records.new_classes import NewClass
 from retrain.records.schema_change import shape_digest
 
 
@@ -95,15 +97,19 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
         raise
     check, doubts = None, []
     async with context.check_lock:
+        with context.shared.ledger.connect() as conn:
+            withheld = withheld_classes(
+                conn, context.name, context.settings, context.folders.versions, result.class_rows
+            )
         if result.kind == "rows":
-            check = await check_snapshots(context, "file", [snapshot])
+            check = await check_snapshots(context, "file", [snapshot], withheld)
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
         with context.shared.ledger.begin(durable=True) as conn:
             if result.inferred:
                 models.save_schema(conn, context.name, result.schema.to_json())
             row = files.record_accepted(
                 conn, context.name, taking.path, taking.seen, sha256,
-                _entry(context, result, snapshot, quarantine), context.now(), taking.source,
+                _entry(context, result, snapshot, quarantine, withheld), context.now(), taking.source,
                 _digest(context, result),
             )  # fmt: skip
             taking.also(conn)
@@ -111,16 +117,21 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
             held = record_doubts(conn, context, row, doubts)
     durable.crash_point("control.file_committed")
     _log_accepted(context, taking, result)
+    log_new_classes(context.log.bind(file=taking.path), context.name, withheld, result.class_rows)
     if recorded is not None:
         recorded.log_to(context.log.bind(file=taking.path))
     held.log_to(context.log)
 
 
-def _entry(context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None) -> dict[str, Any]:
+def _entry(
+    context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None, withheld: Iterable[NewClass]
+) -> dict[str, Any]:
     """As the ledger keeps it: with paths below the state folder."""
+    unknown = {one.name: result.class_rows[one.name] for one in withheld if one.name in result.class_rows}
+    quality = result.quality | ({"withheld_classes": unknown} if unknown else {})
     state = context.folders.state
     rejects = None if quarantine is None else str(quarantine.relative_to(state))
-    return to_json(result) | {"snapshot": str(snapshot.relative_to(state)), "quarantine": rejects}
+    return to_json(result) | {"snapshot": str(snapshot.relative_to(state)), "quarantine": rejects, "quality": quality}
 
 
 def _digest(context: ModelContext, result: TakeResult) -> str | None:

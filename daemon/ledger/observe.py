@@ -1,12 +1,13 @@
 """All that the planner may know of a model, read from the ledger in one transaction."""
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from daemon.ledger import assessments, cycles, due, models, promotions
+from daemon.ledger import assessments, class_totals, cycles, due, models, promotions
 from daemon.ledger import files as file_queries
 from daemon.ledger.checks import open_episode
 from daemon.ledger.tables import checks, files
@@ -15,6 +16,7 @@ from daemon.ledger.totals import newest_seq
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Champion
 from retrain.records.finished_check import FinishedCheck, Rise
+from retrain.records.new_classes import NewClass
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema_change import SchemaChange
@@ -29,10 +31,12 @@ def observe(
     state: PlannerState,
     unloadable: str = "",
     changed: SchemaChange | None = None,
+    withheld: Collection[NewClass] = (),
 ) -> Observation:
     """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
-    the store and the configuration say of the champion; their rows are counted here."""
-    usable = files.c.model == model, files.c.state == "accepted"
+    the store and the configuration say of the champion; their rows are counted here. `withheld` classes do not count,
+    but those that only lack rows."""
+    none = {one.name for one in withheld if one.meant or one.declared}
     labelled = file_queries.labelled_rows(conn, model)
     newest = newest_seq(conn, model)
     row, champion = models.get(conn, model), promotions.champion(conn, model)
@@ -40,7 +44,7 @@ def observe(
     return Observation(
         labelled_rows=labelled,
         new_labelled_rows=max(0, labelled - file_queries.labelled_rows(conn, model, state.seen_seq)),
-        class_rows=_class_rows(conn, usable) if champion is None and labelled else {},
+        class_rows=_without(class_totals.class_rows(conn, model), none) if champion is None and labelled else {},
         newest_seq=newest,
         champion=champion,
         open_cycle=cycles.current(conn, model),
@@ -55,11 +59,11 @@ def observe(
         drifting=open_episode(conn, model) is not None,
         retrained=_retrained(conn, model, state.judged_cycle),
         unloadable=unloadable,
-        changed=None if changed is None else _counted(conn, model, changed),
+        changed=None if changed is None else _counted(conn, model, changed, none),
     )
 
 
-def _counted(conn: Connection, model: str, changed: SchemaChange) -> SchemaChange:
+def _counted(conn: Connection, model: str, changed: SchemaChange, none: Collection[str]) -> SchemaChange:
     """With the rows that were read by the new schema."""
     if not changed.digest:
         return changed
@@ -69,7 +73,8 @@ def _counted(conn: Connection, model: str, changed: SchemaChange) -> SchemaChang
         select(files.c.kind, *sums).where(*new).group_by(files.c.kind)
     )}  # fmt: skip
     labelled = file_queries.with_late(found)
-    return replace(changed, labelled_rows=labelled, class_rows=_class_rows(conn, new) if labelled else {})
+    classes = _without(_class_rows(conn, new), none) if labelled else {}
+    return replace(changed, labelled_rows=labelled, class_rows=classes)
 
 
 def _retrained(conn: Connection, model: str, judged: int) -> CycleResult | None:
@@ -81,6 +86,10 @@ def _retrained(conn: Connection, model: str, judged: int) -> CycleResult | None:
     if row is None or result is None:
         return None
     return CycleResult.of(row.id, row.state == CycleState.PROMOTED, result)
+
+
+def _without(rows: Mapping[str, int], classes: Collection[str]) -> dict[str, int]:
+    return {name: count for name, count in rows.items() if name not in classes}
 
 
 def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:

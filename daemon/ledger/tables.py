@@ -76,7 +76,7 @@ models = Table(
     "models",
     metadata,
     Column("name", String, primary_key=True),
-    *_optional(JSON, "schema", "planner"),
+    *_optional(JSON, "schema", "planner", "classes", "settling"),
     *_required(String, "waits_for", default=""),
     *_required(Boolean, "paused", default=False),
 )
@@ -117,6 +117,14 @@ file_totals = Table(
     Column("state", String, primary_key=True),
     Column("kind", String, primary_key=True),
     *_required(Integer, "files", "rows", "labelled_rows"),
+)
+
+class_totals = Table(
+    "class_totals",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("class", String, primary_key=True),
+    *_required(Integer, "rows"),
 )
 
 prediction_log = _table(

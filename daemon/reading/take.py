@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,10 @@ from daemon.reading.infer import infer_schema, sampled
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
-from daemon.reading.rejects import Reject, misfit
+from daemon.reading.rejects import Reject, misfit, shortened
 from retrain import durable
 from retrain.records.errors import Refused, Retry
+from retrain.records.new_classes import undeclared
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
@@ -191,8 +192,10 @@ def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality]
         bad = cleaned.bad
         if not column.nullable:
             bad = bad | cleaned.values.is_null().to_numpy(zero_copy_only=False)
+        if column.name == schema.target and column.categories is not None and schema.task == "classification":
+            bad = bad | _undeclared(cleaned.values, column.categories)
         if bad.any():
-            _reject(batch, raw, column, bad & good, rejects)
+            _reject(batch, raw, column, bad & good, rejects, schema.target)
             good &= ~bad
         arrays[column.name], infinite[column.name] = cleaned.values, cleaned.infinite
     table = pa.table({**arrays, "__row": batch.column("__row")})
@@ -205,11 +208,18 @@ def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality]
     return table
 
 
-def _reject(batch: Any, raw: Any, column: Any, bad: Any, rejects: list[Reject]) -> None:
+def _undeclared(labels: Any, classes: Sequence[str]) -> Any:
+    """Which labels (n,) are none of the declared classes; a missing one is no wrong one."""
+    return pc.invert(pc.is_in(labels, value_set=pa.array([*classes, None], labels.type))).to_numpy(zero_copy_only=False)
+
+
+def _reject(batch: Any, raw: Any, column: Any, bad: Any, rejects: list[Reject], target: str) -> None:
     lines = batch.column("__row")
     for position in np.flatnonzero(bad):
         value = raw[int(position)].as_py()
         reason = "is missing" if value is None else misfit(value, column.kind)
+        if value is not None and column.name == target and column.categories is not None:
+            reason = undeclared(shortened(str(value)), column.categories)
         rejects.append(Reject(lines[int(position)].as_py(), column.name, reason))
 
 

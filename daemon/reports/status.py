@@ -1,11 +1,14 @@
 """Where all models stand, read from the ledger: what `driftd status` prints."""
 
 import os
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from daemon.config.config import Config, model_data_dir
+from daemon.cycles.classes import withheld_classes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import change_since
 from daemon.ledger import (
@@ -25,7 +28,9 @@ from daemon.reading.look import Look, scan
 from daemon.reports.trial import trial_json
 from retrain.planning.planner import STILL, backlog_reason
 from retrain.records.deployment import Champion
+from retrain.records.new_classes import way_out
 from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
 
 
 def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
@@ -57,12 +62,19 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "files": totals.counts(conn, name),
         "last_file": _last_file(conn, name),
         "labelled_rows": files.labelled_rows(conn, name),
+        "new_classes": _new_classes(conn, name, settings, folder),
         "prediction_log": prediction_log.total(conn, name),
         "drift_episode": episode,
         "last_check": _last_check(conn, name),
         "cycle": _cycle(conn, name),
         "trial": trial_json(conn, name, settings.task, trials.running(conn, name)),
     }
+
+
+def _new_classes(conn: Connection, name: str, settings: ModelSettings, folder: Path) -> list[dict[str, Any]]:
+    """The classes whose labels do not count, each with the reason and what a person does."""
+    found = withheld_classes(conn, name, settings, folder)
+    return [asdict(one) | {"reason": one.sentence(), "way_out": way_out(name, (one,))} for one in found]
 
 
 def _waits_for(conn: Connection, config: Config, name: str, row: Any) -> str:

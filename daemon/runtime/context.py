@@ -17,6 +17,7 @@ from daemon.runtime.worker.process import Worker
 from retrain import durable
 from retrain.operations import AcceptedFile, StoredDeployment
 from retrain.records.deployment import Deployment
+from retrain.records.new_classes import NewClass
 from retrain.records.settings import ModelSettings
 
 
@@ -63,12 +64,13 @@ class ModelContext:
         """Where this model's state lives."""
         return self.shared.config.paths.model(self.name)
 
-    def accepted(self, rows: Iterable[Any]) -> tuple[AcceptedFile, ...]:
-        """Rows of accepted files as stages and assessments read them."""
+    def accepted(self, rows: Iterable[Any], withheld: Iterable[NewClass]) -> tuple[AcceptedFile, ...]:
+        """Rows of accepted files as stages and assessments read them: without the labels of `withheld` classes."""
+        classes = tuple(one.name for one in withheld)
         return tuple(
             AcceptedFile(
                 seq=row.seq, snapshot=self.folders.state / row.snapshot, digest=row.sha256, rows=row.rows,
-                kind=row.kind, source=row.source, accepted_at=row.accepted_at,
+                kind=row.kind, source=row.source, accepted_at=row.accepted_at, withheld=classes,
             )
             for row in rows
         )  # fmt: skip

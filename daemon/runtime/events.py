@@ -72,6 +72,9 @@ EVENTS = (
         "nothing, unless it repeats: then `reason`"),
     Event("rows_quarantined", "warning", "some rows of a file were set aside", "file rows first",
         "`first` names one; a producer may have changed"),
+    Event("classes_withheld", "warning", "a file's labels have classes that do not count (`classes`: rows by class): "
+        "[new, mistyped or undeclared](data-files.md#classes)", "file classes reason way_out",
+        "`way_out` says it: correct the file, or `driftd approve --class CLASS`"),
     Event("schema_inferred", "info", "the first file fixed the columns", "file columns"),
     Event("backlog_growing", "warning", "many files wait", "files", "nothing after a backfill; else fewer or larger "
         "files"),

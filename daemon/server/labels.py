@@ -6,6 +6,7 @@ from typing import Any
 
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import MAX_ROWS
+from retrain.records.new_classes import undeclared
 from retrain.records.schema import Schema
 from retrain.rows.cells import shown, word
 
@@ -41,5 +42,5 @@ def _label(position: int, entry: Any, schema: Schema) -> dict[str, Any]:
         raise BadRequest(f"label {position} is {shown(label)}; expected a class name")
     classes = schema.column(schema.target).categories
     if classes is not None and word(label) not in classes:
-        raise BadRequest(f"label {position} is {shown(label)}; expected one of {', '.join(classes)}")
+        raise BadRequest(f"label {position}: {undeclared(word(label), classes)}")
     return {schema.id_column: key, schema.target: label}

@@ -11,7 +11,20 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.cycles import trial as on_trial
-from daemon.ledger import Ledger, commands, cycles, deployments, due, files, models, promotions, trials, versions
+from daemon.cycles.classes import withheld_classes
+from daemon.ledger import (
+    Ledger,
+    class_totals,
+    commands,
+    cycles,
+    deployments,
+    due,
+    files,
+    models,
+    promotions,
+    trials,
+    versions,
+)
 from daemon.runtime.context import ModelContext
 from daemon.runtime.log import get_logger
 from daemon.runtime.worker.process import WorkerError
@@ -158,6 +171,29 @@ def _approve(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
     return f"cycle {cycle.id} goes on to its promotion"
 
 
+def _approve_class(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    name, settings, folder = context.name, context.settings, context.folders.versions
+    waiting = {one.name: one for one in withheld_classes(conn, name, settings, folder)}
+    chosen = [waiting.get(text) for text in args["classes"]]
+    if None in chosen:
+        unknown = next(text for text in args["classes"] if text not in waiting)
+        listed = ", ".join(map(repr, waiting)) or "none"
+        raise Refused(f"{name} has no rows of a new class {unknown!r}; waiting: {listed}")
+    if undeclared := next((one for one in chosen if one is not None and one.declared), None):
+        raise Refused(
+            f"{undeclared.name!r} is not among the declared categories",
+            f"add it to the target's categories in [models.{name}.columns]",
+        )
+    class_totals.approve(conn, name, settings.target, args["classes"])
+    left = [one for one in withheld_classes(conn, name, settings, folder) if one.name in args["classes"]]
+    if left:
+        return "; ".join(one.sentence() for one in left)
+    due.add(conn, name, "manual", context.now())
+    return (
+        f"rows of {', '.join(map(repr, args['classes']))} teach from now on; a cycle opens as soon as none is under way"
+    )
+
+
 def _pause(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
     models.set_paused(conn, context.name, True)
     return (
@@ -187,6 +223,6 @@ def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> st
 
 HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
     handler.__name__.removeprefix("_"): handler
-    for handler in (_retrain, _promote, _rollback, _approve, _pause, _resume, _hold, _release, _forget)
+    for handler in (_retrain, _promote, _rollback, _approve, _approve_class, _pause, _resume, _hold, _release, _forget)
 }
 """Each command's function, by the command's name."""

@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from daemon.config.config import Config
+from daemon.cycles.classes import withheld_classes
 from daemon.ledger import Ledger, error_streams, models, promotions
 from daemon.reading.operations import TakeRequest
 from retrain.operations import CheckRequest, StoredDeployment
@@ -36,6 +37,8 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         if taken.kind != "rows":
             raise Refused(f"{file} holds labels only: there is nothing to compare")
         folder = config.paths.model(model).versions
+        with ledger.connect() as conn:
+            withheld = withheld_classes(conn, model, settings, folder, taken.class_rows)
         result = check(
             CheckRequest(
                 snapshots=(taken.snapshot,),
@@ -43,6 +46,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
                 settings=settings,
                 work=Path(work),
                 stream=stream,
+                withheld=tuple(one.name for one in withheld),
             )
         )
     report = result.report

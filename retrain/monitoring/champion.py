@@ -1,7 +1,7 @@
 """What is served as a check uses it: with its reference, and its predictions of snapshots."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from retrain.monitoring.cache import loaded_version
 from retrain.operations import StoredDeployment
 from retrain.records.predictions import Floats, Predictions
 from retrain.rows.columns import open_snapshot
+from retrain.rows.withheld import without_classes
 from retrain.store.versions import load_estimate, load_reference
 
 BATCH_ROWS = 65_536
@@ -71,8 +72,11 @@ def load_monitored(deployment: StoredDeployment, trusted_types: tuple[str, ...])
     return MonitoredDeployment(loaded, _reference(version.folder), evaluated, estimate)
 
 
-def predict_snapshots(champion: MonitoredDeployment, snapshots: list[Path], notes: list[str]) -> Predicted | None:
-    """The champion's predictions of all rows, in batches; None where there are none."""
+def predict_snapshots(
+    champion: MonitoredDeployment, snapshots: list[Path], notes: list[str], withheld: Sequence[str] = ()
+) -> Predicted | None:
+    """The champion's predictions of all rows, in batches; None where there are none. Labels of `withheld` classes are
+    taken for missing."""
     first: list[Predictions] = []
     blended: list[Predictions] = []
     rows: list[Any] = []
@@ -95,7 +99,10 @@ def predict_snapshots(champion: MonitoredDeployment, snapshots: list[Path], note
         return None
     chunks = [chunk for column in labels for chunk in column.chunks]
     matrix = np.concatenate(features) if features else None
-    numbers, known = np.concatenate(rows), pa.chunked_array(chunks)
+    numbers = np.concatenate(rows)
+    known, count = without_classes(pa.chunked_array(chunks), withheld)
+    if count:
+        notes.append(f"{count:,} labels are of classes that do not count: `driftd status` says why")
     return Predicted(concatenate(first), concatenate(blended), numbers, known, matrix, step)
 
 

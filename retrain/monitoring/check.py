@@ -53,7 +53,7 @@ def check(request: CheckRequest) -> CheckResult:
     settings, snapshots = request.settings, list(request.snapshots)
     champion = load_monitored(request.deployment, settings.estimator.trusted_types)
     notes: list[str] = []
-    predicted = predict_snapshots(champion, snapshots, notes) if request.predict else None
+    predicted = predict_snapshots(champion, snapshots, notes, request.withheld) if request.predict else None
     labelled = None if predicted is None else _labelled(champion, predicted)
     performance = None if labelled is None else _performance(champion, labelled, settings)
     if performance is not None:

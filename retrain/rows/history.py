@@ -20,6 +20,7 @@ from retrain.rows.held_out import in_reservoir
 from retrain.rows.late_labels import late_labels, with_late_labels
 from retrain.rows.retype import conform
 from retrain.rows.targets import target_values
+from retrain.rows.withheld import without_labels
 
 CACHED_FILES, CACHED_BYTES = 256, 1_000_000
 SAMPLE_ROWS = 4_000
@@ -121,6 +122,7 @@ class History:
         """With the labels that came later in place of the rows' own."""
         target, file = self.schema.target, self._files[seq]
         table, _ = with_late_labels(conform(table, self.schema), self._late, self.schema)
+        table, _ = without_labels(table, target, file.withheld)
         if target not in table.column_names:
             table = table.append_column(target, pa.nulls(table.num_rows, pa.string()))
         return Batch(seq, file.digest, table.replace_schema_metadata({"target": target}), reserved, file.rows)

@@ -19,12 +19,14 @@ from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values
+from retrain.rows.duplicates import repeated_rows
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
 from retrain.rows.history import read_snapshot
 from retrain.rows.late_labels import late_labels, with_late_labels
 from retrain.rows.retype import TYPES, changed_kinds, conform
 from retrain.rows.window import Split, split
 from retrain.rows.window_reach import chosen_window
+from retrain.rows.withheld import without_labels
 from retrain.store.versions import read_json
 
 MIN_CLASS_ROWS = 2
@@ -124,16 +126,23 @@ def _collect(files: Sequence[AcceptedFile], schema: Schema, notes: list[str]) ->
         raise Refused("there are no rows to train on", "drop labelled files into the data folder")
     late = late_labels(files, schema)
     label_files = 0 if schema.id_column is None else len(files) - len(of_rows)
-    tables, joined, unlabelled = [], 0, 0
+    tables, joined, unlabelled, withheld = [], 0, 0, 0
     for file in of_rows:
         table = _with_origin(read_snapshot(file.snapshot), file, schema, notes)
         table, changed = with_late_labels(table, late, schema)
+        table, unknown = without_labels(table, schema.target, file.withheld)
         kept = _labelled(table, schema)
-        joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows
+        joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows - unknown
+        withheld += unknown
         if kept.num_rows:
             tables.append(kept)
     if label_files:
         notes.append(f"{joined:,} rows got their label from {label_files} files of labels")
+    if withheld:
+        names = ", ".join(map(repr, of_rows[0].withheld[:5]))
+        notes.append(
+            f"{withheld:,} rows of classes that do not count ({names}) were left out: `driftd status` says why"
+        )
     if unlabelled:
         notes.append(f"{unlabelled:,} rows without a label were left out")
     if not tables:
@@ -191,14 +200,11 @@ def _labelled(table: pa.Table, schema: Schema) -> pa.Table:
 
 
 def _deduplicate(table: pa.Table, schema: Schema, how: str, notes: list[str]) -> pa.Table:
-    """By id the newest row wins; without ids rows that are equal in every column are one, if a column of
-    numbers or times makes equality by chance unlikely."""
-    if how == "auto":
-        if schema.id_column is not None:
-            how = "id"
-        else:
-            telling = any(column.kind in ("number", "datetime") for column in schema.features)
-            how = "rows" if telling or schema.time_column is not None else "none"
+    """By id the newest row wins; without ids rows that are equal in every column are one, where chance does not make
+    such rows (see `retrain.rows.duplicates`)."""
+    if how == "auto" and schema.id_column is None:
+        return _without_repeated(table, schema, notes)
+    how = "id" if how == "auto" else how
     if how == "id" and schema.id_column is None:
         raise Refused('window.deduplicate is "id" and there is no id_column', "name the id column")
     if how == "none":
@@ -209,6 +215,28 @@ def _deduplicate(table: pa.Table, schema: Schema, how: str, notes: list[str]) ->
     if left:
         notes.append(f"{left:,} duplicate rows (by {'id' if how == 'id' else 'all columns'}) were left out")
     return kept
+
+
+def _without_repeated(table: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
+    names = [column.name for column in schema.columns if column.name in table.column_names]
+    found = repeated_rows(np.array([_cells(table.column(name)) for name in names]), np.arange(table.num_rows))
+    if dropped := int(np.count_nonzero(found.dropped)):
+        notes.append(
+            f"{dropped:,} rows that equal another one in all columns were left out: chance does not make such rows, "
+            'they were delivered twice (`window.deduplicate = "none"` keeps them)'
+        )
+    if found.alike:
+        notes.append(
+            f"{found.alike:,} rows that equal another one in all columns were kept: the columns are so coarse that "
+            'chance makes such rows (an `id_column` would tell, `window.deduplicate = "rows"` leaves them out)'
+        )
+    return table.filter(pa.array(~found.dropped)) if dropped else table
+
+
+def _cells(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """64 bits for each cell (n,), equal where the cells are."""
+    codes = column.combine_chunks().dictionary_encode().indices
+    return np.asarray(pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)).astype(np.int64).view(np.uint64)
 
 
 def _newest_by(table: pa.Table, keys: list[str]) -> pa.Table:

@@ -180,6 +180,7 @@ class Engine:
         served, schema, number = self.deployments.served, self.source.schema, self.state.next_number - 1
         before = None if served is None else served.version.training
         prepared = prepare_rows(past.files(), schema, self.settings, before, trigger.evidence.get("window"))
+        self.run.prepared = prepared.rows.notes
         first = None if before is None else before["metric"]
         version = fit_version(
             prepared.train, prepared.rows, schema, self.settings, first, "replay", number, self.config_dir

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import Source
 from daemon.tools.replay.subject import Request
 
@@ -27,13 +28,31 @@ def source_notes(source: Source, policy: dict[str, Any], request: Request) -> li
     undefined = sum(score is None for score in policy["scores"][request.initial :]) - bare
     if undefined > 0:
         notes.append(f"{undefined} batches have no score: the metric is undefined there, as with one class only")
-    notes += _ignored(source)
+    notes += _ignored(source) + _new_classes(source)
     served = len(source.batches) - request.initial
     if request.delay >= MANY * served:
         notes.append(f"labels come {request.delay} batches late: for most of this history nothing can be learned")
     if len(request.files) > 1 and request.batches != len(source.batches):
         notes.append(f"{len(request.files)} files: a batch each")
     return notes
+
+
+def repeated_notes(run: Run) -> list[str]:
+    """Which rows the newest training took for delivered twice, and which only look alike."""
+    return [f"newest training: {note}" for note in run.prepared if " equal another " in note]
+
+
+def _new_classes(source: Source) -> list[str]:
+    """The classes that nobody approved, as in the service."""
+    if not source.withheld:
+        return []
+    told = "; ".join(one.sentence() for one in source.withheld[:TOLD])
+    more = f"; and {len(source.withheld) - TOLD} more" if len(source.withheld) > TOLD else ""
+    count = sum(one.rows for one in source.withheld)
+    way_out = (
+        "" if all(one.meant for one in source.withheld) else "; --approve-classes replays as if they were approved"
+    )
+    return [f"{count:,} labels do not count, in the service neither: {told}{more}{way_out}"]
 
 
 def _ignored(source: Source) -> list[str]:

@@ -32,7 +32,7 @@ class Clock:
 @dataclass
 class Run:
     """What came of one replay: a score a batch (None before there is a model, or undefined), and its cycles, each
-    opened after its batch (from 0) was served."""
+    opened after its batch (from 0) was served; `prepared` are the notes on the rows of the newest training."""
 
     metric: str = ""
     scores: list[float | None] = field(default_factory=list)
@@ -42,6 +42,7 @@ class Run:
     drifts: list[int] = field(default_factory=list)
     suspects: Suspects = field(default_factory=Suspects)
     clock: Clock = field(default_factory=Clock)
+    prepared: list[str] = field(default_factory=list)
 
     def note_cycle(self, batch: int, trigger: Trigger, promoted: bool, outcome: str, result: Mapping[str, Any]) -> None:
         """Keep a finished cycle; `result` is the evaluate stage's, empty where the cycle failed before."""

@@ -9,12 +9,13 @@ from daemon.tools.replay import baselines
 from daemon.tools.replay.baselines import Bench
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import paired, recovered
-from daemon.tools.replay.notes import source_notes
+from daemon.tools.replay.notes import repeated_notes, source_notes
 from daemon.tools.replay.result import as_json
 from daemon.tools.replay.source import Source, read_source
 from daemon.tools.replay.subject import Request, Subject
 from daemon.tools.replay.suggest import suggest
 from retrain.records.errors import Refused
+from retrain.records.settings import ModelSettings
 
 Progress = Callable[[str, int, int], None]
 """Called after each batch: what runs, how many batches are done, of how many."""
@@ -42,7 +43,7 @@ class _Replay:
 def replay(request: Request, work: Path, progress: Progress | None = None) -> dict[str, Any]:
     """The result as plain JSON values (see docs/replay.md). Refused where the files cannot be replayed."""
     subject = request.subject
-    source = read_source(request.files, subject.settings, request.batches, _folder(work, "policy"))
+    source = _read(request, subject.settings, _folder(work, "policy"))
     if len(source.batches) < request.initial + 2:
         reason = f"{len(source.batches)} batches are too few: {request.initial} give the first model, and two more"
         way_out = "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches"
@@ -67,8 +68,12 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
         result["variants"] = {one.name: _variant(run, one, policy, means, greater, work) for one in request.variants}
     if request.suggest:
         result["suggestion"] = suggest(subject, policy, greater, request.initial, lambda s, w: as_json(run.play(s, w)))
-    result["notes"] = [*subject.notes, *source_notes(source, policy, request)]
+    result["notes"] = [*subject.notes, *source_notes(source, policy, request), *repeated_notes(played.run)]
     return result
+
+
+def _read(request: Request, settings: ModelSettings, work: Path) -> Source:
+    return read_source(request.files, settings, request.batches, work, request.initial, request.approve_classes)
 
 
 def _baseline(run: _Replay, name: str) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def _variant(
     settings, mine = subject.settings, run.request.subject.settings
     source = run.source
     if any(getattr(settings, key) != getattr(mine, key) for key in ("columns", "time_column", "id_column", "intake")):
-        source = read_source(run.request.files, settings, run.request.batches, _folder(work, subject.name))
+        source = _read(run.request, settings, _folder(work, subject.name))
     variant = as_json(run.play(subject, subject.name, source))
     variant["recovered"] = recovered(variant["mean"], means["never"], means["every"])
     variant["gain_over_policy"] = asdict(paired(variant["scores"], policy["scores"], greater))

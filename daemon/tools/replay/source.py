@@ -1,5 +1,6 @@
 """History as batches: files taken in as the daemon would, one file cut into batches in the order of its rows."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec.structs import replace
 
@@ -15,8 +17,10 @@ from daemon.reading.operations import TakeRequest
 from daemon.reading.take import take
 from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
+from retrain.records.new_classes import KnownClasses, NewClass
 from retrain.records.schema import Schema, declared_schema
 from retrain.records.settings import ModelSettings
+from retrain.rows.withheld import without_labels
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,13 @@ class BatchFile:
 
 @dataclass(frozen=True)
 class Source:
-    """The batches of a replay, oldest first, in the types of one schema."""
+    """The batches of a replay, oldest first, in the types of one schema; rows of `withheld` classes lie there without
+    a label."""
 
     schema: Schema
     batches: tuple[BatchFile, ...]
     rejected: int
+    withheld: tuple[NewClass, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -59,9 +65,12 @@ class Source:
         return sum(batch.rows for batch in self.batches)
 
 
-def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, work: Path) -> Source:
+def read_source(
+    files: Sequence[Path], settings: ModelSettings, batches: int, work: Path, initial: int = 4, approved: bool = False
+) -> Source:
     """Several files are a batch each, in their order; one is cut into `batches` of equal length. Refused where a file
-    is beyond repair or has too few rows."""
+    is beyond repair or has too few rows. Classes that do not count (see `retrain.records.new_classes`) are those that
+    the `initial` batches do not make known; `approved`: as if a person had approved each new one."""
     schema = declared_schema(settings)
     tables: list[pa.Table] = []
     rejected = 0
@@ -78,7 +87,33 @@ def read_source(files: Sequence[Path], settings: ModelSettings, batches: int, wo
         taken.snapshot.unlink()
     assert schema is not None
     pieces = _cut(tables[0], batches) if len(tables) == 1 else tables
-    return Source(schema, tuple(_write(piece, schema, seq, work) for seq, piece in enumerate(pieces, 1)), rejected)
+    withheld = _withheld(pieces, schema, settings, initial, approved) if schema.task == "classification" else ()
+    names = [one.name for one in withheld]
+    pieces = [without_labels(piece, schema.target, names)[0] for piece in pieces]
+    written = tuple(_write(piece, schema, seq, work) for seq, piece in enumerate(pieces, 1))
+    return Source(schema, written, rejected, withheld)
+
+
+def _withheld(
+    pieces: Sequence[pa.Table], schema: Schema, settings: ModelSettings, initial: int, approved: bool
+) -> tuple[NewClass, ...]:
+    """As the daemon withholds classes, nobody being there to approve one. Where the initial batches are fewer rows than
+    its first model needs, two rows make a class."""
+    first, triggers = _class_rows(pieces[:initial], schema.target), settings.triggers
+    enough = sum(rows >= triggers.first_class_rows for rows in first.values()) >= 2
+    needed = triggers.first_class_rows if enough and sum(first.values()) >= triggers.first_rows else 2
+    unknown = {one.name for one in KnownClasses(needed=needed).withheld(first)}
+    known = KnownClasses(learned=frozenset(first.keys() - unknown), needed=triggers.first_class_rows)
+    withheld = known.withheld(_class_rows(pieces, schema.target))
+    return tuple(one for one in withheld if one.meant or not approved)
+
+
+def _class_rows(pieces: Sequence[pa.Table], target: str) -> dict[str, int]:
+    rows = Counter[str]()
+    for piece in pieces:
+        for entry in pc.value_counts(pc.cast(piece.column(target), pa.string()).drop_null()).to_pylist():
+            rows[entry["values"]] += entry["counts"]
+    return dict(rows)
 
 
 def _cut(table: pa.Table, batches: int) -> list[pa.Table]:

@@ -97,3 +97,4 @@ class Request:
     baselines: Sequence[str] = ("never", "every")
     variants: Sequence[Subject] = field(default_factory=tuple)
     suggest: bool = False
+    approve_classes: bool = False

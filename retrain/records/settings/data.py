@@ -20,7 +20,8 @@ class ColumnSettings(Frozen):
     max: float | None = None
     """Largest valid value."""
     categories: tuple[str, ...] | None = None
-    """The valid categories; others are counted."""
+    """The valid categories; others are counted. Of a classification's target: the classes; a row with another one [is
+    set aside](data-files.md#classes)."""
     nullable: bool = True
     """`false`: a row without a value is set aside."""
     feature: bool = True

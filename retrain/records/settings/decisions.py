@@ -84,7 +84,8 @@ class TriggerSettings(Frozen):
     first_rows: int = Field(default=500, ge=10)
     """Labelled rows that the first model needs."""
     first_class_rows: int = Field(default=20, ge=2)
-    """Labelled rows of each of two classes that the first model of a classification needs."""
+    """Labelled rows of each of two classes that the first model of a classification needs, and that any class needs
+    [before it counts](data-files.md#classes)."""
     max_attempts: int = Field(default=3, ge=1, le=100)
     """Times that a stage is tried."""
     retry_after: Duration = 10.0

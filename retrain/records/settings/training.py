@@ -27,8 +27,8 @@ class WindowSettings(Frozen):
     """A fifth of the two newest files is held out; where that is fewer rows, of more files, and fewer than this cannot
     compare anyone."""
     deduplicate: Literal["auto", "id", "rows", "none"] = "auto"
-    """`id`, `rows` (equal in every column), `none`; auto: by id, else by rows where a number or time makes equality by
-    chance unlikely."""
+    """`id`, `rows` (equal in every column), `none`; auto: by id, else by rows where [chance does not make equal
+    ones](data-files.md#rows-that-come-twice)."""
 
     @model_validator(mode="after")
     def _complete(self) -> "WindowSettings":

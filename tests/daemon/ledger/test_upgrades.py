@@ -106,7 +106,7 @@ def ledger_of(folder: Path, revision: str) -> dict[str, int]:
                 names = ", ".join(f'"{name}"' for name in kept)
                 raw.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(kept))})", list(kept.values()))
         raw.commit()
-        derived = {"alembic_version", "file_totals", "newest_performance"}
+        derived = {"alembic_version", "file_totals", "class_totals", "newest_performance"}
         return {name: raw.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables - derived}
 
 

@@ -324,3 +324,21 @@ def test_files_share_a_database_and_nothing_in_it(tmp_path: Path) -> None:
     assert first.execute("SELECT count(*) FROM reject_errors").fetchall() == [(1,)]
     sql._database().close()
     assert sql.connect().execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
+def test_declared_classes_bind_files_of_rows_and_of_labels(tmp_path):
+    """A label that is none of them sets its row aside, with a reason that names both; a missing one does not."""
+    classes = {"type": "category", "categories": ["no", "yes"]}
+    columns = {"id": "category", "x": "number", "y": classes}
+    rows = "id,x,y\n" + "".join(f"{i},1,{y}\n" for i, y in enumerate(["no", "yes", "", "maybe", "YES", "no", "no"]))
+    result = taken(tmp_path, "a.csv", rows, columns, id_column="id")
+    assert (result["rows"], result["labelled_rows"], result["class_rows"]) == (5, 4, {"no": 3, "yes": 1})
+    assert reasons(result) == [
+        (5, "y", "'maybe' is none of the declared classes no, yes"),
+        (6, "y", "'YES' is none of the declared classes no, yes; 'yes' was likely meant: only case or blanks differ"),
+    ]
+    labels = taken(tmp_path, "b.csv", "id,y\n1,yes\n2,no\n3,Yes\n", columns, id_column="id")
+    assert (labels["kind"], labels["class_rows"]) == ("labels", {"yes": 1, "no": 1})
+    assert "'Yes' is none of the declared classes" in labels["rejects"][0]["reason"]
+    frame = pa.table({"id": ["1", "2"], "x": [1.0, 2.0], "y": ["no", "never"]})
+    assert taken(tmp_path, "c.parquet", parquet(frame), columns, id_column="id")["rejected"] == 1

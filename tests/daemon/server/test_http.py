@@ -140,7 +140,8 @@ def test_feedback_becomes_labels_of_known_rows(daemon):
         ({"labels": [{"id": None, "label": "yes"}]}, "the id must be"),
         ({"labels": [{"id": "a", "label": None}]}, "expected a class name"),
         ({"labels": [{"id": "", "label": "yes"}]}, "the id must be"),
-        ({"labels": [{"id": "a", "label": "maybe"}]}, "expected one of no, yes"),
+        ({"labels": [{"id": "a", "label": "maybe"}]}, "'maybe' is none of the declared classes no, yes"),
+        ({"labels": [{"id": "a", "label": "Yes "}]}, "'yes' was likely meant: only case or blanks differ"),
     ],
 )
 def test_bad_feedback_is_named(daemon, body, told):

@@ -182,6 +182,21 @@ def test_replayed_checks_compare_what_the_daemons_compare(tmp_path):
     assert {"a", "when", "when (hour)", "when (weekday)", "note (length)", "note (trigrams)"} <= set(reference.columns)
 
 
+def test_new_classes_stay_out_as_in_the_service(answer, tmp_path):
+    """Mistyped labels and a class that comes later are noted, neither learned nor scored; or taken for approved."""
+    table = stream(2000)
+    labels = table.column("y").to_pylist()
+    labels[600:603], labels[1500:1530] = ["YES"] * 3, ["later"] * 30
+    file = written(tmp_path, table.set_column(table.column_names.index("y"), "y", pa.array(labels)))
+    conf = configured(tmp_path)
+    told = answer(file, "--config", conf, "--baselines", "never")
+    note = next(note for note in told["notes"] if "do not count" in note)
+    assert note.startswith("33 labels") and "'later' is a new class of 30 rows" in note and "likely mistyped" in note
+    assert "--approve-classes" in note
+    approved = answer(file, "--config", conf, "--baselines", "never", "--approve-classes")
+    assert next(note for note in approved["notes"] if "do not count" in note).startswith("3 labels")
+
+
 def test_two_runs_decide_the_same(answer, tmp_path):
     """All but the seconds."""
     file, conf = written(tmp_path, stream()), configured(tmp_path)

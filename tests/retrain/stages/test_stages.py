@@ -4,16 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import learning
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from learning import run
 
 from retrain.monitoring.check import check
+from retrain.operations import AcceptedFile, from_json
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
+from retrain.records.settings import ModelSettings
+from retrain.rows.history import History
 from retrain.stages.evaluate import evaluate
-from retrain.stages.prepare import prepare
+from retrain.stages.prepare import prepare, prepare_rows
 from retrain.stages.promote import promote
 from retrain.stages.train import train
 from retrain.store.versions import load_estimate, load_reference, load_version, read_json, sample_path
@@ -205,6 +209,31 @@ def test_duplicate_ids_are_one_row_the_newest(tmp_path):
     assert len(rows) == 700 and {row["__seq"] for row in rows if row["id"] == "350"} == {2}
 
 
+def test_rows_that_only_look_alike_are_kept_and_repeated_ones_are_not(tmp_path):
+    """Without an id: coarse rows repeat by chance and all teach; a file delivered again in another order teaches once.
+    What was kept or left out is told."""
+    rng = np.random.default_rng(0)
+    settings = {"data_dir": "d", "task": "classification", "target": "y", "estimator": learning.fast()}
+
+    def prepared(columns: dict[str, Any], repeated: int) -> tuple[int, str]:
+        table = pa.table(columns)
+        table = pa.concat_tables([table, table.slice(0, repeated)])
+        path = tmp_path / "s1.parquet"
+        pq.write_table(table.append_column("__row", pa.array(range(1, len(table) + 1), pa.int64())), path)
+        columns_of = tuple(Column(name, "category" if name == "y" else "number") for name in columns)
+        schema = Schema(columns_of, "classification", "y")
+        file = AcceptedFile(seq=1, snapshot=path, digest="d1", rows=len(table))
+        done = prepare_rows([file], schema, ModelSettings.model_validate(settings), None, None)
+        return done.rows.known_rows, " ".join(done.rows.notes)
+
+    age, sex, trade = rng.integers(18, 68, 2000), rng.integers(0, 2, 2000), rng.integers(0, 10, 2000)
+    census = {"age": age, "sex": sex, "trade": trade, "y": np.where(rng.random(2000) < 0.3, "high", "low")}
+    rows, notes = prepared(census, 0)
+    assert rows == 2000 and "rows that equal another one in all columns were kept" in notes
+    rows, notes = prepared(census | {"income": rng.normal(size=2000)}, 700)
+    assert rows == 2000 and "700 rows that equal another one in all columns were left out" in notes
+
+
 def test_files_without_labels_train_nothing(tmp_path):
     """It is refused with the way out."""
     with pytest.raises(Refused, match="no row has a label"):
@@ -219,6 +248,20 @@ def test_a_new_class_is_learned_and_told(tmp_path):
     done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2))
     assert any("'maybe' is new to the champion" in note for note in done["prepare"]["notes"])
     assert done["evaluate"]["champion"]["value"] is not None
+
+
+def test_a_withheld_class_neither_teaches_nor_judges(tmp_path):
+    """Its rows are like rows without a label, also where the label came later; the notes tell how many."""
+    files = [snapshot(tmp_path, 1, learning.rows(900, classes=("no", "yes", "maybe")))]
+    files.append(label_file(tmp_path, 2, {"0": "maybe"}))
+    told = [file | {"withheld": ["maybe"]} for file in files]
+    result = run(prepare, arguments(tmp_path, told))
+    history = History([from_json(file, AcceptedFile) for file in told], SCHEMA)
+    for path in (result["train"], result["holdout"]):
+        assert set(pq.read_table(path).column("y").to_pylist()) == {"no", "yes"}
+    kept = result["train_rows"] + result["holdout_rows"]
+    assert kept < 900 and history.labels_known(1) == kept
+    assert f"{900 - kept} rows of classes that do not count ('maybe')" in " ".join(result["notes"])
 
 
 def test_a_class_of_one_row_and_one_class_alone_do_not_crash(tmp_path):

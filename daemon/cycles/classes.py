@@ -1,0 +1,75 @@
+"""Which classes of a model count, and which wait for rows or a person; see `retrain.records.new_classes`."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.ledger import class_totals, promotions, versions
+from retrain.records.errors import Refused
+from retrain.records.new_classes import KnownClasses, NewClass, way_out
+from retrain.records.settings import ModelSettings
+from retrain.store.versions import read_json
+
+
+def withheld_classes(
+    conn: Connection, model: str, settings: ModelSettings, folder: Path, more: Mapping[str, int] | None = None
+) -> tuple[NewClass, ...]:
+    """The classes of accepted labels that do not count; `folder` has the model's versions, `more` are labels by class
+    of a file that is not committed yet."""
+    if settings.task != "classification":
+        return ()
+    rows = class_totals.class_rows(conn, model)
+    for name, count in (more or {}).items():
+        rows[name] = rows.get(name, 0) + count
+    return known_classes(conn, model, settings, folder).withheld(rows)
+
+
+def known_classes(conn: Connection, model: str, settings: ModelSettings, folder: Path) -> KnownClasses:
+    """What is known of the target's classes; before promotions were written down, what the stored versions know."""
+    learned, approved = class_totals.load(conn, model, settings.target)
+    if learned is None:
+        known = promotions.champion(conn, model) is not None
+        names = [row.name for row in versions.stored(conn, model)] if known else []
+        learned = frozenset().union(*(version_classes(folder / name, settings.target) for name in names))
+    return KnownClasses(declared_classes(settings), learned, approved, settings.triggers.first_class_rows)
+
+
+def declared_classes(settings: ModelSettings) -> tuple[str, ...] | None:
+    """The target's categories, where the configuration declares them."""
+    column = (settings.columns or {}).get(settings.target)
+    return None if column is None else column.categories
+
+
+@lru_cache(maxsize=256)
+def version_classes(version: Path, target: str) -> frozenset[str]:
+    """The classes of a target that a stored version knows; it never changes. None where it cannot be read."""
+    try:
+        if read_json(version / "schema.json")["target"] != target:
+            return frozenset()
+        return frozenset(map(str, read_json(version / "training.json")["classes"] or ()))
+    except (Refused, KeyError, TypeError):
+        return frozenset()
+
+
+def learn_classes(conn: Connection, model: str, settings: ModelSettings, version: Path) -> None:
+    """Write down what a version that is promoted or tried knows, beside the classes that counted before: one that its
+    window did not hold is not new when it comes again."""
+    if settings.task == "classification":
+        rows = class_totals.class_rows(conn, model)
+        known = known_classes(conn, model, settings, version.parent)
+        counting = rows.keys() - {one.name for one in known.withheld(rows)}
+        learned = known.learned | counting | version_classes(version, settings.target)
+        class_totals.learn(conn, model, settings.target, learned)
+
+
+def log_new_classes(log: Any, model: str, withheld: tuple[NewClass, ...], rows: Mapping[str, int]) -> None:
+    """Warn of a file's labels that do not count."""
+    found = tuple(one for one in withheld if one.name in rows)
+    if found:
+        log.warning(
+            "classes_withheld", classes={one.name: rows[one.name] for one in found},
+            reason="; ".join(one.sentence() for one in found), way_out=way_out(model, found),
+        )  # fmt: skip

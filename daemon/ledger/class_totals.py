@@ -1,0 +1,44 @@
+"""How many labels of accepted files are of which class, kept by triggers of the database (see migration 0010); and
+which classes a model knows."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from daemon.ledger.tables import class_totals, models
+
+
+def class_rows(conn: Connection, model: str) -> dict[str, int]:
+    """Labels by class, of all accepted files."""
+    query = select(class_totals.c["class"], class_totals.c.rows).where(class_totals.c.model == model)
+    return {name: rows for name, rows in conn.execute(query) if rows > 0}
+
+
+def load(conn: Connection, model: str, target: str) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """The classes of this target that promoted versions learned (None: nobody wrote them down), and those that a person
+    approved."""
+    kept = _kept(conn, model, target)
+    learned = kept.get("learned")
+    return None if learned is None else frozenset(learned), frozenset(kept.get("approved", ()))
+
+
+def learn(conn: Connection, model: str, target: str, classes: Iterable[str]) -> None:
+    """A version knows these classes."""
+    _add(conn, model, target, "learned", classes)
+
+
+def approve(conn: Connection, model: str, target: str, classes: Iterable[str]) -> None:
+    """A person said that these are classes."""
+    _add(conn, model, target, "approved", classes)
+
+
+def _kept(conn: Connection, model: str, target: str) -> dict[str, Any]:
+    kept: dict[str, Any] = conn.scalar(select(models.c.classes).where(models.c.name == model)) or {}
+    return kept if kept.get("target") == target else {"target": target}
+
+
+def _add(conn: Connection, model: str, target: str, key: str, classes: Iterable[str]) -> None:
+    kept = _kept(conn, model, target)
+    kept = kept | {key: sorted({*kept.get(key, ()), *classes})}
+    conn.execute(update(models).where(models.c.name == model).values(classes=kept))

@@ -1,0 +1,117 @@
+"""Classes of a target whose labels do not count: undeclared ones, mistyped ones, and new ones that nobody approved.
+
+Their rows are kept and checked like rows without a label; nothing is learned from them or evaluated on them. Pure."""
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+NAMED = 5
+"""Classes named in a sentence."""
+
+
+@dataclass(frozen=True)
+class NewClass:
+    """A class whose labels do not count: how many rows have it, and how many it needs; `meant` is the class that it is
+    a likely misspelling of, "" for none. Where classes are `declared`, only the declaration can let it in."""
+
+    name: str
+    rows: int
+    needed: int
+    meant: str = ""
+    approved: bool = False
+    declared: bool = False
+
+    def sentence(self) -> str:
+        """What it is, and why it does not count.
+
+        >>> NewClass("Yes", 3, 20, "yes").sentence()
+        "'Yes' (3 rows) differs from 'yes' only in case or blanks: likely mistyped"
+        """
+        rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
+        if self.meant:
+            return f"{self.name!r} ({rows}) differs from {self.meant!r} only in case or blanks: likely mistyped"
+        if self.declared:
+            return f"{self.name!r} ({rows}) is not among the declared categories"
+        if self.approved:
+            return f"{self.name!r} is approved and has {rows} of the {self.needed:,} that it needs"
+        if self.rows < self.needed:
+            return f"{self.name!r} is a new class of {rows}; it needs {self.needed:,}, and to be approved"
+        return f"{self.name!r} is a new class of {rows}; it needs to be approved"
+
+
+@dataclass(frozen=True)
+class KnownClasses:
+    """What is known of a target's classes: those that the configuration declares (None: it does not), those that
+    promoted versions learned, those that a person approved, and the rows that any other class needs."""
+
+    declared: tuple[str, ...] | None = None
+    learned: frozenset[str] = frozenset()
+    approved: frozenset[str] = frozenset()
+    needed: int = 2
+
+    def withheld(self, rows: Mapping[str, int]) -> tuple[NewClass, ...]:
+        """Of the classes that labels have, with their rows, those that do not count, by name.
+
+        Before the first model every class counts that has the rows that it needs and is not a misspelling of a more
+        frequent one; afterwards a new class also needs a person's approval."""
+        counting = [name for name in rows if self._counts(name, rows)]
+        likely = sorted(counting, key=lambda name: (-rows[name], name)) if self.declared is None else self.declared
+        return tuple(
+            NewClass(
+                name, rows[name], self.needed, "" if name in self.approved else meant_class(name, likely),
+                name in self.approved, self.declared is not None,
+            )
+            for name in sorted(rows)
+            if name not in counting
+        )  # fmt: skip
+
+    def _counts(self, name: str, rows: Mapping[str, int]) -> bool:
+        if self.declared is not None:
+            return name in self.declared
+        if name in self.learned:
+            return True
+        if rows[name] < self.needed or name in self.approved:
+            return name in self.approved and rows[name] >= self.needed
+        return not self.learned and not any(
+            (rows[other], name) > (rows[name], other)
+            for other in rows
+            if other != name and _plain(other) == _plain(name)
+        )
+
+
+def meant_class(name: str, classes: Sequence[str]) -> str:
+    """The first of the classes from which a name differs in case and blanks only; "" for none.
+
+    >>> meant_class("Yes ", ("no", "yes")), meant_class("maybe", ("no", "yes"))
+    ('yes', '')
+    """
+    return next((other for other in classes if other != name and _plain(other) == _plain(name)), "")
+
+
+def undeclared(name: str, classes: Sequence[str]) -> str:
+    """What is wrong with a label that is none of the declared classes.
+
+    >>> undeclared("YES", ("no", "yes"))
+    "'YES' is none of the declared classes no, yes; 'yes' was likely meant: only case or blanks differ"
+    """
+    listed = ", ".join(classes[:NAMED]) + (f" and {len(classes) - NAMED} more" if len(classes) > NAMED else "")
+    meant = meant_class(name, classes)
+    likely = f"; {meant!r} was likely meant: only case or blanks differ" if meant else ""
+    return f"{name!r} is none of the declared classes {listed}{likely}"
+
+
+def way_out(model: str, classes: Collection[NewClass]) -> str:
+    """What a person does about classes that do not count."""
+    if any(one.declared for one in classes):
+        return "mistyped: correct the file; else add it to the target's categories in the configuration"
+    waiting = [one for one in classes if not one.approved]
+    if not waiting:
+        return "more rows, or a smaller triggers.first_class_rows"
+    chosen = [one for one in waiting if not one.meant] or waiting
+    flags = " ".join(f"--class {shlex.quote(one.name)}" for one in chosen[:NAMED])
+    return f"mistyped: correct the file; a class of its own: `driftd approve --model {model} {flags}`"
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().split())

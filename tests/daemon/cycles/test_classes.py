@@ -1,0 +1,135 @@
+"""New classes in the ledger: counted, withheld, approved by a person, learned by a version."""
+
+import asyncio
+import json
+
+import pytest
+from bare_model import bare_model
+
+from daemon.cli.app import run as command_line
+from daemon.cycles.classes import known_classes, learn_classes, withheld_classes
+from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.ledger import class_totals, due, files, observe
+from daemon.reading.look import Look, look
+from daemon.service.commands import HANDLERS
+from retrain.records.errors import Refused
+from retrain.records.planner_state import PlannerState
+
+CONFIG = """\
+[service]
+state_dir = "state"
+[models.m]
+data_dir = "data"
+task = "classification"
+target = "y"
+"""
+RESULT = {
+    "kind": "rows", "snapshot": "s", "rows": 900, "labelled_rows": 900, "rejected": 0, "quarantine": None,
+    "quality": {}, "first_time": None, "last_time": None, "rejects": [],
+}  # fmt: skip
+
+
+@pytest.fixture
+def context(tmp_path):
+    """Model m whose promoted version knows no and yes."""
+    with bare_model(tmp_path, CONFIG) as made:
+        accept(made, "a", {"no": 500, "yes": 400})
+        version = made.folders.version("v0001-aaaaaaaa")
+        version.mkdir(parents=True)
+        (version / "schema.json").write_text('{"target": "y"}')
+        (version / "training.json").write_text('{"classes": ["no", "yes"]}')
+        with made.shared.ledger.begin() as conn:
+            learn_classes(conn, "m", made.settings, version)
+        yield made
+
+
+def accept(context, path, class_rows):
+    """A file with these labels is in."""
+    with context.shared.ledger.begin() as conn:
+        result = RESULT | {"class_rows": class_rows}
+        return files.record_accepted(conn, "m", path, Look(1, 1, 1, 1), path, result, 0.0)
+
+
+def withheld(context):
+    """The names of the classes that do not count."""
+    with context.shared.ledger.connect() as conn:
+        found = withheld_classes(conn, "m", context.settings, context.folders.versions)
+    return [one.name for one in found]
+
+
+def approve(context, *classes):
+    """As the command line asks for it."""
+    with context.shared.ledger.begin() as conn:
+        return HANDLERS["approve_class"](conn, context, {"model": "m", "classes": list(classes)})
+
+
+def test_a_new_class_teaches_after_approval_and_enough_rows(context):
+    """Either alone is not enough; with both a cycle is asked for, and the class stays known without its rows."""
+    accept(context, "b", {"no": 10, "maybe": 7})
+    assert withheld(context) == ["maybe"]
+    assert "7 rows of the 20" in approve(context, "maybe") and withheld(context) == ["maybe"]
+    with context.shared.ledger.connect() as conn:
+        assert due.pending(conn, "m", "manual") == ()
+    accept(context, "c", {"maybe": 13, "later": 20})
+    assert withheld(context) == ["later"]
+    assert "a cycle opens" in approve(context, "later") and withheld(context) == []
+    with context.shared.ledger.connect() as conn:
+        assert len(due.pending(conn, "m", "manual")) == 1
+
+
+def test_what_nobody_waits_for_is_not_approved(context):
+    """A class that no row has, or that is known, is refused by name."""
+    with pytest.raises(Refused, match="no rows of a new class 'yes'"):
+        approve(context, "yes")
+
+
+def test_rows_that_leave_are_not_counted(context):
+    """A held, forgotten or superseded file takes its labels along."""
+    accept(context, "b", {"maybe": 7})
+    with context.shared.ledger.begin() as conn:
+        files.hold(conn, "m", "b", "odd")
+        assert class_totals.class_rows(conn, "m") == {"no": 500, "yes": 400}
+        files.release(conn, "m", "b")
+        assert class_totals.class_rows(conn, "m")["maybe"] == 7
+    accept(context, "b", {"no": 1})
+    assert withheld(context) == []
+
+
+def test_a_class_that_counted_stays_known(context):
+    """Also where the window of the versions since did not hold it; another target begins anew."""
+    accept(context, "b", {"maybe": 30})
+    approve(context, "maybe")
+    with context.shared.ledger.begin() as conn:
+        learn_classes(conn, "m", context.settings, context.folders.version("v0001-aaaaaaaa"))
+        assert known_classes(conn, "m", context.settings, context.folders.versions).learned == {"no", "yes", "maybe"}
+        assert class_totals.load(conn, "m", "other") == (None, frozenset())
+
+
+def test_misspellings_do_not_make_the_two_classes_of_a_first_model(tmp_path):
+    """The planner counts the classes that can be learned."""
+    with bare_model(tmp_path, CONFIG) as context:
+        accept(context, "a", {"yes": 700, "Yes": 30, "no": 3})
+        with context.shared.ledger.begin() as conn:
+            none = withheld_classes(conn, "m", context.settings, context.folders.versions)
+            seen = observe.observe(conn, "m", 0, PlannerState(), withheld=none)
+    assert seen.class_rows == {"yes": 700, "no": 3}
+
+
+def test_a_file_with_new_classes_is_warned_of_and_told(tmp_path, capsys):
+    """In the log with the way out, in `files`, and in `status` with the one command that lets them in."""
+    with bare_model(tmp_path, CONFIG) as context:
+        labels = ["no", "yes"] * 40 + ["maybe", "YES"]
+        path = context.data_dir / "a.csv"
+        path.write_text("x,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
+        assert asyncio.run(take_file(context, Taking("a.csv", look(path)))) is Taken.ACCEPTED
+    log = capsys.readouterr()
+    told = next(line for line in (log.out + log.err).splitlines() if "classes_withheld" in line)
+    assert "'YES' (1 row) differs from 'yes' only in case or blanks" in told and "--class maybe" in told
+    conf = ["-c", str(tmp_path / "config.toml")]
+    assert command_line([*conf, "files", "m"]) == 0
+    assert "1 of the new class 'maybe'" in capsys.readouterr().out
+    assert command_line([*conf, "status"]) == 0
+    assert "`driftd approve --model m --class maybe`" in capsys.readouterr().out
+    assert command_line([*conf, "status", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["models"]["m"]["new_classes"]
+    assert [(one["name"], one["rows"], one["meant"]) for one in found] == [("YES", 1, "yes"), ("maybe", 1, "")]
