@@ -94,6 +94,19 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
 
 
+USERS = [
+    page for page in PAGES if page.parent.name != "decisions" and page.stem not in ("architecture", "CONTRIBUTING")
+]
+INTERNAL = re.compile(r"\btwins?\b|\blayers?\b(?!, tests)|\bre-?weigh", re.IGNORECASE)
+"""Words of the code that say nothing to who uses it."""
+
+
+@pytest.mark.parametrize("page", USERS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_for_users_say_what_things_are(page):
+    """Not what the code calls them; keys, events and help texts are in these pages too."""
+    assert INTERNAL.findall(page.read_text("utf-8")) == []
+
+
 def test_documented_make_targets_exist():
     """Every `make TARGET` of README and CONTRIBUTING is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text("utf-8")

@@ -24,7 +24,7 @@ target = "{target}"
 [models.m.intake]
 settle = "200ms"
 rescan = "1s"
-[models.m.layers]
+[models.m.adaptation]
 archive = 1
 recalibration = false
 [models.m.triggers]

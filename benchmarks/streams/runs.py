@@ -22,9 +22,9 @@ from retrain.records.settings.units import retrain_budget
 
 Changes = dict[str, dict[str, Any]]
 ABLATIONS: dict[str, Changes] = {
-    "no archive": {"layers": {"archive": 1}},
-    "no recalibration": {"layers": {"recalibration": False}},
-    "no layers": {"layers": {"archive": 1, "recalibration": False}},
+    "no archive": {"adaptation": {"archive": 1}},
+    "no recalibration": {"adaptation": {"recalibration": False}},
+    "no adaptation": {"adaptation": {"archive": 1, "recalibration": False}},
     "no gate": {"gate": {"max_worse_se": 1e9}},
     "no growth": {"triggers": {"growth": None}},
     "no regret": {"triggers": {"regret": None}},

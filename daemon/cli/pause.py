@@ -5,5 +5,5 @@ from daemon.cli.request import request_about_model
 
 
 def pause(model: ModelArgument, json: Json = False) -> None:
-    """Open no cycles, roll nothing back, re-weigh nothing until `driftd resume`; files are taken in and checked."""
+    """Open no cycles, roll nothing back, adjust nothing until `driftd resume`; files are taken in and checked."""
     request_about_model("pause", model, json)

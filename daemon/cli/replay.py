@@ -28,7 +28,8 @@ def replay(
     initial: Annotated[int, typer.Option(help="Batches that train the first model.", min=1)] = 4,
     delay: Annotated[int, typer.Option(help="Batches that labels come late.", min=0)] = 0,
     baselines: Annotated[
-        str, typer.Option(help="never, every (best of four windows), everyN (each N batches, layers on); or none.")
+        str,
+        typer.Option(help="never, every (best of four windows), everyN (each N batches); or none."),
     ] = "never,every",
     config: Annotated[
         Path | None, typer.Option(help="A configuration whose settings apply, as with -c.", show_default=False)

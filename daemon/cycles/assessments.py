@@ -67,7 +67,7 @@ class Assessing:
             question = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
             known = {row.name for row in stored}
             trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
-            archive = may_answer([row.name for row in stored], unproven, context.settings.layers.archive)
+            archive = may_answer([row.name for row in stored], unproven, context.settings.adaptation.archive)
             archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
             predecessor = champion.predecessor
             archive = [name for name in readable(folder, archive) if answers(folder / name, schema)]

@@ -9,7 +9,7 @@ from daemon.cycles.classes import learn_classes
 from daemon.ledger import checks, deployments, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from retrain import durable
-from retrain.records.action import Reweigh, RollBack
+from retrain.records.action import Adjust, RollBack
 from retrain.records.cycle import Cycle
 from retrain.store.versions import is_pinned, removable
 
@@ -24,7 +24,7 @@ def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, resu
     return replace(cycle, version=result["version"])
 
 
-def reweigh(conn: Connection, context: ModelContext, action: Reweigh) -> dict[str, str]:
+def adjust(conn: Connection, context: ModelContext, action: Adjust) -> dict[str, str]:
     """Record that the proposed weights and recalibration are served; what the event says of it."""
     now, proposal = context.now(), action.proposal
     deployment = deployments.for_members(conn, context.name, proposal["members"], proposal["recalibration"], now)

@@ -15,7 +15,7 @@ from daemon.cycles import trial as on_trial
 from daemon.cycles.assessments import Assessing
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.loadable import unloadable
-from daemon.cycles.promotion import commit_promotion, reweigh, roll_back
+from daemon.cycles.promotion import adjust, commit_promotion, roll_back
 from daemon.cycles.schemas import known_schema, schema_change
 from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, models, observe, promotions
@@ -25,7 +25,7 @@ from retrain import durable
 from retrain.operations import EvaluateResult, Result, StageRequest, to_json
 from retrain.planning import cycle as machine
 from retrain.planning.planner import plan
-from retrain.records.action import Action, Idle, ObserveOnly, OpenCycle, Reweigh, RollBack, Wait
+from retrain.records.action import Action, Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
 from retrain.records.cycle import Cycle, CycleState
 from retrain.records.observation import Observation
 from retrain.records.outcome import Outcome, OutcomeKind
@@ -74,7 +74,7 @@ class CycleRunner:
                 if decision.kind != "wait":
                     continue
                 until_s = decision.until
-            if isinstance(action, Reweigh | RollBack):
+            if isinstance(action, Adjust | RollBack):
                 self.promoted()
                 continue
             await self._rest(until_s)
@@ -97,8 +97,8 @@ class CycleRunner:
                     due.finish(conn, (*observation.due, *observation.manual), now)
                 case ObserveOnly():
                     due.finish(conn, (*observation.due, *observation.manual), now)
-                case Reweigh():
-                    deployed = reweigh(conn, context, action)
+                case Adjust():
+                    deployed = adjust(conn, context, action)
                 case RollBack():
                     deployed = roll_back(conn, context, action)
                 case Wait() | Idle():
@@ -130,8 +130,8 @@ class CycleRunner:
             case OpenCycle(trigger):
                 assert cycle is not None
                 log.info("cycle_opened", cycle_id=cycle.id, trigger=trigger.kind, reason=action.reason)
-            case Reweigh():
-                log.info("deployment_reweighed", **deployed, reason=action.reason)
+            case Adjust():
+                log.info("deployment_adjusted", **deployed, reason=action.reason)
             case RollBack():
                 log.warning("version_rolled_back", **deployed, reason=action.reason)
             case ObserveOnly():

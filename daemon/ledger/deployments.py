@@ -1,5 +1,6 @@
 """Deployments: what a slot serves, numbered within the model."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -8,6 +9,9 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from daemon.ledger.tables import deployments
 from retrain.records.deployment import Deployment, Member
+
+NAMED = re.compile(r"d(\d+)-[0-9a-f]+")
+"""The name of a blend: the deployment's number and the first digits of its digest."""
 
 
 def for_version(conn: Connection, model: str, version: str, now: float) -> Deployment:
@@ -40,6 +44,16 @@ def for_members(
 def by_key(conn: Connection, key: int) -> Deployment:
     """The deployment of a row's key."""
     return as_record(conn.execute(select(deployments).where(deployments.c.id == key)).one())
+
+
+def described(conn: Connection, model: str, name: str) -> str:
+    """For people, what answers call `name`: which versions are blended; a version's name as it is."""
+    found = NAMED.fullmatch(name)
+    if found is None:
+        return name
+    numbered = deployments.c.model == model, deployments.c.number == int(found[1])
+    row = conn.execute(select(deployments).where(*numbered)).first()
+    return name if row is None else as_record(row).described
 
 
 def key_of(conn: Connection, deployment: Deployment) -> int:

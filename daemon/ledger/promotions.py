@@ -49,7 +49,7 @@ def record(
 ) -> None:
     """A deployment becomes the champion; of a roll-back `evidence` are the files that asked for it. After a roll-back
     the predecessor is what came before the one that was rolled back to, so that rolling back twice goes back two steps;
-    re-weighting keeps the predecessor."""
+    an adjustment keeps the predecessor."""
     before = champion(conn, model)
     predecessor = key_of(conn, before.deployment) if before is not None else None
     newest, era = deployment.members[0].version, deployment.number

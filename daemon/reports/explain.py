@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from daemon.ledger import checks, cycles, promotions, trials
+from daemon.ledger import checks, cycles, deployments, promotions, trials
 from daemon.ledger.tables import cycles as cycle_table
 from daemon.ledger.tables import files
 from daemon.ledger.tables import promotions as promotion_table
@@ -68,6 +68,7 @@ def _check_json(conn: Connection, row: Any) -> dict[str, Any]:
     drifted.sort(key=lambda column: -(column["effect"] or 0.0))
     return {
         "check": row.id, "kind": row.kind, "version": row.version,
+        "against": deployments.described(conn, row.model, row.version),
         "file": conn.scalar(select(files.c.path).where(files.c.id == row.file_id)),
         "columns": len(report["columns"]), "drifted": [c["name"] for c in drifted],
         "sentences": [c.get("sentence") or c["name"] for c in drifted], "notes": report.get("notes", []),
@@ -104,7 +105,7 @@ def _opening(facts: dict[str, Any]) -> str:
 
 def _check(check: dict[str, Any]) -> str:
     what = f"file {check['file']}" if check["file"] else "the recent window"
-    lines = [f"Check {check['check']} of {what} against {check['version']}:"]
+    lines = [f"Check {check['check']} of {what} against {check['against']}:"]
     if check["drifted"]:
         lines[0] += f" {len(check['drifted'])} of its columns and outputs had drifted."
         lines += [f"  - {sentence}" for sentence in check["sentences"][:MOST_SENTENCES]]

@@ -33,11 +33,12 @@ def _question(conn: Connection, name: str, settings: ModelSettings, model: dict[
     about, answer = (
         _cycle(model) or _hindrance(model) or _first_model(settings, model) or _quiet(state, settings, model)
     )
-    held = _held(conn, name, model)
-    if held and about in ("savings", "nothing"):
-        about, answer = "held", f"{held}; meanwhile {answer}"
-    elif held:
-        answer = f"{answer}; {held}"
+    asked = {"held": _held(conn, name, model), "classes": _new_classes(model)}
+    asked = {kind: words for kind, words in asked.items() if words}
+    if asked and about in ("savings", "nothing"):
+        about, answer = next(iter(asked)), f"{'; '.join(asked.values())}; meanwhile {answer}"
+    elif asked:
+        answer = "; ".join([answer, *asked.values()])
     return {"model": name, "about": about, "answer": answer} | _numbers(state, settings, model)
 
 
@@ -111,6 +112,15 @@ def _held(conn: Connection, name: str, model: dict[str, Any]) -> str:
     if count > 1:
         what = f"{count:,} files are held and teach nobody, the newest {newest.path}"
     return f"{what} ({newest.reason}): `driftd release FILE` or `driftd forget FILE`"
+
+
+def _new_classes(model: dict[str, Any]) -> str:
+    """Classes whose labels wait for a person, or for more rows."""
+    found = model["new_classes"]
+    if not found:
+        return ""
+    more = f", as do {len(found) - 1} more" if len(found) > 1 else ""
+    return f"labels of a new class do not count yet{more}: {found[0]['reason']}; {found[0]['way_out']}"
 
 
 def _numbers(state: PlannerState, settings: ModelSettings, model: dict[str, Any]) -> Answer:

@@ -23,6 +23,8 @@ def render(result: dict[str, Any], out: Console) -> None:
     for line in words.replay_verdict(result):
         say(out, line)
     _cycles(result["policy"], out)
+    for line in words.held_lines(result["policy"]):
+        say(out, line)
     if result.get("suggestion"):
         _suggestion(result["suggestion"], out)
     for note in result["notes"]:

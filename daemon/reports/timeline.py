@@ -85,7 +85,7 @@ def heading(entry: Entry) -> str:
     if entry["kind"] == "cycle":
         return f"cycle {entry['cycle']}"
     if entry["kind"] == "command":
-        return f"`driftd {entry['command']}`"
+        return f"`driftd {str(entry['command']).replace('_class', ' --class')}`"
     return {"roll_back": "roll-back"}.get(entry["kind"], str(entry["kind"]).replace("_", " "))
 
 

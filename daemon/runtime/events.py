@@ -138,7 +138,7 @@ EVENTS = (
     Event("trial_finished", "info", "a challenger on trial was promoted (`promoted`) or the champion stays (`kept`)",
         "cycle_id version outcome reason rows failures compared differed"),
     Event("version_promoted", "info", "a version is the champion", "version reason"),
-    Event("deployment_reweighed", "info", "other weights of stored versions, or another recalibration, are served: no "
+    Event("deployment_adjusted", "info", "other weights of stored versions, or another recalibration, are served: no "
         "training", "version reason"),
     Event("version_kept", "info", "the champion stays", "cycle_id reason"),
     Event("version_rolled_back", "warning", "what was served before is the champion again",

@@ -2,7 +2,7 @@
 
 `driftd compare`, which has two files and no reference, hands its columns' tests to the same `assemble`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from drift.check.family import assemble
 from drift.check.file_dispersion import FileSpread, file_spreads
 from drift.check.newest import Against, against_newest
 from drift.check.report import ColumnReport, DriftReport
+from drift.check.words import with_dates
 from drift.profiles.categorical import Codes
 from drift.profiles.files import FileCounts
 from drift.profiles.profile import ColumnValues, Profile
@@ -31,11 +32,12 @@ def check_columns(
     exact: bool = False,
     notes: Iterable[str] = (),
     column_weights: Mapping[str, float] | None = None,
+    dates: Collection[str] = (),
 ) -> DriftReport:
     """Judge named columns of n rows each, consumed one at a time, and the model's outputs for these rows.
 
-    `alpha` is the rate of false alarms of the whole check; columns that the reference has not are left out. For the
-    rest see `assemble`.
+    `alpha` is the rate of false alarms of the whole check; columns that the reference has not are left out; `dates` are
+    those in seconds since 1970. For the rest see `assemble`.
 
     >>> import numpy as np; from drift.profiles.reference import build_reference
     >>> rng = np.random.default_rng(0)
@@ -45,7 +47,7 @@ def check_columns(
     """
     keep_freed_memory()
     spreads = _Spreads(reference)
-    known = _Side("columns", reference.columns, reference.files, spreads, min_rows, exact, alpha)
+    known = _Side("columns", reference.columns, reference.files, spreads, min_rows, exact, alpha, dates)
     said = _Side("outputs", reference.outputs, reference.output_files, spreads, min_rows, exact, alpha)
     judged, results = known.judge(columns), said.judge(outputs)
     return assemble(
@@ -89,6 +91,7 @@ class _Side:
     min_rows: int
     exact: bool
     alpha: float
+    dates: Collection[str] = ()
     rows: int = 0
     newest: dict[tuple[str, str], Against] = field(default_factory=dict)
 
@@ -101,4 +104,4 @@ class _Side:
         report = judge_values(name, self.profiles[name], values, self.min_rows, self.exact)
         if name in self.files and any(p <= self.alpha for p in report.p_values.values()):
             self.newest |= against_newest(self.files[name], self.spreads.found[self.side, name], report, values)
-        return report
+        return with_dates(report) if name in self.dates else report

@@ -131,6 +131,7 @@ def numeric_report(
         missing,
         change=numeric_change(reference, current),
         evidence=_evidence(shape=_ks_evidence(tests["ks"], rows), missing=_share_evidence(missing)),
+        means=(reference.mean, current.mean) if reference.count and current.count else None,
     )
 
 

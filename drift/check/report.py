@@ -19,7 +19,8 @@ class ColumnReport:
     is of the KS or chi-squared test, for all tests of the check and for rows that depend on each other; `dispersion`
     is by how much these multiply the test's statistic; `p_newest` is the adjusted p-value of the second test, against
     the newest file, None where the first rejected nothing or there is no such file; `change` tells in words what moved;
-    `reason` why nothing was tested; `evidence` are the statistics of its tests, by "shape", "missing" and "unseen"."""
+    `means` are those of numbers before and now; `reason` why nothing was tested; `evidence` are the statistics of its
+    tests, by "shape", "missing" and "unseen"."""
 
     name: str
     kind: str
@@ -35,6 +36,7 @@ class ColumnReport:
     dispersion: float | None = None
     p_newest: float | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    means: tuple[float, float] | None = None
 
     @property
     def p_value(self) -> float | None:

@@ -1,9 +1,11 @@
 """Drift in words: what moved, from where to where."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from drift.check.report import ColumnReport
-from drift.notation import number, percent
+from drift.notation import date, number, percent
 from drift.profiles.categorical import CategoricalProfile
 from drift.profiles.grid_counts import GridCounts
 from drift.profiles.numeric import NumericProfile
@@ -22,6 +24,13 @@ def numeric_change(reference: NumericProfile, current: NumericProfile | GridCoun
     if abs(current.mean - reference.mean) < 0.1 * reference.sd:
         return f"standard deviation {number(reference.sd)} → {number(current.sd)}"
     return f"mean {number(reference.mean)} → {number(current.mean)}"
+
+
+def with_dates(report: ColumnReport) -> ColumnReport:
+    """The report of a column of dates, seconds since 1970, whose change is told in dates."""
+    if not report.change or report.means is None:
+        return report
+    return replace(report, change=f"mean {date(report.means[0])} → {date(report.means[1])}")
 
 
 def categorical_change(reference: CategoricalProfile, current: CategoricalProfile) -> str:

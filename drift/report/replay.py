@@ -14,7 +14,8 @@ Result = Mapping[str, Any]
 OTHER_STYLES = ("other1", "other2", "other3", "other4")
 FOOTER = (
     "Each batch was served, then its labels were shown, then the planner decided. CPU counts retrains and probes "
-    "(twins, archive, recalibration), not serving and drift checks. The best window of “every” is chosen in hindsight."
+    "(small models that tell what a fresh one would gain, archive, recalibration), not serving and drift checks. The "
+    "best window of “every” is chosen in hindsight."
 )
 CYCLE_HEADS = [("after batch", ""), ("trigger", ""), ("window", ""), ("outcome", ""), ("champion", "num"),
                ("challenger", "num"), ("why", "why")]  # fmt: skip
@@ -114,7 +115,7 @@ def _lanes(policy: Result) -> dict[str, list[Mark]]:
     changes = policy["deployments"]
     lanes = {
         "retrained": retrains,
-        "re-weighted": [_change(one) for one in changes if one["kind"] == "reweigh"],
+        "adjusted": [_change(one) for one in changes if one["kind"] == "reweigh"],
         "rolled back": [_change(one) for one in changes if one["kind"] == "rollback"],
         "drift began": [Mark(at, "drift", f"batch {at}: drift began") for at in policy["drifts"]],
         "held": [Mark(one["batch"], "held", f"batch {one['batch']}: {one['reason']}") for one in policy["held"]],

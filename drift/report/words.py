@@ -10,6 +10,8 @@ Result = Mapping[str, Any]
 TOGETHER = {"domain_classifier": "domain classifier AUC", "mmd": "MMD²", "pca": "PCA error"}
 POLICY_HEADS = ("", "mean", "against never", "retrains", "share", "CPU")
 TRIED_HEADS = ("tried", "first half", "second half", "retrains", "CPU")
+MOST_HELD = 6
+"""Held batches that are named."""
 HARDLY = 0.005
 """A smaller gain of retraining at every batch, in the metric's unit, cannot say what share of it was recovered."""
 
@@ -101,12 +103,24 @@ def cycle_outcome(cycle: Result) -> tuple[str, str]:
     return "promoted" if cycle["promoted"] else "kept", f"{cycle['reason']} → {cycle['outcome']}"
 
 
+def held_lines(policy: Result) -> Iterator[str]:
+    """Which batches looked poisoned, and taught nobody.
+
+    >>> list(held_lines({"held": [{"batch": 12, "reason": "x is 1,000 times what it was"}]}))
+    ['Batch 12 was held and taught nobody: x is 1,000 times what it was.']
+    """
+    for one in policy["held"][:MOST_HELD]:
+        yield f"Batch {one['batch']} was held and taught nobody: {one['reason']}."
+    if (more := len(policy["held"]) - MOST_HELD) > 0:
+        yield f"So were {more:,} more."
+
+
 def without_training(policy: Result) -> str:
     """What the policy did besides retrains, and where its CPU time went."""
-    reweighed = sum(one["kind"] == "reweigh" for one in policy["deployments"])
+    adjusted = sum(one["kind"] == "reweigh" for one in policy["deployments"])
     spent = {purpose: seconds(value) for purpose, value in policy["cpu_seconds_by_purpose"].items()}
     return (
-        f"Without training: {counted(reweighed, 're-weighting')}, {counted(policy['rollbacks'], 'roll-back')}; "
+        f"Without training: {counted(adjusted, 'adjustment')}, {counted(policy['rollbacks'], 'roll-back')}; "
         f"{counted(len(policy['drifts']), 'drift')} detected. CPU: {spent['retrains']} retrains, {spent['probes']} "
         f"probes; apart from these {spent['checks']} checks, {spent['serving']} serving."
     )

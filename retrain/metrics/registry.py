@@ -12,7 +12,7 @@ from retrain.metrics.metric import Bind, Metric, RowValues, Weighted
 from retrain.metrics.user_metric import user_metric
 from retrain.records.errors import Refused
 from retrain.records.predictions import Labels, Predictions
-from retrain.records.settings import METRICS
+from retrain.records.settings import FORMER_METRICS, METRICS
 
 MINORITY_SHARE = 0.2
 
@@ -20,7 +20,7 @@ MINORITY_SHARE = 0.2
 @dataclass(frozen=True)
 class MetricContext:
     """What a metric needs besides rows: `task` ("classification" or "regression"); `initial_median`, the
-    constant that `relative_mae` compares with; `folder`, to which the path of a user's metric is relative."""
+    constant that `mae_skill` compares with; `folder`, to which the path of a user's metric is relative."""
 
     task: str
     initial_median: float | None = None
@@ -61,37 +61,39 @@ REGRESSION = {
         Metric("r2", True, False, of_numbers.r2),
     )
 }
-assert {"classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "relative_mae")} == METRICS
+assert {"classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "mae_skill")} == METRICS
 
 
 def get_metric(name: str, context: MetricContext) -> Metric:
     """The metric of that name for the task, or the user's `file.py:function`; Refused if there is none."""
+    name = FORMER_METRICS.get(name, name)
     if ".py:" in name:
         return user_metric(name, context.folder, context.task)
     registry = CLASSIFICATION if context.task == "classification" else REGRESSION
     if name in registry:
         return registry[name]
-    if name == "relative_mae" and context.task == "regression":
-        return relative_mae(context.initial_median)
+    if name == "mae_skill" and context.task == "regression":
+        return mae_skill(context.initial_median)
     known = ", ".join(METRICS[context.task])
     raise Refused(f"metric {name!r} is unknown for {context.task}", f"expected one of {known}, or file.py:function")
 
 
-def relative_mae(initial_median: float | None) -> Metric:
-    """1 − MAE / MAE of always saying `initial_median`, the median of the first training data's target."""
+def mae_skill(initial_median: float | None) -> Metric:
+    """The skill score of the mean absolute error: 1 − MAE / MAE of always saying `initial_median`, the median of the
+    first training data's target (Murphy 1988)."""
     if initial_median is None:
-        raise Refused("metric 'relative_mae' needs the initial median of the target", "train a first version")
-    return Metric("relative_mae", True, False, of_numbers.relative_to(initial_median))
+        raise Refused("metric 'mae_skill' needs the initial median of the target", "train a first version")
+    return Metric("mae_skill", True, False, of_numbers.relative_to(initial_median))
 
 
 def default_metric(task: str, y: Labels) -> str:
-    """Balanced accuracy; ROC AUC where the rarer of two classes is under 20 %; `relative_mae` for numbers.
+    """Balanced accuracy; ROC AUC where the rarer of two classes is under 20 %; `mae_skill` for numbers.
 
     >>> default_metric("classification", np.array(["a"] * 9 + ["b"]))
     'roc_auc'
     """
     if task == "regression":
-        return "relative_mae"
+        return "mae_skill"
     counts = Counter(np.asarray(y).tolist())
     rare = len(counts) == 2 and min(counts.values()) < MINORITY_SHARE * len(y)
     return "roc_auc" if rare else "balanced_accuracy"

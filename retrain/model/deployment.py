@@ -58,7 +58,7 @@ def load_deployment(stored: StoredDeployment, load: Callable[[Path], LoadedVersi
 def fair_decision(version: LoadedVersion, settings: ModelSettings) -> Recalibration | None:
     """The decision by the classes' shares among a version's training rows, where the metric rewards it: what is served
     gets it within one labelled file, so versions are compared with it."""
-    if not settings.layers.recalibration or version.metric.name != "balanced_accuracy" or version.classes is None:
+    if not settings.adaptation.recalibration or version.metric.name != "balanced_accuracy" or version.classes is None:
         return None
     baseline = version.baseline
     shares = dict(zip(baseline.classes or (), baseline.probabilities or (), strict=True))

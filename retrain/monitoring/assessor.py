@@ -50,7 +50,7 @@ class Assessor:
     def balanced(self) -> bool:
         """Whether the decision follows the classes' shares, as the metric rewards."""
         wanted = self.metric.name == "balanced_accuracy" and self.settings.task == "classification"
-        return wanted and self.settings.layers.recalibration
+        return wanted and self.settings.adaptation.recalibration
 
     def labels(self, batch: Batch) -> Labels:
         """Of a batch's rows, (n,)."""

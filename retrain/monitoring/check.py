@@ -111,6 +111,7 @@ def drift_report(
         min_rows=drift.min_rows,
         notes=notes,
         column_weights=_weights(champion, settings, notes),
+        dates=[column.name for column in champion.version.schema.columns if column.kind == "datetime"],
     )
 
 

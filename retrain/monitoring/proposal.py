@@ -30,7 +30,7 @@ def propose(assessor: Assessor, up_to: int) -> dict[str, Any]:
     recent = [history.batch(seq).labelled() for seq in history.newest_labelled(RECENT_FILES, up_to)]
     weights = _weights(assessor, recent, decision)
     proposal: dict[str, Any] = {"members": weights, "newest": assessor.served.newest, "recalibration": None}
-    if not assessor.settings.layers.recalibration:
+    if not assessor.settings.adaptation.recalibration:
         return proposal
     gain = _recalibration_gain(assessor, recent, decision)
     candidate = _recalibration(assessor, recent, weights, decision)
@@ -43,12 +43,12 @@ def propose(assessor: Assessor, up_to: int) -> dict[str, Any]:
 
 
 def _weights(assessor: Assessor, recent: Sequence[Batch], decision: Recalibration | None) -> dict[str, float]:
-    layers, newest = assessor.settings.layers, assessor.served.newest
-    if layers.archive < 2 or len(assessor.archive) < 2:
+    adaptation, newest = assessor.settings.adaptation, assessor.served.newest
+    if adaptation.archive < 2 or len(assessor.archive) < 2:
         return {newest: 1.0}
     parts = [losses for batch in recent if (losses := _archive_losses(assessor, batch, decision)) is not None]
     whole = {name: np.concatenate([losses[name] for losses in parts]) for name in assessor.archive} if parts else {}
-    return blend_weights(whole, newest, layers.members)
+    return blend_weights(whole, newest, adaptation.members)
 
 
 def _archive_losses(assessor: Assessor, batch: Batch, decision: Recalibration | None) -> dict[str, Floats] | None:

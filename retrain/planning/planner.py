@@ -10,7 +10,7 @@ from typing import Any
 from retrain.planning import opening, probation, regret, required, triggers
 from retrain.planning.opening import Plan
 from retrain.planning.savings import saved_against_price
-from retrain.records.action import Idle, Reweigh, RollBack, Wait
+from retrain.records.action import Adjust, Idle, RollBack, Wait
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.observation import Observation
@@ -47,7 +47,7 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
     state = replace(state, probation=probation.after_look(state.probation, settings.probation.files))
     trigger = triggers.strongest(state, observation, now, settings.triggers)
     if trigger is None:
-        return _reweigh(state, observation, settings)
+        return _adjust(state, observation, settings)
     if observation.new_labelled_rows < settings.triggers.min_new_rows:
         return state, Wait(_lacks_rows(trigger, observation, settings.triggers))
     return opening.after_cooldown(state, observation, now, settings, trigger)
@@ -76,7 +76,7 @@ def _learn(state: PlannerState, observation: Observation, now: float, settings: 
     return replace(state, regret=current)
 
 
-def _reweigh(state: PlannerState, observation: Observation, settings: ModelSettings) -> Plan:
+def _adjust(state: PlannerState, observation: Observation, settings: ModelSettings) -> Plan:
     """Serve the proposed mixture and recalibration where they differ from what is served."""
     champion, proposal = observation.champion, observation.proposal
     assert champion is not None
@@ -86,7 +86,7 @@ def _reweigh(state: PlannerState, observation: Observation, settings: ModelSetti
     state = replace(state, proposed=observation.proposal_id)
     if proposal["newest"] != champion.newest or settings.mode != "auto" or not _differs(proposal, champion):
         return state, idle
-    return state, Reweigh(_proposal_reason(proposal), proposal)
+    return state, Adjust(_proposal_reason(proposal), proposal)
 
 
 def _differs(proposal: dict[str, Any], champion: Champion) -> bool:

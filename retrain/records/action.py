@@ -27,7 +27,7 @@ class ObserveOnly:
 
 
 @dataclass(frozen=True)
-class Reweigh:
+class Adjust:
     """Serve the proposed weights and recalibration; nothing is trained."""
 
     reason: str
@@ -58,4 +58,4 @@ class Idle:
     until: float | None = None
 
 
-Action = OpenCycle | ObserveOnly | Reweigh | RollBack | Wait | Idle
+Action = OpenCycle | ObserveOnly | Adjust | RollBack | Wait | Idle

@@ -68,7 +68,7 @@ class Champion:
     """The deployment of a model's newest promotion, and the one that was served before it.
 
     `newest` is the version that the last cycle's promotion brought, and `era` the number of the deployment that it
-    began with: re-weighting goes on in the same era. `fixed` says that the deployment was promoted by hand or rolled
+    began with: an adjustment stays in the same era. `fixed` says that the deployment was promoted by hand or rolled
     back to: it is served as it is until a cycle promotes another. Of the newest version, `seen_seq` is the newest file
     that its cycle could use, and `known_rows` counts the labelled rows that there were, whatever its window."""
 

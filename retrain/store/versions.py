@@ -19,6 +19,7 @@ from retrain import durable
 from retrain.model.version import LoadedVersion
 from retrain.records.errors import Refused, refusing
 from retrain.records.schema import Schema
+from retrain.records.settings import FORMER_METRICS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -177,7 +178,11 @@ def load_reference(path: Path) -> "Reference":
 def load_estimate(path: Path) -> dict[str, Any] | None:
     """What estimates the performance of a version where labels are missing; None where it has no such file."""
     file = path / "estimate.json"
-    return dict(read_json(file)) if file.exists() else None
+    if not file.exists():
+        return None
+    fitted = dict(read_json(file))
+    reference = fitted.get("reference") or {}
+    return fitted | {"reference": {FORMER_METRICS.get(name, name): found for name, found in reference.items()}}
 
 
 def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from drift.notation import number
+
 FACTORS = {
     1000.0: "kilo", 100.0: "per cent or centi", 2.54: "inches and centimetres", 3.2808: "metres and feet",
     2.2046: "kilograms and pounds", 1.6093: "miles and kilometres", 60.0: "minutes and hours", 3.6: "m/s and km/h",
@@ -18,23 +20,29 @@ def describe_change(k: int, names: Sequence[str], now: Any, before: Sequence[Any
     """What became of column k, the most telling explanation first."""
     middle = float(np.mean([one.middle[k] for one in before]))
     scale = float(np.mean([one.scale[k] for one in before]))
-    seen = f"{names[k]} has a mean of {now.middle[k]:.4g} instead of {middle:.4g}"
+    seen = f"{names[k]} has a mean of {number(now.middle[k])} instead of {number(middle)}"
     if stuck:
-        return f"{names[k]} is stuck at {now.first[k]:.4g}" if now.distinct[k] else f"{names[k]} is missing in all rows"
+        return (
+            f"{names[k]} is stuck at {number(now.first[k])}"
+            if now.distinct[k]
+            else f"{names[k]} is missing in all rows"
+        )
     factor = float(now.scale[k] / scale) if scale else 1.0
     if (other := _swapped(k, now, before)) is not None:
         return f"{seen}: it looks like {names[other]}, as if columns were swapped"
     if abs(now.middle[k] + middle) < 0.5 * scale and abs(factor - 1) < 2 * CLOSE and abs(middle) > scale:
         return f"{seen}: its sign changed"
     if abs(now.middle[k] - factor * middle) <= CLOSE * (abs(factor * middle) + now.scale[k]):
-        return f"{seen}: it is {factor:.3g} times what it was{_known(factor)}"
+        return f"{seen}: it is {number(factor)} times what it was{_known(factor)}"
     if abs(factor - 1.8) < 0.3 and abs(now.middle[k] - 1.8 * middle - 32) < scale:
         return f"{seen}: as °F instead of °C"
     if abs(now.middle[k] - (middle - 32) / 1.8) < 0.6 * scale and abs(factor - 1 / 1.8) < 0.1:
         return f"{seen}: as °C instead of °F"
     if abs(factor - 1) < 2 * CLOSE:
-        return f"{seen}: it is shifted by {now.middle[k] - middle:.4g}"
-    return f"{seen}: about {factor:.3g} · x {now.middle[k] - factor * middle:+.4g}"
+        return f"{seen}: it is shifted by {number(now.middle[k] - middle)}"
+    rest = now.middle[k] - factor * middle
+    sign = "+" if rest >= 0 else "-"
+    return f"{seen}: about {number(factor)} · x {sign} {number(abs(rest))}"
 
 
 def swapped_pair(moved: list[int], now: Any, before: Sequence[Any]) -> list[int] | None:

@@ -101,7 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--a-round", type=int, default=4, help="faults a round of the story")
     parser.add_argument("--only", type=int, help="this telling alone")
     parser.add_argument("--faults", help="these faults alone, as they were printed")
-    parser.add_argument("--layers", action="store_true", help="with re-weighting and recalibration, as by default")
+    parser.add_argument("--layers", action="store_true", help="with adjustment and recalibration, as by default")
     parser.add_argument("--folder", help="where to work; kept")
     parser.add_argument("--keep", action="store_true", help="keep what went well, too")
     options = parser.parse_args()

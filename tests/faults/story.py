@@ -20,7 +20,7 @@ from daemon_harness import Daemon, drop, rows
 from helpers import wait_for
 
 PLAIN = """\
-[models.m.layers]
+[models.m.adaptation]
 archive = 1
 recalibration = false
 """
@@ -54,7 +54,7 @@ LABEL = ("yes", "no")
 
 
 def config(default_layers: bool) -> str:
-    """The model's settings; without the default layers nothing is re-weighed."""
+    """The model's settings; without the default layers nothing is adjusted."""
     return CONFIG + ("" if default_layers else PLAIN) + '[models.m.columns]\nid = "category"\n'
 
 

@@ -19,7 +19,7 @@ first_rows = 300
 cooldown = "100ms"
 retry_after = "100ms"
 max_attempts = 10
-[models.m.layers]
+[models.m.adaptation]
 archive = 1
 recalibration = false
 """

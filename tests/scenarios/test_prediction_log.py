@@ -29,7 +29,7 @@ regret = false
 growth = false
 cooldown = "100ms"
 retry_after = "100ms"
-[models.m.layers]
+[models.m.adaptation]
 archive = 1
 recalibration = false
 [models.m.columns]

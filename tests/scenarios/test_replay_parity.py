@@ -70,7 +70,7 @@ class Settled:
     def _done(self) -> bool:
         daemon = self.daemon
         held = any(daemon.seen("file_held", file=f"{self.seq:02}.parquet"))
-        names = [e["version"] for e in daemon.events if e.get("event") in ("version_promoted", "deployment_reweighed")]
+        names = [e["version"] for e in daemon.events if e.get("event") in ("version_promoted", "deployment_adjusted")]
         swapped = [event["version"] for event in daemon.seen("model_swapped")]
         cycles = [sum(1 for _ in daemon.seen(event)) for event in ("cycle_opened", "cycle_finished")]
         done = cycles[0] == cycles[1] and bool(swapped) and swapped[-1] == names[-1]
@@ -78,7 +78,7 @@ class Settled:
 
 
 def decisions(daemon: Daemon) -> list[dict[str, Any]]:
-    """Trigger, reason and outcome of every cycle after the first, and every re-weighting."""
+    """Trigger, reason and outcome of every cycle after the first, and every adjustment."""
     found = []
     names: dict[str, str] = {}
     for event in daemon.events:
@@ -87,7 +87,7 @@ def decisions(daemon: Daemon) -> list[dict[str, Any]]:
         elif event.get("event") == "version_promoted":
             names[event["version"]] = event["version"][:5]
             found.append({"promoted": event["reason"]})
-        elif event.get("event") in ("version_kept", "version_rolled_back", "deployment_reweighed"):
+        elif event.get("event") in ("version_kept", "version_rolled_back", "deployment_adjusted"):
             found.append({event["event"]: event["reason"]})
     text = json.dumps(found)
     for long, short in names.items():
@@ -97,7 +97,7 @@ def decisions(daemon: Daemon) -> list[dict[str, Any]]:
 
 
 def test_a_daemon_fed_file_by_file_and_a_replay_decide_the_same(daemon: Daemon, tmp_path: Path) -> None:
-    """Every cycle has the same trigger, reason, numbers and outcome, and every re-weighting the same weights."""
+    """Every cycle has the same trigger, reason, numbers and outcome, and every adjustment the same weights."""
     daemon.wait("model_swapped")
     for seq in range(INITIAL + 1, FILES + 1):
         drop(batch(seq), daemon.data / f"{seq:02}.parquet")
@@ -112,4 +112,4 @@ def test_a_daemon_fed_file_by_file_and_a_replay_decide_the_same(daemon: Daemon, 
     engine = Engine(read_source(files, config.models["m"], 50, work), config.models["m"], tmp_path, INITIAL)
     engine.play()
     assert told == engine.run.decisions
-    assert sum("trigger" in one for one in told) >= 3 and any("deployment_reweighed" in one for one in told)
+    assert sum("trigger" in one for one in told) >= 3 and any("deployment_adjusted" in one for one in told)

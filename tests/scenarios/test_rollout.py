@@ -24,7 +24,7 @@ kind = "files"
 files = 1
 [models.m.suspicion]
 hold = false
-[models.m.layers]
+[models.m.adaptation]
 archive = 1
 recalibration = false
 [models.m.rollout]

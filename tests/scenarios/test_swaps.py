@@ -17,7 +17,7 @@ MOST_GROWTH = 30_000_000
 def test_swaps_under_load_fail_no_request(make_daemon: Callable[..., Daemon], swaps: int) -> None:
     """Each swap is acknowledged, each answer names one of the two versions, and the server keeps neither the memory nor
     the files of what it no longer serves."""
-    daemon = make_daemon(FAST + "[models.m.layers]\narchive = 1\nrecalibration = false\n").start()
+    daemon = make_daemon(FAST + "[models.m.adaptation]\narchive = 1\nrecalibration = false\n").start()
     drop(rows(1), daemon.data / "a.parquet")
     daemon.wait("model_swapped")
     drop(rows(2, 1200, flip=True), daemon.data / "b.parquet")

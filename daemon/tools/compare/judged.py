@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.tools.compare.shapes import distribution, with_dates
+from daemon.tools.compare.shapes import distribution
 from drift.check.column import judge_values
 from drift.check.report import ColumnReport
+from drift.check.words import with_dates
 from drift.profiles.categorical import Codes
 from drift.profiles.numeric import numeric_profile
 from drift.profiles.parts import Parts, count_parts
@@ -35,5 +36,5 @@ class Judged:
             profile(before) if isinstance(before, Codes) else numeric_profile(before, KEEP_ALL, grid=not exact)
         )
         report = judge_values(name, known, now, exact=exact)
-        self.add(with_dates(report, before, now) if dates else report, count_parts(before))
+        self.add(with_dates(report) if dates else report, count_parts(before))
         self.shapes[name] = distribution(before, now) | ({"dates": True} if dates else {})

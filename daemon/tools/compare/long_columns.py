@@ -10,6 +10,7 @@ from daemon.reading.tabular import Table
 from daemon.tools.compare.judged import Judged
 from daemon.tools.compare.shapes import distribution
 from drift.check.column import judge_column
+from drift.check.words import with_dates
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
 from drift.out_of_core.columns import Stream, judge_streams, stream_categories
@@ -30,7 +31,7 @@ def judge_long(judged: Judged, reference: Table, current: Table, name: str, exac
     if kind in ("boolean", "category", "text"):
         _categories(judged, tables, name, lambda table: table.chunks(name), exact)
     else:
-        _numbers(judged, tables, name, lambda table: table.chunks(name), exact)
+        _numbers(judged, tables, name, lambda table: table.chunks(name), exact, kind == "datetime")
     if calendar and kind == "datetime":
         for position, (title, _) in enumerate(calendar_columns(name, np.zeros(0))):
             _categories(judged, tables, title, lambda table, at=position: _calendar(table, name, at), exact)  # type: ignore[misc]
@@ -38,11 +39,14 @@ def judge_long(judged: Judged, reference: Table, current: Table, name: str, exac
         _texts(judged, tables, name, exact)
 
 
-def _numbers(judged: Judged, tables: tuple[Table, Table], name: str, read: Read, exact: bool) -> None:
+def _numbers(
+    judged: Judged, tables: tuple[Table, Table], name: str, read: Read, exact: bool, dates: bool = False
+) -> None:
     probes = [_probe(table, read) for table in tables]
     before, now = (Stream(table.rows, lambda table=table: _floats(read(table))) for table in tables)  # type: ignore[misc]
-    judged.add(*judge_streams(name, before, now, probes[0], exact=exact))
-    judged.shapes[name] = distribution(*probes)
+    report, parts = judge_streams(name, before, now, probes[0], exact=exact)
+    judged.add(with_dates(report) if dates else report, parts)
+    judged.shapes[name] = distribution(*probes) | ({"dates": True} if dates else {})
 
 
 def _categories(judged: Judged, tables: tuple[Table, Table], name: str, read: Read, exact: bool) -> None:

@@ -1,12 +1,9 @@
 """Small distributions of two columns side by side, for a picture."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from drift.check.report import ColumnReport
-from drift.notation import date
 from drift.profiles.categorical import CategoricalProfile, Codes
 from drift.profiles.profile import ColumnValues, profile
 
@@ -34,14 +31,6 @@ def distribution(before: ColumnValues, now: ColumnValues) -> dict[str, Any]:
     edges = np.linspace(low, high, BINS + 1)
     shares = [np.histogram(np.clip(side, low, high), edges)[0] / len(side) for side in sides]
     return {"edges": edges.tolist(), "reference": shares[0].tolist(), "current": shares[1].tolist()}
-
-
-def with_dates(report: ColumnReport, before: ColumnValues, now: ColumnValues) -> ColumnReport:
-    """The report of a column of dates, seconds since 1970, whose change is told in dates."""
-    if not report.change or isinstance(before, Codes) or isinstance(now, Codes):
-        return report
-    means = [float(np.nanmean(side)) for side in (before, now)]
-    return replace(report, change=f"mean {date(means[0])} → {date(means[1])}")
 
 
 def _categories(left: CategoricalProfile, right: CategoricalProfile) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def every(bench: Bench, progress: Progress = None) -> dict[str, Any]:
 
 
 def periodic(bench: Bench, period: int, delay: int, progress: Progress = None) -> Engine:
-    """The daemon with all its layers, but a retrain each `period` batches in place of the planner's triggers."""
+    """The daemon with its adaptation, but a retrain each `period` batches in place of the planner's triggers."""
     off: dict[str, Any] = dict.fromkeys(("regret", "growth", "max_age", "new_rows"))
     off |= {"on_drift": False, "on_performance": False}
     triggers = bench.settings.triggers.model_copy(update=off)

@@ -16,7 +16,7 @@ DAY_S = 86_400.0
 @dataclass
 class Deployments:
     """All versions by name and the labelled rows that there were when each was trained; `champion` is what the planner
-    sees of `served`; `record` has every promotion, roll-back and re-weighting."""
+    sees of `served`; `record` has every promotion, roll-back and adjustment."""
 
     record: list[dict[str, Any]]
     versions: dict[str, LoadedVersion] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Deployments:
             recalibration = None if before.recalibration is None else before.recalibration.to_json()
             self._serve(before.weights, before.newest, recalibration, place, "rollback")
 
-    def reweigh(self, proposal: Mapping[str, Any], place: int) -> None:
+    def adjust(self, proposal: Mapping[str, Any], place: int) -> None:
         """Serve other weights."""
         self._serve(proposal["members"], proposal["newest"], proposal["recalibration"], place, "reweigh")
 

@@ -18,7 +18,7 @@ from daemon.tools.replay.source import BatchFile, Source
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import version_predictions
 from retrain.planning.planner import plan
-from retrain.records.action import Idle, ObserveOnly, OpenCycle, Reweigh, RollBack, Wait
+from retrain.records.action import Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
 from retrain.records.errors import Refused
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
@@ -121,9 +121,9 @@ class Engine:
                 case OpenCycle(trigger):
                     self._cycle_of(trigger, place)
                     self._assess(place, [])
-                case Reweigh():
-                    self.run.decisions.append({"deployment_reweighed": action.reason})
-                    self.deployments.reweigh(action.proposal, place)
+                case Adjust():
+                    self.run.decisions.append({"deployment_adjusted": action.reason})
+                    self.deployments.adjust(action.proposal, place)
                 case RollBack():
                     self.run.decisions.append({"version_rolled_back": action.reason})
                     self.deployments.roll_back(place)

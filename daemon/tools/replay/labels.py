@@ -28,7 +28,7 @@ class Labels:
     def assess(self, history: History, deployments: Deployments, twin: str, seqs: Sequence[int]) -> None:
         """Assess these batches, and propose anew; `twin` names the planner's window of twins."""
         assessor = Assessor(
-            history, deployments.current, deployments.archive(self.settings.layers.archive), self.settings,
+            history, deployments.current, deployments.archive(self.settings.adaptation.archive), self.settings,
             self.proposal or {}, self.memory, twin, deployments.predecessor,
         )  # fmt: skip
         result = assess_files(assessor, seqs)

@@ -31,7 +31,7 @@ class Candidate:
 
 
 def candidates(settings: ModelSettings) -> list[Candidate]:
-    """The grid around a configuration: price and budget halved and doubled, growth earlier and never, layers off."""
+    """The grid around a configuration: price and budget halved and doubled, growth earlier and never, no adaptation."""
     triggers = settings.triggers
     price, growth = triggers.regret or 0.5, triggers.growth or 2.0
     prices = {"a lower price of a retrain": price / 2, "a higher price of a retrain": price * 2}
@@ -46,9 +46,9 @@ def candidates(settings: ModelSettings) -> list[Candidate]:
     grid.append(Candidate("growth earlier", "triggers", {"growth": earlier}, {"growth": f"{earlier:g}"}))
     if triggers.growth is not None:
         grid.append(Candidate("no growth rule", "triggers", {"growth": None}, {"growth": "false"}))
-    if settings.layers.archive > 1 or settings.layers.recalibration:
+    if settings.adaptation.archive > 1 or settings.adaptation.recalibration:
         off = {"archive": 1, "recalibration": False}
-        grid.append(Candidate("no layers", "layers", off, {"archive": "1", "recalibration": "false"}))
+        grid.append(Candidate("no adaptation", "adaptation", off, {"archive": "1", "recalibration": "false"}))
     return grid
 
 

@@ -28,7 +28,7 @@ def _r2(predictions: Predictions) -> Score:
     return score
 
 
-def _relative_mae(beliefs: Floats, weight: Floats) -> float:
+def _mae_skill(beliefs: Floats, weight: Floats) -> float:
     naive = float(weight @ beliefs[:, 3])
     return 1.0 - float(weight @ beliefs[:, 0]) / naive if naive > 0 else math.nan
 
@@ -45,6 +45,6 @@ OF_NUMBERS: dict[str, Callable[[Predictions], Score]] = {
     "mae": lambda _: _mae,
     "rmse": lambda _: _rmse,
     "r2": _r2,
-    "relative_mae": lambda _: _relative_mae,
+    "mae_skill": lambda _: _mae_skill,
 }
 assert set(OF_NUMBERS) == set(METRICS["regression"])

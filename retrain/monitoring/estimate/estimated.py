@@ -98,6 +98,6 @@ def _compared(metric: Metric, value: float, reference: float, error: float | Non
 
 def _interval(metric: Metric, value: float, error: float) -> list[float]:
     """value ± 1.96 se within what the metric can be."""
-    low = -math.inf if metric.name in ("r2", "relative_mae") else 0.0
+    low = -math.inf if metric.name in ("r2", "mae_skill") else 0.0
     high = 1.0 if metric.greater_is_better else math.inf
     return [max(low, value - Z_95 * error), min(high, value + Z_95 * error)]

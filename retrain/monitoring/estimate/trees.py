@@ -64,7 +64,7 @@ class Trees:
 
     def names(self) -> tuple[str, ...]:
         """Metrics that can be estimated."""
-        return tuple(name for name in OF_NUMBERS if name != "relative_mae" or self.initial_median is not None)
+        return tuple(name for name in OF_NUMBERS if name != "mae_skill" or self.initial_median is not None)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

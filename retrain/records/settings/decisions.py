@@ -142,7 +142,7 @@ class RolloutSettings(Frozen):
         return self.share if self.share is not None else 0.1 if self.strategy == "canary" else 1.0
 
 
-class LayerSettings(Frozen):
+class AdaptationSettings(Frozen):
     """What follows the labels between retrains, without training: earlier versions blended in (at most `members` of the
     newest `archive` versions answer a request), and recalibration."""
 

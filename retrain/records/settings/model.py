@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import AliasChoices, Field, field_validator
 
 from retrain.records.settings import data, decisions, training
 from retrain.records.settings.units import Duration, Frozen
@@ -11,9 +11,11 @@ METRICS = {
     "classification": (
         "balanced_accuracy", "accuracy", "roc_auc", "average_precision", "f1_macro", "log_loss", "brier",
     ),
-    "regression": ("mae", "rmse", "r2", "relative_mae"),
+    "regression": ("mae", "rmse", "r2", "mae_skill"),
 }  # fmt: skip
 """By task, as `retrain.metrics.registry` computes them; here so that a configuration is read without it."""
+FORMER_METRICS = {"relative_mae": "mae_skill"}
+"""Names that configurations, versions and ledgers of before may have, and today's."""
 
 
 class ModelSettings(Frozen):
@@ -34,8 +36,9 @@ class ModelSettings(Frozen):
     """Names a row: duplicates are found by it, and labels may arrive later."""
     metric: str = "auto"
     """Classification: `balanced_accuracy` (auto), `roc_auc` (auto where the rarer of two classes is under 20 %),
-    `accuracy`, `average_precision`, `f1_macro`, `log_loss`, `brier`; regression: `relative_mae` (auto), `mae`, `rmse`,
-    `r2`; or `file.py:function`."""
+    `accuracy`, `average_precision`, `f1_macro`, `log_loss`, `brier`; regression: `mae_skill` (auto; the skill score of
+    the mean absolute error, 1 − MAE / MAE of always answering the first training data's median: 0 is no better, 1 is
+    perfect), `mae`, `rmse`, `r2`; or `file.py:function`."""
     mode: Literal["auto", "approve", "observe"] = "auto"
     """`auto` promotes by itself; `approve` waits for `driftd approve`; `observe` only tells what it would do, also for
     the first model."""
@@ -52,13 +55,20 @@ class ModelSettings(Frozen):
     gate: decisions.GateSettings = decisions.GateSettings()
     probation: decisions.ProbationSettings = decisions.ProbationSettings()
     rollout: decisions.RolloutSettings = decisions.RolloutSettings()
-    layers: decisions.LayerSettings = decisions.LayerSettings()
+    adaptation: decisions.AdaptationSettings = Field(
+        default=decisions.AdaptationSettings(), validation_alias=AliasChoices("adaptation", "layers")
+    )
     suspicion: decisions.SuspicionSettings = decisions.SuspicionSettings()
     estimator: training.EstimatorSettings = training.EstimatorSettings()
     limits: training.LimitSettings = training.LimitSettings()
     retention: data.RetentionSettings = data.RetentionSettings()
     serving: data.ServingSettings = data.ServingSettings()
     prediction_log: data.PredictionLogSettings = data.PredictionLogSettings()
+
+    @field_validator("metric")
+    @classmethod
+    def _todays_name(cls, value: str) -> str:
+        return FORMER_METRICS.get(value, value)
 
     @field_validator("columns", mode="before")
     @classmethod

@@ -76,6 +76,21 @@ def test_each_mistake_is_told_with_the_way_out(tmp_path, text, told):
     assert any(told in error for error in errors(tmp_path, text)), errors(tmp_path, text)
 
 
+@pytest.mark.parametrize("former", [False, True], ids=["today", "before"])
+def test_former_names_are_read_as_todays(tmp_path, former):
+    """`layers` is `adaptation`, `relative_mae` is `mae_skill`; a mistake names the key as the file has it."""
+    section, metric = ("layers", "relative_mae") if former else ("adaptation", "mae_skill")
+    text = (
+        GOOD.replace('"classification"', '"regression"') + f'metric = "{metric}"\n[models.m.{section}]\narchive = 1\n'
+    )
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    (settings,) = load_config(path).models.values()
+    assert (settings.metric, settings.adaptation.archive) == ("mae_skill", 1)
+    (error,) = errors(tmp_path, text + "archiv = 2\n")
+    assert f"[models.m.{section}] archiv is not a key" in error and f":{text.count(chr(10)) + 1}:" in error
+
+
 def test_a_missing_file_is_told_with_the_way_out(tmp_path):
     """It says what to do."""
     with pytest.raises(ConfigErrors, match="driftd init"):

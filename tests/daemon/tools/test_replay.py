@@ -89,8 +89,8 @@ def whole(tmp_path_factory):
     estimator = subject.settings.estimator.model_copy(update={"params": {"max_iter": 8}})
     settings = subject.settings.model_copy(update={"estimator": estimator})
     subject = replace(subject, settings=settings)
-    off = settings.layers.model_copy(update={"archive": 1, "recalibration": False})
-    variant = replace(subject, name="plain", settings=settings.model_copy(update={"layers": off}))
+    off = settings.adaptation.model_copy(update={"archive": 1, "recalibration": False})
+    variant = replace(subject, name="plain", settings=settings.model_copy(update={"adaptation": off}))
     request = Request([file], subject, BATCHES, INITIAL, 0, ("never", "every", "every4"), (variant,), True)
     return replay(request, folder)
 
@@ -230,7 +230,7 @@ def test_a_target_alone_is_enough(answer, tmp_path):
     """The task is inferred as `init` does; a numeric target is a regression with relative MAE."""
     table = stream(900, task="regression").select(["a", "y"])
     told = answer(written(tmp_path, table), "--target", "y", "--baselines", "never", batches=6)
-    assert (told["task"], told["metric"]) == ("regression", "relative_mae")
+    assert (told["task"], told["metric"]) == ("regression", "mae_skill")
 
 
 def test_a_batch_of_one_class_has_no_score(answer, tmp_path):

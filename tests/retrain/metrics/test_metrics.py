@@ -52,7 +52,7 @@ def _sklearn(name: str, y: np.ndarray, p: Predictions, w: np.ndarray) -> float:
         "mae": lambda: reference.mean_absolute_error(y, p.values, sample_weight=w),
         "rmse": lambda: reference.root_mean_squared_error(y, p.values, sample_weight=w),
         "r2": lambda: reference.r2_score(y, p.values, sample_weight=w),
-        "relative_mae": lambda: 1 - np.average(abs(y - p.values), weights=w) / np.average(abs(y - 0.5), weights=w),
+        "mae_skill": lambda: 1 - np.average(abs(y - p.values), weights=w) / np.average(abs(y - 0.5), weights=w),
     }  # fmt: skip
     return float(functions[name]())
 
@@ -181,12 +181,13 @@ def test_defaults():
     assert default_metric("classification", np.array(["a"] * 8 + ["b"] * 2)) == "balanced_accuracy"
     assert default_metric("classification", np.array(["a"] * 9 + ["b"] * 2)) == "roc_auc"
     assert default_metric("classification", np.array(["a"] * 90 + ["b"] * 5 + ["c"] * 5)) == "balanced_accuracy"
-    assert default_metric("regression", np.arange(5.0)) == "relative_mae"
+    assert default_metric("regression", np.arange(5.0)) == "mae_skill"
+    assert get_metric("relative_mae", CONTEXTS["regression"]).name == "mae_skill"  # as versions of before recorded it
 
 
 def test_unknown_metric_is_refused_with_the_known_ones():
     """The message lists what was expected for the task."""
-    with pytest.raises(Refused, match=r"mae.*relative_mae"):
+    with pytest.raises(Refused, match=r"mae.*mae_skill"):
         get_metric("roc_auc", CONTEXTS["regression"])
 
 

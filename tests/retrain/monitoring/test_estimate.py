@@ -208,8 +208,8 @@ def test_what_cannot_be_estimated_has_a_reason() -> None:
     trees = fit_estimate("regression", y, numbers, matrix, 0)
     told = estimate_performance(_metric("regression", "mae"), trees, numbers, None)
     assert told["value"] is None and told["reason"] == "0 features; the estimate was fitted on 3"
-    told = estimate_performance(_metric("regression", "relative_mae"), trees, numbers, matrix)
-    assert told["value"] is None and told["reason"] == "relative_mae cannot be estimated without labels"
+    told = estimate_performance(_metric("regression", "mae_skill"), trees, numbers, matrix)
+    assert told["value"] is None and told["reason"] == "mae_skill cannot be estimated without labels"
 
 
 def test_few_rows_tell_no_drop() -> None:

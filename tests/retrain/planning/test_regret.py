@@ -7,7 +7,7 @@ import pytest
 
 from retrain.planning import probation, regret
 from retrain.planning.planner import plan
-from retrain.records.action import Idle, OpenCycle, Reweigh, RollBack, Wait
+from retrain.records.action import Adjust, Idle, OpenCycle, RollBack, Wait
 from retrain.records.assessment import Assessment
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.deployment import Champion, Deployment
@@ -220,7 +220,7 @@ def test_a_proposal_is_served_where_it_differs_and_nobody_chose_otherwise() -> N
     proposal = {"members": {"v1": 0.7, "v0": 0.3}, "newest": "v1", "recalibration": None}
     seen = Observation(2000, 0, {}, 5, CHAMPION, None, proposal=proposal, proposal_id=1)
     state, action = plan(PlannerState(), seen, 0.0, settings())
-    assert isinstance(action, Reweigh) and action.proposal == proposal and "v0 (30%)" in action.reason
+    assert isinstance(action, Adjust) and action.proposal == proposal and "v0 (30%)" in action.reason
     assert isinstance(plan(state, seen, 0.0, settings())[1], Idle)
     assert isinstance(plan(PlannerState(), seen, 0.0, settings(mode="observe"))[1], Idle)
     by_hand = replace(seen, champion=replace(CHAMPION, fixed=True))

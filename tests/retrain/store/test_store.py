@@ -41,6 +41,8 @@ def test_a_version_without_an_estimate_loads(version, tmp_path):
     (tmp_path / "estimate.json").write_bytes(b"{")
     with pytest.raises(Refused, match="cannot be read"):
         load_estimate(tmp_path)
+    (tmp_path / "estimate.json").write_text('{"reference": {"relative_mae": 1, "mae": 2}}')
+    assert load_estimate(tmp_path) == {"reference": {"mae_skill": 1, "mae": 2}}
 
 
 @pytest.mark.parametrize("name", ["model.skops", "preprocessor.json", "training.json", "schema.json"])
