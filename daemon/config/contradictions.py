@@ -8,6 +8,7 @@ from daemon.config.cron import cron_trigger
 from daemon.config.mistakes import Mistakes, meant
 from daemon.config.service import ServiceSettings
 from retrain.records.settings import METRICS, ModelSettings
+from retrain.user_code import is_own
 
 REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "time_column": (("boolean", "category", "text"), "expected datetime, number or integer"),
@@ -26,7 +27,7 @@ def contradicting_keys(mistakes: Mistakes, name: str, settings: ModelSettings) -
         mistakes.add(("models", name, *keys), f"[{section}] {text}")
 
     metrics = METRICS[settings.task]
-    if settings.metric not in ("auto", *metrics) and ".py:" not in settings.metric:
+    if settings.metric not in ("auto", *metrics) and not is_own(settings.metric):
         choices = f"a {settings.task} has auto, {', '.join(metrics)}, or file.py:function"
         add(f"metric is {settings.metric!r}; {choices}", "metric")
     columns = settings.columns

@@ -228,7 +228,11 @@ def _version(config: Config, name: str, version: str) -> Finding:
 
     folder = config.paths.model(name).version(version)
     try:
-        prove_version(folder, config.models[name].estimator.trusted_types)
+        loaded = prove_version(folder, config.models[name].estimator.trusted_types)
     except (DriftdError, OSError) as error:
         return Finding("error", f"{name}: {version} cannot be served: {error}", f"driftd rollback {name}, or retrain")
+    try:
+        loaded.metric  # noqa: B018 - of the user's code, looked for when it is asked for
+    except DriftdError as error:
+        return Finding("error", f"{name}: {version} is served, but cannot be judged: {error.message}", error.hint)
     return Finding("ok", f"{name}: {version} loads and answers its probe rows")
