@@ -1,8 +1,6 @@
 """The section of a model, with all of its own sections."""
 
-from typing import Any, Literal
-
-from pydantic import field_validator
+from typing import Literal
 
 from retrain.records.settings import data, decisions, training
 from retrain.records.settings.units import Duration, Frozen
@@ -59,10 +57,3 @@ class ModelSettings(Frozen):
     retention: data.RetentionSettings = data.RetentionSettings()
     serving: data.ServingSettings = data.ServingSettings()
     prediction_log: data.PredictionLogSettings = data.PredictionLogSettings()
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _short_columns(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: {"type": spec} if isinstance(spec, str) else spec for name, spec in value.items()}
-        return value
