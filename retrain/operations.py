@@ -184,6 +184,13 @@ class ProveRequest(Request[Done], frozen=True, kw_only=True):
     trusted_types: tuple[str, ...] = ()
 
 
+class MetricRequest(Request[Done], frozen=True, kw_only=True):
+    """Can a metric be used: `name` as in the configuration, the path of a user's absolute?"""
+
+    name: str
+    task: str
+
+
 # --- the stages of a cycle ------------------------------------------------------------------------------------------
 
 

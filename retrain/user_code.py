@@ -9,6 +9,11 @@ from typing import Any
 from retrain.records.errors import Refused
 
 
+def is_own(name: str) -> bool:
+    """Whether a name is that of a function of the user's."""
+    return ".py:" in name
+
+
 def absolute_name(name: str, folder: Path) -> str:
     """`file.py:function` with the path made absolute, relative to `folder`; other names stay as they are."""
     path, _, function = name.rpartition(":")

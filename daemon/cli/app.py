@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from daemon.cli.session import FAILED, NO, SESSION, Exit
-from retrain.records.errors import DriftdError, Refused
+from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit
+from retrain.records.errors import DriftdError, Refused, WrongUse
 
 HELP = """driftd keeps models good: it checks new data for drift, retrains when that pays, and serves the better model.
 
@@ -32,6 +32,17 @@ COMMANDS = {
 when the command is run, or its help is shown."""
 
 
+PLAIN = {
+    "^Input should be ": "expected ",
+    ", unable to parse .*": "",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+}
+"""What typer says of wrong values, as patterns, and what we say."""
+
+
 class Commands(UserDict[str, Any]):
     """Name → command of typer; a look at one imports its module."""
 
@@ -48,6 +59,14 @@ class Group(TyperGroup):
         super().__init__(**settings)
         self.commands = commands()
 
+    def invoke(self, ctx: Any) -> Any:
+        """Called by typer; wrong values are told in words of ours."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = plain(error.message)
+            raise
+
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
         """Called by typer for `driftd --help`."""
         for title, names in COMMANDS.items():
@@ -58,6 +77,19 @@ class Group(TyperGroup):
 def commands() -> Commands:
     """All commands, none of them imported yet."""
     return Commands({name: None for names in COMMANDS.values() for name in names})
+
+
+def plain(message: str) -> str:
+    """What the library says of a wrong value, for people.
+
+    >>> plain("Input should be a valid integer, unable to parse string as an integer")
+    'expected a whole number'
+    >>> plain("Input should be greater than or equal to 1")
+    'expected at least 1'
+    """
+    for words, ours in PLAIN.items():
+        message = re.sub(words, ours, message)
+    return message
 
 
 def first_sentence(text: str | None) -> str:
@@ -116,6 +148,8 @@ def run(arguments: list[str]) -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exit as end:
         return _failed(str(end), end.status)
+    except WrongUse as error:
+        return _failed(f"driftd: {error}", WRONG_USE)
     except Refused as error:
         return _failed(f"driftd: {error}", NO)
     except DriftdError as error:

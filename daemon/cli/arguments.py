@@ -10,12 +10,13 @@ import typer
 from daemon.cli.session import NO, WRONG_USE, Exit
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
-ModelOption = Annotated[str | None, typer.Option("--model", help="The model, if there are several.")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="The model, where the file could be of several.")]
 CycleArgument = Annotated[
     int, typer.Argument(metavar="CYCLE", help="The cycle's number; `driftd history` lists them.", show_default=False)
 ]
 FileArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help="The file, as `driftd files M` lists it.", show_default=False)
+    str,
+    typer.Argument(metavar="FILE", help="The file: its path, or its name in `driftd files MODEL`.", show_default=False),
 ]
 DataFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A data file: CSV, JSON lines or Parquet.", show_default=False)
@@ -37,4 +38,4 @@ def no_such_cycle(cycle: int) -> Iterator[None]:
     try:
         yield
     except LookupError:
-        raise Exit(NO, f"driftd: there is no cycle {cycle}; `driftd history` lists them") from None
+        raise Exit(NO, f"there is no cycle {cycle}; `driftd history` lists them") from None

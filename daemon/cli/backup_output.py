@@ -20,7 +20,7 @@ def print_backup(json: bool, result: dict[str, Any], manifest: "Manifest", words
     if manifest.missing:
         print(f"{len(manifest.missing):,} files that the ledger mentions were gone or damaged")
     if manifest.lost:
-        raise Exit(NO, f"driftd: the state needs {_some(manifest.lost)}, which it has no longer, and neither has this")
+        raise Exit(NO, f"the state needs {_some(manifest.lost)}, which it has no longer, and neither has this")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -21,6 +21,6 @@ def init(
     path = SESSION.config_path
     if path.exists():
         raise Exit(WRONG_USE, f"{path} exists; name another with `driftd -c FILE init …`, or move it away")
-    with refusal_is_failure():
+    with refusal_is_failure(file):
         for line in write_config(file, target, task, name, path):
             print(line)

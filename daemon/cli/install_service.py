@@ -29,7 +29,7 @@ def install_service(
     try:
         site = site_of(load_config(path), user)
     except ConfigErrors as error:
-        raise Exit(WRONG_USE, str(error)) from None
+        raise Exit(WRONG_USE, str(error), names_file=True) from None
     if show:
         for name, text in render(site).items():
             print(f"# /{name}\n{text}")
@@ -39,6 +39,6 @@ def install_service(
             print(line)
     except PermissionError as error:
         hint = "run it as root, or look with --print"
-        raise Exit(FAILED, f"driftd: {error.filename}: {error.strerror}; {hint}") from None
+        raise Exit(FAILED, f"{error.filename}: {error.strerror}; {hint}") from None
     if not uninstall:
         print("\n".join(next_steps(site)))

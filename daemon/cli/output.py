@@ -29,7 +29,7 @@ def write_page(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Exit(FAILED, f"driftd: {path}: cannot be written: {error.strerror}") from None
+        raise Exit(FAILED, f"{path}: cannot be written: {error.strerror}") from None
 
 
 def print_table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:

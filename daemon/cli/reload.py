@@ -23,9 +23,11 @@ def reload() -> None:
         config = load_config(SESSION.config_path)
     except ConfigErrors as error:
         _let_service_log()
-        raise Exit(WRONG_USE, f"{error}\ndriftd: refused; the running service goes on as it was") from None
+        raise Exit(
+            WRONG_USE, f"{error}\ndriftd: refused; the running service goes on as it was", names_file=True
+        ) from None
     if not is_held(config.state_dir):
-        raise Exit(NO, f"driftd: no service runs on {config.state_dir}")
+        raise Exit(NO, f"no service runs on {config.state_dir}")
     with SESSION.ledger(config, read_only=False) as ledger:
         with ledger.begin(durable=True) as conn:
             command = commands.enqueue(conn, "reload", {}, user(), time.time())
@@ -37,9 +39,9 @@ def reload() -> None:
                 print(row.message)
                 return
             if row.state == "refused":
-                raise Exit(NO, f"driftd: {row.message}")
+                raise Exit(NO, str(row.message))
             time.sleep(POLL_S)
-    raise Exit(FAILED, f"driftd: the service did not answer within {RELOAD_WITHIN_S:g} s")
+    raise Exit(FAILED, f"the service did not answer within {RELOAD_WITHIN_S:g} s")
 
 
 def _let_service_log() -> None:

@@ -11,7 +11,7 @@ import typer
 from daemon.cli.arguments import Json, Task, known_task
 from daemon.cli.output import console, print_json, write_page
 from daemon.cli.progress import STEPS, progress_bars
-from daemon.cli.session import FAILED, SESSION, WRONG_USE, Exit, refusal_is_failure
+from daemon.cli.session import SESSION, WRONG_USE, Exit, refusal_is_failure
 
 if TYPE_CHECKING:
     from daemon.tools.replay.subject import Request, Subject
@@ -111,7 +111,6 @@ def _check(task: str, batches: int, initial: int, files: int, html: Path | None)
 
 def _subject(files: Sequence[Path], target: str, task: str, config: Path | None, model: str | None) -> "Subject":
     from daemon.tools.replay.subject import inferred_subject
-    from retrain.records.errors import Refused
 
     if config is None and (not target or model is not None) and SESSION.config_path.is_file():
         config = SESSION.config_path
@@ -121,23 +120,20 @@ def _subject(files: Sequence[Path], target: str, task: str, config: Path | None,
         raise Exit(WRONG_USE, f"--model {model} needs a configuration; name one with --config FILE")
     if not target:
         raise Exit(WRONG_USE, "name the column to predict with --target COLUMN, or a configuration with --config FILE")
-    try:
+    with refusal_is_failure(files[0]):
         return inferred_subject(files[0], target, task)
-    except Refused as error:
-        unknown = "is no column" in error.message or "is no number" in error.message
-        hint = "" if unknown else f"; {error.hint}" if error.hint else ""
-        message = error.message.removeprefix("the schema cannot be inferred: ")
-        raise Exit(WRONG_USE if unknown else FAILED, f"driftd: {message}{hint}") from None
 
 
 def _configured(path: Path, model: str | None, target: str, task: str) -> "Subject":
     from daemon.config.config import ConfigErrors, load_config
-    from daemon.tools.replay.subject import WrongSubject, configured_subject
+    from daemon.tools.replay.subject import configured_subject
 
     try:
-        return configured_subject(load_config(path), model, target, task)
-    except (ConfigErrors, WrongSubject) as error:
-        raise Exit(WRONG_USE, str(error)) from None
+        config = load_config(path)
+    except ConfigErrors as error:
+        raise Exit(WRONG_USE, str(error), names_file=True) from None
+    with refusal_is_failure():
+        return configured_subject(config, model, target, task)
 
 
 def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> list["Subject"]:

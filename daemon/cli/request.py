@@ -1,14 +1,19 @@
 """What commands ask of the service: written to the ledger, done at once or when it runs again."""
 
 import getpass
+import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon.cli.output import print_json
-from daemon.cli.session import FAILED, NO, SESSION, Exit, known_model, only_model
+from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit, known_model
 from daemon.runtime.lock import is_held
+
+if TYPE_CHECKING:
+    from daemon.config.config import Config
 
 ANSWER_WITHIN_S = 60.0
 BUSY_AFTER_S = 3.0
@@ -33,7 +38,7 @@ def request(name: str, args: dict[str, Any], json: bool) -> None:
     elif row.state != "refused" and not late:
         print(message)
     if row.state == "refused" or late:
-        raise Exit(FAILED if late else NO, "" if json else f"driftd: {message}")
+        raise Exit(FAILED if late else NO, "" if json else str(message))
 
 
 def request_about_model(name: str, model: str, json: bool) -> None:
@@ -42,15 +47,40 @@ def request_about_model(name: str, model: str, json: bool) -> None:
 
 
 def request_about_file(name: str, file: str, model: str | None, json: bool) -> None:
-    """Ask for something about a file: named as the ledger does or by its path, of the model whose folder it lies in."""
+    """Ask for something about a file, named as the ledger does or by its path: of the named model, else of the one in
+    whose folder it lies, or that knows it. Exit 2 where that is not plain."""
+    config = SESSION.config()
+    names = {one: _name_for(config, one, file) for one in config.models}
+    chosen = known_model(config, model) if model is not None else _owner(config, file, names)
+    request(name, {"model": chosen, "file": names[chosen] or file}, json)
+
+
+def _name_for(config: "Config", model: str, file: str) -> str | None:
+    """How a model's ledger names a file that lies in its folder; None where it does not."""
     from daemon.config.config import model_data_dir
 
-    config = SESSION.config()
-    path, folders = Path(file).absolute(), {model: model_data_dir(config, model) for model in config.models}
-    owner = next((model for model, folder in folders.items() if path.is_relative_to(folder)), None)
-    chosen = only_model(config, model or owner)
-    inside = path.is_relative_to(folders[chosen])
-    request(name, {"model": chosen, "file": str(path.relative_to(folders[chosen])) if inside else file}, json)
+    path, folder = Path(os.path.normpath(Path(file).absolute())), model_data_dir(config, model)
+    places = ((path, folder), (path.resolve(), folder.resolve()))
+    return next((str(at.relative_to(below)) for at, below in places if at.is_relative_to(below)), None)
+
+
+def _owner(config: "Config", file: str, names: Mapping[str, str | None]) -> str:
+    """The only model that a file can be of."""
+    from daemon.ledger import files
+
+    if len(config.models) == 1:
+        return next(iter(config.models))
+    inside = [model for model, name in names.items() if name is not None]
+    if len(inside) == 1:
+        return inside[0]
+    with SESSION.ledger(config) as ledger, ledger.connect() as conn:
+        asked = {model: names[model] or file for model in inside or config.models}
+        knowing = [model for model, name in asked.items() if files.is_known(conn, model, name)]
+    if len(knowing) == 1:
+        return knowing[0]
+    if knowing:
+        raise Exit(WRONG_USE, f"{', '.join(knowing)} all have a file {file!r}; name one of them with --model")
+    raise Exit(WRONG_USE, f"no model has a file {file!r}; `driftd files MODEL` lists them ({', '.join(config.models)})")
 
 
 def _wait(ledger: Any, command: int, state_dir: Path) -> Any:

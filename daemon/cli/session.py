@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, WrongUse
 
 if TYPE_CHECKING:
     from daemon.config.config import Config
@@ -17,10 +17,11 @@ NO, WRONG_USE, FAILED = 1, 2, 3
 
 
 class Exit(Exception):
-    """Ends the command with a status and, on standard error, a message."""
+    """Ends the command with a status and, on standard error, a message: with the command's name before it, unless its
+    lines begin with a file's name."""
 
-    def __init__(self, status: int, message: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, status: int, message: str = "", names_file: bool = False) -> None:
+        super().__init__(message if names_file or not message else f"driftd: {message}")
         self.status = status
 
 
@@ -38,14 +39,15 @@ class Session:
         try:
             return load_config(self.config_path)
         except ConfigErrors as error:
-            raise Exit(WRONG_USE, str(error)) from None
+            raise Exit(WRONG_USE, str(error), names_file=True) from None
 
     @contextmanager
     def ledger(self, config: "Config", read_only: bool = True) -> Iterator["Ledger"]:
         """The ledger that the service keeps, open; Refused if it never ran."""
         from daemon.ledger import open_ledger
 
-        ledger = open_ledger(config.state_dir, create=False, read_only=read_only)
+        with refusal_is_failure():
+            ledger = open_ledger(config.state_dir, create=False, read_only=read_only)
         try:
             yield ledger
         finally:
@@ -56,25 +58,21 @@ SESSION = Session()
 
 
 @contextmanager
-def refusal_is_failure() -> Iterator[None]:
-    """What is refused ends the command with status 3: it is no answer to a question."""
+def refusal_is_failure(file: Path | None = None) -> Iterator[None]:
+    """What is refused ends the command with status 3, for it is no answer to a question; what names something that
+    there is not, with 2. The message names the file that the command was given."""
     try:
         yield
     except Refused as error:
-        raise Exit(FAILED, f"driftd: {error}") from None
+        status, text = (WRONG_USE, error.message) if isinstance(error, WrongUse) else (FAILED, str(error))
+        named = file is None or str(file) in text
+        raise Exit(status, text if named else f"{file}: {text}") from None
 
 
 def known_model(config: "Config", name: str) -> str:
     """The name, if the configuration has it; Exit 2 otherwise."""
     if name not in config.models:
-        raise Exit(WRONG_USE, f"no model {name!r} in {config.path}; it has {', '.join(config.models)}")
+        from daemon.config.mistakes import meant
+
+        raise Exit(WRONG_USE, f"no model {name!r} in {config.path}{meant(name, list(config.models))}")
     return name
-
-
-def only_model(config: "Config", name: str | None) -> str:
-    """The named model, or the only one there is."""
-    if name is not None:
-        return known_model(config, name)
-    if len(config.models) == 1:
-        return next(iter(config.models))
-    raise Exit(WRONG_USE, f"name a model with --model: {', '.join(config.models)}")

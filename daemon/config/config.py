@@ -13,6 +13,14 @@ from daemon.config.service import ServiceSettings
 from daemon.config.toml_lines import key_lines
 from retrain.records.settings import ModelSettings
 
+TOML_WORDS = {
+    "Cannot overwrite a value": "this key is already there, above",
+    "Cannot declare": "this section is already there, above",
+    "Invalid value": "expected a value after =: text in quotes, a number, true, false, [a list] or { a = table }",
+    "Invalid statement": "expected key = value, or [section]; a key with more than A-Z, a-z, 0-9, _ and - is in quotes",
+    "Unescaped '\\' in a string": "a \\ in double quotes begins a special character; write the text in single quotes",
+}
+"""By how tomllib's messages begin."""
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
@@ -61,16 +69,26 @@ def load_config(path: str | Path) -> Config:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigErrors([f"{path}: is not valid TOML: {error}"]) from None
+        raise ConfigErrors([_not_toml(path, str(error))]) from None
     mistakes = Mistakes(path, key_lines(text), [])
     service = _service(mistakes, raw)
     models = _models(mistakes, raw)
-    schedules(mistakes, service, raw.get("models", {}))
-    overlapping_folders(mistakes, service, models)
+    sections = raw.get("models", {})
+    schedules(mistakes, service, sections)
+    overlapping_folders(mistakes, raw.get("service", {}), sections)
     if mistakes.errors:
         raise ConfigErrors(mistakes.sorted())
     assert service is not None
     return Config(path.absolute(), service, models)
+
+
+def _not_toml(path: Path, error: str) -> str:
+    """What tomllib says, as mistakes are told; in other words where its own would puzzle."""
+    what, line = error, ""
+    if place := re.search(r" \(at line (\d+), column \d+\)$", error):
+        what, line = error[: place.start()], f":{place[1]}"
+    words = next((words for start, words in TOML_WORDS.items() if what.startswith(start)), what[:1].lower() + what[1:])
+    return f"{path}{line}: not valid TOML: {words}"
 
 
 def _service(mistakes: Mistakes, raw: dict[str, Any]) -> ServiceSettings | None:
@@ -91,7 +109,7 @@ def _models(mistakes: Mistakes, raw: dict[str, Any]) -> dict[str, ModelSettings]
             expected = "letters, digits, _, . and -, at most 64, the first a letter or digit"
             mistakes.add(("models", name), f"[models.{name}] is no valid name; expected {expected}")
         settings = validated(mistakes, ModelSettings, section, ("models", name))
+        contradicting_keys(mistakes, name, section)
         if settings is not None:
-            contradicting_keys(mistakes, name, settings)
             models[name] = settings
     return models

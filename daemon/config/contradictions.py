@@ -1,13 +1,16 @@
 """What keys of a configuration have to do with each other: columns, schedules, folders."""
 
 import os
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from daemon.config.cron import cron_trigger
 from daemon.config.mistakes import Mistakes, meant
 from daemon.config.service import ServiceSettings
-from retrain.records.settings import METRICS, ModelSettings
+from retrain.records.settings import METRICS
+from retrain.user_code import is_own
 
 REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "time_column": (("boolean", "category", "text"), "expected datetime, number or integer"),
@@ -16,34 +19,54 @@ REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "classification": (("number", "datetime", "text"), "a classification needs category, boolean or integer"),
 }
 """Types that a column cannot have, and what is expected, by its key; of the target by the task."""
+DEFAULT_STATE = ServiceSettings().state_dir
 
 
-def contradicting_keys(mistakes: Mistakes, name: str, settings: ModelSettings) -> None:
-    """What keys must have to do with each other."""
+def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
+    """What keys must have to do with each other, told beside all other mistakes: of a model's section as it is read
+    from the file, where a key of another type is told elsewhere."""
+    if not isinstance(section, dict):
+        return
+    task = section.get("task") if section.get("task") in (*METRICS,) else None
+    metric, columns = section.get("metric", "auto"), _types(section.get("columns"))
 
     def add(text: str, *keys: str) -> None:
-        section = ".".join(("models", name, *keys[:-1]))
-        mistakes.add(("models", name, *keys), f"[{section}] {text}")
+        where = ".".join(("models", name, *keys[:-1]))
+        mistakes.add(("models", name, *keys), f"[{where}] {text}")
 
-    metrics = METRICS[settings.task]
-    if settings.metric not in ("auto", *metrics) and ".py:" not in settings.metric:
-        choices = f"a {settings.task} has auto, {', '.join(metrics)}, or file.py:function"
-        add(f"metric is {settings.metric!r}; {choices}", "metric")
-    columns = settings.columns
+    if isinstance(metric, str) and task is not None and not is_own(metric):
+        metrics = ("auto", *METRICS[task])
+        if metric not in metrics:
+            choices = f"a {task} has {', '.join(metrics)}, or file.py:function"
+            add(f"metric is {metric!r}; {choices}{_close(metric, metrics)}", "metric")
     if columns is None:
         return
     undeclared = f"which [models.{name}.columns] does not declare"
     for key in ("target", "time_column", "id_column"):
-        column = getattr(settings, key)
-        if column is not None and column not in columns:
+        column = section.get(key)
+        if isinstance(column, str) and column not in columns:
             add(f"{key} is {column!r}, {undeclared}{meant(column, list(columns))}", key)
-    for column in settings.gate.slices:
-        if column not in columns:
+    gate = section.get("gate")
+    slices = gate.get("slices") if isinstance(gate, dict) else None
+    for column in slices if isinstance(slices, list) else ():
+        if isinstance(column, str) and column not in columns:
             add(f"slices names {column!r}, {undeclared}{meant(column, list(columns))}", "gate", "slices")
-    for key, rule in (("time_column", "time_column"), ("id_column", "id_column"), ("target", settings.task)):
-        column, (refused, expected) = getattr(settings, key), REFUSED_TYPES[rule]
-        if column in columns and columns[column].type in refused:
-            add(f"{key} {column!r} is of type {columns[column].type}; {expected}", key)
+    for key, rule in (("time_column", "time_column"), ("id_column", "id_column"), ("target", task)):
+        column, (refused, expected) = section.get(key), REFUSED_TYPES.get(str(rule), ((), ""))
+        if isinstance(column, str) and columns.get(column) in refused:
+            add(f"{key} {column!r} is of type {columns[column]}; {expected}", key)
+
+
+def _types(columns: Any) -> dict[str, Any] | None:
+    """The declared type of each column; None where no columns are declared."""
+    if not isinstance(columns, dict):
+        return None
+    return {name: spec.get("type") if isinstance(spec, dict) else spec for name, spec in columns.items()}
+
+
+def _close(name: str, names: Sequence[str]) -> str:
+    close = get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def schedules(mistakes: Mistakes, service: ServiceSettings | None, sections: Any) -> None:
@@ -59,17 +82,28 @@ def schedules(mistakes: Mistakes, service: ServiceSettings | None, sections: Any
                 mistakes.add(("models", name, key), f"[models.{name}] {key}: {error}")
 
 
-def overlapping_folders(mistakes: Mistakes, service: ServiceSettings | None, models: dict[str, ModelSettings]) -> None:
-    """Folders that lie in each other would take each other's files."""
-    taken: dict[Path, str] = {}
-    if service is not None:
-        taken[Path(os.path.realpath(below(mistakes.path, service.state_dir)))] = "[service] state_dir"
-    for name, settings in models.items():
-        folder, where = Path(os.path.realpath(below(mistakes.path, settings.data_dir))), ("models", name, "data_dir")
-        for other, owner in taken.items():
-            if folder.is_relative_to(other) or other.is_relative_to(folder):
-                mistakes.add(where, f"[models.{name}] data_dir {settings.data_dir!r} overlaps {owner}")
-        taken.setdefault(folder, f"that of {name}")
+def overlapping_folders(mistakes: Mistakes, service: Any, sections: Any) -> None:
+    """Folders that lie in each other would take each other's files; models may share one. `service` and `sections` are
+    as the file has them."""
+    state = service.get("state_dir", DEFAULT_STATE) if isinstance(service, dict) else DEFAULT_STATE
+    taken = [(_real(mistakes, state), f"{state!r}, [service] state_dir", False)] if isinstance(state, str) else []
+    for name, section in sections.items() if isinstance(sections, dict) else ():
+        data_dir = section.get("data_dir") if isinstance(section, dict) else None
+        if not isinstance(data_dir, str):
+            continue
+        folder, where = _real(mistakes, data_dir), ("models", name, "data_dir")
+        for other, owner, may_be_shared in taken:
+            if (folder != other or not may_be_shared) and (
+                folder.is_relative_to(other) or other.is_relative_to(folder)
+            ):
+                mistakes.add(
+                    where, f"[models.{name}] data_dir {data_dir!r} overlaps {owner}; neither may lie in the other"
+                )
+        taken.append((folder, f"{data_dir!r}, [models.{name}] data_dir", True))
+
+
+def _real(mistakes: Mistakes, folder: str) -> Path:
+    return Path(os.path.realpath(below(mistakes.path, folder)))
 
 
 def below(path: Path, folder: str) -> Path:

@@ -1,12 +1,13 @@
 """Labels that came through the server: finished segments of its spool become files of labels, each exactly once."""
 
-import os
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 from daemon.intake.take_in import Taken, Taking, take_file
 from daemon.reading.look import Problem, look
 from daemon.runtime.context import ModelContext
-from daemon.runtime.spool import finished_segments
+from daemon.runtime.spool import begun_at, finished_segments
 from retrain import durable
 
 
@@ -21,9 +22,19 @@ async def take_segments(context: ModelContext, has_disk: Callable[[str], bool]) 
         seen = look(path)
         if isinstance(seen, Problem):
             continue
-        relative = os.path.relpath(path, context.data_dir)
-        if not has_disk(relative) or await take_file(context, Taking(relative, seen)) is Taken.LATER:
+        name = segment_name(path)
+        if not has_disk(name) or await take_file(context, Taking(name, seen, at=path)) is Taken.LATER:
             return taken, True
         durable.remove(path, "labels.remove_segment")
         taken += 1
     return taken, False
+
+
+def segment_name(segment: Path) -> str:
+    """What a segment is called among the data files: by when it was begun, and by the server's process.
+
+    >>> segment_name(Path("state/spool/m/1735689600500000000-4711-1.jsonl"))
+    'labels/2025-01-01T000000.500000Z-4711-1'
+    """
+    begun = datetime.fromtimestamp(begun_at(segment), UTC)
+    return f"labels/{begun.strftime('%Y-%m-%dT%H%M%S.%fZ')}-{segment.stem.partition('-')[2]}"

@@ -43,17 +43,19 @@ class Taken(Enum):
 @dataclass(frozen=True)
 class Taking:
     """A settled file: its path within the data folder, and the look that two looks agreed on. One that was made of live
-    traffic lies nowhere: its path is its name, and `also` is committed with it."""
+    traffic lies nowhere: its path is its name, and `also` is committed with it. Labels that came over HTTP have such a
+    name, too, and lie `at` another place."""
 
     path: str
     seen: Look
     source: str = "folder"
     also: Callable[[Connection], None] = lambda _conn: None
+    at: Path | None = None
 
 
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
     """Take one settled file in; the answer says whether it is dealt with or to be tried again."""
-    path = context.data_dir / taking.path
+    path = taking.at or context.data_dir / taking.path
     log = context.log.bind(file=taking.path)
     try:
         sha256 = (await context.shared.analyst.call(DigestRequest(path=path))).sha256

@@ -95,7 +95,10 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
     sound.refuse_unfinished_restore(state_dir)
     if not path.exists():
         if not create:
-            raise Refused(f"no ledger at {path}", "start the service once, or check [service] state_dir")
+            raise Refused(
+                f"the service has not run yet: there is no ledger at {path}",
+                "start `driftd run`, or check [service] state_dir",
+            )
         sound.refuse_missing(path)
         _make(path, group)
     _permitted(path, read_only)

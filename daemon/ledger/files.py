@@ -137,6 +137,11 @@ def path_of(conn: Connection, model: str, seq: int) -> str | None:
     return conn.scalar(select(files.c.path).where(files.c.model == model, files.c.seq == seq))
 
 
+def is_known(conn: Connection, model: str, path: str) -> bool:
+    """Whether a model has, or had, a file at that path."""
+    return conn.scalar(select(files.c.id).where(files.c.model == model, files.c.path == path).limit(1)) is not None
+
+
 def rejects_of(conn: Connection, file_id: int) -> Sequence[Row[Any]]:
     """The first rejected rows of a file."""
     return last_rows(conn, rejects, None, rejects.c.file_id == file_id)

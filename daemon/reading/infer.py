@@ -1,6 +1,7 @@
 """What each column of a file is, judged by the types and values of its first rows; a schema of them."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from daemon.reading.blame import reading
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
 from daemon.reading.sql import connect, identifier, literal
 from drift.derived.text import is_text
-from retrain.records.errors import Refused
+from retrain.records.errors import WrongUse
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind, ModelSettings
 
 FREE_TEXT_SHARE = 0.5
 FREE_TEXT_VALUES = 254
+SHOWN_NAMES = 20
 TEXT_PROBE = 1_000
 """So many values tell sentences from names."""
 NUMBERS = ("FLOAT", "DOUBLE", "DECIMAL", "REAL")
@@ -72,10 +74,13 @@ def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
     for role in ("target", "time_column", "id_column"):
         wanted = getattr(settings, role)
         if wanted is not None and wanted not in sample.kinds:
-            raise Refused(
-                f"the schema cannot be inferred: {role} {wanted!r} is no column; "
-                f"the file has {', '.join(list(sample.kinds)[:10])}",
-                "declare [models.NAME.columns], or drop a labelled file first",
+            names = list(sample.kinds)
+            more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+            close = get_close_matches(wanted, names, 1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise WrongUse(
+                f"{role} {wanted!r} is no column; {meant}the file has {', '.join(names[:SHOWN_NAMES])}{more}",
+                "the first file shows the columns: drop a labelled one first, or declare [models.NAME.columns]",
             )
     columns = tuple(_column(sample, name, settings) for name in sample.kinds)
     return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column)

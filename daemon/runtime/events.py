@@ -106,6 +106,9 @@ EVENTS = (
         "`estimated`: the metric of its `estimated_rows` rows without labels, an estimate and blind to concept drift; "
         "`together`: sentences, where [models.M.drift] multivariate is on",
         "check kind version drift drifted_columns seconds metric value estimated estimated_rows together"),
+    Event("metric_refused", "error", "at the start or after a reload: a [metric of one's own]"
+        "(configuration.md#a-metric-of-ones-own), configured or of what is served, cannot be used: no file is judged "
+        "and nothing trained by it", "metric reason", "mend its file as `reason` says; `driftd reload` looks again"),
     Event("check_failed", "error", "a file or the recent window could not be judged", "kind reason",
         "look at `reason`; `driftd doctor`"),
     Event("drift_detected", "warning", "a drift episode begins", "episode columns why", "look at `columns`: is a "

@@ -10,6 +10,7 @@ from typing import Any
 from structlog.contextvars import bind_contextvars
 
 from daemon.cycles.checks import check_again, scheduled_check
+from daemon.cycles.own_metrics import tell_unusable
 from daemon.cycles.retention import keep_model
 from daemon.cycles.runner import CycleRunner
 from daemon.cycles.tidying import keep_tidy
@@ -79,6 +80,7 @@ class ModelKeeper:
     async def _checks(self) -> None:
         """Work off the scheduled checks that are due, several missed ones as one; and judge files that could not be
         judged when they came."""
+        await tell_unusable(self.context)
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._scheduled.wait(), CHECK_AGAIN_S)

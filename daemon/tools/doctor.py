@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,6 +41,7 @@ def examine(config: Config) -> list[Finding]:
     parts = [("the state folder", _state(config)), ("[service] group", _group(config)), ("tokens", _tokens(config))]
     for name in config.models:
         parts += [(f"{name}: data_dir", _data_dir(config, name)), (f"{name}: the estimator", _learner(config, name))]
+    parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
     parts += [("the ledger", _ledger(config))]
     found = [Finding("ok", f"{config.path}: {len(config.models)} model{'s' * (len(config.models) != 1)}")]
@@ -128,6 +130,23 @@ def _data_dir(config: Config, name: str) -> Iterator[Finding]:
         yield Finding("error", f"{name}: {folder} may not be read by this user", "change its mode or group")
     else:
         yield Finding("ok", f"{name}: watches {folder}")
+
+
+def _shared(config: Config) -> Iterator[Finding]:
+    """Models of one folder: each takes every file, and must not learn from what another one is to predict."""
+    folders = {name: os.path.realpath(model_data_dir(config, name)) for name in config.models}
+    for name, other in permutations(config.models, 2):
+        if folders[name] != folders[other]:
+            continue
+        mine, target = config.models[name], config.models[other].target
+        declared = None if mine.columns is None else mine.columns.get(target)
+        if target == mine.target or (mine.columns is not None and (declared is None or not declared.feature)):
+            continue
+        what = f"{name} learns from {target!r}, which {other} predicts, of files in the same data_dir"
+        way_out = (
+            f"if it is not known beforehand: {target} = {{ type = …, feature = false }} in [models.{name}.columns]"
+        )
+        yield Finding("warning", what, way_out)
 
 
 def _learner(config: Config, name: str) -> Iterator[Finding]:
@@ -228,7 +247,11 @@ def _version(config: Config, name: str, version: str) -> Finding:
 
     folder = config.paths.model(name).version(version)
     try:
-        prove_version(folder, config.models[name].estimator.trusted_types)
+        loaded = prove_version(folder, config.models[name].estimator.trusted_types)
     except (DriftdError, OSError) as error:
         return Finding("error", f"{name}: {version} cannot be served: {error}", f"driftd rollback {name}, or retrain")
+    try:
+        loaded.metric  # noqa: B018 - of the user's code, looked for when it is asked for
+    except DriftdError as error:
+        return Finding("error", f"{name}: {version} is served, but cannot be judged: {error.message}", error.hint)
     return Finding("ok", f"{name}: {version} loads and answers its probe rows")

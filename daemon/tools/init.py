@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from daemon.config.service import ServiceSettings
 from daemon.reading.infer import infer_schema, sampled
 from daemon.reading.open_file import open_file, require_file
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, WrongUse
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import Frozen, ModelSettings
 
@@ -73,7 +73,7 @@ def _schema_of(path: Path, target: str, task: str) -> tuple[Schema, str]:
         raise Refused(f"{target!r} has no value in {path}", "take a file with labelled rows")
     all_numbers = sample.kinds[target] in ("number", "integer")
     if task == "regression" and not all_numbers:
-        raise Refused(f"{target!r} has values that are no numbers; a regression needs them", "leave --task out")
+        raise WrongUse(f"{target!r} has values that are no numbers; a regression needs them", "leave --task out")
     chosen = task or ("regression" if all_numbers and distinct > MAX_CLASSES else "classification")
     return infer_schema(sample, settings.model_copy(update={"task": chosen})), chosen
 

@@ -10,9 +10,11 @@ from retrain.metrics import classification as of_classes
 from retrain.metrics import regression as of_numbers
 from retrain.metrics.metric import Bind, Metric, RowValues, Weighted
 from retrain.metrics.user_metric import user_metric
+from retrain.operations import Done, MetricRequest
 from retrain.records.errors import Refused
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import FORMER_METRICS, METRICS
+from retrain.user_code import is_own
 
 MINORITY_SHARE = 0.2
 
@@ -67,7 +69,7 @@ assert {"classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "mae_s
 def get_metric(name: str, context: MetricContext) -> Metric:
     """The metric of that name for the task, or the user's `file.py:function`; Refused if there is none."""
     name = FORMER_METRICS.get(name, name)
-    if ".py:" in name:
+    if is_own(name):
         return user_metric(name, context.folder, context.task)
     registry = CLASSIFICATION if context.task == "classification" else REGRESSION
     if name in registry:
@@ -76,6 +78,12 @@ def get_metric(name: str, context: MetricContext) -> Metric:
         return mae_skill(context.initial_median)
     known = ", ".join(METRICS[context.task])
     raise Refused(f"metric {name!r} is unknown for {context.task}", f"expected one of {known}, or file.py:function")
+
+
+def find(request: MetricRequest) -> Done:
+    """The operation: Refused tells why a metric cannot be used."""
+    get_metric(request.name, MetricContext(request.task, initial_median=0.0))
+    return Done()
 
 
 def mae_skill(initial_median: float | None) -> Metric:

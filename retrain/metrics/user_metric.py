@@ -2,9 +2,10 @@
 
 `y_true` is (n,). `y_pred` is (n,) class names or numbers; where the function has the attribute
 `needs_probabilities = True` it is the probabilities: (n,) of the second class for two classes, else (n, k) in
-the order of the sorted class names. The function returns one number; greater is better unless it has the
-attribute `greater_is_better = False`. A function without `sample_weight` gets rows repeated by their weight. A
-ValueError means that the metric is undefined for these rows.
+the order of the sorted class names. The function returns one number, and its attribute `greater_is_better`, True or
+False, says which direction is better: without it nobody knows whether to promote what scores more or less. A function
+without `sample_weight` gets rows repeated by their weight. A ValueError means that the metric is undefined for these
+rows.
 """
 
 import inspect
@@ -23,7 +24,8 @@ UserFunction = Callable[..., Any]
 
 
 def user_metric(name: str, folder: Path, task: str) -> Metric:
-    """The metric `name`, whose path is relative to `folder`; Refused if it cannot be loaded."""
+    """The metric `name`, whose path is relative to `folder`; Refused if it cannot be loaded, or does not say which
+    direction is better."""
     function = load_function(name, folder, "metric")
     probabilities = bool(getattr(function, "needs_probabilities", False)) and task == "classification"
     weighted = _takes_weight(function)
@@ -34,7 +36,20 @@ def user_metric(name: str, folder: Path, task: str) -> Metric:
             return lambda weight: _call(function, name, y, predicted, weight)
         return lambda weight: _call(function, name, *_repeated(y, predicted, weight))
 
-    return Metric(name, bool(getattr(function, "greater_is_better", True)), probabilities, bind)
+    return Metric(name, _greater_is_better(function, name), probabilities, bind)
+
+
+def _greater_is_better(function: UserFunction, name: str) -> bool:
+    told = getattr(function, "greater_is_better", None)
+    if isinstance(told, bool):
+        return told
+    short = name.rpartition(":")[2]
+    what = "does not say" if told is None else f"has greater_is_better = {told!r}, which does not say"
+    raise Refused(
+        f"metric {name} {what} whether a greater value is better",
+        f"write `{short}.greater_is_better = False` below the function if less is better, as of a cost or an error;"
+        f" else `{short}.greater_is_better = True`",
+    )
 
 
 def _takes_weight(function: UserFunction) -> bool:

@@ -11,11 +11,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from retrain.model.preprocessing import MAX_CATEGORIES, Encoding
 from retrain.records.errors import Refused
 from retrain.records.settings import EstimatorSettings
-from retrain.user_code import load_function
+from retrain.user_code import is_own, load_function
 
 AUTO = {"classification": HistGradientBoostingClassifier, "regression": HistGradientBoostingRegressor}
 NATIVE = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 EXPECTED = 'expected "auto", an import path such as "sklearn.ensemble.RandomForestClassifier", or "file.py:factory"'
+
+CALLED = "it is called as factory(seed=…, …) with estimator.seed and each of estimator.params by name"
 
 
 def make_estimator(
@@ -25,7 +27,7 @@ def make_estimator(
 
     A factory `file.py:factory` is called as `factory(seed=…, **params)`, its path relative to `folder`."""
     chosen = {**settings.params, **(params or {})}
-    if ".py:" in settings.type:
+    if is_own(settings.type):
         factory = load_function(settings.type, folder, "estimator")
         estimator = _call(factory, settings.type, {"seed": settings.seed, **chosen})
     else:
@@ -94,7 +96,7 @@ def _call(make: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> 
         raise
     except (Exception, SystemExit) as error:
         known: list[str] = getattr(make, "_get_param_names", list)()
-        hint = f"known parameters: {', '.join(known)}" if known else "a factory is called with seed and params"
+        hint = f"known parameters: {', '.join(known)}" if known else CALLED
         raise Refused(f"estimator {path!r}: {type(error).__name__}: {error}", hint) from error
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
         raise Refused(f"estimator {path!r} gave {type(estimator).__name__}", "expected an object with fit and predict")

@@ -20,6 +20,10 @@ class Refused(DriftdError):
     """The input is at fault; trying again gives the same answer."""
 
 
+class WrongUse(Refused):
+    """What was asked for names something that there is not; the data are not to blame."""
+
+
 class Retry(DriftdError):
     """The world is at fault for now; trying again may go better."""
 

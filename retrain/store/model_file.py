@@ -12,6 +12,7 @@ from typing import Any
 import skops.io
 
 from retrain.records.errors import Refused
+from retrain.store.packed_trees import pack, unpack
 
 KERNELS = ("RBF", "ConstantKernel", "Product", "Sum", "WhiteKernel", "Matern", "DotProduct", "RationalQuadratic")
 TRUSTED_TYPES = frozenset(
@@ -41,7 +42,7 @@ TRUSTED_TYPES = frozenset(
 def dump(estimator: Any, trusted_types: Collection[str] = ()) -> bytes:
     """The skops file of an estimator; Refused names what could not be read back."""
     try:
-        data: bytes = skops.io.dumps(estimator)
+        data: bytes = skops.io.dumps(pack(estimator))
     except Exception as error:
         raise Refused(f"{type(estimator).__name__} cannot be stored by skops: {error}") from error
     _check(data, trusted_types, type(estimator).__name__)
@@ -52,7 +53,7 @@ def load(path: Path, trusted_types: Collection[str] = ()) -> Any:
     """The estimator of a skops file; Refused names types that are neither known here nor configured."""
     data = path.read_bytes()
     allowed = _check(data, trusted_types, str(path))
-    return skops.io.load(io.BytesIO(data), trusted=allowed)
+    return unpack(skops.io.load(io.BytesIO(data), trusted=allowed))
 
 
 def _check(data: bytes, trusted_types: Collection[str], what: str) -> list[str]:

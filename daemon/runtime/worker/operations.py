@@ -50,6 +50,7 @@ OPERATIONS = (
     Operation("assess", model.AssessRequest, model.AssessResult, "retrain.monitoring.assessment:assess"),
     Operation("suspect", model.SuspectRequest, model.SuspectResult, "retrain.monitoring.suspicion:suspect"),
     Operation("prove", model.ProveRequest, Done, "retrain.stages.promote:prove"),
+    Operation("metric", model.MetricRequest, Done, "retrain.metrics.registry:find"),
     Operation("prepare", model.PrepareRequest, model.PrepareResult, "retrain.stages.prepare:prepare", "trainer"),
     Operation("train", model.TrainRequest, model.TrainResult, "retrain.stages.train:train", "trainer"),
     Operation("evaluate", model.EvaluateRequest, model.EvaluateResult, "retrain.stages.evaluate:evaluate", "trainer"),

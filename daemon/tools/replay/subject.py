@@ -5,12 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.config.config import Config
+from daemon.config.mistakes import meant
 from daemon.tools.init import look_at, model_name
+from retrain.records.errors import WrongUse
 from retrain.records.settings import ModelSettings
-
-
-class WrongSubject(Exception):
-    """What was asked for does not fit the configuration; the message says what was expected."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,15 @@ def inferred_subject(file: Path, target: str, task: str) -> Subject:
 
 
 def configured_subject(config: Config, model: str | None, target: str, task: str) -> Subject:
-    """The named model of a configuration, else the only one, else the only one that predicts `target`."""
+    """The named model of a configuration, else the only one, else the only one that predicts `target`. WrongUse says
+    what does not fit the configuration."""
     name = _chosen(config, model, target)
     settings = config.models[name]
     for key, wanted in (("target", target), ("task", task)):
         configured = getattr(settings, key)
         if wanted and wanted != configured:
             hint = f"leave --{key} out"
-            raise WrongSubject(f"[models.{name}] of {config.path} has {key} {configured!r}, not {wanted!r}; {hint}")
+            raise WrongUse(f"[models.{name}] of {config.path} has {key} {configured!r}, not {wanted!r}; {hint}")
     subject = Subject(config.path.stem, name, settings, config.path.parent)
     return replace(subject, settings=settings.model_copy(update={"mode": "auto"}), notes=tuple(_notes(settings)))
 
@@ -66,14 +65,14 @@ def named_apart(subjects: Sequence[Subject]) -> list[Subject]:
 def _chosen(config: Config, model: str | None, target: str) -> str:
     if model is not None:
         if model not in config.models:
-            raise WrongSubject(f"no model {model!r} in {config.path}; it has {', '.join(config.models)}")
+            raise WrongUse(f"no model {model!r} in {config.path}{meant(model, list(config.models))}")
         return model
     fitting = [name for name, one in config.models.items() if not target or one.target == target]
     if len(fitting) == 1:
         return fitting[0]
     if len(config.models) == 1:
         return next(iter(config.models))
-    raise WrongSubject(f"{config.path} has several models; name one with --model: {', '.join(config.models)}")
+    raise WrongUse(f"{config.path} has several models; name one with --model: {', '.join(config.models)}")
 
 
 def _notes(settings: ModelSettings) -> list[str]:

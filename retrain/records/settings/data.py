@@ -1,6 +1,6 @@
 """What is taken in and what is kept: columns, intake, prediction log, serving, retention."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,16 @@ class ColumnSettings(Frozen):
     """`false`: a row without a value is set aside."""
     feature: bool = True
     """`false`: read and stored, not learned from."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        """A type alone."""
+        if isinstance(value, str):
+            return {"type": value}
+        if not isinstance(value, dict | ColumnSettings):
+            raise ValueError('expected a type such as "number", or { type = "number", min = 0 }')
+        return value
 
     @model_validator(mode="after")
     def _possible(self) -> "ColumnSettings":

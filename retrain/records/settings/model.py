@@ -1,6 +1,6 @@
 """The section of a model, with all of its own sections."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator
 
@@ -69,10 +69,3 @@ class ModelSettings(Frozen):
     @classmethod
     def _todays_name(cls, value: str) -> str:
         return FORMER_METRICS.get(value, value)
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _short_columns(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: {"type": spec} if isinstance(spec, str) else spec for name, spec in value.items()}
-        return value

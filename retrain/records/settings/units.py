@@ -1,14 +1,15 @@
 """How values are written in a configuration: durations, sizes, rates, budgets; and the base of all its sections."""
 
 import ast
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from inspect import getsource
 from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -20,34 +21,39 @@ BUDGET = re.compile(
 RATE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s+per\s+(\d+)\s+checks\s*$")
 
 
-def duration_s(value: Any) -> Any:
+def duration_s(value: Any) -> float:
     """Seconds of "90s", "15m", "12h", "30d" or "4w"; a bare number is seconds."""
-    if isinstance(value, str):
-        match = DURATION.match(value)
-        if match is None:
-            raise ValueError('expected a duration such as "30s", "15m", "12h", "30d" or "4w"')
-        return float(match[1]) * SECONDS[match[2]]
-    return value
+    if is_number(value):
+        return float(value)
+    match = DURATION.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('expected a duration such as "30s", "15m", "12h", "30d" or "4w"')
+    return float(match[1]) * SECONDS[match[2]]
 
 
-def size_bytes(value: Any) -> Any:
+def size_bytes(value: Any) -> int:
     """Bytes of "500MB" or "4GB"; a bare number is bytes."""
-    if isinstance(value, str):
-        match = SIZE.match(value)
-        if match is None:
-            raise ValueError('expected a size such as "500MB" or "4GB"')
-        return int(float(match[1]) * BYTES[match[2].lower()])
-    return value
+    if is_number(value):
+        return int(value)
+    match = SIZE.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('expected a size such as "500MB" or "4GB"')
+    return int(float(match[1]) * BYTES[match[2].lower()])
 
 
-def alarm_rate(value: Any) -> Any:
+def alarm_rate(value: Any) -> float:
     """The error rate of one whole check: "1 per 100 checks" is 0.01."""
-    if isinstance(value, str):
-        match = RATE.match(value)
-        if match is None or int(match[2]) == 0:
-            raise ValueError('expected a budget such as "1 per 100 checks"')
-        return float(match[1]) / int(match[2])
-    return value
+    if is_number(value):
+        return float(value)
+    match = RATE.match(value) if isinstance(value, str) else None
+    if match is None or int(match[2]) == 0:
+        raise ValueError('expected a budget such as "1 per 100 checks"')
+    return float(match[1]) / int(match[2])
+
+
+def is_number(value: Any) -> bool:
+    """A finite number, which true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,13 @@ class Budget:
         return self.retrains / (self.files if self.files is not None else self.seconds or 1.0)
 
 
-def retrain_budget(value: Any) -> Any:
+def retrain_budget(value: Any) -> Budget:
     """A Budget of "10 per 100 batches", "2 per week" or "1 per 12h"; a mapping as `model_dump` gives it."""
-    if isinstance(value, dict):
-        return Budget(**value)
-    if not isinstance(value, str):
+    if isinstance(value, Budget):
         return value
-    match = BUDGET.match(value)
+    if isinstance(value, dict) and set(value) == {field.name for field in fields(Budget)}:
+        return Budget(**value)
+    match = BUDGET.match(value) if isinstance(value, str) else None
     if match is None or (match[2] and not int(match[2])):
         raise ValueError('expected a budget such as "10 per 100 batches", "2 per week" or "1 per 12h"')
     if match[2]:
@@ -81,6 +87,8 @@ def retrain_budget(value: Any) -> Any:
 
 def unless_off(value: Any) -> Any:
     """None for `false`, which switches a rule off: TOML has no null."""
+    if value is not None and value is not False and not is_number(value):
+        raise ValueError("expected a number, or false")
     return None if value is False else value
 
 
@@ -92,10 +100,23 @@ RetrainBudget = Annotated[Budget, BeforeValidator(retrain_budget)]
 AlarmRate = Annotated[float, BeforeValidator(alarm_rate), Field(gt=0, lt=1)]
 
 
-class Frozen(BaseModel):
-    """Base of all settings: immutable, unknown keys are errors."""
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Frozen(BaseModel):
+    """Base of all settings: immutable; unknown keys are errors, and so are values of another type, which are never
+    taken for what they might mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_toml_writes(cls, value: Any) -> Any:
+        """Lists are tuples here, and 1e6 is a whole number."""
+        if not isinstance(value, dict):
+            return value
+        return {key: _whole(tuple(one) if isinstance(one, list) else one) for key, one in value.items()}
 
     @classmethod
     def descriptions(cls) -> dict[str, str]:

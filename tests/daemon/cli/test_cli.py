@@ -267,7 +267,7 @@ def test_a_command_waits_in_the_ledger_without_a_daemon_and_is_refused_without_a
     """The message says which."""
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     done = driftd("retrain", "m", cwd=tmp_path)
-    assert done.returncode == 1 and "no ledger" in done.stderr
+    assert done.returncode == 3 and "no ledger" in done.stderr
 
 
 def test_a_reload_needs_a_service(tmp_path):

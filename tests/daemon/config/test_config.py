@@ -1,9 +1,17 @@
 """The configuration: all mistakes at once, each with its line; defaults; what keys have to do with each other."""
 
+import re
+from collections.abc import Iterator
+from typing import get_args
+
 import pytest
 
 from daemon.config.config import ConfigErrors, load_config
+from daemon.config.service import ServiceSettings
 from daemon.config.toml_lines import key_lines
+from retrain.records.settings import ColumnSettings, Frozen, ModelSettings
+
+MINIMAL = {"data_dir": '"d"', "task": '"classification"', "target": '"y"'}
 
 GOOD = '[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n'
 
@@ -29,7 +37,7 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
     ]  # fmt: skip
     assert 'expected "HOST:PORT"' in found[0]
     assert "did you mean 'state_dir'?" in found[1]
-    assert "expected 'classification' or 'regression'" in found[2]
+    assert "expected 'classification' or 'regression'; did you mean 'classification'?" in found[2]
     assert "has 4 fields" in found[3]
     assert "[models.a.drift] false_alarms is 1.5" in found[4]
 
@@ -59,8 +67,24 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
             "a regression has auto, mae, rmse, r2",
         ),
         (GOOD + 'check_schedule = "0 0 * * FUN"\n', "weekday 'FUN' is not one of 0-7 or SUN-SAT"),
-        (GOOD + GOOD.replace("models.m", "models.n"), "overlaps that of m"),
-        (GOOD.replace('"d"', '"state/d"'), "overlaps [service] state_dir"),
+        (
+            GOOD + GOOD.replace("models.m", "models.n").replace('"d"', '"d/e"'),
+            "data_dir 'd/e' overlaps 'd', [models.m] data_dir; neither may lie in the other",
+        ),
+        (GOOD.replace('"d"', '"state/d"'), "overlaps 'state', [service] state_dir"),
+        (GOOD.replace('"d"', '"state"'), "overlaps 'state', [service] state_dir"),
+        (GOOD + "a = 1\na = 2\n", "config.toml:6: not valid TOML: this key is already there"),
+        (GOOD + "x = yes\n", "config.toml:5: not valid TOML: expected a value after =: text in quotes"),
+        (GOOD + '[models.m.columns]\ny = { typ = "boolean" }\n', "did you mean 'type'?"),
+        (GOOD + "[models.m.columns]\ny = 4\n", """y is 4; expected a type such as "number", or { type"""),
+        (
+            GOOD + 'drift = "adwin"\n',
+            "drift is 'adwin'; expected a section [models.m.drift] with keys such as false_al",
+        ),
+        (GOOD.replace("classification", "clasification"), "did you mean 'classification'?"),
+        (GOOD + 'metric = "acuracy"\n', "did you mean 'accuracy'?"),
+        (GOOD + "[models.m.triggers]\nfirst_rows = true\n", "first_rows is true; expected a whole number"),
+        (GOOD + '[models.m.suspicion]\nkinds = ["unit_bugs"]\n', "kinds has 'unit_bugs'; expected 'duplicated_rows',"),
         ('[service]\ntimezone = "Mars"\n' + GOOD, "expected a time zone"),
         (GOOD.replace("[models.m]", '[models."a b"]'), "is no valid name"),
         ("[model.m]\n", "did you mean 'models'?"),
@@ -89,6 +113,74 @@ def test_former_names_are_read_as_todays(tmp_path, former):
     assert (settings.metric, settings.adaptation.archive) == ("mae_skill", 1)
     (error,) = errors(tmp_path, text + "archiv = 2\n")
     assert f"[models.m.{section}] archiv is not a key" in error and f":{text.count(chr(10)) + 1}:" in error
+
+
+def test_contradictions_are_told_beside_all_other_mistakes(tmp_path):
+    """Not only after these are mended; but no contradiction with a key that is wrong by itself."""
+    found = errors(
+        tmp_path,
+        '[service]\nworkers = "two"\n[models.m]\ndata_dir = "state/d"\ntask = "regression"\ntarget = "z"\n'
+        'metric = "f1"\ncheck_schedule = "daily"\n[models.m.window]\nkind = "last"\nmax_rows = 1\n'
+        '[models.m.rollout]\nperiod = "2h"\nlongest = "soon"\n[models.m.columns]\ny = "number"\nx = 3\n'
+        '[models.n]\ntask = "guess"\n',
+    )
+    assert [int(error.split(":")[1]) for error in found] == [2, 4, 6, 7, 8, 9, 11, 14, 17, 18, 18, 19]
+    told = "\n".join(found)
+    for part in (
+        "overlaps",
+        "'z', which [models.m.columns] does not declare",
+        "a regression has",
+        "needs last, such as",
+    ):
+        assert part in told
+    assert "shorter than the period" not in told
+
+
+def test_models_may_share_a_folder(tmp_path):
+    """Each takes every file."""
+    (tmp_path / "config.toml").write_text(GOOD + GOOD.replace("models.m", "models.n"))
+    assert list(load_config(tmp_path / "config.toml").models) == ["m", "n"]
+
+
+VALUES = (
+    "[]", "{}", "[1]", "{ a = 1 }", '"x"', '""', "7", "-1", "0", "0.5", "-0.5", "true", "false", "2024-01-01", "inf", "nan",
+    "[[1]]", "{ type = 3 }", '["a", 1]',
+)  # fmt: skip
+LIBRARY_WORDS = re.compile(
+    r"instance|pydantic|[a-z]_error|[a-z]_type\b|dictionary|\bdict\b|tuple|valid|input|Settings|None|True|False|__|'>"
+)
+
+
+def keys(kind: type[Frozen], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Every key of a section and of those below it."""
+    for name, field in kind.model_fields.items():
+        yield (*path, name)
+        for one in (field.annotation, *get_args(field.annotation)):
+            if isinstance(one, type) and issubclass(one, Frozen):
+                yield from keys(one, (*path, name))
+
+
+EVERY_KEY = [
+    *keys(ServiceSettings, ("service",)), *keys(ModelSettings, ("models", "m")),
+    *keys(ColumnSettings, ("models", "m", "columns", "x")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", EVERY_KEY, ids=".".join)
+def test_any_value_of_any_key_is_taken_or_refused_in_plain_words(tmp_path, key):
+    """Each mistake names the file, the line and what was expected; no word of a library or of Python."""
+    path = tmp_path / "config.toml"
+    for value in VALUES:
+        given = {("models", "m", name): text for name, text in MINIMAL.items()} | {key: value}
+        if key[-2] == "x":
+            given = {(*key[:-1], "type"): '"number"'} | given
+        path.write_text("\n".join(f"{'.'.join(name)} = {text}" for name, text in given.items()))
+        try:
+            load_config(path)
+        except ConfigErrors as caught:
+            for error in caught.errors:
+                told = re.sub(r"is (not a key that driftd knows|\[\[.*).*", "", error.removeprefix(str(path)))
+                assert re.match(r":\d+: \[", told) and not LIBRARY_WORDS.search(told), error
 
 
 def test_a_missing_file_is_told_with_the_way_out(tmp_path):

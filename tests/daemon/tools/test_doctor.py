@@ -123,6 +123,17 @@ def test_a_data_folder_that_cannot_be_made_is_bad(configure: Configure, data: st
     assert "cannot be made" in bad(configure(data=data))[0]
 
 
+def test_models_that_share_a_folder_are_warned_of_what_the_other_predicts(configure: Configure) -> None:
+    """It leaks into what they learn from, inferred or declared, unless it is no feature."""
+    other = '[models.n]\ndata_dir = "data"\ntask = "regression"\ntarget = "z"\n'
+    columns = '[models.m.columns]\ny = "number"\nz = {{ type = "number", feature = {} }}\n'
+    columns += columns.replace("models.m", "models.n").replace("y =", "x =").replace("z =", "y =").replace("x =", "z =")
+    assert "m learns from 'z', which n predicts" in notes(configure(model=other))
+    assert "m learns from 'z'" in notes(configure(model=other + columns.format("true", "false")))
+    config = configure(model=other + columns.format("false", "false"))
+    assert "learns from" not in notes(config) and bad(config) == []
+
+
 def scribble(path: Path) -> None:
     """Random bytes in the middle: the file opens, and its pages are nonsense."""
     with path.open("r+b") as file:

@@ -198,20 +198,30 @@ cost.greater_is_better = False
 
 def plain(y_true, y_pred):
     return float((y_true == y_pred).mean())
+plain.greater_is_better = True
 
 def sure(y_true, y_pred, sample_weight):
     return float(y_pred.mean())
-sure.needs_probabilities = True
+sure.needs_probabilities = sure.greater_is_better = True
 
 def undefined(y_true, y_pred):
     raise ValueError("nothing to compare")
+undefined.greater_is_better = False
 
 def ends(y, predictions, weight=None):
     raise SystemExit(3)
-
+ends.greater_is_better = False
 
 def broken(y_true, y_pred):
     return [1, 2]
+broken.greater_is_better = False
+
+def silent(y_true, y_pred):
+    return 1.0
+
+def unclear(y_true, y_pred):
+    return 1.0
+unclear.greater_is_better = "no"
 """
 
 
@@ -231,6 +241,16 @@ def test_user_metric(users):
     assert users("plain").score(y, predictions) == pytest.approx(accuracy.score(y, predictions))
     expected = standard_error(accuracy, y, predictions)
     assert 0.5 < standard_error(users("plain"), y, predictions) / expected < 1.6
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("silent", "does not say whether"), ("unclear", "has greater_is_better = 'no', which does not")]
+)
+def test_a_user_metric_says_which_direction_is_better(users, name, told):
+    """Else a cost would be counted as a score and the worse model promoted; the refusal is what to write."""
+    with pytest.raises(Refused, match=told) as caught:
+        users(name)
+    assert f"write `{name}.greater_is_better = False` below the function" in caught.value.hint
 
 
 def test_user_metric_failures_have_names(users):
