@@ -76,3 +76,12 @@ def known_model(config: "Config", name: str) -> str:
 
         raise Exit(WRONG_USE, f"no model {name!r} in {config.path}{meant(name, list(config.models))}")
     return name
+
+
+def only_model(config: "Config", name: str | None) -> str:
+    """The named model, or the only one there is."""
+    if name is not None:
+        return known_model(config, name)
+    if len(config.models) == 1:
+        return next(iter(config.models))
+    raise Exit(WRONG_USE, f"name a model with --model: {', '.join(config.models)}")

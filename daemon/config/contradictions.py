@@ -9,7 +9,7 @@ from typing import Any
 from daemon.config.cron import cron_trigger
 from daemon.config.mistakes import Mistakes, meant
 from daemon.config.service import ServiceSettings
-from retrain.records.settings import METRICS
+from retrain.records.settings import FORMER_METRICS, METRICS
 from retrain.user_code import is_own
 
 REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -36,7 +36,7 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
 
     if isinstance(metric, str) and task is not None and not is_own(metric):
         metrics = ("auto", *METRICS[task])
-        if metric not in metrics:
+        if FORMER_METRICS.get(metric, metric) not in metrics:
             choices = f"a {task} has {', '.join(metrics)}, or file.py:function"
             add(f"metric is {metric!r}; {choices}{_close(metric, metrics)}", "metric")
     if columns is None:
