@@ -136,7 +136,7 @@ def _drop(performance: dict[str, Any]) -> str:
 def _prepared(facts: dict[str, Any]) -> str:
     result = facts["prepare"]
     lines = [f"Prepared from {len(result['snapshots'])} files: {result['window']}."]
-    held = [f"{one['file']} is held and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]
+    held = [f"{one['file']} is held now and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]
     split = [result["held_out"]] if result.get("held_out") else []
     return "\n".join([*lines, *(f"  - {note}" for note in (*split, *result["notes"], *held))])
 
