@@ -95,7 +95,9 @@ def headings(page: Path) -> set[str]:
 
 
 USERS = [
-    page for page in PAGES if page.parent.name != "decisions" and page.stem not in ("architecture", "CONTRIBUTING")
+    page
+    for page in PAGES
+    if page.parent.name != "decisions" and page.stem not in ("architecture", "CONTRIBUTING", "CHANGELOG")
 ]
 INTERNAL = re.compile(r"\btwins?\b|\blayers?\b(?!, tests)|\bre-?weigh", re.IGNORECASE)
 """Words of the code that say nothing to who uses it."""

@@ -21,7 +21,7 @@ from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema_change import SchemaChange
 
-RISE = ("detector", "row", "since_row", "before", "after")
+RISE = ("detector", "row", "before", "after")
 
 
 def observe(

@@ -14,7 +14,7 @@ from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.reports.savings import savings_json, savings_text
 from daemon.reports.timeline import roll_back_json, undone_words
 from daemon.reports.trial import terms, trial_json
-from drift.notation import amount, counted, score, shown_difference, signed
+from drift.notation import amount, counted, p_value, score, shown_difference, signed
 
 MOST_SENTENCES = 6
 STAGE_KEYS = ("stage", "attempt", "state", "reason", "started_at", "finished_at")
@@ -115,10 +115,10 @@ def _check(check: dict[str, Any]) -> str:
     lines += [f"  All columns together, beside the verdict: {sentence}." for sentence in together["sentences"]]
     performance = check["performance"]
     if performance and performance["value"] is not None:
-        line = f"  Its labelled rows gave {performance['metric']} {performance['value']:.4f}"
+        line = f"  Its labelled rows gave {performance['metric']} {score(performance['value'])}"
         if performance.get("reference") is not None:
-            line += f"; at its evaluation it was {performance['reference']:.4f}"
-        lines.append(line + (": a drop beyond chance." if performance["dropped"] else "."))
+            line += f"; at its evaluation it was {score(performance['reference'])}"
+        lines.append(line + (f": {_drop(performance)}." if performance["dropped"] else "."))
     rise = rise_sentence(check.get("stream"))
     lines += [f"  {rise}."] if rise else []
     estimate = estimate_sentence(check.get("estimated"))
@@ -126,10 +126,17 @@ def _check(check: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _drop(performance: dict[str, Any]) -> str:
+    """By how much, as the two values are written, and the p-value that decided."""
+    size = amount(abs(shown_difference(performance["reference"], performance["value"])), performance["reference"])
+    sure = "" if performance.get("p_value") is None else f" (p {p_value(performance['p_value'])})"
+    return f"a drop by {size}, beyond chance{sure}; drift.false_alarms and triggers.min_drop say what counts"
+
+
 def _prepared(facts: dict[str, Any]) -> str:
     result = facts["prepare"]
     lines = [f"Prepared from {len(result['snapshots'])} files: {result['window']}."]
-    held = [f"{one['file']} is held and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]
+    held = [f"{one['file']} is held now and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]
     split = [result["held_out"]] if result.get("held_out") else []
     return "\n".join([*lines, *(f"  - {note}" for note in (*split, *result["notes"], *held))])
 
@@ -145,9 +152,9 @@ def _trained(facts: dict[str, Any]) -> str:
 
 def _evaluated(facts: dict[str, Any]) -> str:
     result = facts["evaluate"]
-    lines = [
-        f"Compared by {result['metric']} on {result['rows']:,} held-out rows that neither had seen (± standard error):"
-    ]
+    unseen = "that neither had seen" if result["champion"] is not None else "that it was not trained on"
+    rows = f"{result['rows']:,} held-out rows {unseen}"
+    lines = [f"Compared by {result['metric']} on {rows} (± standard error):"]
     for who in ("challenger", "champion", "baseline"):
         entry = result[who]
         if entry is not None:

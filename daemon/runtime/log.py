@@ -93,10 +93,14 @@ def _with_dropped(factory: Any) -> Callable[..., Any]:
 
 
 def _for_people(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """Local time of day, and numbers to four digits."""
+    """Local time of day, and numbers to four digits, large ones whole."""
     moment = datetime.fromisoformat(entry["timestamp"]).astimezone()
-    shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in entry.items()}
+    shown = {key: _digits(value) if isinstance(value, float) else value for key, value in entry.items()}
     return shown | {"timestamp": moment.strftime("%H:%M:%S")}
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _renderer(style: str, stream: TextIO) -> Any:

@@ -92,6 +92,7 @@ def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSet
     if growth < triggers.growth:
         return None
     reason = (
-        f"there are {growth:.1f} times the {known:,} labelled rows that there were for {observation.champion.newest}"
+        f"there are {observation.labelled_rows:,} labelled rows, {growth:.1f} times the {known:,} that there were for "
+        f"{observation.champion.newest}; triggers.growth is {triggers.growth:g}"
     )
     return Trigger("growth", reason, {"growth": round(growth, 3), "new_rows": new})

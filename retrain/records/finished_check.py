@@ -6,11 +6,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Rise:
     """What a detector of the stream of errors saw in a check's file: at `row` it was sure that the mean error had
-    risen from `before` to `after` since `since_row`, None where that is in an earlier file."""
+    risen from `before` to `after`."""
 
     detector: str
     row: int
-    since_row: int | None
     before: float
     after: float
 

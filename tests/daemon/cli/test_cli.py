@@ -129,6 +129,14 @@ def test_retrain_promote_and_rollback_by_hand(daemon):
     if len(daemon.json("versions", "m")) > 1:
         daemon.cli("rollback", "m")
         wait_for(lambda: daemon.predict().json()["version"] != first)
+        told = daemon.json("history", "m", "-n", "4")
+        asked = [one for one in told if one["kind"] == "command" and one["command"] == "rollback"]
+        assert asked[-1]["by"] and asked[-1]["finished"] >= asked[-1]["at"] and asked[-1]["state"] == "done"
+        assert [one["rolled_back"] for one in told if one["kind"] == "roll_back"] == [first]
+        assert {one["version"] for one in daemon.json("versions", "m") if one["rolled_back"]} == {first}
+        assert f"undone     {first}, rolled back: by hand" in daemon.cli("status").stdout
+        assert f"{first} is undone" in daemon.cli("history", "m").stdout
+    assert daemon.cli("explain").stdout.startswith("m: ")
 
 
 def test_doctor_finds_nothing_wrong(daemon):

@@ -129,7 +129,7 @@ def test_a_rise_of_the_errors_is_evidence_that_names_the_detector(ledger: Ledger
     with ledger.connect() as conn:
         (evidence,) = observe.observe(conn, "m", 0, PlannerState()).evidence
     assert evidence.performance_dropped and evidence.drop == 0.01
-    assert evidence.rise == Rise("adwin", 96, 41, 0.1, 0.4)
+    assert evidence.rise == Rise("adwin", 96, 0.1, 0.4)
     with ledger.begin() as conn:
         cycle = cycles.open_cycle(conn, "m", Trigger("performance", "it fell", {"check": check}), 1, 1, 0.0)
     with ledger.connect() as conn:
@@ -160,8 +160,11 @@ def test_an_estimate_is_told_as_one_wherever_performance_is(ledger: Ledger, tmp_
         facts = describe(conn, cycle.id)
     assert facts["evidence"][0]["estimated"] == ESTIMATED
     words = story(facts)
-    assert "Its labelled rows gave accuracy 0.7000; at its evaluation it was 0.9000: a drop beyond chance." in words
-    assert "Estimated: accuracy about 0.8123 (0.8000 to 0.8200) on 900 rows without labels" in words
+    assert (
+        "Its labelled rows gave accuracy 0.7000; at its evaluation it was 0.9000: a drop by 0.2000, beyond chance"
+        in words
+    )
+    assert "Estimated: accuracy about 0.8123 (95% interval: 0.8000 to 0.8200) on 900 rows without labels" in words
     assert "blind to concept drift" in words
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     last = overview(load_config(tmp_path / "config.toml"), ledger)["models"]["m"]["last_check"]

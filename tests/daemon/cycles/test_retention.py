@@ -34,6 +34,7 @@ from daemon.ledger import (
 )
 from daemon.reading.look import Look
 from daemon.reports.status import overview
+from daemon.reports.timeline import timeline
 from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 from retrain import durable
@@ -129,6 +130,9 @@ def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
         due.pending(conn, "m", "check")
         events.listed(conn, "m", 20)
         events.listed(conn, None, 20)
+        timeline(conn, "m", 20)
+        timeline(conn, None, 20)
+        list(promotions.roll_backs(conn, "m"))
         cycles.listed(conn, "m", 20)
         promotions.champion(conn, "m")
         files.record_accepted(conn, "m", "day1/1500.csv", Look(1, 1, 1, 1), "new", result("s", now), now)

@@ -102,6 +102,18 @@ def test_every_number_that_decides_is_shown_and_adds_up(
     assert f"{saved:,.{len(str(saved).partition('.')[2])}f}"[:5] in facts["trigger"]["reason"]
 
 
+def test_the_example_of_the_page_adds_up() -> None:
+    """What docs/explanations.md shows a reader is arithmetic that holds."""
+    page = (Path(__file__).parents[3] / "docs" / "explanations.md").read_text("utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("  2013-06.parquet")]
+    measured, small, chance, counted = shown(row)[-4:]
+    (product,) = [line for line in page.splitlines() if "×" in line and line.startswith("  0.")]
+    left, right = product.split(" = ")
+    assert round(measured + small + chance, 4) == counted
+    assert np.prod([float(factor.split()[0]) for factor in right.split(" × ")]) == pytest.approx(float(left), rel=2e-3)
+    assert f"{counted:.4f} is more than {left.strip()}: a retrain pays." in page
+
+
 def test_a_cycle_of_an_older_ledger_is_explained_without_its_parts(tmp_path: Path) -> None:
     """Its trigger has no parts of the sum; the sentence with the numbers stands."""
     ledger = open_ledger(tmp_path)

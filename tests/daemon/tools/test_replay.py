@@ -227,7 +227,7 @@ def test_several_files_are_a_batch_each(answer, tmp_path):
 
 
 def test_a_target_alone_is_enough(answer, tmp_path):
-    """The task is inferred as `init` does; a numeric target is a regression with relative MAE."""
+    """The task is inferred as `init` does; a numeric target is a regression with the MAE skill score."""
     table = stream(900, task="regression").select(["a", "y"])
     told = answer(written(tmp_path, table), "--target", "y", "--baselines", "never", batches=6)
     assert (told["task"], told["metric"]) == ("regression", "mae_skill")

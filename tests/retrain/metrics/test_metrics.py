@@ -177,7 +177,7 @@ def test_blocks_are_consecutive_rows():
 
 
 def test_defaults():
-    """Balanced accuracy; ROC AUC below a minority share of 20 %; relative MAE for numbers."""
+    """Balanced accuracy; ROC AUC below a minority share of 20 %; the MAE skill score for numbers."""
     assert default_metric("classification", np.array(["a"] * 8 + ["b"] * 2)) == "balanced_accuracy"
     assert default_metric("classification", np.array(["a"] * 9 + ["b"] * 2)) == "roc_auc"
     assert default_metric("classification", np.array(["a"] * 90 + ["b"] * 5 + ["c"] * 5)) == "balanced_accuracy"

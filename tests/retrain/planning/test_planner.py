@@ -43,7 +43,7 @@ def decide(observation: Observation, state: PlannerState | None = None, now: flo
 
 def test_a_rise_of_the_errors_names_its_detector():
     """The trigger says who saw the errors rise, from what to what, and where."""
-    rise = Rise("adwin", 96, 41, 0.1, 0.4)
+    rise = Rise("adwin", 96, 0.1, 0.4)
     trigger = decide(seen(evidence=(replace(DROP, rise=rise),))).trigger
     assert trigger.kind == "performance" and trigger.evidence["detector"] == "adwin"
     assert trigger.reason == "adwin saw the mean error rise from 0.1 to 0.4 (row 96 of check 8)"

@@ -55,6 +55,20 @@ def test_gains_within_chance_add_up_to_nothing() -> None:
     assert walked([-1.0] * 5).sum == 0.0
 
 
+def test_of_two_estimates_the_better_one_counts_and_is_named() -> None:
+    """A small model trained before the file, or with it; its parts add up, and a file without either counts nothing."""
+    both = assessed(1, 0.05, fresh={"all": (0.09, 0.02, 80)})
+    found = regret.file_gain(both, "all", -0.03)
+    assert found is not None and (found.trained, found.measured, found.lacking) == ("with", 0.09, 0.03)
+    assert found.counted == pytest.approx(0.09 + 0.03 - 1.5 * 0.02)
+    before = regret.file_gain(replace(both, fresh={"all": (0.05, 0.02, 80)}), "all", -0.03)
+    assert before is not None and before.trained == "before" and before.counted == pytest.approx(0.05 + 0.03 - 0.01)
+    some = walked([0.1, 0.1])
+    bare = replace(assessed(3), gains={"last3": (5.0, 0.01, 400)}, twins={})
+    after = regret.assessed(some, bare, TRIGGERS)
+    assert (after.sum, after.gains, after.span) == (some.sum, some.gains, 2)
+
+
 def test_a_gain_that_goes_on_opens_a_cycle_and_names_its_numbers() -> None:
     """Once what a fresh model would have saved exceeds the price; the same evidence opens no second one."""
     state, opened = PlannerState(next_number=2), []
