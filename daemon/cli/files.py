@@ -69,6 +69,8 @@ def _remark(row: Any) -> str:
     if row.reason or quality.get("hint"):
         return printable(row.reason or quality["hint"])
     remarks = _counts(quality, "duplicate_rows", "future_times")
+    if joined := quality.get("joined"):
+        remarks += [f"{joined['joined']:,} of {joined['labels']:,} labels joined", *filter(None, [joined["hint"]])]
     unknown = quality.get("withheld_classes") or {}
     remarks += [f"{rows:,} of the new class {printable(repr(name))}" for name, rows in list(unknown.items())[:2]]
     for name, counts in (quality.get("columns") or {}).items():

@@ -19,9 +19,10 @@ from daemon.cycles.checks import check_snapshots, record_check
 from daemon.cycles.classes import log_new_classes, withheld_classes
 from daemon.cycles.schemas import current_schema
 from daemon.cycles.suspicion import record_doubts, suspect_file
+from daemon.intake.joining import joined_labels, warn_of_few
 from daemon.ledger import files, models
 from daemon.reading.look import Look
-from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
+from daemon.reading.operations import DigestRequest, JoinResult, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
@@ -97,7 +98,8 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     except OSError:
         result.snapshot.unlink(missing_ok=True)
         raise
-    check, doubts = None, []
+    check, doubts, dropped = None, [], not taking.path.startswith("..")
+    joined = await joined_labels(context, snapshot, dropped) if result.kind == "labels" else None
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:
             withheld = withheld_classes(
@@ -106,31 +108,39 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
         if result.kind == "rows":
             check = await check_snapshots(context, "file", [snapshot], withheld)
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
+        quality = _quality(result, withheld, joined)
         with context.shared.ledger.begin(durable=True) as conn:
             if result.inferred:
                 models.save_schema(conn, context.name, result.schema.to_json())
             row = files.record_accepted(
                 conn, context.name, taking.path, taking.seen, sha256,
-                _entry(context, result, snapshot, quarantine, withheld), context.now(), taking.source,
+                _entry(context, result, snapshot, quarantine, quality), context.now(), taking.source,
                 _digest(context, result),
             )  # fmt: skip
             taking.also(conn)
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
             held = record_doubts(conn, context, row, doubts)
     durable.crash_point("control.file_committed")
-    _log_accepted(context, taking, result)
+    _log_accepted(context, taking, result, joined)
+    if joined is not None:
+        warn_of_few(context, taking.path, joined, dropped)
     log_new_classes(context.log.bind(file=taking.path), context.name, withheld, result.class_rows)
     if recorded is not None:
         recorded.log_to(context.log.bind(file=taking.path))
     held.log_to(context.log)
 
 
+def _quality(result: TakeResult, withheld: Iterable[NewClass], joined: JoinResult | None) -> dict[str, Any]:
+    """What is odd about the file's rows, with what its labels come to."""
+    unknown = {one.name: result.class_rows[one.name] for one in withheld if one.name in result.class_rows}
+    told = {"withheld_classes": unknown, "joined": None if joined is None else to_json(joined)}
+    return result.quality | {key: value for key, value in told.items() if value}
+
+
 def _entry(
-    context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None, withheld: Iterable[NewClass]
+    context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None, quality: dict[str, Any]
 ) -> dict[str, Any]:
     """As the ledger keeps it: with paths below the state folder."""
-    unknown = {one.name: result.class_rows[one.name] for one in withheld if one.name in result.class_rows}
-    quality = result.quality | ({"withheld_classes": unknown} if unknown else {})
     state = context.folders.state
     rejects = None if quarantine is None else str(quarantine.relative_to(state))
     return to_json(result) | {"snapshot": str(snapshot.relative_to(state)), "quarantine": rejects, "quality": quality}
@@ -162,13 +172,15 @@ def refuse(context: ModelContext, taking: Taking, reason: str) -> None:
     context.log.warning("file_refused", file=taking.path, reason=reason)
 
 
-def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult) -> None:
+def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult, joined: JoinResult | None) -> None:
     log = context.log.bind(file=taking.path)
     if result.inferred:
         log.info("schema_inferred", columns={c.name: c.kind for c in result.schema.columns})
+    more: dict[str, Any] = {} if joined is None else {"joined": joined.joined}
+    more |= {"hint": result.quality["hint"]} if result.quality["hint"] else {}
     log.info(
         "file_accepted", kind=result.kind, rows=result.rows, labelled_rows=result.labelled_rows,
-        rejected=result.rejected, **({"hint": result.quality["hint"]} if result.quality["hint"] else {}),
+        rejected=result.rejected, **more,
     )  # fmt: skip
     if result.rejected:
         log.warning("rows_quarantined", rows=result.rejected, first=next(iter(result.rejects), {}))

@@ -49,6 +49,24 @@ class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     work: Path
 
 
+class JoinResult(Result, frozen=True, kw_only=True):
+    """Of so many different ids of `labels`, those that were found in a row; `alike` more are written otherwise there,
+    and `hint` says how."""
+
+    labels: int
+    joined: int
+    alike: int = 0
+    hint: str = ""
+
+
+class JoinRequest(Request[JoinResult], frozen=True, kw_only=True):
+    """Look for the ids of a snapshot of labels in those of `rows`, the newest first."""
+
+    labels: Path
+    rows: tuple[Path, ...]
+    id_column: str
+
+
 class ConvertResult(Result, frozen=True, kw_only=True):
     """A file of the prediction log; `path` is None where there is no row. `answers` are rows that were answered, not
     shadowed; `torn` are lines that a kill cut off."""
