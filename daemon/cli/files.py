@@ -40,6 +40,11 @@ def files(
             for r in rows
         ]
         print_table(("file", "taken", "state", "rows", "labelled", "rejected", "told"), shown)
+        if any(row.state == "refused" for row in rows):
+            print(
+                "\na refused file is looked at again when it changes, and after a reload or a start with other "
+                "columns, roles or intake options"
+            )
         if any(row.state == "held" for row in rows):
             print(
                 "\nheld files are checked and teach nobody: `driftd release FILE` lets one teach, "

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.checks import check_snapshots, record_check
 from daemon.cycles.classes import log_new_classes, withheld_classes
-from daemon.cycles.schemas import current_schema
+from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
 from daemon.intake.joining import joined_labels, warn_of_few
 from daemon.ledger import files, models
@@ -38,6 +38,7 @@ class Taken(Enum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
+    UNFINISHED = "unfinished"
     LATER = "later"
 
 
@@ -45,13 +46,15 @@ class Taken(Enum):
 class Taking:
     """A settled file: its path within the data folder, and the look that two looks agreed on. One that was made of live
     traffic lies nowhere: its path is its name, and `also` is committed with it. Labels that came over HTTP have such a
-    name, too, and lie `at` another place."""
+    name, too, and lie `at` another place. `recent`: it changed a moment ago, and is not taken where it seems not
+    whole."""
 
     path: str
     seen: Look
     source: str = "folder"
     also: Callable[[Connection], None] = lambda _conn: None
     at: Path | None = None
+    recent: bool = False
 
 
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
@@ -59,7 +62,11 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
     path = taking.at or context.data_dir / taking.path
     log = context.log.bind(file=taking.path)
     try:
-        sha256 = (await context.shared.analyst.call(DigestRequest(path=path))).sha256
+        content = await context.shared.analyst.call(DigestRequest(path=path, recent=taking.recent))
+        if content.writing:
+            log.info("file_unfinished", reason=content.writing)
+            return Taken.UNFINISHED
+        sha256 = content.sha256
         if _duplicate(context, taking, sha256):
             return Taken.DUPLICATE
         request = TakeRequest(
@@ -98,7 +105,7 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     except OSError:
         result.snapshot.unlink(missing_ok=True)
         raise
-    check, doubts, dropped = None, [], not taking.path.startswith("..")
+    check, doubts, dropped = None, [], taking.at is None
     joined = await joined_labels(context, snapshot, dropped) if result.kind == "labels" else None
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:
@@ -167,7 +174,9 @@ def _duplicate(context: ModelContext, taking: Taking, sha256: str) -> bool:
 def refuse(context: ModelContext, taking: Taking, reason: str) -> None:
     """Commit that a file is beyond repair, and log why."""
     with context.shared.ledger.begin() as conn:
-        files.record_refused(conn, context.name, taking.path, taking.seen, reason, context.now(), taking.source)
+        files.record_refused(
+            conn, context.name, taking.path, taking.seen, reason, context.now(), taking.source, reading_digest(context)
+        )
         taking.also(conn)
     context.log.warning("file_refused", file=taking.path, reason=reason)
 

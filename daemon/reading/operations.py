@@ -9,15 +9,17 @@ from retrain.records.settings import ModelSettings
 
 
 class DigestResult(Result, frozen=True, kw_only=True):
-    """SHA-256 of the bytes."""
+    """SHA-256 of the bytes; `writing` is what shows that the file may not be whole, "" for nothing."""
 
     sha256: str
+    writing: str = ""
 
 
 class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
-    """Hash a file."""
+    """Hash a file; `recent`: it changed a moment ago, and is looked at for signs that it is still being written."""
 
     path: Path
+    recent: bool = False
 
 
 class TakeResult(Result, frozen=True, kw_only=True):
