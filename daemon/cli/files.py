@@ -77,7 +77,9 @@ def _remark(row: Any) -> str:
     if joined := quality.get("joined"):
         remarks += [f"{joined['joined']:,} of {joined['labels']:,} labels joined", *filter(None, [joined["hint"]])]
     unknown = quality.get("withheld_classes") or {}
-    remarks += [f"{rows:,} of the new class {printable(repr(name))}" for name, rows in list(unknown.items())[:2]]
+    if unknown:
+        most = sorted(unknown.items(), key=lambda one: -one[1])[:3]
+        remarks.append("do not count: " + ", ".join(f"{rows:,} of {printable(repr(name))}" for name, rows in most))
     for name, counts in (quality.get("columns") or {}).items():
         words = _counts(counts, "unseen", "out_of_range", "infinite")
         remarks += [f"{printable(name)}: {', '.join(words)}"] if words else []

@@ -87,8 +87,14 @@ class Intake:
 
     async def _look_at_refused_again(self) -> None:
         """Where the first file fixed the schema: others may have been refused for want of it."""
-        if await asyncio.to_thread(reading_digest, self.context) != self._read_by:
-            self.known, self._read_by = await asyncio.to_thread(self._known)
+        reading = await asyncio.to_thread(reading_digest, self.context)
+        if reading == self._read_by:
+            return
+        self._read_by = reading
+        with self.context.shared.ledger.connect() as conn:
+            again = files.refused_otherwise(conn, self.context.name, reading)
+        for path in again:
+            self.known.pop(path, None)
             self._look_at_all()
 
     def _look_at_all(self) -> None:

@@ -20,7 +20,7 @@ from daemon.cycles.classes import log_new_classes, withheld_classes
 from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
 from daemon.intake.joining import joined_labels, warn_of_few
-from daemon.ledger import files, models
+from daemon.ledger import due, files, models
 from daemon.reading.look import Look
 from daemon.reading.operations import DigestRequest, JoinResult, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
@@ -96,22 +96,14 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
 
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
-    snapshot = context.folders.snapshot(result.snapshot_digest)
-    quarantine = None
-    try:
-        if result.quarantine is not None:
-            quarantine = publish_made(result.quarantine, context.folders.rejects(sha256), "intake.publish_rejects")
-        publish_made(result.snapshot, snapshot, "intake.publish")
-    except OSError:
-        result.snapshot.unlink(missing_ok=True)
-        raise
+    snapshot, quarantine = _publish(context, sha256, result)
     check, doubts, dropped = None, [], taking.at is None
     joined = await joined_labels(context, snapshot, dropped) if result.kind == "labels" else None
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:
-            withheld = withheld_classes(
-                conn, context.name, context.settings, context.folders.versions, result.class_rows
-            )
+            of_model = conn, context.name, context.settings, context.folders.versions
+            waited = [one.name for one in withheld_classes(*of_model) if one.approved]
+            withheld = withheld_classes(*of_model, result.class_rows)
         if result.kind == "rows":
             check = await check_snapshots(context, "file", [snapshot], withheld)
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
@@ -127,6 +119,8 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
             taking.also(conn)
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
             held = record_doubts(conn, context, row, doubts)
+            if set(waited) - {one.name for one in withheld} and not held.reason:
+                due.add(conn, context.name, "manual", context.now())  # an approved class has its rows
     durable.crash_point("control.file_committed")
     _log_accepted(context, taking, result, joined)
     if joined is not None:
@@ -135,6 +129,19 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     if recorded is not None:
         recorded.log_to(context.log.bind(file=taking.path))
     held.log_to(context.log)
+
+
+def _publish(context: ModelContext, sha256: str, result: TakeResult) -> tuple[Path, Path | None]:
+    """The snapshot, and the rejects if there are any, under their lasting names."""
+    snapshot, quarantine = context.folders.snapshot(result.snapshot_digest), None
+    try:
+        if result.quarantine is not None:
+            quarantine = publish_made(result.quarantine, context.folders.rejects(sha256), "intake.publish_rejects")
+        publish_made(result.snapshot, snapshot, "intake.publish")
+    except OSError:
+        result.snapshot.unlink(missing_ok=True)
+        raise
+    return snapshot, quarantine
 
 
 def _quality(result: TakeResult, withheld: Iterable[NewClass], joined: JoinResult | None) -> dict[str, Any]:

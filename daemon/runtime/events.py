@@ -59,8 +59,9 @@ EVENTS = (
     Event("file_seen", "info", "a file is new or changed, and not yet settled", "file bytes"),
     Event("file_unfinished", "info", "a file seems to be still written: it is taken once it is whole, or has not "
         "changed for ten settle times", "file reason"),
-    Event("settle_learned", "info", "a file grew `pause_s` seconds after it had been taken: files of this folder wait "
-        "`settle_s` seconds from now on ([why](data-files.md#files-that-are-still-written))", "file pause_s settle_s"),
+    Event("settle_learned", "info", "a file paused `pause_s` seconds while it was written: files of this folder "
+        "wait `settle_s` seconds from now on ([why](data-files.md#files-that-are-still-written))",
+        "file pause_s settle_s"),
     Event("file_accepted", "info", "a file's rows are in (`predictions/TIME`: live traffic); `hint` where the target "
         "seems misspelt; of labels, so many `joined` a row that is there",
         "file kind rows labelled_rows rejected joined hint"),

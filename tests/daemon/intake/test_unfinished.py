@@ -127,7 +127,7 @@ def test_a_pause_teaches_the_folder_its_settle_time(context, capsys):
     assert [(event["event"], event["pause_s"], event["settle_s"]) for event in told] == [("settle_learned", 6.0, 12.0)]
     assert intake._settle_s("b.csv") == 12.0
     assert command_line(["-c", str(context.shared.config.path), "status"]) == 0
-    assert "12 s: a.csv grew 6.0 s after it had been taken (learned; intake.settle is 1 s)" in capsys.readouterr().out
+    assert "12 s: a.csv paused 6.0 s while it was written (learned; intake.settle is 1 s)" in capsys.readouterr().out
     later = Intake(context)
     later._known()
     assert later._settle_s("b.csv") == 12.0
@@ -148,6 +148,22 @@ def test_a_learned_time_is_forgotten(context):
     """After thirty days without another pause."""
     intake = Intake(context, learned=Pause(6.0, "a.csv", 1e9))
     assert intake._settle_s("b.csv") == 1.0
+
+
+def test_what_an_unknown_schema_refused_is_looked_at_again(tmp_path):
+    """A file without the target comes before the first labelled one, which fixes the columns."""
+    with bare_model(tmp_path, CONFIG) as context:
+        (context.data_dir / "a.csv").write_bytes(b"x\n1\n2\n")
+        (context.data_dir / "b.csv").write_bytes(CSV)
+        intake = Intake(context)
+
+        async def rounds() -> None:
+            intake.known, intake._read_by = intake._known()
+            looks = {name: look(context.data_dir / name) for name in ("a.csv", "b.csv")}
+            await intake._take_all([("a.csv", looks["a.csv"]), ("b.csv", looks["b.csv"])])
+
+        asyncio.run(rounds())
+    assert sorted(intake.known) == ["b.csv"] and intake._asked_to_look
 
 
 def test_what_the_configuration_refused_is_looked_at_again(tmp_path, capsys):
