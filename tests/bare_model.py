@@ -21,6 +21,6 @@ def bare_model(folder: Path, config: str) -> Iterator[ModelContext]:
         models.ensure(conn, "m")
     made = ModelContext("m", read.models["m"], Shared(read, ledger, Worker("analyst", Limits()), asyncio.Lock()))
     make_folders(made.folders)
-    made.data_dir.mkdir()
+    made.data_dir.mkdir(exist_ok=True)
     yield made
     ledger.close()

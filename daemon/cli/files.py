@@ -40,6 +40,11 @@ def files(
             for r in rows
         ]
         print_table(("file", "taken", "state", "rows", "labelled", "rejected", "told"), shown)
+        if any(row.state == "refused" for row in rows):
+            print(
+                "\na refused file is looked at again when it changes, and after a reload or a start with other "
+                "columns, roles or intake options"
+            )
         if any(row.state == "held" for row in rows):
             print(
                 "\nheld files are checked and teach nobody: `driftd release FILE` lets one teach, "
@@ -69,8 +74,12 @@ def _remark(row: Any) -> str:
     if row.reason or quality.get("hint"):
         return printable(row.reason or quality["hint"])
     remarks = _counts(quality, "duplicate_rows", "future_times")
+    if joined := quality.get("joined"):
+        remarks += [f"{joined['joined']:,} of {joined['labels']:,} labels joined", *filter(None, [joined["hint"]])]
     unknown = quality.get("withheld_classes") or {}
-    remarks += [f"{rows:,} of the new class {printable(repr(name))}" for name, rows in list(unknown.items())[:2]]
+    if unknown:
+        most = sorted(unknown.items(), key=lambda one: -one[1])[:3]
+        remarks.append("do not count: " + ", ".join(f"{rows:,} of {printable(repr(name))}" for name, rows in most))
     for name, counts in (quality.get("columns") or {}).items():
         words = _counts(counts, "unseen", "out_of_range", "infinite")
         remarks += [f"{printable(name)}: {', '.join(words)}"] if words else []

@@ -61,8 +61,12 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
     held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
     print(f"  files      {counts}; {model['labelled_rows']:,} labelled rows{held}")
+    if settling := model["settling"]:
+        paused = f"{printable(settling['path'])} paused {settling['pause_s']:.1f} s while it was written"
+        configured = f"learned; intake.settle is {settling['configured_s']:g} s"
+        print(f"  settle     {settling['settle_s']:.0f} s: {paused} ({configured})")
     for one in model["new_classes"][:MOST_CLASSES]:
-        print(f"  CLASS      {printable(one['reason'])}; its rows teach nobody. {printable(one['way_out'])}")
+        print(f"  CLASS      {printable(one['reason'])}; its rows teach nobody: {printable(one['way_out'])}")
     if (more := len(model["new_classes"]) - MOST_CLASSES) > 0:
         print(f"  CLASS      and {more} more: `driftd status --json` lists them")
     kept = model["prediction_log"]

@@ -5,6 +5,8 @@ know, one of another kind is read as its own as far as that goes. New files are 
 when enough labelled rows have been read by it; where task or target changed, only these teach and nobody is
 compared."""
 
+import hashlib
+import json
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +19,9 @@ from retrain.records.schema import Schema, declared_schema
 from retrain.records.schema_change import SchemaChange, changes, comparable, shape_digest
 from retrain.records.settings import ModelSettings
 from retrain.store.versions import read_json
+
+NOTICED = {"patterns", "recursive", "settle", "watch", "rescan"}
+"""Settings of the intake that say which files are noticed, and when."""
 
 
 def current_schema(context: ModelContext) -> Schema | None:
@@ -35,6 +40,15 @@ def _inferred(stored: Schema | None, settings: ModelSettings) -> Schema | None:
     if {settings.time_column, settings.id_column} - {None} - {column.name for column in stored.columns}:
         return None
     return replace(stored, time_column=settings.time_column, id_column=settings.id_column)
+
+
+def reading_digest(context: ModelContext) -> str:
+    """Of all that decides how a file is read, and whether it is refused: schema, task, roles of columns, options."""
+    schema, settings = current_schema(context), context.settings
+    options = settings.intake.model_dump(mode="json", exclude=NOTICED)
+    read = [None if schema is None else schema.to_json(), settings.task, settings.target, settings.time_column]
+    decisive = [*read, settings.id_column, options, settings.limits.max_file]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def known_schema(context: ModelContext) -> Schema | None:

@@ -7,12 +7,24 @@ import asyncio
 import contextlib
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
-from daemon.intake.settle import Pending, Settled, Unchanged, judge_look, rescan_pause_s
+from daemon.cycles.schemas import reading_digest
+from daemon.intake.settle import (
+    Pause,
+    Pending,
+    Settled,
+    Unchanged,
+    judge_look,
+    longer,
+    patience_s,
+    pause_of,
+    rescan_pause_s,
+    settle_time_s,
+)
 from daemon.intake.take_in import Taken, Taking, take_file
 from daemon.intake.watch import FolderWatch
-from daemon.ledger import files
+from daemon.ledger import files, models
 from daemon.reading.look import Look, Problem, look, matches, scan
 from daemon.runtime.context import ModelContext, make_folders
 
@@ -35,6 +47,10 @@ class Intake:
     pending: dict[str, Pending] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     taking: set[str] = field(default_factory=set)
+    learned: Pause | None = None
+    growths: dict[str, int] = field(default_factory=dict)
+    _read_by: str = ""
+    _unfinished: set[str] = field(default_factory=set)
     _hinted: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _rescan_due_s: float = 0.0
@@ -48,7 +64,7 @@ class Intake:
     async def run(self) -> None:
         """Notice, settle, take in, again and again."""
         make_folders(self.context.folders)
-        self.known = await asyncio.to_thread(self._known)
+        self.known, self._read_by = await asyncio.to_thread(self._known)
         self._start_watch()
         try:
             while True:
@@ -58,10 +74,28 @@ class Intake:
             if self._watch is not None:
                 self._watch.stop()
 
-    def _known(self) -> dict[str, Look]:
-        """What the ledger knows of all files."""
+    def _known(self) -> tuple[dict[str, Look], str]:
+        """What the ledger knows of all files, and by what files are read now; what was refused by something else is
+        looked at again."""
+        reading = reading_digest(self.context)
         with self.context.shared.ledger.connect() as conn:
-            return files.known(conn, self.context.name)
+            known = files.known(conn, self.context.name)
+            again = files.refused_otherwise(conn, self.context.name, reading)
+            kept = models.load_settling(conn, self.context.name)
+        self.learned = None if kept is None else Pause(**kept)
+        return {path: look for path, look in known.items() if path not in set(again)}, reading
+
+    async def _look_at_refused_again(self) -> None:
+        """Where the first file fixed the schema: others may have been refused for want of it."""
+        reading = await asyncio.to_thread(reading_digest, self.context)
+        if reading == self._read_by:
+            return
+        self._read_by = reading
+        with self.context.shared.ledger.connect() as conn:
+            again = files.refused_otherwise(conn, self.context.name, reading)
+        for path in again:
+            self.known.pop(path, None)
+            self._look_at_all()
 
     def _look_at_all(self) -> None:
         self._rescan_due_s, self._asked_to_look = 0.0, True
@@ -168,13 +202,38 @@ class Intake:
 
     def _judge(self, path: str, seen: Look) -> bool:
         """Whether a file is settled; what else it is, is remembered."""
-        settle_s = self.context.settings.intake.settle
-        judgement = judge_look(seen, self.known.get(path), self.pending.get(path), time.monotonic(), settle_s)
+        self._learn(path, seen)
+        known, pending = self.known.get(path), self.pending.get(path)
+        judgement = judge_look(seen, known, pending, time.monotonic(), self._settle_s(path))
         if isinstance(judgement, Pending):
             self.pending[path] = judgement
         elif isinstance(judgement, Unchanged):
             self.pending.pop(path, None)
         return isinstance(judgement, Settled)
+
+    def _settle_s(self, path: str) -> float:
+        """How long this file is to stay unchanged."""
+        pending, configured_s = self.pending.get(path), self.context.settings.intake.settle
+        waited_s = 0.0 if pending is None else time.monotonic() - pending.since_s
+        return settle_time_s(configured_s, self.learned, time.time(), waited_s, self.growths.get(path, 0))
+
+    def _learn(self, path: str, seen: Look) -> None:
+        """Of a file that was taken in a pause, and grew: how long the pause was."""
+        before = self.known.get(path) or (self.pending[path].look if path in self._unfinished else None)
+        if before is None or before == seen or (path in self.pending and path not in self._unfinished):
+            return
+        self._unfinished.discard(path)
+        self.growths[path] = self.growths.get(path, 0) + 1
+        pause_s, configured_s = pause_of(before, seen), self.context.settings.intake.settle
+        found = None if pause_s is None else longer(self.learned, Pause(pause_s, path, time.time()), configured_s)
+        if found is None:
+            return
+        self.learned = found
+        with self.context.shared.ledger.begin() as conn:
+            models.save_settling(conn, self.context.name, asdict(found))
+        self.context.log.info(
+            "settle_learned", file=path, pause_s=round(found.pause_s, 1), settle_s=round(found.settle_s, 1)
+        )
 
     # --- settling and taking ------------------------------------------------------------------------------
 
@@ -198,22 +257,36 @@ class Intake:
                 if not self.has_disk(path):
                     self._put_off()
                     break
-                outcome = await take_file(self.context, Taking(path, seen))
+                outcome = await take_file(self.context, Taking(path, seen, recent=self._is_recent(path, seen)))
                 self._after(path, seen, outcome)
                 self.taking.remove(path)
                 if (now_s := time.monotonic()) - logged_s >= PROGRESS_S:
                     self._log_progress(len(settled) - len(self.taking), now_s - begun_s)
                     logged_s = now_s
+            await self._look_at_refused_again()
         finally:
             self.taking = set()
             self.context.decision_needed.set()
 
     def _after(self, path: str, seen: Look, outcome: Taken) -> None:
+        now_s, pending = time.monotonic(), self.pending.get(path)
         if outcome is Taken.LATER:
-            self.pending[path] = Pending(seen, time.monotonic() + FAILURE_RETRY_S, time.monotonic())
+            self.pending[path] = Pending(seen, now_s + FAILURE_RETRY_S, now_s, now_s)
             return
+        if outcome is Taken.UNFINISHED:
+            self._unfinished.add(path)
+            still = pending if pending is not None and pending.look == seen else Pending(seen, now_s, now_s, now_s)
+            self.pending[path] = replace(still, due_s=still.still_since_s + patience_s(self._settle_s(path)))
+            return
+        self._unfinished.discard(path)
         self.pending.pop(path, None)
         self.known[path] = seen
+
+    def _is_recent(self, path: str, seen: Look) -> bool:
+        """Whether a file changed so short a time ago that it may be still written."""
+        pending, patience = self.pending.get(path), patience_s(self._settle_s(path))
+        still_s = 0.0 if pending is None else time.monotonic() - pending.still_since_s
+        return max(still_s, time.time() - max(seen.mtime_ns, seen.ctime_ns) / 1e9) + 1e-6 < patience
 
     def has_disk(self, path: str) -> bool:
         """Whether there is room to take a file in; logged once when there is none, and when there is again."""
@@ -230,7 +303,7 @@ class Intake:
         """Ask again for room after a moment."""
         for path, pending in list(self.pending.items()):
             if pending.due_s <= time.monotonic():
-                self.pending[path] = Pending(pending.look, time.monotonic() + DISK_RETRY_S, pending.since_s)
+                self.pending[path] = replace(pending, due_s=time.monotonic() + DISK_RETRY_S)
 
     def _log_progress(self, done: int, seconds: float) -> None:
         rate, left = done / seconds, len(self.taking)

@@ -17,11 +17,12 @@ from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.checks import check_snapshots, record_check
 from daemon.cycles.classes import log_new_classes, withheld_classes
-from daemon.cycles.schemas import current_schema
+from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
-from daemon.ledger import files, models
+from daemon.intake.joining import joined_labels, warn_of_few
+from daemon.ledger import due, files, models
 from daemon.reading.look import Look
-from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
+from daemon.reading.operations import DigestRequest, JoinResult, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
@@ -37,6 +38,7 @@ class Taken(Enum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
+    UNFINISHED = "unfinished"
     LATER = "later"
 
 
@@ -44,13 +46,15 @@ class Taken(Enum):
 class Taking:
     """A settled file: its path within the data folder, and the look that two looks agreed on. One that was made of live
     traffic lies nowhere: its path is its name, and `also` is committed with it. Labels that came over HTTP have such a
-    name, too, and lie `at` another place."""
+    name, too, and lie `at` another place. `recent`: it changed a moment ago, and is not taken where it seems not
+    whole."""
 
     path: str
     seen: Look
     source: str = "folder"
     also: Callable[[Connection], None] = lambda _conn: None
     at: Path | None = None
+    recent: bool = False
 
 
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
@@ -58,7 +62,11 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
     path = taking.at or context.data_dir / taking.path
     log = context.log.bind(file=taking.path)
     try:
-        sha256 = (await context.shared.analyst.call(DigestRequest(path=path))).sha256
+        content = await context.shared.analyst.call(DigestRequest(path=path, recent=taking.recent))
+        if content.writing:
+            log.info("file_unfinished", reason=content.writing)
+            return Taken.UNFINISHED
+        sha256 = content.sha256
         if _duplicate(context, taking, sha256):
             return Taken.DUPLICATE
         request = TakeRequest(
@@ -88,8 +96,44 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
 
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
-    snapshot = context.folders.snapshot(result.snapshot_digest)
-    quarantine = None
+    snapshot, quarantine = _publish(context, sha256, result)
+    check, doubts, dropped = None, [], taking.at is None
+    joined = await joined_labels(context, snapshot, dropped) if result.kind == "labels" else None
+    async with context.check_lock:
+        with context.shared.ledger.connect() as conn:
+            of_model = conn, context.name, context.settings, context.folders.versions
+            waited = [one.name for one in withheld_classes(*of_model) if one.approved]
+            withheld = withheld_classes(*of_model, result.class_rows)
+        if result.kind == "rows":
+            check = await check_snapshots(context, "file", [snapshot], withheld)
+            doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
+        quality = _quality(result, withheld, joined)
+        with context.shared.ledger.begin(durable=True) as conn:
+            if result.inferred:
+                models.save_schema(conn, context.name, result.schema.to_json())
+            row = files.record_accepted(
+                conn, context.name, taking.path, taking.seen, sha256,
+                _entry(context, result, snapshot, quarantine, quality), context.now(), taking.source,
+                _digest(context, result),
+            )  # fmt: skip
+            taking.also(conn)
+            recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
+            held = record_doubts(conn, context, row, doubts)
+            if set(waited) - {one.name for one in withheld} and not held.reason:
+                due.add(conn, context.name, "manual", context.now())  # an approved class has its rows
+    durable.crash_point("control.file_committed")
+    _log_accepted(context, taking, result, joined)
+    if joined is not None:
+        warn_of_few(context, taking.path, joined, dropped)
+    log_new_classes(context.log.bind(file=taking.path), context.name, withheld, result.class_rows)
+    if recorded is not None:
+        recorded.log_to(context.log.bind(file=taking.path))
+    held.log_to(context.log)
+
+
+def _publish(context: ModelContext, sha256: str, result: TakeResult) -> tuple[Path, Path | None]:
+    """The snapshot, and the rejects if there are any, under their lasting names."""
+    snapshot, quarantine = context.folders.snapshot(result.snapshot_digest), None
     try:
         if result.quarantine is not None:
             quarantine = publish_made(result.quarantine, context.folders.rejects(sha256), "intake.publish_rejects")
@@ -97,40 +141,20 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     except OSError:
         result.snapshot.unlink(missing_ok=True)
         raise
-    check, doubts = None, []
-    async with context.check_lock:
-        with context.shared.ledger.connect() as conn:
-            withheld = withheld_classes(
-                conn, context.name, context.settings, context.folders.versions, result.class_rows
-            )
-        if result.kind == "rows":
-            check = await check_snapshots(context, "file", [snapshot], withheld)
-            doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
-        with context.shared.ledger.begin(durable=True) as conn:
-            if result.inferred:
-                models.save_schema(conn, context.name, result.schema.to_json())
-            row = files.record_accepted(
-                conn, context.name, taking.path, taking.seen, sha256,
-                _entry(context, result, snapshot, quarantine, withheld), context.now(), taking.source,
-                _digest(context, result),
-            )  # fmt: skip
-            taking.also(conn)
-            recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
-            held = record_doubts(conn, context, row, doubts)
-    durable.crash_point("control.file_committed")
-    _log_accepted(context, taking, result)
-    log_new_classes(context.log.bind(file=taking.path), context.name, withheld, result.class_rows)
-    if recorded is not None:
-        recorded.log_to(context.log.bind(file=taking.path))
-    held.log_to(context.log)
+    return snapshot, quarantine
+
+
+def _quality(result: TakeResult, withheld: Iterable[NewClass], joined: JoinResult | None) -> dict[str, Any]:
+    """What is odd about the file's rows, with what its labels come to."""
+    unknown = {one.name: result.class_rows[one.name] for one in withheld if one.name in result.class_rows}
+    told = {"withheld_classes": unknown, "joined": None if joined is None else to_json(joined)}
+    return result.quality | {key: value for key, value in told.items() if value}
 
 
 def _entry(
-    context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None, withheld: Iterable[NewClass]
+    context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None, quality: dict[str, Any]
 ) -> dict[str, Any]:
     """As the ledger keeps it: with paths below the state folder."""
-    unknown = {one.name: result.class_rows[one.name] for one in withheld if one.name in result.class_rows}
-    quality = result.quality | ({"withheld_classes": unknown} if unknown else {})
     state = context.folders.state
     rejects = None if quarantine is None else str(quarantine.relative_to(state))
     return to_json(result) | {"snapshot": str(snapshot.relative_to(state)), "quarantine": rejects, "quality": quality}
@@ -157,18 +181,22 @@ def _duplicate(context: ModelContext, taking: Taking, sha256: str) -> bool:
 def refuse(context: ModelContext, taking: Taking, reason: str) -> None:
     """Commit that a file is beyond repair, and log why."""
     with context.shared.ledger.begin() as conn:
-        files.record_refused(conn, context.name, taking.path, taking.seen, reason, context.now(), taking.source)
+        files.record_refused(
+            conn, context.name, taking.path, taking.seen, reason, context.now(), taking.source, reading_digest(context)
+        )
         taking.also(conn)
     context.log.warning("file_refused", file=taking.path, reason=reason)
 
 
-def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult) -> None:
+def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult, joined: JoinResult | None) -> None:
     log = context.log.bind(file=taking.path)
     if result.inferred:
         log.info("schema_inferred", columns={c.name: c.kind for c in result.schema.columns})
+    more: dict[str, Any] = {} if joined is None else {"joined": joined.joined}
+    more |= {"hint": result.quality["hint"]} if result.quality["hint"] else {}
     log.info(
         "file_accepted", kind=result.kind, rows=result.rows, labelled_rows=result.labelled_rows,
-        rejected=result.rejected, **({"hint": result.quality["hint"]} if result.quality["hint"] else {}),
+        rejected=result.rejected, **more,
     )  # fmt: skip
     if result.rejected:
         log.warning("rows_quarantined", rows=result.rejected, first=next(iter(result.rejects), {}))

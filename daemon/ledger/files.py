@@ -81,10 +81,25 @@ def record_duplicate(
 
 
 def record_refused(
-    conn: Connection, model: str, path: str, seen: Look, reason: str, now: float, source: str = "folder"
-) -> None:
-    """A file beyond repair; what its path held before goes on to count, since nothing replaced it."""
-    _insert(conn, model, path, seen, now, state="refused", reason=reason, source=source)
+    conn: Connection, model: str, path: str, seen: Look, reason: str, now: float, source: str = "folder",
+    reading: str | None = None,
+) -> None:  # fmt: skip
+    """A file beyond repair; what its path held before goes on to count, since nothing replaced it. `reading` is the
+    digest of what decided how it was read; the same content that is refused again is one row."""
+    last = last_row(conn, files, files.c.model == model, files.c.path == path)
+    if last is not None and last.state == "refused" and all(getattr(last, key) == getattr(seen, key) for key in LOOK):
+        update_row(conn, files, last.id, reason=reason, at=now, schema_digest=reading)
+        return
+    _insert(conn, model, path, seen, now, state="refused", reason=reason, source=source, schema_digest=reading)
+
+
+def refused_otherwise(conn: Connection, model: str, reading: str) -> list[str]:
+    """Paths whose newest content was refused when something else decided how files are read."""
+    refused = files.alias("refused")
+    later = files.c.model == model, files.c.path == refused.c.path, files.c.id > refused.c.id
+    wanted = refused.c.model == model, refused.c.kind == "rows", refused.c.state == "refused"
+    other = refused.c.schema_digest.is_distinct_from(reading), ~select(files.c.id).where(*later).exists()
+    return list(conn.scalars(select(refused.c.path).where(*wanted, *other)))
 
 
 def recent(conn: Connection, model: str, window_s: float) -> Sequence[Any]:
@@ -228,9 +243,12 @@ def _insert(conn: Connection, model: str, path: str, seen: Look, now: float, **v
 
 
 def _supersede(conn: Connection, model: str, path: str) -> None:
-    """The rows that the path held leave every window, unless the same content lives on under another name."""
+    """The rows that the path held leave every window, unless the same content lives on under another name; what was
+    refused there is past."""
+    here = files.c.model == model, files.c.path == path
+    conn.execute(update(files).where(*here, files.c.state == "refused").values(state="superseded"))
     used = files.c.state.in_(("accepted", "held"))
-    old = conn.execute(select(files).where(files.c.model == model, files.c.path == path, used)).first()
+    old = conn.execute(select(files).where(*here, used)).first()
     if old is None:
         return
     copies = files.c.duplicate_of == old.id, files.c.state == "duplicate", files.c.path != path

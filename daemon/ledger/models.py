@@ -43,6 +43,17 @@ def save_planner(conn: Connection, name: str, state: PlannerState, reason: str) 
         conn.execute(update(models).where(models.c.name == name).values(planner=state.to_json(), waits_for=reason))
 
 
+def load_settling(conn: Connection, name: str) -> dict[str, Any] | None:
+    """The longest pause that was seen while files were written, as JSON."""
+    settling: dict[str, Any] | None = conn.scalar(select(models.c.settling).where(models.c.name == name))
+    return settling
+
+
+def save_settling(conn: Connection, name: str, settling: dict[str, Any]) -> None:
+    """Write it down."""
+    conn.execute(update(models).where(models.c.name == name).values(settling=settling))
+
+
 def set_paused(conn: Connection, name: str, paused: bool) -> None:
     """Stop or resume the opening of cycles."""
     conn.execute(update(models).where(models.c.name == name).values(paused=paused))

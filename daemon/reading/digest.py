@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from daemon.reading.operations import DigestRequest, DigestResult
+from daemon.reading.unfinished import sign_of_writing
 from retrain.records.errors import Refused, Retry
 
 
@@ -21,5 +22,6 @@ def file_digest(path: str | Path) -> str:
 
 
 def digest(request: DigestRequest) -> DigestResult:
-    """The operation: `file_digest`."""
-    return DigestResult(sha256=file_digest(request.path))
+    """The operation: `file_digest`, and `sign_of_writing` of a file that changed a moment ago."""
+    writing = sign_of_writing(request.path) if request.recent else ""
+    return DigestResult(sha256="" if writing else file_digest(request.path), writing=writing)

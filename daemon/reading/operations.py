@@ -9,15 +9,17 @@ from retrain.records.settings import ModelSettings
 
 
 class DigestResult(Result, frozen=True, kw_only=True):
-    """SHA-256 of the bytes."""
+    """SHA-256 of the bytes; `writing` is what shows that the file may not be whole, "" for nothing."""
 
     sha256: str
+    writing: str = ""
 
 
 class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
-    """Hash a file."""
+    """Hash a file; `recent`: it changed a moment ago, and is looked at for signs that it is still being written."""
 
     path: Path
+    recent: bool = False
 
 
 class TakeResult(Result, frozen=True, kw_only=True):
@@ -47,6 +49,24 @@ class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     schema: Schema | None
     settings: ModelSettings
     work: Path
+
+
+class JoinResult(Result, frozen=True, kw_only=True):
+    """Of so many different ids of `labels`, those that were found in a row; `alike` more are written otherwise there,
+    and `hint` says how."""
+
+    labels: int
+    joined: int
+    alike: int = 0
+    hint: str = ""
+
+
+class JoinRequest(Request[JoinResult], frozen=True, kw_only=True):
+    """Look for the ids of a snapshot of labels in those of `rows`, the newest first."""
+
+    labels: Path
+    rows: tuple[Path, ...]
+    id_column: str
 
 
 class ConvertResult(Result, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Where all models stand, read from the ledger: what `driftd status` prints."""
 
 import os
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from daemon.config.config import Config, model_data_dir
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import change_since
+from daemon.intake.settle import Pause, settle_time_s
 from daemon.ledger import (
     Ledger,
     checks,
@@ -62,6 +64,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "files": totals.counts(conn, name),
         "last_file": _last_file(conn, name),
         "labelled_rows": files.labelled_rows(conn, name),
+        "settling": _settling(conn, name, settings),
         "new_classes": _new_classes(conn, name, settings, folder),
         "prediction_log": prediction_log.total(conn, name),
         "drift_episode": episode,
@@ -69,6 +72,15 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "cycle": _cycle(conn, name),
         "trial": trial_json(conn, name, settings.task, trials.running(conn, name)),
     }
+
+
+def _settling(conn: Connection, name: str, settings: ModelSettings) -> dict[str, Any] | None:
+    """The settle time that the folder taught, where it is longer than the configured one."""
+    kept, configured_s = models.load_settling(conn, name), settings.intake.settle
+    if kept is None:
+        return None
+    settle_s = settle_time_s(configured_s, Pause(**kept), time.time(), 0.0, 0)
+    return None if settle_s <= configured_s else kept | {"settle_s": settle_s, "configured_s": configured_s}
 
 
 def _new_classes(conn: Connection, name: str, settings: ModelSettings, folder: Path) -> list[dict[str, Any]]:

@@ -40,7 +40,8 @@ class Shared:
 class ModelContext:
     """One model as its intake and its cycles see it. `check_lock` is held from a file's check to its commit: the next
     one goes on with the stream of errors where it ended. `decision_needed` wakes the planner, `cleanup_needed` the
-    tidying; `failures` counts what went wrong with files in ways that nobody thought of."""
+    tidying; `failures` counts what went wrong with files in ways that nobody thought of;
+    `unjoined_again_s` is when feedback that joins no row may be warned of again (monotonic seconds)."""
 
     name: str
     settings: ModelSettings
@@ -50,6 +51,7 @@ class ModelContext:
     cleanup_needed: asyncio.Event = field(default_factory=asyncio.Event)
     check_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     failures: Failures = field(default_factory=Failures)
+    unjoined_again_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.log = get_logger().bind(model=self.name)

@@ -57,8 +57,19 @@ EVENTS = (
         "[More](backup.md#when-the-ledger-is-refused)"),
     Event("state_back", "info", "the state folder is there again, and the work goes on", "folder"),
     Event("file_seen", "info", "a file is new or changed, and not yet settled", "file bytes"),
+    Event("file_unfinished", "info", "a file seems to be still written: it is taken once it is whole, or has not "
+        "changed for ten settle times", "file reason"),
+    Event("settle_learned", "info", "a file paused `pause_s` seconds while it was written: files of this folder "
+        "wait `settle_s` seconds from now on ([why](data-files.md#files-that-are-still-written))",
+        "file pause_s settle_s"),
     Event("file_accepted", "info", "a file's rows are in (`predictions/TIME`: live traffic); `hint` where the target "
-        "seems misspelt", "file kind rows labelled_rows rejected hint"),
+        "seems misspelt; of labels, so many `joined` a row that is there",
+        "file kind rows labelled_rows rejected joined hint"),
+    Event("labels_unjoined", "warning", "few labels of a file find a row by their id, or `alike` ids are written "
+        "otherwise in rows; of feedback at most one line an hour", "file labels joined alike reason",
+        "`reason` says what likely happened to the ids; drop a corrected file, or wait where the rows come later"),
+    Event("labels_not_counted", "warning", "how many labels of a file find their row could not be counted; they count "
+        "all the same", "reason", "nothing, unless it repeats: then `reason`"),
     Event("file_duplicate", "info", "a file's content is known under another name", "file duplicate_of"),
     Event("file_refused", "warning", "a file is beyond repair, or no file at all", "file reason",
         "look at `reason`; drop a corrected file under any name"),

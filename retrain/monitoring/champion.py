@@ -52,13 +52,15 @@ class MonitoredDeployment:
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """Predictions of n rows by the newest version alone and by all blended; `rows` are their numbers.
-    `matrix` holds the newest version's features of every `step`-th row where an estimate reads them."""
+    """Predictions of n rows by the newest version alone and by all blended; `rows` are their numbers. `withheld` says
+    whose label is of a class that does not count: it is missing in `labels`. `matrix` holds the newest version's
+    features of every `step`-th row where an estimate reads them."""
 
     first: Predictions
     blended: Predictions
     rows: np.ndarray[Any, Any]
     labels: pa.ChunkedArray
+    withheld: np.ndarray[Any, Any]
     matrix: Floats | None = None
     step: int = 1
 
@@ -100,10 +102,10 @@ def predict_snapshots(
     chunks = [chunk for column in labels for chunk in column.chunks]
     matrix = np.concatenate(features) if features else None
     numbers = np.concatenate(rows)
-    known, count = without_classes(pa.chunked_array(chunks), withheld)
-    if count:
-        notes.append(f"{count:,} labels are of classes that do not count: `driftd status` says why")
-    return Predicted(concatenate(first), concatenate(blended), numbers, known, matrix, step)
+    known, unknown = without_classes(pa.chunked_array(chunks), withheld)
+    if unknown.any():
+        notes.append(f"{np.count_nonzero(unknown):,} labels are of classes that do not count: `driftd status` says why")
+    return Predicted(concatenate(first), concatenate(blended), numbers, known, unknown, matrix, step)
 
 
 def _step(snapshots: list[Path]) -> int:

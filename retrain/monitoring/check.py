@@ -169,7 +169,7 @@ def _watch(
 def _estimated(champion: MonitoredDeployment, predicted: Predicted) -> dict[str, Any] | None:
     """The estimate of the newest version's metric on the rows without a label, of these every `step`-th; None
     where all have one or the version has no estimate."""
-    missing = ~np.asarray(predicted.labels.is_valid())[:: predicted.step]
+    missing = (~np.asarray(predicted.labels.is_valid()) & ~predicted.withheld)[:: predicted.step]
     if champion.estimate is None or not missing.any():
         return None
     said = predicted.first.take(slice(None, None, predicted.step)).take(missing)

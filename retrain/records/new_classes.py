@@ -104,13 +104,13 @@ def undeclared(name: str, classes: Sequence[str]) -> str:
 def way_out(model: str, classes: Collection[NewClass]) -> str:
     """What a person does about classes that do not count."""
     if any(one.declared for one in classes):
-        return "mistyped: correct the file; else add it to the target's categories in the configuration"
+        return "if mistyped, correct the file; else add it to the target's categories in the configuration"
     waiting = [one for one in classes if not one.approved]
     if not waiting:
-        return "more rows, or a smaller triggers.first_class_rows"
+        return "it counts once it has them, or with a smaller triggers.first_class_rows"
     chosen = [one for one in waiting if not one.meant] or waiting
     flags = " ".join(f"--class {shlex.quote(one.name)}" for one in chosen[:NAMED])
-    return f"mistyped: correct the file; a class of its own: `driftd approve --model {model} {flags}`"
+    return f"if mistyped, correct the file; if a class of its own, `driftd approve --model {model} {flags}`"
 
 
 def _plain(name: str) -> str:

@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 
 def without_labels(table: pa.Table, target: str, classes: Sequence[str]) -> tuple[pa.Table, int]:
     """The table with labels of these classes missing, and how many they were."""
     if not classes or target not in table.column_names:
         return table, 0
-    labels, count = without_classes(table.column(target), classes)
-    return (table.set_column(table.column_names.index(target), target, labels), count) if count else (table, 0)
+    labels, found = without_classes(table.column(target), classes)
+    if not (count := int(np.count_nonzero(found))):
+        return table, 0
+    return table.set_column(table.column_names.index(target), target, labels), count
 
 
-def without_classes(labels: Any, classes: Sequence[str]) -> tuple[Any, int]:
-    """A column of labels with these classes missing, and how many they were."""
+def without_classes(labels: Any, classes: Sequence[str]) -> tuple[Any, NDArray[np.bool_]]:
+    """A column of n labels with these classes missing, and which they were (n,)."""
     if not classes:
-        return labels, 0
+        return labels, np.zeros(len(labels), dtype=bool)
     found = pc.is_in(pc.cast(labels, pa.string()), value_set=pa.array(list(classes), pa.string()))
-    count = pc.sum(found).as_py() or 0
-    return (pc.if_else(found, pa.scalar(None, labels.type), labels), count) if count else (labels, 0)
+    return pc.if_else(found, pa.scalar(None, labels.type), labels), np.asarray(found.to_numpy())

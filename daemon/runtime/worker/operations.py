@@ -44,6 +44,7 @@ OPERATIONS = (
     Operation("warm", WarmRequest, Done, "daemon.runtime.worker.operations:warm"),
     Operation("digest", reading.DigestRequest, reading.DigestResult, "daemon.reading.digest:digest"),
     Operation("take", reading.TakeRequest, reading.TakeResult, "daemon.reading.take:take"),
+    Operation("join", reading.JoinRequest, reading.JoinResult, "daemon.reading.joined:join"),
     Operation("convert_log", reading.ConvertRequest, reading.ConvertResult, "daemon.reading.answered_rows:convert"),
     Operation("take_traffic", reading.TrafficRequest, reading.TrafficResult, "daemon.reading.answered_rows:traffic"),
     Operation("check", model.CheckRequest, model.CheckResult, "retrain.monitoring.check:check"),

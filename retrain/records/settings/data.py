@@ -61,7 +61,8 @@ class IntakeSettings(Frozen):
     recursive: bool = True
     """Look into sub-folders; hidden ones and links to folders are left out, a link to a file is followed."""
     settle: Duration = 1.0
-    """A file is taken when two looks this far apart agree."""
+    """A file is taken when two looks this far apart agree, and it [seems
+    whole](data-files.md#files-that-are-still-written); a folder whose files pause for longer teaches a longer time."""
     watch: Literal["events", "polling"] = "events"
     """`polling` for network file systems."""
     rescan: Duration = 60.0

@@ -77,6 +77,20 @@ def test_a_new_class_teaches_after_approval_and_enough_rows(context):
         assert len(due.pending(conn, "m", "manual")) == 1
 
 
+def test_an_approved_class_opens_a_cycle_once_its_rows_are_there(context):
+    """The file that brings the last of them asks for it."""
+    accept(context, "b", {"no": 10, "maybe": 19})
+    approve(context, "maybe")
+    for name, label in (("c.csv", "no"), ("d.csv", "maybe")):
+        path = context.data_dir / name
+        path.write_text(f"x,y\n1,{label}\n2,no\n")
+        take = take_file(context, Taking(name, look(path)))
+        assert asyncio.run(take) is Taken.ACCEPTED
+        context.shared.analyst._process = None  # of the loop that ended
+        with context.shared.ledger.connect() as conn:
+            assert len(due.pending(conn, "m", "manual")) == (label == "maybe")
+
+
 def test_what_nobody_waits_for_is_not_approved(context):
     """A class that no row has, or that is known, is refused by name."""
     with pytest.raises(Refused, match="no rows of a new class 'yes'"):
@@ -127,7 +141,7 @@ def test_a_file_with_new_classes_is_warned_of_and_told(tmp_path, capsys):
     assert "'YES' (1 row) differs from 'yes' only in case or blanks" in told and "--class maybe" in told
     conf = ["-c", str(tmp_path / "config.toml")]
     assert command_line([*conf, "files", "m"]) == 0
-    assert "1 of the new class 'maybe'" in capsys.readouterr().out
+    assert "do not count: 1 of 'YES', 1 of 'maybe'" in capsys.readouterr().out
     assert command_line([*conf, "status"]) == 0
     assert "`driftd approve --model m --class maybe`" in capsys.readouterr().out
     assert command_line([*conf, "status", "--json"]) == 0

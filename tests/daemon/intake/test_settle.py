@@ -9,20 +9,20 @@ GROWN = Look(size=20, mtime_ns=2, ctime_ns=2, inode=7)
 
 def test_a_new_file_waits_for_a_second_look() -> None:
     """One look is never enough."""
-    assert judge_look(FIRST, None, None, 100.0, 1.0) == Pending(FIRST, 101.0, 100.0)
+    assert judge_look(FIRST, None, None, 100.0, 1.0) == Pending(FIRST, 101.0, 100.0, 100.0)
 
 
 def test_two_equal_looks_a_settle_time_apart_settle_it() -> None:
     """Equal looks settle a file, but not before the settle time has passed."""
-    pending = Pending(FIRST, 101.0, 100.0)
+    pending = Pending(FIRST, 101.0, 100.0, 100.0)
     assert judge_look(FIRST, None, pending, 100.5, 1.0) == pending
     assert judge_look(FIRST, None, pending, 101.0, 1.0) == Settled(FIRST)
 
 
 def test_a_growing_file_begins_anew() -> None:
     """Every change restarts the wait, and remembers since when the file is being written."""
-    pending = Pending(FIRST, 101.0, 100.0)
-    assert judge_look(GROWN, None, pending, 101.0, 1.0) == Pending(GROWN, 102.0, 100.0)
+    pending = Pending(FIRST, 101.0, 100.0, 100.0)
+    assert judge_look(GROWN, None, pending, 101.0, 1.0) == Pending(GROWN, 102.0, 100.0, 101.0)
 
 
 def test_a_file_that_the_ledger_knows_is_left_alone() -> None:

@@ -1,0 +1,46 @@
+"""Whether late labels find their rows: asked of the analyst for each file of labels, kept with it, and warned of."""
+
+import time
+from pathlib import Path
+
+from daemon.ledger import files
+from daemon.reading.operations import JoinRequest, JoinResult
+from daemon.runtime.context import ModelContext
+from daemon.runtime.worker.process import WorkerError
+
+FILES, FEEDBACK_FILES = 1_000, 50
+"""So many of the newest files of rows are looked through for the ids of a dropped file, and of feedback."""
+FEW = 0.5
+"""A smaller share of labels that join is warned of."""
+QUIET_S = 3600.0
+"""Between two warnings about feedback."""
+
+
+async def joined_labels(context: ModelContext, snapshot: Path, dropped: bool) -> JoinResult | None:
+    """How many of a file's labels find a row; None where nothing tells."""
+    key = context.settings.id_column
+    if key is None:
+        return None
+    with context.shared.ledger.connect() as conn:
+        usable = files.newest_usable(conn, context.name, FILES if dropped else FEEDBACK_FILES)
+    rows = tuple(context.folders.state / row.snapshot for row in reversed(usable) if row.kind == "rows")
+    try:
+        return await context.shared.analyst.ask_again(JoinRequest(labels=snapshot, rows=rows, id_column=key))
+    except WorkerError as error:
+        context.log.warning("labels_not_counted", reason=error.message)
+        return None
+
+
+def warn_of_few(context: ModelContext, path: str, found: JoinResult, dropped: bool) -> None:
+    """Warn where few labels join, or where it is plain why some do not."""
+    few = found.joined < FEW * found.labels
+    now_s = time.monotonic()
+    if not (few or found.hint) or (not dropped and now_s < context.unjoined_again_s):
+        return
+    if not dropped:
+        context.unjoined_again_s = now_s + QUIET_S
+    reason = found.hint or "no row has their ids; where rows come after their labels, these join then"
+    context.log.warning(
+        "labels_unjoined", file=path, labels=found.labels, joined=found.joined, alike=found.alike,
+        reason=f"{found.joined:,} of {found.labels:,} labels joined: {reason}",
+    )  # fmt: skip

@@ -1,0 +1,73 @@
+"""Labels by id: how many find their row is told, and what likely happened to the ids of those that do not."""
+
+import asyncio
+
+import pytest
+from bare_model import bare_model
+from structlog.testing import capture_logs
+
+from daemon.cli.app import run as command_line
+from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.reading.look import look
+
+CONFIG = """\
+[service]
+state_dir = "state"
+[models.m]
+data_dir = "data"
+task = "classification"
+target = "y"
+id_column = "id"
+[models.m.columns]
+id = "category"
+x = "number"
+y = "category"
+"""
+
+
+async def take(context, *names):
+    """Settled files, one after the other."""
+    for name in names:
+        assert await take_file(context, Taking(name, look(context.data_dir / name))) is Taken.ACCEPTED
+
+
+@pytest.fixture
+def told(tmp_path, capsys):
+    """What is logged and listed of a file of labels with these ids, beside a hundred rows whose ids have zeros in front."""
+
+    def run(*ids):
+        with bare_model(tmp_path, CONFIG) as context, capture_logs() as logged:
+            rows = "".join(f"{i:05d},{i},\n" for i in range(100))
+            (context.data_dir / "a.csv").write_text("id,x,y\n" + rows)
+            (context.data_dir / "labels.csv").write_text("id,y\n" + "".join(f"{name},yes\n" for name in ids))
+            asyncio.run(take(context, "a.csv", "labels.csv"))
+        capsys.readouterr()
+        command_line(["-c", str(tmp_path / "config.toml"), "files", "m"])
+        return {event["event"]: event for event in logged}, capsys.readouterr().out
+
+    return run
+
+
+def test_how_many_labels_joined_is_told(told):
+    """In the log and in the list of files; no warning where most do."""
+    events, listed = told(*(f"{i:05d}" for i in range(80)), *(f"other{i}" for i in range(20)))
+    assert events["file_accepted"]["joined"] == 80 and "labels_unjoined" not in events
+    assert "80 of 100 labels joined" in listed
+
+
+@pytest.mark.parametrize(
+    ("written", "likely"),
+    [
+        ("{}", "is likely '00007' of a row, without the zeros in front"),
+        ("{}.0", "is likely '00007' of a row, which was made a fraction"),
+        ("{:05d} x", "no row has their ids"),
+    ],
+)
+def test_few_that_join_are_warned_of_with_what_likely_happened(told, written, likely):
+    """Zeros that a spreadsheet dropped, fractions that pandas made; the way out names the type of the column."""
+    events, listed = told(*(written.format(i) for i in range(7, 10)))
+    warned = events["labels_unjoined"]
+    assert (warned["labels"], warned["joined"]) == (3, 0) and likely in warned["reason"]
+    assert "0 of 3 labels joined" in listed
+    if "likely" in likely:
+        assert warned["alike"] == 3 and '"integer"' in warned["reason"] and likely in listed
