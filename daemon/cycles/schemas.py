@@ -13,6 +13,7 @@ from daemon.ledger import models
 from daemon.runtime.context import ModelContext
 from retrain.records.deployment import Champion
 from retrain.records.errors import Refused
+from retrain.records.formats import configured_formats
 from retrain.records.schema import Schema, declared_schema
 from retrain.records.schema_change import SchemaChange, changes, comparable, shape_digest
 from retrain.records.settings import ModelSettings
@@ -21,7 +22,7 @@ from retrain.store.versions import read_json
 
 def current_schema(context: ModelContext) -> Schema | None:
     """Declared in the configuration, else what was inferred once; None where the next file is to be inferred from:
-    before the first, and after task or target changed."""
+    before the first, and after task, target or local formats changed."""
     declared = declared_schema(context.settings)
     if declared is not None:
         return declared
@@ -33,6 +34,8 @@ def _inferred(stored: Schema | None, settings: ModelSettings) -> Schema | None:
     if stored is None or (stored.task, stored.target) != (settings.task, settings.target):
         return None
     if {settings.time_column, settings.id_column} - {None} - {column.name for column in stored.columns}:
+        return None
+    if configured_formats(settings.intake, stored.formats) != stored.formats:
         return None
     return replace(stored, time_column=settings.time_column, id_column=settings.id_column)
 
