@@ -3,27 +3,20 @@
 import json
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from daemon.reading.header import LOOKED_AT, column_names, header_row
+from daemon.reading.look import EXCEL_EXTRA, excel_is_installed
 from retrain.records.errors import Refused
-
-EXTRA = 'pip install "driftd[excel]"'
-
-
-def is_installed() -> bool:
-    """Whether spreadsheets can be read here."""
-    return find_spec("python_calamine") is not None
 
 
 def to_json_lines(path: Path, wanted: tuple[str, ...], target: Path) -> tuple[list[str], list[str]]:
     """Write each row below the header as an object, at the line of its row; the column names, and what is to be told.
     Refused where it is no spreadsheet or has no rows."""
-    if not is_installed():
-        raise Refused("spreadsheets need a package that is not installed", EXTRA)
+    if not excel_is_installed():
+        raise Refused("spreadsheets need a package that is not installed", EXCEL_EXTRA)
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:

@@ -23,15 +23,21 @@ def layout_of(path: Path, kind: Kind) -> Format:
     text = first_bytes(path, kind, LAYOUT_BYTES).decode("utf-8-sig", errors="replace").lstrip()
     if text.startswith("["):
         return "json"
-    first = text.split("\n", 1)[0]
+    first, _, rest = text.partition("\n")
     try:
-        json.loads(first)
-        return "jsonl"
+        value = json.loads(first)
     except ValueError:
-        pass
-    key = re.match(r'\{\s*"([^"]*)"\s*:\s*\[', text)
-    where = f"; its {key[1]!r} may be one" if key else ""
-    raise Refused("is one JSON value, no array of objects", f"expected [{{…}}, {{…}}], or one object a line{where}")
+        value = {}
+    records = [key for key, inner in value.items() if _are_objects(inner)] if isinstance(value, dict) else []
+    if not value or (records and not rest.strip()):
+        key = records[:1] or re.findall(r'^\{\s*"([^"]*)"\s*:\s*\[', text)
+        where = f"; take what is in its {key[0]!r}" if key else ""
+        raise Refused("is one JSON value, no array of objects", f"expected [{{…}}, {{…}}], or one object a line{where}")
+    return "jsonl"
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
 
 
 def keys_of(file: OpenedFile) -> list[str]:

@@ -22,8 +22,7 @@ class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
 
 class TakeResult(Result, frozen=True, kw_only=True):
     """What a file came to: its `kind` (rows or labels), the `snapshot` in the work folder and its digest, the first
-    thousand `rejects` and the file of them, `quarantine`; `first_time` and `last_time` are event times; `unclear` is
-    what was assumed or not understood of its local formats."""
+    thousand `rejects` and the file of them, `quarantine`; `first_time` and `last_time` are event times."""
 
     kind: str
     snapshot: Path
@@ -39,7 +38,6 @@ class TakeResult(Result, frozen=True, kw_only=True):
     quality: Json
     first_time: float | None
     last_time: float | None
-    unclear: tuple[str, ...] = ()
 
 
 class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):

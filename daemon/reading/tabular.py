@@ -19,6 +19,7 @@ from daemon.reading.clean import ARROW, Cleaned, clean
 from daemon.reading.formats import OpenedFile
 from daemon.reading.infer import Sampled, sampled
 from daemon.reading.layout import Layout
+from daemon.reading.local_formats.findings import read_with
 from daemon.reading.local_formats.found import Found
 from daemon.reading.open_file import open_file, require_file
 from daemon.reading.sql import release
@@ -123,8 +124,10 @@ def open_table(path: Path, converted: Path, reference: Layout | None = None) -> 
             return _table(path, file, converted, reference, [])
         sample = sampled(file, converted.with_suffix(".sample.csv"))
         layout = _layout(sample) if reference is None else _alike(_layout(sample), sample.found, reference)
-        told = [str(finding) for finding in sample.found.findings if finding.level == "assumed" or finding.keys]
-        return _table(path, file, converted, layout, [f"{path.name}: {text}" for text in (*file.notes, *told)])
+        told = [*file.notes, *(str(finding) for finding in sample.found.findings if finding.level == "assumed")]
+        if reference is None or layout.formats != reference.formats:
+            told += [text] if (text := read_with(layout.formats)) else []
+        return _table(path, file, converted, layout, [f"{path.name}: {text}" for text in told])
     except (Refused, Retry) as error:
         raise Refused(f"{path}: {error.message}", error.hint) from None
     finally:

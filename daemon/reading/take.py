@@ -104,7 +104,7 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     rejects.sort(key=lambda reject: reject.line or 0)
     advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]])
     _check_share(tally, rejects, settings, advice)
-    quality["remarks"] = [*parsed.unclear, *parsed.notes, *([advice] if advice else [])]
+    quality |= {"unclear": [*parsed.unclear], "notes": [*parsed.notes], "advice": advice}
     return TakeResult(
         kind=matched.kind,
         snapshot=snapshot,
@@ -117,7 +117,6 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
         quarantine=_quarantine(rejects, stem.with_suffix(".jsonl")),
         schema=matched.schema,
         inferred=request.schema is None,
-        unclear=parsed.unclear,
         quality=quality,
         first_time=tally.first_time,
         last_time=tally.last_time,

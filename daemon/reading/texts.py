@@ -91,7 +91,9 @@ def text_columns(ask: Ask, texts: Mapping[str, Texts], kinds: Mapping[str, Colum
             dates[name] = found
         elif number is None and (why := why_no_numbers(shapes)):
             doubts[name] = why
-    return Columns(numbers, dates, tuple(points), delimiter, missing, doubts)
+    digits = [name for name, one in texts.items() if one.is_declared and one.present in one.fitting.values()]
+    declared = tuple(name for name in digits if kinds[name] == "category")
+    return Columns(numbers, dates, tuple(points), delimiter, missing, doubts, declared)
 
 
 def _shapes(ask: Ask, name: str) -> Shapes:

@@ -39,6 +39,12 @@ def toml_keys(values: dict[str, Any]) -> list[str]:
     return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
 
 
+def read_with(formats: Formats) -> str:
+    """What local formats a file is read with, in one line; empty for none."""
+    keys = toml_keys(formats.to_json())
+    return f"read with {', '.join(keys)}" if keys else ""
+
+
 def number_finding(name: str, column: Numbers, formats: Formats, reason: str) -> Finding:
     """A column of numbers in local formats, all of it understood."""
     looks = "looks like whole numbers" if formats.thousands in column.whole else "looks like numbers"
@@ -49,7 +55,7 @@ def number_finding(name: str, column: Numbers, formats: Formats, reason: str) ->
         parts.append(f"with {MARKS[formats.thousands]} between thousands")
     parts += [f"in {sign}" for sign in sorted(column.currency)] + ["in percent"] * column.percent
     parts += ["with negatives in brackets or with a minus behind"] * column.accounting
-    described = f" {' and '.join(parts)}" if parts else ""
+    described = f" {', '.join(parts)}" if parts else ""
     text = f"{looks}{described} ({_quoted(column.example)})" + (f", {reason}" if reason else "")
     return Finding(name, "understood", text, _number_keys(column, formats))
 

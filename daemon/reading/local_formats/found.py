@@ -28,7 +28,8 @@ How = Literal["configured", "evident", "assumed"]
 class Columns:
     """What is known of a file's columns: `numbers` and `dates` in text; `points` are columns of plain numbers that have
     a decimal point for sure; `delimiter` is the file's, if it has one; `missing` are the words for missing values of
-    further columns, `doubts` why columns that look like numbers are none."""
+    further columns, `doubts` why columns that look like numbers are none, `declared` those that are text by the file's
+    own types."""
 
     numbers: Mapping[str, Numbers]
     dates: Mapping[str, Dates]
@@ -36,6 +37,7 @@ class Columns:
     delimiter: str = ""
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     doubts: Mapping[str, str] = field(default_factory=dict)
+    declared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,11 @@ def find_formats(columns: Columns, intake: IntakeSettings) -> Found:
     told = [*_number_findings(columns, formats, decimal, local, plain), *_date_findings(columns, formats, assumed)]
     told += [missing_finding(name, words) for name, words in columns.missing.items()]
     told += [Finding(name, "not understood", f"{why}: it is left as text") for name, why in columns.doubts.items()]
-    apart = plain | set(columns.points) if formats.numbers else set()
+    told += [
+        Finding(name, "understood", "is text in the file: a category, though it looks like numbers")
+        for name in columns.declared
+    ]
+    apart = plain | set(columns.points) if formats.decimal != "." else set()
     certain = bool(columns.points or columns.numbers) and decimal.how != "assumed"
     return Found(formats, kinds, frozenset(apart), tuple(told), certain)
 

@@ -201,7 +201,7 @@ def test_latin_1_is_read_and_told_and_a_mixture_is_set_aside(tmp_path):
     latin = GOOD.replace("red", "café").encode("latin-1")
     result = taken(tmp_path, "a.csv", HEADER.encode() + 2 * GOOD.encode() + latin)
     assert rows_of(result)[2]["c"] == "café"
-    assert 'encoding = "cp1252"' in result["quality"]["remarks"][0]
+    assert 'encoding = "cp1252"' in result["quality"]["notes"][0]
     mixed = taken(tmp_path, "a.csv", HEADER.encode() + 2 * GOOD.replace("red", "grün").encode() + latin)
     assert mixed["rows"] == 2 and 'encoding = "latin-1"' in mixed["rejects"][0]["reason"]
 
