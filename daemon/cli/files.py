@@ -1,7 +1,7 @@
 """`driftd files MODEL`: its data files and what became of them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,8 +9,13 @@ from daemon.cli.arguments import Json, Last, ModelArgument
 from daemon.cli.output import iso, print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
 
+if TYPE_CHECKING:
+    from daemon.config.config import Config
+
 MAX_REJECTS = 100
 """Rejected rows of each file in `--json`."""
+MAX_UNREAD = 20
+"""Lines of a table for files that are not read."""
 
 
 def files(
@@ -30,15 +35,18 @@ def files(
     with SESSION.ledger(config) as ledger, ledger.connect() as conn:
         rows = data_files.listed(conn, model, state, last)
         rejects = data_files.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
+    others = [] if state else _unread(config, model)
     if json:
-        print_json([_file(row, rejects.get(row.id, ())) for row in rows])
-    elif not rows:
+        unread = [{"path": printable(path), "state": "unread", "reason": why} for path, why in others]
+        print_json([*(_file(row, rejects.get(row.id, ())) for row in rows), *unread])
+    elif not rows and not others:
         print("none")
     else:
         shown = [
             [printable(r.path), when(r.at), r.state, f"{r.rows:,}", f"{r.labelled_rows:,}", str(r.rejected), _remark(r)]
             for r in rows
         ]
+        shown += [[printable(path), "", "unread", "", "", "", why] for path, why in others[:MAX_UNREAD]]
         print_table(("file", "taken", "state", "rows", "labelled", "rejected", "told"), shown)
         if any(row.state == "refused" for row in rows):
             print(
@@ -50,6 +58,17 @@ def files(
                 "\nheld files are checked and teach nobody: `driftd release FILE` lets one teach, "
                 "`driftd forget FILE` drops it for good"
             )
+
+
+def _unread(config: "Config", model: str) -> list[tuple[str, str]]:
+    """Files in the data folder that are none by their names, and why they are not read."""
+    from daemon.config.config import model_data_dir
+    from daemon.reading.look import scan, why_unread
+
+    intake, others = config.models[model].intake, list[str]()
+    for _ in scan(model_data_dir(config, model), intake.patterns, intake.recursive, others):
+        pass
+    return [(path, why_unread(path)) for path in sorted(others)]
 
 
 def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
@@ -73,7 +92,9 @@ def _remark(row: Any) -> str:
     quality = row.quality or {}
     if row.reason or quality.get("hint"):
         return printable(row.reason or quality["hint"])
-    remarks = _counts(quality, "duplicate_rows", "future_times")
+    remarks = [printable(text) for text in (*quality.get("unclear", ()), *quality.get("notes", ()))]
+    remarks += [printable(quality["advice"])] if quality.get("advice") else []
+    remarks += _counts(quality, "duplicate_rows", "future_times")
     if joined := quality.get("joined"):
         remarks += [f"{joined['joined']:,} of {joined['labels']:,} labels joined", *filter(None, [joined["hint"]])]
     unknown = quality.get("withheld_classes") or {}

@@ -15,6 +15,7 @@ from daemon.ledger import models
 from daemon.runtime.context import ModelContext
 from retrain.records.deployment import Champion
 from retrain.records.errors import Refused
+from retrain.records.formats import configured_formats
 from retrain.records.schema import Schema, declared_schema
 from retrain.records.schema_change import SchemaChange, changes, comparable, shape_digest
 from retrain.records.settings import ModelSettings
@@ -26,7 +27,7 @@ NOTICED = {"patterns", "recursive", "settle", "watch", "rescan"}
 
 def current_schema(context: ModelContext) -> Schema | None:
     """Declared in the configuration, else what was inferred once; None where the next file is to be inferred from:
-    before the first, and after task or target changed."""
+    before the first, and after task, target or local formats changed."""
     declared = declared_schema(context.settings)
     if declared is not None:
         return declared
@@ -38,6 +39,8 @@ def _inferred(stored: Schema | None, settings: ModelSettings) -> Schema | None:
     if stored is None or (stored.task, stored.target) != (settings.task, settings.target):
         return None
     if {settings.time_column, settings.id_column} - {None} - {column.name for column in stored.columns}:
+        return None
+    if configured_formats(settings.intake, stored.formats) != stored.formats:
         return None
     return replace(stored, time_column=settings.time_column, id_column=settings.id_column)
 

@@ -25,7 +25,7 @@ from daemon.intake.settle import (
 from daemon.intake.take_in import Taken, Taking, take_file
 from daemon.intake.watch import FolderWatch
 from daemon.ledger import files, models
-from daemon.reading.look import Look, Problem, look, matches, scan
+from daemon.reading.look import Look, Problem, is_passing, look, matches, scan, why_unread
 from daemon.runtime.context import ModelContext, make_folders
 
 WATCH_CHECK_S = 2.0
@@ -36,6 +36,7 @@ BACKLOG_LOGGED = 100
 PROGRESS_S = 30.0
 LONG_SETTLES = 10
 HINT_WITHIN_S = 2.0
+LOGGED_UNREAD = 20
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Intake:
     _logged_missed: bool = False
     _logged_backlog: int = BACKLOG_LOGGED
     _disk_low: bool = False
+    _unread: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
         """Notice, settle, take in, again and again."""
@@ -150,7 +152,8 @@ class Intake:
     async def _rescan(self) -> None:
         intake = self.context.settings.intake
         started = time.monotonic()
-        found = await asyncio.to_thread(lambda: list(scan(self.context.data_dir, intake.patterns, intake.recursive)))
+        folder, others = self.context.data_dir, list[str]()
+        found = await asyncio.to_thread(lambda: list(scan(folder, intake.patterns, intake.recursive, others)))
         took_s = time.monotonic() - started
         watched = self._watch is not None and self._watch.watches
         pause_s = intake.rescan if watched else min(intake.rescan, UNWATCHED_RESCAN_S)
@@ -161,6 +164,8 @@ class Intake:
         present = {path for path, _ in found}
         for path in [p for p in self.problems if p not in present]:
             del self.problems[path]
+        for path in others:
+            self._log_unread(path)
         if missed:
             await self._watch_anew(missed)
 
@@ -186,6 +191,14 @@ class Intake:
     def _notice(self, path: str) -> None:
         if matches(path, self.context.settings.intake.patterns):
             self._consider(path, look(self.context.data_dir / path))
+        elif not is_passing(path) and isinstance(look(self.context.data_dir / path), Look):
+            self._log_unread(path)
+
+    def _log_unread(self, path: str) -> None:
+        """A file that no pattern takes is logged once; of many, the first."""
+        if path not in self._unread and len(self._unread) < LOGGED_UNREAD:
+            self._unread.add(path)
+            self.context.log.warning("file_unread", file=path, reason=why_unread(path))
 
     def _consider(self, path: str, seen: Look | Problem) -> None:
         if isinstance(seen, Problem):

@@ -191,12 +191,16 @@ def refuse(context: ModelContext, taking: Taking, reason: str) -> None:
 def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult, joined: JoinResult | None) -> None:
     log = context.log.bind(file=taking.path)
     if result.inferred:
-        log.info("schema_inferred", columns={c.name: c.kind for c in result.schema.columns})
+        columns = {c.name: c.kind for c in result.schema.columns}
+        log.info("schema_inferred", columns=columns, formats=result.schema.formats.to_json())
+    for reason in result.quality["unclear"]:
+        log.warning("formats_unclear", reason=reason)
     more: dict[str, Any] = {} if joined is None else {"joined": joined.joined}
-    more |= {"hint": result.quality["hint"]} if result.quality["hint"] else {}
+    more |= {key: result.quality[key] for key in ("hint", "notes") if result.quality[key]}
     log.info(
         "file_accepted", kind=result.kind, rows=result.rows, labelled_rows=result.labelled_rows,
         rejected=result.rejected, **more,
     )  # fmt: skip
     if result.rejected:
-        log.warning("rows_quarantined", rows=result.rejected, first=next(iter(result.rejects), {}))
+        hint = {"hint": result.quality["advice"]} if result.quality["advice"] else {}
+        log.warning("rows_quarantined", rows=result.rejected, first=next(iter(result.rejects), {}), **hint)

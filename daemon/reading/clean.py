@@ -1,7 +1,7 @@
 """One column of a batch as the schema's kind: values that do not fit are marked, infinities become missing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from daemon.reading.moments import local_moments
 from daemon.reading.rejects import EXPECTED
 from daemon.reading.sql import connect
 from retrain.records.errors import Refused
+from retrain.records.formats import PLAIN, Formats
 from retrain.records.settings import ColumnKind
+from retrain.rows.local_formats import plain_numbers
 from retrain.rows.retype import TYPES
 
 ARROW = TYPES
@@ -33,16 +36,46 @@ class Cleaned:
     infinite: int = 0
 
 
-def clean(column: Any, name: str, kind: ColumnKind) -> Cleaned:
-    """An Arrow array as that kind; Refused where its type cannot hold such values at all."""
+def clean(column: Any, name: str, kind: ColumnKind, formats: Formats = PLAIN) -> Cleaned:
+    """An Arrow array as that kind, its texts written in these formats; Refused where its type cannot hold such values
+    at all."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_null(column.type):
         return Cleaned(pa.nulls(len(column), ARROW[kind]), _none(column))
     try:
+        if _is_text(column):
+            return _clean_texts(column, kind, formats)
         return CLEANERS[kind](column)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, TypeError):
         raise Refused(f"column {name!r} is of type {column.type}", f"expected {EXPECTED[kind]}") from None
+
+
+def is_local(kind: ColumnKind, formats: Formats) -> bool:
+    """Whether texts of a kind are not written as programs do."""
+    return formats.numbers if kind in ("number", "integer") else kind == "datetime" and bool(formats.date_format)
+
+
+def _clean_texts(column: Any, kind: ColumnKind, formats: Formats) -> Cleaned:
+    """Texts as that kind: the words for missing values first, then what local formats make of them."""
+    if formats.na_values:
+        missing = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(formats.na_values, column.type))
+        column = pc.if_else(missing, pa.scalar(None, column.type), column)
+    if not is_local(kind, formats):
+        return CLEANERS[kind](column)
+    if kind == "datetime":
+        return _local_dates(column, formats)
+    numbers = plain_numbers(column, formats)
+    cleaned = CLEANERS[kind](numbers)
+    strangers = pc.and_(numbers.is_null(), column.is_valid()).to_numpy(zero_copy_only=False)
+    return replace(cleaned, bad=cleaned.bad | strangers)
+
+
+def _local_dates(column: Any, formats: Formats) -> Cleaned:
+    """Dates of these formats, and as programs write them."""
+    moments = local_moments(column, formats.date_format)
+    others = _datetime_text(pc.if_else(moments.is_null(), column, pa.scalar(None, column.type)))
+    return Cleaned(pc.coalesce(moments, others.values), others.bad)
 
 
 def _number(column: Any) -> Cleaned:

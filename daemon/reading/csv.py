@@ -1,7 +1,5 @@
 """CSV to a Parquet file of typed columns by DuckDB, with rejected rows by line and column."""
 
-import csv
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,16 +7,17 @@ from pathlib import Path
 import duckdb
 
 from daemon.reading.blame import worlds_fault
-from daemon.reading.formats import MISSING, Kind, OpenedFile, first_bytes, opened
+from daemon.reading.clean import is_local
+from daemon.reading.formats import MISSING, Kind, OpenedFile, opened
+from daemon.reading.layout import Layout
 from daemon.reading.rejects import LONGEST, Reject, misfit
 from daemon.reading.sql import connect, first_line_of, identifier, literal
 from retrain import durable
 from retrain.records.errors import Refused, Retry
+from retrain.records.formats import Formats
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind, IntakeSettings
 
-DELIMITERS = (",", ";", "\t", "|")
-HEADER_BYTES = 4 * 2**20
 LONGEST_LINE = 16 * 2**20
 BUFFER_BYTES = 2 * LONGEST_LINE
 """DuckDB would take 16 times the longest line."""
@@ -33,52 +32,36 @@ MIXED_ENDS = "state machine reached an invalid state"
 CHUNK_BYTES = 4 * 2**20
 
 
-def header_of(path: Path, kind: Kind, intake: IntakeSettings, wanted: Sequence[str] = ()) -> tuple[str, list[str]]:
-    """The delimiter and the column names; the delimiter is the configured one, or that which finds most of the
-    `wanted` names, or else most names."""
-    data = first_bytes(path, kind, HEADER_BYTES)
-    encoding = "utf-8-sig" if intake.encoding == "utf-8" else intake.encoding
-    text = data.decode(encoding, errors="replace").lstrip("\ufeff")
-    if not text.strip("\r\n\0 "):
-        raise Refused("the file is empty", "expected a header line and rows")
-    tried = [intake.delimiter] if intake.delimiter else list(DELIMITERS)
-    headers = [(delimiter, _names(text, delimiter)) for delimiter in tried]
-    delimiter, names = max(headers, key=lambda one: (len(set(one[1]) & set(wanted)), len(one[1])))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Refused(f"the header names {', '.join(twice[:5])} twice", "expected each column once")
-    return delimiter, names
-
-
-def _names(text: str, delimiter: str) -> list[str]:
-    csv.field_size_limit(HEADER_BYTES)
-    try:
-        row = next(csv.reader(io.StringIO(text), delimiter=delimiter))
-    except (csv.Error, StopIteration) as error:
-        raise Refused(f"the header cannot be read: {error}") from None
-    return [name.strip() or f"column {position}" for position, name in enumerate(row, start=1)]
-
-
 def convert(file: OpenedFile, schema: Schema, target: Path) -> list[Reject]:
-    """Write the schema's columns that the file has, typed, and `__row` to `target`; the rejected rows."""
+    """Write the schema's columns that the file has, typed where programs write them so and else as text, and `__row`
+    to `target`; the rejected rows."""
     known = {column.name: column for column in schema.columns}
-    types = {name: TYPES[known[name].kind] if name in known else "VARCHAR" for name in file.names}
+    types = {
+        name: _type(known[name].kind, schema.formats_of(known[name])) if name in known else "VARCHAR"
+        for name in file.names
+    }
     chosen = [f"{_in_utc(identifier(name), types[name])} AS {identifier(name)}" for name in file.names if name in known]
-    return _copy(file, types, [*chosen, "row_number() OVER () AS __row"], target, known)
+    return _copy(file, types, [*chosen, "row_number() OVER () AS __row"], target, known, schema.formats.na_values)
 
 
-def convert_all(file: OpenedFile, kinds: Mapping[str, ColumnKind], target: Path) -> int:
-    """Write every column to `target`, as its kind or else as text; the number of rows that could not be parsed. Where
-    a value does not fit its kind it is missing, and the column `misfits_of` its position is not."""
+def _type(kind: ColumnKind, formats: Formats) -> str:
+    """As what DuckDB reads a column."""
+    return "VARCHAR" if is_local(kind, formats) else TYPES[kind]
+
+
+def convert_all(file: OpenedFile, layout: Layout, target: Path) -> int:
+    """Write every column to `target`, as its kind where programs write it so and else as text; the number of rows that
+    could not be parsed. Where a value does not fit its kind it is missing, and the column `misfits_of` its position is
+    not."""
     chosen = []
     for position, name in enumerate(file.names):
-        column, type_name = identifier(name), TYPES[kinds.get(name, "category")]
+        column, type_name = identifier(name), _type(layout.kinds.get(name, "category"), layout.formats_of(name))
         fitted = f"TRY_CAST({column} AS {type_name})"
         chosen.append(f"{_in_utc(fitted, type_name)} AS {column}")
         if type_name != "VARCHAR":
             misfit = f"CASE WHEN {column} IS NOT NULL AND {fitted} IS NULL THEN true END"
             chosen.append(f"{misfit} AS {identifier(misfits_of(position))}")
-    return len(_copy(file, dict.fromkeys(file.names, "VARCHAR"), chosen, target, {}))
+    return len(_copy(file, dict.fromkeys(file.names, "VARCHAR"), chosen, target, {}, layout.formats.na_values))
 
 
 def misfits_of(position: int) -> str:
@@ -86,17 +69,19 @@ def misfits_of(position: int) -> str:
     return f"__misfits_of_{position}"
 
 
-def parsed(file: OpenedFile, types: Mapping[str, str], rewritten: Path, run: Callable[[str], object]) -> None:
-    """Call `run` with DuckDB's reader of the file, as SQL, with these types by column. Where lines end in different
-    ways it reads a copy, `rewritten`. Refused where the file is no CSV."""
+def parsed(
+    file: OpenedFile, types: Mapping[str, str], rewritten: Path, missing: Sequence[str], run: Callable[[str], object]
+) -> None:
+    """Call `run` with DuckDB's reader of the file, as SQL, with these types by column and further words for missing
+    values. Where lines end in different ways it reads a copy, `rewritten`. Refused where the file is no CSV."""
     try:
         try:
-            run(_read_csv(file.path, file.kind.compression, file, types))
+            run(_read_csv(file.path, file.kind.compression, file, types, missing))
         except duckdb.Error as error:
             if MIXED_ENDS not in str(error):
                 raise
             _with_plain_line_ends(file.path, file.kind, rewritten)
-            run(_read_csv(rewritten, "none", file, types))
+            run(_read_csv(rewritten, "none", file, types, missing))
     except duckdb.Error as error:
         if worlds_fault(error):
             raise Retry(first_line_of(error)) from None
@@ -106,7 +91,12 @@ def parsed(file: OpenedFile, types: Mapping[str, str], rewritten: Path, run: Cal
 
 
 def _copy(
-    file: OpenedFile, types: Mapping[str, str], chosen: Sequence[str], target: Path, known: Mapping[str, Column]
+    file: OpenedFile,
+    types: Mapping[str, str],
+    chosen: Sequence[str],
+    target: Path,
+    known: Mapping[str, Column],
+    missing: Sequence[str],
 ) -> list[Reject]:
     connection = connect()
 
@@ -117,8 +107,8 @@ def _copy(
             f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
         )
 
-    parsed(file, types, target.with_suffix(".lines.csv"), copy)
-    return _rejects(connection, known, file.intake)
+    parsed(file, types, target.with_suffix(".lines.csv"), missing, copy)
+    return _rejects(connection, known)
 
 
 def _with_plain_line_ends(path: Path, kind: Kind, target: Path) -> None:
@@ -137,13 +127,13 @@ def _in_utc(expression: str, type_name: str) -> str:
     return f"{expression} AT TIME ZONE 'UTC'" if type_name == "TIMESTAMPTZ" else expression
 
 
-def _read_csv(path: Path, compression: str, file: OpenedFile, types: Mapping[str, str]) -> str:
+def _read_csv(path: Path, compression: str, file: OpenedFile, types: Mapping[str, str], words: Sequence[str]) -> str:
     columns = ", ".join(f"{literal(name)}: {literal(type_name)}" for name, type_name in types.items())
-    missing = ", ".join(literal(word) for word in MISSING)
+    missing = ", ".join(literal(word) for word in dict.fromkeys((*MISSING, *words)))
     return (
         f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = true, "
         f"delim = {literal(file.delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
-        f"compression = {literal(compression)}, encoding = {literal(file.intake.encoding)}, "
+        f"compression = {literal(compression)}, skip = {file.skipped}, "
         f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES}, store_rejects = true, rejects_limit = 0)"
     )
 
@@ -162,9 +152,7 @@ def refuse_open_quote(connection: duckdb.DuckDBPyConnection) -> None:
         raise Refused(where, "close the quote; in a quoted value, write a quote twice")
 
 
-def _rejects(
-    connection: duckdb.DuckDBPyConnection, known: Mapping[str, Column], intake: IntakeSettings
-) -> list[Reject]:
+def _rejects(connection: duckdb.DuckDBPyConnection, known: Mapping[str, Column]) -> list[Reject]:
     """The first error of each bad line."""
     refuse_open_quote(connection)
     query = (
@@ -175,11 +163,11 @@ def _rejects(
     rejects = []
     for line, column, error_type, message, raw in connection.execute(query).fetchall():
         named = column if error_type == "CAST" else None
-        rejects.append(Reject(line, named, _reason(error_type, message, known.get(column), intake), raw))
+        rejects.append(Reject(line, named, _reason(error_type, message, known.get(column)), raw))
     return rejects
 
 
-def _reason(error_type: str, message: str, column: Column | None, intake: IntakeSettings) -> str:
+def _reason(error_type: str, message: str, column: Column | None) -> str:
     if error_type == "CAST" and column is not None:
         value = CONVERTED.search(message)
         return misfit(value[1] if value else "the value", column.kind)
@@ -187,7 +175,7 @@ def _reason(error_type: str, message: str, column: Column | None, intake: Intake
     if error_type in ("MISSING COLUMNS", "TOO MANY COLUMNS") and counted:
         return f"the row has {counted[2]} values; expected {counted[1]}"
     if error_type == "INVALID ENCODING":
-        return f'bytes that are not {intake.encoding}; if the file is latin-1, set intake.encoding = "latin-1"'
+        return 'bytes that are no UTF-8; if the file is latin-1, set intake.encoding = "latin-1"'
     return str(message).splitlines()[0]
 
 

@@ -10,10 +10,10 @@ from daemon.reading.blame import reading
 from retrain.records.errors import Refused
 from retrain.records.settings import IntakeSettings
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "json", "parquet", "excel"]
 SUFFIXES: dict[str, Format] = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-    ".parquet": "parquet", ".pq": "parquet",
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+    ".parquet": "parquet", ".pq": "parquet", ".xlsx": "excel",
 }  # fmt: skip
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 SAMPLE_ROWS = 50_000
@@ -31,13 +31,18 @@ class Kind:
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """A data file, the options that it is read with, and its column names; `delimiter` is that of a CSV, else empty."""
+    """A data file, or the copy that is read in its place, the options that it is read with, and its column names;
+    `delimiter` is that of a CSV, else empty; `skipped` lines are above its header; `encoding` is that of the original;
+    `notes` are to be told."""
 
     path: Path
     kind: Kind
     intake: IntakeSettings
     names: tuple[str, ...]
     delimiter: str = ""
+    skipped: int = 0
+    encoding: str = "utf-8"
+    notes: tuple[str, ...] = ()
 
 
 def kind_of(path: Path) -> Kind:
@@ -53,7 +58,7 @@ def kind_of(path: Path) -> Kind:
             name, compression = name.removesuffix(ending), COMPRESSIONS[ending]
     suffix = Path(name).suffix
     if suffix not in SUFFIXES:
-        raise Refused(f"{path.name}: unknown format", "expected .csv, .jsonl or .parquet, or .csv.gz, .csv.zst")
+        raise Refused(f"{path.name}: unknown format", f"expected {', '.join(sorted(SUFFIXES))}, text also .gz or .zst")
     return Kind(SUFFIXES[suffix], compression)
 
 

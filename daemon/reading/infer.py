@@ -1,6 +1,7 @@
 """What each column of a file is, judged by the types and values of its first rows; a schema of them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +12,11 @@ import duckdb
 from daemon.reading import csv, json_lines
 from daemon.reading.blame import reading
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
+from daemon.reading.local_formats.found import Found, find_formats
 from daemon.reading.sql import connect, identifier, literal
+from daemon.reading.texts import Texts, count_texts, text_columns
 from drift.derived.text import is_text
-from retrain.records.errors import WrongUse
+from retrain.records.errors import Refused, WrongUse
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind, ModelSettings
 
@@ -30,14 +33,24 @@ WIDER = ("UBIGINT", "HUGEINT", "UHUGEINT")
 
 @dataclass(frozen=True)
 class Sampled:
-    """The first rows of a file, as `sample` of a connection; Refused where they cannot be read."""
+    """The first rows of a file, as `sample` of a connection, to be read by these options; Refused where they cannot be
+    read. `quoted` counts by column the values that the file says are text, of formats that can say so of a value."""
 
     connection: duckdb.DuckDBPyConnection
+    file: OpenedFile
+    quoted: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def kinds(self) -> dict[str, ColumnKind]:
         """Of each column, by name."""
-        return {name: _kind(self, name, str(type_name)) for name, type_name, *_ in self.ask("DESCRIBE sample")}
+        return {name: self._worded(name, kind) for name, kind in (self._plain_kinds | dict(self.found.kinds)).items()}
+
+    @cached_property
+    def found(self) -> Found:
+        """The local formats that the texts are written in."""
+        return find_formats(
+            text_columns(self.ask, self._texts, self._plain_kinds, self.file.delimiter), self.file.intake
+        )
 
     def counts(self, name: str) -> tuple[int, int]:
         """How many values of a column are not missing, and how many of them are different."""
@@ -50,18 +63,54 @@ class Sampled:
         with reading("cannot be read"):
             return list(self.connection.execute(query).fetchall())
 
+    @cached_property
+    def _types(self) -> dict[str, str]:
+        return {name: str(type_name) for name, type_name, *_ in self.ask("DESCRIBE sample")}
+
+    @cached_property
+    def _texts(self) -> dict[str, Texts]:
+        """What the columns are that are text to the reader."""
+        typed = self.file.kind.format == "parquet"
+        counted = {}
+        for name, type_name in self._types.items():
+            wide = type_name.split("(")[0] in WIDER
+            if type_name == "VARCHAR" or wide:
+                texts = count_texts(self.ask, name)
+                is_declared = (typed and not wide) or 0 < texts.present == self.quoted.get(name)
+                counted[name] = replace(texts, is_declared=is_declared)
+        return counted
+
+    @cached_property
+    def _plain_kinds(self) -> dict[str, ColumnKind]:
+        """As the file's types or the values of its texts say, written as programs do."""
+        return {
+            name: self._texts[name].kind if name in self._texts else _declared_kind(type_name)
+            for name, type_name in self._types.items()
+        }
+
+    def _worded(self, name: str, kind: ColumnKind) -> ColumnKind:
+        if kind != "category":
+            return kind
+        rows = self.ask(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}")
+        return "text" if is_text([row[0] for row in rows]) else kind
+
 
 def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
     """The first 50,000 rows of a file; see `csv.parsed` for `rewritten`. Refused where the file cannot be read."""
-    sample = Sampled(connect())
+    sample, missing = Sampled(connect(), file), file.intake.na_values or ()
     if file.kind.format == "csv":
-        texts = dict.fromkeys(file.names, "VARCHAR")
-        create = "CREATE TEMP TABLE sample AS SELECT * FROM {} LIMIT {}"
-        csv.parsed(file, texts, rewritten, lambda rows: sample.connection.execute(create.format(rows, SAMPLE_ROWS)))
+        texts, create = dict.fromkeys(file.names, "VARCHAR"), "CREATE TEMP TABLE sample AS SELECT * FROM {} LIMIT {}"
+        csv.parsed(
+            file, texts, rewritten, missing, lambda rows: sample.connection.execute(create.format(rows, SAMPLE_ROWS))
+        )
         csv.refuse_open_quote(sample.connection)
-    elif file.kind.format == "jsonl":
-        rows = json_lines.texts_of(file.path, file.kind, file.names)
-        sample.ask(f"CREATE TEMP TABLE sample AS SELECT * EXCLUDE (__row) FROM ({rows}) LIMIT {SAMPLE_ROWS}")
+    elif file.kind.format in ("json", "jsonl"):
+        rows = json_lines.values_of(file, file.names)
+        sample.ask(f"CREATE TEMP TABLE json_sample AS SELECT * EXCLUDE (__row) FROM ({rows}) LIMIT {SAMPLE_ROWS}")
+        sample.ask(f"CREATE TEMP TABLE sample AS SELECT {json_lines.texts_in(file.names, missing)} FROM json_sample")
+        quoted = ", ".join(f"count(*) FILTER ({json_lines.is_quoted(name)})" for name in file.names)
+        (counts,) = sample.ask(f"SELECT {quoted} FROM json_sample")
+        return replace(sample, quoted=dict(zip(file.names, counts, strict=True)))
     else:  # read again by each query, only the columns that it needs
         rows = f"read_parquet({literal(csv.plain_path(file.path))})"
         sample.ask(f"CREATE TEMP VIEW sample AS SELECT * FROM {rows} LIMIT {SAMPLE_ROWS}")
@@ -82,8 +131,19 @@ def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
                 f"{role} {wanted!r} is no column; {meant}the file has {', '.join(names[:SHOWN_NAMES])}{more}",
                 "the first file shows the columns: drop a labelled one first, or declare [models.NAME.columns]",
             )
+    if settings.time_column is not None:
+        _refuse_unclear_time(sample, settings.time_column)
     columns = tuple(_column(sample, name, settings) for name in sample.kinds)
-    return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column)
+    columns = tuple(replace(c, plain=c.name in sample.found.plain) for c in columns)
+    formats = sample.found.formats
+    return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column, formats)
+
+
+def _refuse_unclear_time(sample: Sampled, name: str) -> None:
+    """Event times decide about windows: they are never left to a guess."""
+    for finding in sample.found.findings:
+        if finding.column == name and finding.level == "not understood" and sample.kinds[name] == "category":
+            raise Refused(f"the schema cannot be inferred: time_column {finding}")
 
 
 def _column(sample: Sampled, name: str, settings: ModelSettings) -> Column:
@@ -97,15 +157,8 @@ def _column(sample: Sampled, name: str, settings: ModelSettings) -> Column:
     return Column(name, kind, feature=kind != "category" or not _free_text(sample, name))
 
 
-def _kind(sample: Sampled, name: str, type_name: str) -> ColumnKind:
-    kind = _plain_kind(sample, name, type_name)
-    if kind != "category":
-        return kind
-    rows = sample.ask(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}")
-    return "text" if is_text([row[0] for row in rows]) else kind
-
-
-def _plain_kind(sample: Sampled, name: str, type_name: str) -> ColumnKind:
+def _declared_kind(type_name: str) -> ColumnKind:
+    """Of a type other than text."""
     base = type_name.split("(")[0]
     if type_name.endswith("]"):
         return "category"
@@ -115,24 +168,7 @@ def _plain_kind(sample: Sampled, name: str, type_name: str) -> ColumnKind:
         return "datetime"
     if base in NUMBERS:
         return "number"
-    if base == "VARCHAR" or base in WIDER:
-        return _text_kind(sample, name)
     return "integer" if base.endswith("INT") or base in ("INTEGER", "UINTEGER") else "category"
-
-
-def _text_kind(sample: Sampled, name: str) -> ColumnKind:
-    """The narrowest kind that all texts fit. A number with a leading zero is a code; "yes" is a word."""
-    column = f"CAST({identifier(name)} AS VARCHAR)"
-    tests: dict[ColumnKind, str] = {
-        "integer": f"TRY_CAST({column} AS BIGINT) IS NOT NULL AND NOT regexp_matches({column}, '[.eE]|^[-+]?0[0-9]')",
-        "number": f"TRY_CAST({column} AS DOUBLE) IS NOT NULL AND NOT regexp_matches({column}, '^[-+]?0[0-9]')",
-        "boolean": f"lower({column}) IN ('true', 'false')",
-        "datetime": f"TRY_CAST({column} AS TIMESTAMPTZ) IS NOT NULL",
-    }
-    counts = ", ".join(f"count(*) FILTER ({test})" for test in tests.values())
-    ((present, *fitting),) = sample.ask(f"SELECT count({column}), {counts} FROM sample")
-    kinds = [kind for kind, fit in zip(tests, fitting, strict=True) if present and fit == present]
-    return kinds[0] if kinds else "category"
 
 
 def _free_text(sample: Sampled, name: str) -> bool:

@@ -1,62 +1,105 @@
-"""JSON lines to a Parquet file of text columns by DuckDB, with rejected lines."""
+"""JSON objects, one a line or in an array, to a Parquet file of text columns by DuckDB, with rejected lines."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.reading.blame import reading
 from daemon.reading.csv import BUFFER_BYTES, LONGEST_LINE, plain_path
-from daemon.reading.formats import SAMPLE_ROWS, Kind
+from daemon.reading.formats import SAMPLE_ROWS, Format, Kind, OpenedFile, first_bytes
 from daemon.reading.rejects import LONGEST, Reject
 from daemon.reading.sql import connect, identifier, literal
 from retrain import durable
+from retrain.records.errors import Refused
 
 GOOD = "(CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END)"
+FAILURE = {"jsonl": "cannot be read as JSON lines", "json": "cannot be read as a JSON array"}
+LAYOUT_BYTES = 2**20
 
 
-def keys_of(path: Path, kind: Kind) -> list[str]:
+def layout_of(path: Path, kind: Kind) -> Format:
+    """Whether a `.json` file is an array ("json") or one object a line ("jsonl"). Refused where it is one object."""
+    text = first_bytes(path, kind, LAYOUT_BYTES).decode("utf-8-sig", errors="replace").lstrip()
+    if text.startswith("["):
+        return "json"
+    first, _, rest = text.partition("\n")
+    try:
+        value = json.loads(first)
+    except ValueError:
+        value = {}
+    records = [key for key, inner in value.items() if _are_objects(inner)] if isinstance(value, dict) else []
+    if not value or (records and not rest.strip()):
+        key = records[:1] or re.findall(r'^\{\s*"([^"]*)"\s*:\s*\[', text)
+        where = f"; take what is in its {key[0]!r}" if key else ""
+        raise Refused("is one JSON value, no array of objects", f"expected [{{…}}, {{…}}], or one object a line{where}")
+    return "jsonl"
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def keys_of(file: OpenedFile) -> list[str]:
     """The keys of the first objects, in the order of their first appearance."""
-    lines = f"SELECT line FROM {_lines(path, kind)} WHERE trim(coalesce(line, '')) <> '' LIMIT {SAMPLE_ROWS}"
+    lines = f"SELECT line FROM {_lines(file)} WHERE trim(coalesce(line, '')) <> '' LIMIT {SAMPLE_ROWS}"
     query = (
         "SELECT key FROM (SELECT row, unnest(keys) AS key, generate_subscripts(keys, 1) AS place FROM "
         f"(SELECT row_number() OVER () AS row, CASE WHEN {GOOD} THEN json_keys(line) END AS keys FROM ({lines}))) "
         "GROUP BY key ORDER BY min(row), arg_min(place, row), key"
     )
-    with reading("cannot be read as JSON lines"):
+    with reading(FAILURE[file.kind.format]):
         return [row[0] for row in connect().execute(query).fetchall()]
 
 
-def texts_of(path: Path, kind: Kind, names: Sequence[str]) -> str:
-    """A query of `__row` (the line) and these keys as text of each line that is an object."""
-    structure = literal(json.dumps(dict.fromkeys(names, "VARCHAR")))
+def values_of(file: OpenedFile, names: Sequence[str], type_name: str = "JSON") -> str:
+    """A query of `__row` (the line, or the place in the array) and the values of these keys of each object."""
+    structure = literal(json.dumps(dict.fromkeys(names, type_name)))
     transformed = f"CASE WHEN {GOOD} THEN json_transform(line, {structure}) END"
-    parsed = f"SELECT __row, {transformed} AS o FROM ({_numbered(path, kind)})"
+    parsed = f"SELECT __row, {transformed} AS o FROM ({_numbered(file)})"
     chosen = "".join(f", o.{identifier(name)} AS {identifier(name)}" for name in names)
     return f"SELECT __row{chosen} FROM ({parsed}) WHERE o IS NOT NULL"
 
 
-def convert(path: Path, kind: Kind, names: Sequence[str], target: Path) -> list[Reject]:
-    """Write these keys as text, and `__row` (the line) to `target`; the lines that are no objects."""
-    connection, lines = connect(), _numbered(path, kind)
-    with reading("cannot be read as JSON lines"):
+def texts_in(names: Sequence[str], missing: Sequence[str]) -> str:
+    """JSON columns as text, these words as missing, as a list of SQL expressions."""
+    words = ", ".join(map(literal, missing))
+    texts = {name: f"{identifier(name)} ->> '$'" for name in names}
+    if words:
+        texts = {name: f"CASE WHEN ({text}) NOT IN ({words}) THEN {text} END" for name, text in texts.items()}
+    return ", ".join(f"{text} AS {identifier(name)}" for name, text in texts.items())
+
+
+def is_quoted(name: str) -> str:
+    """Whether a value of a JSON column is a text in the file, as an SQL expression."""
+    return f"starts_with(CAST({identifier(name)} AS VARCHAR), chr(34))"
+
+
+def convert(file: OpenedFile, names: Sequence[str], target: Path) -> list[Reject]:
+    """Write these keys as text, and `__row` (the line, or the place in the array) to `target`; what is no object."""
+    connection, lines = connect(), _numbered(file)
+    with reading(FAILURE[file.kind.format]):
         durable.crash_point("intake.parsed.before_write")
-        connection.execute(
-            f"COPY ({texts_of(path, kind, names)}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
-        )
+        texts = values_of(file, names, "VARCHAR")
+        connection.execute(f"COPY ({texts}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)")
         bad = connection.execute(
             f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
         ).fetchall()
     return [Reject(line, None, "not a JSON object", raw) for line, raw in bad]
 
 
-def _numbered(path: Path, kind: Kind) -> str:
-    return f"SELECT row_number() OVER () AS __row, line FROM {_lines(path, kind)}"
+def _numbered(file: OpenedFile) -> str:
+    return f"SELECT row_number() OVER () AS __row, line FROM {_lines(file)}"
 
 
-def _lines(path: Path, kind: Kind) -> str:
-    """Each line as one text."""
+def _lines(file: OpenedFile) -> str:
+    """Each line, or each element of an array, as one text."""
+    path, compression = literal(plain_path(file.path)), literal(file.kind.compression)
+    if file.kind.format == "json":
+        objects = f"read_json_objects({path}, format = 'array', compression = {compression}, "
+        return f"(SELECT CAST(json AS VARCHAR) AS line FROM {objects} maximum_object_size = {LONGEST_LINE}))"
     return (
-        f"read_csv({literal(plain_path(path))}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
-        f"delim = chr(1), quote = '', escape = '', compression = {literal(kind.compression)}, "
+        f"read_csv({path}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
+        f"delim = chr(1), quote = '', escape = '', compression = {compression}, "
         f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES}, null_padding = true)"
     )

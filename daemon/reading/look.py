@@ -1,12 +1,19 @@
 """Looks at files without opening them: is it there, is it a file, has it changed?"""
 
 import fnmatch
+import functools
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+EXCEL = ".xlsx"
+EXCEL_EXTRA = 'pip install "driftd[excel]"'
+READABLE = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", EXCEL)
+UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".temp", ".crdownload", ".download", ".swp", "~", ".lock")
+"""Endings of names of files that are being written."""
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFSOCK: "a socket",
@@ -63,11 +70,16 @@ def matches(relpath: str, patterns: Sequence[str]) -> bool:
     if any(part.startswith(".") for part in parts):
         return False
     name = parts[-1].lower()
+    if name.endswith(EXCEL) and not excel_is_installed():
+        return False
     return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns)
 
 
-def scan(root: str | Path, patterns: Sequence[str], recursive: bool) -> Iterator[tuple[str, Look | Problem]]:
-    """All data files below the folder with a look at each, in no order; a folder that is gone is empty.
+def scan(
+    root: str | Path, patterns: Sequence[str], recursive: bool, others: list[str] | None = None
+) -> Iterator[tuple[str, Look | Problem]]:
+    """All data files below the folder with a look at each, in no order; a folder that is gone is empty. The paths of
+    files that are none by their names are added to `others`.
 
     Sub-folders that are symbolic links are not followed: they may lead back."""
     folders = [os.fspath(root)]
@@ -85,3 +97,33 @@ def scan(root: str | Path, patterns: Sequence[str], recursive: bool) -> Iterator
                     folders.append(entry.path)
                 if matches(relative, patterns):
                     yield relative, look(entry.path)
+                elif others is not None and not is_passing(relative) and entry.is_file():
+                    others.append(relative)
+
+
+def is_passing(relpath: str) -> bool:
+    """Whether a name is that of a hidden file or folder, or of a file that a program is still writing.
+
+    >>> is_passing("a.csv.part"), is_passing("~$a.xlsx"), is_passing(".a/b.xls"), is_passing("a.xls")
+    (True, True, True, False)
+    """
+    parts = relpath.lower().split(os.sep)
+    return any(part.startswith(".") for part in parts) or parts[-1].startswith("~") or parts[-1].endswith(UNFINISHED)
+
+
+def why_unread(relpath: str) -> str:
+    """Why a file that no pattern takes is not read, and the way out."""
+    name = relpath.lower()
+    if name.endswith(EXCEL) and not excel_is_installed():
+        return f"not read: spreadsheets need a package that is not installed; {EXCEL_EXTRA}"
+    bare = name.removesuffix(".gz").removesuffix(".zst")
+    suffix = os.path.splitext(bare)[1]
+    if suffix in READABLE:
+        return f'not read: no pattern takes it; if it is data, add "*{suffix}{name[len(bare) :]}" to intake.patterns'
+    return f"not read: its format is unknown; expected {', '.join(READABLE)}"
+
+
+@functools.cache
+def excel_is_installed() -> bool:
+    """Whether spreadsheets can be read here."""
+    return find_spec("python_calamine") is not None

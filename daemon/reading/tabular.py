@@ -4,7 +4,7 @@ A value that does not fit its column's kind is missing, where the intake would s
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,16 @@ import pyarrow.parquet as pq
 from daemon.reading import csv, json_lines
 from daemon.reading.clean import ARROW, Cleaned, clean
 from daemon.reading.formats import OpenedFile
-from daemon.reading.infer import sampled
+from daemon.reading.infer import Sampled, sampled
+from daemon.reading.layout import Layout
+from daemon.reading.local_formats.findings import read_with
+from daemon.reading.local_formats.found import Found
 from daemon.reading.open_file import open_file, require_file
 from daemon.reading.sql import release
 from drift.profiles.categorical import Codes
 from drift.profiles.profile import ColumnValues
 from retrain.records.errors import Refused, Retry
+from retrain.records.formats import Formats
 from retrain.records.settings import ColumnKind, IntakeSettings
 from retrain.rows.columns import column_values, join, open_snapshot
 
@@ -32,22 +36,27 @@ INTAKE = IntakeSettings()
 
 @dataclass
 class Table:
-    """The columns `names` of the Parquet file `path`, of these kinds by name ("integer" is "number" here: a fraction is
-    a difference, no error). `misfits` counts by name the values that do not fit, of columns that were read."""
+    """The columns `names` of the Parquet file `path`, read as the layout says ("integer" is "number" here: a fraction
+    is a difference, no error). `misfits` counts by name the values that do not fit, of columns that were read."""
 
     path: Path
     names: tuple[str, ...]
-    kinds: Mapping[str, ColumnKind]
+    layout: Layout
     rows: int
     notes: list[str] = field(default_factory=list)
     misfits: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> Mapping[str, ColumnKind]:
+        """Of each column, by name."""
+        return self.layout.kinds
 
     def chunks(self, name: str) -> Iterator[ColumnValues]:
         """The column as its kind, a batch of rows at a time; what does not fit it is missing."""
         kind = "category" if self.kinds[name] == "text" else self.kinds[name]
         misfits = 0
         for column in self._read(name):
-            fitted = _fitted(column, name, kind)
+            fitted = _fitted(column, name, kind, self.layout.formats_of(name))
             misfits += int(np.count_nonzero(fitted.bad))
             yield column_values(fitted.values, kind)
         self.misfits[name] = max(misfits, self.misfits.get(name, 0))
@@ -103,35 +112,56 @@ class Table:
             raise Refused(f"{self.path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 
 
-def open_table(path: Path, converted: Path, kinds: Mapping[str, ColumnKind] | None = None) -> Table:
-    """The file as a table, its columns of these kinds where it has them; None: inferred. Text formats are first
-    rewritten as the Parquet file `converted`. Refused, with the path, where it cannot be read."""
+def open_table(path: Path, converted: Path, reference: Layout | None = None) -> Table:
+    """The file as a table; None: its kinds are inferred, else they are those of the reference, and where the file's
+    own values do not tell how they are written, so is that. Text formats are first rewritten as the Parquet file
+    `converted`. Refused, with the path, where it cannot be read."""
     require_file(path)
+    copy = converted.with_suffix(".copy")
     try:
-        file = open_file(path, INTAKE)
-        if kinds is None:
-            inferred = sampled(file, converted.with_suffix(".sample.csv")).kinds
-            kinds = {name: "number" if kind == "integer" else kind for name, kind in inferred.items()}
-        return _table(file, converted, kinds)
+        file = open_file(path, INTAKE, copy)
+        if reference is not None and file.kind.format == "parquet":
+            return _table(path, file, converted, reference, [])
+        sample = sampled(file, converted.with_suffix(".sample.csv"))
+        layout = _layout(sample) if reference is None else _alike(_layout(sample), sample.found, reference)
+        told = [*file.notes, *(str(finding) for finding in sample.found.findings if finding.level == "assumed")]
+        if reference is None or layout.formats != reference.formats:
+            told += [text] if (text := read_with(layout.formats)) else []
+        return _table(path, file, converted, layout, [f"{path.name}: {text}" for text in told])
     except (Refused, Retry) as error:
         raise Refused(f"{path}: {error.message}", error.hint) from None
     finally:
+        copy.unlink(missing_ok=True)
         release()
 
 
-def _table(file: OpenedFile, converted: Path, kinds: Mapping[str, ColumnKind]) -> Table:
-    notes, left_out = [], 0
+def _layout(sample: Sampled) -> Layout:
+    kinds: dict[str, ColumnKind] = {n: "number" if kind == "integer" else kind for n, kind in sample.kinds.items()}
+    return Layout(kinds, sample.found.formats, sample.found.plain)
+
+
+def _alike(own: Layout, found: Found, reference: Layout) -> Layout:
+    """The reference's kinds; of its formats those that the file's own values leave open."""
+    numbers = own if found.certain else reference
+    dates = dict.fromkeys((*own.formats.date_format, *reference.formats.date_format))
+    words = dict.fromkeys((*own.formats.na_values, *reference.formats.na_values))
+    formats = replace(numbers.formats, date_format=tuple(dates), na_values=tuple(words))
+    return Layout(reference.kinds, formats, numbers.plain)
+
+
+def _table(path: Path, file: OpenedFile, converted: Path, layout: Layout, notes: list[str]) -> Table:
+    left_out = 0
     if file.kind.format == "csv":
-        left_out = csv.convert_all(file, kinds, converted)
-    elif file.kind.format == "jsonl":
-        left_out = len(json_lines.convert(file.path, file.kind, file.names, converted))
+        left_out = csv.convert_all(file, layout, converted)
+    elif file.kind.format != "parquet":
+        left_out = len(json_lines.convert(file, file.names, converted))
     if left_out:
-        notes.append(f"{left_out} rows of {file.path.name} could not be parsed and were left out")
-    path = file.path if file.kind.format == "parquet" else converted
-    metadata = pq.read_metadata(path)
+        notes.append(f"{left_out} rows of {path.name} could not be parsed and were left out")
+    source = file.path if file.kind.format == "parquet" else converted
+    metadata = pq.read_metadata(source)
     if not metadata.num_rows:
-        notes.append(f"{file.path} has no rows")
-    return Table(path, file.names, kinds, metadata.num_rows, notes, _misfits(file, metadata))
+        notes.append(f"{path} has no rows")
+    return Table(source, file.names, layout, metadata.num_rows, notes, _misfits(file, metadata))
 
 
 def _misfits(file: OpenedFile, metadata: Any) -> dict[str, int]:
@@ -148,12 +178,12 @@ def _misfits(file: OpenedFile, metadata: Any) -> dict[str, int]:
     return counts
 
 
-def _fitted(column: Any, name: str, kind: ColumnKind) -> Cleaned:
+def _fitted(column: Any, name: str, kind: ColumnKind, formats: Formats) -> Cleaned:
     """An Arrow array as that kind; all of it is missing where its type can hold no such values."""
     if kind == "category":
         return Cleaned(_texts(column), np.zeros(len(column), dtype=bool))
     try:
-        return clean(column, name, kind)
+        return clean(column, name, kind, formats)
     except Refused:
         return Cleaned(pa.nulls(len(column), ARROW[kind]), column.is_valid().to_numpy(zero_copy_only=False))
 

@@ -23,8 +23,8 @@ from daemon.reading.blame import reading
 from daemon.reading.clean import ARROW, clean
 from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest
-from daemon.reading.formats import kind_of
 from daemon.reading.infer import infer_schema, sampled
+from daemon.reading.misread import advice_on, misread
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
@@ -40,6 +40,7 @@ BATCH_CELLS = 4_000_000
 LISTED_REJECTS = 1000
 WRITTEN_REJECTS = 100_000
 FUTURE_S = 86_400.0
+ADVISED_REJECTS = 20
 
 
 @dataclass
@@ -67,8 +68,8 @@ def take(request: TakeRequest) -> TakeResult:
             made.unlink(missing_ok=True)
         raise _blamed(error, path) from None
     finally:
-        temporary.unlink(missing_ok=True)
-        alias.unlink(missing_ok=True)
+        for made in (temporary, temporary.with_suffix(".copy"), alias):
+            made.unlink(missing_ok=True)
 
 
 def _blamed(error: BaseException, path: Path) -> BaseException:
@@ -95,13 +96,15 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     size = path.stat().st_size
     if size > settings.limits.max_file:
         raise Refused(f"the file has {size:,} bytes; limits.max_file is {settings.limits.max_file:,}")
-    matched, rejects, source = _read(path, temporary, settings, request.schema)
-    snapshot = stem.with_suffix(".parquet")
+    parsed = _read(path, temporary, settings, request.schema)
+    matched, rejects, snapshot = parsed.matched, parsed.rejects, stem.with_suffix(".parquet")
     misfits: list[Reject] = []
-    tally, quality = _write(source, matched, snapshot, misfits)
-    rejects += _in_file(misfits, rejects) if kind_of(path).format == "csv" else misfits
+    tally, quality = _write(parsed.source, matched, snapshot, misfits)
+    rejects += _in_file(misfits, rejects, parsed.skipped) if parsed.is_csv else misfits
     rejects.sort(key=lambda reject: reject.line or 0)
-    _check_share(tally, rejects, settings)
+    advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]])
+    _check_share(tally, rejects, settings, advice)
+    quality |= {"unclear": [*parsed.unclear], "notes": [*parsed.notes], "advice": advice}
     return TakeResult(
         kind=matched.kind,
         snapshot=snapshot,
@@ -120,21 +123,37 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     )
 
 
-def _read(
-    path: Path, temporary: Path, settings: ModelSettings, schema: Schema | None
-) -> tuple[Matched, list[Reject], Path]:
-    """The file as Parquet, what matched, and the rows that could not even be parsed."""
+@dataclass(frozen=True)
+class Parsed:
+    """The file as the Parquet file `source`, what matched, the rows that could not even be parsed, the lines above the
+    header; `unclear` is what was assumed or not understood of its formats, `notes` how else it was read."""
+
+    source: Path
+    matched: Matched
+    rejects: list[Reject]
+    is_csv: bool = False
+    skipped: int = 0
+    unclear: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _read(path: Path, temporary: Path, settings: ModelSettings, schema: Schema | None) -> Parsed:
     wanted = [c.name for c in schema.columns] if schema else [settings.target]
-    file = open_file(path, settings.intake, wanted)
+    file = open_file(path, settings.intake, temporary.with_suffix(".copy"), wanted)
     if schema is None:
-        schema = infer_schema(sampled(file, temporary.with_suffix(".sample.csv")), settings)
+        sample = sampled(file, temporary.with_suffix(".sample.csv"))
+        schema = infer_schema(sample, settings)
+        unclear = tuple(str(finding) for finding in sample.found.findings if finding.level != "understood")
+    else:
+        unclear = misread(file, schema)
     matched = match(file.names, schema)
     if file.kind.format == "csv":
-        return matched, csv.convert(file, matched.schema, temporary), temporary
-    if file.kind.format == "jsonl":
-        names = [column.name for column in matched.schema.columns if column.name in file.names]
-        return matched, json_lines.convert(path, file.kind, names, temporary), temporary
-    return matched, [], path
+        rejects = csv.convert(file, matched.schema, temporary)
+        return Parsed(temporary, matched, rejects, True, file.skipped, unclear, file.notes)
+    if file.kind.format == "parquet":
+        return Parsed(path, matched, [], unclear=unclear)
+    names = [column.name for column in matched.schema.columns if column.name in file.names]
+    return Parsed(temporary, matched, json_lines.convert(file, names, temporary), unclear=unclear, notes=file.notes)
 
 
 def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]) -> tuple[Tally, dict[str, Any]]:
@@ -188,7 +207,7 @@ def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality]
             arrays[column.name] = pa.nulls(batch.num_rows, ARROW[column.kind])
             continue
         raw = batch.column(column.name)
-        cleaned = clean(raw, column.name, column.kind)
+        cleaned = clean(raw, column.name, column.kind, schema.formats_of(column))
         bad = cleaned.bad
         if not column.nullable:
             bad = bad | cleaned.values.is_null().to_numpy(zero_copy_only=False)
@@ -248,19 +267,20 @@ def event_seconds(column: Any) -> Any:
     return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy())
 
 
-def _in_file(misfits: list[Reject], unparsed: list[Reject]) -> list[Reject]:
-    """Rejects of parsed CSV rows by their line: the header's and those of rows that could not be parsed count
-    too. Exact unless values span lines."""
+def _in_file(misfits: list[Reject], unparsed: list[Reject], above: int) -> list[Reject]:
+    """Rejects of parsed CSV rows by their line: the header's, those above it and those of rows that could not be parsed
+    count too. Exact unless values span lines."""
     skipped = sorted(reject.line or 0 for reject in unparsed)
+    first = above + 1
     placed, passed = [], 0
     for reject in sorted(misfits, key=lambda one: one.line or 0):
-        while passed < len(skipped) and skipped[passed] <= (reject.line or 0) + 1 + passed:
+        while passed < len(skipped) and skipped[passed] <= (reject.line or 0) + first + passed:
             passed += 1
-        placed.append(replace(reject, line=(reject.line or 0) + 1 + passed))
+        placed.append(replace(reject, line=(reject.line or 0) + first + passed))
     return placed
 
 
-def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings) -> None:
+def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings, advice: str) -> None:
     rows = tally.rows + len(rejects)
     if not rows:
         raise Refused("the file has a header and no rows", "expected rows")
@@ -270,7 +290,7 @@ def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings) -
         where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
         raise Refused(
             f"{len(rejects):,} of {rows:,} rows are bad ({share:.0%}); the first: {where}: {first.reason}",
-            f"at most {settings.intake.max_reject_share:.0%} may be (intake.max_reject_share)",
+            advice or f"at most {settings.intake.max_reject_share:.0%} may be (intake.max_reject_share)",
         )
 
 

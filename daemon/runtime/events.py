@@ -63,8 +63,8 @@ EVENTS = (
         "wait `settle_s` seconds from now on ([why](data-files.md#files-that-are-still-written))",
         "file pause_s settle_s"),
     Event("file_accepted", "info", "a file's rows are in (`predictions/TIME`: live traffic); `hint` where the target "
-        "seems misspelt; of labels, so many `joined` a row that is there",
-        "file kind rows labelled_rows rejected joined hint"),
+        "seems misspelt, `notes` say how else it was read; of labels, so many `joined` a row that is there",
+        "file kind rows labelled_rows rejected joined hint notes"),
     Event("labels_unjoined", "warning", "few labels of a file find a row by their id, or `alike` ids are written "
         "otherwise in rows; of feedback at most one line an hour", "file labels joined alike reason",
         "`reason` says what likely happened to the ids; drop a corrected file, or wait where the rows come later"),
@@ -73,6 +73,12 @@ EVENTS = (
     Event("file_duplicate", "info", "a file's content is known under another name", "file duplicate_of"),
     Event("file_refused", "warning", "a file is beyond repair, or no file at all", "file reason",
         "look at `reason`; drop a corrected file under any name"),
+    Event("file_unread", "warning", "a file in the data folder that is no data file by its name, or that needs a "
+        "package that is not installed (logged once, of the first 20)", "file reason", "see `reason`; other files "
+        "belong into another folder"),
+    Event("formats_unclear", "warning", "numbers or dates of a file can be read in more than one way, or not at all: "
+        "`reason` says how they were read and which key decides", "file reason",
+        "set that key of [[models.M.intake]](data-files.md#local-formats)"),
     Event("file_held", "warning", "a file [looks poisoned](suspicious-files.md): it was checked and teaches nobody",
         "file kinds reason release forget", "look at it: `driftd release FILE` or `driftd forget FILE`"),
     Event("file_released", "info", "the same kind of doubt persisted: a held file may teach after all",
@@ -81,12 +87,13 @@ EVENTS = (
         "file reason", "look at `reason`; `driftd doctor`"),
     Event("file_delayed", "warning", "a file could not be taken in now, and will be tried again", "file reason",
         "nothing, unless it repeats: then `reason`"),
-    Event("rows_quarantined", "warning", "some rows of a file were set aside", "file rows first",
-        "`first` names one; a producer may have changed"),
+    Event("rows_quarantined", "warning", "some rows of a file were set aside; `hint` names the key that may let "
+        "them in", "file rows first hint", "`first` names one; a producer may have changed"),
     Event("classes_withheld", "warning", "a file's labels have classes that do not count (`classes`: rows by class): "
         "[new, mistyped or undeclared](data-files.md#classes)", "file classes reason way_out",
         "`way_out` says it: correct the file, or `driftd approve --class CLASS`"),
-    Event("schema_inferred", "info", "the first file fixed the columns", "file columns"),
+    Event("schema_inferred", "info", "the first file fixed the columns, and the "
+        "[local formats](data-files.md#local-formats) that its texts are written in", "file columns formats"),
     Event("backlog_growing", "warning", "many files wait", "files", "nothing after a backfill; else fewer or larger "
         "files"),
     Event("backlog_progress", "info", "half a minute of taking waiting files in: so many are left",

@@ -13,18 +13,23 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config, model_data_dir
-from daemon.ledger import Ledger, models, open_ledger, promotions
+from daemon.ledger import Ledger, files, models, open_ledger, promotions
 from daemon.ledger.sound import WAY_BACK, refuse_missing
+from daemon.reading.look import scan, why_unread
+from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.lock import is_held
 from daemon.server.tokens import load_tokens, open_token_files
 from retrain.records.errors import DriftdError
+from retrain.records.settings import IntakeSettings
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 FEW_WATCHES = 8192
+LISTED_FILES = 10
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,20 @@ def _data_dir(config: Config, name: str) -> Iterator[Finding]:
         yield Finding("error", f"{name}: {folder} may not be read by this user", "change its mode or group")
     else:
         yield Finding("ok", f"{name}: watches {folder}")
+        yield from _unread(name, folder, config.models[name].intake)
+
+
+def _unread(name: str, folder: Path, intake: IntakeSettings) -> Iterator[Finding]:
+    """Files that no pattern takes."""
+    others: list[str] = []
+    for _ in scan(folder, intake.patterns, intake.recursive, others):
+        pass
+    for path in sorted(others)[:LISTED_FILES]:
+        yield Finding("warning", f"{name}: {printable(path)} is {why_unread(path)}")
+    if len(others) > LISTED_FILES:
+        yield Finding(
+            "warning", f"{name}: {len(others) - LISTED_FILES} more files are not read", f"driftd files {name}"
+        )
 
 
 def _shared(config: Config) -> Iterator[Finding]:
@@ -232,6 +251,7 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
             return
         yield Finding("ok", "the ledger is sound")
         for name in config.models:
+            yield from _unclear(conn, config, name)
             champion = promotions.champion(conn, name)
             row = models.get(conn, name)
             if champion is None:
@@ -240,6 +260,18 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
                 continue
             for member in champion.deployment.members:
                 yield _version(config, name, member.version)
+
+
+def _unclear(conn: Connection, config: Config, name: str) -> Iterator[Finding]:
+    """What was assumed or not understood of the newest files' formats, as long as the configuration says nothing."""
+    intake = config.models[name].intake
+    if intake.decimal is not None or intake.date_format is not None:
+        return
+    told: dict[str, str] = {}
+    for row in files.listed(conn, name, "accepted", last=LISTED_FILES):
+        told |= dict.fromkeys((row.quality or {}).get("unclear", ()), row.path)
+    for text, path in told.items():
+        yield Finding("warning", f"{name}: {printable(path)}: {text}", f"[models.{name}.intake]")
 
 
 def _version(config: Config, name: str, version: str) -> Finding:

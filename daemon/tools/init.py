@@ -3,17 +3,22 @@
 import json
 import re
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, get_args
 
 from daemon.config.service import ServiceSettings
-from daemon.reading.infer import infer_schema, sampled
+from daemon.reading.formats import COMPRESSIONS, OpenedFile
+from daemon.reading.infer import Sampled, infer_schema, sampled
+from daemon.reading.local_formats.findings import Finding, Level, toml_keys
+from daemon.reading.local_formats.found import Found
+from daemon.reading.look import matches
 from daemon.reading.open_file import open_file, require_file
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.schema import Column, Schema
-from retrain.records.settings import Frozen, ModelSettings
+from retrain.records.settings import Frozen, IntakeSettings, ModelSettings
 
 NAME = re.compile(r"[^a-z0-9]+")
 LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
@@ -24,21 +29,30 @@ MAX_CLASSES = 20
 
 @dataclass(frozen=True)
 class Inferred:
-    """What a sample shows: its schema for the task, and the columns that look like a time and an id."""
+    """What a sample shows: its schema for the task, the columns that look like a time and an id, how it is read
+    (keys of [models.M.intake]), and what is told of that."""
 
     schema: Schema
     task: str
     time_column: str | None
     id_column: str | None
+    intake: dict[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 def look_at(file: Path, target: str, task: str = "") -> Inferred:
     """What a data file shows of a model of `target`; `task` is inferred where it is "". Refused where the file
     cannot be read or has no such column."""
     require_file(file)
-    schema, chosen = _schema_of(file, target, task)
+    settings = ModelSettings(data_dir="data", task="classification", target=target)
+    with TemporaryDirectory(prefix="driftd-init-") as folder:
+        opened = open_file(file, settings.intake, Path(folder) / "sample.copy", [target])
+        sample = sampled(opened, Path(folder) / "sample.csv")
+        schema, chosen = _schema_of(sample, file, settings, task)
+        findings = (*(Finding("", "understood", note) for note in opened.notes), *sample.found.findings)
     time_column = _named(schema, TIME_NAMES, ("datetime",), target)
-    return Inferred(schema, chosen, time_column, _named(schema, ID_NAMES, ("integer", "category"), target))
+    id_column = _named(schema, ID_NAMES, ("integer", "category"), target)
+    return Inferred(schema, chosen, time_column, id_column, _intake(opened, file, sample.found), findings)
 
 
 def write_config(file: Path, target: str, task: str, name: str, path: Path) -> Iterator[str]:
@@ -47,6 +61,7 @@ def write_config(file: Path, target: str, task: str, name: str, path: Path) -> I
     inferred = look_at(file, target, task)
     name = model_name(name or file.name.split(".")[0])
     path.write_text(_text(inferred, name, target), "utf-8")
+    yield from _report(inferred.findings)
     yield f"wrote {path}: model {name!r}, {inferred.task} of {target!r} from {len(inferred.schema.features)} columns"
     data = path.absolute().parent / "data" / name
     data.mkdir(parents=True, exist_ok=True)
@@ -63,10 +78,33 @@ def model_name(text: str) -> str:
     return NAME.sub("_", text.lower()).strip("_") or "model"
 
 
-def _schema_of(path: Path, target: str, task: str) -> tuple[Schema, str]:
-    settings = ModelSettings(data_dir="data", task="classification", target=target)
-    with TemporaryDirectory(prefix="driftd-init-") as folder:
-        sample = sampled(open_file(path, settings.intake, [target]), Path(folder) / "sample.csv")
+def _intake(opened: OpenedFile, file: Path, found: Found) -> dict[str, Any]:
+    """The keys by which files such as this one are read as it was: what was assumed is written down, too."""
+    keys = found.formats.to_json()
+    if any(finding.level == "assumed" for finding in found.findings):
+        keys = {"decimal": found.formats.decimal} | keys
+    if opened.encoding not in ("utf-8", "utf-16"):
+        keys["encoding"] = opened.encoding
+    patterns = IntakeSettings().patterns
+    if not matches(file.name, patterns):
+        keys["patterns"] = [
+            *patterns,
+            f"*{''.join(file.suffixes[-2:])}" if file.suffix in COMPRESSIONS else f"*{file.suffix}",
+        ]
+    return keys
+
+
+def _report(findings: Sequence[Finding]) -> Iterator[str]:
+    """What was found of how the file is written, by how far it is understood."""
+    for level in get_args(Level):
+        lines = [str(finding) for finding in findings if finding.level == level]
+        if lines:
+            yield f"{level}:"
+            yield from (f"  {line}" for line in lines)
+
+
+def _schema_of(sample: Sampled, path: Path, settings: ModelSettings, task: str) -> tuple[Schema, str]:
+    target = settings.target
     infer_schema(sample, settings)  # names the columns if the target is none of them
     present, distinct = sample.counts(target)
     if not present:
@@ -103,12 +141,21 @@ def _text(inferred: Inferred, name: str, target: str) -> str:
         *_key(ModelSettings, "retrain_schedule", None, "0 3 * * SUN"),
         *_key(ModelSettings, "mode", None, "auto"),
         "",
+        *_intake_section(inferred.intake, name),
         "# The columns, by name; their order in the files does not matter.",
         '# { type = "number", min = 0, max = 1 } and { type = "category", categories = ["a", "b"] } say what is valid.',
         f"[models.{name}.columns]",
         *(_column(column, inferred.schema) for column in inferred.schema.columns),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _intake_section(keys: dict[str, Any], name: str) -> list[str]:
+    """How files are read, where that is not the default."""
+    if not keys:
+        return []
+    about = "# How numbers, dates and missing values are written in the files; see docs/data-files.md."
+    return [about, f"[models.{name}.intake]", *toml_keys(keys), ""]
 
 
 def _key(kind: type[Frozen], name: str, value: str | None, example: str = "…") -> list[str]:
@@ -120,6 +167,8 @@ def _key(kind: type[Frozen], name: str, value: str | None, example: str = "…")
 
 def _column(column: Column, schema: Schema) -> str:
     key = column.name if re.fullmatch(r"[A-Za-z0-9_-]+", column.name) else json.dumps(column.name, ensure_ascii=False)
+    if column.plain:
+        return f'{key} = {{ type = "{column.kind}", plain = true }}   # with a decimal point'
     if column.kind == "text":
         return f'{key} = "text"   # sentences: compared by length, emptiness and trigrams, not learned from'
     if column.feature or column.name in (schema.target, schema.id_column):

@@ -3,17 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from msgspec import convert
 
+from retrain.records.formats import PLAIN, Formats, configured_formats
 from retrain.records.settings import ColumnKind, ModelSettings
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column by name; `minimum`, `maximum` and `categories` are what the user declared as valid."""
+    """A column by name; `minimum`, `maximum` and `categories` are what the user declared as valid; a `plain` one is
+    not written in the schema's local formats."""
 
     name: str
     kind: ColumnKind
@@ -22,17 +24,19 @@ class Column:
     categories: tuple[str, ...] | None = None
     nullable: bool = True
     feature: bool = True
+    plain: bool = False
 
 
 @dataclass(frozen=True)
 class Schema:
-    """All columns of a model, the target, time and id columns among them."""
+    """All columns of a model, the target, time and id columns among them, and how files write their values."""
 
     columns: tuple[Column, ...]
     task: str
     target: str
     time_column: str | None = None
     id_column: str | None = None
+    formats: Formats = PLAIN
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -57,9 +61,18 @@ class Schema:
                 return column
         raise KeyError(name)
 
+    def formats_of(self, column: Column) -> Formats:
+        """How files write a column's values."""
+        return replace(PLAIN, na_values=self.formats.na_values) if column.plain else self.formats
+
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
+        """As plain JSON values. What is as it was before there were local formats is left out, so that digests stay."""
+        value = asdict(self)
+        for column in value["columns"]:
+            if not column["plain"]:
+                del column["plain"]
+        formats = self.formats.to_json()
+        return value | {"formats": formats} if formats else {k: v for k, v in value.items() if k != "formats"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Schema":
@@ -76,6 +89,8 @@ def declared_schema(settings: ModelSettings) -> Schema | None:
     if settings.columns is None:
         return None
     columns = tuple(
-        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature) for name, c in settings.columns.items()
+        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature, c.plain)
+        for name, c in settings.columns.items()
     )
-    return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column)
+    formats = configured_formats(settings.intake)
+    return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column, formats)

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from retrain.records.schema import Schema
 from retrain.records.settings import ColumnKind
+from retrain.rows.local_formats import plain_numbers
 
 TYPES: dict[ColumnKind, Any] = {
     "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string(),
@@ -47,9 +48,17 @@ def fits(found: Any, kind: ColumnKind) -> bool:
 def conform(table: pa.Table, schema: Schema) -> pa.Table:
     """A snapshot's table with the schema's columns of the schema's kinds, as far as it has them."""
     for name in changed_kinds(table, schema):
-        column = as_kind(table.column(name), schema.column(name).kind)
+        column = as_kind(_plain(table.column(name), schema, name), schema.column(name).kind)
         table = table.set_column(table.column_names.index(name), name, column)
     return table
+
+
+def _plain(column: Any, schema: Schema, name: str) -> Any:
+    """Texts of what is a number now, as programs write them."""
+    wanted = schema.column(name)
+    formats = schema.formats_of(wanted)
+    is_text = pa.types.is_string(column.type) and wanted.kind in ("number", "integer")
+    return plain_numbers(column, formats) if is_text and formats.numbers else column
 
 
 def changed_kinds(table: pa.Table, schema: Schema) -> list[str]:

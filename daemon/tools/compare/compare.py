@@ -47,7 +47,7 @@ def compare(
     started = time.perf_counter()
     with TemporaryDirectory(prefix="driftd-compare-") as folder:
         reference = open_table(Path(reference_path), Path(folder) / "reference.parquet")
-        current = open_table(Path(current_path), Path(folder) / "current.parquet", reference.kinds)
+        current = open_table(Path(current_path), Path(folder) / "current.parquet", reference.layout)
         shared = [name for name in reference.names if name in current.names]
         if not shared:
             raise Refused(

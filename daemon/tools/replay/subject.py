@@ -6,6 +6,7 @@ from pathlib import Path
 
 from daemon.config.config import Config
 from daemon.config.mistakes import meant
+from daemon.reading.local_formats.findings import read_with
 from daemon.tools.init import look_at, model_name
 from retrain.records.errors import WrongUse
 from retrain.records.settings import ModelSettings
@@ -34,6 +35,10 @@ def inferred_subject(file: Path, target: str, task: str) -> Subject:
     )  # fmt: skip
     roles = (("time", inferred.time_column), ("id", inferred.id_column))
     notes = tuple(f"{column!r} is taken as the {role} column: not learned from" for role, column in roles if column)
+    formats = read_with(inferred.schema.formats)
+    told = [formats] if formats else []
+    told += [str(finding) for finding in inferred.findings if not finding.column or finding.level == "assumed"]
+    notes += tuple(f"{file.name}: {text}" for text in told)
     return Subject("default", model_name(file.name.split(".")[0]), settings, Path.cwd(), notes)
 
 

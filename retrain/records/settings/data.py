@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from retrain.records.settings.units import Duration, Frozen, Size
 
@@ -26,6 +26,9 @@ class ColumnSettings(Frozen):
     """`false`: a row without a value is set aside."""
     feature: bool = True
     """`false`: read and stored, not learned from."""
+    plain: bool = False
+    """`true`: its numbers and dates are written as programs do (1234.5, 2025-12-31), whatever `intake` says of local
+    formats."""
 
     @model_validator(mode="before")
     @classmethod
@@ -55,9 +58,10 @@ class IntakeSettings(Frozen):
     """How the data folder is read."""
 
     patterns: tuple[str, ...] = (
-        "*.csv", "*.csv.gz", "*.csv.zst", "*.parquet", "*.jsonl", "*.ndjson", "*.jsonl.gz", "*.jsonl.zst",
+        "*.csv", "*.csv.gz", "*.csv.zst", "*.tsv", "*.tsv.gz", "*.tsv.zst", "*.parquet", "*.json", "*.jsonl",
+        "*.ndjson", "*.jsonl.gz", "*.jsonl.zst", "*.xlsx",
     )  # fmt: skip
-    """Names of data files."""
+    """Names of data files; other files in the folder are told and left alone."""
     recursive: bool = True
     """Look into sub-folders; hidden ones and links to folders are left out, a link to a file is followed."""
     settle: Duration = 1.0
@@ -69,10 +73,42 @@ class IntakeSettings(Frozen):
     """Look at the whole folder at least this often; less often as it grows, so that it costs under 0.5 %."""
     delimiter: str | None = None
     """Between the fields of a CSV file; without it comma, semicolon, tab or bar is found by the header."""
-    encoding: Literal["utf-8", "latin-1", "utf-16"] = "utf-8"
-    """Of text files: `utf-8`, `latin-1` or `utf-16`."""
+    encoding: Literal["utf-8", "latin-1", "cp1252", "utf-16"] | None = None
+    """Of text files: `utf-8`, `latin-1`, `cp1252` (Windows) or `utf-16`. Without it each file's own bytes tell: a mark
+    at its beginning, else UTF-8, else, where hardly anything beyond ASCII is UTF-8, `cp1252`."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal mark of numbers in text. This key and the six below it are
+    [local formats](data-files.md#local-formats): without columns they are found in the first file, otherwise they count
+    where they are set."""
+    thousands: Literal["", ".", ",", " ", "'"] | None = None
+    """The mark between groups of three digits; `" "` is every kind of space. It must differ from `decimal`."""
+    date_format: tuple[str, ...] | None = None
+    """Of dates besides ISO 8601, such as `"%d.%m.%Y"` or `"%m/%d/%Y"`; one, or several in a list. A time of day may
+    follow."""
+    na_values: tuple[str, ...] | None = None
+    """Words that are missing values in every column, besides the usual ones, such as `["-", "k. A."]`."""
+    percent: bool | None = None
+    """`true`: a number may end in `%`; it is read as written, 12.5 % as 12.5."""
+    currency: tuple[str, ...] | None = None
+    """Signs or codes that may stand beside a number, such as `["€"]`; they are dropped."""
+    accounting: bool | None = None
+    """`true`: `(123.45)` and `123.45-` are negative."""
     max_reject_share: float = Field(default=0.5, ge=0, le=1)
     """A file with a larger share of bad rows is refused whole."""
+
+    @field_validator("date_format", "currency", "na_values", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _possible(self) -> "IntakeSettings":
+        if self.thousands and self.thousands == self.decimal:
+            raise ValueError(f"decimal and thousands are both {self.decimal!r}")
+        for date_format in self.date_format or ():
+            if "%" not in date_format:
+                raise ValueError(f'date_format is {date_format!r}; expected one such as "%d.%m.%Y"')
+        return self
 
 
 class PredictionLogSettings(Frozen):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from daemon.reading.layout import Layout
 from daemon.reading.operations import TakeRequest
 from daemon.reading.tabular import open_table
 from daemon.reading.take import take
@@ -63,8 +64,8 @@ SENTENCES = [f"order {i} arrived broken and late" for i in range(4)]
 CASES: list[tuple[str, Content, dict[str, tuple[str, list[Any]]]]] = [
     ("quotes.csv", 'y,q\na,"1,5"\nb,"he said ""x"""\n', {"q": ("category", ["1,5", 'he said "x"'])}),
     ("mark.csv", "\ufeffy;x\na;1\nb;2\n", {"x": ("number", [1.0, 2.0])}),
-    ("commas.csv", "y;x\na;1,5\nb;2,5\n", {"x": ("category", ["1,5", "2,5"])}),
-    ("dash.csv", "y,x\na,1\nb,-\n", {"x": ("category", ["1", "-"])}),
+    ("commas.csv", "y;x\na;1,5\nb;2,5\n", {"x": ("number", [1.5, 2.5])}),
+    ("dash.csv", "y,x\na,1\nb,-\n", {"x": ("number", [1.0, None])}),
     ("codes.csv", "y,x\na,01234\nb,00002\n", {"x": ("category", ["01234", "00002"])}),
     ("numbers.csv", "y,x\na, 1.5\nb,1e3\n", {"x": ("number", [1.5, 1000.0])}),
     ("large.csv", "y,x\na,9007199254740993\nb,2\n", {"x": ("number", [2.0**53, 2.0])}),
@@ -76,10 +77,10 @@ CASES: list[tuple[str, Content, dict[str, tuple[str, list[Any]]]]] = [
     ("moments.csv", "y,t,u\na,2024-05-01T12:00:00+02:00,2024/05/01\nb,2024-05-01 10:00:00,2024/05/01\n", {
         "t": ("datetime", [SECONDS, SECONDS]), "u": ("datetime", [SECONDS - 36_000, SECONDS - 36_000]),
     }),
-    ("german.csv", "y,t\na,01.05.2024\nb,02.05.2024\n", {"t": ("category", ["01.05.2024", "02.05.2024"])}),
+    ("german.csv", "y,t\na,01.05.2024\nb,02.05.2024\n", {"t": ("datetime", [SECONDS - 36_000, SECONDS + 50_400])}),
     ("empty.csv", "y,x,w\na,,NA\nb,,null\n", {"x": ("category", [None, None]), "w": ("category", [None, None])}),
     ("unnamed.csv", "y,\na,1\nb,2\n", {"column 2": ("number", [1.0, 2.0])}),
-    ("latin.csv", "y,x\na,café\nb,tea\n".encode("latin-1"), {"x": ("category", ["tea"])}),
+    ("latin.csv", "y,x\na,café\nb,tea\n".encode("latin-1"), {"x": ("category", ["café", "tea"])}),
     ("short.csv", "y,x,z\na,1,2\nb,1\na,1,2,3\na,4,5\n", {"x": ("number", [1.0, 4.0]), "z": ("number", [2.0, 5.0])}),
     ("ends.csv", b"y,x\r\na,1\nb,2\r\n", {"x": ("number", [1.0, 2.0])}),
     ("texts.csv", "y,x\n" + "".join(f"a,{text}\n" for text in SENTENCES), {"x": ("text", SENTENCES)}),
@@ -92,7 +93,7 @@ CASES: list[tuple[str, Content, dict[str, tuple[str, list[Any]]]]] = [
         "t": ("datetime", [SECONDS - 36_000] * 2), "s": ("datetime", [SECONDS, None]),
     }),
     ("texts.jsonl", '{"y":"a","x":"1","z":"007","e":null}\n{"y":"b","x":"2","z":"008","e":null}\n', {
-        "x": ("number", [1.0, 2.0]), "z": ("category", ["007", "008"]), "e": ("category", [None, None]),
+        "x": ("category", ["1", "2"]), "z": ("category", ["007", "008"]), "e": ("category", [None, None]),
     }),
     ("late.jsonl", '{"y":"a"}\n' * 1500 + '{"y":"b","x":3}\n', {"x": ("number", [None] * 1500 + [3.0])}),
     ("types.parquet", pa.table({
@@ -109,7 +110,7 @@ CASES: list[tuple[str, Content, dict[str, tuple[str, list[Any]]]]] = [
     ("texts.parquet", pa.table({
         "y": ["a", "b"], "x": ["1", "2"], "d": pa.array(["1.5", "2"]).dictionary_encode(), "t": ["2024/05/01", None],
     }), {
-        "x": ("number", [1.0, 2.0]), "d": ("number", [1.5, 2.0]), "t": ("datetime", [SECONDS - 36_000, None]),
+        "x": ("category", ["1", "2"]), "d": ("category", ["1.5", "2"]), "t": ("datetime", [SECONDS - 36_000, None]),
     }),
 ]  # fmt: skip
 
@@ -161,7 +162,7 @@ def test_what_does_not_fit_the_reference_is_missing_and_counted(tmp_path: Path, 
         "b.parquet": pa.table({"x": values}),
     }
     reference = open_table(written(tmp_path, "a.csv", "x\n1\n2\n"), tmp_path / "a.parquet")
-    table = open_table(written(tmp_path, name, contents[name]), tmp_path / "converted", reference.kinds)
+    table = open_table(written(tmp_path, name, contents[name]), tmp_path / "converted", reference.layout)
     assert plain(table.values("x")) == plain(table.values("x")) == [1.0, None, 2.5, None, None]
     table.note_misfits("x")
     assert table.notes == ["1 values of x are no number; they count as missing"]
@@ -170,7 +171,7 @@ def test_what_does_not_fit_the_reference_is_missing_and_counted(tmp_path: Path, 
 def test_a_type_that_holds_no_such_values_is_all_missing(tmp_path: Path) -> None:
     """Dates where the reference has numbers: no crash, and counted."""
     path = written(tmp_path, "b.parquet", pa.table({"x": pa.array([1, None], pa.timestamp("us"))}))
-    table = open_table(path, tmp_path / "unused", {"x": "number"})
+    table = open_table(path, tmp_path / "unused", Layout({"x": "number"}))
     assert plain(table.values("x")) == [None, None] and table.misfits == {"x": 1}
 
 

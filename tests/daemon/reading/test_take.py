@@ -195,13 +195,15 @@ def test_a_missing_value_where_none_may_be_is_a_reject(tmp_path):
     assert reasons(result) == [(3, "x", "is missing")]
 
 
-def test_latin_1_is_named_as_the_way_out_and_works_when_configured(tmp_path):
-    """Bytes that are not UTF-8 are set aside with the hint; with it, they are read."""
-    data = (HEADER + GOOD * 2 + GOOD.replace("red", "café")).encode("latin-1")
-    result = taken(tmp_path, "a.csv", data)
-    assert result["rows"] == 2 and 'encoding = "latin-1"' in result["rejects"][0]["reason"]
-    right = taken(tmp_path, "a.csv", data, intake={"encoding": "latin-1"})
-    assert rows_of(right)[2]["c"] == "café"
+def test_latin_1_is_read_and_told_and_a_mixture_is_set_aside(tmp_path):
+    """A file that is not UTF-8 is read as the encoding of Windows, and says so; where other lines are UTF-8, the bytes
+    that are not are set aside with the key that would read them."""
+    latin = GOOD.replace("red", "café").encode("latin-1")
+    result = taken(tmp_path, "a.csv", HEADER.encode() + 2 * GOOD.encode() + latin)
+    assert rows_of(result)[2]["c"] == "café"
+    assert 'encoding = "cp1252"' in result["quality"]["notes"][0]
+    mixed = taken(tmp_path, "a.csv", HEADER.encode() + 2 * GOOD.replace("red", "grün").encode() + latin)
+    assert mixed["rows"] == 2 and 'encoding = "latin-1"' in mixed["rejects"][0]["reason"]
 
 
 def test_wrong_types_in_parquet_refuse_the_file(tmp_path):

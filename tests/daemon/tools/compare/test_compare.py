@@ -119,7 +119,8 @@ def test_empty_and_constant_columns_are_null_with_a_reason(tmp_path: Path) -> No
     [
         ("b.parquet", b"not parquet", "cannot be read"),
         ("b.csv.gz", b"not gzip", "is no valid gzip file"),
-        ("b.xlsx", b"", "unknown format"),
+        ("b.xls", b"", "unknown format"),
+        ("b.xlsx", b"no zip", "cannot be read as a spreadsheet"),
         ("b.csv", None, "no such file"),
         ("b.csv", b"", "is empty"),
     ],

@@ -1,0 +1,93 @@
+"""Whether a table's numbers may be read as others than were meant, where no local formats are known."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+
+from daemon.reading.formats import OpenedFile, first_bytes
+from daemon.reading.local_formats.dates import dates_of
+from daemon.reading.local_formats.findings import toml_keys
+from daemon.reading.local_formats.found import Columns, decimal_mark
+from daemon.reading.local_formats.numbers import numbers_of
+from daemon.reading.local_formats.shapes import is_missing_word, shapes_of
+from retrain.records.errors import Refused
+from retrain.records.schema import Schema
+
+LOOKED_AT_BYTES = 2**18
+LOOKED_AT_ROWS = 500
+WAY_OUT = 'set intake.decimal = "," and intake.thousands = ".", or plain = true for the column'
+VALUE = re.compile(r"'(.*)' is not ", re.DOTALL)
+
+
+def misread(file: OpenedFile, schema: Schema) -> tuple[str, ...]:
+    """What may be wrong about columns of plain numbers such as 144.020, by the first rows of a CSV. Refused where
+    other columns or dates say that these points stand between thousands. A `decimal` in the configuration ends it."""
+    settled = file.intake.decimal is not None or file.intake.thousands is not None or schema.formats.numbers
+    if settled or file.kind.format != "csv":
+        return ()
+    columns = _first_columns(file)
+    decimal = decimal_mark(columns, file.intake)
+    numeric = {column.name for column in schema.columns if column.kind in ("number", "integer") and not column.plain}
+    unclear = {name: one for name, one in columns.numbers.items() if one.unclear and one.plain and name in numeric}
+    for name, one in unclear.items():
+        where = (
+            f"column {name!r}: {one.example!r} is read with a decimal point, but may be {one.example.replace('.', '')}"
+        )
+        if decimal.mark == "," and decimal.how == "evident":
+            raise Refused(f"{where}, {decimal.reason}", WAY_OUT)
+        if decimal.how == "assumed":
+            return (f"{where}: set intake.decimal, or plain = true for the column",)
+    return ()
+
+
+def advice_on(reasons: Sequence[str]) -> str:
+    """The key that would let values fit which do not, by the reasons of rejects; empty where there is none."""
+    for reason in reasons:
+        value = VALUE.match(reason)
+        advice = _advice(value[1]) if value else ""
+        if advice:
+            return advice
+    return ""
+
+
+def _advice(text: str) -> str:
+    if is_missing_word(text):
+        return f"if {text!r} means a missing value, set intake.{toml_keys({'na_values': [text]})[0]}"
+    shapes = shapes_of([text])
+    number = numbers_of(shapes)
+    if number is not None and not number.plain:
+        decimal, thousands = min(number.marks, key=lambda marks: (len(marks[1]), marks))
+        values = {"decimal": decimal, "thousands": thousands, "currency": sorted(number.currency)}
+        flags = {"percent": number.percent, "accounting": number.accounting}
+        keys = toml_keys({key: value for key, value in (values | flags).items() if value})
+        return f"if {text!r} is a number, set {', '.join(f'intake.{key}' for key in keys)}"
+    first, second, *_ = [*map(int, re.findall("[0-9]+", text)[:2]), 0, 0]
+    dates = dates_of(shapes, (first, second))
+    if dates is None:
+        return ""
+    choices = " or ".join(f"intake.{toml_keys({'date_format': one})[0]}" for one in dates.formats)
+    return f"if {text!r} is a date, set {choices}"
+
+
+def _first_columns(file: OpenedFile) -> Columns:
+    """The numbers and dates in the first rows."""
+    data = first_bytes(file.path, file.kind, LOOKED_AT_BYTES)
+    lines = data.decode("utf-8", errors="replace").splitlines(keepends=True)
+    whole = lines if len(data) < LOOKED_AT_BYTES else lines[:-1]
+    text = "".join(whole[file.skipped + 1 : file.skipped + 1 + LOOKED_AT_ROWS])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=file.delimiter)
+    try:
+        rows = [row for row in reader if len(row) == len(file.names)]
+    except csv.Error:
+        return Columns({}, {})
+    numbers, dates = {}, {}
+    for name, values in zip(file.names, zip(*rows, strict=True), strict=False):
+        if not any("." in value or "," in value for value in values):
+            continue
+        shapes = shapes_of(values)
+        if number := numbers_of(shapes):
+            numbers[name] = number
+        elif found := dates_of(shapes, (1, 1)):
+            dates[name] = found
+    return Columns(numbers, dates, delimiter=file.delimiter)
