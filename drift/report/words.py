@@ -26,7 +26,18 @@ def drift_verdict(result: Result) -> str:
     """What a comparison comes to."""
     columns = ranked(result)
     drifted = sum(column["drift"] for column in columns)
+    if result.get("untested"):
+        return f"Not tested: {result['untested']}"
     return f"Drift in {drifted} of {len(columns)} columns" if drifted else f"No drift in {len(columns)} columns"
+
+
+def left_out(result: Result) -> list[str]:
+    """Which columns were not compared, and why."""
+    columns = result.get("left_out", ())
+    lines = [f"left out: {column['name']}: {column['reason']}" for column in columns]
+    if any(not column["reason"].startswith("--") for column in columns):
+        lines[-1] += "; `--columns` compares such columns all the same"
+    return lines
 
 
 def together(found: Result) -> str:

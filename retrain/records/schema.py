@@ -89,7 +89,7 @@ def declared_schema(settings: ModelSettings) -> Schema | None:
     if settings.columns is None:
         return None
     columns = tuple(
-        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature, c.plain)
+        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature is not False, c.plain)
         for name, c in settings.columns.items()
     )
     formats = configured_formats(settings.intake)
