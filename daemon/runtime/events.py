@@ -93,7 +93,9 @@ EVENTS = (
         "[new, mistyped or undeclared](data-files.md#classes)", "file classes reason way_out",
         "`way_out` says it: correct the file, or `driftd approve --class CLASS`"),
     Event("schema_inferred", "info", "the first file fixed the columns, and the "
-        "[local formats](data-files.md#local-formats) that its texts are written in", "file columns formats"),
+        "[local formats](data-files.md#local-formats) that its texts are written in; `not_learned` tells which columns "
+        "only name or date their rows, and why: declare [models.M.columns] with `feature = true` to learn from one",
+        "file columns formats not_learned"),
     Event("backlog_growing", "warning", "many files wait", "files", "nothing after a backfill; else fewer or larger "
         "files"),
     Event("backlog_progress", "info", "half a minute of taking waiting files in: so many are left",

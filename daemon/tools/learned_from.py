@@ -21,8 +21,8 @@ def learned_from(
         return None
     names = list(dict.fromkeys([*champion.deployment.weights, champion.newest]))
     training = {name: read_json(folder / name / "training.json") for name in names}
-    trained = [name for name, one in training.items() if row.sha256 in one["snapshots"]]
-    evaluated = [name for name, one in training.items() if row.sha256 in one["holdout_snapshots"]]
+    trained = [name for name, one in training.items() if row.sha256 in one.get("snapshots", ())]
+    evaluated = [name for name, one in training.items() if row.sha256 in one.get("holdout_snapshots", ())]
     if not trained and not evaluated:
         return None
     found = {"file": row.path, "same": "content" if row.sha256 == sha256 else "rows", "versions": trained}

@@ -18,8 +18,9 @@ from drift.profiles.parts import MAX_GROUPS, MIN_PARTS, Draws, Parts, missing_dr
 
 FEW_BATCHES_PARTS = 24
 POOLED_Z, NOTICED_Z = 2.5, 1.64
-OWN_LEVEL, NEARBY_LEVEL = 0.01, 0.001
-"""How seldom one test of independent rows is judged by its own parts: by those as long as a batch, by the finest."""
+OWN_LEVEL, NEARBY_LEVEL, DOUBTED_LEVEL = 0.01, 0.001, 0.1
+"""How seldom one test of independent rows is judged by its own parts: by those as long as a batch, by the finest, and
+by the former where two tests are already: one column that is sorted says nothing of others, several make one doubt."""
 EFFICIENCY = 2 / 3
 """Of a variance from successive differences, which share their parts (von Neumann 1941)."""
 MEAN_ERROR = 0.015
@@ -90,11 +91,8 @@ def dispersion(parts: Mapping[str, Parts], rows: int) -> Dispersion:
     nearby = _nearby(parts) if batches >= MIN_PARTS else {}
     mean, error = _pooled(draws)
     dependent = _beyond(mean, error) or bool(nearby and _beyond(*_pooled(nearby)))
-    own = {
-        key: _own(values)
-        for key, values in draws.items()
-        if dependent or _unlikely(values, OWN_LEVEL) or (key in nearby and _unlikely(nearby[key], NEARBY_LEVEL))
-    }
+    varying = set(draws) if dependent else _varying(draws, nearby)
+    own = {key: _own(values) for key, values in draws.items() if key in varying}
     pooled = Spread(mean if mean - 1 > NOTICED_Z * error else 1.0)
     return Dispersion(pooled, own, dependent, pieces, total / pieces)
 
@@ -113,6 +111,14 @@ def _nearby(parts: Mapping[str, Parts]) -> dict[tuple[str, str], Draws]:
     """The draws of the finest parts: a few groups as long as a batch show that rows depend on their neighbours only
     where they do so strongly, hundreds of short parts always."""
     return {(name, test): one for name, part in parts.items() for test, one in part.finest.items()}
+
+
+def _varying(draws: Mapping[tuple[str, str], Draws], nearby: Mapping[tuple[str, str], Draws]) -> set[tuple[str, str]]:
+    """The tests whose own parts differ more than chance explains."""
+    fine = {key for key, one in nearby.items() if _unlikely(one, NEARBY_LEVEL)}
+    found = fine | {key for key, one in draws.items() if _unlikely(one, OWN_LEVEL)}
+    doubted = {key for key, one in draws.items() if _unlikely(one, DOUBTED_LEVEL)} if len(found) > 1 else set()
+    return found | doubted
 
 
 def _beyond(mean: float, error: float) -> bool:

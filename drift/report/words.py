@@ -36,7 +36,8 @@ def left_out(result: Result) -> list[str]:
     columns = result.get("left_out", ())
     lines = [f"left out: {column['name']}: {column['reason']}" for column in columns]
     if any(not column["reason"].startswith("--") for column in columns):
-        lines[-1] += "; `--columns` compares such columns all the same"
+        declared = f", and `feature = true` in [models.{result['model']}.columns] always" if "model" in result else ""
+        lines[-1] += f"; `--columns` compares such columns all the same{declared}"
     return lines
 
 
