@@ -8,7 +8,7 @@ part before, which would pass for rows that depend on each other. What separates
 - whole numbers that hardly repeat, **go one way through the file**, fill their range evenly, and show that it is not
   the file that is sorted: their steps are more regular than those of sorted draws, or they read as Unix time, or the
   next file goes on where this one ends, or their name says it;
-- moments in the order of the rows, or of which nearly every row has its own, finer than days;
+- moments in the order of the rows, or of which nearly every row has its own, to the second;
 - words of which nearly every row has its own."""
 
 import re
@@ -36,8 +36,8 @@ REPEATS_EXPECTED, REPEATS_FOUND = 20.0, 0.1
 at 20 expected, 2 or fewer have a chance of 5e-7 (Poisson)."""
 ORDER_PROBE = 500
 ONE_WAY, IN_ORDER = 0.95, 0.99
-"""Of the steps between at most 500 values from all over the file, the share that goes one way; or, since moments may
-come a little late, how closely ranks follow the order (Spearman's correlation)."""
+"""Of the steps between at most 500 values from all over the file, the share that goes one way, in number and in length;
+or, since moments may come a little late, how closely ranks follow the order (Spearman's correlation)."""
 REGULAR = 0.5
 """The squared coefficient of variation of the steps between neighbours: 1 of sorted draws, 1/3 of a counter that goes
 on by any number up to some limit, 0 of a metronome."""
@@ -50,7 +50,8 @@ fewer words than that can be learned from."""
 WORDS_DISTINCT, CODES_DISTINCT = 0.5, 0.95
 EPOCH_S = (946_684_800.0, 4_102_444_800.0)
 """Numbers in this range that go one way are Unix seconds, or thousandths of them: years 2000 to 2100."""
-DAY_S = 86_400.0
+MINUTE_S = 60.0
+"""Moments that are finer than this are a clock's."""
 NAMES = re.compile(r"(^|[_ .-])(id|uuid|guid|key|index|rowid)$|[a-z](Id|ID|Key)$", re.ASCII)
 CLOCKS = re.compile(
     r"time|(^|[_ .-])(ts|date|seconds|ticks?|counter|seq(uence)?|row|step|nr|no|number)$", re.IGNORECASE
@@ -69,7 +70,7 @@ def identifying(
     >>> from drift.profiles.numeric import numeric_profile
     >>> values = np.arange(1000.0, 3000.0)
     >>> identifying("order", numeric_profile(values), values)
-    'numbers the rows: whole numbers that never repeat, 1,000 to 2,999'
+    'numbers the rows in steps of 1: 1,000 to 2,999'
     >>> prices = np.random.default_rng(0).lognormal(8, 1, 2000).round()
     >>> identifying("price", numeric_profile(prices), prices) is None
     True
@@ -147,7 +148,7 @@ def _moments(profile: NumericProfile, order: Floats | None) -> str | None:
     runs = _runs(profile)
     if profile.count < MIN_ROWS or runs.distinct < NEARLY_UNIQUE or not profile.exact:
         return None
-    if runs.never_repeats or runs.step % DAY_S:
+    if runs.never_repeats or not runs.whole or runs.step % MINUTE_S:
         return f"nearly every row has a moment of its own: {between}"
     return None
 
@@ -213,8 +214,11 @@ def _runs(profile: NumericProfile) -> _Runs:
     runs = values[starts[:, None] + np.arange(length)]
     steps = np.diff(runs, axis=1)
     found = float(np.count_nonzero(steps == 0))
+    distinct = 1 - found / max(steps.size, 1)
     whole = _whole(runs)
-    step = float(np.gcd.reduce(np.minimum(steps, 2.0**62).astype(np.int64), axis=None)) if whole else 0.0
+    if not whole or distinct < SOME_DISTINCT:
+        return _Runs(whole, 0.0, distinct, found, 0.0, np.inf)
+    step = float(np.gcd.reduce(np.minimum(steps, 2.0**62).astype(np.int64), axis=None))
     expected = 0.0
     if step:
         cells = (runs[:, -1] - runs[:, 0]) / step + 1
@@ -222,7 +226,7 @@ def _runs(profile: NumericProfile) -> _Runs:
     means = steps.mean(axis=1)
     variation = float(np.mean(np.divide(steps.var(axis=1), means**2, out=np.ones(many), where=means > 0)))
     thinned = profile.count / len(values)
-    return _Runs(whole, step, 1 - found / max(steps.size, 1), found, expected, variation * thinned)
+    return _Runs(whole, step, distinct, found, expected, variation * thinned)
 
 
 def _whole(values: Floats) -> bool:
@@ -242,7 +246,8 @@ def _one_way(order: Floats | None) -> bool:
     steps = np.diff(order)
     if len(steps) < 2 or not steps.any():
         return False
-    if max(np.mean(steps >= 0), np.mean(steps <= 0)) >= ONE_WAY:
+    share, length = max(np.mean(steps >= 0), np.mean(steps <= 0)), abs(steps.sum()) / np.abs(steps).sum()
+    if min(share, length) >= ONE_WAY:
         return True
     ranks = np.argsort(np.argsort(order, kind="stable"), kind="stable")
     return bool(abs(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1]) >= IN_ORDER)
