@@ -66,7 +66,9 @@ def test_how_files_differ_is_told_by_columns_that_vary_alike(files: int) -> None
     """A clock among the columns leaves what is known of the others as it is."""
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        calm = {f"x{k}": FileCounts(rng.poisson(50, (files, 10)), np.zeros(files, int), np.arange(9.0)) for k in range(5)}
+        calm = {
+            f"x{k}": FileCounts(rng.poisson(50, (files, 10)), np.zeros(files, int), np.arange(9.0)) for k in range(5)
+        }
         clock = FileCounts(500 * np.eye(files, dtype=int), np.zeros(files, int), np.arange(files - 1.0))
         alone, beside = file_spreads(calm), file_spreads({**calm, "clock": clock})
         assert {name: beside[name] for name in calm} == alone
