@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from drift import ColumnValues, Reference, build_reference, check_columns, with_files
+from drift.check.check_columns import check_columns
 from drift.check.dispersion import dispersion
 from drift.check.file_dispersion import file_spreads
 from drift.profiles.files import FileCounts
+from drift.profiles.profile import ColumnValues
+from drift.profiles.reference import Reference, build_reference, with_files
 
 ROWS, FILES = 500, 12
 

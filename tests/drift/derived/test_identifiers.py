@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from drift import encode, numeric_profile, profile
 from drift.derived.identifiers import identifying, order_of
-from drift.profiles.numeric import NumericProfile
+from drift.profiles.categorical import encode
+from drift.profiles.numeric import NumericProfile, numeric_profile
 from drift.profiles.parts import count_parts
+from drift.profiles.profile import profile
 from drift.statistics.scores import Floats
 
 Make = Callable[[np.random.Generator, int], Floats]
