@@ -17,5 +17,5 @@ def listed_columns(given: Sequence[str], names: Iterable[str]) -> tuple[str, ...
     for name in found:
         if name not in known:
             more = f" and {len(known) - 10} more" if len(known) > 10 else ""
-            raise WrongUse(f"{name!r} is no column", f"there are {', '.join(known[:10])}{more}")
+            raise WrongUse(f"{name!r} is no column; there are {', '.join(known[:10])}{more}")
     return tuple(dict.fromkeys(found))
