@@ -122,7 +122,8 @@ class CheckResult(Result, frozen=True, kw_only=True):
 class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     """Judge the rows of all snapshots together against what is served. `predict`: whether it is to predict them, which
     drift of outputs and performance need; `work` is where the predictions of a single snapshot are written, `stream`
-    the state that the last check of this champion's errors gave. Labels of `withheld` classes do not count."""
+    the state that the last check of this champion's errors gave. Labels of `withheld` classes do not count; `columns`
+    are the only ones to compare, whatever their values."""
 
     snapshots: tuple[Path, ...]
     deployment: StoredDeployment
@@ -132,6 +133,7 @@ class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     predict: bool = True
     stream: Json | None = None
     withheld: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
 
 
 class AssessResult(Result, frozen=True, kw_only=True):

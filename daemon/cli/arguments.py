@@ -24,6 +24,24 @@ DataFile = Annotated[
 Last = Annotated[int, typer.Option("--last", "-n", help="How many, the newest.", min=1)]
 Task = Annotated[str, typer.Option(help="classification or regression; default: by the target's values.")]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="COLUMN,…", help="Leave these columns out; may be repeated.", show_default=False),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns", metavar="COLUMN,…", show_default=False,
+        help="Only these columns, ids and clocks among them too; may be repeated.",
+    ),
+]  # fmt: skip
+MinEffect = Annotated[
+    float | None,
+    typer.Option(
+        "--min-effect", min=0.0, max=1.0, show_default=False,
+        help="The smallest effect that counts (KS distance or total variation); default: 0.05 or the configured one.",
+    ),
+]  # fmt: skip
 
 
 def known_task(task: str) -> None:

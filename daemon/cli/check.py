@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.arguments import DataFile, Json
+from daemon.cli.arguments import Columns, DataFile, Ignore, Json, MinEffect
 from daemon.cli.output import console, print_json
 from daemon.cli.session import NO, SESSION, Exit, known_model, refusal_is_failure
 from daemon.reports.performance import estimate_sentence, rise_sentence
@@ -13,6 +13,9 @@ from daemon.reports.performance import estimate_sentence, rise_sentence
 def check(
     file: DataFile,
     model: Annotated[str, typer.Option(help="The model whose champion judges it.", show_default=False)],
+    min_effect: MinEffect = None,
+    ignore: Ignore = None,
+    columns: Columns = None,
     json: Json = False,
 ) -> None:
     """Judge a file against the champion's reference; changes nothing. Status 1 means drift."""
@@ -22,7 +25,7 @@ def check(
     config = SESSION.config()
     known_model(config, model)
     with SESSION.ledger(config) as ledger, refusal_is_failure():
-        result = judge_file(config, ledger, model, file)
+        result = judge_file(config, ledger, model, file, ignore or (), columns or (), min_effect)
     if json:
         print_json(result)
     else:

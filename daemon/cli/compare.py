@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon.cli.arguments import Json
+from daemon.cli.arguments import Columns, Ignore, Json, MinEffect
 from daemon.cli.output import console, print_json, write_page
 from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import NO, Exit, refusal_is_failure
@@ -21,6 +21,9 @@ def compare(
         bool, typer.Option("--exact", help="Exact Wasserstein distances, and further statistics of each column.")
     ] = False,
     calendar: Annotated[bool, typer.Option("--calendar", help="Compare hour and weekday of dates too.")] = False,
+    min_effect: MinEffect = None,
+    ignore: Ignore = None,
+    columns: Columns = None,
     multivariate: Annotated[
         bool, typer.Option("--multivariate", help="Test all columns together: domain classifier, MMD, PCA.")
     ] = False,
@@ -31,12 +34,14 @@ def compare(
 ) -> None:
     """Compare two data files column by column: did the data drift? Status 1 means yes."""
     from daemon.reports.compare_text import render
+    from daemon.tools.compare.compare import MIN_EFFECT
     from daemon.tools.compare.compare import compare as run
 
     shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
     with refusal_is_failure(), progress_bars(STEPS) as show:
         result = run(
-            reference, current, alpha, exact, calendar=calendar, multivariate=multivariate, shapes=shapes,
+            reference, current, alpha, exact, MIN_EFFECT if min_effect is None else min_effect, calendar=calendar,
+            multivariate=multivariate, ignore=ignore or (), columns=columns or (), shapes=shapes,
             progress=lambda name, number, total: show(f"comparing {name}", number - 1, total),
         )  # fmt: skip
     if html is not None and shapes is not None:

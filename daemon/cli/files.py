@@ -26,6 +26,7 @@ def files(
     json: Json = False,
 ) -> None:
     """A model's data files: what became of each, its rows, rejects and quality."""
+    from daemon.ledger import checks
     from daemon.ledger import files as data_files
     from daemon.reading.rejects import printable
 
@@ -34,16 +35,26 @@ def files(
     state = "held" if held else "refused" if refused else None
     with SESSION.ledger(config) as ledger, ledger.connect() as conn:
         rows = data_files.listed(conn, model, state, last)
+        untested = checks.untested(conn, [row.id for row in rows])
         rejects = data_files.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
     others = [] if state else _unread(config, model)
     if json:
         unread = [{"path": printable(path), "state": "unread", "reason": why} for path, why in others]
-        print_json([*(_file(row, rejects.get(row.id, ())) for row in rows), *unread])
+        known = [_file(row, rejects.get(row.id, ())) | {"untested": untested.get(row.id)} for row in rows]
+        print_json([*known, *unread])
     elif not rows and not others:
         print("none")
     else:
         shown = [
-            [printable(r.path), when(r.at), r.state, f"{r.rows:,}", f"{r.labelled_rows:,}", str(r.rejected), _remark(r)]
+            [
+                printable(r.path),
+                when(r.at),
+                r.state,
+                f"{r.rows:,}",
+                f"{r.labelled_rows:,}",
+                str(r.rejected),
+                _remark(r, untested.get(r.id)),
+            ]
             for r in rows
         ]
         shown += [[printable(path), "", "unread", "", "", "", why] for path, why in others[:MAX_UNREAD]]
@@ -85,14 +96,15 @@ def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _remark(row: Any) -> str:
-    """The reason, or what the quality report found, in a few words."""
+def _remark(row: Any, untested: str | None) -> str:
+    """The reason, or what the quality report found and why nothing was tested, in a few words."""
     from daemon.reading.rejects import printable
 
     quality = row.quality or {}
     if row.reason or quality.get("hint"):
         return printable(row.reason or quality["hint"])
     remarks = [printable(text) for text in (*quality.get("unclear", ()), *quality.get("notes", ()))]
+    remarks += [f"not tested: {untested}"] if untested else []
     remarks += [printable(quality["advice"])] if quality.get("advice") else []
     remarks += _counts(quality, "duplicate_rows", "future_times")
     if joined := quality.get("joined"):

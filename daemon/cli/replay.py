@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daemon.cli.arguments import Json, Task, known_task
+from daemon.cli.arguments import Columns, Ignore, Json, Task, known_task
 from daemon.cli.output import console, print_json, write_page
 from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import SESSION, WRONG_USE, Exit, refusal_is_failure
@@ -48,6 +49,8 @@ def replay(
     approve_classes: Annotated[
         bool, typer.Option("--approve-classes", help="As if a person had approved each new class of the target.")
     ] = False,
+    ignore: Ignore = None,
+    columns: Columns = None,
     json: Json = False,
 ) -> None:
     """Run the daemon's own decisions over history: would this configuration have paid?
@@ -72,7 +75,9 @@ def replay(
     config = config or (SESSION.config_path if SESSION.named else None)
     names = _baselines(baselines)
     _check(task, batches, initial, len(files), html)
-    subject = _subject(files, target, task, config, model)
+    subject = replace(
+        _subject(files, target, task, config, model), ignore=tuple(ignore or ()), columns=tuple(columns or ())
+    )
     variants = _variants(variant or [], subject, model)
     result = _run(Request(files, subject, batches, initial, delay, names, variants, suggest, approve_classes))
     if html is not None:
@@ -137,8 +142,6 @@ def _configured(path: Path, model: str | None, target: str, task: str) -> "Subje
 
 
 def _variants(paths: Sequence[Path], subject: "Subject", model: str | None) -> list["Subject"]:
-    from dataclasses import replace
-
     from daemon.tools.replay.subject import named_apart
 
     found = []

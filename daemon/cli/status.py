@@ -73,7 +73,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     if kept["rows"]:
         print(f"  answers    {kept['rows']:,} rows kept since {when(kept['since'])}")
     if check is not None:
-        found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else "no drift"
+        untested = f"not tested: {check['untested']}" if check["untested"] else "no drift"
+        found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else untested
         score = "" if check["value"] is None else f"; {check['metric']} {check['value']:.4f}"
         print(f"  last check {found}{score} ({when(check['at'])})")
         for sentence in (check["together"] or {"sentences": ()})["sentences"]:

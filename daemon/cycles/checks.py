@@ -60,7 +60,7 @@ class RecordedCheck:
         together = found.report.get("multivariate")
         log.info(
             "check_finished", check=self.id, kind=self.kind, version=self.check.version, drift=found.report["drift"],
-            drifted_columns=len(drifted), seconds=round(self.check.seconds, 3),
+            drifted_columns=len(drifted), untested=found.report["untested"], seconds=round(self.check.seconds, 3),
             metric=performance.get("metric") or estimated.get("metric"), value=performance.get("value"),
             estimated=estimated.get("value"), estimated_rows=estimated.get("rows"),
             **({"together": together["sentences"]} if together else {}),
@@ -128,7 +128,7 @@ def record_check(
     opened = cleared = None
     if report["drift"]:
         opened = checks.drifts(conn, name, check_id, [c["name"] for c in drifted_columns(report)], now)
-    elif kind == "file":
+    elif kind == "file" and not report["untested"]:
         cleared = checks.drifts_no_more(conn, name, check_id, now)
     return RecordedCheck(check_id, kind, check, opened, cleared)
 

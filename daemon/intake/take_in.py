@@ -192,7 +192,8 @@ def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult, joi
     log = context.log.bind(file=taking.path)
     if result.inferred:
         columns = {c.name: c.kind for c in result.schema.columns}
-        log.info("schema_inferred", columns=columns, formats=result.schema.formats.to_json())
+        formats = result.schema.formats.to_json()
+        log.info("schema_inferred", columns=columns, formats=formats, not_learned=result.not_learned)
     for reason in result.quality["unclear"]:
         log.warning("formats_unclear", reason=reason)
     more: dict[str, Any] = {} if joined is None else {"joined": joined.joined}

@@ -54,6 +54,13 @@ def _keep_newest(conn: Connection, model: str, version: str, found: dict[str, An
         conn.execute(query.on_conflict_do_update(index_elements=["model", "version"], set_=values))
 
 
+def untested(conn: Connection, file_ids: Sequence[int]) -> dict[int, str]:
+    """By file, why its newest check could test nothing; without files of which something was tested."""
+    reason = checks.c.report["untested"].as_string()
+    query = select(checks.c.file_id, reason).where(checks.c.file_id.in_(file_ids)).order_by(checks.c.id)
+    return {file_id: why for file_id, why in conn.execute(query) if why is not None}
+
+
 def unchecked(conn: Connection, model: str, deployment: int, after_seq: int, last: int) -> Sequence[Row[Any]]:
     """The newest accepted files of rows that arrived after `after_seq` and that this deployment has not judged,
     oldest first. Looks back over 1,000 files."""

@@ -37,6 +37,11 @@ def by_content(conn: Connection, model: str, sha256: str) -> FileRow | None:
     return last_row(conn, files, files.c.model == model, files.c.sha256 == sha256, used)
 
 
+def by_snapshot(conn: Connection, model: str, snapshot: str) -> FileRow | None:
+    """The newest file of which these rows were read, the snapshot's path below the state folder."""
+    return last_row(conn, files, files.c.model == model, files.c.snapshot == snapshot)
+
+
 def record_accepted(
     conn: Connection,
     model: str,

@@ -11,17 +11,21 @@ import duckdb
 
 from daemon.reading import csv, json_lines
 from daemon.reading.blame import reading
+from daemon.reading.clean import clean
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
 from daemon.reading.local_formats.found import Found, find_formats
 from daemon.reading.sql import connect, identifier, literal
 from daemon.reading.texts import Texts, count_texts, text_columns
+from drift.derived.identifiers import identifying
 from drift.derived.text import is_text
+from drift.profiles.categorical import Codes
+from drift.profiles.profile import profile
 from retrain.records.errors import Refused, WrongUse
+from retrain.records.formats import PLAIN
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind, ModelSettings
+from retrain.rows.columns import column_values
 
-FREE_TEXT_SHARE = 0.5
-FREE_TEXT_VALUES = 254
 SHOWN_NAMES = 20
 TEXT_PROBE = 1_000
 """So many values tell sentences from names."""
@@ -57,6 +61,25 @@ class Sampled:
         column = identifier(name)
         ((present, distinct),) = self.ask(f"SELECT count({column}), count(DISTINCT {column}) FROM sample")
         return int(present), int(distinct)
+
+    @cached_property
+    def identifiers(self) -> dict[str, str]:
+        """Why columns only name or date their rows, by name: learned by heart, they would alarm in every file."""
+        reasons = {name: self._identifying(name, kind) for name, kind in self.kinds.items() if kind != "text"}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+    def _identifying(self, name: str, kind: ColumnKind) -> str | None:
+        with reading("cannot be read"):
+            column = self.connection.sql(f"SELECT {identifier(name)} FROM sample").to_arrow_table().column(0)
+        formats = self.found.formats
+        if name in self.found.plain:
+            formats = replace(PLAIN, na_values=formats.na_values)
+        try:
+            values = column_values(clean(column.combine_chunks(), name, kind, formats).values, kind)
+        except Refused:  # a type that the intake refuses, too
+            return None
+        order = None if isinstance(values, Codes) else values
+        return identifying(name, profile(values), order, moments=kind == "datetime")
 
     def ask(self, query: str) -> list[Any]:
         """The rows of a query."""
@@ -154,7 +177,12 @@ def _column(sample: Sampled, name: str, settings: ModelSettings) -> Column:
         return Column(name, "category" if kind in ("number", "datetime", "text") else kind)
     if name == settings.id_column:
         return Column(name, "integer" if kind == "integer" else "category")
-    return Column(name, kind, feature=kind != "category" or not _free_text(sample, name))
+    return Column(name, kind, feature=name == settings.time_column or name not in sample.identifiers)
+
+
+def not_learned(sample: Sampled, schema: Schema) -> dict[str, str]:
+    """By name, why columns of the inferred schema are not learned from."""
+    return {name: reason for name, reason in sample.identifiers.items() if not schema.column(name).feature}
 
 
 def _declared_kind(type_name: str) -> ColumnKind:
@@ -169,9 +197,3 @@ def _declared_kind(type_name: str) -> ColumnKind:
     if base in NUMBERS:
         return "number"
     return "integer" if base.endswith("INT") or base in ("INTEGER", "UINTEGER") else "category"
-
-
-def _free_text(sample: Sampled, name: str) -> bool:
-    """Whether a category rather names rows than groups them: it would only be learned by heart."""
-    present, distinct = sample.counts(name)
-    return distinct > FREE_TEXT_VALUES and distinct > FREE_TEXT_SHARE * present

@@ -24,7 +24,8 @@ class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
 
 class TakeResult(Result, frozen=True, kw_only=True):
     """What a file came to: its `kind` (rows or labels), the `snapshot` in the work folder and its digest, the first
-    thousand `rejects` and the file of them, `quarantine`; `first_time` and `last_time` are event times."""
+    thousand `rejects` and the file of them, `quarantine`; `first_time` and `last_time` are event times;
+    `not_learned` tells why columns of an inferred schema are no features."""
 
     kind: str
     snapshot: Path
@@ -37,6 +38,7 @@ class TakeResult(Result, frozen=True, kw_only=True):
     quarantine: Path | None
     schema: Schema
     inferred: bool
+    not_learned: dict[str, str]
     quality: Json
     first_time: float | None
     last_time: float | None

@@ -23,7 +23,8 @@ from daemon.reading.blame import reading
 from daemon.reading.clean import ARROW, clean
 from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest
-from daemon.reading.infer import infer_schema, sampled
+from daemon.reading.formats import OpenedFile
+from daemon.reading.infer import infer_schema, not_learned, sampled
 from daemon.reading.misread import advice_on, misread
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
@@ -117,6 +118,7 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
         quarantine=_quarantine(rejects, stem.with_suffix(".jsonl")),
         schema=matched.schema,
         inferred=request.schema is None,
+        not_learned=parsed.not_learned,
         quality=quality,
         first_time=tally.first_time,
         last_time=tally.last_time,
@@ -126,7 +128,8 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
 @dataclass(frozen=True)
 class Parsed:
     """The file as the Parquet file `source`, what matched, the rows that could not even be parsed, the lines above the
-    header; `unclear` is what was assumed or not understood of its formats, `notes` how else it was read."""
+    header; `unclear` is what was assumed or not understood of its formats, `notes` how else it was read, `not_learned`
+    why columns of a schema that is inferred are no features."""
 
     source: Path
     matched: Matched
@@ -135,25 +138,33 @@ class Parsed:
     skipped: int = 0
     unclear: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    not_learned: dict[str, str] = field(default_factory=dict)
 
 
 def _read(path: Path, temporary: Path, settings: ModelSettings, schema: Schema | None) -> Parsed:
     wanted = [c.name for c in schema.columns] if schema else [settings.target]
     file = open_file(path, settings.intake, temporary.with_suffix(".copy"), wanted)
+    left_out: dict[str, str] = {}
     if schema is None:
         sample = sampled(file, temporary.with_suffix(".sample.csv"))
         schema = infer_schema(sample, settings)
         unclear = tuple(str(finding) for finding in sample.found.findings if finding.level != "understood")
+        left_out = not_learned(sample, schema)
     else:
         unclear = misread(file, schema)
+    return replace(_parsed(path, temporary, file, schema), unclear=unclear, not_learned=left_out)
+
+
+def _parsed(path: Path, temporary: Path, file: OpenedFile, schema: Schema) -> Parsed:
     matched = match(file.names, schema)
     if file.kind.format == "csv":
-        rejects = csv.convert(file, matched.schema, temporary)
-        return Parsed(temporary, matched, rejects, True, file.skipped, unclear, file.notes)
+        return Parsed(
+            temporary, matched, csv.convert(file, matched.schema, temporary), True, file.skipped, (), file.notes
+        )
     if file.kind.format == "parquet":
-        return Parsed(path, matched, [], unclear=unclear)
+        return Parsed(path, matched, [])
     names = [column.name for column in matched.schema.columns if column.name in file.names]
-    return Parsed(temporary, matched, json_lines.convert(file, names, temporary), unclear=unclear, notes=file.notes)
+    return Parsed(temporary, matched, json_lines.convert(file, names, temporary), notes=file.notes)
 
 
 def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]) -> tuple[Tally, dict[str, Any]]:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from daemon.reports.terminal import print_table, say
 from drift.notation import number, p_value, share
-from drift.report.words import drift_verdict, ranked, together, trust
+from drift.report.words import drift_verdict, left_out, ranked, together, trust
 
 HEADINGS = ("column", "kind", "drift", "effect", "p adjusted", "missing before", "missing now")
 
@@ -21,6 +21,8 @@ def render(result: dict[str, Any], console: Console) -> None:
     for column in columns:
         if column["drift"]:
             say(console, f"  {column['sentence']}")
+    for line in left_out(result):
+        say(console, f"  {line}")
     for note in result["notes"]:
         say(console, f"  note: {note}")
     drifted = [place for place, column in enumerate(columns) if column["drift"]]

@@ -143,6 +143,7 @@ def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
         "at": row.started_at + row.seconds,
         "version": row.version,
         "drift": row.drift,
+        "untested": row.report.get("untested"),
         "drifted": row.drifted,
         "metric": performance.get("metric") or estimated.get("metric"),
         "value": performance.get("value"),

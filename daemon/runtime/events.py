@@ -93,7 +93,9 @@ EVENTS = (
         "[new, mistyped or undeclared](data-files.md#classes)", "file classes reason way_out",
         "`way_out` says it: correct the file, or `driftd approve --class CLASS`"),
     Event("schema_inferred", "info", "the first file fixed the columns, and the "
-        "[local formats](data-files.md#local-formats) that its texts are written in", "file columns formats"),
+        "[local formats](data-files.md#local-formats) that its texts are written in; `not_learned` tells which columns "
+        "only name or date their rows, and why: declare [models.M.columns] with `feature = true` to learn from one",
+        "file columns formats not_learned"),
     Event("backlog_growing", "warning", "many files wait", "files", "nothing after a backfill; else fewer or larger "
         "files"),
     Event("backlog_progress", "info", "half a minute of taking waiting files in: so many are left",
@@ -122,8 +124,9 @@ EVENTS = (
         "trained", "version changes then", "nothing: `then` says what follows; undo it if it was not meant"),
     Event("check_finished", "info", "a file or the recent window was judged; `metric` and `value` with labels; "
         "`estimated`: the metric of its `estimated_rows` rows without labels, an estimate and blind to concept drift; "
-        "`together`: sentences, where [models.M.drift] multivariate is on",
-        "check kind version drift drifted_columns seconds metric value estimated estimated_rows together"),
+        "`together`: sentences, where [models.M.drift] multivariate is on; `untested`: why nothing was tested, as of a "
+        "file below `drift.min_rows`, which neither begins nor ends a drift",
+        "check kind version drift drifted_columns untested seconds metric value estimated estimated_rows together"),
     Event("metric_refused", "error", "at the start or after a reload: a [metric of one's own]"
         "(configuration.md#a-metric-of-ones-own), configured or of what is served, cannot be used: no file is judged "
         "and nothing trained by it", "metric reason", "mend its file as `reason` says; `driftd reload` looks again"),

@@ -1,5 +1,6 @@
 """Judges a file against the champion without the service: what `driftd check` prints."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -8,14 +9,26 @@ from daemon.config.config import Config
 from daemon.cycles.classes import withheld_classes
 from daemon.ledger import Ledger, error_streams, models, promotions
 from daemon.reading.operations import TakeRequest
+from daemon.tools.column_names import listed_columns
+from daemon.tools.learned_from import learned_from
 from retrain.operations import CheckRequest, StoredDeployment
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema, declared_schema
+from retrain.records.settings import ModelSettings
 
 
-def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[str, Any]:
-    """The drift report and labelled performance of a file, as plain JSON values; changes nothing. Refused
-    where there is no champion or the file is beyond repair."""
+def judge_file(
+    config: Config,
+    ledger: Ledger,
+    model: str,
+    file: Path,
+    ignore: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    min_effect: float | None = None,
+) -> dict[str, Any]:
+    """The drift report and labelled performance of a file, as plain JSON values; changes nothing. Columns to `ignore`
+    are left out; where `columns` are named, they alone are compared, whatever their values. Refused where there is no
+    champion or the file is beyond repair."""
     settings = config.models[model]
     with ledger.connect() as conn:
         champion = promotions.champion(conn, model)
@@ -25,6 +38,7 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         raise Refused(f"{model} has no champion to compare with", "`driftd status` says what it waits for")
     if not file.is_file():
         raise Refused(f"{file}: no such file")
+    from daemon.reading.digest import file_digest
     from daemon.reading.take import take
     from retrain.monitoring.check import check
 
@@ -36,24 +50,34 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
             raise Refused(f"{file}: {error.message}", error.hint) from None
         if taken.kind != "rows":
             raise Refused(f"{file} holds labels only: there is nothing to compare")
-        folder = config.paths.model(model).versions
+        paths = config.paths.model(model)
+        only = listed_columns(columns, [column.name for column in taken.schema.columns])
+        ignored = listed_columns(ignore, [column.name for column in taken.schema.columns])
         with ledger.connect() as conn:
-            withheld = withheld_classes(conn, model, settings, folder, taken.class_rows)
+            withheld = withheld_classes(conn, model, settings, paths.versions, taken.class_rows)
         result = check(
             CheckRequest(
                 snapshots=(taken.snapshot,),
-                deployment=StoredDeployment.of(champion.deployment, champion.newest, folder),
-                settings=settings,
+                deployment=StoredDeployment.of(champion.deployment, champion.newest, paths.versions),
+                settings=_judging(settings, ignored, only, min_effect),
                 work=Path(work),
                 stream=stream,
                 withheld=tuple(one.name for one in withheld),
+                columns=only or None,
             )
         )
+        kept = str(paths.snapshot(taken.snapshot_digest).relative_to(paths.state))
+        with ledger.connect() as conn:
+            learned = learned_from(conn, model, champion, file_digest(file), kept, paths.versions)
     report = result.report
+    if learned is not None:
+        report["notes"].insert(0, learned["note"])
+    report["left_out"] += [{"name": name, "reason": "--ignore names it"} for name in ignored]
     report["reference"]["path"] = champion.deployment.name
     report["current"]["path"] = str(file)
     return report | {
         "model": model,
+        "learned_from": learned,
         "version": champion.deployment.name,
         "performance": result.performance,
         "estimated": result.estimated,
@@ -62,3 +86,15 @@ def judge_file(config: Config, ledger: Ledger, model: str, file: Path) -> dict[s
         "quality": taken.quality,
         "seconds": result.seconds,
     }
+
+
+def _judging(
+    settings: ModelSettings, ignore: Sequence[str], columns: Sequence[str], min_effect: float | None
+) -> ModelSettings:
+    """The settings with what the command line asks for."""
+    drift = settings.drift
+    changed = {
+        "ignore": tuple(name for name in (*drift.ignore, *ignore) if name not in columns),
+        "min_effect": drift.min_effect if min_effect is None else min_effect,
+    }
+    return settings.model_copy(update={"drift": drift.model_copy(update=changed)})

@@ -3,7 +3,7 @@
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +11,12 @@ from typing import Any, get_args
 
 from daemon.config.service import ServiceSettings
 from daemon.reading.formats import COMPRESSIONS, OpenedFile
-from daemon.reading.infer import Sampled, infer_schema, sampled
+from daemon.reading.infer import Sampled, infer_schema, not_learned, sampled
 from daemon.reading.local_formats.findings import Finding, Level, toml_keys
 from daemon.reading.local_formats.found import Found
 from daemon.reading.look import matches
 from daemon.reading.open_file import open_file, require_file
+from daemon.tools.column_names import listed_columns
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import Frozen, IntakeSettings, ModelSettings
@@ -30,7 +31,7 @@ MAX_CLASSES = 20
 @dataclass(frozen=True)
 class Inferred:
     """What a sample shows: its schema for the task, the columns that look like a time and an id, how it is read
-    (keys of [models.M.intake]), and what is told of that."""
+    (keys of [models.M.intake]), what is told of that, and by name why columns are not learned from."""
 
     schema: Schema
     task: str
@@ -38,11 +39,15 @@ class Inferred:
     id_column: str | None
     intake: dict[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    not_learned: Mapping[str, str] = field(default_factory=dict)
 
 
-def look_at(file: Path, target: str, task: str = "") -> Inferred:
-    """What a data file shows of a model of `target`; `task` is inferred where it is "". Refused where the file
-    cannot be read or has no such column."""
+def look_at(
+    file: Path, target: str, task: str = "", ignore: Sequence[str] = (), columns: Sequence[str] = ()
+) -> Inferred:
+    """What a data file shows of a model of `target`; `task` is inferred where it is "". Columns to `ignore` are not
+    learned from; where `columns` are named, they alone are, whatever their values. Refused where the file cannot be
+    read or has no such column."""
     require_file(file)
     settings = ModelSettings(data_dir="data", task="classification", target=target)
     with TemporaryDirectory(prefix="driftd-init-") as folder:
@@ -50,19 +55,31 @@ def look_at(file: Path, target: str, task: str = "") -> Inferred:
         sample = sampled(opened, Path(folder) / "sample.csv")
         schema, chosen = _schema_of(sample, file, settings, task)
         findings = (*(Finding("", "understood", note) for note in opened.notes), *sample.found.findings)
+        reasons = not_learned(sample, schema)
+    names = [column.name for column in schema.columns if column.name != target]
+    ignored, only = listed_columns(ignore, names), listed_columns(columns, names)
+    schema = schema.learning_from(ignored, only)
+    unnamed = [name for name in names if only and name not in only]
+    reasons = dict.fromkeys(unnamed, "--columns does not name it") | reasons
+    reasons |= dict.fromkeys(ignored, "--ignore names it")
     time_column = _named(schema, TIME_NAMES, ("datetime",), target)
     id_column = _named(schema, ID_NAMES, ("integer", "category"), target)
-    return Inferred(schema, chosen, time_column, id_column, _intake(opened, file, sample.found), findings)
+    return Inferred(schema, chosen, time_column, id_column, _intake(opened, file, sample.found), findings, reasons)
 
 
-def write_config(file: Path, target: str, task: str, name: str, path: Path) -> Iterator[str]:
+def write_config(
+    file: Path, target: str, task: str, name: str, path: Path, ignore: Sequence[str] = (), columns: Sequence[str] = ()
+) -> Iterator[str]:
     """Write the configuration, and say what to do next, line by line. Refused where the file cannot be read or
-    has no such column."""
-    inferred = look_at(file, target, task)
+    has no such column; see `look_at`."""
+    inferred = look_at(file, target, task, ignore, columns)
     name = model_name(name or file.name.split(".")[0])
     path.write_text(_text(inferred, name, target), "utf-8")
     yield from _report(inferred.findings)
     yield f"wrote {path}: model {name!r}, {inferred.task} of {target!r} from {len(inferred.schema.features)} columns"
+    for column in inferred.schema.columns:
+        if not column.feature and column.name not in (inferred.time_column, inferred.id_column):
+            yield f"not learned from: {column.name}: {inferred.not_learned[column.name]}"
     data = path.absolute().parent / "data" / name
     data.mkdir(parents=True, exist_ok=True)
     yield f"made {data}"
@@ -145,7 +162,7 @@ def _text(inferred: Inferred, name: str, target: str) -> str:
         "# The columns, by name; their order in the files does not matter.",
         '# { type = "number", min = 0, max = 1 } and { type = "category", categories = ["a", "b"] } say what is valid.',
         f"[models.{name}.columns]",
-        *(_column(column, inferred.schema) for column in inferred.schema.columns),
+        *(_column(column, inferred) for column in inferred.schema.columns),
     ]
     return "\n".join(lines) + "\n"
 
@@ -165,12 +182,18 @@ def _key(kind: type[Frozen], name: str, value: str | None, example: str = "…")
     return [*textwrap.wrap(f"# {meaning}", 118, subsequent_indent="# "), line if value else f"# {line}"]
 
 
-def _column(column: Column, schema: Schema) -> str:
+def _column(column: Column, inferred: Inferred) -> str:
+    roles = (inferred.schema.target, inferred.time_column, inferred.id_column)
     key = column.name if re.fullmatch(r"[A-Za-z0-9_-]+", column.name) else json.dumps(column.name, ensure_ascii=False)
-    if column.plain:
-        return f'{key} = {{ type = "{column.kind}", plain = true }}   # with a decimal point'
     if column.kind == "text":
         return f'{key} = "text"   # sentences: compared by length, emptiness and trigrams, not learned from'
-    if column.feature or column.name in (schema.target, schema.id_column):
+    reason = inferred.not_learned.get(column.name)
+    values, comments = {"type": f'"{column.kind}"'}, []
+    if column.plain:
+        values["plain"], comments = "true", ["with a decimal point"]
+    if column.name not in roles and not (column.feature and reason is None):
+        values["feature"] = str(column.feature).lower()
+        comments += [f"{reason}; {'learned from all the same' if column.feature else 'true to learn from it'}"]
+    if len(values) == 1:
         return f'{key} = "{column.kind}"'
-    return f'{key} = {{ type = "{column.kind}", feature = false }}   # nearly every row has its own: not learned from'
+    return f"{key} = {{ {', '.join(f'{name} = {value}' for name, value in values.items())} }}   # {'; '.join(comments)}"

@@ -33,6 +33,7 @@ def check_columns(
     notes: Iterable[str] = (),
     column_weights: Mapping[str, float] | None = None,
     dates: Collection[str] = (),
+    left_out: Mapping[str, str] | None = None,
 ) -> DriftReport:
     """Judge named columns of n rows each, consumed one at a time, and the model's outputs for these rows.
 
@@ -64,6 +65,7 @@ def check_columns(
         column_weights=column_weights,
         newest=known.newest,
         output_newest=said.newest,
+        left_out=left_out,
     )
 
 

@@ -5,7 +5,7 @@ the reference against the next shows by how much: the mean of its test statistic
 the dispersion (Rao and Scott 1984; for quasi-likelihood McCullagh and Nelder 1989). Where the parts as a whole, or
 those of one test, differ more than chance explains, that test is judged as a ratio of variances, F with the parts
 as the denominator; where they do not, by chi-squared, divided by the pooled dispersion where that is above 1 by more
-than 1.64 standard errors."""
+than 1.64 standard errors. Pooled are tests whose parts vary alike: one column that is sorted says nothing of others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from drift.check.alike import alike
 from drift.profiles.parts import MAX_GROUPS, MIN_PARTS, Draws, Parts, missing_draws, shape_draws
 
 FEW_BATCHES_PARTS = 24
 POOLED_Z, NOTICED_Z = 2.5, 1.64
-OWN_LEVEL = 0.01
+OWN_LEVEL, NEARBY_LEVEL, DOUBTED_LEVEL = 0.01, 0.001, 0.1
+"""How seldom one test of independent rows is judged by its own parts: by those as long as a batch, by the finest, and
+by the former where two tests are already: one column that is sorted says nothing of others, several make one doubt."""
 EFFICIENCY = 2 / 3
 """Of a variance from successive differences, which share their parts (von Neumann 1941)."""
 MEAN_ERROR = 0.015
@@ -85,9 +88,11 @@ def dispersion(parts: Mapping[str, Parts], rows: int) -> Dispersion:
     if not draws:
         return Dispersion()
     pieces = min(groups, max(len(part.rows) for part in parts.values()))
+    nearby = _nearby(parts) if batches >= MIN_PARTS else {}
     mean, error = _pooled(draws)
-    dependent = bool(mean - 1 > POOLED_Z * error) or (batches >= MIN_PARTS and _nearby_depend(parts))
-    own = {key: _own(values) for key, values in draws.items() if dependent or _unlikely(values)}
+    dependent = _beyond(mean, error) or bool(nearby and _beyond(*_pooled(nearby)))
+    varying = set(draws) if dependent else _varying(draws, nearby)
+    own = {key: _own(values) for key, values in draws.items() if key in varying}
     pooled = Spread(mean if mean - 1 > NOTICED_Z * error else 1.0)
     return Dispersion(pooled, own, dependent, pieces, total / pieces)
 
@@ -102,20 +107,34 @@ def _draws(parts: Mapping[str, Parts], groups: int) -> dict[tuple[str, str], Dra
     return found
 
 
-def _nearby_depend(parts: Mapping[str, Parts]) -> bool:
-    """Whether the finest parts differ more than chance explains: a few groups as long as a batch show that rows depend
-    on their neighbours only where they do so strongly, hundreds of short parts always."""
-    draws = {(name, test): one for name, part in parts.items() for test, one in part.finest.items()}
-    mean, error = _pooled(draws) if draws else (1.0, 1.0)
+def _nearby(parts: Mapping[str, Parts]) -> dict[tuple[str, str], Draws]:
+    """The draws of the finest parts: a few groups as long as a batch show that rows depend on their neighbours only
+    where they do so strongly, hundreds of short parts always."""
+    return {(name, test): one for name, part in parts.items() for test, one in part.finest.items()}
+
+
+def _varying(draws: Mapping[tuple[str, str], Draws], nearby: Mapping[tuple[str, str], Draws]) -> set[tuple[str, str]]:
+    """The tests whose own parts differ more than chance explains."""
+    fine = {key for key, one in nearby.items() if _unlikely(one, NEARBY_LEVEL)}
+    found = fine | {key for key, one in draws.items() if _unlikely(one, OWN_LEVEL)}
+    doubted = {key for key, one in draws.items() if _unlikely(one, DOUBTED_LEVEL)} if len(found) > 1 else set()
+    return found | doubted
+
+
+def _beyond(mean: float, error: float) -> bool:
     return mean - 1 > POOLED_Z * error
 
 
 def _pooled(draws: Mapping[tuple[str, str], Draws]) -> tuple[float, float]:
-    """The mean ratio over tests and parts, and its standard error from the parts."""
+    """The mean ratio over the parts of the tests that vary alike, and its standard error from the parts. Where rows
+    depend on each other, parts have one degree of freedom each."""
     most = max(len(one.ratios) for one in draws.values())
     whole = [one for one in draws.values() if len(one.ratios) == most]
-    by_part = np.mean(np.stack([one.ratios for one in whole]), axis=0)
-    expected = np.sqrt(np.mean([2 / one.information for one in whole]) / len(whole))
+    ratios = np.stack([one.ratios for one in whole])
+    used = alike(ratios.mean(axis=1), np.full(len(whole), EFFICIENCY * most))
+    by_part = ratios[used].mean(axis=0)
+    information = [one.information for one, among in zip(whole, used, strict=True) if among]
+    expected = np.sqrt(np.mean([2 / one for one in information]) / len(information))
     spread = max(float(by_part.std(ddof=1)), float(expected))
     return float(by_part.mean()), float(np.hypot(spread / np.sqrt(EFFICIENCY * most), MEAN_ERROR))
 
@@ -126,7 +145,7 @@ def _own(draws: Draws) -> Spread:
     return Spread(max(float(draws.ratios.mean()), 1.0), True, 1.0, EFFICIENCY * len(draws.ratios))
 
 
-def _unlikely(draws: Draws) -> bool:
+def _unlikely(draws: Draws, level: float) -> bool:
     """Whether independent rows would so seldom give parts that differ so much."""
     df = EFFICIENCY * len(draws.ratios) * draws.information
-    return float(special.chdtrc(df, df * draws.ratios.mean())) < OWN_LEVEL
+    return float(special.chdtrc(df, df * draws.ratios.mean())) < level

@@ -52,6 +52,7 @@ def assemble(
     column_weights: Mapping[str, float] | None = None,
     newest: Newest | None = None,
     output_newest: Newest | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> DriftReport:
     """The report of a whole check: of the daemon, of the command line, of a replay.
 
@@ -60,7 +61,8 @@ def assemble(
     the chance of any false alarm within alpha. A drift needs p_adjusted ≤ the threshold (see `Calibration`) and an
     effect ≥ min_effect, for the shares their difference. `output_rows` are the reference's rows of the outputs;
     `column_weights`, positive, share the columns' part of the budget out, None equally over their tests. What is
-    rejected drifts only if it also differs from the `newest` file of the reference, where that is given.
+    rejected drifts only if it also differs from the `newest` file of the reference, where that is given. `left_out`
+    tells why further columns are not compared.
     """
     judged, results = tuple(columns), tuple(outputs)
     spread = dispersion(parts or {}, current_rows)
@@ -97,6 +99,7 @@ def assemble(
         current_rows=current_rows,
         calibration=calibration,
         notes=(*notes, *_familiar(done, rejected)),
+        left_out=dict(left_out or {}),
     )
 
 
@@ -170,7 +173,7 @@ def _calibration(tests: Sequence[_Test], alpha: float, spread: Dispersion) -> Ca
         parts=spread.parts,
         part_rows=spread.part_rows,
         dependent=spread.dependent,
-        dispersion=float(np.mean([test.spread.factor for test in tests])) if tests else 1.0,
+        dispersion=float(np.median([test.spread.factor for test in tests])) if tests else 1.0,
     )
     return replace(found, warnings=tuple(_warnings(min(ratios, default=KEPT_RATIO), alpha, found)))
 

@@ -2,7 +2,7 @@
 
 Each file against the next gives a statistic that is 1 on average where rows are independent. The largest is dropped,
 so that one step, to which a model has adapted, does not pass for noise; a moderated variance (Smyth 2004) then borrows
-strength from the other columns, as far as these vary on their own."""
+strength from the other columns, as far as these vary on their own, of those that vary alike."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import special
 
+from drift.check.alike import alike
 from drift.profiles.files import FileCounts
 from drift.statistics.scores import Counts, Floats
 
@@ -143,15 +144,19 @@ def _pearson(first: Counts, second: Counts, least: float = MIN_EXPECTED) -> tupl
 
 
 def _moderated(draws: Sequence[_Squares]) -> list[FileSpread]:
-    """The dispersion of each column, drawn towards that of all (limma's moderated variance)."""
+    """The dispersion of each column, drawn towards that of all that vary alike (limma's moderated variance); one that
+    varies far more stands alone."""
     own = [_trimmed(one) for one in draws]
     factor, df = np.array([one for one, _ in own]), np.array([one for _, one in own])
-    prior, strength = _prior(factor, df)
-    strength = min(strength, (_independent(draws) - 1) * float(df.mean()))
-    whole = (strength * prior + df * factor) / (strength + df)
+    used = alike(factor, df)
+    prior, strength = _prior(factor[used], df[used])
+    many = _independent([one for one, among in zip(draws, used, strict=True) if among])
+    strength = min(strength, (many - 1) * float(df[used].mean()))
+    borrowed = np.where(used, strength, 0.0)
+    whole = (borrowed * prior + df * factor) / (borrowed + df)
     return [
-        FileSpread(max(float(value), 1.0), float(strength + degrees), one.rows)
-        for value, degrees, one in zip(whole, df, draws, strict=True)
+        FileSpread(max(float(value), 1.0), float(degrees), one.rows)
+        for value, degrees, one in zip(whole, borrowed + df, draws, strict=True)
     ]
 
 

@@ -112,7 +112,7 @@ class Calibration:
 class DriftReport:
     """All columns and outputs of one check; `alpha` is the rate of false alarms of the whole of it.
 
-    `notes` are sentences about columns that could not be compared."""
+    `notes` are sentences about columns that could not be compared; `left_out` tells by name why columns were not."""
 
     columns: tuple[ColumnReport, ...]
     outputs: tuple[ColumnReport, ...]
@@ -123,6 +123,15 @@ class DriftReport:
     current_rows: int
     calibration: Calibration
     notes: tuple[str, ...] = field(default=())
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def untested(self) -> str | None:
+        """Why no column or output was tested at all: the reason of the first one; None where any was."""
+        reports = (*self.columns, *self.outputs)
+        if any(report.evidence for report in reports):
+            return None
+        return next((report.reason for report in reports if report.reason), "no column is left to compare")
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -135,10 +144,12 @@ class DriftReport:
             "reference": {"rows": self.reference_rows},
             "current": {"rows": self.current_rows},
             "drift": self.drift,
+            "untested": self.untested,
             "alpha": self.alpha,
             "min_effect": self.min_effect,
             "calibration": self.calibration.to_json(),
             "columns": [column.to_json() for column in self.columns],
             "outputs": [column.to_json() for column in self.outputs],
+            "left_out": [{"name": name, "reason": reason} for name, reason in self.left_out.items()],
             "notes": list(self.notes),
         }

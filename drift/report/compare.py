@@ -20,6 +20,7 @@ MOST_VALUES = 10
 MOST_LISTED = 12
 OTHER = "(other)"
 TESTS = [("test", ""), ("statistic", "num"), ("p value", "num"), ("p adjusted", "num"), ("note", "why")]
+LEFT_OUT = [("column", ""), ("why it is not compared", "why")]
 SHARES = [("share of rows", ""), ("before", "num"), ("now", "num"), *TESTS[2:]]
 FOOTER = (
     "Effect: the KS distance of a numeric column, the total variation of a categorical one, from 0 to 1. p adjusted: "
@@ -65,6 +66,7 @@ def compare_page(result: Mapping[str, Any], distributions: Mapping[str, Distribu
     drifted = [column for column in columns if column["drift"]]
     judged = [column for column in columns if not column["drift"] and not column.get("reason")]
     untested = [column for column in columns if not column["drift"] and column.get("reason")]
+    left_out = [(column["name"], column["reason"]) for column in result.get("left_out", ())]
     cards, folded, bare = (
         Markup("\n").join(_column(column, distributions.get(column["name"], {}), at) for at, column in enumerate(group))
         for group in (drifted, judged, untested)
@@ -79,6 +81,7 @@ def compare_page(result: Mapping[str, Any], distributions: Mapping[str, Distribu
             (f"Drifted ({len(drifted)})", cards),
             (f"No drift ({len(judged)})", folded),
             (f"Not tested ({len(untested)})", bare),
+            (f"Left out ({len(left_out)})", table(LEFT_OUT, left_out) if left_out else ""),
             ("Notes", notes([*result["notes"], *trust(result)])),
         ],
     ).html()  # fmt: skip

@@ -26,7 +26,19 @@ def drift_verdict(result: Result) -> str:
     """What a comparison comes to."""
     columns = ranked(result)
     drifted = sum(column["drift"] for column in columns)
+    if result.get("untested"):
+        return f"Not tested: {result['untested']}"
     return f"Drift in {drifted} of {len(columns)} columns" if drifted else f"No drift in {len(columns)} columns"
+
+
+def left_out(result: Result) -> list[str]:
+    """Which columns were not compared, and why."""
+    columns = result.get("left_out", ())
+    lines = [f"left out: {column['name']}: {column['reason']}" for column in columns]
+    if any(not column["reason"].startswith("--") for column in columns):
+        declared = f", and `feature = true` in [models.{result['model']}.columns] always" if "model" in result else ""
+        lines[-1] += f"; `--columns` compares such columns all the same{declared}"
+    return lines
 
 
 def together(found: Result) -> str:

@@ -2,7 +2,7 @@
 its estimate for rows without."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from drift.check.check_columns import check_columns
 from drift.check.report import DriftReport
+from drift.derived.identifiers import identifying, order_of
 from drift.derived.outputs import output_columns
 from drift.profiles.numeric import NumericProfile
 from drift.profiles.profile import ColumnValues
@@ -59,13 +60,13 @@ def check(request: CheckRequest) -> CheckResult:
     if performance is not None:
         notes += performance.get("notes", [])
     watch = None if labelled is None else _watch(champion, labelled, request.stream, settings)
-    report = drift_report(champion, snapshots, settings, predicted, notes)
+    report = drift_report(champion, snapshots, settings, predicted, notes, request.columns)
     path = None
     if predicted is not None and len(snapshots) == 1:
         path = write_predictions(predicted, request.work / f"{snapshots[0].stem}.predictions.parquet")
     told = report.to_json()
     if settings.drift.multivariate and request.kind == "schedule":
-        told["multivariate"] = check_together(champion, snapshots, settings)
+        told["multivariate"] = check_together(champion, snapshots, settings, report.left_out)
     _tell_importance(told, champion.version.evaluation.get("importance") or {})
     return CheckResult(
         report=told,
@@ -97,14 +98,18 @@ def drift_report(
     settings: ModelSettings,
     predicted: Predicted | None,
     notes: list[str],
+    columns: Collection[str] | None = None,
 ) -> DriftReport:
-    """Features one at a time, so that memory holds one column; then the outputs of the newest version."""
+    """Features one at a time, so that memory holds one column; then the outputs of the newest version. Only `columns`,
+    where they are given, whatever their values; else without what names or dates rows."""
     reference, drift = champion.reference, settings.drift
     share = 1.0 if predicted is None else 1 - PERFORMANCE_SHARE
     said = None if predicted is None else predicted.first
+    left_out: dict[str, str] = {}
+    features = _features(champion, snapshots, settings, notes)
     return check_columns(
         reference,
-        _features(champion, snapshots, settings, notes),
+        _described(champion, features, left_out, settings) if columns is None else _only(features, columns),
         () if said is None else output_columns(said.values, said.probabilities, said.classes),
         alpha=share * drift.false_alarms,
         min_effect=drift.min_effect,
@@ -112,6 +117,7 @@ def drift_report(
         notes=notes,
         column_weights=_weights(champion, settings, notes),
         dates=[column.name for column in champion.version.schema.columns if column.kind == "datetime"],
+        left_out=left_out,
     )
 
 
@@ -124,6 +130,31 @@ def _weights(champion: MonitoredDeployment, settings: ModelSettings, notes: list
     if weights is None:
         notes.append("the columns share the budget equally: the champion has no permutation importance")
     return weights
+
+
+def _described(
+    champion: MonitoredDeployment,
+    columns: Iterable[tuple[str, ColumnValues]],
+    left_out: dict[str, str],
+    settings: ModelSettings,
+) -> Iterator[tuple[str, ColumnValues]]:
+    """Those that describe their rows, and those that the configuration declares features; why others are left out is
+    added to `left_out`."""
+    reference, declared = champion.reference, settings.columns or {}
+    moments = {column.name for column in champion.version.schema.columns if column.kind == "datetime"}
+    for name, values in columns:
+        reason = None
+        if name not in declared or declared[name].feature is None:
+            order = order_of(reference.parts.get(name))
+            reason = identifying(name, reference.columns[name], order, values, moments=name in moments)
+        if reason is None:
+            yield name, values
+        else:
+            left_out[name] = reason
+
+
+def _only(columns: Iterable[tuple[str, ColumnValues]], names: Collection[str]) -> Iterator[tuple[str, ColumnValues]]:
+    return ((name, values) for name, values in columns if name in names)
 
 
 def _features(

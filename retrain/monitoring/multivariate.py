@@ -1,5 +1,6 @@
 """All features of the recent window together against whole rows of the champion's training, beside the verdict."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ from retrain.rows.columns import read_column
 from retrain.store.versions import sample_path
 
 
-def check_together(champion: MonitoredDeployment, snapshots: list[Path], settings: ModelSettings) -> dict[str, Any]:
+def check_together(
+    champion: MonitoredDeployment, snapshots: list[Path], settings: ModelSettings, apart: Collection[str]
+) -> dict[str, Any]:
     """A domain classifier, MMD and PCA on at most 5,000 rows a side, as plain JSON values, see `judge_together`.
 
-    Time and id columns are no features and dates always tell old rows from new ones: both are left out, as is what the
-    configuration ignores. The three tests share `false_alarms` among themselves and decide nothing.
+    Time and id columns are no features and dates always tell old rows from new ones: both are left out, as are columns
+    kept `apart` and what the configuration ignores. The three tests share `false_alarms` among themselves and decide
+    nothing.
     """
     version = champion.version
     sample = sample_path(version.folder)
@@ -23,7 +27,7 @@ def check_together(champion: MonitoredDeployment, snapshots: list[Path], setting
         return {"reason": reason, "left_out": [], "sentences": [reason]}
     pairs, left_out = [], []
     for column in version.schema.features:
-        if column.kind == "datetime" or column.name in settings.drift.ignore:
+        if column.kind == "datetime" or column.name in apart or column.name in settings.drift.ignore:
             left_out.append(column.name)
             continue
         sides = [read_column(paths, column.name, column.kind) for paths in ([sample], snapshots)]

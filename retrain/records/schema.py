@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -65,6 +65,14 @@ class Schema:
         """How files write a column's values."""
         return replace(PLAIN, na_values=self.formats.na_values) if column.plain else self.formats
 
+    def learning_from(self, ignore: Collection[str], only: Collection[str] = ()) -> "Schema":
+        """Without the features to ignore, and where `only` some are named, with these alone."""
+        kept = {c.name: c.name not in ignore and (c.name in only if only else c.feature) for c in self.columns}
+        roles = {self.target, self.time_column, self.id_column}
+        return replace(
+            self, columns=tuple(c if c.name in roles else replace(c, feature=kept[c.name]) for c in self.columns)
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values. What is as it was before there were local formats is left out, so that digests stay."""
         value = asdict(self)
@@ -89,7 +97,7 @@ def declared_schema(settings: ModelSettings) -> Schema | None:
     if settings.columns is None:
         return None
     columns = tuple(
-        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature, c.plain)
+        Column(name, c.type, c.min, c.max, c.categories, c.nullable, c.feature is not False, c.plain)
         for name, c in settings.columns.items()
     )
     formats = configured_formats(settings.intake)

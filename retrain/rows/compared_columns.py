@@ -18,11 +18,14 @@ def compared_values(
 ) -> Iterator[Named]:
     """Names and values of all rows of the snapshots, one column in memory at a time; None where a snapshot lacks it.
 
-    With `calendar` dates have their hour and weekday too, the time column's among them, though it is no feature.
+    With `calendar` dates have their hour and weekday too, also those that are no features, as the time column.
     `ignore` names columns, or what is derived of them.
     """
-    times = [c for c in schema.columns if calendar and c.name == schema.time_column and c.kind == "datetime"]
-    for column in (*schema.features, *times, *schema.texts):
+    features, apart = schema.features, (schema.target, schema.id_column)
+    dates = [
+        c for c in schema.columns if calendar and c.kind == "datetime" and c not in features and c.name not in apart
+    ]
+    for column in (*features, *dates, *schema.texts):
         if column.name not in ignore:
             found = _texts(paths, column) if column.kind == "text" else _values(paths, column, schema, calendar)
             yield from ((name, values) for name, values in found if name not in ignore)
@@ -30,7 +33,7 @@ def compared_values(
 
 def _values(paths: Sequence[Path], column: Column, schema: Schema, calendar: bool) -> Iterator[Named]:
     values = read_column(paths, column.name, column.kind)
-    if column.name != schema.time_column:
+    if column in schema.features:
         yield column.name, values
     if calendar and column.kind == "datetime" and values is not None and not isinstance(values, Codes):
         yield from calendar_columns(column.name, values)

@@ -15,7 +15,7 @@ from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
 from drift.out_of_core.columns import Stream, judge_streams, stream_categories
 from drift.profiles.categorical import Codes
-from drift.profiles.profile import ColumnValues
+from drift.profiles.profile import ColumnValues, profile
 from retrain.rows.columns import column_values
 
 PROBE_ROWS = 200_000
@@ -25,10 +25,15 @@ Read = Callable[[Table], Iterable[ColumnValues]]
 """The values of a column, in batches, anew with every call."""
 
 
-def judge_long(judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool) -> None:
-    """One column, and what is derived from it."""
+def judge_long(
+    judged: Judged, reference: Table, current: Table, name: str, exact: bool, calendar: bool, any_values: bool
+) -> None:
+    """One column, and what is derived from it; its first rows tell whether it is left out, unless it may have
+    `any_values`."""
     tables, kind = (reference, current), reference.kinds[name]
-    if kind in ("boolean", "category", "text"):
+    if not any_values and kind != "text" and _left_out(judged, tables, name, kind == "datetime"):
+        pass
+    elif kind in ("boolean", "category", "text"):
         _categories(judged, tables, name, lambda table: table.chunks(name), exact)
     else:
         _numbers(judged, tables, name, lambda table: table.chunks(name), exact, kind == "datetime")
@@ -37,6 +42,11 @@ def judge_long(judged: Judged, reference: Table, current: Table, name: str, exac
             _categories(judged, tables, title, lambda table, at=position: _calendar(table, name, at), exact)  # type: ignore[misc]
     if kind == "text":
         _texts(judged, tables, name, exact)
+
+
+def _left_out(judged: Judged, tables: tuple[Table, Table], name: str, dates: bool) -> bool:
+    before, now = (next(iter(table.chunks(name)), np.zeros(0)) for table in tables)
+    return judged.leave_out(name, profile(before), before, now, dates)
 
 
 def _numbers(

@@ -61,5 +61,5 @@ class Checks:
                 self.suspect(batch, write_predictions(predicted, path), self.labelled)
         if report.drift and not self.drifting:
             self.run.drifts.append(batch.seq - 1)
-        self.drifting = report.drift
+        self.drifting = report.drift or (self.drifting and report.untested is not None)
         self.evidence.append(FinishedCheck(len(self.run.scores), batch.seq, report.drift, tuple(report.drifted)))

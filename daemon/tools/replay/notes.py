@@ -61,5 +61,6 @@ def _ignored(source: Source) -> list[str]:
     names = [column.name for column in schema.columns if not column.feature and column.name not in apart]
     if not names:
         return []
+    told = [f"{name} ({reason})" if (reason := source.not_learned.get(name)) else name for name in names[:TOLD]]
     more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return [f"not learned from, as nearly every row has its own value: {', '.join(names[:TOLD])}{more}"]
+    return [f"not learned from: {', '.join(told)}{more}"]

@@ -73,7 +73,10 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
 
 
 def _read(request: Request, settings: ModelSettings, work: Path) -> Source:
-    return read_source(request.files, settings, request.batches, work, request.initial, request.approve_classes)
+    return read_source(
+        request.files, settings, request.batches, work, request.initial, request.approve_classes,
+        request.subject.ignore, request.subject.columns,
+    )  # fmt: skip
 
 
 def _baseline(run: _Replay, name: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """History as batches: files taken in as the daemon would, one file cut into batches in the order of its rows."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from daemon.reading.open_file import require_file
 from daemon.reading.operations import TakeRequest
 from daemon.reading.take import take
+from daemon.tools.column_names import listed_columns
 from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
 from retrain.records.new_classes import KnownClasses, NewClass
@@ -52,12 +53,13 @@ class BatchFile:
 @dataclass(frozen=True)
 class Source:
     """The batches of a replay, oldest first, in the types of one schema; rows of `withheld` classes lie there without
-    a label."""
+    a label. `not_learned` tells by name why columns of an inferred schema are no features."""
 
     schema: Schema
     batches: tuple[BatchFile, ...]
     rejected: int
     withheld: tuple[NewClass, ...] = ()
+    not_learned: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -66,14 +68,23 @@ class Source:
 
 
 def read_source(
-    files: Sequence[Path], settings: ModelSettings, batches: int, work: Path, initial: int = 4, approved: bool = False
+    files: Sequence[Path],
+    settings: ModelSettings,
+    batches: int,
+    work: Path,
+    initial: int = 4,
+    approved: bool = False,
+    ignore: Sequence[str] = (),
+    columns: Sequence[str] = (),
 ) -> Source:
     """Several files are a batch each, in their order; one is cut into `batches` of equal length. Refused where a file
     is beyond repair or has too few rows. Classes that do not count (see `retrain.records.new_classes`) are those that
-    the `initial` batches do not make known; `approved`: as if a person had approved each new one."""
+    the `initial` batches do not make known; `approved`: as if a person had approved each new one. Columns to `ignore`
+    are not learned from; where `columns` are named, they alone are."""
     schema = declared_schema(settings)
     tables: list[pa.Table] = []
     rejected = 0
+    not_learned: dict[str, str] = {}
     for file in files:
         require_file(file)
         try:
@@ -82,16 +93,18 @@ def read_source(
             raise Refused(f"{file}: {error.message}", error.hint) from None
         if taken.kind != "rows":
             raise Refused(f"{file} holds labels only", "replay reads files of rows with their labels")
-        schema, rejected = taken.schema, rejected + taken.rejected
+        schema, rejected, not_learned = taken.schema, rejected + taken.rejected, not_learned | taken.not_learned
         tables.append(pq.read_table(taken.snapshot, pre_buffer=False))
         taken.snapshot.unlink()
     assert schema is not None
+    names = [column.name for column in schema.columns if column.name != schema.target]
+    schema = schema.learning_from(listed_columns(ignore, names), listed_columns(columns, names))
     pieces = _cut(tables[0], batches) if len(tables) == 1 else tables
     withheld = _withheld(pieces, schema, settings, initial, approved) if schema.task == "classification" else ()
     names = [one.name for one in withheld]
     pieces = [without_labels(piece, schema.target, names)[0] for piece in pieces]
     written = tuple(_write(piece, schema, seq, work) for seq, piece in enumerate(pieces, 1))
-    return Source(schema, written, rejected, withheld)
+    return Source(schema, written, rejected, withheld, not_learned)
 
 
 def _withheld(

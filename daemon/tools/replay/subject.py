@@ -15,13 +15,16 @@ from retrain.records.settings import ModelSettings
 @dataclass(frozen=True)
 class Subject:
     """One model's settings; `name` is what people call this configuration, `model` its section, `config_dir` what the
-    paths of the user's own metric and estimator are relative to, `notes` say what a replay does otherwise."""
+    paths of the user's own metric and estimator are relative to, `notes` say what a replay does otherwise. Columns to
+    `ignore` are not learned from; where `columns` are named, they alone are."""
 
     name: str
     model: str
     settings: ModelSettings
     config_dir: Path
     notes: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def inferred_subject(file: Path, target: str, task: str) -> Subject:

@@ -24,8 +24,9 @@ class ColumnSettings(Frozen):
     set aside](data-files.md#classes)."""
     nullable: bool = True
     """`false`: a row without a value is set aside."""
-    feature: bool = True
-    """`false`: read and stored, not learned from."""
+    feature: bool | None = None
+    """`false`: read and stored, not learned from. `true`: learned from and compared whatever its values. Without it
+    learned from, but not compared where its values [name or date the rows](drift.md#columns-that-name-or-date-rows)."""
     plain: bool = False
     """`true`: its numbers and dates are written as programs do (1234.5, 2025-12-31), whatever `intake` says of local
     formats."""

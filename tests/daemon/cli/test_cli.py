@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from daemon_harness import Daemon, drop, rows
 from helpers import wait_for
 from sqlalchemy.exc import OperationalError
 
 from daemon.cli import app
+from daemon.config.config import load_config
 from daemon.runtime.lock import sole_owner
 
 pytestmark = pytest.mark.xdist_group("cli")  # one daemon for all of them
@@ -98,6 +100,45 @@ def test_check_judges_a_file_and_changes_nothing(daemon, tmp_path):
     assert "shifted" in daemon.cli("check", str(other), "--model", "m", check=False).stdout
     assert daemon.json("status")["models"]["m"]["last_check"]["check"] == before
     assert daemon.cli("check", str(tmp_path / "none.csv"), "--model", "m", check=False).returncode == 3
+
+
+def test_check_says_that_the_champion_learned_from_the_file(daemon, tmp_path):
+    """By its bytes, or as the same rows in another file; not of a new one."""
+    version = daemon.json("versions", "m")[0]["version"]
+    pyarrow.parquet.write_table(pyarrow.csv.read_csv(daemon.data / "a.csv"), tmp_path / "rewritten.parquet")
+    for file, same in ((daemon.data / "a.csv", "content"), (tmp_path / "rewritten.parquet", "rows")):
+        report = json.loads(daemon.cli("check", str(file), "--model", "m", "--json", check=False).stdout)
+        assert report["learned_from"]["same"] == same and report["learned_from"]["versions"] == [version]
+        assert f"a.csv, which {version} learned from" in report["notes"][0]
+    new = daemon.cli("check", str(drop(rows(9), tmp_path / "new.csv")), "--model", "m", "--json", check=False)
+    assert json.loads(new.stdout)["learned_from"] is None
+
+
+def test_check_compares_the_columns_that_are_asked_for(daemon, tmp_path):
+    """--columns, --ignore and --min-effect decide about this check alone; a column that is none is wrong use."""
+    other = str(drop(rows(9, shift=3.0), tmp_path / "other.csv"))
+
+    def checked(*options: str) -> dict:
+        return json.loads(daemon.cli("check", other, "--model", "m", "--json", *options, check=False).stdout)
+
+    whole = checked()
+    drifted = next(column["name"] for column in whole["columns"] if column["drift"])
+    assert [column["name"] for column in checked("--columns", drifted)["columns"]] == [drifted]
+    ignored = checked("--ignore", drifted, "--min-effect", "0.9")
+    assert ignored["left_out"] == [{"name": drifted, "reason": "--ignore names it"}] and ignored["min_effect"] == 0.9
+    assert drifted not in [column["name"] for column in ignored["columns"]]
+    wrong = daemon.cli("check", other, "--model", "m", "--ignore", "nope", check=False)
+    assert wrong.returncode == 2 and "'nope' is no column; there are" in wrong.stderr
+
+
+def test_a_file_too_small_to_test_is_told_as_such(daemon):
+    """In `files` and `status`, with the key that decides."""
+    drop(rows(11, 12), daemon.data / "few.csv")
+    daemon.wait("check_finished", file="few.csv")
+    told = {entry["path"]: entry["untested"] for entry in daemon.json("files", "m")}
+    assert "only 12 rows; 50 are needed (drift.min_rows)" in told["few.csv"] and told["shifted.csv"] is None
+    assert "not tested: the current data has only 12 rows" in daemon.cli("status").stdout
+    assert "not tested: the current data has only 12 rows" in daemon.cli("files", "m").stdout
 
 
 def test_commands_take_effect_within_a_second_or_say_why_not(daemon):
@@ -202,6 +243,29 @@ def test_init_writes_a_configuration_that_works(tmp_path, target, task):
     checked = driftd("doctor", "--json", cwd=tmp_path)
     assert [f for f in json.loads(checked.stdout) if f["level"] == "error" and "listen" not in f["what"]] == []
     assert driftd("init", "my data.csv", "--target", target, cwd=tmp_path).returncode == 2
+
+
+def test_init_leaves_out_what_numbers_or_dates_the_rows(tmp_path):
+    """By their values, with why; `--columns` puts one back, `--ignore` takes a column out."""
+    lines = [f"{1000 + i},{i % 97 * 7 % 50},{i % 3},{'yes' if i % 2 else 'no'}" for i in range(300)]
+    (tmp_path / "a.csv").write_text("order,amount,kind,y\n" + "\n".join(lines) + "\n")
+
+    def columns(*options: str) -> dict:
+        (tmp_path / "config.toml").unlink(missing_ok=True)
+        done = driftd("init", "a.csv", "--target", "y", *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        told = [line.split(": ")[1] for line in done.stdout.splitlines() if line.startswith("not learned from")]
+        settings = load_config(tmp_path / "config.toml").models["a"]
+        text = (tmp_path / "config.toml").read_text()
+        assert ("numbers the rows in steps of 1: 1,000 to 1,299" in text) == ("--ignore" not in options)
+        assert told == [name for name, column in settings.columns.items() if column.feature is False]
+        return {name: column.feature for name, column in settings.columns.items()}
+
+    assert columns() == {"order": False, "amount": None, "kind": None, "y": None}
+    assert columns("--columns", "order,kind") == {"order": True, "amount": False, "kind": None, "y": None}
+    assert columns("--ignore", "kind,order")["kind"] is False
+    (tmp_path / "config.toml").unlink()
+    assert driftd("init", "a.csv", "--target", "y", "--ignore", "nope", cwd=tmp_path).returncode == 2
 
 
 def test_init_says_that_text_is_not_learned_from(tmp_path):

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bare_model import bare_model
 from sqlalchemy import create_engine
 
 from daemon.config.config import load_config
 from daemon.config.paths import LEDGER
+from daemon.cycles.checks import AnalystCheck, record_check
 from daemon.ledger import (
     Ledger,
     checks,
@@ -26,6 +28,7 @@ from daemon.ledger import (
 from daemon.ledger.migrate import upgrade
 from daemon.reports.explain import describe, story
 from daemon.reports.status import overview
+from retrain.operations import CheckResult
 from retrain.records.finished_check import Rise
 from retrain.records.planner_state import PlannerState
 from retrain.records.trigger import Trigger
@@ -44,6 +47,28 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         models.ensure(conn, "m")
     yield opened
     opened.close()
+
+
+def found(drift: bool, untested: str | None = None) -> AnalystCheck:
+    """A check of which this came out."""
+    column = {"name": "x", "drift": drift, "effect": 0.3}
+    report = {"columns": [column], "outputs": [], "drift": drift, "untested": untested}
+    return AnalystCheck(CheckResult(report=report), 1, "v0001-aaaaaaaa", None, 1.0, 0.5)
+
+
+def test_only_a_tested_file_ends_a_drift(tmp_path: Path) -> None:
+    """Twelve rows cannot say that a drift is over: the check is kept as not tested, with why, and the episode goes on
+    until a file that was tested shows none."""
+    few = "the current data has only 12 rows; 50 are needed (drift.min_rows)"
+    config = '[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n'
+    with bare_model(tmp_path, config) as context, context.shared.ledger.begin() as conn:
+        opened = record_check(conn, context, "file", found(True), None).opened
+        assert opened is not None
+        untested = record_check(conn, context, "file", found(False, few), None)
+        assert untested.cleared is None and checks.open_episode(conn, "m") == opened
+        row = checks.get(conn, untested.id)
+        assert row is not None and row.report["untested"] == few
+        assert record_check(conn, context, "file", found(False), None).cleared == opened
 
 
 def result(**changes: Any) -> dict[str, Any]:

@@ -262,7 +262,7 @@ def test_the_same_file_gives_the_same_snapshot(tmp_path):
 
 
 def test_a_schema_is_inferred_once_from_the_values(tmp_path):
-    """Leading zeros are codes, yes and no are words, an identifier for nearly every row is no feature."""
+    """Leading zeros are codes, yes and no are words, what numbers or names the rows is no feature, and why is told."""
     lines = [
         f"{i},{i / 7},0{1000 + i},{'yes' if i % 2 else 'no'},2024-01-{1 + i % 28:02d},{i % 3 == 0},name {i}"
         for i in range(400)
@@ -271,10 +271,11 @@ def test_a_schema_is_inferred_once_from_the_values(tmp_path):
     result = taken(tmp_path, "a.csv", data, columns=None)
     kinds = {c["name"]: (c["kind"], c["feature"]) for c in result["schema"]["columns"]}
     assert kinds == {
-        "n": ("integer", True), "x": ("number", True), "zip": ("category", False), "y": ("category", True),
+        "n": ("integer", False), "x": ("number", True), "zip": ("category", False), "y": ("category", True),
         "t": ("datetime", True), "b": ("boolean", True), "who": ("category", False),
     }  # fmt: skip
     assert result["inferred"] and rows_of(result)[0]["zip"] == "01000"
+    assert list(result["not_learned"]) == ["n", "zip", "who"] and "steps of 1" in result["not_learned"]["n"]
 
 
 def test_sentences_are_inferred_as_text_and_stored(tmp_path):

@@ -44,7 +44,7 @@ def _rows(rows: int, seed: int, task: str, shift: float = 0.0, wrong: float = 0.
             "n": rng.integers(0, 9, rows),
             "c": pa.array(words).dictionary_encode(),
             "flag": rng.random(rows) < 0.5,
-            "when": pa.array(rng.integers(0, 10**15, rows), pa.timestamp("us", "UTC")),
+            "when": pa.array(rng.integers(0, 10**9 // 86_400, rows) * 86_400 * 10**6, pa.timestamp("us", "UTC")),
             "y": target,
             "__row": pa.array(range(1, rows + 1), pa.int64()),
         }
@@ -59,12 +59,20 @@ def _settings(task: str, **drift: object) -> dict:
 
 
 def _publish(
-    root: Path, task: str, number: int = 1, estimate: bool = True, sample: bool = True, calendar: bool = False
+    root: Path,
+    task: str,
+    number: int = 1,
+    estimate: bool = True,
+    sample: bool = True,
+    calendar: bool = False,
+    numbered: bool = False,
 ) -> Path:
-    """A version trained, evaluated by hand, and promoted; older ones have no estimate and no sample of whole rows."""
+    """A version trained, evaluated by hand, and promoted; older ones have no estimate and no sample of whole rows; n of
+    `numbered` ones is the number of the row."""
     work, schema = root / f"cycle{number}", _schema(task)
     work.mkdir(parents=True)
     prepared = _rows(2000, number, task).append_column("__weight", pa.array(np.ones(2000)))
+    prepared = prepared.set_column(1, "n", pa.array(np.arange(2000))) if numbered else prepared
     pq.write_table(prepared, work / "train.parquet")
     args = {
         "model": "m", "cycle": number, "number": number, "settings": _settings(task),
@@ -119,6 +127,8 @@ def _check(
     predict: bool = True,
     stream: dict | None = None,
     blended: dict[str, float] | None = None,
+    settings: dict | None = None,
+    request: dict | None = None,
     **drift: object,
 ) -> dict:
     paths = []
@@ -135,7 +145,8 @@ def _check(
         {
             "model": "m", "kind": "file" if len(tables) == 1 else "schedule", "predict": predict,
             "snapshots": [str(path) for path in paths], "deployment": deployment,
-            "settings": _settings(task, **drift), "work": str(tmp_path), "stream": stream,
+            "settings": _settings(task, **drift) | (settings or {}), "work": str(tmp_path), "stream": stream,
+            **(request or {}),
         },
     )  # fmt: skip
 
@@ -324,12 +335,38 @@ def test_ignored_columns_are_not_judged(tmp_path: Path, versions: dict[str, Path
     assert [column["name"] for column in report["columns"]] == ["n", "c", "flag", "when"] and not report["drift"]
 
 
+def test_an_id_that_an_older_version_learned_from_is_not_compared(tmp_path: Path) -> None:
+    """By the values of its reference, in the test of all columns together too, and the report says why; what the
+    configuration declares a feature is compared, and so is what is asked for by name."""
+    version = _publish(tmp_path / "numbered", "regression", numbered=True)
+    later = _rows(800, 5, "regression").set_column(1, "n", pa.array(np.arange(2000, 2800)))
+    (tmp_path / "work").mkdir()
+
+    def judged(*, declared: dict | None = None, columns: list[str] | None = None, many: int = 1) -> dict:
+        more = {} if columns is None else {"columns": columns}
+        settings = {"columns": declared} if declared else {}
+        return _check(
+            tmp_path / "work", version, [later] * many, "regression", predict=False, multivariate=True,
+            settings=settings, request=more,
+        )["report"]  # fmt: skip
+
+    for declared in (None, {"n": {"type": "integer"}}):
+        report = judged(declared=declared, many=2)
+        assert [one["name"] for one in report["left_out"]] == ["n"] and "0 to 1,999" in report["left_out"][0]["reason"]
+        assert [column["name"] for column in report["columns"]] == ["x", "c", "flag", "when"]
+        assert "n" in report["multivariate"]["left_out"] and not report["drift"]
+    declared = judged(declared={"n": {"type": "integer", "feature": True}})
+    assert declared["left_out"] == [] and "n" in [column["name"] for column in declared["columns"]]
+    assert [column["name"] for column in judged(columns=["n", "c"])["columns"]] == ["n", "c"]
+
+
 def test_few_rows_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:
     """Below min_rows nothing drifts and every column says why."""
     report = _check(tmp_path, versions["regression"], [_rows(9, 5, "regression", 9.0)], "regression")["report"]
     assert not report["drift"]
     reasons = {column["reason"] for column in (*report["columns"], *report["outputs"])}
-    assert reasons == {"the current data has only 9 rows; 50 are needed"}
+    assert reasons == {"the current data has only 9 rows; 50 are needed (drift.min_rows)"}
+    assert report["untested"] in reasons
 
 
 def test_no_rows_at_all(tmp_path: Path, versions: dict[str, Path]) -> None:

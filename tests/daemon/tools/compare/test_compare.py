@@ -26,7 +26,7 @@ def _table(rows: int, shift: float, seed: int) -> pa.Table:
             "n": rng.integers(0, 6, rows),
             "c": rng.choice(["a", "b", "with, comma"], rows),
             "flag": rng.random(rows) < 0.5,
-            "when": pa.array(rng.integers(0, 10**15, rows), pa.timestamp("us")),
+            "when": pa.array(rng.integers(0, 11_574, rows) * 86_400 * 10**6, pa.timestamp("us")),
             "holes": pa.array(np.where(rng.random(rows) < 0.2, None, rng.normal(size=rows)), pa.float64()),
         }
     )
