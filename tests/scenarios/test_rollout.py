@@ -106,7 +106,10 @@ def test_shadow_promote_degrade_roll_back(make_daemon: Callable[..., Daemon]) ->
     since = len(daemon.events)
     drop(rows(50, 1000), daemon.data / "c.csv")
     back = daemon.wait("version_rolled_back", since=since)
-    assert (back["version"], back["from_version"]) == (champion, challenger) and "costs" in back["reason"]
+    assert (back["version"], back["from_version"]) == (champion, challenger)
+    story = daemon.cli("explain", str(begun["cycle_id"])).stdout
+    assert "is worse than its predecessor" in back["reason"] and back["reason"] in story
+    assert "c.csv: worse (+) by +0." in story and f"{challenger} is undone" in daemon.cli("history", "m").stdout
     daemon.wait("model_swapped", since=since, version=champion)
     assert set(answers(daemon, [None] * 5)) == {champion}
     assert daemon.stop() == 0
