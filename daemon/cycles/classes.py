@@ -9,9 +9,12 @@ from sqlalchemy import Connection
 
 from daemon.ledger import class_totals, promotions, versions
 from retrain.records.errors import Refused
-from retrain.records.new_classes import KnownClasses, NewClass, way_out
+from retrain.records.new_classes import NAMED, KnownClasses, NewClass, way_out
 from retrain.records.settings import ModelSettings
 from retrain.store.versions import read_json
+
+LOGGED = 50
+"""Classes that an event lists, those with the most rows."""
 
 
 def withheld_classes(
@@ -67,9 +70,10 @@ def learn_classes(conn: Connection, model: str, settings: ModelSettings, version
 
 def log_new_classes(log: Any, model: str, withheld: tuple[NewClass, ...], rows: Mapping[str, int]) -> None:
     """Warn of a file's labels that do not count."""
-    found = tuple(one for one in withheld if one.name in rows)
+    found = sorted((one for one in withheld if one.name in rows), key=lambda one: -rows[one.name])
     if found:
+        more = f"; and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
         log.warning(
-            "classes_withheld", classes={one.name: rows[one.name] for one in found},
-            reason="; ".join(one.sentence() for one in found), way_out=way_out(model, found),
+            "classes_withheld", classes={one.name: rows[one.name] for one in found[:LOGGED]},
+            reason="; ".join(one.sentence() for one in found[:NAMED]) + more, way_out=way_out(model, found),
         )  # fmt: skip
