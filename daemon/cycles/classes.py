@@ -57,12 +57,13 @@ def version_classes(version: Path, target: str) -> frozenset[str]:
         return frozenset()
 
 
-def learn_classes(conn: Connection, model: str, settings: ModelSettings, version: Path) -> None:
-    """Write down what a version that is promoted or tried knows, beside the classes that counted before: one that its
-    window did not hold is not new when it comes again."""
+def learn_classes(conn: Connection, model: str, settings: ModelSettings, version: Path, up_to_seq: int) -> None:
+    """Write down what a version that is promoted or tried knows, beside the classes that counted in the files up to
+    one: a class that its window did not hold is not new when it comes again, one that came while it was made is."""
     if settings.task == "classification":
-        rows = class_totals.class_rows(conn, model)
         known = known_classes(conn, model, settings, version.parent)
+        first = {} if known.learned else class_totals.class_rows_until(conn, model, up_to_seq)
+        rows = first or class_totals.class_rows(conn, model)
         counting = rows.keys() - {one.name for one in known.withheld(rows)}
         learned = known.learned | counting | version_classes(version, settings.target)
         class_totals.learn(conn, model, settings.target, learned)
