@@ -9,9 +9,12 @@ from sqlalchemy import Connection
 
 from daemon.ledger import class_totals, promotions, versions
 from retrain.records.errors import Refused
-from retrain.records.new_classes import KnownClasses, NewClass, way_out
+from retrain.records.new_classes import NAMED, KnownClasses, NewClass, way_out
 from retrain.records.settings import ModelSettings
 from retrain.store.versions import read_json
+
+LOGGED = 50
+"""Classes that an event lists, those with the most rows."""
 
 
 def withheld_classes(
@@ -54,12 +57,13 @@ def version_classes(version: Path, target: str) -> frozenset[str]:
         return frozenset()
 
 
-def learn_classes(conn: Connection, model: str, settings: ModelSettings, version: Path) -> None:
-    """Write down what a version that is promoted or tried knows, beside the classes that counted before: one that its
-    window did not hold is not new when it comes again."""
+def learn_classes(conn: Connection, model: str, settings: ModelSettings, version: Path, up_to_seq: int) -> None:
+    """Write down what a version that is promoted or tried knows, beside the classes that counted in the files up to
+    one: a class that its window did not hold is not new when it comes again, one that came while it was made is."""
     if settings.task == "classification":
-        rows = class_totals.class_rows(conn, model)
         known = known_classes(conn, model, settings, version.parent)
+        first = {} if known.learned else class_totals.class_rows_until(conn, model, up_to_seq)
+        rows = first or class_totals.class_rows(conn, model)
         counting = rows.keys() - {one.name for one in known.withheld(rows)}
         learned = known.learned | counting | version_classes(version, settings.target)
         class_totals.learn(conn, model, settings.target, learned)
@@ -67,9 +71,10 @@ def learn_classes(conn: Connection, model: str, settings: ModelSettings, version
 
 def log_new_classes(log: Any, model: str, withheld: tuple[NewClass, ...], rows: Mapping[str, int]) -> None:
     """Warn of a file's labels that do not count."""
-    found = tuple(one for one in withheld if one.name in rows)
+    found = sorted((one for one in withheld if one.name in rows), key=lambda one: -rows[one.name])
     if found:
+        more = f"; and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
         log.warning(
-            "classes_withheld", classes={one.name: rows[one.name] for one in found},
-            reason="; ".join(one.sentence() for one in found), way_out=way_out(model, found),
+            "classes_withheld", classes={one.name: rows[one.name] for one in found[:LOGGED]},
+            reason="; ".join(one.sentence() for one in found[:NAMED]) + more, way_out=way_out(model, found),
         )  # fmt: skip

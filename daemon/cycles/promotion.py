@@ -18,7 +18,8 @@ def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, resu
     """Record the version that the promote stage published, its deployment and its promotion."""
     now = context.now()
     versions.record(conn, context.name, cycle, result, now)
-    learn_classes(conn, context.name, context.settings, context.folders.version(result["version"]))
+    version = context.folders.version(result["version"])
+    learn_classes(conn, context.name, context.settings, version, cycle.up_to_seq)
     deployment = deployments.for_version(conn, context.name, result["version"], now)
     promotions.record(conn, context.name, deployment, "promote", cycle.reason, now, cycle_id=cycle.id)
     return replace(cycle, version=result["version"])

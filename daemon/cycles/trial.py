@@ -33,7 +33,8 @@ def begin(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[st
     """Record the version that the promote stage published, and that it is on trial."""
     now = context.now()
     versions.record(conn, context.name, cycle, result, now)
-    learn_classes(conn, context.name, context.settings, context.folders.version(result["version"]))
+    version = context.folders.version(result["version"])
+    learn_classes(conn, context.name, context.settings, version, cycle.up_to_seq)
     challenger = deployments.for_version(conn, context.name, result["version"], now)
     trial = trials.begin(conn, cycle, challenger, context.settings.rollout, now)
     return replace(cycle, version=result["version"]), trial

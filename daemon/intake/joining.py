@@ -7,6 +7,7 @@ from daemon.ledger import files
 from daemon.reading.operations import JoinRequest, JoinResult
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
+from retrain.records.schema import Schema
 
 FILES, FEEDBACK_FILES = 1_000, 50
 """So many of the newest files of rows are looked through for the ids of a dropped file, and of feedback."""
@@ -16,16 +17,18 @@ QUIET_S = 3600.0
 """Between two warnings about feedback."""
 
 
-async def joined_labels(context: ModelContext, snapshot: Path, dropped: bool) -> JoinResult | None:
+async def joined_labels(context: ModelContext, snapshot: Path, schema: Schema, dropped: bool) -> JoinResult | None:
     """How many of a file's labels find a row; None where nothing tells."""
-    key = context.settings.id_column
+    key = schema.id_column
     if key is None:
         return None
     with context.shared.ledger.connect() as conn:
         usable = files.newest_usable(conn, context.name, FILES if dropped else FEEDBACK_FILES)
     rows = tuple(context.folders.state / row.snapshot for row in reversed(usable) if row.kind == "rows")
     try:
-        return await context.shared.analyst.ask_again(JoinRequest(labels=snapshot, rows=rows, id_column=key))
+        return await context.shared.analyst.ask_again(
+            JoinRequest(labels=snapshot, rows=rows, id_column=key, kind=schema.column(key).kind)
+        )
     except WorkerError as error:
         context.log.warning("labels_not_counted", reason=error.message)
         return None

@@ -98,7 +98,7 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
     snapshot, quarantine = _publish(context, sha256, result)
     check, doubts, dropped = None, [], taking.at is None
-    joined = await joined_labels(context, snapshot, dropped) if result.kind == "labels" else None
+    joined = await joined_labels(context, snapshot, result.schema, dropped) if result.kind == "labels" else None
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:
             of_model = conn, context.name, context.settings, context.folders.versions

@@ -1,18 +1,28 @@
 """How many labels of accepted files are of which class, kept by triggers of the database (see migration 0010); and
 which classes a model knows."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from daemon.ledger.tables import class_totals, models
+from daemon.ledger.tables import class_totals, files, models
 
 
 def class_rows(conn: Connection, model: str) -> dict[str, int]:
     """Labels by class, of all accepted files."""
     query = select(class_totals.c["class"], class_totals.c.rows).where(class_totals.c.model == model)
     return {name: rows for name, rows in conn.execute(query) if rows > 0}
+
+
+def class_rows_until(conn: Connection, model: str, seq: int) -> dict[str, int]:
+    """The same of the files up to one by order of arrival; counted anew."""
+    total = Counter[str]()
+    usable = files.c.model == model, files.c.state == "accepted", files.c.seq <= seq
+    for counts in conn.scalars(select(files.c.class_rows).where(*usable)):
+        total.update(counts or {})
+    return dict(total)
 
 
 def load(conn: Connection, model: str, target: str) -> tuple[frozenset[str] | None, frozenset[str]]:

@@ -1,13 +1,14 @@
 """How many labels of a file of labels find their row by id, and what is likely wrong with those that do not."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from daemon.reading.operations import JoinRequest, JoinResult
 from daemon.reading.rejects import printable, shortened
+from retrain.rows.retype import as_kind
 
 MOST_ALIKE = 50
 """Ids are compared by what they likely meant in so many of the newest files."""
@@ -16,31 +17,32 @@ FRACTION = re.compile(r"\.0+$")
 
 def join(request: JoinRequest) -> JoinResult:
     """The operation: look for the labels' ids in the files of rows, newest first, until all are found."""
-    ids = {name for piece in _ids(request.labels, request.id_column) for name in piece}
+    ids = {name for piece in _ids(request.labels, request) for name in piece}
     left = set(ids)
     for path in request.rows:
-        for piece in _ids(path, request.id_column) if left else ():
+        for piece in _ids(path, request) if left else ():
             left.difference_update(piece)
-    meant, pair = _alike(left, request.rows[:MOST_ALIKE], request.id_column)
+    meant, pair = _alike(left, request)
     hint = "" if pair is None else _difference(*pair, request.id_column)
     return JoinResult(labels=len(ids), joined=len(ids) - len(left), alike=meant, hint=hint)
 
 
-def _ids(path: Path, column: str) -> Iterator[list[str]]:
-    """A snapshot's ids as text, in batches; none where it has no such column."""
+def _ids(path: Path, request: JoinRequest) -> Iterator[list[str]]:
+    """A snapshot's ids as text, of the kind that the schema has now, in batches; none where it has no such column."""
+    column = request.id_column
     with pq.ParquetFile(path, pre_buffer=False) as file:
         if column in file.schema_arrow.names:
             for batch in file.iter_batches(columns=[column]):
-                yield [str(name) for name in batch.column(0).to_pylist() if name is not None]
+                yield [str(name) for name in as_kind(batch.column(0), request.kind).to_pylist() if name is not None]
 
 
-def _alike(left: set[str], rows: Sequence[Path], column: str) -> tuple[int, tuple[str, str] | None]:
+def _alike(left: set[str], request: JoinRequest) -> tuple[int, tuple[str, str] | None]:
     """How many of the ids would find a row if zeros in front, ".0", blanks and case did not count, and the first of
     them beside the row's."""
     wanted = {_plain(name): name for name in sorted(left, reverse=True)}
     found: dict[str, str] = {}
-    for path in rows if wanted else ():
-        for piece in _ids(path, column):
+    for path in request.rows[:MOST_ALIKE] if wanted else ():
+        for piece in _ids(path, request):
             found |= {plain: name for name in piece if (plain := _plain(name)) in wanted and plain not in found}
     if not found:
         return 0, None

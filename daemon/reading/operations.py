@@ -5,7 +5,7 @@ from pathlib import Path
 from daemon.reading.look import Look
 from retrain.operations import Json, Request, Result
 from retrain.records.schema import Schema
-from retrain.records.settings import ModelSettings
+from retrain.records.settings import ColumnKind, ModelSettings
 
 
 class DigestResult(Result, frozen=True, kw_only=True):
@@ -64,11 +64,12 @@ class JoinResult(Result, frozen=True, kw_only=True):
 
 
 class JoinRequest(Request[JoinResult], frozen=True, kw_only=True):
-    """Look for the ids of a snapshot of labels in those of `rows`, the newest first."""
+    """Look for the ids of a snapshot of labels in those of `rows`, the newest first, all of this kind."""
 
     labels: Path
     rows: tuple[Path, ...]
     id_column: str
+    kind: ColumnKind
 
 
 class ConvertResult(Result, frozen=True, kw_only=True):

@@ -55,29 +55,32 @@ class KnownClasses:
 
         Before the first model every class counts that has the rows that it needs and is not a misspelling of a more
         frequent one; afterwards a new class also needs a person's approval."""
-        counting = [name for name in rows if self._counts(name, rows)]
-        likely = sorted(counting, key=lambda name: (-rows[name], name)) if self.declared is None else self.declared
+        spelled = _spellings(rows)
+        counting = {name for name in rows if self._counts(name, rows[name], spelled)}
+        meant = _spellings({name: rows[name] for name in counting}) if self.declared is None else {
+            _plain(name): name for name in reversed(self.declared)
+        }  # fmt: skip
         return tuple(
             NewClass(
-                name, rows[name], self.needed, "" if name in self.approved else meant_class(name, likely),
+                name, rows[name], self.needed, "" if name in self.approved else meant.get(_plain(name), ""),
                 name in self.approved, self.declared is not None,
             )
-            for name in sorted(rows)
-            if name not in counting
+            for name in sorted(rows.keys() - counting)
         )  # fmt: skip
 
-    def _counts(self, name: str, rows: Mapping[str, int]) -> bool:
+    def _counts(self, name: str, rows: int, spelled: Mapping[str, str]) -> bool:
         if self.declared is not None:
             return name in self.declared
         if name in self.learned:
             return True
-        if rows[name] < self.needed or name in self.approved:
-            return name in self.approved and rows[name] >= self.needed
-        return not self.learned and not any(
-            (rows[other], name) > (rows[name], other)
-            for other in rows
-            if other != name and _plain(other) == _plain(name)
-        )
+        if rows < self.needed or name in self.approved:
+            return name in self.approved and rows >= self.needed
+        return not self.learned and spelled[_plain(name)] == name
+
+
+def _spellings(rows: Mapping[str, int]) -> dict[str, str]:
+    """Of names that differ in case and blanks only, the most frequent one."""
+    return {_plain(name): name for name in sorted(rows, key=lambda name: (rows[name], name))}
 
 
 def meant_class(name: str, classes: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 from retrain.operations import AcceptedFile
 from retrain.records.schema import Schema
+from retrain.records.settings import ColumnKind
+from retrain.rows.retype import as_kind
 
 CACHED_FILES = 256
 
@@ -19,7 +21,8 @@ def late_labels(files: Iterable[AcceptedFile], schema: Schema) -> dict[Any, Any]
     newest: dict[Any, Any] = {}
     for file in files:
         if file.kind == "labels" and schema.id_column is not None:
-            newest.update(_labels(file.snapshot, schema.id_column, schema.target))
+            columns = tuple((name, schema.column(name).kind) for name in (schema.id_column, schema.target))
+            newest.update(_labels(file.snapshot, *columns))
     return newest
 
 
@@ -41,6 +44,8 @@ def with_late_labels(table: pa.Table, late: Mapping[Any, Any], schema: Schema) -
 
 
 @lru_cache(maxsize=CACHED_FILES)
-def _labels(snapshot: Path, key: str, target: str) -> dict[Any, Any]:
+def _labels(snapshot: Path, key: tuple[str, ColumnKind], target: tuple[str, ColumnKind]) -> dict[Any, Any]:
+    """A file's labels by id, both of the kinds that the schema has now."""
     table = pq.read_table(snapshot, pre_buffer=False)
-    return dict(zip(table.column(key).to_pylist(), table.column(target).to_pylist(), strict=True))
+    names, labels = (as_kind(table.column(name), kind).to_pylist() for name, kind in (key, target))
+    return dict(zip(names, labels, strict=True))

@@ -23,6 +23,8 @@ def as_kind(column: Any, kind: ColumnKind) -> Any:
     [1.5, None, None]
     >>> as_kind(pa.array([1.0, 2.5]), "category").to_pylist()
     ['1', '2.5']
+    >>> as_kind(pa.array(["0042", "9007199254740993", "7.0"]), "integer").to_pylist()
+    [42, 9007199254740993, 7]
     """
     if fits(column.type, kind):
         return column
@@ -75,6 +77,8 @@ def _value(value: Any, kind: ColumnKind) -> Any:
             return WORDS[str(value).lower().removesuffix(".0")]
         if kind == "datetime":
             return pc.cast(pa.scalar(str(value)), pa.timestamp("us")).as_py()
-        return int(float(value)) if kind == "integer" else float(value)
+        if kind == "integer":
+            return int(value) if isinstance(value, str) and value.strip().isdigit() else int(float(value))
+        return float(value)
     except (TypeError, ValueError, KeyError, OverflowError, pa.ArrowException):
         return None

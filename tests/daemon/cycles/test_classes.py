@@ -39,7 +39,7 @@ def context(tmp_path):
         (version / "schema.json").write_text('{"target": "y"}')
         (version / "training.json").write_text('{"classes": ["no", "yes"]}')
         with made.shared.ledger.begin() as conn:
-            learn_classes(conn, "m", made.settings, version)
+            learn_classes(conn, "m", made.settings, version, 1)
         yield made
 
 
@@ -109,12 +109,26 @@ def test_rows_that_leave_are_not_counted(context):
     assert withheld(context) == []
 
 
+def test_a_class_that_came_while_the_first_model_was_made_is_new(tmp_path):
+    """What was there when its cycle opened is known, also where the version's window did not hold it."""
+    with bare_model(tmp_path, CONFIG) as context:
+        accept(context, "a", {"no": 500, "yes": 400, "old": 30})
+        accept(context, "b", {"no": 500, "later": 30})
+        version = context.folders.version("v0001-aaaaaaaa")
+        version.mkdir(parents=True)
+        (version / "schema.json").write_text('{"target": "y"}')
+        (version / "training.json").write_text('{"classes": ["no", "yes"]}')
+        with context.shared.ledger.begin() as conn:
+            learn_classes(conn, "m", context.settings, version, 1)
+        assert withheld(context) == ["later"]
+
+
 def test_a_class_that_counted_stays_known(context):
     """Also where the window of the versions since did not hold it; another target begins anew."""
     accept(context, "b", {"maybe": 30})
     approve(context, "maybe")
     with context.shared.ledger.begin() as conn:
-        learn_classes(conn, "m", context.settings, context.folders.version("v0001-aaaaaaaa"))
+        learn_classes(conn, "m", context.settings, context.folders.version("v0001-aaaaaaaa"), 2)
         assert known_classes(conn, "m", context.settings, context.folders.versions).learned == {"no", "yes", "maybe"}
         assert class_totals.load(conn, "m", "other") == (None, frozenset())
 

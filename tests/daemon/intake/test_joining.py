@@ -7,8 +7,11 @@ from bare_model import bare_model
 from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
+from daemon.cycles.schemas import current_schema
 from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.ledger import files
 from daemon.reading.look import look
+from retrain.rows.history import History
 
 CONFIG = """\
 [service]
@@ -53,6 +56,22 @@ def test_how_many_labels_joined_is_told(told):
     events, listed = told(*(f"{i:05d}" for i in range(80)), *(f"other{i}" for i in range(20)))
     assert events["file_accepted"]["joined"] == 80 and "labels_unjoined" not in events
     assert "80 of 100 labels joined" in listed
+
+
+def test_the_way_out_leads_out(tmp_path):
+    """With the id column declared as whole numbers, labels and rows that were taken in as text join, too."""
+    with bare_model(tmp_path, CONFIG) as context:
+        (context.data_dir / "a.csv").write_text("id,x,y\n" + "".join(f"{i:05d},{i},\n" for i in range(100)))
+        (context.data_dir / "labels.csv").write_text("id,y\n7,yes\n8.0,yes\n")
+        asyncio.run(take(context, "a.csv", "labels.csv"))
+    with bare_model(tmp_path, CONFIG.replace('id = "category"', 'id = "integer"')) as context:
+        (context.data_dir / "more.csv").write_text("id,y\n9,yes\n")
+        asyncio.run(take(context, "more.csv"))
+        with context.shared.ledger.connect() as conn:
+            rows = files.usable(conn, "m", 9)
+            assert files.listed(conn, "m")[-1].quality["joined"]["joined"] == 1
+        history = History(context.accepted(rows, ()), current_schema(context))
+        assert history.labels_known(1) == 3
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ decides how it is read."""
 
 import asyncio
 import gzip
+import io
 import sys
+import zipfile
 from dataclasses import replace
 
 import pyarrow as pa
@@ -33,6 +35,17 @@ settle = "1s"
 CSV = b"x,y\n" + b"".join(b"%d,%s\n" % (i, (b"no", b"yes")[i % 2]) for i in range(100))
 TABLE = pa.table({"x": list(range(100)), "y": ["no", "yes"] * 50})
 FIRST = Look(size=10, mtime_ns=10**18, ctime_ns=10**18, inode=7)
+
+
+def workbook() -> bytes:
+    """An archive, as spreadsheets are."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return sink.getvalue()
+
+
+WORKBOOK = workbook()
 
 
 @pytest.fixture
@@ -67,6 +80,11 @@ def grown(seconds: float) -> Look:
         ("a.parquet", parquet()[:-2], "no Parquet footer"),
         ("a.parquet", parquet(), ""),
         ("a.jsonl", b'{"x": 1}\n{"x"', "last line has no end"),
+        ("a.jsonl", b'{"x": 1}\n{"x": 2}', ""),
+        ("a.json", b'[{"x": 1}, {"x": 2}', "JSON does not end"),
+        ("a.json", b'\n[{"x": 1}]', ""),
+        ("a.xlsx", WORKBOOK[:-30], "archive does not end"),
+        ("a.xlsx", WORKBOOK, ""),
         ("a.csv", CSV, ""),
     ],
 )
