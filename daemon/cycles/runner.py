@@ -159,25 +159,32 @@ class CycleRunner:
     # --- the stages ---------------------------------------------------------------------------------------
 
     async def _work_off(self, cycle: Cycle) -> None:
+        """Stage by stage: between two of them another model may train, and while one waits for its next attempt."""
         shared, limits = self.context.shared, self.context.settings.limits
-        async with shared.training_turn:
-            trainer = Worker(
-                "trainer",
-                Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
-            )
-            try:
-                while cycle.state is CycleState.OPEN:
+        trainer = Worker(
+            "trainer",
+            Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
+        )
+        try:
+            while cycle.state is CycleState.OPEN:
+                await self._until_due(cycle)
+                async with shared.training_turn as turn:
                     cycle = await self._stage(cycle, trainer)
-            finally:
-                await trainer.close()
+                    if turn.waiting:  # two at once would need the memory of two
+                        await trainer.close()
+        finally:
+            await trainer.close()
 
-    async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
-        context = self.context
-        longest_s = context.settings.triggers.retry_after * 2 ** (cycle.attempt - 1)
-        pause_s = min(cycle.not_before - context.now(), longest_s)  # the clock may have been set back
+    async def _until_due(self, cycle: Cycle) -> None:
+        """Wait for the time of the stage's next attempt, and for room on the disk."""
+        longest_s = self.context.settings.triggers.retry_after * 2 ** (cycle.attempt - 1)
+        pause_s = min(cycle.not_before - self.context.now(), longest_s)  # the clock may have been set back
         if pause_s > 0:
             await asyncio.sleep(pause_s)
         await self._wait_for_disk(cycle)
+
+    async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
+        context = self.context
         with context.shared.ledger.begin(durable=True) as conn:
             cycle = restart_stage(context, conn, cycle)
             stage_id = cycles.stage_started(conn, cycle, context.now())
