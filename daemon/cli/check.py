@@ -8,6 +8,7 @@ from daemon.cli.arguments import DataFile, Json
 from daemon.cli.output import console, print_json
 from daemon.cli.session import NO, SESSION, Exit, known_model, refusal_is_failure
 from daemon.reports.performance import estimate_sentence, rise_sentence
+from drift.notation import counted
 
 
 def check(
@@ -40,4 +41,6 @@ def _print_performance(performance: dict[str, Any] | None) -> None:
     reference = performance["reference"]
     against = "" if reference is None else f" against {reference:.4f} at its evaluation"
     verdict = ": dropped" if performance["dropped"] else ""
-    print(f"{performance['metric']} {performance['value']:.4f} on {performance['rows']:,} rows{against}{verdict}")
+    print(
+        f"{performance['metric']} {performance['value']:.4f} on {counted(performance['rows'], 'row')}{against}{verdict}"
+    )

@@ -12,6 +12,7 @@ from drift.check.on_grid import Within, distances
 from drift.check.report import ColumnReport
 from drift.check.unseen import unseen_test
 from drift.check.words import categorical_change, numeric_change
+from drift.notation import counted
 from drift.profiles.categorical import CategoricalProfile, Codes
 from drift.profiles.grid_counts import GridCounts, in_cells, locate
 from drift.profiles.numeric import NumericProfile
@@ -196,7 +197,7 @@ def _too_few(reference: Profile, current: Profile | GridCounts, min_rows: int) -
         if rows == 0:
             return f"{where} is empty"
         if rows < min_rows:
-            return f"{where} has only {rows} rows; {min_rows} are needed"
+            return f"{where} has only {counted(rows, 'row')}; {min_rows} are needed"
     return None
 
 

@@ -26,7 +26,9 @@ def drift_verdict(result: Result) -> str:
     """What a comparison comes to."""
     columns = ranked(result)
     drifted = sum(column["drift"] for column in columns)
-    return f"Drift in {drifted} of {len(columns)} columns" if drifted else f"No drift in {len(columns)} columns"
+    return (
+        f"Drift in {drifted} of {len(columns)} columns" if drifted else f"No drift in {counted(len(columns), 'column')}"
+    )
 
 
 def together(found: Result) -> str:
@@ -35,7 +37,7 @@ def together(found: Result) -> str:
         return f"All columns together: {found['reason']}."
     tests = [(words, found[key]) for key, words in TOGETHER.items()]
     shown = [f"{words} {number(test['statistic'])} (p {p_value(test['p_value'])})" for words, test in tests]
-    return f"All {found['columns']} columns together: {', '.join(shown)}."
+    return f"All {counted(found['columns'], 'column')} together: {', '.join(shown)}."
 
 
 def trust(result: Result) -> list[str]:
