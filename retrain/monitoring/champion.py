@@ -105,7 +105,8 @@ def predict_snapshots(
     numbers = np.concatenate(rows)
     known, unknown = without_classes(pa.chunked_array(chunks), withheld)
     if unknown.any():
-        notes.append(f"{counted(np.count_nonzero(unknown), 'label', 'are')} of classes that do not count: `driftd status` says why")
+        told = counted(int(unknown.sum()), "label", "are")
+        notes.append(f"{told} of classes that do not count: `driftd status` says why")
     return Predicted(concatenate(first), concatenate(blended), numbers, known, unknown, matrix, step)
 
 

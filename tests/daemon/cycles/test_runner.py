@@ -94,8 +94,13 @@ def test_the_planners_state_is_committed_with_the_cycle_or_not_at_all(context: M
     assert found() == (1, True)
 
 
-def test_models_take_turns_at_training_by_stage(context: ModelContext) -> None:
-    """One whose stages take minutes holds up others for one of them; and its trainer's memory is given back meanwhile."""
+@pytest.mark.parametrize(("turn_s", "expected"), [(0.0, "ababab"), (3600.0, "aaabbb")])
+def test_models_take_turns_at_training(
+    context: ModelContext, monkeypatch: pytest.MonkeyPatch, turn_s: float, expected: str
+) -> None:
+    """One whose stages take minutes holds up others for one of them, and its trainer's memory is given back meanwhile;
+    what takes seconds is done in one."""
+    monkeypatch.setattr("daemon.cycles.runner.TURN_S", turn_s)
     order: list[str] = []
     closed: list[str] = []
 
@@ -123,7 +128,7 @@ def test_models_take_turns_at_training_by_stage(context: ModelContext) -> None:
         await asyncio.gather(*(named(name)._work_off(cycle) for name in "ab"))
 
     asyncio.run(story())
-    assert "".join(order) == "ababab" and closed.count("a") >= 2
+    assert "".join(order) == expected and closed.count("a") >= (2 if turn_s == 0 else 1)
 
 
 def test_a_stage_that_waits_for_its_next_attempt_lets_others_train(context: ModelContext) -> None:
