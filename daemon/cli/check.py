@@ -1,19 +1,17 @@
-"""`driftd check FILE --model MODEL`: a file against the champion's reference."""
+"""`driftd check FILE`: a file against the champion's reference."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from daemon.cli.arguments import DataFile, Json
+from daemon.cli.arguments import DataFile, Json, ModelOption
 from daemon.cli.output import console, print_json
-from daemon.cli.session import NO, SESSION, Exit, known_model, refusal_is_failure
+from daemon.cli.session import NO, SESSION, Exit, only_model, refusal_is_failure
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from drift.notation import counted
 
 
 def check(
     file: DataFile,
-    model: Annotated[str, typer.Option(help="The model whose champion judges it.", show_default=False)],
+    model: ModelOption = None,
     json: Json = False,
 ) -> None:
     """Judge a file against the champion's reference; changes nothing. Status 1 means drift."""
@@ -21,7 +19,7 @@ def check(
     from daemon.tools.check_file import judge_file
 
     config = SESSION.config()
-    known_model(config, model)
+    model = only_model(config, model)
     with SESSION.ledger(config) as ledger, refusal_is_failure():
         result = judge_file(config, ledger, model, file)
     if json:
