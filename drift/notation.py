@@ -10,6 +10,10 @@ MOST_DIGITS = 15
 """After the point, of what a float can tell apart."""
 
 
+SINGULAR = {"are": "is", "were": "was", "have": "has", "do": "does"}
+"""Verbs whose singular is not made with an s."""
+
+
 def number(value: float | None) -> str:
     """Three digits and no needless zeros; from 1,000 on whole.
 
@@ -127,13 +131,25 @@ def seconds(value: float | None) -> str:
     return NONE if value is None else f"{number(value)} s"
 
 
-def counted(count: int, what: str) -> str:
-    """A number of things.
+def counted(count: int, what: str, verb: str = "") -> str:
+    """A number of things, and with a `verb` in its plural what they do.
 
-    >>> counted(1, "retrain"), counted(12345, "row")
-    ('one retrain', '12,345 rows')
+    >>> counted(1, "retrain"), counted(12345, "row"), counted(0, "batch")
+    ('1 retrain', '12,345 rows', '0 batches')
+    >>> counted(1, "file", "are"), counted(2, "file", "are")
+    ('1 file is', '2 files are')
     """
-    return f"one {what}" if count == 1 else f"{count:,} {what}s"
+    ending = "" if count == 1 else "es" if what.endswith(("s", "x", "ch", "sh")) else "s"
+    return f"{count:,} {what}{ending}" + (f" {agreed(count, verb)}" if verb else "")
+
+
+def agreed(count: int, verb: str) -> str:
+    """A verb in its plural as it goes with a number of things.
+
+    >>> agreed(1, "were"), agreed(2, "were"), agreed(1, "wait")
+    ('was', 'were', 'waits')
+    """
+    return verb if count != 1 else SINGULAR.get(verb, f"{verb}s")
 
 
 def date(since_1970_s: float, span_s: float = 0.0) -> str:

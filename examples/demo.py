@@ -1,7 +1,8 @@
 """The main job of `make run`: runs driftd on the example flights and plays the months into its folder.
 
 January to March of 2013 are there from the start; each later month is dropped when driftd is done with the
-one before. Lines of this script begin with an arrow, everything else is the daemon's own log.
+one before. Lines of this script begin with an arrow. Everything else is the daemon's own log: on a terminal behind a
+bar, else as the JSON lines that it is.
 """
 
 import json
@@ -11,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -48,7 +50,20 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self.url = f"http://{config.service.listen}"
         # A process group of its own: Ctrl-C comes to this script, which stops the daemon once and in order.
-        self.process = subprocess.Popen(driftd("run"), process_group=0)
+        self._log: threading.Thread | None = None
+        if sys.stdout.isatty():
+            command, to = driftd("run", "--log-format", "console"), subprocess.PIPE
+            self.process = subprocess.Popen(command, process_group=0, stdout=to, stderr=subprocess.STDOUT, text=True)
+            self._log = threading.Thread(target=self._show_log, daemon=True)
+            self._log.start()
+        else:
+            self.process = subprocess.Popen(driftd("run"), process_group=0)
+
+    def _show_log(self) -> None:
+        """The daemon's lines apart from the story's."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            print(styled(f"  │ {line.rstrip()}", "2"), flush=True)
 
     def wait(self, seconds: float) -> None:
         """Let time pass; DaemonEndedError if the daemon did not last."""
@@ -92,10 +107,13 @@ class Daemon:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
-            return self.process.wait(STOP_TIMEOUT_S)
+            status = self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            return self.process.wait()
+            status = self.process.wait()
+        if self._log is not None:
+            self._log.join(STOP_TIMEOUT_S)
+        return status
 
 
 def main() -> int:
@@ -109,6 +127,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     folder = model_data_dir(config, MODEL)
+    if sys.stdout.isatty():
+        say("this is the story; driftd's own log stands behind a bar: │")
     place_first(folder)
     daemon = Daemon(config)
     try:
@@ -208,9 +228,13 @@ def shown(path: Path) -> str:
 
 
 def say(sentence: str) -> None:
-    """One line of narration, bold on a terminal."""
-    bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
-    print(f"{bold}→ {sentence}{plain}", flush=True)
+    """One line of narration, on a terminal bold and with room before it."""
+    print(("\n" if sys.stdout.isatty() else "") + styled(f"→ {sentence}", "1"), flush=True)
+
+
+def styled(text: str, style: str) -> str:
+    """Bold ("1") or faint ("2") on a terminal that takes it."""
+    return f"\033[{style}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
 
 
 def interrupt(*_: object) -> NoReturn:

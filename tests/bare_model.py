@@ -1,13 +1,12 @@
 """A model with its ledger and folders, and no service around it."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.config.config import load_config
 from daemon.ledger import models, open_ledger
-from daemon.runtime.context import ModelContext, Shared, make_folders
+from daemon.runtime.context import ModelContext, Shared, TrainingTurn, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 
 
@@ -19,7 +18,7 @@ def bare_model(folder: Path, config: str) -> Iterator[ModelContext]:
     ledger = open_ledger(read.state_dir)
     with ledger.begin() as conn:
         models.ensure(conn, "m")
-    made = ModelContext("m", read.models["m"], Shared(read, ledger, Worker("analyst", Limits()), asyncio.Lock()))
+    made = ModelContext("m", read.models["m"], Shared(read, ledger, Worker("analyst", Limits()), TrainingTurn()))
     make_folders(made.folders)
     made.data_dir.mkdir(exist_ok=True)
     yield made

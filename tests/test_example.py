@@ -85,6 +85,18 @@ def test_a_month_is_placed_whole_and_once(demo, tmp_path):
     assert [path.name for path in folder.iterdir()] == [MONTHS[0].name]
 
 
+def test_on_a_terminal_the_story_and_the_log_are_told_apart(demo, monkeypatch, capsys):
+    """Lines of the daemon stand behind a bar, those of the story begin with an arrow, with room before them."""
+    monkeypatch.setattr(demo.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(demo, "driftd", lambda *_: [sys.executable, "-c", "print('file_seen'); print('file_accepted')"])
+    monkeypatch.setenv("NO_COLOR", "1")
+    daemon = demo.Daemon(load_config(ROOT / "config.toml"))
+    daemon.process.wait(60)
+    assert daemon.stop() == 0
+    demo.say("dropped a month")
+    assert capsys.readouterr().out == "  │ file_seen\n  │ file_accepted\n\n→ dropped a month\n"
+
+
 class Demo:
     """The demonstration in a copy of the repository's example, on a port of its own."""
 

@@ -10,7 +10,7 @@ import typer
 from daemon.cli.session import NO, WRONG_USE, Exit
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
-ModelOption = Annotated[str | None, typer.Option("--model", help="The model, where the file could be of several.")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="The model, where it is not plain which.")]
 CycleArgument = Annotated[
     int, typer.Argument(metavar="CYCLE", help="The cycle's number; `driftd history` lists them.", show_default=False)
 ]
@@ -19,7 +19,7 @@ FileArgument = Annotated[
     typer.Argument(metavar="FILE", help="The file: its path, or its name in `driftd files MODEL`.", show_default=False),
 ]
 DataFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A data file: CSV, JSON lines or Parquet.", show_default=False)
+    Path, typer.Argument(metavar="FILE", help="A data file: CSV, JSON, Parquet or Excel.", show_default=False)
 ]
 Last = Annotated[int, typer.Option("--last", "-n", help="How many, the newest.", min=1)]
 Task = Annotated[str, typer.Option(help="classification or regression; default: by the target's values.")]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.cli.output import print_json
 from daemon.cli.session import NO, Exit
+from drift.notation import counted
 
 if TYPE_CHECKING:
     from daemon.tools.backup.manifest import Manifest
@@ -16,9 +17,9 @@ def print_backup(json: bool, result: dict[str, Any], manifest: "Manifest", words
         gone = {"missing": list(manifest.missing), "lost": list(manifest.lost)}
         print_json(result | facts | {"schema": manifest.schema} | gone)
         return
-    print(f"{words}\n{facts['files']:,} files, {manifest.total_bytes / 1e6:,.1f} MB")
+    print(f"{words}\n{counted(len(manifest.files), 'file')}, {manifest.total_bytes / 1e6:,.1f} MB")
     if manifest.missing:
-        print(f"{len(manifest.missing):,} files that the ledger mentions were gone or damaged")
+        print(f"{counted(len(manifest.missing), 'file', 'were')} gone or damaged that the ledger mentions")
     if manifest.lost:
         raise Exit(NO, f"the state needs {_some(manifest.lost)}, which it has no longer, and neither has this")
 

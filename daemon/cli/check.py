@@ -1,18 +1,17 @@
-"""`driftd check FILE --model MODEL`: a file against the champion's reference."""
+"""`driftd check FILE`: a file against the champion's reference."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from daemon.cli.arguments import Columns, DataFile, Ignore, Json, MinEffect
+from daemon.cli.arguments import Columns, DataFile, Ignore, Json, MinEffect, ModelOption
 from daemon.cli.output import console, print_json
-from daemon.cli.session import NO, SESSION, Exit, known_model, refusal_is_failure
+from daemon.cli.session import NO, SESSION, Exit, only_model, refusal_is_failure
 from daemon.reports.performance import estimate_sentence, rise_sentence
+from drift.notation import counted
 
 
 def check(
     file: DataFile,
-    model: Annotated[str, typer.Option(help="The model whose champion judges it.", show_default=False)],
+    model: ModelOption = None,
     min_effect: MinEffect = None,
     ignore: Ignore = None,
     columns: Columns = None,
@@ -23,7 +22,7 @@ def check(
     from daemon.tools.check_file import judge_file
 
     config = SESSION.config()
-    known_model(config, model)
+    model = only_model(config, model)
     with SESSION.ledger(config) as ledger, refusal_is_failure():
         result = judge_file(config, ledger, model, file, ignore or (), columns or (), min_effect)
     if json:
@@ -43,4 +42,6 @@ def _print_performance(performance: dict[str, Any] | None) -> None:
     reference = performance["reference"]
     against = "" if reference is None else f" against {reference:.4f} at its evaluation"
     verdict = ": dropped" if performance["dropped"] else ""
-    print(f"{performance['metric']} {performance['value']:.4f} on {performance['rows']:,} rows{against}{verdict}")
+    print(
+        f"{performance['metric']} {performance['value']:.4f} on {counted(performance['rows'], 'row')}{against}{verdict}"
+    )

@@ -13,7 +13,7 @@ from daemon.cli.session import NO, Exit, refusal_is_failure
 
 def compare(
     reference: Annotated[
-        Path, typer.Argument(metavar="REFERENCE", help="What it was: CSV, JSON lines or Parquet.", show_default=False)
+        Path, typer.Argument(metavar="REFERENCE", help="What it was: CSV, JSON, Parquet or Excel.", show_default=False)
     ],
     current: Annotated[Path, typer.Argument(metavar="CURRENT", help="What it is now.", show_default=False)],
     alpha: Annotated[float, typer.Option(help="False alarm rate of the whole comparison.", min=1e-9, max=0.5)] = 0.05,

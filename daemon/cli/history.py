@@ -47,5 +47,5 @@ def _print_events(rows: Sequence[Any], json: bool) -> None:
         print_json([fields | row.fields for fields, row in zip(given, rows, strict=True)])
         return
     for row in rows:
-        fields = "  ".join(f"{key}={value}" for key, value in row.fields.items())
+        fields = "  ".join(f"{key}={value}" for key, value in row.fields.items() if value is not None)
         print(f"{when(row.at)}  {row.model or '':12} {row.event:18} {fields}")

@@ -16,16 +16,18 @@ def install_service(
     user: Annotated[str, typer.Option(help="Whom it runs as; driftd is made, another must exist.")] = "driftd",
     config: Annotated[
         Path | None,
-        typer.Option(help=f"The configuration file; default: -c, else {SYSTEM_CONFIG}.", show_default=False),
+        typer.Option(
+            help=f"The configuration file; default: -c, else config.toml here, or {SYSTEM_CONFIG}.", show_default=False
+        ),
     ] = None,
     prefix: Annotated[Path, typer.Option(help="Place the files below this folder, and run nothing.")] = Path("/"),
 ) -> None:
     """Write the systemd units of this environment and its configuration; again after an upgrade or a move."""
     from daemon.config.config import ConfigErrors, load_config
-    from daemon.tools.units.place import next_steps, place, remove, site_of
+    from daemon.tools.units.place import next_steps, place, remove, site_of, told
     from daemon.tools.units.render import render
 
-    path = config or (SESSION.config_path if SESSION.named else SYSTEM_CONFIG)
+    path = config or _found()
     try:
         site = site_of(load_config(path), user)
     except ConfigErrors as error:
@@ -34,6 +36,8 @@ def install_service(
         for name, text in render(site).items():
             print(f"# /{name}\n{text}")
         return
+    for line in told(site):
+        print(line)
     try:
         for line in remove(site, prefix) if uninstall else place(site, prefix):
             print(line)
@@ -42,3 +46,14 @@ def install_service(
         raise Exit(FAILED, f"{error.filename}: {error.strerror}; {hint}") from None
     if not uninstall:
         print("\n".join(next_steps(site)))
+
+
+def _found() -> Path:
+    """The configuration that was named, else the one of this folder, as for all commands, or the machine's; Exit 2
+    where that is not plain: a service must not change its configuration for where its units were renewed."""
+    here = SESSION.config_path
+    if SESSION.named or not SYSTEM_CONFIG.exists():
+        return here
+    if here.exists() and not here.samefile(SYSTEM_CONFIG):
+        raise Exit(WRONG_USE, f"there is {here.absolute()} and {SYSTEM_CONFIG}; name one with -c FILE")
+    return SYSTEM_CONFIG

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from daemon.tools.replay.subject import Request, Subject
 
 BASELINE = re.compile(r"^(never|every([1-9]\d*)?)$")
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, JSON lines or Parquet.", show_default=False)]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="CSV, JSON, Parquet or Excel.", show_default=False)
+]
 
 
 def replay(

@@ -84,4 +84,4 @@ def only_model(config: "Config", name: str | None) -> str:
         return known_model(config, name)
     if len(config.models) == 1:
         return next(iter(config.models))
-    raise Exit(WRONG_USE, f"name a model with --model: {', '.join(config.models)}")
+    raise Exit(WRONG_USE, f"which model? name one with --model: {', '.join(config.models)}")

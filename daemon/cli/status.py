@@ -7,6 +7,7 @@ from daemon.cli.output import print_json, when
 from daemon.cli.session import SESSION
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.runtime.lock import is_held
+from drift.notation import counted
 
 MOST_CLASSES = 5
 """New classes that are listed."""
@@ -60,7 +61,7 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out rows")
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
     held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
-    print(f"  files      {counts}; {model['labelled_rows']:,} labelled rows{held}")
+    print(f"  files      {counts}; {counted(model['labelled_rows'], 'labelled row')}{held}")
     if settling := model["settling"]:
         paused = f"{printable(settling['path'])} paused {settling['pause_s']:.1f} s while it was written"
         configured = f"learned; intake.settle is {settling['configured_s']:g} s"
@@ -71,7 +72,7 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  CLASS      and {more} more: `driftd status --json` lists them")
     kept = model["prediction_log"]
     if kept["rows"]:
-        print(f"  answers    {kept['rows']:,} rows kept since {when(kept['since'])}")
+        print(f"  answers    {counted(kept['rows'], 'row')} kept since {when(kept['since'])}")
     if check is not None:
         untested = f"not tested: {check['untested']}" if check["untested"] else "no drift"
         found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else untested

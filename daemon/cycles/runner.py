@@ -35,6 +35,8 @@ TRAINER_OOM_SCORE = 500
 BACKLOG_PAUSE_S = 2.0
 DISK_PAUSE_S = 5.0
 LOGGED_EVERY_S = 3600.0
+TURN_S = 20.0
+"""A turn of training after which another model may have the next; a trainer begins anew within two seconds."""
 THEN = {
     True: "new files are read by it, the champion goes on with its own; a cycle opens once enough labelled rows came",
     False: "the champion answers its old question until enough labelled rows for the new one came; it is not compared",
@@ -159,25 +161,43 @@ class CycleRunner:
     # --- the stages ---------------------------------------------------------------------------------------
 
     async def _work_off(self, cycle: Cycle) -> None:
+        """In turns, which others may have while this one waits for its next attempt."""
         shared, limits = self.context.shared, self.context.settings.limits
-        async with shared.training_turn:
-            trainer = Worker(
-                "trainer",
-                Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
-            )
-            try:
-                while cycle.state is CycleState.OPEN:
-                    cycle = await self._stage(cycle, trainer)
-            finally:
+        trainer = Worker(
+            "trainer",
+            Limits(TRAINER_NICE, limits.train_threads, limits.train_memory, TRAINER_OOM_SCORE, shared.training),
+        )
+        try:
+            while cycle.state is CycleState.OPEN:
+                await asyncio.sleep(self._pause_s(cycle))
+                await self._wait_for_disk(cycle)
+                cycle = await self._turn(cycle, trainer)
+        finally:
+            await trainer.close()
+
+    async def _turn(self, cycle: Cycle, trainer: Worker) -> Cycle:
+        """Stages, until one has to wait, or the turn was long and another model asks for it: what takes minutes holds
+        others up for a stage, and what takes seconds is not torn apart."""
+        shared = self.context.shared
+        async with shared.training_turn as turn:
+            begun_s = time.monotonic()
+            while True:
+                cycle = await self._stage(cycle, trainer)
+                is_over = turn.waiting and time.monotonic() - begun_s >= TURN_S
+                waits = self._pause_s(cycle) > 0 or shared.free_bytes() < shared.config.service.min_free
+                if cycle.state is not CycleState.OPEN or waits or is_over:
+                    break
+            if turn.waiting:  # two at once would need the memory of two
                 await trainer.close()
+        return cycle
+
+    def _pause_s(self, cycle: Cycle) -> float:
+        """How long until the stage's next attempt; the clock may have been set back."""
+        longest_s = self.context.settings.triggers.retry_after * 2 ** (cycle.attempt - 1)
+        return float(max(0.0, min(cycle.not_before - self.context.now(), longest_s)))
 
     async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
         context = self.context
-        longest_s = context.settings.triggers.retry_after * 2 ** (cycle.attempt - 1)
-        pause_s = min(cycle.not_before - context.now(), longest_s)  # the clock may have been set back
-        if pause_s > 0:
-            await asyncio.sleep(pause_s)
-        await self._wait_for_disk(cycle)
         with context.shared.ledger.begin(durable=True) as conn:
             cycle = restart_stage(context, conn, cycle)
             stage_id = cycles.stage_started(conn, cycle, context.now())

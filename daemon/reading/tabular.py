@@ -23,6 +23,7 @@ from daemon.reading.local_formats.findings import read_with
 from daemon.reading.local_formats.found import Found
 from daemon.reading.open_file import open_file, require_file
 from daemon.reading.sql import release
+from drift.notation import agreed, counted
 from drift.profiles.categorical import Codes
 from drift.profiles.profile import ColumnValues
 from retrain.records.errors import Refused, Retry
@@ -96,7 +97,9 @@ class Table:
     def note_misfits(self, name: str) -> None:
         """Note how many values of a column that was read are not of its kind."""
         if self.misfits.get(name):
-            self.notes.append(f"{self.misfits[name]} values of {name} are no {self.kinds[name]}; they count as missing")
+            count, they = self.misfits[name], "it counts" if self.misfits[name] == 1 else "they count"
+            no_such = f"{agreed(count, 'are')} no {self.kinds[name]}"
+            self.notes.append(f"{counted(count, 'value')} of {name} {no_such}; {they} as missing")
 
     @cached_property
     def _types(self) -> Any:
@@ -156,7 +159,7 @@ def _table(path: Path, file: OpenedFile, converted: Path, layout: Layout, notes:
     elif file.kind.format != "parquet":
         left_out = len(json_lines.convert(file, file.names, converted))
     if left_out:
-        notes.append(f"{left_out} rows of {path.name} could not be parsed and were left out")
+        notes.append(f"{counted(left_out, 'row', 'were')} left out of {path.name}: they could not be parsed")
     source = file.path if file.kind.format == "parquet" else converted
     metadata = pq.read_metadata(source)
     if not metadata.num_rows:

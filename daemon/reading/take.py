@@ -30,6 +30,7 @@ from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
 from daemon.reading.rejects import Reject, misfit, shortened
+from drift.notation import agreed, counted
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.records.new_classes import undeclared
@@ -299,8 +300,9 @@ def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings, a
     if not tally.rows or share > settings.intake.max_reject_share:
         first = rejects[0]
         where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
+        bad = f"{len(rejects):,} of {counted(rows, 'row')} {agreed(len(rejects), 'are')} bad ({share:.0%})"
         raise Refused(
-            f"{len(rejects):,} of {rows:,} rows are bad ({share:.0%}); the first: {where}: {first.reason}",
+            f"{bad}; the first: {where}: {first.reason}",
             advice or f"at most {settings.intake.max_reject_share:.0%} may be (intake.max_reject_share)",
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from daemon.reports.terminal import print_table, say
-from drift.notation import number, p_value, share
+from drift.notation import counted, number, p_value, share
 from drift.report.words import drift_verdict, left_out, ranked, together, trust
 
 HEADINGS = ("column", "kind", "drift", "effect", "p adjusted", "missing before", "missing now")
@@ -15,7 +15,7 @@ HEADINGS = ("column", "kind", "drift", "effect", "p adjusted", "missing before",
 def render(result: dict[str, Any], console: Console) -> None:
     """Print a report of `compare`: the verdict, a sentence on each drifted column, notes, all columns."""
     columns = ranked(result)
-    rows = f"{result['reference']['rows']:,} and {result['current']['rows']:,} rows"
+    rows = f"{result['reference']['rows']:,} and {counted(result['current']['rows'], 'row')}"
     limits = f"false alarms at most {number(result['alpha'])} a comparison, effects from {number(result['min_effect'])}"
     say(console, f"{drift_verdict(result)} ({rows}; {limits}).")
     for column in columns:

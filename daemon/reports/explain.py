@@ -135,7 +135,7 @@ def _drop(performance: dict[str, Any]) -> str:
 
 def _prepared(facts: dict[str, Any]) -> str:
     result = facts["prepare"]
-    lines = [f"Prepared from {len(result['snapshots'])} files: {result['window']}."]
+    lines = [f"Prepared from {counted(len(result['snapshots']), 'file')}: {result['window']}."]
     held = [f"{one['file']} is held now and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]
     split = [result["held_out"]] if result.get("held_out") else []
     return "\n".join([*lines, *(f"  - {note}" for note in (*split, *result["notes"], *held))])
@@ -144,7 +144,7 @@ def _prepared(facts: dict[str, Any]) -> str:
 def _trained(facts: dict[str, Any]) -> str:
     result = facts["train"]
     estimator = result["estimator"].rpartition(".")[2]
-    line = f"Trained {estimator} on {result['train_rows']:,} rows in {result['seconds']:.1f} s."
+    line = f"Trained {estimator} on {counted(result['train_rows'], 'row')} in {result['seconds']:.1f} s."
     if result["search"]:
         line += f" The best of {len(result['search'])} tried parameters: {result['params']}."
     return line
@@ -166,7 +166,7 @@ def _evaluated(facts: dict[str, Any]) -> str:
         lines.append(f"  {'gain over the champion':32} {_gain(result)}{error}{error and ', of paired rows'}")
     for part in result["slices"]:
         gain = f"{signed(part['difference'])}{_error(part['se'])}"
-        lines.append(f"  {'where ' + part['where']:32} {gain} on {part['rows']:,} rows")
+        lines.append(f"  {'where ' + part['where']:32} {gain} on {counted(part['rows'], 'row')}")
     return "\n".join([*lines, *(f"  - {note}" for note in result.get("notes", ()))])
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from daemon.config.config import Config
 from daemon.ledger import Ledger, files, models
 from daemon.reports.status import overview
+from drift.notation import counted
 from retrain.planning.regret import price
 from retrain.planning.savings import saved_against_price
 from retrain.records.planner_state import PlannerState
@@ -110,7 +111,7 @@ def _held(conn: Connection, name: str, model: dict[str, Any]) -> str:
     (newest,) = files.listed(conn, name, "held", 1)
     what = f"{newest.path} is held and teaches nobody"
     if count > 1:
-        what = f"{count:,} files are held and teach nobody, the newest {newest.path}"
+        what = f"{counted(count, 'file', 'are')} held and teach nobody, the newest {newest.path}"
     return f"{what} ({newest.reason}): `driftd release FILE` or `driftd forget FILE`"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from drift.notation import number, score
+from drift.notation import counted, number, score
 
 BLIND = "blind to concept drift, a change of what the features mean for the target"
 
@@ -20,7 +20,7 @@ def estimate_sentence(estimated: Mapping[str, Any] | None) -> str:
     ends = estimated["interval"]
     between = "" if ends is None else f" (95% interval: {score(ends[0])} to {score(ends[1])})"
     value = f"{estimated['metric']} about {score(estimated['value'])}{between}"
-    return f"{value} on {estimated['rows']:,} rows without labels: a {estimated['method']} estimate, {BLIND}"
+    return f"{value} on {counted(estimated['rows'], 'row')} without labels: a {estimated['method']} estimate, {BLIND}"
 
 
 def rise_sentence(stream: Mapping[str, Any] | None) -> str:

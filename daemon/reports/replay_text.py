@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from daemon.reports.terminal import print_table, say
+from drift.notation import counted
 from drift.report import words
 
 CYCLE_HEADINGS = ("batch", "trigger", "window", "outcome", "why")
@@ -13,8 +14,9 @@ CYCLE_HEADINGS = ("batch", "trigger", "window", "outcome", "why")
 def render(result: dict[str, Any], out: Console) -> None:
     """Print a result of `replay`."""
     served = result["batches"] - result["initial"]
-    late = f", labels {result['delay']} batches late" if result["delay"] else ""
-    say(out, f"{result['rows']:,} rows in {result['batches']} batches, {result['initial']} for the first model{late}")
+    late = f", labels {counted(result['delay'], 'batch')} late" if result["delay"] else ""
+    rows = counted(result["rows"], "row")
+    say(out, f"{rows} in {result['batches']} batches, {result['initial']} for the first model{late}")
     metric = f"{result['metric']} of {result['target']!r}"
     say(out, f"{metric}, mean of {served} batches, each served before it was learned")
     say(out, "")

@@ -21,6 +21,25 @@ from retrain.records.new_classes import NewClass
 from retrain.records.settings import ModelSettings
 
 
+class TrainingTurn:
+    """Whose training runs: one at a time, in the order in which models asked; `waiting` counts those who did."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self.waiting = 0
+
+    async def __aenter__(self) -> "TrainingTurn":
+        self.waiting += 1
+        try:
+            await self._lock.acquire()
+        finally:
+            self.waiting -= 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 @dataclass
 class Shared:
     """What all models share; `training` is the control group of the analyst and the trainers, if there is one."""
@@ -28,7 +47,7 @@ class Shared:
     config: Config
     ledger: Ledger
     analyst: Worker
-    training_turn: asyncio.Lock
+    training_turn: TrainingTurn
     training: Path | None = None
 
     def free_bytes(self) -> int:

@@ -93,9 +93,10 @@ def _with_dropped(factory: Any) -> Callable[..., Any]:
 
 
 def _for_people(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """Local time of day, and numbers to four digits, large ones whole."""
+    """Local time of day, numbers to four digits, large ones whole, and nothing of what has no value."""
     moment = datetime.fromisoformat(entry["timestamp"]).astimezone()
     shown = {key: _digits(value) if isinstance(value, float) else value for key, value in entry.items()}
+    shown = {key: value for key, value in shown.items() if value is not None}
     return shown | {"timestamp": moment.strftime("%H:%M:%S")}
 
 

@@ -29,6 +29,7 @@ from daemon.server.rows import Ids, RowReader, decode
 from daemon.server.served import ServedDeployment
 from daemon.server.slot import ModelSlot
 from daemon.server.tokens import Tokens
+from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
@@ -146,7 +147,7 @@ class App:
         size = int(length) if length.isdigit() else service.max_body
         too_large = self._waiting and self._waiting_bytes + size > MOST_BODIES * service.max_body
         if self._waiting >= service.max_waiting or too_large:
-            raise BadRequest(f"{self._waiting} requests wait already", 503, {"retry-after": "1"})
+            raise BadRequest(f"{counted(self._waiting, 'request', 'wait')} already", 503, {"retry-after": "1"})
         self._waiting += 1
         self._waiting_bytes += size
         try:

@@ -13,6 +13,7 @@ import numpy as np
 
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, not_json
+from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.predictions import Predictions
 from retrain.rows.cells import shown
@@ -173,7 +174,7 @@ def _from_json(tensor: Tensor) -> list[Any]:
             data = [value for item in data for value in item]
     count = _count(tensor)
     if len(data) != count:
-        raise BadRequest(f"input {tensor.name!r}: {len(data)} values for shape {tensor.shape}")
+        raise BadRequest(f"input {tensor.name!r}: {counted(len(data), 'value')} for shape {tensor.shape}")
     for position, value in enumerate(data):
         if not _fits(value, tensor.datatype):
             raise BadRequest(f"row {position}, column {tensor.name!r}: {shown(value)}; expected {tensor.datatype}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, decode
+from drift.notation import counted
 from retrain.model.encoding import Cells
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -66,7 +67,7 @@ def _columns(form: str, content: dict[str, Any], reader: RowReader) -> tuple[lis
 def _lists(form: str, content: list[Any], names: Sequence[str], reader: RowReader) -> tuple[list[Cells], Ids]:
     for position, row in enumerate(content):
         if not isinstance(row, list) or len(row) != len(names):
-            given = f"{len(row)} values" if isinstance(row, list) else "no list"
+            given = f"{counted(len(row), 'value')}" if isinstance(row, list) else "no list"
             raise BadRequest(f"row {position} of {form!r} has {given}; expected {len(names)}: {', '.join(names[:20])}")
     columns = list(zip(*content, strict=True)) if content else [()] * len(names)
     return reader.read_columns(dict(zip(names, columns, strict=True)), len(content))

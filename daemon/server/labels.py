@@ -6,6 +6,7 @@ from typing import Any
 
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import MAX_ROWS
+from drift.notation import counted
 from retrain.records.new_classes import undeclared
 from retrain.records.schema import Schema
 from retrain.rows.cells import shown, word
@@ -22,7 +23,7 @@ def labels_of(value: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]]:
     if not isinstance(labels, list) or not labels:
         raise BadRequest('"labels" is missing or empty; expected a list such as [{"id": "a1", "label": "yes"}]')
     if len(labels) > MAX_ROWS:
-        raise BadRequest(f"{len(labels):,} labels; at most {MAX_ROWS:,} a request", 413)
+        raise BadRequest(f"{counted(len(labels), 'label')}; at most {MAX_ROWS:,} a request", 413)
     return [_label(position, entry, schema) for position, entry in enumerate(labels)]
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from daemon.server.refusal import BadRequest
+from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
@@ -133,7 +134,7 @@ class RowReader:
             name = self.schema.id_column
             return None if name is None else _ids_of_rows([row.get(name) for row in rows])
         if not isinstance(ids, list) or len(ids) != len(rows):
-            raise BadRequest(f'"ids" must be a list with one id for each of the {len(rows)} rows')
+            raise BadRequest(f'"ids" must be a list with one id for each of the {counted(len(rows), "row")}')
         for position, key in enumerate(ids):
             if not _is_id(key):
                 raise BadRequest(f"id {position} is {shown(key)}; expected text or a whole number")
@@ -144,7 +145,7 @@ class RowReader:
         if not count:
             raise BadRequest("no rows; expected at least one")
         if count > MAX_ROWS:
-            raise BadRequest(f"{count:,} rows; at most {MAX_ROWS:,} a request", 413)
+            raise BadRequest(f"{counted(count, 'row')}; at most {MAX_ROWS:,} a request", 413)
 
     def _meant(self, name: str) -> str:
         close = difflib.get_close_matches(name, self.names, 1)

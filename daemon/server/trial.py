@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon.server.served import ServedDeployment
 from daemon.server.sticky import position
+from drift.notation import counted
 from retrain.records.predictions import Predictions
 from retrain.records.trial import Trial, TrialCounts
 
@@ -132,7 +133,7 @@ class RunningTrial:
 def _difference(a: Predictions, b: Predictions) -> float:
     """Rows of another class, or the sum of the absolute differences of numbers."""
     if len(a) != len(b):
-        raise ValueError(f"it gave {len(b)} answers for {len(a)} rows")
+        raise ValueError(f"it gave {counted(len(b), 'answer')} for {counted(len(a), 'row')}")
     if a.classes is not None:
         return float((a.values != b.values).sum())
     differed = float(abs(a.values - b.values).sum())

@@ -14,7 +14,7 @@ from daemon.config.config import Config
 from daemon.cycles.tidying import clear_cycles, clear_intake
 from daemon.ledger import open_ledger
 from daemon.runtime import cgroups, faults
-from daemon.runtime.context import Shared
+from daemon.runtime.context import Shared, TrainingTurn
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.restarting import error_key, supervise
@@ -66,7 +66,7 @@ class Service:
         self.ledger = open_ledger(config.state_dir, group=config.service.group)
         training = cgroups.divide(environment)
         analyst = Worker("analyst", Limits(group=training), lambda: clear_intake(config.paths))
-        self.shared = Shared(config, self.ledger, analyst, asyncio.Lock(), training)
+        self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training)
         self.pending = PendingWrites(self.ledger)
         self.keepers = Keepers(self.shared, self.pending, self._follow)
         self.messages = ServerMessages(self.keepers, self.pending)

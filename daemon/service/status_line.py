@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from drift.notation import counted
+
 FEW = 6
 ENDED = ("cycle_finished", "version_kept", "stage_failed")
 
@@ -46,7 +48,7 @@ class StatusLine:
         if len(names) > FEW:
             served = sum(name in self.serves for name in names)
             busy = sum(name in self.works for name in names)
-            return f"{alarm}{len(names)} models: {served} serve, {busy} in a cycle"
+            return f"{alarm}{counted(len(names), 'model')}: {served} serve, {busy} in a cycle"
         return alarm + "; ".join(f"{name}: {self._one(name)}" for name in names)
 
     def _one(self, name: str) -> str:

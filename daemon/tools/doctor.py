@@ -24,6 +24,7 @@ from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.lock import is_held
 from daemon.server.tokens import load_tokens, open_token_files
+from drift.notation import counted
 from retrain.records.errors import DriftdError
 from retrain.records.settings import IntakeSettings
 
@@ -49,7 +50,7 @@ def examine(config: Config) -> list[Finding]:
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
     parts += [("the ledger", _ledger(config))]
-    found = [Finding("ok", f"{config.path}: {len(config.models)} model{'s' * (len(config.models) != 1)}")]
+    found = [Finding("ok", f"{config.path}: {counted(len(config.models), 'model')}")]
     for what, findings in parts:
         try:
             found += findings

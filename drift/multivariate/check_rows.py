@@ -9,6 +9,7 @@ import numpy as np
 from drift.multivariate.domain_classifier import domain_classifier, permutations_needed
 from drift.multivariate.mmd import mmd
 from drift.multivariate.pca import pca_reconstruction
+from drift.notation import counted
 from drift.profiles.categorical import Codes
 from drift.profiles.profile import ColumnValues
 from drift.statistics.scores import Floats
@@ -79,7 +80,7 @@ def _sentences(found: dict[str, Any], level: float) -> Iterator[str]:
     for name in beyond:
         yield f"{words[name].format(**found[name])} (p {found[name]['p_value']:.3g})"
     if not beyond:
-        yield f"{found['columns']} columns together: nothing beyond chance"
+        yield f"{counted(found['columns'], 'column')} together: nothing beyond chance"
 
 
 def _matched(before: ColumnValues, now: ColumnValues) -> tuple[Floats, Floats, bool] | None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from drift.notation import counted
 from drift.statistics.scores import Floats, Score, nothing
 
 Labels = NDArray[np.float64]
@@ -95,7 +96,7 @@ def drawn(
     Each side may have half of `max_rows`, and what the other leaves; the newest rows fill whole blocks.
     """
     if reference.shape[1] != current.shape[1]:
-        return nothing(f"{reference.shape[1]} columns in the reference, {current.shape[1]} now")
+        return nothing(f"{counted(reference.shape[1], 'column')} in the reference, {current.shape[1]} now")
     half = max_rows // 2
     n, m = len(reference), len(current)
     kept = min(n, max(half, max_rows - m)), min(m, max(half, max_rows - n))

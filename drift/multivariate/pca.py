@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from drift.notation import counted
 from drift.statistics.mann_whitney import mann_whitney
 from drift.statistics.scores import Floats, Score, nothing
 
@@ -26,7 +27,7 @@ def pca_reconstruction(
     0.98
     """
     if reference.shape[1] != current.shape[1]:
-        return nothing(f"{reference.shape[1]} columns in the reference, {current.shape[1]} now")
+        return nothing(f"{counted(reference.shape[1], 'column')} in the reference, {current.shape[1]} now")
     if reference.shape[1] < 2:
         return nothing("fewer than two columns")
     order = np.random.default_rng(seed).permutation(len(reference))

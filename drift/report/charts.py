@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from drift.notation import score, share, tick
+from drift.notation import counted, score, share, tick
 from drift.report.page import cut, filled, table
 
 Values = Sequence[float | None]
@@ -111,7 +111,7 @@ def lines(
     rows = [[at, *map(score, scores)] for at, scores in enumerate(zip_longest(*(line.values for line in drawn)))]
     keys = [(line.name, f"line {line.style}", "M0 6h20") for line in reversed(drawn)]
     return _chart(
-        LINES_PX, title, f"From {ticks[0]:g} to {ticks[-1]:g}, {count} values each.", caption=caption,
+        LINES_PX, title, f"From {ticks[0]:g} to {ticks[-1]:g}, {counted(count, 'value')} each.", caption=caption,
         keys=[*keys, *((kind, f"at {kind}", SHAPES[kind]) for kind in ("promoted", "kept") if lanes),
               ("trains the first model", "shade", AREA)],
         axes="lanes", width=count, y_labels=y_labels, x_labels=_places(count, place), lanes=lanes, shaded=initial,

@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from drift.check.report import DECISIVE
-from drift.notation import number, p_value, seconds, share, tick
+from drift.notation import counted, number, p_value, seconds, share, tick
 from drift.report import charts
 from drift.report.page import Page, cut, filled, notes, table
 from drift.report.words import drift_verdict, ranked, together, trust
@@ -88,7 +88,7 @@ def compare_page(result: Mapping[str, Any], distributions: Mapping[str, Distribu
 
 
 def _figures(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    sides = [(side, f"{result[side]['rows']:,} rows", cut(result[side].get("path", " "), 300))
+    sides = [(side, f"{counted(result[side]['rows'], 'row')}", cut(result[side].get("path", " "), 300))
              for side in ("reference", "current")]  # fmt: skip
     return [
         *((side.capitalize(), rows, path) for side, rows, path in sides),

@@ -26,7 +26,7 @@ def replay_page(result: Result) -> str:
     """The JSON result of `replay` as one page. The same input gives the same page."""
     title, *lede = [*words.replay_verdict(result)] or [f"{result['metric']} {score(result['policy']['mean'])}"]
     delay = result["delay"]
-    late = f"Labels came {delay} batches late; the baseline every has them at once. " if delay else ""
+    late = f"Labels came {counted(delay, 'batch')} late; the baseline every has them at once. " if delay else ""
     held = [[one["batch"], one["reason"]] for one in result["policy"]["held"]]
     return Page(
         command="replay", title=title.removesuffix("."), lede=lede, figures=_figures(result), footer=f"{late}{FOOTER}",
@@ -56,7 +56,7 @@ def _figures(result: Result) -> list[tuple[str, str, str]]:
         ("CPU", seconds(policy["cpu_seconds"]),
          f"{seconds(spent['retrains'])} retrains, {seconds(spent['probes'])} probes"),
         ("Data", counted(result["rows"], "row"),
-         f"{result['batches']} batches, {result['initial']} for the first model"),
+         f"{counted(result['batches'], 'batch')}, {result['initial']} for the first model"),
     ]  # fmt: skip
 
 

@@ -28,7 +28,9 @@ def drift_verdict(result: Result) -> str:
     drifted = sum(column["drift"] for column in columns)
     if result.get("untested"):
         return f"Not tested: {result['untested']}"
-    return f"Drift in {drifted} of {len(columns)} columns" if drifted else f"No drift in {len(columns)} columns"
+    return (
+        f"Drift in {drifted} of {len(columns)} columns" if drifted else f"No drift in {counted(len(columns), 'column')}"
+    )
 
 
 def left_out(result: Result) -> list[str]:
@@ -47,7 +49,7 @@ def together(found: Result) -> str:
         return f"All columns together: {found['reason']}."
     tests = [(words, found[key]) for key, words in TOGETHER.items()]
     shown = [f"{words} {number(test['statistic'])} (p {p_value(test['p_value'])})" for words, test in tests]
-    return f"All {found['columns']} columns together: {', '.join(shown)}."
+    return f"All {counted(found['columns'], 'column')} together: {', '.join(shown)}."
 
 
 def trust(result: Result) -> list[str]:

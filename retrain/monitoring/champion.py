@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from drift.notation import counted
 from drift.profiles.reference import Reference
 from retrain import durable
 from retrain.model.blend import concatenate
@@ -104,7 +105,8 @@ def predict_snapshots(
     numbers = np.concatenate(rows)
     known, unknown = without_classes(pa.chunked_array(chunks), withheld)
     if unknown.any():
-        notes.append(f"{np.count_nonzero(unknown):,} labels are of classes that do not count: `driftd status` says why")
+        told = counted(int(unknown.sum()), "label", "are")
+        notes.append(f"{told} of classes that do not count: `driftd status` says why")
     return Predicted(concatenate(first), concatenate(blended), numbers, known, unknown, matrix, step)
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from drift.notation import counted
 from retrain.metrics.metric import Metric
 from retrain.metrics.resampling import standard_error
 from retrain.records.predictions import Labels, Predictions
@@ -97,7 +98,7 @@ def _difference(metric: Metric, result: dict[str, Any], settings: ModelSettings)
         return {"reason": "the version's evaluation has no value to compare with"}
     drop = -metric.improvement(result["reference"], result["value"])
     if result["rows"] < settings.drift.min_rows:
-        few = f"only {result['rows']} labelled rows; {settings.drift.min_rows} are needed to tell a drop"
+        few = f"only {counted(result['rows'], 'labelled row')}; {settings.drift.min_rows} are needed to tell a drop"
         return {"drop": drop, "reason": few}
     if result["se"] is None:
         return {"drop": drop, "reason": "the standard error of the metric is undefined on these rows"}
@@ -115,5 +116,5 @@ def _unknown_classes_note(y: Labels, predictions: Predictions) -> dict[str, Any]
     unknown = {name: count for name, count in sorted(counts.items()) if name not in (predictions.classes or ())}
     if not unknown:
         return {}
-    names = ", ".join(f"{name!r} ({count} rows)" for name, count in list(unknown.items())[:MOST_CLASSES])
+    names = ", ".join(f"{name!r} ({counted(count, 'row')})" for name, count in list(unknown.items())[:MOST_CLASSES])
     return {"unknown_classes": unknown, "notes": [f"the champion never saw these classes: {names}"]}

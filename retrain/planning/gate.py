@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from drift.notation import amount, score, shown_difference
+from drift.notation import amount, counted, score, shown_difference
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ def decide(
     errors, over all rows and in each slice, and only if better than the naive baseline (`baseline_gain` > 0, in the
     metric's unit). Values are of the holdout, None where the metric is undefined."""
     if challenger is None:
-        return Verdict(False, f"{metric} is undefined for the challenger on the {rows:,} held-out rows")
+        return Verdict(False, f"{metric} is undefined for the challenger on the {counted(rows, 'held-out row')}")
     if baseline_gain is not None and baseline_gain <= 0:
         value = "undefined" if baseline is None else score(baseline)
         return Verdict(False, f"{metric} {score(challenger)} is not better than {value} of the naive baseline")
-    evaluated = f"{metric} {score(challenger)} on {rows:,} held-out rows"
+    evaluated = f"{metric} {score(challenger)} on {counted(rows, 'held-out row')}"
     if champion is None:
         return Verdict(True, f"{evaluated}, better than the naive baseline")
     name, value = champion[0], f"{score(champion[1])} of {champion[0]}"
@@ -51,7 +51,7 @@ def decide(
         if _worse(difference, max_worse_se):
             sure = _beyond(difference, max_worse_se)
             if difference.where:
-                where = f"where {difference.where} ({difference.rows:,} rows)"
+                where = f"where {difference.where} ({counted(difference.rows, 'row')})"
                 by = amount(-difference.gain)
                 return Verdict(False, f"{metric} is worse than that of {name} by {by} {where}, {sure}")
             return Verdict(False, f"{evaluated} is worse than {value} by {amount(gap, challenger)}, {sure}")

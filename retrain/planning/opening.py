@@ -23,7 +23,9 @@ def after_cooldown(
         assert state.last_opened_at is not None
         ready_at = state.last_opened_at + settings.triggers.cooldown
         if now < ready_at:
-            reason = f"{trigger.reason}; the cool-down of {settings.triggers.cooldown:g} s is not over"
+            reason = (
+                f"{trigger.reason}; the cool-down of {settings.triggers.cooldown:g} s (triggers.cooldown) is not over"
+            )
             return state, Wait(reason, ready_at)
     return open_cycle(state, observation, now, settings, trigger)
 
@@ -46,7 +48,7 @@ def open_cycle(
         configured=settings_digest(settings),
     )
     if settings.mode == "observe" and trigger.kind != "manual":
-        reason = f"{trigger.reason}; mode observe changes nothing"
+        reason = f'{trigger.reason}; mode = "observe" changes nothing'
         return after, ObserveOnly(reason, trigger)
     return replace(after, next_number=state.next_number + 1), OpenCycle(trigger)
 

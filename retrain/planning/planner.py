@@ -7,6 +7,7 @@ the replay of history ask the same function."""
 from dataclasses import asdict, replace
 from typing import Any
 
+from drift.notation import counted
 from retrain.planning import opening, probation, regret, required, triggers
 from retrain.planning.opening import Plan
 from retrain.planning.savings import saved_against_price
@@ -59,7 +60,7 @@ def backlog_reason(files: int) -> str:
     >>> backlog_reason(1), backlog_reason(1300)
     ('1 file is still to be taken in', '1,300 files are still to be taken in')
     """
-    return f"1 file is {STILL}" if files == 1 else f"{files:,} files are {STILL}"
+    return f"{counted(files, 'file', 'are')} {STILL}"
 
 
 def _learn(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> PlannerState:
@@ -127,7 +128,7 @@ def _hindered(observation: Observation) -> str | None:
 def _lacks_rows(trigger: Trigger, observation: Observation, triggers: TriggerSettings) -> str:
     needed, new = triggers.min_new_rows, observation.new_labelled_rows
     rows = "1 new labelled row" if needed == 1 else f"{needed:,} new labelled rows"
-    return f"{trigger.reason}; a retrain waits for {rows}, there are {new:,}"
+    return f"{trigger.reason}; a retrain waits for {rows} (triggers.min_new_rows), there are {new:,}"
 
 
 def _forget_quiet_checks(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> PlannerState:

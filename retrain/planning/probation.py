@@ -7,7 +7,7 @@ looking at each file does not raise the chance of undoing a good promotion above
 import math
 from dataclasses import replace
 
-from drift.notation import apart, percent
+from drift.notation import apart, counted, percent
 from retrain.records.assessment import Assessment, Moments
 from retrain.records.deployment import Champion
 from retrain.records.planner_state import FileDifference, Probation
@@ -62,7 +62,7 @@ def verdict(probation: Probation, champion: Champion, settings: ModelSettings) -
         return None
     if not surely_worse(probation, settings.probation.alpha):
         return None
-    files = "1 file" if probation.files == 1 else f"{probation.files:,} files"
+    files = counted(probation.files, "file")
     worse = sure_difference(probation, settings.probation.alpha, "probation.alpha")
     return (
         f"{champion.described} is worse than its predecessor on the {probation.rows:,} labelled rows of {files} "

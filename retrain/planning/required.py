@@ -1,6 +1,7 @@
 """Cycles that are opened because the wanted model is not there: none yet, one that cannot be loaded here, or one of
 another schema. Pure."""
 
+from drift.notation import counted
 from retrain.planning import opening
 from retrain.records.action import Wait
 from retrain.records.observation import Observation
@@ -16,7 +17,9 @@ MOST_CLASSES = 5
 def first_model(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> opening.Plan:
     triggers, rows = settings.triggers, observation.labelled_rows
     if rows < triggers.first_rows:
-        return state, Wait(f"the first model needs {triggers.first_rows:,} labelled rows; there are {rows:,}")
+        return state, Wait(
+            f"the first model needs {triggers.first_rows:,} labelled rows (triggers.first_rows); there are {rows:,}"
+        )
     if settings.task == "classification":
         lacking = _lacking_classes(observation.class_rows, triggers.first_class_rows)
         if lacking:
@@ -27,7 +30,7 @@ def first_model(state: PlannerState, observation: Observation, now: float, setti
             "the last cycle gave no first model (`driftd history` says why); waiting for new labelled rows, another "
             "configuration, or `driftd retrain`",
         )
-    trigger = Trigger("first_model", f"{rows:,} labelled rows are there for a first model", {"rows": rows})
+    trigger = Trigger("first_model", f"{counted(rows, 'labelled row', 'are')} there for a first model", {"rows": rows})
     return opening.after_cooldown(state, observation, now, settings, trigger)
 
 
@@ -51,12 +54,13 @@ def reshape(
     differences, triggers = "; ".join(changed.sentences), settings.triggers
     lacking = ""
     if changed.labelled_rows < triggers.first_rows:
-        lacking = f"{triggers.first_rows:,} labelled rows; there are {changed.labelled_rows:,}"
+        lacking = f"{triggers.first_rows:,} labelled rows (triggers.first_rows); there are {changed.labelled_rows:,}"
     elif settings.task == "classification":
         lacking = (_lacking_classes(changed.class_rows, triggers.first_class_rows) or "").partition("needs ")[2]
     done = bool(changed.digest) and state.reshaped == changed.digest and not observation.new_labelled_rows
     if not lacking and not done:
-        reason = f"the configuration changed: {differences}; {changed.labelled_rows:,} labelled rows were read by it"
+        read = f"{counted(changed.labelled_rows, 'labelled row', 'were')} read by it"
+        reason = f"the configuration changed: {differences}; {read}"
         evidence = {"changes": list(changed.sentences), "schema": changed.digest, "rows": changed.labelled_rows}
         return opening.after_cooldown(state, observation, now, settings, Trigger("schema", reason, evidence))
     if changed.comparable:
@@ -68,9 +72,9 @@ def reshape(
 def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:
     if len(classes) < 2:
         only = f"all labels are {next(iter(classes))!r}" if classes else "there are no labels"
-        return f"the first model needs two classes of {needed} rows; {only}"
+        return f"the first model needs two classes of {needed} rows (triggers.first_class_rows); {only}"
     few = {name: rows for name, rows in sorted(classes.items()) if rows < needed}
     if len(classes) - len(few) < 2:
         counts = ", ".join(f"{name!r} has {rows}" for name, rows in list(few.items())[:MOST_CLASSES])
-        return f"the first model needs two classes of {needed} rows; {counts}"
+        return f"the first model needs two classes of {needed} rows (triggers.first_class_rows); {counts}"
     return None

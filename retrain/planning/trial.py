@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from drift.notation import amount
+from drift.notation import amount, counted
 from retrain.planning.probation import added, sure_difference, surely_worse
 from retrain.records.assessment import Moments
 from retrain.records.planner_state import Probation
@@ -53,7 +53,8 @@ def decide(trial: Trial, evidence: Probation, now: float, alpha: float, task: st
     if now < trial.until:
         return TrialDecision("wait", f"{trial.version} is on trial: {summary(trial, evidence, task)}", trial.until)
     if counts.rows < trial.min_rows and now < trial.latest:
-        lacks = f"{trial.version} is on trial: it answered {counts.rows:,} of at least {trial.min_rows:,} rows"
+        needed = f"at least {trial.min_rows:,} rows (rollout.min_rows)"
+        lacks = f"{trial.version} is on trial: it answered {counts.rows:,} of {needed}"
         return TrialDecision("wait", lacks, trial.latest)
     return TrialDecision("promote", f"its trial found no harm: {summary(trial, evidence, task)}")
 
@@ -61,7 +62,7 @@ def decide(trial: Trial, evidence: Probation, now: float, alpha: float, task: st
 def summary(trial: Trial, evidence: Probation | None, task: str) -> str:
     """What the servers and the labels reported, in words."""
     counts, where = trial.counts, "in shadow" if trial.strategy == "shadow" else "of live traffic"
-    parts = [f"{counts.rows:,} rows answered {where}", _count(counts.failures, "failure")]
+    parts = [f"{counted(counts.rows, 'row')} answered {where}", _count(counts.failures, "failure")]
     if counts.compared and task == "regression":
         parts.append(f"{counts.differed / counts.compared:.4g} mean absolute difference from the champion")
     elif counts.compared:
@@ -71,7 +72,7 @@ def summary(trial: Trial, evidence: Probation | None, task: str) -> str:
     if evidence is not None and evidence.rows:
         cost = evidence.total / evidence.rows
         how = "worse" if cost > 0 else "better"
-        parts.append(f"{how} than the champion by {amount(abs(cost))} on {evidence.rows:,} labelled rows")
+        parts.append(f"{how} than the champion by {amount(abs(cost))} on {counted(evidence.rows, 'labelled row')}")
     elif evidence is not None:
         parts.append("no labels yet")
     return ", ".join(parts)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from drift.notation import amount, number
+from drift.notation import amount, counted, number
 from retrain.planning import regret
 from retrain.planning.savings import saved_against_price
 from retrain.records.finished_check import FinishedCheck
@@ -27,7 +27,7 @@ def strongest(state: PlannerState, observation: Observation, now: float, trigger
     if drifted and triggers.on_drift:
         return _drift(drifted)
     if observation.due:
-        return Trigger("schedule", "the retrain schedule is due", {"due": len(observation.due)})
+        return Trigger("schedule", "the retrain schedule is due (retrain_schedule)", {"due": len(observation.due)})
     return _by_age(observation, now, triggers) or _by_rows(state, observation, triggers)
 
 
@@ -75,7 +75,7 @@ def _by_age(observation: Observation, now: float, triggers: TriggerSettings) -> 
     age_s = now - observation.champion.promoted_at
     if triggers.max_age is None or age_s < triggers.max_age:
         return None
-    days = f"{age_s / 86400:.1f} days old; at most {triggers.max_age / 86400:.1f}"
+    days = f"{age_s / 86400:.1f} days old; at most {triggers.max_age / 86400:.1f} (triggers.max_age)"
     return Trigger("age", f"{observation.champion.described} is {days}", {"age_s": age_s})
 
 
@@ -83,7 +83,7 @@ def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSet
     assert observation.champion is not None
     new = observation.new_labelled_rows
     if triggers.new_rows is not None and new >= triggers.new_rows:
-        reason = f"{new:,} new labelled rows; {triggers.new_rows:,} ask for a retrain"
+        reason = f"{counted(new, 'new labelled row')}; {triggers.new_rows:,} ask for a retrain (triggers.new_rows)"
         return Trigger("new_data", reason, {"new_rows": new})
     known = observation.champion.known_rows
     if triggers.growth is None or not new or not known or not regret.affordable(state.regret):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drift.notation import counted
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 from retrain.records.settings import WindowSettings
@@ -52,9 +53,11 @@ def split(
     available = int(holdout.sum())
     if available < settings.holdout_min_rows:
         raise Refused(
-            f"{available:,} held-out rows are new to the champion; {settings.holdout_min_rows:,} are needed to compare"
+            f"{counted(available, 'held-out row', 'are')} new to the champion; "
+            f"{settings.holdout_min_rows:,} are needed to compare"
             if not alone
-            else f"{available:,} labelled rows can be held out; {settings.holdout_min_rows:,} are needed to evaluate",
+            else f"{counted(available, 'labelled row')} can be held out; "
+            f"{settings.holdout_min_rows:,} are needed to evaluate",
             "drop more labelled files, or lower window.holdout_min_rows",
         )
     train = chosen & ~holdout & ~(reserved & np.isin(sequence, np.unique(sequence)[-NEWEST_FILES:]))
@@ -105,7 +108,7 @@ def _describe(settings: WindowSettings, train: int, holdout: int) -> str:
     kinds = {
         "all": "all rows",
         "last": f"the rows of the last {(settings.last or 0) / 86400:g} days",
-        "files": f"the rows of the last {settings.files} files",
+        "files": f"the rows of the last {counted(settings.files or 0, 'file')}",
         "decay": f"all rows, each weighing half as much every {settings.half_life_files:g} files back",
     }
     return f"{kinds[settings.kind]}: {train:,} train, {holdout:,} are held out"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drift.notation import score
+from drift.notation import counted, score
 from retrain.model.preprocessing import MAX_CATEGORIES
 from retrain.records.schema import Schema
 from retrain.store.versions import environment, read_json
@@ -60,7 +60,7 @@ def _evaluation(evaluation: Mapping[str, Any], held_out: str | None) -> str:
         return ""
     lines = [
         "## Evaluation", "",
-        f"On {evaluation.get('rows', 0):,} held-out rows{held_out and f': {held_out}'}.", "",
+        f"On {counted(evaluation.get('rows', 0), 'held-out row')}{held_out and f': {held_out}'}.", "",
         f"| | {evaluation.get('metric', 'metric')} | standard error |", "|---|---|---|",
     ]  # fmt: skip
     for who in ("challenger", "champion", "baseline"):

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
+from drift.notation import counted
 from retrain import durable
 from retrain.operations import AcceptedFile, PreparedRows, PrepareRequest, PrepareResult
 from retrain.records.errors import Refused
@@ -137,14 +138,14 @@ def _collect(files: Sequence[AcceptedFile], schema: Schema, notes: list[str]) ->
         if kept.num_rows:
             tables.append(kept)
     if label_files:
-        notes.append(f"{joined:,} rows got their label from {label_files} files of labels")
+        notes.append(f"{counted(joined, 'row')} got their label from {counted(label_files, 'file')} of labels")
     if withheld:
         names = ", ".join(map(repr, of_rows[0].withheld[:5]))
         notes.append(
-            f"{withheld:,} rows of classes that do not count ({names}) were left out: `driftd status` says why"
+            f"{counted(withheld, 'row')} of classes that do not count ({names}) were left out: `driftd status` says why"
         )
     if unlabelled:
-        notes.append(f"{unlabelled:,} rows without a label were left out")
+        notes.append(f"{counted(unlabelled, 'row')} without a label were left out")
     if not tables:
         raise Refused("no row has a label", "drop labelled files into the data folder")
     return pa.concat_tables(tables, promote_options="permissive")

@@ -113,7 +113,7 @@ def _material(table: pa.Table, schema: Schema, settings: ModelSettings, config_d
 
 def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material, config_dir: Path) -> Fitted:
     def make(params: Mapping[str, Any]) -> Any:
-        estimator = make_estimator(settings.estimator, settings.task, config_dir, params)
+        estimator = make_estimator(settings.estimator, settings.task, config_dir, params, len(task.classes or ()))
         set_categories(estimator, material.preprocessor.categorical_mask)
         return estimator
 

@@ -97,7 +97,7 @@ class Worker:
                 answer = await asyncio.wait_for(asked, timeout_s)
             except TimeoutError:
                 await self.close()
-                reason = f"{operation.name} took longer than {timeout_s:g} s and was stopped"
+                reason = f"{operation.name} took longer than {timeout_s:g} s (limits.train_time) and was stopped"
                 raise WorkerError("retry", reason) from None
             except asyncio.CancelledError:
                 await self.close()

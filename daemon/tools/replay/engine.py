@@ -15,6 +15,7 @@ from daemon.tools.replay.labels import Labels
 from daemon.tools.replay.past import Past
 from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import BatchFile, Source
+from drift.notation import counted
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import version_predictions
 from retrain.planning.planner import plan
@@ -82,11 +83,12 @@ class Engine:
         self.state, action = plan(self.state, self._observe(place), self.initial * DAY_S, first)
         if not isinstance(action, OpenCycle):
             raise Refused(
-                f"the first {self.initial} batches give no model: {action.reason}", "give more --initial batches"
+                f"the first {counted(self.initial, 'batch')} give no model: {action.reason}",
+                "give more --initial batches",
             )
         self._cycle_of(action.trigger, place)
         if self.deployments.served is None:
-            raise Refused(f"the first {self.initial} batches give no model: {self.run.cycles[-1]['outcome']}")
+            raise Refused(f"the first {counted(self.initial, 'batch')} give no model: {self.run.cycles[-1]['outcome']}")
         self.run.cycles.clear()
         self.run.metric = self.deployments.served.version.metric.name
 

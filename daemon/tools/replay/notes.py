@@ -5,6 +5,7 @@ from typing import Any
 from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import Source
 from daemon.tools.replay.subject import Request
+from drift.notation import counted
 
 FEW_ROWS = 100
 MANY = 0.5
@@ -15,25 +16,29 @@ def source_notes(source: Source, policy: dict[str, Any], request: Request) -> li
     """Rejected rows, short batches, batches without a score, columns that are not learned from, late labels."""
     notes = []
     if source.rejected:
-        notes.append(f"{source.rejected:,} rows were set aside as not valid")
+        notes.append(f"{counted(source.rejected, 'row', 'were')} set aside as not valid")
     shortest = min(batch.rows for batch in source.batches)
     if shortest < FEW_ROWS:
         notes.append(
-            f"the shortest batch has {shortest:,} rows: under {FEW_ROWS} scores are noise; "
+            f"the shortest batch has {counted(shortest, 'row')}: under {FEW_ROWS} scores are noise; "
             + ("give longer files" if len(request.files) > 1 else "try fewer --batches")
         )
     bare = sum(batch.labelled_rows == 0 for batch in source.batches)
     if bare:
-        notes.append(f"{bare} batches have no labels: they are served and checked, not scored")
+        notes.append(f"{counted(bare, 'batch', 'have')} no labels: they are served and checked, not scored")
     undefined = sum(score is None for score in policy["scores"][request.initial :]) - bare
     if undefined > 0:
-        notes.append(f"{undefined} batches have no score: the metric is undefined there, as with one class only")
+        notes.append(
+            f"{counted(undefined, 'batch', 'have')} no score: the metric is undefined there, as with one class only"
+        )
     notes += _ignored(source) + _new_classes(source)
     served = len(source.batches) - request.initial
     if request.delay >= MANY * served:
-        notes.append(f"labels come {request.delay} batches late: for most of this history nothing can be learned")
+        notes.append(
+            f"labels come {counted(request.delay, 'batch')} late: for most of this history nothing can be learned"
+        )
     if len(request.files) > 1 and request.batches != len(source.batches):
-        notes.append(f"{len(request.files)} files: a batch each")
+        notes.append(f"{counted(len(request.files), 'file')}: a batch each")
     return notes
 
 
@@ -52,7 +57,7 @@ def _new_classes(source: Source) -> list[str]:
     way_out = (
         "" if all(one.meant for one in source.withheld) else "; --approve-classes replays as if they were approved"
     )
-    return [f"{count:,} labels do not count, in the service neither: {told}{more}{way_out}"]
+    return [f"{counted(count, 'label', 'do')} not count, in the service neither: {told}{more}{way_out}"]
 
 
 def _ignored(source: Source) -> list[str]:

@@ -16,6 +16,7 @@ from daemon.reading.open_file import require_file
 from daemon.reading.operations import TakeRequest
 from daemon.reading.take import take
 from daemon.tools.column_names import listed_columns
+from drift.notation import counted
 from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
 from retrain.records.new_classes import KnownClasses, NewClass
@@ -131,7 +132,7 @@ def _class_rows(pieces: Sequence[pa.Table], target: str) -> dict[str, int]:
 
 def _cut(table: pa.Table, batches: int) -> list[pa.Table]:
     if table.num_rows < 2 * batches:
-        reason = f"{table.num_rows:,} rows cannot be cut into {batches} batches"
+        reason = f"{counted(table.num_rows, 'row')} cannot be cut into {counted(batches, 'batch')}"
         raise Refused(reason, "give more rows, or fewer --batches")
     edges = np.linspace(0, table.num_rows, batches + 1).astype(int).tolist()
     return [table.slice(start, stop - start) for start, stop in pairwise(edges)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from daemon.tools.replay.evidence import LEVEL, Difference, mean_of, paired
 from daemon.tools.replay.subject import Subject
+from drift.notation import counted
 from retrain.records.settings import ModelSettings
 
 TOLERATED = 0.005
@@ -110,7 +111,7 @@ def _verdict(chosen: str, gain: Difference, retrains: int, before: int) -> tuple
     if gain.low is None or gain.mean is None:
         return "keep", "the second half has too few batches with a score to confirm anything"
     shown = f"{gain.mean:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}, {LEVEL:.0%} interval)"
-    used = f"{retrains} retrains against {before}"
+    used = f"{counted(retrains, 'retrain')} against {before}"
     if gain.low > 0:
         return "better", f"{chosen} is better on the half that did not choose it: {shown}; {used}"
     if gain.low > -TOLERATED and retrains <= FEWER * before:

@@ -48,6 +48,13 @@ def _group_of(user: str) -> str:
         raise Refused(f"there is no user {user!r}", f"make it, or leave --user out: {USER} is made") from None
 
 
+def told(site: Site) -> list[str]:
+    """What the service will work with: in the units all paths are whole, relative ones go by the configuration's
+    folder."""
+    folders = ", ".join(map(str, dict.fromkeys(site.data_dirs)))
+    return [f"for {site.config}:", f"  state in {site.state_dir}", f"  watches {folders}", f"  serves on {site.listen}"]
+
+
 def place(site: Site, root: Path) -> Iterator[str]:
     """Write the files that differ, and have systemd read them; tells each step."""
     if not site.driftd.exists():

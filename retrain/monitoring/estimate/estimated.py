@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from drift.notation import counted
 from retrain.metrics.metric import Metric
 from retrain.metrics.resampling import block_counts, spread
 from retrain.monitoring.estimate.common import FEWEST_ROWS, FORMAT, MEMBERS, evenly, finite_or_none, most_rows
@@ -91,7 +92,7 @@ def _estimated(
 def _compared(metric: Metric, value: float, reference: float, error: float | None, rows: int) -> dict[str, Any]:
     drop = -metric.improvement(reference, value)
     if rows < FEWEST_ROWS or error is None:
-        few = f"only {rows} rows; {FEWEST_ROWS} are needed to tell a drop"
+        few = f"only {counted(rows, 'row')}; {FEWEST_ROWS} are needed to tell a drop"
         return {"drop": drop, "reason": few if rows < FEWEST_ROWS else "the standard error is undefined"}
     return {"drop": drop, "drop_se": error, "p_value": drop_p_value(drop, error, 0.0)}
 

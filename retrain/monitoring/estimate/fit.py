@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drift.notation import counted
 from retrain.metrics.resampling import block_counts
 from retrain.monitoring.estimate.common import FEWEST_ROWS, FORMAT, MEMBERS, evenly, finite_or_none, most_rows
 from retrain.monitoring.estimate.curves import Curves
@@ -62,7 +63,7 @@ def _unfit(task: str, y: Labels, predictions: Predictions) -> str:
     if task == "classification" and predictions.probabilities is None:
         return "the estimator gives no probabilities"
     if len(y) < FEWEST_ROWS:
-        return f"only {len(y)} held-out rows; {FEWEST_ROWS} are needed to estimate"
+        return f"only {counted(len(y), 'held-out row')}; {FEWEST_ROWS} are needed to estimate"
     if task == "classification" and len(set(y.tolist())) < 2:
         return "the held-out labels are all of one class"
     return ""

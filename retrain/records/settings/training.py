@@ -52,8 +52,9 @@ class EstimatorSettings(Frozen):
     """What is trained: an import path, or `file.py:factory` of the user's; parameters; types skops may load."""
 
     type: str = "auto"
-    """HistGradientBoosting; or an import path such as `sklearn.linear_model.LogisticRegression`; or `file.py:factory`,
-    relative to this file, which gets the parameters."""
+    """HistGradientBoosting (for more than ten classes with fewer, smaller trees and a penalty); or an import path such
+    as `sklearn.linear_model.LogisticRegression`; or `file.py:factory`, relative to this file, which gets the
+    parameters."""
     params: dict[str, Any] = Field(default_factory=dict)
     """The estimator's parameters."""
     search: SearchSettings | None = None

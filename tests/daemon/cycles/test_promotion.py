@@ -1,6 +1,5 @@
 """Behind a promotion: the link for readers outside, and retention."""
 
-import asyncio
 import json
 
 from sqlalchemy import insert
@@ -9,7 +8,7 @@ from daemon.cli import app
 from daemon.config.config import load_config
 from daemon.cycles.promotion import link_champion, prune_versions
 from daemon.ledger import cycles, deployments, models, open_ledger, promotions, tables, trials, versions
-from daemon.runtime.context import ModelContext, Shared, make_folders
+from daemon.runtime.context import ModelContext, Shared, TrainingTurn, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 from retrain.records.settings import RolloutSettings
 from retrain.records.trigger import Trigger
@@ -32,7 +31,7 @@ def test_retention_keeps_champion_predecessor_challenger_pinned_and_the_newest(t
     (tmp_path / "config.toml").write_text(CONFIG)
     config = load_config(tmp_path / "config.toml")
     ledger = open_ledger(config.state_dir)
-    shared = Shared(config, ledger, Worker("analyst", Limits()), asyncio.Lock())
+    shared = Shared(config, ledger, Worker("analyst", Limits()), TrainingTurn())
     context = ModelContext("m", config.models["m"], shared)
     make_folders(context.folders)
     with ledger.begin() as conn:

@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from sqlalchemy.exc import OperationalError
 from daemon.cycles.runner import CycleRunner
 from daemon.ledger import cycles, due, models
 from daemon.runtime.context import ModelContext
-from daemon.runtime.worker.process import WorkerError
+from daemon.runtime.worker.process import Worker, WorkerError
 from retrain import durable
 from retrain.operations import StageRequest
+from retrain.records.cycle import Cycle, CycleState
 from retrain.records.planner_state import PlannerState
 from retrain.records.trigger import Trigger
 
@@ -90,3 +92,58 @@ def test_the_planners_state_is_committed_with_the_cycle_or_not_at_all(context: M
     for _ in range(2):
         runner(context).decide()
     assert found() == (1, True)
+
+
+@pytest.mark.parametrize(("turn_s", "expected"), [(0.0, "ababab"), (3600.0, "aaabbb")])
+def test_models_take_turns_at_training(
+    context: ModelContext, monkeypatch: pytest.MonkeyPatch, turn_s: float, expected: str
+) -> None:
+    """One whose stages take minutes holds up others for one of them, and its trainer's memory is given back meanwhile;
+    what takes seconds is done in one."""
+    monkeypatch.setattr("daemon.cycles.runner.TURN_S", turn_s)
+    order: list[str] = []
+    closed: list[str] = []
+
+    def named(name: str) -> CycleRunner:
+        made = runner(context)
+
+        async def stage(cycle: Cycle, trainer: Worker) -> Cycle:
+            order.append(name)
+            close_it = trainer.close
+
+            async def close() -> None:
+                closed.append(name)
+                await close_it()
+
+            trainer.close = close  # type: ignore[method-assign]
+            await asyncio.sleep(0)
+            return replace(cycle, state=CycleState.KEPT if order.count(name) == 3 else CycleState.OPEN)
+
+        made._stage = stage  # type: ignore[method-assign]
+        return made
+
+    async def story() -> None:
+        with context.shared.ledger.begin() as conn:
+            cycle = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 1, 0, 0.0)
+        await asyncio.gather(*(named(name)._work_off(cycle) for name in "ab"))
+
+    asyncio.run(story())
+    assert "".join(order) == expected and closed.count("a") >= (2 if turn_s == 0 else 1)
+
+
+def test_a_stage_that_waits_for_its_next_attempt_lets_others_train(context: ModelContext) -> None:
+    """However long it waits."""
+
+    async def story() -> None:
+        with context.shared.ledger.begin() as conn:
+            cycle = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 1, 0, 0.0)
+        waiting = replace(cycle, attempt=1, not_before=context.now() + 3600)
+        task = asyncio.create_task(runner(context)._work_off(waiting))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60), context.shared.training_turn:
+            assert not task.done()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(story())

@@ -165,7 +165,7 @@ def test_what_does_not_fit_the_reference_is_missing_and_counted(tmp_path: Path, 
     table = open_table(written(tmp_path, name, contents[name]), tmp_path / "converted", reference.layout)
     assert plain(table.values("x")) == plain(table.values("x")) == [1.0, None, 2.5, None, None]
     table.note_misfits("x")
-    assert table.notes == ["1 values of x are no number; they count as missing"]
+    assert table.notes == ["1 value of x is no number; it counts as missing"]
 
 
 def test_a_type_that_holds_no_such_values_is_all_missing(tmp_path: Path) -> None:

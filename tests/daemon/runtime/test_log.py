@@ -108,11 +108,12 @@ def test_a_tap_gets_every_event():
 
 
 def test_the_console_is_for_people():
-    """Local time and few digits."""
+    """Local time, few digits, and nothing of what has no value."""
     stream = io.StringIO()
     configure(style="console", stream=stream)
-    get_logger().info("check_finished", value=0.123456789)
+    get_logger().info("check_finished", value=0.123456789, estimated=None)
     assert "check_finished" in stream.getvalue() and "0.1235" in stream.getvalue()
+    assert "None" not in stream.getvalue() and "estimated" not in stream.getvalue()
 
 
 def test_the_journal_gets_indexed_fields():

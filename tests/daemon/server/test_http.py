@@ -1,6 +1,7 @@
 """The HTTP interface of a real server that serves a real version."""
 
 import json
+import re
 import sqlite3
 
 import httpx
@@ -130,6 +131,9 @@ def test_feedback_becomes_labels_of_known_rows(daemon):
 
     wait_for(taken)
     wait_for(lambda: not list((daemon.folder / "state/spool/m").iterdir()))
+    with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
+        ((name,),) = ledger.execute("select path from files where kind = 'labels'").fetchall()
+    assert re.fullmatch(r"labels/20\d\d-\d\d-\d\dT\d{6}\.\d{6}Z-\d+-\d+", name), "as people may write it"
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,27 @@ def test_print_shows_the_files_and_places_none(config: Path, capsys: pytest.Capt
     assert all(f"# /{path}\n" in out for path in NAMES.values())
 
 
+def test_the_configuration_of_this_folder_is_taken(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As by other commands, its relative paths made whole, and told; where the machine has another, one is to be named:
+    renewed from anywhere, the service must not change to another configuration."""
+    monkeypatch.chdir(config.parent)
+    system = config.parent / "etc" / "config.toml"
+    monkeypatch.setattr("daemon.cli.install_service.SYSTEM_CONFIG", system)
+    assert app.run(["install-service", "--prefix", str(config.parent / "root")]) == 0
+    out = capsys.readouterr().out
+    assert f"for {config}:\n  state in {config.parent}/state\n  watches {config.parent}/data\n" in out
+    system.parent.mkdir()
+    system.write_text(config.read_text())
+    assert app.run(["install-service", "--print"]) == 2
+    assert f"there is {config} and {system}; name one with -c" in capsys.readouterr().err
+    assert app.run(["-c", "config.toml", "install-service", "--print"]) == 0
+    config.unlink()
+    assert app.run(["install-service", "--print"]) == 0
+    assert str(system) in capsys.readouterr().out
+
+
 def test_an_unknown_user_is_told(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With what to do."""
     assert app.run(["-c", str(config), "install-service", "--print", "--user", "nobody-of-that-name"]) == 1

@@ -6,8 +6,10 @@ import learning
 import numpy as np
 import pytest
 
+from retrain.model.estimators import make_estimator
 from retrain.model.fitting import repeated
 from retrain.records.errors import Refused
+from retrain.records.settings import EstimatorSettings
 from retrain.stages.train import train
 from retrain.store.versions import load_version, read_json
 
@@ -45,6 +47,18 @@ def test_a_factory_of_the_users_file(tmp_path):
     path = learning.published(tmp_path, estimator={"type": "mine.py:make", "params": {"depth": 2}, "seed": 5})
     assert load_version(path).estimator.get_depth() == 2
     assert load_version(path).estimator.random_state == 5
+
+
+def test_many_classes_are_learned_with_a_penalty_unless_params_say_otherwise():
+    """Boosting by softmax overshoots with forty classes, and takes a tree for each; what is configured comes first."""
+    few, many = (make_estimator(EstimatorSettings(), "classification", classes=n).get_params() for n in (10, 11))
+    assert (few["max_iter"], few["l2_regularization"]) == (100, 0.0)
+    assert (many["max_iter"], many["l2_regularization"]) == (50, 5.0)
+    own = EstimatorSettings(params={"max_iter": 7})
+    assert make_estimator(own, "classification", classes=40).get_params()["max_iter"] == 7
+    assert make_estimator(own, "classification", classes=40).get_params()["max_leaf_nodes"] == 15
+    named = EstimatorSettings(type="sklearn.ensemble.HistGradientBoostingClassifier")
+    assert make_estimator(named, "classification", classes=40).get_params()["max_iter"] == 100
 
 
 def test_a_search_is_seeded_and_told(tmp_path):

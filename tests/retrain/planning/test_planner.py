@@ -132,7 +132,7 @@ def test_the_cool_down_delays_and_names_its_end():
 @pytest.mark.parametrize(
     ("rows", "classes", "told"),
     [
-        (499, {"no": 250, "yes": 249}, "needs 500 labelled rows; there are 499"),
+        (499, {"no": 250, "yes": 249}, "needs 500 labelled rows (triggers.first_rows); there are 499"),
         (600, {"no": 600}, "all labels are 'no'"),
         (600, {"no": 590, "yes": 10}, "'yes' has 10"),
         (600, {}, "there are no labels"),
@@ -218,7 +218,7 @@ def test_a_changed_schema_gets_a_model_once_enough_rows_were_read_by_it(comparab
     action = plan(PlannerState(), told, NOW, settings())[1]
     assert isinstance(action, OpenCycle) is comparable
     if not comparable:
-        assert "500 labelled rows; there are 10" in action.reason
+        assert "500 labelled rows (triggers.first_rows); there are 10" in action.reason
     enough = replace(changed, labelled_rows=600, class_rows={"no": 300, "yes": 300})
     state, action = plan(PlannerState(), replace(told, changed=enough, due=()), NOW, settings())
     assert isinstance(action, OpenCycle) and action.trigger.kind == "schema" and "x was number" in action.reason
