@@ -17,6 +17,7 @@ from daemon.reading.local_formats.found import Found
 from daemon.reading.look import matches
 from daemon.reading.open_file import open_file, require_file
 from daemon.tools.column_names import listed_columns
+from drift.notation import counted
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import Frozen, IntakeSettings, ModelSettings
@@ -76,7 +77,8 @@ def write_config(
     name = model_name(name or file.name.split(".")[0])
     path.write_text(_text(inferred, name, target), "utf-8")
     yield from _report(inferred.findings)
-    yield f"wrote {path}: model {name!r}, {inferred.task} of {target!r} from {len(inferred.schema.features)} columns"
+    columns = counted(len(inferred.schema.features), "column")
+    yield f"wrote {path}: model {name!r}, {inferred.task} of {target!r} from {columns}"
     for column in inferred.schema.columns:
         if not column.feature and column.name not in (inferred.time_column, inferred.id_column):
             yield f"not learned from: {column.name}: {inferred.not_learned[column.name]}"
