@@ -120,7 +120,7 @@ def why_unread(relpath: str) -> str:
     suffix = os.path.splitext(bare)[1]
     if suffix in READABLE:
         return f'not read: no pattern takes it; if it is data, add "*{suffix}{name[len(bare) :]}" to intake.patterns'
-    return f"not read: its format is unknown; expected {', '.join(READABLE)}"
+    return f"not read: its format is none of {', '.join(READABLE)}; save it as one of these, or put it elsewhere"
 
 
 @functools.cache

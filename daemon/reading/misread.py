@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from daemon.reading.formats import OpenedFile, first_bytes
 from daemon.reading.local_formats.dates import dates_of
@@ -12,11 +13,13 @@ from daemon.reading.local_formats.found import Columns, decimal_mark
 from daemon.reading.local_formats.numbers import numbers_of
 from daemon.reading.local_formats.shapes import is_missing_word, shapes_of
 from retrain.records.errors import Refused
+from retrain.records.formats import Formats
 from retrain.records.schema import Schema
 
 LOOKED_AT_BYTES = 2**18
 LOOKED_AT_ROWS = 500
 WAY_OUT = 'set intake.decimal = "," and intake.thousands = ".", or plain = true for the column'
+MEANINGS = {"na_values": "a missing value", "date_format": "a date"}
 VALUE = re.compile(r"'(.*)' is not ", re.DOTALL)
 
 
@@ -41,33 +44,37 @@ def misread(file: OpenedFile, schema: Schema) -> tuple[str, ...]:
     return ()
 
 
-def advice_on(reasons: Sequence[str]) -> str:
-    """The key that would let values fit which do not, by the reasons of rejects; empty where there is none."""
+def advice_on(reasons: Sequence[str], formats: Formats) -> str:
+    """The key that would let values fit which do not, by the reasons of rejects and the formats that they were read
+    with; empty where there is none."""
     for reason in reasons:
         value = VALUE.match(reason)
-        advice = _advice(value[1]) if value else ""
-        if advice:
-            return advice
+        keys = _keys_for(value[1]) if value else {}
+        new = {key: setting for key, setting in keys.items() if not _is_set(setting, getattr(formats, key))}
+        if value and new:
+            settings = ", ".join(f"intake.{line}" for line in toml_keys(new))
+            return f"if {value[1]!r} is {MEANINGS.get(next(iter(keys)), 'a number')}, set {settings}"
     return ""
 
 
-def _advice(text: str) -> str:
+def _is_set(setting: Any, current: Any) -> bool:
+    return setting == current or (isinstance(current, tuple) and set(setting) <= set(current))
+
+
+def _keys_for(text: str) -> dict[str, Any]:
+    """The formats that a text is written in, as keys and values."""
     if is_missing_word(text):
-        return f"if {text!r} means a missing value, set intake.{toml_keys({'na_values': [text]})[0]}"
+        return {"na_values": [text]}
     shapes = shapes_of([text])
     number = numbers_of(shapes)
     if number is not None and not number.plain:
         decimal, thousands = min(number.marks, key=lambda marks: (len(marks[1]), marks))
         values = {"decimal": decimal, "thousands": thousands, "currency": sorted(number.currency)}
         flags = {"percent": number.percent, "accounting": number.accounting}
-        keys = toml_keys({key: value for key, value in (values | flags).items() if value})
-        return f"if {text!r} is a number, set {', '.join(f'intake.{key}' for key in keys)}"
+        return {key: value for key, value in (values | flags).items() if value}
     first, second, *_ = [*map(int, re.findall("[0-9]+", text)[:2]), 0, 0]
     dates = dates_of(shapes, (first, second))
-    if dates is None:
-        return ""
-    choices = " or ".join(f"intake.{toml_keys({'date_format': one})[0]}" for one in dates.formats)
-    return f"if {text!r} is a date, set {choices}"
+    return {} if dates is None else {"date_format": list(dates.formats[:1])}
 
 
 def _first_columns(file: OpenedFile) -> Columns:

@@ -43,6 +43,7 @@ LISTED_REJECTS = 1000
 WRITTEN_REJECTS = 100_000
 FUTURE_S = 86_400.0
 ADVISED_REJECTS = 20
+LISTED_UNCLEAR = 50
 
 
 @dataclass
@@ -104,9 +105,9 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     tally, quality = _write(parsed.source, matched, snapshot, misfits)
     rejects += _in_file(misfits, rejects, parsed.skipped) if parsed.is_csv else misfits
     rejects.sort(key=lambda reject: reject.line or 0)
-    advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]])
+    advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]], matched.schema.formats)
     _check_share(tally, rejects, settings, advice)
-    quality |= {"unclear": [*parsed.unclear], "notes": [*parsed.notes], "advice": advice}
+    quality |= {"unclear": [*parsed.unclear[:LISTED_UNCLEAR]], "notes": [*parsed.notes], "advice": advice}
     return TakeResult(
         kind=matched.kind,
         snapshot=snapshot,

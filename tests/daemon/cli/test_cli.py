@@ -275,7 +275,7 @@ def test_init_says_that_text_is_not_learned_from(tmp_path):
     done = driftd("init", "a.csv", "--target", "y", cwd=tmp_path)
     text = (tmp_path / "config.toml").read_text()
     assert 'note = "text"   # sentences' in text and "not learned from" in text, done.stderr
-    assert "from 1 columns" in done.stdout
+    assert "from 1 column\n" in done.stdout
     checked = driftd("doctor", "--json", cwd=tmp_path)
     assert [f for f in json.loads(checked.stdout) if f["level"] == "error" and "listen" not in f["what"]] == []
 

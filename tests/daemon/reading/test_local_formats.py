@@ -320,7 +320,7 @@ def test_declared_numbers_are_not_read_a_thousand_times_too_small(tmp_path: Path
     ("value", "advice"),
     [
         ("1.234,56 €", 'set intake.decimal = ",", intake.thousands = ".", intake.currency = ["€"]'),
-        ("k. A.", 'set intake.na_values = ["k. A."]'),
+        ("k. A.", 'is a missing value, set intake.na_values = ["k. A."]'),
         ("12 %", "intake.percent = true"),
     ],
 )
@@ -339,7 +339,11 @@ def test_dates_that_do_not_fit_name_the_format(tmp_path: Path) -> None:
     """As numbers do."""
     path = written(tmp_path, "a.csv", table(["t", *["2025-01-01"] * 9, "31.12.2025"], ["y", *"ab" * 5]))
     result = taken(path, columns={"t": "datetime", "y": "category"})
-    assert 'set intake.date_format = "%d.%m.%Y"' in result.quality["advice"]
+    assert 'is a date, set intake.date_format = ["%d.%m.%Y"]' in result.quality["advice"]
+    impossible = written(tmp_path, "b.csv", table(["t", *["28.02.2025"] * 9, "29.02.2025"], ["y", *"ab" * 5]))
+    intake = {"date_format": "%d.%m.%Y"}
+    result = taken(impossible, columns={"t": "datetime", "y": "category"}, intake=intake)
+    assert result.rejected == 1 and result.quality["advice"] == ""
 
 
 # --- the other readers ------------------------------------------------------------------------------------------
