@@ -25,7 +25,7 @@ union all select 'cycle ' || id || ' is ' || state || ': ' || reason from cycles
 def normal_form(story: Story) -> dict[str, Any]:
     """What must be the same whatever happened: files by content, cycles by outcome, versions by digest, promotions in
     order; no ids, times or attempts. Files of labels over HTTP and of live traffic count by their rows."""
-    own = "source = 'folder' and path not like '%spool%'"
+    own = "source = 'folder' and path not like 'labels/%'"
     versions = {row[0]: row[1] for row in story.query("select name, digest from versions")}
     return {
         "files": sorted(
@@ -82,7 +82,7 @@ def _acknowledged(story: Story) -> list[str]:
 def _labels(story: Story) -> set[tuple[str, str]]:
     """What came over HTTP."""
     found: set[tuple[str, str]] = set()
-    for (snapshot,) in story.query("select snapshot from files where path like '%spool%' and state = 'accepted'"):
+    for (snapshot,) in story.query("select snapshot from files where path like 'labels/%' and state = 'accepted'"):
         table = pq.read_table(story.daemon.folder / "state" / snapshot, columns=["id", "label"])
         found |= {(row["id"], row["label"]) for row in table.to_pylist()}
     return found
