@@ -106,7 +106,8 @@ def _remark(row: Any, untested: str | None) -> str:
     remarks = [printable(text) for text in (*quality.get("unclear", ()), *quality.get("notes", ()))]
     remarks += [f"not tested: {untested}"] if untested else []
     remarks += [printable(quality["advice"])] if quality.get("advice") else []
-    remarks += _counts(quality, "duplicate_rows", "future_times")
+    remarks += [f"{quality['duplicate_rows']:,} rows equal an earlier one"] if quality.get("duplicate_rows") else []
+    remarks += _counts(quality, "future_times")
     if joined := quality.get("joined"):
         remarks += [f"{joined['joined']:,} of {joined['labels']:,} labels joined", *filter(None, [joined["hint"]])]
     unknown = quality.get("withheld_classes") or {}

@@ -53,7 +53,7 @@ def test_a_missing_content_type_is_taken_for_json(daemon):
         ({"dataframe": {}}, "application/json", 400, "exactly one of"),
         ({"dataframe_split": {"columns": NAMES}}, "application/json", 400, '"columns" and "data"'),
         ({"dataframe_split": {"columns": ["x", "x"], "data": [[1, 2]]}}, "application/json", 400, "twice"),
-        ({"dataframe_split": {"columns": NAMES, "data": [[1]]}}, "application/json", 400, "row 0 of 'data' has 1 values"),
+        ({"dataframe_split": {"columns": NAMES, "data": [[1]]}}, "application/json", 400, "row 0 of 'data' has 1 value"),
         ({"dataframe_split": {"columns": ["x", "q"], "data": [[1, 2]]}}, "application/json", 400, "unknown column 'q'"),
         ({"dataframe_split": {"columns": NAMES, "data": []}}, "application/json", 400, "no rows"),
         ({"instances": []}, "application/json", 400, "empty"),

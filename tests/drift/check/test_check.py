@@ -104,7 +104,7 @@ def test_all_missing_now_is_drift_of_the_missing_share() -> None:
 def test_too_few_rows_tell_how_many_are_needed() -> None:
     """Below min_rows nothing is tested."""
     report = _judge(np.arange(100.0), np.arange(9.0) + 1000, min_rows=50)
-    assert report.reason == "the current data has only 9 rows; 50 are needed"
+    assert report.reason == "the current data has only 9 rows; 50 are needed (drift.min_rows)"
     assert not _assemble(report).drift
 
 
