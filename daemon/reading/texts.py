@@ -89,7 +89,7 @@ def text_columns(ask: Ask, texts: Mapping[str, Texts], kinds: Mapping[str, Colum
             numbers[name] = number
         elif found := dates_of(shapes, _largest(ask, name)):
             dates[name] = found
-        elif number is None and (why := why_no_numbers(shapes)):
+        elif shapes and number is None and (why := why_no_numbers(shapes)):
             doubts[name] = why
     digits = [name for name, one in texts.items() if one.is_declared and one.present in one.fitting.values()]
     declared = tuple(name for name in digits if kinds[name] == "category")

@@ -286,6 +286,13 @@ def test_types_that_a_file_declares_are_kept(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_texts_of_too_many_shapes_are_no_doubtful_numbers(tmp_path: Path) -> None:
+    """Such as hexadecimal ids, of which hardly two have digits in the same places."""
+    ids = [f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}" for number in range(1, 4001)]
+    path = written(tmp_path, "a.csv", table(["id", *ids], ["y", *["a", "b"] * 2000]))
+    assert look_at(path, "y").findings == ()
+
+
 def test_an_unclear_time_column_refuses_the_file(tmp_path: Path) -> None:
     """Windows go by it: day and month are not guessed; the key decides."""
     text = table(["t", *(f"0{i % 9 + 1}/0{(i + 2) % 9 + 1}/2025" for i in range(30))], ["y", *"ab" * 15])
