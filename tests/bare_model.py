@@ -9,9 +9,19 @@ from daemon.ledger import models, open_ledger
 from daemon.runtime.context import ModelContext, Shared, TrainingTurn, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 
+BINARY = """\
+[service]
+state_dir = "state"
+[models.m]
+data_dir = "data"
+task = "classification"
+target = "y"
+"""
+"""Model m of a column y; more keys and sections may follow."""
+
 
 @contextmanager
-def bare_model(folder: Path, config: str) -> Iterator[ModelContext]:
+def bare_model(folder: Path, config: str = BINARY) -> Iterator[ModelContext]:
     """Model m of this configuration; its analyst is a process, begun when it is first asked."""
     (folder / "config.toml").write_text(config)
     read = load_config(folder / "config.toml")

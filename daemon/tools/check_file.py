@@ -8,7 +8,7 @@ from typing import Any
 from daemon.config.config import Config
 from daemon.cycles.classes import withheld_classes
 from daemon.ledger import Ledger, error_streams, models, promotions
-from daemon.reading.operations import TakeRequest
+from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.tools.column_names import listed_columns
 from daemon.tools.learned_from import learned_from
 from retrain.operations import CheckRequest, StoredDeployment
@@ -39,17 +39,11 @@ def judge_file(
     if not file.is_file():
         raise Refused(f"{file}: no such file")
     from daemon.reading.digest import file_digest
-    from daemon.reading.take import take
     from retrain.monitoring.check import check
 
     with TemporaryDirectory(prefix="driftd-check-") as work:
         schema = declared_schema(settings) or (None if stored is None else Schema.from_json(stored))
-        try:
-            taken = take(TakeRequest(path=file, schema=schema, settings=settings, work=Path(work)))
-        except Refused as error:
-            raise Refused(f"{file}: {error.message}", error.hint) from None
-        if taken.kind != "rows":
-            raise Refused(f"{file} holds labels only: there is nothing to compare")
+        taken = _taken(TakeRequest(path=file, schema=schema, settings=settings, work=Path(work)))
         paths = config.paths.model(model)
         only = listed_columns(columns, [column.name for column in taken.schema.columns])
         ignored = listed_columns(ignore, [column.name for column in taken.schema.columns])
@@ -86,6 +80,19 @@ def judge_file(
         "quality": taken.quality,
         "seconds": result.seconds,
     }
+
+
+def _taken(request: TakeRequest) -> TakeResult:
+    """The file's rows; Refused, with the file's name, where it is beyond repair or has none."""
+    from daemon.reading.take import take
+
+    try:
+        taken = take(request)
+    except Refused as error:
+        raise Refused(f"{request.path}: {error.message}", error.hint) from None
+    if taken.kind != "rows":
+        raise Refused(f"{request.path} holds labels only: there is nothing to compare")
+    return taken
 
 
 def _judging(

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pyarrow as pa
 from daemon_harness import Daemon, drop, rows
-from helpers import wait_for
+from helpers import answer_of, wait_for
 
 PLAIN = """\
 [models.m.adaptation]
@@ -176,15 +176,15 @@ class Story:
 
     def _until(self, probe: Callable[[], bool], patience_s: float, what: str = "") -> bool:
         """Keep it alive until the probe is true; Stuck after `patience_s` if `what` is named."""
-        deadline_s = time.monotonic() + patience_s
-        while time.monotonic() < deadline_s:
+
+        def alive_and_done() -> bool:
             self.keep_alive()
-            if probe():
-                return True
-            time.sleep(0.1)
-        if what:
+            return probe()
+
+        done = answer_of(alive_and_done, patience_s, 0.1)
+        if what and not done:
             raise Stuck(f"not within {patience_s:g} s: {what}")
-        return False
+        return done
 
     def come_to_rest(self) -> None:
         """Until nothing is left to do and nothing changes any more."""

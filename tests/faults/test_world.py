@@ -19,7 +19,7 @@ from helpers import wait_for
 from daemon.intake.files import HINT_WITHIN_S
 
 ESTIMATOR = '''
-import time
+import threading
 from pathlib import Path
 
 from sklearn.tree import DecisionTreeClassifier
@@ -32,7 +32,7 @@ def factory(seed):
     tries = len(TRIES.read_text()) if TRIES.exists() else 0
     TRIES.write_text("." * (tries + 1))
     if tries == 0:
-        time.sleep(1000)
+        threading.Event().wait()
     if tries == 1:
         bytearray(20 * 10**9)
     return DecisionTreeClassifier(max_depth=3, random_state=seed)
@@ -155,7 +155,7 @@ def test_the_kernel_out_of_memory_takes_the_trainer_first(make_daemon: Callable[
     says what it probably was, and the next attempt is promoted."""
     limits = '[models.m.limits]\ntrain_memory = "100GB"\n'
     daemon = make_daemon(FAST + limits + '[models.m.estimator]\ntype = "own.py:factory"\n')
-    (daemon.folder / "own.py").write_text(ESTIMATOR.replace("time.sleep(1000)", "bytearray(b'1') * 4 * 10**9"))
+    (daemon.folder / "own.py").write_text(ESTIMATOR.replace("threading.Event().wait()", "bytearray(b'1') * 4 * 10**9"))
     with memory_group(2 * 10**9) as group:
         daemon.start()
         assert daemon.process is not None

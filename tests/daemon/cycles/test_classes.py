@@ -15,14 +15,6 @@ from daemon.service.commands import HANDLERS
 from retrain.records.errors import Refused
 from retrain.records.planner_state import PlannerState
 
-CONFIG = """\
-[service]
-state_dir = "state"
-[models.m]
-data_dir = "data"
-task = "classification"
-target = "y"
-"""
 RESULT = {
     "kind": "rows", "snapshot": "s", "rows": 900, "labelled_rows": 900, "rejected": 0, "quarantine": None,
     "quality": {}, "first_time": None, "last_time": None, "rejects": [],
@@ -32,15 +24,20 @@ RESULT = {
 @pytest.fixture
 def context(tmp_path):
     """Model m whose promoted version knows no and yes."""
-    with bare_model(tmp_path, CONFIG) as made:
+    with bare_model(tmp_path) as made:
         accept(made, "a", {"no": 500, "yes": 400})
-        version = made.folders.version("v0001-aaaaaaaa")
-        version.mkdir(parents=True)
-        (version / "schema.json").write_text('{"target": "y"}')
-        (version / "training.json").write_text('{"classes": ["no", "yes"]}')
-        with made.shared.ledger.begin() as conn:
-            learn_classes(conn, "m", made.settings, version, 1)
+        learn_no_and_yes(made)
         yield made
+
+
+def learn_no_and_yes(context):
+    """A first version that knows these classes is promoted."""
+    version = context.folders.version("v0001-aaaaaaaa")
+    version.mkdir(parents=True)
+    (version / "schema.json").write_text('{"target": "y"}')
+    (version / "training.json").write_text('{"classes": ["no", "yes"]}')
+    with context.shared.ledger.begin() as conn:
+        learn_classes(conn, "m", context.settings, version, 1)
 
 
 def accept(context, path, class_rows):
@@ -111,15 +108,10 @@ def test_rows_that_leave_are_not_counted(context):
 
 def test_a_class_that_came_while_the_first_model_was_made_is_new(tmp_path):
     """What was there when its cycle opened is known, also where the version's window did not hold it."""
-    with bare_model(tmp_path, CONFIG) as context:
+    with bare_model(tmp_path) as context:
         accept(context, "a", {"no": 500, "yes": 400, "old": 30})
         accept(context, "b", {"no": 500, "later": 30})
-        version = context.folders.version("v0001-aaaaaaaa")
-        version.mkdir(parents=True)
-        (version / "schema.json").write_text('{"target": "y"}')
-        (version / "training.json").write_text('{"classes": ["no", "yes"]}')
-        with context.shared.ledger.begin() as conn:
-            learn_classes(conn, "m", context.settings, version, 1)
+        learn_no_and_yes(context)
         assert withheld(context) == ["later"]
 
 
@@ -135,7 +127,7 @@ def test_a_class_that_counted_stays_known(context):
 
 def test_misspellings_do_not_make_the_two_classes_of_a_first_model(tmp_path):
     """The planner counts the classes that can be learned."""
-    with bare_model(tmp_path, CONFIG) as context:
+    with bare_model(tmp_path) as context:
         accept(context, "a", {"yes": 700, "Yes": 30, "no": 3})
         with context.shared.ledger.begin() as conn:
             none = withheld_classes(conn, "m", context.settings, context.folders.versions)
@@ -145,7 +137,7 @@ def test_misspellings_do_not_make_the_two_classes_of_a_first_model(tmp_path):
 
 def test_a_file_with_new_classes_is_warned_of_and_told(tmp_path, capsys):
     """In the log with the way out, in `files`, and in `status` with the one command that lets them in."""
-    with bare_model(tmp_path, CONFIG) as context:
+    with bare_model(tmp_path) as context:
         labels = ["no", "yes"] * 40 + ["maybe", "YES"]
         path = context.data_dir / "a.csv"
         path.write_text("x,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from bare_model import bare_model
+from bare_model import BINARY, bare_model
 from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
@@ -13,19 +13,16 @@ from daemon.ledger import files
 from daemon.reading.look import look
 from retrain.rows.history import History
 
-CONFIG = """\
-[service]
-state_dir = "state"
-[models.m]
-data_dir = "data"
-task = "classification"
-target = "y"
+CONFIG = (
+    BINARY
+    + """\
 id_column = "id"
 [models.m.columns]
 id = "category"
 x = "number"
 y = "category"
 """
+)
 
 
 async def take(context, *names):

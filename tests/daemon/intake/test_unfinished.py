@@ -11,7 +11,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bare_model import bare_model
+from bare_model import BINARY, bare_model
 from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
@@ -22,16 +22,13 @@ from daemon.ledger import files
 from daemon.reading.look import Look, look
 from daemon.reading.unfinished import sign_of_writing
 
-CONFIG = """\
-[service]
-state_dir = "state"
-[models.m]
-data_dir = "data"
-task = "classification"
-target = "y"
+CONFIG = (
+    BINARY
+    + """\
 [models.m.intake]
 settle = "1s"
 """
+)
 CSV = b"x,y\n" + b"".join(b"%d,%s\n" % (i, (b"no", b"yes")[i % 2]) for i in range(100))
 TABLE = pa.table({"x": list(range(100)), "y": ["no", "yes"] * 50})
 FIRST = Look(size=10, mtime_ns=10**18, ctime_ns=10**18, inode=7)
