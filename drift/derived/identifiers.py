@@ -9,7 +9,8 @@ part before, which would pass for rows that depend on each other. What separates
   the file that is sorted: their steps are more regular than those of sorted draws, or they read as Unix time, or the
   next file goes on where this one ends, or their name says it;
 - moments in the order of the rows, or of which nearly every row has its own, to the second;
-- words of which nearly every row has its own."""
+- words of which nearly every row has its own;
+- what names the file: a single value in all of its rows, where no two files of the reference share a value."""
 
 import re
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy as np
 
 from drift.notation import counted, date, number
 from drift.profiles.categorical import CategoricalProfile, Codes
+from drift.profiles.files import FileCounts
 from drift.profiles.numeric import NumericProfile
 from drift.profiles.parts import Parts
 from drift.profiles.profile import ColumnValues, Profile
@@ -34,6 +36,9 @@ least 1,000 of them; a thousand stores by which a file is sorted are a small sha
 REPEATS_EXPECTED, REPEATS_FOUND = 20.0, 0.1
 """So many repeated values must be expected by chance for their absence to say something, and so few of them be found:
 at 20 expected, 2 or fewer have a chance of 5e-7 (Poisson)."""
+FILES = 3
+"""Two files may differ because something changed; three and the one that is judged, each with a value of its own, name
+themselves."""
 ORDER_PROBE = 500
 ONE_WAY, IN_ORDER = 0.95, 0.99
 """Of the steps between at most 500 values from all over the file, the share that goes one way, in number and in length;
@@ -93,6 +98,29 @@ def order_of(parts: Parts | None) -> Floats | None:
         return None
     counts = parts.counts[parts.counts.sum(axis=1) > 0]
     return np.asarray(counts @ np.arange(counts.shape[1]) / counts.sum(axis=1), dtype=np.float64)
+
+
+def naming_files(files: FileCounts | None, now: ColumnValues) -> str | None:
+    """Why a column names its file, such as the day of an export or the number of a run; None where it does not. `files`
+    are the reference's, `now` the values of the file that is judged.
+
+    >>> from drift.profiles.files import count_files
+    >>> days = np.repeat([1.0, 2.0, 3.0], 300)
+    >>> naming_files(count_files(days, np.repeat([0, 1, 2], 300)), np.full(300, 4.0))
+    'one value in all rows, and another one in each of the 3 files before'
+    >>> naming_files(count_files(np.ones(900), np.repeat([0, 1, 2], 300)), np.full(300, 4.0)) is None
+    True
+    """
+    if files is None or files.missing.any() or np.count_nonzero(files.rows) < FILES or not _constant(now):
+        return None
+    if (np.count_nonzero(files.counts, axis=0) > 1).any():
+        return None
+    return f"one value in all rows, and another one in each of the {np.count_nonzero(files.rows)} files before"
+
+
+def _constant(values: ColumnValues) -> bool:
+    held = values.codes if isinstance(values, Codes) else values
+    return len(held) > 0 and bool(np.all(held == held[0])) and not (isinstance(values, Codes) and held[0] < 0)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from drift.check.check_columns import check_columns
 from drift.check.report import DriftReport
-from drift.derived.identifiers import identifying, order_of
+from drift.derived.identifiers import identifying, naming_files, order_of
 from drift.derived.outputs import output_columns
 from drift.profiles.numeric import NumericProfile
 from drift.profiles.profile import ColumnValues
@@ -147,6 +147,7 @@ def _described(
         if name not in declared or declared[name].feature is None:
             order = order_of(reference.parts.get(name))
             reason = identifying(name, reference.columns[name], order, values, moments=name in moments)
+            reason = reason or naming_files(reference.files.get(name), values)
         if reason is None:
             yield name, values
         else:

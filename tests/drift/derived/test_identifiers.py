@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from drift.derived.identifiers import identifying, order_of
+from drift.derived.identifiers import identifying, naming_files, order_of
 from drift.profiles.categorical import encode
+from drift.profiles.files import count_files
 from drift.profiles.numeric import NumericProfile, numeric_profile
 from drift.profiles.parts import count_parts
-from drift.profiles.profile import profile
+from drift.profiles.profile import ColumnValues, profile
 from drift.statistics.scores import Floats
 
 Make = Callable[[np.random.Generator, int], Floats]
@@ -56,13 +57,12 @@ FEATURES: dict[str, Make] = {
 }
 
 
-@pytest.mark.parametrize("rows", [20, 100, 300, 1_000, 20_000])
-@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize(
+    ("name", "rows"), [(name, n) for name in IDS for n in (20, 100, 300, 1_000, 20_000) if n >= IDS[name][1]]
+)
 def test_what_names_or_dates_rows_is_recognised(name: str, rows: int) -> None:
     """From so few rows on, by the values in their order; from 1,000 rows on also by what a reference keeps of them."""
-    make, least = IDS[name]
-    if rows < least:
-        pytest.skip("too few rows to tell")
+    make, _ = IDS[name]
     for seed in range(5):
         values = make(np.random.default_rng(seed), rows)
         assert identifying("x", numeric_profile(values), values), seed
@@ -156,3 +156,22 @@ def test_of_a_thinned_profile_only_the_order_tells() -> None:
         thinned = numeric_profile(values, max_values=5_000)
         assert isinstance(thinned, NumericProfile) and not thinned.exact
         assert (identifying("x", thinned, values) is not None) == expected
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_what_has_a_value_of_its_own_in_each_file_names_files(words: bool) -> None:
+    """Such as a day or a run; not where files share a value, vary within, or are too few to tell."""
+
+    def column(values: list[int]) -> ColumnValues:
+        return encode([f"run {value}" for value in values]) if words else np.asarray(values, dtype=np.float64)
+
+    def told(values: list[int], now: list[int]) -> bool:
+        return naming_files(count_files(column(values), np.repeat([0, 1, 2], 300)), column(now)) is not None
+
+    runs = [run for run in (1, 2, 3) for _ in range(300)]
+    assert told(runs, [4] * 50) and told(runs, [3] * 50)
+    assert not told(runs, [4] * 50 + [5])
+    assert not told([1] * 600 + [2] * 300, [4] * 50)
+    assert not told([*runs[:-1], 1], [4] * 50)
+    two = count_files(column(runs[:600]), np.repeat([0, 1], 300))
+    assert naming_files(two, column([4] * 50)) is None and naming_files(None, column([4])) is None

@@ -1,6 +1,7 @@
 """A check of real snapshots against a real stored version: drift, drops, and what it could not tell."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from learning import run
 
 from drift.derived.calendar import calendar_columns
 from drift.derived.outputs import output_columns
+from drift.profiles.files import count_files
 from drift.profiles.reference import build_reference
 from retrain.monitoring import champion
 from retrain.monitoring.check import check
@@ -358,6 +360,20 @@ def test_an_id_that_an_older_version_learned_from_is_not_compared(tmp_path: Path
     declared = judged(declared={"n": {"type": "integer", "feature": True}})
     assert declared["left_out"] == [] and "n" in [column["name"] for column in declared["columns"]]
     assert [column["name"] for column in judged(columns=["n", "c"])["columns"]] == ["n", "c"]
+
+
+def test_what_names_its_file_is_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column with a value of its own in each file of the reference alarms for none, unless it is declared."""
+    version = _publish(tmp_path / "v", "regression")
+    files = {"x": count_files(np.repeat([1.0, 2.0, 3.0], 300), np.repeat([0, 1, 2], 300))}
+    stored = champion._reference
+    monkeypatch.setattr(champion, "_reference", lambda folder: replace(stored(folder), files=files))
+    today = _rows(800, 5, "regression").set_column(0, "x", pa.array(np.full(800, 4.0)))
+    (tmp_path / "work").mkdir()
+    for declared, out in ({}, ["x"]), ({"x": {"type": "number", "feature": True}}, []):
+        settings = {"columns": declared} if declared else {}
+        report = _check(tmp_path / "work", version, [today], "regression", predict=False, settings=settings)["report"]
+        assert [one["name"] for one in report["left_out"]] == out and report["drift"] is not bool(out)
 
 
 def test_few_rows_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:
