@@ -27,7 +27,12 @@ def replay(
     files: Files,
     target: Annotated[str, typer.Option(help="The column to predict; enough without a configuration.")] = "",
     task: Task = "",
-    batches: Annotated[int, typer.Option(help="Pieces that a single file is cut into.", min=3)] = 50,
+    batches: Annotated[
+        int | None,
+        typer.Option(
+            help="Pieces that a single file is cut into; default: 50, or fewer, of 100 rows.", min=3, show_default=False
+        ),
+    ] = None,
     initial: Annotated[int, typer.Option(help="Batches that train the first model.", min=1)] = 4,
     delay: Annotated[int, typer.Option(help="Batches that labels come late.", min=0)] = 0,
     baselines: Annotated[
@@ -106,10 +111,10 @@ def _baselines(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _check(task: str, batches: int, initial: int, files: int, html: Path | None) -> None:
+def _check(task: str, batches: int | None, initial: int, files: int, html: Path | None) -> None:
     known_task(task)
     total, what = (batches, "--batches") if files == 1 else (files, "files")
-    if initial + 2 > total:
+    if total is not None and initial + 2 > total:
         hint = "give fewer --initial batches" + (" or more --batches" if files == 1 else " or more files")
         raise Exit(WRONG_USE, f"--initial {initial} of {total} {what} leaves too few to replay; {hint}")
     if html is not None and not html.absolute().parent.is_dir():

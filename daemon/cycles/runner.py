@@ -187,7 +187,7 @@ class CycleRunner:
                 waits = self._pause_s(cycle) > 0 or shared.free_bytes() < shared.config.service.min_free
                 if cycle.state is not CycleState.OPEN or waits or is_over:
                     break
-            if turn.waiting:  # two at once would need the memory of two
+            if cycle.state is CycleState.OPEN:  # another one's turn: two trainers would need the memory of two
                 await trainer.close()
         return cycle
 

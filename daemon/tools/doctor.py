@@ -160,7 +160,7 @@ def _shared(config: Config) -> Iterator[Finding]:
             continue
         mine, target = config.models[name], config.models[other].target
         declared = None if mine.columns is None else mine.columns.get(target)
-        if target == mine.target or (mine.columns is not None and (declared is None or not declared.feature)):
+        if target == mine.target or (mine.columns is not None and (declared is None or declared.feature is False)):
             continue
         what = f"{name} learns from {target!r}, which {other} predicts, of files in the same data_dir"
         way_out = (

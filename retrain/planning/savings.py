@@ -23,7 +23,8 @@ def saved_against_price(regret: Regret, price: Price) -> str:
 def _saved(regret: Regret, digits: int) -> str:
     metric = regret.metric or "of the metric"
     if not regret.sum:
-        return f"a fresh model would have saved no {metric} beyond chance on the newest labelled file"
+        saved = f"no {regret.metric}" if regret.metric else "nothing"
+        return f"a fresh model would have saved {saved} beyond chance on the newest labelled file"
     files = "1 labelled file" if regret.span == 1 else f"{regret.span:,} labelled files"
     return f"a fresh model would have saved {regret.sum:,.{digits}f} {metric}, added up over {files}, chance deducted"
 

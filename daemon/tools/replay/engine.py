@@ -88,7 +88,10 @@ class Engine:
             )
         self._cycle_of(action.trigger, place)
         if self.deployments.served is None:
-            raise Refused(f"the first {counted(self.initial, 'batch')} give no model: {self.run.cycles[-1]['outcome']}")
+            raise Refused(
+                f"the first {counted(self.initial, 'batch')} give no model: {self.run.cycles[-1]['outcome']}",
+                "give more --initial batches, or fewer and longer --batches",
+            )
         self.run.cycles.clear()
         self.run.metric = self.deployments.served.version.metric.name
 

@@ -24,6 +24,9 @@ from retrain.records.schema import Schema, declared_schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.withheld import without_labels
 
+USUAL_BATCHES, USUAL_ROWS = 50, 100
+"""How a single file is cut unless it is said; a fifth of the newest two batches is held out of the first model."""
+
 
 @dataclass(frozen=True)
 class BatchFile:
@@ -71,14 +74,15 @@ class Source:
 def read_source(
     files: Sequence[Path],
     settings: ModelSettings,
-    batches: int,
+    batches: int | None,
     work: Path,
     initial: int = 4,
     approved: bool = False,
     ignore: Sequence[str] = (),
     columns: Sequence[str] = (),
 ) -> Source:
-    """Several files are a batch each, in their order; one is cut into `batches` of equal length. Refused where a file
+    """Several files are a batch each, in their order; one is cut into `batches` of equal length, by default
+    see `usual_batches`. Refused where a file
     is beyond repair or has too few rows. Classes that do not count (see `retrain.records.new_classes`) are those that
     the `initial` batches do not make known; `approved`: as if a person had approved each new one. Columns to `ignore`
     are not learned from; where `columns` are named, they alone are."""
@@ -100,7 +104,8 @@ def read_source(
     assert schema is not None
     names = [column.name for column in schema.columns if column.name != schema.target]
     schema = schema.learning_from(listed_columns(ignore, names), listed_columns(columns, names))
-    pieces = _cut(tables[0], batches) if len(tables) == 1 else tables
+    rows = tables[0].num_rows
+    pieces = _cut(tables[0], batches or usual_batches(rows, initial)) if len(tables) == 1 else tables
     withheld = _withheld(pieces, schema, settings, initial, approved) if schema.task == "classification" else ()
     names = [one.name for one in withheld]
     pieces = [without_labels(piece, schema.target, names)[0] for piece in pieces]
@@ -128,6 +133,16 @@ def _class_rows(pieces: Sequence[pa.Table], target: str) -> dict[str, int]:
         for entry in pc.value_counts(pc.cast(piece.column(target), pa.string()).drop_null()).to_pylist():
             rows[entry["values"]] += entry["counts"]
     return dict(rows)
+
+
+def usual_batches(rows: int, initial: int) -> int:
+    """How many batches a file of so many rows is cut into where nobody says it: 50, or fewer of 100 rows, so that what
+    is held out of the initial ones can tell a model's worth.
+
+    >>> usual_batches(45_000, 4), usual_batches(1_500, 4), usual_batches(300, 4)
+    (50, 15, 6)
+    """
+    return max(initial + 2, min(USUAL_BATCHES, rows // USUAL_ROWS))
 
 
 def _cut(table: pa.Table, batches: int) -> list[pa.Table]:

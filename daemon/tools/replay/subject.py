@@ -98,7 +98,7 @@ class Request:
 
     files: Sequence[Path]
     subject: Subject
-    batches: int = 50
+    batches: int | None = None
     initial: int = 4
     delay: int = 0
     baselines: Sequence[str] = ("never", "every")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from bare_model import bare_model
@@ -129,6 +129,29 @@ def test_models_take_turns_at_training(
 
     asyncio.run(story())
     assert "".join(order) == expected and closed.count("a") >= (2 if turn_s == 0 else 1)
+
+
+def test_a_trainer_that_waits_for_its_next_attempt_gives_its_memory_back(context: ModelContext) -> None:
+    """Also where nobody else wants to train yet."""
+    closed: list[bool] = []
+
+    class Trainer:
+        async def close(self) -> None:
+            closed.append(True)
+
+    async def story() -> None:
+        with context.shared.ledger.begin() as conn:
+            cycle = cycles.open_cycle(conn, "m", Trigger("manual", "by hand"), 1, 0, 0.0)
+        made = runner(context)
+
+        async def stage(cycle: Cycle, _: Worker) -> Cycle:
+            return replace(cycle, attempt=1, not_before=context.now() + 3600)
+
+        made._stage = stage  # type: ignore[method-assign]
+        await made._turn(cycle, cast(Worker, Trainer()))
+
+    asyncio.run(story())
+    assert closed == [True]
 
 
 def test_a_stage_that_waits_for_its_next_attempt_lets_others_train(context: ModelContext) -> None:

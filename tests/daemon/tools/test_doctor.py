@@ -130,6 +130,8 @@ def test_models_that_share_a_folder_are_warned_of_what_the_other_predicts(config
     columns += columns.replace("models.m", "models.n").replace("y =", "x =").replace("z =", "y =").replace("x =", "z =")
     assert "m learns from 'z', which n predicts" in notes(configure(model=other))
     assert "m learns from 'z'" in notes(configure(model=other + columns.format("true", "false")))
+    short = columns.replace("feature = {}", "nullable = {}").format("true", "true")
+    assert "m learns from 'z'" in notes(configure(model=other + short))
     config = configure(model=other + columns.format("false", "false"))
     assert "learns from" not in notes(config) and bad(config) == []
 

@@ -344,7 +344,7 @@ def test_files_that_cannot_be_replayed_are_refused(driftd, tmp_path):
     status, _, err = driftd("replay", "absent.csv", "--config", conf)
     assert status == 3 and "no such file" in err
     few = written(tmp_path, stream(40), "few.parquet")
-    status, _, err = driftd("replay", few, "--config", conf)
+    status, _, err = driftd("replay", few, "--config", conf, "--batches", 50)
     assert status == 3 and "fewer --batches" in err
     one = stream(1200).set_column(3, "y", pa.array(["no"] * 600 + ["yes"] * 600))
     status, _, err = driftd("replay", written(tmp_path, one, "one.parquet"), "--config", conf, "--batches", 12)
