@@ -34,6 +34,7 @@ from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values
 from retrain.rows.compared_columns import compared_values
+from retrain.rows.targets import class_names
 from retrain.store.reference_files import release_pages
 
 LITTLE = 0.02
@@ -211,5 +212,5 @@ def _estimated(champion: MonitoredDeployment, predicted: Predicted) -> dict[str,
 
 def _labels(column: pa.ChunkedArray, version: LoadedVersion) -> Labels:
     if version.schema.task == "classification":
-        return np.array([str(label) for label in column.to_pylist()])
+        return class_names(column).astype(str)
     return np.asarray(column_values(column, "number"))

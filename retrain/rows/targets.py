@@ -12,6 +12,14 @@ def target_values(table: pa.Table, schema: Schema) -> Labels:
     column = table.column(schema.target)
     if schema.task == "regression":
         return np.array(column.cast("float64").to_numpy(), dtype=np.float64)
-    text = column.cast(pa.string())
-    labels: Labels = text.to_numpy()
+    return class_names(column)
+
+
+def class_names(column: "pa.ChunkedArray") -> Labels:
+    """The classes (n,) of a target's cells, None missing: as text, so that a boolean is "true" or "false".
+
+    >>> class_names(pa.chunked_array([[True, None]])).tolist()
+    ['true', None]
+    """
+    labels: Labels = column.cast(pa.string()).to_numpy()
     return labels

@@ -317,7 +317,7 @@ WRONG = [
     ((), "--target"),
     (("--target", "z"), "'z' is no column"),
     (("--target", "y", "--baselines", "sometimes"), "expected never, every, or everyN"),
-    (("--target", "y", "--initial", "50"), "leaves too few"),
+    (("--target", "y", "--batches", "50", "--initial", "50"), "leaves too few"),
     (("--target", "y", "--task", "clustering"), "expected classification or regression"),
     (("--target", "y", "--model", "m"), "needs a configuration"),
     (("--config", "absent.toml"), "no such file"),

@@ -15,11 +15,12 @@ from drift.derived.outputs import output_columns
 from drift.profiles.files import count_files
 from drift.profiles.reference import build_reference
 from retrain.monitoring import champion
-from retrain.monitoring.check import check
+from retrain.monitoring.check import _labels, check
 from retrain.monitoring.estimate import fit_estimate
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values
+from retrain.rows.targets import target_values
 from retrain.stages.promote import promote
 from retrain.stages.train import train
 from retrain.store.versions import load_staged, write_json, write_probe, write_reference, write_sample
@@ -374,6 +375,14 @@ def test_what_names_its_file_is_not_compared(tmp_path: Path, monkeypatch: pytest
         settings = {"columns": declared} if declared else {}
         report = _check(tmp_path / "work", version, [today], "regression", predict=False, settings=settings)["report"]
         assert [one["name"] for one in report["left_out"]] == out and report["drift"] is not bool(out)
+
+
+def test_labels_that_are_true_or_false_are_the_classes_that_were_learned(versions: dict[str, Path]) -> None:
+    """Training and checks name a boolean target's classes alike."""
+    version = champion.loaded_version(versions["classification"], ())
+    labels = pa.chunked_array([[True, False]])
+    schema = Schema((Column("y", "boolean"),), "classification", "y")
+    assert _labels(labels, version).tolist() == target_values(pa.table({"y": labels}), schema).tolist()
 
 
 def test_few_rows_are_not_judged(tmp_path: Path, versions: dict[str, Path]) -> None:
