@@ -7,8 +7,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from daemon.reading.header import LOOKED_AT, column_names, header_row
+from daemon.reading.header import LOOKED_AT, column_names, header_row, refuse_doubles
 from daemon.reading.look import EXCEL_EXTRA, excel_is_installed
+from daemon.reading.workbook import refuse_hugeness
 from retrain.records.errors import Refused
 
 
@@ -19,12 +20,12 @@ def to_json_lines(path: Path, wanted: tuple[str, ...], target: Path) -> tuple[li
         raise Refused("spreadsheets need a package that is not installed", EXCEL_EXTRA)
     from python_calamine import CalamineError, CalamineWorkbook
 
+    refuse_hugeness(path)
     try:
         book = CalamineWorkbook.from_path(str(path))
-        sheets = [book.get_sheet_by_name(name) for name in book.sheet_names]
+        sheet = next((one for one in map(book.get_sheet_by_name, book.sheet_names) if one.height), None)
     except CalamineError as error:
         raise Refused(f"cannot be read as a spreadsheet: {error}") from None
-    sheet = next((one for one in sheets if one.height), None)
     if sheet is None:
         raise Refused("the file is empty", "expected a header and rows")
     rows = iter(sheet.iter_rows())
@@ -32,7 +33,7 @@ def to_json_lines(path: Path, wanted: tuple[str, ...], target: Path) -> tuple[li
     filled = [place for place, row in enumerate(first) if any(cell != "" for cell in row)]
     place = filled[header_row([[_word(cell) for cell in first[at]] for at in filled], wanted)]
     names = column_names([_word(cell) for cell in first[place]])
-    _refuse_doubles(names)
+    refuse_doubles(names)
     above = sheet.start[0] + place + 1
     with target.open("w", encoding="utf-8") as sink:
         sink.write("\n" * above)
@@ -46,12 +47,6 @@ def _notes(sheet: str, sheets: int, line: int) -> Iterator[str]:
         yield f"sheet {sheet!r} was read, the first of {sheets} with rows"
     if line > 1:
         yield f"the header is row {line}; what is above it is skipped"
-
-
-def _refuse_doubles(names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Refused(f"the header names {', '.join(twice[:5])} twice", "expected each column once")
 
 
 def _line(names: list[str], row: list[Any]) -> str:

@@ -30,10 +30,15 @@ def find_header(text: str, delimiter: str | None, wanted: Sequence[str]) -> Head
     `wanted` names, or else most names. Refused where it cannot be read, or names a column twice."""
     tried = [_found(text, one, wanted) for one in ([delimiter] if delimiter else DELIMITERS)]
     header = max(tried, key=lambda one: (len(set(one.names) & set(wanted)), len(one.names)))
-    twice = sorted({name for name in header.names if header.names.count(name) > 1})
+    refuse_doubles(header.names)
+    return header
+
+
+def refuse_doubles(names: Sequence[str]) -> None:
+    """Refused where a column is named twice."""
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise Refused(f"the header names {', '.join(twice[:5])} twice", "expected each column once")
-    return header
 
 
 def _found(text: str, delimiter: str, wanted: Sequence[str]) -> Header:

@@ -16,6 +16,8 @@ from retrain.records.errors import Refused
 GOOD = "(CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END)"
 FAILURE = {"jsonl": "cannot be read as JSON lines", "json": "cannot be read as a JSON array"}
 LAYOUT_BYTES = 2**20
+ONE_ARRAY = re.compile(r'\{\s*"([^"]*)"\s*:\s*\[')
+"""How an object begins whose first value is a list."""
 
 
 def layout_of(path: Path, kind: Kind) -> Format:
@@ -23,14 +25,20 @@ def layout_of(path: Path, kind: Kind) -> Format:
     text = first_bytes(path, kind, LAYOUT_BYTES).decode("utf-8-sig", errors="replace").lstrip()
     if text.startswith("["):
         return "json"
-    first, _, rest = text.partition("\n")
+    first, end, rest = text.partition("\n")
+    if first.strip() == "{}" and rest.strip():
+        return "jsonl"
     try:
         value = json.loads(first)
     except ValueError:
+        if not end and not ONE_ARRAY.match(text):
+            return "jsonl"  # a long first line
         value = {}
+    except RecursionError:
+        raise Refused("is nested too deeply for rows", "expected [{…}, {…}], or one object a line") from None
     records = [key for key, inner in value.items() if _are_objects(inner)] if isinstance(value, dict) else []
     if not value or (records and not rest.strip()):
-        key = records[:1] or re.findall(r'^\{\s*"([^"]*)"\s*:\s*\[', text)
+        key = records[:1] or ONE_ARRAY.findall(text)[:1]
         where = f"; take what is in its {key[0]!r}" if key else ""
         raise Refused("is one JSON value, no array of objects", f"expected [{{…}}, {{…}}], or one object a line{where}")
     return "jsonl"

@@ -243,6 +243,19 @@ def test_json_is_read_as_an_array_or_a_line_each(tmp_path: Path, text: str) -> N
     assert column(taken(written(tmp_path, "a.json", text)), "x") == [1.5, 2.0]
 
 
+def test_json_of_odd_first_lines_is_read(tmp_path: Path) -> None:
+    """An empty object, and a line of over a megabyte."""
+    for first in ("{}", json.dumps({"x": 1, "y": "a", "note": "n" * 2**21})):
+        text = first + "\n" + '{"x": 1.5, "y": "a"}\n{"x": 2, "y": "b"}\n' * 3
+        assert column(taken(written(tmp_path, "a.json", text)), "x")[-2:] == [1.5, 2.0]
+
+
+def test_json_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    """It is not tried again and again."""
+    with pytest.raises(Refused, match="nested too deeply"):
+        taken(written(tmp_path, "a.json", '{"a":' * 100_000 + "1" + "}" * 100_000))
+
+
 def test_one_json_value_is_refused_with_where_the_rows_are(tmp_path: Path) -> None:
     """An object around the array is named."""
     for text in ('{"meta": 1, "data": [{"x": 1, "y": "a"}]}', '{\n "data": [\n{"x": 1}]}'):
