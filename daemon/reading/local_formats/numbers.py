@@ -24,6 +24,8 @@ NUMBER = re.compile(
 )
 ONE_KIND = {**dict.fromkeys(SPACES, " "), "’": "'"}
 WITH_UNIT = re.compile(r"[-+]?[09][09.,]*\s*([^\W\d_]+[²³]?)")
+LONGEST_NUMBER = 64
+"""Characters; the patterns take the third power of the length where blanks follow one another."""
 NEARLY_ALL = 0.9
 FEW_NUMBERS = 20
 """With fewer, most values must be numbers."""
@@ -57,13 +59,17 @@ class Numbers:
         return (".", "") in self.marks and not (self.currency or self.percent or self.accounting)
 
 
+def _match(shape: str, pattern: re.Pattern[str] = NUMBER) -> re.Match[str] | None:
+    return pattern.fullmatch(shape) if len(shape) <= LONGEST_NUMBER else None
+
+
 def numbers_of(shapes: Shapes) -> Numbers | None:
     """What the numbers of a column are; None where it has other texts, or nothing fits all of them: several currencies,
     percents beside bare numbers, codes with a leading zero, the four groups of network addresses."""
     matches = {}
     missing = []
     for shape, seen in shapes.items():
-        match = NUMBER.fullmatch(shape)
+        match = _match(shape)
         if match is not None and bool(match["open"]) == bool(match["close"]):
             matches[shape] = match
         elif is_missing_word(seen.example):
@@ -89,10 +95,10 @@ def numbers_of(shapes: Shapes) -> Numbers | None:
 
 def why_no_numbers(shapes: Shapes) -> str:
     """Why a column that looks like numbers is none, as people say it; empty where it does not look so."""
-    matches = {shape: match for shape in shapes if (match := NUMBER.fullmatch(shape))}
+    matches = {shape: match for shape in shapes if (match := _match(shape))}
     total, fitting = sum(seen.count for seen in shapes.values()), sum(shapes[shape].count for shape in matches)
     others = [shape for shape in shapes if shape not in matches]
-    units = {match[1] for shape in others if (match := WITH_UNIT.fullmatch(shape))}
+    units = {match[1] for shape in others if (match := _match(shape, WITH_UNIT))}
     if others and not fitting and len(units) == 1:
         return f"has numbers with {units.pop()!r} behind them"
     if others:

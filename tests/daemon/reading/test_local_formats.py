@@ -15,7 +15,7 @@ import pytest
 from daemon.reading.clean import clean
 from daemon.reading.local_formats.findings import Finding
 from daemon.reading.local_formats.found import Columns, Found, find_formats
-from daemon.reading.local_formats.numbers import numbers_of
+from daemon.reading.local_formats.numbers import numbers_of, why_no_numbers
 from daemon.reading.local_formats.shapes import shape, shape_sql, shapes_of
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.sql import connect, literal
@@ -127,6 +127,12 @@ def test_semicolons_make_an_ambiguous_point_one_of_thousands_and_say_so() -> Non
 def test_what_only_looks_like_numbers_is_none(texts: list[str]) -> None:
     """Codes, addresses, mixtures and units are left as text."""
     assert numbers_of(shapes_of(texts)) is None
+
+
+def test_a_long_text_is_no_number_at_once() -> None:
+    """However many blanks it has: this would take hours."""
+    for text in ("9" + " " * 10_000 + "x", "1" * 10_000 + "x", "1 " * 5_000 + "%%"):
+        assert numbers_of(shapes_of([text])) is None and why_no_numbers(shapes_of([text])) == ""
 
 
 def test_shapes_in_sql_are_those_of_python() -> None:
