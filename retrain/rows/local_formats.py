@@ -1,6 +1,9 @@
-"""Numbers written as people write them, such as "1.234,56 €", as the text that programs write: "1234.56"."""
+"""Numbers and dates written as people write them, such as "1.234,56 €", as the text that programs write: "1234.56"."""
 
+import contextlib
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +13,10 @@ import pyarrow.compute as pc
 from retrain.records.formats import Formats
 
 SPACE = "[ \u00a0\u2009\u202f]"
+CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p")
+BETWEEN = (" ", ", ", "T")
+FIRST_YEAR = 1000
+"""A year of two digits that is read as one of four is none."""
 MARKS = {"": "", ".": r"\.", ",": ",", " ": SPACE, "'": "['’]"}
 """A mark as a pattern of what is written for it."""
 
@@ -24,6 +31,34 @@ def plain_numbers(texts: Any, formats: Formats) -> Any:
     if pc.all(pc.match_substring_regex(texts, _bare_pattern(formats)), skip_nulls=True).as_py() is not False:
         return _without_marks(pc.utf8_trim_whitespace(texts), formats)
     return _extracted(texts, formats)
+
+
+def plain_moments(texts: Any, formats: Formats) -> Any:
+    """The dates of an Arrow array of texts in ISO 8601; a text of none of these formats stays.
+
+    >>> texts = pa.array(["31.12.2025", "31.12.2025 8:30", "soon", None])
+    >>> plain_moments(texts, Formats(date_format=("%d.%m.%Y",))).to_pylist()
+    ['2025-12-31T00:00:00', '2025-12-31T08:30:00', 'soon', None]
+    """
+    tried = [one for date_format in formats.date_format for one in with_clocks(date_format)]
+    known = {text: _plain_moment(text, tried) for text in pc.unique(texts).to_pylist() if text is not None}
+    return pa.array([known.get(text) for text in texts.to_pylist()], pa.string())
+
+
+def _plain_moment(text: str, formats: Sequence[str]) -> str:
+    for one in formats:
+        with contextlib.suppress(ValueError):
+            moment = datetime.strptime(text.strip(), one)
+            if moment.year >= FIRST_YEAR:
+                return moment.isoformat()
+    return text
+
+
+def with_clocks(date_format: str) -> list[str]:
+    """The format, and where it names no time of day, those with one behind."""
+    if any(code in date_format for code in ("%H", "%I", "%X", "%c")):
+        return [date_format]
+    return [date_format, *(f"{date_format}{between}{clock}" for between in BETWEEN for clock in CLOCKS)]
 
 
 def _without_marks(numbers: Any, formats: Formats) -> Any:

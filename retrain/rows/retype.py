@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from retrain.records.schema import Schema
 from retrain.records.settings import ColumnKind
-from retrain.rows.local_formats import plain_numbers
+from retrain.rows.local_formats import plain_moments, plain_numbers
 
 TYPES: dict[ColumnKind, Any] = {
     "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string(),
@@ -56,11 +56,14 @@ def conform(table: pa.Table, schema: Schema) -> pa.Table:
 
 
 def _plain(column: Any, schema: Schema, name: str) -> Any:
-    """Texts of what is a number now, as programs write them."""
+    """Texts of what is a number or a date now, as programs write them."""
     wanted = schema.column(name)
     formats = schema.formats_of(wanted)
-    is_text = pa.types.is_string(column.type) and wanted.kind in ("number", "integer")
-    return plain_numbers(column, formats) if is_text and formats.numbers else column
+    if not pa.types.is_string(column.type):
+        return column
+    if wanted.kind == "datetime" and formats.date_format:
+        return plain_moments(column, formats)
+    return plain_numbers(column, formats) if wanted.kind in ("number", "integer") and formats.numbers else column
 
 
 def changed_kinds(table: pa.Table, schema: Schema) -> list[str]:
