@@ -195,7 +195,10 @@ def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult, joi
         formats = result.schema.formats.to_json()
         log.info("schema_inferred", columns=columns, formats=formats, not_learned=result.not_learned)
     for reason in result.quality["unclear"]:
-        log.warning("formats_unclear", reason=reason)
+        column = (reason.split("'") * 2)[1]  # the first name in quotes, or the reason itself
+        if column not in context.unclear:  # what is so in one file is so in all
+            context.unclear.add(column)
+            log.warning("formats_unclear", reason=reason)
     more: dict[str, Any] = {} if joined is None else {"joined": joined.joined}
     more |= {key: result.quality[key] for key in ("hint", "notes") if result.quality[key]}
     log.info(

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from daemon.reading.formats import OpenedFile, first_bytes
@@ -25,20 +26,24 @@ VALUE = re.compile(r"'(.*)' is not ", re.DOTALL)
 
 def misread(file: OpenedFile, schema: Schema) -> tuple[str, ...]:
     """What may be wrong about columns of plain numbers such as 144.020, by the first rows of a CSV. Refused where
-    other columns or dates say that these points stand between thousands. A `decimal` in the configuration ends it."""
+    other columns of numbers say that these points stand between thousands; where only dates do, it is told. A `decimal`
+    in the configuration ends it."""
     settled = file.intake.decimal is not None or file.intake.thousands is not None or schema.formats.numbers
     if settled or file.kind.format != "csv":
         return ()
     columns = _first_columns(file)
     decimal = decimal_mark(columns, file.intake)
+    by_numbers = decimal_mark(replace(columns, dates={}), file.intake)
     numeric = {column.name for column in schema.columns if column.kind in ("number", "integer") and not column.plain}
     unclear = {name: one for name, one in columns.numbers.items() if one.unclear and one.plain and name in numeric}
     for name, one in unclear.items():
         where = (
             f"column {name!r}: {one.example!r} is read with a decimal point, but may be {one.example.replace('.', '')}"
         )
-        if decimal.mark == "," and decimal.how == "evident":
-            raise Refused(f"{where}, {decimal.reason}", WAY_OUT)
+        if by_numbers.mark == "," and by_numbers.how == "evident":
+            raise Refused(f"{where}, {by_numbers.reason}", WAY_OUT)
+        if decimal.mark == ",":
+            return (f"{where}, {decimal.reason}: {WAY_OUT}",)
         if decimal.how == "assumed":
             return (f"{where}: set intake.decimal, or plain = true for the column",)
     return ()

@@ -60,7 +60,8 @@ class ModelContext:
     """One model as its intake and its cycles see it. `check_lock` is held from a file's check to its commit: the next
     one goes on with the stream of errors where it ended. `decision_needed` wakes the planner, `cleanup_needed` the
     tidying; `failures` counts what went wrong with files in ways that nobody thought of;
-    `unjoined_again_s` is when feedback that joins no row may be warned of again (monotonic seconds)."""
+    `unjoined_again_s` is when feedback that joins no row may be warned of again (monotonic seconds);
+    `unclear` are the columns whose unclear formats were warned of."""
 
     name: str
     settings: ModelSettings
@@ -71,6 +72,7 @@ class ModelContext:
     check_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     failures: Failures = field(default_factory=Failures)
     unjoined_again_s: float = 0.0
+    unclear: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.log = get_logger().bind(model=self.name)

@@ -77,7 +77,7 @@ EVENTS = (
         "package that is not installed (logged once, of the first 20)", "file reason", "see `reason`; other files "
         "belong into another folder"),
     Event("formats_unclear", "warning", "numbers or dates of a file can be read in more than one way, or not at all: "
-        "`reason` says how they were read and which key decides", "file reason",
+        "`reason` says how they were read and which key decides (once a column while the service runs)", "file reason",
         "set that key of [[models.M.intake]](data-files.md#local-formats)"),
     Event("file_held", "warning", "a file [looks poisoned](suspicious-files.md): it was checked and teaches nobody",
         "file kinds reason release forget", "look at it: `driftd release FILE` or `driftd forget FILE`"),

@@ -98,10 +98,9 @@ def model_name(text: str) -> str:
 
 
 def _intake(opened: OpenedFile, file: Path, found: Found) -> dict[str, Any]:
-    """The keys by which files such as this one are read as it was: what was assumed is written down, too."""
+    """The keys by which files such as this one are read as it was. A decimal point that was only assumed is not among
+    them: written down it would end the warnings about files that say otherwise."""
     keys = found.formats.to_json()
-    if any(finding.level == "assumed" for finding in found.findings):
-        keys = {"decimal": found.formats.decimal} | keys
     if opened.encoding not in ("utf-8", "utf-16"):
         keys["encoding"] = opened.encoding
     patterns = IntakeSettings().patterns

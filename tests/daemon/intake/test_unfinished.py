@@ -203,3 +203,20 @@ def test_what_the_configuration_refused_is_looked_at_again(tmp_path, capsys):
     assert "a refused file is looked at again when it changes, and after a reload" in capsys.readouterr().out
     assert take("x") == (Taken.ACCEPTED, ["superseded", "accepted"])
     assert take("cost")[0] is None
+
+
+def test_unclear_formats_are_warned_of_once_a_column(context):
+    """What is so in one file is so in all; the list of files says it of each."""
+    for place, name in enumerate(("a.csv", "b.csv")):
+        rows = "".join(f"{place + 1}{i}.{i % 10}20,{'ab'[i % 2]}\n" for i in range(10, 60))
+        (context.data_dir / name).write_text("km,y\n" + rows)
+
+    async def story():
+        for name in ("a.csv", "b.csv"):
+            assert await take_file(context, Taking(name, look(context.data_dir / name))) is Taken.ACCEPTED
+
+    with capture_logs() as logged:
+        asyncio.run(story())
+    assert [event["event"] for event in logged].count("formats_unclear") == 1
+    with context.shared.ledger.connect() as conn:
+        assert all(row.quality["unclear"] for row in files.listed(conn, "m", None, 10))

@@ -325,6 +325,13 @@ def test_an_unclear_time_column_refuses_the_file(tmp_path: Path) -> None:
 # --- never in silence -------------------------------------------------------------------------------------------
 
 
+def test_an_assumed_decimal_point_is_not_written_down(tmp_path: Path) -> None:
+    """As if it were known, a later file that says otherwise would be read in silence."""
+    path = written(tmp_path, "a.csv", table(["km", *(f"{100 + i}.020" for i in range(30))], ["y", *"ab" * 15]))
+    inferred = look_at(path, "y")
+    assert [one.level for one in inferred.findings] == ["assumed"] and inferred.intake == {}
+
+
 def test_declared_numbers_are_not_read_a_thousand_times_too_small(tmp_path: Path) -> None:
     """Where columns are declared and no formats, a file whose other columns have decimal commas is refused with the
     key; an ambiguous one is told; a decimal mark in the configuration ends both."""
@@ -337,6 +344,9 @@ def test_declared_numbers_are_not_read_a_thousand_times_too_small(tmp_path: Path
     assert column(taken(path, columns=columns, intake={"decimal": "."}), "km")[44 - 30] == 114.02
     local = taken(path, columns=columns, intake={"decimal": ",", "thousands": "."})
     assert column(local, "km")[14] == 114_020
+    dated = table(["km", *values], ["p", *(f"{i % 28 + 1:02d}.03.2025" for i in range(30))], ["y", *"ab" * 15])
+    (told,) = taken(written(tmp_path, "c.csv", dated), columns=columns).quality["unclear"]
+    assert "may be 100020, as the dates of 'p' are written: set intake.decimal" in told
     alone = written(tmp_path, "b.csv", table(["km", *values], ["p", *"uv" * 15], ["y", *"ab" * 15]))
     assert "may be 100020: set intake.decimal" in taken(alone, columns=columns).quality["unclear"][0]
     assert taken(alone, columns=columns, intake={"decimal": "."}).quality["unclear"] == []
