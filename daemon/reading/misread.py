@@ -12,7 +12,7 @@ from daemon.reading.local_formats.dates import dates_of
 from daemon.reading.local_formats.findings import toml_keys
 from daemon.reading.local_formats.found import Columns, decimal_mark
 from daemon.reading.local_formats.numbers import numbers_of
-from daemon.reading.local_formats.shapes import is_missing_word, shapes_of
+from daemon.reading.local_formats.shapes import LONGEST, is_missing_word, shapes_of
 from retrain.records.errors import Refused
 from retrain.records.formats import Formats
 from retrain.records.schema import Schema
@@ -68,6 +68,8 @@ def _is_set(setting: Any, current: Any) -> bool:
 
 def _keys_for(text: str) -> dict[str, Any]:
     """The formats that a text is written in, as keys and values."""
+    if len(text) > LONGEST:
+        return {}
     if is_missing_word(text):
         return {"na_values": [text]}
     shapes = shapes_of([text])

@@ -7,15 +7,12 @@ from typing import Any
 from daemon.reading.local_formats.dates import dates_of
 from daemon.reading.local_formats.found import Columns
 from daemon.reading.local_formats.numbers import FEW_NUMBERS, numbers_of, why_no_numbers
-from daemon.reading.local_formats.shapes import MISSING_WORDS, Shape, Shapes, shape_sql
+from daemon.reading.local_formats.shapes import LONGEST, MISSING_WORDS, Shape, Shapes, shape_sql
 from daemon.reading.sql import identifier, literal
 from retrain.records.settings import ColumnKind
 
 MOST_SHAPES = 3_000
 """Of more a column is no column of numbers or dates."""
-LONGEST_NUMBER = 40
-"""Characters."""
-
 
 Ask = Callable[[str], list[Any]]
 """Gives the rows of a query of `sample`."""
@@ -65,7 +62,7 @@ def count_texts(ask: Ask, name: str) -> Texts:
     }
     others = (
         words, f"contains({column}, '.')", f"regexp_matches({column}, '^ *[-+]?[1-9][0-9]{{0,2}}([.][0-9]{{3}})+ *$')",
-        f"length({column}) <= {LONGEST_NUMBER} AND regexp_matches({column}, '[0-9]')",
+        f"length({column}) <= {LONGEST} AND regexp_matches({column}, '[0-9]')",
     )  # fmt: skip
     counts = ", ".join(f"count(*) FILTER ({test})" for test in (*tests.values(), *others))
     ((present, *counted),) = ask(f"SELECT count({column}), {counts} FROM sample")
@@ -99,7 +96,8 @@ def text_columns(ask: Ask, texts: Mapping[str, Texts], kinds: Mapping[str, Colum
 def _shapes(ask: Ask, name: str) -> Shapes:
     """The shapes of a column's texts; none where there are too many."""
     text = f"trim(CAST({identifier(name)} AS VARCHAR))"
-    query = f"SELECT {shape_sql('t')} AS shape, count(*), min(t) FROM (SELECT {text} AS t FROM sample) WHERE t <> ''"
+    shape = f"CASE WHEN length(t) <= {LONGEST} THEN {shape_sql('t')} ELSE left(t, {LONGEST + 1}) END"
+    query = f"SELECT {shape} AS shape, count(*), min(t) FROM (SELECT {text} AS t FROM sample) WHERE t <> ''"
     rows = ask(f"{query} GROUP BY shape ORDER BY count(*) DESC, shape LIMIT {MOST_SHAPES + 1}")
     return {} if len(rows) > MOST_SHAPES else {shape: Shape(count, example) for shape, count, example in rows}
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from daemon.reading.local_formats.shapes import Shapes, is_missing_word
+from daemon.reading.local_formats.shapes import LONGEST, Shapes, is_missing_word
 
 CLOCK = r"(?:[ T,]+9{1,2}:99(?::99(?:[.,]9+)?)?(?: ?[AaPp]\.?[Mm]\.?)?)?"
 YEARS = {4: "%Y", 2: "%y"}
@@ -46,6 +46,8 @@ def dates_of(shapes: Shapes, largest: tuple[int, int]) -> Dates | None:
 
 
 def _formats(shape: str, largest: tuple[int, int]) -> tuple[str, ...]:
+    if len(shape) > LONGEST:
+        return ()
     if match := NUMERIC.fullmatch(shape):
         mark, year = match["mark"], YEARS[len(match["year"])]
         day_first, month_first = (mark.join((*order, year)) for order in (("%d", "%m"), ("%m", "%d")))

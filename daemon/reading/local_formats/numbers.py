@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
-from daemon.reading.local_formats.shapes import Shapes, is_missing_word
+from daemon.reading.local_formats.shapes import LONGEST, Shapes, is_missing_word
 
 Marks = tuple[str, str]
 """Decimal mark and thousands mark, "" for none."""
@@ -18,14 +18,13 @@ CODES = (
 CURRENCY = "|".join([*map(re.escape, sorted(CODES, key=len, reverse=True)), f"[{SIGNS}]"])
 SPACES = " \u00a0\u2009\u202f"
 NUMBER = re.compile(
-    rf"(?P<open>\()?[{SPACES}]*(?P<sign>[-+−]?)[{SPACES}]*(?P<before>{CURRENCY})?[{SPACES}]*[-+−]?"
+    rf"(?P<open>\()?[{SPACES}]*(?:[-+−][{SPACES}]*)?(?:(?P<before>{CURRENCY})[{SPACES}]*)?[-+−]?"
     rf"(?P<core>[09](?:[09]|[.,'’{SPACES}](?=[09]))*|[.,][09]+)(?P<exponent>[eE][-+]?[09]+)?"
-    rf"[{SPACES}]*(?P<percent>%)?[{SPACES}]*(?P<after>{CURRENCY})?[{SPACES}]*(?P<tail>-)?(?P<close>\))?"
+    rf"[{SPACES}]*(?:(?P<percent>%)[{SPACES}]*)?(?:(?P<after>{CURRENCY})[{SPACES}]*)?(?P<tail>-)?(?P<close>\))?"
 )
+"""No two runs of blanks stand side by side, so that a text is matched in one pass."""
 ONE_KIND = {**dict.fromkeys(SPACES, " "), "’": "'"}
 WITH_UNIT = re.compile(r"[-+]?[09][09.,]*\s*([^\W\d_]+[²³]?)")
-LONGEST_NUMBER = 64
-"""Characters; the patterns take the third power of the length where blanks follow one another."""
 NEARLY_ALL = 0.9
 FEW_NUMBERS = 20
 """With fewer, most values must be numbers."""
@@ -59,17 +58,13 @@ class Numbers:
         return (".", "") in self.marks and not (self.currency or self.percent or self.accounting)
 
 
-def _match(shape: str, pattern: re.Pattern[str] = NUMBER) -> re.Match[str] | None:
-    return pattern.fullmatch(shape) if len(shape) <= LONGEST_NUMBER else None
-
-
 def numbers_of(shapes: Shapes) -> Numbers | None:
     """What the numbers of a column are; None where it has other texts, or nothing fits all of them: several currencies,
     percents beside bare numbers, codes with a leading zero, the four groups of network addresses."""
     matches = {}
     missing = []
     for shape, seen in shapes.items():
-        match = _match(shape)
+        match = number_in(shape)
         if match is not None and bool(match["open"]) == bool(match["close"]):
             matches[shape] = match
         elif is_missing_word(seen.example):
@@ -93,12 +88,17 @@ def numbers_of(shapes: Shapes) -> Numbers | None:
     )  # fmt: skip
 
 
+def number_in(shape: str) -> re.Match[str] | None:
+    """The shape of a number in its parts; none where it is longer than any."""
+    return NUMBER.fullmatch(shape) if len(shape) <= LONGEST else None
+
+
 def why_no_numbers(shapes: Shapes) -> str:
     """Why a column that looks like numbers is none, as people say it; empty where it does not look so."""
-    matches = {shape: match for shape in shapes if (match := _match(shape))}
+    matches = {shape: match for shape in shapes if (match := number_in(shape))}
     total, fitting = sum(seen.count for seen in shapes.values()), sum(shapes[shape].count for shape in matches)
     others = [shape for shape in shapes if shape not in matches]
-    units = {match[1] for shape in others if (match := _match(shape, WITH_UNIT))}
+    units = {match[1] for shape in others if len(shape) <= LONGEST and (match := WITH_UNIT.fullmatch(shape))}
     if others and not fitting and len(units) == 1:
         return f"has numbers with {units.pop()!r} behind them"
     if others:

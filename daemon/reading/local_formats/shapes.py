@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from daemon.reading.sql import literal
 
+LONGEST = 40
+"""Characters of a number or a date; a longer text is none."""
 LEADING_ZERO = "^[^0-9]*0[0-9.,]"
 TRAILING_ZERO = "[.,][0-9]*0[^0-9]*$"
 MISSING_WORDS = (
@@ -54,11 +56,11 @@ def shape_sql(text: str) -> str:
 
 
 def shapes_of(texts: Iterable[str]) -> dict[str, Shape]:
-    """The shapes of texts."""
+    """The shapes of texts; of one that is longer than a number its beginning, which is as long as none."""
     found: dict[str, Shape] = {}
     for text in map(str.strip, texts):
         if text:
-            key = shape(text)
+            key = shape(text) if len(text) <= LONGEST else text[: LONGEST + 1]
             before = found.get(key)
             found[key] = Shape(1, text) if before is None else Shape(before.count + 1, before.example)
     return found
