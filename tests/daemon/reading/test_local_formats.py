@@ -16,14 +16,9 @@ import pytest
 from daemon.reading.clean import clean
 from daemon.reading.local_formats.findings import Finding
 from daemon.reading.local_formats.found import Columns, Found, find_formats
-<<<<<<< HEAD
-from daemon.reading.local_formats.numbers import numbers_of, why_no_numbers
-from daemon.reading.local_formats.shapes import shape, shape_sql, shapes_of
-=======
 from daemon.reading.local_formats.numbers import NUMBER, WITH_UNIT, number_in, numbers_of
 from daemon.reading.local_formats.shapes import LONGEST, shape, shape_sql, shapes_of
 from daemon.reading.misread import advice_on
->>>>>>> 3981741b115d359896045e5946270b679fd37841
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.sql import connect, literal
 from daemon.reading.take import take
@@ -136,12 +131,6 @@ def test_what_only_looks_like_numbers_is_none(texts: list[str]) -> None:
     assert numbers_of(shapes_of(texts)) is None
 
 
-<<<<<<< HEAD
-def test_a_long_text_is_no_number_at_once() -> None:
-    """However many blanks it has: this would take hours."""
-    for text in ("9" + " " * 10_000 + "x", "1" * 10_000 + "x", "1 " * 5_000 + "%%"):
-        assert numbers_of(shapes_of([text])) is None and why_no_numbers(shapes_of([text])) == ""
-=======
 @pytest.mark.parametrize("text", ["9{}x", "({}x", "- $ {}x", "9 €{}x", "9 %{}x", "-{0}${0}9{0}x", "9{}km"])
 def test_blanks_in_a_text_are_matched_in_one_pass(text: str) -> None:
     """Whoever writes a cell must not decide how long it takes: twice the blanks take no eight times the steps."""
@@ -161,7 +150,6 @@ def test_long_texts_are_no_numbers_and_no_dates() -> None:
     shapes = shapes_of(["1,5", "9" * 100_000])
     assert max(map(len, shapes)) == LONGEST + 1 and numbers_of(shapes) is None
     assert advice_on([f"'{'9' * 5000}' is not a date"], PLAIN) == ""
->>>>>>> 3981741b115d359896045e5946270b679fd37841
 
 
 def test_shapes_in_sql_are_those_of_python() -> None:
