@@ -26,10 +26,14 @@ from daemon.reading.operations import DigestRequest, JoinResult, TakeRequest, Ta
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
+from drift.notation import counted
 from retrain import durable
 from retrain.operations import to_json
 from retrain.records.new_classes import NewClass
 from retrain.records.schema_change import shape_digest
+
+MOST_DEATHS = 5
+"""A file that ended the analyst so many times is refused: other models' files wait for it."""
 
 
 class Taken(Enum):
@@ -76,7 +80,12 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         return Taken.ACCEPTED
     except WorkerError as error:
         reason = error.message
-        if error.kind == "refused":
+        if error.kind == "died":
+            deaths = context.deaths[taking.path, taking.seen] = context.deaths.get((taking.path, taking.seen), 0) + 1
+            reason = f"{reason}, {counted(deaths, 'time')} so far"
+            if deaths >= MOST_DEATHS:
+                reason += "; try it in smaller files, or touch it to have it read again"
+        if error.kind == "refused" or (error.kind == "died" and deaths >= MOST_DEATHS):
             try:
                 refuse(context, taking, reason)
                 return Taken.REFUSED

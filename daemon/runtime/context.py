@@ -11,6 +11,7 @@ from typing import Any
 from daemon.config.config import Config, model_data_dir
 from daemon.config.paths import ModelPaths
 from daemon.ledger import Ledger
+from daemon.reading.look import Look
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import Failures
 from daemon.runtime.worker.process import Worker
@@ -61,7 +62,8 @@ class ModelContext:
     one goes on with the stream of errors where it ended. `decision_needed` wakes the planner, `cleanup_needed` the
     tidying; `failures` counts what went wrong with files in ways that nobody thought of;
     `unjoined_again_s` is when feedback that joins no row may be warned of again (monotonic seconds);
-    `unclear` are the columns whose unclear formats were warned of."""
+    `unclear` are the columns whose unclear formats were warned of; `deaths` counts
+    how often a file, as it was looked at, ended the analyst."""
 
     name: str
     settings: ModelSettings
@@ -73,6 +75,7 @@ class ModelContext:
     failures: Failures = field(default_factory=Failures)
     unjoined_again_s: float = 0.0
     unclear: set[str] = field(default_factory=set)
+    deaths: dict[tuple[str, Look], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.log = get_logger().bind(model=self.name)

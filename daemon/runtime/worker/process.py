@@ -29,7 +29,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 class WorkerError(Exception):
-    """What a worker answered instead of a result; `kind` is `refused` or `retry`."""
+    """What a worker answered instead of a result; `kind` is `refused` or `retry`, or `died` where the work ended it."""
 
     def __init__(self, kind: str, message: str, detail: str = "") -> None:
         super().__init__(message)
@@ -170,13 +170,13 @@ class Worker:
         hint = " (out of memory?)" if code == -9 else ""
         self._process = None
         log.warning("worker_died", role=self.role, op=op, how=how + hint)
-        return WorkerError("retry", f"the {self.role} {how}{hint} during {op}", "\n".join(self._last_words))
+        return WorkerError("died", f"the {self.role} {how}{hint} during {op}", "\n".join(self._last_words))
 
     async def _hung(self, op: str) -> WorkerError:
         silent_s = round(LOOK_S * SILENT_LOOKS)
         log.error("worker_hung", role=self.role, op=op, pid=self.pid, silent_s=silent_s)
         await self.close()
-        return WorkerError("retry", f"the {self.role} gave no sign of life for {silent_s} s during {op} and was ended")
+        return WorkerError("died", f"the {self.role} gave no sign of life for {silent_s} s during {op} and was ended")
 
     async def close(self) -> None:
         """End the process; what it was doing is lost, which harms nothing."""

@@ -4,6 +4,7 @@ decides how it is read."""
 import asyncio
 import gzip
 import io
+import os
 import sys
 import zipfile
 from dataclasses import replace
@@ -21,6 +22,7 @@ from daemon.intake.take_in import Taken, Taking, take_file
 from daemon.ledger import files
 from daemon.reading.look import Look, look
 from daemon.reading.unfinished import sign_of_writing
+from daemon.runtime.worker.process import Limits, Worker, WorkerError
 
 CONFIG = (
     BINARY
@@ -220,3 +222,27 @@ def test_unclear_formats_are_warned_of_once_a_column(context):
     assert [event["event"] for event in logged].count("formats_unclear") == 1
     with context.shared.ledger.connect() as conn:
         assert all(row.quality["unclear"] for row in files.listed(conn, "m", None, 10))
+
+
+class Dying(Worker):
+    """An analyst that each file ends."""
+
+    async def call(self, request, timeout_s=None):
+        raise WorkerError("died", "the analyst was killed by signal 6 during take")
+
+
+def test_a_file_that_ends_the_analyst_again_and_again_is_refused(context):
+    """Other models' files wait for it; as another file, or touched, it gets as many tries again."""
+    path = context.data_dir / "a.csv"
+    path.write_bytes(CSV)
+    context.shared.analyst = Dying("analyst", Limits())
+
+    async def story():
+        return [await take_file(context, Taking("a.csv", look(path))) for _ in range(5)]
+
+    assert asyncio.run(story()) == [Taken.LATER] * 4 + [Taken.REFUSED]
+    with context.shared.ledger.connect() as conn:
+        (row,) = files.listed(conn, "m", "refused", 10)
+    assert "killed by signal 6 during take, 5 times so far; try it in smaller files" in row.reason
+    os.utime(path, ns=(1, 1))
+    assert asyncio.run(take_file(context, Taking("a.csv", look(path)))) is Taken.LATER

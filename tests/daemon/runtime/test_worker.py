@@ -102,7 +102,7 @@ def test_a_hung_worker_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setattr("daemon.runtime.worker.process.SILENT_LOOKS", 5)
             with pytest.raises(WorkerError, match="no sign of life") as caught:
                 await worker.call(request)
-            assert caught.value.kind == "retry" and worker.pid is None
+            assert caught.value.kind == "died" and worker.pid is None
 
     with capture_logs() as told:
         with_worker(use)
