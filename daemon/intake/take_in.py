@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.checks import check_snapshots, record_check
-from daemon.cycles.classes import log_new_classes, withheld_classes
+from daemon.cycles.classes import known_classes, log_new_classes, withheld_classes
 from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
 from daemon.intake.joining import joined_labels, warn_of_few
@@ -28,7 +28,7 @@ from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
 from retrain import durable
 from retrain.operations import to_json
-from retrain.records.new_classes import NewClass
+from retrain.records.new_classes import NewClass, odd_spellings
 from retrain.records.schema_change import shape_digest
 
 
@@ -70,8 +70,9 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         if _duplicate(context, taking, sha256):
             return Taken.DUPLICATE
         request = TakeRequest(
-            path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake
-        )
+            path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
+            classes=_odd_classes(context),
+        )  # fmt: skip
         await accept(context, taking, sha256, await context.shared.analyst.call(request))
         return Taken.ACCEPTED
     except WorkerError as error:
@@ -92,6 +93,13 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         reason = repr(error)
     log.warning("file_delayed", reason=reason)
     return Taken.LATER
+
+
+def _odd_classes(context: ModelContext) -> tuple[str, ...]:
+    """Known classes that the analyst would write otherwise."""
+    with context.shared.ledger.connect() as conn:
+        known = known_classes(conn, context.name, context.settings, context.folders.versions)
+    return tuple(odd_spellings(known.learned | known.approved).values())
 
 
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:

@@ -45,12 +45,14 @@ class TakeResult(Result, frozen=True, kw_only=True):
 
 
 class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
-    """Take `path` in by `schema` (None: infer it); files are written to `work`."""
+    """Take `path` in by `schema` (None: infer it); files are written to `work`. `classes` are known ones of the target
+    that are to be written as they are (see `retrain.records.new_classes.spelled`)."""
 
     path: Path
     schema: Schema | None
     settings: ModelSettings
     work: Path
+    classes: tuple[str, ...] = ()
 
 
 class JoinResult(Result, frozen=True, kw_only=True):

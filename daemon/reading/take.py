@@ -33,9 +33,10 @@ from daemon.reading.rejects import Reject, misfit, shortened
 from drift.notation import agreed, counted
 from retrain import durable
 from retrain.records.errors import Refused, Retry
-from retrain.records.new_classes import undeclared
+from retrain.records.new_classes import odd_spellings, undeclared, unified
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
+from retrain.rows.targets import class_column
 
 BATCH_ROWS = 65_536
 BATCH_CELLS = 4_000_000
@@ -102,7 +103,7 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     parsed = _read(path, temporary, settings, request.schema)
     matched, rejects, snapshot = parsed.matched, parsed.rejects, stem.with_suffix(".parquet")
     misfits: list[Reject] = []
-    tally, quality = _write(parsed.source, matched, snapshot, misfits)
+    tally, quality = _write(parsed.source, matched, snapshot, misfits, request.classes)
     rejects += _in_file(misfits, rejects, parsed.skipped) if parsed.is_csv else misfits
     rejects.sort(key=lambda reject: reject.line or 0)
     advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]], matched.schema.formats)
@@ -169,8 +170,11 @@ def _parsed(path: Path, temporary: Path, file: OpenedFile, schema: Schema) -> Pa
     return Parsed(temporary, matched, json_lines.convert(file, names, temporary), notes=file.notes)
 
 
-def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]) -> tuple[Tally, dict[str, Any]]:
-    """Write the clean rows as the snapshot; the rejected ones are added to `rejects`."""
+def _write(
+    source: Path, matched: Matched, snapshot: Path, rejects: list[Reject], classes: Sequence[str]
+) -> tuple[Tally, dict[str, Any]]:
+    """Write the clean rows as the snapshot, labels as the `classes` are written; the rejected rows are added to
+    `rejects`."""
     schema, tally, hashes = matched.schema, Tally(), RowHashes()
     qualities = {column.name: ColumnQuality(column) for column in schema.columns}
     fields = [pa.field(column.name, ARROW[column.kind]) for column in schema.columns]
@@ -179,7 +183,7 @@ def _write(source: Path, matched: Matched, snapshot: Path, rejects: list[Reject]
         durable.crash_point("intake.snapshot.before_write")
         with pq.ParquetWriter(snapshot, arrow, compression="zstd", write_statistics=False) as writer:
             for batch in _batches(source, schema):
-                table = _clean_batch(batch, schema, qualities, rejects)
+                table = _clean_batch(batch, schema, qualities, rejects, classes)
                 if table.num_rows:
                     _count(table, schema, tally)
                     hashes.add([table.column(c.name).combine_chunks() for c in schema.columns], table.num_rows)
@@ -209,7 +213,9 @@ def _batches(source: Path, schema: Schema) -> Iterator[Any]:
             yield batch if numbered else batch.append_column("__row", positions)
 
 
-def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality], rejects: list[Reject]) -> pa.Table:
+def _clean_batch(
+    batch: Any, schema: Schema, qualities: dict[str, ColumnQuality], rejects: list[Reject], classes: Sequence[str]
+) -> pa.Table:
     """The batch's good rows in the schema's types."""
     present = set(batch.schema.names)
     arrays: dict[str, Any] = {}
@@ -224,6 +230,8 @@ def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality]
         bad = cleaned.bad
         if not column.nullable:
             bad = bad | cleaned.values.is_null().to_numpy(zero_copy_only=False)
+        if column.name == schema.target and column.kind == "category" and schema.task == "classification":
+            cleaned = replace(cleaned, values=_spelled(cleaned.values, column.categories or classes))
         if column.name == schema.target and column.categories is not None and schema.task == "classification":
             bad = bad | _undeclared(cleaned.values, column.categories)
         if bad.any():
@@ -238,6 +246,16 @@ def _clean_batch(batch: Any, schema: Schema, qualities: dict[str, ColumnQuality]
         values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
         qualities[column.name].add(values, infinite.get(column.name, 0))
     return table
+
+
+def _spelled(labels: Any, known: Sequence[str]) -> Any:
+    """Labels (n,), what means the same written alike."""
+    names, odd, listed = pc.dictionary_encode(labels), odd_spellings(known), set(known)
+    written = pa.array(
+        [name if name in listed else odd.get(unified(name), unified(name)) for name in names.dictionary.to_pylist()],
+        names.dictionary.type,
+    )
+    return labels if written.equals(names.dictionary) else written.take(names.indices).cast(labels.type)
 
 
 def _undeclared(labels: Any, classes: Sequence[str]) -> Any:
@@ -260,7 +278,7 @@ def _count(table: pa.Table, schema: Schema, tally: Tally) -> None:
     target = table.column(schema.target)
     tally.labelled += table.num_rows - target.null_count
     if schema.task == "classification":
-        for entry in pc.value_counts(pc.cast(target, pa.string()).drop_null()).to_pylist():
+        for entry in pc.value_counts(class_column(target).drop_null()).to_pylist():
             tally.classes[entry["values"]] += entry["counts"]
     if schema.time_column is None or schema.time_column not in table.column_names:
         return

@@ -7,7 +7,7 @@ from typing import Any
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import MAX_ROWS
 from drift.notation import counted
-from retrain.records.new_classes import undeclared
+from retrain.records.new_classes import spelled, undeclared
 from retrain.records.schema import Schema
 from retrain.rows.cells import shown, word
 
@@ -42,6 +42,6 @@ def _label(position: int, entry: Any, schema: Schema) -> dict[str, Any]:
     if schema.task == "classification" and (label is None or isinstance(label, dict | list)):
         raise BadRequest(f"label {position} is {shown(label)}; expected a class name")
     classes = schema.column(schema.target).categories
-    if classes is not None and word(label) not in classes:
+    if classes is not None and spelled(word(label), classes) not in classes:
         raise BadRequest(f"label {position}: {undeclared(word(label), classes)}")
     return {schema.id_column: key, schema.target: label}

@@ -6,13 +6,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from daemon.config.config import Config
-from daemon.cycles.classes import withheld_classes
+from daemon.cycles.classes import known_classes, withheld_classes
 from daemon.ledger import Ledger, error_streams, models, promotions
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.tools.column_names import listed_columns
 from daemon.tools.learned_from import learned_from
 from retrain.operations import CheckRequest, StoredDeployment
 from retrain.records.errors import Refused
+from retrain.records.new_classes import odd_spellings
 from retrain.records.schema import Schema, declared_schema
 from retrain.records.settings import ModelSettings
 
@@ -43,8 +44,11 @@ def judge_file(
 
     with TemporaryDirectory(prefix="driftd-check-") as work:
         schema = declared_schema(settings) or (None if stored is None else Schema.from_json(stored))
-        taken = _taken(TakeRequest(path=file, schema=schema, settings=settings, work=Path(work)))
         paths = config.paths.model(model)
+        with ledger.connect() as conn:
+            known = known_classes(conn, model, settings, paths.versions)
+        classes = tuple(odd_spellings(known.learned | known.approved).values())
+        taken = _taken(TakeRequest(path=file, schema=schema, settings=settings, work=Path(work), classes=classes))
         only = listed_columns(columns, [column.name for column in taken.schema.columns])
         ignored = listed_columns(ignore, [column.name for column in taken.schema.columns])
         with ledger.connect() as conn:

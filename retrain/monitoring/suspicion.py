@@ -15,6 +15,7 @@ from retrain.operations import SuspectRequest, SuspectResult
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
 from retrain.rows.columns import CATEGORICAL, column_values, join, open_snapshot
+from retrain.rows.targets import class_column
 from retrain.suspicion import Columns, Rows, doubts
 from retrain.suspicion.rows import lowest, row_keys
 
@@ -87,7 +88,7 @@ def _labels(tables: Sequence[pa.Table], schema: Schema) -> tuple[Floats, tuple[s
     if number:
         values, _ = _coded([column_values(column, "number") for column in columns])
         return np.where(np.isfinite(values), values, np.nan), ()
-    return _coded([column_values(column.cast(pa.string()), "category") for column in columns])
+    return _coded([column_values(class_column(column), "category") for column in columns])
 
 
 def _scores(

@@ -2,12 +2,14 @@
 
 Their rows are kept and checked like rows without a label; nothing is learned from them or evaluated on them. Pure."""
 
+import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 NAMED = 5
 """Classes named in a sentence."""
+WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,31 @@ def meant_class(name: str, classes: Sequence[str]) -> str:
     ('yes', '')
     """
     return next((other for other in classes if other != name and _plain(other) == _plain(name)), "")
+
+
+def spelled(name: str, known: Collection[str] = ()) -> str:
+    """A class as the `known` ones write it where they mean the same: equal whole numbers, and truths in any case, are
+    one class. Other numbers stay as they are: "1.10" may be a version.
+
+    >>> spelled("1.0"), spelled("TRUE"), spelled("1", ["0.0", "1.0"]), spelled("1.10"), spelled("007")
+    ('1', 'true', '1.0', '1.10', '007')
+    """
+    return name if name in known else odd_spellings(known).get(unified(name), unified(name))
+
+
+def odd_spellings(known: Collection[str]) -> dict[str, str]:
+    """Known classes that are written otherwise than `unified` writes them, by how it does."""
+    return {plain: name for name in sorted(known, reverse=True) if (plain := unified(name)) != name}
+
+
+def unified(name: str) -> str:
+    """A class as it is written where none is known."""
+    text = name.strip()
+    if text.casefold() in ("true", "false"):
+        return text.casefold()
+    whole, _, fraction = text.partition(".")
+    is_number = WHOLE.fullmatch(whole) and fraction and not fraction.strip("0")
+    return whole if is_number else name
 
 
 def undeclared(name: str, classes: Sequence[str]) -> str:

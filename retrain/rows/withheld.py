@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from retrain.rows.targets import class_column
+
 
 def without_labels(table: pa.Table, target: str, classes: Sequence[str]) -> tuple[pa.Table, int]:
     """The table with labels of these classes missing, and how many they were."""
@@ -23,5 +25,5 @@ def without_classes(labels: Any, classes: Sequence[str]) -> tuple[Any, NDArray[n
     """A column of n labels with these classes missing, and which they were (n,)."""
     if not classes:
         return labels, np.zeros(len(labels), dtype=bool)
-    found = pc.is_in(pc.cast(labels, pa.string()), value_set=pa.array(list(classes), pa.string()))
+    found = pc.is_in(class_column(labels), value_set=pa.array(list(classes), pa.string()))
     return pc.if_else(found, pa.scalar(None, labels.type), labels), np.asarray(found.to_numpy())

@@ -25,6 +25,7 @@ from retrain.rows.held_out import NEWEST_FILES, in_reservoir
 from retrain.rows.history import read_snapshot
 from retrain.rows.late_labels import late_labels, with_late_labels
 from retrain.rows.retype import TYPES, changed_kinds, conform
+from retrain.rows.targets import class_column
 from retrain.rows.window import Split, split
 from retrain.rows.window_reach import chosen_window
 from retrain.rows.withheld import without_labels
@@ -271,7 +272,7 @@ def learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
     """Training rows without the classes of fewer than two rows: nothing can be learned from one."""
     if schema.task != "classification":
         return train
-    words = pc.cast(train.column(schema.target), pa.string())
+    words = class_column(train.column(schema.target))
     counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(words).to_pylist()}
     rare = sorted(name for name, count in counts.items() if count < MIN_CLASS_ROWS)
     if rare:
@@ -288,7 +289,7 @@ def _note_new_classes(
 ) -> None:
     if schema.task != "classification":
         return
-    names = {part: set(pc.unique(pc.cast(t.column(schema.target), pa.string())).to_pylist()) for part, t in
+    names = {part: set(pc.unique(class_column(t.column(schema.target))).to_pylist()) for part, t in
              (("train", train), ("holdout", holdout))}  # fmt: skip
     only = sorted(names["holdout"] - names["train"])
     if only:

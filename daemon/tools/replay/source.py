@@ -22,6 +22,7 @@ from retrain.records.errors import Refused
 from retrain.records.new_classes import KnownClasses, NewClass
 from retrain.records.schema import Schema, declared_schema
 from retrain.records.settings import ModelSettings
+from retrain.rows.targets import class_column
 from retrain.rows.withheld import without_labels
 
 USUAL_BATCHES, USUAL_ROWS = 50, 100
@@ -130,7 +131,7 @@ def _withheld(
 def _class_rows(pieces: Sequence[pa.Table], target: str) -> dict[str, int]:
     rows = Counter[str]()
     for piece in pieces:
-        for entry in pc.value_counts(pc.cast(piece.column(target), pa.string()).drop_null()).to_pylist():
+        for entry in pc.value_counts(class_column(piece.column(target)).drop_null()).to_pylist():
             rows[entry["values"]] += entry["counts"]
     return dict(rows)
 

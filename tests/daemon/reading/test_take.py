@@ -13,6 +13,7 @@ from learning import run
 
 from daemon.reading import sql
 from daemon.reading.digest import file_digest
+from daemon.reading.operations import TakeRequest
 from daemon.reading.take import take
 from retrain.records.errors import Refused
 from retrain.records.schema import declared_schema
@@ -345,3 +346,18 @@ def test_declared_classes_bind_files_of_rows_and_of_labels(tmp_path):
     assert "'Yes' is none of the declared classes" in labels["rejects"][0]["reason"]
     frame = pa.table({"id": ["1", "2"], "x": [1.0, 2.0], "y": ["no", "never"]})
     assert taken(tmp_path, "c.parquet", parquet(frame), columns, id_column="id")["rejected"] == 1
+
+
+def test_equal_numbers_and_truths_are_one_class(tmp_path):
+    """However they are written, and as the known classes are where these mean the same."""
+    columns = {"x": "number", "y": "category"}
+    text = "x,y\n1,0.0\n2,1.0\n3,0\n4,1\n5,007\n"
+    assert taken(tmp_path, "a.csv", text, columns)["class_rows"] == {"0": 2, "1": 2, "007": 1}
+    truths = "x,y\n1,True\n2,true\n3,FALSE\n"
+    assert taken(tmp_path, "b.csv", truths, columns)["class_rows"] == {"true": 2, "false": 1}
+    settings = ModelSettings(data_dir="d", task="classification", target="y", columns=columns)
+    request = {"path": tmp_path / "a.csv", "schema": declared_schema(settings), "settings": settings}
+    known = take(TakeRequest(**request, work=tmp_path / "work", classes=("0.0", "1.0")))
+    assert known.class_rows == {"0.0": 2, "1.0": 2, "007": 1}
+    declared = columns | {"y": {"type": "category", "categories": ["0.0", "1.0", "007"]}}
+    assert taken(tmp_path, "a.csv", text, declared)["class_rows"] == {"0.0": 2, "1.0": 2, "007": 1}
