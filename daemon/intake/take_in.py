@@ -19,7 +19,7 @@ from daemon.cycles.checks import check_snapshots, record_check
 from daemon.cycles.classes import known_classes, log_new_classes, withheld_classes
 from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
-from daemon.intake.joining import joined_labels, warn_of_few
+from daemon.intake.joining import join_earlier_labels, joined_labels, joined_share, warn_of_few
 from daemon.ledger import due, files, models
 from daemon.reading.look import Look
 from daemon.reading.operations import DigestRequest, JoinResult, TakeRequest, TakeResult
@@ -115,12 +115,18 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
     snapshot, quarantine = _publish(context, sha256, result)
     check, doubts, dropped = None, [], taking.at is None
-    joined = await joined_labels(context, snapshot, result.schema, dropped) if result.kind == "labels" else None
+    joined, earlier = None, list[tuple[Any, int]]()
+    if result.kind == "labels":
+        joined = await joined_labels(context, snapshot, result.schema, dropped)
+    elif result.rows > result.labelled_rows:
+        earlier = await join_earlier_labels(context, snapshot, result.schema, taking.path)
+    share = joined_share(joined)
+    class_rows = files.scaled(result.class_rows, share)
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:
             of_model = conn, context.name, context.settings, context.folders.versions
             waited = [one.name for one in withheld_classes(*of_model) if one.approved]
-            withheld = withheld_classes(*of_model, result.class_rows)
+            withheld = withheld_classes(*of_model, class_rows)
         if result.kind == "rows":
             check = await check_snapshots(context, "file", [snapshot], withheld)
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
@@ -130,9 +136,11 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
                 models.save_schema(conn, context.name, result.schema.to_json())
             row = files.record_accepted(
                 conn, context.name, taking.path, taking.seen, sha256,
-                _entry(context, result, snapshot, quarantine, quality), context.now(), taking.source,
+                _entry(context, result, snapshot, quarantine, quality, share), context.now(), taking.source,
                 _digest(context, result),
             )  # fmt: skip
+            for labels, count in earlier:
+                files.joined_later(conn, labels, count)
             taking.also(conn)
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
             held = record_doubts(conn, context, row, doubts)
@@ -169,12 +177,27 @@ def _quality(result: TakeResult, withheld: Iterable[NewClass], joined: JoinResul
 
 
 def _entry(
-    context: ModelContext, result: TakeResult, snapshot: Path, quarantine: Path | None, quality: dict[str, Any]
+    context: ModelContext,
+    result: TakeResult,
+    snapshot: Path,
+    quarantine: Path | None,
+    quality: dict[str, Any],
+    share: float,
 ) -> dict[str, Any]:
-    """As the ledger keeps it: with paths below the state folder."""
+    """As the ledger keeps it: with paths below the state folder, and of labels the share that found its row."""
     state = context.folders.state
     rejects = None if quarantine is None else str(quarantine.relative_to(state))
-    return to_json(result) | {"snapshot": str(snapshot.relative_to(state)), "quarantine": rejects, "quality": quality}
+    if share < 1:
+        quality = quality | {"label_classes": result.class_rows}
+    counted = {
+        "labelled_rows": round(share * result.labelled_rows),
+        "class_rows": files.scaled(result.class_rows, share),
+    }
+    return (
+        to_json(result)
+        | counted
+        | {"snapshot": str(snapshot.relative_to(state)), "quarantine": rejects, "quality": quality}
+    )
 
 
 def _digest(context: ModelContext, result: TakeResult) -> str | None:

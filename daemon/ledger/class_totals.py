@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from daemon.ledger.tables import class_totals, files, models
 
@@ -18,8 +18,17 @@ def class_rows(conn: Connection, model: str) -> dict[str, int]:
 
 def class_rows_until(conn: Connection, model: str, seq: int) -> dict[str, int]:
     """The same of the files up to one by order of arrival; counted anew."""
+    return _counted(conn, model, files.c.seq <= seq)
+
+
+def class_rows_after(conn: Connection, model: str, seq: int) -> dict[str, int]:
+    """The same of the files after one."""
+    return _counted(conn, model, files.c.seq > seq)
+
+
+def _counted(conn: Connection, model: str, which: ColumnElement[bool]) -> dict[str, int]:
     total = Counter[str]()
-    usable = files.c.model == model, files.c.state == "accepted", files.c.seq <= seq
+    usable = files.c.model == model, files.c.state == "accepted", which
     for counts in conn.scalars(select(files.c.class_rows).where(*usable)):
         total.update(counts or {})
     return dict(total)

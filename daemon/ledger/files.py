@@ -2,7 +2,8 @@
 retention of snapshots, or with the prediction log that they were made of). `source` says where they came from: "folder"
 (labels over HTTP too) or "traffic"."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -12,6 +13,7 @@ from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
 from daemon.ledger.tables import checks, files, path_meant, rejects
 from daemon.reading.look import Look
 from retrain.records.errors import Refused
+from retrain.records.new_classes import NewClass
 
 FileRow = Row[Any]
 KEPT_REJECTS = 1000
@@ -178,9 +180,42 @@ def first_rejects(conn: Connection, file_ids: Sequence[int], most: int) -> dict[
 
 
 def labelled_rows(conn: Connection, model: str, up_to_seq: int | None = None) -> int:
-    """Rows that have a label: their own, or one from a file of labels. Labels count only as far as there are
-    rows without one, since they may name rows that are unknown or have theirs already."""
+    """Rows that have a label: their own, or one from a file of labels, of which those count that found their row (see
+    `record_accepted`). They count only as far as there are rows without one, since some may have theirs already."""
     return with_late(totals.accepted_rows(conn, model, up_to_seq))
+
+
+def teaching_rows(conn: Connection, model: str, withheld: Collection[NewClass]) -> int:
+    """Labelled rows but those of `withheld` classes, which teach nobody."""
+    return max(0, labelled_rows(conn, model) - sum(one.rows for one in withheld))
+
+
+def unjoined(conn: Connection, model: str, most: int) -> Sequence[Row[Any]]:
+    """The newest accepted files of labels, at most so many, of which some labels found no row yet."""
+    some = files.c.kind == "labels", files.c.labelled_rows < files.c.rows
+    query = select(files).where(files.c.model == model, files.c.state == "accepted", *some)
+    return conn.execute(query.order_by(files.c.seq.desc()).limit(most)).all()
+
+
+def joined_later(conn: Connection, row: Row[Any], found: int) -> None:
+    """So many more labels of a file found their row in one that came after it."""
+    share = min(1.0, (row.labelled_rows + found) / max(1, row.rows))
+    quality, labels = row.quality or {}, (row.quality or {}).get("label_classes") or {}
+    joined = quality.get("joined") or {}
+    later = {"joined": min(joined["labels"], joined["joined"] + found)} if joined else {}
+    update_row(
+        conn, files, row.id, labelled_rows=round(share * row.rows), class_rows=scaled(labels, share),
+        quality=quality | {"joined": joined | later},
+    )  # fmt: skip
+
+
+def scaled(class_rows: Mapping[str, int], share: float) -> dict[str, int]:
+    """Of labels by class, a share: which of them found their row is not kept.
+
+    >>> scaled({"no": 10, "yes": 1}, 0.5), scaled({"no": 10}, 0.0)
+    ({'no': 5, 'yes': 1}, {})
+    """
+    return {name: math.ceil(rows * share) for name, rows in class_rows.items() if share > 0}
 
 
 def with_late(sums: Mapping[str, tuple[int, int]]) -> int:

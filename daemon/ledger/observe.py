@@ -38,12 +38,16 @@ def observe(
     but those that only lack rows."""
     none = {one.name for one in withheld if one.meant or one.declared}
     labelled = file_queries.labelled_rows(conn, model)
+    new = labelled - file_queries.labelled_rows(conn, model, state.seen_seq)
+    if withheld:
+        of_new = class_totals.class_rows_after(conn, model, state.seen_seq)
+        new -= sum(of_new.get(one.name, 0) for one in withheld)
     newest = newest_seq(conn, model)
     row, champion = models.get(conn, model), promotions.champion(conn, model)
     proposal_id, proposal = assessments.proposal(conn, model)
     return Observation(
-        labelled_rows=labelled,
-        new_labelled_rows=max(0, labelled - file_queries.labelled_rows(conn, model, state.seen_seq)),
+        labelled_rows=file_queries.teaching_rows(conn, model, withheld),
+        new_labelled_rows=max(0, new),
         class_rows=_without(class_totals.class_rows(conn, model), none) if champion is None and labelled else {},
         newest_seq=newest,
         champion=champion,

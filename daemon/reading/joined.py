@@ -3,51 +3,106 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from daemon.reading.operations import JoinRequest, JoinResult
+from daemon.reading.operations import JoinLaterRequest, JoinLaterResult, JoinRequest, JoinResult
 from daemon.reading.rejects import printable, shortened
-from retrain.rows.retype import as_kind
+from retrain.rows.retype import TYPES, as_kind
 
-MOST_ALIKE = 50
-"""Ids are compared by what they likely meant in so many of the newest files."""
+MOST_IDS = 100_000
+"""Of a file of labels, evenly chosen, are looked for."""
+ALIKE_IDS, ALIKE_ROWS = 1_000, 500_000
+"""So many ids that were not found are compared by what they likely meant, with so many of the newest rows."""
+BATCH_ROWS = 1_000_000
 FRACTION = re.compile(r"\.0+$")
 
 
 def join(request: JoinRequest) -> JoinResult:
     """The operation: look for the labels' ids in the files of rows, newest first, until all are found."""
-    ids = {name for piece in _ids(request.labels, request) for name in piece}
-    left = set(ids)
+    wanted = _label_ids(request.labels, request)
+    chosen = wanted[:: max(1, -(-len(wanted) // MOST_IDS))]
+    left, read = chosen, 0
     for path in request.rows:
-        for piece in _ids(path, request) if left else ():
-            left.difference_update(piece)
-    meant, pair = _alike(left, request)
-    hint = "" if pair is None else _difference(*pair, request.id_column)
-    return JoinResult(labels=len(ids), joined=len(ids) - len(left), alike=meant, hint=hint)
+        if not len(left) or read >= request.most_rows:
+            break
+        for piece in _ids(path, request):
+            left, read = left.filter(pc.invert(pc.is_in(left, value_set=_those_of(piece, left)))), read + len(piece)
+    else:
+        read = 0
+    scale = len(wanted) / max(1, len(chosen))
+    alike, pair = _alike(left[:ALIKE_IDS], request)
+    return JoinResult(
+        labels=len(wanted),
+        joined=round((len(chosen) - len(left)) * scale),
+        alike=round(alike * scale * max(1.0, len(left) / ALIKE_IDS)),
+        hint="" if pair is None else _difference(*pair, request.id_column),
+        complete=not len(left) or not read,
+    )
 
 
-def _ids(path: Path, request: JoinRequest) -> Iterator[list[str]]:
-    """A snapshot's ids as text, of the kind that the schema has now, in batches; none where it has no such column."""
+def join_later(request: JoinLaterRequest) -> JoinLaterResult:
+    """The operation: rows came after their labels."""
+    wanted = [_label_ids(path, request) for path in request.labels]
+    every = pa.concat_arrays(wanted)
+    found = [_those_of(piece, every) for piece in _ids(request.rows, request)]
+    rows = pa.concat_arrays(found) if found else every[:0]
+    return JoinLaterResult(found=[pc.sum(pc.is_in(ids, value_set=rows)).as_py() or 0 for ids in wanted])
+
+
+def _those_of(piece: Any, ids: Any) -> Any:
+    """The rows' ids that are among these."""
+    return piece.filter(pc.is_in(piece, value_set=ids))
+
+
+def _label_ids(path: Path, request: JoinRequest | JoinLaterRequest) -> Any:
+    """A file's different ids."""
+    pieces = list(_ids(path, request))
+    return pc.unique(pa.concat_arrays(pieces)) if pieces else pa.array([], TYPES[request.kind])
+
+
+def _ids(path: Path, request: JoinRequest | JoinLaterRequest) -> Iterator[Any]:
+    """A snapshot's ids, of the kind that the schema has now, in batches; none where it has no such column."""
     column = request.id_column
     with pq.ParquetFile(path, pre_buffer=False) as file:
         if column in file.schema_arrow.names:
-            for batch in file.iter_batches(columns=[column]):
-                yield [str(name) for name in as_kind(batch.column(0), request.kind).to_pylist() if name is not None]
+            for batch in file.iter_batches(columns=[column], batch_size=BATCH_ROWS):
+                yield as_kind(batch.column(0), request.kind).cast(TYPES[request.kind]).drop_null()
 
 
-def _alike(left: set[str], request: JoinRequest) -> tuple[int, tuple[str, str] | None]:
+def _alike(left: Any, request: JoinRequest) -> tuple[int, tuple[str, str] | None]:
     """How many of the ids would find a row if zeros in front, ".0", blanks and case did not count, and the first of
     them beside the row's."""
-    wanted = {_plain(name): name for name in sorted(left, reverse=True)}
+    names = left.cast(pa.string()).to_pylist()
+    wanted = {_plain(name): name for name in sorted(names, reverse=True)}
     found: dict[str, str] = {}
-    for path in request.rows[:MOST_ALIKE] if wanted else ():
+    read, plains = 0, pa.array(list(wanted), pa.string())
+    for path in request.rows if wanted else ():
         for piece in _ids(path, request):
-            found |= {plain: name for name in piece if (plain := _plain(name)) in wanted and plain not in found}
+            texts = piece.slice(0, ALIKE_ROWS - read).cast(pa.string())
+            likely = texts.filter(pc.is_in(_plain_column(texts), value_set=plains)).to_pylist()
+            found |= {plain: name for name in likely if (plain := _plain(name)) not in found}
+            read += len(texts)
+        if read >= ALIKE_ROWS:
+            break
     if not found:
         return 0, None
     first = min(found)
-    return sum(_plain(name) in found for name in left), (wanted[first], found[first])
+    return sum(_plain(name) in found for name in names), (wanted[first], found[first])
+
+
+def _plain_column(texts: Any) -> Any:
+    """`_plain` of a column of text."""
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    fractions = pc.match_substring(texts, ".0")
+    if pc.any(fractions).as_py():
+        texts = pc.replace_substring_regex(texts, r"\.0+$", "")
+    bare = pc.utf8_ltrim(texts, "0")
+    bare = pc.if_else(pc.equal(bare, ""), "0", bare)
+    return pc.if_else(pc.utf8_is_digit(texts), bare, texts)
 
 
 def _plain(name: str) -> str:
@@ -55,7 +110,7 @@ def _plain(name: str) -> str:
     >>> _plain(" 00123 "), _plain("123.0"), _plain("A-07")
     ('123', '123', 'a-07')
     """
-    text = FRACTION.sub("", name.strip().casefold())
+    text = FRACTION.sub("", name.strip().lower())
     return text.lstrip("0") or "0" if text.isdigit() else text
 
 

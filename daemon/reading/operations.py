@@ -57,19 +57,37 @@ class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
 
 class JoinResult(Result, frozen=True, kw_only=True):
     """Of so many different ids of `labels`, those that were found in a row; `alike` more are written otherwise there,
-    and `hint` says how."""
+    and `hint` says how. `complete`: all rows were looked through, or all ids found; numbers of samples are scaled."""
 
     labels: int
     joined: int
     alike: int = 0
     hint: str = ""
+    complete: bool = True
 
 
 class JoinRequest(Request[JoinResult], frozen=True, kw_only=True):
-    """Look for the ids of a snapshot of labels in those of `rows`, the newest first, all of this kind."""
+    """Look for the ids of a snapshot of labels in those of `rows`, the newest first, all of this kind; in the files
+    that hold the first `most_rows`."""
 
     labels: Path
     rows: tuple[Path, ...]
+    id_column: str
+    kind: ColumnKind
+    most_rows: int = 20_000_000
+
+
+class JoinLaterResult(Result, frozen=True, kw_only=True):
+    """How many ids of each file of labels are those of rows that came later."""
+
+    found: list[int]
+
+
+class JoinLaterRequest(Request[JoinLaterResult], frozen=True, kw_only=True):
+    """Look for the ids of snapshots of labels in one of `rows`."""
+
+    labels: tuple[Path, ...]
+    rows: Path
     id_column: str
     kind: ColumnKind
 

@@ -3,7 +3,6 @@
 import os
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -30,7 +29,7 @@ from daemon.reading.look import Look, scan
 from daemon.reports.trial import trial_json
 from retrain.planning.planner import STILL, backlog_reason
 from retrain.records.deployment import Champion
-from retrain.records.new_classes import way_out
+from retrain.records.new_classes import NewClass, way_out
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
@@ -52,6 +51,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
     row, settings = models.get(conn, name), config.models[name]
     episode, served = checks.open_episode(conn, name), promotions.champion(conn, name)
     stored, folder = models.load_schema(conn, name), config.paths.model(name).versions
+    withheld = withheld_classes(conn, name, settings, folder)
     changed = change_since(settings, None if stored is None else Schema.from_json(stored), folder, served)
     return {
         "task": settings.task,
@@ -63,9 +63,9 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "schema_changes": [] if changed is None else list(changed.sentences),
         "files": totals.counts(conn, name),
         "last_file": _last_file(conn, name),
-        "labelled_rows": files.labelled_rows(conn, name),
+        "labelled_rows": files.teaching_rows(conn, name, withheld),
         "settling": _settling(conn, name, settings),
-        "new_classes": _new_classes(conn, name, settings, folder),
+        "new_classes": _new_classes(name, withheld),
         "prediction_log": prediction_log.total(conn, name),
         "drift_episode": episode,
         "last_check": _last_check(conn, name),
@@ -83,9 +83,8 @@ def _settling(conn: Connection, name: str, settings: ModelSettings) -> dict[str,
     return None if settle_s <= configured_s else kept | {"settle_s": settle_s, "configured_s": configured_s}
 
 
-def _new_classes(conn: Connection, name: str, settings: ModelSettings, folder: Path) -> list[dict[str, Any]]:
+def _new_classes(name: str, found: tuple[NewClass, ...]) -> list[dict[str, Any]]:
     """The classes whose labels do not count, each with the reason and what a person does."""
-    found = withheld_classes(conn, name, settings, folder)
     return [asdict(one) | {"reason": one.sentence(), "way_out": way_out(name, (one,))} for one in found]
 
 

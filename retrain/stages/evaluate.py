@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from drift.notation import counted
 from retrain.metrics.losses import row_losses
 from retrain.metrics.metric import Metric
 from retrain.metrics.resampling import bootstrap_scores, mean_error, standard_error
@@ -135,7 +136,10 @@ def compare(
     if champion is not None and before is not None:
         told["champion"]["version"] = champion.newest
         differences = tuple(_differences(metric, y, said, before, holdout, settings))
-    verdict = _verdict(metric, len(y), told, champion, differences, settings)
+    if champion is not None and before is not None and _is_same(challenger, champion.version, said, before):
+        verdict = Verdict(False, f"it answers all {counted(len(y), 'held-out row')} exactly as {champion.newest} does")
+    else:
+        verdict = _verdict(metric, len(y), told, champion, differences, settings)
     overall = differences[0] if differences else None
     return {
         "verdict": "promote" if verdict.promote else "keep",
@@ -150,6 +154,13 @@ def compare(
         "difference_se": None if overall is None else overall.se,
         "slices": [{"where": d.where, "rows": d.rows, "difference": d.gain, "se": d.se} for d in differences[1:]],
     }
+
+
+def _is_same(challenger: LoadedVersion, newest: LoadedVersion, said: Predictions, before: Predictions) -> bool:
+    """Whether a challenger of the newest version's schema answers what is served to the bit; classes alone, without
+    probabilities, are too coarse to tell."""
+    tells = said.classes is None or said.probabilities is not None
+    return tells and challenger.schema == newest.schema and said.equals(before)
 
 
 def twin_handicap(

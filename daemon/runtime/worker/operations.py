@@ -45,6 +45,7 @@ OPERATIONS = (
     Operation("digest", reading.DigestRequest, reading.DigestResult, "daemon.reading.digest:digest"),
     Operation("take", reading.TakeRequest, reading.TakeResult, "daemon.reading.take:take"),
     Operation("join", reading.JoinRequest, reading.JoinResult, "daemon.reading.joined:join"),
+    Operation("join_later", reading.JoinLaterRequest, reading.JoinLaterResult, "daemon.reading.joined:join_later"),
     Operation("convert_log", reading.ConvertRequest, reading.ConvertResult, "daemon.reading.answered_rows:convert"),
     Operation("take_traffic", reading.TrafficRequest, reading.TrafficResult, "daemon.reading.answered_rows:traffic"),
     Operation("check", model.CheckRequest, model.CheckResult, "retrain.monitoring.check:check"),

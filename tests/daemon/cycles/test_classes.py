@@ -153,3 +153,12 @@ def test_a_file_with_new_classes_is_warned_of_and_told(tmp_path, capsys):
     assert command_line([*conf, "status", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["models"]["m"]["new_classes"]
     assert [(one["name"], one["rows"], one["meant"]) for one in found] == [("YES", 1, "yes"), ("maybe", 1, "")]
+
+
+def test_rows_of_withheld_classes_are_no_labelled_rows(context):
+    """Neither of all nor of the new ones: they teach nobody, and ask for no retraining."""
+    accept(context, "b", {"no": 100, "odd": 300})
+    with context.shared.ledger.connect() as conn:
+        withheld = withheld_classes(conn, "m", context.settings, context.folders.versions)
+        seen = observe.observe(conn, "m", 0, PlannerState(seen_seq=1), withheld=withheld)
+    assert (seen.labelled_rows, seen.new_labelled_rows) == (1800 - 300, 900 - 300)

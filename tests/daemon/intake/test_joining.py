@@ -2,6 +2,9 @@
 
 import asyncio
 
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bare_model import BINARY, bare_model
 from structlog.testing import capture_logs
@@ -9,8 +12,10 @@ from structlog.testing import capture_logs
 from daemon.cli.app import run as command_line
 from daemon.cycles.schemas import current_schema
 from daemon.intake.take_in import Taken, Taking, take_file
-from daemon.ledger import files
+from daemon.ledger import class_totals, files
+from daemon.reading.joined import join
 from daemon.reading.look import look
+from daemon.reading.operations import JoinRequest
 from retrain.rows.history import History
 
 CONFIG = (
@@ -87,3 +92,33 @@ def test_few_that_join_are_warned_of_with_what_likely_happened(told, written, li
     assert "0 of 3 labels joined" in listed
     if "likely" in likely:
         assert warned["alike"] == 3 and '"integer"' in warned["reason"] and likely in listed
+
+
+def test_labels_that_find_no_row_count_when_their_rows_come(tmp_path):
+    """Labels of nobody are no labelled rows; those whose rows come after them are, then."""
+    with bare_model(tmp_path, CONFIG) as context:
+        counted = []
+        lines = {"labels.csv": "id,y\n" + "".join(f"{i:05d},{'yes' if i % 2 else 'no'}\n" for i in range(40))}
+        lines["others.csv"] = "id,x,y\n" + "".join(f"a{i},{i},\n" for i in range(100))
+        lines["rows.csv"] = "id,x,y\n" + "".join(f"{i:05d},{i},\n" for i in range(30))
+
+        async def story():
+            for name in ("others.csv", "labels.csv", "rows.csv"):
+                (context.data_dir / name).write_text(lines[name])
+                await take(context, name)
+                with context.shared.ledger.connect() as conn:
+                    counted.append((files.labelled_rows(conn, "m"), sum(class_totals.class_rows(conn, "m").values())))
+
+        asyncio.run(story())
+    assert counted == [(0, 0), (0, 0), (30, 30)]
+
+
+def test_many_rows_are_looked_through_within_bounds(tmp_path):
+    """Where rows were left out nobody can say that a label is lost."""
+    for name, ids in (("labels", ["7", "x"]), ("new", ["1", "2"]), ("old", ["7", "8"])):
+        pq.write_table(pa.table({"id": ids, "y": ["no", "no"]}), tmp_path / name)
+    rows = tmp_path / "new", tmp_path / "old"
+    every = JoinRequest(labels=tmp_path / "labels", rows=rows, id_column="id", kind="category")
+    assert (join(every).joined, join(every).complete) == (1, True)
+    few = msgspec.structs.replace(every, most_rows=2)
+    assert (join(few).joined, join(few).complete) == (0, False)

@@ -10,13 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 from learning import run
 
+from retrain.model.deployment import LoadedDeployment
 from retrain.monitoring.check import check
 from retrain.operations import AcceptedFile, from_json
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
-from retrain.stages.evaluate import evaluate
+from retrain.rows.targets import target_values
+from retrain.stages.evaluate import compare, evaluate
 from retrain.stages.prepare import prepare, prepare_rows
 from retrain.stages.promote import promote
 from retrain.stages.train import train
@@ -185,6 +187,19 @@ def test_corrupted_labels_keep_the_champion(tmp_path):
     done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2))
     assert done["evaluate"]["verdict"] == "keep"
     assert "worse" in done["evaluate"]["reason"] or "baseline" in done["evaluate"]["reason"]
+
+
+def test_a_challenger_that_is_the_champion_again_is_kept(tmp_path):
+    """Trained on the same rows it answers alike: nothing was learned, and a blend of both would be of one."""
+    version = load_version(
+        Path(cycle(arguments(tmp_path, [snapshot(tmp_path, 1, learning.rows(900))]))["promote"]["path"])
+    )
+    champion = LoadedDeployment({version.name: version}, {version.name: 1.0}, version.name)
+    holdout = learning.table(learning.rows(300, seed=3))
+    y, said = target_values(holdout, version.schema), version.predict_table(holdout)
+    settings = ModelSettings(data_dir="d", task="classification", target="y")
+    result = compare(version, champion, said, holdout, y, settings)
+    assert result["verdict"] == "keep" and "exactly as" in result["reason"]
 
 
 def test_late_labels_join_by_id_and_the_newest_wins(tmp_path):
