@@ -16,6 +16,7 @@ PURE = [
     *sorted((ROOT / "retrain" / "records").rglob("*.py")),
     *sorted((ROOT / "retrain" / "planning").rglob("*.py")),
     *sorted((ROOT / "retrain" / "suspicion").rglob("*.py")),
+    *sorted((ROOT / "retrain" / "recommendation").rglob("*.py")),
     *(ROOT / "retrain" / "rows" / name for name in ("window_reach.py", "window.py")),
 ]
 HEAVY = {"numpy", "scipy", "sklearn", "pyarrow", "duckdb"}

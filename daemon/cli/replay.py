@@ -1,7 +1,7 @@
 """`driftd replay FILE…`: the daemon's decisions over history."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daemon.cli.arguments import Columns, Ignore, Json, Task, known_task
+from daemon.cli.arguments import Columns, Ignore, Json, known_task
+from daemon.cli.interactions import BATCHES, INITIAL, TASK, EventOptions, replay_interactions
 from daemon.cli.output import console, print_json, write_page
 from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import SESSION, WRONG_USE, Exit, refusal_is_failure
@@ -26,19 +27,39 @@ Files = Annotated[
 def replay(
     files: Files,
     target: Annotated[str, typer.Option(help="The column to predict; enough without a configuration.")] = "",
-    task: Task = "",
+    task: Annotated[
+        str, typer.Option(help="classification or regression (default: by the target's values), or recommendation.")
+    ] = "",
+    user: Annotated[str, typer.Option(help="Of a recommendation: the column of users, with --item and --time.")] = "",
+    item: Annotated[str, typer.Option(help="The column of items.")] = "",
+    time: Annotated[str, typer.Option(help="The column of times: dates, seconds or milliseconds.")] = "",
+    value: Annotated[str, typer.Option(help="A column of numbers, such as ratings, with --positive.")] = "",
+    positive: Annotated[
+        float | None, typer.Option(help="Events with a smaller value are known and teach nothing.", show_default=False)
+    ] = None,
+    event: Annotated[str, typer.Option(help="The column of event types.")] = "",
+    event_weights: Annotated[str, typer.Option(help="What types count: view=1,buy=5; others count 1.")] = "",
     batches: Annotated[
         int | None,
         typer.Option(
-            help="Pieces that a single file is cut into; default: 50, or fewer, of 100 rows.", min=3, show_default=False
+            help="Pieces that a single file is cut into; default: 50, or fewer, of 100 rows; 30 of a recommendation.",
+            min=3,
+            show_default=False,
         ),
     ] = None,
-    initial: Annotated[int, typer.Option(help="Batches that train the first model.", min=1)] = 4,
+    initial: Annotated[
+        int | None,
+        typer.Option(help="Batches that train the first model.", min=1, show_default="4; 6 of a recommendation"),
+    ] = None,
     delay: Annotated[int, typer.Option(help="Batches that labels come late.", min=0)] = 0,
     baselines: Annotated[
         str,
-        typer.Option(help="never, every (best of four windows), everyN (each N batches); or none."),
-    ] = "never,every",
+        typer.Option(
+            help="never, every (best of four windows), everyN (each N batches, adapted in between); of a recommendation "
+            "never, every, popularity; or none.",
+            show_default="never,every; all of a recommendation",
+        ),
+    ] = "",
     config: Annotated[
         Path | None, typer.Option(help="A configuration whose settings apply, as with -c.", show_default=False)
     ] = None,
@@ -66,6 +87,9 @@ def replay(
     its labels are shown, then the daemon's planner decides, exactly as it would have. The result is compared with never
     retraining and with retraining at every batch. Nothing is changed; no daemon and no state is needed.
 
+    With --user, --item and --time, FILE is an event log and the task a recommendation: live counters, a trained version
+    and their blend, against popularity, never and always retraining.
+
     Examples:
 
       driftd replay history.parquet --target late
@@ -76,12 +100,26 @@ def replay(
 
       driftd replay history.csv --target late --baselines never,every7 --suggest
 
+      driftd replay clicks.csv --task recommendation --user visitor --item product --time at
+
     Exit status: 0 done, 2 wrong use or bad configuration, 3 the files cannot be replayed."""
     from daemon.tools.replay.subject import Request
 
+    options = EventOptions(user, item, time, value, positive, event, event_weights)
+    if task == TASK or options.given:
+        others = {
+            "--target": target, "--config": config, "--model": model, "--variant": variant, "--suggest": suggest,
+            "--delay": delay, "--approve-classes": approve_classes, "--ignore": ignore, "--columns": columns,
+        }  # fmt: skip
+        _only_interactions(task, others)
+        _check_batches(batches or BATCHES, initial or INITIAL, 1, html)
+        replay_interactions(files, options, batches or BATCHES, initial or INITIAL, baselines, html, json)
+        return
+    initial = initial or 4
     config = config or (SESSION.config_path if SESSION.named else None)
-    names = _baselines(baselines)
-    _check(task, batches, initial, len(files), html)
+    names = _baselines(baselines or "never,every")
+    known_task(task)
+    _check_batches(batches, initial, len(files), html)
     subject = replace(
         _subject(files, target, task, config, model), ignore=tuple(ignore or ()), columns=tuple(columns or ())
     )
@@ -111,8 +149,18 @@ def _baselines(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _check(task: str, batches: int | None, initial: int, files: int, html: Path | None) -> None:
-    known_task(task)
+def _only_interactions(task: str, others: Mapping[str, object]) -> None:
+    """Exit 2 for another task, and for options that do not go with an event log."""
+    if task not in ("", TASK):
+        raise Exit(WRONG_USE, f"--user, --item and --time are of --task recommendation, not of {task}")
+    wrong = [name for name, value in others.items() if value]
+    if wrong:
+        raise Exit(
+            WRONG_USE, f"{wrong[0]} does not go with a recommendation, whose columns are --user, --item and --time"
+        )
+
+
+def _check_batches(batches: int | None, initial: int, files: int, html: Path | None) -> None:
     total, what = (batches, "--batches") if files == 1 else (files, "files")
     if total is not None and initial + 2 > total:
         hint = "give fewer --initial batches" + (" or more --batches" if files == 1 else " or more files")

@@ -1,0 +1,115 @@
+"""`driftd replay FILE… --task recommendation`: its options, and what it prints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from daemon.cli.output import console, print_json, write_page
+from daemon.cli.progress import STEPS, progress_bars
+from daemon.cli.session import WRONG_USE, Exit, refusal_is_failure
+
+TASK = "recommendation"
+BATCHES, INITIAL = 30, 6
+BASELINES = ("never", "every", "popularity")
+
+
+@dataclass(frozen=True)
+class EventOptions:
+    """The options that name columns, as they were given."""
+
+    user: str = ""
+    item: str = ""
+    time: str = ""
+    value: str = ""
+    positive: float | None = None
+    event: str = ""
+    event_weights: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Whether any was given."""
+        return self != EventOptions()
+
+
+def replay_interactions(
+    files: Sequence[Path],
+    columns: EventOptions,
+    batches: int,
+    initial: int,
+    baselines: str,
+    html: Path | None,
+    json: bool,
+) -> None:
+    """Replay, then print."""
+    result = _run(files, columns, batches, initial, _baselines(baselines))
+    if html is not None:
+        from drift.report.recommendation import recommendation_page
+
+        write_page(html, recommendation_page(result))
+    if json:
+        print_json(result)
+        return
+    from daemon.reports.recommendation_text import render
+
+    render(result, console())
+    if html is not None:
+        console().print(f"wrote {html}", markup=False)
+
+
+def _run(
+    files: Sequence[Path], columns: EventOptions, batches: int, initial: int, baselines: Sequence[str]
+) -> dict[str, Any]:
+    lacking = [f"--{name}" for name in ("user", "item", "time") if not getattr(columns, name)]
+    if lacking:
+        raise Exit(
+            WRONG_USE, f"a recommendation needs --user, --item and --time COLUMN; {' and '.join(lacking)} missing"
+        )
+    if bool(columns.value) != (columns.positive is not None):
+        raise Exit(
+            WRONG_USE, "--value COLUMN and --positive X go together: an event with at least X counts as positive"
+        )
+    weights = _weights(columns)
+    from daemon.tools.replay.recommendation.run import Request, replay
+    from daemon.tools.replay.recommendation.source import EventColumns
+
+    named = EventColumns(
+        columns.user, columns.item, columns.time, columns.value, columns.positive, columns.event, weights
+    )
+    with (
+        refusal_is_failure(),
+        TemporaryDirectory(prefix="driftd-replay-") as work,
+        progress_bars(STEPS, one_bar=False) as show,
+    ):
+        return replay(Request(files, named, batches, initial, baselines), Path(work), show)
+
+
+def _weights(columns: EventOptions) -> dict[str, float]:
+    """Of `view=1,buy=5`."""
+    if columns.event_weights and not columns.event:
+        raise Exit(WRONG_USE, "--event-weights needs --event COLUMN, which holds the types")
+    weights = {}
+    for part in filter(None, columns.event_weights.split(",")):
+        name, _, text = part.partition("=")
+        try:
+            weights[name.strip()] = float(text)
+        except ValueError:
+            weights[name.strip()] = -1.0
+        if not 0 <= weights[name.strip()] <= 1000:
+            raise Exit(
+                WRONG_USE, f"--event-weights has {part!r}; expected TYPE=WEIGHT, a number from 0 to 1000, as buy=5"
+            )
+    return weights
+
+
+def _baselines(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["none"]:
+        return []
+    wrong = [name for name in names if name not in BASELINES]
+    if wrong:
+        raise Exit(
+            WRONG_USE, f"--baselines has {wrong[0]!r}; for a recommendation expected {', '.join(BASELINES)} or none"
+        )
+    return names or list(BASELINES)

@@ -1,0 +1,110 @@
+"""Interactions: who had to do with which item, and when. A set in canonical order, whatever the order of arrival."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int64]
+Names = NDArray[np.object_]
+"""Texts, sorted and each once; a code is the place of a name."""
+
+UNIT = 1000
+"""A weight of 1, in the whole numbers that weights are kept in: sums of these are exact in any order."""
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Events (n,) sorted by user, then time, then item; of one user, item and moment there is one.
+
+    `user` and `item` are places in `users` and `items`, `time_ms` milliseconds since 1970, `weight` thousandths; an
+    event of weight 0, one that was not positive, says that the user knows the item, and teaches nothing else."""
+
+    users: Names
+    items: Names
+    user: Codes
+    item: Codes
+    time_ms: Codes
+    weight: Codes
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def newest_ms(self) -> int:
+        """The time of the newest event; 0 of none."""
+        return int(self.time_ms.max()) if len(self) else 0
+
+    def where(self, mask: NDArray[np.bool_]) -> "Interactions":
+        """The events of a mask (n,), with all names."""
+        kept = {name: getattr(self, name)[mask] for name in ("user", "item", "time_ms", "weight")}
+        return replace(self, **kept)
+
+    def positive(self) -> "Interactions":
+        """The events that teach."""
+        return self.where(self.weight > 0)
+
+    def starts(self) -> Codes:
+        """Where each user's events begin, and at last their number: (users + 1,)."""
+        return np.searchsorted(self.user, np.arange(len(self.users) + 1)).astype(np.int64)
+
+
+def interactions_of(users: Sequence[Any], items: Sequence[Any], time_ms: Any, weight: Any = None) -> Interactions:
+    """Of names (n,), times and weights (n,) in thousandths, in any order. Repetitions of one event are one event, with
+    the largest weight.
+
+    >>> interactions_of(["b", "a", "a"], ["x", "x", "x"], [2, 1, 1]).time_ms.tolist()
+    [1, 2]
+    """
+    user_names, user = coded(users)
+    item_names, item = coded(items)
+    return canonical(user_names, item_names, user, item, np.asarray(time_ms, np.int64), _weights(weight, len(user)))
+
+
+def canonical(users: Names, items: Names, user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> Interactions:
+    """Of codes in any order: sorted, each event once."""
+    order = np.lexsort((-weight, item, time_ms, user))
+    user, item, time_ms, weight = user[order], item[order], time_ms[order], weight[order]
+    fresh = np.ones(len(user), bool)
+    fresh[1:] = (np.diff(user) != 0) | (np.diff(time_ms) != 0) | (np.diff(item) != 0)
+    return Interactions(users, items, user[fresh], item[fresh], time_ms[fresh], weight[fresh])
+
+
+def joined(a: Interactions, b: Interactions) -> Interactions:
+    """The union of two sets of events."""
+    users, items = union(a.users, b.users), union(a.items, b.items)
+    parts = [recoded(one, users, items) for one in (a, b)]
+    arrays = [np.concatenate([getattr(one, name) for one in parts]) for name in ("user", "item", "time_ms", "weight")]
+    return canonical(users, items, *arrays)
+
+
+def recoded(one: Interactions, users: Names, items: Names) -> Interactions:
+    """The same events by the places of their names among more names."""
+    user, item = places(one.users, users)[one.user], places(one.items, items)[one.item]
+    return replace(one, users=users, items=items, user=user, item=item)
+
+
+def coded(names: Sequence[Any]) -> tuple[Names, Codes]:
+    """The distinct names, sorted, and each one's place."""
+    distinct, codes = np.unique(np.asarray(names, dtype=object), return_inverse=True)
+    return distinct, codes.astype(np.int64)
+
+
+def union(a: Names, b: Names) -> Names:
+    """All names of both; the first array itself where it has all of the second."""
+    if a is b or (len(a) == len(b) and bool(np.all(a == b))):
+        return a
+    return np.union1d(a, b)
+
+
+def places(names: Names, among: Names) -> Codes:
+    """Where each name is among more names, sorted."""
+    if names is among:
+        return np.arange(len(names), dtype=np.int64)
+    return np.searchsorted(among, names).astype(np.int64)
+
+
+def _weights(weight: Any, count: int) -> Codes:
+    return np.full(count, UNIT, np.int64) if weight is None else np.asarray(weight, np.int64)
