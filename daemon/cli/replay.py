@@ -55,8 +55,8 @@ def replay(
     baselines: Annotated[
         str,
         typer.Option(
-            help="never, every (best of four windows), everyN (each N batches, adapted in between); of a recommendation "
-            "never, every, popularity; or none.",
+            help="never, every (best of four windows), everyN (each N batches); of a recommendation never, every, "
+            "popularity; or none.",
             show_default="never,every; all of a recommendation",
         ),
     ] = "",

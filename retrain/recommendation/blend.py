@@ -5,9 +5,11 @@ against a sample of candidates from the top of every part. They are learned anew
 a second. Who has no history is answered by popularity alone, with weights of its own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+from msgspec import convert
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
@@ -47,6 +49,15 @@ class Blend:
     cold: Mapping[str, float]
     exclude_seen: bool = False
     choices: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values: the `calibration` of a deployment."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Blend":
+        """The inverse of `to_json`."""
+        return convert(value, cls)
 
 
 def feature_names() -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """The section of a model, with all of its own sections."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
-from retrain.records.settings import data, decisions, training
+from retrain.records.settings import data, decisions, events, training
 from retrain.records.settings.units import Duration, Frozen
 
 METRICS = {
@@ -12,6 +12,7 @@ METRICS = {
         "balanced_accuracy", "accuracy", "roc_auc", "average_precision", "f1_macro", "log_loss", "brier",
     ),
     "regression": ("mae", "rmse", "r2", "mae_skill"),
+    "recommendation": ("ndcg_at_10",),
 }  # fmt: skip
 """By task, as `retrain.metrics.registry` computes them; here so that a configuration is read without it."""
 FORMER_METRICS = {"relative_mae": "mae_skill"}
@@ -23,10 +24,31 @@ class ModelSettings(Frozen):
 
     data_dir: str
     """The folder that files are dropped into; read, never changed."""
-    task: Literal["classification", "regression"]
-    """`classification` (two classes or more) or `regression`."""
+    task: Literal["classification", "regression", "recommendation"]
+    """`classification` (two classes or more), `regression`, or [`recommendation`](recommendation.md) of items to users,
+    learned from a log of events."""
     target: str
-    """The column to predict; a file without it is valid and unlabelled."""
+    """The column to predict; a file without it is valid and unlabelled. A recommendation has `user_column` and
+    `item_column` in its place."""
+    user_column: str | None = None
+    """Of a recommendation: who."""
+    item_column: str | None = None
+    """Of a recommendation: had to do with what."""
+    value_column: str | None = None
+    """Of a recommendation: a number such as a rating, judged by `positive`."""
+    positive: float | None = None
+    """An event with a smaller value is known to its user and teaches nothing."""
+    event_column: str | None = None
+    """Of a recommendation: the type of event, weighed by `event_weights`."""
+    event_weights: Annotated[dict[str, float], AfterValidator(events.event_weights)] = Field(default_factory=dict)
+    """What types of events count, as `{ view = 1, buy = 5, remove = 0 }`; others count 1, and what counts 0 is known to
+    its user and teaches nothing."""
+    items_file: str | None = None
+    """Of a recommendation: a file of items, replaced as a whole: the item column, `available` (true or false) if there
+    is such a column, and attributes to filter by. A name in `data_dir`, or a path relative to this file."""
+    exclude_seen: Annotated[Literal["auto"] | bool | float, BeforeValidator(events.seen_items)] = "auto"
+    """Of a recommendation: whether lists leave out what a user had to do with: `true`, `false`, for how long (`"30d"`),
+    or `auto`: unless people choose such items again."""
     columns: dict[str, data.ColumnSettings] | None = None
     """The schema, see below; left out, it is inferred from the first file and then fixed."""
     time_column: str | None = None
@@ -64,6 +86,37 @@ class ModelSettings(Frozen):
     retention: data.RetentionSettings = data.RetentionSettings()
     serving: data.ServingSettings = data.ServingSettings()
     prediction_log: data.PredictionLogSettings = data.PredictionLogSettings()
+    recommendation: events.RecommendationSettings = events.RecommendationSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chosen_item(cls, value: Any) -> Any:
+        """What a recommendation predicts is the item."""
+        if not isinstance(value, dict) or value.get("task") != "recommendation" or "target" in value:
+            return value
+        return {**value, "target": value.get("item_column") or ""}
+
+    @model_validator(mode="after")
+    def _of_events(self) -> "ModelSettings":
+        columns = {name: getattr(self, name) for name in ("user_column", "item_column", "value_column", "event_column")}
+        if self.task != "recommendation":
+            given = [name for name, column in columns.items() if column is not None]
+            if given:
+                raise ValueError(f'{given[0]} is of task = "recommendation", not of {self.task}')
+            return self
+        lacking = [name for name in ("user_column", "item_column", "time_column") if getattr(self, name) is None]
+        if lacking:
+            raise ValueError(f"a recommendation needs {' and '.join(lacking)}")
+        if self.target != self.item_column:
+            raise ValueError("a recommendation has no target; what is recommended is item_column")
+        named = [column for column in (*columns.values(), self.time_column) if column is not None]
+        if len(set(named)) < len(named):
+            raise ValueError("a column is named twice among user_column, item_column, time_column and others")
+        if (self.value_column is None) != (self.positive is None):
+            raise ValueError("value_column and positive go together: an event with at least so much counts")
+        if self.event_column is None and self.event_weights:
+            raise ValueError("event_weights needs event_column")
+        return self
 
     @field_validator("metric")
     @classmethod

@@ -37,7 +37,7 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
     ]  # fmt: skip
     assert 'expected "HOST:PORT"' in found[0]
     assert "did you mean 'state_dir'?" in found[1]
-    assert "expected 'classification' or 'regression'; did you mean 'classification'?" in found[2]
+    assert "expected 'classification', 'regression' or 'recommendation'; did you mean 'classification'?" in found[2]
     assert "has 4 fields" in found[3]
     assert "[models.a.drift] false_alarms is 1.5" in found[4]
 
