@@ -63,7 +63,11 @@ REGRESSION = {
         Metric("r2", True, False, of_numbers.r2),
     )
 }
-assert {"classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "mae_skill")} == METRICS
+OF_LISTS = ("ndcg_at_10",)
+"""Of recommendations: they judge lists, not rows (see `retrain.metrics.ranking`)."""
+assert {
+    "classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "mae_skill"), "recommendation": OF_LISTS,
+} == METRICS  # fmt: skip
 
 
 def get_metric(name: str, context: MetricContext) -> Metric:

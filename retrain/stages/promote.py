@@ -6,8 +6,10 @@ from pathlib import Path
 from retrain import durable
 from retrain.model.version import LoadedVersion
 from retrain.operations import Done, PromoteRequest, PromoteResult, ProveRequest
+from retrain.recommendation import version as recommender
 from retrain.records.errors import Refused, Retry
 from retrain.stages.model_card import render_card
+from retrain.stages.recommendation import model_card as recommender_card
 from retrain.store.digest import version_digest, version_name
 from retrain.store.probe import answer_probe
 from retrain.store.versions import list_versions, load_version, publish, read_json, write_manifest
@@ -19,23 +21,37 @@ def promote(request: PromoteRequest) -> PromoteResult:
     trusted = request.settings.estimator.trusted_types
     path = _published(request) or _publish(request, trusted)
     try:
-        version = prove_version(path, trusted)
+        name = prove_stored(path, trusted)
     except Refused:
         durable.remove(path, "promote.withdraw")
         raise
-    return PromoteResult(version=version.name, digest=read_json(path / "manifest.json")["digest"], path=path)
+    return PromoteResult(version=name, digest=read_json(path / "manifest.json")["digest"], path=path)
 
 
 def prove(request: ProveRequest) -> Done:
-    """The operation: `prove_version`."""
-    prove_version(request.path, request.trusted_types)
+    """The operation: `prove_stored`."""
+    prove_stored(request.path, request.trusted_types)
     return Done()
 
 
+def prove_stored(path: Path, trusted_types: Collection[str] = ()) -> str:
+    """Prove a version of any task exactly as the server does, and give its name; Refused if it fails."""
+    if recommender.is_recommender(path):
+        return prove_recommender(path).name
+    return prove_version(path, trusted_types).name
+
+
 def prove_version(path: Path, trusted_types: Collection[str] = ()) -> LoadedVersion:
-    """Load a version exactly as the server does and let it answer its probe rows; Refused if it fails."""
+    """Load a version and let it answer its probe rows; Refused if it fails."""
     version = load_version(path, trusted_types)
     answer_probe(version)
+    return version
+
+
+def prove_recommender(path: Path) -> recommender.LoadedRecommender:
+    """Load a version of a recommendation and let it answer the histories recorded for it; Refused if it fails."""
+    version = recommender.load_recommender(path)
+    recommender.answer_probe(version)
     return version
 
 
@@ -44,15 +60,18 @@ def _publish(request: PromoteRequest, trusted: Collection[str]) -> Path:
     if not staged.is_dir():
         raise Retry("the staged version is gone and nothing was published", "the cycle starts again from prepare")
     name = _seal(staged, request)
-    prove_version(staged, trusted)
+    prove_stored(staged, trusted)
     return publish(staged, request.versions, name)
 
 
 def _seal(staged: Path, request: PromoteRequest) -> str:
     digest = version_digest(staged)
     name = version_name(request.number, digest)
-    durable.write_file(staged / "card.md", render_card(staged, name).encode(), "promote.card")
-    write_manifest(staged, name, request.number, digest, {"model": request.model, "cycle": request.cycle})
+    origin, render = {"model": request.model, "cycle": request.cycle}, render_card
+    if recommender.is_recommender(staged):
+        origin, render = origin | {"task": "recommendation"}, recommender_card.render_card
+    durable.write_file(staged / "card.md", render(staged, name).encode(), "promote.card")
+    write_manifest(staged, name, request.number, digest, origin)
     return name
 
 

@@ -27,16 +27,26 @@ def skops_digest(path: Path) -> str:
 
 
 def version_digest(folder: Path) -> str:
-    """SHA-256 of a staged version: its model, preprocessor, schema and the snapshots it was trained on."""
+    """SHA-256 of a staged version: what answers, its schema and the snapshots it was trained on."""
     training = json.loads((folder / "training.json").read_bytes())
     return _digest(
         {
-            "model": skops_digest(folder / "model.skops"),
-            "preprocessor": json.loads((folder / "preprocessor.json").read_bytes()),
+            **_model(folder),
             "schema": Schema.from_json(json.loads((folder / "schema.json").read_bytes())).digest(),
             "snapshots": sorted(training["snapshots"]),
         }
     )
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    """What answers: an estimator and its preprocessor, or the weights of items."""
+    if (folder / "recommender.json").is_file():
+        names = ("recommender.json", "items.json", *(path.name for path in sorted(folder.glob("weights_*.npy"))))
+        return {name: _content(name, (folder / name).read_bytes()) for name in names}
+    return {
+        "model": skops_digest(folder / "model.skops"),
+        "preprocessor": json.loads((folder / "preprocessor.json").read_bytes()),
+    }
 
 
 def version_name(number: int, digest: str) -> str:

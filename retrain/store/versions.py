@@ -3,6 +3,8 @@
 A version's folder holds manifest.json, model.skops, preprocessor.json, schema.json, settings.json,
 training.json, metrics.json, estimate.json (not in older versions), probe.json, card.md and reference/. What
 loads models is imported when one is loaded, since the control process uses this module too.
+A version of a recommendation has other files in place of the models (see `retrain.recommendation.version`), and says
+so in its manifest.
 """
 
 import hashlib
@@ -31,6 +33,11 @@ FORMAT = 1
 SAMPLE = "sample.parquet"
 NAME = re.compile(r"^v(\d{4,})-[0-9a-f]{8}$")
 REQUIRED = ("model.skops", "preprocessor.json", "schema.json", "training.json")
+WEIGHTS: tuple[str, ...] = ("weights_data.npy", "weights_indices.npy", "weights_indptr.npy")
+REQUIRED_OF: dict[str, tuple[str, ...]] = {
+    "recommendation": ("recommender.json", "items.json", *WEIGHTS, "schema.json", "training.json")
+}
+"""By task, where it is not REQUIRED."""
 ENVIRONMENT = ("scikit-learn", "numpy", "scipy", "skops")
 
 
@@ -208,11 +215,11 @@ def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersio
 def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
     if manifest.get("format") != FORMAT:
         raise Refused(f"{path}: version format {manifest.get('format')!r}; this driftd reads format {FORMAT}")
-    missing = [name for name in REQUIRED if name not in manifest["files"]]
+    missing = [name for name in REQUIRED_OF.get(str(manifest.get("task")), REQUIRED) if name not in manifest["files"]]
     if missing:
         raise Refused(f"{path}: the manifest does not list {', '.join(missing)}")
     then, now = manifest["environment"]["scikit-learn"], installed("scikit-learn")
-    if then.split(".")[:2] != now.split(".")[:2]:
+    if manifest.get("task") not in REQUIRED_OF and then.split(".")[:2] != now.split(".")[:2]:
         raise Refused(
             f"version {manifest['name']} was trained with scikit-learn {then}; installed is {now}",
             f"install scikit-learn {then} or retrain the model from its stored snapshots",

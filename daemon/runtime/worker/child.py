@@ -79,7 +79,7 @@ def answer(op: str, args: dict[str, Any]) -> dict[str, Any]:
     """The result of one operation, or its error as data."""
     try:
         operation = BY_NAME[op]
-        return {"ok": to_json(operation.resolve()(from_json(args, operation.request)))}
+        return {"ok": to_json(operation.answer(from_json(args, operation.request)))}
     except Refused as error:
         return {"error": _error("refused", error, str(error))}
     except MemoryError as error:

@@ -21,23 +21,32 @@ class WarmRequest(Request[Done], frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Operation:
-    """One line of the table; `function` is "module:name"."""
+    """One line of the table; `function` is "module:name", `of_events` another one for models whose task is
+    recommendation."""
 
     name: str
     request: type[Request[Any]]
     result: type[Result]
     function: str
     role: Role = "analyst"
+    of_events: str | None = None
 
     @property
     def module(self) -> str:
         """Where the function lives."""
         return self.function.partition(":")[0]
 
-    def resolve(self) -> Callable[[Any], Result]:
-        """The function."""
-        found: Callable[[Any], Result] = getattr(import_module(self.module), self.function.partition(":")[2])
+    def resolve(self, task: str = "") -> Callable[[Any], Result]:
+        """The function for models of a task."""
+        chosen = self.of_events if self.of_events is not None and task == "recommendation" else self.function
+        module, _, name = chosen.partition(":")
+        found: Callable[[Any], Result] = getattr(import_module(module), name)
         return found
+
+    def answer(self, request: Request[Any]) -> Result:
+        """What is asked for, by the function for the task of the model whose settings the request has."""
+        settings = getattr(request, "settings", None)
+        return self.resolve("" if settings is None else settings.task)(request)
 
 
 OPERATIONS = (

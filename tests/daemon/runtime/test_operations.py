@@ -51,8 +51,9 @@ def requests() -> Iterator[type[Any]]:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
 def test_a_function_takes_and_gives_what_the_table_says(operation: Operation) -> None:
     """Mypy sees the calls, and this the line by which a function is found."""
-    hints = get_type_hints(operation.resolve())
-    assert hints == {"request": operation.request, "return": operation.result}
+    for task in ("classification", "recommendation"):
+        hints = get_type_hints(operation.resolve(task))
+        assert hints == {"request": operation.request, "return": operation.result}
     (base,) = operation.request.__orig_bases__  # type: ignore[attr-defined]
     assert get_args(base) == (operation.result,)
 
