@@ -6,8 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.recommendation.counters import TICKS, Counters, ticks
+from retrain.recommendation.counters import Counters
 from retrain.recommendation.interactions import Codes, Interactions
+from retrain.recommendation.popularity import TICKS, ticks
+
+MOST_DOUBLINGS = 900
+"""Half-lives after the counted moment, from which on events weigh alike: more would be too large for a number."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ def _scale(time_ms: Codes, half_life_ms: float | None, since_ms: int) -> NDArray
     """What an event weighs beside one at `since_ms`."""
     if half_life_ms is None:
         return np.ones(len(time_ms))
-    return np.asarray(np.exp2((ticks(time_ms, half_life_ms) - ticks(since_ms, half_life_ms)) / TICKS))
+    halvings = (ticks(since_ms, half_life_ms) - ticks(time_ms, half_life_ms)) / TICKS
+    return np.asarray(np.exp2(np.minimum(-halvings, MOST_DOUBLINGS)))
 
 
 def _running_most(weight: Codes, again: NDArray[np.bool_]) -> Codes:

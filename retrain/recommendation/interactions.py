@@ -39,7 +39,11 @@ class Interactions:
 
     def where(self, mask: NDArray[np.bool_]) -> "Interactions":
         """The events of a mask (n,), with all names."""
-        kept = {name: getattr(self, name)[mask] for name in ("user", "item", "time_ms", "weight")}
+        return self if mask.all() else self.part(mask)
+
+    def part(self, which: NDArray[np.bool_] | slice) -> "Interactions":
+        """Some of the events, with all names; a slice copies nothing."""
+        kept = {name: getattr(self, name)[which] for name in ("user", "item", "time_ms", "weight")}
         return replace(self, **kept)
 
     def positive(self) -> "Interactions":
@@ -65,11 +69,31 @@ def interactions_of(users: Sequence[Any], items: Sequence[Any], time_ms: Any, we
 
 def canonical(users: Names, items: Names, user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> Interactions:
     """Of codes in any order: sorted, each event once."""
-    order = np.lexsort((-weight, item, time_ms, user))
+    order = _in_order(user, item, time_ms, weight)
     user, item, time_ms, weight = user[order], item[order], time_ms[order], weight[order]
     fresh = np.ones(len(user), bool)
-    fresh[1:] = (np.diff(user) != 0) | (np.diff(time_ms) != 0) | (np.diff(item) != 0)
-    return Interactions(users, items, user[fresh], item[fresh], time_ms[fresh], weight[fresh])
+    fresh[1:] = (user[1:] != user[:-1]) | (time_ms[1:] != time_ms[:-1]) | (item[1:] != item[:-1])
+    return Interactions(users, items, user, item, time_ms, weight).where(fresh)
+
+
+def _in_order(user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> NDArray[np.int64]:
+    """The order by user, time, item and falling weight. User and time are one number where they fit, which sorts
+    several times as fast; only what they leave equal is sorted further."""
+    if not len(user):
+        return np.zeros(0, np.int64)
+    since = int(time_ms.min())
+    bits = (int(time_ms.max()) - since).bit_length()
+    if bits + int(user.max()).bit_length() > 63:
+        return np.lexsort((-weight, item, time_ms, user))
+    key = (user << bits) | (time_ms - since)
+    order = np.argsort(key)
+    key = key[order]
+    equal = np.zeros(len(key) + 1, bool)
+    equal[1:-1] = key[1:] == key[:-1]
+    tied = np.flatnonzero(equal[1:] | equal[:-1])
+    among = order[tied]
+    order[tied] = among[np.lexsort((-weight[among], item[among], key[tied]))]
+    return order
 
 
 def joined(a: Interactions, b: Interactions) -> Interactions:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from retrain.recommendation.counters import NEAR, WINDOW, Counters
+from retrain.recommendation.cooccurrence import NEAR, WINDOW
+from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.requests import Requests
 

@@ -6,12 +6,17 @@ from event_logs import DAY_MS, interactions, log
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import retrain.recommendation.counters
+import retrain.recommendation.live
 from retrain.recommendation.counters import Counters, count, merge
 from retrain.recommendation.freshness import at_moments, increments
 from retrain.recommendation.interactions import UNIT, Interactions, interactions_of, joined
+from retrain.recommendation.live import LiveCounters, absorbed, compacted, live_of
 from retrain.recommendation.parts import live_tables, popularities
 
 HALF_LIVES = (0.25 * DAY_MS, 2.0 * DAY_MS, None)
+BRIEF = (0.004 * DAY_MS, *HALF_LIVES)
+"""Of the first one, all that is older than three hours is out of reach."""
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from("abcd"), st.sampled_from("wxyz"), st.integers(0, 12), st.sampled_from([0, UNIT, 3 * UNIT])
@@ -29,7 +34,7 @@ def of(events: list[tuple[str, str, int, int]]) -> Interactions:
 def bits(counters: Counters) -> list[object]:
     """All that is counted, and all that is looked up, as bytes; names first."""
     events, live = counters.interactions, live_tables(counters)
-    arrays = [events.user, events.item, events.time_ms, events.weight]
+    arrays = [events.user, events.item, events.time_ms, events.weight, counters.support]
     arrays += [array for one in counters.popularity for array in (one.tick, one.item, one.users)]
     for table in (counters.transitions, counters.together, live.transitions, live.neighbours):
         arrays += [table.data, table.indices.astype(np.int64), table.indptr.astype(np.int64)]
@@ -43,8 +48,8 @@ def test_merged_counters_are_those_of_a_rebuild_bit_for_bit(events, cut, random)
     """Of any two sets of events, in any order, with users, items and whole events in both."""
     shuffled = list(events)
     random.shuffle(shuffled)
-    a, b = (count(of(part), HALF_LIVES) for part in (shuffled[:cut], shuffled[max(0, cut - 3) :]))
-    rebuilt = bits(count(of(events), HALF_LIVES))
+    a, b = (count(of(part), BRIEF) for part in (shuffled[:cut], shuffled[max(0, cut - 3) :]))
+    rebuilt = bits(count(of(events), BRIEF))
     assert bits(merge(a, b)) == rebuilt
     assert bits(merge(b, a)) == rebuilt
 
@@ -54,7 +59,47 @@ def test_merged_counters_are_those_of_a_rebuild_bit_for_bit(events, cut, random)
 def test_an_event_that_comes_twice_counts_once(events, random):
     """Delivered again, also with others in between, it changes nothing."""
     again = [*events, *random.sample(events, len(events) // 2)]
-    assert bits(count(of(again), HALF_LIVES)) == bits(count(of(events), HALF_LIVES))
+    assert bits(count(of(again), BRIEF)) == bits(count(of(events), BRIEF))
+
+
+@given(EVENTS, st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_counting_a_few_users_at_a_time_gives_the_same_bits(events, chunk):
+    """However many events are counted at once, and where only the newest items of a user occur together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrain.recommendation.counters, "CHUNK", chunk)
+        pieces = count(of(events), BRIEF, 2)
+    assert bits(pieces) == bits(count(of(events), BRIEF, 2))
+
+
+@given(EVENTS, EVENTS, EVENTS)
+@settings(max_examples=60, deadline=None)
+def test_what_follows_a_large_base_is_compacted_to_a_rebuild_bit_for_bit(base, first, second):
+    """Increments with users and items that are new or known, and events that come again; before it is compacted, the
+    same histories, audiences and popularities by name."""
+    rebuilt = count(of([*base, *first, *second]), BRIEF, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrain.recommendation.live, "SMALL", 0)
+        live = live_of(count(of(base), BRIEF, 2))
+        for part in (first, second, first):
+            live = absorbed(live, of(part))
+    assert bits(compacted(live)) == bits(rebuilt)
+    _same_answers(live, rebuilt)
+
+
+def _same_answers(live: LiveCounters, rebuilt: Counters) -> None:
+    """By the names of users and items."""
+    events, now = rebuilt.interactions, rebuilt.interactions.newest_ms
+    codes = [live.item_code(name) for name in events.items]
+    assert live.support[codes].tolist() == rebuilt.support.tolist()
+    np.testing.assert_allclose(live.popularity_at(now)[:, codes], popularities(rebuilt, now), atol=1e-6)
+    for place, name in enumerate(events.users):
+        found = [column.tolist() for column in live.events_of(live.user_code(name))]
+        inside = events.where(events.user == place)
+        assert [live.names[found[0]].tolist(), *found[1:]] == [
+            events.items[inside.item].tolist(), inside.time_ms.tolist(), inside.weight.tolist()
+        ]  # fmt: skip
+    assert live.user_code("nobody") is None and live.item_code("nothing") is None
 
 
 def test_files_in_any_order_give_the_same_counters():
