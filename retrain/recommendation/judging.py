@@ -115,7 +115,7 @@ def _pools(answers: Answers) -> list[NDArray[np.int64]]:
 
 def scores(answers: Answers, blend: Blend) -> Scores:
     """The blend's score (n, items) of every item."""
-    cold, warm = (_popular_score(answers.popular, named) for named in (blend.cold, blend.warm))
+    cold, warm = (popular_score(answers.popular, named) for named in (blend.cold, blend.warm))
     total = np.where(answers.requests.cold[:, None], cold, warm)
     for name in PERSONAL:
         if blend.warm[name]:
@@ -125,7 +125,8 @@ def scores(answers: Answers, blend: Blend) -> Scores:
     return total
 
 
-def _popular_score(popular: Popular, named: Mapping[str, float]) -> Scores:
+def popular_score(popular: Popular, named: Mapping[str, float]) -> Scores:
+    """The popularities' part (n or 1, items) of the blend, by weights for people with a history or without."""
     weights = np.array(list(named.values())[:POPULAR], np.float32)
     flat = popular.features.reshape(POPULAR, -1)
     return np.asarray((weights @ flat).reshape(popular.features.shape[1:]))
