@@ -4,6 +4,7 @@ This is the one reader for stages, assessments, checks and servers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -63,30 +64,39 @@ class EventLog:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Of one snapshot: codes of users and items with their names, times and weights (n,)."""
+class FileRows:
+    """The rows (n,) of one snapshot: codes of users and items, and of types of events (−1: missing), with their names;
+    times; values, NaN where missing or where there is no such column."""
 
     user: Codes
     users: Names
     item: Codes
     items: Names
     time_ms: Codes
-    weight: Codes
+    type: Codes
+    types: Names
+    value: NDArray[np.float64]
+
+    def weight(self, settings: ModelSettings) -> Codes:
+        """What each row counts, in thousandths."""
+        weight = type_weights([*self.types, None], settings.event_weights)[self.type]
+        return where_positive(weight, self.value, settings.positive)
 
 
 def read_log(files: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings) -> EventLog:
     """The events of accepted files of rows, in any order. Retry where a snapshot is gone or damaged. Memory: about 100
     bytes an event and the names."""
-    read: list[tuple[AcceptedFile, _Rows]] = []
+    read: list[tuple[AcceptedFile, FileRows]] = []
     notes = []
     for file in sorted((one for one in files if one.kind == "rows"), key=lambda one: one.seq):
         try:
-            read.append((file, _read(file, schema, settings)))
+            read.append((file, read_rows(file.snapshot, schema, settings)))
         except Refused as error:
             notes.append(f"file {file.seq} is left out: {error}")
     users, user = _unified([(one.users, one.user) for _, one in read])
     items, item = _unified([(one.items, one.item) for _, one in read])
-    time_ms, weight = (_end_to_end([getattr(one, name) for _, one in read]) for name in ("time_ms", "weight"))
+    time_ms = _end_to_end([one.time_ms for _, one in read])
+    weight = _end_to_end([one.weight(settings) for _, one in read])
     seq = np.repeat([file.seq for file, _ in read], [len(one.user) for _, one in read]).astype(np.int64)
     spans = [
         FileSpan(file.seq, len(one.user), int(one.time_ms.min()), int(one.time_ms.max()))
@@ -109,48 +119,45 @@ def _as_set(
     return events, np.minimum.reduceat(seq, np.flatnonzero(fresh)) if len(seq) else seq
 
 
-def _read(file: AcceptedFile, schema: Schema, settings: ModelSettings) -> _Rows:
+def read_rows(snapshot: Path, schema: Schema, settings: ModelSettings) -> FileRows:
+    """The rows of one snapshot in their order; what an older one lacks is missing in all its rows. Refused where that
+    is a user, item or time, Retry where it is gone or damaged."""
     who, what, when = str(settings.user_column), schema.target, str(schema.time_column)
     texts = [name for name in (who, what, settings.event_column) if name is not None]
     try:
-        with open_snapshot(file.snapshot) as opened:
+        with open_snapshot(snapshot) as opened:
             there = set(opened.schema_arrow.names)
-            lacking = [name for name in (who, what, when) if name not in there]
-            if lacking:
-                raise Refused(f"it has no column {lacking[0]!r}", "it was read before the configuration named it")
+        lacking = [name for name in (who, what, when) if name not in there]
+        if lacking:
+            raise Refused(f"it has no column {lacking[0]!r}", "it was read before the configuration named it")
         wanted = [*texts, when, *([settings.value_column] if settings.value_column else [])]
-        with open_snapshot(file.snapshot, [name for name in texts if name in there]) as opened:
+        with open_snapshot(snapshot, [name for name in texts if name in there]) as opened:
             table = opened.read(columns=[name for name in wanted if name in there])
     except (OSError, pa.ArrowException) as error:
-        raise Retry(f"{file.snapshot}: {error}") from None
-    (user, users), (item, items) = (_coded(table.column(name)) for name in (who, what))
+        raise Retry(f"{snapshot}: {error}") from None
+    (user, users), (item, items), (kind, types) = (_coded(table, name) for name in (who, what, settings.event_column))
     moments = pc.cast(as_kind(table.column(when), "datetime"), pa.timestamp("ms"), safe=False)
     time_ms = np.asarray(pc.cast(moments, pa.int64()).to_numpy())
-    return _Rows(user, users, item, items, time_ms, _weights(table, settings))
+    return FileRows(user, users, item, items, time_ms, kind, types, _values(table, settings.value_column))
 
 
-def _weights(table: pa.Table, settings: ModelSettings) -> Codes:
-    """In thousandths; what an older snapshot lacks is missing in all its rows."""
-    weight = type_weights([None], {}).repeat(table.num_rows)
-    if settings.event_column in table.column_names:
-        codes, names = _coded(table.column(settings.event_column))
-        weight = type_weights([*names, None], settings.event_weights)[codes]
-    if settings.value_column is None:
-        return weight
-    values = np.full(table.num_rows, np.nan)
-    if settings.value_column in table.column_names:
-        column = as_kind(table.column(settings.value_column), "number")
-        values = np.asarray(pc.cast(column, pa.float64()).to_numpy())
-    return where_positive(weight, values, settings.positive)
+def _values(table: pa.Table, name: str | None) -> NDArray[np.float64]:
+    if name not in table.column_names:
+        return np.full(table.num_rows, np.nan)
+    return np.asarray(pc.cast(as_kind(table.column(name), "number"), pa.float64()).to_numpy())
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[Codes, Names]:
-    """The places (n,) of the texts among their names, sorted; −1 where missing."""
-    whole = column.unify_dictionaries().combine_chunks() if pa.types.is_dictionary(column.type) else column
-    array = whole if pa.types.is_dictionary(whole.type) else column.combine_chunks().dictionary_encode()
-    names, places = coded(array.dictionary.to_pylist())
-    table = np.r_[places, -1]
-    return table[pc.fill_null(array.indices, len(places)).to_numpy()], names
+def _coded(table: pa.Table, name: str | None) -> tuple[Codes, Names]:
+    """The places (n,) of a column's texts among their names, sorted; −1 where missing."""
+    if name not in table.column_names:
+        return np.full(table.num_rows, -1), np.zeros(0, object)
+    column = table.column(name)
+    encoded = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    whole = encoded.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else pa.array([], whole.type)
+    names, places = coded(whole.dictionary.to_pylist())
+    return np.r_[places, -1][pc.fill_null(whole.indices, len(places)).to_numpy()], names
 
 
 def _unified(parts: Sequence[tuple[Names, Codes]]) -> tuple[Names, Codes]:
