@@ -33,7 +33,8 @@ def match(names: Sequence[str], schema: Schema) -> Matched:
     if schema.id_column is not None and pair <= present and not features & present:
         columns = tuple(c for c in schema.columns if c.name in pair)
         return Matched("labels", replace(schema, columns=columns), extra, True)
-    missing = [name for name in wanted if name not in present and name != schema.target]
+    may_lack = {schema.target} if schema.task != "recommendation" else set[str]()
+    missing = [name for name in wanted if name not in present | may_lack]
     if missing:
         raise Refused(_missing(missing, names, wanted), _hint(missing, names))
     return Matched("rows", schema, extra, schema.target in present)

@@ -40,6 +40,8 @@ def convert(file: OpenedFile, schema: Schema, target: Path) -> list[Reject]:
         name: _type(known[name].kind, schema.formats_of(known[name])) if name in known else "VARCHAR"
         for name in file.names
     }
+    if schema.task == "recommendation" and schema.time_column in types:
+        types[schema.time_column] = "VARCHAR"  # numbers and moments, see event_times
     chosen = [f"{_in_utc(identifier(name), types[name])} AS {identifier(name)}" for name in file.names if name in known]
     return _copy(file, types, [*chosen, "row_number() OVER () AS __row"], target, known, schema.formats.na_values)
 

@@ -1,5 +1,6 @@
 """What each column of a file is, judged by the types and values of its first rows; a schema of them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -12,6 +13,7 @@ import duckdb
 from daemon.reading import csv, json_lines
 from daemon.reading.blame import reading
 from daemon.reading.clean import clean
+from daemon.reading.event_times import event_times
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
 from daemon.reading.local_formats.found import Found, find_formats
 from daemon.reading.sql import connect, identifier, literal
@@ -22,7 +24,7 @@ from drift.profiles.categorical import Codes
 from drift.profiles.profile import profile
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.formats import PLAIN
-from retrain.records.schema import Column, Schema
+from retrain.records.schema import Column, Schema, event_schema
 from retrain.records.settings import ColumnKind, ModelSettings
 from retrain.rows.columns import column_values
 
@@ -33,6 +35,11 @@ NUMBERS = ("FLOAT", "DOUBLE", "DECIMAL", "REAL")
 MOMENTS = ("DATE", "TIMESTAMP")
 WIDER = ("UBIGINT", "HUGEINT", "UHUGEINT")
 """Integers that may not fit in 64 bits with a sign; their values tell."""
+ROLES = (
+    ("target", "time_column", "id_column"),
+    ("user_column", "item_column", "time_column", "event_column", "value_column"),
+)
+"""Settings that name columns: of rows with a target, and of events."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,7 @@ def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
 def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
     """The schema of the columns of a first file, for the task that the settings name; Refused where the target,
     time or id column is not in it."""
-    for role in ("target", "time_column", "id_column"):
+    for role in ROLES[settings.task == "recommendation"]:
         wanted = getattr(settings, role)
         if wanted is not None and wanted not in sample.kinds:
             names = list(sample.kinds)
@@ -154,12 +161,29 @@ def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
                 f"{role} {wanted!r} is no column; {meant}the file has {', '.join(names[:SHOWN_NAMES])}{more}",
                 "the first file shows the columns: drop a labelled one first, or declare [models.NAME.columns]",
             )
+    if settings.task == "recommendation":
+        return _infer_events(sample, settings)
     if settings.time_column is not None:
         _refuse_unclear_time(sample, settings.time_column)
     columns = tuple(_column(sample, name, settings) for name in sample.kinds)
     columns = tuple(replace(c, plain=c.name in sample.found.plain) for c in columns)
     formats = sample.found.formats
     return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column, formats)
+
+
+def _infer_events(sample: Sampled, settings: ModelSettings) -> Schema:
+    schema, name = event_schema(settings, sample.found.formats, sample.found.plain), str(settings.time_column)
+    with reading("cannot be read"):
+        column = sample.connection.sql(f"SELECT {identifier(name)} FROM sample").to_arrow_table().column(0)
+    times = event_times(column.combine_chunks(), name, math.inf, schema.formats_of(schema.column(name)))
+    present = len(column) - column.null_count
+    if len(times.cleaned.values) - times.cleaned.values.null_count < (1 - settings.intake.max_reject_share) * present:
+        _refuse_unclear_time(sample, name)
+        raise Refused(
+            f"the schema cannot be inferred: time_column {name!r} holds no times",
+            "expected dates, or numbers of seconds or milliseconds since 1970",
+        )
+    return schema
 
 
 def _refuse_unclear_time(sample: Sampled, name: str) -> None:
@@ -182,6 +206,8 @@ def _column(sample: Sampled, name: str, settings: ModelSettings) -> Column:
 
 def not_learned(sample: Sampled, schema: Schema) -> dict[str, str]:
     """By name, why columns of the inferred schema are not learned from."""
+    if schema.task == "recommendation":
+        return {}
     return {name: reason for name, reason in sample.identifiers.items() if not schema.column(name).feature}
 
 

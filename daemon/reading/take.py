@@ -20,9 +20,11 @@ import pyarrow.parquet as pq
 
 from daemon.reading import csv, json_lines
 from daemon.reading.blame import reading
-from daemon.reading.clean import ARROW, clean
+from daemon.reading.clean import ARROW, Cleaned, clean
 from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest
+from daemon.reading.event_quality import EventQuality
+from daemon.reading.event_times import AHEAD, event_times
 from daemon.reading.formats import OpenedFile
 from daemon.reading.infer import infer_schema, not_learned, sampled
 from daemon.reading.misread import advice_on, misread
@@ -34,7 +36,7 @@ from drift.notation import agreed, counted
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.records.new_classes import odd_spellings, undeclared, unified
-from retrain.records.schema import Schema
+from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.targets import class_column
 
@@ -103,12 +105,14 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     parsed = _read(path, temporary, settings, request.schema)
     matched, rejects, snapshot = parsed.matched, parsed.rejects, stem.with_suffix(".parquet")
     misfits: list[Reject] = []
-    tally, quality = _write(parsed.source, matched, snapshot, misfits, request.classes)
+    events = EventQuality.of(matched.schema, settings)
+    tally, quality = _write(parsed.source, matched, snapshot, misfits, request.classes, events)
     rejects += _in_file(misfits, rejects, parsed.skipped) if parsed.is_csv else misfits
     rejects.sort(key=lambda reject: reject.line or 0)
     advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]], matched.schema.formats)
     _check_share(tally, rejects, settings, advice)
-    quality |= {"unclear": [*parsed.unclear[:LISTED_UNCLEAR]], "notes": [*parsed.notes], "advice": advice}
+    notes = [*parsed.notes, *(events.notes() if events else ())]
+    quality |= {"unclear": [*parsed.unclear[:LISTED_UNCLEAR]], "notes": notes, "advice": advice}
     return TakeResult(
         kind=matched.kind,
         snapshot=snapshot,
@@ -171,10 +175,15 @@ def _parsed(path: Path, temporary: Path, file: OpenedFile, schema: Schema) -> Pa
 
 
 def _write(
-    source: Path, matched: Matched, snapshot: Path, rejects: list[Reject], classes: Sequence[str]
+    source: Path,
+    matched: Matched,
+    snapshot: Path,
+    rejects: list[Reject],
+    classes: Sequence[str],
+    events: EventQuality | None = None,
 ) -> tuple[Tally, dict[str, Any]]:
     """Write the clean rows as the snapshot, labels as the `classes` are written; the rejected rows are added to
-    `rejects`."""
+    `rejects`, the rows of a log to `events`."""
     schema, tally, hashes = matched.schema, Tally(), RowHashes()
     qualities = {column.name: ColumnQuality(column) for column in schema.columns}
     fields = [pa.field(column.name, ARROW[column.kind]) for column in schema.columns]
@@ -183,9 +192,11 @@ def _write(
         durable.crash_point("intake.snapshot.before_write")
         with pq.ParquetWriter(snapshot, arrow, compression="zstd", write_statistics=False) as writer:
             for batch in _batches(source, schema):
-                table = _clean_batch(batch, schema, qualities, rejects, classes)
+                table = _clean_batch(batch, schema, qualities, rejects, classes, events)
                 if table.num_rows:
                     _count(table, schema, tally)
+                    if events is not None:
+                        events.add(table)
                     hashes.add([table.column(c.name).combine_chunks() for c in schema.columns], table.num_rows)
                     writer.write_table(table)
     if not matched.labelled:
@@ -197,6 +208,7 @@ def _write(
         "extra_columns": list(matched.extra[:50]),
         "hint": target_hint(matched),
         "columns": {name: counts for name, quality in qualities.items() if (counts := quality.to_json())},
+        **({"events": events.to_json()} if events is not None and tally.rows else {}),
     }
 
 
@@ -214,7 +226,12 @@ def _batches(source: Path, schema: Schema) -> Iterator[Any]:
 
 
 def _clean_batch(
-    batch: Any, schema: Schema, qualities: dict[str, ColumnQuality], rejects: list[Reject], classes: Sequence[str]
+    batch: Any,
+    schema: Schema,
+    qualities: dict[str, ColumnQuality],
+    rejects: list[Reject],
+    classes: Sequence[str],
+    events: EventQuality | None = None,
 ) -> pa.Table:
     """The batch's good rows in the schema's types."""
     present = set(batch.schema.names)
@@ -226,7 +243,10 @@ def _clean_batch(
             arrays[column.name] = pa.nulls(batch.num_rows, ARROW[column.kind])
             continue
         raw = batch.column(column.name)
-        cleaned = clean(raw, column.name, column.kind, schema.formats_of(column))
+        if events is not None and column.name == schema.time_column:
+            cleaned = _moments(batch, raw, column, schema, good, rejects, events)
+        else:
+            cleaned = clean(raw, column.name, column.kind, schema.formats_of(column))
         bad = cleaned.bad
         if not column.nullable:
             bad = bad | cleaned.values.is_null().to_numpy(zero_copy_only=False)
@@ -246,6 +266,19 @@ def _clean_batch(
         values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
         qualities[column.name].add(values, infinite.get(column.name, 0))
     return table
+
+
+def _moments(
+    batch: Any, raw: Any, column: Column, schema: Schema, good: Any, rejects: list[Reject], events: EventQuality
+) -> Cleaned:
+    """When events were; those that lie ahead are rejected here, and no longer `good`."""
+    times = event_times(raw, column.name, time.time(), schema.formats_of(column))
+    events.in_ms += times.in_ms
+    for position in np.flatnonzero(times.ahead & good):
+        value = shortened(str(raw[int(position)].as_py()))
+        rejects.append(Reject(batch.column("__row")[int(position)].as_py(), column.name, f"{value!r} {AHEAD}"))
+    good &= ~times.ahead
+    return times.cleaned
 
 
 def _spelled(labels: Any, known: Sequence[str]) -> Any:

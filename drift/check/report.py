@@ -129,7 +129,7 @@ class DriftReport:
     def untested(self) -> str | None:
         """Why no column or output was tested at all: the reason of the first one; None where any was."""
         reports = (*self.columns, *self.outputs)
-        if any(report.evidence for report in reports):
+        if any(report.evidence or report.p_adjusted is not None for report in reports):
             return None
         return next((report.reason for report in reports if report.reason), "no column is left to compare")
 

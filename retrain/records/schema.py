@@ -92,6 +92,25 @@ class Schema:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
+def event_schema(settings: ModelSettings, formats: Formats = PLAIN, plain: Collection[str] = ()) -> Schema:
+    """The schema of a log of events: only the named columns. Users, items and types of events are text, whatever they
+    look like; times are moments, in whatever form files write them."""
+    assert settings.user_column is not None
+    assert settings.time_column is not None
+    who, what, when = settings.user_column, settings.target, settings.time_column
+    columns = [
+        Column(who, "category", nullable=False),
+        Column(what, "category", nullable=False),
+        Column(when, "datetime", nullable=False),
+    ]
+    if settings.event_column is not None:
+        columns.append(Column(settings.event_column, "category", feature=False))
+    if settings.value_column is not None:
+        columns.append(Column(settings.value_column, "number", feature=False))
+    marked = tuple(replace(column, plain=column.name in plain) for column in columns)
+    return Schema(marked, settings.task, what, when, None, formats)
+
+
 def declared_schema(settings: ModelSettings) -> Schema | None:
     """The schema that the configuration declares; None where it is left to be inferred."""
     if settings.columns is None:

@@ -107,6 +107,9 @@ class ModelSettings(Frozen):
         lacking = [name for name in ("user_column", "item_column", "time_column") if getattr(self, name) is None]
         if lacking:
             raise ValueError(f"a recommendation needs {' and '.join(lacking)}")
+        for name, reason in (("columns", "its columns are named by"), ("id_column", "its events are told apart by")):
+            if getattr(self, name) is not None:
+                raise ValueError(f"a recommendation has no {name}; {reason} user_column, item_column and time_column")
         if self.target != self.item_column:
             raise ValueError("a recommendation has no target; what is recommended is item_column")
         named = [column for column in (*columns.values(), self.time_column) if column is not None]
