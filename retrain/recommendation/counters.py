@@ -6,6 +6,7 @@ added. For the same reason a large set is counted a chunk of users at a time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -36,6 +37,11 @@ class Counters:
     together: sparse.csr_array
     support: Codes
     longest: int = LONGEST
+
+    @cached_property
+    def audience(self) -> Codes:
+        """Of how many users each item (items,) is among the newest ones: the diagonal of `together`."""
+        return np.asarray(self.together.diagonal(), np.int64)
 
     @property
     def half_lives_ms(self) -> tuple[float | None, ...]:
