@@ -10,7 +10,7 @@ from scipy import sparse
 import retrain.recommendation.counters
 import retrain.recommendation.live
 import retrain.recommendation.lookup
-from retrain.recommendation.counters import Counters, count, merge
+from retrain.recommendation.counters import Counters, count, longest_for, merge
 from retrain.recommendation.freshness import at_moments, increments
 from retrain.recommendation.interactions import UNIT, Interactions, interactions_of, joined
 from retrain.recommendation.live import LiveCounters, absorbed, compacted, live_of
@@ -154,6 +154,16 @@ def test_a_half_life_halves():
     counters = count(of([("a", "x", 0, UNIT)]), (0.25 * DAY_MS,))
     now = counters.popularity[0].at(0, 1)[0]
     assert counters.popularity[0].at(DAY_MS // 4, 1)[0] == pytest.approx(now / 2, rel=0.05)
+
+
+def test_pairs_stay_within_memory(monkeypatch):
+    """The more events users have, the fewer of the newest ones occur together."""
+    events = interactions(log(events=1500, users=10))
+    assert longest_for(events) == 200
+    monkeypatch.setattr(retrain.recommendation.counters, "MOST_PAIRS", 10 * 30**2)
+    assert longest_for(events) == 30
+    monkeypatch.setattr(retrain.recommendation.counters, "MOST_PAIRS", 1)
+    assert longest_for(events) == 10
 
 
 def test_transitions_are_directed_and_fade_with_distance():
