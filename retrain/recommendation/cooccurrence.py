@@ -95,7 +95,9 @@ def clean(table: sparse.csr_array) -> sparse.csr_array:
     table.sum_duplicates()
     table.eliminate_zeros()
     table.sort_indices()
-    return table
+    kind = np.int32 if max(table.nnz, *table.shape) <= np.iinfo(np.int32).max else np.int64
+    parts = table.data.astype(np.int32, copy=False), table.indices.astype(kind, copy=False)
+    return sparse.csr_array((*parts, table.indptr.astype(kind, copy=False)), shape=table.shape)
 
 
 def _firsts(sorted_keys: Codes) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ added. For the same reason a large set is counted a chunk of users at a time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from retrain.recommendation import cooccurrence
-from retrain.recommendation.cooccurrence import summed, together, transitions
+from retrain.recommendation.cooccurrence import clean, summed, together, transitions
 from retrain.recommendation.interactions import Codes, Interactions, joined, places, recoded
 from retrain.recommendation.popularity import Popularity, pairs, popularity, summed_popularity
 
 LONGEST = 200
 """The newest items of one user that occur together, unless told otherwise: a user costs the square of this."""
+LONGESTS = (LONGEST, 100, 50, 30, 20, 15, 10)
+MOST_PAIRS = 250_000_000
+"""Pairs of items that all users together may make: about 2 GB where hardly any is made twice."""
 CHUNK = 1 << 20
 """Events that are counted at once, in about 0.5 GB."""
 Sum = TypeVar("Sum")
@@ -36,6 +40,11 @@ class Counters:
     together: sparse.csr_array
     support: Codes
     longest: int = LONGEST
+
+    @cached_property
+    def audience(self) -> Codes:
+        """Of how many users each item (items,) is among the newest ones: the diagonal of `together`."""
+        return np.asarray(self.together.diagonal(), np.int64)
 
     @property
     def half_lives_ms(self) -> tuple[float | None, ...]:
@@ -57,8 +66,21 @@ def count(interactions: Interactions, half_lives_ms: tuple[float | None, ...], l
         both.add(together(found, size, longest))
         support += np.bincount(found.item, minlength=size)
     return Counters(
-        interactions, tuple(one.total() for one in popular), followed.total(), both.total(), support, longest
+        interactions,
+        tuple(one.total() for one in popular),
+        clean(followed.total()),
+        clean(both.total()),
+        support,
+        longest,
     )
+
+
+def longest_for(interactions: Interactions) -> int:
+    """How many of the newest items of one user are to occur together, so that all users' pairs stay within MOST_PAIRS.
+    A version keeps to what it was trained with."""
+    size = np.bincount(interactions.user, minlength=1)
+    fits = (longest for longest in LONGESTS if int((np.minimum(size, longest) ** 2).sum()) <= MOST_PAIRS)
+    return next(fits, LONGESTS[-1])
 
 
 def merge(a: Counters, b: Counters) -> Counters:

@@ -24,13 +24,15 @@ Events = tuple[Codes, Codes, Codes]
 class LiveCounters:
     """Counters of `base` and of all events that came since. `users` and `items` have the codes of names that the base
     does not have; codes of the base stay. `histories` are all events of the users whose events changed, `change` what
-    their counts differ by from those in the base."""
+    their counts differ by from those in the base. `touched` are the items of which the last increment changed what
+    leads from them or occurs with them; None: all, since the base is another one."""
 
     base: Counters
     change: Counters
     users: Mapping[str, int] = field(default_factory=dict)
     items: Mapping[str, int] = field(default_factory=dict)
     histories: Mapping[int, Events] = field(default_factory=dict)
+    touched: Codes | None = None
 
     @property
     def names(self) -> Names:
@@ -41,6 +43,13 @@ class LiveCounters:
     def changed(self) -> int:
         """Events of the users that changed."""
         return sum(len(item) for item, _, _ in self.histories.values())
+
+    @property
+    def audience(self) -> Codes:
+        """Of how many users each item (items,) is among the newest ones."""
+        found = self.change.audience.copy()
+        found[: len(self.base.audience)] += self.base.audience
+        return found
 
     @property
     def support(self) -> Codes:
@@ -91,8 +100,10 @@ def absorbed(live: LiveCounters, events: Interactions) -> LiveCounters:
     added = [np.concatenate(both) for both in zip(before, (user, item, events.time_ms, events.weight), strict=True)]
     old, new = (_counted(wider, *rows) for rows in (before, added))
     histories = {**live.histories, **_by_user(new[1])}
-    change = combined(wider.change.interactions, [(wider.change, 1), (new[0], 1), (old[0], -1)])
-    return replace(wider, change=change, histories=histories)
+    different = combined(wider.change.interactions, [(new[0], 1), (old[0], -1)])
+    change = combined(wider.change.interactions, [(wider.change, 1), (different, 1)])
+    leads, occurs = (np.flatnonzero(np.diff(table.indptr)) for table in (different.transitions, different.together))
+    return replace(wider, change=change, histories=histories, touched=np.union1d(leads, occurs))
 
 
 def compacted(live: LiveCounters) -> Counters:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from retrain.recommendation.cooccurrence import NEAR, WINDOW
+from retrain.recommendation.cooccurrence import WINDOW
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import ItemWeights
+from retrain.recommendation.lookup import similarities, transition_shares
 from retrain.recommendation.requests import Requests
 
 Scores = NDArray[np.float32]
@@ -26,17 +27,10 @@ PERSONAL = ("ease", "ease_recent", "transitions", "neighbours", "own_count", "ow
 """The parts that need a history, in the order of features."""
 SLOW, FAST = 0.9, 0.7
 """What a place further back in the history weighs: of EASE, of neighbours and own items."""
-SHRUNK = 10.0
-"""Users that are added to the sizes of two items' audiences before their overlap is divided by them: a pair that one
-user made is weak evidence."""
-LEADS = 2 * NEAR
-"""The same of transitions: two of them to the next event."""
 TOP = 50
 """Items at the top of each part, among which candidates are drawn for what is learned."""
 FLOOR = 1e-4
 """The share of the largest popularity that stands for less, in logarithms."""
-NEIGHBOURS = 200
-"""The strongest neighbours of an item that are kept."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +43,7 @@ class Live:
 
 def live_tables(counters: Counters) -> Live:
     """Of the counters as they are now."""
-    return Live(transition_shares(counters), similarities(counters))
-
-
-def transition_shares(counters: Counters) -> sparse.csr_array:
-    """What share of what follows an item is another one, shrunk."""
-    found = counters.transitions
-    total = np.asarray(found.sum(axis=1)).ravel() + LEADS
-    return _strongest(sparse.csr_array(found.multiply(1 / total[:, None])))
-
-
-def similarities(counters: Counters) -> sparse.csr_array:
-    """Cosine of the audiences of two items, shrunk; an item says nothing for itself."""
-    found, support = counters.together, counters.support.astype(np.float64)
-    row = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
-    value = found.data / (np.sqrt(support[row] * support[found.indices]) + SHRUNK)
-    value[row == found.indices] = 0
-    return _strongest(sparse.csr_array((value, found.indices, found.indptr), shape=found.shape, copy=True))
+    return Live(transition_shares(counters.transitions), similarities(counters))
 
 
 def popularities(counters: Counters, now_ms: int) -> NDArray[np.float64]:
@@ -138,18 +116,6 @@ def _scaled(scores: Scores) -> Scores:
     np.maximum(scores, 0, out=scores)
     scores /= np.where(most > 0, most, np.float32(1))
     return scores
-
-
-def _strongest(table: sparse.csr_array) -> sparse.csr_array:
-    """The strongest NEIGHBOURS of each row, of equal strength the first by name, in single precision."""
-    table.sort_indices()
-    values = table.data.astype(np.float32)
-    for row in np.flatnonzero(np.diff(table.indptr) > NEIGHBOURS):
-        inside = slice(table.indptr[row], table.indptr[row + 1])
-        values[inside][np.argsort(-values[inside], kind="stable")[NEIGHBOURS:]] = 0
-    made = sparse.csr_array((values, table.indices, table.indptr), shape=table.shape)
-    made.eliminate_zeros()
-    return made
 
 
 def names(half_lives: Sequence[float | None] = HALF_LIVES) -> tuple[str, ...]:

@@ -5,13 +5,16 @@ import pytest
 from event_logs import DAY_MS, interactions, log
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 import retrain.recommendation.counters
 import retrain.recommendation.live
-from retrain.recommendation.counters import Counters, count, merge
+import retrain.recommendation.lookup
+from retrain.recommendation.counters import Counters, count, longest_for, merge
 from retrain.recommendation.freshness import at_moments, increments
 from retrain.recommendation.interactions import UNIT, Interactions, interactions_of, joined
 from retrain.recommendation.live import LiveCounters, absorbed, compacted, live_of
+from retrain.recommendation.lookup import Lookup, lookup_of, refreshed, strongest
 from retrain.recommendation.parts import live_tables, popularities
 
 HALF_LIVES = (0.25 * DAY_MS, 2.0 * DAY_MS, None)
@@ -81,10 +84,13 @@ def test_what_follows_a_large_base_is_compacted_to_a_rebuild_bit_for_bit(base, f
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retrain.recommendation.live, "SMALL", 0)
         live = live_of(count(of(base), BRIEF, 2))
+        lookup = lookup_of(live.base)
         for part in (first, second, first):
             live = absorbed(live, of(part))
+            lookup = refreshed(lookup, live)
     assert bits(compacted(live)) == bits(rebuilt)
     _same_answers(live, rebuilt)
+    _same_rows(live, lookup, rebuilt)
 
 
 def _same_answers(live: LiveCounters, rebuilt: Counters) -> None:
@@ -100,6 +106,30 @@ def _same_answers(live: LiveCounters, rebuilt: Counters) -> None:
             events.items[inside.item].tolist(), inside.time_ms.tolist(), inside.weight.tolist()
         ]  # fmt: skip
     assert live.user_code("nobody") is None and live.item_code("nothing") is None
+
+
+def _same_rows(live: LiveCounters, lookup: Lookup, rebuilt: Counters) -> None:
+    """What follows an item exactly; which items are neighbours, however large their audiences have become since."""
+    whole, names = live_tables(rebuilt), rebuilt.interactions.items
+    for place, name in enumerate(names):
+        item, inside = live.item_code(name), slice(*whole.transitions.indptr[place : place + 2])
+        other, value = lookup.transitions.row(item)
+        expected = zip(names[whole.transitions.indices[inside]], whole.transitions.data[inside], strict=True)
+        assert sorted(zip(live.names[other], value, strict=True)) == sorted(expected)
+        inside = slice(*whole.neighbours.indptr[place : place + 2])
+        assert sorted(live.names[lookup.neighbours.row(item)[0]]) == sorted(names[whole.neighbours.indices[inside]])
+
+
+def test_only_the_strongest_of_a_row_are_kept():
+    """Of equal strength the first; rows are worked out in blocks as all at once."""
+    table = sparse.csr_array(np.random.default_rng(0).integers(0, 9, (7, 300)))
+    whole = strongest(table, lambda row, _, value: value / (row + 1.0))
+    order = np.argsort(-table.toarray(), axis=1, kind="stable")[:, :200]
+    assert [row.indices.tolist() for row in (whole[[place]] for place in range(7))] == np.sort(order, axis=1).tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrain.recommendation.lookup, "BLOCK", 300)
+        pieces = strongest(table, lambda row, _, value: value / (row + 1.0))
+    assert (pieces != whole).nnz == 0
 
 
 def test_files_in_any_order_give_the_same_counters():
@@ -124,6 +154,16 @@ def test_a_half_life_halves():
     counters = count(of([("a", "x", 0, UNIT)]), (0.25 * DAY_MS,))
     now = counters.popularity[0].at(0, 1)[0]
     assert counters.popularity[0].at(DAY_MS // 4, 1)[0] == pytest.approx(now / 2, rel=0.05)
+
+
+def test_pairs_stay_within_memory(monkeypatch):
+    """The more events users have, the fewer of the newest ones occur together."""
+    events = interactions(log(events=1500, users=10))
+    assert longest_for(events) == 200
+    monkeypatch.setattr(retrain.recommendation.counters, "MOST_PAIRS", 10 * 30**2)
+    assert longest_for(events) == 30
+    monkeypatch.setattr(retrain.recommendation.counters, "MOST_PAIRS", 1)
+    assert longest_for(events) == 10
 
 
 def test_transitions_are_directed_and_fade_with_distance():
