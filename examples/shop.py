@@ -24,15 +24,15 @@ from numpy.typing import NDArray
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 DAYS, COLLECTION_DAY, BOT_DAY = 100, 60, 80
-ITEMS, USERS, VISITS = 900, 2_500, 12_000
+ITEMS, USERS, VISITS = 900, 2_000, 12_000
 AT_START, IN_COLLECTION, SOLD_OUT = 0.4, 0.25, 0.5
 """Of all items: there from the start, new on COLLECTION_DAY, the others come one by one; and how many of the items
 from the start are sold out when the collection comes."""
 LIFE_DAYS, FLOOR = 20.0, 0.1
 """Half-life of an item's novelty, and what is left of the interest."""
-BACK, BELONGS, IN_STYLE = 0.12, 0.3, 0.85
+BACK, BELONGS, ASTRAY = 0.06, 0.12, 0.1
 """Shares of events that go back to a known item, that go to an item that belongs to the last one, and, of the others,
-that stay within the person's style."""
+that have nothing to do with the person's taste."""
 PARTNERS = 4
 """Items that belong to one."""
 BOT, BOT_ITEM, BOT_EVENTS = "u9999", 77, 500
@@ -148,8 +148,8 @@ class _People:
         self.rng = rng
         self.since = np.where(rng.random(USERS) < 0.4, 0, rng.integers(0, DAYS, USERS))
         self.activity = rng.lognormal(0, 1, USERS)
-        self.taste = rng.dirichlet(np.full(len(CATEGORIES), 0.4), USERS)
-        self.style = rng.integers(0, len(STYLES), USERS)
+        self.taste = rng.dirichlet(np.full(len(CATEGORIES), 2.0), USERS)
+        self.style = rng.dirichlet(np.full(len(STYLES), 0.3), USERS)
         self.known: list[list[int]] = [[] for _ in range(USERS)]
 
     def visitor(self, day: int) -> int:
@@ -161,17 +161,14 @@ class _People:
         """The items of one visit, in their order; from now on they are known."""
         interest = shop.interest(day)
         wanted = self.taste[user] * _season(day)
-        inside = interest * wanted[shop.category]
-        styled = inside * (shop.style == self.style[user])
+        liked = interest * (wanted[shop.category] * self.style[user][shop.style])
         found: list[int] = []
         for _ in range(1 + self.rng.poisson(4)):
-            found.append(self._next(found, self.known[user], interest, inside, styled, shop))
+            found.append(self._next(found, self.known[user], interest, liked, shop))
             self.known[user].append(found[-1])
         return found
 
-    def _next(
-        self, found: list[int], known: list[int], interest: Shares, inside: Shares, styled: Shares, shop: Catalogue
-    ) -> int:  # fmt: skip
+    def _next(self, found: list[int], known: list[int], interest: Shares, liked: Shares, shop: Catalogue) -> int:
         draw = self.rng.random()
         if known and draw < BACK:
             item = known[-1 - int(min(self.rng.geometric(0.3) - 1, len(known) - 1))]
@@ -181,8 +178,7 @@ class _People:
             near = shop.partners[found[-1]]
             if interest[near].sum() > 0:
                 return int(near[_drawn(self.rng, interest[near])])
-        shown = styled if styled.sum() > 0 and self.rng.random() < IN_STYLE else inside
-        return _drawn(self.rng, shown)
+        return _drawn(self.rng, interest if self.rng.random() < ASTRAY else liked)
 
 
 def _drawn(rng: np.random.Generator, weight: Shares) -> int:

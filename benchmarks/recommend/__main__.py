@@ -12,12 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+from examples.shop import events
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environments import Failed
 from benchmarks.figures import Goal, machine
-from benchmarks.recommend.generated import write
 from benchmarks.recommend.peers import implicit, write_moments
 from daemon.tools.replay.recommendation.run import Request, replay
 from daemon.tools.replay.recommendation.source import EventColumns, Stream, read_stream
@@ -37,7 +38,7 @@ def main() -> None:
     console = Console()
     with tempfile.TemporaryDirectory(prefix="driftd-recommend-") as folder:
         work = Path(folder)
-        files = asked.streams or [write(work / "generated", seed) for seed in asked.seeds]
+        files = asked.streams or [_generated(work, seed) for seed in asked.seeds]
         results = [_measure(file, asked, work, console) for file in files]
     console.print(_table(results))
     goals = [goal for result in results for goal in _goals(result)]
@@ -63,6 +64,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--envs", type=Path, default=default / "envs", metavar="DIR", help="virtual environments")
     parser.add_argument("--python", default=sys.executable, help="makes them")
     return parser.parse_args()
+
+
+def _generated(folder: Path, seed: int) -> Path:
+    """The log of the example's shop."""
+    path = folder / f"shop_{seed}.parquet"
+    pq.write_table(events(seed), path, compression="zstd")
+    return path
 
 
 def _measure(file: Path, asked: argparse.Namespace, work: Path, console: Console) -> dict[str, Any]:
