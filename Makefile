@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test check lint format docs types layers long crash world bench calibration poison streams recommend-bench peers serving soak year long-file lock clean power systemd
+.PHONY: help audit run test check lint format docs types layers long crash hostile world bench calibration poison streams recommend-bench peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -43,6 +43,9 @@ long: $(VENV)/.installed-dev ## the tests that take minutes each, but for those 
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
 	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)
+
+hostile: $(VENV)/.installed-dev ## send every request of the hostile corpus while another client predicts; ten minutes; HOSTILE="--only gzip"
+	PYTHONPATH=tests $(BIN)/python -m hostile $(HOSTILE)
 
 world: $(VENV)/.installed-dev ## the faults of the world, the long ones too: 100,000 files, 200 models; hours
 	$(BIN)/python -m pytest -s -m "long or not long" tests/faults

@@ -1,5 +1,6 @@
 """All commands, and what an error becomes."""
 
+import contextlib
 import os
 import re
 import sqlite3
@@ -7,12 +8,13 @@ import sys
 from collections import UserDict
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
 
 from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit
+from daemon.runtime.printable import PrintableStream
 from retrain.records.errors import DriftdError, Refused, WrongUse
 
 HELP = """driftd keeps models good: it checks new data for drift, retrains when that pays, and serves the better model.
@@ -139,8 +141,14 @@ def options(
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line; the exit status."""
+    """Run the command line; the exit status. What is printed has no control characters of files or arguments."""
     _open_streams()
+    out, err = (cast(TextIO, PrintableStream(stream)) for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         typer.main.get_command(app)(arguments, prog_name="driftd")
         return 0

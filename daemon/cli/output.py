@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.cli.session import FAILED, Exit
+from daemon.runtime.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 
 def console() -> "Console":
     """Where people read; as wide as needed in a pipe."""
-    from rich.console import Console
+    from daemon.cli.terminal import SafeConsole
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return SafeConsole(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def print_json(value: Any) -> None:
@@ -35,8 +36,9 @@ def write_page(path: Path, text: str) -> None:
 def print_table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
     """Columns side by side; the last one may be long."""
     from rich.table import Table
+    from rich.text import Text
 
-    out = console()
+    out, rows = console(), [[printable(cell) for cell in row] for row in rows]
     if not out.is_terminal:
         widths = [max(len(head), *(len(row[i]) for row in rows)) for i, head in enumerate(heads)]
         for row in (heads, *rows):
@@ -44,7 +46,7 @@ def print_table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
         return
     table = Table(*heads, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # names are no markup
     out.print(table)
 
 

@@ -17,9 +17,10 @@ STEPS = ("MofNCompleteColumn", "TimeElapsedColumn")
 def progress_bars(columns: tuple[str, ...], one_bar: bool = True) -> Iterator[Progress]:
     """Bars with these of rich's columns on standard error, one for all that is under way or one for each."""
     from rich import progress as rich
-    from rich.console import Console
 
-    terminal = Console(stderr=True)
+    from daemon.cli.terminal import SafeConsole
+
+    terminal = SafeConsole(stderr=True)
     if not terminal.is_terminal:
         yield lambda _what, _done, _total: None
         return

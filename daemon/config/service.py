@@ -27,6 +27,10 @@ class ServiceSettings(Frozen):
     """Requests that a server process lets wait for their answer; more get 503."""
     request_time: Annotated[Duration, SERVERS_READ] = 30.0
     """Time for a request to arrive whole."""
+    hosts: Annotated[tuple[str, ...], SERVERS_READ] = ()
+    """Names besides `localhost` under which the servers are asked, and whose pages may ask, such as
+    `["driftd.example.com"]`; see [HTTP](http.md#who-may-ask). Unless set, a server that listens beyond this machine
+    answers to any name."""
     read_token_file: Annotated[str | None, SERVERS_READ] = None
     """A file of bearer tokens, one a line, that may predict and look; see [HTTP](http.md#tokens)."""
     admin_token_file: Annotated[str | None, SERVERS_READ] = None

@@ -185,6 +185,11 @@ EVENTS = (
         "`answer` says why"),
     Event("input_rejected", "warning", "a request was at fault; at most one line a second", "reason",
         "tell the client's owner `reason`"),
+    Event("labels_not_kept", "error", "labels of a feedback request could not be written: the client got 507 and keeps "
+        "them", "reason", "free some space, or see to the disk under `state_dir`"),
+    Event("connections_refused", "warning", "a server had no room for more connections, `connections` were open; at "
+        "most one line a minute", "connections refused", "raise the limit of open files (`LimitNOFILE=` under systemd) "
+        "or look who holds so many"),
     Event("request_failed", "error", "a request found a fault of the server", "path error", "report it with `path` and "
         "`error`"),
     Event("server_started", "debug", "a server process began", "pid"),

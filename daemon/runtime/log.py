@@ -14,11 +14,16 @@ from typing import Any, TextIO
 
 import structlog
 
+from daemon.runtime.printable import printable
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 JOURNAL = "/run/systemd/journal/socket"
 TOO_LARGE = (errno.EMSGSIZE, errno.ENOBUFS)
 FORMATS = ("auto", "console", "json", "journal")
+LONGEST_LINE = 8_000
+"""Bytes of an event as a line of JSON: whatever a file or a request holds, its longest fields are cut until it fits."""
+SHORTEST_FIELD = 100
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 Tap = Callable[[dict[str, Any]], None]
 
@@ -36,6 +41,7 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO | None = 
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _bounded,
     ]
     if tap is not None:
         processors.append(_tapped(tap))
@@ -75,6 +81,24 @@ def _is_journal(stream: str) -> bool:
     return stream == f"{status.st_dev}:{status.st_ino}"
 
 
+def _bounded(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """An event of at most LONGEST_LINE; of a text that is cut, beginning and end stay."""
+    longest = LONGEST_LINE // 2
+    while len(json_line(entry)) > LONGEST_LINE and longest >= SHORTEST_FIELD:
+        entry = {key: _cut(value, longest) for key, value in entry.items()}
+        longest //= 2
+    return entry
+
+
+def _cut(value: Any, longest: int) -> Any:
+    """A value that takes about so many characters of JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    if len(text) > longest:  # before it is looked at more closely
+        value = text = f"{text[: longest // 2]}…{text[-longest // 2 :]}"
+    excess = len(json.dumps(value, default=str)) / longest
+    return value if excess <= 1 else text[: int(longest / excess)] + "…"
+
+
 def _tapped(tap: Tap) -> Callable[..., Any]:
     def process(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
         tap(dict(entry))
@@ -93,9 +117,11 @@ def _with_dropped(factory: Any) -> Callable[..., Any]:
 
 
 def _for_people(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """Local time of day, numbers to four digits, large ones whole, and nothing of what has no value."""
+    """Local time of day, numbers to four digits, large ones whole; nothing of what has no value, nor that the terminal
+    would obey."""
     moment = datetime.fromisoformat(entry["timestamp"]).astimezone()
     shown = {key: _digits(value) if isinstance(value, float) else value for key, value in entry.items()}
+    shown = {key: printable(value) if isinstance(value, str) else value for key, value in shown.items()}
     shown = {key: value for key, value in shown.items() if value is not None}
     return shown | {"timestamp": moment.strftime("%H:%M:%S")}
 

@@ -30,7 +30,8 @@ from daemon.runtime.parent import end_with_parent
 from daemon.runtime.restarting import supervise
 from daemon.server.app import App
 from daemon.server.follow import Follower
-from daemon.server.protocol import LimitedProtocol, close_overdue
+from daemon.server.origins import Origins, is_loopback
+from daemon.server.protocol import LimitedProtocol, close_overdue, limit_connections
 from daemon.server.slot import ModelSlot
 from daemon.server.tokens import load_tokens
 
@@ -75,18 +76,21 @@ class Server:
         self._ledger = open_ledger(config.state_dir, create=False, read_only=True)
         slots = {name: ModelSlot(name) for name in config.models}
         tokens = load_tokens(config, os.environ)
-        self._app = App(config, slots, self._ledger, version("driftd"), tokens)
-        self._follower = Follower(config, slots, self._ledger, self._report)
+        origins = Origins(config.service.hosts, is_loopback(listener))
+        self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins)
+        self._pools = self._app.pools
+        self._follower = Follower(config, slots, self._ledger, self._report, self._pools.loading)
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
         """Load, report that all is ready, serve until control says stop or is gone."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         beating = asyncio.create_task(self._beat())
-        warming = asyncio.create_task(asyncio.to_thread(warm))
+        warming = asyncio.create_task(self._pools.loading.run(warm))
         if self._follower.has_champions():
             await warming  # ready means: all that is promoted is served
         await self._follower.catch_up()
+        limit_connections()
         settings = uvicorn.Config(
             self._app, http=LimitedProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, proxy_headers=False, timeout_graceful_shutdown=10, timeout_keep_alive=75,
@@ -111,6 +115,7 @@ class Server:
         self._follower.stop()
         spools = [partial(spool.close_old, at_once=True) for spool in self._app.spools.values()]
         await asyncio.to_thread(close_all, [*spools, *(one.close for one in self._app.logs.values())])
+        self._pools.close()
         self._ledger.close()
 
     def _report(self, message: dict[str, Any]) -> None:
@@ -134,9 +139,10 @@ class Server:
         self._report({"event": "ready"})
 
     async def _beat(self) -> None:
-        """Report that the loop runs, also while versions are loaded."""
+        """Report that the loop runs, also while versions are loaded, and that what requests need ends some day."""
         while True:
-            self._report({"event": "heartbeat"})
+            if self._pools.hung() is None:
+                self._report({"event": "heartbeat"})
             log_dropped()
             await asyncio.sleep(BEAT_S)
 
@@ -144,13 +150,13 @@ class Server:
         while True:
             await asyncio.sleep(SPOOL_LOOK_S)
             for spool in self._app.spools.values():
-                await asyncio.to_thread(spool.close_old)
+                await self._pools.labels.run(spool.close_old)
 
     async def _write_logs(self) -> None:
         while True:
             await asyncio.sleep(LOG_EVERY_S)
             for one in self._app.logs.values():
-                await asyncio.to_thread(one.flush)
+                await self._pools.log.run(one.flush)
 
 
 def close_all(jobs: Iterable[Callable[[], None]]) -> None:

@@ -1,6 +1,5 @@
 """What the server tells of itself: health, metadata, the index of models and metrics."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +12,8 @@ from starlette.routing import Route
 
 from daemon.runtime.log import get_logger
 from daemon.server.infer import metadata
+from daemon.server.pools import Pool
+from daemon.server.refusal import BadRequest, quoted
 from daemon.server.slot import ModelSlot
 
 log = get_logger()
@@ -23,8 +24,8 @@ EXTENSIONS = ["binary_tensor_data", "model_repository"]
 class About:
     """Everything but predictions and labels."""
 
-    def __init__(self, slots: dict[str, ModelSlot], version: str, render: Callable[[], bytes]) -> None:
-        self._slots, self._version, self._render = slots, version, render
+    def __init__(self, slots: dict[str, ModelSlot], version: str, render: Callable[[], bytes], pool: Pool) -> None:
+        self._slots, self._version, self._render, self._pool = slots, version, render, pool
         self.loaded = False
 
     def build(self) -> Starlette:
@@ -106,14 +107,17 @@ class About:
         return _json({"name": slot.model, "ready": ready}, 200 if ready else 503)
 
     async def _scrape(self, _request: Request) -> Response:
-        text = await asyncio.to_thread(self._render)
+        try:
+            text = await self._pool.run(self._render)
+        except BadRequest as error:
+            raise HTTPException(error.status, str(error), error.headers) from None
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def _slot(self, request: Request) -> ModelSlot:
         name = request.path_params["model"]
         slot = self._slots.get(name)
         if slot is None:
-            raise HTTPException(404, f"no model {name!r}; there are {', '.join(sorted(self._slots))}")
+            raise HTTPException(404, f"no model {quoted(name)}; there are {', '.join(sorted(self._slots))}")
         return slot
 
 
@@ -126,7 +130,7 @@ async def _not_by_hand(_request: Request) -> Response:
 def _check_version(request: Request, served: str) -> None:
     wanted = request.path_params.get("version")
     if wanted is not None and wanted != served:
-        raise HTTPException(404, f"version {wanted!r} is not served; {served!r} is")
+        raise HTTPException(404, f"version {quoted(wanted)} is not served; {served!r} is")
 
 
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -137,9 +141,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = error.detail
     if error.status_code == 404 and reason == "Not Found":
-        reason = f"nothing is at {request.url.path}"
+        reason = f"nothing is at {quoted(request.url.path)}"
     if error.status_code == 405:
-        reason = f"{request.method} is not for {request.url.path}"
+        reason = f"{request.method} is not for {quoted(request.url.path)}"
     return _json({"error": reason}, error.status_code, error.headers)
 
 

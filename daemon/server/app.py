@@ -16,20 +16,23 @@ from daemon.ledger import Ledger
 from daemon.runtime.log import get_logger
 from daemon.runtime.spool import Spool
 from daemon.server.about import About
+from daemon.server.admission import Admission
 from daemon.server.batch import Batcher
-from daemon.server.bodies import Headers, compressed, read_body
+from daemon.server.bodies import Headers, compressed, decompressed, encoding_of, read_body
 from daemon.server.infer import answer as infer_answer
 from daemon.server.infer import read_request
 from daemon.server.invocations import read_invocation
 from daemon.server.labels import labels_of
 from daemon.server.metrics import Metrics
+from daemon.server.origins import Origins
+from daemon.server.pools import Pool, Turns
 from daemon.server.prediction_log import PredictionLog, feedback_note
-from daemon.server.refusal import BadRequest
+from daemon.server.refusal import BadRequest, quoted
 from daemon.server.rows import Ids, RowReader, decode
 from daemon.server.served import ServedDeployment
 from daemon.server.slot import ModelSlot
+from daemon.server.structure import check_structure
 from daemon.server.tokens import Tokens
-from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
@@ -38,18 +41,31 @@ log = get_logger()
 QUIET_S = 1.0
 MOST_BODIES = 16
 """So many bodies of the largest size may be in memory at once."""
-LARGE_BODY = 1_000_000
+LARGE_BODY, LARGE_SLOW_BODY, LARGE_COMPRESSED = 256_000, 16_000, 1_000
+"""Bytes that are decoded, read slowly or decompressed in a few milliseconds; more are beside the event loop."""
+LARGE_CELLS, LARGE_ANSWER = 20_000, 10_000
+"""Cells of a request, numbers of an answer, for which the same holds."""
+LARGE_AT_ONCE = 2
+READ_S, PREDICT_S, WRITE_S, SCRAPE_S, TURN_S = 30.0, 120.0, 30.0, 10.0, 60.0
+"""How long a request may be read, predicted and answered, labels be written, metrics be collected, and a large request
+wait for its turn."""
+HUNG_S = 240.0
+"""Reading, predicting or answering for so long never ends: the server must be started anew."""
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """A request to a model: its slot, the version that the path names, headers and body."""
+    """A request to a model: its slot, the version that the path names, headers and body as it was sent. `is_large` says
+    that it is worked on beside the event loop; `size` is of the body when it is decompressed."""
 
     slot: ModelSlot
     version: str | None
     headers: Headers
     body: bytes
+    encoding: bytes | None
+    is_large: bool
+    size: int
 
 
 @dataclass(frozen=True)
@@ -64,17 +80,47 @@ class Reply:
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
+class Pools:
+    """The threads of a server process, by kind of work."""
+
+    def __init__(self) -> None:
+        self.reading = Pool("reading a request", LARGE_AT_ONCE, READ_S)
+        self.predicting = Pool("predicting", LARGE_AT_ONCE, PREDICT_S)
+        self.answering = Pool("writing an answer", LARGE_AT_ONCE, READ_S)
+        self.labels = Pool("writing labels", LARGE_AT_ONCE, WRITE_S)
+        self.metrics = Pool("collecting metrics", 1, SCRAPE_S)
+        self.log = Pool("writing the prediction log", 1)
+        self.loading = Pool("loading versions", 1)
+
+    def hung(self) -> str | None:
+        """What never ends of the work that needs nothing but processor and memory."""
+        works = (self.reading, self.predicting, self.answering)
+        return next((pool.name for pool in works if pool.longest_s() > HUNG_S), None)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        for pool in vars(self).values():
+            pool.close()
+
+
 class App:
     """The ASGI application of one server process."""
 
     def __init__(
-        self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, version: str, tokens: Tokens
+        self,
+        config: Config,
+        slots: dict[str, ModelSlot],
+        ledger: Ledger,
+        version: str,
+        tokens: Tokens,
+        origins: Origins,
     ) -> None:
-        self._config, self._slots, self._tokens = config, slots, tokens
+        self._config, self._slots, self._tokens, self._origins = config, slots, tokens, origins
         self._metrics = Metrics(slots, ledger)
-        self._batcher = Batcher()
+        self.pools = Pools()
+        self._batcher = Batcher(self.pools.predicting)
         self._readers: dict[str, tuple[ServedDeployment, RowReader]] = {}
-        self.about = About(slots, version, self._metrics.render)
+        self.about = About(slots, version, self._metrics.render, self.pools.metrics)
         self._rest = self.about.build()
         self.spools = {name: Spool(config.paths.model(name).spool) for name in slots}
         free = config.service.min_free
@@ -89,7 +135,9 @@ class App:
         for name in slots:
             self._routes[f"/v2/models/{name}/infer"] = (name, "infer")
             self._routes |= {f"/models/{name}/{what}": (name, what) for what in self._handlers if what != "infer"}
-        self._waiting = self._waiting_bytes = 0
+        service = config.service
+        self._admission = Admission(service.max_waiting, MOST_BODIES * service.max_body)
+        self._turns, self._label_turns = (Turns(LARGE_AT_ONCE, TURN_S) for _ in range(2))
         self._rejected_s = 0.0
         self.draining = False
 
@@ -107,7 +155,7 @@ class App:
         model, what = route
         headers = dict(scope["headers"])
         try:
-            reply = await self._admit_and_handle(scope["method"], route, version, headers, receive)
+            reply = await self._admit_and_handle(scope, route, version, headers, receive)
         except BadRequest as error:
             reply = self._refused(model, what, error)
         except UnicodeEncodeError:  # what is echoed
@@ -132,35 +180,53 @@ class App:
         return None, None
 
     async def _admit_and_handle(
-        self, method: str, route: tuple[str, str], version: str | None, headers: Headers, receive: Any
+        self, scope: Any, route: tuple[str, str], version: str | None, headers: Headers, receive: Any
     ) -> Reply:
         """Let the handler answer, as long as not too many wait."""
         model, what = route
+        method = scope["method"]
+        self._origins.check(method, headers)
         self._tokens.check(headers, admin=what == "feedback")
         if method != "POST":
             raise BadRequest(f"{method} is not for this address; POST a body", 405, {"allow": "POST"})
         slot = self._slots.get(model)
         if slot is None:
-            raise BadRequest(f"no model {model!r}; there are {', '.join(sorted(self._slots))}", 404)
-        service = self._config.service
-        length = headers.get(b"content-length", b"")
-        size = int(length) if length.isdigit() else service.max_body
-        too_large = self._waiting and self._waiting_bytes + size > MOST_BODIES * service.max_body
-        if self._waiting >= service.max_waiting or too_large:
-            raise BadRequest(f"{counted(self._waiting, 'request', 'wait')} already", 503, {"retry-after": "1"})
-        self._waiting += 1
-        self._waiting_bytes += size
+            raise BadRequest(f"no model {quoted(model)}; there are {', '.join(sorted(self._slots))}", 404)
+        encoding = encoding_of(headers)
+        client = scope["client"]
+        arrival = self._admission.enter(client[0] if client else "")
         try:
-            body = await read_body(headers, receive, service.max_body)
-            return await self._handlers[what](Call(slot, version, headers, body))
+            body = await read_body(headers, receive, self._config.service.max_body, arrival)
+            call = Call(slot, version, headers, body, encoding, False, len(body))
+            call.is_large = self._is_large(call)
+            if not call.is_large:
+                return await self._handlers[what](call)
+            async with self._label_turns if what == "feedback" else self._turns:
+                return await self._handlers[what](call)
         finally:
-            self._waiting -= 1
-            self._waiting_bytes -= size
+            arrival.leave()
+
+    def _is_large(self, call: Call) -> bool:
+        """Whether reading it may take longer than the event loop can wait: by its bytes, and by the most cells that it
+        may have: each list or object may be a row of all the model's columns."""
+        if call.encoding is not None:
+            return call.size > LARGE_COMPRESSED
+        served, body = call.slot.served, call.body
+        if call.size > LARGE_BODY or served is None:
+            return call.size > LARGE_BODY
+        width = len(served.schema.columns)
+        if call.size * width <= LARGE_CELLS:
+            return False
+        if b"inference-header-content-length" in call.headers:
+            return call.size > LARGE_CELLS
+        return (body.count(b"{") + body.count(b"[")) * width > LARGE_CELLS or body.count(b",") > LARGE_CELLS
 
     async def _others(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] not in OPEN_PATHS:
             try:
-                self._tokens.check(dict(scope["headers"]), admin=False)
+                headers = dict(scope["headers"])
+                self._origins.check(scope["method"], headers)
+                self._tokens.check(headers, admin=False)
             except BadRequest as error:
                 await self._send(_error(str(error), error.status, error.headers), {}, send)
                 return
@@ -170,25 +236,21 @@ class App:
 
     async def _predict(self, call: Call) -> Reply:
         served, reader = self._served(call)
-        rows, ids = await _beside(call.body, reader.read_json, call.body)
+        is_quick = not call.is_large and call.encoding is None
+        read = reader.read_quickly(call.body) if is_quick else None
+        rows, ids = read or await self._read(call, reader, reader.read_slowly if is_quick else reader.read_json)
         served, predictions = await self._predicted(call, served, rows, ids)
-        answer: dict[str, Any] = {
-            "model": served.deployment.model, "version": served.name, "predictions": predictions.values.tolist(),
-        }  # fmt: skip
-        if predictions.probabilities is not None and predictions.classes is not None:
-            answer["probabilities"] = _by_class(predictions.classes, predictions.probabilities.tolist())
-        if ids is not None:
-            answer["ids"] = ids
-        return Reply(msgspec.json.encode(answer))
+        return Reply(await self._answer(predictions, _prediction, served, predictions, ids))
 
     async def _infer(self, call: Call) -> Reply:
         served, reader = self._served(call)
         if call.version is not None and call.version != served.name:
-            raise BadRequest(f"version {call.version!r} is not served; {served.name!r} is", 404)
+            raise BadRequest(f"version {quoted(call.version)} is not served; {served.name!r} is", 404)
         length = call.headers.get(b"inference-header-content-length")
-        request, rows, ids = await _beside(call.body, read_request, call.body, length, reader)
+        request, rows, ids = await self._read(call, reader, read_request, length, reader)
         served, predictions = await self._predicted(call, served, rows, ids)
-        body, json_bytes = infer_answer(request, predictions, served.deployment.model, served.name)
+        names = served.deployment.model, served.name
+        body, json_bytes = await self._answer(predictions, infer_answer, request, predictions, *names)
         if json_bytes is None:
             return Reply(body)
         kind = ("content-type", "application/octet-stream")
@@ -196,21 +258,49 @@ class App:
 
     async def _invoke(self, call: Call) -> Reply:
         served, reader = self._served(call)
-        rows, ids = await _beside(call.body, read_invocation, call.body, call.headers.get(b"content-type"), reader)
+        kind = call.headers.get(b"content-type")
+        rows, ids = await self._read(call, reader, read_invocation, kind, reader)
         served, predictions = await self._predicted(call, served, rows, ids)
         answer = {"predictions": predictions.values.tolist(), "model": served.deployment.model, "version": served.name}
         return Reply(msgspec.json.encode(answer))
 
     async def _feedback(self, call: Call) -> Reply:
-        served, _ = self._served(call)
-        labels = labels_of(decode(call.body), served.schema)
+        served, reader = self._served(call)
         model = served.deployment.model
-        try:
-            await asyncio.to_thread(self.spools[model].append, labels)
-        except OSError as error:
-            raise BadRequest(f"the labels cannot be kept: {error.strerror or error}", 507) from None
-        missing = self.logs[model].not_kept(label[served.schema.id_column or ""] for label in labels)
-        return Reply(msgspec.json.encode({"model": model, "accepted": len(labels)} | feedback_note(missing)), 202)
+
+        def keep() -> bytes:
+            labels = labels_of(decode(self._plain(call, reader)), served.schema)
+            try:
+                self.spools[model].append(labels)
+            except OSError as error:
+                raise BadRequest(f"the labels cannot be kept: {error.strerror or error}", 507) from None
+            missing = self.logs[model].not_kept(label[served.schema.id_column or ""] for label in labels)
+            return msgspec.json.encode({"model": model, "accepted": len(labels)} | feedback_note(missing))
+
+        return Reply(await self.pools.labels.run(keep), 202)
+
+    # --- the body, the answer -----------------------------------------------------------------------------------
+
+    async def _read(self, call: Call, reader: RowReader, read: Callable[..., Any], *arguments: Any) -> Any:
+        """What `read` makes of the plain body and these arguments, beside the event loop where that may take long."""
+        if not call.is_large and not call.encoding and call.size <= LARGE_SLOW_BODY:
+            return read(call.body, *arguments)
+        return await self.pools.reading.run(lambda: read(self._plain(call, reader), *arguments))
+
+    def _plain(self, call: Call, reader: RowReader) -> bytes:
+        """The body, decompressed; refused where it has more than a request can have."""
+        body = call.body
+        if call.encoding is not None:
+            body = decompressed(body, call.encoding, self._config.service.max_body)
+            call.size = len(body)
+        check_structure(body, len(reader.schema.columns))
+        return body
+
+    async def _answer(self, predictions: Predictions, write: Callable[..., Any], *arguments: Any) -> Any:
+        """What `write` returns, beside the event loop where there is much of it."""
+        if len(predictions) * (1 + len(predictions.classes or ())) <= LARGE_ANSWER:
+            return write(*arguments)
+        return await self.pools.answering.run(write, *arguments)
 
     def _served(self, call: Call) -> tuple[ServedDeployment, RowReader]:
         """The deployment that is to answer, and what reads its requests."""
@@ -242,22 +332,25 @@ class App:
                     """The other one's answer, which nobody gets: in the thread of the trial."""
                     its_rows = served.rows_for(one, rows)
                     answer = one.predict(its_rows)
-                    loop.call_soon_threadsafe(self.logs[model].record, one, its_rows, log_ids, answer, "shadow")
+                    record = self.logs[model].record
+                    loop.call_soon_threadsafe(record, one, its_rows, log_ids, answer, "shadow", call.size)
                     return answer
 
                 by, predictions = await trial.answer(
-                    served, ids, lambda one: self._batcher.predict(one, served.rows_for(one, rows)), shadow
+                    served, ids, lambda one: self._batcher.predict(one, served.rows_for(one, rows)), shadow, call.size
                 )
         except Refused as error:
             raise BadRequest(str(error)) from None
         self._metrics.rows.labels(model).inc(len(rows))
-        self.logs[model].record(by, served.rows_for(by, rows), log_ids, predictions)
+        self.logs[model].record(by, served.rows_for(by, rows), log_ids, predictions, size=call.size)
         return by, predictions
 
     # --- on the way out -----------------------------------------------------------------------------------------
 
     def _refused(self, model: str, what: str, error: BadRequest) -> Reply:
-        if error.status not in (401, 403, 405, 503):
+        if error.status == 507:
+            log.error("labels_not_kept", model=model, reason=str(error))
+        elif error.status not in (401, 405, 503):
             self._log_rejected(model, str(error))
         for_mlflow = {"error_code": "BAD_REQUEST", "message": _unicode(str(error))} if what == "invocations" else {}
         return _error(str(error), error.status, error.headers, for_mlflow)
@@ -270,7 +363,7 @@ class App:
             log.warning("input_rejected", model=model, reason=reason)
 
     async def _send(self, reply: Reply, headers: Headers, send: Any) -> None:
-        body, encoding = await compressed(reply.body, headers)
+        body, encoding = await compressed(reply.body, headers, self.pools.answering)
         fields = [(name.encode(), value.encode()) for name, value in reply.headers]
         fields.append((b"content-length", str(len(body)).encode()))
         if encoding is not None:
@@ -290,11 +383,16 @@ def _by_class(names: tuple[str, ...], rows: list[list[float]]) -> list[dict[str,
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-async def _beside(body: bytes, work: Callable[..., Any], *arguments: Any) -> Any:
-    """Read a large body beside the event loop."""
-    if len(body) <= LARGE_BODY:
-        return work(*arguments)
-    return await asyncio.to_thread(work, *arguments)
+def _prediction(served: ServedDeployment, predictions: Predictions, ids: Ids) -> bytes:
+    """The answer of predict."""
+    answer: dict[str, Any] = {
+        "model": served.deployment.model, "version": served.name, "predictions": predictions.values.tolist(),
+    }  # fmt: skip
+    if predictions.probabilities is not None and predictions.classes is not None:
+        answer["probabilities"] = _by_class(predictions.classes, predictions.probabilities.tolist())
+    if ids is not None:
+        answer["ids"] = ids
+    return msgspec.json.encode(answer)
 
 
 def _error(reason: str, status: int, headers: Mapping[str, str] = {}, more: Mapping[str, str] = {}) -> Reply:

@@ -6,28 +6,27 @@ together in the turn after that. A single request is alone at once."""
 import asyncio
 from collections.abc import Sequence
 
+from daemon.server.pools import Pool
 from daemon.server.served import ServedDeployment
 from retrain.model.encoding import Cells
 from retrain.records.predictions import Predictions
 
 MOST_ROWS = 512
 BIG_ROWS = 1_000
-BIG_AT_ONCE = 2
 
 
 class Batcher:
-    """Answers rows; one for a server process."""
+    """Answers rows; one for a server process. `pool` has the threads for many rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._waiting: list[tuple[ServedDeployment, Sequence[Cells], asyncio.Future[Predictions]]] = []
         self._scheduled = False
-        self._big = asyncio.Semaphore(BIG_AT_ONCE)
+        self._pool = pool
 
     async def predict(self, served: ServedDeployment, rows: Sequence[Cells]) -> Predictions:
         """The predictions of `served` for rows; many rows are computed beside the event loop."""
         if len(rows) > BIG_ROWS:
-            async with self._big:
-                return await asyncio.to_thread(served.predict, rows)
+            return await self._pool.run(served.predict, rows)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Predictions] = loop.create_future()
         self._waiting.append((served, rows, future))

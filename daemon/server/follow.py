@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.config.config import Config
 from daemon.ledger import Ledger, promotions, trials
 from daemon.runtime.log import get_logger
+from daemon.server.pools import Pool
 from daemon.server.served import ServedDeployment, load_served
 from daemon.server.slot import ModelSlot
 from daemon.server.trial import RunningTrial
@@ -30,10 +31,11 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class Follower:
-    """Follows the ledger; `report` sends control a message of each swap."""
+    """Follows the ledger; `report` sends control a message of each swap, `pool` has the thread that loads."""
 
-    def __init__(self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report) -> None:
+    def __init__(self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report, pool: Pool) -> None:
         self._config, self._slots, self._ledger, self._report = config, slots, ledger, report
+        self._pool = pool
         self._hint = asyncio.Event()
         self._seen = -1
         self._marks: tuple[int, tuple[int, ...]] | None = None
@@ -137,7 +139,7 @@ class Follower:
         folder = self._config.paths.model(slot.model).versions
         settings = self._config.models[slot.model]
         trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
-        return await asyncio.to_thread(load_served, deployment, promotion, folder, trusted, accelerate)
+        return await self._pool.run(load_served, deployment, promotion, folder, trusted, accelerate)
 
     # --- trials -----------------------------------------------------------------------------------------------
 

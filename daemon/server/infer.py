@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from daemon.server.refusal import BadRequest
-from daemon.server.rows import Ids, RowReader, not_json
+from daemon.server.refusal import BadRequest, quoted
+from daemon.server.rows import LONGEST_ID, MAX_ROWS, Ids, RowReader, not_json
 from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.predictions import Predictions
@@ -28,7 +28,8 @@ NUMPY = {
 DATATYPES = {
     "number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "datetime": "BYTES",
 }  # fmt: skip
-MOST_ELEMENTS = 50_000_000
+LONGEST_NUMBER = 18
+"""Digits of a length in a header: no body has more bytes."""
 
 
 class Tensor(msgspec.Struct):
@@ -70,18 +71,20 @@ def read_request(body: bytes, header_length: bytes | None, reader: RowReader) ->
     position = 0
     for tensor in request.inputs:
         if tensor.name in columns:
-            raise BadRequest(f"input {tensor.name!r} is given twice")
+            raise BadRequest(f"input {quoted(tensor.name)} is given twice")
+        _check_shape(tensor, len(reader.names))
         size = (tensor.parameters or {}).get("binary_data_size")
         if size is None:
             columns[tensor.name] = _from_json(tensor)
             continue
         if not isinstance(size, int) or not 0 <= size <= len(binary) - position:
-            reason = f"binary_data_size {size!r}, but {len(binary) - position} bytes follow"
-            raise BadRequest(f"input {tensor.name!r}: {reason}")
+            reason = f"binary_data_size {shown(size)}, but {len(binary) - position} bytes follow"
+            raise BadRequest(f"input {quoted(tensor.name)}: {reason}")
         columns[tensor.name] = _from_binary(tensor, binary[position : position + size])
         position += size
     if position != len(binary):
         raise BadRequest(f"{len(binary) - position} bytes of binary data belong to no input")
+    _check_outputs(request)
     return (request, *reader.read_columns(*_by_column(request.inputs, columns, reader)))
 
 
@@ -94,11 +97,11 @@ def answer(request: InferRequest, predictions: Predictions, model: str, version:
     pieces: list[bytes] = []
     for output in wanted:
         if output.name not in everything:
-            raise BadRequest(f"no output {output.name!r}; there are {', '.join(everything)}")
+            raise BadRequest(f"no output {quoted(output.name)}; there are {', '.join(everything)}")
         parameters = output.parameters or {}
         if parameters.get("classification"):
             reason = "the classification extension is not supported; ask for probabilities"
-            raise BadRequest(f"output {output.name!r}: {reason}")
+            raise BadRequest(f"output {quoted(output.name)}: {reason}")
         datatype, values = everything[output.name]
         entry: dict[str, Any] = {"name": output.name, "datatype": datatype, "shape": list(values.shape)}
         if parameters.get("binary_data", all_binary):
@@ -135,7 +138,7 @@ def metadata(version: "LoadedVersion") -> dict[str, Any]:
 def _parts(body: bytes, header_length: bytes | None) -> tuple[bytes, bytes]:
     if header_length is None:
         return body, b""
-    if not header_length.isdigit() or int(header_length) > len(body):
+    if not header_length.isdigit() or len(header_length) > LONGEST_NUMBER or int(header_length) > len(body):
         given = header_length.decode("latin-1")[:40]
         raise BadRequest(f"Inference-Header-Content-Length is {given!r}; the body has {len(body)} bytes")
     length = int(header_length)
@@ -154,13 +157,23 @@ def _decoded(text: bytes) -> InferRequest:
             raise BadRequest(not_json(error)) from None
 
 
-def _count(tensor: Tensor) -> int:
-    if not tensor.shape or any(size < 0 for size in tensor.shape):
-        raise BadRequest(f"input {tensor.name!r}: shape {tensor.shape}; expected [rows] or [rows, 1]")
-    count = math.prod(tensor.shape)
-    if count > MOST_ELEMENTS:
-        raise BadRequest(f"input {tensor.name!r}: {count:,} elements; at most {MOST_ELEMENTS:,}", 413)
-    return count
+def _check_shape(tensor: Tensor, width: int) -> None:
+    """Refuse by the shape, before any work on what it announces."""
+    shape = tensor.shape
+    if len(shape) not in (1, 2) or min(shape) < 0 or max(shape[1:], default=0) > width:
+        wanted = f"expected [rows], [rows, 1] or [rows, {width}]"
+        raise BadRequest(f"input {quoted(tensor.name)}: shape {shown(shape)}; {wanted}")
+    if shape[0] > MAX_ROWS:
+        raise BadRequest(f"input {quoted(tensor.name)}: shape {shown(shape)}; at most {MAX_ROWS:,} rows a request", 413)
+
+
+def _check_outputs(request: InferRequest) -> None:
+    """Each output once, and an id that may be echoed."""
+    names = [output.name for output in request.outputs or ()]
+    if len(set(names)) < len(names):
+        raise BadRequest('"outputs" names an output twice')
+    if len(request.id or "") > LONGEST_ID:
+        raise BadRequest(f'"id" is longer than {LONGEST_ID:,} characters')
 
 
 def _from_json(tensor: Tensor) -> list[Any]:
@@ -168,16 +181,17 @@ def _from_json(tensor: Tensor) -> list[Any]:
         _numpy_type(tensor)
     data = tensor.data
     if not isinstance(data, list):
-        raise BadRequest(f"input {tensor.name!r} has no data; expected a list, or binary_data_size in its parameters")
-    for _ in tensor.shape[1:]:
-        if data and all(isinstance(item, list) for item in data):
-            data = [value for item in data for value in item]
-    count = _count(tensor)
-    if len(data) != count:
-        raise BadRequest(f"input {tensor.name!r}: {counted(len(data), 'value')} for shape {tensor.shape}")
+        raise BadRequest(
+            f"input {quoted(tensor.name)} has no data; expected a list, or binary_data_size in its parameters"
+        )
+    if len(tensor.shape) == 2 and data and all(isinstance(item, list) for item in data):
+        data = [value for item in data for value in item]
+    if len(data) != math.prod(tensor.shape):
+        raise BadRequest(f"input {quoted(tensor.name)}: {counted(len(data), 'value')} for shape {tensor.shape}")
     for position, value in enumerate(data):
         if not _fits(value, tensor.datatype):
-            raise BadRequest(f"row {position}, column {tensor.name!r}: {shown(value)}; expected {tensor.datatype}")
+            where = f"row {position}, column {quoted(tensor.name)}"
+            raise BadRequest(f"{where}: {shown(value)}; expected {tensor.datatype}")
     return data
 
 
@@ -192,14 +206,14 @@ def _fits(value: Any, datatype: str) -> bool:
 
 
 def _from_binary(tensor: Tensor, data: bytes) -> list[Any]:
-    count = _count(tensor)
+    count = math.prod(tensor.shape)
     if tensor.datatype == "BYTES":
         return _texts(tensor, data, count)
     is_bf16 = tensor.datatype == "BF16"
     kind = np.dtype("<u2" if is_bf16 else _numpy_type(tensor))
     if len(data) != count * kind.itemsize:
         size = f"{len(data)} bytes for shape {tensor.shape} of {tensor.datatype}"
-        raise BadRequest(f"input {tensor.name!r}: {size}; expected {count * kind.itemsize}")
+        raise BadRequest(f"input {quoted(tensor.name)}: {size}; expected {count * kind.itemsize}")
     values = np.frombuffer(data, kind)
     return list((values.astype(np.uint32) << 16).view(np.float32).tolist() if is_bf16 else values.tolist())
 
@@ -208,7 +222,7 @@ def _texts(tensor: Tensor, data: bytes, count: int) -> list[str]:
     """Each a little-endian length of 4 bytes and UTF-8."""
     texts: list[str] = []
     position = 0
-    while len(data) - position >= 4:
+    while len(data) - position >= 4 and len(texts) < count:
         (length,) = struct.unpack_from("<I", data, position)
         end = position + 4 + length
         if end > len(data):
@@ -216,17 +230,18 @@ def _texts(tensor: Tensor, data: bytes, count: int) -> list[str]:
         try:
             texts.append(data[position + 4 : end].decode())
         except UnicodeDecodeError:
-            raise BadRequest(f"row {len(texts)}, column {tensor.name!r}: not valid UTF-8") from None
+            raise BadRequest(f"row {len(texts)}, column {quoted(tensor.name)}: not valid UTF-8") from None
         position = end
     if position != len(data) or len(texts) != count:
-        raise BadRequest(f"input {tensor.name!r}: its {len(data)} bytes are not {count} texts of a length and UTF-8")
+        what = f"its {len(data)} bytes are not {count} texts of a length and UTF-8"
+        raise BadRequest(f"input {quoted(tensor.name)}: {what}")
     return texts
 
 
 def _numpy_type(tensor: Tensor) -> str:
     if tensor.datatype not in NUMPY:
         wanted = f"expected one of {', '.join(NUMPY)} or BYTES"
-        raise BadRequest(f"input {tensor.name!r}: datatype {tensor.datatype!r}; {wanted}")
+        raise BadRequest(f"input {quoted(tensor.name)}: datatype {quoted(tensor.datatype)}; {wanted}")
     return NUMPY[tensor.datatype]
 
 
@@ -242,11 +257,11 @@ def _by_column(
             flat = columns[first.name]
             return {name: flat[at::width] for at, name in enumerate(reader.names)}, rows
         wanted = f"a single input for all features needs [rows, {width}]"
-        raise BadRequest(f"input {first.name!r}: shape {first.shape}; {wanted}")
+        raise BadRequest(f"input {quoted(first.name)}: shape {first.shape}; {wanted}")
     for tensor in tensors:
         if tensor.shape not in ([rows], [rows, 1]):
-            wanted = f"expected [{rows}] or [{rows}, 1], as many rows as {first.name!r}"
-            raise BadRequest(f"input {tensor.name!r}: shape {tensor.shape}; {wanted}")
+            wanted = f"expected [{rows}] or [{rows}, 1], as many rows as {quoted(first.name)}"
+            raise BadRequest(f"input {quoted(tensor.name)}: shape {tensor.shape}; {wanted}")
     lacking = [column.name for column in reader.schema.features if column.name not in columns]
     if lacking and len(lacking) < width:
         raise BadRequest(f"input {lacking[0]!r} is missing; a null in its data is a missing value")

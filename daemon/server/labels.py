@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from daemon.server.refusal import BadRequest
-from daemon.server.rows import MAX_ROWS
+from daemon.server.refusal import BadRequest, quoted
+from daemon.server.rows import ID, MAX_ROWS, is_id
 from drift.notation import counted
 from retrain.records.new_classes import spelled, undeclared
 from retrain.records.schema import Schema
@@ -16,7 +16,7 @@ def labels_of(value: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]]:
     """The rows of id and target of {"labels": [{"id", "label"}]}."""
     for key in value:
         if key != "labels":
-            raise BadRequest(f"unknown key {key!r}; expected 'labels'")
+            raise BadRequest(f"unknown key {quoted(key)}; expected 'labels'")
     if schema.id_column is None:
         raise BadRequest("this model has no id_column: a label cannot be joined with its row", 409)
     labels = value.get("labels")
@@ -31,8 +31,10 @@ def _label(position: int, entry: Any, schema: Schema) -> dict[str, Any]:
     if not isinstance(entry, dict) or set(entry) != {"id", "label"}:
         raise BadRequest(f'label {position}: expected {{"id": …, "label": …}}')
     key, label = entry["id"], entry["label"]
-    if isinstance(key, dict | list | float | bool) or key is None or key == "":
-        raise BadRequest(f"label {position}: the id must be text or a whole number")
+    if not is_id(key):
+        raise BadRequest(f"label {position}: the id must be {ID}")
+    if isinstance(label, int) and not -(2**63) <= label < 2**64:
+        raise BadRequest(f"label {position} is {shown(label)}; expected no whole number beyond 64 bits")
     assert schema.id_column is not None
     if schema.column(schema.id_column).kind == "integer" and not (isinstance(key, int) and -(2**63) <= key < 2**63):
         raise BadRequest(f"label {position}: the id is {shown(key)}; expected a whole number of 64 bits")

@@ -27,8 +27,13 @@ from retrain.rows.cells import word
 
 log = get_logger()
 SALT = "log"
-MOST_CELLS = 1_000_000
-LINE_ROWS = 200
+MOST_BYTES = 64 * 10**6
+CELL_BYTES = 64
+"""What a cell takes in memory at most, besides the text that came with the request."""
+LONGEST_TEXT = 1_000
+"""Characters of a category: a row with a longer one is not kept."""
+LINE_ROWS, LINE_BYTES = 200, 2**20
+WRITE_BYTES = 8 * 2**20
 BREATHS = 2.0
 """After each line the thread rests so many times as long as the line took: the event loop needs the interpreter too."""
 CLOSE_AFTER_S = 5.0
@@ -40,7 +45,8 @@ NOTE = "of these ids no features are kept: such a label joins only a row of a dr
 
 
 class Note(NamedTuple):
-    """An answered request: `rows` are tuples in the order of the version's features, `ids` has one entry a row."""
+    """An answered request: `rows` are tuples in the order of the version's features, `ids` has one entry a row; it
+    came in `size` bytes, and takes `weight` bytes of memory."""
 
     at: float
     served: ServedDeployment
@@ -48,7 +54,8 @@ class Note(NamedTuple):
     ids: Sequence[Any]
     predictions: Predictions
     role: Role
-    cells: int
+    size: int
+    weight: int
 
 
 @dataclass(eq=False)
@@ -63,6 +70,7 @@ class _Line:
     values: list[Any] = field(default_factory=list)
     probabilities: list[Any] = field(default_factory=list)
     classes: tuple[str, ...] | None = None
+    size: int = 0
 
     def add(self, note: Note, chosen: list[int] | None) -> None:
         """The chosen rows of a note, or all of them."""
@@ -70,6 +78,7 @@ class _Line:
         if chosen is not None:
             ids, rows = [ids[k] for k in chosen], [rows[k] for k in chosen]
             predictions = predictions.take(np.array(chosen))
+        self.size += note.size
         self.at.extend([note.at] * len(rows))
         self.ids.extend(map(_name, ids))
         self.rows.extend(rows)
@@ -80,7 +89,8 @@ class _Line:
 
     def takes(self, note: Note) -> bool:
         """Whether the note's rows may be in it."""
-        return self.served is note.served and self.role == note.role and len(self.at) < LINE_ROWS
+        has_room = len(self.at) < LINE_ROWS and self.size < LINE_BYTES
+        return self.served is note.served and self.role == note.role and has_room
 
     def encode(self) -> bytes:
         """One line of JSON; what is no finite number is null."""
@@ -105,7 +115,7 @@ class PredictionLog:
         self._spool = Spool(folder, CLOSE_AFTER_S, CLOSE_AFTER_S, MAX_SEGMENT)
         self._notes: deque[Note] = deque()
         self._turn = threading.Lock()
-        self._noted = self._written = 0  # cells; each counted in one thread only
+        self._noted = self._written = 0  # bytes of memory; each counted in one thread only
         self._overflown = self._lost = self._logged = 0  # rows; the first counted on the event loop only
         self._logged_s = float("-inf")
         self._nameless = 0
@@ -115,18 +125,19 @@ class PredictionLog:
 
     def record(
         self, served: ServedDeployment, rows: Sequence[Sequence[Any]], ids: Sequence[Any], predictions: Predictions,
-        role: Role = "answer",
+        role: Role = "answer", size: int = 0,
     ) -> None:  # fmt: skip
-        """Note what was answered; rows that find no room in memory are dropped and counted."""
+        """Note what was answered to a request of `size` bytes; rows that find no room in memory are dropped and
+        counted."""
         if not self._share or not rows:
             return
-        cells = len(rows) * (len(rows[0]) + 4)
+        weight = size + CELL_BYTES * len(rows) * (len(rows[0]) + 4)
         waiting = self._noted - self._written
-        if waiting and waiting + cells > MOST_CELLS:
+        if waiting and waiting + weight > MOST_BYTES:
             self._overflown += len(rows)
             return
-        self._noted += cells
-        self._notes.append(Note(time.time(), served, rows, ids, predictions, role, cells))
+        self._noted += weight
+        self._notes.append(Note(time.time(), served, rows, ids, predictions, role, size, weight))
 
     def not_kept(self, ids: Iterable[Any]) -> list[Any]:
         """Those of the ids whose rows the log does not choose, whichever process answers them."""
@@ -140,7 +151,7 @@ class PredictionLog:
             notes = [self._notes.popleft() for _ in range(len(self._notes))]
             if notes:
                 self._write(notes)
-                self._written += sum(note.cells for note in notes)
+                self._written += sum(note.weight for note in notes)
             self._spool.close_old()
             self._log_dropped()
 
@@ -158,22 +169,28 @@ class PredictionLog:
         """Whatever goes wrong costs these rows, and neither the server nor later ones."""
         rows = sum(len(note.ids) for note in notes)
         try:
-            lines, rows = self._encoded(notes)
-            if lines:
+            for lines, count in self._encoded(notes):
                 self._refuse_where_full()
                 self._spool.append_lines(lines)
+                self._spool.close_old()
+                rows -= count
         except Exception as error:
             self._lost += rows
             self._reason = (error.strerror or str(error)) if isinstance(error, OSError) else repr(error)
 
-    def _encoded(self, notes: list[Note]) -> tuple[list[bytes], int]:
+    def _encoded(self, notes: list[Note]) -> Iterator[tuple[list[bytes], int]]:
+        """Lines of about WRITE_BYTES together, and how many rows they have."""
         encoded, rows, started_s = [], 0, time.perf_counter()
         for line in self._lines(notes):
             encoded.append(line.encode())
             rows += len(line.at)
             time.sleep(BREATHS * (time.perf_counter() - started_s))
+            if sum(map(len, encoded)) > WRITE_BYTES:
+                yield encoded, rows
+                encoded, rows = [], 0
             started_s = time.perf_counter()
-        return encoded, rows
+        if encoded:
+            yield encoded, rows
 
     def _refuse_where_full(self) -> None:
         if spooled_bytes(self._folder) > self._keep:
@@ -187,6 +204,8 @@ class PredictionLog:
         line: _Line | None = None
         for note in notes:
             chosen = None if self._share >= 1 else [k for k, key in enumerate(note.ids) if self._chooses(key)]
+            if note.size > LONGEST_TEXT:
+                chosen = self._without_long_texts(note, chosen)
             if chosen == []:
                 continue
             if line is not None and not line.takes(note):
@@ -196,6 +215,16 @@ class PredictionLog:
             line.add(note, chosen)
         if line is not None:
             yield line
+
+    def _without_long_texts(self, note: Note, chosen: list[int] | None) -> list[int] | None:
+        """The chosen rows but for those that are dropped and counted for a text that is no category's."""
+        places = range(len(note.rows)) if chosen is None else chosen
+        short = [k for k in places if not any(isinstance(v, str) and len(v) > LONGEST_TEXT for v in note.rows[k])]
+        if len(short) == len(places):
+            return chosen
+        self._lost += len(places) - len(short)
+        self._reason = f"a category of more than {LONGEST_TEXT:,} characters"
+        return short
 
     def _chooses(self, key: Any) -> bool:
         """Rows with an id by the id, the same in every process; others by counting."""

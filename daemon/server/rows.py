@@ -6,12 +6,12 @@ after all (a category given as a number, a bare NaN) or to name what is wrong.""
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from daemon.server.refusal import BadRequest
+from daemon.server.refusal import BadRequest, quoted
 from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
@@ -20,7 +20,12 @@ from retrain.rows.cells import CONVERTERS, plain_values, shown
 
 MAX_ROWS = 10_000
 MOST_COLUMNS_TOLD = 20
+LONGEST_ID = 1_000
+"""Characters: ids are echoed, logged and kept."""
+LONGEST_GUESSED, MOST_GUESSED = 40, 200
+"""What a misspelt name is compared with: difflib takes a tenth of a millisecond for a pair of such names."""
 Ids = list[Any] | None
+ID = f"text of up to {LONGEST_ID:,} characters or a whole number of 64 bits"
 
 
 class RowReader:
@@ -42,33 +47,49 @@ class RowReader:
 
     def read_json(self, body: bytes) -> tuple[list[Cells], Ids]:
         """The rows and ids of {"rows": [{column: value}], "ids": [...]}; ids are also taken from the id column."""
+        return self.read_quickly(body) or self.read_slowly(body)
+
+    def read_quickly(self, body: bytes) -> tuple[list[Cells], Ids] | None:
+        """The same of well-formed rows; None for others."""
         try:
             request = self._decoder.decode(body)
             whole = [msgspec.structs.astuple(row) for row in request.rows]
             rows = self._features_of(whole)
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError, RecursionError):
-            return self._read_slowly(decode(body))
+            return None
         if not 0 < len(rows) <= MAX_ROWS or self._empty in rows:
-            return self._read_slowly(decode(body))
+            return None
         ids = request.ids
         if ids is None and self._id_place is not None:
             ids = _ids_of_rows([row[self._id_place] for row in whole])
         elif ids is not None and len(ids) != len(rows):
-            return self._read_slowly(decode(body))
+            return None
         return rows, ids
 
     def read_columns(self, columns: Mapping[str, Sequence[Any]], count: int) -> tuple[list[Cells], Ids]:
         """The rows and ids of columns by name, each of `count` values."""
-        self._count(count)
-        for name in columns:
-            if name not in self._known:
-                raise BadRequest(f"unknown column {name!r}{self._meant(name)}")
+        self.check_count(count)
+        self.check_names(columns)
         if not any(name in columns for name in self.names):
             raise BadRequest(f"no feature column; expected some of {self._expected()}")
         cells = [self._cells(column, columns.get(column.name), count) for column in self.schema.features]
         id_column = self.schema.id_column
         ids = None if id_column is None or id_column not in columns else _ids_of_rows(columns[id_column])
         return list(zip(*cells, strict=True)), ids
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """BadRequest for a column that the schema does not have."""
+        for name in names:
+            if name not in self._known:
+                raise BadRequest(f"unknown column {quoted(name)}{self._meant(name)}")
+
+    @staticmethod
+    def check_count(count: int) -> None:
+        """BadRequest for no rows, or too many."""
+        if not count:
+            raise BadRequest("no rows; expected at least one")
+        if count > MAX_ROWS:
+            raise BadRequest(f"{counted(count, 'row')}; at most {MAX_ROWS:,} a request", 413)
 
     # --- the fast way -----------------------------------------------------------------------------------------
 
@@ -87,14 +108,16 @@ class RowReader:
 
     # --- the slow way -----------------------------------------------------------------------------------------
 
-    def _read_slowly(self, value: dict[str, Any]) -> tuple[list[Cells], Ids]:
+    def read_slowly(self, body: bytes) -> tuple[list[Cells], Ids]:
+        """What read_json returns, of any body; BadRequest names what is wrong."""
+        value = decode(body)
         for key in value:
             if key not in ("rows", "ids"):
-                raise BadRequest(f"unknown key {key!r}; expected 'rows' and 'ids'")
+                raise BadRequest(f"unknown key {quoted(key)}; expected 'rows' and 'ids'")
         rows = value.get("rows")
         if not isinstance(rows, list) or not rows:
             raise BadRequest('"rows" is missing or empty; expected a list of objects such as {"x": 1.5}')
-        self._count(len(rows))
+        self.check_count(len(rows))
         for position, row in enumerate(rows):
             self._check_row(position, row)
         cells = [self._cells(column, _values(rows, column.name), len(rows), rows) for column in self.schema.features]
@@ -105,7 +128,7 @@ class RowReader:
             raise BadRequest(f"row {position} is {_json_type(row)}; expected an object of column and value")
         for name in row:
             if name not in self._known:
-                raise BadRequest(f"row {position}: unknown column {name!r}{self._meant(name)}")
+                raise BadRequest(f"row {position}: unknown column {quoted(name)}{self._meant(name)}")
         if not any(name in row for name in self.names):
             raise BadRequest(f"row {position} has no feature; expected some of {self._expected()}")
 
@@ -136,18 +159,13 @@ class RowReader:
         if not isinstance(ids, list) or len(ids) != len(rows):
             raise BadRequest(f'"ids" must be a list with one id for each of the {counted(len(rows), "row")}')
         for position, key in enumerate(ids):
-            if not _is_id(key):
-                raise BadRequest(f"id {position} is {shown(key)}; expected text or a whole number")
+            if not is_id(key):
+                raise BadRequest(f"id {position} is {shown(key)}; expected {ID}")
         return ids
 
-    @staticmethod
-    def _count(count: int) -> None:
-        if not count:
-            raise BadRequest("no rows; expected at least one")
-        if count > MAX_ROWS:
-            raise BadRequest(f"{counted(count, 'row')}; at most {MAX_ROWS:,} a request", 413)
-
     def _meant(self, name: str) -> str:
+        if len(name) > LONGEST_GUESSED or len(self.names) > MOST_GUESSED:
+            return f"; expected some of {self._expected()}"
         close = difflib.get_close_matches(name, self.names, 1)
         return f"; did you mean {close[0]!r}?" if close else f"; expected some of {self._expected()}"
 
@@ -209,15 +227,18 @@ def _wanted(column: Column) -> str:
     return f"{low:g} to {high:g}"
 
 
-def _is_id(key: Any) -> bool:
-    return (isinstance(key, str) and key != "") or (isinstance(key, int) and not isinstance(key, bool))
+def is_id(key: Any) -> bool:
+    """Whether it names a row: text of up to LONGEST_ID characters, or a whole number of 64 bits."""
+    if isinstance(key, str):
+        return 0 < len(key) <= LONGEST_ID
+    return isinstance(key, int) and not isinstance(key, bool) and -(2**63) <= key < 2**64
 
 
 def _ids_of_rows(ids: Sequence[Any]) -> Ids:
     """Ids that came in the rows' id column, null where a row has none; None where no row has one."""
     for position, key in enumerate(ids):
-        if key is not None and not _is_id(key):
-            raise BadRequest(f"row {position}: its id is {shown(key)}; expected text or a whole number")
+        if key is not None and not is_id(key):
+            raise BadRequest(f"row {position}: its id is {shown(key)}; expected {ID}")
     return list(ids) if any(key is not None for key in ids) else None
 
 
@@ -242,7 +263,8 @@ def _request_type(schema: Schema, others: list[str], strict: bool) -> Any:
         "Row", fields, rename={f"f{at}": name for at, name in enumerate(names)},
         forbid_unknown_fields=True, kw_only=True, gc=False,
     )  # fmt: skip
-    ids = list[Annotated[str, msgspec.Meta(min_length=1)] | int] | None
+    text, number = msgspec.Meta(min_length=1, max_length=LONGEST_ID), msgspec.Meta(ge=-(2**63), le=2**63 - 1)
+    ids = list[Annotated[str, text] | Annotated[int, number]] | None
     return msgspec.defstruct("Rows", [("rows", list[row]), ("ids", ids, None)], forbid_unknown_fields=True)  # type: ignore[valid-type]
 
 

@@ -28,12 +28,16 @@ class Tokens:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokens) and (self._read, self._admin) == (other._read, other._admin)
 
+    def __bool__(self) -> bool:
+        """Whether there is any: else everybody may do all."""
+        return bool(self._read or self._admin)
+
     def __hash__(self) -> int:
         return hash((self._read, self._admin))
 
     def check(self, headers: Mapping[bytes, bytes], admin: bool) -> None:
         """BadRequest 401 without a known token, 403 with one that may not do this."""
-        if not self._read and not self._admin:
+        if not self:
             return
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         given = _digest(token.strip())

@@ -16,7 +16,7 @@ from drift.notation import counted
 from retrain.records.predictions import Predictions
 from retrain.records.trial import Trial, TrialCounts
 
-MOST_WAITING_ROWS = 10_000
+MOST_WAITING_ROWS, MOST_WAITING_BYTES = 10_000, 64 * 10**6
 LONGEST_ERROR = 300
 Predict = Callable[[ServedDeployment], Predictions]
 PredictSoon = Callable[[ServedDeployment], Awaitable[Predictions]]
@@ -32,7 +32,7 @@ class RunningTrial:
         self._nameless = 0
         self._lock = threading.Lock()
         self._counts = TrialCounts()
-        self._waiting = 0
+        self._waiting = self._waiting_bytes = 0
         self._over = False
         self._thread = ThreadPoolExecutor(1, "trial")
 
@@ -48,11 +48,11 @@ class RunningTrial:
             return int(self._nameless * self.trial.share) > int((self._nameless - 1) * self.trial.share)
 
     async def answer(
-        self, champion: ServedDeployment, ids: Sequence[Any] | None, predict: PredictSoon, again: Predict
+        self, champion: ServedDeployment, ids: Sequence[Any] | None, predict: PredictSoon, again: Predict, size: int = 0
     ) -> tuple[ServedDeployment, Predictions]:
         """Whose answer a request gets, and what it is: of all its rows, since an answer names one version. Where the
         challenger fails, the champion answers; where both do, the request is at fault. `predict` answers it now,
-        `again` in the thread of comparisons."""
+        `again` in the thread of comparisons, until when it keeps the `size` bytes of the request."""
         started, key = time.perf_counter(), ids[0] if ids else None
         chosen = self.challenger if self.trial.strategy == "canary" and self.wants(key) else champion
         try:
@@ -63,14 +63,14 @@ class RunningTrial:
             predictions = await predict(champion)
             self._count_failure(error)
             return champion, predictions
-        self._answered(chosen, champion, key, predictions, time.perf_counter() - started, again)
+        self._answered(chosen, champion, key, predictions, time.perf_counter() - started, again, size)
         return chosen, predictions
 
     # --- what is counted ------------------------------------------------------------------------------------
 
     def _answered(
         self, by: ServedDeployment, champion: ServedDeployment, key: Any, predictions: Predictions, seconds: float,
-        predict: Predict,
+        predict: Predict, size: int,
     ) -> None:  # fmt: skip
         """A request was answered by one of the two in so many seconds: have the other one answer it unseen, later. In
         shadow the challenger's share of all; else what the challenger answered."""
@@ -82,9 +82,11 @@ class RunningTrial:
         other = champion if challenged else self.challenger
         with self._lock:
             free = self._waiting + len(predictions) <= MOST_WAITING_ROWS
+            free &= not self._waiting_bytes or self._waiting_bytes + size <= MOST_WAITING_BYTES
             if free and not self._over:
                 self._waiting += len(predictions)
-                self._thread.submit(self._compare, challenged, other, predictions, seconds, predict)
+                self._waiting_bytes += size
+                self._thread.submit(self._compare, challenged, other, predictions, seconds, predict, size)
             else:
                 self._counts = replace(self._counts, skipped=self._counts.skipped + len(predictions))
 
@@ -105,8 +107,9 @@ class RunningTrial:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _compare(
-        self, challenged: bool, other: ServedDeployment, predictions: Predictions, seconds: float, predict: Predict
-    ) -> None:
+        self, challenged: bool, other: ServedDeployment, predictions: Predictions, seconds: float, predict: Predict,
+        size: int,
+    ) -> None:  # fmt: skip
         started = time.perf_counter()
         try:
             differed = _difference(predictions, predict(other))
@@ -117,6 +120,7 @@ class RunningTrial:
         finally:
             with self._lock:
                 self._waiting -= len(predictions)
+                self._waiting_bytes -= size
         took = time.perf_counter() - started
         champion_s, challenger_s = (took, seconds) if challenged else (seconds, took)
         self._count(

@@ -23,6 +23,7 @@ from daemon.reading.look import scan, why_unread
 from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.lock import is_held
+from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
 from drift.notation import counted
 from retrain.records.errors import DriftdError
@@ -117,7 +118,13 @@ def _group(config: Config) -> Iterator[Finding]:
 
 
 def _tokens(config: Config) -> Iterator[Finding]:
-    load_tokens(config, os.environ)
+    tokens, host = load_tokens(config, os.environ), config.service.listen.rpartition(":")[0]
+    if not tokens:
+        local = is_local(host_name(host))
+        who = "every user of this machine" if local else f"everybody who reaches {config.service.listen}"
+        way_out = "" if local else "set [service] read_token_file and admin_token_file"
+        what = f"without tokens {who} may predict, look, and send labels that teach"
+        yield Finding("ok" if local else "warning", what, way_out)
     for path in open_token_files(config, os.environ):
         yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
 

@@ -23,6 +23,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 FIRST_S, LAST_S = -62_135_596_800.0, 253_402_300_800.0
 LONGEST_SHOWN = 60
+ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 EXPECTED: dict[str, str] = {
     "number": "a number",
     "integer": "a whole number",
@@ -69,8 +70,14 @@ def shown(value: Any) -> str:
     >>> shown(True), shown("a")
     ('true', '"a"')
     """
+    if isinstance(value, str):
+        value = value[: LONGEST_SHOWN + 1]
+    text = ""
     try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+        for piece in ENCODER.iterencode(value):
+            text += piece
+            if len(text) > LONGEST_SHOWN:
+                break
     except ValueError:
         text = "a number with too many digits"
     text = text.encode("utf-8", "backslashreplace").decode()

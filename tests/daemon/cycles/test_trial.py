@@ -14,9 +14,10 @@ from daemon.config.config import load_config
 from daemon.cycles.trial import Reports
 from daemon.ledger import cycles, deployments, models, open_ledger, promotions, trials
 from daemon.server.follow import Follower
+from daemon.server.pools import Pool
 from daemon.server.slot import ModelSlot
 from daemon.server.sticky import position
-from daemon.server.trial import MOST_WAITING_ROWS, RunningTrial
+from daemon.server.trial import MOST_WAITING_BYTES, MOST_WAITING_ROWS, RunningTrial
 from retrain.records.cycle import CycleState, Stage
 from retrain.records.deployment import Deployment, Member
 from retrain.records.predictions import Predictions
@@ -45,13 +46,13 @@ class Model:
         return Predictions(np.array([self.says] * rows), None, ("no", "yes"))
 
 
-def answered(trial: RunningTrial, champion: Any, ids: Any, ask: Any) -> tuple[Any, Predictions]:
-    """Whose answer, and what it is."""
+def answered(trial: RunningTrial, champion: Any, ids: Any, ask: Any, size: int = 0) -> tuple[Any, Predictions]:
+    """Whose answer to a request of `size` bytes, and what it is."""
 
     async def now(model: Any) -> Predictions:
         return ask(model)
 
-    return asyncio.run(trial.answer(champion, ids, now, ask))
+    return asyncio.run(trial.answer(champion, ids, now, ask, size))
 
 
 def asked(trial: RunningTrial, champion: Model, rows: int = 2, ids: Any = None) -> tuple[str, Any]:
@@ -125,6 +126,17 @@ def test_a_shadow_that_falls_behind_is_skipped_not_waited_for():
         asked(trial, champion, rows=MOST_WAITING_ROWS // 10)
     hold.set()
     assert seen(trial, rows=MOST_WAITING_ROWS).skipped == 2 * (MOST_WAITING_ROWS // 10)
+    trial.close()
+
+
+def test_what_waits_for_a_comparison_is_bounded_in_bytes():
+    """A row may be as long as a body; one request alone always finds room."""
+    hold = threading.Event()
+    trial, champion = RunningTrial(SHADOW, Model(hold=hold)), Model()
+    for size in (2 * MOST_WAITING_BYTES, 1):
+        answered(trial, champion, None, lambda model: model.answer(1), size)
+    hold.set()
+    assert seen(trial, rows=1).skipped == 1
     trial.close()
 
 
@@ -238,7 +250,7 @@ def test_a_challenger_that_does_not_load_fails_its_trial(ledger, tmp_path):
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     config = load_config(tmp_path / "config.toml")
     trial, slots, told = begun(ledger), {"m": ModelSlot("m")}, []
-    follower = Follower(config, slots, ledger, told.append)
+    follower = Follower(config, slots, ledger, told.append, Pool("loading", 1))
     for _ in range(2):
         asyncio.run(follower.catch_up())
     assert slots["m"].trial is None

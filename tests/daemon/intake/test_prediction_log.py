@@ -103,7 +103,7 @@ def test_the_answer_to_feedback_names_ids_that_are_not_kept(tmp_path):
 
 def test_memory_is_bounded_and_what_finds_no_room_is_counted_and_told_once(tmp_path, monkeypatch):
     """A request alone always finds room; those beyond the bound are dropped, and one line a minute tells how many."""
-    monkeypatch.setattr(server_log, "MOST_CELLS", 100)
+    monkeypatch.setattr(server_log, "MOST_BYTES", 6_400)
     log = a_log(tmp_path)
     with structlog.testing.capture_logs() as told:
         for _ in range(3):
@@ -115,6 +115,41 @@ def test_memory_is_bounded_and_what_finds_no_room_is_counted_and_told_once(tmp_p
     assert log.dropped == 60
     assert [(e["event"], e["rows"], e["model"]) for e in told] == [("predictions_dropped", 40, "m")]
     assert sum(len(line["rows"]) for line in lines(tmp_path)) == 40
+
+
+def test_what_waits_to_be_written_is_bounded_in_bytes(tmp_path):
+    """A few rows may be as long as their requests."""
+    log = a_log(tmp_path)
+    for _ in range(4):
+        log.record(served(), [ROW], ["a"], said(1), size=server_log.MOST_BYTES // 3)
+    assert log.dropped == 2
+    log.close()
+
+
+def test_a_row_with_a_text_that_is_no_category_is_not_kept(tmp_path):
+    """Nobody declares a category of a megabyte; the other rows of the request are kept."""
+    log = a_log(tmp_path)
+    long = (*ROW[:3], "c" * 10**6, *ROW[4:])
+    with structlog.testing.capture_logs() as told:
+        log.record(served(), [ROW, long, ROW], ["a", "b", "c"], said(3), size=10**6)
+        log.close()
+    assert [line["ids"] for line in lines(tmp_path)] == [["a", "c"]]
+    assert (told[0]["rows"], told[0]["reason"]) == (1, "a category of more than 1,000 characters")
+
+
+def test_lines_and_segments_are_bounded_in_bytes(tmp_path, monkeypatch):
+    """The analyst reads a line at once, and a segment: neither grows with what came in a second."""
+    monkeypatch.setattr(server_log, "LINE_BYTES", 5_000)
+    monkeypatch.setattr(server_log, "WRITE_BYTES", 20_000)
+    monkeypatch.setattr(server_log, "MAX_SEGMENT", 30_000)
+    log, row, by = a_log(tmp_path), (*ROW[:3], "c" * 900, *ROW[4:]), served()
+    for n in range(100):
+        log.record(by, [row], [n], said(1), size=1_000)
+    log.close()
+    segments = finished_segments(tmp_path)
+    assert len(segments) > 2 and max(path.stat().st_size for path in segments) < 60_000
+    assert max(len(line["ids"]) for line in lines(tmp_path)) == 5
+    assert [key for line in lines(tmp_path) for key in line["ids"]] == [str(n) for n in range(100)]
 
 
 def test_a_spool_that_nobody_empties_is_bounded(tmp_path):

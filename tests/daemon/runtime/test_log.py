@@ -99,6 +99,18 @@ def test_standard_output_that_is_full_does_not_fail_the_end():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("text", ["a" * 10**6, "\x00" * 10**6, "☂" * 10**6, "\ud800" * 5_000])
+def test_an_event_has_at_most_8_kb(text):
+    """Whatever a field holds; its beginning stays, and short fields are whole."""
+    stream, tapped = io.StringIO(), []
+    configure(style="json", stream=stream, tap=tapped.append)
+    get_logger().info("input_rejected", model="m", reason="b" + text, path=text, rows=[text, {"a": text}], count=7)
+    line = stream.getvalue()
+    entry = json.loads(line)
+    assert len(line.encode()) <= 8_001 and (entry["model"], entry["count"]) == ("m", 7)
+    assert entry["reason"].startswith("b" + text[:20]) and len(json.dumps(tapped)) < 8_100
+
+
 def test_a_tap_gets_every_event():
     """What the ledger keeps."""
     told = []

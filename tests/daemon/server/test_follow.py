@@ -15,6 +15,7 @@ from bare_model import bare_model
 from daemon.ledger import deployments, promotions
 from daemon.runtime.context import ModelContext
 from daemon.server.follow import Follower
+from daemon.server.pools import Pool
 from daemon.server.slot import ModelSlot
 
 CONFIG = """\
@@ -69,7 +70,7 @@ def test_a_champion_that_fails_to_load_leaves_what_is_served(
             shutil.copytree(good, context.folders.version(name))
         breaks(context.folders.version(BROKEN))
         slots = {"m": ModelSlot("m")}
-        follower = Follower(context.shared.config, slots, context.shared.ledger, told.append)
+        follower = Follower(context.shared.config, slots, context.shared.ledger, told.append, Pool("loading", 1))
 
         def catch_up() -> Any:
             asyncio.run(follower.catch_up())

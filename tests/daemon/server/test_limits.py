@@ -119,7 +119,7 @@ def test_tokens_are_read_again_on_reload(daemon):
 def test_an_answer_reaches_a_client_that_has_said_its_last(daemon):
     """Half-closed after the request."""
     body = json.dumps(ONE).encode()
-    head = f"POST /models/m/predict HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {READ}\r\n".encode()
+    head = f"POST /models/m/predict HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {READ}\r\n".encode()
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as connection:
         connection.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
         connection.shutdown(socket.SHUT_WR)
@@ -139,7 +139,7 @@ def test_tokens_are_never_logged(daemon):
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_large_body_is_refused_before_it_is_read(daemon, declared):
     """413, whether its length is declared or it comes in chunks."""
-    head = f"POST /models/m/predict HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {READ}\r\n".encode()
+    head = f"POST /models/m/predict HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {READ}\r\n".encode()
     if declared:
         said = raw(daemon, head + b"content-length: 300000\r\n\r\n")
     else:
@@ -152,8 +152,8 @@ def test_a_large_body_is_refused_before_it_is_read(daemon, declared):
     "start",
     [
         b"",
-        b"POST /models/m/predict HTTP/1.1\r\nhost: x\r\n",
-        b"POST /models/m/predict HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + READ.encode() + b"\r\ncontent-length: 90\r\n\r\n{",
+        b"POST /models/m/predict HTTP/1.1\r\nhost: localhost\r\n",
+        b"POST /models/m/predict HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer " + READ.encode() + b"\r\ncontent-length: 90\r\n\r\n{",
     ],
 )  # fmt: skip
 def test_a_request_that_does_not_arrive_is_ended(daemon, start):
@@ -176,33 +176,51 @@ def test_what_is_no_http_is_answered_in_json(daemon):
 
 
 def test_overload_answers_503_with_a_time_to_come_back(daemon):
-    """More bodies under way than `max_waiting`: the next is refused at once, and served again afterwards."""
-    head = f"POST /models/m/predict HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {READ}\r\ncontent-length: 99\r\n\r\n{{"
-    held = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(16)]
+    """More whole requests under way than `max_waiting`: the next is refused at once, and served again afterwards."""
+    many = {"rows": [{"x": 1}] * 10_000}
+    over = threading.Event()
+
+    def keep_busy() -> None:
+        while not over.is_set():
+            ask(daemon, body=many)
+
+    threads = [threading.Thread(target=keep_busy) for _ in range(16)]
+    for thread in threads:
+        thread.start()
     try:
         answers: list[httpx.Response] = []
 
         def refused() -> bool:
-            for connection in held:
-                connection.sendall(head.encode()) if connection not in begun else None
-                begun.add(connection)
             answers.append(ask(daemon))
             return answers[-1].status_code == 503
 
-        begun: set[socket.socket] = set()
         wait_for(refused)
         assert answers[-1].headers["retry-after"] == "1" and "wait already" in answers[-1].json()["error"]
     finally:
+        over.set()
+        for thread in threads:
+            thread.join(60)
+    wait_for(lambda: ask(daemon).status_code == 200)
+
+
+def test_who_only_begins_requests_keeps_nobody_out(daemon):
+    """Headers that announce the largest body, and the first byte of it, from many connections: others are served."""
+    head = f"POST /models/m/predict HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {READ}\r\ncontent-length: 200000\r\n\r\n{{"
+    held = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(64)]
+    try:
+        for connection in held:
+            connection.sendall(head.encode())
+        assert [ask(daemon).status_code for _ in range(20)] == [200] * 20
+    finally:
         for connection in held:
             connection.close()
-    wait_for(lambda: ask(daemon).status_code == 200)
 
 
 def test_a_client_that_leaves_costs_nothing(daemon):
     """Connections dropped in the middle of a request leave no request waiting and no error in the log."""
     before = len(list(daemon.seen("request_failed")))
     body = json.dumps(ONE).encode()
-    head = f"POST /models/m/predict HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {READ}\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /models/m/predict HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {READ}\r\ncontent-length: {len(body)}\r\n\r\n"
 
     def leave(upto: int) -> None:
         with socket.create_connection(("127.0.0.1", daemon.port)) as connection:

@@ -44,6 +44,7 @@ from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from daemon.server.__main__ import close_all
 from daemon.server.follow import Follower
+from daemon.server.pools import Pool
 from daemon.server.served import ServedDeployment
 from daemon.server.slot import ModelSlot
 from daemon.service.keeper import ModelKeeper
@@ -374,7 +375,7 @@ def test_a_version_that_cannot_be_read_now_is_served_later(
     monkeypatch.setattr("daemon.server.follow.load_served", load)
     monkeypatch.setattr("daemon.server.follow.RETRY_S", 0.0)
     slot = ModelSlot("m")
-    follower = Follower(context.shared.config, {"m": slot}, ledger, told.append)
+    follower = Follower(context.shared.config, {"m": slot}, ledger, told.append, Pool("loading", 1))
 
     async def story() -> None:
         await follower.catch_up()

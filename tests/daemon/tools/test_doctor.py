@@ -87,6 +87,16 @@ def test_a_token_file_that_cannot_be_used_is_bad(
     assert told in bad(configure(f'{kind}_token_file = "token"'))[0]
 
 
+def test_what_a_listener_without_tokens_exposes_is_said(configure: Configure, tmp_path: Path) -> None:
+    """On this machine it is a fact, beyond it a note with the way out; with a token neither."""
+    said = [finding.what for finding in doctor.examine(configure()) if "without tokens" in finding.what]
+    assert said == ["without tokens every user of this machine may predict, look, and send labels that teach"]
+    assert "without tokens everybody who reaches 0.0.0.0:" in notes(configure(f'listen = "0.0.0.0:{free_port()}"'))
+    (tmp_path / "token").write_text("0123456789abcdef")
+    found = doctor.examine(configure('admin_token_file = "token"'))
+    assert not [finding for finding in found if "without tokens" in finding.what]
+
+
 def test_a_token_file_that_others_read_is_told(configure: Configure, tmp_path: Path) -> None:
     """A note of the doctor, and once in the log at the start; a group's may be meant."""
     config, token = configure('read_token_file = "token"\nadmin_token_file = "token"'), tmp_path / "token"

@@ -1,0 +1,1 @@
+"""Hostile requests: generators with a size, and what a server must not do about them (`make hostile`)."""
