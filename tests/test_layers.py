@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 IMPURE = {"os", "pathlib", "time", "datetime", "threading", "socket", "sqlite3", "structlog"}
-FILES_OF_EVENTS = {"version", "log", "reference", "catalogue_file"}
+FILES_OF_EVENTS = {"version", "log", "reference", "catalogue_file", "checkpoint"}
 """Of a recommendation, what reads and writes files."""
 PURE = [
     *sorted((ROOT / "drift").rglob("*.py")),

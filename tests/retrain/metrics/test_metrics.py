@@ -14,7 +14,7 @@ CONTEXTS = {
     "classification": MetricContext("classification"),
     "regression": MetricContext("regression", initial_median=0.5),
 }
-EVERY = [(task, name) for task, names in NAMES.items() for name in names]
+EVERY = [(task, name) for task, names in NAMES.items() for name in names if task in CONTEXTS]
 
 
 def _classified(
