@@ -1,5 +1,6 @@
 """config.toml as frozen objects; all its mistakes are reported at once, each with its line and what was expected."""
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -54,6 +55,23 @@ class ConfigErrors(Exception):
 def model_data_dir(config: Config, name: str) -> Path:
     """The folder that a model's files are dropped into."""
     return below(config.path, config.models[name].data_dir)
+
+
+def items_path(config: Config, name: str) -> Path | None:
+    """A model's file of items: a bare name lies in its data folder, a path beside the configuration."""
+    given = config.models[name].items_file
+    if given is None:
+        return None
+    bare = os.sep not in given and not Path(given).is_absolute()
+    return model_data_dir(config, name) / given if bare else below(config.path, given)
+
+
+def items_name(config: Config, name: str) -> str | None:
+    """What the ledger calls a model's file of items: its path within the data folder, or as it is configured."""
+    path, folder = items_path(config, name), model_data_dir(config, name)
+    if path is None:
+        return None
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else config.models[name].items_file
 
 
 def load_config(path: str | Path) -> Config:

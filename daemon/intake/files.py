@@ -154,6 +154,7 @@ class Intake:
         started = time.monotonic()
         folder, others = self.context.data_dir, list[str]()
         found = await asyncio.to_thread(lambda: list(scan(folder, intake.patterns, intake.recursive, others)))
+        found += self._items_beside(found)
         took_s = time.monotonic() - started
         watched = self._watch is not None and self._watch.watches
         pause_s = intake.rescan if watched else min(intake.rescan, UNWATCHED_RESCAN_S)
@@ -168,6 +169,14 @@ class Intake:
             self._log_unread(path)
         if missed:
             await self._watch_anew(missed)
+
+    def _items_beside(self, found: list[tuple[str, Look | Problem]]) -> list[tuple[str, Look | Problem]]:
+        """The file of items, where it lies elsewhere than the data files or is named otherwise."""
+        name = self.context.items_name
+        if name is None or name in {path for path, _ in found}:
+            return []
+        seen = look(self.context.place_of(name))
+        return [] if isinstance(seen, Problem) and seen.vanished else [(name, seen)]
 
     def _missed(self, found: list[tuple[str, Look | Problem]]) -> list[str]:
         """New files that came while the folder was watched, and of which the watch said nothing."""
@@ -189,8 +198,8 @@ class Intake:
         await asyncio.to_thread(self._watch.stop)
 
     def _notice(self, path: str) -> None:
-        if matches(path, self.context.settings.intake.patterns):
-            self._consider(path, look(self.context.data_dir / path))
+        if path == self.context.items_name or matches(path, self.context.settings.intake.patterns):
+            self._consider(path, look(self.context.place_of(path)))
         elif not is_passing(path) and isinstance(look(self.context.data_dir / path), Look):
             self._log_unread(path)
 
@@ -254,7 +263,7 @@ class Intake:
         now_s = time.monotonic()
         settled: list[tuple[str, Look]] = []
         for path in sorted(p for p, pending in self.pending.items() if pending.due_s <= now_s):
-            seen = look(self.context.data_dir / path)
+            seen = look(self.context.place_of(path))
             if isinstance(seen, Problem):
                 self._consider(path, seen)
             elif self._judge(path, seen):
@@ -270,7 +279,8 @@ class Intake:
                 if not self.has_disk(path):
                     self._put_off()
                     break
-                outcome = await take_file(self.context, Taking(path, seen, recent=self._is_recent(path, seen)))
+                taking = Taking(path, seen, recent=self._is_recent(path, seen), items=path == self.context.items_name)
+                outcome = await take_file(self.context, taking)
                 self._after(path, seen, outcome)
                 self.taking.remove(path)
                 if (now_s := time.monotonic()) - logged_s >= PROGRESS_S:

@@ -51,7 +51,7 @@ class Taking:
     """A settled file: its path within the data folder, and the look that two looks agreed on. One that was made of live
     traffic lies nowhere: its path is its name, and `also` is committed with it. Labels that came over HTTP have such a
     name, too, and lie `at` another place. `recent`: it changed a moment ago, and is not taken where it seems not
-    whole."""
+    whole. `items`: it is the file of items."""
 
     path: str
     seen: Look
@@ -59,11 +59,12 @@ class Taking:
     also: Callable[[Connection], None] = lambda _conn: None
     at: Path | None = None
     recent: bool = False
+    items: bool = False
 
 
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
     """Take one settled file in; the answer says whether it is dealt with or to be tried again."""
-    path = taking.at or context.data_dir / taking.path
+    path = taking.at or context.place_of(taking.path)
     log = context.log.bind(file=taking.path)
     try:
         content = await context.shared.analyst.call(DigestRequest(path=path, recent=taking.recent))
@@ -75,7 +76,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             return Taken.DUPLICATE
         request = TakeRequest(
             path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
-            classes=_odd_classes(context),
+            classes=_odd_classes(context), items=taking.items,
         )  # fmt: skip
         await accept(context, taking, sha256, await context.shared.analyst.call(request))
         return Taken.ACCEPTED
@@ -118,7 +119,7 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     joined, earlier = None, list[tuple[Any, int]]()
     if result.kind == "labels":
         joined = await joined_labels(context, snapshot, result.schema, dropped)
-    elif result.rows > result.labelled_rows:
+    elif result.kind == "rows" and result.rows > result.labelled_rows:
         earlier = await join_earlier_labels(context, snapshot, result.schema, taking.path)
     share = joined_share(joined)
     class_rows = files.scaled(result.class_rows, share)

@@ -148,6 +148,12 @@ def newest_usable(conn: Connection, model: str, most: int) -> list[Any]:
     return sorted(found, key=lambda row: int(row.seq))
 
 
+def newest_items(conn: Connection, model: str, path: str) -> FileRow | None:
+    """The newest accepted file of items at the path that is configured."""
+    accepted = files.c.kind == "items", files.c.state == "accepted"
+    return last_row(conn, files, files.c.model == model, files.c.path == path, *accepted)
+
+
 def listed(conn: Connection, model: str, state: str | None = None, last: int | None = None) -> Sequence[FileRow]:
     """Files as people read them, newest last."""
     wanted = [files.c.model == model] + ([] if state is None else [files.c.state == state])

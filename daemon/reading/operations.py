@@ -23,8 +23,8 @@ class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
 
 
 class TakeResult(Result, frozen=True, kw_only=True):
-    """What a file came to: its `kind` (rows or labels), the `snapshot` in the work folder and its digest, the first
-    thousand `rejects` and the file of them, `quarantine`; `first_time` and `last_time` are event times;
+    """What a file came to: its `kind` (rows, labels or items), the `snapshot` in the work folder and its digest, the
+    first thousand `rejects` and the file of them, `quarantine`; `first_time` and `last_time` are event times;
     `not_learned` tells why columns of an inferred schema are no features."""
 
     kind: str
@@ -46,13 +46,14 @@ class TakeResult(Result, frozen=True, kw_only=True):
 
 class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     """Take `path` in by `schema` (None: infer it); files are written to `work`. `classes` are known ones of the target
-    that are to be written as they are (see `retrain.records.new_classes.spelled`)."""
+    that are to be written as they are (see `retrain.records.new_classes.spelled`); `items`: it is the items file."""
 
     path: Path
     schema: Schema | None
     settings: ModelSettings
     work: Path
     classes: tuple[str, ...] = ()
+    items: bool = False
 
 
 class JoinResult(Result, frozen=True, kw_only=True):

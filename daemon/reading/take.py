@@ -32,6 +32,7 @@ from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
 from daemon.reading.rejects import Reject, misfit, shortened
+from daemon.reading.take_items import take_items
 from drift.notation import agreed, counted
 from retrain import durable
 from retrain.records.errors import Refused, Retry
@@ -68,7 +69,8 @@ def take(request: TakeRequest) -> TakeResult:
     stem = work / uuid.uuid4().hex
     temporary, alias = stem.with_suffix(".raw.parquet"), stem.with_suffix(f".source{''.join(path.suffixes[-2:])}")
     try:
-        return _take(_nameable(path, alias), stem, temporary, request)
+        taker = take_items if request.items else _take
+        return taker(_nameable(path, alias), stem, temporary, request)
     except BaseException as error:
         for made in (stem.with_suffix(".parquet"), stem.with_suffix(".jsonl")):
             made.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.config.config import Config, model_data_dir
+from daemon.config.config import Config, items_name, items_path, model_data_dir
 from daemon.config.paths import ModelPaths
 from daemon.ledger import Ledger
 from daemon.reading.look import Look
@@ -85,6 +85,16 @@ class ModelContext:
         """The folder into which the user drops files."""
         return model_data_dir(self.shared.config, self.name)
 
+    def place_of(self, path: str) -> Path:
+        """Where a dropped file, or the file of items, lies that the ledger knows by this path."""
+        items = items_path(self.shared.config, self.name)
+        return items if items is not None and path == self.items_name else self.data_dir / path
+
+    @property
+    def items_name(self) -> str | None:
+        """What the ledger calls the file of items; None without one."""
+        return items_name(self.shared.config, self.name)
+
     @property
     def folders(self) -> ModelPaths:
         """Where this model's state lives."""
@@ -99,6 +109,7 @@ class ModelContext:
                 kind=row.kind, source=row.source, accepted_at=row.accepted_at, withheld=classes,
             )
             for row in rows
+            if row.kind != "items"
         )  # fmt: skip
 
     def stored(self, deployment: Deployment, newest: str) -> StoredDeployment:
