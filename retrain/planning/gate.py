@@ -33,18 +33,21 @@ def decide(
     champion: tuple[str, float] | None,
     differences: tuple[PairedGain, ...],
     max_worse_se: float,
+    unit: str = "held-out row",
+    naive: str = "the naive baseline",
 ) -> Verdict:
     """Promote unless worse than the champion (its name and the metric's value) by more than `max_worse_se` standard
     errors, over all rows and in each slice, and only if better than the naive baseline (`baseline_gain` > 0, in the
-    metric's unit). Values are of the holdout, None where the metric is undefined."""
+    metric's unit). Values are of the holdout, None where the metric is undefined. `unit` is what is judged one by one,
+    `naive` what the baseline is."""
     if challenger is None:
-        return Verdict(False, f"{metric} is undefined for the challenger on the {counted(rows, 'held-out row')}")
+        return Verdict(False, f"{metric} is undefined for the challenger on the {counted(rows, unit)}")
     if baseline_gain is not None and baseline_gain <= 0:
         value = "undefined" if baseline is None else score(baseline)
-        return Verdict(False, f"{metric} {score(challenger)} is not better than {value} of the naive baseline")
-    evaluated = f"{metric} {score(challenger)} on {counted(rows, 'held-out row')}"
+        return Verdict(False, f"{metric} {score(challenger)} is not better than {value} of {naive}")
+    evaluated = f"{metric} {score(challenger)} on {counted(rows, unit)}"
     if champion is None:
-        return Verdict(True, f"{evaluated}, better than the naive baseline")
+        return Verdict(True, f"{evaluated}, better than {naive}")
     name, value = champion[0], f"{score(champion[1])} of {champion[0]}"
     gap = abs(shown_difference(challenger, champion[1]))
     for difference in differences:

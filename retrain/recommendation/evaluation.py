@@ -14,7 +14,7 @@ from retrain.recommendation.blend import Blend
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.interactions import Interactions
-from retrain.recommendation.judging import Answers, ranks, scores, seen_items
+from retrain.recommendation.judging import Answers, ranks, scores, seen_items, top
 from retrain.recommendation.moments import Moments
 from retrain.recommendation.parts import (
     Scores,
@@ -33,6 +33,8 @@ NEW = 3
 """A person with at most so many items in the history is new."""
 RARE = 0.8
 """The share of all events on the most popular items; others are rare."""
+LIST = 10
+"""Items of an answer."""
 CHUNK = 4_000_000
 """Moments × items that are scored at once: 16 MB a part, about 0.6 GB in all."""
 
@@ -65,13 +67,27 @@ def quality(score: Scores, said: Answers, moments: Moments, exclude_seen: bool) 
     return ndcg(ranks(score, said.allowed(exclude_seen), moments), moments.event, moments.wanted)
 
 
-def compared(
-    moments: Moments, counters: Counters, versions: Mapping[str, ItemWeights], blend: Blend, half_life: int
-) -> dict[str, Floats]:
-    """NDCG (moments,) of the blend with each version, and of "popularity" at one of the half-lives."""
+@dataclass(frozen=True)
+class Ranked:
+    """How moments (n,) were ranked: NDCG (n,) by version, and of each popularity alone; `shown` are the items of all
+    lists of one version, `cold_share` the share of moments of people without history."""
+
+    quality: Mapping[str, Floats]
+    popularity: tuple[Floats, ...]
+    shown: NDArray[np.int64]
+    cold_share: float
+
+
+def ranked(
+    moments: Moments, counters: Counters, versions: Mapping[str, ItemWeights], blend: Blend, shown: str
+) -> Ranked:
+    """What the blend says with each version, and popularity alone at each half-life, with the counters as they are;
+    `shown` is the version whose lists are kept."""
     known, live = counters.support > 0, live_tables(counters)
     popular = popular_parts(popularities(counters, counters.interactions.newest_ms)[:, None])
-    found: dict[str, list[Floats]] = {name: [] for name in (*versions, "popularity")}
+    found: dict[str, list[Floats]] = {name: [np.zeros(0)] for name in versions}
+    alone: list[list[Floats]] = [[np.zeros(0)] for _ in popular.parts]
+    lists: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     for part in chunks(len(moments), len(known)):
         some = moments.part(part)
         requests = requests_of(some.histories)
@@ -80,9 +96,20 @@ def compared(
         )
         for name, version in versions.items():
             said = bare.with_version(trained_parts(requests, version))
-            found[name].append(quality(scores(said, blend), said, some, blend.exclude_seen))
-        found["popularity"].append(quality(popular.parts[half_life].scores, bare, some, blend.exclude_seen))
-    return {name: np.concatenate([np.zeros(0), *values]) for name, values in found.items()}
+            score = scores(said, blend)
+            found[name].append(quality(score, said, some, blend.exclude_seen))
+            if name == shown:
+                allowed = said.allowed(blend.exclude_seen)
+                lists += [top(one, may, LIST) for one, may in zip(score, allowed, strict=True)]
+        for place, one in enumerate(popular.parts):
+            alone[place].append(quality(one.scores, bare, some, blend.exclude_seen))
+    cold = [not len(one.item) for one in moments.histories]
+    return Ranked(
+        {name: np.concatenate(values) for name, values in found.items()},
+        tuple(np.concatenate(values) for values in alone),
+        np.concatenate(lists),
+        float(np.mean(cold)) if cold else 0.0,
+    )
 
 
 def gains(found: Floats, other: Floats, moments: Moments, counters: Counters, least: int) -> tuple[Gain, ...]:

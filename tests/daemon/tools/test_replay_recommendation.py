@@ -15,11 +15,11 @@ from page_parser import Page
 
 from daemon.cli.app import run as command_line
 from daemon.tools.replay.recommendation.engine import Engine, planner_settings
-from daemon.tools.replay.recommendation.player import LIVE
 from daemon.tools.replay.recommendation.run import Request, replay
 from daemon.tools.replay.recommendation.source import EventColumns, Stream, read_stream
 from drift.report.recommendation import recommendation_page
 from retrain.recommendation.interactions import Interactions, interactions_of, joined
+from retrain.recommendation.scene import LIVE
 from retrain.records.settings import ModelSettings
 
 pytestmark = pytest.mark.xdist_group("replay_recommendation")  # one result for most of them

@@ -7,7 +7,7 @@ from event_logs import DAY_MS, interactions, log
 from retrain.recommendation.blend import FIRST, Choices, feature_names, learn, logit
 from retrain.recommendation.counters import count
 from retrain.recommendation.ease import EaseSettings, fit
-from retrain.recommendation.evaluation import compared, gains, held_out
+from retrain.recommendation.evaluation import gains, held_out, ranked
 from retrain.recommendation.interactions import UNIT, interactions_of
 from retrain.recommendation.judging import Answers, choices, ranks, scores, seen_items, top
 from retrain.recommendation.moments import sampled
@@ -135,9 +135,10 @@ def test_the_gate_sees_what_no_challenger_was_trained_on():
     assert held.any() and not (held & ~LATER).any()
     assert not set(EVENTS.user[held]) & set(EVENTS.user[LATER & ~held])
     moments = sampled(EVENTS, held, 0)
-    found = compared(moments, COUNTERS, {"old": fit(COUNTERS), "new": fit(COUNTERS)}, FIRST, 2)
-    assert set(found) == {"old", "new", "popularity"} and len(found["old"]) == len(moments)
-    overall = gains(found["new"], found["old"], moments, COUNTERS, least=10)[0]
+    found = ranked(moments, COUNTERS, {"old": fit(COUNTERS), "new": fit(COUNTERS)}, FIRST, "new")
+    assert set(found.quality) == {"old", "new"} and len(found.popularity) == len(HALF_LIVES)
+    assert {len(one) for one in (*found.quality.values(), *found.popularity)} == {len(moments)}
+    overall = gains(found.quality["new"], found.quality["old"], moments, COUNTERS, least=10)[0]
     assert (overall.gain, overall.moments) == (0.0, len(moments))
 
 

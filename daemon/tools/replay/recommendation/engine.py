@@ -5,23 +5,25 @@ planner decides when: `retrain.planning.planner.plan`, by the regret of a small 
 budget."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from daemon.tools.replay.deployments import DAY_S
-from daemon.tools.replay.recommendation.contest import METRIC, Contest
-from daemon.tools.replay.recommendation.player import CLOCKS, LIVE, START, Player
-from daemon.tools.replay.recommendation.scene import Judged, Scene, judge, scene_of, with_versions
+from daemon.tools.replay.recommendation.judging import Judged, judge
+from daemon.tools.replay.recommendation.player import Player
 from daemon.tools.replay.recommendation.source import Stream
 from daemon.tools.replay.record import Clock
-from retrain.metrics.ranking import clustered_error
 from retrain.planning.planner import plan
+from retrain.recommendation import contest, regret
 from retrain.recommendation.blend import FILES, excludes_seen
 from retrain.recommendation.counters import Counters, count, merge
 from retrain.recommendation.ease import EaseSettings, ItemWeights, fit
+from retrain.recommendation.evaluation import held_out
+from retrain.recommendation.moments import sampled
 from retrain.recommendation.parts import HALF_LIVES, names
+from retrain.recommendation.scene import CLOCKS, LIVE, SEED_STEP, START, Scene, scene_of
 from retrain.records.action import OpenCycle
 from retrain.records.assessment import Assessment
 from retrain.records.deployment import Champion, Deployment
@@ -31,15 +33,8 @@ from retrain.records.predictions import Floats
 from retrain.records.settings import Budget, ModelSettings, TriggerSettings
 from retrain.records.trigger import Trigger
 
+METRIC = "ndcg@10"
 POPULARITIES = names()[: len(HALF_LIVES)]
-TWIN_ITEMS = 1000
-"""The items of the small versions that are trained at every batch to see what a fresh one gains: an EASE of them takes
-a thirtieth of the time, and NDCG is 0 to 4 % lower."""
-LEVEL = 0.1
-"""The share of the served NDCG that a retrain's price is a share of, in place of a loss: nobody can earn most of 1 −
-NDCG. With the price of 0.5, a retrain pays once a fresh version would have gained 5 % of one batch's NDCG in sum."""
-SMOOTHED = 0.1
-"""The share of a new batch in the served NDCG that gains are divided by."""
 PURPOSES = ("first", "retrains", "probes", "live", "serving", "every")
 """What CPU seconds are for: "live" counts and learns the weights of blends, "every" retrains that baseline."""
 RECENT = 3
@@ -118,20 +113,21 @@ class Engine:
     def _batch(self, place: int) -> None:
         served = place >= self.initial
         with self.clock.during("live"):
-            scene = scene_of(self.stream, place, self.counters, self.seed)
+            labelled, since = self.stream.batch == place, self.stream.starts_ms[place]
+            scene = scene_of(self.stream.events, labelled, since, self.counters, self.seed, place)
         with self.clock.during("serving"):
             judged = judge(scene, self.players, self.exclude_seen, served)
-        self._note(scene, judged, served)
+        self._note(scene, judged, served, place)
         last = place + 1 == len(self.stream.starts_ms)
         if served and not last:
-            self._assess(scene, judged)
+            self._assess(scene, judged, place)
         self._learn(scene, judged)
         with self.clock.during("live"):
             self._counters = merge(self.counters, count(self.stream.of(place), self.half_lives))
         if served and not last:
             self._decide(place)
 
-    def _note(self, scene: Scene, judged: Judged, served: bool) -> None:
+    def _note(self, scene: Scene, judged: Judged, served: bool, place: int) -> None:
         for name, player in self.players.items():
             for clock in CLOCKS:
                 player.tracks[clock].note(judged.of(name, clock) if served else None)
@@ -141,15 +137,15 @@ class Engine:
         if served:
             self.users.append(scene.moments.user)
             self.shown += judged.shown
-            self.batches.append(self._account(scene))
+            self.batches.append(self._account(scene, place))
 
-    def _account(self, scene: Scene) -> dict[str, Any]:
+    def _account(self, scene: Scene, place: int) -> dict[str, Any]:
         """What the batch was like."""
         moments, version = scene.moments, self.players["policy"].version
         assert version is not None
         cold = np.array([not len(one.item) for one in moments.histories])
         return {
-            "batch": scene.place, "moments": len(moments), "exclude_seen": self.exclude_seen,
+            "batch": place, "moments": len(moments), "exclude_seen": self.exclude_seen,
             "without_history": float(cold.mean()), "repeats": float(moments.repeats.mean()),
             "unknown_to_version": float((~np.isin(moments.target, version.trained)).mean()),
             "weights": dict(self.players["policy"].tracks[LIVE].blend.warm),
@@ -165,27 +161,20 @@ class Engine:
                 for clock in CLOCKS:
                     player.tracks[clock].learn(judged.learned(name, clock), self.exclude_seen)
 
-    def _assess(self, scene: Scene, judged: Judged) -> None:
+    def _assess(self, scene: Scene, judged: Judged, place: int) -> None:
         """What a fresh version would have gained on this batch: a small one trained before it, against an equally small
         one trained with the served version."""
         mean = float(judged.of("policy").mean())
-        self._served = mean if not self._served else (1 - SMOOTHED) * self._served + SMOOTHED * mean
+        self._served = regret.served_level(self._served, mean)
         found = {}
-        if self._twin_place < scene.place - 1 and self._twin is not None:
+        if self._twin_place < place - 1 and self._twin is not None:
             with self.clock.during("probes"):
-                fresh = fit(self.counters, replace(self.ease, items=TWIN_ITEMS))
-                versions = {"fresh": fresh, "old": self._twin}
-                quality = with_versions(scene, versions, self.players["policy"], self.exclude_seen)
-            found = {"all": self._relative(quality["fresh"] - quality["old"], scene.moments.user)}
+                fresh, blend = regret.small(self.counters, self.ease), self.players["policy"].tracks[START].blend
+                gain = regret.gain(scene, fresh, self._twin, blend, self.exclude_seen, self._served)
+            found = {"all": gain}
         self._assessment = Assessment(
-            scene.place, scene.place + 1, len(scene.moments), METRIC, mean, LEVEL, gains=found, newest=self._name
+            place, place + 1, len(scene.moments), METRIC, mean, regret.LEVEL, gains=found, newest=self._name
         )
-
-    def _relative(self, difference: Floats, users: np.ndarray) -> tuple[float, float, int]:
-        """The gain and its standard error by user as shares of the served NDCG."""
-        level = max(self._served, 1e-3)
-        error = clustered_error(difference, users) or 0.0
-        return float(difference.mean()) / level, error / level, len(difference)
 
     @property
     def _name(self) -> str:
@@ -206,17 +195,21 @@ class Engine:
                 self._cycle(place, action.trigger)
 
     def _cycle(self, place: int, trigger: Trigger) -> None:
+        """Train, compare by the served blend, decide."""
         policy = self.players["policy"]
         assert policy.version is not None
-        contest = Contest(self.stream, place, self.half_lives, self.ease, self.settings.gate, self.seed)
-        challenger, result = contest.held(
-            self._name, policy.version, policy.tracks[START].blend, self.best_half_life(START)
-        )
+        events, batch = self.stream.events, self.stream.batch
+        held = held_out(events, (batch <= place) & (batch > place - contest.NEWEST))
+        counters = count(events.where((batch <= place) & ~held), self.half_lives)
+        challenger = fit(counters, self.ease)
+        moments = sampled(events, held, self.seed * SEED_STEP + place, contest.JUDGED)
+        champion, blend = (self._name, policy.version), policy.tracks[START].blend
+        result = contest.judge(moments, counters, challenger, champion, blend, self.settings.gate)
         self.cycles.append(
-            {"batch": place, "trigger": trigger.kind, "reason": trigger.reason, "window": "all", **result.to_json()}
+            {"batch": place, "trigger": trigger.kind, "reason": trigger.reason, "window": "all", **_told(result)}
         )
-        self._retrained = CycleResult(len(self.cycles), result.promoted, result.z)
-        if result.promoted:
+        self._retrained = CycleResult(len(self.cycles), result.verdict.promote, result.z)
+        if result.verdict.promote:
             policy.version = challenger
             self._promoted(place)
 
@@ -229,7 +222,7 @@ class Engine:
             seen_seq=place + 1, known_rows=rows,
         )  # fmt: skip
         with self.clock.during("probes"):
-            self._twin, self._twin_place = fit(self.counters, replace(self.ease, items=TWIN_ITEMS)), place
+            self._twin, self._twin_place = regret.small(self.counters, self.ease), place
 
     def best_half_life(self, clock: str, before: int | None = None) -> int:
         """Which popularity did best on the newest batches; `before` counts the judged batches that are known."""
@@ -240,3 +233,10 @@ class Engine:
         """NDCG by served batch of popularity alone, its half-life chosen on the batches before."""
         judged = range(self.initial - 1, len(self.stream.starts_ms) - 1)
         return [self.parts[POPULARITIES[self.best_half_life(clock, place)], clock][place] for place in judged]
+
+
+def _told(result: contest.Result) -> dict[str, Any]:
+    """How a cycle came out, as plain values: NDCG on the held-out moments, whether it was promoted, and why."""
+    parties = {"champion": result.champion, "challenger": result.challenger, "popularity": result.baseline}
+    values = {name: 0.0 if one is None else one.value for name, one in parties.items()}
+    return {"promoted": result.verdict.promote, "outcome": result.verdict.reason, **values}

@@ -4,11 +4,8 @@ from dataclasses import dataclass, field
 
 from retrain.recommendation.blend import FILES, FIRST, Blend, Choices, joined, learn
 from retrain.recommendation.ease import ItemWeights
+from retrain.recommendation.scene import CLOCKS
 from retrain.records.predictions import Floats
-
-START, LIVE = "start", "live"
-"""As of what time the counters are: the batch's start, or each event."""
-CLOCKS = (START, LIVE)
 
 
 @dataclass

@@ -1,0 +1,116 @@
+"""May a challenger replace the champion? Both are judged with the served blend on events that neither has seen, beside
+popularity at its best half-life, which must be beaten. The daemon and the replay ask the same function."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain.metrics.ranking import clustered_error, coverage, gini
+from retrain.planning.gate import PairedGain, Verdict, decide
+from retrain.recommendation.blend import Blend
+from retrain.recommendation.counters import Counters
+from retrain.recommendation.ease import ItemWeights
+from retrain.recommendation.evaluation import Gain, Ranked, gains, ranked
+from retrain.recommendation.moments import Moments
+from retrain.records.predictions import Floats
+from retrain.records.settings.decisions import GateSettings
+
+METRIC = "ndcg_at_10"
+JUDGED = 1000
+"""Held-out moments, at most."""
+NEWEST = 2
+"""Files, of which a fifth of the users is held out."""
+CHALLENGER, CHAMPION = "challenger", "champion"
+
+
+@dataclass(frozen=True)
+class Party:
+    """How one did on the held-out moments: mean NDCG, and its standard error by user."""
+
+    value: float
+    se: float | None
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What the challenger's lists are like: the share of the known items that is in any, how unevenly they are shown
+    (Gini), and the share of lists that popularity alone gave."""
+
+    coverage: float
+    gini: float
+    fallback_share: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it came out, with the paired `differences` (of all moments, then of slices); `baseline` is popularity with
+    the half-life at place `half_life`. `lists` are the challenger's."""
+
+    verdict: Verdict
+    moments: int
+    challenger: Party | None = None
+    champion: Party | None = None
+    baseline: Party | None = None
+    half_life: int = 0
+    differences: tuple[Gain, ...] = ()
+    lists: Lists | None = None
+
+    @property
+    def z(self) -> float | None:
+        """The challenger's gain over the champion in standard errors; None where that is unknown."""
+        overall = self.differences[0] if self.differences else None
+        return overall.gain / overall.se if overall is not None and overall.se else None
+
+
+def judge(
+    moments: Moments,
+    counters: Counters,
+    challenger: ItemWeights,
+    champion: tuple[str, ItemWeights] | None,
+    blend: Blend,
+    gate: GateSettings,
+) -> Result:
+    """Compare on the moments (of held-out events; the counters have not seen them) and decide."""
+    if not len(moments):
+        return Result(Verdict(False, "no event was held out to judge it by"), 0)
+    versions = {CHALLENGER: challenger} | ({CHAMPION: champion[1]} if champion is not None else {})
+    found = ranked(moments, counters, versions, blend, shown=CHALLENGER)
+    half_life = int(np.argmax([one.mean() for one in found.popularity]))
+    popular, own = found.popularity[half_life], found.quality[CHALLENGER]
+    before = found.quality.get(CHAMPION)
+    differences = () if before is None else gains(own, before, moments, counters, gate.min_slice_rows)
+    rival = None if champion is None or before is None else (champion[0], float(before.mean()))
+    verdict = _verdict(own, popular, rival, differences, gate)
+    if before is not None and champion is not None and np.array_equal(own, before) and _alike(challenger, champion[1]):
+        verdict = Verdict(False, f"it ranks exactly as {champion[0]} does")
+    return Result(
+        verdict, len(moments), _party(own, moments), None if before is None else _party(before, moments),
+        _party(popular, moments), half_life, differences, _lists(found, counters),
+    )  # fmt: skip
+
+
+def _verdict(
+    own: Floats, popular: Floats, champion: tuple[str, float] | None, differences: tuple[Gain, ...], gate: GateSettings
+) -> Verdict:
+    paired = tuple(PairedGain(one.gain, one.se, one.where, one.moments) for one in differences)
+    value, least = float(own.mean()), float(popular.mean())
+    return decide(
+        METRIC, len(own), value, least, value - least, champion, paired, gate.max_worse_se,
+        unit="held-out moment", naive="popularity at its best half-life",
+    )  # fmt: skip
+
+
+def _party(quality: Floats, moments: Moments) -> Party:
+    return Party(float(quality.mean()), clustered_error(quality, moments.user))
+
+
+def _lists(found: Ranked, counters: Counters) -> Lists:
+    items = int((counters.support > 0).sum())
+    codes: NDArray[np.int64] = np.unique(found.shown, return_inverse=True)[1]
+    return Lists(coverage(found.shown, items), gini(codes, max(items, 1)), found.cold_share)
+
+
+def _alike(one: ItemWeights, other: ItemWeights) -> bool:
+    same = one.table.nnz == other.table.nnz and np.array_equal(one.trained, other.trained)
+    return same and (one.table != other.table).nnz == 0
