@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from retrain.recommendation.blend import Blend
-from retrain.recommendation.counters import WINDOW, Counters
+from retrain.recommendation.cooccurrence import WINDOW
+from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.interactions import Codes, Names
 from retrain.recommendation.judging import popular_score
