@@ -90,6 +90,11 @@ class StoredDeployment(msgspec.Struct, frozen=True, kw_only=True):
             number=deployment.number,
         )  # fmt: skip
 
+    @property
+    def heaviest(self) -> str:
+        """The version that answers most."""
+        return max(self.weights, key=lambda name: self.weights[name])
+
     def path(self, name: str) -> Path:
         """The folder of a version."""
         return self.folder / name
@@ -198,7 +203,9 @@ class MetricRequest(Request[Done], frozen=True, kw_only=True):
 
 class PreparedRows(Result, frozen=True, kw_only=True):
     """What rows a cycle works with: `known_rows` all labelled ones, `snapshots` the digests of the files that were
-    trained on; `window` and `held_out` say in words which rows train and which do not. training.json keeps it."""
+    trained on; `window` and `held_out` say in words which rows train and which do not. training.json keeps it. Of a log
+    of events: the unit of its half-lives, since when events are held out, and whether the newest file is of posted
+    ones."""
 
     train_rows: int = 0
     holdout_rows: int = 0
@@ -211,6 +218,9 @@ class PreparedRows(Result, frozen=True, kw_only=True):
     window: str | None = None
     held_out: str = ""
     notes: list[str] = []
+    unit_ms: float | None = None
+    held_since_ms: int | None = None
+    posted: bool = False
 
 
 class PrepareResult(PreparedRows, frozen=True, kw_only=True):
@@ -261,7 +271,8 @@ class TrainRequest(Request[TrainResult], frozen=True, kw_only=True):
 
 
 class EvaluateResult(Result, frozen=True, kw_only=True):
-    """The gate's `verdict`, "promote" or "keep", with its numbers; the version's metrics.json."""
+    """The gate's `verdict`, "promote" or "keep", with its numbers; the version's metrics.json. `lists` says of a
+    recommendation what its lists are like."""
 
     verdict: str
     reason: str
@@ -279,6 +290,7 @@ class EvaluateResult(Result, frozen=True, kw_only=True):
     error_span: float | None
     runtime: Json
     importance: dict[str, float]
+    lists: Json | None = None
 
 
 class EvaluateRequest(Request[EvaluateResult], frozen=True, kw_only=True):

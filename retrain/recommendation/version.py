@@ -42,7 +42,7 @@ class Trained:
     @property
     def half_lives_ms(self) -> tuple[float | None, ...]:
         """Of the popularities that counters keep; None is for ever."""
-        return tuple(None if one is None else one * self.unit_ms for one in HALF_LIVES)
+        return half_lives(self.unit_ms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +87,11 @@ class LoadedRecommender:
         scores = (sparse.csr_array(weights) @ self.table).toarray()[0]
         best = top(scores, (weights[0] == 0) & (scores > 0), PROBED)
         return {"items": [self.items[one] for one in best], "scores": [float(scores[one]) for one in best]}
+
+
+def half_lives(unit_ms: float) -> tuple[float | None, ...]:
+    """Of the popularities, in milliseconds; None is for ever."""
+    return tuple(None if one is None else one * unit_ms for one in HALF_LIVES)
 
 
 def placed(items: Names, table: sparse.csr_array, names: Names) -> ItemWeights:

@@ -68,9 +68,30 @@ OPERATIONS = (
     Operation("suspect", model.SuspectRequest, model.SuspectResult, "retrain.monitoring.suspicion:suspect"),
     Operation("prove", model.ProveRequest, Done, "retrain.stages.promote:prove"),
     Operation("metric", model.MetricRequest, Done, "retrain.metrics.registry:find"),
-    Operation("prepare", model.PrepareRequest, model.PrepareResult, "retrain.stages.prepare:prepare", "trainer"),
-    Operation("train", model.TrainRequest, model.TrainResult, "retrain.stages.train:train", "trainer"),
-    Operation("evaluate", model.EvaluateRequest, model.EvaluateResult, "retrain.stages.evaluate:evaluate", "trainer"),
+    Operation(
+        "prepare",
+        model.PrepareRequest,
+        model.PrepareResult,
+        "retrain.stages.prepare:prepare",
+        "trainer",
+        of_events="retrain.stages.recommendation.prepare:prepare",
+    ),
+    Operation(
+        "train",
+        model.TrainRequest,
+        model.TrainResult,
+        "retrain.stages.train:train",
+        "trainer",
+        of_events="retrain.stages.recommendation.train:train",
+    ),
+    Operation(
+        "evaluate",
+        model.EvaluateRequest,
+        model.EvaluateResult,
+        "retrain.stages.evaluate:evaluate",
+        "trainer",
+        of_events="retrain.stages.recommendation.evaluate:evaluate",
+    ),
     Operation("promote", model.PromoteRequest, model.PromoteResult, "retrain.stages.promote:promote", "trainer"),
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
