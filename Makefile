@@ -8,13 +8,16 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test check lint format docs types layers long crash hostile world bench calibration poison streams recommend-bench peers serving soak year long-file lock clean power systemd
+.PHONY: help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration poison streams recommend-bench peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
 
 run: $(VENV)/.installed ## install what is needed, then run the service on the example flights
 	@$(BIN)/python examples/demo.py
+
+demo-recommender: $(VENV)/.installed ## the same on the generated log of a shop that recommends
+	@$(BIN)/python examples/demo_recommender.py
 
 test: lint types layers ## lint, types, layers, tests and doctests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -1,6 +1,6 @@
 """The example is what it says: honest data, a configuration that fits it, and a demonstration that runs."""
 
-import importlib.util
+import importlib
 import json
 import os
 import shutil
@@ -29,13 +29,11 @@ KNOWN_AFTERWARDS = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"
 
 
 @pytest.fixture(scope="module")
-def demo() -> ModuleType:
+def demo() -> Iterator[ModuleType]:
     """examples/demo.py as a module."""
-    spec = importlib.util.spec_from_file_location("demo", ROOT / "examples" / "demo.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(ROOT / "examples"))
+    yield importlib.import_module("demo")
+    sys.path.remove(str(ROOT / "examples"))
 
 
 def test_twelve_full_months_fit_a_repository():
@@ -87,13 +85,16 @@ def test_a_month_is_placed_whole_and_once(demo, tmp_path):
 
 def test_on_a_terminal_the_story_and_the_log_are_told_apart(demo, monkeypatch, capsys):
     """Lines of the daemon stand behind a bar, those of the story begin with an arrow, with room before them."""
-    monkeypatch.setattr(demo.sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr(demo, "driftd", lambda *_: [sys.executable, "-c", "print('file_seen'); print('file_accepted')"])
+    playing = sys.modules["playing"]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(
+        playing, "driftd", lambda *_: [sys.executable, "-c", "print('file_seen'); print('file_accepted')"]
+    )
     monkeypatch.setenv("NO_COLOR", "1")
     daemon = demo.Daemon(load_config(ROOT / "config.toml"))
     daemon.process.wait(60)
     assert daemon.stop() == 0
-    demo.say("dropped a month")
+    playing.say("dropped a month")
     assert capsys.readouterr().out == "  │ file_seen\n  │ file_accepted\n\n→ dropped a month\n"
 
 

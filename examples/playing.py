@@ -1,0 +1,192 @@
+"""What the examples' stories share: the running daemon, files put into its folders, and lines of narration.
+
+Lines of a story begin with an arrow. Everything else is the daemon's own log: on a terminal behind a bar, else as the
+JSON lines that it is.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from daemon.config.config import Config, ConfigErrors, load_config
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ROOT / "config.toml"
+LOOK_S = 1.0
+STOP_TIMEOUT_S = 40.0
+Story = Callable[["Daemon", Config], NoReturn]
+
+
+class DaemonEndedError(Exception):
+    """The daemon ended by itself; its log says why."""
+
+
+class Daemon:
+    """The running `driftd run`, and what the stories ask of it."""
+
+    def __init__(self, config: Config) -> None:
+        self.url = f"http://{config.service.listen}"
+        # A process group of its own: Ctrl-C comes to this script, which stops the daemon once and in order.
+        self._log: threading.Thread | None = None
+        if sys.stdout.isatty():
+            command, to = driftd("run", "--log-format", "console"), subprocess.PIPE
+            self.process = subprocess.Popen(command, process_group=0, stdout=to, stderr=subprocess.STDOUT, text=True)
+            self._log = threading.Thread(target=self._show_log, daemon=True)
+            self._log.start()
+        else:
+            self.process = subprocess.Popen(driftd("run"), process_group=0)
+
+    def _show_log(self) -> None:
+        """The daemon's lines apart from the story's."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            print(styled(f"  │ {line.rstrip()}", "2"), flush=True)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; DaemonEndedError if the daemon did not last."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+        raise DaemonEndedError
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """Let time pass until `done()`."""
+        while not done():
+            self.wait(LOOK_S)
+
+    def post(self, path: str, body: Any) -> dict[str, Any] | None:
+        """What the server answers; None while there is no answer."""
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(f"{self.url}{path}", json.dumps(body).encode(), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                answer: dict[str, Any] = json.load(response)
+                return answer
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def ask(self, *command: str) -> Any:
+        """What a command of `driftd` reports."""
+        done = subprocess.run(driftd(*command, "--json"), capture_output=True, text=True, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def stop(self) -> int:
+        """Stop it as Ctrl-C would, and its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            status = self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        if self._log is not None:
+            self._log.join(STOP_TIMEOUT_S)
+        return status
+
+
+class Quiet:
+    """True once a file of a model was taken in and no cycle was open for so many seconds."""
+
+    def __init__(self, daemon: Daemon, model: str, name: str, quiet_s: float) -> None:
+        self._daemon, self._model, self._name, self._quiet_s = daemon, model, name, quiet_s
+        self._since: float | None = None
+
+    def __call__(self) -> bool:
+        if not self._dealt_with():
+            self._since = None
+            return False
+        self._since = self._since or time.monotonic()
+        return time.monotonic() - self._since >= self._quiet_s
+
+    def _dealt_with(self) -> bool:
+        model = self._daemon.ask("status").get("models", {}).get(self._model)
+        if model is None or model["last_file"] is None:
+            return False
+        return bool(model["last_file"]["path"] == self._name and model["cycle"] is None)
+
+
+def run(prepare: Callable[[Config], None], play: Story, again: str) -> int:
+    """Prepare, start driftd and play a story until Ctrl-C; the exit status. `again` is said at the end."""
+    os.chdir(ROOT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        config = load_config(CONFIG)
+    except ConfigErrors as error:
+        print(error, file=sys.stderr)
+        return 2
+    if sys.stdout.isatty():
+        say("this is the story; driftd's own log stands behind a bar: │")
+    prepare(config)
+    daemon = Daemon(config)
+    try:
+        play(daemon, config)
+    except DaemonEndedError:
+        say("driftd ended by itself; the lines above say why.")
+        return daemon.process.returncode or 3
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        say("stopping driftd")
+    status = daemon.stop()
+    if status == 0:
+        say(f"stopped. {again}")
+    return status
+
+
+def rest(daemon: Daemon, told: str, commands: tuple[str, ...]) -> NoReturn:
+    """The end of a story: what to look at, until Ctrl-C."""
+    say(f"{told} To see what happened and why, in another terminal:")
+    for command in commands:
+        print(f"      .venv/bin/driftd {command}")
+    say("driftd goes on watching and serving until Ctrl-C")
+    while True:
+        daemon.wait(3600)
+
+
+def place(file: Path, folder: Path, again: bool = False) -> bool:
+    """Copy a file under another name, then rename it; False if it is there already, unless it is to go `again`."""
+    final = folder / file.name
+    if final.exists() and not again:
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{file.name}.part"
+    shutil.copyfile(file, temporary)
+    temporary.replace(final)
+    return True
+
+
+def driftd(*arguments: str) -> list[str]:
+    """The command line of `driftd` in this environment."""
+    return [sys.executable, "-m", "daemon", "-c", str(CONFIG), *arguments]
+
+
+def shown(path: Path) -> str:
+    """A path as a reader in this folder would write it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def say(sentence: str) -> None:
+    """One line of narration, on a terminal bold and with room before it."""
+    print(("\n" if sys.stdout.isatty() else "") + styled(f"→ {sentence}", "1"), flush=True)
+
+
+def styled(text: str, style: str) -> str:
+    """Bold ("1") or faint ("2") on a terminal that takes it."""
+    return f"\033[{style}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
+
+
+def interrupt(*_: object) -> NoReturn:
+    """Every polite signal means the same."""
+    raise KeyboardInterrupt
