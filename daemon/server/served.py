@@ -48,6 +48,8 @@ class ServedDeployment:
 
     def rows_for(self, other: "ServedDeployment", rows: Sequence[Cells]) -> Sequence[Cells]:
         """Rows of this deployment's schema as `other` reads them; what only its schema has is missing."""
+        if other is self:
+            return rows
         names, wanted = ([column.name for column in served.schema.features] for served in (self, other))
         if names == wanted:
             return rows
