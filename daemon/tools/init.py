@@ -65,7 +65,7 @@ def look_at(
     reasons |= dict.fromkeys(ignored, "--ignore names it")
     time_column = _named(schema, TIME_NAMES, ("datetime",), target)
     id_column = _named(schema, ID_NAMES, ("integer", "category"), target)
-    return Inferred(schema, chosen, time_column, id_column, _intake(opened, file, sample.found), findings, reasons)
+    return Inferred(schema, chosen, time_column, id_column, intake_keys(opened, file, sample.found), findings, reasons)
 
 
 def write_config(
@@ -76,7 +76,7 @@ def write_config(
     inferred = look_at(file, target, task, ignore, columns)
     name = model_name(name or file.name.split(".")[0])
     path.write_text(_text(inferred, name, target), "utf-8")
-    yield from _report(inferred.findings)
+    yield from report_lines(inferred.findings)
     columns = counted(len(inferred.schema.features), "column")
     yield f"wrote {path}: model {name!r}, {inferred.task} of {target!r} from {columns}"
     for column in inferred.schema.columns:
@@ -97,7 +97,7 @@ def model_name(text: str) -> str:
     return NAME.sub("_", text.lower()).strip("_") or "model"
 
 
-def _intake(opened: OpenedFile, file: Path, found: Found) -> dict[str, Any]:
+def intake_keys(opened: OpenedFile, file: Path, found: Found) -> dict[str, Any]:
     """The keys by which files such as this one are read as it was. A decimal point that was only assumed is not among
     them: written down it would end the warnings about files that say otherwise."""
     keys = found.formats.to_json()
@@ -112,7 +112,7 @@ def _intake(opened: OpenedFile, file: Path, found: Found) -> dict[str, Any]:
     return keys
 
 
-def _report(findings: Sequence[Finding]) -> Iterator[str]:
+def report_lines(findings: Sequence[Finding]) -> Iterator[str]:
     """What was found of how the file is written, by how far it is understood."""
     for level in get_args(Level):
         lines = [str(finding) for finding in findings if finding.level == level]
@@ -146,20 +146,20 @@ def _text(inferred: Inferred, name: str, target: str) -> str:
         "# Whatever is not set here has a default; `driftd doctor` checks this file.",
         "",
         "[service]",
-        *_key(ServiceSettings, "state_dir", "state"),
-        *_key(ServiceSettings, "listen", "127.0.0.1:8080"),
+        *key_lines(ServiceSettings, "state_dir", "state"),
+        *key_lines(ServiceSettings, "listen", "127.0.0.1:8080"),
         "",
         f"[models.{name}]",
-        *_key(ModelSettings, "data_dir", f"data/{name}"),
-        *_key(ModelSettings, "task", inferred.task),
-        *_key(ModelSettings, "target", target),
-        *_key(ModelSettings, "time_column", inferred.time_column),
-        *_key(ModelSettings, "id_column", inferred.id_column),
-        *_key(ModelSettings, "check_schedule", "*/15 * * * *"),
-        *_key(ModelSettings, "retrain_schedule", None, "0 3 * * SUN"),
-        *_key(ModelSettings, "mode", None, "auto"),
+        *key_lines(ModelSettings, "data_dir", f"data/{name}"),
+        *key_lines(ModelSettings, "task", inferred.task),
+        *key_lines(ModelSettings, "target", target),
+        *key_lines(ModelSettings, "time_column", inferred.time_column),
+        *key_lines(ModelSettings, "id_column", inferred.id_column),
+        *key_lines(ModelSettings, "check_schedule", "*/15 * * * *"),
+        *key_lines(ModelSettings, "retrain_schedule", None, "0 3 * * SUN"),
+        *key_lines(ModelSettings, "mode", None, "auto"),
         "",
-        *_intake_section(inferred.intake, name),
+        *intake_section(inferred.intake, name),
         "# The columns, by name; their order in the files does not matter.",
         '# { type = "number", min = 0, max = 1 } and { type = "category", categories = ["a", "b"] } say what is valid.',
         f"[models.{name}.columns]",
@@ -168,7 +168,7 @@ def _text(inferred: Inferred, name: str, target: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _intake_section(keys: dict[str, Any], name: str) -> list[str]:
+def intake_section(keys: dict[str, Any], name: str) -> list[str]:
     """How files are read, where that is not the default."""
     if not keys:
         return []
@@ -176,7 +176,7 @@ def _intake_section(keys: dict[str, Any], name: str) -> list[str]:
     return [about, f"[models.{name}.intake]", *toml_keys(keys), ""]
 
 
-def _key(kind: type[Frozen], name: str, value: str | None, example: str = "…") -> list[str]:
+def key_lines(kind: type[Frozen], name: str, value: str | None, example: str = "…") -> list[str]:
     """A key below what it means; one without a value is commented out."""
     meaning = LINK.sub(r"\1", kind.descriptions()[name])
     line = f"{name} = {json.dumps(value or example, ensure_ascii=False)}"
