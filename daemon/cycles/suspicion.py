@@ -67,9 +67,10 @@ async def suspect_file(
     """The analyst's doubts about a new file of rows, [{"kind", "reason", "numbers"}], beside the newest accepted ones;
     none where it failed.
 
-    Clients may send a row twice, and rows that were sent are often dropped later with their labels: live traffic is not
+    Events are not doubted: they are a set, in which nothing counts twice, and each user counts once an item. Clients
+    may send a row twice, and rows that were sent are often dropped later with their labels: live traffic is not
     doubted for rows that repeat, and a dropped file is compared with dropped ones only."""
-    if not context.settings.suspicion.hold:
+    if not context.settings.suspicion.hold or context.settings.task == "recommendation":
         return []
     state, live = context.folders.state, source == "traffic"
     with context.shared.ledger.connect() as conn:

@@ -197,9 +197,10 @@ def _write(
                 table = _clean_batch(batch, schema, qualities, rejects, classes, events)
                 if table.num_rows:
                     _count(table, schema, tally)
-                    if events is not None:
+                    if events is not None:  # which count their own repetitions
                         events.add(table)
-                    hashes.add([table.column(c.name).combine_chunks() for c in schema.columns], table.num_rows)
+                    else:
+                        hashes.add([table.column(c.name).combine_chunks() for c in schema.columns], table.num_rows)
                     writer.write_table(table)
     if not matched.labelled:
         del qualities[schema.target]

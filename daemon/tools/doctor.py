@@ -178,6 +178,7 @@ def _shared(config: Config) -> Iterator[Finding]:
 
 def _learner(config: Config, name: str) -> Iterator[Finding]:
     """The metric and the estimator, which otherwise the first training would find wrong."""
+    from daemon.tools.doctor_recommendation import check_learner
     from retrain.metrics.registry import MetricContext, get_metric
     from retrain.model.estimators import make_estimator
 
@@ -185,11 +186,14 @@ def _learner(config: Config, name: str) -> Iterator[Finding]:
     try:
         if settings.metric != "auto":
             get_metric(settings.metric, MetricContext(settings.task, 0.0, folder))
-        estimator = make_estimator(settings.estimator, settings.task, folder)
+        if settings.task == "recommendation":
+            trained = check_learner(settings, folder)
+        else:
+            trained = type(make_estimator(settings.estimator, settings.task, folder)).__name__
     except DriftdError as error:
         yield Finding("error", f"{name}: {error.message}", error.hint)
     else:
-        yield Finding("ok", f"{name}: trains {type(estimator).__name__}")
+        yield Finding("ok", f"{name}: trains {trained}")
 
 
 def _limits() -> Iterator[Finding]:
@@ -260,6 +264,8 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
         yield Finding("ok", "the ledger is sound")
         for name in config.models:
             yield from _unclear(conn, config, name)
+            if config.models[name].task == "recommendation":
+                yield from _items(conn, config, name)
             champion = promotions.champion(conn, name)
             row = models.get(conn, name)
             if champion is None:
@@ -282,11 +288,20 @@ def _unclear(conn: Connection, config: Config, name: str) -> Iterator[Finding]:
         yield Finding("warning", f"{name}: {printable(path)}: {text}", f"[models.{name}.intake]")
 
 
+def _items(conn: Connection, config: Config, name: str) -> Iterator[Finding]:
+    from daemon.tools.doctor_recommendation import items_told
+
+    yield from (Finding(*told) for told in items_told(conn, config, name))
+
+
 def _version(config: Config, name: str, version: str) -> Finding:
-    from retrain.stages.promote import prove_version
+    from retrain.stages.promote import prove_recommender, prove_version
 
     folder = config.paths.model(name).version(version)
     try:
+        if config.models[name].task == "recommendation":
+            prove_recommender(folder)
+            return Finding("ok", f"{name}: {version} loads and answers its recorded histories")
         loaded = prove_version(folder, config.models[name].estimator.trusted_types)
     except (DriftdError, OSError) as error:
         return Finding("error", f"{name}: {version} cannot be served: {error}", f"driftd rollback {name}, or retrain")

@@ -74,8 +74,8 @@ def support_without(item: Codes, known: NDArray[np.bool_], support: Codes) -> Fl
         return np.ones(len(item))
     least = int(kept.min())
     share = float(np.mean(known[support == least]))
-    without = support[item] - 1
-    return np.where(without > least, 0.0, np.where(without == least, 1.0 - share, 1.0))
+    without = np.where(known[item], support[item] - 1, 0)
+    return np.where(without > least, 0.0, np.where((without == least) & known[item], 1.0 - share, 1.0))
 
 
 def support_of(events: Interactions) -> Codes:
