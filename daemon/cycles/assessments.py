@@ -15,6 +15,8 @@ from retrain.operations import AssessRequest, to_json
 from retrain.records.schema import Schema
 
 MOST_FILES = 1_000
+MOST_EVENT_FILES = 1_000_000
+"""The counters of a recommendation have all files."""
 
 
 class Assessing:
@@ -74,7 +76,8 @@ class Assessing:
             before = [] if predecessor is None else [m.version for m in predecessor.members]
             if not set(before) <= known or not all(_usable(folder / name, schema) for name in before):
                 predecessor = None
-            listed = files.newest_usable(conn, name, MOST_FILES)
+            most = MOST_EVENT_FILES if context.settings.task == "recommendation" else MOST_FILES
+            listed = files.newest_usable(conn, name, most)
             withheld = withheld_classes(conn, name, context.settings, folder)
         return question, AssessRequest(
             files=context.accepted(listed, withheld),

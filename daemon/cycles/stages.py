@@ -64,7 +64,9 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
 
 def _read_from(context: ModelContext, conn: Connection, cycle: Cycle) -> tuple[int, int]:
     """The oldest file that the cycle's window may need, by order of arrival, and the labelled rows of all before it: of
-    a year of files few are read."""
+    a year of files few are read. A recommendation counts them all."""
+    if context.settings.task == "recommendation":
+        return 0, 0
     needed = files_needed(chosen_window(context.settings.window, cycle.trigger.evidence.get("window")))
     oldest = 0 if needed is None else files.nth_newest_labelled(conn, context.name, cycle.up_to_seq, needed)
     if oldest == 0:

@@ -19,8 +19,8 @@ def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
     done = select(assessments.c.id).where(assessments.c.model == model, assessments.c.seq == files.c.seq)
     wanted = *newer_rows(conn, model, after_seq, LOOKED_BACK), ~done.exists()
     found: list[int] = []
-    for source in ("traffic", "folder"):
-        query = select(files.c.seq).where(*wanted, files.c.source == source).order_by(files.c.seq.desc())
+    for kept in (files.c.source == "traffic", files.c.source != "traffic"):
+        query = select(files.c.seq).where(*wanted, kept).order_by(files.c.seq.desc())
         found += conn.scalars(query.limit(MOST_CANDIDATES))
     return sorted(found)
 

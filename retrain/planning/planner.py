@@ -82,7 +82,8 @@ def _adjust(state: PlannerState, observation: Observation, settings: ModelSettin
     champion, proposal = observation.champion, observation.proposal
     assert champion is not None
     idle = Idle(_idle(state, observation, settings), until=_due_at(observation, settings))
-    if proposal is None or champion.fixed or observation.proposal_id <= state.proposed:
+    fixed = champion.fixed and settings.task != "recommendation"  # there the blend is live; the version stays
+    if proposal is None or fixed or observation.proposal_id <= state.proposed:
         return state, idle
     state = replace(state, proposed=observation.proposal_id)
     if proposal["newest"] != champion.newest or settings.mode != "auto" or not _differs(proposal, champion):
@@ -98,6 +99,8 @@ def _differs(proposal: dict[str, Any], champion: Champion) -> bool:
 
 
 def _proposal_reason(proposal: dict[str, Any]) -> str:
+    if proposal.get("reason"):
+        return str(proposal["reason"])
     favoured = Deployment.of(0, "", proposal["members"]).described
     moved = "" if proposal["recalibration"] is None else ", recalibrated"
     return f"the newest labelled rows favour {favoured}{moved}"

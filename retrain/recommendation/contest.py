@@ -1,7 +1,9 @@
 """May a challenger replace the champion? Both are judged with the served blend on events that neither has seen, beside
 popularity at its best half-life, which must be beaten. The daemon and the replay ask the same function."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +11,12 @@ from numpy.typing import NDArray
 from retrain.metrics.ranking import clustered_error, coverage, gini
 from retrain.planning.gate import PairedGain, Verdict, decide
 from retrain.recommendation.blend import Blend
-from retrain.recommendation.counters import Counters
+from retrain.recommendation.counters import Counters, count, merge
 from retrain.recommendation.ease import ItemWeights
-from retrain.recommendation.evaluation import Gain, Ranked, gains, ranked
-from retrain.recommendation.moments import Moments
+from retrain.recommendation.evaluation import Gain, gains
+from retrain.recommendation.interactions import Interactions
+from retrain.recommendation.moments import Moments, joined
+from retrain.recommendation.scene import START, Ranked, Scene, ranked, scene_of
 from retrain.records.predictions import Floats
 from retrain.records.settings.decisions import GateSettings
 
@@ -21,6 +25,8 @@ JUDGED = 1000
 """Held-out moments, at most."""
 NEWEST = 2
 """Files, of which a fifth of the users is held out."""
+HalfLives = tuple[float | None, ...]
+"""In milliseconds; None is for ever."""
 CHALLENGER, CHAMPION = "challenger", "champion"
 
 
@@ -63,19 +69,41 @@ class Result:
         return overall.gain / overall.se if overall is not None and overall.se else None
 
 
+def held_scenes(
+    events: Interactions,
+    held: NDArray[np.bool_],
+    edges_ms: Sequence[int],
+    half_lives_ms: HalfLives,
+    seed: int,
+    place: int,
+) -> tuple[list[Scene], Counters]:
+    """Of held-out events (a mask), between each two edges in time one scene, as the counters of all that is not held
+    out saw it from its start; and the counters at the end."""
+    counters = count(events.where(~held & (events.time_ms <= edges_ms[0])), half_lives_ms)
+    scenes = []
+    for part, (begin, end) in enumerate(pairwise(edges_ms)):
+        inside = (events.time_ms > begin) & (events.time_ms <= end)
+        number = place * len(edges_ms) + part
+        scenes.append(scene_of(events, held & inside, begin, counters, seed, number, JUDGED // (len(edges_ms) - 1)))
+        counters = merge(counters, count(events.where(~held & inside), half_lives_ms))
+    return scenes, counters
+
+
 def judge(
-    moments: Moments,
+    scenes: Sequence[Scene],
     counters: Counters,
     challenger: ItemWeights,
     champion: tuple[str, ItemWeights] | None,
     blend: Blend,
     gate: GateSettings,
+    clock: str = START,
 ) -> Result:
-    """Compare on the moments (of held-out events; the counters have not seen them) and decide."""
+    """Compare on the scenes of held-out events and decide; the counters, of all others, say which items are rare."""
+    moments = joined([one.moments for one in scenes])
     if not len(moments):
         return Result(Verdict(False, "no event was held out to judge it by"), 0)
     versions = {CHALLENGER: challenger} | ({CHAMPION: champion[1]} if champion is not None else {})
-    found = ranked(moments, counters, versions, blend, shown=CHALLENGER)
+    found = ranked(scenes, versions, blend, CHALLENGER, clock)
     half_life = int(np.argmax([one.mean() for one in found.popularity]))
     popular, own = found.popularity[half_life], found.quality[CHALLENGER]
     before = found.quality.get(CHAMPION)

@@ -3,28 +3,19 @@
 Of the newest two files the events of a fifth of the users are held out: no challenger is trained on them."""
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain.metrics.ranking import clustered_error, ndcg
-from retrain.recommendation.blend import Blend
 from retrain.recommendation.counters import Counters
-from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.interactions import Interactions
-from retrain.recommendation.judging import Answers, ranks, scores, seen_items, top
+from retrain.recommendation.judging import Answers, ranks
 from retrain.recommendation.moments import Moments
 from retrain.recommendation.parts import (
     Scores,
-    live_parts,
-    live_tables,
-    popular_parts,
-    popularities,
-    trained_parts,
 )
-from retrain.recommendation.requests import requests_of
 from retrain.records.predictions import Floats
 
 HELD_OUT = 5
@@ -33,8 +24,6 @@ NEW = 3
 """A person with at most so many items in the history is new."""
 RARE = 0.8
 """The share of all events on the most popular items; others are rare."""
-LIST = 10
-"""Items of an answer."""
 CHUNK = 4_000_000
 """Moments × items that are scored at once: 16 MB a part, about 0.6 GB in all."""
 
@@ -65,51 +54,6 @@ def chunks(moments: int, items: int) -> list[slice]:
 def quality(score: Scores, said: Answers, moments: Moments, exclude_seen: bool) -> Floats:
     """NDCG (moments,) of full rankings by a score (moments or 1, items)."""
     return ndcg(ranks(score, said.allowed(exclude_seen), moments), moments.event, moments.wanted)
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """How moments (n,) were ranked: NDCG (n,) by version, and of each popularity alone; `shown` are the items of all
-    lists of one version, `cold_share` the share of moments of people without history."""
-
-    quality: Mapping[str, Floats]
-    popularity: tuple[Floats, ...]
-    shown: NDArray[np.int64]
-    cold_share: float
-
-
-def ranked(
-    moments: Moments, counters: Counters, versions: Mapping[str, ItemWeights], blend: Blend, shown: str
-) -> Ranked:
-    """What the blend says with each version, and popularity alone at each half-life, with the counters as they are;
-    `shown` is the version whose lists are kept."""
-    known, live = counters.support > 0, live_tables(counters)
-    popular = popular_parts(popularities(counters, counters.interactions.newest_ms)[:, None])
-    found: dict[str, list[Floats]] = {name: [np.zeros(0)] for name in versions}
-    alone: list[list[Floats]] = [[np.zeros(0)] for _ in popular.parts]
-    lists: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    for part in chunks(len(moments), len(known)):
-        some = moments.part(part)
-        requests = requests_of(some.histories)
-        bare = Answers(
-            requests, popular, live_parts(requests, live, len(known)), seen_items(requests, len(known)), known
-        )
-        for name, version in versions.items():
-            said = bare.with_version(trained_parts(requests, version))
-            score = scores(said, blend)
-            found[name].append(quality(score, said, some, blend.exclude_seen))
-            if name == shown:
-                allowed = said.allowed(blend.exclude_seen)
-                lists += [top(one, may, LIST) for one, may in zip(score, allowed, strict=True)]
-        for place, one in enumerate(popular.parts):
-            alone[place].append(quality(one.scores, bare, some, blend.exclude_seen))
-    cold = [not len(one.item) for one in moments.histories]
-    return Ranked(
-        {name: np.concatenate(values) for name, values in found.items()},
-        tuple(np.concatenate(values) for values in alone),
-        np.concatenate(lists),
-        float(np.mean(cold)) if cold else 0.0,
-    )
 
 
 def gains(found: Floats, other: Floats, moments: Moments, counters: Counters, least: int) -> tuple[Gain, ...]:

@@ -3,6 +3,7 @@
 Events of one person at one moment are one basket: nobody knows their order, so they are wanted together, and the
 history ends before them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,19 @@ class Moments:
         return np.array(
             [target in self.histories[event].known for event, target in zip(self.event, self.target, strict=True)], bool
         )
+
+
+def joined(parts: Sequence[Moments]) -> Moments:
+    """Those of several files, in their order."""
+    begins = np.cumsum([0, *(len(one) for one in parts)])
+    empty = np.zeros(0, np.int64)
+    return Moments(
+        np.concatenate([empty, *(one.user for one in parts)]),
+        np.concatenate([empty, *(one.time_ms for one in parts)]),
+        tuple(history for one in parts for history in one.histories),
+        np.concatenate([empty, *(one.event + begin for one, begin in zip(parts, begins, strict=False))]),
+        np.concatenate([empty, *(one.target for one in parts)]),
+    )
 
 
 def sampled(events: Interactions, labelled: NDArray[np.bool_], seed: int, most: int = MOST) -> Moments:

@@ -8,7 +8,7 @@ from retrain.recommendation.blend import Blend
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import EaseSettings, ItemWeights, fit
 from retrain.recommendation.interactions import Codes
-from retrain.recommendation.scene import Scene, with_versions
+from retrain.recommendation.scene import START, Scene, with_versions
 from retrain.records.predictions import Floats
 
 TWIN_ITEMS = 1000
@@ -38,11 +38,17 @@ def served_level(before: float, newest: float) -> float:
 
 
 def gain(
-    scene: Scene, fresh: ItemWeights, old: ItemWeights, blend: Blend, exclude_seen: bool, level: float
+    scene: Scene,
+    fresh: ItemWeights,
+    old: ItemWeights,
+    blend: Blend,
+    exclude_seen: bool,
+    level: float,
+    clock: str = START,
 ) -> tuple[float, float, int]:
     """What the fresh one gains over the old one with the served blend: the mean, its standard error by user, both as
     shares of the served NDCG, and the moments."""
-    found = with_versions(scene, {"fresh": fresh, "old": old}, blend, exclude_seen)
+    found = with_versions(scene, {"fresh": fresh, "old": old}, blend, exclude_seen, clock)
     return relative(found["fresh"] - found["old"], scene.moments.user, level)
 
 

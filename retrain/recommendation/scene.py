@@ -14,15 +14,25 @@ from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.evaluation import chunks, quality
 from retrain.recommendation.freshness import Increments, at_moments, increments
 from retrain.recommendation.interactions import Interactions
-from retrain.recommendation.judging import Answers, scores, seen_items
-from retrain.recommendation.moments import Moments, sampled
-from retrain.recommendation.parts import Live, live_parts, live_tables, popular_parts, popularities, trained_parts
+from retrain.recommendation.judging import Answers, scores, seen_items, top
+from retrain.recommendation.moments import MOST, Moments, sampled
+from retrain.recommendation.parts import (
+    HALF_LIVES,
+    Live,
+    live_parts,
+    live_tables,
+    popular_parts,
+    popularities,
+    trained_parts,
+)
 from retrain.recommendation.requests import requests_of
 from retrain.records.predictions import Floats
 
 START, LIVE = "start", "live"
 """As of what time the popularities are: the file's start, or each event."""
 CLOCKS = (START, LIVE)
+LIST = 10
+"""Items of an answer."""
 SEED_STEP = 100_003
 """Between the seeds of files: no two seeds and files share one."""
 
@@ -55,11 +65,17 @@ class Scene:
 
 
 def scene_of(
-    events: Interactions, labelled: NDArray[np.bool_], since_ms: int, counters: Counters, seed: int, place: int
+    events: Interactions,
+    labelled: NDArray[np.bool_],
+    since_ms: int,
+    counters: Counters,
+    seed: int,
+    place: int,
+    most: int = MOST,
 ) -> Scene:
     """Draw the moments of the events of a mask (n,), of a file that began at `since_ms`, and see what the counters, of
     what came before, knew. `events` and `counters` have the same names; `place` is the file's number."""
-    moments = sampled(events, labelled, seed * SEED_STEP + place)
+    moments = sampled(events, labelled, seed * SEED_STEP + place, most)
     counted = popularities(counters, since_ms)
     later = increments(counters, events, labelled, since_ms)
     return Scene(moments, live_tables(counters), counters.support > 0, counted, later, (seed, place))
@@ -75,3 +91,42 @@ def with_versions(
             full = said[clock].with_version(trained_parts(said[clock].requests, version))
             found[name].append(quality(scores(full, blend), full, some, exclude_seen))
     return {name: np.concatenate(values) for name, values in found.items()}
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """How the moments (n,) of scenes were ranked: NDCG (n,) by version, and of each popularity alone; `shown` are the
+    items of all lists of one version, `cold_share` the share of moments of people without history."""
+
+    quality: Mapping[str, Floats]
+    popularity: tuple[Floats, ...]
+    shown: NDArray[np.int64]
+    cold_share: float
+
+
+def ranked(
+    scenes: Sequence[Scene], versions: Mapping[str, ItemWeights], blend: Blend, shown: str, clock: str = START
+) -> Ranked:
+    """What the blend says with each version, and popularity alone at each half-life; `shown` is the version whose lists
+    are kept."""
+    found: dict[str, list[Floats]] = {name: [np.zeros(0)] for name in versions}
+    alone: list[list[Floats]] = [[np.zeros(0)] for _ in HALF_LIVES]
+    lists, cold = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
+    for _, some, said in (piece for scene in scenes for piece in scene.answers([clock])):
+        bare = said[clock]
+        cold.append(bare.requests.cold)
+        for name, version in versions.items():
+            full = bare.with_version(trained_parts(bare.requests, version))
+            score = scores(full, blend)
+            found[name].append(quality(score, full, some, blend.exclude_seen))
+            if name == shown:
+                allowed = full.allowed(blend.exclude_seen)
+                lists += [top(one, may, LIST) for one, may in zip(score, allowed, strict=True)]
+        for values, one in zip(alone, bare.popular.parts, strict=True):
+            values.append(quality(one.scores, bare, some, blend.exclude_seen))
+    return Ranked(
+        {name: np.concatenate(values) for name, values in found.items()},
+        tuple(np.concatenate(values) for values in alone),
+        np.concatenate(lists),
+        float(np.mean(np.concatenate(cold))) if len(cold) > 1 else 0.0,
+    )

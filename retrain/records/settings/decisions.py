@@ -60,7 +60,7 @@ class TriggerSettings(Frozen):
     retrains: RetrainBudget = Budget(20.0, 100, None)
     """The budget of retrains that nobody ordered: per labelled files (`"10 per 100 batches"`) or per time (`"2 per
     week"`, `"1 per 12h"`); the price doubles with each retrain ahead of its pace, and none is opened more than two
-    ahead."""
+    ahead. Of a recommendation `"15 per 100 batches"`."""
     drift_prior: float = Field(default=0.8, gt=0, le=1)
     """The price is this much of itself while the data drift: drift makes a gain more credible, it proves none; `1`
     leaves it out."""
@@ -76,7 +76,7 @@ class TriggerSettings(Frozen):
     """Number of new labelled rows that opens a cycle."""
     growth: Growth = 2.0
     """So many times the labelled rows that the champion's training could choose from open a cycle, within the budget;
-    `false`: never."""
+    `false`: never. Of a recommendation 1.7 times."""
     cooldown: Duration = 1.0
     """At least this long between two cycles, except by hand."""
     min_new_rows: int = Field(default=1, ge=1)

@@ -15,6 +15,8 @@ METRICS = {
     "recommendation": ("ndcg_at_10",),
 }  # fmt: skip
 """By task, as `retrain.metrics.registry` computes them; here so that a configuration is read without it."""
+EVENT_TRIGGERS = {"growth": 1.7, "retrains": "15 per 100 batches"}
+"""Defaults of a recommendation in place of those of TriggerSettings."""
 FORMER_METRICS = {"relative_mae": "mae_skill"}
 """Names that configurations, versions and ledgers of before may have, and today's."""
 
@@ -91,10 +93,14 @@ class ModelSettings(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _chosen_item(cls, value: Any) -> Any:
-        """What a recommendation predicts is the item."""
-        if not isinstance(value, dict) or value.get("task") != "recommendation" or "target" in value:
+        """What a recommendation predicts is the item; and since live counters carry most of what is new, its versions
+        may be older than those of other tasks."""
+        if not isinstance(value, dict) or value.get("task") != "recommendation":
             return value
-        return {**value, "target": value.get("item_column") or ""}
+        triggers = value.get("triggers", {})
+        if isinstance(triggers, dict):
+            triggers = {**EVENT_TRIGGERS, **triggers}
+        return {"target": value.get("item_column") or "", **value, "triggers": triggers}
 
     @model_validator(mode="after")
     def _of_events(self) -> "ModelSettings":

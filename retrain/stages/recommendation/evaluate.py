@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from retrain.operations import EvaluateRequest, EvaluateResult, StoredDeployment, to_json
+from retrain.operations import EvaluateRequest, EvaluateResult, PreparedRows, StoredDeployment, to_json
 from retrain.recommendation.blend import Blend
-from retrain.recommendation.contest import JUDGED, METRIC, Party, Result, judge
-from retrain.recommendation.counters import count
+from retrain.recommendation.contest import METRIC, NEWEST, Party, Result, held_scenes, judge
 from retrain.recommendation.log import read_log
-from retrain.recommendation.moments import Moments, sampled
+from retrain.recommendation.moments import Moments, joined
 from retrain.recommendation.reference import write_reference
-from retrain.recommendation.scene import SEED_STEP
+from retrain.recommendation.scene import LIVE, START
 from retrain.recommendation.version import (
     LoadedRecommender,
     load_recommender,
@@ -40,17 +39,25 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     champion = _champion(request.champion, notes)
     blend = _served(request.champion, champion) or challenger.blend
     names, number = log.events.items, int(challenger.training["number"])
-    counters = count(log.events.where(~log.held), challenger.half_lives_ms)
-    moments = sampled(log.events, log.held, settings.estimator.seed * SEED_STEP + number, JUDGED)
+    scenes, counters = held_scenes(
+        log.events, log.held, _edges(request.prepared, log), challenger.half_lives_ms, settings.estimator.seed, number
+    )
     rival = None if champion is None else (champion.name, champion.item_weights(names))
-    found = judge(moments, counters, challenger.item_weights(names), rival, blend, settings.gate)
+    clock = LIVE if request.prepared.posted else START
+    found = judge(scenes, counters, challenger.item_weights(names), rival, blend, settings.gate, clock)
     result = _result(found, champion, notes)
     write_recommender(staged, replace(challenger.trained, half_life=found.half_life))
     write_json(staged, "metrics.json", to_json(result), "evaluate.metrics")
-    write_probe(staged, challenger, _histories(moments, log))
+    write_probe(staged, challenger, _histories(joined([one.moments for one in scenes]), log))
     everything = read_log(request.files, challenger.schema, settings)
     write_reference(staged, everything, request.files, challenger.schema, settings, challenger.items)
     return result
+
+
+def _edges(prepared: PreparedRows, log: PreparedLog) -> list[int]:
+    """Of the span that events are held out of, in NEWEST equal parts."""
+    since_ms = prepared.held_since_ms or 0
+    return [round(one) for one in np.linspace(since_ms, log.events.newest_ms, NEWEST + 1)]
 
 
 def _champion(stored: StoredDeployment | None, notes: list[str]) -> LoadedRecommender | None:

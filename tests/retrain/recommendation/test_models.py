@@ -5,14 +5,16 @@ import pytest
 from event_logs import DAY_MS, interactions, log
 
 from retrain.recommendation.blend import FIRST, Choices, feature_names, learn, logit
+from retrain.recommendation.contest import held_scenes
 from retrain.recommendation.counters import count
 from retrain.recommendation.ease import EaseSettings, fit
-from retrain.recommendation.evaluation import gains, held_out, ranked
+from retrain.recommendation.evaluation import gains, held_out
 from retrain.recommendation.interactions import UNIT, interactions_of
 from retrain.recommendation.judging import Answers, choices, ranks, scores, seen_items, top
 from retrain.recommendation.moments import sampled
 from retrain.recommendation.parts import HALF_LIVES, live_parts, live_tables, popular_parts, popularities, trained_parts
 from retrain.recommendation.requests import history, requests_of
+from retrain.recommendation.scene import ranked
 from retrain.recommendation.times import milliseconds
 
 LIVES = tuple(None if one is None else one * DAY_MS for one in HALF_LIVES)
@@ -134,8 +136,11 @@ def test_the_gate_sees_what_no_challenger_was_trained_on():
     held = held_out(EVENTS, LATER)
     assert held.any() and not (held & ~LATER).any()
     assert not set(EVENTS.user[held]) & set(EVENTS.user[LATER & ~held])
-    moments = sampled(EVENTS, held, 0)
-    found = ranked(moments, COUNTERS, {"old": fit(COUNTERS), "new": fit(COUNTERS)}, FIRST, "new")
+    edges = [int(EVENTS.time_ms[LATER].min()) - 1, EVENTS.newest_ms]
+    scenes, counters = held_scenes(EVENTS, held, edges, LIVES, seed=0, place=1)
+    moments = scenes[0].moments
+    assert len(counters.interactions) == int((~held).sum())
+    found = ranked(scenes, {"old": fit(COUNTERS), "new": fit(COUNTERS)}, FIRST, "new")
     assert set(found.quality) == {"old", "new"} and len(found.popularity) == len(HALF_LIVES)
     assert {len(one) for one in (*found.quality.values(), *found.popularity)} == {len(moments)}
     overall = gains(found.quality["new"], found.quality["old"], moments, COUNTERS, least=10)[0]

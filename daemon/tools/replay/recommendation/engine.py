@@ -21,9 +21,8 @@ from retrain.recommendation.blend import FILES, excludes_seen
 from retrain.recommendation.counters import Counters, count, merge
 from retrain.recommendation.ease import EaseSettings, ItemWeights, fit
 from retrain.recommendation.evaluation import held_out
-from retrain.recommendation.moments import sampled
 from retrain.recommendation.parts import HALF_LIVES, names
-from retrain.recommendation.scene import CLOCKS, LIVE, SEED_STEP, START, Scene, scene_of
+from retrain.recommendation.scene import CLOCKS, LIVE, START, Scene, scene_of
 from retrain.records.action import OpenCycle
 from retrain.records.assessment import Assessment
 from retrain.records.deployment import Champion, Deployment
@@ -198,13 +197,13 @@ class Engine:
         """Train, compare by the served blend, decide."""
         policy = self.players["policy"]
         assert policy.version is not None
-        events, batch = self.stream.events, self.stream.batch
-        held = held_out(events, (batch <= place) & (batch > place - contest.NEWEST))
-        counters = count(events.where((batch <= place) & ~held), self.half_lives)
+        before = self.stream.events.where(self.stream.batch <= place)
+        held = held_out(before, before.time_ms > self.stream.starts_ms[place + 1 - contest.NEWEST])
+        edges = [*self.stream.starts_ms[place + 1 - contest.NEWEST : place + 1], before.newest_ms]
+        scenes, counters = contest.held_scenes(before, held, edges, self.half_lives, self.seed, place)
         challenger = fit(counters, self.ease)
-        moments = sampled(events, held, self.seed * SEED_STEP + place, contest.JUDGED)
         champion, blend = (self._name, policy.version), policy.tracks[START].blend
-        result = contest.judge(moments, counters, challenger, champion, blend, self.settings.gate)
+        result = contest.judge(scenes, counters, challenger, champion, blend, self.settings.gate)
         self.cycles.append(
             {"batch": place, "trigger": trigger.kind, "reason": trigger.reason, "window": "all", **_told(result)}
         )

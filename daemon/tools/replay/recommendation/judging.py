@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from daemon.tools.replay.recommendation.player import Player
 from retrain.recommendation.blend import Choices, joined
-from retrain.recommendation.evaluation import LIST, quality
+from retrain.recommendation.evaluation import quality
 from retrain.recommendation.judging import Answers, choices, scores, top
 from retrain.recommendation.moments import Moments
 from retrain.recommendation.parts import HALF_LIVES, PERSONAL, Part, names, trained_parts
-from retrain.recommendation.scene import CLOCKS, LIVE, START, Scene
+from retrain.recommendation.scene import CLOCKS, LIST, LIVE, START, Scene
 from retrain.records.predictions import Floats
 
 
