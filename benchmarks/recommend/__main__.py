@@ -1,7 +1,7 @@
 """Replays event logs through the product's own functions and prints what the recommender reaches, then JSON.
 
-Without --streams a generated shop is replayed. With --peers, implicit answers the same moments in an environment that
-is made for it (about 300 MB)."""
+Without --streams a generated shop is replayed. With --peers, implicit and kindling answer the same moments in
+environments that are made for them (about 600 MB)."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.environments import Failed
 from benchmarks.figures import Goal, machine
-from benchmarks.recommend.peers import implicit, write_moments
+from benchmarks.recommend.peers import PEERS, measured, write_moments
 from daemon.tools.replay.recommendation.run import Request, replay
 from daemon.tools.replay.recommendation.source import EventColumns, Stream, read_stream
 from retrain.recommendation.counters import count
@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=30)
     parser.add_argument("--initial", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the generated logs")
-    parser.add_argument("--peers", action="store_true", help="implicit too")
+    parser.add_argument("--peers", action="store_true", help="implicit and kindling too")
     default = Path(tempfile.gettempdir(), "driftd-bench-recommend")
     parser.add_argument("--envs", type=Path, default=default / "envs", metavar="DIR", help="virtual environments")
     parser.add_argument("--python", default=sys.executable, help="makes them")
@@ -83,10 +83,12 @@ def _measure(file: Path, asked: argparse.Namespace, work: Path, console: Console
         excluded = {one["batch"]: one["exclude_seen"] for one in result["policy"]["by_batch"]}
         folder = work / f"{file.stem}.moments"
         write_moments(stream, asked.initial, excluded, folder)
-        try:
-            result["peers"] = implicit(folder, asked.envs, asked.python, lambda text: console.print(text, style="dim"))
-        except Failed as failure:
-            console.print(f"implicit failed: {failure}", style="red", markup=False)
+        for name in PEERS:
+            try:
+                found = measured(name, folder, asked.envs, asked.python, lambda text: console.print(text, style="dim"))
+                result["peers"][name] = found
+            except Failed as failure:
+                console.print(f"{name} failed: {failure}", style="red", markup=False)
     return result
 
 
@@ -100,9 +102,13 @@ def _refit(stream: Stream) -> float:
     return time.process_time() - started
 
 
-def _means(result: dict[str, Any]) -> dict[str, float]:
-    """NDCG@10 of each of implicit's models."""
-    return {name: sum(scores) / len(scores) for name, scores in result["peers"].get("scores", {}).items()}
+def _means(result: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """NDCG@10 of each of the peers' models, and CPU seconds of its fits."""
+    return {
+        name: (sum(scores) / len(scores), peer["fit_cpu"][name])
+        for peer in result["peers"].values()
+        for name, scores in peer["scores"].items()
+    }
 
 
 def _table(results: list[dict[str, Any]]) -> Table:
@@ -114,9 +120,8 @@ def _table(results: list[dict[str, Any]]) -> Table:
             scores = f"{run['mean']:.4f}", f"{run['live']['mean']:.4f}"
             table.add_row(result["name"], name, *scores, str(run["retrains"]), f"{run['cpu_seconds']:.1f}")
         table.add_row(result["name"], f"best part: {best['name']}", f"{best['mean']:.4f}", "", "", "")
-        for name, mean in _means(result).items():
-            cost = f"{result['peers']['fit_cpu'][name]:.1f}"
-            table.add_row(result["name"], f"implicit {name}", f"{mean:.4f}", "", "every batch", cost)
+        for name, (mean, cost) in _means(result).items():
+            table.add_row(result["name"], name, f"{mean:.4f}", "", "every batch", f"{cost:.1f}")
     return table
 
 
@@ -127,7 +132,7 @@ def _goals(result: dict[str, Any]) -> list[Goal]:
     goals.append(Goal(f"{name}: live policy to popularity", live, "×", 1.0, True))
     goals.append(Goal(f"{name}: retrains, share of batches", result["policy"]["retrain_share"], "", 0.15))
     goals.append(Goal(f"{name}: refit of everything", result["refit_cpu"], "CPU s", REFIT_S))
-    als = [mean for peer, mean in _means(result).items() if peer.startswith(ALS)]
+    als = [mean for peer, (mean, _) in _means(result).items() if peer.startswith(ALS)]
     if als:
         goals.append(Goal(f"{name}: policy / best ALS", result["policy"]["mean"] / max(als), "×", ALS_GOAL, True))
     return goals

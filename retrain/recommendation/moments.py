@@ -15,6 +15,10 @@ from retrain.recommendation.requests import History, history
 MOST = 300
 """Moments of one file that are judged: the standard error of a comparison is about 0.015 then."""
 
+FEWEST_OF_ONE, MOST_OF_ONE = 5, 0.01
+"""Of one person at most so many moments of a file are judged, or this share of all if that is more: what one busy
+account does is not to be what is measured."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -87,9 +91,9 @@ def sampled(events: Interactions, labelled: NDArray[np.bool_], seed: int, most: 
     user, time_ms = events.user[wanted], events.time_ms[wanted]
     begins = np.flatnonzero(np.r_[True, (np.diff(user) != 0) | (np.diff(time_ms) != 0)]) if len(wanted) else wanted
     ends = np.r_[begins[1:], len(wanted)].astype(np.int64)
-    drawn = np.arange(len(begins))
+    drawn = _of_each(user[begins], seed)
     if len(drawn) > most:
-        drawn = np.random.default_rng(seed).choice(len(begins), most, replace=False)
+        drawn = np.random.default_rng(seed).choice(drawn, most, replace=False)
     drawn = drawn[np.lexsort((user[begins[drawn]], time_ms[begins[drawn]]))]
     starts = np.searchsorted(events.user, user[begins[drawn]])
     found = [
@@ -101,6 +105,17 @@ def sampled(events: Interactions, labelled: NDArray[np.bool_], seed: int, most: 
         user[begins[drawn]], time_ms[begins[drawn]], tuple(found), np.repeat(np.arange(len(drawn)), sizes),
         events.item[places.astype(np.int64)],
     )  # fmt: skip
+
+
+def _of_each(user: Codes, seed: int) -> NDArray[np.int64]:
+    """The places of moments (n,) of people, sorted, but of each at most what is judged of one, drawn by `seed`."""
+    most = max(FEWEST_OF_ONE, int(MOST_OF_ONE * len(user)))
+    kept = np.ones(len(user), bool)
+    rng = np.random.default_rng((seed, 1))
+    for person in np.flatnonzero(np.bincount(user, minlength=1) > most):
+        inside = np.flatnonzero(user == person)
+        kept[rng.permutation(inside)[most:]] = False
+    return np.flatnonzero(kept)
 
 
 def _history(events: Interactions, start: int, place: int) -> History:

@@ -159,7 +159,7 @@ def test_a_half_life_halves():
 def test_pairs_stay_within_memory(monkeypatch):
     """The more events users have, the fewer of the newest ones occur together."""
     events = interactions(log(events=1500, users=10))
-    assert longest_for(events) == 200
+    assert longest_for(events) == 50
     monkeypatch.setattr(retrain.recommendation.counters, "MOST_PAIRS", 10 * 30**2)
     assert longest_for(events) == 30
     monkeypatch.setattr(retrain.recommendation.counters, "MOST_PAIRS", 1)

@@ -74,6 +74,15 @@ def test_a_history_is_newest_first_and_knows_what_was_not_positive():
     assert events.items[found.known].tolist() == ["x", "y", "z"]
 
 
+def test_one_account_is_not_what_is_measured():
+    """Of one that does most of what is done, a few moments are judged; of others all."""
+    people = [f"u{place:03d}" for place in range(200)]
+    events = interactions_of([*people, *["bot"] * 400], ["x"] * 600, np.arange(600))
+    moments = sampled(events, events.time_ms >= 0, 3, most=1000)
+    bot = events.users.tolist().index("bot")
+    assert (moments.user == bot).sum() == 6 and (moments.user != bot).sum() == 200
+
+
 def test_ranks_count_all_items_and_miss_what_is_not_known():
     """Rank 0 is the best; equal scores go by name; what may not be in a list is a miss."""
     events = interactions_of(["a"] * 3, list("xyz"), [1, 1, 1])
