@@ -190,9 +190,12 @@ class Intake:
 
     def _notice(self, path: str) -> None:
         if matches(path, self.context.settings.intake.patterns):
-            self._consider(path, look(self.context.data_dir / path))
-        elif not is_passing(path) and isinstance(look(self.context.data_dir / path), Look):
+            self._consider(path, self._look(path))
+        elif not is_passing(path) and isinstance(self._look(path), Look):
             self._log_unread(path)
+
+    def _look(self, path: str) -> Look | Problem:
+        return look(self.context.data_dir / path, self.context.data_dir)
 
     def _log_unread(self, path: str) -> None:
         """A file that no pattern takes is logged once; of many, the first."""
@@ -254,7 +257,7 @@ class Intake:
         now_s = time.monotonic()
         settled: list[tuple[str, Look]] = []
         for path in sorted(p for p, pending in self.pending.items() if pending.due_s <= now_s):
-            seen = look(self.context.data_dir / path)
+            seen = self._look(path)
             if isinstance(seen, Problem):
                 self._consider(path, seen)
             elif self._judge(path, seen):

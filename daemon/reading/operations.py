@@ -16,10 +16,12 @@ class DigestResult(Result, frozen=True, kw_only=True):
 
 
 class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
-    """Hash a file; `recent`: it changed a moment ago, and is looked at for signs that it is still being written."""
+    """Hash a file; `recent`: it changed a moment ago, and is looked at for signs that it is still being written. A link
+    that leads out of `root` is refused."""
 
     path: Path
     recent: bool = False
+    root: Path | None = None
 
 
 class TakeResult(Result, frozen=True, kw_only=True):
@@ -46,13 +48,15 @@ class TakeResult(Result, frozen=True, kw_only=True):
 
 class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     """Take `path` in by `schema` (None: infer it); files are written to `work`. `classes` are known ones of the target
-    that are to be written as they are (see `retrain.records.new_classes.spelled`)."""
+    that are to be written as they are (see `retrain.records.new_classes.spelled`). A link that leads out of `root` is
+    refused."""
 
     path: Path
     schema: Schema | None
     settings: ModelSettings
     work: Path
     classes: tuple[str, ...] = ()
+    root: Path | None = None
 
 
 class JoinResult(Result, frozen=True, kw_only=True):
