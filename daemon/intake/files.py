@@ -199,9 +199,13 @@ class Intake:
 
     def _notice(self, path: str) -> None:
         if path == self.context.items_name or matches(path, self.context.settings.intake.patterns):
-            self._consider(path, look(self.context.place_of(path)))
-        elif not is_passing(path) and isinstance(look(self.context.data_dir / path), Look):
+            self._consider(path, self._look(path))
+        elif not is_passing(path) and isinstance(self._look(path), Look):
             self._log_unread(path)
+
+    def _look(self, path: str) -> Look | Problem:
+        root = None if path == self.context.items_name else self.context.data_dir
+        return look(self.context.place_of(path), root)
 
     def _log_unread(self, path: str) -> None:
         """A file that no pattern takes is logged once; of many, the first."""
@@ -263,7 +267,7 @@ class Intake:
         now_s = time.monotonic()
         settled: list[tuple[str, Look]] = []
         for path in sorted(p for p, pending in self.pending.items() if pending.due_s <= now_s):
-            seen = look(self.context.place_of(path))
+            seen = self._look(path)
             if isinstance(seen, Problem):
                 self._consider(path, seen)
             elif self._judge(path, seen):

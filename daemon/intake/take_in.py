@@ -65,9 +65,10 @@ class Taking:
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
     """Take one settled file in; the answer says whether it is dealt with or to be tried again."""
     path = taking.at or context.place_of(taking.path)
+    root = None if taking.at or taking.items else context.data_dir
     log = context.log.bind(file=taking.path)
     try:
-        content = await context.shared.analyst.call(DigestRequest(path=path, recent=taking.recent))
+        content = await context.shared.analyst.call(DigestRequest(path=path, recent=taking.recent, root=root))
         if content.writing:
             log.info("file_unfinished", reason=content.writing)
             return Taken.UNFINISHED
@@ -76,7 +77,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             return Taken.DUPLICATE
         request = TakeRequest(
             path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
-            classes=_odd_classes(context), items=taking.items,
+            classes=_odd_classes(context), items=taking.items, root=root,
         )  # fmt: skip
         await accept(context, taking, sha256, await context.shared.analyst.call(request))
         return Taken.ACCEPTED

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from daemon.reading.look import LEADS_OUT, leads_out
 from daemon.reading.operations import DigestRequest, DigestResult
 from daemon.reading.unfinished import sign_of_writing
 from retrain.records.errors import Refused, Retry
@@ -21,7 +22,14 @@ def file_digest(path: str | Path) -> str:
         raise Retry(f"{path}: {error.strerror or error}") from None
 
 
+def refuse_leading_out(path: Path, root: Path | None) -> None:
+    """Refused where a path became, since it was looked at, a link that leads out of the folder."""
+    if root is not None and leads_out(path, root):
+        raise Refused(LEADS_OUT)
+
+
 def digest(request: DigestRequest) -> DigestResult:
     """The operation: `file_digest`, and `sign_of_writing` of a file that changed a moment ago."""
+    refuse_leading_out(request.path, request.root)
     writing = sign_of_writing(request.path) if request.recent else ""
     return DigestResult(sha256="" if writing else file_digest(request.path), writing=writing)

@@ -22,6 +22,8 @@ KINDS = {
     stat.S_IFBLK: "a device",
 }
 
+LEADS_OUT = "a link that leads out of the data folder is not read; put the file, or a copy, into the folder"
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -41,8 +43,8 @@ class Problem:
     vanished: bool = False
 
 
-def look(path: str | Path) -> Look | Problem:
-    """One look at a path, following a symbolic link."""
+def look(path: str | Path, root: str | Path | None = None) -> Look | Problem:
+    """One look at a path, following a symbolic link, but not out of the folder `root`."""
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -51,6 +53,8 @@ def look(path: str | Path) -> Look | Problem:
         return Problem("it vanished", vanished=True)
     except OSError as error:
         return Problem(f"cannot be looked at: {error.strerror or error}")
+    if root is not None and leads_out(path, root):
+        return Problem(LEADS_OUT)
     if not stat.S_ISREG(status.st_mode):
         kind = KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
         return Problem(f"{kind}; expected a file")
@@ -58,6 +62,12 @@ def look(path: str | Path) -> Look | Problem:
         mode = stat.filemode(status.st_mode)
         return Problem(f"may not be read by this user ({mode}, owner {status.st_uid}); make it readable")
     return Look(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def leads_out(path: str | Path, root: str | Path) -> bool:
+    """Whether a path leads, by symbolic links, to a place that is not below the folder, which may be a link itself."""
+    top = os.path.realpath(root)
+    return os.path.commonpath((os.path.realpath(path), top)) != top
 
 
 def matches(relpath: str, patterns: Sequence[str]) -> bool:
@@ -96,7 +106,7 @@ def scan(
                 if recursive and entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
                     folders.append(entry.path)
                 if matches(relative, patterns):
-                    yield relative, look(entry.path)
+                    yield relative, look(entry.path, root if entry.is_symlink() else None)
                 elif others is not None and not is_passing(relative) and entry.is_file():
                     others.append(relative)
 

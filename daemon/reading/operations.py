@@ -16,10 +16,12 @@ class DigestResult(Result, frozen=True, kw_only=True):
 
 
 class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
-    """Hash a file; `recent`: it changed a moment ago, and is looked at for signs that it is still being written."""
+    """Hash a file; `recent`: it changed a moment ago, and is looked at for signs that it is still being written. A link
+    that leads out of `root` is refused."""
 
     path: Path
     recent: bool = False
+    root: Path | None = None
 
 
 class TakeResult(Result, frozen=True, kw_only=True):
@@ -46,7 +48,8 @@ class TakeResult(Result, frozen=True, kw_only=True):
 
 class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     """Take `path` in by `schema` (None: infer it); files are written to `work`. `classes` are known ones of the target
-    that are to be written as they are (see `retrain.records.new_classes.spelled`); `items`: it is the items file."""
+    that are to be written as they are (see `retrain.records.new_classes.spelled`); `items`: it is the items file. A
+    link that leads out of `root` is refused."""
 
     path: Path
     schema: Schema | None
@@ -54,6 +57,7 @@ class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     work: Path
     classes: tuple[str, ...] = ()
     items: bool = False
+    root: Path | None = None
 
 
 class JoinResult(Result, frozen=True, kw_only=True):

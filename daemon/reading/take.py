@@ -22,7 +22,7 @@ from daemon.reading import csv, json_lines
 from daemon.reading.blame import reading
 from daemon.reading.clean import ARROW, Cleaned, clean
 from daemon.reading.columns import Matched, match, target_hint
-from daemon.reading.digest import file_digest
+from daemon.reading.digest import file_digest, refuse_leading_out
 from daemon.reading.event_quality import EventQuality
 from daemon.reading.event_times import AHEAD, event_times
 from daemon.reading.formats import OpenedFile
@@ -65,6 +65,7 @@ class Tally:
 def take(request: TakeRequest) -> TakeResult:
     """The operation: take a file in. Refused where it is beyond repair."""
     path, work = request.path, request.work
+    refuse_leading_out(path, request.root)
     durable.make_folder(work, "intake.work")
     stem = work / uuid.uuid4().hex
     temporary, alias = stem.with_suffix(".raw.parquet"), stem.with_suffix(f".source{''.join(path.suffixes[-2:])}")

@@ -21,7 +21,8 @@ from learning import published
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from daemon.reading.operations import TakeRequest
+from daemon.reading.digest import digest
+from daemon.reading.operations import DigestRequest, TakeRequest
 from daemon.reading.take import take
 from retrain.operations import to_json
 from retrain.records.errors import Refused
@@ -221,3 +222,42 @@ def test_links_and_odd_files_in_a_data_folder_lead_nowhere(make_daemon):
     assert daemon.stop() == 0
     told = daemon.cli("files", "m").stdout
     assert "config.toml" not in told and "a.csv" in told
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused_unread(make_daemon):
+    """Nothing of what it leads to is in log, ledger or `driftd files`; a link within the folder is read, also where
+    the data folder is a link."""
+    daemon = make_daemon(FAST)
+    (daemon.folder / "secret.txt").write_text("root:x:0\nhunter2,hunter3\n")
+    real = daemon.data.rename(daemon.folder / "real")
+    daemon.data.symlink_to(real)
+    (real / "out.csv").symlink_to(daemon.folder / "secret.txt")
+    (real / "up.csv").symlink_to("../real/../secret.txt")
+    daemon.start()
+    drop(rows(1), real / "a.csv")
+    (real / "sub").mkdir()
+    drop(rows(2), real / "sub" / ".kept.csv")
+    (real / "in.csv").symlink_to(real / "sub" / ".kept.csv")
+    for name in ("a.csv", "in.csv"):
+        daemon.wait("file_accepted", file=name)
+    for name in ("out.csv", "up.csv"):
+        assert "leads out" in daemon.wait("file_refused", file=name)["reason"]
+    assert daemon.stop() == 0
+    told = daemon.cli("files", "m").stdout + "\n".join(daemon.raw)
+    assert "hunter" not in told and "root:x" not in told
+    assert b"hunter" not in (daemon.folder / "state" / "ledger.sqlite").read_bytes()
+
+
+@pytest.mark.parametrize("operation", ["digest", "take"])
+def test_a_file_that_became_a_link_after_it_was_looked_at_is_refused(tmp_path, operation):
+    """The analyst looks again where a link leads before it reads."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "secret").write_text("hunter2\n1\n")
+    (data / "a.csv").symlink_to(tmp_path / "secret")
+    settings = ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y"})
+    with pytest.raises(Refused, match="leads out"):
+        if operation == "digest":
+            digest(DigestRequest(path=data / "a.csv", root=data))
+        else:
+            take(TakeRequest(path=data / "a.csv", schema=None, settings=settings, work=tmp_path / "w", root=data))

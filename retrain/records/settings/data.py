@@ -64,7 +64,8 @@ class IntakeSettings(Frozen):
     )  # fmt: skip
     """Names of data files; other files in the folder are told and left alone."""
     recursive: bool = True
-    """Look into sub-folders; hidden ones and links to folders are left out, a link to a file is followed."""
+    """Look into sub-folders; hidden ones and links to folders are left out. A link to a file is read where it stays in
+    the data folder, which may be a link itself."""
     settle: Duration = 1.0
     """A file is taken when two looks this far apart agree, and it [seems
     whole](data-files.md#files-that-are-still-written); a folder whose files pause for longer teaches a longer time."""
