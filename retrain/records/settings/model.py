@@ -47,7 +47,8 @@ class ModelSettings(Frozen):
     its user and teaches nothing."""
     items_file: str | None = None
     """Of a recommendation: a file of items, replaced as a whole: the item column, `available` (true or false) if there
-    is such a column, and attributes to filter by. A name in `data_dir`, or a path relative to this file."""
+    is such a column, and attributes to filter by; what it does not list is not recommended. A name in `data_dir`, or a
+    path relative to this file, as `./items.csv`."""
     exclude_seen: Annotated[Literal["auto"] | bool | float, BeforeValidator(events.seen_items)] = "auto"
     """Of a recommendation: whether lists leave out what a user had to do with: `true`, `false`, for how long (`"30d"`),
     or `auto`: unless people choose such items again."""
