@@ -175,7 +175,7 @@ class Intake:
         name = self.context.items_name
         if name is None or name in {path for path, _ in found}:
             return []
-        seen = look(self.context.place_of(name))
+        seen = self._look(name)
         return [] if isinstance(seen, Problem) and seen.vanished else [(name, seen)]
 
     def _missed(self, found: list[tuple[str, Look | Problem]]) -> list[str]:
@@ -204,8 +204,7 @@ class Intake:
             self._log_unread(path)
 
     def _look(self, path: str) -> Look | Problem:
-        root = None if path == self.context.items_name else self.context.data_dir
-        return look(self.context.place_of(path), root)
+        return look(self.context.place_of(path), self.context.root_of(path))
 
     def _log_unread(self, path: str) -> None:
         """A file that no pattern takes is logged once; of many, the first."""

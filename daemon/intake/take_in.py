@@ -65,7 +65,7 @@ class Taking:
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
     """Take one settled file in; the answer says whether it is dealt with or to be tried again."""
     path = taking.at or context.place_of(taking.path)
-    root = None if taking.at or taking.items else context.data_dir
+    root = None if taking.at else context.root_of(taking.path)
     log = context.log.bind(file=taking.path)
     try:
         content = await context.shared.analyst.call(DigestRequest(path=path, recent=taking.recent, root=root))

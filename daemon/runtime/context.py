@@ -90,6 +90,12 @@ class ModelContext:
         items = items_path(self.shared.config, self.name)
         return items if items is not None and path == self.items_name else self.data_dir / path
 
+    def root_of(self, path: str) -> Path | None:
+        """The folder that this file may not lead out of by a link: none where the configuration names it by its place.
+        A bare name is one of the data folder, which others may write to."""
+        place = self.place_of(path)
+        return self.data_dir if place.is_relative_to(self.data_dir) else None
+
     @property
     def items_name(self) -> str | None:
         """What the ledger calls the file of items; None without one."""

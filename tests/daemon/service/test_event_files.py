@@ -74,3 +74,16 @@ def test_a_service_takes_a_log_and_its_catalogue(tmp_path: Path) -> None:
         assert daemon.json("status")["models"]["m"]["labelled_rows"] == 500 + 550 + 650
     finally:
         daemon.close()
+
+
+def test_a_catalogue_in_the_data_folder_may_not_lead_out_of_it(tmp_path: Path) -> None:
+    """Who may write to the data folder may not have another file read as the catalogue."""
+    daemon = shop(tmp_path)
+    daemon.config.write_text(daemon.config.read_text("utf-8").replace("./items.csv", "items.csv"), "utf-8")
+    (tmp_path / "elsewhere.csv").write_text("what\ni01\n", "utf-8")
+    (daemon.data / "items.csv").symlink_to(tmp_path / "elsewhere.csv")
+    try:
+        daemon.start()
+        assert "leads out" in daemon.wait("file_refused", file="items.csv")["reason"]
+    finally:
+        daemon.close()
