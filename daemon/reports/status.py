@@ -14,6 +14,7 @@ from daemon.cycles.schemas import change_since
 from daemon.intake.settle import Pause, settle_time_s
 from daemon.ledger import (
     Ledger,
+    assessments,
     checks,
     cycles,
     events,
@@ -26,6 +27,7 @@ from daemon.ledger import (
     versions,
 )
 from daemon.reading.look import Look, scan
+from daemon.reports.recommender import blend_facts
 from daemon.reports.trial import trial_json
 from retrain.planning.planner import STILL, backlog_reason
 from retrain.records.deployment import Champion
@@ -122,6 +124,8 @@ def _champion(conn: Connection, name: str, champion: Champion | None) -> dict[st
         "rolled_back": _rolled_back(conn, champion),
         "metric": metrics.get("metric"),
         "value": evaluated.get("value"),
+        "blend": blend_facts(champion.deployment.calibration),
+        "in_service": assessments.newest_scores(conn, name).get(champion.newest),
     }
 
 
