@@ -1,5 +1,6 @@
 """Accepted files of a small event log, as stages and assessments get them."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def tasteful(events: int = 4000, seed: int = 0) -> pa.Table:
 def accepted(folder: Path, table: pa.Table, parts: int = 8) -> tuple[AcceptedFile, ...]:
     """The log cut into files of equal size, taken in."""
     edges = np.linspace(0, table.num_rows, parts + 1).astype(int)
-    pieces = [table.slice(start, end - start) for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [table.slice(start, end - start) for start, end in pairwise(edges)]
     return tuple(accepted_file(folder, seq + 1, piece) for seq, piece in enumerate(pieces))
 
 

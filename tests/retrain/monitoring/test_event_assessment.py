@@ -14,11 +14,21 @@ from msgspec.structs import replace
 from retrain.monitoring.event_assessment import REMEMBERED, assess, forget
 from retrain.monitoring.event_past import past_of
 from retrain.operations import AcceptedFile, AssessRequest, AssessResult, StoredDeployment
+from retrain.planning.probation import verdict, watched
+from retrain.recommendation.blend import FIRST as FIRST_BLEND
 from retrain.recommendation.blend import Blend
 from retrain.recommendation.counters import count
 from retrain.records.assessment import Assessment
+from retrain.records.deployment import Champion, Deployment
+from retrain.records.planner_state import Probation
 from retrain.records.schema import event_schema
 
+OPPOSITE = """
+class Opposite:
+    def fit(self, had):
+        together = (had.T @ had).toarray()
+        self.item_weights_ = together.max() - together
+"""
 FIRST = 4
 """Files that the served version was trained on."""
 
@@ -41,12 +51,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[AcceptedFile
 
 
 def asked(
-    files: tuple[AcceptedFile, ...], deployment: StoredDeployment, candidates: list[int], **more: Any
+    files: tuple[AcceptedFile, ...],
+    deployment: StoredDeployment,
+    candidates: list[int],
+    names: list[str] | None = None,
+    **more: Any,
 ) -> AssessResult:
+    """What the operation says; `names` are the versions of the archive."""
     model = settings()
     request = AssessRequest(
         files=files, schema=event_schema(model), settings=model, candidates=candidates, deployment=deployment,
-        archive=[deployment.newest], **more,
+        archive=[deployment.newest] if names is None else names, **more,
     )  # fmt: skip
     return assess(request)
 
@@ -112,6 +127,23 @@ def test_a_predecessor_is_compared_with_the_same_blend(served: Served, tmp_path:
     (path := newer.folder / deployment.newest).symlink_to(deployment.path(deployment.newest))
     trial = asked(files, newer, [7], challenger=path.name).assessments[0]["challenger"]
     assert trial == {"version": path.name, "costs": [-mean, variance, moments]} or trial["costs"][0] == -mean
+
+
+def test_a_version_that_is_worse_is_rolled_back(served: Served, tmp_path: Path) -> None:
+    """One that recommends what goes least together, under a blend that trusts versions: the next files show beyond
+    doubt that its predecessor is better."""
+    files, deployment = served
+    (tmp_path / "own.py").write_text(OPPOSITE)
+    _, _, worse = cycle(tmp_path, files[:FIRST], 2, estimator={"type": "own.py:Opposite"})
+    assert worse is not None
+    trusting = Blend({**dict.fromkeys(FIRST_BLEND.warm, 0.0), "ease": 1.0, "log_popularity_2": 0.1}, FIRST_BLEND.cold)
+    worse = replace(worse, recalibration=trusting.to_json())
+    found = asked(files[:6], worse, [5, 6], predecessor=deployment, names=[worse.newest]).assessments
+    seen, settings_ = Probation(), settings()
+    for key, one in enumerate(found):
+        seen = watched(seen, Assessment.from_json(key, one), settings_.probation.files)
+    champion = Champion(Deployment.of(2, "m", worse.weights), 2, 0.0, "", worse.newest, 2)
+    assert "worse than its predecessor" in str(verdict(seen, champion, settings_))
 
 
 def test_files_that_can_tell_nothing_are_skipped(served: Served, tmp_path: Path) -> None:
