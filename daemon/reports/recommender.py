@@ -1,9 +1,12 @@
 """What reports say of a recommendation that they say of no other task. Plain values of the ledger in, words out."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from drift.notation import counted, number, percent, score
+from retrain.records.errors import Refused
+from retrain.store.versions import read_json
 
 HALF_LIVES = (0.125, 0.5, 2.0, 8.0, None)
 """Of the popularities, in files; as `retrain.recommendation.parts` has them, which loads numerical libraries."""
@@ -20,6 +23,16 @@ def blend_facts(calibration: Mapping[str, Any] | None) -> dict[str, Any] | None:
     names = {"with_history": "warm", "without": "cold"}
     weights = {told: dict(calibration[name]) for told, name in names.items()}
     return {"choices": calibration["choices"], "exclude_seen": calibration["exclude_seen"], "weights": weights}
+
+
+def own_blend(version: Path) -> dict[str, Any] | None:
+    """What a version of a recommendation began with, from its folder; None of any other one, or where it
+    cannot be read."""
+    try:
+        blend: dict[str, Any] = read_json(version / "recommender.json")["blend"]
+    except (Refused, KeyError):
+        return None
+    return blend
 
 
 def blend_sentence(blend: Mapping[str, Any]) -> str:
