@@ -42,6 +42,15 @@ def _served(champion: dict[str, Any]) -> str:
     return f"{blend}{champion['version']}"
 
 
+def _print_recommender(champion: dict[str, Any]) -> None:
+    from daemon.reports.recommender import blend_sentence, in_service_sentence
+
+    if champion["in_service"] is not None:
+        print(f"  in service {in_service_sentence(champion['in_service'])}")
+    if champion["blend"] is not None:
+        print(f"  blend      {blend_sentence(champion['blend'])}")
+
+
 def _print_model(name: str, model: dict[str, Any]) -> None:
     from daemon.reading.rejects import printable
 
@@ -58,7 +67,10 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     if champion is not None and champion["rolled_back"]:
         print(f"  undone     {champion['rolled_back']}, rolled back: {champion['reason']}")
     if champion is not None and champion["value"] is not None:
-        print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out rows")
+        unit = "moments" if model["task"] == "recommendation" else "rows"
+        print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out {unit}")
+    if champion is not None and model["task"] == "recommendation":
+        _print_recommender(champion)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
     held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
     print(f"  files      {counts}; {counted(model['labelled_rows'], 'labelled row')}{held}")

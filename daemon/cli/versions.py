@@ -12,7 +12,7 @@ NO_PERFORMANCE = {"labelled": None, "estimated": None}
 
 def versions(model: ModelArgument, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
-    from daemon.ledger import checks, promotions, trials
+    from daemon.ledger import assessments, checks, promotions, trials
     from daemon.ledger import versions as stored
     from daemon.reports.timeline import roll_back_json
     from daemon.reports.trial import trial_json
@@ -25,6 +25,9 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         tried, task = trials.by_version(conn, model), config.models[model].task
         trial_facts = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
         latest = checks.latest_performances(conn, model)
+        if task == "recommendation":
+            scores = assessments.newest_scores(conn, model)
+            latest = {name: {"labelled": one, "estimated": None} for name, one in scores.items()}
         undone = {one.version: roll_back_json(conn, model, one) for one in promotions.roll_backs(conn, model)}
     served = {m.version for m in champion.deployment.members} if champion is not None else set()
     pinned = config.models[model].retention.pinned

@@ -53,3 +53,15 @@ def newest_label_file(conn: Connection, model: str) -> int:
     """The seq of the newest accepted file of labels; 0 without one."""
     wanted = files.c.model == model, files.c.state == "accepted", files.c.kind == "labels"
     return conn.scalar(select(func.max(files.c.seq)).where(*wanted)) or 0
+
+
+def newest_scores(conn: Connection, model: str) -> dict[str, dict[str, Any]]:
+    """By version, how the newest file that was assessed while it was the newest one came out: {"metric", "value",
+    "rows", "popularity"}, the last by half-life where recommendations are judged, else None."""
+    wanted = assessments.c.model == model, assessments.c.kind == "file"
+    query = select(assessments.c.found).where(*wanted).order_by(assessments.c.id.desc()).limit(LOOKED_BACK)
+    found: dict[str, dict[str, Any]] = {}
+    for one in conn.scalars(query):
+        entry = {"metric": one["metric"], "value": one["score"], "rows": one["rows"]}
+        found.setdefault(one.get("newest", ""), entry | {"popularity": one.get("popularity")})
+    return found

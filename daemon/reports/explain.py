@@ -11,6 +11,7 @@ from daemon.ledger.tables import cycles as cycle_table
 from daemon.ledger.tables import files
 from daemon.ledger.tables import promotions as promotion_table
 from daemon.reports.performance import estimate_sentence, rise_sentence
+from daemon.reports.recommender import METRIC, half_life_words, lists_sentence
 from daemon.reports.savings import savings_json, savings_text
 from daemon.reports.timeline import roll_back_json, undone_words
 from daemon.reports.trial import terms, trial_json
@@ -27,7 +28,9 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
     if row is None:
         raise LookupError(cycle_id)
     results = cycles.results(conn, cycle_id)
-    numbers = results.get("train", {}).get("metric", {}).get("initial_median") is not None
+    metric = results.get("train", {}).get("metric", {})
+    task = "regression" if metric.get("initial_median") is not None else "classification"
+    task = "recommendation" if metric.get("name") == METRIC else task
     promotion = conn.execute(select(promotion_table).where(promotion_table.c.cycle_id == cycle_id)).first()
     return {
         "cycle": row.id,
@@ -37,9 +40,7 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
         "held": _held(conn, row),
         **{stage: results.get(stage) for stage in ("prepare", "train", "evaluate")},
         "stages": [_picked(stage, STAGE_KEYS) for stage in cycles.stages_of(conn, cycle_id)],
-        "trial": trial_json(
-            conn, row.model, "regression" if numbers else "classification", trials.of_cycle(conn, row.id)
-        ),
+        "trial": trial_json(conn, row.model, task, trials.of_cycle(conn, row.id)),
         "swapped_at": promotion.swapped_at if promotion is not None else None,
         "rolled_back": _rolled_back(conn, row),
     }
@@ -144,7 +145,8 @@ def _prepared(facts: dict[str, Any]) -> str:
 def _trained(facts: dict[str, Any]) -> str:
     result = facts["train"]
     estimator = result["estimator"].rpartition(".")[2]
-    line = f"Trained {estimator} on {counted(result['train_rows'], 'row')} in {result['seconds']:.1f} s."
+    unit = "event" if result["metric"].get("name") == METRIC else "row"
+    line = f"Trained {estimator} on {counted(result['train_rows'], unit)} in {result['seconds']:.1f} s."
     if result["search"]:
         line += f" The best of {len(result['search'])} tried parameters: {result['params']}."
     return line
@@ -153,21 +155,24 @@ def _trained(facts: dict[str, Any]) -> str:
 def _evaluated(facts: dict[str, Any]) -> str:
     result = facts["evaluate"]
     unseen = "that neither had seen" if result["champion"] is not None else "that it was not trained on"
-    rows = f"{result['rows']:,} held-out rows {unseen}"
+    unit = "moment" if result["metric"] == METRIC else "row"
+    rows = f"{result['rows']:,} held-out {unit}s {unseen}"
     lines = [f"Compared by {result['metric']} on {rows} (± standard error):"]
     for who in ("challenger", "champion", "baseline"):
         entry = result[who]
         if entry is not None:
             name = f"champion {entry['version']}" if entry.get("version") else who
+            name = half_life_words(entry["half_life"]) if "half_life" in entry else name
             value = "undefined" if entry["value"] is None else score(entry["value"])
             lines.append(f"  {name:32} {value}{_error(entry['se'], entry['value'])}")
     if result["difference"] is not None:
         error = _error(result["difference_se"], result["challenger"]["value"])
-        lines.append(f"  {'gain over the champion':32} {_gain(result)}{error}{error and ', of paired rows'}")
+        lines.append(f"  {'gain over the champion':32} {_gain(result)}{error}{error and f', of paired {unit}s'}")
     for part in result["slices"]:
         gain = f"{signed(part['difference'])}{_error(part['se'])}"
-        lines.append(f"  {'where ' + part['where']:32} {gain} on {counted(part['rows'], 'row')}")
-    return "\n".join([*lines, *(f"  - {note}" for note in result.get("notes", ()))])
+        lines.append(f"  {'where ' + part['where']:32} {gain} on {counted(part['rows'], unit)}")
+    lists = [lists_sentence(result["lists"])] if result.get("lists") else []
+    return "\n".join([*lines, *(f"  - {note}" for note in (*lists, *result.get("notes", ())))])
 
 
 def _gain(result: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from daemon.ledger import files
 from daemon.ledger.tables import assessments
+from daemon.reports.recommender import METRIC
 from drift.notation import adding_up, apart, counted
 from retrain.planning.regret import AHEAD_DISCOUNT, WITH_IT_DISCOUNT, Price
 from retrain.planning.savings import spread
@@ -15,6 +16,12 @@ MOST_FILES = 12
 """Named in the story; those before them are one line."""
 PARTS = ("measured", "lacking", "chance")
 WINDOWS = {"last3": "the last 3 files", "last12": "the last 12 files", "all": "all files"}
+LOSS = "what the model usually loses on a file"
+OF_EVENTS = (
+    "  measured  what a small version of all events before the file ranked better than an equally small one as old as",
+    "            the served version, with the served blend and counters",
+    f"  chance    {AHEAD_DISCOUNT:g} standard error (by user) of what was measured, deducted",
+)
 HEADS = ("file", "rows", "served", "measured", "small", "chance", "counts")
 
 
@@ -59,12 +66,16 @@ def savings_text(savings: Mapping[str, Any]) -> str:
     lines.append(("in all", "", "", "", "", "", total))
     return "\n".join(
         [
-            f"What a fresh model would have saved (+) in {savings['metric']}, by file:",
+            f"What a fresh model would have {_what(savings['metric'])}, by file:",
             *_aligned([HEADS, *lines]),
-            *_legend(shown),
+            *_legend(shown, savings["metric"]),
             *_price(savings, digits),
         ]
     )
+
+
+def _what(metric: str) -> str:
+    return "gained (+), as a share of the served NDCG" if metric == METRIC else f"saved (+) in {metric}"
 
 
 def _line(one: Mapping[str, Any], count: float, digits: int) -> tuple[str, ...]:
@@ -85,7 +96,9 @@ def _aligned(lines: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _legend(shown: list[Any]) -> list[str]:
+def _legend(shown: list[Any], metric: str) -> list[str]:
+    if all(one["trained"] == "before" for one in shown) and metric == METRIC:
+        return list(OF_EVENTS)
     twins = " or ".join(dict.fromkeys(WINDOWS[one["twin"]] for one in shown))
     with_it = any(one["trained"] == "with" for one in shown)
     star = "; *: with the file, and judged on rows of it that it was not trained on" if with_it else ""
@@ -98,11 +111,11 @@ def _legend(shown: list[Any]) -> list[str]:
 
 
 def _price(savings: Mapping[str, Any], digits: int) -> list[str]:
-    factors, credit = savings["price_factors"], savings["credit"]
+    factors, credit, of_events = savings["price_factors"], savings["credit"], savings["metric"] == METRIC
     pace = f"{-credit:.1f} retrains ahead of" if credit < 0 else f"{credit:.1f} retrains unspent of"
     words = {
         "share": "triggers.regret",
-        "loss": "what the model usually loses on a file",
+        "loss": "the part of the served NDCG that counts as a loss" if of_events else LOSS,
         "unpaid": "for retrains that did not pay",
         "budget": f"{pace} the budget, triggers.retrains",
         "drift": "drift is under way, triggers.drift_prior",

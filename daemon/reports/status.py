@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from daemon.cycles.schemas import change_since
 from daemon.intake.settle import Pause, settle_time_s
 from daemon.ledger import (
     Ledger,
+    assessments,
     checks,
     cycles,
     events,
@@ -26,6 +28,7 @@ from daemon.ledger import (
     versions,
 )
 from daemon.reading.look import Look, scan
+from daemon.reports.recommender import blend_facts, own_blend
 from daemon.reports.trial import trial_json
 from retrain.planning.planner import STILL, backlog_reason
 from retrain.records.deployment import Champion
@@ -58,7 +61,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "mode": settings.mode,
         "paused": bool(row is not None and row.paused),
         "waits_for": _waits_for(conn, config, name, row),
-        "champion": _champion(conn, name, served),
+        "champion": _champion(conn, name, served, folder),
         "unloadable": unloadable(folder, served) or None,
         "schema_changes": [] if changed is None else list(changed.sentences),
         "files": totals.counts(conn, name),
@@ -106,7 +109,7 @@ def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:
     return None if row is None else {"path": row.path, "state": row.state, "at": row.at}
 
 
-def _champion(conn: Connection, name: str, champion: Champion | None) -> dict[str, Any] | None:
+def _champion(conn: Connection, name: str, champion: Champion | None, folder: Path) -> dict[str, Any] | None:
     if champion is None:
         return None
     metrics = next((row.metrics for row in versions.listed(conn, name) if row.name == champion.newest), None) or {}
@@ -122,6 +125,8 @@ def _champion(conn: Connection, name: str, champion: Champion | None) -> dict[st
         "rolled_back": _rolled_back(conn, champion),
         "metric": metrics.get("metric"),
         "value": evaluated.get("value"),
+        "blend": blend_facts(champion.deployment.calibration or own_blend(folder / champion.newest)),
+        "in_service": assessments.newest_scores(conn, name).get(champion.newest),
     }
 
 

@@ -11,7 +11,7 @@ from daemon.ledger import Ledger, error_streams, models, promotions
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.tools.column_names import listed_columns
 from daemon.tools.learned_from import learned_from
-from retrain.operations import CheckRequest, StoredDeployment
+from retrain.operations import CheckRequest, CheckResult, StoredDeployment
 from retrain.records.errors import Refused
 from retrain.records.new_classes import odd_spellings
 from retrain.records.schema import Schema, declared_schema
@@ -40,7 +40,7 @@ def judge_file(
     if not file.is_file():
         raise Refused(f"{file}: no such file")
     from daemon.reading.digest import file_digest
-    from retrain.monitoring.check import check
+    from daemon.runtime.worker.operations import BY_NAME
 
     with TemporaryDirectory(prefix="driftd-check-") as work:
         schema = declared_schema(settings) or (None if stored is None else Schema.from_json(stored))
@@ -53,7 +53,7 @@ def judge_file(
         ignored = listed_columns(ignore, [column.name for column in taken.schema.columns])
         with ledger.connect() as conn:
             withheld = withheld_classes(conn, model, settings, paths.versions, taken.class_rows)
-        result = check(
+        result = BY_NAME["check"].answer(
             CheckRequest(
                 snapshots=(taken.snapshot,),
                 deployment=StoredDeployment.of(champion.deployment, champion.newest, paths.versions),
@@ -64,6 +64,7 @@ def judge_file(
                 columns=only or None,
             )
         )
+        assert isinstance(result, CheckResult)
         kept = str(paths.snapshot(taken.snapshot_digest).relative_to(paths.state))
         with ledger.connect() as conn:
             learned = learned_from(conn, model, champion, file_digest(file), kept, paths.versions)

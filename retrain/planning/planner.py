@@ -46,6 +46,11 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         state = replace(state, regret=regret.emptied(state.regret), probation=probation.ended(state.probation))
         return state, RollBack(undone, evidence)
     state = replace(state, probation=probation.after_look(state.probation, settings.probation.files))
+    if settings.task == "recommendation":  # its blend is live: it follows each file, also one that asks for a retrain
+        adjusted = _adjust(state, observation, settings)
+        if isinstance(adjusted[1], Adjust):
+            return adjusted
+        state = adjusted[0]
     trigger = triggers.strongest(state, observation, now, settings.triggers)
     if trigger is None:
         return _adjust(state, observation, settings)

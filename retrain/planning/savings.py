@@ -8,6 +8,9 @@ SPREAD_OVER = (3, 10, 30, 100)
 """Labelled files over which a price is spread in words: the fewest on each of which half of the usual loss, or less,
 would do."""
 
+NDCG = "ndcg_at_10"
+"""Whose gains are shares of what is served, since nobody earns most of 1 − NDCG."""
+
 
 def saved_against_price(regret: Regret, price: Price) -> str:
     """The comparison that decides, in one sentence.
@@ -21,12 +24,13 @@ def saved_against_price(regret: Regret, price: Price) -> str:
 
 
 def _saved(regret: Regret, digits: int) -> str:
-    metric = regret.metric or "of the metric"
+    metric = "of the served NDCG" if regret.metric == NDCG else regret.metric or "of the metric"
+    saves = "gained" if regret.metric == NDCG else "saved"
     if not regret.sum:
-        saved = f"no {regret.metric}" if regret.metric else "nothing"
-        return f"a fresh model would have saved {saved} beyond chance on the newest labelled file"
+        saved = f"no {regret.metric}" if regret.metric and regret.metric != NDCG else "nothing"
+        return f"a fresh model would have {saves} {saved} beyond chance on the newest labelled file"
     files = "1 labelled file" if regret.span == 1 else f"{regret.span:,} labelled files"
-    return f"a fresh model would have saved {regret.sum:,.{digits}f} {metric}, added up over {files}, chance deducted"
+    return f"a fresh model would have {saves} {regret.sum:,.{digits}f} {metric}, added up over {files}, chance deducted"
 
 
 def _pays(regret: Regret, price: Price, digits: int) -> str:
