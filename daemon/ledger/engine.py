@@ -68,6 +68,10 @@ class Ledger:
         version: int = self._poll.execute("PRAGMA data_version").fetchone()[0]
         return version
 
+    def watch(self) -> sqlite3.Connection:
+        """A connection of one's own to ask for `PRAGMA data_version`, for a follower in another thread."""
+        return sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+
     def give_back(self, pages: int) -> None:
         """Return free pages at the file's end to the system, so many in each of many short steps; only of ledgers that
         were made for it, others use their free pages again."""

@@ -17,6 +17,7 @@ from typing import Any
 from retrain import durable
 
 OPEN, CLOSED = ".open", ".jsonl"
+TAKING = "taking-"
 CLOSE_AFTER_S = 1.0
 LONGEST_S = 60.0
 FORGOTTEN_S = 10.0
@@ -127,6 +128,11 @@ def finished_segments(folder: Path) -> list[Path]:
     for path in empty:
         durable.remove(path, "spool.remove_empty")
     return [path for path in finished if path not in empty]
+
+
+def taking_folders(folder: Path) -> list[Path]:
+    """Folders of segments that are being taken in together, the oldest first."""
+    return sorted(folder.glob(f"{TAKING}*"))
 
 
 def spooled_bytes(folder: Path) -> int:

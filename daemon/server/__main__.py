@@ -79,7 +79,8 @@ class Server:
         origins = Origins(config.service.hosts, is_loopback(listener))
         self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins)
         self._pools = self._app.pools
-        self._follower = Follower(config, slots, self._ledger, self._report, self._pools.loading)
+        live = {} if self._app.recommending is None else self._app.recommending.live
+        self._follower = Follower(config, slots, self._ledger, self._report, self._pools.loading, live)
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
@@ -101,6 +102,8 @@ class Server:
         # Ctrl-C on a terminal reaches every process of the group: control decides when the server stops.
         loop.add_signal_handler(signal.SIGINT, bool)
         parts = [self._follower.run, self._hand_over_labels, self._write_logs]
+        if self._app.recommending is not None:
+            parts.append(self._app.recommending.run)
         work = [
             self._obey(reader, server),
             self._report_ready(server),

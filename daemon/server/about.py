@@ -11,10 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daemon.runtime.log import get_logger
-from daemon.server.infer import metadata
+from daemon.server.infer import metadata, recommender_metadata
 from daemon.server.pools import Pool
 from daemon.server.refusal import BadRequest, quoted
-from daemon.server.slot import ModelSlot
+from daemon.server.served import ServedDeployment
+from daemon.server.slot import ModelSlot, Served
 
 log = get_logger()
 TRIAL_KEYS = ("version", "strategy", "share", "since")
@@ -77,17 +78,16 @@ class About:
         if served is None:
             raise HTTPException(503, slot.lack)
         _check_version(request, served.name)
-        version = served.loaded.version
+        schema = served.schema
         return _json(
             {
                 "name": slot.model,
                 "versions": [served.name],
                 "platform": "driftd",
-                **metadata(version),
-                "task": version.schema.task,
-                "target": version.schema.target,
-                "classes": version.classes,
-                "columns": [{"name": c.name, "type": c.kind} for c in version.schema.features],
+                **_tensors(served),
+                "task": schema.task,
+                "target": schema.target,
+                "columns": [{"name": c.name, "type": c.kind} for c in schema.features],
                 "deployment": {
                     "number": served.deployment.number,
                     "members": [
@@ -119,6 +119,13 @@ class About:
         if slot is None:
             raise HTTPException(404, f"no model {quoted(name)}; there are {', '.join(sorted(self._slots))}")
         return slot
+
+
+def _tensors(served: Served) -> dict[str, Any]:
+    """Inputs and outputs, and the classes of a classification."""
+    if not isinstance(served, ServedDeployment):
+        return recommender_metadata(served.schema) | {"classes": None}
+    return metadata(served.loaded.version) | {"classes": served.loaded.version.classes}
 
 
 async def _not_by_hand(_request: Request) -> Response:

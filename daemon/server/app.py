@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,6 +37,9 @@ from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
 
+if TYPE_CHECKING:
+    from daemon.server.recommendation.handlers import Recommending
+
 log = get_logger()
 QUIET_S = 1.0
 MOST_BODIES = 16
@@ -51,6 +54,8 @@ READ_S, PREDICT_S, WRITE_S, SCRAPE_S, TURN_S = 30.0, 120.0, 30.0, 10.0, 60.0
 wait for its turn."""
 HUNG_S = 240.0
 """Reading, predicting or answering for so long never ends: the server must be started anew."""
+PATHS = ("predict", "invocations", "feedback", "recommend", "similar")
+"""What follows a model's name."""
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
 
 
@@ -66,6 +71,7 @@ class Call:
     encoding: bytes | None
     is_large: bool
     size: int
+    query: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,11 @@ class App:
         self._handlers: dict[str, Handler] = {
             "predict": self._predict, "infer": self._infer, "invocations": self._invoke, "feedback": self._feedback,
         }  # fmt: skip
+        self.recommending = self._recommending(ledger)
         self._routes: dict[str, tuple[str, str]] = {}
         for name in slots:
             self._routes[f"/v2/models/{name}/infer"] = (name, "infer")
-            self._routes |= {f"/models/{name}/{what}": (name, what) for what in self._handlers if what != "infer"}
+            self._routes |= {f"/models/{name}/{what}": (name, what) for what in PATHS}
         service = config.service
         self._admission = Admission(service.max_waiting, MOST_BODIES * service.max_body)
         self._turns, self._label_turns = (Turns(LARGE_AT_ONCE, TURN_S) for _ in range(2))
@@ -175,8 +182,10 @@ class App:
                 return (model, "infer"), version
             case ["", "v2", "models", model, "infer"]:
                 return (model, "infer"), None
-            case [_, "models", model, what] if what in self._handlers:
+            case [_, "models", model, what] if what in PATHS:
                 return (model, what), None
+            case ["", "models", model, "recommend", *user]:
+                return (model, "recommend_user"), "/".join(user)
         return None, None
 
     async def _admit_and_handle(
@@ -184,11 +193,12 @@ class App:
     ) -> Reply:
         """Let the handler answer, as long as not too many wait."""
         model, what = route
-        method = scope["method"]
+        method, expected = scope["method"], "GET" if what == "recommend_user" else "POST"
         self._origins.check(method, headers)
         self._tokens.check(headers, admin=what == "feedback")
-        if method != "POST":
-            raise BadRequest(f"{method} is not for this address; POST a body", 405, {"allow": "POST"})
+        if method != expected:
+            wanted = "POST a body" if expected == "POST" else "GET it"
+            raise BadRequest(f"{method} is not for this address; {wanted}", 405, {"allow": expected})
         slot = self._slots.get(model)
         if slot is None:
             raise BadRequest(f"no model {quoted(model)}; there are {', '.join(sorted(self._slots))}", 404)
@@ -197,14 +207,32 @@ class App:
         arrival = self._admission.enter(client[0] if client else "")
         try:
             body = await read_body(headers, receive, self._config.service.max_body, arrival)
-            call = Call(slot, version, headers, body, encoding, False, len(body))
+            call = Call(slot, version, headers, body, encoding, False, len(body), scope.get("query_string", b""))
             call.is_large = self._is_large(call)
             if not call.is_large:
-                return await self._handlers[what](call)
+                return await self._handled(what, call)
             async with self._label_turns if what == "feedback" else self._turns:
-                return await self._handlers[what](call)
+                return await self._handled(what, call)
         finally:
             arrival.leave()
+
+    async def _handled(self, what: str, call: Call) -> Reply:
+        """By the handler for what the model does."""
+        model = call.slot.model
+        if self.recommending is not None and model in self.recommending.live:
+            return Reply(*await self.recommending.handler(model, what)(call))
+        if what not in self._handlers:
+            raise BadRequest(f"{model} predicts, it does not recommend; POST /models/{model}/predict", 404)
+        return await self._handlers[what](call)
+
+    def _recommending(self, ledger: Ledger) -> "Recommending | None":
+        """What answers for the models that recommend; it needs numerical libraries, so only where there are any."""
+        if all(self._config.models[name].task != "recommendation" for name in self._slots):
+            return None
+        from daemon.server.recommendation.handlers import Recommending, RecommendingPools
+
+        threads = RecommendingPools(self.pools.reading, self.pools.predicting, self.pools.labels)
+        return Recommending(self._config, self._slots, ledger, self.spools, self._metrics.registry, threads)
 
     def _is_large(self, call: Call) -> bool:
         """Whether reading it may take longer than the event loop can wait: by its bytes, and by the most cells that it
@@ -305,8 +333,8 @@ class App:
     def _served(self, call: Call) -> tuple[ServedDeployment, RowReader]:
         """The deployment that is to answer, and what reads its requests."""
         slot = call.slot
-        served = slot.served
-        if served is None:
+        served: Any = slot.served
+        if served is None or served.schema.task == "recommendation":
             raise BadRequest(slot.lack, 503, {"retry-after": "10"})
         of, reader = self._readers.get(slot.model, (None, None))
         if reader is None or of is not served:

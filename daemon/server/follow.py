@@ -5,9 +5,9 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -15,12 +15,15 @@ from daemon.config.config import Config
 from daemon.ledger import Ledger, promotions, trials
 from daemon.runtime.log import get_logger
 from daemon.server.pools import Pool
-from daemon.server.served import ServedDeployment, load_served
+from daemon.server.served import load_served
 from daemon.server.slot import ModelSlot
 from daemon.server.trial import RunningTrial
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.errors import DriftdError
 from retrain.records.trial import Trial, TrialCounts
+
+if TYPE_CHECKING:
+    from daemon.server.recommendation.live import LiveModel
 
 log = get_logger()
 POLL_S = 0.1
@@ -33,9 +36,12 @@ Report = Callable[[dict[str, Any]], None]
 class Follower:
     """Follows the ledger; `report` sends control a message of each swap, `pool` has the thread that loads."""
 
-    def __init__(self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report, pool: Pool) -> None:
+    def __init__(
+        self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report, pool: Pool,
+        live: "Mapping[str, LiveModel] | None" = None,
+    ) -> None:  # fmt: skip
         self._config, self._slots, self._ledger, self._report = config, slots, ledger, report
-        self._pool = pool
+        self._pool, self._live = pool, live or {}
         self._hint = asyncio.Event()
         self._seen = -1
         self._marks: tuple[int, tuple[int, ...]] | None = None
@@ -132,12 +138,18 @@ class Follower:
             message = {"event": "stand_in", "model": slot.model, "version": before.name}
             self._report(message | {"champion": champion.deployment.name})
 
-    async def _load(self, slot: ModelSlot, deployment: Deployment, promotion: int) -> ServedDeployment:
+    async def _load(self, slot: ModelSlot, deployment: Deployment, promotion: int) -> Any:
         """Load and prove a deployment; a challenger that is promoted is here already."""
         if slot.trial is not None and slot.trial.challenger.deployment == deployment:
             return replace(slot.trial.challenger, promotion=promotion)
         folder = self._config.paths.model(slot.model).versions
         settings = self._config.models[slot.model]
+        if settings.task == "recommendation":
+            from daemon.server.recommendation.served import load_recommender_of
+
+            recommender = await self._pool.run(load_recommender_of, deployment, promotion, folder)
+            await self._live[slot.model].serve(recommender)
+            return recommender
         trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
         return await self._pool.run(load_served, deployment, promotion, folder, trusted, accelerate)
 

@@ -16,6 +16,7 @@ from daemon.server.rows import LONGEST_ID, MAX_ROWS, Ids, RowReader, not_json
 from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.predictions import Predictions
+from retrain.records.schema import Schema
 from retrain.rows.cells import shown
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ DATATYPES = {
 }  # fmt: skip
 LONGEST_NUMBER = 18
 """Digits of a length in a header: no body has more bytes."""
+
+
+LISTS = {"items": "BYTES", "scores": "FP32"}
+"""Outputs of a model that recommends."""
 
 
 class Tensor(msgspec.Struct):
@@ -90,7 +95,15 @@ def read_request(body: bytes, header_length: bytes | None, reader: RowReader) ->
 
 def answer(request: InferRequest, predictions: Predictions, model: str, version: str) -> tuple[bytes, int | None]:
     """The body of the answer, and the length of its JSON part where binary tensors follow."""
-    everything = _outputs(predictions)
+    classes = {} if predictions.classes is None else {"classes": ",".join(predictions.classes)}
+    return answer_tensors(request, _outputs(predictions), model, version, classes)
+
+
+def answer_tensors(
+    request: InferRequest, everything: Mapping[str, tuple[str, Any]], model: str, version: str,
+    about: Mapping[str, str] = {},
+) -> tuple[bytes, int | None]:  # fmt: skip
+    """The same of outputs by name, each a datatype and an array; `about` are the answer's parameters."""
     wanted = request.outputs or [Output(name) for name in everything]
     all_binary = bool((request.parameters or {}).get("binary_data_output"))
     outputs: list[dict[str, Any]] = []
@@ -113,8 +126,8 @@ def answer(request: InferRequest, predictions: Predictions, model: str, version:
     whole: dict[str, Any] = {"model_name": model, "model_version": version}
     if request.id:
         whole["id"] = request.id
-    if predictions.classes is not None:
-        whole["parameters"] = {"classes": ",".join(predictions.classes)}
+    if about:
+        whole["parameters"] = about
     whole["outputs"] = outputs
     text = msgspec.json.encode(whole)
     return (text + b"".join(pieces), len(text)) if pieces else (text, None)
@@ -129,6 +142,13 @@ def metadata(version: "LoadedVersion") -> dict[str, Any]:
     inputs = [
         {"name": column.name, "datatype": DATATYPES[column.kind], "shape": [-1]} for column in version.schema.features
     ]
+    return {"inputs": inputs, "outputs": outputs}
+
+
+def recommender_metadata(schema: Schema) -> dict[str, Any]:
+    """The same of a version that recommends: people in, lists of items out; -1 is the number of people, or of items."""
+    inputs = [{"name": column.name, "datatype": "BYTES", "shape": [-1]} for column in schema.features]
+    outputs = [{"name": name, "datatype": datatype, "shape": [-1, -1]} for name, datatype in LISTS.items()]
     return {"inputs": inputs, "outputs": outputs}
 
 
@@ -281,6 +301,6 @@ def _outputs(predictions: Predictions) -> dict[str, tuple[str, Any]]:
 
 def _to_bytes(datatype: str, values: Any) -> bytes:
     if datatype != "BYTES":
-        return np.ascontiguousarray(values, dtype="<f8").tobytes()
+        return np.ascontiguousarray(values, dtype=NUMPY[datatype]).tobytes()
     encoded = [str(value).encode() for value in values.ravel().tolist()]
     return b"".join(struct.pack("<I", len(text)) + text for text in encoded)

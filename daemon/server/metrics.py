@@ -17,16 +17,16 @@ class Metrics:
 
     def __init__(self, slots: dict[str, ModelSlot], ledger: Ledger) -> None:
         self._slots, self._ledger = slots, ledger
-        self._registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         self.requests = Counter(
-            "driftd_requests", "Requests by model and status", ["model", "status"], registry=self._registry
+            "driftd_requests", "Requests by model and status", ["model", "status"], registry=self.registry
         )
-        self.rows = Counter("driftd_predicted_rows", "Rows predicted", ["model"], registry=self._registry)
+        self.rows = Counter("driftd_predicted_rows", "Rows predicted", ["model"], registry=self.registry)
         self.seconds = Histogram(
-            "driftd_request_seconds", "Seconds from request to answer", ["model"], registry=self._registry,
+            "driftd_request_seconds", "Seconds from request to answer", ["model"], registry=self.registry,
             buckets=BUCKETS,
         )  # fmt: skip
-        self._registry.register(self)
+        self.registry.register(self)
         self._children: dict[tuple[str, int], Any] = {}
 
     def count(self, model: str, status: int, seconds: float) -> None:
@@ -55,4 +55,4 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text exposition format."""
-        return bytes(generate_latest(self._registry))
+        return bytes(generate_latest(self.registry))

@@ -1,9 +1,16 @@
 """One model's place in a server: what answers behind one pointer, and the challenger beside it."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Union
 
 from daemon.server.served import ServedDeployment
 from daemon.server.trial import RunningTrial
+
+if TYPE_CHECKING:
+    from daemon.server.recommendation.served import ServedRecommender
+
+Served = Union[ServedDeployment, "ServedRecommender"]
+"""By the model's task; the latter comes with numerical libraries, which few servers need at once."""
 
 
 @dataclass
@@ -12,7 +19,7 @@ class ModelSlot:
     challenger beside it."""
 
     model: str
-    served: ServedDeployment | None = None
+    served: Served | None = None
     trial: RunningTrial | None = None
     failed: dict[int, str] = field(default_factory=dict)
 

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from daemon.server.served import ServedDeployment
 from daemon.server.sticky import position
 from drift.notation import counted
 from retrain.records.predictions import Predictions
@@ -18,15 +17,18 @@ from retrain.records.trial import Trial, TrialCounts
 
 MOST_WAITING_ROWS, MOST_WAITING_BYTES = 10_000, 64 * 10**6
 LONGEST_ERROR = 300
-Predict = Callable[[ServedDeployment], Predictions]
-PredictSoon = Callable[[ServedDeployment], Awaitable[Predictions]]
+Served = Any
+"""A deployment of the model, by its task."""
+Predict = Callable[[Served], Any]
+PredictSoon = Callable[[Served], Awaitable[Any]]
+"""Answers have a length, and tell how much they differ from others."""
 
 
 class RunningTrial:
     """One trial in one server process. `predict` of its methods answers the request's rows by the deployment that it
     is given, so that nothing here knows how rows look."""
 
-    def __init__(self, trial: Trial, challenger: ServedDeployment) -> None:
+    def __init__(self, trial: Trial, challenger: Served) -> None:
         self.trial, self.challenger = trial, challenger
         self._salt = f"trial-{trial.id}"
         self._nameless = 0
@@ -48,8 +50,8 @@ class RunningTrial:
             return int(self._nameless * self.trial.share) > int((self._nameless - 1) * self.trial.share)
 
     async def answer(
-        self, champion: ServedDeployment, ids: Sequence[Any] | None, predict: PredictSoon, again: Predict, size: int = 0
-    ) -> tuple[ServedDeployment, Predictions]:
+        self, champion: Served, ids: Sequence[Any] | None, predict: PredictSoon, again: Predict, size: int = 0
+    ) -> tuple[Served, Any]:
         """Whose answer a request gets, and what it is: of all its rows, since an answer names one version. Where the
         challenger fails, the champion answers; where both do, the request is at fault. `predict` answers it now,
         `again` in the thread of comparisons, until when it keeps the `size` bytes of the request."""
@@ -69,7 +71,7 @@ class RunningTrial:
     # --- what is counted ------------------------------------------------------------------------------------
 
     def _answered(
-        self, by: ServedDeployment, champion: ServedDeployment, key: Any, predictions: Predictions, seconds: float,
+        self, by: Served, champion: Served, key: Any, predictions: Any, seconds: float,
         predict: Predict, size: int,
     ) -> None:  # fmt: skip
         """A request was answered by one of the two in so many seconds: have the other one answer it unseen, later. In
@@ -107,7 +109,7 @@ class RunningTrial:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _compare(
-        self, challenged: bool, other: ServedDeployment, predictions: Predictions, seconds: float, predict: Predict,
+        self, challenged: bool, other: Served, predictions: Any, seconds: float, predict: Predict,
         size: int,
     ) -> None:  # fmt: skip
         started = time.perf_counter()
@@ -134,10 +136,12 @@ class RunningTrial:
             self._counts = replace(self._counts, **values, error=error or self._counts.error)
 
 
-def _difference(a: Predictions, b: Predictions) -> float:
-    """Rows of another class, or the sum of the absolute differences of numbers."""
+def _difference(a: Any, b: Any) -> float:
+    """Rows of another class, or the sum of the absolute differences of numbers; of lists what is only in one of two."""
     if len(a) != len(b):
         raise ValueError(f"it gave {counted(len(b), 'answer')} for {counted(len(a), 'row')}")
+    if not isinstance(a, Predictions):
+        return float(a.difference(b))
     if a.classes is not None:
         return float((a.values != b.values).sum())
     differed = float(abs(a.values - b.values).sum())

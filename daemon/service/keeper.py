@@ -14,6 +14,7 @@ from daemon.cycles.own_metrics import tell_unusable
 from daemon.cycles.retention import keep_model
 from daemon.cycles.runner import CycleRunner
 from daemon.cycles.tidying import keep_tidy
+from daemon.intake.events import EventIntake
 from daemon.intake.files import Intake
 from daemon.intake.labels import take_segments
 from daemon.intake.traffic import Traffic
@@ -38,13 +39,15 @@ class ModelKeeper:
     def __post_init__(self) -> None:
         self.intake = Intake(self.context)
         self.traffic = Traffic(self.context)
+        self.events = EventIntake(self.context, self.intake.has_disk)
         self.cycles = CycleRunner(self.context, self.intake.waiting, self.promoted)
 
     def start(self) -> None:
         """Begin to work."""
         self._scheduled.set()
+        posted = self.events.run if self._recommends else self._labels
         parts = (
-            self.intake.run, self.cycles.run, self._checks, self._labels, self.traffic.run, self._tidy, self._retention,
+            self.intake.run, self.cycles.run, self._checks, posted, self.traffic.run, self._tidy, self._retention,
         )  # fmt: skip
         self._tasks = [asyncio.create_task(self._supervise(part)) for part in parts]
 
@@ -59,6 +62,11 @@ class ModelKeeper:
         ended = any(task.done() for task in self._tasks)
         name = self.context.name
         return {f"keeper of {name}": inf if ended else 0.0, f"watch of {name}": self.intake.watch_silent_s(now_s)}
+
+    @property
+    def _recommends(self) -> bool:
+        """Whether what is posted are events, and no labels."""
+        return self.context.settings.task == "recommendation"
 
     def wake(self, kind: str) -> None:
         """Something of `kind` (check or retrain) is due."""
@@ -96,6 +104,8 @@ class ModelKeeper:
                 pending = due.pending(conn, self.context.name, "check")
             if not pending:
                 continue
+            if self._recommends:
+                await self.events.roll()
             await scheduled_check(self.context, await self.traffic.roll())
             with self.context.shared.ledger.begin() as conn:
                 due.finish(conn, pending, self.context.now())

@@ -84,6 +84,16 @@ def longest_for(interactions: Interactions) -> int:
     return next(fits, LONGESTS[-1])
 
 
+def at_half_lives(counted: Counters, half_lives_ms: tuple[float | None, ...]) -> Counters:
+    """The same with popularities at these half-lives: those that are there already, and others counted now."""
+    there = {one.half_life_ms: one for one in counted.popularity}
+    lacking = [one for one in half_lives_ms if one not in there]
+    if lacking:
+        found = pairs(counted.interactions.positive())
+        there |= {one: popularity(found, one) for one in lacking}
+    return replace(counted, popularity=tuple(there[one] for one in half_lives_ms))
+
+
 def merge(a: Counters, b: Counters) -> Counters:
     """The counters of the union of the events of both: the same bits as of a rebuild. b may be one event or a million;
     a's bounds are kept."""

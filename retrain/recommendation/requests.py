@@ -48,8 +48,12 @@ class Requests:
 
 def history(events: Interactions, begin: int, end: int) -> History:
     """Of the events of one user from place `begin` up to `end`."""
-    item, taught = events.item[begin:end], events.weight[begin:end] > 0
-    newest = item[taught][::-1]
+    return history_of_events(events.item[begin:end], events.weight[begin:end])
+
+
+def history_of_events(item: Codes, weight: Codes) -> History:
+    """Of one user's events (n,) in order of time."""
+    newest = item[weight > 0][::-1]
     distinct, first, count = np.unique(newest, return_index=True, return_counts=True)
     order = np.argsort(first)[:LONGEST]
     return History(distinct[order], count[order].astype(np.int64), np.unique(item))

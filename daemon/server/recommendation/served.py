@@ -1,0 +1,86 @@
+"""A version of a recommender as a server answers with it: loaded, proven, and joined with the counters of a moment."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from retrain.recommendation.answering import Basis, basis
+from retrain.recommendation.blend import Blend
+from retrain.recommendation.counters import Counters, at_half_lives
+from retrain.recommendation.ease import ItemWeights
+from retrain.recommendation.interactions import Codes, Interactions, Names
+from retrain.recommendation.parts import Live
+from retrain.recommendation.version import LoadedRecommender
+from retrain.records.deployment import Deployment
+from retrain.records.schema import Schema
+
+NO_EVENTS = np.zeros(0, np.int64)
+RUNTIME = "SciPy"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What answers while the counters are as they are: the basis of all answers, the events that were counted, and the
+    time of the newest, in milliseconds."""
+
+    base: Basis
+    events: Interactions
+    as_of_ms: int
+
+    def events_of(self, user: str) -> tuple[Codes, Codes, Codes]:
+        """Item, time and weight of a user's events, in order of time."""
+        names, events = self.events.users, self.events
+        place = int(np.searchsorted(names, user)) if len(names) else 0
+        if place >= len(names) or names[place] != user:
+            return NO_EVENTS, NO_EVENTS, NO_EVENTS
+        begin, end = np.searchsorted(events.user, [place, place + 1])
+        return events.item[begin:end], events.time_ms[begin:end], events.weight[begin:end]
+
+
+@dataclass(eq=False)
+class ServedRecommender:
+    """A loaded version, the promotion that put it there (0 for none), the blend that the deployment carries, and the
+    moment that it answers with, replaced whole."""
+
+    deployment: Deployment
+    promotion: int
+    loaded: LoadedRecommender
+    blend: Blend
+    runtimes: tuple[str, ...] = (RUNTIME,)
+    moment: Moment | None = None
+    _placed: tuple[Names, ItemWeights] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What answers call `version`."""
+        return self.deployment.name
+
+    @property
+    def schema(self) -> Schema:
+        """By which its files were read."""
+        return self.loaded.schema
+
+    @property
+    def half_lives_ms(self) -> tuple[float | None, ...]:
+        """Of the popularities that its blend weighs."""
+        return self.loaded.half_lives_ms
+
+    def at(self, counters: Counters, live: Live, now_ms: int) -> Moment:
+        """What it answers with by counters; `now_ms` is the clock's."""
+        names, newest_ms = counters.interactions.items, counters.interactions.newest_ms
+        if self._placed is None or self._placed[0] is not names:
+            self._placed = names, self.loaded.item_weights(names)
+        own = at_half_lives(counters, self.half_lives_ms)
+        base = basis(own, live, self._placed[1], self.blend, min(newest_ms, now_ms))
+        return Moment(base, counters.interactions, newest_ms)
+
+
+def load_recommender_of(deployment: Deployment, promotion: int, folder: Path) -> ServedRecommender:
+    """Load the version of a deployment from a model's folder of versions, and let it prove itself; Refused if it does
+    not."""
+    from retrain.stages.promote import prove_recommender
+
+    loaded = prove_recommender(folder / deployment.members[0].version)
+    blend = loaded.blend if deployment.calibration is None else Blend.from_json(deployment.calibration)
+    return ServedRecommender(deployment, promotion, loaded, blend)
