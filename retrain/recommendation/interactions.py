@@ -69,14 +69,14 @@ def interactions_of(users: Sequence[Any], items: Sequence[Any], time_ms: Any, we
 
 def canonical(users: Names, items: Names, user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> Interactions:
     """Of codes in any order: sorted, each event once."""
-    order = _in_order(user, item, time_ms, weight)
+    order = in_order(user, item, time_ms, weight)
     user, item, time_ms, weight = user[order], item[order], time_ms[order], weight[order]
     fresh = np.ones(len(user), bool)
     fresh[1:] = (user[1:] != user[:-1]) | (time_ms[1:] != time_ms[:-1]) | (item[1:] != item[:-1])
     return Interactions(users, items, user, item, time_ms, weight).where(fresh)
 
 
-def _in_order(user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> NDArray[np.int64]:
+def in_order(user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> NDArray[np.int64]:
     """The order by user, time, item and falling weight. User and time are one number where they fit, which sorts
     several times as fast; only what they leave equal is sorted further."""
     if not len(user):
