@@ -46,11 +46,19 @@ def open_cycle(
         rebuilt=rebuilt_mark(observation) if trigger.kind == "environment" else state.rebuilt,
         reshaped=str(trigger.evidence["schema"]) if trigger.kind == "schema" else state.reshaped,
         configured=settings_digest(settings),
+        grown=_grown(state, observation, settings, trigger),
     )
     if settings.mode == "observe" and trigger.kind != "manual":
         reason = f'{trigger.reason}; mode = "observe" changes nothing'
         return after, ObserveOnly(reason, trigger)
     return replace(after, next_number=state.next_number + 1), OpenCycle(trigger)
+
+
+def _grown(state: PlannerState, observation: Observation, settings: ModelSettings, trigger: Trigger) -> int:
+    """Of a recommender that was kept, growth counts from there: its counters follow all that is new, and trying again
+    with every file would use up the budget."""
+    tried = trigger.kind == "growth" and settings.task == "recommendation"
+    return observation.labelled_rows if tried else state.grown
 
 
 def _spent(state: PlannerState, trigger: Trigger) -> Regret:

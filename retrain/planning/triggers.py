@@ -85,14 +85,16 @@ def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSet
     if triggers.new_rows is not None and new >= triggers.new_rows:
         reason = f"{counted(new, 'new labelled row')}; {triggers.new_rows:,} ask for a retrain (triggers.new_rows)"
         return Trigger("new_data", reason, {"new_rows": new})
-    known = observation.champion.known_rows
+    trained = observation.champion.known_rows
+    known = max(trained, state.grown)
     if triggers.growth is None or not new or not known or not regret.affordable(state.regret):
         return None
     growth = observation.labelled_rows / known
     if growth < triggers.growth:
         return None
+    since = f"for {observation.champion.newest}" if known == trained else "when that was last tried"
     reason = (
-        f"there are {observation.labelled_rows:,} labelled rows, {growth:.1f} times the {known:,} that there were for "
-        f"{observation.champion.newest}; triggers.growth is {triggers.growth:g}"
+        f"there are {observation.labelled_rows:,} labelled rows, {growth:.1f} times the {known:,} that there were "
+        f"{since}; triggers.growth is {triggers.growth:g}"
     )
     return Trigger("growth", reason, {"growth": round(growth, 3), "new_rows": new})

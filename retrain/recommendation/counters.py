@@ -16,7 +16,7 @@ from scipy import sparse
 from retrain.recommendation import cooccurrence
 from retrain.recommendation.cooccurrence import clean, summed, together, transitions
 from retrain.recommendation.interactions import Codes, Interactions, joined, places, recoded
-from retrain.recommendation.popularity import Popularity, pairs, popularity, summed_popularity
+from retrain.recommendation.popularity import Popularity, pairs, placed, popularity, summed_popularity
 
 LONGEST = 50
 """The newest items of one user that occur together, unless told otherwise: a user costs the square of this, and with
@@ -122,15 +122,11 @@ def combined(events: Interactions, parts: list[tuple[Counters, int]]) -> Counter
 def recoded_counts(one: Counters, events: Interactions, item: Codes) -> Counters:
     """The same counts for events by other places of items: `item` has the place of each. Users do not matter."""
     size = len(events.items)
-    popular = tuple(_placed(popular, item) for popular in one.popularity)
+    popular = tuple(placed(popular, item) for popular in one.popularity)
     followed, both = (cooccurrence.recoded(table, item, size) for table in (one.transitions, one.together))
     support = np.zeros(size, np.int64)
     support[item] = one.support
     return Counters(events, popular, followed, both, support, one.longest)
-
-
-def _placed(popular: Popularity, item: Codes) -> Popularity:
-    return summed_popularity([(replace(popular, item=item[popular.item]), 1)])
 
 
 def _recoded(one: Counters, both: Interactions) -> Counters:

@@ -11,6 +11,7 @@ Codes = NDArray[np.int64]
 Names = NDArray[np.object_]
 """Texts, sorted and each once; a code is the place of a name."""
 
+COLUMNS = ("user", "item", "time_ms", "weight")
 UNIT = 1000
 """A weight of 1, in the whole numbers that weights are kept in: sums of these are exact in any order."""
 
@@ -43,7 +44,7 @@ class Interactions:
 
     def part(self, which: NDArray[np.bool_] | slice) -> "Interactions":
         """Some of the events, with all names; a slice copies nothing."""
-        kept = {name: getattr(self, name)[which] for name in ("user", "item", "time_ms", "weight")}
+        kept = {name: getattr(self, name)[which] for name in COLUMNS}
         return replace(self, **kept)
 
     def positive(self) -> "Interactions":
@@ -69,14 +70,14 @@ def interactions_of(users: Sequence[Any], items: Sequence[Any], time_ms: Any, we
 
 def canonical(users: Names, items: Names, user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> Interactions:
     """Of codes in any order: sorted, each event once."""
-    order = _in_order(user, item, time_ms, weight)
+    order = in_order(user, item, time_ms, weight)
     user, item, time_ms, weight = user[order], item[order], time_ms[order], weight[order]
     fresh = np.ones(len(user), bool)
     fresh[1:] = (user[1:] != user[:-1]) | (time_ms[1:] != time_ms[:-1]) | (item[1:] != item[:-1])
     return Interactions(users, items, user, item, time_ms, weight).where(fresh)
 
 
-def _in_order(user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> NDArray[np.int64]:
+def in_order(user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> NDArray[np.int64]:
     """The order by user, time, item and falling weight. User and time are one number where they fit, which sorts
     several times as fast; only what they leave equal is sorted further."""
     if not len(user):
@@ -99,14 +100,20 @@ def _in_order(user: Codes, item: Codes, time_ms: Codes, weight: Codes) -> NDArra
 def joined(a: Interactions, b: Interactions) -> Interactions:
     """The union of two sets of events."""
     users, items = union(a.users, b.users), union(a.items, b.items)
-    parts = [recoded(one, users, items) for one in (a, b)]
-    arrays = [np.concatenate([getattr(one, name) for one in parts]) for name in ("user", "item", "time_ms", "weight")]
-    return canonical(users, items, *arrays)
+    large, small = sorted((recoded(one, users, items) for one in (a, b)), key=len, reverse=True)
+    both = np.zeros(len(users), bool)
+    both[small.user] = True
+    of_both = both[large.user]
+    again = [np.concatenate([getattr(large, name)[of_both], getattr(small, name)]) for name in COLUMNS]
+    mixed, alone = canonical(users, items, *again), large.where(~of_both)
+    at = np.searchsorted(alone.user, mixed.user)
+    return Interactions(users, items, *(np.insert(getattr(alone, name), at, getattr(mixed, name)) for name in COLUMNS))
 
 
 def recoded(one: Interactions, users: Names, items: Names) -> Interactions:
     """The same events by the places of their names among more names."""
-    user, item = places(one.users, users)[one.user], places(one.items, items)[one.item]
+    user = one.user if users is one.users else places(one.users, users)[one.user]
+    item = one.item if items is one.items else places(one.items, items)[one.item]
     return replace(one, users=users, items=items, user=user, item=item)
 
 
@@ -118,9 +125,11 @@ def coded(names: Sequence[Any]) -> tuple[Names, Codes]:
 
 def union(a: Names, b: Names) -> Names:
     """All names of both; the first array itself where it has all of the second."""
-    if a is b or (len(a) == len(b) and bool(np.all(a == b))):
+    if a is b or not len(b):
         return a
-    return np.union1d(a, b)
+    at = np.searchsorted(a, b)
+    fresh = np.ones(len(b), bool) if not len(a) else np.asarray(a[np.minimum(at, len(a) - 1)] != b, bool)
+    return np.insert(a, at[fresh], b[fresh]) if fresh.any() else a
 
 
 def places(names: Names, among: Names) -> Codes:

@@ -5,6 +5,7 @@ This is the one reader for stages, assessments, checks and servers."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from retrain.operations import AcceptedFile
-from retrain.recommendation.interactions import Codes, Interactions, Names, coded
+from retrain.recommendation.interactions import Codes, Interactions, Names, in_order
 from retrain.recommendation.weights import type_weights, where_positive
 from retrain.records.errors import Refused, Retry
 from retrain.records.schema import Schema
@@ -20,6 +21,8 @@ from retrain.records.settings import ModelSettings
 from retrain.rows.columns import open_snapshot
 from retrain.rows.retype import as_kind
 
+_Encoded = tuple[Any, NDArray[np.int32]]
+"""Names, an Arrow array of texts, each once; and of each row (n,) the place of its name, −1 where missing."""
 FEWEST_EVENTS = 1000
 """Half-lives are multiples of a unit in which at least so many events come, on average: with fewer, popularities are
 noise."""
@@ -77,51 +80,80 @@ class FileRows:
     types: Names
     value: NDArray[np.float64]
 
-    def weight(self, settings: ModelSettings) -> Codes:
-        """What each row counts, in thousandths."""
-        weight = type_weights([*self.types, None], settings.event_weights)[self.type]
-        return where_positive(weight, self.value, settings.positive)
-
 
 def read_log(files: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings) -> EventLog:
-    """The events of accepted files of rows, in any order. Retry where a snapshot is gone or damaged. Memory: about 100
-    bytes an event and the names."""
-    read: list[tuple[AcceptedFile, FileRows]] = []
+    """The events of accepted files of rows, in any order. Retry where a snapshot is gone or damaged. Memory: about 120
+    bytes an event at most, 32 in the end, and the names."""
+    read: list[tuple[int, _Columns]] = []
     notes = []
     for file in sorted((one for one in files if one.kind == "rows"), key=lambda one: one.seq):
         try:
-            read.append((file, read_rows(file.snapshot, schema, settings)))
+            read.append((file.seq, _read(file.snapshot, schema, settings)))
         except Refused as error:
             notes.append(f"file {file.seq} is left out: {error}")
-    users, user = _unified([(one.users, one.user) for _, one in read])
-    items, item = _unified([(one.items, one.item) for _, one in read])
-    time_ms = _end_to_end([one.time_ms for _, one in read])
-    weight = _end_to_end([one.weight(settings) for _, one in read])
-    seq = np.repeat([file.seq for file, _ in read], [len(one.user) for _, one in read]).astype(np.int64)
     spans = [
-        FileSpan(file.seq, len(one.user), int(one.time_ms.min()), int(one.time_ms.max()))
-        for file, one in read
-        if len(one.user)
+        FileSpan(seq, len(one.time_ms), int(one.time_ms.min()), int(one.time_ms.max()))
+        for seq, one in read
+        if len(one.time_ms)
     ]
-    events, first = _as_set(users, items, user, item, time_ms, weight, seq)
-    return EventLog(events, first, tuple(spans), tuple(notes))
+    seq = np.repeat([seq for seq, _ in read], [len(one.time_ms) for _, one in read]).astype(np.int64)
+    users, user = _unified([one.user for _, one in read])
+    items, item = _unified([one.item for _, one in read])
+    columns = [
+        user,
+        item,
+        *(_end_to_end([getattr(one, name) for _, one in read]) for name in ("time_ms", "weight")),
+        seq,
+    ]
+    del read, user, item, seq
+    return EventLog(*_as_set(users, items, columns), tuple(spans), tuple(notes))
 
 
-def _as_set(
-    users: Names, items: Names, user: Codes, item: Codes, time_ms: Codes, weight: Codes, seq: Codes
-) -> tuple[Interactions, Codes]:
-    """As `interactions.canonical`, with the first file (n,) of each event."""
-    order = np.lexsort((-weight, item, time_ms, user))
-    user, item, time_ms, weight, seq = (one[order] for one in (user, item, time_ms, weight, seq))
+def _as_set(users: Names, items: Names, columns: list[Codes]) -> tuple[Interactions, Codes]:
+    """As `interactions.canonical` of user, item, time and weight, with the first file (n,) of each event. The list is
+    emptied on the way: a large log is there once."""
+    order = in_order(*columns[:4])
+    arranged = []
+    while columns:
+        arranged.append(columns.pop(0)[order])
+    user, item, time_ms, weight, seq = arranged
     fresh = np.ones(len(user), bool)
-    fresh[1:] = (np.diff(user) != 0) | (np.diff(time_ms) != 0) | (np.diff(item) != 0)
-    events = Interactions(users, items, user[fresh], item[fresh], time_ms[fresh], weight[fresh])
+    fresh[1:] = (user[1:] != user[:-1]) | (time_ms[1:] != time_ms[:-1]) | (item[1:] != item[:-1])
+    events = Interactions(users, items, user, item, time_ms, weight).where(fresh)
     return events, np.minimum.reduceat(seq, np.flatnonzero(fresh)) if len(seq) else seq
 
 
 def read_rows(snapshot: Path, schema: Schema, settings: ModelSettings) -> FileRows:
     """The rows of one snapshot in their order; what an older one lacks is missing in all its rows. Refused where that
     is a user, item or time, Retry where it is gone or damaged."""
+    table = _table(snapshot, schema, settings)
+    encoded = (_encoded(table, name) for name in (settings.user_column, schema.target, settings.event_column))
+    (users, user), (items, item), (types, kind) = (_unified([one]) for one in encoded)
+    moments = _moments(table, str(schema.time_column))
+    return FileRows(user, users, item, items, moments, kind, types, _values(table, settings.value_column))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The rows (n,) of one snapshot, names as they come: users and items as codes among their names, times, and what
+    each row counts."""
+
+    user: _Encoded
+    item: _Encoded
+    time_ms: Codes
+    weight: Codes
+
+
+def _read(snapshot: Path, schema: Schema, settings: ModelSettings) -> _Columns:
+    table = _table(snapshot, schema, settings)
+    user, item = (_encoded(table, str(name)) for name in (settings.user_column, schema.target))
+    types, kind = _unified([_encoded(table, settings.event_column)])
+    weight = type_weights([*types, None], settings.event_weights)[kind]
+    weight = where_positive(weight, _values(table, settings.value_column), settings.positive)
+    return _Columns(user, item, _moments(table, str(schema.time_column)), weight)
+
+
+def _table(snapshot: Path, schema: Schema, settings: ModelSettings) -> pa.Table:
     who, what, when = str(settings.user_column), schema.target, str(schema.time_column)
     texts = [name for name in (who, what, settings.event_column) if name is not None]
     try:
@@ -132,13 +164,14 @@ def read_rows(snapshot: Path, schema: Schema, settings: ModelSettings) -> FileRo
             raise Refused(f"it has no column {lacking[0]!r}", "it was read before the configuration named it")
         wanted = [*texts, when, *([settings.value_column] if settings.value_column else [])]
         with open_snapshot(snapshot, [name for name in texts if name in there]) as opened:
-            table = opened.read(columns=[name for name in wanted if name in there])
+            return opened.read(columns=[name for name in wanted if name in there])
     except (OSError, pa.ArrowException) as error:
         raise Retry(f"{snapshot}: {error}") from None
-    (user, users), (item, items), (kind, types) = (_coded(table, name) for name in (who, what, settings.event_column))
-    moments = pc.cast(as_kind(table.column(when), "datetime"), pa.timestamp("ms"), safe=False)
-    time_ms = np.asarray(pc.cast(moments, pa.int64()).to_numpy())
-    return FileRows(user, users, item, items, time_ms, kind, types, _values(table, settings.value_column))
+
+
+def _moments(table: pa.Table, name: str) -> Codes:
+    moments = pc.cast(as_kind(table.column(name), "datetime"), pa.timestamp("ms"), safe=False)
+    return np.asarray(pc.cast(moments, pa.int64()).to_numpy())
 
 
 def _values(table: pa.Table, name: str | None) -> NDArray[np.float64]:
@@ -147,25 +180,39 @@ def _values(table: pa.Table, name: str | None) -> NDArray[np.float64]:
     return np.asarray(pc.cast(as_kind(table.column(name), "number"), pa.float64()).to_numpy())
 
 
-def _coded(table: pa.Table, name: str | None) -> tuple[Codes, Names]:
-    """The places (n,) of a column's texts among their names, sorted; −1 where missing."""
+def _encoded(table: pa.Table, name: str | None) -> _Encoded:
+    """A column's names as they come, each once, and the place (n,) of each row's; −1 where missing."""
     if name not in table.column_names:
-        return np.full(table.num_rows, -1), np.zeros(0, object)
+        return pa.array([], pa.string()), np.full(table.num_rows, -1, np.int32)
     column = table.column(name)
     encoded = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     whole = encoded.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.chunk(0) if whole.num_chunks else pa.array([], whole.type)
-    names, places = coded(whole.dictionary.to_pylist())
-    return np.r_[places, -1][pc.fill_null(whole.indices, len(places)).to_numpy()], names
+    return pc.cast(whole.dictionary, pa.string()), pc.cast(pc.fill_null(whole.indices, -1), pa.int32()).to_numpy()
 
 
-def _unified(parts: Sequence[tuple[Names, Codes]]) -> tuple[Names, Codes]:
-    """All names, sorted, and the places of all texts end to end."""
-    if not parts:
-        return np.zeros(0, object), np.zeros(0, np.int64)
-    names = np.unique(np.concatenate([one for one, _ in parts]))
-    return names, _end_to_end([np.searchsorted(names, one)[codes] for one, codes in parts])
+def _unified(parts: Sequence[_Encoded]) -> tuple[Names, Codes]:
+    """All names that some row has, sorted, and the places of all rows' end to end; −1 where missing. Arrow compares
+    texts by their bytes in UTF-8, which is the order of Python's."""
+    every = pa.chunked_array([names for names, _ in parts], pa.string()).combine_chunks().dictionary_encode()
+    of_part, distinct = every.indices.to_numpy(), every.dictionary
+    begins = np.r_[0, np.cumsum([len(names) for names, _ in parts])].astype(np.int64)
+    there = np.zeros(len(distinct), bool)
+    for begin, (names, codes) in zip(begins[:-1], parts, strict=True):
+        used = np.zeros(len(names) + 1, bool)
+        used[codes] = True
+        there[of_part[begin + np.flatnonzero(used[:-1])]] = True
+    order = pc.sort_indices(distinct).to_numpy()
+    order = order[there[order]]
+    rank = np.full(len(distinct) + 1, -1, np.int64)
+    rank[order] = np.arange(len(order))
+    found = np.empty(sum(len(codes) for _, codes in parts), np.int64)
+    done = 0
+    for begin, (names, codes) in zip(begins[:-1], parts, strict=True):
+        found[done : done + len(codes)] = rank[np.r_[of_part[begin : begin + len(names)], len(distinct)][codes]]
+        done += len(codes)
+    return np.array(distinct.take(pa.array(order)).to_pylist(), dtype=object), found
 
 
 def _end_to_end(arrays: Sequence[Codes]) -> Codes:

@@ -15,9 +15,9 @@ from retrain.recommendation.requests import History, history
 MOST = 300
 """Moments of one file that are judged: the standard error of a comparison is about 0.015 then."""
 
-FEWEST_OF_ONE, MOST_OF_ONE = 5, 0.01
-"""Of one person at most so many moments of a file are judged, or this share of all if that is more: what one busy
-account does is not to be what is measured."""
+MOST_ALIKE = 5
+"""Moments of a file at which one person chose one item, that are judged at most: what an account repeats is not to be
+what is measured."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def sampled(events: Interactions, labelled: NDArray[np.bool_], seed: int, most: 
     user, time_ms = events.user[wanted], events.time_ms[wanted]
     begins = np.flatnonzero(np.r_[True, (np.diff(user) != 0) | (np.diff(time_ms) != 0)]) if len(wanted) else wanted
     ends = np.r_[begins[1:], len(wanted)].astype(np.int64)
-    drawn = _of_each(user[begins], seed)
+    drawn = _unlike(user[begins], events.item[wanted[begins]], seed)
     if len(drawn) > most:
         drawn = np.random.default_rng(seed).choice(drawn, most, replace=False)
     drawn = drawn[np.lexsort((user[begins[drawn]], time_ms[begins[drawn]]))]
@@ -107,14 +107,14 @@ def sampled(events: Interactions, labelled: NDArray[np.bool_], seed: int, most: 
     )  # fmt: skip
 
 
-def _of_each(user: Codes, seed: int) -> NDArray[np.int64]:
-    """The places of moments (n,) of people, sorted, but of each at most what is judged of one, drawn by `seed`."""
-    most = max(FEWEST_OF_ONE, int(MOST_OF_ONE * len(user)))
+def _unlike(user: Codes, item: Codes, seed: int) -> NDArray[np.int64]:
+    """The places of moments (n,), sorted, but of each person and item at most MOST_ALIKE, drawn by `seed`."""
     kept = np.ones(len(user), bool)
+    _, pair, count = np.unique(np.stack([user, item]), axis=1, return_inverse=True, return_counts=True)
     rng = np.random.default_rng((seed, 1))
-    for person in np.flatnonzero(np.bincount(user, minlength=1) > most):
-        inside = np.flatnonzero(user == person)
-        kept[rng.permutation(inside)[most:]] = False
+    for often in np.flatnonzero(count > MOST_ALIKE):
+        inside = np.flatnonzero(pair == often)
+        kept[rng.permutation(inside)[MOST_ALIKE:]] = False
     return np.flatnonzero(kept)
 
 

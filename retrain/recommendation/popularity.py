@@ -3,7 +3,7 @@
 Each user counts an item once, as of the last time, so that one account cannot buy the top."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,9 @@ TICKS = 16
 """Steps of a half-life that times are counted in: a weight is at most 4.4 % off, and the sums are exact."""
 REACH = 32
 """Half-lives before the newest event, beyond which nothing is kept: it would weigh less than 1 / 4,000,000,000."""
+
+Entries = tuple[Codes, Codes, Codes]
+"""Tick, item and users, each (k,)."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,24 @@ def popularity(found: Pairs, half_life_ms: float | None) -> Popularity:
 
 
 def summed_popularity(parts: Sequence[tuple[Popularity, int]]) -> Popularity:
-    """The sum of counts with their signs."""
-    tick, item = (np.concatenate([getattr(one, name) for one, _ in parts]) for name in ("tick", "item"))
-    users = np.concatenate([sign * one.users for one, sign in parts])
-    return Popularity(parts[0][0].half_life_ms, *_added(tick, item, users))
+    """The sum of counts with their signs: the smaller ones are added to the largest, which is not sorted again."""
+    largest = max(range(len(parts)), key=lambda place: len(parts[place][0].tick))
+    rest = [part for place, part in enumerate(parts) if place != largest]
+    large, sign = parts[largest]
+    none = np.zeros(0, np.int64)
+    tick, item = (np.concatenate([none, *(getattr(one, name) for one, _ in rest)]) for name in ("tick", "item"))
+    small = _added(tick, item, np.concatenate([none, *(sign * one.users for one, sign in rest)]))
+    return Popularity(large.half_life_ms, *_inserted((large.tick, large.item, sign * large.users), small))
 
 
-def _added(tick: Codes, item: Codes, users: Codes) -> tuple[Codes, Codes, Codes]:
+def placed(one: Popularity, item: Codes) -> Popularity:
+    """The same counts with each item at another place; nothing is sorted where they stay in their order."""
+    if bool(np.all(np.diff(item) > 0)):
+        return replace(one, item=item[one.item])
+    return Popularity(one.half_life_ms, *_added(one.tick, item[one.item], one.users))
+
+
+def _added(tick: Codes, item: Codes, users: Codes) -> Entries:
     """One entry for each tick and item within reach of the newest, those of 0 left out."""
     if not len(tick):
         return tick, item, users
@@ -104,6 +118,28 @@ def _added(tick: Codes, item: Codes, users: Codes) -> tuple[Codes, Codes, Codes]
     total = np.add.reduceat(users, begins)
     kept = total != 0
     return tick[begins][kept], item[begins][kept], total[kept]
+
+
+def _inserted(large: Entries, small: Entries) -> Entries:
+    """The sum of two lists of entries, both in order."""
+    if not len(small[0]) or not len(large[0]):
+        return _within(*(large if len(large[0]) else small))
+    since, bits = min(large[0][0], small[0][0]), int(max(large[1].max(), small[1].max())).bit_length()
+    key, more = (((tick - since) << bits) | item for tick, item, _ in (large, small))
+    at = np.searchsorted(key, more)
+    there = key[np.minimum(at, len(key) - 1)] == more
+    users = large[2].copy()
+    users[at[there]] += small[2][there]
+    added = (np.insert(one, at[~there], new[~there]) for one, new in zip((*large[:2], users), small, strict=True))
+    return _within(*added)
+
+
+def _within(tick: Codes, item: Codes, users: Codes) -> Entries:
+    """Entries without those of 0, and those out of reach of the newest."""
+    kept = users != 0
+    if kept.any():
+        kept &= tick >= tick[np.flatnonzero(kept)[-1]] - REACH * TICKS
+    return tick[kept], item[kept], users[kept]
 
 
 def _by_tick_and_item(tick: Codes, item: Codes) -> NDArray[np.int64]:

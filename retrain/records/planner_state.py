@@ -82,7 +82,8 @@ class Probation:
 class PlannerState:
     """What the planner remembers between decisions; committed together with the action that it led to. `rebuilt` is
     why a champion could not be loaded when its last such cycle was opened, `reshaped` the schema of the last cycle
-    for a changed one, `configured` the digest of the settings that the last cycle was opened with."""
+    for a changed one, `configured` the digest of the settings that the last cycle was opened with, `grown` how many
+    labelled rows there were when a recommender was last retrained because of their growth."""
 
     version: int = 2
     handled_check: int = 0
@@ -95,6 +96,7 @@ class PlannerState:
     rebuilt: str = ""
     reshaped: str = ""
     configured: str = ""
+    grown: int = 0
     regret: Regret = Regret()
     probation: Probation = Probation()
 

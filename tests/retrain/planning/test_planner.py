@@ -54,6 +54,18 @@ def test_nothing_happens_for_nothing():
     assert isinstance(decide(seen()), Idle)
 
 
+def test_a_recommender_that_was_kept_is_tried_again_once_it_has_grown_again():
+    """Its counters follow what is new: with every further file the budget would be spent on nothing."""
+    events = {"user_column": "u", "item_column": "y", "time_column": "t"}
+    shop = ModelSettings.model_validate({"data_dir": "d", "task": "recommendation", "target": "y", **events})
+    state, action = plan(PlannerState(seen_seq=3), seen(labelled_rows=2000), NOW, shop)
+    assert action.trigger.kind == "growth"
+    later = NOW + shop.triggers.cooldown
+    state, action = plan(state, seen(labelled_rows=2100), later, shop)
+    assert isinstance(action, Idle)
+    assert plan(state, seen(labelled_rows=4000), later, shop)[1].trigger.reason.count("when that was last tried") == 1
+
+
 @pytest.mark.parametrize(
     ("observation", "kind"),
     [

@@ -74,10 +74,10 @@ def test_a_history_is_newest_first_and_knows_what_was_not_positive():
     assert events.items[found.known].tolist() == ["x", "y", "z"]
 
 
-def test_one_account_is_not_what_is_measured():
-    """Of one that does most of what is done, a few moments are judged; of others all."""
+def test_what_one_account_repeats_is_not_what_is_measured():
+    """Of one that chooses an item most of the time, a few such moments are judged; of others all."""
     people = [f"u{place:03d}" for place in range(200)]
-    events = interactions_of([*people, *["bot"] * 400], ["x"] * 600, np.arange(600))
+    events = interactions_of([*people, *["bot"] * 401], [*["x"] * 600, "y"], np.arange(601))
     moments = sampled(events, events.time_ms >= 0, 3, most=1000)
     bot = events.users.tolist().index("bot")
     assert (moments.user == bot).sum() == 6 and (moments.user != bot).sum() == 200
