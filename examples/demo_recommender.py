@@ -68,7 +68,7 @@ def play(daemon: Daemon, config: Config, days: Days) -> NoReturn:
             continue
         say(f"dropped {file.name}" + (f": {TOLD[day]}" if day in TOLD else ""))
         daemon.until(Quiet(daemon, MODEL, file.name, QUIET_S))
-    rest(daemon, f"all {shop.DAYS} days are in.", ("status", f"history {MODEL}", f"explain {MODEL}", f"files {MODEL}"))
+    rest(daemon, f"all {shop.DAYS} days are in.", ("status", f"history {MODEL}", "explain", f"files {MODEL}"))
 
 
 def recommended(daemon: Daemon) -> dict[str, Any] | None:
