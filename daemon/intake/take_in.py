@@ -33,7 +33,8 @@ from retrain.records.new_classes import NewClass, odd_spellings
 from retrain.records.schema_change import shape_digest
 
 MOST_DEATHS = 5
-"""A file that ended the analyst so many times is refused: other models' files wait for it."""
+"""A file that ended the analyst, or failed in ways that nobody thought of, so many times is refused: other models'
+files wait for it."""
 
 
 class Taken(Enum):
@@ -82,13 +83,13 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         await accept(context, taking, sha256, await context.shared.analyst.call(request))
         return Taken.ACCEPTED
     except WorkerError as error:
-        reason = error.message
-        if error.kind == "died":
+        reason, deaths = error.message, 0
+        if error.kind in ("died", "failed"):
             deaths = context.deaths[taking.path, taking.seen] = context.deaths.get((taking.path, taking.seen), 0) + 1
             reason = f"{reason}, {counted(deaths, 'time')} so far"
             if deaths >= MOST_DEATHS:
                 reason += "; try it in smaller files, or touch it to have it read again"
-        if error.kind == "refused" or (error.kind == "died" and deaths >= MOST_DEATHS):
+        if error.kind == "refused" or deaths >= MOST_DEATHS:
             try:
                 refuse(context, taking, reason)
                 return Taken.REFUSED

@@ -23,6 +23,10 @@ ARROW = TYPES
 NAIVE = pa.timestamp("us")
 AWARE = pa.timestamp("us", "UTC")
 LARGEST_WHOLE = 2.0**63
+FIRST_S, END_S = -62_135_596_800, 253_402_300_800
+"""Unix seconds of the years 1 to 9999, the end not among them: what Python's and most other clocks can say."""
+TICKS = {"s": 1, "ms": 10**3, "us": 10**6}
+DAY_S = 86_400
 TRUTHS = dict.fromkeys(("true", "t", "1", "yes"), True) | dict.fromkeys(("false", "f", "0", "no"), False)
 
 
@@ -73,7 +77,7 @@ def _clean_texts(column: Any, kind: ColumnKind, formats: Formats) -> Cleaned:
 
 def _local_dates(column: Any, formats: Formats) -> Cleaned:
     """Dates of these formats, and as programs write them."""
-    moments = local_moments(column, formats.date_format)
+    moments = _within_years(local_moments(column, formats.date_format)).values
     others = _datetime_text(pc.if_else(moments.is_null(), column, pa.scalar(None, column.type)))
     return Cleaned(pc.coalesce(moments, others.values), others.bad)
 
@@ -130,25 +134,44 @@ def _category(column: Any) -> Cleaned:
 def _datetime(column: Any) -> Cleaned:
     if _is_text(column):
         return _datetime_text(column)
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        moments = column if pa.types.is_timestamp(column.type) else pc.cast(column, NAIVE)
-        micros = pc.cast(pc.cast(moments, pa.timestamp("us", moments.type.tz), safe=False), pa.int64())
-        return Cleaned(pc.cast(micros, NAIVE), _none(column))
+    if pa.types.is_date(column.type):
+        column = pc.cast(pc.cast(column, pa.date32()), pa.int32())
+        seconds = pc.multiply(pc.cast(column, pa.int64()), DAY_S)
+        return _within_years(pc.cast(seconds, pa.timestamp("s")))
+    if pa.types.is_timestamp(column.type):
+        return _within_years(column)
     seconds = pc.cast(column, pa.float64(), safe=False)
-    micros = pc.cast(pc.round(pc.multiply(seconds, 1e6)), pa.int64(), safe=False)
-    return Cleaned(pc.cast(pc.if_else(pc.is_finite(seconds), micros, None), NAIVE), _none(column))
+    with np.errstate(invalid="ignore"):
+        found = seconds.to_numpy(zero_copy_only=False)
+        bad = np.isfinite(found) & ((found < FIRST_S) | (found >= END_S))
+    micros = pc.cast(pc.round(pc.multiply(pc.if_else(pa.array(bad), 0.0, seconds), 1e6)), pa.int64(), safe=False)
+    known = pc.and_(pc.is_finite(seconds), pa.array(~bad))
+    return Cleaned(pc.cast(pc.if_else(known, micros, None), NAIVE), bad)
+
+
+def _within_years(moments: Any) -> Cleaned:
+    """Timestamps of any unit in microseconds, UTC; those outside of the years 1 to 9999 are misfits. Nanoseconds do not
+    reach so far."""
+    unit, bad = moments.type.unit, _none(moments)
+    if unit in TICKS:
+        ticks = pc.cast(moments, pa.int64())
+        outside = pc.or_(pc.less(ticks, FIRST_S * TICKS[unit]), pc.greater_equal(ticks, END_S * TICKS[unit]))
+        bad = pc.fill_null(outside, False).to_numpy(zero_copy_only=False)
+        if bad.any():
+            moments = pc.if_else(pa.array(bad), pa.scalar(None, moments.type), moments)
+    micros = pc.cast(pc.cast(moments, pa.timestamp("us", moments.type.tz), safe=False), pa.int64())
+    return Cleaned(pc.cast(micros, NAIVE), bad)
 
 
 def _datetime_text(column: Any) -> Cleaned:
     for kind in (NAIVE, AWARE):
         try:
-            moments = pc.cast(column, kind)
-            return Cleaned(pc.cast(pc.cast(moments, pa.int64()), NAIVE), _none(column))
+            return _within_years(pc.cast(column, kind))
         except pa.ArrowInvalid:
             continue
     texts = connect().from_arrow(pa.table({"v": column}))
     found = texts.project("TRY_CAST(v AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS v").to_arrow_table().column(0)
-    moments = pc.cast(pa.concat_arrays(found.chunks), NAIVE)
+    moments = _within_years(pc.cast(pa.concat_arrays(found.chunks), NAIVE)).values
     left = _from_text(pc.if_else(moments.is_null(), column, None), _moment, NAIVE)
     return Cleaned(pc.coalesce(moments, left.values), left.bad)
 
@@ -197,7 +220,10 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = datetime.fromtimestamp(float(text), UTC)
+        seconds = float(text)
+        if not FIRST_S <= seconds < END_S:  # the system's clock would say EOVERFLOW, as if the world were at fault
+            raise ValueError(text) from None
+        moment = datetime.fromtimestamp(seconds, UTC)
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment

@@ -12,6 +12,7 @@ from retrain.records.settings import IntakeSettings
 
 CHUNK_BYTES = 4 * 2**20
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 NAMES = {"cp1252": "Windows-1252 (Latin)", "latin-1": "Latin-1", "utf-16": "UTF-16"}
 BEYOND_ASCII = re.compile("[^\0-\x7f\ufffd]")
 WRONG = "\ufffd"
@@ -27,6 +28,8 @@ def encoding_of(path: Path, kind: Kind, intake: IntakeSettings) -> str:
     failure = "cannot be read" if kind.compression == "none" else f"is no valid {kind.compression} file"
     with reading(failure), opened(path, kind) as stream:
         first = bytes(stream.read(CHUNK_BYTES))
+        if first.startswith(UTF_32):  # before UTF-16, with whose mark one of them begins
+            raise Refused("is a text in UTF-32", "save it as UTF-8")
         for mark, encoding in MARKS.items():
             if first.startswith(mark):
                 return encoding

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from daemon.reading.rejects import shortened
 from retrain.records.errors import Refused
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -28,6 +29,8 @@ class Header:
 def find_header(text: str, delimiter: str | None, wanted: Sequence[str]) -> Header:
     """The header in the first part of a file. The delimiter is the configured one, or that which finds most of the
     `wanted` names, or else most names. Refused where it cannot be read, or names a column twice."""
+    if "\r" in text.rstrip("\r") and "\n" not in text:
+        raise Refused("its lines end in CR alone", "save it with lines that end in LF or CR LF")
     tried = [_found(text, one, wanted) for one in ([delimiter] if delimiter else DELIMITERS)]
     header = max(tried, key=lambda one: (len(set(one.names) & set(wanted)), len(one.names)))
     refuse_doubles(header.names)
@@ -39,6 +42,16 @@ def refuse_doubles(names: Sequence[str]) -> None:
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise Refused(f"the header names {', '.join(twice[:5])} twice", "expected each column once")
+
+
+def refuse_alike(names: Sequence[str]) -> None:
+    """Refused where two names differ by the case of Latin letters alone: DuckDB takes them for one."""
+    spelled: dict[bytes, str] = {}
+    for name in names:
+        other = spelled.setdefault(name.encode("utf-8", "surrogateescape").lower(), name)
+        if other != name:
+            pair = " and ".join(repr(shortened(one)) for one in (other, name))
+            raise Refused(f"columns {pair} differ by case alone", "rename one of them")
 
 
 def _found(text: str, delimiter: str, wanted: Sequence[str]) -> Header:

@@ -26,6 +26,7 @@ from daemon.reading.digest import file_digest, refuse_leading_out
 from daemon.reading.event_quality import EventQuality
 from daemon.reading.event_times import AHEAD, event_times
 from daemon.reading.formats import OpenedFile
+from daemon.reading.header import refuse_alike
 from daemon.reading.infer import infer_schema, not_learned, sampled
 from daemon.reading.misread import advice_on, misread
 from daemon.reading.open_file import open_file
@@ -48,6 +49,8 @@ WRITTEN_REJECTS = 100_000
 FUTURE_S = 86_400.0
 ADVISED_REJECTS = 20
 LISTED_UNCLEAR = 50
+PATTERN_MARKS = "*?["
+OUTSIDE_YEARS = "is outside of the years 1 to 9999"
 
 
 @dataclass
@@ -68,7 +71,8 @@ def take(request: TakeRequest) -> TakeResult:
     refuse_leading_out(path, request.root)
     durable.make_folder(work, "intake.work")
     stem = work / uuid.uuid4().hex
-    temporary, alias = stem.with_suffix(".raw.parquet"), stem.with_suffix(f".source{''.join(path.suffixes[-2:])}")
+    endings = "".join(one for one in path.suffixes[-2:] if one.isascii() and one[1:].isalnum())
+    temporary, alias = stem.with_suffix(".raw.parquet"), stem.with_suffix(f".source{endings}")
     try:
         taker = take_items if request.items else _take
         return taker(_nameable(path, alias), stem, temporary, request)
@@ -91,13 +95,18 @@ def _blamed(error: BaseException, path: Path) -> BaseException:
 
 
 def _nameable(path: Path, alias: Path) -> Path:
-    """A path that libraries can be given: one whose name is no valid text gets a link with a plain name."""
+    """A path that libraries can be given: one whose name is no valid text, or looks like a pattern by which they would
+    look at all its neighbours, gets a link with a plain name."""
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
-        alias.symlink_to(path.absolute())
-        return alias
-    return path
+        is_plain = False
+    else:
+        is_plain = not any(mark in str(path) for mark in PATTERN_MARKS)
+    if is_plain:
+        return path
+    alias.symlink_to(path.absolute())
+    return alias
 
 
 def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> TakeResult:
@@ -155,6 +164,7 @@ def _read(path: Path, temporary: Path, settings: ModelSettings, schema: Schema |
     wanted = [c.name for c in schema.columns] if schema else [settings.target]
     file = open_file(path, settings.intake, temporary.with_suffix(".copy"), wanted)
     left_out: dict[str, str] = {}
+    refuse_alike(_told_apart(file, schema))
     if schema is None:
         sample = sampled(file, temporary.with_suffix(".sample.csv"))
         schema = infer_schema(sample, settings)
@@ -163,6 +173,13 @@ def _read(path: Path, temporary: Path, settings: ModelSettings, schema: Schema |
     else:
         unclear = misread(file, schema)
     return replace(_parsed(path, temporary, file, schema), unclear=unclear, not_learned=left_out)
+
+
+def _told_apart(file: OpenedFile, schema: Schema | None) -> Sequence[str]:
+    """Names of columns that the reader of the format has to tell apart: of a CSV all, else those that are read."""
+    if schema is None or file.kind.format == "csv":
+        return file.names
+    return [] if file.kind.format == "parquet" else [c.name for c in schema.columns if c.name in file.names]
 
 
 def _parsed(path: Path, temporary: Path, file: OpenedFile, schema: Schema) -> Parsed:
@@ -303,7 +320,11 @@ def _undeclared(labels: Any, classes: Sequence[str]) -> Any:
 def _reject(batch: Any, raw: Any, column: Any, bad: Any, rejects: list[Reject], target: str) -> None:
     lines = batch.column("__row")
     for position in np.flatnonzero(bad):
-        value = raw[int(position)].as_py()
+        try:
+            value = raw[int(position)].as_py()
+        except (OverflowError, ValueError):  # no moment of Python's
+            rejects.append(Reject(lines[int(position)].as_py(), column.name, OUTSIDE_YEARS))
+            continue
         reason = "is missing" if value is None else misfit(value, column.kind)
         if value is not None and column.name == target and column.categories is not None:
             reason = undeclared(shortened(str(value)), column.categories)

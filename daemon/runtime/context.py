@@ -63,7 +63,7 @@ class ModelContext:
     tidying; `failures` counts what went wrong with files in ways that nobody thought of;
     `unjoined_again_s` is when feedback that joins no row may be warned of again (monotonic seconds);
     `unclear` are the columns whose unclear formats were warned of; `deaths` counts
-    how often a file, as it was looked at, ended the analyst."""
+    how often a file, as it was looked at, ended the analyst or failed in ways that nobody thought of."""
 
     name: str
     settings: ModelSettings

@@ -2,9 +2,9 @@
 
 Request `{"op", "args", "beat"}`, with the arguments as daemon.runtime.worker.operations declares them; answer
 `{"ok": {...}}` or `{"error": {"kind", "message", "type", "traceback"}}` where kind is `refused` (the input is at fault,
-trying again gives the same) or `retry`. Until then `{"alive": true}` is written every `beat` seconds, unless that is
-null: only a process that is stopped, or whose work lets no other thread run, is silent. What libraries print goes to
-standard error, so that the answers stay clean.
+trying again gives the same), `retry`, or `failed` where nobody thought of it. Until then `{"alive": true}` is written
+every `beat` seconds, unless that is null: only a process that is stopped, or whose work lets no other thread run, is
+silent. What libraries print goes to standard error, so that the answers stay clean.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from daemon.runtime.cgroups import try_to_enter
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.worker.operations import BY_NAME
 from retrain.operations import from_json, to_json
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, Retry
 
 
 def main() -> None:
@@ -84,8 +84,10 @@ def answer(op: str, args: dict[str, Any]) -> dict[str, Any]:
         return {"error": _error("refused", error, str(error))}
     except MemoryError as error:
         return {"error": _error("retry", error, "out of memory; raise limits.train_memory or shorten the window")}
-    except Exception as error:
+    except (Retry, OSError) as error:
         return {"error": _error("retry", error, str(error) or type(error).__name__)}
+    except Exception as error:
+        return {"error": _error("failed", error, f"{type(error).__name__}: {error}")}
 
 
 def _error(kind: str, error: BaseException, message: str) -> dict[str, Any]:

@@ -29,7 +29,8 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 class WorkerError(Exception):
-    """What a worker answered instead of a result; `kind` is `refused` or `retry`, or `died` where the work ended it."""
+    """What a worker answered instead of a result; `kind` is `refused`, `retry` or `failed` (nobody thought of that), or
+    `died` where the work ended it."""
 
     def __init__(self, kind: str, message: str, detail: str = "") -> None:
         super().__init__(message)

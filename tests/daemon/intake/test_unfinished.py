@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -224,18 +224,22 @@ def test_unclear_formats_are_warned_of_once_a_column(context):
         assert all(row.quality["unclear"] for row in files.listed(conn, "m", None, 10))
 
 
+@dataclass
 class Dying(Worker):
-    """An analyst that each file ends."""
+    """An analyst that each file ends, or that fails in a way that nobody thought of."""
+
+    kind: str = "died"
 
     async def call(self, request, timeout_s=None):
-        raise WorkerError("died", "the analyst was killed by signal 6 during take")
+        raise WorkerError(self.kind, "the analyst was killed by signal 6 during take")
 
 
-def test_a_file_that_ends_the_analyst_again_and_again_is_refused(context):
+@pytest.mark.parametrize("kind", ["died", "failed"])
+def test_a_file_that_ends_the_analyst_again_and_again_is_refused(context, kind):
     """Other models' files wait for it; as another file, or touched, it gets as many tries again."""
     path = context.data_dir / "a.csv"
     path.write_bytes(CSV)
-    context.shared.analyst = Dying("analyst", Limits())
+    context.shared.analyst = Dying("analyst", Limits(), kind=kind)
 
     async def story():
         return [await take_file(context, Taking("a.csv", look(path))) for _ in range(5)]

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -361,3 +362,70 @@ def test_equal_numbers_and_truths_are_one_class(tmp_path):
     assert known.class_rows == {"0.0": 2, "1.0": 2, "007": 1}
     declared = columns | {"y": {"type": "category", "categories": ["0.0", "1.0", "007"]}}
     assert taken(tmp_path, "a.csv", text, declared)["class_rows"] == {"0.0": 2, "1.0": 2, "007": 1}
+
+
+def far_moments(unit: str) -> pa.Array:
+    """A moment of ours, then the first of the year 10000 and one far before the year 1."""
+    per_second = {"ms": 10**3, "us": 10**6}[unit]
+    return pa.array([0, 253_402_300_800 * per_second, -70_000_000_000 * per_second], pa.timestamp(unit))
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", "x,t,y\n1,2020-01-01T00:00:00,no\n2,12000-01-01T00:00:00,no\n3,infinity,no\n"),
+        ("a.jsonl", '{"x":1,"t":0,"y":"no"}\n{"x":2,"t":1e18,"y":"no"}\n{"x":3,"t":-1e18,"y":"no"}\n'),
+        ("a.parquet", parquet(pa.table({"x": [1, 2, 3], "t": far_moments("ms"), "y": ["no"] * 3}))),
+        ("b.parquet", parquet(pa.table({"x": [1, 2, 3], "t": far_moments("us"), "y": ["no"] * 3}))),
+        ("c.parquet", parquet(pa.table({"x": [1, 2, 3], "t": pa.array([0, 2**30, -(2**30)], pa.date32()), "y": ["no"] * 3}))),
+    ],
+)  # fmt: skip
+def test_moments_outside_of_the_years_1_to_9999_cost_their_rows(tmp_path, name, data, declared):
+    """The file was delayed for ever: Python knows no such moments."""
+    is_told = declared or name.endswith("jsonl")  # there they are numbers, unless somebody says that they are moments
+    columns = {"x": "number", "t": "datetime", "y": "category"} if is_told else None
+    result = taken(tmp_path, name, data, columns, time_column="t", intake={"max_reject_share": 0.9})
+    assert [row["x"] for row in rows_of(result)] == [1.0]
+    assert [reject["column"] for reject in result["rejects"]] == ["t", "t"]
+    if name.endswith(("csv", "parquet")):
+        assert {reject["reason"] for reject in result["rejects"]} == {"is outside of the years 1 to 9999"}
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", "x,X,y\n1,2,no\n"),
+        ("a.jsonl", '{"x":1,"X":2,"y":"no"}\n'),
+        ("a.parquet", parquet(pa.table([[1], [2], ["no"]], ["x", "X", "y"]))),
+    ],
+)
+def test_columns_that_differ_by_case_alone_are_named(tmp_path, name, data):
+    """DuckDB takes them for one, and said so in words of its own."""
+    assert "columns 'x' and 'X' differ by case alone; rename one" in refusal(tmp_path, name, data, columns=None)
+
+
+def test_of_columns_that_differ_by_case_alone_one_may_be_declared(tmp_path):
+    """In Parquet and JSON lines the other one is an extra column."""
+    table = pa.table([[1, 2], [3, 4], ["no", "yes"]], ["x", "X", "y"])
+    for name, data in (("a.parquet", parquet(table)), ("a.jsonl", '{"x":1,"X":3,"y":"no"}\n{"x":2,"X":4,"y":"yes"}\n')):
+        result = taken(tmp_path, name, data, {"x": "number", "y": "category"})
+        assert [row["x"] for row in rows_of(result)] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("neighbour", [b"\xff.csv", b"\xff?[x].csv", b"a[x].csv"])
+@pytest.mark.parametrize("name", ["*?[x].csv", "a.[x].csv", "?.jsonl"])
+def test_a_name_is_no_pattern_that_finds_neighbours(tmp_path, neighbour, name):
+    """A neighbour whose name is no valid text made a file be refused."""
+    with (tmp_path / os.fsdecode(neighbour)).open("w") as file:
+        file.write("x,y\n9,no\n")
+    data = JSON_ROW if name.endswith("jsonl") else HEADER + GOOD
+    assert taken(tmp_path, name, data)["rows"] == 1
+    assert not list((tmp_path / "work").glob("*.source*"))
+
+
+def test_line_ends_and_encodings_that_are_not_read_are_named(tmp_path):
+    """What is wrong is the file's form, and the way out is to save it otherwise."""
+    assert "its lines end in CR alone; save it" in refusal(tmp_path, "a.csv", (HEADER + GOOD).replace("\n", "\r"))
+    for name, data in (("b.csv", HEADER + GOOD), ("b.jsonl", JSON_ROW)):
+        assert "is a text in UTF-32; save it as UTF-8" in refusal(tmp_path, name, data.encode("utf-32"))
