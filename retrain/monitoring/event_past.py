@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from retrain.operations import AcceptedFile
-from retrain.recommendation.counters import Counters, count, merge
+from retrain.recommendation.counters import Counters, count, longest_for, merge
 from retrain.recommendation.interactions import Names
 from retrain.recommendation.learning import Lesson
 from retrain.recommendation.log import EventLog, read_log
@@ -91,7 +91,8 @@ class Past:
         return self._counted([one for one, file in self.files.items() if file.digest in wanted])
 
     def _counted(self, seqs: Sequence[int]) -> Counters:
-        return count(self.log.events.where(self.log.brought_by(seqs)), self.half_lives_ms)
+        events = self.log.events
+        return count(events.where(self.log.brought_by(seqs)), self.half_lives_ms, longest_for(events))
 
 
 def past_of(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retrain.metrics.ranking import clustered_error, coverage, gini
 from retrain.planning.gate import PairedGain, Verdict, decide
 from retrain.recommendation.blend import Blend
-from retrain.recommendation.counters import Counters, count, merge
+from retrain.recommendation.counters import Counters, count, longest_for, merge
 from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.evaluation import Gain, gains
 from retrain.recommendation.interactions import Interactions
@@ -79,7 +79,7 @@ def held_scenes(
 ) -> tuple[list[Scene], Counters]:
     """Of held-out events (a mask), between each two edges in time one scene, as the counters of all that is not held
     out saw it from its start; and the counters at the end."""
-    counters = count(events.where(~held & (events.time_ms <= edges_ms[0])), half_lives_ms)
+    counters = count(events.where(~held & (events.time_ms <= edges_ms[0])), half_lives_ms, longest_for(events))
     scenes = []
     for part, (begin, end) in enumerate(pairwise(edges_ms)):
         inside = (events.time_ms > begin) & (events.time_ms <= end)

@@ -98,6 +98,8 @@ def merge(a: Counters, b: Counters) -> Counters:
     """The counters of the union of the events of both: the same bits as of a rebuild. b may be one event or a million;
     a's bounds are kept."""
     half_lives, longest = a.half_lives_ms, a.longest
+    if b.longest != longest:
+        b = count(b.interactions, half_lives, longest)
     both = joined(a.interactions, b.interactions)
     parts = [_recoded(one, both) for one in (a, b)]
     shared = np.logical_and(*(_there(one.interactions.user, len(both.users)) for one in parts))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.recommendation.blend import FIRST, Blend, Choices, excludes_seen, joined, learn
-from retrain.recommendation.counters import count, merge
+from retrain.recommendation.counters import count, longest_for, merge
 from retrain.recommendation.ease import EaseSettings, ItemWeights, fit
 from retrain.recommendation.interactions import Codes, Interactions, Names
 from retrain.recommendation.judging import choices
@@ -81,7 +81,7 @@ def first_blend(
     what came before all of them, the counters follow."""
     starts = [events.newest_ms - round(part * unit_ms) for part in range(FIRST_PARTS, 0, -1)]
     edges = [*starts, events.newest_ms]
-    counters = count(events.where(taught & (events.time_ms <= starts[0])), half_lives_ms)
+    counters = count(events.where(taught & (events.time_ms <= starts[0])), half_lives_ms, longest_for(events))
     version, lessons = fit(counters, ease), list[Lesson]()
     for place, labelled in enumerate(_between(events.time_ms, taught, edges)):
         scene = scene_of(events, labelled, edges[place], counters, seed, place)

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from retrain import durable
 from retrain.recommendation.blend import Blend
+from retrain.recommendation.counters import LONGEST
 from retrain.recommendation.ease import EaseSettings, ItemWeights
 from retrain.recommendation.interactions import Names
 from retrain.recommendation.judging import top
@@ -32,12 +33,14 @@ PROBED = 10
 @dataclass(frozen=True)
 class Trained:
     """What recommender.json holds: the unit of the half-lives, which popularity did best alone (its place among
-    HALF_LIVES), how it was trained, and the blend learned then."""
+    HALF_LIVES), how it was trained, the blend learned then, and of how many of a user's newest items counters know that
+    they occur together."""
 
     unit_ms: float
     half_life: int
     ease: EaseSettings
     blend: Blend
+    longest: int = LONGEST
 
     @property
     def half_lives_ms(self) -> tuple[float | None, ...]:

@@ -12,7 +12,7 @@ from retrain import durable
 from retrain.operations import PreparedRows, StoredDeployment, TrainRequest, TrainResult
 from retrain.recommendation.blend import Blend
 from retrain.recommendation.contest import METRIC
-from retrain.recommendation.counters import Counters, count
+from retrain.recommendation.counters import Counters, count, longest_for
 from retrain.recommendation.ease import EaseSettings, ItemWeights, fit, pruned, supported
 from retrain.recommendation.learning import configured_exclusion, first_blend
 from retrain.recommendation.scene import LIVE, START
@@ -46,8 +46,8 @@ def train(request: TrainRequest) -> TrainResult:
         LIVE if request.prepared.posted else START,
     )  # fmt: skip
     half_life = 0 if champion is None else champion.trained.half_life
-    training = _training(request, log, ease)
-    stage(folder, items, table, Trained(unit_ms, half_life, ease, blend), request.schema, settings, training)
+    training, longest = _training(request, log, ease), longest_for(log.events)
+    stage(folder, items, table, Trained(unit_ms, half_life, ease, blend, longest), request.schema, settings, training)
     copied = ("estimator", "params", "search", "weighted", "metric", "notes")
     return TrainResult(
         train_rows=training["rows"],
@@ -83,7 +83,7 @@ def fitted(
     config_dir: Path,
 ) -> ItemWeights:
     """EASE, or the user's own estimator, of the events that train."""
-    counters = count(log.events.where(log.trains), half_lives_ms)
+    counters = count(log.events.where(log.trains), half_lives_ms, longest_for(log.events))
     name = settings.estimator.type
     if name in ("auto", "ease"):
         return fit(counters, ease)

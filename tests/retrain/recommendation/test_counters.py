@@ -156,6 +156,14 @@ def test_a_half_life_halves():
     assert counters.popularity[0].at(DAY_MS // 4, 1)[0] == pytest.approx(now / 2, rel=0.05)
 
 
+def test_a_merge_keeps_to_the_bounds_of_what_was_there():
+    """What is added is counted as the rest is, whatever it was counted with."""
+    events = interactions(log(events=600))
+    early, late = events.time_ms < np.median(events.time_ms), events.time_ms >= np.median(events.time_ms)
+    merged = merge(count(events.where(early), HALF_LIVES, 2), count(events.where(late), HALF_LIVES))
+    assert bits(merged) == bits(count(events, HALF_LIVES, 2))
+
+
 def test_pairs_stay_within_memory(monkeypatch):
     """The more events users have, the fewer of the newest ones occur together."""
     events = interactions(log(events=1500, users=10))
