@@ -11,8 +11,11 @@ STAGED = ".restoring"
 ASIDE = "before-restore-"
 """How the folders begin into which restores moved what was there before."""
 SNAPSHOTS, VERSIONS, QUARANTINE, SPOOL, LOG = "snapshots", "versions", "quarantine", "spool", "prediction_log"
-SEGMENTS = tuple(f"{folder}/*.{kind}" for folder in (f"{SPOOL}/*", f"{LOG}/*/{SPOOL}") for kind in ("jsonl", "open"))
-"""Globs of all segments that servers append to, below the state folder."""
+SEGMENTS = (
+    *(f"{folder}/*.{kind}" for folder in (f"{SPOOL}/*", f"{LOG}/*/{SPOOL}") for kind in ("jsonl", "open")),
+    f"{SPOOL}/*/*-*/*.jsonl",
+)
+"""Globs of all segments that servers append to, below the state folder, those too that were set apart in folders."""
 NAMED_CHARS = 32
 """So many characters of a digest name a file."""
 

@@ -26,6 +26,8 @@ CLOCK_SKEW_S = 60.0
 MOST_BYTES = 32 * 2**20
 """Of segments of one data file; more do not wait for `every`."""
 ROWS = "events.jsonl"
+POSTED = "events"
+"""Where these files come from, as the ledger has it."""
 REFUSED = "refused-"
 """How the folder of a refused file is called from then on: nothing that was acknowledged is removed."""
 
@@ -74,7 +76,7 @@ class EventIntake:
             name, seen = data_file_name(folder), look(path)
             if isinstance(seen, Problem) or not self.has_disk(name):
                 return False
-            taken = await take_file(self.context, Taking(name, seen, at=path))
+            taken = await take_file(self.context, Taking(name, seen, POSTED, at=path))
             if taken in (Taken.LATER, Taken.UNFINISHED):
                 return False
             if taken is Taken.REFUSED:

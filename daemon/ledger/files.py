@@ -1,6 +1,6 @@
 """Data files and what became of them: accepted, held, duplicate, refused, superseded, forgotten, or expired (beyond the
 retention of snapshots, or with the prediction log that they were made of). `source` says where they came from: "folder"
-(labels over HTTP too) or "traffic"."""
+(labels over HTTP too), "events" that were posted, or "traffic"."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -134,7 +134,7 @@ def nth_newest_labelled(conn: Connection, model: str, up_to_seq: int, n: int) ->
     alike = files.c.model == model, files.c.state == "accepted"
     if conn.scalar(select(files.c.id).where(*alike, files.c.kind == "labels").limit(1)) is not None:
         return 0
-    own = files.c.kind == "rows", files.c.source == "folder", files.c.labelled_rows > 0, files.c.seq <= up_to_seq
+    own = files.c.kind == "rows", files.c.source != "traffic", files.c.labelled_rows > 0, files.c.seq <= up_to_seq
     return conn.scalar(select(files.c.seq).where(*alike, *own).order_by(files.c.seq.desc()).offset(n - 1).limit(1)) or 0
 
 
@@ -142,7 +142,7 @@ def newest_usable(conn: Connection, model: str, most: int) -> list[Any]:
     """The newest files that may teach, as `usable` has them, at most so many of each kind and source; in order."""
     found: list[Any] = []
     for kind in ("rows", "labels"):
-        for source in ("folder", "traffic"):
+        for source in ("folder", "events", "traffic"):
             alike = files.c.model == model, files.c.kind == kind, files.c.state == "accepted", files.c.source == source
             found += conn.execute(select(*USABLE).where(*alike).order_by(files.c.seq.desc()).limit(most)).all()
     return sorted(found, key=lambda row: int(row.seq))

@@ -20,10 +20,10 @@ SPENT_REPORT: dict[str, Any] = {"columns": [], "outputs": [], "drift": False, "n
 
 
 def accepted(conn: Connection, model: str) -> Iterator[Any]:
-    """Accepted and held dropped files of rows that have a snapshot, the newest first."""
+    """Accepted and held files of rows, but those of live traffic, that have a snapshot, the newest first."""
     columns = files.c.id, files.c.seq, files.c.sha256, files.c.at, files.c.rows, files.c.labelled_rows, files.c.snapshot
     newest = func.coalesce(files.c.last_time, files.c.at).label("newest")
-    alike = files.c.model == model, files.c.kind == "rows", files.c.source == "folder", files.c.snapshot.is_not(None)
+    alike = files.c.model == model, files.c.kind == "rows", files.c.source != "traffic", files.c.snapshot.is_not(None)
     query = select(*columns, newest).where(*alike, files.c.state.in_(("accepted", "held")))
     return iter(conn.execution_options(yield_per=PAGE).execute(query.order_by(files.c.seq.desc())))
 

@@ -90,10 +90,14 @@ class _Part:
     most: np.float32
 
 
-def basis(counters: Counters, live: Live, version: ItemWeights, blend: Blend, now_ms: int) -> Basis:
-    """Of counters at a moment, their tables, and a version by the places of the same items."""
+def basis(
+    counters: Counters, live: Live, version: ItemWeights, blend: Blend, now_ms: int,
+    available: NDArray[np.bool_] | None = None,
+) -> Basis:  # fmt: skip
+    """Of counters at a moment, their tables, and a version by the places of the same items; without those that are not
+    `available` (items,)."""
     size = len(counters.interactions.items)
-    known = counters.support > 0
+    known = counters.support > 0 if available is None else (counters.support > 0) & available
     if not size:
         none = np.zeros(0, np.float32)
         return Basis(counters.interactions.items, known, live, version, blend, none, none)

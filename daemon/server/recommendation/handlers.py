@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from daemon.config.config import Config
+from daemon.config.config import Config, items_name
 from daemon.ledger import Ledger
 from daemon.runtime.spool import Spool
 from daemon.server.bodies import decompressed
@@ -28,6 +28,7 @@ from daemon.server.rows import decode
 from daemon.server.slot import ModelSlot
 from daemon.server.structure import check_structure
 from retrain.recommendation.posted import line_of
+from retrain.records.errors import Refused
 
 LARGE_BODY = 16_000
 """Bytes that are read in a few milliseconds."""
@@ -82,7 +83,15 @@ class Recommending:
         self._spools, self._pools, self._clock = spools, pools, clock
         self._max_body = config.service.max_body
         self.live = {
-            name: LiveModel(name, settings, config.paths.model(name), ledger, _answering(slots[name]), clock)
+            name: LiveModel(
+                name,
+                settings,
+                config.paths.model(name),
+                ledger,
+                _answering(slots[name]),
+                items_name(config, name),
+                clock,
+            )
             for name, settings in self._settings.items()
         }
         self._metrics = RecommendationMetrics(registry, self.live)
@@ -183,17 +192,19 @@ class Recommending:
 
         def lists_of(one: Any) -> Lists:
             assert one.moment is not None
-            return Asking(one.moment, asked, seen, now_ms, None).all(live.own)
+            return Asking(one.moment, asked, seen, now_ms, one.moment.having(asked.attributes)).all(live.own)
 
         async def soon(one: Any) -> Lists:
-            return lists_of(one) if asked.lists < MANY else await self._pools.answering.run(lists_of, one)
+            is_quick = asked.lists < MANY and not asked.attributes
+            return lists_of(one) if is_quick else await self._pools.answering.run(lists_of, one)
 
-        if asked.attributes:
-            raise BadRequest('"filter" needs items_file in the configuration: the attributes of items')
-        if trial is None or asked.items or call.version == served.name:
-            by, lists = served, await soon(served)
-        else:
-            by, lists = await trial.answer(served, asked.users or None, soon, lists_of)
+        try:
+            if trial is None or asked.items or call.version == served.name:
+                by, lists = served, await soon(served)
+            else:
+                by, lists = await trial.answer(served, asked.users or None, soon, lists_of)
+        except Refused as error:
+            raise BadRequest(str(error)) from None
         for one in lists.lists:
             self._metrics.lists.labels(model, one.source).inc()
         return by, lists

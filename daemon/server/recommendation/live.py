@@ -16,6 +16,7 @@ from daemon.config.paths import ModelPaths
 from daemon.ledger import Ledger
 from daemon.server.recommendation.served import Moment, ServedRecommender
 from daemon.server.recommendation.source import News, Source
+from retrain.recommendation.catalogue import Catalogue
 from retrain.recommendation.counters import Counters, at_half_lives, count, merge
 from retrain.recommendation.interactions import Interactions, joined
 from retrain.recommendation.parts import Live, live_tables
@@ -50,7 +51,9 @@ class LiveModel:
     paths: ModelPaths
     ledger: Ledger
     served: Callable[[], Iterable[ServedRecommender]]
+    items: str | None = None
     clock: Callable[[], float] = time.time
+    catalogue: Catalogue | None = None
     own: Own = field(default_factory=dict)
     counted: Counted | None = None
     _pending: list[News] = field(default_factory=list)
@@ -96,7 +99,7 @@ class LiveModel:
         if source is None or served is None:
             return
         news = await asyncio.get_running_loop().run_in_executor(self._looking, _news, source, served)
-        if source is self._source and (news.posted or news.filed is not None or news.gone):
+        if source is self._source and not news.is_empty:
             self._pending.append(news)
             self.own = _with_own(self.own, news.posted, self.settings)
 
@@ -118,7 +121,9 @@ class LiveModel:
                 await self._recount(served)
             else:
                 events = await self._beside(_together, news, self.settings)
-                self.counted = await self._beside(_added, self.counted, events)
+                if len(events):
+                    self.counted = await self._beside(_added, self.counted, events)
+                self.catalogue = next((one.catalogue for one in reversed(news) if one.catalogue), self.catalogue)
             self.counted, moments = await self._beside(self._moments, self.counted, list(self.served()))
             self._publish(moments)
             del self._pending[: len(news)]
@@ -128,12 +133,14 @@ class LiveModel:
 
     async def _recount(self, served: ServedRecommender) -> None:
         """Count everything anew, from the ledger and the spool."""
-        source = Source(self.model, self.settings, self.paths, self.ledger)
+        source = Source(self.model, self.settings, self.paths, self.ledger, self.items)
         try:
-            events = await self._beside(source.everything, served.schema)
+            events, self.catalogue = await self._beside(source.everything, served.schema)
         except Retry as error:
             raise OSError(str(error)) from None
         self.counted = await self._beside(_counted, events, served.half_lives_ms)
+        if self._source is not None:
+            self._looking.submit(self._source.close)
         self._source = source
 
     def _moments(self, counted: Counted, versions: Sequence[ServedRecommender]) -> tuple[Counted, list[Any]]:
@@ -141,7 +148,8 @@ class LiveModel:
         lives = tuple(dict.fromkeys(one for version in versions for one in version.half_lives_ms))
         wide = Counted(at_half_lives(counted.counters, lives), counted.live)
         now_ms = round(self.clock() * 1e3)
-        return wide, [(version, version.at(wide.counters, wide.live, now_ms)) for version in versions]
+        moments = [(one, one.at(wide.counters, wide.live, now_ms, self.catalogue)) for one in versions]
+        return wide, moments
 
     def _publish(self, moments: Iterable[tuple[ServedRecommender, Moment]]) -> None:
         for version, moment in moments:

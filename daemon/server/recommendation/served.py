@@ -1,18 +1,23 @@
 """A version of a recommender as a server answers with it: loaded, proven, and joined with the counters of a moment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrain.recommendation.answering import Basis, basis
 from retrain.recommendation.blend import Blend
+from retrain.recommendation.catalogue import Catalogue
 from retrain.recommendation.counters import Counters, at_half_lives
 from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.interactions import Codes, Interactions, Names
 from retrain.recommendation.parts import Live
 from retrain.recommendation.version import LoadedRecommender
 from retrain.records.deployment import Deployment
+from retrain.records.errors import Refused
 from retrain.records.schema import Schema
 
 NO_EVENTS = np.zeros(0, np.int64)
@@ -21,12 +26,23 @@ RUNTIME = "SciPy"
 
 @dataclass(frozen=True)
 class Moment:
-    """What answers while the counters are as they are: the basis of all answers, the events that were counted, and the
-    time of the newest, in milliseconds."""
+    """What answers while the counters are as they are: the basis of all answers, the events that were counted, the
+    time of the newest, in milliseconds, and the catalogue, by which what is not available is not known."""
 
     base: Basis
     events: Interactions
     as_of_ms: int
+    catalogue: Catalogue | None = None
+
+    def having(self, attributes: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+        """Which items (items,) have what is wanted; None where nothing is. Refused for what the catalogue lacks."""
+        if not attributes:
+            return None
+        if self.catalogue is None:
+            raise Refused(
+                '"filter" needs the attributes of items', "name their file as items_file in the configuration"
+            )
+        return self.catalogue.allowed(self.base.items, attributes)
 
     def events_of(self, user: str) -> tuple[Codes, Codes, Codes]:
         """Item, time and weight of a user's events, in order of time."""
@@ -66,14 +82,15 @@ class ServedRecommender:
         """Of the popularities that its blend weighs."""
         return self.loaded.half_lives_ms
 
-    def at(self, counters: Counters, live: Live, now_ms: int) -> Moment:
+    def at(self, counters: Counters, live: Live, now_ms: int, catalogue: Catalogue | None) -> Moment:
         """What it answers with by counters; `now_ms` is the clock's."""
         names, newest_ms = counters.interactions.items, counters.interactions.newest_ms
         if self._placed is None or self._placed[0] is not names:
             self._placed = names, self.loaded.item_weights(names)
         own = at_half_lives(counters, self.half_lives_ms)
-        base = basis(own, live, self._placed[1], self.blend, min(newest_ms, now_ms))
-        return Moment(base, counters.interactions, newest_ms)
+        available = None if catalogue is None else catalogue.allowed(names)
+        base = basis(own, live, self._placed[1], self.blend, min(newest_ms, now_ms), available)
+        return Moment(base, counters.interactions, newest_ms, catalogue)
 
 
 def load_recommender_of(deployment: Deployment, promotion: int, folder: Path) -> ServedRecommender:

@@ -51,9 +51,10 @@ def test_state_folders_of_before_are_found(path, name):
 
 
 def test_all_segments_are_found_by_their_globs(tmp_path):
-    """Of labels and of the prediction log, also those that are still written."""
+    """Of labels, events and the prediction log, also those that are still written, or are being taken in."""
     model = StatePaths(tmp_path).model("m")
     made = {folder / f"1{kind}" for folder in (model.spool, model.log_spool) for kind in (".jsonl", ".open")}
+    made.add(model.spool / "taking-1" / "1.jsonl")
     for path in made:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

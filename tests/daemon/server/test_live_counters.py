@@ -1,0 +1,215 @@
+"""Counters in a server: the same as of a rebuild, whatever came in which way, and never without what was acknowledged."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from event_logs import DAY_MS, interactions, log
+
+from daemon.config.paths import ModelPaths
+from daemon.intake.events import set_apart
+from daemon.ledger import Ledger, files, models, open_ledger
+from daemon.reading.look import Look
+from daemon.runtime.spool import Spool, finished_segments, taking_folders
+from daemon.server.recommendation.asked import Asked
+from daemon.server.recommendation.lists import Asking, Seen
+from daemon.server.recommendation.live import LiveModel
+from daemon.server.recommendation.served import ServedRecommender
+from retrain import durable
+from retrain.recommendation.blend import FIRST
+from retrain.recommendation.counters import Counters, count
+from retrain.recommendation.ease import EaseSettings, fit
+from retrain.recommendation.interactions import Interactions, joined
+from retrain.recommendation.parts import HALF_LIVES
+from retrain.recommendation.posted import PostedEvent, line_of
+from retrain.recommendation.version import LoadedRecommender, Trained, own_part
+from retrain.records.deployment import Deployment
+from retrain.records.schema import Column, Schema
+from retrain.records.settings import ModelSettings
+
+SETTINGS = ModelSettings.model_validate(
+    {"data_dir": "d", "task": "recommendation", "user_column": "who", "item_column": "what", "time_column": "at"}
+)
+SCHEMA = Schema(
+    (Column("who", "category"), Column("what", "category"), Column("at", "datetime")), "recommendation", "what", "at"
+)
+TABLE = log()
+NOW_S = 1_701_800_000.0
+
+
+def version(name: str = "v0001-aaaaaaaa", unit_ms: float = DAY_MS) -> ServedRecommender:
+    """Trained on the log."""
+    events = interactions(TABLE)
+    trained = Trained(unit_ms, 2, EaseSettings(), FIRST)
+    names, table = own_part(fit(count(events, trained.half_lives_ms)), events.items)
+    loaded = LoadedRecommender(name, Path(), SCHEMA, {}, {}, names, table, trained)
+    return ServedRecommender(Deployment.of(1, "m", {name: 1.0}), 1, loaded, FIRST)
+
+
+class World:
+    """A ledger, a spool, and a model's counters that follow them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = ModelPaths(folder, "m")
+        for path in self.paths.lasting:
+            path.mkdir(parents=True, exist_ok=True)
+        self.ledger: Ledger = open_ledger(folder)
+        with self.ledger.begin() as conn:
+            models.ensure(conn, "m")
+        self.spool = Spool(self.paths.spool)
+        self.served = version()
+        self.versions = [self.served]
+        self.live = LiveModel("m", SETTINGS, self.paths, self.ledger, lambda: self.versions, None, lambda: NOW_S)
+
+    def accept(self, path: str, events: Interactions, state: str = "accepted") -> None:
+        """A file of rows was taken in."""
+        rows = {"who": events.users[events.user].tolist(), "what": events.items[events.item].tolist()}
+        times = pa.array(events.time_ms, pa.timestamp("ms"))
+        snapshot = self.paths.snapshots / f"{path}.parquet"
+        pq.write_table(pa.table({**rows, "at": times}), snapshot)
+        entry: dict[str, Any] = dict.fromkeys(("rejected", "labelled_rows"), 0) | {
+            "kind": "rows",
+            "rows": len(events),
+            "class_rows": {},
+            "quarantine": None,
+            "quality": {},
+            "rejects": [],
+        }
+        entry |= {"snapshot": str(snapshot.relative_to(self.paths.state)), "first_time": None, "last_time": None}
+        with self.ledger.begin() as conn:
+            files.record_accepted(conn, "m", path, Look(1, 1, 1, 1), path, entry, NOW_S)
+
+    def post(self, *events: PostedEvent, close: bool = False) -> None:
+        """Events came to some server."""
+        self.spool.append_lines([line_of(event) for event in events])
+        if close:
+            self.spool.close_old(at_once=True)
+
+    def follow(self) -> Counters:
+        """The counters after a look and a turn."""
+
+        async def turn() -> None:
+            if self.live.counted is None:
+                await self.live.serve(self.served)
+            await self.live.look()
+            await self.live.add()
+
+        asyncio.run(turn())
+        assert self.live.counted is not None
+        return self.live.counted.counters
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """With one file."""
+    made = World(tmp_path)
+    made.accept("first", part(0, 700))
+    return made
+
+
+def part(begin: int, end: int) -> Interactions:
+    """Some rows of the log."""
+    return interactions(TABLE.slice(begin, end - begin))
+
+
+def posted(begin: int, end: int) -> list[PostedEvent]:
+    """The same as they are posted."""
+    rows = TABLE.slice(begin, end - begin).to_pylist()
+    return [PostedEvent(row["who"], row["what"], row["at"] * 1000) for row in rows]
+
+
+def assert_counts(found: Counters, *parts: Interactions) -> None:
+    """Bit for bit what a rebuild of all events gives."""
+    events = parts[0]
+    for one in parts[1:]:
+        events = joined(events, one)
+    expected = count(events, tuple(None if one is None else one * float(DAY_MS) for one in HALF_LIVES))
+    assert found.interactions.users.tolist() == expected.interactions.users.tolist()
+    for name in ("user", "item", "time_ms", "weight"):
+        assert getattr(found.interactions, name).tobytes() == getattr(expected.interactions, name).tobytes()
+    for one, other in zip(found.popularity, expected.popularity, strict=True):
+        assert one.half_life_ms == other.half_life_ms and one.users.tolist() == other.users.tolist()
+        assert one.tick.tolist() == other.tick.tolist() and one.item.tolist() == other.item.tolist()
+    for name in ("transitions", "together"):
+        assert (getattr(found, name) != getattr(expected, name)).nnz == 0
+    assert found.support.tolist() == expected.support.tolist()
+
+
+def test_what_is_posted_counts_and_again_when_it_is_a_file_nothing_changes(world: World) -> None:
+    """In an open segment, a closed one, one that is set apart, and at last in a file of the ledger."""
+    assert_counts(world.follow(), part(0, 700))
+    world.post(*posted(700, 800))
+    assert_counts(world.follow(), part(0, 800))
+    world.post(*posted(800, 850), close=True)
+    set_apart(world.paths.spool, finished_segments(world.paths.spool))
+    assert_counts(world.follow(), part(0, 850))
+    world.accept("events/1".replace("/", "-"), part(700, 850))
+    durable.remove(taking_folders(world.paths.spool)[0], "test")
+    assert_counts(world.follow(), part(0, 850))
+
+
+def test_a_server_that_begins_now_counts_the_same(world: World) -> None:
+    """Files and spool together, in one turn."""
+    world.follow()
+    world.accept("second", part(650, 900))
+    world.post(*posted(880, 1000))
+    followed = world.follow()
+    world.live = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, None, lambda: NOW_S)
+    assert_counts(followed, part(0, 1000))
+    assert_counts(world.follow(), part(0, 1000))
+
+
+def test_a_file_that_is_held_counts_no_more(world: World) -> None:
+    """All is counted anew without it, and with it again when it is released."""
+    world.accept("second", part(700, 900))
+    assert_counts(world.follow(), part(0, 900))
+    with world.ledger.begin() as conn:
+        files.hold(conn, "m", "second", "by hand")
+    assert_counts(world.follow(), part(0, 700))
+    with world.ledger.begin() as conn:
+        files.release(conn, "m", "second")
+    assert_counts(world.follow(), part(0, 900))
+
+
+def test_ones_own_answer_follows_before_the_counters_do(world: World) -> None:
+    """After a look a new person has a history; everybody's popularity waits for the next turn."""
+    world.follow()
+    world.post(PostedEvent("new", "i07", round(NOW_S * 1e3)))
+    asyncio.run(world.live.look())
+    assert world.served.moment is not None
+    asking = Asking(world.served.moment, Asked(("new", "other"), k=3), Seen(True), round(NOW_S * 1e3))
+    own, other = asking.all(world.live.own).lists
+    assert own.source == "personal" and "i07" not in own.items and other.source == "popularity"
+    assert "new" not in world.served.moment.events.users
+    asyncio.run(world.live.add())
+    again = replace(asking, moment=world.served.moment).all(world.live.own).lists[0]
+    assert again.source == "personal" and not world.live.own and "new" in world.served.moment.events.users
+
+
+def test_a_version_with_another_unit_has_its_own_half_lives(world: World) -> None:
+    """A challenger beside the champion: each answers as if the counters were its own."""
+    world.follow()
+    other = version("v0002-bbbbbbbb", 3.0 * DAY_MS)
+    world.versions.append(other)
+    asyncio.run(world.live.serve(other))
+    counted = count(part(0, 700), other.half_lives_ms)
+    assert world.live.counted is not None and other.moment is not None
+    alone = other.at(counted, world.live.counted.live, round(NOW_S * 1e3), None)
+    assert other.moment.base.cold.tobytes() == alone.base.cold.tobytes()
+    assert world.served.moment is not None
+    assert world.served.moment.base.cold.tobytes() != alone.base.cold.tobytes()
+
+
+def test_two_lookers_see_the_same(world: World) -> None:
+    """Two processes: bit for bit."""
+    second = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, None, lambda: NOW_S)
+    one = world.follow()
+    world.post(*posted(700, 760))
+    one = world.follow()
+    world.live = second
+    assert_counts(world.follow(), part(0, 760))
+    assert_counts(one, part(0, 760))
