@@ -20,10 +20,10 @@ from retrain.recommendation.blend import FILES, Blend
 from retrain.recommendation.contest import METRIC
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import ItemWeights
-from retrain.recommendation.evaluation import HELD_OUT, quality
+from retrain.recommendation.evaluation import HELD_OUT
 from retrain.recommendation.interactions import Codes
 from retrain.recommendation.learning import Lesson, clock_of, configured_exclusion, learned, lesson
-from retrain.recommendation.scene import Scene, scene_of, with_versions
+from retrain.recommendation.scene import Scene, popularity_alone, scene_of, with_versions
 from retrain.recommendation.version import LoadedRecommender, load_recommender, own_part, placed
 from retrain.records.predictions import Floats
 from retrain.records.settings import ModelSettings
@@ -141,7 +141,7 @@ def assess_file(assessor: EventAssessor, seq: int, level: float) -> tuple[dict[s
         "rival": _costs(found, "predecessor", users, assessor, seq),
         "challenger": _trial(found, users, assessor, seq),
         "gains": _gains(assessor, seq, scene, counters, level),
-        "popularity": [float(one.mean()) for one in _popularity(scene, clock, blend.exclude_seen)],
+        "popularity": [float(one.mean()) for one in popularity_alone([scene], blend.exclude_seen, clock)],
     }
     return assessment, level
 
@@ -187,15 +187,6 @@ def _gains(
     old = placed(*kept, names)
     fresh, blend = regret.small(counters, served.trained.ease), assessor.blend
     return {"all": regret.gain(scene, fresh, old, blend, blend.exclude_seen, level, assessor.clock(seq))}
-
-
-def _popularity(scene: Scene, clock: str, exclude_seen: bool) -> list[Floats]:
-    """NDCG (moments,) of each popularity alone."""
-    found: list[list[Floats]] = []
-    for _, some, said in scene.answers([clock]):
-        alone = [quality(one.scores, said[clock], some, exclude_seen) for one in said[clock].popular.parts]
-        found.append(alone)
-    return [np.concatenate(values) for values in zip(*found, strict=True)]
 
 
 # --- the blend ------------------------------------------------------------------------------------------------------

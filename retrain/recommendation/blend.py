@@ -50,6 +50,13 @@ class Blend:
     exclude_seen: bool = False
     choices: int = 0
 
+    def __post_init__(self) -> None:
+        """Weights in the order of features, however they were stored: JSON sorts names."""
+        named = feature_names()
+        for name, known in (("warm", named), ("cold", named[:POPULAR])):
+            given = getattr(self, name)
+            object.__setattr__(self, name, {feature: given.get(feature, 0.0) for feature in known})
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values: the `calibration` of a deployment."""
         return asdict(self)

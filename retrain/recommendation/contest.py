@@ -16,7 +16,7 @@ from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.evaluation import Gain, gains
 from retrain.recommendation.interactions import Interactions
 from retrain.recommendation.moments import Moments, joined
-from retrain.recommendation.scene import START, Ranked, Scene, ranked, scene_of
+from retrain.recommendation.scene import START, Ranked, Scene, popularity_alone, ranked, scene_of
 from retrain.records.predictions import Floats
 from retrain.records.settings.decisions import GateSettings
 
@@ -69,42 +69,53 @@ class Result:
         return overall.gain / overall.se if overall is not None and overall.se else None
 
 
-def held_scenes(
+@dataclass(frozen=True)
+class Court:
+    """What a challenger is judged on: `held` are scenes of held-out events, `others` of events of everybody else in the
+    same time, by which the best half-life is chosen; `counters` has all that is not held out."""
+
+    held: tuple[Scene, ...]
+    others: tuple[Scene, ...]
+    counters: Counters
+
+
+def court(
     events: Interactions,
     held: NDArray[np.bool_],
     edges_ms: Sequence[int],
     half_lives_ms: HalfLives,
     seed: int,
     place: int,
-) -> tuple[list[Scene], Counters]:
+) -> Court:
     """Of held-out events (a mask), between each two edges in time one scene, as the counters of all that is not held
-    out saw it from its start; and the counters at the end."""
+    out saw it from its start; `place` is the number of the contest."""
     counters = count(events.where(~held & (events.time_ms <= edges_ms[0])), half_lives_ms, longest_for(events))
-    scenes = []
+    scenes, others, most = list[Scene](), list[Scene](), JUDGED // (len(edges_ms) - 1)
     for part, (begin, end) in enumerate(pairwise(edges_ms)):
         inside = (events.time_ms > begin) & (events.time_ms <= end)
         number = place * len(edges_ms) + part
-        scenes.append(scene_of(events, held & inside, begin, counters, seed, number, JUDGED // (len(edges_ms) - 1)))
+        scenes.append(scene_of(events, held & inside, begin, counters, seed, number, most))
+        others.append(scene_of(events, ~held & inside, begin, counters, seed + 1, number, most))
         counters = merge(counters, count(events.where(~held & inside), half_lives_ms))
-    return scenes, counters
+    return Court(tuple(scenes), tuple(others), counters)
 
 
 def judge(
-    scenes: Sequence[Scene],
-    counters: Counters,
+    judged: Court,
     challenger: ItemWeights,
     champion: tuple[str, ItemWeights] | None,
     blend: Blend,
     gate: GateSettings,
     clock: str = START,
 ) -> Result:
-    """Compare on the scenes of held-out events and decide; the counters, of all others, say which items are rare."""
-    moments = joined([one.moments for one in scenes])
+    """Compare on the scenes of held-out events and decide."""
+    moments, counters = joined([one.moments for one in judged.held]), judged.counters
     if not len(moments):
         return Result(Verdict(False, "no event was held out to judge it by"), 0)
     versions = {CHALLENGER: challenger} | ({CHAMPION: champion[1]} if champion is not None else {})
-    found = ranked(scenes, versions, blend, CHALLENGER, clock)
-    half_life = int(np.argmax([one.mean() for one in found.popularity]))
+    found = ranked(judged.held, versions, blend, CHALLENGER, clock)
+    elsewhere = popularity_alone(judged.others, blend.exclude_seen, clock)
+    half_life = int(np.argmax([one.mean() if len(one) else 0.0 for one in elsewhere]))
     popular, own = found.popularity[half_life], found.quality[CHALLENGER]
     before = found.quality.get(CHAMPION)
     differences = () if before is None else gains(own, before, moments, counters, gate.min_slice_rows)

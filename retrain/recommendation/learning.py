@@ -20,6 +20,8 @@ FIRST_PARTS = 4
 """Units of a log, the newest, that the first blend is learned on: each a quarter of the cost of counting the log."""
 
 
+FIRST_MOMENTS = 1000
+"""Moments of each of them, at most: there are fewer parts than files later."""
 POSTED = "events"
 """The source of files that were made of posted events: these counted at once, those of other files with the file."""
 
@@ -84,7 +86,7 @@ def first_blend(
     counters = count(events.where(taught & (events.time_ms <= starts[0])), half_lives_ms, longest_for(events))
     version, lessons = fit(counters, ease), list[Lesson]()
     for place, labelled in enumerate(_between(events.time_ms, taught, edges)):
-        scene = scene_of(events, labelled, edges[place], counters, seed, place)
+        scene = scene_of(events, labelled, edges[place], counters, seed, place, FIRST_MOMENTS)
         if len(scene.moments):
             lessons.append(lesson(scene, version, events.users, bool(exclude_seen), clock))
         counters = merge(counters, count(events.where(labelled), half_lives_ms))

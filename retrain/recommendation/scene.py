@@ -130,3 +130,12 @@ def ranked(
         np.concatenate(lists),
         float(np.mean(np.concatenate(cold))) if len(cold) > 1 else 0.0,
     )
+
+
+def popularity_alone(scenes: Sequence[Scene], exclude_seen: bool, clock: str = START) -> tuple[Floats, ...]:
+    """NDCG (moments,) of each popularity alone, by half-life."""
+    found: list[list[Floats]] = [[np.zeros(0)] for _ in HALF_LIVES]
+    for _, some, said in (piece for scene in scenes for piece in scene.answers([clock])):
+        for values, one in zip(found, said[clock].popular.parts, strict=True):
+            values.append(quality(one.scores, said[clock], some, exclude_seen))
+    return tuple(np.concatenate(values) for values in found)

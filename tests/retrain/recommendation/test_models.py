@@ -5,7 +5,7 @@ import pytest
 from event_logs import DAY_MS, interactions, log
 
 from retrain.recommendation.blend import FIRST, Choices, feature_names, learn, logit
-from retrain.recommendation.contest import held_scenes
+from retrain.recommendation.contest import court
 from retrain.recommendation.counters import count
 from retrain.recommendation.ease import EaseSettings, fit
 from retrain.recommendation.evaluation import gains, held_out
@@ -146,10 +146,11 @@ def test_the_gate_sees_what_no_challenger_was_trained_on():
     assert held.any() and not (held & ~LATER).any()
     assert not set(EVENTS.user[held]) & set(EVENTS.user[LATER & ~held])
     edges = [int(EVENTS.time_ms[LATER].min()) - 1, EVENTS.newest_ms]
-    scenes, counters = held_scenes(EVENTS, held, edges, LIVES, seed=0, place=1)
-    moments = scenes[0].moments
-    assert len(counters.interactions) == int((~held).sum())
-    found = ranked(scenes, {"old": fit(COUNTERS), "new": fit(COUNTERS)}, FIRST, "new")
+    judged = court(EVENTS, held, edges, LIVES, seed=0, place=1)
+    moments = judged.held[0].moments
+    assert len(judged.counters.interactions) == int((~held).sum())
+    assert not set(judged.others[0].moments.user) & set(moments.user)
+    found = ranked(judged.held, {"old": fit(COUNTERS), "new": fit(COUNTERS)}, FIRST, "new")
     assert set(found.quality) == {"old", "new"} and len(found.popularity) == len(HALF_LIVES)
     assert {len(one) for one in (*found.quality.values(), *found.popularity)} == {len(moments)}
     overall = gains(found.quality["new"], found.quality["old"], moments, COUNTERS, least=10)[0]

@@ -1,13 +1,14 @@
 """A version of a recommender as files: whole or refused, and the same bits when it is loaded."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from retrain.operations import PromoteRequest
-from retrain.recommendation.blend import FIRST
+from retrain.recommendation.blend import FIRST, POPULAR, Blend, feature_names
 from retrain.recommendation.counters import count
 from retrain.recommendation.ease import EaseSettings, ItemWeights, fit
 from retrain.recommendation.interactions import Interactions, interactions_of
@@ -20,6 +21,7 @@ from retrain.recommendation.version import (
     own_part,
     stage,
     write_probe,
+    write_recommender,
 )
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
@@ -78,6 +80,17 @@ def test_a_version_comes_back_as_it_was(tmp_path: Path) -> None:
     assert back.trained.tolist() == made.trained.tolist()
     assert version.trained == TRAINED and version.name == path.name
     assert version.half_lives_ms == (125.0, 500.0, 2000.0, 8000.0, None)
+
+
+def test_a_blend_comes_back_with_its_weights_in_order(tmp_path: Path) -> None:
+    """Files and the ledger sort names; what scores goes by the order of features."""
+    weights = {name: float(place) for place, name in enumerate(feature_names())}
+    blend = Blend(weights, {name: weights[name] for name in feature_names()[:POPULAR]})
+    back = Blend.from_json(json.loads(json.dumps(blend.to_json(), sort_keys=True)))
+    assert list(back.warm.items()) == list(weights.items()) and list(back.cold) == list(blend.cold)
+    staged(tmp_path / "version")
+    write_recommender(tmp_path / "version", replace(TRAINED, blend=blend))
+    assert list(load_staged_recommender(tmp_path / "version").blend.warm.values()) == list(weights.values())
 
 
 def test_weights_find_their_items_among_others(tmp_path: Path) -> None:

@@ -200,10 +200,10 @@ class Engine:
         before = self.stream.events.where(self.stream.batch <= place)
         held = held_out(before, before.time_ms > self.stream.starts_ms[place + 1 - contest.NEWEST])
         edges = [*self.stream.starts_ms[place + 1 - contest.NEWEST : place + 1], before.newest_ms]
-        scenes, counters = contest.held_scenes(before, held, edges, self.half_lives, self.seed, place)
-        challenger = fit(counters, self.ease)
+        judged = contest.court(before, held, edges, self.half_lives, self.seed, place)
+        challenger = fit(judged.counters, self.ease)
         champion, blend = (self._name, policy.version), policy.tracks[START].blend
-        result = contest.judge(scenes, counters, challenger, champion, blend, self.settings.gate)
+        result = contest.judge(judged, challenger, champion, blend, self.settings.gate)
         self.cycles.append(
             {"batch": place, "trigger": trigger.kind, "reason": trigger.reason, "window": "all", **_told(result)}
         )
