@@ -110,10 +110,9 @@ class Quiet:
         return time.monotonic() - self._since >= self._quiet_s
 
     def _dealt_with(self) -> bool:
+        files = self._daemon.ask("files", self._model) or ()
         model = self._daemon.ask("status").get("models", {}).get(self._model)
-        if model is None or model["last_file"] is None:
-            return False
-        return bool(model["last_file"]["path"] == self._name and model["cycle"] is None)
+        return any(one["path"] == self._name for one in files) and model is not None and model["cycle"] is None
 
 
 def run(prepare: Callable[[Config], None], play: Story, again: str) -> int:
