@@ -80,6 +80,12 @@ FIRST = Blend(
 """Before anything was learned."""
 
 
+def popularity_blend(half_life: int, exclude_seen: bool) -> Blend:
+    """Popularity alone, with the half-life at a place of HALF_LIVES."""
+    only = {names()[half_life]: 1.0}
+    return Blend(only, only, exclude_seen)
+
+
 def learn(choices: Choices, exclude_seen: bool) -> Blend:
     """The blend of labelled choices; FIRST's weights of none."""
     if not len(choices.features):

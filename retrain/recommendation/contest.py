@@ -2,15 +2,16 @@
 popularity at its best half-life, which must be beaten. The daemon and the replay ask the same function."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drift.notation import counted, score
 from retrain.metrics.ranking import clustered_error, coverage, gini
 from retrain.planning.gate import PairedGain, Verdict, decide
-from retrain.recommendation.blend import Blend
+from retrain.recommendation.blend import Blend, popularity_blend
 from retrain.recommendation.counters import Counters, count, longest_for, merge
 from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.evaluation import Gain, gains
@@ -127,6 +128,23 @@ def judge(
         verdict, len(moments), _party(own, moments), None if before is None else _party(before, moments),
         _party(popular, moments), half_life, differences, _lists(found, counters),
     )  # fmt: skip
+
+
+def first(
+    judged: Court, challenger: ItemWeights, blend: Blend, gate: GateSettings, clock: str = START
+) -> tuple[Blend, Result]:
+    """The blend of a first version, and how it did. Where what was learned does not beat popularity yet, popularity
+    alone answers: better than nothing, and the blend follows the next files."""
+    found = judge(judged, challenger, None, blend, gate, clock)
+    if found.verdict.promote or found.challenger is None or found.baseline is None:
+        return blend, found
+    alone = popularity_blend(found.half_life, blend.exclude_seen)
+    reason = (
+        f"popularity alone answers, with {METRIC} {score(found.baseline.value)} on "
+        f"{counted(found.moments, 'held-out moment')}: what was learned reaches {score(found.challenger.value)} yet; "
+        "the blend follows new files"
+    )
+    return alone, replace(judge(judged, challenger, None, alone, gate, clock), verdict=Verdict(True, reason))
 
 
 def _verdict(

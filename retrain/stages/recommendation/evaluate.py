@@ -10,7 +10,7 @@ import numpy as np
 
 from retrain.operations import EvaluateRequest, EvaluateResult, PreparedRows, StoredDeployment, to_json
 from retrain.recommendation.blend import Blend
-from retrain.recommendation.contest import METRIC, NEWEST, Party, Result, court, judge
+from retrain.recommendation.contest import METRIC, NEWEST, Party, Result, court, first, judge
 from retrain.recommendation.log import read_log
 from retrain.recommendation.moments import Moments, joined
 from retrain.recommendation.reference import write_reference
@@ -42,11 +42,15 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     judged = court(
         log.events, log.held, _edges(request.prepared, log), challenger.half_lives_ms, settings.estimator.seed, number
     )
-    rival = None if champion is None else (champion.name, champion.item_weights(names))
-    clock = LIVE if request.prepared.posted else START
-    found = judge(judged, challenger.item_weights(names), rival, blend, settings.gate, clock)
+    clock, weights = LIVE if request.prepared.posted else START, challenger.item_weights(names)
+    if champion is None:
+        blend, found = first(judged, weights, blend, settings.gate, clock)
+    else:
+        rival = champion.name, champion.item_weights(names)
+        found = judge(judged, weights, rival, blend, settings.gate, clock)
     result = _result(found, champion, notes)
-    write_recommender(staged, replace(challenger.trained, half_life=found.half_life))
+    own = blend if champion is None else challenger.blend
+    write_recommender(staged, replace(challenger.trained, half_life=found.half_life, blend=own))
     write_json(staged, "metrics.json", to_json(result), "evaluate.metrics")
     write_probe(staged, challenger, _histories(joined([one.moments for one in judged.held]), log))
     everything = read_log(request.files, challenger.schema, settings)

@@ -9,11 +9,13 @@ from event_logs import log
 from msgspec.structs import replace
 
 from retrain.operations import PrepareRequest
-from retrain.recommendation.blend import FIRST, Blend
+from retrain.recommendation.blend import FIRST, Blend, popularity_blend
+from retrain.recommendation.contest import court, first
 from retrain.recommendation.evaluation import held_out
 from retrain.recommendation.version import load_recommender
 from retrain.records.errors import Refused
 from retrain.records.schema import event_schema
+from retrain.records.settings.decisions import GateSettings
 from retrain.stages.promote import prove_recommender
 from retrain.stages.recommendation.prepare import prepare
 from retrain.stages.recommendation.prepared import read_log_file
@@ -129,3 +131,17 @@ def test_too_few_events_cannot_be_judged(tmp_path: Path) -> None:
     request = PrepareRequest(files=(file,), schema=event_schema(asked), settings=asked, work=tmp_path)
     with pytest.raises(Refused, match="50 are needed to compare"):
         prepare(request)
+
+
+def test_where_nothing_beats_popularity_popularity_answers(tmp_path: Path) -> None:
+    """A first version is served all the same: with popularity alone, which it says, and is proven to."""
+    prepared, _, made = cycle(tmp_path, accepted(tmp_path / "data", tasteful()))
+    assert made is not None
+    version, log_file = prove_recommender(made.path(made.newest)), read_log_file(prepared.train)
+    edges = [int(one) for one in np.linspace(prepared.held_since_ms or 0, log_file.events.newest_ms, 3)]
+    judged = court(log_file.events, log_file.held, edges, version.half_lives_ms, 0, 1)
+    worst = Blend({"ease": -1.0, "neighbours": -1.0}, {"log_popularity_all": -1.0})
+    blend, found = first(judged, version.item_weights(log_file.events.items), worst, GateSettings())
+    assert found.verdict.promote and "popularity alone answers" in found.verdict.reason
+    assert blend == popularity_blend(found.half_life, False)
+    assert found.challenger == found.baseline
