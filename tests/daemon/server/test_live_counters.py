@@ -127,7 +127,8 @@ def assert_counts(found: Counters, *parts: Interactions) -> None:
     events = parts[0]
     for one in parts[1:]:
         events = joined(events, one)
-    expected = count(events, tuple(None if one is None else one * float(DAY_MS) for one in HALF_LIVES))
+    lives = tuple(None if one is None else one * float(DAY_MS) for one in HALF_LIVES)
+    expected = count(events, lives, Trained(1.0, 2, EaseSettings(), FIRST).longest)
     assert found.interactions.users.tolist() == expected.interactions.users.tolist()
     for name in ("user", "item", "time_ms", "weight"):
         assert getattr(found.interactions, name).tobytes() == getattr(expected.interactions, name).tobytes()
