@@ -66,10 +66,10 @@ class LiveModel:
     # --- for a version ------------------------------------------------------------------------------------------
 
     async def serve(self, served: ServedRecommender) -> None:
-        """Let a version answer with the counters as they are; counted first where they are not yet. OSError where
-        files cannot be read now."""
+        """Let a version answer with the counters as they are; counted first where they are not yet, and anew where a
+        champion counts otherwise. OSError where files cannot be read now."""
         async with self._turn:
-            if self.counted is None:
+            if self.counted is None or (served.promotion and served.longest != self.counted.counters.longest):
                 await self._recount(served)
             assert self.counted is not None
             others = [one for one in self.served() if one is not served]
@@ -138,7 +138,7 @@ class LiveModel:
             events, self.catalogue = await self._beside(source.everything, served.schema)
         except Retry as error:
             raise OSError(str(error)) from None
-        self.counted = await self._beside(_counted, events, served.half_lives_ms)
+        self.counted = await self._beside(_counted, events, served.half_lives_ms, served.longest)
         if self._source is not None:
             self._looking.submit(self._source.close)
         self._source = source
@@ -166,8 +166,8 @@ def _news(source: Source, served: ServedRecommender) -> News:
         return News(gone=True)
 
 
-def _counted(events: Interactions, half_lives_ms: tuple[float | None, ...]) -> Counted:
-    counters = count(events, half_lives_ms)
+def _counted(events: Interactions, half_lives_ms: tuple[float | None, ...], longest: int) -> Counted:
+    counters = count(events, half_lives_ms, longest)
     return Counted(counters, live_tables(counters))
 
 
@@ -177,8 +177,8 @@ def _together(news: Sequence[News], settings: ModelSettings) -> Interactions:
 
 
 def _added(counted: Counted, events: Interactions) -> Counted:
-    half_lives = tuple(one.half_life_ms for one in counted.counters.popularity)
-    counters = merge(counted.counters, count(events, half_lives))
+    before = counted.counters
+    counters = merge(before, count(events, before.half_lives_ms, before.longest))
     return Counted(counters, live_tables(counters))
 
 

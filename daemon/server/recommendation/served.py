@@ -82,6 +82,11 @@ class ServedRecommender:
         """Of the popularities that its blend weighs."""
         return self.loaded.half_lives_ms
 
+    @property
+    def longest(self) -> int:
+        """How many of a person's newest items count together."""
+        return self.loaded.trained.longest
+
     def at(self, counters: Counters, live: Live, now_ms: int, catalogue: Catalogue | None) -> Moment:
         """What it answers with by counters; `now_ms` is the clock's."""
         names, newest_ms = counters.interactions.items, counters.interactions.newest_ms

@@ -16,9 +16,10 @@ from daemon.ledger import Ledger, files, models, open_ledger
 from daemon.reading.look import Look
 from daemon.runtime.spool import Spool, finished_segments, taking_folders
 from daemon.server.recommendation.asked import Asked
-from daemon.server.recommendation.lists import Asking, Seen
+from daemon.server.recommendation.lists import Asking, Lists, One, Seen
 from daemon.server.recommendation.live import LiveModel
 from daemon.server.recommendation.served import ServedRecommender
+from daemon.server.trial import RunningTrial
 from retrain import durable
 from retrain.recommendation.blend import FIRST
 from retrain.recommendation.counters import Counters, count
@@ -30,6 +31,7 @@ from retrain.recommendation.version import LoadedRecommender, Trained, own_part
 from retrain.records.deployment import Deployment
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
+from retrain.records.trial import Trial
 
 SETTINGS = ModelSettings.model_validate(
     {"data_dir": "d", "task": "recommendation", "user_column": "who", "item_column": "what", "time_column": "at"}
@@ -127,7 +129,8 @@ def assert_counts(found: Counters, *parts: Interactions) -> None:
     events = parts[0]
     for one in parts[1:]:
         events = joined(events, one)
-    expected = count(events, tuple(None if one is None else one * float(DAY_MS) for one in HALF_LIVES))
+    lives = tuple(None if one is None else one * float(DAY_MS) for one in HALF_LIVES)
+    expected = count(events, lives, Trained(1.0, 2, EaseSettings(), FIRST).longest)
     assert found.interactions.users.tolist() == expected.interactions.users.tolist()
     for name in ("user", "item", "time_ms", "weight"):
         assert getattr(found.interactions, name).tobytes() == getattr(expected.interactions, name).tobytes()
@@ -213,3 +216,32 @@ def test_two_lookers_see_the_same(world: World) -> None:
     world.live = second
     assert_counts(world.follow(), part(0, 760))
     assert_counts(one, part(0, 760))
+
+
+@pytest.mark.parametrize("strategy", ["shadow", "canary"])
+def test_a_challenger_answers_beside_the_champion(world: World, strategy: str) -> None:
+    """On trial it answers its share, or unseen; counted is what only one of the two has in a list."""
+    world.follow()
+    challenger = version("v0002-bbbbbbbb")
+    world.versions.append(challenger)
+    asyncio.run(world.live.serve(challenger))
+    trial = RunningTrial(Trial(1, 1, challenger.deployment, strategy, 1.0, NOW_S, NOW_S, NOW_S, 10, 0), challenger)
+
+    def lists_of(one: ServedRecommender) -> Lists:
+        assert one.moment is not None
+        return Asking(one.moment, Asked(("u001", "u002"), k=5), Seen(True), round(NOW_S * 1e3)).all({})
+
+    async def soon(one: ServedRecommender) -> Lists:
+        return lists_of(one)
+
+    by, lists = asyncio.run(trial.answer(world.served, ("u001", "u002"), soon, lists_of))
+    trial._thread.shutdown(wait=True)
+    counts = trial.take()
+    assert by is (challenger if strategy == "canary" else world.served) and len(lists) == 2
+    assert (counts.rows, counts.compared, counts.differed, counts.failures) == (2, 2, 0.0, 0)
+
+
+def test_lists_differ_by_what_only_one_of_them_has() -> None:
+    """The sum of shares; the order does not count, and two empty lists are alike."""
+    one, other, empty = (One("u", list(items), [], [], "personal") for items in ("abcd", "bacx", ""))
+    assert Lists((one, empty), 0).difference(Lists((other, empty), 0)) == 0.25
