@@ -69,7 +69,9 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
     root = None if taking.at else context.root_of(taking.path)
     log = context.log.bind(file=taking.path)
     try:
-        content = await context.shared.analyst.call(DigestRequest(path=path, recent=taking.recent, root=root))
+        most_bytes = context.settings.limits.max_file
+        look_at = DigestRequest(path=path, recent=taking.recent, root=root, most_bytes=most_bytes)
+        content = await context.shared.analyst.call(look_at)
         if content.writing:
             log.info("file_unfinished", reason=content.writing)
             return Taken.UNFINISHED

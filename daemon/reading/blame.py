@@ -20,6 +20,9 @@ WORLD = tuple(
     )
 )  # fmt: skip
 
+OUT_OF_MEMORY = "reading it takes too much memory: write it in smaller files, or with shorter texts"
+"""DuckDB's limit is its own, and the same each time."""
+
 
 def worlds_fault(error: Exception) -> bool:
     """Whether the system said no: with an errno, or with its words in a library's message. What is wrong with a file's
@@ -32,9 +35,14 @@ def worlds_fault(error: Exception) -> bool:
     """
     if isinstance(error, OSError) and error.errno is not None:
         return True
-    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+    if isinstance(error, MemoryError):
         return True
     return any(words in str(error) for words in WORLD)
+
+
+def hint_of(error: Exception) -> str:
+    """The way out of an error that is the file's fault; empty where it is not known."""
+    return OUT_OF_MEMORY if isinstance(error, duckdb.OutOfMemoryException) else ""
 
 
 @contextmanager
@@ -45,7 +53,7 @@ def reading(failure: str) -> Iterator[None]:
         yield
     except (duckdb.Error, zlib.error, pa.ArrowException, OSError) as error:
         if not worlds_fault(error):
-            raise Refused(f"{failure}: {first_line_of(error)}") from None
+            raise Refused(f"{failure}: {first_line_of(error)}", hint_of(error)) from None
         if isinstance(error, duckdb.Error):
             raise Retry(first_line_of(error)) from None
         raise

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import duckdb
 
-from daemon.reading.blame import worlds_fault
+from daemon.reading.blame import hint_of, worlds_fault
 from daemon.reading.clean import is_local
 from daemon.reading.formats import MISSING, Kind, OpenedFile, opened
 from daemon.reading.layout import Layout
 from daemon.reading.rejects import LONGEST, Reject, misfit
-from daemon.reading.sql import connect, first_line_of, identifier, literal
+from daemon.reading.sql import connect, first_line_of, identifier, literal, plain_path
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.records.formats import Formats
@@ -140,11 +140,6 @@ def _read_csv(path: Path, compression: str, file: OpenedFile, types: Mapping[str
     )
 
 
-def plain_path(path: Path) -> str:
-    """A path that DuckDB does not take for a pattern."""
-    return re.sub(r"([*?\[\]])", r"[\1]", str(path))
-
-
 def refuse_open_quote(connection: duckdb.DuckDBPyConnection) -> None:
     """Refused where the lines that were rejected are those after a quote that is never closed."""
     query = f"SELECT min(line) FROM reject_errors WHERE contains(error_message, {literal(UNTERMINATED)})"
@@ -189,6 +184,8 @@ def _failure(error: Exception, kind: Kind) -> str:
 
 def _hint(error: Exception, intake: IntakeSettings) -> str:
     text = str(error).lower()
+    if hint_of(error):
+        return hint_of(error)
     if "unicode" in text or "encoding" in text or "utf" in text:
         return 'if the file is latin-1, set intake.encoding = "latin-1"'
     return "" if intake.delimiter else "if its delimiter is unusual, set intake.delimiter"

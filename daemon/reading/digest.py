@@ -28,8 +28,16 @@ def refuse_leading_out(path: Path, root: Path | None) -> None:
         raise Refused(LEADS_OUT)
 
 
+def refuse_large(size: int, most_bytes: int) -> None:
+    """Refused where a file has more bytes than `limits.max_file`."""
+    if size > most_bytes:
+        raise Refused(f"the file has {size:,} bytes; limits.max_file is {most_bytes:,}")
+
+
 def digest(request: DigestRequest) -> DigestResult:
     """The operation: `file_digest`, and `sign_of_writing` of a file that changed a moment ago."""
     refuse_leading_out(request.path, request.root)
+    if request.most_bytes is not None:
+        refuse_large(request.path.stat().st_size, request.most_bytes)
     writing = sign_of_writing(request.path) if request.recent else ""
     return DigestResult(sha256="" if writing else file_digest(request.path), writing=writing)

@@ -11,12 +11,13 @@ from typing import Any
 import duckdb
 
 from daemon.reading import csv, json_lines
+from daemon.reading.batches import refuse_long_cells
 from daemon.reading.blame import reading
 from daemon.reading.clean import clean
 from daemon.reading.event_times import event_times
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
 from daemon.reading.local_formats.found import Found, find_formats
-from daemon.reading.sql import connect, identifier, literal
+from daemon.reading.sql import connect, identifier, literal, plain_path
 from daemon.reading.texts import Texts, count_texts, text_columns
 from drift.derived.identifiers import identifying
 from drift.derived.text import is_text
@@ -142,7 +143,9 @@ def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
         (counts,) = sample.ask(f"SELECT {quoted} FROM json_sample")
         return replace(sample, quoted=dict(zip(file.names, counts, strict=True)))
     else:  # read again by each query, only the columns that it needs
-        rows = f"read_parquet({literal(csv.plain_path(file.path))})"
+        with reading("cannot be read as Parquet"):
+            refuse_long_cells(file.path, file.names, SAMPLE_ROWS)
+        rows = f"read_parquet({literal(plain_path(file.path))})"
         sample.ask(f"CREATE TEMP VIEW sample AS SELECT * FROM {rows} LIMIT {SAMPLE_ROWS}")
     return sample
 

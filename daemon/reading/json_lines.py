@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.reading.blame import reading
-from daemon.reading.csv import BUFFER_BYTES, LONGEST_LINE, plain_path
+from daemon.reading.csv import BUFFER_BYTES, LONGEST_LINE
 from daemon.reading.formats import SAMPLE_ROWS, Format, Kind, OpenedFile, first_bytes
 from daemon.reading.rejects import LONGEST, Reject
-from daemon.reading.sql import connect, identifier, literal
+from daemon.reading.sql import connect, identifier, literal, plain_path
 from retrain import durable
 from retrain.records.errors import Refused
 

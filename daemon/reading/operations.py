@@ -17,11 +17,12 @@ class DigestResult(Result, frozen=True, kw_only=True):
 
 class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
     """Hash a file; `recent`: it changed a moment ago, and is looked at for signs that it is still being written. A link
-    that leads out of `root` is refused."""
+    that leads out of `root` is refused, and so is what has more than `most_bytes`."""
 
     path: Path
     recent: bool = False
     root: Path | None = None
+    most_bytes: int | None = None
 
 
 class TakeResult(Result, frozen=True, kw_only=True):

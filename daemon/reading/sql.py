@@ -1,6 +1,8 @@
 """DuckDB, offline and within bounds."""
 
 import functools
+import re
+from pathlib import Path
 
 import duckdb
 
@@ -49,6 +51,11 @@ def literal(text: str) -> str:
     "'it''s'"
     """
     return "'" + text.replace("'", "''") + "'"
+
+
+def plain_path(path: Path) -> str:
+    """A path that DuckDB does not take for a pattern."""
+    return re.sub(r"([*?\[\]])", r"[\1]", str(path))
 
 
 def identifier(name: str) -> str:

@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from daemon.reading import csv, json_lines
+from daemon.reading.batches import batches
 from daemon.reading.blame import reading
 from daemon.reading.clean import ARROW, Cleaned, clean
 from daemon.reading.columns import Matched, match, target_hint
-from daemon.reading.digest import file_digest, refuse_leading_out
+from daemon.reading.digest import file_digest, refuse_large, refuse_leading_out
 from daemon.reading.event_quality import EventQuality
 from daemon.reading.event_times import AHEAD, event_times
 from daemon.reading.formats import OpenedFile
@@ -42,8 +43,6 @@ from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.targets import class_column
 
-BATCH_ROWS = 65_536
-BATCH_CELLS = 4_000_000
 LISTED_REJECTS = 1000
 WRITTEN_REJECTS = 100_000
 FUTURE_S = 86_400.0
@@ -111,9 +110,7 @@ def _nameable(path: Path, alias: Path) -> Path:
 
 def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> TakeResult:
     settings = request.settings
-    size = path.stat().st_size
-    if size > settings.limits.max_file:
-        raise Refused(f"the file has {size:,} bytes; limits.max_file is {settings.limits.max_file:,}")
+    refuse_large(path.stat().st_size, settings.limits.max_file)
     parsed = _read(path, temporary, settings, request.schema)
     matched, rejects, snapshot = parsed.matched, parsed.rejects, stem.with_suffix(".parquet")
     misfits: list[Reject] = []
@@ -211,7 +208,7 @@ def _write(
     with reading("cannot be read as Parquet"):
         durable.crash_point("intake.snapshot.before_write")
         with pq.ParquetWriter(snapshot, arrow, compression="zstd", write_statistics=False) as writer:
-            for batch in _batches(source, schema):
+            for batch in batches(source, [column.name for column in schema.columns], rejects):
                 table = _clean_batch(batch, schema, qualities, rejects, classes, events)
                 if table.num_rows:
                     _count(table, schema, tally)
@@ -231,19 +228,6 @@ def _write(
         "columns": {name: counts for name, quality in qualities.items() if (counts := quality.to_json())},
         **({"events": events.to_json()} if events is not None and tally.rows else {}),
     }
-
-
-def _batches(source: Path, schema: Schema) -> Iterator[Any]:
-    with pq.ParquetFile(source, pre_buffer=False) as file:
-        names = set(file.schema_arrow.names)
-        wanted = [column.name for column in schema.columns if column.name in names]
-        rows = max(100, min(BATCH_ROWS, BATCH_CELLS // max(1, len(wanted))))
-        numbered = ["__row"] if "__row" in names else []
-        read = 0
-        for batch in file.iter_batches(batch_size=rows, columns=[*wanted, *numbered]):
-            positions = pa.array(np.arange(read + 1, read + 1 + batch.num_rows))
-            read += batch.num_rows
-            yield batch if numbered else batch.append_column("__row", positions)
 
 
 def _clean_batch(

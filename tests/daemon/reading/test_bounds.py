@@ -1,0 +1,125 @@
+"""A file of a few kilobytes costs what they cost, whatever they stand for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from daemon.reading import batches as bounded
+from daemon.reading.batches import LONGEST_CELL, batches
+from daemon.reading.digest import digest
+from daemon.reading.operations import DigestRequest, TakeRequest
+from daemon.reading.take import take
+from retrain.operations import to_json
+from retrain.records.errors import Refused
+from retrain.records.schema import declared_schema
+from retrain.records.settings import ModelSettings
+
+COLUMNS = {"x": "number", "c": "category", "y": "category"}
+MOST_MB = 600
+"""Resident memory of the process that takes a file, libraries included."""
+CHILD = """
+import json, sys
+from pathlib import Path
+from daemon.reading.operations import TakeRequest
+from daemon.reading.take import take
+from retrain.operations import from_json
+from retrain.records.errors import Refused
+try:
+    reason = f"{take(from_json(json.loads(sys.argv[1]), TakeRequest)).rows} rows"
+except Refused as error:
+    reason = str(error)
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(json.dumps([reason, int(peak.split()[1]) // 1024]))
+"""
+
+
+def request(path: Path, declared: bool = True) -> TakeRequest:
+    """To take a file in."""
+    told: dict[str, Any] = {"data_dir": "d", "task": "classification", "target": "y"}
+    settings = ModelSettings.model_validate(told | ({"columns": COLUMNS} if declared else {}))
+    return TakeRequest(path=path, schema=declared_schema(settings), settings=settings, work=path.parent / "work")
+
+
+def table(count: int, texts: Any) -> pa.Table:
+    """Rows with these texts."""
+    return pa.table({"x": np.arange(float(count)), "c": texts, "y": ["no", "yes"] * (count // 2)})
+
+
+def repeated(text: str, count: int) -> Any:
+    """One text in a dictionary, so many times."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([text]))
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_long_text_in_a_dictionary_takes_no_memory_for_each_row(tmp_path, declared):
+    """Sixty rows of a text of 50 MB are a file of 3 kB, and took 4.8 GB."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(table(60, repeated("a" * 50_000_000, 60)), path, compression="zstd")
+    assert path.stat().st_size < 5_000
+    asked = json.dumps(to_json(request(path, declared)))
+    done = subprocess.run([sys.executable, "-c", CHILD, asked], capture_output=True, text=True, check=True)
+    reason, peak_mb = json.loads(done.stdout)
+    assert "a text of 50,000,000 bytes; at most" in reason
+    assert peak_mb < MOST_MB
+
+
+def test_a_compressed_page_that_stands_for_far_more_is_refused_by_the_footer(tmp_path):
+    """It would be decompressed whole before its first row is known."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(table(300, ["a" * LONGEST_CELL] * 300), path, compression="zstd", use_dictionary=False)
+    for declared in (True, False):
+        with pytest.raises(Refused, match=r"column 'c' has 300,\d+,\d+ bytes, over 200 times .* smaller row groups"):
+            take(request(path, declared))
+
+
+def test_a_row_with_too_long_a_text_is_set_aside(tmp_path):
+    """The others are taken, each under the number that it has in the file."""
+    texts = ["a", "b" * (LONGEST_CELL + 1), None, "c" * LONGEST_CELL, "d", "e"]
+    for name, written in (("a", pa.array(texts)), ("b", pa.array(texts).dictionary_encode())):
+        pq.write_table(table(6, written), tmp_path / f"{name}.parquet")
+        result = take(request(tmp_path / f"{name}.parquet"))
+        assert pq.read_table(result.snapshot).column("x").to_pylist() == [0.0, 2.0, 3.0, 4.0, 5.0]
+        assert [(one["line"], one["column"]) for one in result.rejects] == [(2, "c")]
+
+
+@pytest.mark.parametrize("coded", [True, False])
+def test_batches_are_bounded_in_bytes_and_lose_no_row(tmp_path, monkeypatch, coded):
+    """Also where all the long rows are together."""
+    monkeypatch.setattr(bounded, "BATCH_BYTES", 10_000)
+    texts = pa.array(["a"] * 50 + ["b" * 3_000] * 50 + [None] * 50)
+    pq.write_table(table(150, texts), tmp_path / "a.parquet", use_dictionary=coded)
+    made = list(batches(tmp_path / "a.parquet", ["x", "c"], []))
+    assert [row for batch in made for row in batch.column("__row").to_pylist()] == list(range(1, 151))
+    assert [text for batch in made for text in batch.column("c").to_pylist()] == texts.to_pylist()
+    assert max(sum(len(text or "") for text in batch.column("c").to_pylist()) for batch in made) < 20_000
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_hashed(tmp_path):
+    """A sparse file of 100 GB is made in no time, and read for minutes."""
+    path = tmp_path / "a.csv"
+    with path.open("wb") as file:
+        file.truncate(10**11)
+    with pytest.raises(Refused, match=r"the file has 100,000,000,000 bytes; limits.max_file is 50,000,000,000"):
+        digest(DigestRequest(path=path, most_bytes=50 * 10**9, recent=True))
+
+
+def test_what_takes_more_memory_than_the_reader_may_have_is_refused(tmp_path, monkeypatch):
+    """Its limit is the same each time: the file was tried again for ever."""
+    monkeypatch.setattr("daemon.reading.sql.MEMORY", "20MB")
+    lines = "".join(f'{n},"{str(n) * 100_000}",no\n' for n in range(100, 200))
+    (tmp_path / "a.csv").write_text("x,c,y\n" + lines)
+    from daemon.reading import sql
+
+    sql.release()
+    try:
+        with pytest.raises(Refused, match="write it in smaller files"):
+            take(request(tmp_path / "a.csv", declared=False))
+    finally:
+        sql.release()
