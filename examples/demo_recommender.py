@@ -62,7 +62,7 @@ def play(daemon: Daemon, config: Config, days: Days) -> NoReturn:
     """The story: a first version, a visitor, then day after day."""
     folder = model_data_dir(config, MODEL)
     daemon.until(lambda: recommended(daemon) is not None)
-    tell_visit(daemon)
+    tell_visit(daemon, sum((folder / file.name).exists() for file in days.files))
     for day, file in enumerate(days.files):
         if not days.place(day, folder):
             continue
@@ -76,8 +76,8 @@ def recommended(daemon: Daemon) -> dict[str, Any] | None:
     return daemon.post(f"/models/{MODEL}/recommend", {"users": [VISITOR], "k": K, "explain": True})
 
 
-def tell_visit(daemon: Daemon) -> None:
-    """A visitor asks, puts an item into the cart, and asks again."""
+def tell_visit(daemon: Daemon, there: int) -> None:
+    """A visitor asks, puts an item into the cart at the end of the days that are there, and asks again."""
     answer = recommended(daemon)
     if answer is None:
         return
@@ -85,13 +85,13 @@ def tell_visit(daemon: Daemon) -> None:
     tell_curl(daemon, "recommend", {"users": [VISITOR], "k": K, "explain": True})
     tell_list(answer)
     bought = answer["recommendations"][0]["items"][-1]["item"]
-    moment = (shop.START + timedelta(days=FIRST_DAYS)).isoformat()  # else it would be years after the days of the log
+    moment = f"{shop.START + timedelta(days=there):%Y-%m-%dT%H:%M:%S.000Z}"  # now would be years after the log
     event = {"events": [{"user": VISITOR, "item": bought, "type": "cart", "time": moment}]}
     say(f"{VISITOR} puts {bought} into the cart; the shop posts that:")
     tell_curl(daemon, "feedback", event)
     if daemon.post(f"/models/{MODEL}/feedback", event) is None:
         return
-    daemon.until(lambda: (recommended(daemon) or answer)["counters_as_of"] != answer["counters_as_of"])
+    daemon.until(lambda: (recommended(daemon) or answer)["counters_as_of"] >= moment)
     say("and is recommended, without any training:")
     tell_list(recommended(daemon) or answer)
 

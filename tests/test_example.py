@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from daemon_harness import free_port
+from examples import shop
 from helpers import wait_for
 
 from daemon.config.config import load_config
@@ -98,6 +99,26 @@ def test_on_a_terminal_the_story_and_the_log_are_told_apart(demo, monkeypatch, c
     assert capsys.readouterr().out == "  │ file_seen\n  │ file_accepted\n\n→ dropped a month\n"
 
 
+def test_the_shop_is_the_same_every_time_and_small(tmp_path):
+    """A seed gives one log: a hundred days under 4 MB, in order of time, with the columns that config.toml names; the
+    day with the bot is the one that stands out; the catalogue of a day has what is launched by then."""
+    settings = load_config(ROOT / "config.toml").models["shop"]
+    log = shop.events()
+    assert log.equals(shop.events()) and not log.equals(shop.events(1))
+    assert {settings.user_column, settings.item_column, settings.time_column, settings.event_column} == set(
+        log.column_names
+    )
+    files = shop.write(tmp_path)
+    assert len(files) == shop.DAYS and sum(path.stat().st_size for path in tmp_path.iterdir()) < 4_000_000
+    assert pc.all(pc.less_equal(log["time"][:-1], log["time"][1:])).as_py()
+    days = [table.num_rows for _, table in shop.days(log)]
+    assert sum(days) == log.num_rows and days.index(max(days)) == shop.BOT_DAY
+    before, after = (shop.catalogue().table(day) for day in (shop.COLLECTION_DAY - 1, shop.COLLECTION_DAY))
+    assert after.num_rows > before.num_rows + 100
+    assert pc.sum(after["available"]).as_py() < after.num_rows - 100
+    assert set(pc.unique(log["item"]).to_pylist()) <= set(shop.catalogue().table(shop.DAYS)["item"].to_pylist())
+
+
 class Demo:
     """The demonstration in a copy of the repository's example, on a port of its own."""
 
@@ -110,12 +131,12 @@ class Demo:
         self.lines: list[str] = []
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    def start(self, script: str = "demo.py") -> None:
         """Start it; `lines` are those of this run."""
         self.lines = []
         environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
         self.process = subprocess.Popen(
-            [sys.executable, str(self.folder / "examples" / "demo.py")],
+            [sys.executable, str(self.folder / "examples" / script)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
         )  # fmt: skip
         threading.Thread(target=self._read, args=(self.process, self.lines), daemon=True).start()
@@ -174,4 +195,19 @@ def test_the_demonstration_shows_the_whole_loop_and_goes_on_after_ctrl_c(running
     served = httpx.get(f"http://127.0.0.1:{running.port}/v2/models/flights", timeout=60)
     assert served.status_code == 200 and version
     assert not running.event("file_accepted", file="2013-01.parquet")
+    assert running.interrupt() == 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_shop_recommends_counts_at_once_and_goes_on_by_the_day(running):
+    """A first version is served and its `curl` line works when pasted, a visitor's event changes the list, and days
+    are dropped one after the other; Ctrl-C is clean."""
+    running.start("demo_recommender.py")
+    running.wait(lambda: any("/recommend " in line for line in running.lines), 240)
+    curl = next(line for line in running.lines if line.startswith("curl ") and "/recommend " in line)
+    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True, timeout=120)
+    assert json.loads(answer.stdout)["recommendations"][0]["items"]
+    running.wait(lambda: any("without any training" in line for line in running.lines), 60)
+    running.wait(lambda: running.event("file_accepted", file="2024-04-11.csv"), 240)
     assert running.interrupt() == 0
