@@ -10,7 +10,7 @@ from typing import Any
 from daemon.config.service import ServiceSettings
 from daemon.reading.infer import infer_schema, sampled
 from daemon.reading.local_formats.findings import Finding
-from daemon.reading.open_file import open_file, require_file
+from daemon.reading.open_file import open_file, require_file, with_fields
 from daemon.tools.event_roles import Roles, asked, event_kinds, looks_like_events, named_roles, sizes
 from daemon.tools.init import intake_keys, intake_section, key_lines, model_name, report_lines
 from retrain.records.errors import Refused, WrongUse
@@ -38,7 +38,7 @@ def look_at_events(file: Path, given: Roles) -> EventLog:
     require_file(file)
     anything = ModelSettings(data_dir="data", task="classification", target="")
     with TemporaryDirectory(prefix="driftd-init-") as folder:
-        opened = open_file(file, anything.intake, Path(folder) / "sample.copy")
+        opened = with_fields(open_file(file, anything.intake, Path(folder) / "sample.copy"))
         sample = sampled(opened, Path(folder) / "sample.csv")
         roles = named_roles(sample, given)
         if roles.whole:

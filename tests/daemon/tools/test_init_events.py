@@ -1,5 +1,6 @@
 """`driftd init` of a log of events: it is recognised by its columns, or asks for what it cannot tell."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -77,3 +78,18 @@ def test_the_configuration_is_valid_and_says_what_may_be_weighed(tmp_path: Path)
     assert (tmp_path / "data" / "shop").is_dir()
     uncommented = text.replace("# event_weights", "event_weights").replace("# value_column", "value_column")
     tomllib.loads(uncommented.replace("# positive", "positive"))
+
+
+def test_ids_within_objects_are_recognised(tmp_path: Path) -> None:
+    """JSON lines of a web shop: the fields of its objects are named with a dot."""
+    path = tmp_path / "orders.jsonl"
+    rows = [
+        {"customer": {"country": "DE", "id": one % 9}, "product": {"id": one % 7}, "at": 1_700_000_000 + one}
+        for one in range(100)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    found = recognised(path)
+    assert found is not None
+    assert (found.roles.user, found.roles.item, found.roles.time) == ("customer.id", "product.id", "at")
+    list(write_event_config(path, found, "", tmp_path / "config.toml"))
+    assert load_config(tmp_path / "config.toml").models["orders"].user_column == "customer.id"
