@@ -60,11 +60,4 @@ def _event_lines(file: Path, given: dict[str, str] | None, name: str, path: Path
     if given is not None:
         return write_event_config(file, look_at_events(file, Roles(**given)), name, path)
     require_file(file)
-    found = recognised(file)
-    if found is None:
-        raise Exit(
-            WRONG_USE,
-            "--target COLUMN is missing: the column to predict; of a log of events, --task recommendation and "
-            "the columns --user, --item and --time",
-        )
-    return write_event_config(file, found, name, path)
+    return write_event_config(file, recognised(file), name, path)

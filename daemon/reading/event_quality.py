@@ -42,6 +42,11 @@ class EventQuality:
         user = settings.user_column
         return cls(schema, user) if schema.task == "recommendation" and user is not None else None
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """By the name of each column of ids, the setting that names it."""
+        return {self.user: "user_column", self.schema.target: "item_column"}
+
     def add(self, table: pa.Table) -> None:
         """Count the good rows of a batch; at least one."""
         names = (self.user, self.schema.target, self.schema.time_column)

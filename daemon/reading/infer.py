@@ -150,6 +150,12 @@ def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
     return sample
 
 
+def named_columns(settings: ModelSettings) -> list[str]:
+    """The columns that a task's settings name."""
+    roles = (getattr(settings, role) for role in ROLES[settings.task == "recommendation"])
+    return [name for name in roles if name is not None]
+
+
 def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
     """The schema of the columns of a first file, for the task that the settings name; Refused where the target,
     time or id column is not in it."""

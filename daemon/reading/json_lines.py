@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from daemon.reading.blame import reading
@@ -16,6 +16,8 @@ from retrain.records.errors import Refused
 GOOD = "(CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END)"
 FAILURE = {"jsonl": "cannot be read as JSON lines", "json": "cannot be read as a JSON array"}
 LAYOUT_BYTES = 2**20
+FIELD = "."
+"""Before the name of a field of an object: "customer.id"."""
 ONE_ARRAY = re.compile(r'\{\s*"([^"]*)"\s*:\s*\[')
 """How an object begins whose first value is a list."""
 
@@ -50,23 +52,62 @@ def _are_objects(value: object) -> bool:
 
 def keys_of(file: OpenedFile) -> list[str]:
     """The keys of the first objects, in the order of their first appearance."""
-    lines = f"SELECT line FROM {_lines(file)} WHERE trim(coalesce(line, '')) <> '' LIMIT {SAMPLE_ROWS}"
     query = (
         "SELECT key FROM (SELECT row, unnest(keys) AS key, generate_subscripts(keys, 1) AS place FROM "
-        f"(SELECT row_number() OVER () AS row, CASE WHEN {GOOD} THEN json_keys(line) END AS keys FROM ({lines}))) "
+        f"(SELECT row_number() OVER () AS row, CASE WHEN {GOOD} THEN json_keys(line) END AS keys "
+        f"FROM {_first_lines(file)})) "
         "GROUP BY key ORDER BY min(row), arg_min(place, row), key"
     )
     with reading(FAILURE[file.kind.format]):
         return [row[0] for row in connect().execute(query).fetchall()]
 
 
+def fields_of(file: OpenedFile) -> dict[str, list[str]]:
+    """The dotted names of the fields of each key that holds objects in the first rows, however deep; none of lists."""
+    query = f"SELECT json_group_structure(CAST(line AS JSON)) FROM {_first_lines(file)} WHERE {GOOD}"
+    with reading(FAILURE[file.kind.format]):
+        ((structure,),) = connect().execute(query).fetchall()
+    shape = json.loads(structure) if structure else {}
+    return {key: list(_leaves(inner, key)) for key, inner in shape.items() if isinstance(inner, dict)}
+
+
+def fields_there(file: OpenedFile, names: Sequence[str]) -> list[str]:
+    """Which of these dotted names are fields of objects in any of the first rows."""
+    there = ", ".join(f"count(*) FILTER (json_exists(line, {_pointer(name)}))" for name in names)
+    with reading(FAILURE[file.kind.format]):
+        (counts,) = connect().execute(f"SELECT {there} FROM {_first_lines(file)} WHERE {GOOD}").fetchall()
+    return [name for name, count in zip(names, counts, strict=True) if count]
+
+
+def _leaves(shape: object, name: str) -> Iterator[str]:
+    if isinstance(shape, dict):
+        for key, inner in shape.items():
+            yield from _leaves(inner, f"{name}.{key}")
+    elif not isinstance(shape, list):
+        yield name
+
+
+def _pointer(name: str) -> str:
+    """Of "customer.id" the JSON pointer to the field of the object, as an SQL literal."""
+    return literal("/" + name.replace("~", "~0").replace("/", "~1").replace(".", "/"))
+
+
 def values_of(file: OpenedFile, names: Sequence[str], type_name: str = "JSON") -> str:
-    """A query of `__row` (the line, or the place in the array) and the values of these keys of each object."""
+    """A query of `__row` (the line, or the place in the array) and the values of these keys of each object; where it
+    has no key "customer.id", of the field in its object "customer"."""
     structure = literal(json.dumps(dict.fromkeys(names, type_name)))
     transformed = f"CASE WHEN {GOOD} THEN json_transform(line, {structure}) END"
-    parsed = f"SELECT __row, {transformed} AS o FROM ({_numbered(file)})"
-    chosen = "".join(f", o.{identifier(name)} AS {identifier(name)}" for name in names)
+    parsed = f"SELECT __row, line, {transformed} AS o FROM ({_numbered(file)})"
+    chosen = "".join(f", {_value(name, type_name)} AS {identifier(name)}" for name in names)
     return f"SELECT __row{chosen} FROM ({parsed}) WHERE o IS NOT NULL"
+
+
+def _value(name: str, type_name: str) -> str:
+    key = f"o.{identifier(name)}"
+    if FIELD not in name:
+        return key
+    field = f"json_extract(line, {_pointer(name)})" if type_name == "JSON" else f"line ->> {_pointer(name)}"
+    return f"coalesce({key}, {field})"
 
 
 def texts_in(names: Sequence[str], missing: Sequence[str]) -> str:
@@ -98,6 +139,10 @@ def convert(file: OpenedFile, names: Sequence[str], target: Path) -> list[Reject
 
 def _numbered(file: OpenedFile) -> str:
     return f"SELECT row_number() OVER () AS __row, line FROM {_lines(file)}"
+
+
+def _first_lines(file: OpenedFile) -> str:
+    return f"(SELECT line FROM {_lines(file)} WHERE trim(coalesce(line, '')) <> '' LIMIT {SAMPLE_ROWS})"
 
 
 def _lines(file: OpenedFile) -> str:

@@ -22,9 +22,10 @@ def require_file(path: Path) -> None:
 
 
 def open_file(path: Path, intake: IntakeSettings, copy: Path, wanted: Sequence[str] = ()) -> OpenedFile:
-    """The file with its columns' names, read with these options; `wanted` names help to find a table's header. What can
-    not be read as it is, a spreadsheet or another encoding than UTF-8, is read from `copy`, which is written here and
-    removed by the caller. Refused where the file is empty or not of the format that its name says."""
+    """The file with its columns' names, read with these options; `wanted` names help to find a table's header, and name
+    fields of JSON objects ("customer.id"). What can not be read as it is, a spreadsheet or another encoding than UTF-8,
+    is read from `copy`, which is written here and removed by the caller. Refused where the file is empty or not of the
+    format that its name says."""
     kind = kind_of(path)
     if not path.stat().st_size:
         raise Refused("the file is empty", "expected rows")
@@ -40,7 +41,7 @@ def open_file(path: Path, intake: IntakeSettings, copy: Path, wanted: Sequence[s
             notes.append(f'the file is not UTF-8 and is read as {NAMES[encoding]}: encoding = "{encoding}"')
         path, kind = copy, Kind(kind.format, "none")
     file = OpenedFile(path, kind, intake, (), encoding=encoding, notes=tuple(notes))
-    return _table(file, wanted) if kind.format == "csv" else _objects(file)
+    return _table(file, wanted) if kind.format == "csv" else _objects(file, wanted)
 
 
 def _table(file: OpenedFile, wanted: Sequence[str]) -> OpenedFile:
@@ -53,13 +54,23 @@ def _table(file: OpenedFile, wanted: Sequence[str]) -> OpenedFile:
     return replace(file, names=header.names, delimiter=header.delimiter, skipped=skipped, notes=(*file.notes, *notes))
 
 
-def _objects(file: OpenedFile) -> OpenedFile:
+def with_fields(file: OpenedFile) -> OpenedFile:
+    """With the fields of JSON objects as columns, in place of the objects that hold them."""
+    if file.kind.format not in ("json", "jsonl"):
+        return file
+    fields = json_lines.fields_of(file)
+    return replace(file, names=tuple(one for name in file.names for one in fields.get(name) or [name]))
+
+
+def _objects(file: OpenedFile, wanted: Sequence[str]) -> OpenedFile:
     if file.kind.format == "json":
         file = replace(file, kind=Kind(json_lines.layout_of(file.path, file.kind), file.kind.compression))
     names = json_lines.keys_of(file)
     if not names:
         raise Refused("no line is a JSON object", "expected one object a line")
-    return replace(file, names=tuple(names))
+    asked = [one for one in wanted if one not in names and one.split(json_lines.FIELD)[0] in names]
+    fields = json_lines.fields_there(file, asked) if asked else []
+    return replace(file, names=(*names, *fields))
 
 
 def _parquet_names(path: Path) -> list[str]:

@@ -3,7 +3,7 @@
 A value that does not fit its column's kind is missing, where the intake would set the row aside."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -115,14 +115,14 @@ class Table:
             raise Refused(f"{self.path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 
 
-def open_table(path: Path, converted: Path, reference: Layout | None = None) -> Table:
-    """The file as a table; None: its kinds are inferred, else they are those of the reference, and where the file's
-    own values do not tell how they are written, so is that. Text formats are first rewritten as the Parquet file
-    `converted`. Refused, with the path, where it cannot be read."""
+def open_table(path: Path, converted: Path, reference: Layout | None = None, wanted: Sequence[str] = ()) -> Table:
+    """The file as a table, with what is `wanted` of the fields of JSON objects; None: its kinds are inferred, else they
+    are those of the reference, and where the file's own values do not tell how they are written, so is that. Text
+    formats are first rewritten as the Parquet file `converted`. Refused, with the path, where it cannot be read."""
     require_file(path)
     copy = converted.with_suffix(".copy")
     try:
-        file = open_file(path, INTAKE, copy)
+        file = open_file(path, INTAKE, copy, wanted)
         if reference is not None and file.kind.format == "parquet":
             return _table(path, file, converted, reference, [])
         sample = sampled(file, converted.with_suffix(".sample.csv"))

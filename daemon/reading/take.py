@@ -28,8 +28,9 @@ from daemon.reading.event_quality import EventQuality
 from daemon.reading.event_times import AHEAD, event_times
 from daemon.reading.formats import OpenedFile
 from daemon.reading.header import refuse_alike
-from daemon.reading.infer import infer_schema, not_learned, sampled
+from daemon.reading.infer import infer_schema, named_columns, not_learned, sampled
 from daemon.reading.misread import advice_on, misread
+from daemon.reading.nested import NO_ID, nested_ids
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
@@ -158,7 +159,7 @@ class Parsed:
 
 
 def _read(path: Path, temporary: Path, settings: ModelSettings, schema: Schema | None) -> Parsed:
-    wanted = [c.name for c in schema.columns] if schema else [settings.target]
+    wanted = [c.name for c in schema.columns] if schema else named_columns(settings)
     file = open_file(path, settings.intake, temporary.with_suffix(".copy"), wanted)
     left_out: dict[str, str] = {}
     refuse_alike(_told_apart(file, schema))
@@ -248,6 +249,8 @@ def _clean_batch(
             arrays[column.name] = pa.nulls(batch.num_rows, ARROW[column.kind])
             continue
         raw = batch.column(column.name)
+        if events is not None and column.name in events.ids:
+            _reject_nested(batch, raw, column.name, events.ids[column.name], good, rejects)
         if events is not None and column.name == schema.time_column:
             cleaned = _moments(batch, raw, column, schema, good, rejects, events)
         else:
@@ -284,6 +287,15 @@ def _moments(
         rejects.append(Reject(batch.column("__row")[int(position)].as_py(), column.name, f"{value!r} {AHEAD}"))
     good &= ~times.ahead
     return times.cleaned
+
+
+def _reject_nested(batch: Any, raw: Any, name: str, setting: str, good: Any, rejects: list[Reject]) -> None:
+    """Objects and lists in a column of ids are rejected here, and no longer `good`."""
+    found = nested_ids(raw, name, setting)
+    rejects += [
+        Reject(batch.column("__row")[int(place)].as_py(), name, NO_ID) for place in np.flatnonzero(found & good)
+    ]
+    good &= ~found
 
 
 def _spelled(labels: Any, known: Sequence[str]) -> Any:

@@ -50,6 +50,9 @@ VALUES = ("rating", "stars", "score", "value", "grade")
 NOISE = ("id", "ids", "no", "nr", "key", "uuid", "code", "name", "number", "column", "event")
 """Words of a name that do not say of what it is."""
 MOST_TYPES = 50
+IDS = ("integer", "number", "category")
+FEWEST_IDS = 5
+"""Fewer different values are types or grades, rather than users or items."""
 EARLIEST_S, LATEST_S = 315_532_800, 4_102_444_800
 """1980 to 2100: numbers in these years may be times."""
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
@@ -81,7 +84,7 @@ def named_roles(sample: Sampled, given: Roles = Roles()) -> Roles:
             raise WrongUse(f"--{role} {column!r} is no column; {meant}the file has {', '.join(names[:20])}")
     left = [name for name in names if name not in vars(given).values()]
     time = given.time or _called(TIMES, [name for name in left if _holds_times(sample, name)], alone=True)
-    left = [name for name in left if name != time and sample.kinds[name] in ("integer", "number", "category")]
+    left = [name for name in left if name != time and sample.kinds[name] in IDS]
     user = given.user or _called(USERS, left)
     left = [name for name in left if name != user]
     item = given.item or _called(ITEMS, left)
@@ -100,6 +103,24 @@ def looks_like_events(roles: Roles, sample: Sampled) -> bool:
     return all(distinct < present for present, distinct in counts)
 
 
+def guessed_roles(sample: Sampled, roles: Roles) -> Roles:
+    """What names do not tell, by counts alone: of the columns whose values come again the two with the most different
+    ones are users (more) and items (fewer), of those that hold times the one with the most is the time. No more than a
+    guess: `roles` as they are where there are no such columns."""
+    left = [name for name in sample.kinds if name not in vars(roles).values()]
+    counts = {name: sample.counts(name) for name in left}
+    times = [name for name in left if _holds_times(sample, name)]
+    again = [
+        name for name in left
+        if name not in times and sample.kinds[name] in IDS and FEWEST_IDS <= counts[name][1] < counts[name][0]
+    ]  # fmt: skip
+    most = iter(sorted(again, key=lambda name: -counts[name][1]))
+    user, item = (known or next(most, "") for known in (roles.user, roles.item))
+    time = roles.time or max(times, key=lambda name: counts[name][1], default="")
+    found = replace(roles, user=user, item=item, time=time)
+    return found if found.whole else roles
+
+
 def event_kinds(sample: Sampled, name: str) -> list[str]:
     """The types of events, the most frequent first."""
     column = f"CAST({identifier(name)} AS VARCHAR)"
@@ -115,8 +136,8 @@ def sizes(sample: Sampled, roles: Roles) -> str:
 
 
 def asked(roles: Roles) -> list[str]:
-    """The options of what is not known."""
-    return [f"--{name}" for name in ("user", "item", "time") if not getattr(roles, name)]
+    """What of who, what and when is not known."""
+    return [name for name in ("user", "item", "time") if not getattr(roles, name)]
 
 
 def _called(wanted: Sequence[str], names: Sequence[str], alone: bool = False) -> str:

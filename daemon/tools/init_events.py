@@ -1,6 +1,7 @@
 """Writes a first configuration for a log of events: what `driftd init --task recommendation` does."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +11,23 @@ from typing import Any
 from daemon.config.service import ServiceSettings
 from daemon.reading.infer import infer_schema, sampled
 from daemon.reading.local_formats.findings import Finding
-from daemon.reading.open_file import open_file, require_file
-from daemon.tools.event_roles import Roles, asked, event_kinds, looks_like_events, named_roles, sizes
+from daemon.reading.open_file import open_file, require_file, with_fields
+from daemon.tools.event_roles import Roles, asked, event_kinds, guessed_roles, looks_like_events, named_roles, sizes
 from daemon.tools.init import intake_keys, intake_section, key_lines, model_name, report_lines
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.settings import ModelSettings
 
 SHOWN_TYPES = 8
+NO_TARGET = (
+    "--target COLUMN is missing: the column to predict; of a log of events, --task recommendation and "
+    "the columns --user, --item and --time"
+)
 
 
 @dataclass(frozen=True)
 class EventLog:
     """What a sample shows of a log: which columns are what, the types of events, how it is read, in words how large it
-    is, and whether it looks like one at all."""
+    is, whether it looks like one at all, and which columns may be what is not known."""
 
     roles: Roles
     types: Sequence[str]
@@ -30,6 +35,15 @@ class EventLog:
     findings: tuple[Finding, ...]
     size: str
     is_plain: bool
+    guess: Roles
+
+    @property
+    def proposal(self) -> str:
+        """The options that may be meant, as "; perhaps …"; "" where nothing is open, or nothing can be guessed."""
+        if self.roles.whole or not self.guess.whole:
+            return ""
+        options = (f"--{role} {shlex.quote(getattr(self.guess, role))}" for role in ("user", "item", "time"))
+        return f"; perhaps {' '.join(options)}"
 
 
 def look_at_events(file: Path, given: Roles) -> EventLog:
@@ -38,7 +52,7 @@ def look_at_events(file: Path, given: Roles) -> EventLog:
     require_file(file)
     anything = ModelSettings(data_dir="data", task="classification", target="")
     with TemporaryDirectory(prefix="driftd-init-") as folder:
-        opened = open_file(file, anything.intake, Path(folder) / "sample.copy")
+        opened = with_fields(open_file(file, anything.intake, Path(folder) / "sample.copy"))
         sample = sampled(opened, Path(folder) / "sample.csv")
         roles = named_roles(sample, given)
         if roles.whole:
@@ -51,6 +65,7 @@ def look_at_events(file: Path, given: Roles) -> EventLog:
             findings=tuple(one for one in findings if one.column in ("", roles.time, roles.value)),
             size=sizes(sample, roles) if roles.whole else "",
             is_plain=looks_like_events(roles, sample),
+            guess=roles if roles.whole else guessed_roles(sample, roles),
         )
 
 
@@ -61,13 +76,16 @@ def settings_of(roles: Roles) -> ModelSettings:
     return ModelSettings.model_validate({"data_dir": "data", "task": "recommendation", **named})
 
 
-def recognised(file: Path) -> EventLog | None:
-    """The log that a file is, where that is plain: its columns say who, what and when, and people come again."""
+def recognised(file: Path) -> EventLog:
+    """The log that a file is, where that is plain: its columns say who, what and when, and people come again. WrongUse
+    where it is not."""
     try:
         found = look_at_events(file, Roles())
     except (Refused, WrongUse):
-        return None
-    return found if found.is_plain else None
+        raise WrongUse(NO_TARGET) from None
+    if not found.is_plain:
+        raise WrongUse(NO_TARGET + found.proposal)
+    return found
 
 
 def write_event_config(file: Path, found: EventLog, name: str, path: Path) -> Iterator[str]:
@@ -76,7 +94,8 @@ def write_event_config(file: Path, found: EventLog, name: str, path: Path) -> It
     if lacking := asked(found.roles):
         known = [f"{role} is {column!r}" for role, column in vars(found.roles).items() if column]
         what = f"; as far as can be told, {', '.join(known)}" if known else ""
-        raise WrongUse(f"it cannot be told which columns are what{what}; name {', '.join(lacking)} COLUMN")
+        options = ", ".join(f"--{role}" for role in lacking)
+        raise WrongUse(f"it cannot be told which columns are what{what}; name {options} COLUMN{found.proposal}")
     name = model_name(name or file.name.split(".")[0])
     path.write_text("\n".join(_lines(found, name)) + "\n", "utf-8")
     yield from report_lines(found.findings)

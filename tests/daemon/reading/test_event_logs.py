@@ -127,3 +127,45 @@ def test_what_is_odd_is_told(tmp_path: Path) -> None:
     assert "2,003 numbers too large for seconds" in told
     assert "account 'bot' has 10% of the events" in told
     assert "3 rows out of order" in told
+
+
+def nested_line(place: int, **more: Any) -> str:
+    """A line as web shops write them: ids within objects."""
+    line = {"at": START_S + place, "customer": {"id": place % 3, "country": "DE"}, "product": {"id": f"p{place}"}}
+    return json.dumps(line | more)
+
+
+NESTED = {"user_column": "customer.id", "item_column": "product.id"}
+
+
+def test_a_field_of_an_object_is_a_column_by_its_dotted_name(tmp_path: Path) -> None:
+    """In the first file and in later ones; a key with a dot in its name is read all the same, as posted events are
+    written."""
+    first = taken(lines(tmp_path, *map(nested_line, range(6)), name="a.jsonl"), **NESTED)
+    found = snapshot(first)
+    assert (found["customer.id"], found["product.id"]) == (list("012012"), [f"p{one}" for one in range(6)])
+    flat = json.dumps({"customer.id": "9", "product.id": "p9", "at": START_S})
+    later = taken(lines(tmp_path, nested_line(7), flat, name="b.jsonl"), first.schema, **NESTED)
+    assert snapshot(later)["customer.id"] == ["1", "9"]
+
+
+def test_objects_and_lists_are_no_ids(tmp_path: Path) -> None:
+    """The message names the field that looks like an id; a list has to be taken apart. A title in brackets is a
+    title, and one odd row is one odd row."""
+    columns = {"user_column": "customer", "item_column": "product.id"}
+    rows = lines(tmp_path, *map(nested_line, range(6)), name="a.jsonl")
+    with pytest.raises(Refused, match=r"user_column 'customer' holds objects") as refused:
+        taken(rows, **columns)
+    assert 'user_column = "customer.id"' in refused.value.hint
+    with pytest.raises(Refused, match="holds lists") as refused:
+        taken(
+            lines(tmp_path, nested_line(1, product=["a", "b"]), name="c.jsonl"), **(NESTED | {"item_column": "product"})
+        )
+    assert "one row for each element" in refused.value.hint
+    with pytest.raises(Refused, match="holds objects"):
+        table = pa.table({"who": [{"id": 1}], "what": ["a"], "at": [START_S]})
+        pq.write_table(table, tmp_path / "a.parquet")
+        taken(tmp_path / "a.parquet")
+    odd = ["at,who,what", *(f"{START_S + one},u,[REC] {one}" for one in range(200)), f'{START_S},u,"[1, 2]"']
+    result = taken(lines(tmp_path, *odd))
+    assert (result.rows, [one["reason"] for one in result.rejects]) == (200, ["is an object or a list, no id"])

@@ -117,7 +117,7 @@ def _read(file: Path, columns: EventColumns, converted: Path) -> _Rows:
 
 def _table(file: Path, columns: EventColumns, converted: Path) -> Table:
     """The file, with users, items and event types as text: read again where they look like something else."""
-    table = open_table(file, converted)
+    table = open_table(file, converted, wanted=columns.named)
     lacking = [name for name in columns.named if name not in table.names]
     if lacking:
         raise Refused(f"{file}: no column {lacking[0]!r}", f"it has {', '.join(table.names[:MOST_NAMES])}")
@@ -125,7 +125,7 @@ def _table(file: Path, columns: EventColumns, converted: Path) -> Table:
     if all(table.kinds[name] == TEXT for name in texts):
         return table
     layout = replace(table.layout, kinds={**table.kinds, **dict.fromkeys(texts, TEXT)})
-    return replace(open_table(file, converted, layout), notes=table.notes)
+    return replace(open_table(file, converted, layout, columns.named), notes=table.notes)
 
 
 def _texts(table: Table, name: str) -> pa.ChunkedArray:
