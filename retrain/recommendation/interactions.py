@@ -12,6 +12,8 @@ Names = NDArray[np.object_]
 """Texts, sorted and each once; a code is the place of a name."""
 
 COLUMNS = ("user", "item", "time_ms", "weight")
+CLOCK_USERS = 10
+"""Users, the newest, that say what time it is in a log."""
 UNIT = 1000
 """A weight of 1, in the whole numbers that weights are kept in: sums of these are exact in any order."""
 
@@ -37,6 +39,19 @@ class Interactions:
     def newest_ms(self) -> int:
         """The time of the newest event; 0 of none."""
         return int(self.time_ms.max()) if len(self) else 0
+
+    @property
+    def clock_ms(self) -> int:
+        """The moment as of which popularity is told: since when the newest CLOCK_USERS users have been there. What
+        comes to a log that ended long ago does not make all before it worth nothing at once, and no single account can;
+        0 of no event."""
+        starts = self.starts()
+        ends = starts[1:][np.diff(starts) > 0]
+        last = self.time_ms[ends - 1]
+        if not len(last):
+            return 0
+        place = max(0, len(last) - CLOCK_USERS)
+        return int(np.partition(last, place)[place])
 
     def where(self, mask: NDArray[np.bool_]) -> "Interactions":
         """The events of a mask (n,), with all names."""

@@ -94,7 +94,7 @@ class ServedRecommender:
             self._placed = names, self.loaded.item_weights(names)
         own = at_half_lives(counters, self.half_lives_ms)
         available = None if catalogue is None else catalogue.allowed(names)
-        base = basis(own, live, self._placed[1], self.blend, min(newest_ms, now_ms), available)
+        base = basis(own, live, self._placed[1], self.blend, min(counters.interactions.clock_ms, now_ms), available)
         return Moment(base, counters.interactions, newest_ms, catalogue)
 
 
