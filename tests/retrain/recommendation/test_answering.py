@@ -76,6 +76,17 @@ def test_a_reason_is_an_item_of_the_history_that_led_there():
     assert [(events.items[item], share) for item, share in reasons(base, seen, found.items)[0]] == [("x", 1.0)]
 
 
+def test_no_item_is_its_own_reason():
+    """Where people come back to x after x, x is recommended again, for what else they had to do with."""
+    users = [f"u{one}" for one in range(40) for _ in range(3)]
+    events = interactions_of(users, ["x", "y", "x"] * 40, range(120))
+    counters = count(events, LIVES)
+    base = basis(counters, live_tables(counters), fit(counters), FIRST, 120)
+    x, y = (events.items.tolist().index(one) for one in "xy")
+    found = reasons(base, history_of(base.places(["x", "y"])), np.array([x]))
+    assert [item for item, _ in found[0]] == [y]
+
+
 def test_similar_items_share_their_audience():
     """The most alike first; the item itself never."""
     base = basis(COUNTERS, LIVE, VERSION, FIRST, NOW)
