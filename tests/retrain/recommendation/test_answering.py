@@ -76,6 +76,18 @@ def test_a_reason_is_an_item_of_the_history_that_led_there():
     assert [(events.items[item], share) for item, share in reasons(base, seen, found.items)[0]] == [("x", 1.0)]
 
 
+def test_no_item_is_its_own_reason():
+    """Of people who choose again: another item of the history, or none at all."""
+    users = [f"u{one}" for one in range(40) for _ in range(4)]
+    events = interactions_of(users, ["x", "y", "x", "y"] * 40, [*range(160)])
+    counters = count(events, LIVES)
+    base = basis(counters, live_tables(counters), fit(counters), FIRST, 200)
+    x, y = base.places(["x", "y"]).tolist()
+    both = reasons(base, history_of(np.array([x, y])), np.array([x, y]))
+    assert [[item for item, _ in of_item] for of_item in both] == [[y], [x]]
+    assert reasons(base, history_of(np.array([x])), np.array([x])) == [[]]
+
+
 def test_similar_items_share_their_audience():
     """The most alike first; the item itself never."""
     base = basis(COUNTERS, LIVE, VERSION, FIRST, NOW)
