@@ -78,7 +78,7 @@ class EventQuality:
             told.append(f"{when}: {counted(self.in_ms, 'number')} too large for seconds, taken as milliseconds or less")
         if again := found["repeated_events"]:
             told.append(
-                f"{counted(again, 'event')} {agreed(again, 'are')} there before (same user, item, time) and count once"
+                f"{counted(again, 'event')} {agreed(again, 'were')} there before (same user, item, time) and count once"
             )
         if self.late:
             told.append(f"{counted(self.late, 'row')} out of order: event time decides")

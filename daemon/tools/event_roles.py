@@ -26,10 +26,12 @@ USERS = (
     "who",
 )
 ITEMS = (
+    "sku",
+    "asin",
+    "isbn",
     "item",
     "product",
     "article",
-    "sku",
     "movie",
     "film",
     "track",
@@ -40,8 +42,6 @@ ITEMS = (
     "course",
     "recipe",
     "content",
-    "asin",
-    "isbn",
     "what",
 )
 TIMES = ("time", "timestamp", "date", "datetime", "at", "when", "ts", "moment", "occurred", "created")
@@ -49,6 +49,8 @@ TYPES = ("event", "type", "action", "behavior", "behaviour", "kind", "interactio
 VALUES = ("rating", "stars", "score", "value", "grade")
 NOISE = ("id", "ids", "no", "nr", "key", "uuid", "code", "name", "number", "column", "event")
 """Words of a name that do not say of what it is."""
+NAMING = ("name", "title", "description", "label")
+"""Words of what is shown to people, beside an id."""
 MOST_TYPES = 50
 IDS = ("integer", "number", "category")
 FEWEST_IDS = 5
@@ -143,13 +145,18 @@ def asked(roles: Roles) -> list[str]:
 def _called(wanted: Sequence[str], names: Sequence[str], alone: bool = False) -> str:
     """The column that is called so: by the only word that says something, else by one of its words; in the order of the
     wanted ones. Where it is `alone`, the only one there is."""
-    words = {name: _words(name) for name in names}
+    words = {name: _words(name) for name in sorted(names, key=_is_naming)}
     for exact in (True, False):
         for one in wanted:
             for name, found in words.items():
                 if one in found and (not exact or len(found) == 1):
                     return name
     return names[0] if alone and len(names) == 1 else ""
+
+
+def _is_naming(name: str) -> bool:
+    """Whether a column is what things are called: "product_name" comes after "product_id"."""
+    return any(one.lower() in NAMING for one in WORD.findall(name))
 
 
 def _words(name: str) -> list[str]:

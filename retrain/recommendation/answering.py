@@ -119,14 +119,14 @@ def rank(base: Basis, history: History, wanted: Wanted) -> Ranked:
 
 
 def reasons(base: Basis, history: History, items: Codes) -> list[list[tuple[int, float]]]:
-    """For each item the other items of the history that speak most for it, with their shares of what these say."""
+    """For each item the others of the history that speak most for it, with their shares of what these say."""
     total = np.zeros((len(history.item), len(items)))
     order = np.argsort(history.item)
     for part in _parts(base, history):
         table = _table(base, part.name)[part.rows][:, items].toarray()
         said = table * (part.weights * base.factors[part.name] / part.most)[:, None]
         total[order[np.searchsorted(history.item[order], part.rows)]] += np.maximum(said, 0)
-    total[history.item[:, None] == items[None, :]] = 0.0
+    total[history.item[:, None] == items] = 0.0  # no item is its own reason
     whole = total.sum(axis=0)
     best = np.argsort(-total, axis=0, kind="stable")[:MOST_REASONS]
     return [

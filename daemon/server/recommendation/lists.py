@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from daemon.server.recommendation.asked import Asked
 from daemon.server.recommendation.live import Own
 from daemon.server.recommendation.served import Moment, ServedRecommender
+from drift.notation import agreed
 from retrain.recommendation.answering import Basis, Ranked, Wanted, history_of, rank, reasons, similar
 from retrain.recommendation.interactions import Codes
 from retrain.recommendation.requests import History, history_of_events
@@ -104,7 +105,8 @@ class Asking:
         return self._list(None, history_of(item), self.seen.of(self.moment, item, now, self.now_ms), NOTHING_KNOWN)
 
     def _list(self, name: str | None, history: History, seen: Codes, cold: str) -> One:
-        found = rank(self.base, history, self._wanted(seen))
+        wanted = self._wanted(seen)
+        found = rank(self.base, history, wanted)
         because = None
         if self.asked.explain:
             because = [
@@ -113,41 +115,59 @@ class Asking:
             ]
         sources = [PERSONAL if personal else POPULARITY for personal in found.personal]
         reasons_why = [] if found.warm else [cold]
-        return self._one(name, found, sources, PERSONAL if found.warm else POPULARITY, reasons_why, because)
+        if len(found.items) < self.asked.k:
+            reasons_why.append(self._too_few(len(found.items), wanted, len(seen)))
+        return One(
+            name,
+            self._names(found),
+            found.scores.tolist(),
+            sources,
+            PERSONAL if found.warm else POPULARITY,
+            "; ".join(reasons_why) or None,
+            because,
+        )
 
     def _similar(self, item: str) -> One:
         place = self.base.places([item])
         if not len(place):
             return One(item, [], [], [], AUDIENCE, UNKNOWN_ITEM)
         found = similar(self.base, int(place[0]), self._wanted(place))
-        return self._one(item, found, [AUDIENCE] * len(found.items), AUDIENCE, [])
+        names = self._names(found)
+        few = f"fewer than k: {len(names):,} known items share people with this one and may be in the list"
+        return One(
+            item,
+            names,
+            found.scores.tolist(),
+            [AUDIENCE] * len(names),
+            AUDIENCE,
+            few if len(names) < self.asked.k else None,
+        )
+
+    def _names(self, found: Ranked) -> list[str]:
+        return [str(name) for name in self.base.items[found.items]]
 
     def _wanted(self, seen: Codes) -> Wanted:
         excluded = self.base.places(list(self.asked.exclude)) if self.asked.exclude else seen[:0]
         candidates = None if self.asked.candidates is None else self.base.places(list(self.asked.candidates))
         return Wanted(self.asked.k, np.concatenate([seen, excluded]), self.allowed, candidates)
 
-    def _one(
-        self, name: str | None, found: Ranked, sources: list[str], source: str, why: list[str],
-        because: list[list[tuple[str, float]]] | None = None,
-    ) -> One:  # fmt: skip
-        items = self.base.items[found.items].tolist()
-        if len(items) < self.asked.k:
-            why = [*why, self._too_few(len(items), source)]
-        return One(name, items, found.scores.tolist(), sources, source, "; ".join(why) or None, because)
-
-    def _too_few(self, count: int, source: str) -> str:
-        """Why a list is shorter than asked for."""
-        left = f"fewer than k: {count:,} of {int(self.base.known.sum()):,} known items"
-        if source == AUDIENCE:
-            return f"{left} share people with this one and may be in the list"
-        limits = {
-            "candidates": self.asked.candidates is not None,
-            "filter and availability": self.allowed is not None,
-            "exclude": bool(self.asked.exclude),
-            "what was seen": True,
-        }
-        return f"{left} are left by {', '.join(name for name, there in limits.items() if there)}"
+    def _too_few(self, count: int, wanted: Wanted, seen: int) -> str:
+        """Why a list is shorter than asked for: what left items out."""
+        asked, limits = self.asked, []
+        if wanted.candidates is not None:
+            unknown = len(set(asked.candidates or ())) - len(np.unique(wanted.candidates))
+            of_none = f" ({unknown:,} of them {agreed(unknown, 'are')} of no event)" if unknown else ""
+            limits.append(f"candidates{of_none}")
+        if self.allowed is not None:
+            limits.append("filter and availability")
+        if len(wanted.left_out) > seen:
+            limits.append("exclude")
+        if seen:
+            limits.append("what was seen")
+        known = f"{int(self.base.known.sum()):,} known items"
+        if not limits:
+            return f"fewer than k: there are {known}"
+        return f"fewer than k: {count:,} of {known} {agreed(count, 'are')} left by {', '.join(limits)}"
 
 
 def with_own(moment: Moment, user: str, own: Own) -> tuple[Codes, Codes, Codes]:

@@ -29,6 +29,7 @@ def log(folder: Path, header: str, name: str = "clicks.csv") -> Path:
         ("visitorid,itemid,time,event,x", ("visitorid", "itemid", "time", "event", "")),
         ("CustomerID,StockSKU,ts,action,score", ("CustomerID", "StockSKU", "ts", "action", "score")),
         ("userId,movieId,created_at,type,stars", ("userId", "movieId", "created_at", "type", "stars")),
+        ("Customer Name,SKU,Order date,Product,n", ("Customer Name", "SKU", "Order date", "", "")),
         ("session_id,article,when,behavior,n", ("session_id", "article", "when", "behavior", "")),
     ],
 )
@@ -36,6 +37,12 @@ def test_a_log_is_recognised_by_its_columns(tmp_path: Path, header: str, found: 
     """As shops, films and public data sets call them; numbers in seconds are times."""
     roles = recognised(log(tmp_path, header)).roles
     assert (roles.user, roles.item, roles.time, roles.event, roles.value) == found
+
+
+def test_an_id_comes_before_a_name(tmp_path: Path) -> None:
+    """Products are renamed, their ids are not: whatever comes first in the file."""
+    roles = recognised(log(tmp_path, "product_name,product_id,ts,customer_name,customer_no")).roles
+    assert (roles.user, roles.item) == ("customer_no", "product_id")
 
 
 def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:

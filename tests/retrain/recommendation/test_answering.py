@@ -77,14 +77,15 @@ def test_a_reason_is_an_item_of_the_history_that_led_there():
 
 
 def test_no_item_is_its_own_reason():
-    """Where people come back to x after x, x is recommended again, for what else they had to do with."""
-    users = [f"u{one}" for one in range(40) for _ in range(3)]
-    events = interactions_of(users, ["x", "y", "x"] * 40, range(120))
+    """Of people who choose again: another item of the history, or none at all."""
+    users = [f"u{one}" for one in range(40) for _ in range(4)]
+    events = interactions_of(users, ["x", "y", "x", "y"] * 40, [*range(160)])
     counters = count(events, LIVES)
-    base = basis(counters, live_tables(counters), fit(counters), FIRST, 120)
-    x, y = (events.items.tolist().index(one) for one in "xy")
-    found = reasons(base, history_of(base.places(["x", "y"])), np.array([x]))
-    assert [item for item, _ in found[0]] == [y]
+    base = basis(counters, live_tables(counters), fit(counters), FIRST, 200)
+    x, y = base.places(["x", "y"]).tolist()
+    both = reasons(base, history_of(np.array([x, y])), np.array([x, y]))
+    assert [[item for item, _ in of_item] for of_item in both] == [[y], [x]]
+    assert reasons(base, history_of(np.array([x])), np.array([x])) == [[]]
 
 
 def test_similar_items_share_their_audience():
