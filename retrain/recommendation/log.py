@@ -28,6 +28,9 @@ FEWEST_EVENTS = 1000
 noise."""
 LONGEST_PART = 6
 """A unit is at most the so-manyth part of a log."""
+ODD, SAMPLED = 0.05, 1_000_000
+"""The share of a log's events at either end whose times do not say how long it is (dates of 1970 stand for unknown
+ones, a few events are much newer than the rest), and of how many events that is seen."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,16 @@ class EventLog:
         FEWEST_EVENTS come, and at most a sixth of the log. Milliseconds."""
         if not len(self.events):
             return 1.0
-        length = max(1, self.events.newest_ms - int(self.events.time_ms.min()))
+        length = max(1.0, _length(self.events.time_ms[:: 1 + len(self.events) // SAMPLED]))
         between = np.diff(np.sort([span.last_ms for span in self.spans]))
         usual = float(np.median(between)) if len(between) else 0.0
         return max(1.0, min(max(usual, length * FEWEST_EVENTS / len(self.events)), length / LONGEST_PART))
+
+
+def _length(time_ms: Codes) -> float:
+    """How long a log is, by the times (n,) of its events but for the odd ones at either end."""
+    first, last = np.quantile(time_ms, [ODD, 1 - ODD])
+    return float(last - first) / (1 - 2 * ODD)
 
 
 @dataclass(frozen=True)

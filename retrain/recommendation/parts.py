@@ -102,9 +102,10 @@ def trained_parts(requests: Requests, version: ItemWeights) -> dict[str, Part]:
 
 
 def scaled_popularity(popularity: NDArray[np.float64]) -> Scores:
-    """Each popularity (…, items) divided by its maximum."""
-    most = popularity.max(axis=-1, keepdims=True)
-    return np.divide(popularity, np.where(most > 0, most, 1.0), dtype=np.float32, casting="same_kind")
+    """Each popularity (…, items) divided by its maximum, in double precision: counts as of long before their events are
+    too large for single precision."""
+    most, found = popularity.max(axis=-1, keepdims=True), np.empty(popularity.shape, np.float32)
+    return np.divide(popularity, np.where(most > 0, most, 1.0), out=found, casting="same_kind")
 
 
 def _looked_up(requests: Requests, weights: NDArray[Any], table: sparse.csr_array) -> Part:

@@ -79,6 +79,16 @@ def test_a_unit_is_the_time_between_files_within_bounds(tmp_path: Path) -> None:
     assert read([]).unit_ms == 1.0
 
 
+def test_a_few_odd_times_do_not_make_a_log_longer(tmp_path: Path) -> None:
+    """Dates of 1970, which stand for unknown ones, leave the unit of half-lives as it is."""
+    table = log(1500)
+    at = table["at"].to_numpy().copy()
+    at[::50] = 0
+    odd = table.set_column(table.column_names.index("at"), "at", pa.array(at))
+    units = [read([accepted(tmp_path, seq, one)]).unit_ms for seq, one in enumerate((table, odd))]
+    assert units[1] == pytest.approx(units[0], rel=0.1)
+
+
 def test_a_snapshot_from_before_a_column_was_named_is_left_out_and_told(tmp_path: Path) -> None:
     """What cannot be read by today's configuration takes part no more; a snapshot that is gone is tried again."""
     table = log(200)

@@ -83,6 +83,20 @@ def test_what_one_account_repeats_is_not_what_is_measured():
     assert (moments.user == bot).sum() == 6 and (moments.user != bot).sum() == 200
 
 
+def test_events_that_bring_no_choice_give_no_moments():
+    """A file that repeats what is there, or says only what people did not like, is no failure."""
+    events = interactions_of(["u", "v"], ["w", "x"], [1, 2], [0, 0])
+    assert len(sampled(events, events.time_ms >= 0, 0)) == 0
+    assert len(sampled(EVENTS, np.zeros(len(EVENTS), bool), 0)) == 0
+
+
+def test_popularity_follows_events_of_many_half_lives():
+    """Counts that grew by more than single precision holds are shares of the largest all the same."""
+    found = popular_parts(np.array([[2.0**140, 2.0**139, 0.0], [3.0, 1.5, 0.0]])[:, None])
+    assert [part.scores[0].tolist() for part in found.parts] == [[1.0, 0.5, 0.0], [1.0, 0.5, 0.0]]
+    assert np.isfinite(found.features).all()
+
+
 def test_ranks_count_all_items_and_miss_what_is_not_known():
     """Rank 0 is the best; equal scores go by name; what may not be in a list is a miss."""
     events = interactions_of(["a"] * 3, list("xyz"), [1, 1, 1])
