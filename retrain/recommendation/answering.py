@@ -7,19 +7,23 @@ once."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from retrain.recommendation.blend import Blend
+from retrain.recommendation.changing import ChangingLive, ChangingRows
 from retrain.recommendation.cooccurrence import WINDOW
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.interactions import Codes, Names
 from retrain.recommendation.judging import popular_score
-from retrain.recommendation.parts import FAST, SLOW, Live, Popular, Scores, popular_parts, popularities
+from retrain.recommendation.lookup import Row
+from retrain.recommendation.parts import FAST, SLOW, Live, Popular, Scores, popular_parts
 from retrain.recommendation.requests import LONGEST, History
+from retrain.recommendation.standing import Counted, Standing
 
 NOTHING = np.zeros(0, np.int64)
 NEVER = np.float32(-np.inf)
@@ -30,6 +34,7 @@ MOST_REASONS = 3
 """Items of the history that an explanation names."""
 LOOKED_UP = ("ease", "ease_recent", "transitions", "neighbours")
 """The parts that look up rows of a table, in the order in which they are added."""
+Table: TypeAlias = sparse.csr_array | ChangingRows
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Basis:
 
     items: Names
     known: NDArray[np.bool_]
-    live: Live
+    live: Live | ChangingLive
     version: ItemWeights
     blend: Blend
     warm: Scores
@@ -96,14 +101,20 @@ def basis(
 ) -> Basis:  # fmt: skip
     """Of counters at a moment, their tables, and a version by the places of the same items; without those that are not
     `available` (items,)."""
-    size = len(counters.interactions.items)
-    known = counters.support > 0 if available is None else (counters.support > 0) & available
-    if not size:
+    return basis_of(Counted(counters, live), version, blend, now_ms, available)
+
+
+def basis_of(
+    standing: Standing, version: ItemWeights, blend: Blend, now_ms: int, available: NDArray[np.bool_] | None = None
+) -> Basis:
+    """The same of counters that are followed."""
+    known = standing.support > 0 if available is None else (standing.support > 0) & available
+    if not len(standing.names):
         none = np.zeros(0, np.float32)
-        return Basis(counters.interactions.items, known, live, version, blend, none, none)
-    popular: Popular = popular_parts(popularities(counters, now_ms)[:, None])
+        return Basis(standing.names, known, standing.live, version, blend, none, none)
+    popular: Popular = popular_parts(standing.popularity_at(now_ms)[:, None])
     warm, cold = (np.where(known, popular_score(popular, one)[0], NEVER) for one in (blend.warm, blend.cold))
-    return Basis(counters.interactions.items, known, live, version, blend, warm, cold)
+    return Basis(standing.names, known, standing.live, version, blend, warm, cold)
 
 
 def rank(base: Basis, history: History, wanted: Wanted) -> Ranked:
@@ -123,7 +134,7 @@ def reasons(base: Basis, history: History, items: Codes) -> list[list[tuple[int,
     total = np.zeros((len(history.item), len(items)))
     order = np.argsort(history.item)
     for part in _parts(base, history):
-        table = _table(base, part.name)[part.rows][:, items].toarray()
+        table = _rows(_table(base, part.name), part.rows)[:, items].toarray()
         said = table * (part.weights * base.factors[part.name] / part.most)[:, None]
         total[order[np.searchsorted(history.item[order], part.rows)]] += np.maximum(said, 0)
     total[history.item[:, None] == items] = 0.0  # no item is its own reason
@@ -137,10 +148,9 @@ def reasons(base: Basis, history: History, items: Codes) -> list[list[tuple[int,
 
 def similar(base: Basis, item: int, wanted: Wanted) -> Ranked:
     """The items whose audiences are most like one's, by the counters."""
-    table = base.live.neighbours
-    inside = slice(table.indptr[item], table.indptr[item + 1])
     scores = np.full(len(base.items), NEVER)
-    scores[table.indices[inside]] = table.data[inside]
+    indices, data = _row(base.live.neighbours, item)
+    scores[indices] = data
     scores[~base.known] = NEVER
     scores[item] = NEVER
     found = _best(_restricted(scores, wanted), wanted.count)
@@ -184,20 +194,33 @@ def _parts(base: Basis, history: History) -> list[_Part]:
     ]
 
 
-def _table(base: Basis, name: str) -> sparse.csr_array:
-    tables = {"transitions": base.live.transitions, "neighbours": base.live.neighbours}
+def _table(base: Basis, name: str) -> Table:
+    tables: dict[str, Table] = {"transitions": base.live.transitions, "neighbours": base.live.neighbours}
     return tables.get(name, base.version.table)
 
 
-def _looked_up(name: str, table: sparse.csr_array, rows: Codes, weights: Scores) -> _Part:
+def _row(table: Table, row: int) -> Row:
+    """The places that a row has entries for, and these."""
+    if isinstance(table, ChangingRows):
+        return table.row(row)
+    inside = slice(table.indptr[row], table.indptr[row + 1])
+    return table.indices[inside], table.data[inside]
+
+
+def _rows(table: Table, rows: Codes) -> sparse.csr_array:
+    """Some rows (k, items)."""
+    found = [_row(table, row) for row in rows.tolist()]
+    indptr = np.cumsum([0, *(len(indices) for indices, _ in found)])
+    indices = np.concatenate([np.zeros(0, np.int32), *(one for one, _ in found)])
+    data = np.concatenate([np.zeros(0, np.float32), *(one for _, one in found)])
+    return sparse.csr_array((data, indices, indptr.astype(indices.dtype)), shape=(len(rows), table.shape[1]))
+
+
+def _looked_up(name: str, table: Table, rows: Codes, weights: Scores) -> _Part:
     """The weighted sum of rows, divided by its maximum; what is negative says nothing."""
     kept = weights > 0
     rows, weights = rows[kept], weights[kept]
-    begins, ends = table.indptr[rows], table.indptr[rows + 1]
-    data = np.concatenate([table.data[begin:end] for begin, end in zip(begins, ends, strict=True)])
-    indices = np.concatenate([table.indices[begin:end] for begin, end in zip(begins, ends, strict=True)])
-    indptr = np.r_[0, np.cumsum(ends - begins)].astype(indices.dtype)
-    columns = sparse.csc_array((data, indices, indptr), shape=(table.shape[1], len(rows)))
+    columns = _rows(table, rows).T
     scores = np.asarray(columns @ weights, np.float32)
     np.maximum(scores, 0, out=scores)
     most = scores.max(initial=np.float32(0))

@@ -104,6 +104,37 @@ def summed_popularity(parts: Sequence[tuple[Popularity, int]]) -> Popularity:
     return Popularity(large.half_life_ms, *_inserted((large.tick, large.item, sign * large.users), small))
 
 
+def popularity_of_both(large: Popularity, small: Popularity, now_ms: int, items: int) -> NDArray[np.float64]:
+    """The popularity (items,) of a sum of counts at a moment, bit for bit that of `summed_popularity`: only items that
+    the smaller part has are summed anew. An entry of the smaller part may be negative."""
+    if not len(small.tick):
+        return large.at(now_ms, items)
+    anew = np.zeros(items, bool)
+    anew[small.item] = True
+    again = anew[large.item]
+    apart = Popularity(large.half_life_ms, *(one[again] for one in (large.tick, large.item, large.users)))
+    both = summed_popularity([(apart, 1), (small, 1)])
+    others = np.flatnonzero(~again)
+    last = max([*both.tick[-1:].tolist(), *large.tick[others[-1:]].tolist()], default=0)
+    since = last - REACH * TICKS
+    kept = np.asarray((large.tick >= since) & ~again)
+    found = _weighed(large, kept, last, now_ms, items)
+    found[anew] = _weighed(both, both.tick >= since, last, now_ms, items)[anew]
+    return found
+
+
+def _weighed(one: Popularity, kept: NDArray[np.bool_], last: int, now_ms: int, items: int) -> NDArray[np.float64]:
+    """The popularity (items,) of some entries, as `at` has it where `last` is the newest tick of all."""
+    tick, item, users = one.tick[kept], one.item[kept], one.users[kept]
+    if one.half_life_ms is None:
+        return np.asarray(np.bincount(item, users, items))
+    now = int(ticks(now_ms, one.half_life_ms))
+    if now >= last:
+        newest = np.bincount(item, users * np.exp2((tick - last) / TICKS), items)
+        return np.asarray(newest * np.exp2((last - now) / TICKS))
+    return np.asarray(np.bincount(item, users * np.exp2(np.minimum(0.0, (tick - now) / TICKS)), items))
+
+
 def placed(one: Popularity, item: Codes) -> Popularity:
     """The same counts with each item at another place; nothing is sorted where they stay in their order."""
     if bool(np.all(np.diff(item) > 0)):

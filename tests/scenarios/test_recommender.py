@@ -42,9 +42,14 @@ def test_what_may_be_in_a_list(shop: ShopDaemon) -> None:
     """Candidates and exclusions; a list that is short says why; similar items by their audience."""
     body = shop.recommend(users=["nobody"], k=5, candidates=["i01", "i02", "i03"], exclude=["i01"])
     found = body["recommendations"][0]
-    assert sorted(one["item"] for one in found["items"]) == ["i02", "i03"] and "left by candidates, exclude" in found["reason"]
+    assert (
+        sorted(one["item"] for one in found["items"]) == ["i02", "i03"]
+        and "left by candidates, exclude" in found["reason"]
+    )
     body = shop.recommend(history=["i01"], k=2, candidates=["nothing", "i02"])
-    assert "1 of 40 known items is left by candidates (1 of them is of no event)" in body["recommendations"][0]["reason"]
+    assert (
+        "1 of 40 known items is left by candidates (1 of them is of no event)" in body["recommendations"][0]["reason"]
+    )
     answer = shop.post("similar", {"items": ["i01", "nothing"], "k": 2}).json()["similar"]
     assert len(answer[0]["items"]) == 2 and "nobody" in answer[1]["reason"]
     one = httpx.get(f"{shop.url}/models/{MODEL}/recommend/u001?k=2").json()

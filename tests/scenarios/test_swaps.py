@@ -1,12 +1,16 @@
 """The served model is replaced again and again under load, and nobody notices."""
 
+import itertools
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from daemon_harness import FAST, Daemon, Load, drop, rows
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
+from recommender_harness import MODEL, start_shop
 
 from daemon.ledger import deployments, open_ledger, promotions
 
@@ -43,3 +47,38 @@ def test_swaps_under_load_fail_no_request(make_daemon: Callable[..., Daemon], sw
     assert sizes[-1][0] - sizes[swaps // 4][0] < MOST_GROWTH
     assert abs(sizes[-1][1] - sizes[swaps // 4][1]) <= 4
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("swaps", [10, pytest.param(100, marks=pytest.mark.long)])
+def test_swaps_of_a_recommender_fail_no_request_while_events_come(tmp_path: Path, swaps: int) -> None:
+    """Lists for people and events of theirs all the while: each is answered, by one of the two versions, and each event
+    that was acknowledged is counted at the end."""
+    daemon = start_shop(tmp_path)
+    counted, ledger, number = _counted(daemon), daemon.ledger, itertools.count()
+    names = [next(daemon.seen("model_swapped"))["version"], daemon.promote_trained(2, items=10)]
+    daemon.wait("model_swapped", version=names[1])
+    url = f"{daemon.url}/models/{MODEL}"
+
+    def ask(client: httpx.Client) -> httpx.Response:
+        user = f"w{next(number):06d}"
+        taken = client.post(f"{url}/feedback", json={"events": [{"user": user, "item": "i07"}]})
+        return taken if taken.status_code != 202 else client.post(f"{url}/recommend", json={"users": [user, "u001"]})
+
+    with Load(ask) as load:
+        for place in range(swaps):
+            swapped = len(list(daemon.seen("model_swapped")))
+            with ledger.begin() as conn:
+                one = deployments.for_version(conn, MODEL, names[place % 2], time.time())
+                promotions.record(conn, MODEL, one, "manual", "a test", time.time())
+            wait_for(lambda before=swapped: len(list(daemon.seen("model_swapped"))) > before)
+            assert daemon.recommend(users=["u001"])["version"] == names[place % 2]
+    ledger.close()
+    assert load.failures == [] and load.answers > swaps and load.versions == set(names)
+    wait_for(lambda: _counted(daemon) == counted + load.answers, what="every event is counted")
+    assert daemon.stop() == 0
+
+
+def _counted(daemon: Daemon) -> int:
+    """Events that are counted, as its metrics have it."""
+    lines = httpx.get(f"{daemon.url}/metrics", timeout=PATIENCE_S).text.splitlines()
+    return int(float(next(line for line in lines if line.startswith("driftd_counted_events{")).split()[-1]))

@@ -17,10 +17,10 @@ from daemon.ledger import Ledger
 from daemon.server.recommendation.served import Moment, ServedRecommender
 from daemon.server.recommendation.source import News, Source
 from retrain.recommendation.catalogue import Catalogue
-from retrain.recommendation.counters import Counters, at_half_lives, count, merge
+from retrain.recommendation.counters import count
 from retrain.recommendation.interactions import Interactions, joined
-from retrain.recommendation.parts import Live, live_tables
 from retrain.recommendation.posted import PostedEvent
+from retrain.recommendation.standing import Standing, standing
 from retrain.recommendation.unfiled import interactions_of_posted, weights_of
 from retrain.records.errors import Retry
 from retrain.records.settings import ModelSettings
@@ -31,14 +31,6 @@ RESTS = 4.0
 LONGEST_REST_S = 20.0
 Own = Mapping[str, tuple[tuple[int, str, int], ...]]
 """By user: time, item and weight of events that are not in the counters yet."""
-
-
-@dataclass(frozen=True)
-class Counted:
-    """The counters, and the tables that are looked up of them."""
-
-    counters: Counters
-    live: Live
 
 
 @dataclass
@@ -55,7 +47,7 @@ class LiveModel:
     clock: Callable[[], float] = time.time
     catalogue: Catalogue | None = None
     own: Own = field(default_factory=dict)
-    counted: Counted | None = None
+    counted: Standing | None = None
     _pending: list[News] = field(default_factory=list)
     _source: Source | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -69,7 +61,7 @@ class LiveModel:
         """Let a version answer with the counters as they are; counted first where they are not yet, and anew where a
         champion counts otherwise. OSError where files cannot be read now."""
         async with self._turn:
-            if self.counted is None or (served.promotion and served.longest != self.counted.counters.longest):
+            if self.counted is None or (served.promotion and served.longest != self.counted.longest):
                 await self._recount(served)
             assert self.counted is not None
             others = [one for one in self.served() if one is not served]
@@ -122,7 +114,7 @@ class LiveModel:
             else:
                 events = await self._beside(_together, news, self.settings)
                 if len(events):
-                    self.counted = await self._beside(_added, self.counted, events)
+                    self.counted = await self._beside(self.counted.with_more, events)
                 self.catalogue = next((one.catalogue for one in reversed(news) if one.catalogue), self.catalogue)
             self.counted, moments = await self._beside(self._moments, self.counted, list(self.served()))
             self._publish(moments)
@@ -143,13 +135,12 @@ class LiveModel:
             self._looking.submit(self._source.close)
         self._source = source
 
-    def _moments(self, counted: Counted, versions: Sequence[ServedRecommender]) -> tuple[Counted, list[Any]]:
+    def _moments(self, counted: Standing, versions: Sequence[ServedRecommender]) -> tuple[Standing, list[Any]]:
         """The counters with all half-lives that the versions need, and what each answers with."""
         lives = tuple(dict.fromkeys(one for version in versions for one in version.half_lives_ms))
-        wide = Counted(at_half_lives(counted.counters, lives), counted.live)
+        wide = counted.covering(lives)
         now_ms = round(self.clock() * 1e3)
-        moments = [(one, one.at(wide.counters, wide.live, now_ms, self.catalogue)) for one in versions]
-        return wide, moments
+        return wide, [(one, one.at(wide, now_ms, self.catalogue)) for one in versions]
 
     def _publish(self, moments: Iterable[tuple[ServedRecommender, Moment]]) -> None:
         for version, moment in moments:
@@ -166,20 +157,13 @@ def _news(source: Source, served: ServedRecommender) -> News:
         return News(gone=True)
 
 
-def _counted(events: Interactions, half_lives_ms: tuple[float | None, ...], longest: int) -> Counted:
-    counters = count(events, half_lives_ms, longest)
-    return Counted(counters, live_tables(counters))
+def _counted(events: Interactions, half_lives_ms: tuple[float | None, ...], longest: int) -> Standing:
+    return standing(count(events, half_lives_ms, longest))
 
 
 def _together(news: Sequence[News], settings: ModelSettings) -> Interactions:
     posted = interactions_of_posted([event for one in news for event in one.posted], settings)
     return reduce(joined, [one.filed for one in news if one.filed is not None], posted)
-
-
-def _added(counted: Counted, events: Interactions) -> Counted:
-    before = counted.counters
-    counters = merge(before, count(events, before.half_lives_ms, before.longest))
-    return Counted(counters, live_tables(counters))
 
 
 def _with_own(own: Own, posted: Sequence[PostedEvent], settings: ModelSettings) -> Own:

@@ -31,8 +31,7 @@ class RecommendationMetrics:
         )
         for name, live in self._live.items():
             if live.counted is not None:
-                events = live.counted.counters.interactions
-                newest.add_metric([name], events.newest_ms / 1e3)
-                counted.add_metric([name], len(events))
+                newest.add_metric([name], live.counted.newest_ms / 1e3)
+                counted.add_metric([name], len(live.counted))
             waiting.add_metric([name], sum(map(len, live.own.values())))
         yield from (newest, counted, waiting)

@@ -8,29 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.recommendation.answering import Basis, basis
+from retrain.recommendation.answering import Basis, basis_of
 from retrain.recommendation.blend import Blend
 from retrain.recommendation.catalogue import Catalogue
-from retrain.recommendation.counters import Counters, at_half_lives
 from retrain.recommendation.ease import ItemWeights
-from retrain.recommendation.interactions import Codes, Interactions, Names
-from retrain.recommendation.parts import Live
+from retrain.recommendation.interactions import Names
+from retrain.recommendation.live import Events
+from retrain.recommendation.standing import Standing
 from retrain.recommendation.version import LoadedRecommender
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema
 
-NO_EVENTS = np.zeros(0, np.int64)
 RUNTIME = "SciPy"
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What answers while the counters are as they are: the basis of all answers, the events that were counted, the
-    time of the newest, in milliseconds, and the catalogue, by which what is not available is not known."""
+    """What answers while the counters are as they are: the basis of all answers, the counters, the time of their
+    newest event, in milliseconds, and the catalogue, by which what is not available is not known."""
 
     base: Basis
-    events: Interactions
+    counted: Standing
     as_of_ms: int
     catalogue: Catalogue | None = None
 
@@ -44,14 +43,9 @@ class Moment:
             )
         return self.catalogue.allowed(self.base.items, attributes)
 
-    def events_of(self, user: str) -> tuple[Codes, Codes, Codes]:
+    def events_of(self, user: str) -> Events:
         """Item, time and weight of a user's events, in order of time."""
-        names, events = self.events.users, self.events
-        place = int(np.searchsorted(names, user)) if len(names) else 0
-        if place >= len(names) or names[place] != user:
-            return NO_EVENTS, NO_EVENTS, NO_EVENTS
-        begin, end = np.searchsorted(events.user, [place, place + 1])
-        return events.item[begin:end], events.time_ms[begin:end], events.weight[begin:end]
+        return self.counted.events_of(user)
 
 
 @dataclass(eq=False)
@@ -87,15 +81,15 @@ class ServedRecommender:
         """How many of a person's newest items count together."""
         return self.loaded.trained.longest
 
-    def at(self, counters: Counters, live: Live, now_ms: int, catalogue: Catalogue | None) -> Moment:
+    def at(self, counted: Standing, now_ms: int, catalogue: Catalogue | None) -> Moment:
         """What it answers with by counters; `now_ms` is the clock's."""
-        names, newest_ms = counters.interactions.items, counters.interactions.newest_ms
+        names, newest_ms = counted.names, counted.newest_ms
         if self._placed is None or self._placed[0] is not names:
             self._placed = names, self.loaded.item_weights(names)
-        own = at_half_lives(counters, self.half_lives_ms)
+        own = counted.picked(self.half_lives_ms)
         available = None if catalogue is None else catalogue.allowed(names)
-        base = basis(own, live, self._placed[1], self.blend, min(counters.interactions.clock_ms, now_ms), available)
-        return Moment(base, counters.interactions, newest_ms, catalogue)
+        base = basis_of(own, self._placed[1], self.blend, min(counted.clock_ms, now_ms), available)
+        return Moment(base, counted, newest_ms, catalogue)
 
 
 def load_recommender_of(deployment: Deployment, promotion: int, folder: Path) -> ServedRecommender:

@@ -21,12 +21,15 @@ from daemon.server.recommendation.live import LiveModel
 from daemon.server.recommendation.served import ServedRecommender
 from daemon.server.trial import RunningTrial
 from retrain import durable
+from retrain.recommendation import live as following
 from retrain.recommendation.blend import FIRST
 from retrain.recommendation.counters import Counters, count
 from retrain.recommendation.ease import EaseSettings, fit
 from retrain.recommendation.interactions import Interactions, joined
-from retrain.recommendation.parts import HALF_LIVES
+from retrain.recommendation.live import compacted
+from retrain.recommendation.parts import HALF_LIVES, live_tables
 from retrain.recommendation.posted import PostedEvent, line_of
+from retrain.recommendation.standing import Counted
 from retrain.recommendation.version import LoadedRecommender, Trained, own_part
 from retrain.records.deployment import Deployment
 from retrain.records.schema import Column, Schema
@@ -102,12 +105,15 @@ class World:
 
         asyncio.run(turn())
         assert self.live.counted is not None
-        return self.live.counted.counters
+        counted = self.live.counted
+        return counted.counters if isinstance(counted, Counted) else compacted(counted.followed)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    """With one file."""
+@pytest.fixture(params=["merged", "followed"])
+def world(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
+    """With one file; its log is a small one, or one that is large enough to be followed."""
+    if request.param == "followed":
+        monkeypatch.setattr(following, "SMALL", 100)
     made = World(tmp_path)
     made.accept("first", part(0, 700))
     return made
@@ -187,10 +193,10 @@ def test_ones_own_answer_follows_before_the_counters_do(world: World) -> None:
     asking = Asking(world.served.moment, Asked(("new", "other"), k=3), Seen(True), round(NOW_S * 1e3))
     own, other = asking.all(world.live.own).lists
     assert own.source == "personal" and "i07" not in own.items and other.source == "popularity"
-    assert "new" not in world.served.moment.events.users
+    assert not len(world.served.moment.events_of("new")[0])
     asyncio.run(world.live.add())
     again = replace(asking, moment=world.served.moment).all(world.live.own).lists[0]
-    assert again.source == "personal" and not world.live.own and "new" in world.served.moment.events.users
+    assert again.source == "personal" and not world.live.own and len(world.served.moment.events_of("new")[0])
 
 
 def test_a_version_with_another_unit_has_its_own_half_lives(world: World) -> None:
@@ -200,8 +206,8 @@ def test_a_version_with_another_unit_has_its_own_half_lives(world: World) -> Non
     world.versions.append(other)
     asyncio.run(world.live.serve(other))
     counted = count(part(0, 700), other.half_lives_ms)
-    assert world.live.counted is not None and other.moment is not None
-    alone = other.at(counted, world.live.counted.live, round(NOW_S * 1e3), None)
+    assert other.moment is not None
+    alone = other.at(Counted(counted, live_tables(counted)), round(NOW_S * 1e3), None)
     assert other.moment.base.cold.tobytes() == alone.base.cold.tobytes()
     assert world.served.moment is not None
     assert world.served.moment.base.cold.tobytes() != alone.base.cold.tobytes()
