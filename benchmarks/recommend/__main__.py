@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=30)
     parser.add_argument("--initial", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the generated logs")
-    parser.add_argument("--peers", action="store_true", help="implicit and kindling too")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, help="other libraries, all of them where none is named")
     default = Path(tempfile.gettempdir(), "driftd-bench-recommend")
     parser.add_argument("--envs", type=Path, default=default / "envs", metavar="DIR", help="virtual environments")
     parser.add_argument("--python", default=sys.executable, help="makes them")
@@ -79,11 +79,11 @@ def _measure(file: Path, asked: argparse.Namespace, work: Path, console: Console
     result = replay(Request([file], columns, asked.batches, asked.initial), work)
     stream = read_stream([file], columns, asked.batches, work)
     result |= {"name": file.stem, "refit_cpu": _refit(stream), "peers": {}}
-    if asked.peers:
+    if asked.peers is not None:
         excluded = {one["batch"]: one["exclude_seen"] for one in result["policy"]["by_batch"]}
         folder = work / f"{file.stem}.moments"
         write_moments(stream, asked.initial, excluded, folder)
-        for name in PEERS:
+        for name in asked.peers or PEERS:
             try:
                 found = measured(name, folder, asked.envs, asked.python, lambda text: console.print(text, style="dim"))
                 result["peers"][name] = found
