@@ -52,6 +52,8 @@ NOISE = ("id", "ids", "no", "nr", "key", "uuid", "code", "name", "number", "colu
 NAMING = ("name", "title", "description", "label")
 """Words of what is shown to people, beside an id."""
 MOST_TYPES = 50
+MOST_GRADES = 20
+"""Different numbers of a column that may be ratings, whatever it is called."""
 IDS = ("integer", "number", "category")
 FEWEST_IDS = 5
 """Fewer different values are types or grades, rather than users or items."""
@@ -94,7 +96,9 @@ def named_roles(sample: Sampled, given: Roles = Roles()) -> Roles:
     left = [name for name in left if name != item]
     types = [name for name in left if sample.kinds[name] == "category" and _few(sample, name)]
     ratings = [name for name in left if sample.kinds[name] in ("integer", "number")]
-    return replace(found, event=given.event or _called(TYPES, types), value=given.value or _called(VALUES, ratings))
+    grades = [name for name in ratings if 1 < sample.counts(name)[1] <= MOST_GRADES]
+    value = given.value or _called(VALUES, ratings) or (grades[0] if found.whole and len(grades) == 1 else "")
+    return replace(found, event=given.event or _called(TYPES, types), value=value)
 
 
 def looks_like_events(roles: Roles, sample: Sampled) -> bool:

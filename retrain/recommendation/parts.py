@@ -16,6 +16,7 @@ from retrain.recommendation.cooccurrence import WINDOW
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import ItemWeights
 from retrain.recommendation.lookup import similarities, transition_shares
+from retrain.recommendation.popularity import borrowed
 from retrain.recommendation.requests import Requests
 
 Scores = NDArray[np.float32]
@@ -75,8 +76,8 @@ class Popular:
 
 
 def popular_parts(popularity: NDArray[np.float64]) -> Popular:
-    """Of popularities (half-lives, requests or 1, items) as counted."""
-    scaled = scaled_popularity(popularity)
+    """Of popularities (half-lives, requests or 1, items) as counted, the longest last."""
+    scaled = scaled_popularity(borrowed(popularity))
     logs = 1 + np.log(np.maximum(scaled, np.float32(FLOOR))) / np.float32(-np.log(FLOOR))
     return Popular(tuple(Part(one) for one in scaled), np.concatenate([scaled, logs]))
 

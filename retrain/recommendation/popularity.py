@@ -13,6 +13,8 @@ from retrain.recommendation.interactions import UNIT, Codes, Interactions
 
 TICKS = 16
 """Steps of a half-life that times are counted in: a weight is at most 4.4 % off, and the sums are exact."""
+FEWEST_USERS = 100
+"""Of a popularity, halved as they are: fewer say little about items, and a few accounts could buy the top."""
 REACH = 32
 """Half-lives, beyond which nothing is kept: it would weigh less than 1 / 4,000,000,000."""
 SETTLED = 100_000 * UNIT
@@ -91,6 +93,22 @@ def popularity(found: Pairs, half_life_ms: float | None) -> Popularity:
     """Of users with their items."""
     tick = np.zeros(len(found.item), np.int64) if half_life_ms is None else ticks(found.last_ms, half_life_ms)
     return Popularity(half_life_ms, *_added(tick, found.item, found.weight))
+
+
+def borrowed(popularity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Popularities (half-lives, …, items), the longest last, in which `FEWEST_USERS` count at least: what a half-life
+    lacks is spread as the shortest longer one counts that has so many, else the longest. After a gap in the log, in
+    which all that was before has decayed, the first event else would be all that is popular."""
+    total = popularity.sum(axis=-1, keepdims=True)
+    lacking = np.maximum(FEWEST_USERS * UNIT - total, 0.0)
+    if not lacking[:-1].any():
+        return popularity
+    found, lender = popularity.copy(), popularity[-1]
+    for place in range(len(found) - 2, -1, -1):
+        share = lender / np.maximum(lender.sum(axis=-1, keepdims=True), 1.0)
+        found[place] += lacking[place] * share
+        lender = np.where(lacking[place] > 0, lender, popularity[place])
+    return found
 
 
 def summed_popularity(parts: Sequence[tuple[Popularity, int]]) -> Popularity:

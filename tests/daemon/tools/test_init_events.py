@@ -26,15 +26,16 @@ def log(folder: Path, header: str, name: str = "clicks.csv") -> Path:
     ("header", "found"),
     [
         ("user_id,item_id,timestamp,event_type,rating", ("user_id", "item_id", "timestamp", "event_type", "rating")),
-        ("visitorid,itemid,time,event,x", ("visitorid", "itemid", "time", "event", "")),
+        ("visitorid,itemid,time,event,x", ("visitorid", "itemid", "time", "event", "x")),
         ("CustomerID,StockSKU,ts,action,score", ("CustomerID", "StockSKU", "ts", "action", "score")),
         ("userId,movieId,created_at,type,stars", ("userId", "movieId", "created_at", "type", "stars")),
-        ("Customer Name,SKU,Order date,Product,n", ("Customer Name", "SKU", "Order date", "", "")),
-        ("session_id,article,when,behavior,n", ("session_id", "article", "when", "behavior", "")),
+        ("Customer Name,SKU,Order date,Product,n", ("Customer Name", "SKU", "Order date", "", "n")),
+        ("session_id,article,when,behavior,n", ("session_id", "article", "when", "behavior", "n")),
     ],
 )
 def test_a_log_is_recognised_by_its_columns(tmp_path: Path, header: str, found: tuple[str, ...]) -> None:
-    """As shops, films and public data sets call them; numbers in seconds are times."""
+    """As shops, films and public data sets call them; numbers in seconds are times, and the only few numbers may be
+    ratings."""
     roles = recognised(log(tmp_path, header)).roles
     assert (roles.user, roles.item, roles.time, roles.event, roles.value) == found
 
@@ -112,3 +113,7 @@ def test_in_another_language_a_guess_by_counts_is_offered(tmp_path: Path) -> Non
         list(write_event_config(path, look_at_events(path, Roles()), "", tmp_path / "config.toml"))
     with pytest.raises(WrongUse, match=f"--target COLUMN is missing.*{perhaps}"):
         recognised(path)
+    config = tmp_path / "config.toml"
+    told = list(write_event_config(path, look_at_events(path, Roles(user="Kunde", item="Artikel")), "", config))
+    assert any("whatever their 'Bewertung'" in line for line in told)
+    assert '# value_column = "Bewertung"' in config.read_text("utf-8")

@@ -5,13 +5,14 @@ import pytest
 from event_logs import DAY_MS, interactions, log
 
 from retrain.recommendation.answering import Wanted, basis, history_of, rank, reasons, similar
-from retrain.recommendation.blend import FIRST, Blend, feature_names
-from retrain.recommendation.counters import count
+from retrain.recommendation.blend import FIRST, Blend, feature_names, popularity_blend
+from retrain.recommendation.counters import count, merge
 from retrain.recommendation.ease import fit
 from retrain.recommendation.interactions import interactions_of
 from retrain.recommendation.judging import Answers, scores, seen_items, top
 from retrain.recommendation.moments import sampled
 from retrain.recommendation.parts import HALF_LIVES, live_parts, live_tables, popular_parts, popularities, trained_parts
+from retrain.recommendation.popularity import borrowed
 from retrain.recommendation.requests import history, requests_of
 
 LIVES = tuple(None if one is None else one * DAY_MS for one in HALF_LIVES)
@@ -101,3 +102,27 @@ def test_nothing_counted_gives_nothing():
     counters = count(interactions_of([], [], []), LIVES)
     base = basis(counters, live_tables(counters), fit(counters), FIRST, 0)
     assert len(rank(base, history_of(base.places(["a"])), Wanted()).items) == 0
+
+
+def test_one_event_after_a_long_gap_is_not_all_that_is_popular():
+    """An export ends months ago, and today one event is posted: what was popular still is, and one account does not
+    own the top."""
+    rarest, later = int(np.argmin(COUNTERS.support)), NOW + 150 * DAY_MS
+    counters = merge(COUNTERS, count(interactions_of(["late"], [str(EVENTS.items[rarest])], [later]), LIVES))
+    assert counters.interactions.items.tolist() == EVENTS.items.tolist()
+    live, version, nobody = live_tables(counters), fit(counters), history(EVENTS, 0, 0)
+    by_all = popularity_blend(HALF_LIVES.index(None), False)
+    usual = rank(basis(counters, live, version, by_all, later), nobody, Wanted(10)).items
+    for half_life in range(len(HALF_LIVES)):
+        blend = popularity_blend(half_life, False)
+        found = rank(basis(counters, live, version, blend, later), nobody, Wanted(10)).items
+        assert rarest not in found and len(set(found) & set(usual)) >= 9
+
+
+def test_popularities_of_enough_users_are_as_counted():
+    """Only what counts fewer borrows, of the shortest longer one that has enough."""
+    counted = np.array([[90.0, 30.0], [300.0, 100.0], [10.0, 990.0]])[:, None] * 1000
+    assert borrowed(counted) is counted
+    few = counted.copy()
+    few[0] = [[60_000.0, 0.0]]
+    assert borrowed(few)[:, 0].tolist() == [[90_000.0, 10_000.0], [300_000.0, 100_000.0], [10_000.0, 990_000.0]]
