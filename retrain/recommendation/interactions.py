@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ Names = NDArray[np.object_]
 """Texts, sorted and each once; a code is the place of a name."""
 
 COLUMNS = ("user", "item", "time_ms", "weight")
-CLOCK_USERS = 10
-"""Users, the newest, that say what time it is in a log."""
 UNIT = 1000
 """A weight of 1, in the whole numbers that weights are kept in: sums of these are exact in any order."""
 
@@ -41,20 +38,6 @@ class Interactions:
         """The time of the newest event; 0 of none."""
         return int(self.time_ms.max()) if len(self) else 0
 
-    @cached_property
-    def last_ms(self) -> Codes:
-        """When each user was there last (users,); -1 of one without events."""
-        starts = self.starts()
-        found = np.full(len(self.users), -1, np.int64)
-        there = np.diff(starts) > 0
-        found[there] = self.time_ms[starts[1:][there] - 1]
-        return found
-
-    @property
-    def clock_ms(self) -> int:
-        """See `clock_of`."""
-        return clock_of(self.last_ms)
-
     def where(self, mask: NDArray[np.bool_]) -> "Interactions":
         """The events of a mask (n,), with all names."""
         return self if mask.all() else self.part(mask)
@@ -71,17 +54,6 @@ class Interactions:
     def starts(self) -> Codes:
         """Where each user's events begin, and at last their number: (users + 1,)."""
         return np.searchsorted(self.user, np.arange(len(self.users) + 1)).astype(np.int64)
-
-
-def clock_of(last_ms: Codes) -> int:
-    """The moment as of which popularity is told, of when each user was there last (users,), -1 never: since when the
-    newest CLOCK_USERS are there. So what comes to a log that ended long ago does not make all before it worth nothing
-    at once, and no single account can; 0 of no event."""
-    last = last_ms[last_ms >= 0]
-    if not len(last):
-        return 0
-    place = max(0, len(last) - CLOCK_USERS)
-    return int(np.partition(last, place)[place])
 
 
 def interactions_of(users: Sequence[Any], items: Sequence[Any], time_ms: Any, weight: Any = None) -> Interactions:

@@ -58,14 +58,6 @@ class LiveCounters:
         found[: len(self.base.support)] += self.base.support
         return found
 
-    @property
-    def last_ms(self) -> Codes:
-        """When each user (users,), by code, was there last; -1 of one without events."""
-        found = np.concatenate([self.base.interactions.last_ms, np.full(len(self.users), -1, np.int64)])
-        for user, (_, time_ms, _) in self.histories.items():
-            found[user] = time_ms[-1]
-        return found
-
     def popularity_at(self, now_ms: int) -> NDArray[np.float64]:
         """The popularity (half-lives, items) of every item at a moment."""
         size = len(self.names)

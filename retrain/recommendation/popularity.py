@@ -16,12 +16,7 @@ TICKS = 16
 FEWEST_USERS = 100
 """Of a popularity, halved as they are: fewer say little about items, and a few accounts could buy the top."""
 REACH = 32
-"""Half-lives, beyond which nothing is kept: it would weigh less than 1 / 4,000,000,000."""
-SETTLED = 100_000 * UNIT
-"""Users, each once an item, that must have come before what is older than their reach goes: no one event, whatever its
-time, lets go of what is known."""
-LOOKED_AT = 2**20
-"""Entries among the newest of which these users are looked for at first."""
+"""Half-lives before the newest event, beyond which nothing is kept: it would weigh less than 1 / 4,000,000,000."""
 
 Entries = tuple[Codes, Codes, Codes]
 """Tick, item and users, each (k,)."""
@@ -118,7 +113,7 @@ def summed_popularity(parts: Sequence[tuple[Popularity, int]]) -> Popularity:
     large, sign = parts[largest]
     none = np.zeros(0, np.int64)
     tick, item = (np.concatenate([none, *(getattr(one, name) for one, _ in rest)]) for name in ("tick", "item"))
-    small = _each_once(tick, item, np.concatenate([none, *(sign * one.users for one, sign in rest)]))
+    small = _added(tick, item, np.concatenate([none, *(sign * one.users for one, sign in rest)]))
     return Popularity(large.half_life_ms, *_inserted((large.tick, large.item, sign * large.users), small))
 
 
@@ -161,21 +156,17 @@ def placed(one: Popularity, item: Codes) -> Popularity:
 
 
 def _added(tick: Codes, item: Codes, users: Codes) -> Entries:
-    """One entry for each tick and item within reach, those of 0 left out."""
+    """One entry for each tick and item within reach of the newest, those of 0 left out."""
     if not len(tick):
         return tick, item, users
-    within = tick >= _surely_reached(tick, users)
-    return _within(*_each_once(tick[within], item[within], users[within]))
-
-
-def _each_once(tick: Codes, item: Codes, users: Codes) -> Entries:
-    """Sorted, one entry for each tick and item."""
-    if not len(tick):
-        return tick, item, users
+    within = tick >= tick.max() - REACH * TICKS
+    tick, item, users = tick[within], item[within], users[within]
     order = _by_tick_and_item(tick, item)
     tick, item, users = tick[order], item[order], users[order]
     begins = np.flatnonzero(np.r_[True, (tick[1:] != tick[:-1]) | (item[1:] != item[:-1])])
-    return tick[begins], item[begins], np.add.reduceat(users, begins)
+    total = np.add.reduceat(users, begins)
+    kept = total != 0
+    return tick[begins][kept], item[begins][kept], total[kept]
 
 
 def _inserted(large: Entries, small: Entries) -> Entries:
@@ -193,26 +184,11 @@ def _inserted(large: Entries, small: Entries) -> Entries:
 
 
 def _within(tick: Codes, item: Codes, users: Codes) -> Entries:
-    """Entries, sorted by tick, without those of 0, and those out of reach: REACH half-lives before the moment since
-    which SETTLED users came. That moment only moves on as events come, in whatever order, so that merged counts equal
-    recounted ones; and a single account does not move it."""
+    """Entries without those of 0, and those out of reach of the newest."""
     kept = users != 0
-    tick, item, users = tick[kept], item[kept], users[kept]
-    since = np.searchsorted(np.cumsum(users[::-1]), SETTLED)
-    if since < len(tick):
-        begin = np.searchsorted(tick, tick[len(tick) - 1 - since] - REACH * TICKS)
-        return tick[begin:], item[begin:], users[begin:]
-    return tick, item, users
-
-
-def _surely_reached(tick: Codes, users: Codes) -> int:
-    """A tick before which all is out of reach, in one pass: entries need not be sorted first that go anyway."""
-    place = len(tick) - LOOKED_AT
-    if place > 0:
-        since = int(np.partition(tick, place)[place])
-        if int(users[tick > since].sum()) >= SETTLED:
-            return since - REACH * TICKS
-    return int(tick.min())
+    if kept.any():
+        kept &= tick >= tick[np.flatnonzero(kept)[-1]] - REACH * TICKS
+    return tick[kept], item[kept], users[kept]
 
 
 def _by_tick_and_item(tick: Codes, item: Codes) -> NDArray[np.int64]:

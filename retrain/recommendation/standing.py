@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retrain.recommendation import live as following
 from retrain.recommendation.changing import ChangingLive, ChangingRows, changed_rows, whole_row
 from retrain.recommendation.counters import Counters, at_half_lives, count, merge
-from retrain.recommendation.interactions import Codes, Interactions, Names, clock_of
+from retrain.recommendation.interactions import Codes, Interactions, Names
 from retrain.recommendation.live import Events, LiveCounters, absorbed, compacted, live_of
 from retrain.recommendation.lookup import cosines, transition_shares
 from retrain.recommendation.parts import Live, live_tables, popularities
@@ -45,11 +45,6 @@ class Counted:
     def newest_ms(self) -> int:
         """The time of the newest event."""
         return self.counters.interactions.newest_ms
-
-    @property
-    def clock_ms(self) -> int:
-        """The moment as of which popularity is told."""
-        return self.counters.interactions.clock_ms
 
     @property
     def longest(self) -> int:
@@ -98,11 +93,6 @@ class Followed:
     def place(self) -> Codes | None:
         """The place of each code among the sorted names."""
         return None if self.code is None else np.argsort(self.code)
-
-    @property
-    def clock_ms(self) -> int:
-        """The moment as of which popularity is told."""
-        return clock_of(self.followed.last_ms)
 
     @property
     def longest(self) -> int:

@@ -88,7 +88,7 @@ class ServedRecommender:
             self._placed = names, self.loaded.item_weights(names)
         own = counted.picked(self.half_lives_ms)
         available = None if catalogue is None else catalogue.allowed(names)
-        base = basis_of(own, self._placed[1], self.blend, min(counted.clock_ms, now_ms), available)
+        base = basis_of(own, self._placed[1], self.blend, min(newest_ms, now_ms), available)
         return Moment(base, counted, newest_ms, catalogue)
 
 

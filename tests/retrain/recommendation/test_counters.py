@@ -20,17 +20,6 @@ from retrain.recommendation.parts import live_tables, popularities
 HALF_LIVES = (0.25 * DAY_MS, 2.0 * DAY_MS, None)
 BRIEF = (0.004 * DAY_MS, *HALF_LIVES)
 """Of the first one, all that is older than three hours is out of reach."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def few_settle():
-    """Three users are enough that what is out of their reach goes: small logs show what large ones do."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("retrain.recommendation.popularity.SETTLED", 3 * UNIT)
-        patched.setattr("retrain.recommendation.popularity.LOOKED_AT", 5)
-        yield
-
-
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from("abcd"), st.sampled_from("wxyz"), st.integers(0, 12), st.sampled_from([0, UNIT, 3 * UNIT])
@@ -231,16 +220,3 @@ def test_popularity_follows_every_event():
     counted = popularities(count(events, HALF_LIVES), events.newest_ms)
     scaled = [one / one.max(axis=1, keepdims=True) for one in (live, counted)]
     np.testing.assert_allclose(*scaled, atol=1e-9)
-
-
-def test_one_event_after_a_gap_does_not_make_an_old_log_worthless():
-    """Popularity is told as of the moment since which ten users were there: one account that comes years later, or
-    whose clock is ahead, is one user more and no new age."""
-    users, items = [f"u{n}" for n in range(40)], ["a"] * 30 + ["b"] * 10
-    old = interactions_of(users, items, range(1_000, 41_000, 1_000))
-    late = interactions_of([*users, "late"], [*items, "c"], [*range(1_000, 41_000, 1_000), 10**12])
-    assert old.clock_ms == late.clock_ms - 1_000 == 31_000
-    counters = count(late, (5_000.0, None))
-    short, _ = popularities(counters, late.clock_ms)
-    assert short[late.items.tolist().index("c")] < short[late.items.tolist().index("b")]
-    assert interactions_of([], [], []).clock_ms == 0 and interactions_of(["u"], ["a"], [7]).clock_ms == 7

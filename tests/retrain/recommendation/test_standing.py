@@ -40,7 +40,7 @@ def bits(counted: Standing, now_ms: int) -> list[Any]:
     people = [_person(base, counted, user) for user in [*EVENTS.users, *NOVEL.users, "nobody"]]
     alike = [similar(base, item, Wanted(30)) for item in range(len(base.items))]
     pairs = [(one.items.tolist(), one.scores.tobytes()) for one in alike]
-    totals = len(counted), counted.newest_ms, counted.clock_ms, counted.support.tolist(), counted.names.tolist()
+    totals = len(counted), counted.newest_ms, counted.support.tolist(), counted.names.tolist()
     return [totals, base.warm.tobytes(), base.cold.tobytes(), people, pairs]
 
 
