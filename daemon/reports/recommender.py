@@ -40,14 +40,14 @@ def blend_sentence(blend: Mapping[str, Any]) -> str:
 
     >>> blend_sentence({"choices": 900, "exclude_seen": True,
     ...                 "weights": {"with_history": {"transitions": 1.25, "ease": -0.5, "seen": 0.0}, "without": {}}})
-    'of 900 choices: transitions +1.25, ease -0.5; what a user had is left out'
+    'of 900 choices: transitions +1.25, ease -0.5; items that a user had are left out'
     """
     ranked = sorted(blend["weights"]["with_history"].items(), key=lambda one: -abs(one[1]))
     parts = ", ".join(
         f"{name} {'+' if weight > 0 else ''}{number(weight)}" for name, weight in ranked[:MOST_PARTS] if weight
     )
-    seen = "left out" if blend["exclude_seen"] else "kept"
-    return f"of {counted(blend['choices'], 'choice')}: {parts}; what a user had is {seen}"
+    seen = "are left out" if blend["exclude_seen"] else "may come again"
+    return f"of {counted(blend['choices'], 'choice')}: {parts}; items that a user had {seen}"
 
 
 def in_service_sentence(newest: Mapping[str, Any]) -> str:
@@ -65,10 +65,10 @@ def half_life_words(place: int) -> str:
     """The popularity at a place among the half-lives, named by its half-life.
 
     >>> half_life_words(1), half_life_words(4)
-    ('popularity (0.5 files)', 'popularity of all time')
+    ('popularity (half-life of 0.5 files)', 'popularity of all time')
     """
     files = HALF_LIVES[place]
-    return "popularity of all time" if files is None else f"popularity ({files:g} files)"
+    return "popularity of all time" if files is None else f"popularity (half-life of {files:g} files)"
 
 
 def lists_sentence(lists: Mapping[str, Any]) -> str:
