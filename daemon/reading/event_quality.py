@@ -11,14 +11,10 @@ import pyarrow.compute as pc
 
 from daemon.reading.quality import RowHashes
 from drift.notation import agreed, counted
+from retrain.recommendation.activity import outlandish_from
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
-FEWEST_ACCOUNTS = 20
-"""With fewer, nobody can be told from the others."""
-BOT_EVENTS, BOT_SHARE, BOT_FACTOR = 100, 0.05, 10
-"""An account stands out with so many events of a file, which are such a share of it and so many times those of the
-account that is busier than 99 % of all."""
 LISTED = 5
 SHOWN = 60
 """Characters of an account's name."""
@@ -92,10 +88,7 @@ class EventQuality:
 
 def outlandish(accounts: Counter[str]) -> dict[str, int]:
     """The accounts that stand out, at most LISTED, the busiest first, with their events."""
-    if len(accounts) < FEWEST_ACCOUNTS:
-        return {}
-    usual = float(np.quantile(np.fromiter(accounts.values(), np.int64, len(accounts)), 0.99, method="lower"))
-    least = max(BOT_EVENTS, BOT_SHARE * accounts.total(), BOT_FACTOR * usual)
+    least = outlandish_from(np.fromiter(accounts.values(), np.int64, len(accounts)))
     return {name: count for name, count in accounts.most_common(LISTED) if count >= least}
 
 

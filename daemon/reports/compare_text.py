@@ -21,6 +21,10 @@ def render(result: dict[str, Any], console: Console) -> None:
     for column in columns:
         if column["drift"]:
             say(console, f"  {column['sentence']}")
+    for column in columns:
+        if column["kind"] == "share":
+            told = column["sentence"] or "not tested"
+            say(console, f"  {column['name']}: {told}; {column['reason']}")
     for line in left_out(result):
         say(console, f"  {line}")
     for note in result["notes"]:

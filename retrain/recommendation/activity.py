@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from retrain.recommendation.interactions import Codes, Interactions, Names
 from retrain.records.predictions import Floats
 
+FEWEST_ACCOUNTS = 20
+"""With fewer, nobody can be told from the others."""
+BOT_EVENTS, BOT_SHARE, BOT_FACTOR = 100, 0.05, 10
+"""An account stands out with so many events of a file, which are such a share of it and so many times those of the
+account that is busier than 99 % of all."""
 MOST_UNITS = 4000
 """Accounts of a side that are compared; of more so many are drawn."""
 
@@ -52,6 +57,13 @@ class Activity:
         arrays = {name: getattr(self, name)[kept] for name in ("place", "type", "value", "unknown")}
         return replace(self, unit=place[self.unit[kept]], fresh=self.fresh[chosen], **arrays)
 
+    @property
+    def outlandish(self) -> NDArray[np.bool_]:
+        """Which units (units,) stand out in their files, as bots do."""
+        counts, files = np.bincount(self.unit, minlength=self.units), self.file_of_unit
+        least = {place: outlandish_from(counts[files == place]) for place in np.unique(files).tolist()}
+        return np.asarray(counts >= np.array([least[place] for place in files.tolist()]), bool)
+
     def sampled(self, seed: int, most: int = MOST_UNITS) -> "Activity":
         """At most so many units, drawn by `seed`."""
         if self.units <= most:
@@ -60,6 +72,14 @@ class Activity:
         chosen = np.zeros(self.units, bool)
         chosen[drawn] = True
         return self.of_units(chosen)
+
+
+def outlandish_from(counts: Codes) -> float:
+    """From how many events on an account stands out, of the numbers of events (n,) of a file's accounts."""
+    if len(counts) < FEWEST_ACCOUNTS:
+        return np.inf
+    usual = float(np.quantile(counts, 0.99, method="lower"))
+    return max(BOT_EVENTS, BOT_SHARE * float(counts.sum()), BOT_FACTOR * usual)
 
 
 def support_without(item: Codes, known: NDArray[np.bool_], support: Codes) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drift.check.budget import holm
 from drift.check.report import Calibration, ColumnReport, DriftReport
-from drift.notation import counted, number, percent
+from drift.notation import agreed, counted, number, percent
 from drift.statistics.scores import Score
 from drift.statistics.shares import ShareTest
 from retrain.recommendation.activity import Activity
@@ -70,9 +70,12 @@ class _Judged:
 def drift_of(
     reference: Activity, current: Activity, settings: DriftSettings, names: Named, seed: int = 0
 ) -> DriftReport:
-    """Judge the current accounts beside those of the reference; `settings.false_alarms` is for all tests together."""
-    before, now = reference.sampled(seed), current.sampled(seed + 1)
+    """Judge the current accounts beside those of the reference; `settings.false_alarms` is for all tests together. An
+    account that stands out is told, and compared with nobody: one alone says nothing of the others."""
+    people, odd = current.of_units(~current.outlandish), current.outlandish
+    before, now = reference.of_units(~reference.outlandish).sampled(seed), people.sampled(seed + 1)
     aspects, untested, notes = _aspects(before, now, settings, names)
+    notes += [_standing_out(odd, 1 - len(people) / len(current))] if odd.any() else []
     draws = _draws(len(aspects), settings.false_alarms)
     judged = [_Judged(one, *permutation_test(one, seed, draws)) for one in aspects]
     adjusted = holm([one.p_value for one in judged], [1 / max(1, len(judged))] * len(judged))
@@ -83,7 +86,7 @@ def drift_of(
         notes += [f"{one.aspect.name}: {familiar}"] if familiar else []
         reports.append(_report(one, p_adjusted, rejected and not familiar))
     return DriftReport(
-        columns=(*reports, *untested, _new_users(before, now)),
+        columns=(*reports, *untested, _new_users(now)),
         outputs=(),
         drift=any(report.drift for report in reports),
         alpha=settings.false_alarms,
@@ -98,6 +101,12 @@ def drift_of(
 def _draws(tests: int, alpha: float) -> int:
     """So many permutations that the smallest p-value is well below the share of each test."""
     return min(MOST_DRAWS, max(DRAWS, round(4 * max(1, tests) / alpha)))
+
+
+def _standing_out(odd: NDArray[np.bool_], share: float) -> str:
+    count = int(odd.sum())
+    left_out = f"{agreed(count, 'stand')} out and {agreed(count, 'are')} not compared"
+    return f"{counted(count, 'account')} with {percent(share)} of the events {left_out}"
 
 
 # --- aspects ----------------------------------------------------------------------------------------------------
@@ -273,12 +282,11 @@ def _report(judged: _Judged, p_adjusted: float, drifted: bool) -> ColumnReport:
     )
 
 
-def _new_users(before: Activity, now: Activity) -> ColumnReport:
+def _new_users(now: Activity) -> ColumnReport:
     """The share of events by accounts that the version did not know: told, since who is new is new in every file."""
     share = float(now.fresh[now.unit].mean()) if len(now) else 0.0
-    usual = float(before.fresh[before.unit].mean()) if len(before) else 0.0
     told = _untested(NEW_USERS, "new accounts come with every file; what they choose is tested")
-    return replace(told, effect=share - usual, sentence=f"{percent(share)} of the events are by accounts that are new")
+    return replace(told, sentence=f"{percent(share)} of the events are by accounts that are new")
 
 
 def _untested(name: str, reason: str) -> ColumnReport:

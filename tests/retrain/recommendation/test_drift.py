@@ -116,6 +116,21 @@ def test_one_busy_account_is_no_drift(tmp_path: Path) -> None:
     assert not checked(tmp_path, bot).drift
 
 
+def test_a_bot_is_told_and_compared_with_nobody(tmp_path: Path) -> None:
+    """One account with two fifths of the events, all of one type: nobody else changed."""
+
+    def bot(columns: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        size = 2 * len(columns["who"]) // 3
+        own = {name: np.repeat(one[:1], size) for name, one in columns.items()}
+        own |= {"who": np.repeat(np.array(["bot"], object), size), "kind": np.repeat(np.array(["view"], object), size)}
+        own["at"] = own["at"] + np.arange(size) * 1_000_000
+        return {name: np.concatenate([columns[name], own[name]]) for name in columns}
+
+    report = checked(tmp_path, bot)
+    assert not report.drift
+    assert any(note.startswith("1 account with 40% of the events stands out") for note in report.notes)
+
+
 def test_a_file_of_another_length_says_nothing_of_events_per_user(tmp_path: Path) -> None:
     """An hour beside days has fewer events of each account; the reason is told."""
 
