@@ -22,7 +22,7 @@ def history(
 
     `driftd explain CYCLE` tells one cycle."""
     from daemon.ledger import events as kept
-    from daemon.reports.timeline import heading, sentence, timeline
+    from daemon.reports.timeline import folded, heading, sentence, timeline
 
     config = SESSION.config()
     if model is not None:
@@ -37,7 +37,10 @@ def history(
     elif not entries:
         print("nothing has happened yet; `driftd status` says what each model waits for")
     else:
-        shown = [(when(entry["at"]), entry["model"] or "", heading(entry), sentence(entry)) for entry in entries]
+        shown = [
+            (when(entry["at"]), entry["model"] or "", heading(entry), sentence(entry, before))
+            for entry, before in folded(entries)
+        ]
         print_table(("when", "model", "what", "what became of it"), shown)
 
 

@@ -72,8 +72,9 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     if champion is not None and model["task"] == "recommendation":
         _print_recommender(champion)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"
+    row = "event" if model["task"] == "recommendation" else "labelled row"
     held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
-    print(f"  files      {counts}; {counted(model['labelled_rows'], 'labelled row')}{held}")
+    print(f"  files      {counts}; {counted(model['labelled_rows'], row)}{held}")
     if settling := model["settling"]:
         paused = f"{printable(settling['path'])} paused {settling['pause_s']:.1f} s while it was written"
         configured = f"learned; intake.settle is {settling['configured_s']:g} s"
@@ -99,7 +100,7 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     if cycle is not None:
         print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
     elif model["waits_for"]:
-        print(f"  next       {model['waits_for']}")
+        print(f"  next       {model['waits_for'].replace('labelled row', row)}")
     trial = model["trial"]
     if trial is not None:
         from daemon.reports.trial import terms

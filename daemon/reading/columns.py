@@ -36,7 +36,7 @@ def match(names: Sequence[str], schema: Schema) -> Matched:
     may_lack = {schema.target} if schema.task != "recommendation" else set[str]()
     missing = [name for name in wanted if name not in present | may_lack]
     if missing:
-        raise Refused(_missing(missing, names, wanted), _hint(missing, names))
+        raise Refused(_missing(missing, names, wanted), _hint(missing, names, schema))
     return Matched("rows", schema, extra, schema.target in present)
 
 
@@ -55,13 +55,15 @@ def _missing(missing: list[str], names: Sequence[str], wanted: list[str]) -> str
     return f"{count}: {_listed(missing)}; the file has {_listed(names)}"
 
 
-def _hint(missing: list[str], names: Sequence[str]) -> str:
+def _hint(missing: list[str], names: Sequence[str], schema: Schema) -> str:
     lowered = {name.lower().strip(): name for name in names}
     close = [(name, lowered[name.lower()]) for name in missing if name.lower() in lowered]
     if close:
         return f"did {close[0][1]!r} mean {close[0][0]!r}? Names must be written alike"
     if len(names) == 1 and any(mark in names[0] for mark in ";,\t|"):
         return "is the delimiter another one? Set intake.delimiter"
+    if schema.task == "recommendation":
+        return "name columns alike in all files; user_column, item_column, time_column and others say how"
     return "rename the file's columns, or change [models.NAME.columns]"
 
 

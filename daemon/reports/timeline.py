@@ -1,7 +1,7 @@
 """Everything that changed what a model serves or learns from, in one order: cycles, promotions by hand, roll-backs,
 adjustments, held and released files, and what people asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -30,6 +30,20 @@ def timeline(conn: Connection, model: str | None, last: int) -> list[Entry]:
         _of_files(conn, model, last),
     )
     return sorted(entries, key=lambda entry: entry["at"])[-last:]
+
+
+def folded(entries: Sequence[Entry]) -> list[tuple[Entry, int]]:
+    """Adjustments of one version that follow each other as the newest of them, with how many came before it: a blend
+    that follows every file else would fill the timeline."""
+    found: list[tuple[Entry, int]] = []
+    for entry in entries:
+        last, before = found[-1] if found else (BLANK, 0)
+        same = all(entry[key] == last[key] for key in ("kind", "model", "version"))
+        if same and entry["kind"] == "adjustment":
+            found[-1] = (entry, before + 1)
+        else:
+            found.append((entry, 0))
+    return found
 
 
 def _cycle(row: Any) -> Entry:
@@ -99,8 +113,8 @@ def undone_words(entry: Entry) -> str:
     return f"{entry['rolled_back']} is undone, {entry['served']} serves again{blend}"
 
 
-def sentence(entry: Entry) -> str:
-    """What became of it, in words."""
+def sentence(entry: Entry, before: int = 0) -> str:
+    """What became of it, in words; `before` so many like it are folded into it."""
     reason = entry["reason"] or ""
     match entry["kind"]:
         case "cycle":
@@ -116,6 +130,6 @@ def sentence(entry: Entry) -> str:
         case "promotion":
             return f"{entry['served']} serves: {reason}"
         case "adjustment":
-            return f"without training, {reason}"
+            return f"without training, {reason}" + (f"; {before:,} more before it" if before else "")
         case _:
             return f"{entry['file']}: {reason}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from daemon.server.recommendation.asked import Asked
 from daemon.server.recommendation.live import Own
 from daemon.server.recommendation.served import Moment, ServedRecommender
-from drift.notation import agreed
+from drift.notation import agreed, counted
 from retrain.recommendation.answering import Basis, Ranked, Wanted, history_of, rank, reasons, similar
 from retrain.recommendation.interactions import Codes
 from retrain.recommendation.requests import History, history_of_events
@@ -166,7 +166,7 @@ class Asking:
             limits.append("what was seen")
         known = f"{int(self.base.known.sum()):,} known items"
         if not limits:
-            return f"fewer than k: there are {known}"
+            return f"fewer than k: no more than {counted(int(self.base.known.sum()), 'known item', 'are')} there"
         return f"fewer than k: {count:,} of {known} {agreed(count, 'are')} left by {', '.join(limits)}"
 
 

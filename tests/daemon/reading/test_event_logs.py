@@ -169,3 +169,11 @@ def test_objects_and_lists_are_no_ids(tmp_path: Path) -> None:
     odd = ["at,who,what", *(f"{START_S + one},u,[REC] {one}" for one in range(200)), f'{START_S},u,"[1, 2]"']
     result = taken(lines(tmp_path, *odd))
     assert (result.rows, [one["reason"] for one in result.rejects]) == (200, ["is an object or a list, no id"])
+
+
+def test_a_renamed_column_is_told_by_the_settings_that_name_it(tmp_path: Path) -> None:
+    """A recommendation has no table of columns to change."""
+    first = taken(lines(tmp_path, "at,who,what", f"{START_S},a,x"))
+    with pytest.raises(Refused, match="a column is missing: who") as refused:
+        taken(lines(tmp_path, "at,user_id,what", f"{START_S},a,x"), first.schema)
+    assert "user_column" in refused.value.hint

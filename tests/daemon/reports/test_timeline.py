@@ -24,7 +24,7 @@ from daemon.ledger import (
 from daemon.reading.look import Look
 from daemon.reports import explain
 from daemon.reports.status import overview
-from daemon.reports.timeline import heading, sentence, timeline
+from daemon.reports.timeline import BLANK, folded, heading, sentence, timeline
 from retrain.planning.planner import plan
 from retrain.records.action import RollBack
 from retrain.records.assessment import Assessment
@@ -142,3 +142,12 @@ def test_versions_and_status_say_what_was_rolled_back(ledger: Ledger, tmp_path: 
         assert {one.version for one in promotions.roll_backs(conn, "m")} == {"v2", "v3"}
     champion = overview(load_config(tmp_path / "config.toml"), ledger)["models"]["m"]["champion"]
     assert champion["members"] == {"v1": 0.7, "v2": 0.3} and champion["rolled_back"] == "v3"
+
+
+def test_adjustments_in_a_row_are_one_line() -> None:
+    """A blend that follows every file does not fill the timeline; another version, or a cycle between, begins anew."""
+    one = BLANK | {"kind": "adjustment", "model": "m", "version": "v1", "reason": "the blend follows"}
+    entries = [one, one, one, BLANK | {"kind": "cycle"}, one, one | {"version": "v2"}]
+    shown = folded(entries)
+    assert [before for _, before in shown] == [2, 0, 0, 0]
+    assert sentence(*shown[0]) == "without training, the blend follows; 2 more before it"
