@@ -113,6 +113,9 @@ def past_of(
 
 
 def start_ms(past: Past, seq: int) -> int:
-    """When a file began: by its earliest events but for the odd one that is much older."""
+    """When a file began: by its earliest events but for the odd one that is much older. Of one that brought no event
+    which was not known, when the log ends."""
     times = past.log.events.time_ms[past.log.seq == seq]
+    if not len(times):
+        return past.log.events.newest_ms
     return int(np.quantile(times, EARLIEST, method="lower"))

@@ -4,6 +4,7 @@ This is the one reader for stages, assessments, checks and servers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,19 @@ class EventLog:
         FEWEST_EVENTS come, and at most a sixth of the log. Milliseconds."""
         if not len(self.events):
             return 1.0
-        length = max(1.0, _length(self.events.time_ms[:: 1 + len(self.events) // SAMPLED]))
+        length = self._length_ms
         between = np.diff(np.sort([span.last_ms for span in self.spans]))
         usual = float(np.median(between)) if len(between) else 0.0
         return max(1.0, min(max(usual, length * FEWEST_EVENTS / len(self.events)), length / LONGEST_PART))
+
+    @property
+    def events_of_unit(self) -> float:
+        """How many events come in a unit, on average."""
+        return len(self.events) * self.unit_ms / self._length_ms
+
+    @cached_property
+    def _length_ms(self) -> float:
+        return max(1.0, _length(self.events.time_ms[:: 1 + len(self.events) // SAMPLED]))
 
 
 def _length(time_ms: Codes) -> float:

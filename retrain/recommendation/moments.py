@@ -109,8 +109,6 @@ def sampled(events: Interactions, labelled: NDArray[np.bool_], seed: int, most: 
 
 def _unlike(user: Codes, item: Codes, seed: int) -> NDArray[np.int64]:
     """The places of moments (n,), sorted, but of each person and item at most MOST_ALIKE, drawn by `seed`."""
-    if not len(user):
-        return np.zeros(0, np.int64)
     kept = np.ones(len(user), bool)
     _, pair, count = np.unique(np.stack([user, item]), axis=1, return_inverse=True, return_counts=True)
     rng = np.random.default_rng((seed, 1))

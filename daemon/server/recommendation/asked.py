@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
-from daemon.server.refusal import BadRequest
-from drift.notation import counted
+from daemon.server.refusal import BadRequest, quoted
 from retrain.rows.cells import shown
 
 MOST_USERS, MOST_K, MOST_ANSWERED = 1000, 1000, 100_000
@@ -50,7 +50,22 @@ def read_recommend(value: Mapping[str, Any]) -> Asked:
     )  # fmt: skip
     if "users" in value and not asked.users:
         raise BadRequest('"users" is empty; expected at least one id')
+    if "history" in value and asked.history is None:
+        raise BadRequest('"history" is null; expected a list of items, [] for nothing known')
     return _bounded(asked)
+
+
+def read_user(user: str | None, query: str) -> Asked:
+    """The address of `recommend` for one person, with its query."""
+    given = parse_qs(query, keep_blank_values=True, max_num_fields=10)
+    for key in given:
+        if key not in ("k", "explain"):
+            raise BadRequest(f"unknown parameter {quoted(key)}; expected k or explain, or POST a body without the user")
+    text, explain = given.get("k", ["10"])[0], given.get("explain", ["false"])[0]
+    if explain not in ("true", "false"):
+        raise BadRequest(f'"explain" is {shown(explain)}; expected true or false')
+    k = whole_number(int(text) if text.isdecimal() and len(text) < 10 else text, '"k"', MOST_K)
+    return Asked((one_id(user, "the user"),), k=k, explain=explain == "true")
 
 
 def read_similar(value: Mapping[str, Any]) -> Asked:
@@ -65,7 +80,9 @@ def read_similar(value: Mapping[str, Any]) -> Asked:
 def one_id(value: Any, where: str) -> str:
     """An id: text, or a whole number as text."""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 2**63 else None
+        if abs(value) >= 2**63:
+            raise BadRequest(f"{where} is a number of more than 64 bits; send it as text")
+        value = str(value)
     if not isinstance(value, str) or not value.strip():
         raise BadRequest(f"{where} is {shown(value)}; expected text or a whole number")
     try:
@@ -113,7 +130,7 @@ def _ids(value: Mapping[str, Any], key: str, most: int) -> tuple[str, ...] | Non
     if not isinstance(found, list):
         raise BadRequest(f'"{key}" is {shown(found)}; expected a list of ids')
     if len(found) > most:
-        raise BadRequest(f'"{key}" has {counted(len(found), "entry", "entries")}; at most {most:,}', 413)
+        raise BadRequest(f'"{key}" has {len(found):,} entries; at most {most:,}', 413)
     return tuple(one_id(one, f'entry {place} of "{key}"') for place, one in enumerate(found))
 
 

@@ -1,6 +1,7 @@
 """Events of a feedback request, every mistake named; those without a time happen now."""
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -85,7 +86,7 @@ def _value(where: str, value: Any, settings: ModelSettings) -> float | None:
         return None
     if settings.value_column is None:
         raise BadRequest(f"{where} has a value, but this model has no value_column")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise BadRequest(f"{where}: its value is {shown(value)}; expected a finite number")
     return float(value)
 

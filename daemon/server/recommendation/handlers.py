@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 
 import msgspec
 import numpy as np
@@ -16,7 +15,7 @@ from daemon.ledger import Ledger
 from daemon.runtime.spool import Spool
 from daemon.server.bodies import decompressed
 from daemon.server.pools import Pool
-from daemon.server.recommendation.asked import Asked, one_id, read_recommend, read_similar, whole_number
+from daemon.server.recommendation.asked import Asked, read_recommend, read_similar, read_user
 from daemon.server.recommendation.feedback import KEYS, read_events
 from daemon.server.recommendation.lists import Asking, Lists, Seen, to_json
 from daemon.server.recommendation.live import LiveModel
@@ -119,13 +118,7 @@ class Recommending:
 
     async def _recommend_user(self, call: Call) -> Answer:
         served = _served(call)
-        query = parse_qs(call.query.decode("latin-1"), max_num_fields=10)
-        for key in query:
-            if key not in ("k", "explain"):
-                raise BadRequest(f"unknown parameter {key!r}; expected k or explain, or POST a body without the user")
-        text = query.get("k", ["10"])[0]
-        k = whole_number(int(text) if text.isdigit() and len(text) < 10 else text, '"k"', 1000)
-        asked = Asked((one_id(call.version, "the user"),), k=k, explain=query.get("explain", [""])[0] == "true")
+        asked = read_user(call.version, call.query.decode("latin-1"))
         return await self._lists(call, served, asked)
 
     async def _similar(self, call: Call) -> Answer:

@@ -12,7 +12,6 @@ from daemon.server.recommendation.asked import MOST_ANSWERED, MOST_K, MOST_USERS
 from daemon.server.recommendation.lists import Lists
 from daemon.server.refusal import BadRequest
 from daemon.server.rows import Ids, RowReader, decode
-from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.schema import Column, Schema
 
@@ -31,7 +30,7 @@ class UserReader(RowReader):
                 raise BadRequest(f"expected the column {self.names[0]!r}, of people's ids, alone")
             found = next(iter(columns.values()))
         if not 0 < count <= MOST_USERS:
-            raise BadRequest(f"{counted(count, 'person', 'people')}; expected 1 to {MOST_USERS:,} a request", 413)
+            raise BadRequest(f"{count:,} people; expected 1 to {MOST_USERS:,} a request", 413 if count else 400)
         return [(one_id(one, f"row {place}"),) for place, one in enumerate(found)], None
 
 

@@ -39,7 +39,8 @@ class Moment:
             return None
         if self.catalogue is None:
             raise Refused(
-                '"filter" needs the attributes of items', "name their file as items_file in the configuration"
+                '"filter" needs the attributes of items, and no items file was taken in',
+                "name it as items_file in the configuration; `driftd files` says what became of it",
             )
         return self.catalogue.allowed(self.base.items, attributes)
 

@@ -4,6 +4,7 @@ The spool is read first and the ledger after it, so that an event that moves fro
 at least; met in both, it is still one event of the set."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from daemon.config.paths import ModelPaths
 from daemon.ledger import Ledger, files
@@ -24,7 +25,7 @@ ALL = 2**62
 @dataclass(frozen=True)
 class News:
     """What came since the last look: events that were posted, those of new files, another catalogue. `gone`: a file or
-    line that was counted is no more, and all is to be counted anew."""
+    line that was counted, or the catalogue, is no more, and all is to be counted anew."""
 
     posted: list[PostedEvent] = field(default_factory=list)
     filed: Interactions | None = None
@@ -66,7 +67,7 @@ class Source:
             return News(posted)
         accepted = self._accepted()
         there = {one.seq: one.digest for one in accepted}
-        if self._tail.shrunk or self._files.items() - there.items():
+        if self._tail.shrunk or self._files.items() - there.items() or self._is_catalogue_gone():
             return News(posted, gone=True)
         fresh = [one for one in accepted if one.seq not in self._files]
         filed = read_log(fresh, schema, self._settings).events if fresh else None
@@ -80,15 +81,22 @@ class Source:
 
     def _new_catalogue(self) -> Catalogue | None:
         """The newest catalogue, if it is another one than at the last look."""
-        if self._items is None:
-            return None
-        with self._ledger.connect() as conn:
-            row = files.newest_items(conn, self._model, self._items)
+        row = self._items_row()
         if row is None or row.seq == self._catalogue_seq:
             return None
         catalogue = read_catalogue(self._paths.state / row.snapshot)
         self._catalogue_seq = row.seq
         return catalogue
+
+    def _is_catalogue_gone(self) -> bool:
+        """Whether there was a catalogue at the last look, and the ledger has none any more: it was forgotten."""
+        return self._catalogue_seq is not None and self._items_row() is None
+
+    def _items_row(self) -> Any:
+        if self._items is None:
+            return None
+        with self._ledger.connect() as conn:
+            return files.newest_items(conn, self._model, self._items)
 
     def _version(self) -> int:
         """Changes with each commit of the ledger."""

@@ -1,6 +1,7 @@
 """The prepare stage of a recommendation: accepted files to one log of events, of which the newest of a fifth of the
 users are held out."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from retrain.stages.recommendation.prepared import PreparedLog, write_log
 
 FURTHEST = 32
 """Units that events are held out of, at most, where the newest have few."""
+LEARNED = 0.25
+"""The share of the log, the oldest, that nothing is held out of then."""
 
 
 def prepare(request: PrepareRequest) -> PrepareResult:
@@ -41,20 +44,32 @@ def prepare(request: PrepareRequest) -> PrepareResult:
 def newest_held(log: EventLog, fewest: int) -> tuple[NDArray[np.bool_], int]:
     """Which events (n,) are held out, and since when: those of a fifth of the users in the newest two units of the log,
     or in more where these are fewer than so many events that teach. Refused where they never are enough."""
-    events, units = log.events, NEWEST
-    while True:
-        since_ms = events.newest_ms - round(units * log.unit_ms)
+    events, available = log.events, 0
+    for since_ms in _starts(log):
         held = held_out(events, events.time_ms > since_ms)
         available = int((held & (events.weight > 0)).sum())
         if available >= fewest:
             return held, since_ms
-        if units >= FURTHEST or since_ms < events.time_ms.min():
-            raise Refused(
-                f"{counted(available, 'event')} of a fifth of the users can be held out; {fewest:,} are needed to "
-                "compare (window.holdout_min_rows)",
-                "drop more events",
-            )
+    raise Refused(
+        f"{counted(available, 'event')} of a fifth of the users can be held out; {fewest:,} are needed to "
+        "compare (window.holdout_min_rows)",
+        "drop more events",
+    )
+
+
+def _starts(log: EventLog) -> Iterator[int]:
+    """Since when events may be held out: of the newest units by time, then of as many of the newest events as twice,
+    four times … as many units have on average: a few events may be much newer than all others. The first LEARNED of the
+    log remain to learn from."""
+    events, units = log.events, NEWEST
+    yield events.newest_ms - round(units * log.unit_ms)
+    newest = np.sort(events.time_ms)
+    while units < FURTHEST and newest[-1] > newest[0]:
         units *= 2
+        place = max(len(newest) - round(units * log.events_of_unit), round(LEARNED * len(newest)))
+        yield int(newest[place]) - 1
+        if place <= LEARNED * len(newest):
+            return
 
 
 def in_window(log: EventLog, window: WindowSettings) -> tuple[NDArray[np.bool_], str]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +24,8 @@ from daemon.server.trial import RunningTrial
 from retrain import durable
 from retrain.recommendation import live as following
 from retrain.recommendation.blend import FIRST
+from retrain.recommendation.catalogue import Catalogue
+from retrain.recommendation.catalogue_file import write_catalogue
 from retrain.recommendation.counters import Counters, count
 from retrain.recommendation.ease import EaseSettings, fit
 from retrain.recommendation.interactions import Interactions, joined
@@ -76,9 +79,13 @@ class World:
         times = pa.array(events.time_ms, pa.timestamp("ms"))
         snapshot = self.paths.snapshots / f"{path}.parquet"
         pq.write_table(pa.table({**rows, "at": times}), snapshot)
+        self.record(path, snapshot, "rows", len(events))
+
+    def record(self, path: str, snapshot: Path, kind: str, rows: int) -> None:
+        """The ledger has a file."""
         entry: dict[str, Any] = dict.fromkeys(("rejected", "labelled_rows"), 0) | {
-            "kind": "rows",
-            "rows": len(events),
+            "kind": kind,
+            "rows": rows,
             "class_rows": {},
             "quarantine": None,
             "quality": {},
@@ -87,6 +94,12 @@ class World:
         entry |= {"snapshot": str(snapshot.relative_to(self.paths.state)), "first_time": None, "last_time": None}
         with self.ledger.begin() as conn:
             files.record_accepted(conn, "m", path, Look(1, 1, 1, 1), path, entry, NOW_S)
+
+    def list_items(self, path: str, names: list[str]) -> None:
+        """A file of items was taken in."""
+        snapshot = self.paths.snapshots / f"{path}.parquet"
+        write_catalogue(snapshot, Catalogue(np.array(sorted(names), object), np.ones(len(names), bool), {}))
+        self.record(path, snapshot, "items", len(names))
 
     def post(self, *events: PostedEvent, close: bool = False) -> None:
         """Events came to some server."""
@@ -182,6 +195,18 @@ def test_a_file_that_is_held_counts_no_more(world: World) -> None:
     with world.ledger.begin() as conn:
         files.release(conn, "m", "second")
     assert_counts(world.follow(), part(0, 900))
+
+
+def test_a_file_of_items_that_is_forgotten_limits_nothing_any_more(world: World) -> None:
+    """At once, as it would after a restart; the counters are the same."""
+    world.live.items = "items.csv"
+    world.list_items("items.csv", ["i00"])
+    world.follow()
+    assert world.live.catalogue is not None and world.live.catalogue.items.tolist() == ["i00"]
+    with world.ledger.begin() as conn:
+        files.forget(conn, "m", "items.csv")
+    assert_counts(world.follow(), part(0, 700))
+    assert world.live.catalogue is None
 
 
 def test_ones_own_answer_follows_before_the_counters_do(world: World) -> None:

@@ -147,9 +147,11 @@ def test_a_version_that_is_worse_is_rolled_back(served: Served, tmp_path: Path) 
 
 
 def test_files_that_can_tell_nothing_are_skipped(served: Served, tmp_path: Path) -> None:
-    """Of too few moments, or of what the version was trained on."""
+    """Of too few moments, of what the version was trained on, or of events that are all there already."""
     files, deployment = served
     few = accepted_file(tmp_path, 9, log(10))
+    again = accepted_file(tmp_path, 10, tasteful().slice(0, 400))
+    assert asked((*files, again), deployment, [10]).skipped == [10]
     told = asked((*files, few), deployment, [3, 9])
     assert told.skipped == [9] or told.skipped == [3, 9]
     assert all(one["seq"] != 9 for one in told.assessments)

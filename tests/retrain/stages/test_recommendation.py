@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from event_files import accepted, accepted_file, cycle, settings, tasteful
 from event_logs import log
@@ -12,12 +13,13 @@ from retrain.operations import PrepareRequest
 from retrain.recommendation.blend import FIRST, Blend, popularity_blend
 from retrain.recommendation.contest import court, first
 from retrain.recommendation.evaluation import held_out
+from retrain.recommendation.log import read_log
 from retrain.recommendation.version import load_recommender
 from retrain.records.errors import Refused
 from retrain.records.schema import event_schema
 from retrain.records.settings.decisions import GateSettings
 from retrain.stages.promote import prove_recommender
-from retrain.stages.recommendation.prepare import prepare
+from retrain.stages.recommendation.prepare import newest_held, prepare
 from retrain.stages.recommendation.prepared import read_log_file
 
 OWN = """
@@ -131,6 +133,19 @@ def test_too_few_events_cannot_be_judged(tmp_path: Path) -> None:
     request = PrepareRequest(files=(file,), schema=event_schema(asked), settings=asked, work=tmp_path)
     with pytest.raises(Refused, match="50 are needed to compare"):
         prepare(request)
+
+
+def test_one_event_that_is_much_newer_leaves_the_others_to_compare_with(tmp_path: Path) -> None:
+    """A log of last year, and an event that was posted today: the newest units by time have nobody to hold out."""
+    table = tasteful()
+    at = table["at"].to_numpy().copy()
+    at[-1] += 10 * 365 * 86_400
+    late = table.set_column(table.column_names.index("at"), "at", pa.array(at))
+    for seq, one in enumerate((table, late)):
+        files = accepted(tmp_path / str(seq), one)
+        log = read_log(files, event_schema(settings()), settings())
+        held, since_ms = newest_held(log, 50)
+        assert 0.02 < held.mean() < 0.2 and since_ms < table["at"].to_numpy().max() * 1000
 
 
 def test_where_nothing_beats_popularity_popularity_answers(tmp_path: Path) -> None:
