@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from retrain.recommendation.blend import Blend
-from retrain.recommendation.changing import ChangingLive, ChangingRows
+from retrain.recommendation.changing import ChangingLive, ChangingRows, rows_of
 from retrain.recommendation.cooccurrence import WINDOW
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.ease import ItemWeights
@@ -201,15 +201,19 @@ def _table(base: Basis, name: str) -> Table:
 
 def _row(table: Table, row: int) -> Row:
     """The places that a row has entries for, and these."""
+    return _gathered(table, np.array([row]))[0]
+
+
+def _gathered(table: Table, rows: Codes) -> list[Row]:
+    """The same of several rows."""
     if isinstance(table, ChangingRows):
-        return table.row(row)
-    inside = slice(table.indptr[row], table.indptr[row + 1])
-    return table.indices[inside], table.data[inside]
+        return table.rows(rows)
+    return rows_of(table, rows)
 
 
 def _rows(table: Table, rows: Codes) -> sparse.csr_array:
     """Some rows (k, items)."""
-    found = [_row(table, row) for row in rows.tolist()]
+    found = _gathered(table, rows)
     indptr = np.cumsum([0, *(len(indices) for indices, _ in found)])
     indices = np.concatenate([np.zeros(0, np.int32), *(one for one, _ in found)])
     data = np.concatenate([np.zeros(0, np.float32), *(one for _, one in found)])
@@ -220,8 +224,12 @@ def _looked_up(name: str, table: Table, rows: Codes, weights: Scores) -> _Part:
     """The weighted sum of rows, divided by its maximum; what is negative says nothing."""
     kept = weights > 0
     rows, weights = rows[kept], weights[kept]
-    columns = _rows(table, rows).T
-    scores = np.asarray(columns @ weights, np.float32)
+    found = _gathered(table, rows)
+    scores = np.zeros(table.shape[1], np.float32)
+    if found:
+        said = np.concatenate([data for _, data in found])
+        said *= np.repeat(weights, [len(data) for _, data in found])
+        np.add.at(scores, np.concatenate([indices for indices, _ in found]), said)
     np.maximum(scores, 0, out=scores)
     most = scores.max(initial=np.float32(0))
     most = most if most > 0 else np.float32(1)
@@ -236,7 +244,7 @@ def _spoken_for(base: Basis, history: History, parts: list[_Part], found: Codes)
         if base.factors[part.name] > 0:
             said |= part.scores[found] > 0
     own = max(base.blend.warm["own_count"], base.blend.warm["own_recent"]) > 0
-    return said | np.isin(found, history.item) if own else said
+    return said | (found[:, None] == history.item).any(axis=1) if own else said
 
 
 def _restricted(scores: Scores, wanted: Wanted) -> Scores:

@@ -28,23 +28,30 @@ class ChangingRows:
     place: Codes | None
     _kept: dict[int, Row] = field(default_factory=dict)
 
-    def row(self, place: int) -> Row:
-        """Places of other items, and what the item says for them."""
-        found = self._kept.get(place)
-        return found if found is not None else self._found(int(place))
+    def rows(self, places: Codes) -> list[Row]:
+        """Of each item the places of others, and what it says for them."""
+        codes = places if self.code is None else self.code[places]
+        if self.place is None and not self.stale[codes].any():
+            return rows_of(self.shares, codes)
+        return [self._row(*both) for both in zip(places.tolist(), codes.tolist(), strict=True)]
 
-    def _found(self, place: int) -> Row:
-        code = place if self.code is None else int(self.code[place])
-        if not self.stale[code]:
-            inside = slice(self.shares.indptr[code], self.shares.indptr[code + 1])
-            found = self._placed(self.shares.indices[inside]), self.shares.data[inside]
-            return found if self.place is None else self._kept.setdefault(place, found)
+    def _row(self, place: int, code: int) -> Row:
+        found = self._kept.get(place)
+        if found is None:
+            found = self._kept[place] = self._renewed(place, code) if self.stale[code] else self._stored(code)
+        return found
+
+    def _stored(self, code: int) -> Row:
+        inside = slice(self.shares.indptr[code], self.shares.indptr[code + 1])
+        return self._placed(self.shares.indices[inside]), self.shares.data[inside]
+
+    def _renewed(self, place: int, code: int) -> Row:
         codes, values = self.whole(code)
         at = self._placed(codes)
         order = np.argsort(at)
         row = sparse.csr_array((values[order], at[order], np.array([0, len(at)])), shape=(1, self.shape[1]))
         best = self.strongest(row, place)
-        return self._kept.setdefault(place, (best.indices, best.data))
+        return best.indices, best.data
 
     def _placed(self, codes: Codes) -> Codes:
         return codes if self.place is None else self.place[codes].astype(np.int32)
@@ -79,3 +86,9 @@ def whole_row(live: LiveCounters, name: str, code: int) -> Row:
     total = np.zeros(len(distinct), np.int32)
     np.add.at(total, at, np.concatenate(data))
     return distinct[total != 0], total[total != 0]
+
+
+def rows_of(table: sparse.csr_array, rows: Codes) -> list[Row]:
+    """Some rows of a table that is whole."""
+    spans = zip(table.indptr[rows].tolist(), table.indptr[rows + 1].tolist(), strict=True)
+    return [(table.indices[begin:end], table.data[begin:end]) for begin, end in spans]
