@@ -34,6 +34,8 @@ MOST_REASONS = 3
 """Items of the history that an explanation names."""
 LOOKED_UP = ("ease", "ease_recent", "transitions", "neighbours")
 """The parts that look up rows of a table, in the order in which they are added."""
+TABLE_OF = {"ease_recent": "ease"}
+"""Parts that look up what another does: all rows of a history."""
 Table: TypeAlias = sparse.csr_array | ChangingRows
 
 
@@ -82,6 +84,16 @@ class Ranked:
     scores: Scores
     personal: NDArray[np.bool_]
     warm: bool
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """Rows of a table, one after the other: of each how many places, these, and what is said for them."""
+
+    rows: Codes
+    sizes: list[int]
+    indices: NDArray[np.int32]
+    data: Scores
 
 
 @dataclass(frozen=True)
@@ -187,11 +199,15 @@ def _parts(base: Basis, history: History) -> list[_Part]:
         "ease": np.ones(len(rows)), "ease_recent": SLOW**place, "neighbours": FAST**place,
         "transitions": np.where(place < WINDOW, 1.0 / (place + 1), 0.0),
     }  # fmt: skip
-    return [
-        _looked_up(name, _table(base, name), rows, weights[name].astype(np.float32))
-        for name in LOOKED_UP
-        if name in base.factors
-    ]
+    found, taken = [], dict[str, _Taken]()
+    for name in LOOKED_UP:
+        if name in base.factors:
+            kept = weights[name] > 0
+            of = TABLE_OF.get(name, name)
+            if of not in taken:
+                taken[of] = _taken(_table(base, name), rows[kept])
+            found.append(_looked_up(name, taken[of], weights[name][kept].astype(np.float32), len(base.items)))
+    return found
 
 
 def _table(base: Basis, name: str) -> Table:
@@ -213,28 +229,27 @@ def _gathered(table: Table, rows: Codes) -> list[Row]:
 
 def _rows(table: Table, rows: Codes) -> sparse.csr_array:
     """Some rows (k, items)."""
+    taken = _taken(table, rows)
+    indptr = np.cumsum([0, *taken.sizes]).astype(taken.indices.dtype)
+    return sparse.csr_array((taken.data, taken.indices, indptr), shape=(len(rows), table.shape[1]))
+
+
+def _taken(table: Table, rows: Codes) -> _Taken:
     found = _gathered(table, rows)
-    indptr = np.cumsum([0, *(len(indices) for indices, _ in found)])
     indices = np.concatenate([np.zeros(0, np.int32), *(one for one, _ in found)])
     data = np.concatenate([np.zeros(0, np.float32), *(one for _, one in found)])
-    return sparse.csr_array((data, indices, indptr.astype(indices.dtype)), shape=(len(rows), table.shape[1]))
+    return _Taken(rows, [len(one) for one, _ in found], indices, data)
 
 
-def _looked_up(name: str, table: Table, rows: Codes, weights: Scores) -> _Part:
+def _looked_up(name: str, taken: _Taken, weights: Scores, items: int) -> _Part:
     """The weighted sum of rows, divided by its maximum; what is negative says nothing."""
-    kept = weights > 0
-    rows, weights = rows[kept], weights[kept]
-    found = _gathered(table, rows)
-    scores = np.zeros(table.shape[1], np.float32)
-    if found:
-        said = np.concatenate([data for _, data in found])
-        said *= np.repeat(weights, [len(data) for _, data in found])
-        np.add.at(scores, np.concatenate([indices for indices, _ in found]), said)
+    scores = np.zeros(items, np.float32)
+    np.add.at(scores, taken.indices, taken.data * np.repeat(weights, taken.sizes))
     np.maximum(scores, 0, out=scores)
     most = scores.max(initial=np.float32(0))
     most = most if most > 0 else np.float32(1)
     scores /= most
-    return _Part(name, scores, rows, weights, most)
+    return _Part(name, scores, taken.rows, weights, most)
 
 
 def _spoken_for(base: Basis, history: History, parts: list[_Part], found: Codes) -> NDArray[np.bool_]:
