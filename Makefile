@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration poison streams recommend-bench peers serving soak year long-file lock clean power systemd
+.PHONY: help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration poison streams recommend-bench recommend-answers peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -72,6 +72,9 @@ power: $(VENV)/.installed-dev ## measure how often checks alarm through `driftd 
 
 recommend-bench: $(VENV)/.installed-dev ## replay event logs with the recommender; RECOMMEND="--streams FILE --user C --item C --time C --peers"
 	$(BIN)/python -m benchmarks.recommend $(RECOMMEND)
+
+recommend-answers: $(VENV)/.installed-dev ## measure what a recommendation costs beside FastAPI and implicit; wrk, 500 MB, two minutes
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.recommend.answers
 
 peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an environment made for it; 5 GB, half an hour
 	$(BIN)/python -m benchmarks.peers
