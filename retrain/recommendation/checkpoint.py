@@ -16,7 +16,7 @@ from scipy import sparse
 from retrain import durable
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.interactions import Interactions
-from retrain.recommendation.lookup import Lookup, Rows
+from retrain.recommendation.parts import Live
 from retrain.recommendation.popularity import Popularity
 
 FORMAT = 1
@@ -33,13 +33,13 @@ class _Head(Struct, forbid_unknown_fields=True):
     items: list[str]
 
 
-def save(counters: Counters, lookup: Lookup, folder: Path) -> None:
-    """Write a checkpoint, whole or not at all; one that is there already stays. `lookup` is of these counters, without
-    changes."""
+def save(counters: Counters, live: Live, folder: Path) -> None:
+    """Write a checkpoint, whole or not at all; one that is there already stays. `live` are the tables of these
+    counters."""
     staged = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(staged, ignore_errors=True)
     durable.make_folder(staged, "checkpoint.made")
-    for name, array in _arrays(counters, lookup).items():
+    for name, array in _arrays(counters, live).items():
         np.save(staged / f"{name}.npy", array, allow_pickle=False)
     events = counters.interactions
     names = [str(name) for name in events.users], [str(name) for name in events.items]
@@ -48,7 +48,7 @@ def save(counters: Counters, lookup: Lookup, folder: Path) -> None:
     durable.publish_folder(staged, folder, "checkpoint.published")
 
 
-def load(folder: Path) -> tuple[Counters, Lookup] | None:
+def load(folder: Path) -> tuple[Counters, Live] | None:
     """A checkpoint, mapped; None where there is none, or one that cannot be read."""
     try:
         head = json.decode((folder / "head.json").read_bytes(), type=_Head)
@@ -59,17 +59,17 @@ def load(folder: Path) -> tuple[Counters, Lookup] | None:
         return None
 
 
-def _arrays(counters: Counters, lookup: Lookup) -> dict[str, NDArray[Any]]:
+def _arrays(counters: Counters, live: Live) -> dict[str, NDArray[Any]]:
     found = {f"events.{name}": getattr(counters.interactions, name) for name in EVENTS}
     for place, one in enumerate(counters.popularity):
         found |= {f"popularity_{place}.{name}": getattr(one, name) for name in POPULAR}
-    tables = counters.transitions, counters.together, lookup.transitions.base, lookup.neighbours.base
+    tables = counters.transitions, counters.together, live.transitions, live.neighbours
     for name, table in zip(TABLES, tables, strict=True):
         found |= {f"{name}.{part}": getattr(table, part) for part in TABLE}
     return {**found, "support": counters.support}
 
 
-def _counters(head: _Head, folder: Path) -> tuple[Counters, Lookup]:
+def _counters(head: _Head, folder: Path) -> tuple[Counters, Live]:
     users, items = np.array(head.users, dtype=object), np.array(head.items, dtype=object)
     events = Interactions(users, items, *_mapped(folder, "events", EVENTS))
     popular = tuple(
@@ -81,7 +81,7 @@ def _counters(head: _Head, folder: Path) -> tuple[Counters, Lookup]:
         sparse.csr_array(tuple(_mapped(folder, name, TABLE)), shape=shape) for name in TABLES
     )
     support = np.load(folder / "support.npy", mmap_mode="r", allow_pickle=False)
-    return Counters(events, popular, followed, both, support, head.longest), Lookup(Rows(shares), Rows(near))
+    return Counters(events, popular, followed, both, support, head.longest), Live(shares, near)
 
 
 def _mapped(folder: Path, name: str, parts: Sequence[str]) -> list[NDArray[Any]]:

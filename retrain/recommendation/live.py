@@ -24,15 +24,13 @@ Events = tuple[Codes, Codes, Codes]
 class LiveCounters:
     """Counters of `base` and of all events that came since. `users` and `items` have the codes of names that the base
     does not have; codes of the base stay. `histories` are all events of the users whose events changed, `change` what
-    their counts differ by from those in the base. `touched` are the items of which the last increment changed what
-    leads from them or occurs with them; None: all, since the base is another one."""
+    their counts differ by from those in the base."""
 
     base: Counters
     change: Counters
     users: Mapping[str, int] = field(default_factory=dict)
     items: Mapping[str, int] = field(default_factory=dict)
     histories: Mapping[int, Events] = field(default_factory=dict)
-    touched: Codes | None = None
 
     @property
     def names(self) -> Names:
@@ -57,12 +55,6 @@ class LiveCounters:
         found = self.change.support.copy()
         found[: len(self.base.support)] += self.base.support
         return found
-
-    def popularity_at(self, now_ms: int) -> NDArray[np.float64]:
-        """The popularity (half-lives, items) of every item at a moment."""
-        size = len(self.names)
-        both = zip(self.base.popularity, self.change.popularity, strict=True)
-        return np.stack([np.maximum(old.at(now_ms, size) + new.at(now_ms, size), 0.0) for old, new in both])
 
     def item_code(self, name: str) -> int | None:
         """The code of an item; None of one that nobody had to do with."""
@@ -102,8 +94,7 @@ def absorbed(live: LiveCounters, events: Interactions) -> LiveCounters:
     histories = {**live.histories, **_by_user(new[1])}
     different = combined(wider.change.interactions, [(new[0], 1), (old[0], -1)])
     change = combined(wider.change.interactions, [(wider.change, 1), (different, 1)])
-    leads, occurs = (np.flatnonzero(np.diff(table.indptr)) for table in (different.transitions, different.together))
-    return replace(wider, change=change, histories=histories, touched=np.union1d(leads, occurs))
+    return replace(wider, change=change, histories=histories)
 
 
 def compacted(live: LiveCounters) -> Counters:

@@ -1,10 +1,8 @@
 """What counters say of pairs of items, by rows, as answers look it up: shares of what follows, cosines of audiences.
 
-Of each row only the strongest are kept. Rows are worked out a block at a time; after an increment only those that it
-changed."""
+Of each row only the strongest are kept. Rows are worked out a block at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,6 @@ from scipy import sparse
 from retrain.recommendation.cooccurrence import NEAR
 from retrain.recommendation.counters import Counters
 from retrain.recommendation.interactions import Codes
-from retrain.recommendation.live import LiveCounters
 
 SHRUNK = 10.0
 """Users that are added to the sizes of two items' audiences before their overlap is divided by them: a pair that one
@@ -26,47 +23,6 @@ BLOCK = 1 << 22
 """Entries that are worked out at once."""
 Row = tuple[Codes, NDArray[np.float32]]
 """Other items, and what is said for them."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A table of which some rows changed: `base` as of some moment, and the rows that are now otherwise."""
-
-    base: sparse.csr_array
-    changed: Mapping[int, Row] = field(default_factory=dict)
-
-    def row(self, item: int) -> Row:
-        """What an item says for others."""
-        if item in self.changed:
-            return self.changed[item]
-        if item + 1 >= len(self.base.indptr):
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        inside = slice(self.base.indptr[item], self.base.indptr[item + 1])
-        return self.base.indices[inside], self.base.data[inside]
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """What the live parts look up, of counters that follow events."""
-
-    transitions: Rows
-    neighbours: Rows
-
-
-def lookup_of(counters: Counters) -> Lookup:
-    """Of all counters."""
-    return Lookup(Rows(transition_shares(counters.transitions)), Rows(similarities(counters)))
-
-
-def refreshed(lookup: Lookup, live: LiveCounters) -> Lookup:
-    """After one more increment, `live`: of the rows that it changed, or of all where it was merged with the base. A
-    neighbour's audience is as of the last change of the row."""
-    if live.touched is None:
-        return lookup_of(live.base)
-    rows, size = live.touched, len(live.names)
-    followed = transition_shares(_rows(live, "transitions", rows, size))
-    near = cosines(_rows(live, "together", rows, size), rows, live.audience.astype(np.float64))
-    return Lookup(*(_changed(old, rows, new) for old, new in zip(_tables(lookup), (followed, near), strict=True)))
 
 
 def transition_shares(found: sparse.csr_array) -> sparse.csr_array:
@@ -132,25 +88,3 @@ def _blocks(indptr: Codes) -> Sequence[tuple[int, int]]:
         found.append((first, min(last, rows)))
         first = found[-1][1]
     return found
-
-
-def _rows(live: LiveCounters, name: str, rows: Codes, size: int) -> sparse.csr_array:
-    """Some rows of a table of all events."""
-    base, change = getattr(live.base, name), getattr(live.change, name)
-    old = base[rows[rows < base.shape[0]]]
-    starts = np.r_[old.indptr, np.full(len(rows) - old.shape[0], old.indptr[-1], old.indptr.dtype)]
-    padded = sparse.csr_array((old.data, old.indices, starts), shape=(len(rows), size))
-    both = sparse.csr_array(padded + change[rows])
-    both.eliminate_zeros()
-    both.sort_indices()
-    return both
-
-
-def _tables(lookup: Lookup) -> tuple[Rows, Rows]:
-    return lookup.transitions, lookup.neighbours
-
-
-def _changed(old: Rows, rows: Codes, new: sparse.csr_array) -> Rows:
-    inside = [slice(*new.indptr[place : place + 2]) for place in range(len(rows))]
-    fresh = {int(item): (new.indices[part], new.data[part]) for item, part in zip(rows, inside, strict=True)}
-    return replace(old, changed={**old.changed, **fresh})
