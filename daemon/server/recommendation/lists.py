@@ -166,7 +166,7 @@ class Asking:
             limits.append("what was seen")
         known = f"{int(self.base.known.sum()):,} known items"
         if not limits:
-            return f"fewer than k: no more than {counted(int(self.base.known.sum()), 'known item', 'are')} there"
+            return f"fewer than k: {counted(int(self.base.known.sum()), 'known item')} in all may be recommended"
         return f"fewer than k: {count:,} of {known} {agreed(count, 'are')} left by {', '.join(limits)}"
 
 
