@@ -210,6 +210,8 @@ def propose(assessor: EventAssessor, level: float) -> dict[str, Any]:
         return proposal | {"recalibration": before.get("recalibration"), "reason": before.get("reason")}
     lessons = [lesson for seq in seqs if (lesson := _lesson(assessor, seq)) is not None]
     blend = learned(lessons, configured_exclusion(assessor.settings))
+    if not blend.says_something:
+        return proposal
     reason = f"the blend follows the newest {len(lessons)} files ({blend.choices:,} choices)"
     return proposal | {"recalibration": blend.to_json(), "reason": reason}
 

@@ -57,6 +57,11 @@ class Blend:
             given = getattr(self, name)
             object.__setattr__(self, name, {feature: given.get(feature, 0.0) for feature in known})
 
+    @property
+    def says_something(self) -> bool:
+        """Whether it orders items, for people with history and without: no weights at all would leave their names."""
+        return all(np.isfinite(list(one.values())).all() and any(one.values()) for one in (self.warm, self.cold))
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values: the `calibration` of a deployment."""
         return asdict(self)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from event_logs import DAY_MS, interactions, log
 
-from retrain.recommendation.blend import FIRST, Choices, feature_names, learn, logit
+from retrain.recommendation.blend import FIRST, Blend, Choices, feature_names, learn, logit, popularity_blend
 from retrain.recommendation.contest import court
 from retrain.recommendation.counters import count
 from retrain.recommendation.ease import EaseSettings, fit
@@ -175,3 +175,10 @@ def test_the_gate_sees_what_no_challenger_was_trained_on():
 def test_seconds_and_finer_units_are_told_apart(factor):
     """The same moment, as seconds, milli-, micro- and nanoseconds."""
     assert milliseconds(np.array([1_700_000_000.0 * factor])).tolist() == [1_700_000_000_000]
+
+
+def test_a_blend_of_no_weights_says_nothing():
+    """Where nothing was learned, or what is no number, what was served stays: items are not listed by their names."""
+    assert FIRST.says_something and popularity_blend(0, True).says_something
+    assert not Blend({}, {}).says_something
+    assert not Blend({"ease": float("nan")}, {"log_popularity_all": 1.0}).says_something
