@@ -1,5 +1,6 @@
 """`driftd replay FILE… --task recommendation`: its options, and what it prints."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,10 @@ def _run(
             WRONG_USE, "--value COLUMN and --positive X go together: an event with at least X counts as positive"
         )
     weights = _weights(columns)
+    # before the first import of NumPy: its products here are small, and threads that wait for each other on a busy
+    # machine cost many times what they save
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     from daemon.tools.replay.recommendation.run import Request, replay
     from daemon.tools.replay.recommendation.source import EventColumns
 

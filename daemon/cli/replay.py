@@ -103,8 +103,6 @@ def replay(
       driftd replay clicks.csv --task recommendation --user visitor --item product --time at
 
     Exit status: 0 done, 2 wrong use or bad configuration, 3 the files cannot be replayed."""
-    from daemon.tools.replay.subject import Request
-
     options = EventOptions(user, item, time, value, positive, event, event_weights)
     if task == TASK or options.given:
         others = {
@@ -115,6 +113,8 @@ def replay(
         _check_batches(batches or BATCHES, initial or INITIAL, 1, html)
         replay_interactions(files, options, batches or BATCHES, initial or INITIAL, baselines, html, json)
         return
+    from daemon.tools.replay.subject import Request
+
     initial = initial or 4
     config = config or (SESSION.config_path if SESSION.named else None)
     names = _baselines(baselines or "never,every")
