@@ -65,7 +65,12 @@ def driftd(capsys, monkeypatch, tmp_path):
 
 def test_json_has_the_promised_shape(whole):
     """Names and types as documented; the initial batches have no score; JSON holds no NaN."""
-    assert (whole["events"], whole["batches"], whole["initial"], whole["metric"]) == (1500, BATCHES, INITIAL, "ndcg@10")
+    assert (whole["events"], whole["batches"], whole["initial"], whole["metric"]) == (
+        1500,
+        BATCHES,
+        INITIAL,
+        "ndcg_at_10",
+    )
     runs = [whole["policy"], *whole["baselines"].values()]
     assert list(whole["baselines"]) == ["never", "every", "popularity"]
     for run in (*runs, *(one["live"] for one in runs)):

@@ -18,6 +18,7 @@ from daemon.tools.replay.record import Clock
 from retrain.planning.planner import plan
 from retrain.recommendation import contest, regret
 from retrain.recommendation.blend import FILES, excludes_seen
+from retrain.recommendation.contest import METRIC
 from retrain.recommendation.counters import Counters, count, merge
 from retrain.recommendation.ease import EaseSettings, ItemWeights, fit
 from retrain.recommendation.evaluation import held_out
@@ -32,7 +33,6 @@ from retrain.records.predictions import Floats
 from retrain.records.settings import Budget, ModelSettings, TriggerSettings
 from retrain.records.trigger import Trigger
 
-METRIC = "ndcg@10"
 POPULARITIES = names()[: len(HALF_LIVES)]
 PURPOSES = ("first", "retrains", "probes", "live", "serving", "every")
 """What CPU seconds are for: "live" counts and learns the weights of blends, "every" retrains that baseline."""

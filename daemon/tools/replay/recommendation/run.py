@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from daemon.tools.replay.evidence import mean_of, recovered
-from daemon.tools.replay.recommendation.engine import METRIC, POPULARITIES, Engine, planner_settings
+from daemon.tools.replay.recommendation.engine import POPULARITIES, Engine, planner_settings
 from daemon.tools.replay.recommendation.source import EventColumns, read_stream
 from retrain.metrics.ranking import clustered_error, coverage, gini
+from retrain.recommendation.contest import METRIC
 from retrain.recommendation.parts import HALF_LIVES
 from retrain.recommendation.scene import CLOCKS, LIVE, START
 from retrain.records.predictions import Floats
