@@ -110,8 +110,9 @@ class Service:
     def status_of(self, path: str = "/models/m/predict", *curl: str) -> str:
         """The HTTP status of a prediction."""
         body = '{"rows": [{"x": 0.3}]}'
-        url = f"http://127.0.0.1:8080{path}"
-        return self.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "20", "-d", body, *curl, url)
+        url, json = f"http://127.0.0.1:8080{path}", "content-type: application/json"
+        asking = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "20", "-H", json)
+        return self.run(*asking, "-d", body, *curl, url)
 
     @contextlib.contextmanager
     def load(self, threads: int = 4) -> Iterator["Asking"]:
