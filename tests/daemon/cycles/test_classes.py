@@ -5,6 +5,7 @@ import json
 
 import pytest
 from bare_model import bare_model
+from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
 from daemon.cycles.classes import known_classes, learn_classes, withheld_classes
@@ -141,9 +142,10 @@ def test_a_file_with_new_classes_is_warned_of_and_told(tmp_path, capsys):
         labels = ["no", "yes"] * 40 + ["maybe", "YES"]
         path = context.data_dir / "a.csv"
         path.write_text("x,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
-        assert asyncio.run(take_file(context, Taking("a.csv", look(path)))) is Taken.ACCEPTED
-    log = capsys.readouterr()
-    told = next(line for line in (log.out + log.err).splitlines() if "classes_withheld" in line)
+        with capture_logs() as logs:
+            assert asyncio.run(take_file(context, Taking("a.csv", look(path)))) is Taken.ACCEPTED
+    capsys.readouterr()
+    told = next(f"{one['reason']}; {one['way_out']}" for one in logs if one["event"] == "classes_withheld")
     assert "'YES' (1 row) differs from 'yes' only in case or blanks" in told and "--class maybe" in told
     conf = ["-c", str(tmp_path / "config.toml")]
     assert command_line([*conf, "files", "m"]) == 0
