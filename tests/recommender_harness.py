@@ -9,7 +9,7 @@ import httpx
 import pyarrow as pa
 from daemon_harness import Daemon, drop, free_port
 from event_logs import log
-from helpers import PATIENCE_S
+from helpers import PATIENCE_S, wait_for
 
 from daemon.config.config import load_config
 from daemon.ledger import Ledger, deployments, files, open_ledger, promotions
@@ -133,4 +133,8 @@ def start_shop(folder: Path, extra: str = "", workers: int = 1, table: pa.Table 
     before = len(daemon.events)
     name = daemon.promote_trained()
     daemon.wait("model_swapped", since=before, version=name)
+    wait_for(
+        lambda: len({event["pid"] for event in daemon.seen("model_swapped", before, version=name)}) == workers,
+        PATIENCE_S, what=f"{workers} servers swapped",
+    )  # fmt: skip
     return daemon
