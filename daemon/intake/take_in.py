@@ -32,6 +32,8 @@ from retrain.operations import to_json
 from retrain.records.new_classes import NewClass, odd_spellings
 from retrain.records.schema_change import shape_digest
 
+NEWEST_EVENTS = 3
+"""Files of events of each source that a file of items is compared with."""
 MOST_DEATHS = 5
 """A file that ended the analyst, or failed in ways that nobody thought of, so many times is refused: other models'
 files wait for it."""
@@ -80,7 +82,8 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             return Taken.DUPLICATE
         request = TakeRequest(
             path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
-            classes=_odd_classes(context), items=taking.items, root=root,
+            classes=_odd_classes(context), items=taking.items, chosen=_newest(context) if taking.items else (),
+            root=root,
         )  # fmt: skip
         await accept(context, taking, sha256, await context.shared.analyst.call(request))
         return Taken.ACCEPTED
@@ -114,6 +117,13 @@ def _odd_classes(context: ModelContext) -> tuple[str, ...]:
     with context.shared.ledger.connect() as conn:
         known = known_classes(conn, context.name, context.settings, context.folders.versions)
     return tuple(odd_spellings(known.learned | known.approved).values())
+
+
+def _newest(context: ModelContext) -> tuple[Path, ...]:
+    """Snapshots of the newest events, which a file of items must fit."""
+    with context.shared.ledger.connect() as conn:
+        rows = files.newest_usable(conn, context.name, NEWEST_EVENTS)
+    return tuple(context.folders.state / row.snapshot for row in rows if row.kind == "rows")
 
 
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:

@@ -33,6 +33,8 @@ SEPARATOR = "|"
 LONGEST = 200
 """Characters of a value that people filter by; longer ones are descriptions."""
 MOST_ATTRIBUTES = 64
+FEW_UNLISTED = 0.5
+"""The share of the items of the newest events that a file of items may lack without a word."""
 LISTED_REJECTS = 1000
 
 
@@ -61,6 +63,7 @@ def take_items(path: Path, stem: Path, temporary: Path, request: TakeRequest) ->
     snapshot = stem.with_suffix(".parquet")
     durable.crash_point("intake.snapshot.before_write")
     catalogue = _catalogue(found, names)
+    notes = [*file.notes, *_unlisted(catalogue, request.chosen, item)]
     write_catalogue(snapshot, catalogue)
     return TakeResult(
         kind="items",
@@ -75,7 +78,7 @@ def take_items(path: Path, stem: Path, temporary: Path, request: TakeRequest) ->
         schema=request.schema or event_schema(settings),
         inferred=False,
         not_learned={},
-        quality=_quality(catalogue, found, file.notes),
+        quality=_quality(catalogue, found, notes),
         first_time=None,
         last_time=None,
     )
@@ -155,6 +158,24 @@ def _check_share(good: int, rejects: Sequence[Reject], settings: ModelSettings) 
         where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
         bad = f"{len(rejects):,} of {counted(rows, 'row')} {agreed(len(rejects), 'are')} bad"
         raise Refused(f"{bad}; the first: {where}: {first.reason}", "the items that were known stay")
+
+
+def _unlisted(catalogue: Catalogue, snapshots: Sequence[Path], item: str) -> list[str]:
+    """How many items of the newest events it lacks, where these are many. Refused where it lacks all: with it every
+    list would be empty, and what was known stays instead."""
+    chosen = {name for path in snapshots for name in pq.read_table(path, columns=[item]).column(0).unique().to_pylist()}
+    chosen.discard(None)
+    lacking = chosen - set(catalogue.items)
+    if chosen and lacking == chosen:
+        raise Refused(
+            f"none of the {counted(len(chosen), 'item')} of the newest events is in it: these are written like "
+            f"{shortened(min(chosen))!r}, the file's like {shortened(str(catalogue.items[0]))!r}",
+            "write them alike; the items that were known stay",
+        )
+    if len(lacking) <= FEW_UNLISTED * len(chosen):
+        return []
+    of = f"of {counted(len(chosen), 'item')} of the newest events"
+    return [f"{len(lacking):,} {of} {agreed(len(lacking), 'are')} not listed, and not recommended any more"]
 
 
 def _quality(catalogue: Catalogue, found: _Items, notes: Sequence[str]) -> dict[str, Any]:

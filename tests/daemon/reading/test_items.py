@@ -18,9 +18,9 @@ SETTINGS = ModelSettings.model_validate({
 })  # fmt: skip
 
 
-def taken(path: Path) -> TakeResult:
-    request = TakeRequest(path=path, schema=None, settings=SETTINGS, work=path.parent / "work", items=True)
-    return take(request)
+def taken(path: Path, *chosen: Path) -> TakeResult:
+    work = path.parent / "work"
+    return take(TakeRequest(path=path, schema=None, settings=SETTINGS, work=work, items=True, chosen=chosen))
 
 
 def written(folder: Path, name: str, text: str) -> Path:
@@ -82,3 +82,15 @@ def test_a_file_that_is_no_catalogue_is_refused(tmp_path: Path, text: str, reaso
     """The one that was known before stays."""
     with pytest.raises(Refused, match=reason):
         taken(written(tmp_path, "items.csv", text))
+
+
+def test_a_file_that_would_empty_all_lists_is_refused(tmp_path: Path) -> None:
+    """Where it has none of the items that people choose, ids are written otherwise: what was known stays. One that lacks
+    most of them is taken in, and says so."""
+    pq.write_table(pa.table({"what": ["sku-7", "sku-8", "sku-9", None]}), tmp_path / "events.parquet")
+    wrong, few = written(tmp_path, "wrong.csv", "what\n7\n8\n"), written(tmp_path, "few.csv", "what\nsku-7\nother\n")
+    with pytest.raises(Refused, match=r"none of the 3 items of the newest events .* 'sku-7', the file's like '7'"):
+        taken(wrong, tmp_path / "events.parquet")
+    told = taken(few, tmp_path / "events.parquet").quality["notes"]
+    assert "2 of 3 items of the newest events are not listed, and not recommended any more" in told
+    assert taken(wrong).rows == 2
