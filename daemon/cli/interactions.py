@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from daemon.cli.output import console, print_json, write_page
+from daemon.cli.output import tell_result
 from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import WRONG_USE, Exit, refusal_is_failure
 
@@ -45,18 +45,10 @@ def replay_interactions(
 ) -> None:
     """Replay, then print."""
     result = _run(files, columns, batches, initial, _baselines(baselines))
-    if html is not None:
-        from drift.report.recommendation import recommendation_page
-
-        write_page(html, recommendation_page(result))
-    if json:
-        print_json(result)
-        return
     from daemon.reports.recommendation_text import render
+    from drift.report.recommendation import recommendation_page
 
-    render(result, console())
-    if html is not None:
-        console().print(f"wrote {html}", markup=False)
+    tell_result(result, render, recommendation_page, html, json)
 
 
 def _run(

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,24 @@ def write_page(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise Exit(FAILED, f"{path}: cannot be written: {error.strerror}") from None
+
+
+def tell_result(
+    result: Any,
+    render: Callable[[Any, "Console"], None],
+    page: Callable[[Any], str],
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """A result as its page, where one is asked for, and as JSON or for people."""
+    if html is not None:
+        write_page(html, page(result))
+    if as_json:
+        print_json(result)
+        return
+    render(result, console())
+    if html is not None:
+        console().print(f"wrote {html}", markup=False)
 
 
 def print_table(heads: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from daemon.cli.arguments import Columns, Ignore, Json, known_task
 from daemon.cli.interactions import BATCHES, INITIAL, TASK, EventOptions, replay_interactions
-from daemon.cli.output import console, print_json, write_page
+from daemon.cli.output import tell_result
 from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import SESSION, WRONG_USE, Exit, refusal_is_failure
 
@@ -125,18 +125,10 @@ def replay(
     )
     variants = _variants(variant or [], subject, model)
     result = _run(Request(files, subject, batches, initial, delay, names, variants, suggest, approve_classes))
-    if html is not None:
-        from drift.report.replay import replay_page
-
-        write_page(html, replay_page(result))
-    if json:
-        print_json(result)
-        return
     from daemon.reports.replay_text import render
+    from drift.report.replay import replay_page
 
-    render(result, console())
-    if html is not None:
-        console().print(f"wrote {html}", markup=False)
+    tell_result(result, render, replay_page, html, json)
 
 
 def _baselines(text: str) -> list[str]:

@@ -100,7 +100,7 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     if cycle is not None:
         print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
     elif model["waits_for"]:
-        print(f"  next       {model['waits_for'].replace('labelled row', row)}")
+        print(f"  next       {model['waits_for']}")
     trial = model["trial"]
     if trial is not None:
         from daemon.reports.trial import terms

@@ -73,7 +73,7 @@ def _first_model(settings: ModelSettings, model: dict[str, Any]) -> tuple[str, s
         return None
     if model["files"] and rows < needed:
         return "first_model", (
-            f"there is no model yet: the first one needs {needed:,} labelled rows (triggers.first_rows), of which "
+            f"there is no model yet: the first one needs {needed:,} {settings.row}s (triggers.first_rows), of which "
             f"{rows:,} are there and {needed - rows:,} are missing"
         )
     return "first_model", f"there is no model yet: {model['waits_for']}"

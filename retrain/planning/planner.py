@@ -51,11 +51,11 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         if isinstance(adjusted[1], Adjust):
             return adjusted
         state = adjusted[0]
-    trigger = triggers.strongest(state, observation, now, settings.triggers)
+    trigger = triggers.strongest(state, observation, now, settings)
     if trigger is None:
         return _adjust(state, observation, settings)
     if observation.new_labelled_rows < settings.triggers.min_new_rows:
-        return state, Wait(_lacks_rows(trigger, observation, settings.triggers))
+        return state, Wait(_lacks_rows(trigger, observation, settings))
     return opening.after_cooldown(state, observation, now, settings, trigger)
 
 
@@ -133,9 +133,9 @@ def _hindered(observation: Observation) -> str | None:
     return None
 
 
-def _lacks_rows(trigger: Trigger, observation: Observation, triggers: TriggerSettings) -> str:
-    needed, new = triggers.min_new_rows, observation.new_labelled_rows
-    rows = "1 new labelled row" if needed == 1 else f"{needed:,} new labelled rows"
+def _lacks_rows(trigger: Trigger, observation: Observation, settings: ModelSettings) -> str:
+    needed, new = settings.triggers.min_new_rows, observation.new_labelled_rows
+    rows = counted(needed, f"new {settings.row}")
     return f"{trigger.reason}; a retrain waits for {rows} (triggers.min_new_rows), there are {new:,}"
 
 

@@ -65,7 +65,7 @@ def verdict(probation: Probation, champion: Champion, settings: ModelSettings) -
     files = counted(probation.files, "file")
     worse = sure_difference(probation, settings.probation.alpha, "probation.alpha")
     return (
-        f"{champion.described} is worse than its predecessor on the {probation.rows:,} labelled rows of {files} "
+        f"{champion.described} is worse than its predecessor on the {probation.rows:,} {settings.judged}s of {files} "
         f"since its promotion: {worse}"
     )
 

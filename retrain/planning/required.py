@@ -18,7 +18,7 @@ def first_model(state: PlannerState, observation: Observation, now: float, setti
     triggers, rows = settings.triggers, observation.labelled_rows
     if rows < triggers.first_rows:
         return state, Wait(
-            f"the first model needs {triggers.first_rows:,} labelled rows (triggers.first_rows); there are {rows:,}"
+            f"the first model needs {triggers.first_rows:,} {settings.row}s (triggers.first_rows); there are {rows:,}"
         )
     if settings.task == "classification":
         lacking = _lacking_classes(observation.class_rows, triggers.first_class_rows)
@@ -27,10 +27,10 @@ def first_model(state: PlannerState, observation: Observation, now: float, setti
     same = not observation.new_labelled_rows and state.configured == opening.settings_digest(settings)
     if state.last_opened_at is not None and same:
         return state, Wait(
-            "the last cycle gave no first model (`driftd history` says why); waiting for new labelled rows, another "
+            f"the last cycle gave no first model (`driftd history` says why); waiting for new {settings.row}s, another "
             "configuration, or `driftd retrain`",
         )
-    trigger = Trigger("first_model", f"{counted(rows, 'labelled row', 'are')} there for a first model", {"rows": rows})
+    trigger = Trigger("first_model", f"{counted(rows, settings.row, 'are')} there for a first model", {"rows": rows})
     return opening.after_cooldown(state, observation, now, settings, trigger)
 
 
@@ -39,7 +39,7 @@ def rebuild(state: PlannerState, observation: Observation, now: float, settings:
     why, champion = observation.unloadable, observation.champion
     assert champion is not None
     if state.rebuilt == opening.rebuilt_mark(observation) and not observation.new_labelled_rows:
-        return state, Wait(f"{why}; its retraining gave no version: it waits for new labelled rows")
+        return state, Wait(f"{why}; its retraining gave no version: it waits for new {settings.row}s")
     reason = f"{champion.described} cannot be served here and is made anew from its stored rows: {why}"
     return opening.after_cooldown(
         state, observation, now, settings, Trigger("environment", reason, {"version": champion.newest})
@@ -54,12 +54,12 @@ def reshape(
     differences, triggers = "; ".join(changed.sentences), settings.triggers
     lacking = ""
     if changed.labelled_rows < triggers.first_rows:
-        lacking = f"{triggers.first_rows:,} labelled rows (triggers.first_rows); there are {changed.labelled_rows:,}"
+        lacking = f"{triggers.first_rows:,} {settings.row}s (triggers.first_rows); there are {changed.labelled_rows:,}"
     elif settings.task == "classification":
         lacking = (_lacking_classes(changed.class_rows, triggers.first_class_rows) or "").partition("needs ")[2]
     done = bool(changed.digest) and state.reshaped == changed.digest and not observation.new_labelled_rows
     if not lacking and not done:
-        read = f"{counted(changed.labelled_rows, 'labelled row', 'were')} read by it"
+        read = f"{counted(changed.labelled_rows, settings.row, 'were')} read by it"
         reason = f"the configuration changed: {differences}; {read}"
         evidence = {"changes": list(changed.sentences), "schema": changed.digest, "rows": changed.labelled_rows}
         return opening.after_cooldown(state, observation, now, settings, Trigger("schema", reason, evidence))

@@ -14,6 +14,7 @@ from drift.notation import amount, counted
 from retrain.planning.probation import added, sure_difference, surely_worse
 from retrain.records.assessment import Moments
 from retrain.records.planner_state import Probation
+from retrain.records.settings.model import judged
 from retrain.records.trial import Trial
 
 
@@ -47,7 +48,7 @@ def decide(trial: Trial, evidence: Probation, now: float, alpha: float, task: st
     if surely_worse(evidence, alpha):
         return TrialDecision(
             "drop",
-            f"{trial.version} is worse than the champion on the {evidence.rows:,} labelled rows of its trial: "
+            f"{trial.version} is worse than the champion on the {counted(evidence.rows, judged(task))} of its trial: "
             f"{sure_difference(evidence, alpha, 'probation.alpha')}",
         )
     if now < trial.until:
@@ -72,7 +73,7 @@ def summary(trial: Trial, evidence: Probation | None, task: str) -> str:
     if evidence is not None and evidence.rows:
         cost = evidence.total / evidence.rows
         how = "worse" if cost > 0 else "better"
-        parts.append(f"{how} than the champion by {amount(abs(cost))} on {counted(evidence.rows, 'labelled row')}")
+        parts.append(f"{how} than the champion by {amount(abs(cost))} on {counted(evidence.rows, judged(task))}")
     elif evidence is not None:
         parts.append("no labels yet")
     return ", ".join(parts)

@@ -8,15 +8,16 @@ from retrain.planning.savings import saved_against_price
 from retrain.records.finished_check import FinishedCheck
 from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState
-from retrain.records.settings import TriggerSettings
+from retrain.records.settings import ModelSettings, TriggerSettings
 from retrain.records.trigger import Trigger
 
 MOST_COLUMNS = 5
 """Named in a sentence."""
 
 
-def strongest(state: PlannerState, observation: Observation, now: float, triggers: TriggerSettings) -> Trigger | None:
+def strongest(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> Trigger | None:
     """The strongest reason to retrain: a gain that was measured, a drop, drift that may not matter, then clocks."""
+    triggers = settings.triggers
     paying = _by_regret(state, observation, triggers)
     if paying is not None:
         return paying
@@ -28,7 +29,7 @@ def strongest(state: PlannerState, observation: Observation, now: float, trigger
         return _drift(drifted)
     if observation.due:
         return Trigger("schedule", "the retrain schedule is due (retrain_schedule)", {"due": len(observation.due)})
-    return _by_age(observation, now, triggers) or _by_rows(state, observation, triggers)
+    return _by_age(observation, now, triggers) or _by_rows(state, observation, settings)
 
 
 def _by_regret(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:
@@ -79,11 +80,12 @@ def _by_age(observation: Observation, now: float, triggers: TriggerSettings) -> 
     return Trigger("age", f"{observation.champion.described} is {days}", {"age_s": age_s})
 
 
-def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSettings) -> Trigger | None:
+def _by_rows(state: PlannerState, observation: Observation, settings: ModelSettings) -> Trigger | None:
     assert observation.champion is not None
+    triggers = settings.triggers
     new = observation.new_labelled_rows
     if triggers.new_rows is not None and new >= triggers.new_rows:
-        reason = f"{counted(new, 'new labelled row')}; {triggers.new_rows:,} ask for a retrain (triggers.new_rows)"
+        reason = f"{counted(new, f'new {settings.row}')}; {triggers.new_rows:,} ask for a retrain (triggers.new_rows)"
         return Trigger("new_data", reason, {"new_rows": new})
     trained = observation.champion.known_rows
     known = max(trained, state.grown)
@@ -94,7 +96,7 @@ def _by_rows(state: PlannerState, observation: Observation, triggers: TriggerSet
         return None
     since = f"for {observation.champion.newest}" if known == trained else "when that was last tried"
     reason = (
-        f"there are {observation.labelled_rows:,} labelled rows, {growth:.1f} times the {known:,} that there were "
+        f"there are {observation.labelled_rows:,} {settings.row}s, {growth:.1f} times the {known:,} that there were "
         f"{since}; triggers.growth is {triggers.growth:g}"
     )
     return Trigger("growth", reason, {"growth": round(growth, 3), "new_rows": new})

@@ -21,6 +21,15 @@ FORMER_METRICS = {"relative_mae": "mae_skill"}
 """Names that configurations, versions and ledgers of before may have, and today's."""
 
 
+def judged(task: str) -> str:
+    """What versions of a task are compared on, in sentences.
+
+    >>> judged("recommendation")
+    'moment'
+    """
+    return "moment" if task == "recommendation" else "labelled row"
+
+
 class ModelSettings(Frozen):
     """A configured thing to keep good."""
 
@@ -127,6 +136,16 @@ class ModelSettings(Frozen):
         if self.event_column is None and self.event_weights:
             raise ValueError("event_weights needs event_column")
         return self
+
+    @property
+    def row(self) -> str:
+        """What a row that teaches is called in sentences."""
+        return "event" if self.task == "recommendation" else "labelled row"
+
+    @property
+    def judged(self) -> str:
+        """What versions are compared on, in sentences."""
+        return judged(self.task)
 
     @field_validator("metric")
     @classmethod

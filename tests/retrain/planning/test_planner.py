@@ -54,6 +54,15 @@ def test_nothing_happens_for_nothing():
     assert isinstance(decide(seen()), Idle)
 
 
+def test_a_recommender_waits_for_events():
+    """Of a log nothing is labelled: its rows are events in every reason."""
+    events = {"task": "recommendation", "user_column": "u", "item_column": "y", "time_column": "t"}
+    few, grown = seen(champion=None, labelled_rows=9), seen(labelled_rows=2000)
+    first, again = (decide(one, target="y", **events) for one in (few, grown))
+    assert first.reason == "the first model needs 500 events (triggers.first_rows); there are 9"
+    assert again.trigger.kind == "growth" and "there are 2,000 events, 2.0 times the 1,000" in again.reason
+
+
 def test_a_recommender_that_was_kept_is_tried_again_once_it_has_grown_again():
     """Its counters follow what is new: with every further file the budget would be spent on nothing."""
     events = {"user_column": "u", "item_column": "y", "time_column": "t"}
