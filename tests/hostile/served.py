@@ -3,7 +3,6 @@
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,12 +71,13 @@ class Process:
     def settle(self) -> None:
         """Wait until it does nothing any more."""
 
-        def quiet() -> bool:
-            before = self.cpu_s()
-            time.sleep(0.1)
-            return self.cpu_s() - before < 0.01
+        spent = [float("-inf")]
 
-        wait_for(quiet, what="the server is quiet")
+        def quiet() -> bool:
+            spent.append(self.cpu_s())
+            return spent[-1] - spent[-2] < 0.01
+
+        wait_for(quiet, interval_s=0.1, what="the server is quiet")
 
 
 class Neighbour:
