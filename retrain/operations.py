@@ -60,7 +60,9 @@ def _typed(kind: type[Any], value: Any) -> Any:
 
 class AcceptedFile(msgspec.Struct, frozen=True, kw_only=True):
     """An accepted file of rows or of late labels; `seq` is its place in the order of arrival. Labels of `withheld`
-    classes do not count."""
+    classes do not count. `first_time` and `last_time` are the event times of its rows, where these have any; `trust`
+    says whether its labels may be believed as far as they are in (see `retrain.labels.trust`), where no maturity is
+    configured."""
 
     seq: int
     snapshot: Path
@@ -70,6 +72,9 @@ class AcceptedFile(msgspec.Struct, frozen=True, kw_only=True):
     source: str = "folder"
     accepted_at: float = 0.0
     withheld: tuple[str, ...] = ()
+    first_time: float | None = None
+    last_time: float | None = None
+    trust: str = "complete"
 
 
 class StoredDeployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,18 +147,24 @@ class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
 
 
 class AssessResult(Result, frozen=True, kw_only=True):
-    """`skipped` are files (by seq) that can tell nothing; `proposal` is what to serve from now on."""
+    """`assessments` are new or other than before; `skipped` are files (by seq) that can tell nothing; `keys` say, by
+    the seq of each assessment that holds now, of which labels it was made (None: those that are there hold);
+    `proposal` is what to serve from now on, `labels` how far labels are in, as `retrain.records.label_state`."""
 
     assessments: list[Json]
     skipped: list[int]
     proposal: Json
+    keys: dict[int, str] | None = None
+    labels: Json | None = None
     seconds: float = 0.0
 
 
 class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
-    """Assess those of the `candidates` (seqs of files that were not, ascending) whose labels are there. `predecessor`
-    was served before the last promotion, `challenger` is the version on trial; `archive` names the versions that may be
-    blended, `before` is the last proposal, `twin` the window that the planner watches."""
+    """Assess the files whose labels may be believed, as far as these are other than in the assessments that are `known`
+    (their keys by seq). `candidates` are seqs of files that were not, ascending: of a log of events these alone are
+    assessed. `after` is the newest file that the last cycle knew: its evidence is spent. `predecessor` was served
+    before the last promotion, `challenger` is the version on trial; `archive` names the versions that may be blended,
+    `before` is the last proposal, `twin` the window that the planner watches; `now` is the clock (Unix seconds)."""
 
     files: tuple[AcceptedFile, ...]
     schema: Schema
@@ -165,6 +176,9 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     challenger: str | None = None
     before: Json | None = None
     twin: str = "all"
+    known: dict[int, str] = {}
+    after: int = 0
+    now: float | None = None
 
 
 class SuspectResult(Result, frozen=True, kw_only=True):

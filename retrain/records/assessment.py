@@ -16,7 +16,11 @@ class Assessment:
     `loss` is what the served deployment cost a row. By window: `twins` what twins cost that were trained before the
     file, `gains` how much more the deployment cost (mean, standard error, rows), `fresh` the same on the file's
     reservoir for twins trained with the file; `pairs` "a|b" the moments of the differences of two twins. `rival` are
-    the moments of what the deployment cost more than its predecessor."""
+    the moments of what the deployment cost more than its predecessor, `plain` of what it cost more than its newest
+    version alone, without adjustments.
+
+    Small files, and those with few labels, are assessed together: `files` are their seqs, `seq` the newest of these.
+    `key` says of which labels and versions it was made: other labels, another assessment in its place."""
 
     id: int
     seq: int
@@ -30,6 +34,9 @@ class Assessment:
     fresh: dict[str, Moments] = field(default_factory=dict)
     rival: Moments | None = None
     newest: str = ""
+    key: str = ""
+    files: tuple[int, ...] = ()
+    plain: Moments | None = None
 
     @classmethod
     def from_json(cls, key: int, value: dict[str, Any]) -> "Assessment":

@@ -41,7 +41,8 @@ class Observation:
     rows; `new_labelled_rows` those that arrived after the newest file that the last cycle could use; `evidence` the
     checks newer than the state's `handled_check`, oldest first; `due` the ids of retrain schedules that are due;
     `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in. `assessments`
-    are newer than the state's `assessed`, oldest first; `proposal` is the newest one for what to serve, `proposal_id`
+    are all that hold now of files after the state's `base_seq`, by seq; `batches` counts what was taken in since ever,
+    as the budget does (see `retrain.planning.budget`); `proposal` is the newest one for what to serve, `proposal_id`
     its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
     trained. `unloadable` says why the champion cannot be loaded in this environment; `changed` what the configuration
     made of its schema."""
@@ -64,3 +65,4 @@ class Observation:
     retrained: CycleResult | None = None
     unloadable: str = ""
     changed: SchemaChange | None = None
+    batches: float = 0.0

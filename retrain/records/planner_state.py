@@ -83,9 +83,13 @@ class PlannerState:
     """What the planner remembers between decisions; committed together with the action that it led to. `rebuilt` is
     why a champion could not be loaded when its last such cycle was opened, `reshaped` the schema of the last cycle
     for a changed one, `configured` the digest of the settings that the last cycle was opened with, `grown` how many
-    labelled rows there were when a recommender was last retrained because of their growth."""
+    labelled rows there were when a recommender was last retrained because of their growth.
 
-    version: int = 2
+    `regret` and `probation` are folded anew at each question, of all assessments of files after `base_seq`: `base` is
+    what the regret was when the last cycle was opened, `batches` how much data it was credited for (None: for none
+    yet)."""
+
+    version: int = 3
     handled_check: int = 0
     seen_seq: int = 0
     last_opened_at: float | None = None
@@ -99,6 +103,9 @@ class PlannerState:
     grown: int = 0
     regret: Regret = Regret()
     probation: Probation = Probation()
+    base: Regret = Regret()
+    base_seq: int = 0
+    batches: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

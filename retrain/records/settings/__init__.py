@@ -5,13 +5,14 @@ The line below a key is its description: docs/configuration.md (`make docs`) and
 from retrain.records.settings.data import ColumnKind, ColumnSettings, IntakeSettings, PredictionLogSettings
 from retrain.records.settings.decisions import DriftSettings, RolloutSettings, SuspicionSettings, TriggerSettings
 from retrain.records.settings.events import RecommendationSettings
+from retrain.records.settings.labels import LabelSettings, Maturity
 from retrain.records.settings.model import FORMER_METRICS, METRICS, ModelSettings
 from retrain.records.settings.training import EstimatorSettings, SearchSettings, WindowSettings
 from retrain.records.settings.units import Budget, Duration, Frozen, Size
 
 __all__ = [
     "FORMER_METRICS", "METRICS", "Budget", "ColumnKind", "ColumnSettings", "DriftSettings", "Duration",
-    "EstimatorSettings", "Frozen", "IntakeSettings", "ModelSettings", "PredictionLogSettings",
-    "RecommendationSettings", "RolloutSettings",
-    "SearchSettings", "Size", "SuspicionSettings", "TriggerSettings", "WindowSettings",
+    "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity", "ModelSettings",
+    "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings", "Size",
+    "SuspicionSettings", "TriggerSettings", "WindowSettings",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
 from retrain.records.settings import data, decisions, events, training
+from retrain.records.settings.labels import LabelSettings
 from retrain.records.settings.units import Duration, Frozen
 
 METRICS = {
@@ -83,6 +84,7 @@ class ModelSettings(Frozen):
     retrain_schedule: str | None = None
     """Cron expression: retrains if there are new labelled rows."""
     intake: data.IntakeSettings = data.IntakeSettings()
+    labels: LabelSettings = LabelSettings()
     drift: decisions.DriftSettings = decisions.DriftSettings()
     triggers: decisions.TriggerSettings = decisions.TriggerSettings()
     window: training.WindowSettings = training.WindowSettings()
@@ -115,6 +117,8 @@ class ModelSettings(Frozen):
     @model_validator(mode="after")
     def _of_events(self) -> "ModelSettings":
         columns = {name: getattr(self, name) for name in ("user_column", "item_column", "value_column", "event_column")}
+        if self.labels.negative is not None and self.task != "classification":
+            raise ValueError(f"labels.negative names a class, and a {self.task} has none")
         if self.task != "recommendation":
             given = [name for name, column in columns.items() if column is not None]
             if given:
@@ -126,6 +130,8 @@ class ModelSettings(Frozen):
         for name, reason in (("columns", "its columns are named by"), ("id_column", "its events are told apart by")):
             if getattr(self, name) is not None:
                 raise ValueError(f"a recommendation has no {name}; {reason} user_column, item_column and time_column")
+        if self.labels != LabelSettings():
+            raise ValueError("a recommendation has no [labels]: each event is its own label")
         if self.target != self.item_column:
             raise ValueError("a recommendation has no target; what is recommended is item_column")
         named = [column for column in (*columns.values(), self.time_column) if column is not None]

@@ -1,0 +1,1 @@
+"""Labels that come late, in parts, class by class, or changed: which may be believed. Arrays in, answers out."""
