@@ -217,7 +217,8 @@ class MetricRequest(Request[Done], frozen=True, kw_only=True):
 
 class PreparedRows(Result, frozen=True, kw_only=True):
     """What rows a cycle works with: `known_rows` all labelled ones, `snapshots` the digests of the files that were
-    trained on; `window` and `held_out` say in words which rows train and which do not. training.json keeps it. Of a log
+    trained on; `seen` says of those of which not all rows were known which ones were (see `retrain.rows.seen`); `window` and
+    `held_out` say in words which rows train and which do not. training.json keeps it. Of a log
     of events: the unit of its half-lives, since when events are held out, and whether the newest file is of posted
     ones."""
 
@@ -227,6 +228,7 @@ class PreparedRows(Result, frozen=True, kw_only=True):
     snapshots: list[str] = []
     holdout_snapshots: list[str] = []
     reserved_snapshots: list[str] = []
+    seen: dict[str, str] = {}
     cut: float | None = None
     cut_time: float | None = None
     window: str | None = None
@@ -246,7 +248,8 @@ class PrepareResult(PreparedRows, frozen=True, kw_only=True):
 
 class PrepareRequest(Request[PrepareResult], frozen=True, kw_only=True):
     """Collect the files' rows. `rows_before` counts labelled rows that are known and of which no file is listed, for no
-    window reaches back to them; `window` is the planner's choice, used where the configured one is "auto"."""
+    window reaches back to them; `window` is the planner's choice, used where the configured one is "auto"; `now` is the
+    clock at which labels must be settled (Unix seconds)."""
 
     files: tuple[AcceptedFile, ...]
     schema: Schema
@@ -255,6 +258,7 @@ class PrepareRequest(Request[PrepareResult], frozen=True, kw_only=True):
     champion: StoredDeployment | None = None
     rows_before: int = 0
     window: Json | None = None
+    now: float | None = None
 
 
 class TrainResult(Result, frozen=True, kw_only=True):
@@ -318,6 +322,7 @@ class EvaluateRequest(Request[EvaluateResult], frozen=True, kw_only=True):
     champion: StoredDeployment | None = None
     twin: str = "all"
     train_seconds: float = 0.0
+    now: float | None = None
 
 
 class PromoteResult(Result, frozen=True, kw_only=True):

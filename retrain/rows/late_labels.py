@@ -1,46 +1,92 @@
 """Labels that came later than their rows, in files of their own: they belong to rows by id."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from retrain.operations import AcceptedFile
 from retrain.records.schema import Schema
 from retrain.records.settings import ColumnKind
 from retrain.rows.retype import as_kind
 
-CACHED_FILES = 256
+CACHED_FILES = 4096
+Changes = tuple[tuple[int, Any], ...]
+"""The labels that an id had, each with the seq of the file that brought it, in order of arrival."""
 
 
-def late_labels(files: Iterable[AcceptedFile], schema: Schema) -> dict[Any, Any]:
-    """Labels by id, the newest of each; none without an id column."""
+@dataclass(frozen=True, eq=False)
+class LateLabels:
+    """By id the newest label and the seq of the file that brought the first one; `changes` of ids that had several."""
+
+    newest: Mapping[Any, Any] = field(default_factory=dict)
+    first: Mapping[Any, int] = field(default_factory=dict)
+    changes: Mapping[Any, Changes] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.newest)
+
+    def before(self, name: Any, seq: int) -> Any:
+        """The label that an id had once the files up to `seq` were in; None for none."""
+        known = self.changes.get(name)
+        if known is None:
+            return self.newest.get(name) if self.first.get(name, seq + 1) <= seq else None
+        return next((label for at, label in reversed(known) if at <= seq), None)
+
+
+NONE = LateLabels()
+
+
+def late_labels(files: Sequence[AcceptedFile], schema: Schema) -> LateLabels:
+    """Of all files of labels; none without an id column."""
+    if schema.id_column is None:
+        return NONE
+    columns = tuple((name, schema.column(name).kind) for name in (schema.id_column, schema.target))
+    return _joined(tuple((file.seq, file.snapshot) for file in files if file.kind == "labels"), *columns)
+
+
+def newest_labels(table: pa.Table, late: LateLabels, schema: Schema) -> tuple[Any, NDArray[np.int64], int]:
+    """The newest label of each of a file's n rows as an Arrow column; the seq of the file of labels that brought the
+    first one (n,), −1 where the label is the row's own, or missing; and how many rows got one that came later."""
+    own = table.column(schema.target) if schema.target in table.column_names else pa.nulls(table.num_rows)
+    none = np.full(table.num_rows, -1, dtype=np.int64)
+    key = schema.id_column
+    if not late or key not in table.column_names:
+        return own, none, 0
+    ids, present = table.column(key).to_pylist(), np.asarray(own.is_valid())
+    first = np.fromiter((late.first.get(name, -1) for name in ids), np.int64, len(ids))
+    changed = first >= 0
+    if not changed.any():
+        return own, none, 0
+    labels = own.to_pylist()
+    for place in np.flatnonzero(changed).tolist():
+        labels[place] = late.newest[ids[place]]
+    column = pa.chunked_array([pa.array(labels, None if pa.types.is_null(own.type) else own.type)])
+    return column, np.where(present, -1, first), int(changed.sum())
+
+
+@lru_cache(maxsize=8)
+def _joined(
+    files: tuple[tuple[int, Path], ...], key: tuple[str, ColumnKind], target: tuple[str, ColumnKind]
+) -> LateLabels:
+    if not files:
+        return NONE
     newest: dict[Any, Any] = {}
-    for file in files:
-        if file.kind == "labels" and schema.id_column is not None:
-            columns = tuple((name, schema.column(name).kind) for name in (schema.id_column, schema.target))
-            newest.update(_labels(file.snapshot, *columns))
-    return newest
-
-
-def with_late_labels(table: pa.Table, late: Mapping[Any, Any], schema: Schema) -> tuple[pa.Table, int]:
-    """A file's rows with the labels that came later in place of their own; and how many rows got one."""
-    key, target = schema.id_column, schema.target
-    ids = table.column(key).to_pylist() if late and key in table.column_names else []
-    changed = sum(name in late for name in ids)
-    if not changed:
-        return table, 0
-    own = table.column(target) if target in table.column_names else pa.nulls(table.num_rows)
-    joined = pa.array(
-        [late.get(name, label) for name, label in zip(ids, own.to_pylist(), strict=True)],
-        None if pa.types.is_null(own.type) else own.type,
-    )
-    if target not in table.column_names:
-        return table.append_column(target, joined), changed
-    return table.set_column(table.column_names.index(target), target, joined), changed
+    first: dict[Any, int] = {}
+    changes: dict[Any, Changes] = {}
+    for seq, snapshot in files:
+        for name, label in _labels(snapshot, key, target).items():
+            if name in newest:
+                changes[name] = (*changes.get(name, ((first[name], newest[name]),)), (seq, label))
+            newest[name] = label
+            first.setdefault(name, seq)
+    return LateLabels(newest, first, changes)
 
 
 @lru_cache(maxsize=CACHED_FILES)

@@ -19,16 +19,17 @@ from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
-from retrain.rows.columns import column_values
 from retrain.rows.duplicates import repeated_rows
+from retrain.rows.event_times import event_times
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
-from retrain.rows.history import read_snapshot
-from retrain.rows.late_labels import late_labels, with_late_labels
+from retrain.rows.history import believed_labels, read_snapshot
+from retrain.rows.pools import pool_of_each
 from retrain.rows.retype import TYPES, changed_kinds, conform
+from retrain.rows.seen import seen_rows, was_seen
+from retrain.rows.settled import Settling
 from retrain.rows.targets import class_column
 from retrain.rows.window import Split, split
 from retrain.rows.window_reach import chosen_window
-from retrain.rows.withheld import without_labels
 from retrain.store.versions import read_json
 
 MIN_CLASS_ROWS = 2
@@ -51,7 +52,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     to compare with."""
     work, champion = request.work, request.champion
     training = None if champion is None else read_json(champion.path(champion.newest) / "training.json")
-    done = prepare_rows(request.files, request.schema, request.settings, training, request.window)
+    done = prepare_rows(request.files, request.schema, request.settings, training, request.window, request.now)
     rows = replace(done.rows, known_rows=done.rows.known_rows + request.rows_before)
     train, holdout = work / "train.parquet", work / "holdout.parquet"
     _write(done.train, train, "prepare.train")
@@ -65,26 +66,37 @@ def prepare_rows(
     settings: ModelSettings,
     champion: Mapping[str, Any] | None,
     window: Mapping[str, Any] | None,
+    now: float | None = None,
 ) -> Prepared:
-    """The stage's work on the files that `History` knows too; `champion` is the training.json of the newest version."""
+    """The stage's work on the files that `History` knows too, at `now`; `champion` is the training.json of the newest
+    version."""
     notes: list[str] = []
-    table = labelled_rows(files, schema, settings, notes)
+    table = labelled_rows(files, schema, settings, notes, now, champion is None)
     times, sequence = _numbers(table, "__time"), table.column("__seq").to_numpy()
     reserved = table.column("__reserved").to_numpy()
-    seen = _known_to_champion(champion, files, times, sequence, reserved)
+    seen = _known_to_champion(champion, files, times, sequence, table.column("__row").to_numpy(), reserved)
     chosen = chosen_window(settings.window, window)
-    parts = split(times, sequence, seen, reserved, chosen, champion is None)
+    pools = pool_of_each(sequence)
+    parts = split(times, pools, seen, reserved, chosen, champion is None)
     table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
     train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
     train = learnable(train, schema, notes)
     _note_new_classes(train, holdout, champion, schema, notes)
-    return Prepared(train, holdout, _summary(files, schema, parts, sequence, train, holdout, notes))
+    return Prepared(train, holdout, _summary(files, schema, parts, table, pools, train, holdout, notes))
 
 
-def labelled_rows(files: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings, notes: list[str]) -> pa.Table:
-    """All labelled rows of the files, cleaned, without duplicates, oldest first, with their origin (see `Prepared`) and
-    __reserved; Refused where there is none."""
-    table = _deduplicate(_collect(files, schema, notes), schema, settings.window.deduplicate, notes)
+def labelled_rows(
+    files: Sequence[AcceptedFile],
+    schema: Schema,
+    settings: ModelSettings,
+    notes: list[str],
+    now: float | None = None,
+    alone: bool = False,
+) -> pa.Table:
+    """All rows of the files with a label that may be believed at `now` (see `retrain.rows.settled`), cleaned, without
+    duplicates, oldest first, with their origin (see `Prepared`) and __reserved; Refused where there is none."""
+    settling = Settling(files, schema, settings.labels, now, alone)
+    table = _deduplicate(_collect(files, schema, settling, notes), schema, settings.window.deduplicate, notes)
     order = np.lexsort((table.column("__row").to_numpy(), table.column("__seq").to_numpy(), _numbers(table, "__time")))
     return table.take(pa.array(order))
 
@@ -93,14 +105,17 @@ def _summary(
     files: Sequence[AcceptedFile],
     schema: Schema,
     parts: Split,
-    sequence: NDArray[np.int64],
+    table: pa.Table,
+    pools: NDArray[np.int64],
     train: pa.Table,
     holdout: pa.Table,
     notes: list[str],
 ) -> PreparedRows:
     used = set(train.column("__seq").to_pylist())
     held = set(holdout.column("__seq").to_pylist())
-    reserved = held | set(np.unique(sequence)[-NEWEST_FILES:].tolist())
+    sequence = table.column("__seq").to_numpy()
+    newest = np.isin(pools, np.unique(pools)[-NEWEST_FILES:])
+    reserved = held | set(np.unique(sequence[newest]).tolist())
 
     def digests(seqs: set[int]) -> list[str]:
         return [file.digest for file in files if file.seq in seqs]
@@ -112,6 +127,7 @@ def _summary(
         snapshots=digests(used),
         holdout_snapshots=digests(held),
         reserved_snapshots=digests(reserved),
+        seen=seen_rows(files, used, sequence, table.column("__row").to_numpy()),
         cut=parts.cut,
         cut_time=parts.cut if schema.time_column is not None else None,
         window=parts.description,
@@ -120,22 +136,22 @@ def _summary(
     )
 
 
-def _collect(files: Sequence[AcceptedFile], schema: Schema, notes: list[str]) -> pa.Table:
-    """All labelled rows of all files with their origin and event time. A file's rows without a label are let go of
-    before the next one is read: of live traffic few may ever have one."""
+def _collect(files: Sequence[AcceptedFile], schema: Schema, settling: Settling, notes: list[str]) -> pa.Table:
+    """All rows of all files with a label that may be believed, with their origin and event time. A file's other rows
+    are let go of before the next one is read: of live traffic few may ever have one."""
     of_rows = [file for file in files if file.kind == "rows"]
     if not of_rows:
         raise Refused("there are no rows to train on", "drop labelled files into the data folder")
-    late = late_labels(files, schema)
     label_files = 0 if schema.id_column is None else len(files) - len(of_rows)
-    tables, joined, unlabelled, withheld = [], 0, 0, 0
+    tables, joined, unlabelled, withheld, unsettled = [], 0, 0, 0, 0
     for file in of_rows:
         table = _with_origin(read_snapshot(file.snapshot), file, schema, notes)
-        table, changed = with_late_labels(table, late, schema)
-        table, unknown = without_labels(table, schema.target, file.withheld)
+        table, found, unknown = believed_labels(table, file, settling, schema)
         kept = _labelled(table, schema)
-        joined, unlabelled = joined + changed, unlabelled + table.num_rows - kept.num_rows - unknown
-        withheld += unknown
+        joined, withheld = joined + found.late, withheld + unknown
+        waiting = int((found.labelled & ~np.asarray(found.believed.is_valid())).sum())
+        unsettled += waiting
+        unlabelled += table.num_rows - kept.num_rows - unknown - waiting
         if kept.num_rows:
             tables.append(kept)
     if label_files:
@@ -145,10 +161,14 @@ def _collect(files: Sequence[AcceptedFile], schema: Schema, notes: list[str]) ->
         notes.append(
             f"{counted(withheld, 'row')} of classes that do not count ({names}) were left out: `driftd status` says why"
         )
+    if unsettled:
+        notes.append(
+            f"{counted(unsettled, 'row')} whose label may not be believed yet were left out: `driftd status` says why"
+        )
     if unlabelled:
         notes.append(f"{counted(unlabelled, 'row')} without a label were left out")
     if not tables:
-        raise Refused("no row has a label", "drop labelled files into the data folder")
+        raise Refused("no row has a label that may be believed", "drop labelled files into the data folder")
     return pa.concat_tables(tables, promote_options="permissive")
 
 
@@ -176,19 +196,13 @@ def _with_origin(table: pa.Table, file: AcceptedFile, schema: Schema, notes: lis
 
 
 def _event_times(table: pa.Table, file: AcceptedFile, schema: Schema) -> Floats:
-    """The time column as Unix seconds, a missing one as the latest of its file; without a time column the
-    order of arrival: the file's number and the row's share of the file."""
+    """Event times as Unix seconds; without a time column the order of arrival: the file's number and the row's share of
+    the file."""
+    if schema.time_column is not None and schema.time_column in table.column_names:
+        return event_times(table, file, schema)
     rows = table.num_rows
     order: Floats = file.seq + np.arange(rows) / max(1, rows)
-    name = schema.time_column
-    if name is None or name not in table.column_names:
-        return order
-    column = table.column(name)
-    times = np.asarray(column_values(column, "datetime" if pa.types.is_timestamp(column.type) else "number"))
-    present = np.isfinite(times)
-    latest = times[present].max() if present.any() else file.accepted_at
-    filled: Floats = np.where(present, times, latest)
-    return filled
+    return order
 
 
 def _labelled(table: pa.Table, schema: Schema) -> pa.Table:
@@ -256,8 +270,11 @@ def _known_to_champion(
     files: Sequence[AcceptedFile],
     times: Floats,
     sequence: NDArray[np.int64],
+    numbers: NDArray[np.int64],
     reserved: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
+    """Which rows the champion was trained on, of n with their files, their numbers in these and whether they are of
+    the reservoir, each (n,)."""
     if champion is None:
         return np.zeros(len(times), dtype=bool)
     prepared, trained = champion["prepare"], set(champion["snapshots"])
@@ -265,6 +282,10 @@ def _known_to_champion(
     if "reserved_snapshots" not in prepared:
         return np.asarray(in_training & (times <= prepared["cut"]))
     held = np.isin(sequence, [f.seq for f in files if f.digest in set(prepared["reserved_snapshots"])])
+    for file in files:
+        if file.digest in (prepared.get("seen") or {}):
+            of_file = sequence == file.seq
+            in_training[of_file] &= was_seen(prepared["seen"][file.digest], numbers[of_file])
     return np.asarray(in_training & ~(held & reserved))
 
 

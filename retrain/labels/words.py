@@ -1,0 +1,12 @@
+"""How far the labels of a file may be believed: one word each."""
+
+COMPLETE = "complete"
+"""Nearly all rows have one, and those that have none are no other classes."""
+EARLY = "early"
+"""They still arrive, but when does not depend on the class."""
+FINISHED = "finished"
+"""No more will come, as older files show."""
+SELECTED = "selected"
+"""No more will come, and who got one depends on the answer: they teach, but say nothing of how frequent classes are."""
+WAITING = "waiting"
+"""None may be believed yet."""

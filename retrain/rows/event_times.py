@@ -1,0 +1,23 @@
+"""When rows happened: by the model's time column, else by when their file came."""
+
+import numpy as np
+import pyarrow as pa
+
+from retrain.operations import AcceptedFile
+from retrain.records.predictions import Floats
+from retrain.records.schema import Schema
+from retrain.rows.columns import column_values
+
+
+def event_times(table: pa.Table, file: AcceptedFile, schema: Schema) -> Floats:
+    """The time column of n rows as Unix seconds (n,), a missing one as the latest of its file; without a time column
+    the file's acceptance."""
+    name = schema.time_column
+    if name is None or name not in table.column_names:
+        return np.full(table.num_rows, file.accepted_at)
+    column = table.column(name)
+    times = np.asarray(column_values(column, "datetime" if pa.types.is_timestamp(column.type) else "number"))
+    present = np.isfinite(times)
+    latest = times[present].max() if present.any() else file.accepted_at
+    filled: Floats = np.where(present, times, latest)
+    return filled

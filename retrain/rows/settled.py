@@ -1,0 +1,150 @@
+"""Which labels may be believed: the one place that everybody asks who trains, judges or decides by labels.
+
+With a configured maturity a row's label is believed once the row is that old, by its own event time or by the files
+that came after its own; then silence may mean a class. Without one the file's `trust` says it, which the assessment
+found from how labels arrive (see `retrain.labels.trust`). The clock is that of the data: the newest event time, moved
+on by the wall clock since the newest file came."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from retrain.labels.words import WAITING
+from retrain.operations import AcceptedFile
+from retrain.records.schema import Schema
+from retrain.records.settings import LabelSettings
+from retrain.rows.event_times import event_times
+from retrain.rows.late_labels import LateLabels, late_labels, newest_labels
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class RowLabels:
+    """Labels of n rows as they stand now: an Arrow column with those that may be believed, whether a row has any label
+    (n,), and after how many files of rows its first one came (n,), −1 without one; `late` counts those that came
+    later than their rows."""
+
+    believed: "pa.ChunkedArray"
+    labelled: Mask
+    lags: NDArray[np.int64]
+    late: int
+
+
+class Settling:
+    """The labels of a model's files as they stand at `now` (Unix seconds; None: when the newest file came). `alone`
+    says that there is no model yet: labels that came with their rows are believed."""
+
+    def __init__(
+        self,
+        files: Sequence[AcceptedFile],
+        schema: Schema,
+        settings: LabelSettings,
+        now: float | None = None,
+        alone: bool = False,
+    ) -> None:
+        self.settings, self.alone, self._schema = settings, alone, schema
+        rows = sorted((file for file in files if file.kind == "rows"), key=lambda file: file.seq)
+        self._seqs = [file.seq for file in rows]
+        self._accepted = [file.accepted_at for file in rows]
+        own = (file.last_time if file.last_time is not None else file.accepted_at for file in rows)
+        self._newest_times = list(accumulate(own, max))
+        self._of_labels = {file.seq: file.accepted_at for file in files if file.kind == "labels"}
+        self._late = late_labels(files, schema)
+        self.now = self.clock(max((file.seq for file in files), default=0), now)
+
+    @property
+    def late(self) -> LateLabels:
+        """The labels that came in files of their own."""
+        return self._late
+
+    def files_between(self, seq: int, until: int | None = None) -> int:
+        """How many files of rows came after one, up to another."""
+        end = len(self._seqs) if until is None else bisect_right(self._seqs, until)
+        return end - bisect_right(self._seqs, seq)
+
+    def clock(self, seq: int, wall: float | None = None) -> float:
+        """The clock of the data when file `seq` came (Unix seconds), or at `wall` after it."""
+        place = bisect_right(self._seqs, seq) - 1
+        if place < 0:
+            return wall or 0.0
+        at = wall if wall is not None else self._of_labels.get(seq, self._accepted[place])
+        return float(self._newest_times[place] + max(0.0, at - self._accepted[place]))
+
+    def labels(self, table: pa.Table, file: AcceptedFile) -> RowLabels:
+        """The labels of a file's rows, of a table with the schema's columns and __row."""
+        column, first, late = newest_labels(table, self._late, self._schema)
+        if late and self.settings.corrections is not None:
+            column = self._in_time(column, table, file)
+        labelled = np.asarray(column.is_valid())
+        lags = np.where(labelled, self._lags(first, file), -1)
+        believed = self._believed(column, labelled, lags, table, file)
+        return RowLabels(believed, labelled, lags, late)
+
+    def _lags(self, first: NDArray[np.int64], file: AcceptedFile) -> NDArray[np.int64]:
+        """After how many files of rows each label came, where `first` names the file that brought it."""
+        ends = np.searchsorted(self._seqs, first, side="right")
+        return np.where(first < 0, 0, ends - bisect_right(self._seqs, file.seq)).clip(0)
+
+    def _believed(
+        self, column: "pa.ChunkedArray", labelled: Mask, lags: NDArray[np.int64], table: pa.Table, file: AcceptedFile
+    ) -> "pa.ChunkedArray":
+        maturity = self.settings.maturity
+        if maturity is None:
+            if file.trust != WAITING:
+                return column
+            return _only(column, lags == 0) if self.alone else _only(column, np.zeros(len(labelled), dtype=bool))
+        mature = self._mature(table, file, None)
+        if self.alone:
+            mature |= labelled & (lags == 0)
+        negative = self.settings.negative
+        if negative is not None:
+            silent = self._mature(table, file, self._newest_arrival()) & ~labelled
+            column = pc.if_else(pa.array(silent), pa.scalar(negative, pa.string()), column.cast(pa.string()))
+        return _only(column, mature)
+
+    def _mature(self, table: pa.Table, file: AcceptedFile, until: int | None) -> Mask:
+        """Which rows had reached maturity when file `until` came, None: now."""
+        maturity = self.settings.maturity
+        assert maturity is not None
+        if maturity.files is not None:
+            old = self.files_between(file.seq, until) >= maturity.files
+            return np.full(table.num_rows, old)
+        at = self.now if until is None else self.clock(until)
+        mature: Mask = event_times(table, file, self._schema) + (maturity.seconds or 0.0) <= at
+        return mature
+
+    def _newest_arrival(self) -> int:
+        """The newest file of labels: silence says nothing after it, for the labels may have ceased to come. Where none
+        ever came in files of their own, they come with rows."""
+        return max(self._of_labels, default=self._seqs[-1] if self._seqs else 0)
+
+    def _in_time(self, column: "pa.ChunkedArray", table: pa.Table, file: AcceptedFile) -> "pa.ChunkedArray":
+        """With labels as they were when the time for corrections was over."""
+        key, changes = self._schema.id_column, self._late.changes
+        ids = table.column(key).to_pylist()
+        some = [place for place, name in enumerate(ids) if name in self._late.first]
+        if not some:
+            return column
+        target, labels = self._schema.target, column.to_pylist()
+        own = table.column(target).to_pylist() if target in table.column_names else [None] * len(ids)
+        until = event_times(table, file, self._schema) + (self.settings.corrections or 0.0)
+        for place in some:
+            known = changes.get(ids[place], ((self._late.first[ids[place]], self._late.newest[ids[place]]),))
+            timely = [label for seq, label in known if self.clock(seq) <= until[place]]
+            first = own[place] if own[place] is not None else known[0][1]
+            labels[place] = timely[-1] if timely else first
+        return pa.chunked_array([pa.array(labels, column.type)])
+
+
+def _only(column: "pa.ChunkedArray", which: Mask) -> "pa.ChunkedArray":
+    """The cells of these rows; the others are missing."""
+    if which.all():
+        return column
+    return pc.if_else(pa.array(which), column, pa.scalar(None, column.type))
