@@ -161,10 +161,11 @@ class AssessResult(Result, frozen=True, kw_only=True):
 
 class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     """Assess the files whose labels may be believed, as far as these are other than in the assessments that are `known`
-    (their keys by seq). `candidates` are seqs of files that were not, ascending: of a log of events these alone are
-    assessed. `after` is the newest file that the last cycle knew: its evidence is spent. `predecessor` was served
-    before the last promotion, `challenger` is the version on trial; `archive` names the versions that may be blended,
-    `before` is the last proposal, `twin` the window that the planner watches; `now` is the clock (Unix seconds)."""
+    (by seq, of files after `after`: the newest file whose evidence is spent). `candidates` are seqs of files that were
+    not assessed, ascending: of a log of events these alone are. `predecessor` was served before the last promotion,
+    `challenger` is the version on trial; `archive` names the versions that may be blended, `before` is the proposal
+    that held when the evidence begins, `base` the planner's Regret then; `fixed` says that what is served is not
+    adjusted. `twin` is the window that the planner watches; `now` is the clock (Unix seconds)."""
 
     files: tuple[AcceptedFile, ...]
     schema: Schema
@@ -176,8 +177,10 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     challenger: str | None = None
     before: Json | None = None
     twin: str = "all"
-    known: dict[int, str] = {}
+    known: dict[int, Json] = {}
     after: int = 0
+    base: Json | None = None
+    fixed: bool = False
     now: float | None = None
 
 
@@ -217,10 +220,9 @@ class MetricRequest(Request[Done], frozen=True, kw_only=True):
 
 class PreparedRows(Result, frozen=True, kw_only=True):
     """What rows a cycle works with: `known_rows` all labelled ones, `snapshots` the digests of the files that were
-    trained on; `seen` says of those of which not all rows were known which ones were (see `retrain.rows.seen`); `window` and
-    `held_out` say in words which rows train and which do not. training.json keeps it. Of a log
-    of events: the unit of its half-lives, since when events are held out, and whether the newest file is of posted
-    ones."""
+    trained on; `seen` says of those of which not all rows were known which ones were (see `retrain.rows.seen`);
+    `window` and `held_out` say in words which rows train and which do not. training.json keeps it. Of a log of events:
+    the unit of its half-lives, since when events are held out, and whether the newest file is of posted ones."""
 
     train_rows: int = 0
     holdout_rows: int = 0

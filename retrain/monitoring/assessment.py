@@ -1,75 +1,168 @@
-"""The operation that assesses newly labelled files and proposes what to serve. Numbers for the planner; it changes
-nothing."""
+"""The operation that says how far labels are in, assesses the files that have some, and proposes what to serve. Numbers
+for the planner; it changes nothing.
 
+Evidence is folded: the assessment of a file is a function of the labels of the files up to it, and so is what would have
+been served for it (the proposal of the labels before it). Labels that come late, in another order, or corrected, give
+the same in the end; what does not change is not made again."""
+
+import hashlib
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import convert, structs
+
 from retrain.model.deployment import LoadedDeployment, load_deployment
+from retrain.model.recalibration import Recalibration
 from retrain.monitoring.assessor import Assessor
 from retrain.monitoring.cache import Memory, loaded_version
-from retrain.monitoring.file_assessment import assess_file
-from retrain.monitoring.proposal import propose
-from retrain.operations import AssessRequest, AssessResult, StoredDeployment
+from retrain.monitoring.file_assessment import assess_pool
+from retrain.monitoring.label_trust import judge_labels
+from retrain.monitoring.proposal import harm, propose
+from retrain.operations import AcceptedFile, AssessRequest, AssessResult, StoredDeployment
+from retrain.planning import regret
+from retrain.records.assessment import Assessment
+from retrain.records.planner_state import Regret
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 
-READY_SHARE = 0.9
-"""Of a file's rows that have a label."""
-LATER_FILES = 3
-"""Of live traffic with labels, after which a file's missing ones are no longer waited for."""
+MOST_POOLS = 300
+"""The newest files, small ones together, that evidence is kept of."""
 
 
 def assess(request: AssessRequest) -> AssessResult:
-    """The operation: assess the files that became labelled, and propose what to serve."""
+    """The operation: how far labels are in, what the files with labels say, and what to serve."""
     started = time.process_time()
     settings, challenger = request.settings, request.challenger
     served = _loaded(request.deployment, settings)
     folder, trusted = request.deployment.folder, settings.estimator.trusted_types
+    archive = {name: loaded_version(folder / name, trusted) for name in request.archive}
+    bare = History(request.files, request.schema, settings.labels, request.now)
+    state = judge_labels(bare, served, settings, _MEMORY)
     assessor = Assessor(
-        history=History(request.files, request.schema),
+        history=History(trusting(request.files, state.trust), request.schema, settings.labels, request.now),
         served=served,
-        archive={name: loaded_version(folder / name, trusted) for name in request.archive},
+        archive=archive,
         settings=settings,
         before=request.before or {},
         memory=_MEMORY,
-        twin_window=request.twin,
         predecessor=None if request.predecessor is None else _loaded(request.predecessor, settings),
         challenger=None if challenger is None else LoadedDeployment(
             {challenger: loaded_version(folder / challenger, trusted)}, {challenger: 1.0}, challenger
         ),
     )  # fmt: skip
-    found = assess_files(assessor, request.candidates)
-    return AssessResult(**found, seconds=time.process_time() - started)
+    base = Regret() if request.base is None else convert(request.base, Regret)
+    found = assess_files(assessor, request.known, request.after, base, request.fixed)
+    return AssessResult(**found, labels=state.to_json(), seconds=time.process_time() - started)
+
+
+def trusting(files: Sequence[AcceptedFile], trust: Mapping[int, str]) -> list[AcceptedFile]:
+    """The files, each with how far its labels may be believed; those that are not named are complete."""
+    return [structs.replace(file, trust=trust.get(file.seq, "complete")) for file in files]
 
 
 def _loaded(deployment: StoredDeployment, settings: ModelSettings) -> LoadedDeployment:
     return load_deployment(deployment, lambda path: loaded_version(path, settings.estimator.trusted_types))
 
 
-def assess_files(assessor: Assessor, candidates: Sequence[int]) -> dict[str, Any]:
-    """Assess those of the candidates whose labels are there, then propose what to serve from now on."""
-    ready = ready_files(assessor.history, candidates)
-    found = {seq: assess_file(assessor, seq) for seq in ready}
-    up_to = max(assessor.history.newest_labelled(1), default=0)
-    proposal = propose(assessor, up_to) | {"up_to": up_to}
-    return {
-        "assessments": [one for one in found.values() if one is not None],
-        "skipped": [seq for seq, one in found.items() if one is None],
-        "proposal": proposal,
-    }
+def assess_files(
+    assessor: Assessor, known: Mapping[int, Mapping[str, Any]], after: int, base: Regret, fixed: bool = False
+) -> dict[str, Any]:
+    """The evidence of the files after one, as far as it is not `known`, the keys of all that holds, and what to serve
+    from now on. `base` is the planner's regret when the evidence begins."""
+    fold = _begun(assessor, after, base, fixed)
+    found, keys = [], {}
+    for pool in _to_assess(assessor, after):
+        key = fold.key_with(assessor, pool)
+        stored = known.get(pool[-1])
+        if stored is not None and stored.get("key") == key:
+            one: dict[str, Any] | None = dict(stored)
+        else:
+            one = assess_pool(fold.serving(assessor), pool)
+            if one is not None:
+                one |= {"key": key, "files": list(pool), "proposal": fold.proposed(assessor, pool[-1])}
+                found.append(one)
+        if one is not None:
+            keys[pool[-1]] = key
+        fold = fold.after(assessor, pool[-1], key, one)
+    return {"assessments": found, "skipped": [], "keys": keys, "proposal": _final(assessor, fold)}
 
 
-def ready_files(history: History, candidates: Sequence[int]) -> list[int]:
-    """The candidates of whose rows 90 % have labels, and those with any that are older than such a one. Of live traffic
-    often only some rows ever get a label: such a file is also ready once three newer ones have any."""
-    shares = {seq: float(history.batch(seq).known.mean()) if history.batch(seq).rows else 0.0 for seq in candidates}
-    newest = max((seq for seq, share in shares.items() if share >= READY_SHARE), default=-1)
-    begun = sorted(seq for seq in candidates if seq in history.traffic and shares[seq] > 0)
-    old = set(begun[:-LATER_FILES])
-    return [
-        seq for seq in candidates if shares[seq] >= READY_SHARE or (shares[seq] > 0 and (seq < newest or seq in old))
-    ]
+@dataclass(frozen=True)
+class _Fold:
+    """Where the fold over files stands: the proposal by their labels, `up_to` which file, and the planner's regret; what
+    tells all this from other labels. `fixed`: nothing is adjusted."""
+
+    proposal: dict[str, Any]
+    up_to: int
+    regret: Regret
+    key: str
+    fixed: bool
+
+    def key_with(self, assessor: Assessor, pool: Sequence[int]) -> str:
+        """The key of the next file's evidence."""
+        return _digest(self.key, assessor.history.labels_key(pool))
+
+    def serving(self, assessor: Assessor) -> Assessor:
+        """With what would have been served for the next file, and the window that the planner watched."""
+        served = assessor.served if self.fixed else _served(assessor, self.proposal)
+        return replace(assessor, served=served, twin_window=self.regret.twin, before=self.proposal)
+
+    def proposed(self, assessor: Assessor, up_to: int) -> dict[str, Any]:
+        """What the labels up to a file propose."""
+        return propose(replace(assessor, before=self.proposal), up_to) | {"up_to": up_to}
+
+    def after(self, assessor: Assessor, up_to: int, key: str, one: Mapping[str, Any] | None) -> "_Fold":
+        """After one more file, whose evidence may be None."""
+        if one is None:
+            return replace(self, proposal=self.proposed(assessor, up_to), up_to=up_to, key=key)
+        went = regret.assessed(self.regret, Assessment.from_json(0, one))
+        return replace(self, proposal=dict(one["proposal"]), up_to=up_to, regret=went, key=key)
 
 
-_MEMORY = Memory()
+def _begun(assessor: Assessor, after: int, base: Regret, fixed: bool) -> _Fold:
+    """Before the first file of the evidence."""
+    first = next(iter(_to_assess(assessor, after)), None)
+    pools = [pool for pool in assessor.history.pools() if first is None or pool[-1] < first[-1]]
+    up_to = pools[-1][-1] if pools else 0
+    served, rival, tried = assessor.served, assessor.predecessor, assessor.challenger
+    others = [None if one is None else [one.newest, dict(one.weights)] for one in (rival, tried)]
+    files = [seq for pool in pools for seq in pool]
+    what = [served.newest, sorted(assessor.archive), others, dict(assessor.before), list(base.recent), base.twin, fixed]
+    key = _digest(json.dumps(what, sort_keys=True, default=str), assessor.history.labels_key(files))
+    fold = _Fold(dict(assessor.before), 0, base, key, fixed)
+    return replace(fold, proposal=fold.proposed(assessor, up_to), up_to=up_to)
+
+
+def _to_assess(assessor: Assessor, after: int) -> list[list[int]]:
+    """The files after one, small ones together, but those that the newest version knew whole."""
+    version, history = assessor.served.version, assessor.history
+    prepared = version.training["prepare"]
+    known = {*version.training["snapshots"], *prepared.get("reserved_snapshots", ())} - {*prepared.get("seen", ())}
+    pools = [pool for pool in history.pools() if pool[-1] > after]
+    return [pool for pool in pools if any(history.file(seq).digest not in known for seq in pool)][-MOST_POOLS:]
+
+
+def _served(assessor: Assessor, proposal: Mapping[str, Any]) -> LoadedDeployment:
+    """The deployment that a proposal describes, as far as its versions are there."""
+    newest = assessor.served.newest
+    versions = {**assessor.archive, newest: assessor.served.version}
+    weights = {name: share for name, share in proposal["members"].items() if name in versions} or {newest: 1.0}
+    ordered = dict(sorted(weights.items(), key=lambda member: -member[1]))
+    chosen = {name: versions[name] for name in {**ordered, newest: 1.0}}
+    return LoadedDeployment(chosen, ordered, newest, Recalibration.from_json(proposal.get("recalibration")))
+
+
+def _final(assessor: Assessor, fold: _Fold) -> dict[str, Any]:
+    """What to serve from now on, and by how much it costs more than what is served on the newest labelled rows."""
+    proposal = fold.proposal
+    return proposal | {"harm": harm(assessor, _served(assessor, proposal))}
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
+
+
+_MEMORY = Memory(1024)

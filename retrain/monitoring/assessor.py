@@ -17,6 +17,7 @@ from retrain.monitoring.cache import Memory
 from retrain.records.predictions import Floats, Labels, Predictions
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import Batch, History
+from retrain.rows.seen import was_seen
 
 Mask = NDArray[np.bool_]
 FEWEST_ROWS = 20
@@ -65,28 +66,41 @@ class Assessor:
         return deployment.answer(self.predictions(deployment.versions, batch))
 
     def unseen(self, versions: Sequence[LoadedVersion], batch: Batch) -> Mask | None:
-        """The rows that none of these versions was trained on; None where one was trained on all."""
+        """The rows that none of these versions was trained on; None where there are none."""
         valid = np.ones(batch.table.num_rows, dtype=bool)
+        numbers = batch.table.column("__row").to_numpy()
         for version in versions:
-            if batch.digest in version.training["prepare"].get("reserved_snapshots", ()):
-                valid &= batch.reserved
-            elif batch.digest in version.training["snapshots"]:
-                return None
-        return valid
+            for part in batch.parts:
+                rows = slice(part.start, part.stop)
+                valid[rows] &= ~_trained_on(version, part.digest, numbers[rows], batch.reserved[rows])
+        return valid if valid.any() else None
 
     def losses(self, predictions: Predictions, y: Labels, rows: Mask) -> Floats | None:
         """The metric's loss of each of these rows; None where the metric has none on them."""
         return row_losses(self.metric, y[rows], predictions.take(rows))
 
     def decision(self, up_to: int) -> Recalibration | None:
-        """Where the metric rewards it, the decision by the classes' shares in the newest labelled files."""
+        """Where the metric rewards it, the decision by the classes' shares in the newest labelled files; by those of
+        the training rows where the labels are of one class, or their rows not like the others."""
         version = self.served.version
         if not self.balanced or version.classes is None:
             return None
-        files = self.history.newest_labelled(SHARE_FILES, up_to)
-        labels = [self.labels(self.history.batch(seq).labelled()) for seq in files]
+        labels = [self.labels(batch) for batch in self.history.newest_pools(SHARE_FILES, up_to, representative=True)]
         shares = dict(zip(version.baseline.classes or (), version.baseline.probabilities or (), strict=True))
-        return decision_for(class_shares(np.concatenate(labels), shares) if labels else shares, version.classes)
+        y = np.concatenate(labels) if labels else np.array([])
+        several = len(np.unique(y.astype(np.str_))) > 1
+        return decision_for(class_shares(y, shares) if several else shares, version.classes)
+
+
+def _trained_on(version: LoadedVersion, digest: str, numbers: NDArray[np.int64], reserved: Mask) -> Mask:
+    """Which rows of a file, by their numbers (n,), a version was trained on; `reserved` (n,) are of the reservoir."""
+    prepared = version.training["prepare"]
+    reservoir = digest in prepared.get("reserved_snapshots", ())
+    if not reservoir and digest not in version.training["snapshots"]:
+        return np.zeros(len(numbers), dtype=bool)
+    packed = (prepared.get("seen") or {}).get(digest)
+    seen = np.ones(len(numbers), dtype=bool) if packed is None else was_seen(packed, numbers)
+    return seen & ~reserved if reservoir else seen
 
 
 def decided(predictions: Predictions, decision: Recalibration | None) -> Predictions:
@@ -99,7 +113,7 @@ def version_predictions(versions: Mapping[str, LoadedVersion], batch: Batch, mem
     """Of a batch's rows, by version; what was computed before is kept in `memory`."""
 
     def of(name: str, version: LoadedVersion) -> Predictions:
-        key = ("predictions", name, batch.digest, batch.table.num_rows)
+        key = ("predictions", name, batch.rows_key)
         predictions: Predictions = memory.get(key, lambda: version.predict_table(batch.table))
         return predictions
 

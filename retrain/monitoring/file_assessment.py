@@ -2,9 +2,10 @@
 fresh models of several windows would have cost on the same rows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from retrain.model.deployment import fair_decision
 from retrain.model.recalibration import Recalibration
 from retrain.monitoring.assessor import FEWEST_ROWS, Assessor, Mask, decided
 from retrain.monitoring.twins import Twin, window_twin
@@ -18,28 +19,39 @@ TWINS_EVERY = 2
 """Files; the window that the planner watches has twins for each file."""
 
 
-def assess_file(assessor: Assessor, seq: int) -> dict[str, Any] | None:
-    """The evidence of one labelled file, as `retrain.records.assessment.Assessment` reads it; None where its labels are
-    too few, or the served versions were trained on it."""
-    batch = assessor.history.batch(seq).labelled()
+def assess_pool(assessor: Assessor, seqs: Sequence[int]) -> dict[str, Any] | None:
+    """The evidence of a labelled file, or of small ones together, as `retrain.records.assessment.Assessment` reads it;
+    None where their labels are too few or of one class, or the served versions were trained on them."""
+    batch = assessor.history.pool(seqs)
     valid = assessor.unseen(list(assessor.served.versions.values()), batch)
     if valid is None or int(valid.sum()) < FEWEST_ROWS:
         return None
-    y, answer, decision = assessor.labels(batch), assessor.answer(assessor.served, batch), assessor.decision(seq)
+    y, answer, decision = assessor.labels(batch), assessor.answer(assessor.served, batch), assessor.decision(batch.seq)
     losses = assessor.losses(decided(answer, decision), y, valid)
     if losses is None:
         return None
     return {
-        "seq": seq,
+        "seq": batch.seq,
         "rows": int(valid.sum()),
         "newest": assessor.served.newest,
         "metric": assessor.metric.name,
         "score": assessor.metric.score(y[valid], answer.take(valid)),
         "loss": float(losses.mean()),
         "rival": _predecessor(assessor, batch, y, valid, answer),
+        "plain": _plain(assessor, batch, y, valid, answer),
         "challenger": _challenger(assessor, batch, y, valid, answer, decision),
         **_twins(assessor, batch, y, valid, losses, decision),
     }
+
+
+def _plain(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions) -> list[float] | None:
+    """Moments of what the deployment costs more than its newest version alone, unadjusted."""
+    version = assessor.served.version
+    alone = assessor.predictions({version.name: version}, batch)[version.name]
+    rule = fair_decision(version, assessor.settings)
+    costs = assessor.losses(answer, y, valid)
+    others = assessor.losses(alone if rule is None else rule.apply(alone), y, valid)
+    return None if costs is None or others is None else _moments(costs - others)
 
 
 def _predecessor(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions) -> list[float] | None:
@@ -113,16 +125,17 @@ def _twin_losses(
 
 def _twin(assessor: Assessor, window: str, files: int | None, up_to: int) -> Twin | None:
     version, seed = assessor.served.version, assessor.settings.estimator.seed
+    history = assessor.history
     twin: Twin | None = assessor.memory.get(
-        ("twin", version.name, window, up_to),
-        lambda: window_twin(assessor.history, version, files, up_to, seed, assessor.memory),
+        ("twin", version.name, window, up_to, history.labels_key(history.past(up_to))),
+        lambda: window_twin(history, version, files, up_to, seed, assessor.memory),
     )
     return twin
 
 
 def _matrix(assessor: Assessor, batch: Batch) -> Floats:
     version = assessor.served.version
-    key = ("matrix", version.name, batch.digest, batch.table.num_rows)
+    key = ("matrix", version.name, batch.rows_key)
     matrix: Floats = assessor.memory.get(key, lambda: version.matrix(batch.table))
     return matrix
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from retrain.metrics.classification import brier_losses
 from retrain.model.blend import blend, concatenate
+from retrain.model.deployment import LoadedDeployment
 from retrain.model.recalibration import Recalibration, fit_line, fit_offsets
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import FEWEST_ROWS, Assessor, Mask, decided
@@ -27,8 +28,10 @@ def propose(assessor: Assessor, up_to: int) -> dict[str, Any]:
     """From the newest labelled files up to one, as JSON: `members` (weights by version), `newest`, `recalibration`
     (None: none), and what the next proposal needs (`candidate`, `gain`)."""
     history, decision = assessor.history, assessor.decision(up_to)
-    recent = [history.batch(seq).labelled() for seq in history.newest_labelled(RECENT_FILES, up_to)]
+    recent = history.newest_pools(RECENT_FILES, up_to)
     weights = _weights(assessor, recent, decision)
+    if not _telling(assessor, recent):
+        return _unchanged(assessor, decision)
     proposal: dict[str, Any] = {"members": weights, "newest": assessor.served.newest, "recalibration": None}
     if not assessor.settings.adaptation.recalibration:
         return proposal
@@ -40,6 +43,40 @@ def propose(assessor: Assessor, up_to: int) -> dict[str, Any]:
         "candidate": None if candidate is None else candidate.to_json(),
         "gain": gain,
     }
+
+
+def _telling(assessor: Assessor, recent: Sequence[Batch]) -> bool:
+    """Whether labels of several classes, or numbers, are there to fit to."""
+    labels = [assessor.labels(batch).astype(np.str_) for batch in recent]
+    return assessor.settings.task != "classification" or len(np.unique(np.concatenate(labels or [[]]))) > 1
+
+
+def _unchanged(assessor: Assessor, decision: Recalibration | None) -> dict[str, Any]:
+    """What was proposed before for the same version; else that alone."""
+    newest, before = assessor.served.newest, assessor.before
+    if before.get("newest") == newest and before.get("members"):
+        return dict(before)
+    recalibration = None if decision is None else decision.to_json()
+    return {"members": {newest: 1.0}, "newest": newest, "recalibration": recalibration}
+
+
+def harm(assessor: Assessor, proposed: LoadedDeployment) -> dict[str, float] | None:
+    """By how much a proposed deployment costs more than what is served, as each answers, on the newest labelled rows
+    that none of them was trained on: mean, standard error, rows. None where that cannot be told."""
+    differences = []
+    versions = {**assessor.served.versions, **proposed.versions}
+    for batch in assessor.history.newest_pools(RECENT_FILES):
+        valid = assessor.unseen(list(versions.values()), batch)
+        if valid is None or int(valid.sum()) < FEWEST_WEIGHED:
+            continue
+        y, answers = assessor.labels(batch), (assessor.answer(one, batch) for one in (proposed, assessor.served))
+        costs, others = (assessor.losses(answer, y, valid) for answer in answers)
+        if costs is not None and others is not None:
+            differences.append(costs - others)
+    if not differences:
+        return None
+    found = np.concatenate(differences)
+    return {"mean": float(found.mean()), "se": float(found.std() / np.sqrt(len(found))), "rows": len(found)}
 
 
 def _weights(assessor: Assessor, recent: Sequence[Batch], decision: Recalibration | None) -> dict[str, float]:

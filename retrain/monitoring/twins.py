@@ -48,13 +48,14 @@ def window_twin(
     """The twin of a version on at most 1,000 labelled rows of the newest `files` labelled files (None: all) up to one,
     each file in proportion to its rows, without the reservoirs of the two newest. None where these are too few or of
     one class."""
-    chosen = _labelled_files(history, up_to)
+    chosen = _labelled_pools(history, up_to)
     chosen = chosen if files is None else chosen[-files:]
-    total = sum(history.rows(seq) for seq in chosen)
+    total = sum(history.rows(seq) for pool in chosen for seq in pool)
+    newest = {seq for pool in chosen[-NEWEST_FILES:] for seq in pool}
     pieces = []
-    for seq in chosen:
+    for seq in (seq for pool in chosen for seq in pool):
         X, y, reserved = _labelled_rows(history, version, seq, seed, memory)
-        places = np.flatnonzero(~reserved) if seq in chosen[-NEWEST_FILES:] else np.arange(len(y))
+        places = np.flatnonzero(~reserved) if seq in newest else np.arange(len(y))
         wanted = int(np.ceil(TWIN_ROWS * history.rows(seq) / max(total, 1)))
         if len(places) > wanted:
             places = np.sort(np.random.default_rng([seed, seq, up_to]).choice(places, wanted, replace=False))
@@ -87,18 +88,17 @@ def _labelled_rows(
         sample = history.sample(seq, seed).labelled()
         return version.matrix(sample.table), sample.labels(history.schema), sample.reserved
 
-    key = ("rows", version.name, seq, history.labels_known(seq))
+    key = ("rows", version.name, seq, seed, history.labels_key([seq]))
     found: tuple[Floats, Labels, NDArray[np.bool_]] = memory.get(key, make)
     return found
 
 
-def _labelled_files(history: History, up_to: int) -> list[int]:
-    """The newest labelled files, and older ones in equal steps."""
-    known = history.past(up_to)
+def _labelled_pools(history: History, up_to: int) -> list[list[int]]:
+    """The newest labelled files, small ones together, and older ones in equal steps."""
+    known = history.pools(up_to)
     newest, older = known[-FILES_NEW:], known[:-FILES_NEW]
     steps = np.linspace(0, len(older) - 1, min(len(older), FILES_OLD)).astype(int).tolist() if older else []
-    chosen = [older[step] for step in dict.fromkeys(steps)] + newest
-    return [seq for seq in chosen if history.labels_known(seq)]
+    return [older[step] for step in dict.fromkeys(steps)] + newest
 
 
 def _tiny(version: LoadedVersion, X: Floats, seed: int) -> Any:

@@ -36,13 +36,16 @@ def open_cycle(
     checks = [evidence.check for evidence in observation.evidence]
     window = regret.window_choice(state.regret)
     twin = state.regret.twin
+    spent = _spent(state, trigger)
     trigger = replace(trigger, evidence={**trigger.evidence, "window": window, "twin": twin})
     after = replace(
         state,
         handled_check=max([state.handled_check, *checks]),
         seen_seq=observation.newest_seq,
         last_opened_at=now,
-        regret=_spent(state, trigger),
+        regret=spent,
+        base=spent,
+        base_seq=newest_assessed(state, observation),
         rebuilt=rebuilt_mark(observation) if trigger.kind == "environment" else state.rebuilt,
         reshaped=str(trigger.evidence["schema"]) if trigger.kind == "schema" else state.reshaped,
         configured=settings_digest(settings),
@@ -52,6 +55,11 @@ def open_cycle(
         reason = f'{trigger.reason}; mode = "observe" changes nothing'
         return after, ObserveOnly(reason, trigger)
     return replace(after, next_number=state.next_number + 1), OpenCycle(trigger)
+
+
+def newest_assessed(state: PlannerState, observation: Observation) -> int:
+    """The newest file whose evidence is spent when what it asked for is done."""
+    return max([state.base_seq, *(one.seq for one in observation.assessments)])
 
 
 def _grown(state: PlannerState, observation: Observation, settings: ModelSettings, trigger: Trigger) -> int:

@@ -20,6 +20,8 @@ from retrain.records.settings import ModelSettings, TriggerSettings
 from retrain.records.trigger import Trigger
 
 STILL = "still to be taken in"
+HARM_Z = 2.0
+"""Standard errors by which an adjustment must be worse than what is served to be left."""
 LEAST_CHANGE = 0.01
 """Of a member's weight, from which on a deployment is worth recording."""
 
@@ -43,7 +45,11 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
         evidence = tuple(asdict(part) for part in state.probation.parts)
-        state = replace(state, regret=regret.emptied(state.regret), probation=probation.ended(state.probation))
+        emptied = regret.emptied(state.regret)
+        state = replace(
+            state, regret=emptied, base=emptied, base_seq=opening.newest_assessed(state, observation),
+            probation=probation.ended(state.probation),
+        )  # fmt: skip
         return state, RollBack(undone, evidence)
     state = replace(state, probation=probation.after_look(state.probation, settings.probation.files))
     if settings.task == "recommendation":  # its blend is live: it follows each file, also one that asks for a retrain
@@ -69,17 +75,29 @@ def backlog_reason(files: int) -> str:
 
 
 def _learn(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> PlannerState:
-    """With what cycles and labelled files have shown since the last question."""
-    current, files = regret.elapsed(state.regret, now, settings.triggers), settings.probation.files
+    """With what cycles and labelled files have shown, all that holds now: labels that came late or were corrected count
+    in the place of what was known before them."""
+    base = regret.elapsed(state.base, now, settings.triggers)
+    batches = observation.batches
+    if state.batches is not None and observation.champion is not None:
+        base = regret.earned(base, max(0.0, batches - state.batches), settings.triggers)
     result = observation.retrained
     if result is not None and result.cycle > state.judged_cycle:
-        current = regret.retrained(current, result)
+        base = regret.retrained(base, result)
         state = replace(state, judged_cycle=result.cycle)
-    for one in observation.assessments:
-        if one.id > state.assessed:
-            current = regret.assessed(current, one, settings.triggers)
-            state = replace(state, assessed=one.id, probation=probation.watched(state.probation, one, files))
-    return replace(state, regret=current)
+    state = replace(state, base=base, batches=batches, **_watching(state, observation, settings))
+    since = [one for one in observation.assessments if one.seq > state.base_seq]
+    return replace(state, regret=regret.folded(base, since))
+
+
+def _watching(state: PlannerState, observation: Observation, settings: ModelSettings) -> dict[str, Any]:
+    """The probation of the newest version, over the files since it was promoted, also those of before a cycle that was
+    opened meanwhile."""
+    version = "" if observation.champion is None else observation.champion.newest
+    watch_seq = state.watch_seq if state.probation.version == version else state.base_seq
+    since = [one for one in observation.assessments if one.seq > watch_seq]
+    watching = probation.folded(state.probation, version, since, settings.probation.files)
+    return {"probation": watching, "watch_seq": state.base_seq if probation.is_over(watching) else watch_seq}
 
 
 def _adjust(state: PlannerState, observation: Observation, settings: ModelSettings) -> Plan:
@@ -93,7 +111,15 @@ def _adjust(state: PlannerState, observation: Observation, settings: ModelSettin
     state = replace(state, proposed=observation.proposal_id)
     if proposal["newest"] != champion.newest or settings.mode != "auto" or not _differs(proposal, champion):
         return state, idle
+    if _harmful(proposal):
+        return state, idle
     return state, Adjust(_proposal_reason(proposal), proposal)
+
+
+def _harmful(proposal: dict[str, Any]) -> bool:
+    """Whether, as it would answer, it is worse than what is served on the newest labelled rows, beyond chance."""
+    harm = proposal.get("harm")
+    return harm is not None and harm["mean"] > HARM_Z * harm["se"]
 
 
 def _differs(proposal: dict[str, Any], champion: Champion) -> bool:

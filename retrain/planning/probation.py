@@ -5,6 +5,7 @@ promotion. A normal-mixture confidence sequence (Robbins 1970; Howard et al. 202
 looking at each file does not raise the chance of undoing a good promotion above alpha."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from drift.notation import apart, counted, percent
@@ -19,11 +20,23 @@ ENDED = 10**9
 """Files, more than anybody waits for: the mark of a probation that is over."""
 
 
+def folded(probation: Probation, version: str, assessments: Iterable[Assessment], files: int) -> Probation:
+    """After all assessments of this version that hold now, in the order of their files; one that is over stays over."""
+    if probation.version == version and is_over(probation):
+        return probation
+    anew = Probation(version)
+    for one in assessments:
+        if one.newest == version:
+            anew = watched(anew, one, files)
+    return anew
+
+
 def watched(probation: Probation, assessment: Assessment, files: int) -> Probation:
     """After one more labelled file; a new version begins anew. Files after the first `files` are not of the probation:
     who asks for a verdict late, after several at once or when nothing hinders it any more, gets that of the first."""
     if assessment.newest != probation.version:
-        probation = Probation(assessment.newest, metric=assessment.metric)
+        probation = Probation(assessment.newest)
+    probation = replace(probation, metric=assessment.metric)
     if assessment.rival is None or probation.files >= files:
         return probation
     mean, _, rows = assessment.rival
@@ -47,6 +60,11 @@ def added(probation: Probation, differences: Moments) -> Probation:
 def ended(probation: Probation) -> Probation:
     """Its end, whatever comes."""
     return replace(probation, files=ENDED, parts=())
+
+
+def is_over(probation: Probation) -> bool:
+    """Whether it is over, whatever comes."""
+    return probation.files >= ENDED
 
 
 def after_look(probation: Probation, files: int) -> Probation:

@@ -7,7 +7,7 @@ a share of the model's own loss; it doubles with every retrain ahead of the budg
 unspent, and doubles after a retrain that did not pay."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,11 +42,18 @@ over all; all over last12."""
 SHORT, MIDDLE, LONG = WINDOWS
 
 
-def assessed(regret: Regret, assessment: Assessment, settings: TriggerSettings) -> Regret:
+def folded(base: Regret, assessments: Iterable[Assessment]) -> Regret:
+    """After all assessments that hold now since the regret was `base`, in the order of their files: what a label that
+    came late or was corrected changed counts as if it had been so from the start."""
+    for assessment in assessments:
+        base = assessed(base, assessment)
+    return base
+
+
+def assessed(regret: Regret, assessment: Assessment) -> Regret:
     """After one more labelled file."""
-    earned = regret.credit + (settings.retrains.rate if settings.retrains.files is not None else 0.0)
     level = assessment.loss if regret.loss is None else (1 - LEVEL_STEP) * regret.loss + LEVEL_STEP * assessment.loss
-    regret = replace(regret, credit=earned, files=regret.files + 1, loss=level, metric=assessment.metric)
+    regret = replace(regret, files=regret.files + 1, loss=level, metric=assessment.metric)
     if not assessment.gains:
         return regret
     if all(name in assessment.twins for name in WINDOWS):
@@ -68,6 +75,13 @@ def assessed(regret: Regret, assessment: Assessment, settings: TriggerSettings) 
 def emptied(regret: Regret) -> Regret:
     """With nothing added up."""
     return replace(regret, sum=0.0, since=None, span=0, gains=())
+
+
+def earned(regret: Regret, batches: float, settings: TriggerSettings) -> Regret:
+    """After so much more data was taken in (see `retrain.planning.budget`), for a budget per batches."""
+    if settings.retrains.files is None:
+        return regret
+    return replace(regret, credit=regret.credit + settings.retrains.rate * batches)
 
 
 def elapsed(regret: Regret, now: float, settings: TriggerSettings) -> Regret:

@@ -85,9 +85,9 @@ class PlannerState:
     for a changed one, `configured` the digest of the settings that the last cycle was opened with, `grown` how many
     labelled rows there were when a recommender was last retrained because of their growth.
 
-    `regret` and `probation` are folded anew at each question, of all assessments of files after `base_seq`: `base` is
-    what the regret was when the last cycle was opened, `batches` how much data it was credited for (None: for none
-    yet)."""
+    `regret` and `probation` are folded anew at each question, of all assessments of files after `base_seq` and after
+    `watch_seq`: `base` is what the regret was when the last cycle was opened, `batches` how much data it was credited
+    for (None: for none yet)."""
 
     version: int = 3
     handled_check: int = 0
@@ -105,7 +105,13 @@ class PlannerState:
     probation: Probation = Probation()
     base: Regret = Regret()
     base_seq: int = 0
+    watch_seq: int = 0
     batches: float | None = None
+
+    @property
+    def evidence_after(self) -> int:
+        """The newest file whose assessments are no longer asked for."""
+        return min(self.base_seq, self.watch_seq)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

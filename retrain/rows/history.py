@@ -3,7 +3,8 @@
 A file is read once in the life of a process as long as memory allows; nothing here is kept on disk."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,18 +15,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from retrain.labels.words import SELECTED
+from retrain.labels.words import SELECTED, WAITING
 from retrain.operations import AcceptedFile
 from retrain.records.predictions import Labels
 from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.held_out import in_reservoir
+from retrain.rows.pools import pools_of
 from retrain.rows.retype import conform
 from retrain.rows.settled import RowLabels, Settling
 from retrain.rows.targets import target_values
 from retrain.rows.withheld import without_labels
 
-CACHED_FILES, CACHED_BYTES = 256, 1_000_000
+CACHED_BYTES, CACHED_FILE_BYTES = 300_000_000, 1_000_000
+"""What short snapshots may take in memory together, and which file is short (bytes on disk)."""
 SAMPLE_ROWS = 4_000
 JUDGED_ROWS = 20_000
 """Of a longer file, so many rows in equal steps are judged."""
@@ -58,15 +61,6 @@ class Batch:
     def known(self) -> Mask:
         """Which rows have a label that may be believed, shape (n,)."""
         return np.asarray(self.table.column(self._target).is_valid().to_numpy())
-
-    @cached_property
-    def key(self) -> str:
-        """Of which rows, and of which labels; other labels, another key."""
-        digest = hashlib.sha256("|".join(part.digest for part in self.parts).encode())
-        digest.update(self.table.column("__row").to_numpy().tobytes())
-        for word in self.table.column(self._target).to_pylist():
-            digest.update(repr(word).encode())
-        return digest.hexdigest()[:24]
 
     @property
     def rows_key(self) -> tuple[Any, ...]:
@@ -128,32 +122,35 @@ class History:
         self.settling = Settling(files, schema, labels or LabelSettings(), now, alone)
         self.seqs = sorted(self._files)
         self.traffic = {seq for seq, file in self._files.items() if file.source == "traffic"}
-        self._known: dict[int, int] = {}
-        self._batches: dict[int, Batch] = {}
+        self._known: dict[int, tuple[int, str]] = {}
 
     def past(self, up_to: int | None = None) -> list[int]:
-        """The files up to one that may teach: dropped ones, and live traffic with labels; most of it may never get
-        any."""
-        past = [seq for seq in self.seqs if up_to is None or seq <= up_to]
-        return [seq for seq in past if seq not in self.traffic or self.labels_known(seq)]
+        """The files up to one that have labelled rows, in order of arrival."""
+        return [seq for pool in self.pools(up_to) for seq in pool]
 
-    def newest_labelled(self, count: int, up_to: int | None = None, representative: bool = False) -> list[int]:
-        """The newest files, at most `count`, that have labelled rows; ascending. `representative`: none whose labelled
-        rows are others than those without."""
-        found: list[int] = []
-        for seq in reversed(self.seqs):
-            if len(found) == count:
-                break
-            selected = representative and self._files[seq].trust == SELECTED
-            if (up_to is None or seq <= up_to) and not selected and self.labels_known(seq):
-                found.append(seq)
-        return found[::-1]
+    def pools(self, up_to: int | None = None) -> list[list[int]]:
+        """The files up to one that have labelled rows, the small ones together (see `retrain.rows.pools`)."""
+        return [pool for pool in self._pools if up_to is None or pool[-1] <= up_to]
+
+    @cached_property
+    def _pools(self) -> list[list[int]]:
+        return pools_of((seq, self.labels_known(seq)) for seq in self.seqs)
+
+    def newest_pools(self, count: int, up_to: int | None = None, representative: bool = False) -> list[Batch]:
+        """The labelled rows of the newest pools, at most `count`, oldest first. `representative`: of none whose
+        labelled rows are others than those without a label."""
+        pools = self.pools(up_to)
+        if representative:
+            pools = [pool for pool in pools if all(self._files[seq].trust != SELECTED for seq in pool)]
+        return [self.pool(pool) for pool in pools[-count:]]
+
+    def pool(self, seqs: Sequence[int]) -> Batch:
+        """The labelled rows of several files as one."""
+        return together([self.batch(seq).labelled() for seq in seqs])
 
     def batch(self, seq: int) -> Batch:
         """The rows of a file, at most JUDGED_ROWS of them."""
-        if seq not in self._batches:
-            self._batches[seq] = self._batch(seq, *_read(self._files[seq].snapshot, seq, JUDGED_ROWS, 0))
-        return self._batches[seq]
+        return self._batch(seq, *_judged(self._files[seq].snapshot, seq))
 
     def whole(self, seq: int) -> Batch:
         """All rows of a file."""
@@ -166,8 +163,7 @@ class History:
 
     def row_labels(self, seq: int) -> tuple[pa.Table, RowLabels]:
         """The rows of a file that are judged, and how their labels stand, believed or not."""
-        table, _ = _read(self._files[seq].snapshot, seq, JUDGED_ROWS, 0)
-        table = conform(table, self.schema)
+        table = conform(_judged(self._files[seq].snapshot, seq)[0], self.schema)
         return table, self.settling.labels(table, self._files[seq])
 
     def file(self, seq: int) -> AcceptedFile:
@@ -183,9 +179,28 @@ class History:
         silent = self.settling.settings.negative is None
         if seq in self.traffic and not self.settling.late and silent:
             return 0
-        if seq not in self._known:
-            self._known[seq] = int(self.batch(seq).known.sum())
-        return self._known[seq]
+        return self._labels_of(seq)[0]
+
+    def labels_key(self, seqs: Sequence[int]) -> str:
+        """What tells the believed labels of these files from others, and from those of other files."""
+        parts = [f"{self._files[seq].digest} {self._labels_of(seq)[1]}" for seq in seqs]
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
+
+    def _labels_of(self, seq: int) -> tuple[int, str]:
+        """How many labels of a file's judged rows may be believed, and what tells them from others; of the columns
+        alone that labels need."""
+        if seq in self._known:
+            return self._known[seq]
+        file, schema = self._files[seq], self.schema
+        if not self.settling.waits and file.trust != WAITING:
+            found = _own_labels(file.snapshot, seq, schema, file.withheld), ",".join(file.withheld)
+        else:
+            needed = tuple(name for name in (schema.id_column, schema.time_column, schema.target) if name is not None)
+            table = conform(_judged(file.snapshot, seq, needed)[0], schema)
+            labels = believed_labels(table, file, self.settling, schema)[0].column(schema.target)
+            found = int(len(labels) - labels.null_count), hashlib.sha256(repr(labels.to_pylist()).encode()).hexdigest()
+        self._known[seq] = found
+        return found
 
     def _batch(self, seq: int, table: pa.Table, reserved: Mask) -> Batch:
         """With the labels that may be believed in place of the rows' own."""
@@ -210,24 +225,32 @@ def believed_labels(
     return table, found, withheld
 
 
-def read_snapshot(snapshot: Path) -> pa.Table:
-    """A whole snapshot; a short one is kept in memory, since a snapshot never changes."""
+def read_snapshot(snapshot: Path, columns: tuple[str, ...] | None = None) -> pa.Table:
+    """A snapshot, whole or __row and those of these columns that it has; a short one is kept in memory, since a
+    snapshot never changes."""
     seen = snapshot.stat()
-    if seen.st_size > CACHED_BYTES:
+    if seen.st_size > CACHED_FILE_BYTES:
+        return _from_disk(snapshot, columns)
+    return _SHORT.get((snapshot, seen.st_mtime_ns, columns), lambda: _from_disk(snapshot, columns).combine_chunks())
+
+
+def _from_disk(snapshot: Path, columns: tuple[str, ...] | None) -> pa.Table:
+    if columns is None:
         return pq.read_table(snapshot, pre_buffer=False)
-    return _short(snapshot, seen.st_mtime_ns)
+    present = set(pq.read_schema(snapshot).names)
+    return pq.read_table(snapshot, columns=[c for c in (*columns, "__row") if c in present], pre_buffer=False)
 
 
-@lru_cache(maxsize=CACHED_FILES)
-def _short(snapshot: Path, _mtime_ns: int) -> pa.Table:
-    return pq.read_table(snapshot, pre_buffer=False).combine_chunks()
+def _judged(snapshot: Path, seq: int, columns: tuple[str, ...] | None = None) -> tuple[pa.Table, Mask]:
+    return _read(snapshot, seq, JUDGED_ROWS, 0, columns)
 
 
-@lru_cache(maxsize=CACHED_FILES)
-def _read(snapshot: Path, seq: int, most: int, seed: int) -> tuple[pa.Table, Mask]:
+def _read(
+    snapshot: Path, seq: int, most: int, seed: int, columns: tuple[str, ...] | None = None
+) -> tuple[pa.Table, Mask]:
     """At most `most` rows of a snapshot in their order (a snapshot never changes): in equal steps, or where a seed is
     given at random; and which of them are of the reservoir."""
-    table = read_snapshot(snapshot)
+    table = read_snapshot(snapshot, columns)
     reserved = in_reservoir(table.column("__row").to_numpy(), seq)
     if table.num_rows <= most:
         return table, reserved
@@ -236,3 +259,34 @@ def _read(snapshot: Path, seq: int, most: int, seed: int) -> tuple[pa.Table, Mas
     else:
         places = np.unique(np.linspace(0, table.num_rows - 1, most).astype(np.int64))
     return table.take(pa.array(places)).combine_chunks(), reserved[places]
+
+
+@lru_cache(maxsize=100_000)
+def _own_labels(snapshot: Path, seq: int, schema: Schema, withheld: tuple[str, ...]) -> int:
+    """How many of the rows that are judged have a label in their own file."""
+    table = conform(_judged(snapshot, seq, (schema.target,))[0], schema)
+    if schema.target not in table.column_names:
+        return 0
+    table, _ = without_labels(table, schema.target, withheld)
+    return int(table.num_rows - table.column(schema.target).null_count)
+
+
+class _ShortFiles:
+    """Tables by key, the least recently asked for forgotten first, within a number of bytes."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most, self._bytes = most_bytes, 0
+        self._kept: OrderedDict[Any, pa.Table] = OrderedDict()
+
+    def get(self, key: Any, read: Callable[[], pa.Table]) -> pa.Table:
+        """The table of this key, or what `read` gives now."""
+        if key not in self._kept:
+            self._kept[key] = read()
+            self._bytes += self._kept[key].nbytes
+            while self._bytes > self._most and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+_SHORT = _ShortFiles(CACHED_BYTES)

@@ -64,6 +64,11 @@ class Settling:
         """The labels that came in files of their own."""
         return self._late
 
+    @property
+    def waits(self) -> bool:
+        """Whether labels may come later than their rows, or are believed later."""
+        return bool(self._late) or self.settings.maturity is not None
+
     def files_between(self, seq: int, until: int | None = None) -> int:
         """How many files of rows came after one, up to another."""
         end = len(self._seqs) if until is None else bisect_right(self._seqs, until)
