@@ -12,6 +12,7 @@ from daemon.ledger import Ledger, assessments, files, models, promotions, trials
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
 from retrain.operations import AssessRequest, to_json
+from retrain.records.label_state import LabelState
 from retrain.records.schema import Schema
 
 MOST_FILES = 1_000
@@ -20,17 +21,19 @@ MOST_EVENT_FILES = 1_000_000
 
 
 class Assessing:
-    """Asks only when something is new: a file, labels, or another newest version; `failed` asks for another try."""
+    """Asks only when something is new: a file, labels, another newest version, or rows that are old enough by now;
+    `failed` asks for another try, `next_at` is when rows will be that old without anything new (Unix seconds)."""
 
     def __init__(self, context: ModelContext) -> None:
         self._context = context
         self._answered: Any = None
         self.failed = False
+        self.next_at: float | None = None
 
     async def run(self) -> None:
         """Assess what became labelled, and propose; nothing without a champion."""
         context = self._context
-        self.failed = False
+        self.failed, self.next_at = False, None
         question, request = self._request(context.shared.ledger)
         if request is None or question == self._answered:
             return
@@ -41,7 +44,10 @@ class Assessing:
             self.failed = True
             return
         with context.shared.ledger.begin(durable=True) as conn:
-            assessments.record(conn, context.name, request.deployment.number, to_json(result), context.now())
+            found, number = to_json(result), request.deployment.number
+            assessments.record(conn, context.name, number, found, context.now(), request.after)
+            if result.labels is not None:
+                models.save_labels(conn, context.name, LabelState.from_json(result.labels))
         self._answered = self._request(context.shared.ledger)[0]
         for one in result.assessments:
             gains = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
@@ -61,12 +67,13 @@ class Assessing:
             changed = schema_change(context, champion)
             if changed is not None and not changed.comparable:
                 return None, None
+            now, labels = context.now(), models.load_labels(conn, name)
+            self.next_at = None if labels is None or labels.next_at is None or labels.next_at <= now else labels.next_at
             stored = versions.stored(conn, name)
             first = min((row.seen_seq for row in stored), default=0)
             waiting = assessments.candidates(conn, name, first)
             proposed = assessments.proposal(conn, name)[1]
             state = models.load_planner(conn, name)
-            question = (tuple(waiting), assessments.newest_label_file(conn, name), champion.newest)
             known = {row.name for row in stored}
             trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
             archive = may_answer([row.name for row in stored], unproven, context.settings.adaptation.archive)
@@ -79,8 +86,12 @@ class Assessing:
             most = MOST_EVENT_FILES if context.settings.task == "recommendation" else MOST_FILES
             listed = files.newest_usable(conn, name, most)
             withheld = withheld_classes(conn, name, context.settings, folder)
+            known_keys = assessments.keys(conn, name, state.base_seq)
+        accepted = context.accepted(listed, withheld, {} if labels is None else labels.trust)
+        of_files = tuple(row.seq for row in listed), tuple(one.name for one in withheld)
+        question = (tuple(waiting), *of_files, champion.newest, state.base_seq, labels and labels.next_at, self.next_at)
         return question, AssessRequest(
-            files=context.accepted(listed, withheld),
+            files=accepted,
             schema=schema,
             settings=context.settings,
             candidates=waiting,
@@ -90,6 +101,9 @@ class Assessing:
             archive=archive,
             before=proposed,
             twin=state.regret.twin,
+            known=known_keys,
+            after=state.base_seq,
+            now=now,
         )
 
 

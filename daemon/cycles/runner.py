@@ -65,7 +65,7 @@ class CycleRunner:
             self.context.decision_needed.clear()
             await self._assessing.run()
             cycle, action = self.decide()
-            until_s = action.until if isinstance(action, Wait | Idle) else None
+            until_s = _first(action.until if isinstance(action, Wait | Idle) else None, self._assessing.next_at)
             if cycle is not None and cycle.state is CycleState.OPEN:
                 await self._work_off(cycle)
                 continue
@@ -75,7 +75,7 @@ class CycleRunner:
                     self.promoted()
                 if decision.kind != "wait":
                     continue
-                until_s = decision.until
+                until_s = _first(decision.until, self._assessing.next_at)
             if isinstance(action, Adjust | RollBack):
                 self.promoted()
                 continue
@@ -277,3 +277,12 @@ class CycleRunner:
             log.info("version_kept", reason=after.reason)
         if after.state not in UNFINISHED:
             log.info("cycle_finished", outcome=after.state, reason=after.reason)
+
+
+def _first(*moments: float | None) -> float | None:
+    """The earliest of some moments; None without any.
+
+    >>> _first(None, 3.0, 2.0), _first(None)
+    (2.0, None)
+    """
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -1,5 +1,6 @@
 """The assessment of each labelled file, and what was proposed to be served; see `retrain.monitoring.assessment`."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
@@ -11,6 +12,8 @@ from retrain.records.assessment import Assessment
 
 MOST_CANDIDATES = 60
 LOOKED_BACK = 2000
+AT_ONCE = 500
+"""Rows that one statement names."""
 
 
 def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
@@ -25,21 +28,40 @@ def candidates(conn: Connection, model: str, after_seq: int) -> list[int]:
     return sorted(found)
 
 
-def record(conn: Connection, model: str, deployment: int, result: dict[str, Any], now: float) -> None:
-    """Write what the operation found; only the newest proposal is kept."""
+def record(conn: Connection, model: str, deployment: int, result: dict[str, Any], now: float, after: int = 0) -> None:
+    """Write what the operation found; only the newest proposal is kept. Where the result has `keys`, these are all that
+    holds of the files after one: what is not among them goes, and what was found again takes its place."""
     entries = [("file", one["seq"], one) for one in result["assessments"]]
     entries += [("skipped", seq, None) for seq in result["skipped"]]
     entries = [*sorted(entries, key=lambda entry: entry[1]), ("proposal", None, result["proposal"])]
     conn.execute(delete(assessments).where(assessments.c.model == model, assessments.c.kind == "proposal"))
+    if result.get("keys") is not None:
+        _remove_others(conn, model, after, {int(seq) for seq in result["keys"]} - {seq for _, seq, _ in entries})
     for kind, seq, found in entries:
         values = {"model": model, "kind": kind, "seq": seq, "deployment": deployment, "found": found, "at": now}
         insert_row(conn, assessments, values)
 
 
-def newer_than(conn: Connection, model: str, assessed: int) -> tuple[Assessment, ...]:
-    """Assessments of files, oldest first."""
-    wanted = assessments.c.model == model, assessments.c.kind == "file", assessments.c.id > assessed
-    rows = conn.execute(select(assessments.c.id, assessments.c.found).where(*wanted).order_by(assessments.c.id))
+def _remove_others(conn: Connection, model: str, after: int, holding: Collection[int]) -> None:
+    """Of the files after one, all but these."""
+    newer = assessments.c.model == model, assessments.c.seq > after
+    rows = conn.execute(select(assessments.c.id, assessments.c.seq).where(*newer)).all()
+    gone = [row.id for row in rows if row.seq not in holding]
+    for start in range(0, len(gone), AT_ONCE):
+        conn.execute(delete(assessments).where(assessments.c.id.in_(gone[start : start + AT_ONCE])))
+
+
+def keys(conn: Connection, model: str, after: int) -> dict[int, str]:
+    """By the seq of each assessment of files after one, of which labels it was made; "" where nobody wrote it down."""
+    key = func.coalesce(assessments.c.found["key"].as_string(), "")
+    wanted = assessments.c.model == model, assessments.c.seq > after, assessments.c.kind == "file"
+    return {row[0]: row[1] for row in conn.execute(select(assessments.c.seq, key).where(*wanted))}
+
+
+def newer_than(conn: Connection, model: str, after: int) -> tuple[Assessment, ...]:
+    """Assessments of the files after one, by seq."""
+    wanted = assessments.c.model == model, assessments.c.seq > after, assessments.c.kind == "file"
+    rows = conn.execute(select(assessments.c.id, assessments.c.found).where(*wanted).order_by(assessments.c.seq))
     return tuple(Assessment.from_json(row.id, row.found) for row in rows)
 
 
@@ -58,8 +80,8 @@ def newest_label_file(conn: Connection, model: str) -> int:
 def newest_scores(conn: Connection, model: str) -> dict[str, dict[str, Any]]:
     """By version, how the newest file that was assessed while it was the newest one came out: {"metric", "value",
     "rows", "popularity"}, the last by half-life where recommendations are judged, else None."""
-    wanted = assessments.c.model == model, assessments.c.kind == "file"
-    query = select(assessments.c.found).where(*wanted).order_by(assessments.c.id.desc()).limit(LOOKED_BACK)
+    wanted = assessments.c.model == model, assessments.c.kind == "file", assessments.c.seq.is_not(None)
+    query = select(assessments.c.found).where(*wanted).order_by(assessments.c.seq.desc()).limit(LOOKED_BACK)
     found: dict[str, dict[str, Any]] = {}
     for one in conn.scalars(query):
         entry = {"metric": one["metric"], "value": one["score"], "rows": one["rows"]}

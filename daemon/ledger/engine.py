@@ -19,7 +19,7 @@ from daemon.ledger import sound
 from retrain.durable import crash_point
 from retrain.records.errors import Refused, Retry
 
-HEAD = "0011"
+HEAD = "0012"
 BUSY_TIMEOUT_S = 10
 INCREMENTAL = 2
 

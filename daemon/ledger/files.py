@@ -20,7 +20,7 @@ KEPT_REJECTS = 1000
 LOOK = ("size", "mtime_ns", "ctime_ns", "inode")
 USABLE = (
     files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.source,
-    files.c.at.label("accepted_at"), files.c.schema_digest,
+    files.c.at.label("accepted_at"), files.c.schema_digest, files.c.first_time, files.c.last_time,
 )  # fmt: skip
 
 

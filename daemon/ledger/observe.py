@@ -57,13 +57,14 @@ def observe(
         manual=due.pending(conn, model, "manual"),
         paused=bool(row is not None and row.paused),
         backlog=backlog,
-        assessments=assessments.newer_than(conn, model, state.assessed),
+        assessments=assessments.newer_than(conn, model, state.base_seq),
         proposal=proposal,
         proposal_id=proposal_id,
         drifting=open_episode(conn, model) is not None,
         retrained=_retrained(conn, model, state.judged_cycle),
         unloadable=unloadable,
         changed=None if changed is None else _counted(conn, model, changed, none),
+        batches=models.batches(conn, model),
     )
 
 

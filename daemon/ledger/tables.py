@@ -76,9 +76,10 @@ models = Table(
     "models",
     metadata,
     Column("name", String, primary_key=True),
-    *_optional(JSON, "schema", "planner", "classes", "settling"),
+    *_optional(JSON, "schema", "planner", "classes", "settling", "labels"),
     *_required(String, "waits_for", default=""),
     *_required(Boolean, "paused", default=False),
+    *_required(Integer, "taken_in", default=0),
 )
 
 files = _table(

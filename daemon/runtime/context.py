@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import Failures
 from daemon.runtime.worker.process import Worker
 from retrain import durable
+from retrain.labels.words import COMPLETE
 from retrain.operations import AcceptedFile, StoredDeployment
 from retrain.records.deployment import Deployment
 from retrain.records.new_classes import NewClass
@@ -106,13 +107,17 @@ class ModelContext:
         """Where this model's state lives."""
         return self.shared.config.paths.model(self.name)
 
-    def accepted(self, rows: Iterable[Any], withheld: Iterable[NewClass]) -> tuple[AcceptedFile, ...]:
-        """Rows of accepted files as stages and assessments read them: without the labels of `withheld` classes."""
+    def accepted(
+        self, rows: Iterable[Any], withheld: Iterable[NewClass], trust: Mapping[int, str]
+    ) -> tuple[AcceptedFile, ...]:
+        """Rows of accepted files as stages and assessments read them: without the labels of `withheld` classes, and
+        trusted as the newest assessment of labels says (by seq)."""
         classes = tuple(one.name for one in withheld)
         return tuple(
             AcceptedFile(
                 seq=row.seq, snapshot=self.folders.state / row.snapshot, digest=row.sha256, rows=row.rows,
                 kind=row.kind, source=row.source, accepted_at=row.accepted_at, withheld=classes,
+                first_time=row.first_time, last_time=row.last_time, trust=trust.get(row.seq, COMPLETE),
             )
             for row in rows
             if row.kind != "items"
