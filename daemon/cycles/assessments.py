@@ -2,6 +2,7 @@
 on."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,15 @@ class Assessing:
             archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
             predecessor = champion.predecessor
             archive = [name for name in readable(folder, archive) if answers(folder / name, schema)]
-            before = [] if predecessor is None else [m.version for m in predecessor.members]
-            if not set(before) <= known or not all(_usable(folder / name, schema) for name in before):
+            rivals = [] if predecessor is None else [m.version for m in predecessor.members]
+            if not set(rivals) <= known or not all(_usable(folder / name, schema) for name in rivals):
                 predecessor = None
             most = MOST_EVENT_FILES if context.settings.task == "recommendation" else MOST_FILES
             listed = files.newest_usable(conn, name, most)
             withheld = withheld_classes(conn, name, context.settings, folder)
-            known_keys = assessments.keys(conn, name, state.base_seq)
+            found = assessments.found_after(conn, name, state.base_seq)
+            of_events = context.settings.task == "recommendation"
+            before = None if of_events else assessments.proposal_at(conn, name, state.base_seq)
         accepted = context.accepted(listed, withheld, {} if labels is None else labels.trust)
         of_files = tuple(row.seq for row in listed), tuple(one.name for one in withheld)
         question = (tuple(waiting), *of_files, champion.newest, state.base_seq, labels and labels.next_at, self.next_at)
@@ -99,10 +102,12 @@ class Assessing:
             predecessor=None if predecessor is None else context.stored(predecessor, champion.newest),
             challenger=None if trial is None else trial.version,
             archive=archive,
-            before=proposed,
+            before=before or proposed,
             twin=state.regret.twin,
-            known=known_keys,
+            known={} if of_events else found,
             after=state.base_seq,
+            base=asdict(state.base),
+            fixed=champion.fixed,
             now=now,
         )
 

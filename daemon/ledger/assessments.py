@@ -51,11 +51,18 @@ def _remove_others(conn: Connection, model: str, after: int, holding: Collection
         conn.execute(delete(assessments).where(assessments.c.id.in_(gone[start : start + AT_ONCE])))
 
 
-def keys(conn: Connection, model: str, after: int) -> dict[int, str]:
-    """By the seq of each assessment of files after one, of which labels it was made; "" where nobody wrote it down."""
-    key = func.coalesce(assessments.c.found["key"].as_string(), "")
+def found_after(conn: Connection, model: str, after: int) -> dict[int, dict[str, Any]]:
+    """By seq the assessments of the files after one, as they were found."""
     wanted = assessments.c.model == model, assessments.c.seq > after, assessments.c.kind == "file"
-    return {row[0]: row[1] for row in conn.execute(select(assessments.c.seq, key).where(*wanted))}
+    return {row[0]: row[1] for row in conn.execute(select(assessments.c.seq, assessments.c.found).where(*wanted))}
+
+
+def proposal_at(conn: Connection, model: str, seq: int) -> dict[str, Any] | None:
+    """What was proposed by the labels of the files up to one; None where no assessment says it."""
+    wanted = assessments.c.model == model, assessments.c.seq <= seq, assessments.c.kind == "file"
+    query = select(assessments.c.found).where(*wanted).order_by(assessments.c.seq.desc()).limit(1)
+    found: dict[str, Any] = conn.scalar(query) or {}
+    return found.get("proposal")
 
 
 def newer_than(conn: Connection, model: str, after: int) -> tuple[Assessment, ...]:

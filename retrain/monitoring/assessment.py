@@ -1,9 +1,9 @@
 """The operation that says how far labels are in, assesses the files that have some, and proposes what to serve. Numbers
 for the planner; it changes nothing.
 
-Evidence is folded: the assessment of a file is a function of the labels of the files up to it, and so is what would have
-been served for it (the proposal of the labels before it). Labels that come late, in another order, or corrected, give
-the same in the end; what does not change is not made again."""
+Evidence is folded: the assessment of a file is a function of the labels of the files up to it, and so is what would
+have been served for it (the proposal of the labels before it). Labels that come late, in another order, or corrected,
+give the same in the end; what does not change is not made again."""
 
 import hashlib
 import json
@@ -16,6 +16,7 @@ from msgspec import convert, structs
 
 from retrain.model.deployment import LoadedDeployment, load_deployment
 from retrain.model.recalibration import Recalibration
+from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import Assessor
 from retrain.monitoring.cache import Memory, loaded_version
 from retrain.monitoring.file_assessment import assess_pool
@@ -27,6 +28,7 @@ from retrain.records.assessment import Assessment
 from retrain.records.planner_state import Regret
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
+from retrain.rows.seen import was_seen
 
 MOST_POOLS = 300
 """The newest files, small ones together, that evidence is kept of."""
@@ -39,8 +41,7 @@ def assess(request: AssessRequest) -> AssessResult:
     served = _loaded(request.deployment, settings)
     folder, trusted = request.deployment.folder, settings.estimator.trusted_types
     archive = {name: loaded_version(folder / name, trusted) for name in request.archive}
-    bare = History(request.files, request.schema, settings.labels, request.now)
-    state = judge_labels(bare, served, settings, _MEMORY)
+    state = judge_labels(request.files, request.schema, served, settings, request.now, _MEMORY)
     assessor = Assessor(
         history=History(trusting(request.files, state.trust), request.schema, settings.labels, request.now),
         served=served,
@@ -92,8 +93,8 @@ def assess_files(
 
 @dataclass(frozen=True)
 class _Fold:
-    """Where the fold over files stands: the proposal by their labels, `up_to` which file, and the planner's regret; what
-    tells all this from other labels. `fixed`: nothing is adjusted."""
+    """Where the fold over files stands: the proposal by their labels, `up_to` which file, and the planner's regret;
+    what tells all this from other labels. `fixed`: nothing is adjusted."""
 
     proposal: dict[str, Any]
     up_to: int
@@ -118,7 +119,7 @@ class _Fold:
         """After one more file, whose evidence may be None."""
         if one is None:
             return replace(self, proposal=self.proposed(assessor, up_to), up_to=up_to, key=key)
-        went = regret.assessed(self.regret, Assessment.from_json(0, one))
+        went = regret.assessed(self.regret, Assessment.from_json(0, dict(one)))
         return replace(self, proposal=dict(one["proposal"]), up_to=up_to, regret=went, key=key)
 
 
@@ -139,10 +140,20 @@ def _begun(assessor: Assessor, after: int, base: Regret, fixed: bool) -> _Fold:
 def _to_assess(assessor: Assessor, after: int) -> list[list[int]]:
     """The files after one, small ones together, but those that the newest version knew whole."""
     version, history = assessor.served.version, assessor.history
-    prepared = version.training["prepare"]
-    known = {*version.training["snapshots"], *prepared.get("reserved_snapshots", ())} - {*prepared.get("seen", ())}
     pools = [pool for pool in history.pools() if pool[-1] > after]
-    return [pool for pool in pools if any(history.file(seq).digest not in known for seq in pool)][-MOST_POOLS:]
+    return [pool for pool in pools if not all(_knew(version, history, seq) for seq in pool)][-MOST_POOLS:]
+
+
+def _knew(version: LoadedVersion, history: History, seq: int) -> bool:
+    """Whether a version knew all labelled rows of a file when it was trained, those that it held out included."""
+    prepared, digest = version.training["prepare"], history.file(seq).digest
+    if digest not in version.training["snapshots"] and digest not in prepared.get("reserved_snapshots", ()):
+        return False
+    packed = (prepared.get("seen") or {}).get(digest)
+    if packed is None:
+        return True
+    numbers = history.batch(seq).labelled().table.column("__row").to_numpy()
+    return bool(was_seen(packed, numbers).all())
 
 
 def _served(assessor: Assessor, proposal: Mapping[str, Any]) -> LoadedDeployment:

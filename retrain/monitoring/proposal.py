@@ -47,8 +47,8 @@ def propose(assessor: Assessor, up_to: int) -> dict[str, Any]:
 
 def _telling(assessor: Assessor, recent: Sequence[Batch]) -> bool:
     """Whether labels of several classes, or numbers, are there to fit to."""
-    labels = [assessor.labels(batch).astype(np.str_) for batch in recent]
-    return assessor.settings.task != "classification" or len(np.unique(np.concatenate(labels or [[]]))) > 1
+    classes = {str(name) for batch in recent for name in np.unique(assessor.labels(batch))}
+    return len(classes) > 1
 
 
 def _unchanged(assessor: Assessor, decision: Recalibration | None) -> dict[str, Any]:

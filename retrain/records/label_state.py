@@ -21,11 +21,11 @@ class LabelState:
     """`rows` of all files, of which `labelled` have a label and `settled` one that may be believed, `classes` of these
     by class; `up_to` is the event time (else the acceptance) up to which files are judged, None before any.
 
-    Of the recent files, over `recent_s` seconds: `recent_rows`, of which `recent_labelled` have a label. `arrivals` by
-    class, in "seconds" or "files" (`unit`). `by_class`: arrival depends on the class; `selected`: being labelled
-    depends on the answer; `one_class`: the only class of the recent labels. `trust` by seq, of files whose labels are
-    not simply complete. `wait` says in words what is waited for, "" for nothing; `next_at` is when rows mature
-    without anything new (Unix seconds)."""
+    Of the `recent_files`, those of the last `recent_s` seconds (None: the newest ones): `recent_rows`, of which
+    `recent_labelled` have a label. `arrivals` by class, in "seconds" or "files" (`unit`). `by_class`: arrival depends
+    on the class; `selected`: being labelled depends on the answer; `one_class`: the only class of the recent labels.
+    `trust` by seq, of files whose labels are not simply complete. `wait` says in words what is waited for, "" for
+    nothing; `next_at` is when rows mature without anything new (Unix seconds)."""
 
     rows: int = 0
     labelled: int = 0
@@ -33,6 +33,7 @@ class LabelState:
     classes: dict[str, int] = field(default_factory=dict)
     up_to: float | None = None
     recent_s: float | None = None
+    recent_files: int = 0
     recent_rows: int = 0
     recent_labelled: int = 0
     unit: str = "files"

@@ -3,7 +3,7 @@
 A file is read once in the life of a process as long as memory allows; nothing here is kept on disk."""
 
 import hashlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ from retrain.rows.held_out import in_reservoir
 from retrain.rows.pools import pools_of
 from retrain.rows.retype import conform
 from retrain.rows.settled import RowLabels, Settling
-from retrain.rows.targets import target_values
+from retrain.rows.targets import class_column, target_values
 from retrain.rows.withheld import without_labels
 
 CACHED_BYTES, CACHED_FILE_BYTES = 300_000_000, 1_000_000
@@ -122,7 +123,7 @@ class History:
         self.settling = Settling(files, schema, labels or LabelSettings(), now, alone)
         self.seqs = sorted(self._files)
         self.traffic = {seq for seq, file in self._files.items() if file.source == "traffic"}
-        self._known: dict[int, tuple[int, str]] = {}
+        self._known: dict[int, _Believed] = {}
 
     def past(self, up_to: int | None = None) -> list[int]:
         """The files up to one that have labelled rows, in order of arrival."""
@@ -179,26 +180,31 @@ class History:
         silent = self.settling.settings.negative is None
         if seq in self.traffic and not self.settling.late and silent:
             return 0
-        return self._labels_of(seq)[0]
+        return self._labels_of(seq).count
+
+    def class_rows(self) -> dict[str, int]:
+        """Of the labels of all files that may be believed, how many are of each class; as far as rows are judged."""
+        total = Counter[str]()
+        for seq in self.past():
+            total.update(dict(self._labels_of(seq).classes))
+        return dict(total)
 
     def labels_key(self, seqs: Sequence[int]) -> str:
         """What tells the believed labels of these files from others, and from those of other files."""
-        parts = [f"{self._files[seq].digest} {self._labels_of(seq)[1]}" for seq in seqs]
+        parts = [f"{self._files[seq].digest} {self._labels_of(seq).key}" for seq in seqs]
         return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
 
-    def _labels_of(self, seq: int) -> tuple[int, str]:
-        """How many labels of a file's judged rows may be believed, and what tells them from others; of the columns
-        alone that labels need."""
+    def _labels_of(self, seq: int) -> "_Believed":
+        """The labels of a file's judged rows that may be believed; of the columns alone that labels need."""
         if seq in self._known:
             return self._known[seq]
         file, schema = self._files[seq], self.schema
         if not self.settling.waits and file.trust != WAITING:
-            found = _own_labels(file.snapshot, seq, schema, file.withheld), ",".join(file.withheld)
+            found = _own_labels(file.snapshot, seq, schema, file.withheld)
         else:
             needed = tuple(name for name in (schema.id_column, schema.time_column, schema.target) if name is not None)
             table = conform(_judged(file.snapshot, seq, needed)[0], schema)
-            labels = believed_labels(table, file, self.settling, schema)[0].column(schema.target)
-            found = int(len(labels) - labels.null_count), hashlib.sha256(repr(labels.to_pylist()).encode()).hexdigest()
+            found = _believed(believed_labels(table, file, self.settling, schema)[0].column(schema.target), schema)
         self._known[seq] = found
         return found
 
@@ -261,14 +267,32 @@ def _read(
     return table.take(pa.array(places)).combine_chunks(), reserved[places]
 
 
+@dataclass(frozen=True)
+class _Believed:
+    """How many labels there are, by class (of classes only), and what tells them from others."""
+
+    count: int
+    key: str
+    classes: tuple[tuple[str, int], ...] = ()
+
+
+def _believed(labels: Any, schema: Schema) -> _Believed:
+    """Of an Arrow column of labels."""
+    classes: tuple[tuple[str, int], ...] = ()
+    if schema.task == "classification":
+        counts = pc.value_counts(class_column(labels).drop_null()).to_pylist()
+        classes = tuple((entry["values"], entry["counts"]) for entry in counts)
+    key = hashlib.sha256(repr(labels.to_pylist()).encode()).hexdigest()
+    return _Believed(int(len(labels) - labels.null_count), key, classes)
+
+
 @lru_cache(maxsize=100_000)
-def _own_labels(snapshot: Path, seq: int, schema: Schema, withheld: tuple[str, ...]) -> int:
-    """How many of the rows that are judged have a label in their own file."""
+def _own_labels(snapshot: Path, seq: int, schema: Schema, withheld: tuple[str, ...]) -> _Believed:
+    """The labels in a file's own rows, as far as they are judged."""
     table = conform(_judged(snapshot, seq, (schema.target,))[0], schema)
     if schema.target not in table.column_names:
-        return 0
-    table, _ = without_labels(table, schema.target, withheld)
-    return int(table.num_rows - table.column(schema.target).null_count)
+        return _Believed(0, "")
+    return _believed(without_labels(table, schema.target, withheld)[0].column(schema.target), schema)
 
 
 class _ShortFiles:

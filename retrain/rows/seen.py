@@ -1,6 +1,8 @@
-"""Which rows of a file a version knew when it was trained, where it did not know all: a bit for each row number."""
+"""Which rows of a file a version knew when it was trained, where it did not know all: a bit for each row number,
+compressed."""
 
 import base64
+import zlib
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -26,7 +28,7 @@ def was_seen(packed: str, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
     [False, True, False, True, False]
     """
     first, _, bits = packed.partition(":")
-    known = np.unpackbits(np.frombuffer(base64.b64decode(bits), dtype=np.uint8)).astype(bool)
+    known = np.unpackbits(np.frombuffer(zlib.decompress(base64.b64decode(bits)), dtype=np.uint8)).astype(bool)
     places = numbers - int(first)
     inside = (places >= 0) & (places < len(known))
     found = np.zeros(len(numbers), dtype=bool)
@@ -39,4 +41,4 @@ def _packed(numbers: NDArray[np.int64]) -> str:
     first = int(numbers.min())
     bits = np.zeros(int(numbers.max()) - first + 1, dtype=bool)
     bits[numbers - first] = True
-    return f"{first}:{base64.b64encode(np.packbits(bits).tobytes()).decode()}"
+    return f"{first}:{base64.b64encode(zlib.compress(np.packbits(bits).tobytes(), 9)).decode()}"

@@ -28,12 +28,13 @@ Mask = NDArray[np.bool_]
 @dataclass(frozen=True, eq=False)
 class RowLabels:
     """Labels of n rows as they stand now: an Arrow column with those that may be believed, whether a row has any label
-    (n,), and after how many files of rows its first one came (n,), −1 without one; `late` counts those that came
-    later than their rows."""
+    (n,), and after how many files of rows its first one came (n,), −1 without one; `first` is the seq of the file
+    that brought it (n,), −1 where it came with its row; `late` counts those that came later than their rows."""
 
     believed: "pa.ChunkedArray"
     labelled: Mask
     lags: NDArray[np.int64]
+    first: NDArray[np.int64]
     late: int
 
 
@@ -90,7 +91,7 @@ class Settling:
         labelled = np.asarray(column.is_valid())
         lags = np.where(labelled, self._lags(first, file), -1)
         believed = self._believed(column, labelled, lags, table, file)
-        return RowLabels(believed, labelled, lags, late)
+        return RowLabels(believed, labelled, lags, first, late)
 
     def _lags(self, first: NDArray[np.int64], file: AcceptedFile) -> NDArray[np.int64]:
         """After how many files of rows each label came, where `first` names the file that brought it."""

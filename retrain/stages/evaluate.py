@@ -61,7 +61,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     holdout = pq.read_table(held_out, pre_buffer=False)
     notes: list[str] = []
     champion = _champion(request.champion, settings, notes)
-    history = History(request.files, challenger.schema)
+    history = History(request.files, challenger.schema, settings.labels, request.now, champion is None)
     judged = judge(challenger, champion, holdout, history, settings, request.twin)
     y, said = judged.y, judged.said
     result = EvaluateResult(

@@ -4,7 +4,7 @@ The same functions as in the daemon do the work: `retrain.planning.planner.plan`
 prepare, train and evaluate make and judge versions, `retrain.monitoring.assessment` assesses by labels and
 `retrain.monitoring.check` whether data drifted. One day passes a batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, assert_never
@@ -17,7 +17,9 @@ from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import BatchFile, Source
 from drift.notation import counted
 from retrain.model.version import LoadedVersion
+from retrain.monitoring.assessment import trusting
 from retrain.monitoring.assessor import version_predictions
+from retrain.planning.budget import batches_of
 from retrain.planning.planner import plan
 from retrain.records.action import Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
 from retrain.records.errors import Refused
@@ -66,7 +68,7 @@ class Engine:
             if place + 1 < len(self.source.batches):
                 if self.checks:
                     self.drift_checks.check(batch, self.deployments.current)
-                self._assess(place, self._newly_labelled(place))
+                self._assess(place)
                 self._decide(place)
             if progress is not None:
                 progress(place + 1)
@@ -104,13 +106,10 @@ class Engine:
         y, known = target_values(judged.table, self.source.schema), judged.known
         self.run.scores.append(served.version.metric.score(y[known], predictions.take(known)))
 
-    def _newly_labelled(self, place: int) -> list[int]:
-        done = self._labels.assessed | self.run.suspects.held
-        return [b.seq for b in self.source.batches[self.initial : place + 1 - self.delay] if b.seq not in done]
-
-    def _assess(self, place: int, seqs: Sequence[int]) -> None:
+    def _assess(self, place: int) -> None:
         with self.run.clock.during("probes"):
-            self._labels.assess(self._past(place).history(), self.deployments, self.state.regret.twin, seqs)
+            files, now = self._past(place).files(), (place + 1) * DAY_S
+            self._labels.assess(files, self.source.schema, self.deployments, self.state, now)
 
     def _decide(self, place: int) -> None:
         """Ask the planner until it is content."""
@@ -120,12 +119,11 @@ class Engine:
             if period:
                 observation = replace(observation, manual=(1,))
             self.state, action = plan(self.state, observation, (place + 1) * DAY_S, self.settings)
-            self._labels.pending.clear()
             period = False
             match action:
                 case OpenCycle(trigger):
                     self._cycle_of(trigger, place)
-                    self._assess(place, [])
+                    self._assess(place)
                 case Adjust():
                     self.run.decisions.append({"deployment_adjusted": action.reason})
                     self.deployments.adjust(action.proposal, place)
@@ -140,7 +138,7 @@ class Engine:
     def _past(self, place: int) -> Past:
         """The labels of the newest `delay` batches are still out, once there is a first model."""
         delay = self.delay if self.deployments.champion is not None else 0
-        return Past(self.source, place, place + 1 - delay, self.run.suspects.held)
+        return Past(self.source, place, place + 1 - delay, self.run.suspects.held, self.settings.labels)
 
     def _observe(self, place: int) -> Observation:
         """What the planner sees; the daemon's is `daemon.ledger.observe`."""
@@ -154,7 +152,8 @@ class Engine:
             champion=champion,
             open_cycle=None,
             evidence=tuple(one for one in checks.evidence if one.check > self.state.handled_check),
-            assessments=tuple(labels.pending),
+            assessments=labels.since(self.state.evidence_after),
+            batches=sum(batches_of(one.rows) for one in self.source.batches[: place + 1]),
             proposal=labels.proposal,
             proposal_id=labels.proposals,
             drifting=checks.drifting,
@@ -184,7 +183,13 @@ class Engine:
     def _train(self, trigger: Trigger, past: Past) -> tuple[LoadedVersion, Prepared, dict[str, Any]]:
         served, schema, number = self.deployments.served, self.source.schema, self.state.next_number - 1
         before = None if served is None else served.version.training
-        prepared = prepare_rows(past.files(), schema, self.settings, before, trigger.evidence.get("window"))
+        prepared = prepare_rows(
+            trusting(past.files(), self._labels.state.trust),
+            schema,
+            self.settings,
+            before,
+            trigger.evidence.get("window"),
+        )
         self.run.prepared = prepared.rows.notes
         first = None if before is None else before["metric"]
         version = fit_version(

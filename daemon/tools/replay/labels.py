@@ -5,35 +5,51 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.tools.replay.deployments import Deployments
-from retrain.monitoring.assessment import assess_files
+from retrain.monitoring.assessment import assess_files, trusting
 from retrain.monitoring.assessor import Assessor
 from retrain.monitoring.cache import Memory
+from retrain.monitoring.label_trust import judge_labels
+from retrain.operations import AcceptedFile
 from retrain.records.assessment import Assessment
+from retrain.records.label_state import LabelState
+from retrain.records.planner_state import PlannerState
+from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 
 
 @dataclass
 class Labels:
-    """The newest proposal and how many there were, assessments that the planner has not seen, and the batches that were
-    assessed, by seq."""
+    """The newest proposal and how many there were, the assessments that hold now, as they were found, by seq, and how
+    far labels are in."""
 
     settings: ModelSettings
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory = field(default_factory=lambda: Memory(2048))
     proposal: dict[str, Any] | None = None
     proposals: int = 0
-    pending: list[Assessment] = field(default_factory=list)
-    assessed: set[int] = field(default_factory=set)
+    found: dict[int, dict[str, Any]] = field(default_factory=dict)
+    state: LabelState = field(default_factory=LabelState)
 
-    def assess(self, history: History, deployments: Deployments, twin: str, seqs: Sequence[int]) -> None:
-        """Assess these batches, and propose anew; `twin` names the planner's window of twins."""
+    def assess(
+        self, files: Sequence[AcceptedFile], schema: Schema, deployments: Deployments, planner: PlannerState, now: float
+    ) -> None:
+        """Assess the files with labels, and propose anew."""
+        served, settings = deployments.current, self.settings
+        self.state = judge_labels(files, schema, served, settings, now, self.memory)
+        after, before = planner.base_seq, [seq for seq in self.found if seq <= planner.base_seq]
+        history = History(trusting(files, self.state.trust), schema, settings.labels, now)
         assessor = Assessor(
-            history, deployments.current, deployments.archive(self.settings.adaptation.archive), self.settings,
-            self.proposal or {}, self.memory, twin, deployments.predecessor,
+            history, served, deployments.archive(settings.adaptation.archive), settings,
+            self.found[max(before)]["proposal"] if before else {}, self.memory, predecessor=deployments.predecessor,
         )  # fmt: skip
-        result = assess_files(assessor, seqs)
-        for one in result["assessments"]:
-            self.pending.append(Assessment.from_json(len(self.assessed) + 1, one))
-            self.assessed.add(one["seq"])
-        self.assessed.update(result["skipped"])
+        known = {seq: one for seq, one in self.found.items() if seq > after}
+        fixed = deployments.champion is not None and deployments.champion.fixed
+        result = assess_files(assessor, known, after, planner.base, fixed)
+        keys = result["keys"]
+        self.found = {seq: one for seq, one in self.found.items() if seq <= after or keys.get(seq) == one["key"]}
+        self.found |= {one["seq"]: one for one in result["assessments"]}
         self.proposal, self.proposals = result["proposal"], self.proposals + 1
+
+    def since(self, seq: int) -> tuple[Assessment, ...]:
+        """The assessments of files after one that hold now."""
+        return tuple(Assessment.from_json(one, self.found[one]) for one in sorted(self.found) if one > seq)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from daemon.tools.replay.source import BatchFile, Source
 from retrain.operations import AcceptedFile
+from retrain.records.settings import LabelSettings
 from retrain.rows.history import History
 from retrain.rows.targets import target_values
 
@@ -18,6 +19,7 @@ class Past:
     place: int
     labelled: int
     held: Set[int]
+    labels: LabelSettings
 
     @property
     def known(self) -> list[BatchFile]:
@@ -36,7 +38,7 @@ class Past:
 
     def history(self) -> History:
         """As the stages read them."""
-        return History(self.files(), self.source.schema)
+        return History(self.files(), self.source.schema, self.labels)
 
     def class_rows(self) -> dict[str, int]:
         """Labelled rows by class."""

@@ -57,8 +57,8 @@ def test_other_labels_replace_the_evidence_of_a_file(ledger: Ledger) -> None:
     record(ledger, found(2, 0.1, "d"), keys={2: "d", 4: "a"})
     assert losses(ledger) == [(2, 0.1), (4, 0.5)]
     with ledger.connect() as conn:
-        assert assessments.keys(conn, "m", 0) == {2: "d", 4: "a"}
-        assert assessments.keys(conn, "m", 2) == {4: "a"}
+        assert {seq: one["key"] for seq, one in assessments.found_after(conn, "m", 0).items()} == {2: "d", 4: "a"}
+        assert list(assessments.found_after(conn, "m", 2)) == [4]
 
 
 def test_the_same_labels_in_any_order_are_the_same_evidence(ledger: Ledger) -> None:

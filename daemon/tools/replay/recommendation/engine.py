@@ -70,6 +70,7 @@ class Engine:
     _retrained: CycleResult | None = None
     _repeaters: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     _served: float = 0.0
+    _assessments: list[Assessment] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         typical = self.stream.typical_ms
@@ -171,8 +172,8 @@ class Engine:
                 fresh, blend = regret.small(self.counters, self.ease), self.players["policy"].tracks[START].blend
                 gain = regret.gain(scene, fresh, self._twin, blend, self.exclude_seen, self._served)
             found = {"all": gain}
-        self._assessment = Assessment(
-            place, place + 1, len(scene.moments), METRIC, mean, regret.LEVEL, gains=found, newest=self._name
+        self._assessments.append(
+            Assessment(place, place + 1, len(scene.moments), METRIC, mean, regret.LEVEL, gains=found, newest=self._name)
         )
 
     @property
@@ -186,7 +187,8 @@ class Engine:
         rows = int((self.stream.batch <= place).sum())
         observation = Observation(
             labelled_rows=rows, new_labelled_rows=rows - self._champion.known_rows, class_rows={}, newest_seq=place + 1,
-            champion=self._champion, open_cycle=None, assessments=(self._assessment,), retrained=self._retrained,
+            champion=self._champion, open_cycle=None, assessments=tuple(self._assessments),
+            retrained=self._retrained, batches=float(place + 1),
         )  # fmt: skip
         self.state, action = plan(self.state, observation, (place + 1) * DAY_S, self.settings)
         if isinstance(action, OpenCycle):

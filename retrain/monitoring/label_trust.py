@@ -1,0 +1,187 @@
+"""How far the labels of a model are in, and which may be believed: the files' labels and what is served for their rows
+are brought before the tests of `retrain.labels.trust`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from msgspec import structs
+
+from retrain.labels.arrival_curves import curves_by_class, thirds
+from retrain.labels.trust import FileLabels, Trust, judge
+from retrain.labels.words import COMPLETE
+from retrain.model.deployment import LoadedDeployment
+from retrain.monitoring.assessor import version_predictions
+from retrain.monitoring.cache import Memory
+from retrain.operations import AcceptedFile
+from retrain.records.label_state import Arrival, LabelState
+from retrain.records.predictions import Predictions
+from retrain.records.schema import Schema
+from retrain.records.settings import ModelSettings
+from retrain.rows.columns import column_values
+from retrain.rows.event_times import event_times
+from retrain.rows.history import JUDGED_ROWS, History
+from retrain.rows.targets import class_names
+
+COMPLETE_SHARE = 0.99
+"""Of a file's rows with a label: from here on nothing can depend on which are missing."""
+JUDGED_FILES = 120
+"""The newest files with labels, or without some, by whose labels it is judged how labels come."""
+RECENT_S, FEWEST_RECENT, RECENT_FILES = 14 * 86400.0, 5, 20
+"""What is recent to people: two weeks, or the newest 20 files where these are not five files."""
+SLOW = 0.9
+"""The share of a class's labels by which their arrival is called slow."""
+SHORTEST_S = 60.0
+"""Quicker arrivals are told in files: a history was dropped."""
+
+
+def judge_labels(
+    files: Sequence[AcceptedFile],
+    schema: Schema,
+    served: LoadedDeployment | None,
+    settings: ModelSettings,
+    now: float | None,
+    memory: Memory,
+) -> LabelState:
+    """How far labels are in at `now` (Unix seconds), and how far each file's may be believed, whatever was found
+    before."""
+    plain, labels = [structs.replace(file, trust=COMPLETE) for file in files], settings.labels
+    raw = History(plain, schema, labels.model_copy(update={"maturity": None, "negative": None}), now)
+    judged, trust = _judged_files(raw), None
+    if labels.maturity is None and judged:
+        given = [_file_labels(raw, seq, served, memory) for seq in judged]
+        trust = judge(given, settings.task, () if served is None else served.version.classes or ())
+    words = {} if trust is None else {seq: word for seq, word in trust.by_seq.items() if word != COMPLETE}
+    believed = [structs.replace(file, trust=words.get(file.seq, COMPLETE)) for file in plain]
+    waits = labels.maturity is not None or bool(words)
+    settled = History(believed, schema, labels, now, served is None) if waits else raw
+    return _state(raw, settled, judged, trust, words, now)
+
+
+def _judged_files(raw: History) -> list[int]:
+    """The newest files of which some labels are in, as far as there are any that came late, or lack."""
+    partly = [seq for seq in raw.seqs if raw.settling.waits or _lacks(raw, seq)]
+    return [seq for seq in partly[-4 * JUDGED_FILES :] if raw.labels_known(seq)][-JUDGED_FILES:]
+
+
+def _lacks(raw: History, seq: int) -> bool:
+    return 0 < raw.labels_known(seq) < COMPLETE_SHARE * min(raw.rows(seq), JUDGED_ROWS)
+
+
+def _file_labels(raw: History, seq: int, served: LoadedDeployment | None, memory: Memory) -> FileLabels:
+    table, found = raw.row_labels(seq)
+    age, lags = raw.settling.files_between(seq), found.lags[found.labelled]
+    answers = None if served is None else _answers(raw, seq, served, memory)
+    return FileLabels(
+        seq=seq,
+        age=age,
+        rows=table.num_rows,
+        lags=lags,
+        classes=_labels(found.believed.filter(pa.array(found.labelled)), raw.schema),
+        last_arrival=age - int(lags.max(initial=0)),
+        answers=None if answers is None or answers.classes is not None else answers.values,
+        labelled=found.labelled,
+        probabilities=None if answers is None else answers.probabilities,
+    )
+
+
+def _answers(raw: History, seq: int, served: LoadedDeployment, memory: Memory) -> Predictions:
+    """What the newest version says of a file's rows: its probabilities are compared with what labels come to."""
+    version = served.version
+    return version_predictions({version.name: version}, raw.batch(seq), memory)[version.name]
+
+
+def _labels(column: Any, schema: Schema) -> Any:
+    """Labels (m,) of rows that have one."""
+    if schema.task == "classification":
+        return class_names(column).astype(np.str_)
+    return np.asarray(column_values(column, "number"))
+
+
+def _state(
+    raw: History, settled: History, judged: Sequence[int], trust: Trust | None, words: dict[int, str], now: float | None
+) -> LabelState:
+    recent, recent_s = _recent(raw)
+    unit, arrivals = _arrivals(raw, judged)
+    believed = settled.past()
+    return LabelState(
+        rows=sum(raw.rows(seq) for seq in raw.seqs),
+        labelled=_counted(raw, raw.past()),
+        settled=_counted(settled, believed),
+        classes=settled.class_rows(),
+        up_to=None if not believed else _time_of(raw.file(believed[-1])),
+        recent_s=recent_s,
+        recent_files=len(recent),
+        recent_rows=sum(raw.rows(seq) for seq in recent),
+        recent_labelled=_counted(raw, recent),
+        unit=unit,
+        arrivals=arrivals,
+        by_class=trust is not None and trust.by_class,
+        selected=trust is not None and trust.selected,
+        one_class=None if trust is None else trust.one_class,
+        trust=words,
+        wait="" if trust is None else trust.wait,
+        next_at=_next_at(raw, settled, now),
+    )
+
+
+def _counted(history: History, seqs: Sequence[int]) -> int:
+    """Labels of files, of long ones by the share of the rows that were looked at."""
+    return sum(round(history.labels_known(seq) * max(1.0, history.rows(seq) / JUDGED_ROWS)) for seq in seqs)
+
+
+def _time_of(file: AcceptedFile) -> float:
+    return file.accepted_at if file.last_time is None else file.last_time
+
+
+def _recent(raw: History) -> tuple[list[int], float | None]:
+    """The files of the last two weeks, and their span in seconds; else the newest 20, and None."""
+    since = raw.settling.now - RECENT_S
+    recent = [seq for seq in raw.seqs if _time_of(raw.file(seq)) >= since]
+    if len(recent) >= FEWEST_RECENT:
+        return recent, RECENT_S
+    return raw.seqs[-RECENT_FILES:], None
+
+
+def _arrivals(raw: History, judged: Sequence[int]) -> tuple[str, dict[str, Arrival]]:
+    """When labels come, by class, in seconds; in files where rows have no times to tell it by."""
+    lags, ages, classes = [], [], []
+    for seq in judged if raw.settling.waits else ():
+        table, found = raw.row_labels(seq)
+        event = event_times(table, raw.file(seq), raw.schema)[found.labelled]
+        first = found.first[found.labelled]
+        came = np.array([raw.settling.clock(one) for one in first.tolist()])
+        in_seconds = np.where(first < 0, 0.0, (came - event).clip(0.0))
+        lags.append(np.column_stack([found.lags[found.labelled], in_seconds]))
+        ages.append(np.column_stack([np.full(len(event), raw.settling.files_between(seq)), raw.settling.now - event]))
+        classes.append(_labels(found.believed.filter(pa.array(found.labelled)), raw.schema))
+    if not lags:
+        return "files", {}
+    lag, age, named = np.concatenate(lags), np.concatenate(ages), np.concatenate(classes)
+    named = named if raw.schema.task == "classification" else thirds(named)
+    slowest = float(np.max(lag[:, 1], initial=0.0))
+    column, unit = (1, "seconds") if slowest >= SHORTEST_S else (0, "files")
+    curves = curves_by_class(lag[:, column], age[:, column], named)
+    return unit, {
+        name: Arrival(curve.rows, curve.quantile(0.5), curve.quantile(SLOW)) for name, curve in curves.items()
+    }
+
+
+def _next_at(raw: History, settled: History, now: float | None) -> float | None:
+    """When the next rows reach their maturity, where that is an age: nothing else would tell."""
+    maturity = settled.settling.settings.maturity
+    if maturity is None or maturity.seconds is None or now is None:
+        return None
+    waiting = [_first_of(raw.file(seq)) + maturity.seconds for seq in raw.seqs if not _is_whole(settled, seq)]
+    clock = raw.settling.now
+    due = [at for at in waiting if at > clock]
+    return now + min(due) - clock if due else None
+
+
+def _first_of(file: AcceptedFile) -> float:
+    return file.accepted_at if file.first_time is None else file.first_time
+
+
+def _is_whole(settled: History, seq: int) -> bool:
+    return settled.labels_known(seq) >= min(settled.rows(seq), JUDGED_ROWS)
