@@ -38,7 +38,7 @@ def to_json(value: msgspec.Struct) -> Json:
 def from_json(value: Any, kind: type[T]) -> T:
     """The inverse of `to_json`; ValueError names what does not fit. A request may have no other keys; of results they
     are passed over, for what is stored in the ledger may be another driftd's."""
-    return msgspec.convert(value, kind, dec_hook=_typed)
+    return msgspec.convert(value, kind, dec_hook=_typed, str_keys=True)
 
 
 def _plain(value: Any) -> Any:

@@ -6,17 +6,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.loadable import readable, unloadable, unreadable
 from daemon.cycles.schemas import answers, current_schema, schema_change
-from daemon.ledger import Ledger, assessments, files, models, promotions, trials, versions
+from daemon.ledger import Ledger, assessments, files, labels, models, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
 from retrain.operations import AssessRequest, to_json
+from retrain.records.deployment import Champion, Deployment
 from retrain.records.label_state import LabelState
+from retrain.records.planner_state import PlannerState
 from retrain.records.schema import Schema
+from retrain.records.settings import LabelSettings
 
 MOST_FILES = 1_000
+"""Of each source, whose labels had the time to settle."""
+MOST_LATE_FILES = 20_000
+"""With those after them: a month of a file every two minutes."""
 MOST_EVENT_FILES = 1_000_000
 """The counters of a recommendation have all files."""
 
@@ -36,7 +44,8 @@ class Assessing:
         context = self._context
         self.failed, self.next_at = False, None
         question, request = self._request(context.shared.ledger)
-        if request is None or question == self._answered:
+        if request is None:
+            self._answered = question
             return
         try:
             result = await context.shared.analyst.ask_again(request)
@@ -48,7 +57,9 @@ class Assessing:
             found, number = to_json(result), request.deployment.number
             assessments.record(conn, context.name, number, found, context.now(), request.after)
             if result.labels is not None:
-                models.save_labels(conn, context.name, LabelState.from_json(result.labels))
+                state = LabelState.from_json(result.labels)
+                seen_seq = models.load_planner(conn, context.name).seen_seq
+                labels.save(conn, context.name, state, request.files[0].seq, seen_seq)
         self._answered = self._request(context.shared.ledger)[0]
         for one in result.assessments:
             gains = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
@@ -58,58 +69,98 @@ class Assessing:
             )  # fmt: skip
 
     def _request(self, ledger: Ledger) -> tuple[Any, AssessRequest | None]:
-        """What distinguishes this question from others, and the question."""
-        context, name, folder = self._context, self._context.name, self._context.folders.versions
+        """What distinguishes this question from others, and the question; None where nothing can be asked, or where the
+        answer is known."""
+        context, name = self._context, self._context.name
         schema = current_schema(context)
         with ledger.connect() as conn:
             champion = promotions.champion(conn, name)
-            if champion is None or schema is None or unloadable(folder, champion):
+            if champion is None or schema is None or not _judged(context, champion):
                 return None, None
-            changed = schema_change(context, champion)
-            if changed is not None and not changed.comparable:
-                return None, None
-            now, labels = context.now(), models.load_labels(conn, name)
-            self.next_at = None if labels is None or labels.next_at is None or labels.next_at <= now else labels.next_at
-            stored = versions.stored(conn, name)
-            first = min((row.seen_seq for row in stored), default=0)
-            waiting = assessments.candidates(conn, name, first)
-            proposed = assessments.proposal(conn, name)[1]
-            state = models.load_planner(conn, name)
-            known = {row.name for row in stored}
-            trial, unproven = trials.running(conn, name), trials.not_passed(conn, name)
-            archive = may_answer([row.name for row in stored], unproven, context.settings.adaptation.archive)
-            archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
-            predecessor = champion.predecessor
-            archive = [name for name in readable(folder, archive) if answers(folder / name, schema)]
-            rivals = [] if predecessor is None else [m.version for m in predecessor.members]
-            if not set(rivals) <= known or not all(_usable(folder / name, schema) for name in rivals):
-                predecessor = None
-            most = MOST_EVENT_FILES if context.settings.task == "recommendation" else MOST_FILES
-            listed = files.newest_usable(conn, name, most)
-            withheld = withheld_classes(conn, name, context.settings, folder)
-            found = assessments.found_after(conn, name, state.base_seq)
-            of_events = context.settings.task == "recommendation"
-            before = None if of_events else assessments.proposal_at(conn, name, state.base_seq)
-        accepted = context.accepted(listed, withheld, {} if labels is None else labels.trust)
-        of_files = tuple(row.seq for row in listed), tuple(one.name for one in withheld)
-        question = (tuple(waiting), *of_files, champion.newest, state.base_seq, labels and labels.next_at, self.next_at)
+            known, now = labels.load(conn, name), context.now()
+            self.next_at = _still_to_come(known, now)
+            listed = _files(context, conn, known, now)
+            withheld = withheld_classes(conn, name, context.settings, context.folders.versions)
+            trial, state = trials.running(conn, name), models.load_planner(conn, name)
+            question = (
+                tuple(row.seq for row in listed), tuple(one.name for one in withheld), champion.newest, champion.fixed,
+                trial and trial.version, state.base_seq, known and known.next_at, self.next_at,
+            )  # fmt: skip
+            if question == self._answered:
+                return question, None
+            archive, predecessor = _versions(context, conn, champion, schema)
+            evidence = _evidence(context, conn, state)
         return question, AssessRequest(
-            files=accepted,
+            files=context.accepted(listed, withheld, {} if known is None else known.trust),
             schema=schema,
             settings=context.settings,
-            candidates=waiting,
             deployment=context.stored(champion.deployment, champion.newest),
             predecessor=None if predecessor is None else context.stored(predecessor, champion.newest),
             challenger=None if trial is None else trial.version,
             archive=archive,
-            before=before or proposed,
             twin=state.regret.twin,
-            known={} if of_events else found,
-            after=state.base_seq,
-            base=asdict(state.base),
-            fixed=champion.fixed,
+            fixed=champion.fixed or context.settings.mode != "auto",
             now=now,
+            **evidence,
         )
+
+
+def _evidence(context: ModelContext, conn: Connection, state: PlannerState) -> dict[str, Any]:
+    """What was found of labels, and where it begins; of a log of events, which files nobody assessed yet."""
+    name, after = context.name, state.base_seq
+    if context.settings.task == "recommendation":
+        first = min((row.seen_seq for row in versions.stored(conn, name)), default=0)
+        return {"candidates": assessments.candidates(conn, name, first), "before": assessments.proposal(conn, name)[1]}
+    return {
+        "candidates": [],
+        "before": assessments.proposal_at(conn, name, after),
+        "known": assessments.found_after(conn, name, after),
+        "after": after,
+        "base": asdict(state.base),
+    }
+
+
+def _judged(context: ModelContext, champion: Champion) -> bool:
+    """Whether the champion can be asked for what it answers to today's rows."""
+    changed = schema_change(context, champion)
+    return not unloadable(context.folders.versions, champion) and (changed is None or changed.comparable)
+
+
+def _still_to_come(known: LabelState | None, now: float) -> float | None:
+    """When rows are old enough; None where that is past or not foreseen."""
+    return None if known is None or known.next_at is None or known.next_at <= now else known.next_at
+
+
+def _versions(
+    context: ModelContext, conn: Connection, champion: Champion, schema: Schema
+) -> tuple[list[str], Deployment | None]:
+    """The versions that may be blended, and what was served before the last promotion if it still answers."""
+    name, folder = context.name, context.folders.versions
+    stored = [row.name for row in versions.stored(conn, name)]
+    archive = may_answer(stored, trials.not_passed(conn, name), context.settings.adaptation.archive)
+    archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))
+    predecessor = champion.predecessor
+    before = [] if predecessor is None else [m.version for m in predecessor.members]
+    usable = set(before) <= set(stored) and all(_usable(folder / version, schema) for version in before)
+    archive = [version for version in readable(folder, archive) if answers(folder / version, schema)]
+    return archive, predecessor if usable else None
+
+
+def _files(context: ModelContext, conn: Connection, known: LabelState | None, now: float) -> Sequence[Any]:
+    """The newest files, and of those whose labels had the time to settle so many, too."""
+    settings, name = context.settings, context.name
+    if settings.task == "recommendation":
+        return files.newest_usable(conn, name, MOST_EVENT_FILES)
+    return files.looked_back_over(conn, name, MOST_FILES, MOST_LATE_FILES, _waited_s(settings.labels, known), now)
+
+
+def _waited_s(settings: LabelSettings, known: LabelState | None) -> float:
+    """How long labels are waited for, as configured, else as they come."""
+    if settings.maturity is not None and settings.maturity.seconds is not None:
+        return settings.maturity.seconds
+    if known is None or known.unit != "seconds":
+        return 0.0
+    return max((one.slow for one in known.arrivals.values()), default=0.0)
 
 
 def _usable(version: Path, schema: Schema) -> bool:

@@ -18,7 +18,7 @@ from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import adjust, commit_promotion, roll_back
 from daemon.cycles.schemas import known_schema, schema_change
 from daemon.cycles.stages import restart_stage, stage_request
-from daemon.ledger import checks, cycles, due, models, observe, promotions
+from daemon.ledger import checks, cycles, due, labels, models, observe, promotions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from retrain import durable
@@ -97,7 +97,9 @@ class CycleRunner:
                     number, up_to_seq = state.next_number - 1, observation.newest_seq
                     cycle = cycles.open_cycle(conn, context.name, trigger, number, up_to_seq, now)
                     due.finish(conn, (*observation.due, *observation.manual), now)
+                    labels.cycle_opened(conn, context.name)
                 case ObserveOnly():
+                    labels.cycle_opened(conn, context.name)
                     due.finish(conn, (*observation.due, *observation.manual), now)
                 case Adjust():
                     deployed = adjust(conn, context, action)

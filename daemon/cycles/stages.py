@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.schemas import schema_change
-from daemon.ledger import cycles, files, models, promotions, totals
+from daemon.ledger import cycles, files, labels, promotions, totals
 from daemon.runtime.context import ModelContext
 from retrain import durable
 from retrain.operations import (
@@ -43,7 +43,7 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
         champion, usable = None, [row for row in usable if row.schema_digest == changed.digest]
     folder = context.folders.versions
     withheld = withheld_classes(conn, context.name, context.settings, folder)
-    before, rows = _champion(context, champion), context.accepted(usable, withheld, models.trust(conn, context.name))
+    before, rows = _champion(context, champion), context.accepted(usable, withheld, labels.trust(conn, context.name))
     if cycle.stage is Stage.PREPARE:
         return PrepareRequest(
             files=rows, schema=schema, settings=settings, work=work, champion=before, rows_before=rows_before,

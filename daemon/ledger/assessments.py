@@ -68,7 +68,8 @@ def proposal_at(conn: Connection, model: str, seq: int) -> dict[str, Any] | None
 def newer_than(conn: Connection, model: str, after: int) -> tuple[Assessment, ...]:
     """Assessments of the files after one, by seq."""
     wanted = assessments.c.model == model, assessments.c.seq > after, assessments.c.kind == "file"
-    rows = conn.execute(select(assessments.c.id, assessments.c.found).where(*wanted).order_by(assessments.c.seq))
+    columns = assessments.c.id, assessments.c.found
+    rows = conn.execute(select(*columns).where(*wanted).order_by(assessments.c.seq))
     return tuple(Assessment.from_json(row.id, row.found) for row in rows)
 
 

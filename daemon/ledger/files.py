@@ -18,6 +18,8 @@ from retrain.records.new_classes import NewClass
 FileRow = Row[Any]
 KEPT_REJECTS = 1000
 LOOK = ("size", "mtime_ns", "ctime_ns", "inode")
+SOURCES = ("folder", "events", "traffic")
+NEWEST_TIME = func.coalesce(files.c.last_time, files.c.at)
 USABLE = (
     files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.source,
     files.c.at.label("accepted_at"), files.c.schema_digest, files.c.first_time, files.c.last_time,
@@ -112,12 +114,11 @@ def refused_otherwise(conn: Connection, model: str, reading: str) -> list[str]:
 def recent(conn: Connection, model: str, window_s: float) -> Sequence[Any]:
     """Path and snapshot of accepted files of rows, as far as their newest row is at most `window_s` older than the
     newest of all."""
-    newest_time = func.coalesce(files.c.last_time, files.c.at)
     usable = files.c.model == model, files.c.kind == "rows", files.c.state == "accepted"
-    newest = conn.scalar(select(func.max(newest_time)).where(*usable))
+    newest = conn.scalar(select(func.max(NEWEST_TIME)).where(*usable))
     if newest is None:
         return []
-    query = select(files.c.path, files.c.snapshot).where(*usable, newest_time >= newest - window_s)
+    query = select(files.c.path, files.c.snapshot).where(*usable, newest - window_s <= NEWEST_TIME)
     return conn.execute(query.order_by(files.c.seq)).all()
 
 
@@ -142,10 +143,39 @@ def newest_usable(conn: Connection, model: str, most: int) -> list[Any]:
     """The newest files that may teach, as `usable` has them, at most so many of each kind and source; in order."""
     found: list[Any] = []
     for kind in ("rows", "labels"):
-        for source in ("folder", "events", "traffic"):
+        for source in SOURCES:
             alike = files.c.model == model, files.c.kind == kind, files.c.state == "accepted", files.c.source == source
             found += conn.execute(select(*USABLE).where(*alike).order_by(files.c.seq.desc()).limit(most)).all()
     return sorted(found, key=lambda row: int(row.seq))
+
+
+def looked_back_over(conn: Connection, model: str, most: int, most_late: int, waited_s: float, now: float) -> list[Any]:
+    """The newest files that may teach, as `usable` has them: of each source those since the `most`-th whose labels were
+    waited for by now, so that late ones are not passed over, and the files of labels since then, or so many; of each
+    kind and source at most `most_late`. In order."""
+    usable = files.c.model == model, files.c.state == "accepted"
+    until, starts, found = _clock(conn, model, now) - waited_s, [], list[Any]()
+    for source in SOURCES:
+        alike = *usable, files.c.kind == "rows", files.c.source == source
+        old = select(files.c.seq).where(*alike, until >= NEWEST_TIME).order_by(files.c.seq.desc())
+        starts.append(conn.scalar(old.offset(most - 1).limit(1)) or 0)
+        newer = select(*USABLE).where(*alike, files.c.seq >= starts[-1]).order_by(files.c.seq.desc())
+        found += conn.execute(newer.limit(most_late)).all()
+    first = min((row.seq for row in found), default=0)
+    for source in SOURCES:
+        alike = *usable, files.c.kind == "labels", files.c.source == source
+        newest = select(*USABLE).where(*alike).order_by(files.c.seq.desc()).limit(most_late)
+        rows = conn.execute(newest).all()
+        found += [row for place, row in enumerate(rows) if place < most or row.seq >= first]
+    return sorted(found, key=lambda row: int(row.seq))
+
+
+def _clock(conn: Connection, model: str, now: float) -> float:
+    """That of the data: the newest event time (else acceptance), and the wall clock since the newest file came."""
+    usable = files.c.model == model, files.c.kind == "rows", files.c.state == "accepted"
+    newest = conn.scalar(select(func.max(NEWEST_TIME)).where(*usable))
+    at = conn.scalar(select(files.c.at).where(*usable).order_by(files.c.seq.desc()).limit(1))
+    return now if newest is None or at is None else float(newest) + max(0.0, now - at)
 
 
 def newest_items(conn: Connection, model: str, path: str) -> FileRow | None:
@@ -188,7 +218,7 @@ def first_rejects(conn: Connection, file_ids: Sequence[int], most: int) -> dict[
 def labelled_rows(conn: Connection, model: str, up_to_seq: int | None = None) -> int:
     """Rows that have a label: their own, or one from a file of labels, of which those count that found their row (see
     `record_accepted`). They count only as far as there are rows without one, since some may have theirs already."""
-    return with_late(totals.accepted_rows(conn, model, up_to_seq))
+    return totals.with_late(totals.accepted_rows(conn, model, up_to_seq))
 
 
 def teaching_rows(conn: Connection, model: str, withheld: Collection[NewClass]) -> int:
@@ -222,13 +252,6 @@ def scaled(class_rows: Mapping[str, int], share: float) -> dict[str, int]:
     ({'no': 5, 'yes': 1}, {})
     """
     return {name: math.ceil(rows * share) for name, rows in class_rows.items() if share > 0}
-
-
-def with_late(sums: Mapping[str, tuple[int, int]]) -> int:
-    """Labelled rows, given labelled rows and rows by kind of file."""
-    labelled, rows = sums.get("rows", (0, 0))
-    late, _ = sums.get("labels", (0, 0))
-    return int(labelled + min(late, rows - labelled))
 
 
 def hold(conn: Connection, model: str, path: str, reason: str) -> None:

@@ -6,7 +6,6 @@ from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger.tables import models
-from retrain.records.label_state import LabelState
 from retrain.records.planner_state import PlannerState
 
 
@@ -53,24 +52,6 @@ def load_settling(conn: Connection, name: str) -> dict[str, Any] | None:
 def save_settling(conn: Connection, name: str, settling: dict[str, Any]) -> None:
     """Write it down."""
     conn.execute(update(models).where(models.c.name == name).values(settling=settling))
-
-
-def load_labels(conn: Connection, name: str) -> LabelState | None:
-    """How far labels are in, as the newest assessment found; None before the first."""
-    labels = conn.scalar(select(models.c.labels).where(models.c.name == name))
-    return None if labels is None else LabelState.from_json(labels)
-
-
-def save_labels(conn: Connection, name: str, labels: LabelState | None) -> None:
-    """Write it down; None where what labels there are is of another target."""
-    value = None if labels is None else labels.to_json()
-    conn.execute(update(models).where(models.c.name == name).values(labels=value))
-
-
-def trust(conn: Connection, name: str) -> dict[int, str]:
-    """By seq, how far the labels of files may be believed that are not simply complete."""
-    labels = load_labels(conn, name)
-    return {} if labels is None else labels.trust
 
 
 def batches(conn: Connection, name: str) -> float:

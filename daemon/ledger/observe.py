@@ -7,12 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from daemon.ledger import assessments, class_totals, cycles, due, models, promotions
+from daemon.ledger import assessments, class_totals, cycles, due, labels, models, promotions, totals
 from daemon.ledger import files as file_queries
 from daemon.ledger.checks import open_episode
 from daemon.ledger.tables import checks, files
 from daemon.ledger.tables import cycles as table
-from daemon.ledger.totals import newest_seq
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Champion
 from retrain.records.finished_check import FinishedCheck, Rise
@@ -35,21 +34,20 @@ def observe(
 ) -> Observation:
     """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
     the store and the configuration say of the champion; their rows are counted here. `withheld` classes do not count,
-    but those that only lack rows."""
+    but those that only lack rows. Of a champion that is judged, labels count as far as they may be believed."""
     none = {one.name for one in withheld if one.meant or one.declared}
-    labelled = file_queries.labelled_rows(conn, model)
-    new = labelled - file_queries.labelled_rows(conn, model, state.seen_seq)
-    if withheld:
-        of_new = class_totals.class_rows_after(conn, model, state.seen_seq)
-        new -= sum(of_new.get(one.name, 0) for one in withheld)
-    newest = newest_seq(conn, model)
     row, champion = models.get(conn, model), promotions.champion(conn, model)
+    judged = champion is not None and not unloadable and (changed is None or changed.comparable)
+    known = labels.load(conn, model) if judged else None
+    teaching, new = (
+        _labelled(conn, model, state, withheld) if known is None else labels.settled_rows(conn, model, known)
+    )
     proposal_id, proposal = assessments.proposal(conn, model)
     return Observation(
-        labelled_rows=file_queries.teaching_rows(conn, model, withheld),
-        new_labelled_rows=max(0, new),
-        class_rows=_without(class_totals.class_rows(conn, model), none) if champion is None and labelled else {},
-        newest_seq=newest,
+        labelled_rows=teaching,
+        new_labelled_rows=new,
+        class_rows=_without(class_totals.class_rows(conn, model), none) if champion is None and teaching else {},
+        newest_seq=totals.newest_seq(conn, model),
         champion=champion,
         open_cycle=cycles.current(conn, model),
         evidence=tuple(_evidence(conn, model, state.handled_check, champion)),
@@ -57,7 +55,7 @@ def observe(
         manual=due.pending(conn, model, "manual"),
         paused=bool(row is not None and row.paused),
         backlog=backlog,
-        assessments=assessments.newer_than(conn, model, state.base_seq),
+        assessments=assessments.newer_than(conn, model, state.evidence_after),
         proposal=proposal,
         proposal_id=proposal_id,
         drifting=open_episode(conn, model) is not None,
@@ -66,6 +64,16 @@ def observe(
         changed=None if changed is None else _counted(conn, model, changed, none),
         batches=models.batches(conn, model),
     )
+
+
+def _labelled(conn: Connection, model: str, state: PlannerState, withheld: Collection[NewClass]) -> tuple[int, int]:
+    """Rows with any label, and those of files after the newest one that the last cycle knew: before labels are assessed
+    nobody says which of them may be believed."""
+    new = file_queries.labelled_rows(conn, model) - file_queries.labelled_rows(conn, model, state.seen_seq)
+    if withheld:
+        of_new = class_totals.class_rows_after(conn, model, state.seen_seq)
+        new -= sum(of_new.get(one.name, 0) for one in withheld)
+    return file_queries.teaching_rows(conn, model, withheld), max(0, new)
 
 
 def _counted(conn: Connection, model: str, changed: SchemaChange, none: Collection[str]) -> SchemaChange:
@@ -77,7 +85,7 @@ def _counted(conn: Connection, model: str, changed: SchemaChange, none: Collecti
     found = {kind: (own, rows) for kind, own, rows in conn.execute(
         select(files.c.kind, *sums).where(*new).group_by(files.c.kind)
     )}  # fmt: skip
-    labelled = file_queries.with_late(found)
+    labelled = totals.with_late(found)
     classes = _without(_class_rows(conn, new), none) if labelled else {}
     return replace(changed, labelled_rows=labelled, class_rows=classes)
 

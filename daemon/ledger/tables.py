@@ -76,7 +76,7 @@ models = Table(
     "models",
     metadata,
     Column("name", String, primary_key=True),
-    *_optional(JSON, "schema", "planner", "classes", "settling", "labels"),
+    *_optional(JSON, "schema", "planner", "classes", "settling", "labels", "settled"),
     *_required(String, "waits_for", default=""),
     *_required(Boolean, "paused", default=False),
     *_required(Integer, "taken_in", default=0),

@@ -3,6 +3,8 @@ nobody counts a year of files.
 
 Sums are kept for each thousand files by order of arrival, which makes "after file N" cheap too."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from daemon.ledger.tables import file_totals, files
@@ -46,3 +48,10 @@ def accepted_rows(conn: Connection, model: str, up_to_seq: int | None = None) ->
         before = found.get(kind, (0, 0))
         found[kind] = (before[0] + labelled, before[1] + rows)
     return found
+
+
+def with_late(sums: Mapping[str, tuple[int, int]]) -> int:
+    """Labelled rows, given labelled rows and rows by kind of file."""
+    labelled, rows = sums.get("rows", (0, 0))
+    late, _ = sums.get("labels", (0, 0))
+    return int(labelled + min(late, rows - labelled))

@@ -86,7 +86,7 @@ def differences(conn: Connection, model: str, version: str) -> list[Moments]:
     other file names it so."""
     named = assessments.c.found[("challenger", "version")].as_string() == version
     wanted = assessments.c.model == model, assessments.c.kind == "file", named
-    found = conn.scalars(select(assessments.c.found).where(*wanted).order_by(assessments.c.id))
+    found = conn.scalars(select(assessments.c.found).where(*wanted).order_by(assessments.c.seq))
     costs = (one["challenger"]["costs"] for one in found)
     return [(float(mean), float(variance), int(rows)) for mean, variance, rows in costs]
 

@@ -25,7 +25,10 @@ class LabelState:
     `recent_labelled` have a label. `arrivals` by class, in "seconds" or "files" (`unit`). `by_class`: arrival depends
     on the class; `selected`: being labelled depends on the answer; `one_class`: the only class of the recent labels.
     `trust` by seq, of files whose labels are not simply complete. `wait` says in words what is waited for, "" for
-    nothing; `next_at` is when rows mature without anything new (Unix seconds)."""
+    nothing; `next_at` is when rows mature without anything new (Unix seconds).
+
+    `by_file` has the settled rows of each file (by seq) that has any; `from_seq` is the oldest file that was looked at,
+    0 for the first."""
 
     rows: int = 0
     labelled: int = 0
@@ -44,10 +47,13 @@ class LabelState:
     trust: dict[int, str] = field(default_factory=dict)
     wait: str = ""
     next_at: float | None = None
+    by_file: dict[int, int] = field(default_factory=dict)
+    from_seq: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return asdict(self) | {"trust": {str(seq): word for seq, word in self.trust.items()}}
+        trust = {str(seq): word for seq, word in self.trust.items()}
+        return asdict(self) | {"trust": trust, "by_file": {str(seq): rows for seq, rows in self.by_file.items()}}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "LabelState":

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, event
 
 from daemon.config.paths import LEDGER
-from daemon.ledger import Ledger, assessments, engine, files, models, observe, open_ledger, retention, tables
+from daemon.ledger import Ledger, assessments, engine, files, labels, models, observe, open_ledger, retention, tables
 from daemon.ledger.migrate import upgrade
 from daemon.reading.look import Look
 from retrain.records.label_state import Arrival, LabelState
@@ -57,7 +58,7 @@ def test_other_labels_replace_the_evidence_of_a_file(ledger: Ledger) -> None:
     record(ledger, found(2, 0.1, "d"), keys={2: "d", 4: "a"})
     assert losses(ledger) == [(2, 0.1), (4, 0.5)]
     with ledger.connect() as conn:
-        assert {seq: one["key"] for seq, one in assessments.found_after(conn, "m", 0).items()} == {2: "d", 4: "a"}
+        assert assessments.found_after(conn, "m", 0) == {2: found(2, 0.1, "d"), 4: found(4, 0.5, "a")}
         assert list(assessments.found_after(conn, "m", 2)) == [4]
 
 
@@ -97,9 +98,9 @@ def test_how_far_labels_are_in_is_kept(ledger: Ledger) -> None:
         rows=9, settled=4, classes={"yes": 4}, arrivals={"yes": Arrival(4, 1.0, 2.0)}, trust={7: "waiting"}
     )
     with ledger.begin() as conn:
-        assert models.load_labels(conn, "m") is None and models.trust(conn, "m") == {}
-        models.save_labels(conn, "m", state)
-        assert models.load_labels(conn, "m") == state and models.trust(conn, "m") == {7: "waiting"}
+        assert labels.load(conn, "m") is None and labels.trust(conn, "m") == {}
+        labels.save(conn, "m", state, 1, 0)
+        assert labels.load(conn, "m") == replace(state, from_seq=1) and labels.trust(conn, "m") == {7: "waiting"}
 
 
 def accept(ledger: Ledger, name: str, rows: int, kind: str = "rows") -> int:

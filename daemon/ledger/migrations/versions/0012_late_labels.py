@@ -15,6 +15,7 @@ def upgrade() -> None:
     """What was added up of labels until now is where the planner goes on from; what was taken in is counted of the
     files that there are."""
     op.add_column("models", sa.Column("labels", sa.JSON(), nullable=True))
+    op.add_column("models", sa.Column("settled", sa.JSON(), nullable=True))
     op.add_column("models", sa.Column("taken_in", sa.Integer(), nullable=False, server_default="0"))
     total = f"SELECT coalesce(sum({_thousandths('files')}), 0) FROM files WHERE {_counts('files')}"  # noqa: S608
     op.execute(f"UPDATE models SET taken_in = ({total} AND files.model = models.name)")  # noqa: S608 - names of ours
@@ -46,15 +47,24 @@ def _triggers() -> tuple[str, ...]:
 
 
 def _planners_go_on() -> None:
+    """Those of the newest version's files go on to tell of it; the others are spent."""
     conn = op.get_bind()
-    newest = "SELECT max(seq) FROM assessments WHERE kind = 'file' AND model = models.name"
-    for name, planner, seq, taken_in in conn.execute(
-        sa.text(f"SELECT name, planner, ({newest}), taken_in FROM models WHERE planner IS NOT NULL")  # noqa: S608
-    ).all():
+    rows = conn.execute(sa.text("SELECT name, planner, taken_in FROM models WHERE planner IS NOT NULL")).all()
+    for name, planner, taken_in in rows:
         state = json.loads(planner)
         if state is None:
             continue
-        state |= {"version": 3, "base_seq": seq or 0, "batches": taken_in / 1000}
-        state |= {"base": state["regret"]} if "regret" in state else {}
+        of_model = "FROM assessments WHERE kind = 'file' AND model = :name"
+        newest = conn.execute(sa.text(f"SELECT max(seq) {of_model}"), {"name": name}).scalar() or 0
+        watched = {"name": name, "version": state.get("probation", {}).get("version", "")}
+        of_version = f"SELECT min(seq) - 1 {of_model} AND json_extract(found, '$.newest') = :version"
+        before = conn.execute(sa.text(of_version), watched).scalar()
+        proposed = f"(SELECT found {of_model.replace("'file'", "'proposal'")})"  # noqa: S608
+        keep = f"UPDATE assessments SET found = json_set(found, '$.proposal', json({proposed}))"  # noqa: S608
+        conn.execute(
+            sa.text(f"{keep} WHERE kind = 'file' AND model = :name AND seq = :seq"), {"name": name, "seq": newest}
+        )
+        state |= {"version": 3, "base_seq": newest, "watch_seq": newest if before is None else before}
+        state |= {"batches": taken_in / 1000} | ({"base": state["regret"]} if "regret" in state else {})
         values = {"planner": json.dumps(state), "name": name}
         conn.execute(sa.text("UPDATE models SET planner = :planner WHERE name = :name"), values)
