@@ -123,6 +123,7 @@ def _state(
         trust=words,
         wait="" if trust is None else trust.wait,
         next_at=_next_at(raw, settled, now),
+        by_file={seq: _counted(settled, [seq]) for seq in believed},
     )
 
 

@@ -144,12 +144,13 @@ def test_a_planner_of_before_goes_on_from_what_it_added_up(tmp_path: Path) -> No
     upgrade(made, "0011")
     made.dispose()
     before = {"version": 2, "assessed": 8, "regret": {"sum": 0.25, "files": 3, "credit": 0.5}}
+    before |= {"probation": {"version": "v2", "files": 1}}
     with closing(sqlite3.connect(tmp_path / LEDGER)) as raw:
         raw.execute("INSERT INTO models VALUES ('m', NULL, ?, '', 0, NULL, NULL)", (json.dumps(before),))
         for seq in (4, 6):
             raw.execute(
                 "INSERT INTO assessments (model, kind, seq, deployment, found, at) VALUES ('m', 'file', ?, 1, ?, 0)",
-                (seq, json.dumps(found(seq))),
+                (seq, json.dumps(found(seq) | {"newest": "v1" if seq == 4 else "v2"})),
             )
             raw.execute(
                 "INSERT INTO files (model, state, path, seq, size, mtime_ns, ctime_ns, inode, kind, source, rows, "
@@ -157,15 +158,21 @@ def test_a_planner_of_before_goes_on_from_what_it_added_up(tmp_path: Path) -> No
                 "('m', ?, 'a', ?, 1, 1, 1, 1, 'rows', 'folder', 100, 0, 0, '{}', '', 0)",
                 ("accepted" if seq == 4 else "expired", seq),
             )
+        raw.execute(
+            "INSERT INTO assessments (model, kind, deployment, found, at) VALUES ('m', 'proposal', 1, ?, 0)",
+            (json.dumps({"newest": "v1"}),),
+        )
         raw.commit()
     ledger = open_ledger(tmp_path)
     with ledger.connect() as conn:
         state = models.load_planner(conn, "m")
         seen = observe.observe(conn, "m", 0, state)
+        assert assessments.proposal_at(conn, "m", 6) == {"newest": "v1"}
+        assert assessments.proposal_at(conn, "m", 5) is None
     ledger.close()
     assert state.base == state.regret == Regret(sum=0.25, files=3, credit=0.5)
     assert (state.version, state.base_seq, state.batches, seen.batches) == (3, 6, 1.0, 1.0)
-    assert seen.assessments == ()
+    assert state.watch_seq == 5 and [one.seq for one in seen.assessments] == [6]
 
 
 def test_the_newest_score_is_of_the_newest_file(ledger: Ledger) -> None:

@@ -9,6 +9,11 @@ from alembic import op
 
 revision = "0012"
 down_revision = "0011"
+KEEP_PROPOSAL = """
+    UPDATE assessments SET found = json_set(found, '$.proposal', json(
+        (SELECT found FROM assessments WHERE kind = 'proposal' AND model = :name ORDER BY id DESC LIMIT 1)
+    )) WHERE kind = 'file' AND model = :name AND seq = :seq
+"""
 
 
 def upgrade() -> None:
@@ -59,11 +64,7 @@ def _planners_go_on() -> None:
         watched = {"name": name, "version": state.get("probation", {}).get("version", "")}
         of_version = f"SELECT min(seq) - 1 {of_model} AND json_extract(found, '$.newest') = :version"
         before = conn.execute(sa.text(of_version), watched).scalar()
-        proposed = f"(SELECT found {of_model.replace("'file'", "'proposal'")})"  # noqa: S608
-        keep = f"UPDATE assessments SET found = json_set(found, '$.proposal', json({proposed}))"  # noqa: S608
-        conn.execute(
-            sa.text(f"{keep} WHERE kind = 'file' AND model = :name AND seq = :seq"), {"name": name, "seq": newest}
-        )
+        conn.execute(sa.text(KEEP_PROPOSAL), {"name": name, "seq": newest})
         state |= {"version": 3, "base_seq": newest, "watch_seq": newest if before is None else before}
         state |= {"batches": taken_in / 1000} | ({"base": state["regret"]} if "regret" in state else {})
         values = {"planner": json.dumps(state), "name": name}
