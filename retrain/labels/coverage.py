@@ -1,0 +1,76 @@
+"""Whether the labels that are in are those that the model's probabilities make expect of just these rows.
+
+Where being labelled depends on the answer alone, they are. Where it depends on the class, the labelled rows have more
+of that class than their probabilities say. A change of the relation that the model learned shows here as well, so that
+this alone holds nothing back."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from drift.statistics.scores import Floats
+from retrain.labels.file_labels import FileLabels
+
+CERTAIN = 1e-3
+"""Probabilities nearer to 0 or 1 are taken as so near."""
+STEPS = 60
+
+
+@dataclass(frozen=True)
+class Shift:
+    """By how much the log odds of a class among labels exceed those that the probabilities give; its standard error."""
+
+    value: float
+    error: float
+
+    def minus(self, other: "Shift") -> "Shift":
+        """The difference of two independent ones."""
+        return Shift(self.value - other.value, math.hypot(self.error, other.error))
+
+    def surely_beyond(self, margin: float) -> bool:
+        """Shown to be larger than `margin`, up or down (95 %)."""
+        return abs(self.value) - 2.0 * self.error > margin
+
+
+def shifts(files: Sequence[FileLabels], names: Sequence[str]) -> dict[str, Shift]:
+    """The shift of each class over the labelled rows of files, of which there are probabilities (n, k) with a column
+    for each of the k `names`; without such files none."""
+    parts = [file for file in files if file.probabilities is not None and file.known]
+    if not parts:
+        return {}
+    given = np.concatenate([_of_labelled(file) for file in parts])
+    classes = np.concatenate([file.classes for file in parts])
+    strata = np.repeat(np.arange(len(parts)), [file.known for file in parts])
+    return {name: shift(classes == name, given[:, column], strata) for column, name in enumerate(names)}
+
+
+def shift(happened: NDArray[np.bool_], probabilities: Floats, strata: NDArray[Any]) -> Shift:
+    """The intercept of a logistic regression on the given log odds with slope 1: Cox's (1958) recalibration in the
+    large. What happened, with which probability, and in which file, all (n,). Files that contradict each other enlarge
+    the standard error.
+
+    >>> shift(np.repeat([True, False], 500), np.full(1000, 0.25), np.zeros(1000)).value.__round__(3)
+    1.099
+    """
+    odds = logit(np.clip(probabilities, CERTAIN, 1.0 - CERTAIN))
+    total, low, high = float(np.sum(happened)), -15.0, 15.0
+    for _ in range(STEPS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if expit(odds + middle).sum() < total else (low, middle)
+    expected = expit(odds + middle)
+    variances = np.bincount(strata.astype(np.int64), expected * (1.0 - expected))
+    excess = np.bincount(strata.astype(np.int64), happened - expected)
+    told = variances > 0
+    spread = max(1.0, float(np.mean(excess[told] ** 2 / variances[told]))) if told.any() else 1.0
+    return Shift(middle, math.sqrt(spread / max(float(variances.sum()), CERTAIN)))
+
+
+def _of_labelled(file: FileLabels) -> Floats:
+    assert file.probabilities is not None
+    chosen: Floats = file.probabilities[file.labelled]
+    return chosen
