@@ -86,7 +86,8 @@ def _twins(
 ) -> dict[str, Any]:
     """What twins of each window, trained before this file, cost on it; and trained with it, on its reservoir."""
     watched = {assessor.twin_window: WINDOWS[assessor.twin_window]}
-    every = dict(WINDOWS) if batch.seq % TWINS_EVERY == 0 else watched
+    place = sum(pool[-1] < batch.seq for pool in assessor.history.pools())
+    every = dict(WINDOWS) if (place + 1) % TWINS_EVERY == 0 else watched
     ahead = _twin_losses(assessor, every, batch, y, valid, decision, batch.seq - 1)
     reserved, with_it = valid & batch.reserved, {}
     if int(reserved.sum()) >= FEWEST_RESERVED:

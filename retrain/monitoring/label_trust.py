@@ -26,8 +26,8 @@ from retrain.rows.targets import class_names
 
 COMPLETE_SHARE = 0.99
 """Of a file's rows with a label: from here on nothing can depend on which are missing."""
-JUDGED_FILES = 120
-"""The newest files with labels, or without some, by whose labels it is judged how labels come."""
+JUDGED_FILES, LOOKED_BACK = 120, 1_000
+"""The newest files with labels by which it is judged how labels come, and among how many files they are looked for."""
 RECENT_S, FEWEST_RECENT, RECENT_FILES = 14 * 86400.0, 5, 20
 """What is recent to people: two weeks, or the newest 20 files where these are not five files."""
 SLOW = 0.9
@@ -60,9 +60,10 @@ def judge_labels(
 
 
 def _judged_files(raw: History) -> list[int]:
-    """The newest files of which some labels are in, as far as there are any that came late, or lack."""
-    partly = [seq for seq in raw.seqs if raw.settling.waits or _lacks(raw, seq)]
-    return [seq for seq in partly[-4 * JUDGED_FILES :] if raw.labels_known(seq)][-JUDGED_FILES:]
+    """The newest files with labels, as far as any label came late, or is not there."""
+    if not raw.settling.waits and not any(_lacks(raw, seq) for seq in raw.seqs[-JUDGED_FILES:]):
+        return []
+    return [seq for seq in raw.seqs[-LOOKED_BACK:] if raw.labels_known(seq)][-JUDGED_FILES:]
 
 
 def _lacks(raw: History, seq: int) -> bool:
@@ -72,7 +73,7 @@ def _lacks(raw: History, seq: int) -> bool:
 def _file_labels(raw: History, seq: int, served: LoadedDeployment | None, memory: Memory) -> FileLabels:
     table, found = raw.row_labels(seq)
     age, lags = raw.settling.files_between(seq), found.lags[found.labelled]
-    answers = None if served is None else _answers(raw, seq, served, memory)
+    answers = None if served is None or _knew(served, raw.file(seq)) else _answers(raw, seq, served, memory)
     return FileLabels(
         seq=seq,
         age=age,
@@ -83,7 +84,14 @@ def _file_labels(raw: History, seq: int, served: LoadedDeployment | None, memory
         answers=None if answers is None or answers.classes is not None else answers.values,
         labelled=found.labelled,
         probabilities=None if answers is None else answers.probabilities,
+        changed=found.changed[found.labelled],
     )
+
+
+def _knew(served: LoadedDeployment, file: AcceptedFile) -> bool:
+    """Whether the newest version was trained on rows of a file: then its answers know which of them had a label."""
+    training = served.version.training
+    return file.digest in training["snapshots"] or file.digest in training["prepare"].get("reserved_snapshots", ())
 
 
 def _answers(raw: History, seq: int, served: LoadedDeployment, memory: Memory) -> Predictions:

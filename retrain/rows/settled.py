@@ -8,7 +8,8 @@ on by the wall clock since the newest file came."""
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,12 +30,14 @@ Mask = NDArray[np.bool_]
 class RowLabels:
     """Labels of n rows as they stand now: an Arrow column with those that may be believed, whether a row has any label
     (n,), and after how many files of rows its first one came (n,), −1 without one; `first` is the seq of the file
-    that brought it (n,), −1 where it came with its row; `late` counts those that came later than their rows."""
+    that brought it (n,), −1 where it came with its row; `changed` is after how many files a label was last given
+    another value (n,), −1 for never; `late` counts those that came later than their rows."""
 
     believed: "pa.ChunkedArray"
     labelled: Mask
     lags: NDArray[np.int64]
     first: NDArray[np.int64]
+    changed: NDArray[np.int64]
     late: int
 
 
@@ -91,7 +94,24 @@ class Settling:
         labelled = np.asarray(column.is_valid())
         lags = np.where(labelled, self._lags(first, file), -1)
         believed = self._believed(column, labelled, lags, table, file)
-        return RowLabels(believed, labelled, lags, first, late)
+        changed = self._changed(table, file) if late else np.full(table.num_rows, -1, dtype=np.int64)
+        return RowLabels(believed, labelled, lags, first, changed, late)
+
+    def _changed(self, table: pa.Table, file: AcceptedFile) -> NDArray[np.int64]:
+        """After how many files of rows each row's label was last given another value (n,), −1 for never."""
+        key, target = self._schema.id_column, self._schema.target
+        own = table.column(target).to_pylist() if target in table.column_names else [None] * table.num_rows
+        found = [self._last_change(name, label) for name, label in zip(table.column(key).to_pylist(), own, strict=True)]
+        return np.array([-1 if seq is None else max(0, self.files_between(file.seq, seq)) for seq in found], np.int64)
+
+    def _last_change(self, name: Any, own: Any) -> int | None:
+        """The file that brought an id's newest label, where that is another one than before."""
+        if name not in self._late.first:
+            return None
+        known = self._late.changes.get(name, ((self._late.first[name], self._late.newest[name]),))
+        values = [(-1, own), *known] if own is not None else list(known)
+        turns = [seq for (_, before), (seq, label) in pairwise(values) if label != before]
+        return turns[-1] if turns else None
 
     def _lags(self, first: NDArray[np.int64], file: AcceptedFile) -> NDArray[np.int64]:
         """After how many files of rows each label came, where `first` names the file that brought it."""
