@@ -88,7 +88,7 @@ def _twins(
     watched = {assessor.twin_window: WINDOWS[assessor.twin_window]}
     place = sum(pool[-1] < batch.seq for pool in assessor.history.pools())
     every = dict(WINDOWS) if (place + 1) % TWINS_EVERY == 0 else watched
-    ahead = _twin_losses(assessor, every, batch, y, valid, decision, batch.seq - 1)
+    ahead = _twin_losses(assessor, every, batch, y, valid, decision, batch.parts[0].seq - 1)
     reserved, with_it = valid & batch.reserved, {}
     if int(reserved.sum()) >= FEWEST_RESERVED:
         with_it = _twin_losses(assessor, watched, batch, y, reserved, decision, batch.seq)

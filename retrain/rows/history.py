@@ -131,7 +131,10 @@ class History:
 
     def pools(self, up_to: int | None = None) -> list[list[int]]:
         """The files up to one that have labelled rows, the small ones together (see `retrain.rows.pools`)."""
-        return [pool for pool in self._pools if up_to is None or pool[-1] <= up_to]
+        if up_to is None:
+            return self._pools
+        cut = ([seq for seq in pool if seq <= up_to] for pool in self._pools)
+        return [pool for pool in cut if pool]
 
     @cached_property
     def _pools(self) -> list[list[int]]:

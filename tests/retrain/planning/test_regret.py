@@ -44,7 +44,7 @@ def walked(gains: list[float]) -> Regret:
     """The regret after files with these gains."""
     start = Regret()
     for seq, gain in enumerate(gains, 1):
-        start = regret.assessed(start, assessed(seq, gain), TRIGGERS)
+        start = regret.assessed(start, assessed(seq, gain))
     return start
 
 
@@ -65,7 +65,7 @@ def test_of_two_estimates_the_better_one_counts_and_is_named() -> None:
     assert before is not None and before.trained == "before" and before.counted == pytest.approx(0.05 + 0.03 - 0.01)
     some = walked([0.1, 0.1])
     bare = replace(assessed(3), gains={"last3": (5.0, 0.01, 400)}, twins={})
-    after = regret.assessed(some, bare, TRIGGERS)
+    after = regret.assessed(some, bare)
     assert (after.sum, after.gains, after.span) == (some.sum, some.gains, 2)
 
 
@@ -73,13 +73,16 @@ def test_a_gain_that_goes_on_opens_a_cycle_and_names_its_numbers() -> None:
     """Once what a fresh model would have saved exceeds the price; the same evidence opens no second one."""
     state, opened = PlannerState(next_number=2), []
     for seq in range(4, 12):
-        seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=(assessed(seq, 0.05),))
-        state, action = plan(state, seen, 1000.0 * seq, settings(triggers={"growth": None}))
+        known = tuple(assessed(one, 0.05) for one in range(4, seq + 1))
+        seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=known, batches=float(seq))
+        only_regret = settings(triggers={"growth": False})
+        state, action = plan(state, seen, 1000.0 * seq, only_regret)
         opened.append(type(action))
         if isinstance(action, OpenCycle):
             assert action.trigger.kind == "regret"
             assert "would have saved" in action.reason and action.trigger.evidence["window"] == {"kind": "decay"}
             assert state.regret.sum == 0.0 and state.regret.retrains == 1
+            assert not isinstance(plan(state, seen, 1000.0 * seq + 999, only_regret)[1], OpenCycle)
             break
     assert opened[-1] is OpenCycle and 1 < len(opened) < 6
 
@@ -95,7 +98,8 @@ def test_the_budget_is_never_overdrawn_by_more_than_three() -> None:
     """Whatever the gains: a retrain is opened only while fewer than two are ahead of the pace."""
     state, opened = PlannerState(next_number=2), 0
     for seq in range(4, 104):
-        seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=(assessed(seq, 5.0),))
+        known = tuple(assessed(one, 5.0) for one in range(4, seq + 1))
+        seen = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=known, batches=float(seq))
         limits = settings(triggers={"retrains": "10 per 100 batches", "growth": None, "cooldown": "1ms"})
         state, action = plan(state, seen, 1000.0 * seq, limits)
         opened += isinstance(action, OpenCycle)
@@ -128,7 +132,7 @@ def test_the_window_is_left_only_for_paired_evidence(short: float, middle: float
     found = Regret()
     for seq in range(1, 6):
         twins = {"last3": 0.3 - short, "last12": 0.3 - middle, "all": 0.3}
-        found = regret.assessed(found, assessed(seq, twins=twins, pairs=pairs(short, middle)), TRIGGERS)
+        found = regret.assessed(found, assessed(seq, twins=twins, pairs=pairs(short, middle)))
     assert found.window == window
 
 
@@ -145,7 +149,7 @@ def test_a_state_survives_the_ledger() -> None:
     state = PlannerState(regret=walked([0.1, 0.2]), probation=Probation("v1", 2, 800, 1.0, 2.0, 3.0), judged_cycle=4)
     assert PlannerState.from_json(state.to_json()) == state
     old = {"version": 1, "handled_check": 3, "seen_seq": 5, "last_opened_at": 1.0, "next_number": 2}
-    assert PlannerState.from_json(old) == PlannerState(2, 3, 5, 1.0, 2)
+    assert PlannerState.from_json(old) == PlannerState(3, 3, 5, 1.0, 2)
 
 
 def looked(seed: int, worse: float, files: int = 8) -> bool:
@@ -171,7 +175,7 @@ def test_rules_can_be_switched_off() -> None:
     """TOML has no null: `false` does it."""
     off = TriggerSettings.model_validate({"regret": False, "growth": False})
     assert off.regret is None and off.growth is None
-    state = PlannerState(regret=walked([1.0] * 4))
+    state = PlannerState(base=walked([1.0] * 4))
     seen = Observation(9000, 100, {}, 5, CHAMPION, None)
     assert isinstance(plan(state, seen, 0.0, settings(triggers={"regret": False, "growth": False}))[1], Idle)
     assert isinstance(plan(state, seen, 0.0, settings(triggers={"growth": False}))[1], OpenCycle)
@@ -179,9 +183,8 @@ def test_rules_can_be_switched_off() -> None:
 
 def test_a_roll_back_happens_once() -> None:
     """The verdict is acted on once, and a proposal of mixtures comes after it."""
-    trial = probation.watched(Probation("v1"), assessed(5, rival=(0.5, 0.01, 300)), 8)
-    state = PlannerState(probation=trial, regret=walked([1.0] * 4))
-    seen = Observation(2000, 0, {}, 5, CHAMPION, None)
+    state = PlannerState(base=walked([1.0] * 4))
+    seen = Observation(2000, 0, {}, 5, CHAMPION, None, assessments=(assessed(5, rival=(0.5, 0.01, 300)),))
     state, action = plan(state, seen, 0.0, settings())
     assert state.regret.sum == 0.0  # of what was undone
     assert isinstance(action, RollBack) and "worse than its predecessor" in action.reason
@@ -202,9 +205,9 @@ def test_a_probation_does_not_end_while_nothing_can_be_decided(hindrance: dict) 
     """However many files are assessed meanwhile: the verdict is on the first of them, once it can be asked for."""
     state, seen = PlannerState(), Observation(2000, 0, {}, 5, CHAMPION, None)
     for seq in range(4, 24):
-        state, action = plan(state, replace(seen, assessments=harmed(seq, seq), **hindrance), 0.0, settings())
+        state, action = plan(state, replace(seen, assessments=harmed(4, seq), **hindrance), 0.0, settings())
         assert isinstance(action, Wait)
-    _, action = plan(state, seen, 1.0, settings())
+    _, action = plan(state, replace(seen, assessments=harmed(4, 23)), 1.0, settings())
     assert isinstance(action, RollBack) and "2,400 labelled rows" in action.reason
 
 
@@ -241,3 +244,33 @@ def test_a_proposal_is_served_where_it_differs_and_nobody_chose_otherwise() -> N
     assert isinstance(plan(PlannerState(), by_hand, 0.0, settings())[1], Idle)
     same = replace(seen, proposal=proposal | {"members": {"v1": 1.0}})
     assert isinstance(plan(PlannerState(), same, 0.0, settings())[1], Idle)
+
+
+def test_evidence_that_labels_changed_counts_once_and_in_any_order() -> None:
+    """Labels that come late or are corrected replace what was known: the sum is that of today's labels, however often
+    it was asked for and in whatever order the files' labels came."""
+    files = [assessed(4, 0.02), assessed(5, 0.03), assessed(6, 0.04)]
+    seen = Observation(2000, 0, {}, 6, CHAMPION, None, batches=3.0)
+    at_once, _ = plan(PlannerState(), replace(seen, assessments=tuple(files)), 0.0, settings())
+    state = PlannerState()
+    for known in ([files[2]], [assessed(4, 0.5), files[2]], [files[0], files[2]], files, files):
+        state, _ = plan(state, replace(seen, assessments=tuple(known)), 0.0, settings())
+    assert state.regret == at_once.regret and state.regret.files == 3
+
+
+def test_the_budget_is_earned_by_what_came_not_by_what_was_judged() -> None:
+    """Files whose labels never come earn as much as others; asking again earns nothing."""
+    state = PlannerState(batches=10.0)
+    seen = Observation(2000, 0, {}, 20, CHAMPION, None, batches=20.0)
+    for _ in range(3):
+        state, _ = plan(state, seen, 0.0, settings())
+    assert state.regret.credit == pytest.approx(10 * 0.2)
+
+
+def test_an_adjustment_that_would_cost_more_than_what_is_served_is_left() -> None:
+    """Compared as each would answer, on the newest labels that may be believed."""
+    proposal = {"members": {"v1": 0.7, "v0": 0.3}, "newest": "v1", "recalibration": None}
+    for mean, adjusts in ((0.05, False), (0.01, True), (-0.05, True)):
+        harm = {"mean": mean, "se": 0.01, "rows": 300}
+        seen = Observation(2000, 0, {}, 5, CHAMPION, None, proposal=proposal | {"harm": harm}, proposal_id=1)
+        assert isinstance(plan(PlannerState(), seen, 0.0, settings())[1], Adjust) is adjusts

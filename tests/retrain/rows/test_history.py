@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from msgspec.structs import replace
 
-from retrain.monitoring.assessment import ready_files
 from retrain.operations import AcceptedFile
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
@@ -44,21 +42,11 @@ def test_traffic_without_labels_hides_no_labelled_file(tmp_path):
     """However much of it came since, the dropped files are found; traffic with labels is found among them."""
     files = [written(tmp_path, seq, [f"d{seq}"], ["yes"]) for seq in (1, 2)]
     files += [live(tmp_path, seq) for seq in range(3, 100)]
-    assert History(files, SCHEMA).newest_labelled(4) == [1, 2]
+    assert History(files, SCHEMA).past() == [1, 2]
     files.append(labels(tmp_path, 100, {"97-1": "no"}))
     history = History(files, SCHEMA)
-    assert history.newest_labelled(4) == history.past() == [1, 2, 97]
+    assert history.past() == [1, 2, 97]
     assert history.past(up_to=50) == [1, 2]
-
-
-@pytest.mark.parametrize(("labelled", "ready"), [((3,), []), ((3, 4, 5), []), ((3, 4, 5, 6), [3])])
-def test_partly_labelled_traffic_is_assessed_once_later_traffic_has_labels(tmp_path, labelled, ready):
-    """Of live traffic often only some rows ever get a label; three newer files with some say that it is time."""
-    files = [live(tmp_path, seq) for seq in range(3, 8)]
-    files.append(labels(tmp_path, 9, {f"{seq}-0": "no" for seq in labelled}))
-    assert ready_files(History(files, SCHEMA), [3, 4, 5, 6, 7]) == ready
-    whole = labels(tmp_path, 10, {f"7-{k}": "no" for k in range(4)})
-    assert ready_files(History([*files, whole], SCHEMA), [3, 4, 5, 6, 7]) == [*labelled, 7]
 
 
 def test_a_row_that_was_served_and_then_dropped_teaches_once(tmp_path):
