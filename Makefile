@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration poison streams recommend-bench recommend-answers peers serving soak year long-file lock clean power systemd
+.PHONY: labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration poison streams recommend-bench recommend-answers peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile

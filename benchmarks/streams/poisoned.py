@@ -82,4 +82,4 @@ def _written(batch: BatchFile, table: pa.Table, schema: Schema, work: Path) -> B
     pq.write_table(table, labelled)
     pq.write_table(bare, unlabelled)
     known = table.num_rows - table.column(place).null_count
-    return BatchFile(batch.seq, labelled, unlabelled, table.num_rows, known, scored=batch.labelled)
+    return BatchFile(batch.place, labelled, unlabelled, table.num_rows, known, scored=batch.labelled)

@@ -14,6 +14,7 @@ from benchmarks.streams.poisoned import KINDS, poisoned
 from daemon.tools.replay import baselines
 from daemon.tools.replay.baselines import Bench
 from daemon.tools.replay.engine import Engine
+from daemon.tools.replay.label_times import late
 from daemon.tools.replay.result import as_json
 from daemon.tools.replay.source import read_source
 from daemon.tools.replay.subject import inferred_subject
@@ -80,17 +81,18 @@ def execute(run: Run) -> Run:
 
 def _play(run: Run, work: Path) -> dict[str, Any]:
     settings = _settings(run)
-    source = read_source([run.stream], settings, run.batches, work)
+    times = late("0" if run.name in PLAIN else str(run.delay))
+    source = read_source([run.stream], settings, run.batches, work, times=times)
     bench = Bench(source, settings, Path.cwd(), run.initial)
     if run.name == "never":
         return _told(baselines.never(bench), bench)
     if run.name == "every":
         return _told(baselines.every(bench), bench)
     if run.name.startswith("every"):
-        return _told(as_json(baselines.periodic(bench, int(run.name.removeprefix("every")), run.delay)), bench)
+        return _told(as_json(baselines.periodic(bench, int(run.name.removeprefix("every")), times)), bench)
     if run.name.startswith("poison "):
         source = poisoned(source, run.name.removeprefix("poison "), run.initial, run.seed, work)
-    engine = Engine(source, settings, Path.cwd(), run.initial, run.delay)
+    engine = Engine(source, settings, Path.cwd(), run.initial, times)
     engine.play()
     return _told(as_json(engine), bench)
 

@@ -11,6 +11,7 @@ import typer
 
 from daemon.cli.arguments import Columns, Ignore, Json, known_task
 from daemon.cli.interactions import BATCHES, INITIAL, TASK, EventOptions, replay_interactions
+from daemon.cli.late_labels import LateLabels, with_time
 from daemon.cli.output import tell_result
 from daemon.cli.progress import STEPS, progress_bars
 from daemon.cli.session import SESSION, WRONG_USE, Exit, refusal_is_failure
@@ -32,7 +33,7 @@ def replay(
     ] = "",
     user: Annotated[str, typer.Option(help="Of a recommendation: the column of users, with --item and --time.")] = "",
     item: Annotated[str, typer.Option(help="The column of items.")] = "",
-    time: Annotated[str, typer.Option(help="The column of times: dates, seconds or milliseconds.")] = "",
+    time: Annotated[str, typer.Option(help="The column of times of rows or events.")] = "",
     value: Annotated[str, typer.Option(help="A column of numbers, such as ratings, with --positive.")] = "",
     positive: Annotated[
         float | None, typer.Option(help="Events with a smaller value are known and teach nothing.", show_default=False)
@@ -51,7 +52,21 @@ def replay(
         int | None,
         typer.Option(help="Batches that train the first model.", min=1, show_default="4; 6 of a recommendation"),
     ] = None,
-    delay: Annotated[int, typer.Option(help="Batches that labels come late.", min=0)] = 0,
+    delay: Annotated[str, typer.Option(help="How late labels come: in batches, or 30d by the rows' times.")] = "0",
+    label_time: Annotated[
+        str, typer.Option(help="The column that says when each label came, with --time for the rows.")
+    ] = "",
+    arrival: Annotated[
+        str,
+        typer.Option(
+            help="How labels come: random:5 (within 5 batches, or 30d), positives-only:5 (the others never), "
+            "provisional:5 (first of another class), share:0.05 or rated:0.5 (of the rows, the others never)."
+        ),
+    ] = "",
+    positives_first: Annotated[
+        str, typer.Option(help="The positive class within so many batches (or 30d), the others after them.")
+    ] = "",
+    positive_class: Annotated[str, typer.Option(help="Which class that is; default: the rarest at first.")] = "",
     baselines: Annotated[
         str,
         typer.Option(
@@ -87,6 +102,8 @@ def replay(
     its labels are shown, then the daemon's planner decides, exactly as it would have. The result is compared with never
     retraining and with retraining at every batch. Nothing is changed; no daemon and no state is needed.
 
+    Labels that come late, class by class or never are replayed so: --delay, --label-time, --positives-first, --arrival.
+
     With --user, --item and --time, FILE is an event log and the task a recommendation: live counters, a trained version
     and their blend, against popularity, never and always retraining.
 
@@ -98,16 +115,19 @@ def replay(
 
       driftd -c config.toml replay history.csv --model flights --variant cheaper.toml --delay 2
 
+      driftd replay history.csv --target fraud --time at --label-time told_at
+
       driftd replay history.csv --target late --baselines never,every7 --suggest
 
       driftd replay clicks.csv --task recommendation --user visitor --item product --time at
 
     Exit status: 0 done, 2 wrong use or bad configuration, 3 the files cannot be replayed."""
     options = EventOptions(user, item, time, value, positive, event, event_weights)
-    if task == TASK or options.given:
+    late = LateLabels(delay, label_time, arrival, positives_first, positive_class)
+    if task == TASK or replace(options, time="").given or (time and not (target or config or SESSION.named)):
         others = {
             "--target": target, "--config": config, "--model": model, "--variant": variant, "--suggest": suggest,
-            "--delay": delay, "--approve-classes": approve_classes, "--ignore": ignore, "--columns": columns,
+            **late.given, "--approve-classes": approve_classes, "--ignore": ignore, "--columns": columns,
         }  # fmt: skip
         _only_interactions(task, others)
         _check_batches(batches or BATCHES, initial or INITIAL, 1, html)
@@ -120,11 +140,10 @@ def replay(
     names = _baselines(baselines or "never,every")
     known_task(task)
     _check_batches(batches, initial, len(files), html)
-    subject = replace(
-        _subject(files, target, task, config, model), ignore=tuple(ignore or ()), columns=tuple(columns or ())
-    )
+    subject = with_time(_subject(files, target, task, config, model), time)
+    subject = replace(subject, ignore=tuple(ignore or ()), columns=tuple(columns or ()))
     variants = _variants(variant or [], subject, model)
-    result = _run(Request(files, subject, batches, initial, delay, names, variants, suggest, approve_classes))
+    result = _run(Request(files, subject, batches, initial, late.times(), names, variants, suggest, approve_classes))
     from daemon.reports.replay_text import render
     from drift.report.replay import replay_page
 

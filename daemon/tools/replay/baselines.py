@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import mean_of
+from daemon.tools.replay.label_times import LabelTimes
 from daemon.tools.replay.source import BatchFile, Source
 from retrain.model.version import LoadedVersion
 from retrain.operations import PreparedRows
@@ -44,7 +45,7 @@ class Bench:
 
     def first(self) -> LoadedVersion:
         """The first model, as the policy begins with; Refused where the initial batches cannot give one."""
-        files = [batch.accepted(True) for batch in self.source.batches[: self.initial]]
+        files = [batch.accepted() for batch in self.source.batches[: self.initial]]
         prepared = prepare_rows(files, self.source.schema, self.settings, None, None)
         return self.fit(prepared.train, prepared.rows, None)
 
@@ -90,13 +91,13 @@ def every(bench: Bench, progress: Progress = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def periodic(bench: Bench, period: int, delay: int, progress: Progress = None) -> Engine:
+def periodic(bench: Bench, period: int, times: LabelTimes, progress: Progress = None) -> Engine:
     """The daemon with its adaptation, but a retrain each `period` batches in place of the planner's triggers."""
     off: dict[str, Any] = dict.fromkeys(("regret", "growth", "max_age", "new_rows"))
     off |= {"on_drift": False, "on_performance": False}
     triggers = bench.settings.triggers.model_copy(update=off)
     settings = bench.settings.model_copy(update={"triggers": triggers})
-    engine = Engine(bench.source, settings, bench.config_dir, bench.initial, delay, period, checks=False)
+    engine = Engine(bench.source, settings, bench.config_dir, bench.initial, times, period, checks=False)
     engine.play(progress)
     return engine
 
@@ -105,7 +106,7 @@ def _fresh(bench: Bench, up_to: int, metric: Mapping[str, Any]) -> dict[str, tup
     """By window a model of the first `up_to` batches (None where they cannot give one) and its CPU seconds. Windows
     that hold the same rows share a model; each counts its cost."""
     started = time.process_time()
-    files = [batch.accepted(True) for batch in bench.source.batches[:up_to]]
+    files = [batch.accepted() for batch in bench.source.batches[:up_to]]
     table = labelled_rows(files, bench.source.schema, bench.settings, [])
     times, sequence = np.asarray(table.column("__time").to_numpy()), table.column("__seq").to_numpy()
     collected = time.process_time() - started

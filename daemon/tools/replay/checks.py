@@ -14,6 +14,7 @@ from retrain.model.version import LoadedVersion
 from retrain.monitoring.champion import MonitoredDeployment, predict_snapshots, write_predictions
 from retrain.monitoring.check import drift_report
 from retrain.monitoring.reference import version_reference
+from retrain.operations import AcceptedFile
 from retrain.records.finished_check import FinishedCheck
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
@@ -22,12 +23,10 @@ from retrain.stages.prepare import Prepared
 
 @dataclass
 class Checks:
-    """References by version, and since the last promotion the evidence and whether data drifts. `labelled` says that
-    batches arrive with their labels."""
+    """References by version, and since the last promotion the evidence and whether data drifts."""
 
     schema: Schema
     settings: ModelSettings
-    labelled: bool
     run: Run
     references: dict[str, Reference] = field(default_factory=dict)
     evidence: list[FinishedCheck] = field(default_factory=list)
@@ -42,12 +41,12 @@ class Checks:
             pq.write_table(prepared.holdout, holdout, compression="lz4")
             self.references[version.name] = version_reference(version, train, holdout, self.settings)
 
-    def suspect(self, batch: BatchFile, predictions: Path | None, labelled: bool) -> None:
+    def suspect(self, file: AcceptedFile, place: int, predictions: Path | None) -> None:
         """Hold a suspicious batch."""
-        self.run.suspects.judge(batch, predictions, self.schema, self.settings, labelled)
+        self.run.suspects.judge(file, place, predictions, self.schema, self.settings)
 
-    def check(self, batch: BatchFile, served: LoadedDeployment) -> None:
-        """The drift check of an arriving batch, and whether it is suspicious."""
+    def check(self, file: AcceptedFile, batch: BatchFile, served: LoadedDeployment) -> None:
+        """The drift check of a batch that was taken in as a file, and whether it is suspicious."""
         reference = self.references.get(served.newest)
         if reference is None:
             return
@@ -58,8 +57,8 @@ class Checks:
             report = drift_report(judged, [batch.unlabelled], self.settings, predicted, notes)
             if predicted is not None:
                 path = batch.unlabelled.with_suffix(f".{served.newest}.predictions")
-                self.suspect(batch, write_predictions(predicted, path), self.labelled)
+                self.suspect(file, batch.place, write_predictions(predicted, path))
         if report.drift and not self.drifting:
-            self.run.drifts.append(batch.seq - 1)
+            self.run.drifts.append(batch.place)
         self.drifting = report.drift or (self.drifting and report.untested is not None)
-        self.evidence.append(FinishedCheck(len(self.run.scores), batch.seq, report.drift, tuple(report.drifted)))
+        self.evidence.append(FinishedCheck(len(self.run.scores), file.seq, report.drift, tuple(report.drifted)))

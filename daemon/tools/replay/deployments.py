@@ -16,7 +16,7 @@ DAY_S = 86_400.0
 @dataclass
 class Deployments:
     """All versions by name and the labelled rows that there were when each was trained; `champion` is what the planner
-    sees of `served`; `record` has every promotion, roll-back and adjustment."""
+    sees of `served`; `record` has every promotion, roll-back and adjustment; `newest_seq` is the newest file."""
 
     record: list[dict[str, Any]]
     versions: dict[str, LoadedVersion] = field(default_factory=dict)
@@ -24,6 +24,7 @@ class Deployments:
     served: LoadedDeployment | None = None
     predecessor: LoadedDeployment | None = None
     champion: Champion | None = None
+    newest_seq: int = 0
 
     @property
     def current(self) -> LoadedDeployment:
@@ -63,5 +64,5 @@ class Deployments:
         number = len(self.record)
         self.champion = Champion(
             Deployment.of(number, "", weights, recalibration), number, (place + 1) * DAY_S, kind, newest,
-            number, fixed=kind == "rollback", seen_seq=place + 1, known_rows=self.known_rows[newest],
+            number, fixed=kind == "rollback", seen_seq=self.newest_seq, known_rows=self.known_rows[newest],
         )  # fmt: skip

@@ -7,10 +7,13 @@ prepare, train and evaluate make and judge versions, `retrain.monitoring.assessm
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, assert_never
 
 from daemon.tools.replay.checks import Checks
 from daemon.tools.replay.deployments import DAY_S, Deployments
+from daemon.tools.replay.label_files import LabelFiles
+from daemon.tools.replay.label_times import LabelTimes
 from daemon.tools.replay.labels import Labels
 from daemon.tools.replay.past import Past
 from daemon.tools.replay.record import Run
@@ -19,12 +22,13 @@ from drift.notation import counted
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessment import trusting
 from retrain.monitoring.assessor import version_predictions
-from retrain.planning.budget import batches_of
+from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
 from retrain.records.action import Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
 from retrain.records.errors import Refused
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
+from retrain.records.predictions import Predictions
 from retrain.records.settings import ModelSettings
 from retrain.records.trigger import Trigger
 from retrain.rows.history import History
@@ -45,7 +49,7 @@ class Engine:
     settings: ModelSettings
     config_dir: Path
     initial: int
-    delay: int = 0
+    times: LabelTimes = field(default_factory=LabelTimes)
     period: int | None = None
     checks: bool = True
     run: Run = field(default_factory=Run)
@@ -57,19 +61,20 @@ class Engine:
     def __post_init__(self) -> None:
         self.deployments = Deployments(self.run.deployments)
         self._labels = Labels(self.settings)
-        self.drift_checks = Checks(self.source.schema, self.settings, self.delay == 0, self.run)
+        self.drift_checks = Checks(self.source.schema, self.settings, self.run)
+        self._past = Past(self.source.schema, self.settings.labels, self.run.suspects.held)
+        work = Path(mkdtemp(prefix="labels-", dir=self.source.batches[0].labelled.parent))
+        self._label_files = LabelFiles(self.source, self.times, self.initial, work)
 
     def play(self, progress: Callable[[int], None] | None = None) -> Run:
         """All batches; Refused where the first batches cannot give a model."""
         self._first()
+        last = len(self.source.batches) - 1
         for place in range(self.initial, len(self.source.batches)):
             batch = self.source.batches[place]
-            self._serve(batch)
-            if place + 1 < len(self.source.batches):
-                if self.checks:
-                    self.drift_checks.check(batch, self.deployments.current)
-                self._assess(place)
-                self._decide(place)
+            predictions = self._serve(batch)
+            if place < last:
+                self._take_in(batch, predictions)
             if progress is not None:
                 progress(place + 1)
         return self.run
@@ -77,12 +82,15 @@ class Engine:
     def _first(self) -> None:
         """The first model, from the first batches."""
         self.run.scores = [None] * self.initial
-        for batch in self.source.batches[: self.initial] if self.checks else ():
-            self.drift_checks.suspect(batch, None, labelled=True)
+        for batch in self.source.batches[: self.initial]:
+            file = self._take_rows(batch, None)
+            if self.checks:
+                self.drift_checks.suspect(file, batch.place, None)
         wanted = {"first_rows": 10, "first_class_rows": 2, "cooldown": self.settings.triggers.cooldown}
         first = self.settings.model_copy(update={"triggers": self.settings.triggers.model_copy(update=wanted)})
         place = self.initial - 1
-        self.state, action = plan(self.state, self._observe(place), self.initial * DAY_S, first)
+        self.deployments.newest_seq = self._past.newest_seq
+        self.state, action = plan(self.state, self._observe(), self.initial * DAY_S, first)
         if not isinstance(action, OpenCycle):
             raise Refused(
                 f"the first {counted(self.initial, 'batch')} give no model: {action.reason}",
@@ -97,7 +105,7 @@ class Engine:
         self.run.cycles.clear()
         self.run.metric = self.deployments.served.version.metric.name
 
-    def _serve(self, batch: BatchFile) -> None:
+    def _serve(self, batch: BatchFile) -> Predictions:
         served = self.deployments.current
         with self.run.clock.during("serving"):
             judged = History([batch.served()], self.source.schema).whole(batch.seq)
@@ -105,17 +113,40 @@ class Engine:
             predictions = served.answer(version_predictions(members, judged, self._labels.memory))
         y, known = target_values(judged.table, self.source.schema), judged.known
         self.run.scores.append(served.version.metric.score(y[known], predictions.take(known)))
+        return predictions
+
+    def _take_in(self, batch: BatchFile, predictions: Predictions) -> None:
+        """A served batch, then the labels that came after it: what is decided after each."""
+        file, place = self._take_rows(batch, predictions), batch.place
+        if self.checks:
+            self.drift_checks.check(file, batch, self.deployments.current)
+        due = (place + 1 - self.initial) % self.period == 0 if self.period is not None else False
+        labels = self._label_files.due(place)
+        self._look(place, due and labels is None)
+        if labels is not None:
+            path, rows = labels
+            self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S, "labels")
+            self._look(place, due)
+
+    def _take_rows(self, batch: BatchFile, predictions: Predictions | None) -> AcceptedFile:
+        path, labels = self._label_files.arriving(batch, predictions)
+        seq = self._past.add(path, f"batch{batch.seq}", batch.rows, labels, (batch.place + 1) * DAY_S)
+        return self._past.taken[seq - 1]
+
+    def _look(self, place: int, due: bool) -> None:
+        """Assess and decide; `due` retrains by the clock of a baseline."""
+        self.deployments.newest_seq = self._past.newest_seq
+        self._assess(place)
+        self._decide(place, due)
 
     def _assess(self, place: int) -> None:
         with self.run.clock.during("probes"):
-            files, now = self._past(place).files(), (place + 1) * DAY_S
-            self._labels.assess(files, self.source.schema, self.deployments, self.state, now)
+            self._labels.assess(self._past, self.deployments, self.state, (place + 1) * DAY_S)
 
-    def _decide(self, place: int) -> None:
+    def _decide(self, place: int, period: bool) -> None:
         """Ask the planner until it is content."""
-        period = self.period is not None and (place + 1 - self.initial) % self.period == 0
         for _ in range(MOST_STEPS):
-            observation = self._observe(place)
+            observation = self._observe()
             if period:
                 observation = replace(observation, manual=(1,))
             self.state, action = plan(self.state, observation, (place + 1) * DAY_S, self.settings)
@@ -135,25 +166,20 @@ class Engine:
                 case _:
                     assert_never(action)
 
-    def _past(self, place: int) -> Past:
-        """The labels of the newest `delay` batches are still out, once there is a first model."""
-        delay = self.delay if self.deployments.champion is not None else 0
-        return Past(self.source, place, place + 1 - delay, self.run.suspects.held, self.settings.labels)
-
-    def _observe(self, place: int) -> Observation:
+    def _observe(self) -> Observation:
         """What the planner sees; the daemon's is `daemon.ledger.observe`."""
-        past, champion, labels, checks = self._past(place), self.deployments.champion, self._labels, self.drift_checks
+        past, champion, labels, checks = self._past, self.deployments.champion, self._labels, self.drift_checks
         first_of_classes = champion is None and self.settings.task == "classification"
         return Observation(
             labelled_rows=past.rows,
             new_labelled_rows=past.rows - self._labelled_at_open,
             class_rows=past.class_rows() if first_of_classes else {},
-            newest_seq=place + 1,
+            newest_seq=past.newest_seq,
             champion=champion,
             open_cycle=None,
             evidence=tuple(one for one in checks.evidence if one.check > self.state.handled_check),
             assessments=labels.since(self.state.evidence_after),
-            batches=sum(batches_of(one.rows) for one in self.source.batches[: place + 1]),
+            batches=past.batches,
             proposal=labels.proposal,
             proposal_id=labels.proposals,
             drifting=checks.drifting,
@@ -163,11 +189,11 @@ class Engine:
     def _cycle_of(self, trigger: Trigger, place: int) -> None:
         """Prepare, train, evaluate and promote."""
         self._cycle += 1
-        self._labelled_at_open = self._past(place).rows
+        self._labelled_at_open = self._past.rows
         self.run.decisions.append({"trigger": trigger.kind, "reason": trigger.reason})
         try:
             with self.run.clock.during("retrains" if self.deployments.champion else "first"):
-                version, prepared, result = self._train(trigger, self._past(place))
+                version, prepared, result = self._train(trigger, place)
         except Refused as error:
             self.run.note_cycle(place, trigger, False, f"failed: {error}", {})
             return
@@ -180,16 +206,11 @@ class Engine:
             if self.checks:
                 self.drift_checks.promoted(version, prepared)
 
-    def _train(self, trigger: Trigger, past: Past) -> tuple[LoadedVersion, Prepared, dict[str, Any]]:
+    def _train(self, trigger: Trigger, place: int) -> tuple[LoadedVersion, Prepared, dict[str, Any]]:
         served, schema, number = self.deployments.served, self.source.schema, self.state.next_number - 1
         before = None if served is None else served.version.training
-        prepared = prepare_rows(
-            trusting(past.files(), self._labels.state.trust),
-            schema,
-            self.settings,
-            before,
-            trigger.evidence.get("window"),
-        )
+        files, now = trusting(self._past.files(), self._labels.state.trust), (place + 1) * DAY_S
+        prepared = prepare_rows(files, schema, self.settings, before, trigger.evidence.get("window"), now)
         self.run.prepared = prepared.rows.notes
         first = None if before is None else before["metric"]
         version = fit_version(
@@ -197,5 +218,7 @@ class Engine:
         )
         version = replace(version, name=f"v{number:04d}")
         twin = str(trigger.evidence.get("twin") or "all")
-        judged = judge(version, served, prepared.holdout, past.history(), self.settings, twin)
+        judged = judge(
+            version, served, prepared.holdout, History(files, schema, self.settings.labels, now), self.settings, twin
+        )
         return version, prepared, judged.result

@@ -1,19 +1,17 @@
 """Labels in a replay: each batch is assessed once its labels are there, and what to serve is proposed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.tools.replay.deployments import Deployments
+from daemon.tools.replay.past import Past
 from retrain.monitoring.assessment import assess_files, trusting
 from retrain.monitoring.assessor import Assessor
 from retrain.monitoring.cache import Memory
 from retrain.monitoring.label_trust import judge_labels
-from retrain.operations import AcceptedFile
 from retrain.records.assessment import Assessment
 from retrain.records.label_state import LabelState
 from retrain.records.planner_state import PlannerState
-from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 
@@ -30,17 +28,15 @@ class Labels:
     found: dict[int, dict[str, Any]] = field(default_factory=dict)
     state: LabelState = field(default_factory=LabelState)
 
-    def assess(
-        self, files: Sequence[AcceptedFile], schema: Schema, deployments: Deployments, planner: PlannerState, now: float
-    ) -> None:
-        """Assess the files with labels, and propose anew."""
-        served, settings = deployments.current, self.settings
-        self.state = judge_labels(files, schema, served, settings, now, self.memory)
-        after, before = planner.base_seq, [seq for seq in self.found if seq <= planner.base_seq]
-        history = History(trusting(files, self.state.trust), schema, settings.labels, now)
+    def assess(self, past: Past, deployments: Deployments, planner: PlannerState, now: float) -> None:
+        """Assess the files with labels that hold at `now`, and propose anew; as `daemon.cycles.assessments` asks."""
+        served, settings, files, after = deployments.current, self.settings, past.files(), planner.evidence_after
+        self.state = judge_labels(files, past.schema, served, settings, now, self.memory)
+        until = [seq for seq in self.found if seq <= after]
+        history = History(trusting(files, self.state.trust), past.schema, settings.labels, now)
         assessor = Assessor(
             history, served, deployments.archive(settings.adaptation.archive), settings,
-            self.found[max(before)]["proposal"] if before else {}, self.memory, predecessor=deployments.predecessor,
+            self.found[max(until)]["proposal"] if until else {}, self.memory, predecessor=deployments.predecessor,
         )  # fmt: skip
         known = {seq: one for seq, one in self.found.items() if seq > after}
         fixed = deployments.champion is not None and deployments.champion.fixed

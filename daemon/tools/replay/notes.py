@@ -32,11 +32,10 @@ def source_notes(source: Source, policy: dict[str, Any], request: Request) -> li
             f"{counted(undefined, 'batch', 'have')} no score: the metric is undefined there, as with one class only"
         )
     notes += _ignored(source) + _new_classes(source)
-    served = len(source.batches) - request.initial
-    if request.delay >= MANY * served:
-        notes.append(
-            f"labels come {counted(request.delay, 'batch')} late: for most of this history nothing can be learned"
-        )
+    served, delay = len(source.batches) - request.initial, request.times.delay
+    if delay >= MANY * served:
+        notes.append(f"labels come {counted(delay, 'batch')} late: for most of this history nothing can be learned")
+    notes += source.notes
     if len(request.files) > 1 and request.batches != len(source.batches):
         notes.append(f"{counted(len(request.files), 'file')}: a batch each")
     return notes

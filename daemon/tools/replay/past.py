@@ -1,49 +1,61 @@
-"""What is known after a batch was served: labels come `delay` batches late, held batches teach nothing."""
+"""What was taken in until now, as the service knows it: files of rows and of labels in the order of their arrival; held
+files teach nothing."""
 
 from collections import Counter
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from daemon.tools.replay.source import BatchFile, Source
 from retrain.operations import AcceptedFile
+from retrain.planning.budget import batches_of
+from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.history import History
-from retrain.rows.targets import target_values
 
 
-@dataclass(frozen=True)
+@dataclass
 class Past:
-    """The batches up to `place` (from 0), of which the first `labelled` have their labels; `held` by seq."""
+    """The files so far, and how many labels came with each; `held` by seq."""
 
-    source: Source
-    place: int
-    labelled: int
-    held: Set[int]
+    schema: Schema
     labels: LabelSettings
+    held: Set[int]
+    taken: list[AcceptedFile] = field(default_factory=list)
+    _labels: list[int] = field(default_factory=list)
 
     @property
-    def known(self) -> list[BatchFile]:
-        """The batches that have labels and may teach."""
-        return [batch for batch in self.source.batches[: self.labelled] if batch.seq not in self.held]
+    def newest_seq(self) -> int:
+        """Of the newest file; 0 before any."""
+        return len(self.taken)
+
+    def add(self, snapshot: Path, digest: str, rows: int, labels: int, now: float, kind: str = "rows") -> int:
+        """Take in a file with so many labels; its seq."""
+        self.taken.append(
+            AcceptedFile(
+                seq=len(self.taken) + 1, snapshot=snapshot, digest=digest, rows=rows, kind=kind, accepted_at=now
+            )
+        )
+        self._labels.append(labels)
+        return len(self.taken)
 
     @property
     def rows(self) -> int:
-        """Labelled rows."""
-        return sum(batch.labelled_rows for batch in self.known)
+        """Labelled rows, as `daemon.ledger.files.labelled_rows` counts them."""
+        sums = Counter[str]()
+        for file, labels in zip(self.taken, self._labels, strict=True):
+            if file.seq not in self.held:
+                sums.update({file.kind: labels, f"all {file.kind}": file.rows})
+        return sums["rows"] + min(sums["labels"], sums["all rows"] - sums["rows"])
 
     def files(self) -> list[AcceptedFile]:
         """As the stages are given them."""
-        batches = enumerate(self.source.batches[: self.place + 1])
-        return [batch.accepted(number < self.labelled) for number, batch in batches if batch.seq not in self.held]
+        return [file for file in self.taken if file.seq not in self.held]
 
-    def history(self) -> History:
-        """As the stages read them."""
-        return History(self.files(), self.source.schema, self.labels)
+    @property
+    def batches(self) -> float:
+        """How much data was taken in, as `daemon.ledger.models.batches` counts it."""
+        return sum(batches_of(file.rows) for file in self.taken if file.kind == "rows")
 
     def class_rows(self) -> dict[str, int]:
-        """Labelled rows by class."""
-        history, counts = self.history(), Counter[str]()
-        for batch in self.known:
-            whole = history.whole(batch.seq)
-            counts.update(map(str, target_values(whole.table, self.source.schema)[whole.known].tolist()))
-        return counts
+        """Labelled rows by class, before the first model."""
+        return History(self.files(), self.schema, self.labels, alone=True).class_rows()

@@ -35,7 +35,7 @@ class _Replay:
     def play(self, subject: Subject, what: str, source: Source | None = None) -> Engine:
         """The daemon over the batches; played."""
         request = self.request
-        engine = Engine(source or self.source, subject.settings, subject.config_dir, request.initial, request.delay)
+        engine = Engine(source or self.source, subject.settings, subject.config_dir, request.initial, request.times)
         engine.play(self.counter(what))
         return engine
 
@@ -54,7 +54,8 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
     version = next(iter(played.deployments.versions.values()))
     greater = version.metric.greater_is_better
     result: dict[str, Any] = {
-        "rows": source.rows, "batches": len(source.batches), "initial": request.initial, "delay": request.delay,
+        "rows": source.rows, "batches": len(source.batches), "initial": request.initial,
+        "delay": request.times.delay, "labels": str(request.times),
         "metric": played.run.metric if metric == "auto" else metric, "greater_is_better": greater,
         "task": subject.settings.task, "target": subject.settings.target, "model": subject.model,
         "files": [file.name for file in request.files],
@@ -75,7 +76,7 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
 def _read(request: Request, settings: ModelSettings, work: Path) -> Source:
     return read_source(
         request.files, settings, request.batches, work, request.initial, request.approve_classes,
-        request.subject.ignore, request.subject.columns,
+        request.subject.ignore, request.subject.columns, request.times,
     )  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def _baseline(run: _Replay, name: str) -> dict[str, Any]:
     if name == "every":
         return baselines.every(bench, counter)
     period = int(name.removeprefix("every"))
-    return as_json(baselines.periodic(bench, period, request.delay, counter), trigger="period")
+    return as_json(baselines.periodic(bench, period, request.times, counter), trigger="period")
 
 
 def _variant(

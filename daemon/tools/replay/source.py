@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,12 +17,16 @@ from daemon.reading.open_file import require_file
 from daemon.reading.operations import TakeRequest
 from daemon.reading.take import take
 from daemon.tools.column_names import listed_columns
+from daemon.tools.replay.label_times import LabelTimes
+from daemon.tools.replay.row_ids import identified, require_times
 from drift.notation import counted
 from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
 from retrain.records.new_classes import KnownClasses, NewClass
+from retrain.records.predictions import Floats
 from retrain.records.schema import Schema, declared_schema
-from retrain.records.settings import ModelSettings
+from retrain.records.settings import ColumnKind, ModelSettings
+from retrain.rows.columns import column_values
 from retrain.rows.targets import class_column
 from retrain.rows.withheld import without_labels
 
@@ -31,40 +36,66 @@ USUAL_BATCHES, USUAL_ROWS = 50, 100
 
 @dataclass(frozen=True)
 class BatchFile:
-    """One batch on disk: with its labels, and as it looked before they were there. `seq` counts from 1. `scored`,
+    """One batch on disk: with its labels, and as it looked before they were there; `place` counts from 0. `scored`,
     where it is given, is what the batch should have been: served and scored in place of what is learned from."""
 
-    seq: int
+    place: int
     labelled: Path
     unlabelled: Path
     rows: int
     labelled_rows: int
     scored: Path | None = None
 
+    @property
+    def seq(self) -> int:
+        """Its number among files that are all batches."""
+        return self.place + 1
+
     def served(self) -> AcceptedFile:
         """As the rows that are served and scored, with their labels."""
         if self.scored is None:
-            return self.accepted(True)
-        return replace(self.accepted(True), snapshot=self.scored, digest=f"batch{self.seq}.scored")
+            return self.accepted()
+        return replace(self.accepted(), snapshot=self.scored, digest=f"batch{self.seq}.scored")
 
-    def accepted(self, known: bool) -> AcceptedFile:
-        """As the stages read it, with or without its labels."""
-        path = self.labelled if known else self.unlabelled
+    def accepted(self) -> AcceptedFile:
+        """As the stages read it, with all its labels."""
         return AcceptedFile(
-            seq=self.seq, snapshot=path, digest=f"batch{self.seq}", rows=self.rows, accepted_at=float(self.seq)
+            seq=self.seq, snapshot=self.labelled, digest=f"batch{self.seq}", rows=self.rows, accepted_at=float(self.seq)
         )
 
 
 @dataclass(frozen=True)
 class Source:
     """The batches of a replay, oldest first, in the types of one schema; rows of `withheld` classes lie there without
-    a label. `not_learned` tells by name why columns of an inferred schema are no features."""
+    a label. `not_learned` tells by name why columns of an inferred schema are no features; `notes` are for people."""
 
     schema: Schema
     batches: tuple[BatchFile, ...]
     rejected: int
     withheld: tuple[NewClass, ...] = ()
     not_learned: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def clock(self) -> list[float]:
+        """By batch, the newest event time that was seen by then (Unix seconds)."""
+        column = [str(self.schema.time_column)]
+        times = [self.event_times(pq.read_table(batch.labelled, columns=column)) for batch in self.batches]
+        newest = [float(np.nanmax(one, initial=-np.inf)) for one in times]
+        clock: list[float] = np.maximum.accumulate(newest).tolist()
+        return clock
+
+    def event_times(self, table: pa.Table) -> Floats:
+        """The time column (n,) in Unix seconds, a missing one as the latest of its batch."""
+        times = self.seconds(table, str(self.schema.time_column))
+        latest = np.nanmax(times, initial=-np.inf)
+        return np.where(np.isfinite(times), times, latest)
+
+    def seconds(self, table: pa.Table, name: str) -> Floats:
+        """A column of times or numbers (n,), NaN where missing."""
+        column = table.column(name)
+        kind: ColumnKind = "datetime" if pa.types.is_timestamp(column.type) else "number"
+        return np.asarray(column_values(column, kind), dtype=np.float64)
 
     @property
     def rows(self) -> int:
@@ -81,12 +112,13 @@ def read_source(
     approved: bool = False,
     ignore: Sequence[str] = (),
     columns: Sequence[str] = (),
+    times: LabelTimes | None = None,
 ) -> Source:
     """Several files are a batch each, in their order; one is cut into `batches` of equal length, by default
     see `usual_batches`. Refused where a file
     is beyond repair or has too few rows. Classes that do not count (see `retrain.records.new_classes`) are those that
     the `initial` batches do not make known; `approved`: as if a person had approved each new one. Columns to `ignore`
-    are not learned from; where `columns` are named, they alone are."""
+    are not learned from; where `columns` are named, they alone are. Where labels come late (`times`), rows have ids."""
     schema = declared_schema(settings)
     tables: list[pa.Table] = []
     rejected = 0
@@ -104,14 +136,19 @@ def read_source(
         taken.snapshot.unlink()
     assert schema is not None
     names = [column.name for column in schema.columns if column.name != schema.target]
-    schema = schema.learning_from(listed_columns(ignore, names), listed_columns(columns, names))
+    times = times or LabelTimes()
+    told = (times.column,) if times.column else ()  # when a label came says what it is
+    ignored = dict.fromkeys((*listed_columns(ignore, names), *listed_columns(told, names)))
+    schema = schema.learning_from(ignored, listed_columns(columns, names))
+    require_times(times, schema)
     rows = tables[0].num_rows
     pieces = _cut(tables[0], batches or usual_batches(rows, initial)) if len(tables) == 1 else tables
     withheld = _withheld(pieces, schema, settings, initial, approved) if schema.task == "classification" else ()
     names = [one.name for one in withheld]
     pieces = [without_labels(piece, schema.target, names)[0] for piece in pieces]
-    written = tuple(_write(piece, schema, seq, work) for seq, piece in enumerate(pieces, 1))
-    return Source(schema, written, rejected, withheld, not_learned)
+    pieces, schema, notes = identified(pieces, schema) if times.late else (pieces, schema, ())
+    written = tuple(_write(piece, schema, place, work) for place, piece in enumerate(pieces))
+    return Source(schema, written, rejected, withheld, not_learned, notes)
 
 
 def _withheld(
@@ -154,15 +191,16 @@ def _cut(table: pa.Table, batches: int) -> list[pa.Table]:
     return [table.slice(start, stop - start) for start, stop in pairwise(edges)]
 
 
-def _write(table: pa.Table, schema: Schema, seq: int, work: Path) -> BatchFile:
+def _write(table: pa.Table, schema: Schema, place: int, work: Path) -> BatchFile:
     """With labels and without, rows numbered from 1."""
     numbers = pa.array(np.arange(1, table.num_rows + 1))
     table = table.set_column(table.column_names.index("__row"), "__row", numbers).combine_chunks()
-    place = table.column_names.index(schema.target)
-    target = table.schema.field(place)
-    bare = table.set_column(place, target, pa.nulls(table.num_rows, target.type))
-    labelled, unlabelled = work / f"{seq:05d}.parquet", work / f"{seq:05d}.unlabelled.parquet"
+    at = table.column_names.index(schema.target)
+    target = table.schema.field(at)
+    bare = table.set_column(at, target, pa.nulls(table.num_rows, target.type))
+    name = f"{place + 1:05d}"
+    labelled, unlabelled = work / f"{name}.parquet", work / f"{name}.unlabelled.parquet"
     pq.write_table(table, labelled, compression="lz4")
     pq.write_table(bare, unlabelled, compression="lz4")
-    known = table.num_rows - table.column(place).null_count
-    return BatchFile(seq, labelled, unlabelled, table.num_rows, known)
+    known = table.num_rows - table.column(at).null_count
+    return BatchFile(place, labelled, unlabelled, table.num_rows, known)

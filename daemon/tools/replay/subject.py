@@ -8,6 +8,7 @@ from daemon.config.config import Config
 from daemon.config.mistakes import meant
 from daemon.reading.local_formats.findings import read_with
 from daemon.tools.init import look_at, model_name
+from daemon.tools.replay.label_times import LabelTimes
 from retrain.records.errors import WrongUse
 from retrain.records.settings import ModelSettings
 
@@ -25,6 +26,7 @@ class Subject:
     notes: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    configured: bool = True
 
 
 def inferred_subject(file: Path, target: str, task: str) -> Subject:
@@ -42,7 +44,7 @@ def inferred_subject(file: Path, target: str, task: str) -> Subject:
     told = [formats] if formats else []
     told += [str(finding) for finding in inferred.findings if not finding.column or finding.level == "assumed"]
     notes += tuple(f"{file.name}: {text}" for text in told)
-    return Subject("default", model_name(file.name.split(".")[0]), settings, Path.cwd(), notes)
+    return Subject("default", model_name(file.name.split(".")[0]), settings, Path.cwd(), notes, configured=False)
 
 
 def configured_subject(config: Config, model: str | None, target: str, task: str) -> Subject:
@@ -100,7 +102,7 @@ class Request:
     subject: Subject
     batches: int | None = None
     initial: int = 4
-    delay: int = 0
+    times: LabelTimes = field(default_factory=LabelTimes)
     baselines: Sequence[str] = ("never", "every")
     variants: Sequence[Subject] = field(default_factory=tuple)
     suggest: bool = False

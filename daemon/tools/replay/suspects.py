@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.tools.replay.source import BatchFile
 from retrain.monitoring.suspicion import suspect
-from retrain.operations import JudgedFile, SuspectRequest
+from retrain.operations import AcceptedFile, JudgedFile, SuspectRequest
 from retrain.planning.release import persistent
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
@@ -24,16 +23,15 @@ class Suspects:
     _judged: dict[int, tuple[Path, Path | None, tuple[str, ...]]] = field(default_factory=dict)
 
     def judge(
-        self, batch: BatchFile, predictions: Path | None, schema: Schema, settings: ModelSettings, labelled: bool
+        self, file: AcceptedFile, place: int, predictions: Path | None, schema: Schema, settings: ModelSettings
     ) -> None:
         """Hold a new batch, or let it in together with the held ones before it, as the daemon does; `predictions` is
         None before there is a model."""
         if not settings.suspicion.hold:
             return
-        snapshot = batch.labelled if labelled else batch.unlabelled
         recent = [seq for seq in self._judged if seq not in self.held][-RECENT_FILES:]
         request = SuspectRequest(
-            file=JudgedFile(name="it", snapshot=snapshot, predictions=predictions),
+            file=JudgedFile(name="it", snapshot=file.snapshot, predictions=predictions),
             recent=tuple(
                 JudgedFile(name=str(seq), snapshot=self._judged[seq][0], predictions=self._judged[seq][1])
                 for seq in recent
@@ -43,18 +41,16 @@ class Suspects:
         )
         doubts = suspect(request).doubts
         kinds = tuple(doubt["kind"] for doubt in doubts)
-        self._judged[batch.seq] = (snapshot, predictions, kinds)
+        self._judged[file.seq] = (file.snapshot, predictions, kinds)
         if kinds:
-            self._decide(batch.seq, kinds, doubts, settings.suspicion.release_after)
+            self._decide(file.seq, place, kinds, doubts, settings.suspicion.release_after)
 
-    def _decide(self, seq: int, kinds: tuple[str, ...], doubts: list[dict[str, Any]], after: int) -> None:
+    def _decide(self, seq: int, place: int, kinds: tuple[str, ...], doubts: list[dict[str, Any]], after: int) -> None:
         newest = list(self._judged)[-after:]
         normal = persistent([self._judged[one][2] for one in newest], after)
         if not set(kinds) <= normal:
             self.held.add(seq)
-            self.holds.append(
-                {"batch": seq - 1, "kinds": list(kinds), "reason": "; ".join(d["reason"] for d in doubts)}
-            )
+            self.holds.append({"batch": place, "kinds": list(kinds), "reason": "; ".join(d["reason"] for d in doubts)})
             return
         for one in newest[:-1]:
             if set(self._judged[one][2]) <= normal:

@@ -16,6 +16,7 @@ from daemon.cli.app import run as command_line
 from daemon.cli.session import SESSION
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import paired
+from daemon.tools.replay.label_times import LabelTimes
 from daemon.tools.replay.run import replay
 from daemon.tools.replay.source import read_source
 from daemon.tools.replay.subject import Request, inferred_subject
@@ -91,7 +92,7 @@ def whole(tmp_path_factory):
     subject = replace(subject, settings=settings)
     off = settings.adaptation.model_copy(update={"archive": 1, "recalibration": False})
     variant = replace(subject, name="plain", settings=settings.model_copy(update={"adaptation": off}))
-    request = Request([file], subject, BATCHES, INITIAL, 0, ("never", "every", "every4"), (variant,), True)
+    request = Request([file], subject, BATCHES, INITIAL, LabelTimes(), ("never", "every", "every4"), (variant,), True)
     return replay(request, folder)
 
 
