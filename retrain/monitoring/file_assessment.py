@@ -16,7 +16,8 @@ from retrain.rows.history import Batch
 FEWEST_RESERVED = 8
 """Labelled rows of a file's reservoir on which a twin that was trained with the file is judged."""
 TWINS_EVERY = 2
-"""Files; the window that the planner watches has twins for each file."""
+"""Files; the window that the planner watches has twins for each file, and so have all where several files are judged
+together, for that is seldom."""
 
 
 def assess_pool(assessor: Assessor, seqs: Sequence[int]) -> dict[str, Any] | None:
@@ -87,7 +88,7 @@ def _twins(
     """What twins of each window, trained before this file, cost on it; and trained with it, on its reservoir."""
     watched = {assessor.twin_window: WINDOWS[assessor.twin_window]}
     place = sum(pool[-1] < batch.seq for pool in assessor.history.pools())
-    every = dict(WINDOWS) if (place + 1) % TWINS_EVERY == 0 else watched
+    every = dict(WINDOWS) if (place + 1) % TWINS_EVERY == 0 or len(batch.parts) > 1 else watched
     ahead = _twin_losses(assessor, every, batch, y, valid, decision, batch.parts[0].seq - 1)
     reserved, with_it = valid & batch.reserved, {}
     if int(reserved.sum()) >= FEWEST_RESERVED:

@@ -40,15 +40,18 @@ def split(
     reserved: Mask,
     settings: WindowSettings,
     alone: bool = False,
+    steps: NDArray[np.int64] | None = None,
 ) -> Split:
     """Split n labelled rows.
 
-    `times` are event times, `sequence` each row's file by order of arrival, `seen` whether the champion was trained on
+    `times` are event times, `sequence` each row's file by order of arrival (small ones together), `steps` the same as
+    decaying weights count them, `seen` whether the champion was trained on
     the row, `reserved` whether it belongs to the reservoir of its file (see `retrain.rows.held_out`). Held out are the
     reserved rows of the two newest files, of more files where these have fewer than `holdout_min_rows`; none that the
     champion knows. `alone` says that there is no champion yet."""
     settings = chosen_window(settings, None)
-    chosen = _window(times, sequence, settings)
+    steps = sequence if steps is None else steps
+    chosen = _window(times, sequence if settings.kind == "files" else steps, settings)
     holdout, files = _holdout(sequence, seen, reserved, settings.holdout_min_rows)
     available = int(holdout.sum())
     if available < settings.holdout_min_rows:
@@ -63,7 +66,7 @@ def split(
     train = chosen & ~holdout & ~(reserved & np.isin(sequence, np.unique(sequence)[-NEWEST_FILES:]))
     if not train.any():
         raise Refused("no rows are left to train on", "drop more labelled files")
-    weight = _weights(sequence, settings)
+    weight = _weights(steps, settings)
     description = _describe(settings, int(train.sum()), available)
     return Split(train, holdout, weight, float(times[train].max()), description, describe(files, alone))
 
