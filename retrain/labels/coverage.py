@@ -32,6 +32,10 @@ class Shift:
         """The difference of two independent ones."""
         return Shift(self.value - other.value, math.hypot(self.error, other.error))
 
+    def surely_within(self, margin: float) -> bool:
+        """Shown to be smaller than `margin`, up and down (95 %)."""
+        return abs(self.value) + 2.0 * self.error < margin
+
     def surely_beyond(self, margin: float) -> bool:
         """Shown to be larger than `margin`, up or down (95 %)."""
         return abs(self.value) - 2.0 * self.error > margin
@@ -63,8 +67,9 @@ def shift(happened: NDArray[np.bool_], probabilities: Floats, strata: NDArray[An
         middle = (low + high) / 2.0
         low, high = (middle, high) if expit(odds + middle).sum() < total else (low, middle)
     expected = expit(odds + middle)
-    variances = np.bincount(strata.astype(np.int64), expected * (1.0 - expected))
-    excess = np.bincount(strata.astype(np.int64), happened - expected)
+    codes = np.unique(strata, return_inverse=True)[1]
+    variances = np.bincount(codes, expected * (1.0 - expected))
+    excess = np.bincount(codes, happened - expected)
     told = variances > 0
     spread = max(1.0, float(np.mean(excess[told] ** 2 / variances[told]))) if told.any() else 1.0
     return Shift(middle, math.sqrt(spread / max(float(variances.sum()), CERTAIN)))

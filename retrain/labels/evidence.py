@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from retrain.labels.arrival_curves import ArrivalCurve, curves_by_class, slowest, thirds
 from retrain.labels.association import Association, class_association, rank_association
-from retrain.labels.coverage import Shift, shifts
-from retrain.labels.file_labels import NEARLY, FileLabels, Pooled, pooled, pooled_scores
+from retrain.labels.coverage import Shift, shift, shifts
+from retrain.labels.file_labels import NEARLY, NEVER, FileLabels, Pooled, pooled, pooled_scores
 
 LABELS, FEWEST_FILES = 20_000, 60
 """The newest files with so many labels, but at least so many files, are looked at."""
@@ -28,10 +28,12 @@ CURVE_ROWS = 10
 SETTLED_SHARE = 0.9
 PATIENCE, LONG_PATIENCE = 3, 10
 """Files without further arrivals, beyond one and a half times the slowest lag, until a curve is held to be whole; the
-longer one where the labels are not those that the model makes expect."""
+longer one unless the labels are those that the model makes expect."""
 EXPECTED = 7.0
 """A class of which so many labels are expected, and none came (chance below 1 in 1,000), is missing."""
-SHIFTED = math.log(2.0)
+SHIFTED, NOT_SHIFTED = math.log(2.0), math.log(4.0)
+"""Log odds of a class among labels, against what probabilities (else complete files) make expect: surely beyond the
+first is odd, surely within the second is as expected."""
 CORRECTED, CORRECTED_ROWS = 0.1, 5
 
 
@@ -76,27 +78,35 @@ def evidence_of(files: Sequence[FileLabels], task: str, names: Sequence[str]) ->
     curves = _curves(rows, groups)
     dependent, independent = _by_class(rows, task)
     base = _shares([file for file in files if file.share >= NEARLY]) if task == "classification" else {}
-    slow, shift = slowest(curves, SETTLED_SHARE), _shift(files, late, names)
+    slow, odds = slowest(curves, SETTLED_SHARE), _shift(files, late, names) or _share_shift(rows, base)
     missing = _missing(rows, base) if task == "classification" else ()
     aged = [file for file in late if file.age - silent >= slow]
     final = float(np.median([file.share for file in aged[-20:]])) if aged else None
-    whole = _whole(late, silent, slow, final, shift) and not missing
+    whole = _whole(late, silent, slow, final, odds) and not missing
     return Evidence(
         tuple(late), silent, curves, dependent, independent, base, slow, missing, provisional, whole,
-        final if whole else None, shift,
+        final if whole else None, odds,
     )  # fmt: skip
 
 
 def answer_association(files: Sequence[FileLabels]) -> list[Association]:
     """Whether rows with a label have other scores than those without, a column of scores each; empty without
     scores."""
-    partly = [file for file in files if 0 < file.share < NEARLY]
-    found = pooled_scores(partly)
+    found = pooled_scores([file for file in files if 0 < file.share < NEARLY])
     if found is None:
         return []
-    scores, labelled, seqs = found
-    columns = [class_association(scores[:, c], labelled, seqs).by_class for c in range(scores.shape[1])]
+    scores, lags, seqs = found
+    columns = [class_association(scores[:, c], lags < NEVER, seqs).by_class for c in range(scores.shape[1])]
     return [column[True] for column in columns if True in column]
+
+
+def answer_arrival(files: Sequence[FileLabels]) -> list[Association]:
+    """Whether labels of some scores come earlier, those that are missing last; a column of scores each."""
+    found = pooled_scores(files)
+    if found is None:
+        return []
+    scores, lags, seqs = found
+    return [rank_association(lags, scores[:, c], seqs) for c in range(scores.shape[1])]
 
 
 def _late(files: Sequence[FileLabels], provisional: bool) -> list[FileLabels]:
@@ -172,12 +182,21 @@ def _shift(files: Sequence[FileLabels], late: Sequence[FileLabels], names: Seque
     return {name: one.minus(usual.get(name, none)) for name, one in shifts(late, names).items()}
 
 
+def _share_shift(rows: Pooled, base: Mapping[Any, float]) -> dict[str, Shift]:
+    """The same without probabilities: against how frequent classes are where all labels are in."""
+    of_base = {name: share for name, share in base.items() if len(base) > 1 and len(rows.classes)}
+    return {
+        name: shift(rows.classes == name, np.full(len(rows.classes), share), rows.seqs)
+        for name, share in of_base.items()
+    }
+
+
 def _whole(
     late: Sequence[FileLabels], silent: int, slow: float, final: float | None, shift: Mapping[str, Shift]
 ) -> bool:
     """The curves are seen to their end: files that are old enough have all labels, or older ones got no more."""
     if final is None:
         return False
-    odd = any(one.surely_beyond(SHIFTED) for one in shift.values())
+    expected = all(one.surely_within(NOT_SHIFTED) for one in shift.values())
     reach = max(file.age for file in late) - silent
-    return final >= NEARLY or reach >= 1.5 * slow + (LONG_PATIENCE if odd else PATIENCE)
+    return final >= NEARLY or reach >= 1.5 * slow + (PATIENCE if expected else LONG_PATIENCE)

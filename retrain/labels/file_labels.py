@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from drift.statistics.scores import Floats
 
 NEARLY = 0.95
+NEVER = 2**40
 FILE_ROWS = 2_000
 """So many rows of a file, in equal steps, are enough for the tests."""
 
@@ -102,18 +103,21 @@ def pooled(files: Sequence[FileLabels], silent: int = 0) -> Pooled:
     )
 
 
-def pooled_scores(files: Sequence[FileLabels]) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]] | None:
-    """Of files with scores: scores (n, columns), which rows have a label (n,), and the seqs of their files (n,)."""
-    scores, labelled, seqs = [], [], []
+def pooled_scores(files: Sequence[FileLabels]) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]] | None:
+    """Of files with scores: scores (n, columns), after how many files their label came (n,), NEVER for those without,
+    and the seqs of their files (n,)."""
+    scores, lags, seqs = [], [], []
     for file in files:
         if file.scores is not None:
             steps = _steps(len(file.labelled))
+            came = np.full(len(file.labelled), NEVER)
+            came[file.labelled] = file.final_lags
             scores.append(file.scores[steps])
-            labelled.append(file.labelled[steps])
+            lags.append(came[steps])
             seqs.append(np.full(len(steps), file.seq))
     if not scores or len({part.shape[1] for part in scores}) > 1:
         return None
-    return np.concatenate(scores), np.concatenate(labelled), np.concatenate(seqs)
+    return np.concatenate(scores), np.concatenate(lags), np.concatenate(seqs)
 
 
 NONE: NDArray[np.int64] = np.array([], dtype=np.int64)

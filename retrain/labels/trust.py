@@ -11,7 +11,15 @@ import numpy as np
 
 from retrain.labels.arrival_curves import ArrivalCurve
 from retrain.labels.association import Association
-from retrain.labels.evidence import INDEPENDENT, SELECTING, SHIFTED, Evidence, answer_association, evidence_of
+from retrain.labels.evidence import (
+    INDEPENDENT,
+    SELECTING,
+    SHIFTED,
+    Evidence,
+    answer_arrival,
+    answer_association,
+    evidence_of,
+)
 from retrain.labels.file_labels import NEARLY, FileLabels
 from retrain.labels.reasons import reason
 from retrain.labels.words import COMPLETE, EARLY, FINISHED, SELECTED, WAITING
@@ -53,7 +61,7 @@ def judge(files: Sequence[FileLabels], task: str, names: Sequence[str]) -> Trust
     associations = answer_association(old)
     selected = any(one.p < SELECTION_P and one.surely_beyond(SELECTING) for one in associations)
     class_wise = selected and _class_wise(associations, evidence, names)
-    ready = _early_possible(evidence, old) and not selected
+    ready = _early_possible(evidence) and not selected
     late = {file.seq: place for place, file in enumerate(evidence.files)}
     by_seq = {}
     for file in files:
@@ -92,12 +100,14 @@ def _finished(file: FileLabels, evidence: Evidence, before: Sequence[FileLabels]
     return file.known >= 0.9 * usual * rows - 2.0 * float(np.sqrt(rows * usual * (1.0 - usual)))
 
 
-def _early_possible(evidence: Evidence, old: Sequence[FileLabels]) -> bool:
-    """Arrival is shown not to depend on the class, nor, as far as there are answers, on these."""
-    young = [file for file in evidence.files if file not in set(old)]
-    return evidence.independent and not evidence.missing and not evidence.provisional and all(
-        one.surely_within(INDEPENDENT) for one in answer_association(young) if one.rows
-    )  # fmt: skip
+def _early_possible(evidence: Evidence) -> bool:
+    """Arrival is shown not to depend on the class, nor, as far as there are answers, on these; and while it is not
+    known how late labels can be, there are as many of each class as expected."""
+    if not evidence.independent or evidence.missing or evidence.provisional:
+        return False
+    expected = bool(evidence.shift) and all(one.surely_within(SHIFTED) for one in evidence.shift.values())
+    arrivals = answer_arrival(evidence.files)
+    return (evidence.whole or expected) and all(one.surely_within(INDEPENDENT) for one in arrivals if one.rows)
 
 
 def _early(file: FileLabels, evidence: Evidence) -> bool:

@@ -126,3 +126,25 @@ def test_without_late_labels_everything_is_complete():
     stream.made[7] = (np.full(len(labels), "no"), lags, p)
     assert set(stream.judged(7).by_seq.values()) == {"complete"}
     assert stream.judged(7).wait == ""
+
+
+@MODELS
+def test_what_looks_alike_in_young_files_is_not_believed_early(skill, drift):
+    """Positives within three files, negatives within eight: in files of two they seem to come alike, but are too many
+    positives; nothing is believed before the slow ones are known."""
+    stream = Stream(by_class(evenly(0, 3), evenly(0, 8)), skill, drift=drift, files=14)
+    assert [set(stream.late(now)) for now in (5, 6, 7)] == [{"W"}] * 3
+    assert stream.late(13)[:3] == "CCC"
+    assert set(stream.late(13)[4:]) == {"W"}
+
+
+def test_a_few_of_the_slow_class_at_once_do_not_make_small_files_finished():
+    """Files of fifty rows with all positives and a fifth of the negatives at once, the others five files late, wait."""
+
+    def leak(rng, labels, p):
+        return np.where((labels == "yes") | (rng.random(len(p)) < 0.2), 0, 5)
+
+    for seed in range(4):
+        stream = Stream(leak, NONE, files=20, rows=50, seed=seed)
+        assert [set(stream.late(now)) for now in (6, 7, 8)] == [{"W"}] * 3
+        assert set(stream.late(19)[:10]) == {"C"}
