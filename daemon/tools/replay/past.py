@@ -20,30 +20,27 @@ from retrain.rows.history import History
 
 @dataclass
 class Past:
-    """The files so far, and how many labels came with each; `held` by seq."""
+    """The files so far, and how many labels came with each; `held` by seq, `newest_seq` of the newest file."""
 
     schema: Schema
     labels: LabelSettings
     held: Set[int]
     taken: list[AcceptedFile] = field(default_factory=list)
+    newest_seq: int = 0
     _labels: list[int] = field(default_factory=list)
 
-    @property
-    def newest_seq(self) -> int:
-        """Of the newest file; 0 before any."""
-        return len(self.taken)
-
-    def add(self, snapshot: Path, digest: str, rows: int, labels: int, now: float, kind: str = "rows") -> int:
-        """Take in a file with so many labels; its seq."""
+    def add(self, snapshot: Path, digest: str, rows: int, labels: int, now: float, kind: str = "rows") -> AcceptedFile:
+        """Take in a file with so many labels."""
+        self.newest_seq += 1
         first, last = _span(snapshot, self.schema.time_column) if kind == "rows" else (None, None)
         self.taken.append(
             AcceptedFile(
-                seq=len(self.taken) + 1, snapshot=snapshot, digest=digest, rows=rows, kind=kind, accepted_at=now,
+                seq=self.newest_seq, snapshot=snapshot, digest=digest, rows=rows, kind=kind, accepted_at=now,
                 first_time=first, last_time=last,
             )
         )  # fmt: skip
         self._labels.append(labels)
-        return len(self.taken)
+        return self.taken[-1]
 
     @property
     def rows(self) -> int:
