@@ -67,7 +67,8 @@ def play(run: Run, work: Path) -> dict[str, Any]:
     source = read_source([run.stream], settings, run.batches, work, run.initial, times=schedule)
     if run.name == NEVER:
         return baselines.never(Bench(source, settings, Path.cwd(), run.initial))
-    engine = Engine(source, configured(settings, run.name, _negative(run)), Path.cwd(), run.initial, schedule)
+    settings = configured(settings, run.name, _negative(run))
+    engine = Engine(source, settings, Path.cwd(), run.initial, schedule, spaced=True)
     engine.play()
     return as_json(engine)
 

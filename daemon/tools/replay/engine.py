@@ -20,7 +20,6 @@ from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import BatchFile, Source
 from drift.notation import counted
 from retrain.model.version import LoadedVersion
-from retrain.monitoring.assessment import trusting
 from retrain.monitoring.assessor import version_predictions
 from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
@@ -43,7 +42,8 @@ MOST_STEPS = 20
 @dataclass
 class Engine:
     """One model's daemon over the batches of a source. `period` retrains every so many batches in place of the
-    planner's triggers; without `checks` no batch is checked for drift or held."""
+    planner's triggers; without `checks` no batch is checked for drift or held. `spaced`: a number is left out where a
+    batch has no labels after it, so that batches are numbered alike under all schedules."""
 
     source: Source
     settings: ModelSettings
@@ -52,10 +52,10 @@ class Engine:
     times: LabelTimes = field(default_factory=LabelTimes)
     period: int | None = None
     checks: bool = True
+    spaced: bool = False
     run: Run = field(default_factory=Run)
     state: PlannerState = field(default_factory=PlannerState)
     _retrained: CycleResult | None = None
-    _labelled_at_open: int = 0
     _cycle: int = 0
 
     def __post_init__(self) -> None:
@@ -127,11 +127,12 @@ class Engine:
             path, rows = labels
             self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S, "labels")
             self._look(place, due)
+        elif self.spaced:
+            self._past.newest_seq += 1
 
     def _take_rows(self, batch: BatchFile, predictions: Predictions | None) -> AcceptedFile:
         path, labels = self._label_files.arriving(batch, predictions)
-        seq = self._past.add(path, f"batch{batch.seq}", batch.rows, labels, (batch.place + 1) * DAY_S)
-        return self._past.taken[seq - 1]
+        return self._past.add(path, f"batch{batch.seq}", batch.rows, labels, (batch.place + 1) * DAY_S)
 
     def _look(self, place: int, due: bool) -> None:
         """Assess and decide; `due` retrains by the clock of a baseline."""
@@ -161,6 +162,7 @@ class Engine:
                 case RollBack():
                     self.run.decisions.append({"version_rolled_back": action.reason})
                     self.deployments.roll_back(place)
+                    self._assess(place)
                 case Wait() | Idle() | ObserveOnly():
                     return
                 case _:
@@ -171,8 +173,8 @@ class Engine:
         past, champion, labels, checks = self._past, self.deployments.champion, self._labels, self.drift_checks
         first_of_classes = champion is None and self.settings.task == "classification"
         return Observation(
-            labelled_rows=past.rows,
-            new_labelled_rows=past.rows - self._labelled_at_open,
+            labelled_rows=past.rows if labels.state is None else labels.state.settled,
+            new_labelled_rows=past.rows if labels.state is None else labels.new_rows,
             class_rows=past.class_rows() if first_of_classes else {},
             newest_seq=past.newest_seq,
             champion=champion,
@@ -189,7 +191,7 @@ class Engine:
     def _cycle_of(self, trigger: Trigger, place: int) -> None:
         """Prepare, train, evaluate and promote."""
         self._cycle += 1
-        self._labelled_at_open = self._past.rows
+        self._labels.new_rows = 0
         self.run.decisions.append({"trigger": trigger.kind, "reason": trigger.reason})
         try:
             with self.run.clock.during("retrains" if self.deployments.champion else "first"):
@@ -209,7 +211,7 @@ class Engine:
     def _train(self, trigger: Trigger, place: int) -> tuple[LoadedVersion, Prepared, dict[str, Any]]:
         served, schema, number = self.deployments.served, self.source.schema, self.state.next_number - 1
         before = None if served is None else served.version.training
-        files, now = trusting(self._past.files(), self._labels.state.trust), (place + 1) * DAY_S
+        files, now = self._labels.trusting(self._past.files()), (place + 1) * DAY_S
         prepared = prepare_rows(files, schema, self.settings, before, trigger.evidence.get("window"), now)
         self.run.prepared = prepared.rows.notes
         first = None if before is None else before["metric"]

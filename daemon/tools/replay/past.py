@@ -6,37 +6,41 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from retrain.operations import AcceptedFile
 from retrain.planning.budget import batches_of
 from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
+from retrain.rows.columns import column_values
 from retrain.rows.history import History
 
 
 @dataclass
 class Past:
-    """The files so far, and how many labels came with each; `held` by seq."""
+    """The files so far, and how many labels came with each; `held` by seq, `newest_seq` of the newest file."""
 
     schema: Schema
     labels: LabelSettings
     held: Set[int]
     taken: list[AcceptedFile] = field(default_factory=list)
+    newest_seq: int = 0
     _labels: list[int] = field(default_factory=list)
 
-    @property
-    def newest_seq(self) -> int:
-        """Of the newest file; 0 before any."""
-        return len(self.taken)
-
-    def add(self, snapshot: Path, digest: str, rows: int, labels: int, now: float, kind: str = "rows") -> int:
-        """Take in a file with so many labels; its seq."""
+    def add(self, snapshot: Path, digest: str, rows: int, labels: int, now: float, kind: str = "rows") -> AcceptedFile:
+        """Take in a file with so many labels."""
+        self.newest_seq += 1
+        first, last = _span(snapshot, self.schema.time_column) if kind == "rows" else (None, None)
         self.taken.append(
             AcceptedFile(
-                seq=len(self.taken) + 1, snapshot=snapshot, digest=digest, rows=rows, kind=kind, accepted_at=now
+                seq=self.newest_seq, snapshot=snapshot, digest=digest, rows=rows, kind=kind, accepted_at=now,
+                first_time=first, last_time=last,
             )
-        )
+        )  # fmt: skip
         self._labels.append(labels)
-        return len(self.taken)
+        return self.taken[-1]
 
     @property
     def rows(self) -> int:
@@ -59,3 +63,13 @@ class Past:
     def class_rows(self) -> dict[str, int]:
         """Labelled rows by class, before the first model."""
         return History(self.files(), self.schema, self.labels, alone=True).class_rows()
+
+
+def _span(snapshot: Path, time_column: str | None) -> tuple[float | None, float | None]:
+    """The first and the last event time of a file's rows (Unix seconds); None without any."""
+    if time_column is None:
+        return None, None
+    column = pq.read_table(snapshot, columns=[time_column], pre_buffer=False).column(0)
+    times = np.asarray(column_values(column, "datetime" if pa.types.is_timestamp(column.type) else "number"))
+    times = times[np.isfinite(times)]
+    return (float(times.min()), float(times.max())) if len(times) else (None, None)

@@ -207,12 +207,37 @@ def test_two_runs_decide_the_same(answer, tmp_path):
 
 
 def test_labels_that_are_late_are_learned_late(answer, tmp_path):
-    """With labels four batches late no cycle answers the turn before its labels are there."""
-    file, conf = written(tmp_path, stream()), configured(tmp_path)
-    told = answer(file, "--config", conf, "--delay", 4, "--baselines", "never")
-    turn = BATCHES // 2
-    assert not [c for c in told["policy"]["cycles"] if c["trigger"] == "regret" and c["batch"] < turn + 4]
-    assert told["delay"] == 4 and told["recovered"] is None
+    """With labels four batches late nothing is decided by a label before it is there: what it says changes nothing."""
+    table, conf, turn = stream(), configured(tmp_path), BATCHES // 2
+    labels = np.array(table["y"].to_pylist())
+    labels[1200:] = np.where(labels[1200:] == "yes", "no", "yes")
+    other = table.set_column(3, "y", pa.array(labels))
+    one, two = (
+        answer(written(tmp_path, rows), "--config", conf, "--delay", 4, "--baselines", "never")
+        for rows in (table, other)
+    )
+    made = [
+        [one for kind in ("cycles", "deployments") for one in told["policy"][kind] if one["batch"] < turn + 4]
+        for told in (one, two)
+    ]
+    assert made[0] == made[1] and one["policy"]["deployments"] != two["policy"]["deployments"]
+    assert one["delay"] == 4 and one["labels"] == "labels 4 batches late" and one["recovered"] is None
+
+
+def test_labels_that_come_class_by_class_are_replayed_from_the_command_line(answer, driftd, tmp_path):
+    """The result says how labels came; options that contradict each other are wrong use."""
+    file, conf = written(tmp_path, stream(1200)), configured(tmp_path)
+    told = answer(file, "--config", conf, "--positives-first", 2, "--positive-class", "yes", "--baselines", "none",
+                  batches=6)  # fmt: skip
+    assert told["labels"] == "'yes' labels within 2 batches, the others after them"
+    for wrong, what in (
+        (("--delay", "2", "--arrival", "random:5"), "--delay and --arrival each say"),
+        (("--positive-class", "yes"), "goes with --positives-first"),
+        (("--label-time", "a"), "--time COLUMN"),
+        (("--positives-first", "2", "--positive-class", "maybe"), "no class of the first batches"),
+    ):
+        status, _, err = driftd("replay", file, "--config", conf, "--baselines", "none", *wrong)
+        assert status == 2 and what in err
 
 
 def test_several_files_are_a_batch_each(answer, tmp_path):
