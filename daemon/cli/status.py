@@ -8,6 +8,7 @@ from daemon.cli.output import print_json, when
 from daemon.cli.session import SESSION
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.reports.serving import analyst_sentence, serving_sentences
+from daemon.runtime.backups import BackupNote, backup_sentence
 from daemon.runtime.lock import is_held
 from drift.notation import counted
 
@@ -27,6 +28,8 @@ def status(json: Json = False) -> None:
         print_json(facts)
         return
     print(f"driftd is {'running' if running else 'not running'}; {_where(facts['address'], config.service.listen)}")
+    for note in facts["backups"].values():
+        print(f"{'TROUBLE: backup' if note['lost'] else 'backup:'} {backup_sentence(BackupNote(**note))}")
     if sentence := analyst_sentence(facts["analyst"], time.time()):
         print(f"TROUBLE: {sentence}")
     for name, model in facts["models"].items():

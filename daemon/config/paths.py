@@ -146,6 +146,11 @@ class StatePaths:
         return self.state / "serving.json"
 
     @property
+    def backups(self) -> Path:
+        """Which backups were made last."""
+        return self.state / "backups.json"
+
+    @property
     def held(self) -> Path:
         """Second names of segments, one folder for each backup that is being made."""
         return self.state / "work" / "backup"

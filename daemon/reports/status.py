@@ -32,6 +32,7 @@ from daemon.reading.look import Look, scan
 from daemon.reports.recommender import blend_facts, own_blend
 from daemon.reports.serving import served_now
 from daemon.reports.trial import trial_json
+from daemon.runtime.backups import read_notes
 from daemon.runtime.lock import is_held
 from daemon.runtime.serving import read_serving
 from retrain.planning.planner import STILL, backlog_reason
@@ -48,7 +49,8 @@ def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
     serving = read_serving(config.paths) if is_held(config.state_dir) else NOT_RUNNING
     with ledger.connect() as conn:
         models = {name: _model(conn, config, name, serving) for name in config.models}
-    return {"models": models, "analyst": serving["analyst"]}
+    backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
+    return {"models": models, "analyst": serving["analyst"], "backups": backups}
 
 
 def address(ledger: Ledger) -> str:
