@@ -93,6 +93,15 @@ def write_file(path: Path, data: bytes, point: str) -> None:
     rename(temporary, path, point)
 
 
+def replace_file(path: Path, data: bytes, point: str) -> None:
+    """Write a file that is replaced now and then, whole or not at all, durable on return. One process writes it; the
+    temporary name is always the same, so that what a killed process left is replaced by the next."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        write_durably(file, data, point)
+    rename(temporary, path, point)
+
+
 def publish_file(temporary: Path, final: Path, point: str) -> None:
     """Move a finished file of the same file system to its final name, durable on return."""
     crash_point(f"{point}.before_fsync")

@@ -1,11 +1,14 @@
 """`driftd status`: where things stand."""
 
+import time
 from typing import Any
 
 from daemon.cli.arguments import Json
 from daemon.cli.output import print_json, when
 from daemon.cli.session import SESSION
 from daemon.reports.performance import estimate_sentence, rise_sentence
+from daemon.reports.serving import analyst_sentence, serving_sentences
+from daemon.runtime.backups import BackupNote, backup_sentence
 from daemon.runtime.lock import is_held
 from drift.notation import counted
 
@@ -25,6 +28,10 @@ def status(json: Json = False) -> None:
         print_json(facts)
         return
     print(f"driftd is {'running' if running else 'not running'}; {_where(facts['address'], config.service.listen)}")
+    for note in facts["backups"].values():
+        print(f"{'TROUBLE: backup' if note['lost'] else 'backup:'} {backup_sentence(BackupNote(**note))}")
+    if sentence := analyst_sentence(facts["analyst"], time.time()):
+        print(f"TROUBLE: {sentence}")
     for name, model in facts["models"].items():
         _print_model(name, model)
 
@@ -58,6 +65,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     served = "no version yet" if champion is None else f"{_served(champion)}, since {when(champion['at'])}"
     print(f"\n{name}  ({model['task']}, {model['mode']}{', paused' if model['paused'] else ''})")
     print(f"  serves     {served}")
+    for is_trouble, sentence in serving_sentences(model["served"]):
+        print(f"  {'TROUBLE' if is_trouble else 'swap':<10} {printable(sentence)}")
     if model["unloadable"]:
         print(f"  TROUBLE    it cannot be loaded here: {model['unloadable']}; the service makes it anew")
     if model["schema_changes"]:

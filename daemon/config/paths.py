@@ -136,6 +136,20 @@ class StatePaths:
         """Unfinished work of all cycles."""
         return self.state / "work" / "cycles"
 
+    def promoted(self, model: str) -> Path:
+        """What is to be served of a model, as a file beside the ledger."""
+        return self.state / "promoted" / f"{model}.json"
+
+    @property
+    def serving(self) -> Path:
+        """What the servers said that they serve, and what the analyst works on."""
+        return self.state / "serving.json"
+
+    @property
+    def backups(self) -> Path:
+        """Which backups were made last."""
+        return self.state / "backups.json"
+
     @property
     def held(self) -> Path:
         """Second names of segments, one folder for each backup that is being made."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -20,17 +21,19 @@ from retrain.durable import crash_point
 from retrain.records.errors import Refused, Retry
 
 HEAD = "0012"
-BUSY_TIMEOUT_S = 10
+BUSY_TIMEOUT_S, FOLLOWER_BUSY_S = 10.0, 2.0
 INCREMENTAL = 2
 
 
 @dataclass
 class Ledger:
-    """An open ledger. Connections are short; writers take turns. `failures` counts what SQLite could not do."""
+    """An open ledger. Connections are short; writers take turns. `failures` counts what SQLite could not do, `busy_s`
+    is how long a connection waits for another's lock."""
 
     engine: Engine
     path: Path
     failures: int = 0
+    busy_s: float = BUSY_TIMEOUT_S
     _poll: sqlite3.Connection | None = None
 
     @contextlib.contextmanager
@@ -64,13 +67,13 @@ class Ledger:
     def data_version(self) -> int:
         """A number that changes when any connection commits; cheap enough to poll."""
         if self._poll is None:
-            self._poll = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+            self._poll = self.watch()
         version: int = self._poll.execute("PRAGMA data_version").fetchone()[0]
         return version
 
     def watch(self) -> sqlite3.Connection:
         """A connection of one's own to ask for `PRAGMA data_version`, for a follower in another thread."""
-        return sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        return _connected(self.path, self.busy_s)
 
     def give_back(self, pages: int) -> None:
         """Return free pages at the file's end to the system, so many in each of many short steps; only of ledgers that
@@ -127,6 +130,20 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
     if create:
         _share(path, group)
     return Ledger(engine, path)
+
+
+def followed_ledger(state_dir: Path) -> Ledger:
+    """The ledger for a server that reads it where it can: nothing is touched before the first use, which is in a thread
+    and fails with an error of SQLite's where the ledger is away, locked or older than this driftd."""
+    path = StatePaths(state_dir).ledger
+    engine = create_engine(f"sqlite:///{path}", creator=lambda: _connected(path, FOLLOWER_BUSY_S))
+    event.listen(engine, "connect", _prepare_read_only)
+    return Ledger(engine, path, busy_s=FOLLOWER_BUSY_S)
+
+
+def _connected(path: Path, busy_s: float) -> sqlite3.Connection:
+    """A connection to a ledger that is there: SQLite would make an empty one."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", timeout=busy_s, check_same_thread=False, uri=True)
 
 
 def _pass_by(point: str) -> None:

@@ -119,6 +119,11 @@ def latest_id(conn: Connection) -> int:
     return conn.scalar(select(func.max(promotions.c.id))) or 0
 
 
+def models_since(conn: Connection, promotion_id: int) -> list[str]:
+    """The models that were promoted after a promotion."""
+    return list(conn.scalars(select(promotions.c.model).where(promotions.c.id > promotion_id).distinct()))
+
+
 def _trained_on(conn: Connection, model: str, version: str) -> tuple[int, int]:
     """The newest file that a version's cycle could use, and the labelled rows that there were."""
     columns = versions.c.seen_seq, versions.c.train_rows, versions.c.metrics

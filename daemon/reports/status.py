@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,18 +30,27 @@ from daemon.ledger import (
 )
 from daemon.reading.look import Look, scan
 from daemon.reports.recommender import blend_facts, own_blend
+from daemon.reports.serving import served_now
 from daemon.reports.trial import trial_json
+from daemon.runtime.backups import read_notes
+from daemon.runtime.lock import is_held
+from daemon.runtime.serving import read_serving
 from retrain.planning.planner import STILL, backlog_reason
 from retrain.records.deployment import Champion
 from retrain.records.new_classes import NewClass, way_out
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
+NOT_RUNNING: dict[str, Any] = {"servers": [], "analyst": None}
+
 
 def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
     """Plain JSON values; times are Unix seconds."""
+    serving = read_serving(config.paths) if is_held(config.state_dir) else NOT_RUNNING
     with ledger.connect() as conn:
-        return {"models": {name: _model(conn, config, name) for name in config.models}}
+        models = {name: _model(conn, config, name, serving) for name in config.models}
+    backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
+    return {"models": models, "analyst": serving["analyst"], "backups": backups}
 
 
 def address(ledger: Ledger) -> str:
@@ -50,7 +60,7 @@ def address(ledger: Ledger) -> str:
     return row.fields["url"].removeprefix("http://") if row is not None and row.event == "service_ready" else ""
 
 
-def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
+def _model(conn: Connection, config: Config, name: str, serving: Mapping[str, Any]) -> dict[str, Any]:
     row, settings = models.get(conn, name), config.models[name]
     episode, served = checks.open_episode(conn, name), promotions.champion(conn, name)
     stored, folder = models.load_schema(conn, name), config.paths.model(name).versions
@@ -62,6 +72,7 @@ def _model(conn: Connection, config: Config, name: str) -> dict[str, Any]:
         "paused": bool(row is not None and row.paused),
         "waits_for": _waits_for(conn, config, name, row),
         "champion": _champion(conn, name, served, folder),
+        "served": served_now(serving, name, served),
         "unloadable": unloadable(folder, served) or None,
         "schema_changes": [] if changed is None else list(changed.sentences),
         "files": totals.counts(conn, name),

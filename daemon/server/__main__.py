@@ -23,7 +23,7 @@ import uvicorn
 import uvloop
 
 from daemon.config.config import Config, load_config
-from daemon.ledger import open_ledger
+from daemon.ledger import followed_ledger
 from daemon.runtime import faults
 from daemon.runtime.log import configure, get_logger, log_dropped
 from daemon.runtime.parent import end_with_parent
@@ -73,14 +73,15 @@ class Server:
 
     def __init__(self, config: Config, listener: socket.socket, channel: socket.socket) -> None:
         self._config, self._listener, self._channel = config, listener, channel
-        self._ledger = open_ledger(config.state_dir, create=False, read_only=True)
+        self._ledger = followed_ledger(config.state_dir)
         slots = {name: ModelSlot(name) for name in config.models}
         tokens = load_tokens(config, os.environ)
         origins = Origins(config.service.hosts, is_loopback(listener))
         self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins)
         self._pools = self._app.pools
         live = {} if self._app.recommending is None else self._app.recommending.live
-        self._follower = Follower(config, slots, self._ledger, self._report, self._pools.loading, live)
+        loading, looking = self._pools.loading, self._pools.looking
+        self._follower = Follower(config, slots, self._ledger, self._report, loading, looking, live)
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
@@ -88,9 +89,7 @@ class Server:
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         beating = asyncio.create_task(self._beat())
         warming = asyncio.create_task(self._pools.loading.run(warm))
-        if self._follower.has_champions():
-            await warming  # ready means: all that is promoted is served
-        await self._follower.catch_up()
+        await self._follower.catch_up()  # ready means: all that is promoted is served
         limit_connections()
         settings = uvicorn.Config(
             self._app, http=LimitedProtocol, ws="none", lifespan="off", log_config=None, access_log=False,

@@ -15,18 +15,22 @@ from daemon.server.infer import metadata, recommender_metadata
 from daemon.server.pools import Pool
 from daemon.server.refusal import BadRequest, quoted
 from daemon.server.served import ServedDeployment
-from daemon.server.slot import ModelSlot, Served
+from daemon.server.slot import ModelSlot, Served, SlotState
+from daemon.server.tokens import Tokens
 
 log = get_logger()
 TRIAL_KEYS = ("version", "strategy", "share", "since")
+ORDINARY = (SlotState.SERVING, SlotState.EMPTY)
 EXTENSIONS = ["binary_tensor_data", "model_repository"]
 
 
 class About:
     """Everything but predictions and labels."""
 
-    def __init__(self, slots: dict[str, ModelSlot], version: str, render: Callable[[], bytes], pool: Pool) -> None:
-        self._slots, self._version, self._render, self._pool = slots, version, render, pool
+    def __init__(
+        self, slots: dict[str, ModelSlot], version: str, render: Callable[[], bytes], pool: Pool, tokens: Tokens
+    ) -> None:
+        self._slots, self._version, self._render, self._pool, self._tokens = slots, version, render, pool, tokens
         self.loaded = False
 
     def build(self) -> Starlette:
@@ -58,8 +62,21 @@ class About:
     async def _live(self, _request: Request) -> Response:
         return _json({"live": True})
 
-    async def _ready(self, _request: Request) -> Response:
-        return _json({"ready": self.loaded}, 200 if self.loaded else 503)
+    async def _ready(self, request: Request) -> Response:
+        """200 where every model that has a champion answers. Models that do not answer with it are named to those who
+        may look: a predecessor that stands in, and a swap under way, are ready."""
+        states = {name: slot.state for name, slot in self._slots.items()}
+        ready = self.loaded and all(state.answers for state in states.values())
+        named = {name: _slot_json(self._slots[name]) for name, state in states.items() if state not in ORDINARY}
+        told = {"models": named} if named and self._may_look(request) else {}
+        return _json({"ready": ready, **told}, 200 if ready else 503)
+
+    def _may_look(self, request: Request) -> bool:
+        try:
+            self._tokens.check(dict(request.scope["headers"]), admin=False)
+        except BadRequest:
+            return False
+        return True
 
     async def _number(self, request: Request) -> Response:
         self._slot(request)
@@ -119,6 +136,17 @@ class About:
         if slot is None:
             raise HTTPException(404, f"no model {quoted(name)}; there are {', '.join(sorted(self._slots))}")
         return slot
+
+
+def _slot_json(slot: ModelSlot) -> dict[str, Any]:
+    """What a slot serves that is not what it is to serve."""
+    served, wanted = slot.served, slot.wanted
+    return {
+        "state": slot.state,
+        "serves": None if served is None else served.name,
+        "champion": None if wanted is None else wanted.deployment.name,
+        "reason": slot.lack,
+    }
 
 
 def _tensors(served: Served) -> dict[str, Any]:

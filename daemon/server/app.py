@@ -49,9 +49,9 @@ LARGE_BODY, LARGE_SLOW_BODY, LARGE_COMPRESSED = 256_000, 16_000, 1_000
 LARGE_CELLS, LARGE_ANSWER = 20_000, 10_000
 """Cells of a request, numbers of an answer, for which the same holds."""
 LARGE_AT_ONCE = 2
-READ_S, PREDICT_S, WRITE_S, SCRAPE_S, TURN_S = 30.0, 120.0, 30.0, 10.0, 60.0
-"""How long a request may be read, predicted and answered, labels be written, metrics be collected, and a large request
-wait for its turn."""
+READ_S, PREDICT_S, WRITE_S, SCRAPE_S, TURN_S, LOOK_S = 30.0, 120.0, 30.0, 10.0, 60.0, 10.0
+"""How long a request may be read, predicted and answered, labels be written, metrics be collected, a large request wait
+for its turn, and a look last what is to be served."""
 HUNG_S = 240.0
 """Reading, predicting or answering for so long never ends: the server must be started anew."""
 PATHS = ("predict", "invocations", "feedback", "recommend", "similar")
@@ -97,6 +97,7 @@ class Pools:
         self.metrics = Pool("collecting metrics", 1, SCRAPE_S)
         self.log = Pool("writing the prediction log", 1)
         self.loading = Pool("loading versions", 1)
+        self.looking = Pool("looking what is to be served", 1, LOOK_S)
 
     def hung(self) -> str | None:
         """What never ends of the work that needs nothing but processor and memory."""
@@ -126,7 +127,7 @@ class App:
         self.pools = Pools()
         self._batcher = Batcher(self.pools.predicting)
         self._readers: dict[str, tuple[ServedDeployment, RowReader]] = {}
-        self.about = About(slots, version, self._metrics.render, self.pools.metrics)
+        self.about = About(slots, version, self._metrics.render, self.pools.metrics, tokens)
         self._rest = self.about.build()
         self.spools = {name: Spool(config.paths.model(name).spool) for name in slots}
         free = config.service.min_free

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
-from daemon.ledger import Ledger, promotions, trials
+from daemon.ledger import Ledger
 from daemon.runtime.log import get_logger
+from daemon.runtime.restarting import error_key
 from daemon.server.pools import Pool
+from daemon.server.refusal import BadRequest
 from daemon.server.served import load_served
 from daemon.server.slot import ModelSlot
 from daemon.server.trial import RunningTrial
+from daemon.server.wanted import Wanted, WantedSource
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.errors import DriftdError
 from retrain.records.trial import Trial, TrialCounts
@@ -30,21 +33,23 @@ POLL_S = 0.1
 REPORT_S = 1.0
 RETRY_S = 2.0
 FAILED_KEPT = 20
+FAILURES = (DriftdError, OSError, ValueError, MemoryError)
 Report = Callable[[dict[str, Any]], None]
 
 
 class Follower:
-    """Follows the ledger; `report` sends control a message of each swap, `pool` has the thread that loads."""
+    """Follows the ledger; `report` sends control a message of each swap, `loading` has the thread that loads, `looking`
+    the one that looks what is to be served."""
 
     def __init__(
-        self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report, pool: Pool,
+        self, config: Config, slots: dict[str, ModelSlot], ledger: Ledger, report: Report, loading: Pool, looking: Pool,
         live: "Mapping[str, LiveModel] | None" = None,
     ) -> None:  # fmt: skip
-        self._config, self._slots, self._ledger, self._report = config, slots, ledger, report
-        self._pool, self._live = pool, live or {}
+        self._config, self._slots, self._report = config, slots, report
+        self._source = WantedSource(config.paths, ledger, tuple(slots))
+        self._loading, self._looking, self._live = loading, looking, live or {}
         self._hint = asyncio.Event()
-        self._seen = -1
-        self._marks: tuple[int, tuple[int, ...]] | None = None
+        self._hinted = True
         self._reported_s = 0.0
         self._retry_s = float("inf")
         self._unloadable: set[int] = set()
@@ -52,40 +57,26 @@ class Follower:
 
     def hint(self) -> None:
         """Look at once."""
-        self._seen = -1
+        self._hinted = True
         self._hint.set()
 
-    def has_champions(self) -> bool:
-        """Whether any model has something to serve."""
-        with self._ledger.connect() as conn:
-            return any(promotions.champion(conn, name) is not None for name in self._slots)
-
     async def catch_up(self) -> None:
-        """Bring every slot to its champion; one that fails keeps what it has. Most commits concern no champion, which
-        two queries for all models show."""
-        self._seen, self._retry_s = self._ledger.data_version(), float("inf")
-        with self._ledger.connect() as conn:
-            marks = (promotions.latest_id(conn), trials.running_ids(conn))
-            if marks == self._marks:
-                return
-            wanted = {name: (promotions.champion(conn, name), trials.running(conn, name)) for name in self._slots}
-        for name, (champion, trial) in wanted.items():
-            if champion is not None:
-                await self._swap(self._slots[name], champion)
-            await self._follow_trial(self._slots[name], trial)
-        self._marks = None if self._retry_s < float("inf") else marks
+        """Bring every slot to its champion; one that fails keeps what it has."""
+        wanted = await self._look()
+        if wanted is None:
+            return
+        for name, champion in wanted.champions.items():
+            self._want(self._slots[name], champion, wanted.trials is None)
+        for slot in self._slots.values():
+            if slot.wanted is not None:
+                await self._swap(slot, slot.wanted)
+            if wanted.trials is not None:
+                await self._follow_trial(slot, wanted.trials[slot.model])
 
     async def run(self) -> None:
-        """Follow until cancelled; the cheap question first."""
-        self._seen = -1
+        """Follow until cancelled."""
         while True:
-            try:
-                if time.monotonic() >= self._retry_s or self._ledger.data_version() != self._seen:
-                    await self.catch_up()
-            except (SQLAlchemyError, sqlite3.Error) as error:
-                self._log_unreadable(error)
-            else:
-                self._logged_reason = ""
+            await self.catch_up()
             if time.monotonic() - self._reported_s >= REPORT_S:
                 self._reported_s = time.monotonic()
                 self._report_trials()
@@ -100,10 +91,29 @@ class Follower:
             if slot.trial is not None:
                 slot.trial.close()
 
-    def _log_unreadable(self, error: Exception) -> None:
-        """What is served stays; logged once, and looked at again."""
-        reason, self._seen = str(error).splitlines()[0], -1
-        if reason != self._logged_reason:
+    async def _look(self) -> Wanted | None:
+        """What is wanted, if that is news or to be tried again. What is served stays while nothing can be read, which
+        is logged once and tried again."""
+        again = self._hinted or time.monotonic() >= self._retry_s
+        try:
+            wanted = await self._looking.run(self._source.look, again)
+        except (BadRequest, OSError) as error:
+            self._log_unreadable(str(error))
+            return None
+        self._log_unreadable(self._source.away)
+        if again:
+            self._hinted, self._retry_s = False, float("inf")
+        return wanted
+
+    def _want(self, slot: ModelSlot, champion: Champion | None, is_described: bool) -> None:
+        """The description may be older than what the ledger said before it went away: there is no way back by it."""
+        before = slot.wanted
+        if is_described and before is not None and (champion is None or champion.promotion < before.promotion):
+            return
+        slot.wanted = champion
+
+    def _log_unreadable(self, reason: str) -> None:
+        if reason and reason != self._logged_reason:
             log.error("ledger_unreadable", reason=reason)
         self._logged_reason = reason
 
@@ -113,9 +123,9 @@ class Follower:
             return
         try:
             fresh = await self._load(slot, champion.deployment, champion.promotion)
-        except (DriftdError, OSError, ValueError, MemoryError) as error:
-            if isinstance(error, OSError | MemoryError):  # the world's fault, not the version's
-                self._retry_s = time.monotonic() + RETRY_S
+        except (*FAILURES, SQLAlchemyError, sqlite3.Error) as error:
+            if not isinstance(error, DriftdError | ValueError):  # the world's fault, not the version's
+                self._retry_s, slot.hindered = time.monotonic() + RETRY_S, error_key(error)
             else:
                 slot.failed = dict(list(slot.failed.items())[-FAILED_KEPT:]) | {champion.promotion: str(error)}
             failure = {"event": "swap_failed", "model": slot.model, "version": champion.deployment.name}
@@ -123,7 +133,7 @@ class Follower:
             if slot.served is None and champion.promotion in slot.failed:
                 await self._stand_in(slot, champion)
             return
-        slot.served = fresh
+        slot.served, slot.hindered = fresh, ""
         message = {"event": "swapped", "model": slot.model, "version": fresh.name}
         self._report(message | {"promotion": champion.promotion, "runtimes": list(fresh.runtimes)})
 
@@ -133,7 +143,7 @@ class Follower:
         before = champion.predecessor
         if before is None:
             return
-        with contextlib.suppress(DriftdError, OSError, ValueError, MemoryError):
+        with contextlib.suppress(*FAILURES):
             slot.served = await self._load(slot, before, 0)
             message = {"event": "stand_in", "model": slot.model, "version": before.name}
             self._report(message | {"champion": champion.deployment.name})
@@ -147,11 +157,11 @@ class Follower:
         if settings.task == "recommendation":
             from daemon.server.recommendation.served import load_recommender_of
 
-            recommender = await self._pool.run(load_recommender_of, deployment, promotion, folder)
+            recommender = await self._loading.run(load_recommender_of, deployment, promotion, folder)
             await self._live[slot.model].serve(recommender)
             return recommender
         trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
-        return await self._pool.run(load_served, deployment, promotion, folder, trusted, accelerate)
+        return await self._loading.run(load_served, deployment, promotion, folder, trusted, accelerate)
 
     # --- trials -----------------------------------------------------------------------------------------------
 
@@ -166,7 +176,7 @@ class Follower:
             return
         try:
             challenger = await self._load(slot, trial.deployment, 0)
-        except (OSError, MemoryError):
+        except (OSError, MemoryError, SQLAlchemyError, sqlite3.Error):
             self._retry_s = time.monotonic() + RETRY_S
             return
         except Exception as error:

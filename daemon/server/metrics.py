@@ -1,10 +1,12 @@
 """What Prometheus scrapes: requests and latency of this server process, and where the models stand."""
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.ledger import Ledger, checks, totals
 from daemon.server.slot import ModelSlot
@@ -40,18 +42,23 @@ class Metrics:
         counters[1].observe(seconds)
 
     def collect(self) -> Iterator[Any]:
-        """Where the models stand now, from the slots and the ledger."""
+        """Where the models stand now, from the slots, and from the ledger unless that is away."""
         serving = GaugeMetricFamily("driftd_serving", "1 for the served version", labels=["model", "version"])
         drift = GaugeMetricFamily("driftd_drift", "1 while a drift episode is open", labels=["model"])
         taken = GaugeMetricFamily("driftd_files", "Data files by state", labels=["model", "state"])
-        with self._ledger.connect() as conn:
-            for name, slot in self._slots.items():
-                if slot.served is not None:
-                    serving.add_metric([name, slot.served.name], 1)
-                drift.add_metric([name], float(checks.open_episode(conn, name) is not None))
-                for state, count in totals.counts(conn, name).items():
-                    taken.add_metric([name, state], count)
-        yield from (serving, drift, taken)
+        for name, slot in self._slots.items():
+            if slot.served is not None:
+                serving.add_metric([name, slot.served.name], 1)
+        yield serving
+        try:
+            with self._ledger.connect() as conn:
+                for name in self._slots:
+                    drift.add_metric([name], float(checks.open_episode(conn, name) is not None))
+                    for state, count in totals.counts(conn, name).items():
+                        taken.add_metric([name, state], count)
+        except (SQLAlchemyError, sqlite3.Error):
+            return
+        yield from (drift, taken)
 
     def render(self) -> bytes:
         """The text exposition format."""

@@ -1,10 +1,12 @@
-"""One model's place in a server: what answers behind one pointer, and the challenger beside it."""
+"""One model's place in a server: what answers behind one pointer, what is to, and the challenger beside it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Union
 
 from daemon.server.served import ServedDeployment
 from daemon.server.trial import RunningTrial
+from retrain.records.deployment import Champion
 
 if TYPE_CHECKING:
     from daemon.server.recommendation.served import ServedRecommender
@@ -13,19 +15,54 @@ Served = Union[ServedDeployment, "ServedRecommender"]
 """By the model's task; the latter comes with numerical libraries, which few servers need at once."""
 
 
+class SlotState(StrEnum):
+    """What a slot serves beside what it is to serve."""
+
+    EMPTY = "nothing is promoted yet"
+    SERVING = "serving"
+    SWAPPING = "swapping"
+    STANDING_IN = "standing in"
+    LOADING = "loading"
+    FAILED = "failed"
+
+    @property
+    def answers(self) -> bool:
+        """Whether somebody answers where somebody should."""
+        return self not in (SlotState.LOADING, SlotState.FAILED)
+
+
 @dataclass
 class ModelSlot:
     """One model's place in the server; `served` is replaced whole, so a request sees the old or the new. `trial` is the
-    challenger beside it."""
+    challenger beside it, `wanted` the last committed promotion that is known here; `failed` says by promotion why it
+    cannot be loaded, `hindered` why loading is tried again."""
 
     model: str
     served: Served | None = None
     trial: RunningTrial | None = None
     failed: dict[int, str] = field(default_factory=dict)
+    wanted: Champion | None = None
+    hindered: str = ""
+
+    @property
+    def state(self) -> SlotState:
+        """What is served now, beside what is to be."""
+        wanted, served = self.wanted, self.served
+        if wanted is None:
+            return SlotState.EMPTY if served is None else SlotState.SERVING
+        if served is not None and served.promotion == wanted.promotion:
+            return SlotState.SERVING
+        if wanted.promotion in self.failed:
+            return SlotState.FAILED if served is None else SlotState.STANDING_IN
+        return SlotState.LOADING if served is None else SlotState.SWAPPING
 
     @property
     def lack(self) -> str:
-        """Why nothing is served."""
-        if self.failed:
-            return f"the champion of {self.model} cannot be loaded: {list(self.failed.values())[-1]}"
-        return f"{self.model} has no promoted version yet; `driftd status` says what it waits for"
+        """Why nothing is served, or not what is to be; nothing where it is."""
+        wanted = self.wanted
+        if wanted is None:
+            return f"{self.model} has no promoted version yet; `driftd status` says what it waits for"
+        if reason := self.failed.get(wanted.promotion):
+            return f"the champion of {self.model} cannot be loaded: {reason}"
+        reason = f": {self.hindered}" if self.hindered else "; ask again in a moment"
+        return f"the champion of {self.model}, {wanted.deployment.name}, is being loaded{reason}"

@@ -91,7 +91,7 @@ class Service:
         )
         self.background = Background(
             self.shared, self.keepers, self.servers, self.events, self.pending, self.messages.trials,
-            self.reloader.reload,
+            self.reloader.reload, self.messages.serving,
         )  # fmt: skip
         self._signals()
         tasks: list[asyncio.Task[None]] = []

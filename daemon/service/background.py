@@ -18,6 +18,7 @@ from daemon.runtime.restarting import error_key, way_out
 from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import WorkerError
 from daemon.service.commands import Commander
+from daemon.service.described import Descriptions, Serving
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
@@ -28,6 +29,7 @@ from retrain.records.errors import Refused
 log = get_logger()
 LEDGER_POLL_S = 0.4
 EVENTS_EVERY_S = 1.0
+DESCRIBE_EVERY_S = 0.5
 CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
 
@@ -44,15 +46,18 @@ class Background:
         pending: PendingWrites,
         trials: Reports,
         reload: Callable[[], Awaitable[str]],
+        serving: Serving,
     ) -> None:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
         self._commander = Commander({}, keepers.promoted, reload)
+        self._descriptions = Descriptions(shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst)
         self._failures: dict[str, str] = {}
 
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
-        return self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
+        works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
+        return *works, self._describe
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""
@@ -96,6 +101,14 @@ class Background:
                     await self._commander.apply_all()
                     version = now
             await asyncio.sleep(LEDGER_POLL_S)
+
+    async def _describe(self) -> None:
+        """Keep the descriptions beside the ledger up to date."""
+        while True:
+            with self._unless_lost("descriptions"):
+                if not self._keepers.resting:
+                    await self._descriptions.write()
+            await asyncio.sleep(DESCRIBE_EVERY_S)
 
     async def _retention(self) -> None:
         """Let go of old events, commands and schedules; what fails is logged and done the next day."""

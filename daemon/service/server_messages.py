@@ -7,6 +7,7 @@ from daemon.cycles.loadable import unreadable
 from daemon.cycles.trial import Reports
 from daemon.ledger import promotions
 from daemon.runtime.log import get_logger
+from daemon.service.described import Serving
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_writes import PendingWrites
 
@@ -28,14 +29,16 @@ def log_message(message: dict[str, Any]) -> None:
 
 
 class ServerMessages:
-    """Acts on the reports; `trials` adds up what is to be written about trials."""
+    """Acts on the reports; `trials` adds up what is to be written about trials, `serving` knows what is served."""
 
     def __init__(self, keepers: Keepers, pending: PendingWrites) -> None:
         self._keepers, self._pending = keepers, pending
         self.trials = Reports()
+        self.serving = Serving()
 
     def receive(self, message: dict[str, Any]) -> None:
         """A server's report."""
+        self.serving.receive(message)
         if message["event"] == "swapped":
             swapped_at = time.time()
             self._pending.write(lambda conn: promotions.mark_swapped(conn, message["promotion"], swapped_at))

@@ -209,6 +209,10 @@ class Servers:
         """Seconds of silence of each server that has begun to speak; one that starts has a patience of its own."""
         return {f"server {n}": server.silent_s(now_s) for n, server in enumerate(self._all, start=1)}
 
+    def pids(self) -> set[int | None]:
+        """The processes that run."""
+        return {server.pid for server in self._all}
+
     async def wait_ready(self) -> None:
         """Return when every server serves the last committed promotions."""
         await asyncio.gather(*(server.ready.wait() for server in self._all))

@@ -6,6 +6,7 @@ import contextvars
 import json
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -62,13 +63,24 @@ class Limits:
 
 
 @dataclass
+class Busy:
+    """What a worker works on: since when, and when it gave its last sign of life, Unix seconds."""
+
+    work: str
+    since: float
+    heard: float
+
+
+@dataclass
 class Worker:
     """One child process that answers one request at a time; started at the first, restarted after a death. `fresh` is
-    called before each start: what the process before left unfinished is needed by nobody."""
+    called before each start: what the process before left unfinished is needed by nobody. `busy` says what it
+    works on."""
 
     role: Role
     limits: Limits
     fresh: Callable[[], None] = lambda: None
+    busy: Busy | None = None
     _process: asyncio.subprocess.Process | None = None
     _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _listener: asyncio.Task[None] | None = None
@@ -93,6 +105,7 @@ class Worker:
         operation = BY_REQUEST[type(request)]
         assert operation.role == self.role, f"{operation.name} is no work of the {self.role}"
         async with self._turn:
+            self.busy = Busy(operation.name, time.time(), time.time())
             try:
                 asked = self._ask(operation.name, to_json(request), timeout_s is None)
                 answer = await asyncio.wait_for(asked, timeout_s)
@@ -103,6 +116,8 @@ class Worker:
             except asyncio.CancelledError:
                 await self.close()
                 raise
+            finally:
+                self.busy = None
         if "error" in answer:
             error = answer["error"]
             raise WorkerError(error["kind"], error["message"], error["traceback"])
@@ -126,6 +141,8 @@ class Worker:
                 answer: dict[str, Any] = json.loads(line)
                 if "alive" not in answer:
                     return answer
+                if self.busy is not None:
+                    self.busy.heard = time.time()
         except (BrokenPipeError, ConnectionResetError):
             pass
         except TimeoutError:

@@ -125,7 +125,7 @@ class LiveModel:
 
     async def _recount(self, served: ServedRecommender) -> None:
         """Count everything anew, from the ledger and the spool."""
-        source = Source(self.model, self.settings, self.paths, self.ledger, self.items)
+        source = await self._beside(Source, self.model, self.settings, self.paths, self.ledger, self.items)
         try:
             events, self.catalogue = await self._beside(source.everything, served.schema)
         except Retry as error:

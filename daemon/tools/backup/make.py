@@ -8,6 +8,8 @@ both is harmless since their content is known."""
 
 import contextlib
 import fcntl
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,18 +23,21 @@ from daemon.ledger.engine import HEAD, open_ledger
 from daemon.ledger.references import References, copy_ledger, references
 from daemon.ledger.sound import integrity
 from daemon.tools.backup.manifest import (
+    CONFIG,
     FORMAT,
     MANIFEST,
     PREFIX,
     STATE,
     Manifest,
     Progress,
-    backups_in,
+    beyond,
+    last_whole,
     refuse_full,
     sha256,
     stamp,
     verify,
 )
+from daemon.tools.backup.noted import note_backup
 from retrain import durable
 from retrain.records.errors import Refused
 
@@ -41,11 +46,12 @@ ROUNDS = 10
 
 @dataclass(frozen=True)
 class Made:
-    """A published backup, what it holds, and the older ones that went."""
+    """A published backup, what it holds, the older ones that went, and the newest one that lacks nothing."""
 
     path: Path
     manifest: Manifest
     removed: tuple[Path, ...]
+    last_whole: Path | None = None
 
 
 def make_backup(config: Config, folder: Path, keep: int | None, progress: Progress) -> Made:
@@ -61,23 +67,27 @@ def make_backup(config: Config, folder: Path, keep: int | None, progress: Progre
         staged = folder / f".{name}"
         staged.mkdir(mode=0o700)
         try:
-            manifest = _write(state, staged, name, progress)
-            durable.write_file(staged / "config.toml", config.path.read_bytes(), "backup.config")
+            configuration = config.path.read_bytes()
+            durable.write_file(staged / CONFIG, configuration, "backup.config")
+            manifest = _write(state, staged, name, hashlib.sha256(configuration).hexdigest(), progress)
             durable.write_file(staged / MANIFEST, manifest.to_json(), "backup.manifest")
             verify(staged, progress)
         except BaseException:
             durable.remove(staged, "backup.give_up")
             raise
         durable.publish_folder(staged, folder / name, "backup.publish")
-        removed = backups_in(folder)[:-keep] if keep else []
+        removed = beyond(folder, keep) if keep else []
         for old in removed:
             hidden = old.with_name(f".{old.name}")  # first its name, so that a kill leaves no half backup
             durable.move(old, hidden, "backup.expire")
             durable.remove(hidden, "backup.remove")
-    return Made(folder / name, manifest, tuple(removed))
+        whole = last_whole(folder)
+    made = Made(folder / name, manifest, tuple(removed), None if whole is None else whole[0])
+    note_backup(config.paths, made.path, manifest, whole)
+    return made
 
 
-def _write(state: Path, staged: Path, name: str, progress: Progress) -> Manifest:
+def _write(state: Path, staged: Path, name: str, config: str, progress: Progress) -> Manifest:
     target = staged / STATE
     target.mkdir()
     files: dict[str, tuple[str, int]] = {}
@@ -88,7 +98,8 @@ def _write(state: Path, staged: Path, name: str, progress: Progress) -> Manifest
             _copy(segment, target, segment.relative_to(held).as_posix(), files)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     ordered = dict(sorted(files.items()))
-    return Manifest(FORMAT, name, now, version("driftd"), HEAD, ordered, tuple(sorted(missing)), tuple(sorted(lost)))
+    gone = tuple(sorted(missing)), tuple(sorted(lost))
+    return Manifest(FORMAT, name, now, version("driftd"), HEAD, ordered, *gone, config)
 
 
 def _copy_state(
@@ -106,7 +117,19 @@ def _copy_state(
     for name in set(files) - _expected(state, named) - {LEDGER}:
         (target / name).unlink()
         del files[name]
-    return missing, missing - named.spare
+    damaged = _damaged_versions(target, named, files)
+    return missing | damaged, (missing | damaged) - named.spare
+
+
+def _damaged_versions(target: Path, named: References, files: dict[str, tuple[str, int]]) -> set[str]:
+    """Copied files of versions that are not what the version's manifest says."""
+    found = set()
+    for version_ in named.versions:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            said = json.loads((target / version_ / MANIFEST).read_bytes()).get("files", {})
+            names = {f"{version_}/{name}": digest for name, digest in said.items()}
+            found |= {name for name, digest in names.items() if name in files and files[name][0] != digest}
+    return found
 
 
 def _copy_ledger(state: Path, target: Path, files: dict[str, tuple[str, int]]) -> References:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from daemon.ledger.engine import HEAD
 from daemon.ledger.sound import integrity
 from retrain.records.errors import Refused
 
-MANIFEST, STATE, PREFIX = "manifest.json", "state", "driftd-"
+MANIFEST, STATE, CONFIG, PREFIX = "manifest.json", "state", "config.toml", "driftd-"
 FORMAT = 1
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, and how many bytes of how many are done."""
@@ -24,7 +25,8 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class Manifest:
     """`files` by path below the state folder: SHA-256 and size. `missing` ones the ledger named and nobody had, or
-    only damaged; of these the state needs the `lost` ones."""
+    only damaged; of these the state needs the `lost` ones. `config` is the hash of the configuration beside the state;
+    older backups have none."""
 
     format: int
     name: str
@@ -34,6 +36,12 @@ class Manifest:
     files: dict[str, tuple[str, int]]
     missing: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    config: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all is in it that the state needs."""
+        return not self.lost
 
     @property
     def total_bytes(self) -> int:
@@ -66,6 +74,31 @@ def backups_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"{PREFIX}*") if (path / MANIFEST).is_file())
 
 
+def last_whole(folder: Path) -> tuple[Path, Manifest] | None:
+    """The newest backup of a folder that lacks nothing, by its manifest."""
+    for path in reversed(backups_in(folder)):
+        manifest = _readable(path)
+        if manifest is not None and manifest.is_whole:
+            return path, manifest
+    return None
+
+
+def beyond(folder: Path, keep: int) -> list[Path]:
+    """The backups of a folder that go where so many are kept: the newest of them, and as many of those that lack
+    nothing, so that one with losses never takes the place of a whole one."""
+    backups = backups_in(folder)
+    whole = [path for path in backups if (found := _readable(path)) is not None and found.is_whole]
+    kept = {*backups[-keep:], *whole[-keep:]}
+    return [path for path in backups if path not in kept]
+
+
+def _readable(backup: Path) -> Manifest | None:
+    try:
+        return read_manifest(backup)
+    except Refused:
+        return None
+
+
 def newest_of(folder: Path) -> Path:
     """The folder itself where it is a backup, else the newest one in it; Refused without any."""
     if (folder / MANIFEST).is_file():
@@ -79,11 +112,25 @@ def newest_of(folder: Path) -> Path:
 def verify(backup: Path, progress: Progress) -> Manifest:
     """Read a backup whole; Refused names what is missing, changed, too much, or wrong with its ledger."""
     manifest = read_manifest(backup)
-    wrong = list(_wrong(backup / STATE, manifest, progress))
+    wrong = [*_wrong_config(backup / CONFIG, manifest.config), *_wrong(backup / STATE, manifest, progress)]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise Refused(f"{backup} is damaged: {'; '.join(wrong[:3])}{more}", "use another backup")
     return manifest
+
+
+def _wrong_config(path: Path, expected: str | None) -> Iterator[str]:
+    """By its hash; of an older backup whether it is TOML at all."""
+    try:
+        found = sha256(path)
+        tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError:
+        yield f"{CONFIG} is missing"
+    except (OSError, ValueError) as error:
+        yield f"{CONFIG} cannot be read: {error}"
+    else:
+        if expected is not None and found != expected:
+            yield f"{CONFIG} is not what was written"
 
 
 def _wrong(state: Path, manifest: Manifest, progress: Progress) -> Iterator[str]:

@@ -250,7 +250,7 @@ def test_a_challenger_that_does_not_load_fails_its_trial(ledger, tmp_path):
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     config = load_config(tmp_path / "config.toml")
     trial, slots, told = begun(ledger), {"m": ModelSlot("m")}, []
-    follower = Follower(config, slots, ledger, told.append, Pool("loading", 1))
+    follower = Follower(config, slots, ledger, told.append, Pool("loading", 1), Pool("looking", 1))
     for _ in range(2):
         asyncio.run(follower.catch_up())
     assert slots["m"].trial is None

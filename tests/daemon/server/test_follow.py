@@ -70,7 +70,8 @@ def test_a_champion_that_fails_to_load_leaves_what_is_served(
             shutil.copytree(good, context.folders.version(name))
         breaks(context.folders.version(BROKEN))
         slots = {"m": ModelSlot("m")}
-        follower = Follower(context.shared.config, slots, context.shared.ledger, told.append, Pool("loading", 1))
+        pools = Pool("loading", 1), Pool("looking", 1)
+        follower = Follower(context.shared.config, slots, context.shared.ledger, told.append, *pools)
 
         def catch_up() -> Any:
             asyncio.run(follower.catch_up())

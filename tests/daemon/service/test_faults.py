@@ -375,7 +375,8 @@ def test_a_version_that_cannot_be_read_now_is_served_later(
     monkeypatch.setattr("daemon.server.follow.load_served", load)
     monkeypatch.setattr("daemon.server.follow.RETRY_S", 0.0)
     slot = ModelSlot("m")
-    follower = Follower(context.shared.config, {"m": slot}, ledger, told.append, Pool("loading", 1))
+    pools = Pool("loading", 1), Pool("looking", 1)
+    follower = Follower(context.shared.config, {"m": slot}, ledger, told.append, *pools)
 
     async def story() -> None:
         await follower.catch_up()

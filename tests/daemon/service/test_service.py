@@ -47,6 +47,10 @@ class Servers:
         """Nobody to be silent."""
         return {}
 
+    def pids(self) -> set[int | None]:
+        """None runs."""
+        return set()
+
     async def replace(self) -> None:
         """As after a reload."""
         self.replaced += 1

@@ -2,6 +2,7 @@
 
 import grp
 import hashlib
+import json
 import os
 import signal
 import sqlite3
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
+from daemon.cli.app import run
 from daemon.config.config import Config, load_config
 from daemon.ledger import Ledger, files, models, open_ledger, tables
 from daemon.reading.look import Look
+from daemon.runtime.backups import backup_sentence, read_notes
 from daemon.runtime.lock import sole_owner
 from daemon.tools.backup.make import make_backup
 from daemon.tools.backup.manifest import backups_in, verify
@@ -291,3 +294,63 @@ def test_no_restore_under_a_running_service(state, tmp_path):
     made = make_backup(state.config, tmp_path / "backups", None, quiet)
     with sole_owner(state.folder), pytest.raises(Refused, match="another driftd"):
         restore_backup(state.folder, made.path, quiet)
+
+
+def lossy(state: State, folder: Path) -> Path:
+    """A backup of a state that lost a snapshot."""
+    gone = state.add()
+    gone.unlink()
+    made = make_backup(state.config, folder, 2, quiet)
+    assert made.manifest.lost
+    return made.path
+
+
+def test_a_backup_with_losses_never_takes_the_place_of_a_whole_one(state, tmp_path):
+    """So many whole ones stay as are kept, whatever comes after them; the state knows which is the last."""
+    folder = tmp_path / "backups"
+    whole = [make_backup(state.config, folder, 2, quiet).path for _ in range(2)]
+    losing = [lossy(state, folder) for _ in range(3)]
+    assert backups_in(folder) == [*whole, *losing[1:]]
+    (note,) = read_notes(state.config.paths).values()
+    assert (note.newest, note.whole) == (str(losing[-1]), str(whole[-1])) and note.lost == 3
+    assert f"lacks 3 files that the state needs; the last whole one is {whole[-1]}" in backup_sentence(note)
+    with state.ledger.begin() as conn:
+        conn.execute(update(tables.files).where(tables.files.c.seq > 3).values(snapshot=None))
+    again = [make_backup(state.config, folder, 2, quiet).path for _ in range(2)]
+    assert backups_in(folder) == again
+
+
+def test_a_damaged_version_is_a_loss(state, tmp_path):
+    """What its own manifest says of its files is compared with what is copied."""
+    version = state.folder / "versions/m/v0001-aaaaaaaa"
+    digest = hashlib.sha256(b"array").hexdigest()
+    (version / "manifest.json").write_text(json.dumps({"files": {"reference/a.npy": digest}}))
+    assert make_backup(state.config, tmp_path / "backups", None, quiet).manifest.is_whole
+    (version / "reference/a.npy").write_bytes(b"other")
+    made = make_backup(state.config, tmp_path / "backups", None, quiet)
+    assert made.manifest.lost == ("versions/m/v0001-aaaaaaaa/reference/a.npy",)
+
+
+@pytest.mark.parametrize("words", ["[service", "[service]\nlisten = '0.0.0.0:1'\n", None])
+def test_the_configuration_of_a_backup_is_verified(state, tmp_path, words):
+    """Changed, cut off or gone."""
+    made = make_backup(state.config, tmp_path / "backups", None, quiet)
+    verify(made.path, quiet)
+    path = made.path / "config.toml"
+    path.unlink() if words is None else path.write_text(words)
+    with pytest.raises(Refused, match=r"config\.toml"):
+        verify(made.path, quiet)
+
+
+def test_verify_says_that_a_backup_with_losses_is_not_whole(state, tmp_path, capsys):
+    """It is what was written, and not all that the state needs: exit status 1, and which one is whole."""
+    folder = tmp_path / "backups"
+    whole = make_backup(state.config, folder, None, quiet).path
+    options = ["-c", str(state.config.path), "backup", str(folder), "--verify"]
+    assert run(options) == 0 and f"{whole} is whole" in capsys.readouterr().out
+    lossy(state, folder)
+    assert run(options) == 1
+    told = capsys.readouterr()
+    assert "is whole" not in told.out and f"the last whole backup is {whole}" in told.err
+    assert run([*options, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["last_whole"] == str(whole)

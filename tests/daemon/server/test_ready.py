@@ -1,0 +1,184 @@
+"""Ready is what the slots serve beside what is to be served; servers know the latter also while the ledger is away."""
+
+import asyncio
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import learning
+import pytest
+from bare_model import bare_model
+
+from daemon.ledger import deployments, followed_ledger, promotions
+from daemon.runtime.context import ModelContext
+from daemon.runtime.promoted import describe
+from daemon.runtime.serving import read_serving
+from daemon.server.app import App
+from daemon.server.follow import Follower
+from daemon.server.origins import Origins
+from daemon.server.slot import ModelSlot
+from daemon.server.tokens import Tokens
+from daemon.service.described import Descriptions, Serving
+
+BROKEN, TOKEN = "v0009-0123abcd", b"r" * 32
+
+
+class Standing:
+    """One model with two good versions and a broken one, and a server's app that follows its ledger."""
+
+    def __init__(self, context: ModelContext, good: Path) -> None:
+        self.context, self.told = context, []
+        config = context.shared.config
+        for name in (good.name, BROKEN):
+            shutil.copytree(good, context.folders.version(name))
+        (context.folders.version(BROKEN) / "model.skops").write_bytes(b"other")
+        self.good = good.name
+        self.slot = ModelSlot("m")
+        self.ledger = followed_ledger(config.state_dir)
+        tokens = Tokens((TOKEN,), ())
+        self.app = App(config, {"m": self.slot}, self.ledger, "1", tokens, Origins((), loopback=True))
+        self.app.about.loaded = True
+        pools = self.app.pools.loading, self.app.pools.looking
+        self.follower = Follower(config, {"m": self.slot}, self.ledger, self.told.append, *pools)
+
+    def promote(self, version: str) -> None:
+        """Commit a promotion, as control does."""
+        with self.context.shared.ledger.begin() as conn:
+            deployment = deployments.for_version(conn, "m", version, 0.0)
+            promotions.record(conn, "m", deployment, "promote", "a test", 0.0)
+
+    def follow(self) -> None:
+        """What the server does when it is hinted."""
+        self.follower.hint()
+        asyncio.run(self.follower.catch_up())
+
+    def ready(self, token: bytes = TOKEN) -> tuple[int, dict[str, Any]]:
+        """The answer to those who may look, or another."""
+
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(self.app), base_url="http://localhost"
+            ) as client:
+                return await client.get("/v2/health/ready", headers={"authorization": f"Bearer {token.decode()}"})
+
+        answer = asyncio.run(ask())
+        return answer.status_code, answer.json()
+
+
+@pytest.fixture
+def standing(tmp_path: Path) -> Iterator[Standing]:
+    """Nothing is promoted yet."""
+    good = learning.published(tmp_path / "made")
+    with bare_model(tmp_path) as context:
+        made = Standing(context, good)
+        yield made
+        made.app.pools.close()
+        made.ledger.close()
+
+
+def test_a_champion_that_answers_nobody_is_not_ready(standing: Standing) -> None:
+    """The model is named with the reason to those who may look; strangers learn that it is not ready."""
+    assert standing.ready() == (200, {"ready": True})  # nothing is to be served
+    standing.promote(BROKEN)
+    standing.follow()
+    status, told = standing.ready()
+    assert status == 503 and told["ready"] is False
+    named = told["models"]["m"]
+    assert (named["state"], named["serves"], named["champion"]) == ("failed", None, BROKEN)
+    assert "differs from what was published" in named["reason"]
+    assert standing.ready(b"unknown") == (503, {"ready": False})
+
+
+def test_a_predecessor_that_stands_in_is_ready_and_named(standing: Standing) -> None:
+    """Whether it was served before, or is what a new server finds in the champion's place."""
+    standing.promote(standing.good)
+    standing.follow()
+    assert standing.ready() == (200, {"ready": True})
+    standing.promote(BROKEN)
+    for _ in range(2):
+        standing.follow()
+        status, told = standing.ready()
+        assert (status, told["models"]["m"]["state"]) == (200, "standing in")
+        assert told["models"]["m"]["serves"] == standing.good
+        standing.slot.served, standing.slot.failed = None, {}
+
+
+def test_a_promotion_that_is_not_applied_is_named(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first one nobody answers: 503; with one that is served it is a swap under way: 200."""
+
+    def failing(*_: object) -> None:
+        raise OSError("the disk is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("daemon.server.follow.load_served", failing)
+        standing.promote(standing.good)
+        standing.follow()
+        status, told = standing.ready()
+        assert (status, told["models"]["m"]["state"]) == (503, "loading")
+        assert "the disk is away" in told["models"]["m"]["reason"]
+    standing.follow()
+    shutil.copytree(standing.context.folders.version(standing.good), standing.context.folders.version("v0002-aa"))
+    with monkeypatch.context() as broken:
+        broken.setattr("daemon.server.follow.load_served", failing)
+        standing.promote("v0002-aa")
+        standing.follow()
+        status, told = standing.ready()
+    assert (status, told["models"]["m"]["state"]) == (200, "swapping")
+    assert (told["models"]["m"]["serves"], told["models"]["m"]["champion"]) == (standing.good, "v0002-aa")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else can read the ledger."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("SELECT count(*) FROM promotions").fetchone()
+        yield
+
+
+@pytest.mark.parametrize("away", ["locked", "gone"])
+def test_a_server_starts_by_the_description_while_the_ledger_is_away(
+    standing: Standing, away: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What control wrote down is served; what the ledger says later goes first, and no empty ledger is made."""
+    monkeypatch.setattr("daemon.ledger.engine.FOLLOWER_BUSY_S", 0.0)
+    context, path = standing.context, standing.context.shared.ledger.path
+    standing.promote(standing.good)
+    with context.shared.ledger.connect() as conn:
+        champion = promotions.champion(conn, "m")
+    assert champion is not None
+    describe(context.shared.config.paths, champion)
+    context.shared.ledger.close()
+    if away == "gone":
+        path.rename(path.with_name("elsewhere"))
+        standing.follow()
+        assert not path.exists()
+        path.with_name("elsewhere").rename(path)
+    else:
+        with locked(path):
+            standing.follow()
+    assert standing.slot.served is not None and standing.slot.served.name == standing.good
+    assert standing.ready() == (200, {"ready": True})
+    standing.promote(BROKEN)
+    standing.follow()
+    assert standing.ready()[1]["models"]["m"]["champion"] == BROKEN
+
+
+def test_what_is_promoted_is_described_and_what_is_served_is_told(standing: Standing) -> None:
+    """Each promotion by a file, and of the servers that run what they said last."""
+    context, serving = standing.context, Serving()
+    paths = context.shared.config.paths
+    keeping = Descriptions(paths, context.shared.ledger, serving, lambda: {7}, context.shared.analyst)
+    standing.promote(standing.good)
+    serving.receive({"event": "swapped", "pid": 7, "model": "m", "version": standing.good, "promotion": 1})
+    serving.receive({"event": "swap_failed", "pid": 8, "model": "m", "version": standing.good, "error": "why"})
+    asyncio.run(keeping.write())
+    assert read_serving(paths) == keeping.facts()
+    assert standing.good in paths.promoted("m").read_text()
+    (server,) = keeping.facts()["servers"]
+    assert server == {"pid": 7, "models": {"m": {"version": standing.good, "promotion": 1, "reason": ""}}}
