@@ -37,7 +37,7 @@ def labelled(rng: np.random.Generator, seq: int, scale: float) -> Assessment:
 def opened(ledger: Ledger, seed: int, scale: float, credit: float, drifting: bool) -> dict[str, Any]:
     """The facts of a cycle that was opened once enough was saved, and the planner's numbers at that moment."""
     rng, seen_files = np.random.default_rng(seed), 0
-    state = PlannerState(regret=Regret(handicap=-0.02 * scale, penalty=2.0, credit=credit))
+    state, evidence = PlannerState(base=Regret(handicap=-0.02 * scale, penalty=2.0, credit=credit)), []
     with ledger.begin() as conn:
         models.ensure(conn, "m")
         for seq in range(1, 200):
@@ -50,7 +50,8 @@ def opened(ledger: Ledger, seed: int, scale: float, credit: float, drifting: boo
             files.record_accepted(conn, "m", f"{seq}.csv", Look(seq, seq, seq, seq), f"sha{seq}", taken, 0.0)
             found = {key: value for key, value in asdict(one).items() if key != "id"}
             assessments.record(conn, "m", 1, {"assessments": [found], "skipped": [], "proposal": {}}, 0.0)
-            observed = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=(one,), drifting=drifting)
+            evidence.append(one)
+            observed = Observation(2000, 100, {}, seq, CHAMPION, None, assessments=tuple(evidence), drifting=drifting)
             seen_files = seq
             state, action = plan(state, observed, 1000.0 * seq, ModelSettings.model_validate(SETTINGS))
             if isinstance(action, OpenCycle):

@@ -48,7 +48,7 @@ def served(conn: Connection, config: Config) -> None:
     assessed = Assessment(1, 1, 380, "accuracy", 0.8, 0.2, gains=gains, newest="v1")
     champion = promotions.champion(conn, "m")
     observed = Observation(380, 380, {}, 1, champion, None, assessments=(assessed,))
-    state, action = plan(PlannerState(regret=Regret(handicap=-0.01)), observed, 2.0, config.models["m"])
+    state, action = plan(PlannerState(base=Regret(handicap=-0.01)), observed, 2.0, config.models["m"])
     models.save_planner(conn, "m", state, action.reason)
 
 
