@@ -49,7 +49,7 @@ def open_cycle(
         rebuilt=rebuilt_mark(observation) if trigger.kind == "environment" else state.rebuilt,
         reshaped=str(trigger.evidence["schema"]) if trigger.kind == "schema" else state.reshaped,
         configured=settings_digest(settings),
-        grown=_grown(state, observation, settings, trigger),
+        grown=_grown(state, observation, trigger),
     )
     if settings.mode == "observe" and trigger.kind != "manual":
         reason = f'{trigger.reason}; mode = "observe" changes nothing'
@@ -62,11 +62,9 @@ def newest_assessed(state: PlannerState, observation: Observation) -> int:
     return max([state.base_seq, *(one.seq for one in observation.assessments)])
 
 
-def _grown(state: PlannerState, observation: Observation, settings: ModelSettings, trigger: Trigger) -> int:
-    """Of a recommender that was kept, growth counts from there: its counters follow all that is new, and trying again
-    with every file would use up the budget."""
-    tried = trigger.kind == "growth" and settings.task == "recommendation"
-    return observation.labelled_rows if tried else state.grown
+def _grown(state: PlannerState, observation: Observation, trigger: Trigger) -> int:
+    """Where a version was kept, growth counts from there: trying again with every file would use up the budget."""
+    return observation.labelled_rows if trigger.kind == "growth" else state.grown
 
 
 def _spent(state: PlannerState, trigger: Trigger) -> Regret:

@@ -140,11 +140,18 @@ class Settling:
         maturity = self.settings.maturity
         assert maturity is not None
         if maturity.files is not None:
-            old = self.files_between(file.seq, until) >= maturity.files
-            return np.full(table.num_rows, old)
+            return np.full(table.num_rows, self._has_files_after(file.seq, maturity.files, until))
         at = self.now if until is None else self.clock(until)
         mature: Mask = event_times(table, file, self._schema) + (maturity.seconds or 0.0) <= at
         return mature
+
+    def _has_files_after(self, seq: int, files: int, until: int | None) -> bool:
+        """Whether so many files of rows came after one, and what labels came with the last of these."""
+        between = self.files_between(seq, until)
+        if between != files or not self._of_labels:
+            return between >= files
+        last = self._seqs[bisect_right(self._seqs, seq) + files - 1]
+        return max(self._of_labels) > last
 
     def _newest_arrival(self) -> int:
         """The newest file of labels: silence says nothing after it, for the labels may have ceased to come. Where none

@@ -13,6 +13,9 @@ from retrain.rows.held_out import NEWEST_FILES, describe
 from retrain.rows.window_reach import SMALLEST_WEIGHT, chosen_window
 
 Mask = NDArray[np.bool_]
+FEWEST_NEWER = 20
+"""Held-out rows that came after the champion was trained, of which so few are better than more with older ones: where
+labels are rare, the older ones would be of another time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,20 +44,25 @@ def split(
     settings: WindowSettings,
     alone: bool = False,
     steps: NDArray[np.int64] | None = None,
+    old: Mask | None = None,
 ) -> Split:
     """Split n labelled rows.
 
     `times` are event times, `sequence` each row's file by order of arrival (small ones together), `steps` the same as
     decaying weights count them, `seen` whether the champion was trained on
     the row, `reserved` whether it belongs to the reservoir of its file (see `retrain.rows.held_out`). Held out are the
-    reserved rows of the two newest files, of more files where these have fewer than `holdout_min_rows`; none that the
-    champion knows. `alone` says that there is no champion yet."""
+    reserved rows of the two newest files, of more files where these have fewer than `holdout_min_rows`, but not of
+    those that came before the champion (`old`) where the newer ones have 20; none that the champion knows. `alone` says
+    that there is no champion yet."""
     settings = chosen_window(settings, None)
     steps = sequence if steps is None else steps
     chosen = _window(times, sequence if settings.kind == "files" else steps, settings)
-    holdout, files = _holdout(sequence, seen, reserved, settings.holdout_min_rows)
+    least = settings.holdout_min_rows
+    if old is not None and int((reserved & ~seen & ~old).sum()) >= FEWEST_NEWER:
+        least = min(least, int((reserved & ~seen & ~old).sum()))
+    holdout, files = _holdout(sequence, seen, reserved, least)
     available = int(holdout.sum())
-    if available < settings.holdout_min_rows:
+    if available < least:
         raise Refused(
             f"{counted(available, 'held-out row', 'are')} new to the champion; "
             f"{settings.holdout_min_rows:,} are needed to compare"

@@ -77,7 +77,7 @@ def prepare_rows(
     seen = _known_to_champion(champion, files, times, sequence, table.column("__row").to_numpy(), reserved)
     chosen = chosen_window(settings.window, window)
     pools, steps = pool_of_each(sequence), unit_of_each(sequence, {file.seq: file.rows for file in files})
-    parts = split(times, pools, seen, reserved, chosen, champion is None, steps)
+    parts = split(times, pools, seen, reserved, chosen, champion is None, steps, _of_before(champion, files, sequence))
     table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
     train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))
     train = learnable(train, schema, notes)
@@ -287,6 +287,16 @@ def _known_to_champion(
             of_file = sequence == file.seq
             in_training[of_file] &= was_seen(prepared["seen"][file.digest], numbers[of_file])
     return np.asarray(in_training & ~(held & reserved))
+
+
+def _of_before(
+    champion: Mapping[str, Any] | None, files: Sequence[AcceptedFile], sequence: NDArray[np.int64]
+) -> NDArray[np.bool_] | None:
+    """Which rows (n,) are of files that the champion trained on or held out; None without one."""
+    if champion is None:
+        return None
+    known = {*champion["snapshots"], *champion["prepare"].get("reserved_snapshots", ())}
+    return np.isin(sequence, [file.seq for file in files if file.digest in known])
 
 
 def learnable(train: pa.Table, schema: Schema, notes: list[str]) -> pa.Table:
