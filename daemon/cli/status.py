@@ -84,6 +84,10 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     row = "event" if model["task"] == "recommendation" else "labelled row"
     held = f"; `driftd files {name} --held` says why" if model["files"].get("held") else ""
     print(f"  files      {counts}; {counted(model['labelled_rows'], row)}{held}")
+    if (labels := model["labels"]) and labels["sentence"]:
+        print(f"  labels     {printable(labels['sentence'])}")
+    if labels and labels["wait"]:
+        print(f"  UNSETTLED  {printable(labels['wait'])}")
     if settling := model["settling"]:
         paused = f"{printable(settling['path'])} paused {settling['pause_s']:.1f} s while it was written"
         configured = f"learned; intake.settle is {settling['configured_s']:g} s"

@@ -41,6 +41,10 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
             add(f"metric is {metric!r}; {choices}{_close(metric, metrics)}", "metric")
     if columns is None:
         return
+    negative, classes = _negative(section), _categories(section)
+    if negative is not None and classes is not None and negative not in classes:
+        declared = f"which [models.{name}.columns] does not declare as a category of {section.get('target')!r}"
+        add(f"negative is {negative!r}, {declared}{meant(negative, classes)}", "labels", "negative")
     undeclared = f"which [models.{name}.columns] does not declare"
     for key in ("target", "time_column", "id_column"):
         column = section.get(key)
@@ -62,6 +66,20 @@ def _types(columns: Any) -> dict[str, Any] | None:
     if not isinstance(columns, dict):
         return None
     return {name: spec.get("type") if isinstance(spec, dict) else spec for name, spec in columns.items()}
+
+
+def _negative(section: dict[str, Any]) -> str | None:
+    """The class that silence means."""
+    labels = section.get("labels")
+    negative = labels.get("negative") if isinstance(labels, dict) else None
+    return negative if isinstance(negative, str) else None
+
+
+def _categories(section: dict[str, Any]) -> list[str] | None:
+    """The target's classes, where they are declared."""
+    column = section["columns"].get(section.get("target"))
+    found = column.get("categories") if isinstance(column, dict) else None
+    return list(map(str, found)) if isinstance(found, list) else None
 
 
 def _close(name: str, names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
+from daemon.cycles.label_warnings import tell_of_labels
 from daemon.cycles.loadable import readable, unloadable, unreadable
 from daemon.cycles.schemas import answers, current_schema, schema_change
 from daemon.ledger import Ledger, assessments, files, labels, models, promotions, trials, versions
@@ -53,13 +54,16 @@ class Assessing:
             context.log.error("assessment_failed", reason=error.message)
             self.failed = True
             return
+        state = None if result.labels is None else LabelState.from_json(result.labels)
         with context.shared.ledger.begin(durable=True) as conn:
             found, number = to_json(result), request.deployment.number
             assessments.record(conn, context.name, number, found, context.now(), request.after)
-            if result.labels is not None:
-                state = LabelState.from_json(result.labels)
+            before = labels.load(conn, context.name)
+            if state is not None:
                 seen_seq = models.load_planner(conn, context.name).seen_seq
-                labels.save(conn, context.name, state, request.files[0].seq, seen_seq)
+                labels.save(conn, context.name, state, request.files[0].seq, seen_seq, context.now())
+        if state is not None:
+            tell_of_labels(context.log, context.name, before, state)
         self._answered = self._request(context.shared.ledger)[0]
         for one in result.assessments:
             gains = {name: round(gain[0], 5) for name, gain in one["gains"].items()}

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
+from daemon.cycles.label_warnings import label_notes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import schema_change
 from daemon.ledger import checks, error_streams, files, promotions
@@ -93,6 +94,7 @@ async def check_snapshots(
         if champion is None or unloadable(context.folders.versions, champion):
             return None  # the latter is logged by itself; once there is another champion it judges these files again
         stream = error_streams.load(conn, context.name, champion.era)
+        notes = label_notes(conn, context.name) if kind == "file" else []
     changed = schema_change(context, champion)
     request = CheckRequest(
         kind=kind,
@@ -110,6 +112,7 @@ async def check_snapshots(
     except WorkerError as error:
         context.log.error("check_failed", kind=kind, reason=error.message)
         return None
+    found.report["notes"] += notes
     predictions = None
     if found.predictions is not None:
         final = context.folders.predictions / f"{snapshots[0].stem}.{champion.deployment.name}.parquet"

@@ -69,7 +69,9 @@ def sweep_model(context: ModelContext, now: float, stop: Event | None = None) ->
     done: Counter[str] = Counter()
     with _Sweep(context.shared.ledger, stop) as sweep:
         _snapshots(context, sweep, now, done)
-        found = sweep.find(lambda conn: retention.old_predictions(conn, name, now - kept.predictions))
+        matures_s = 0.0 if context.settings.labels.maturity is None else context.settings.labels.maturity.seconds or 0.0
+        before = now - max(kept.predictions, 2 * matures_s)
+        found = sweep.find(lambda conn: retention.old_predictions(conn, name, before))
         files = [(check, state / path) for check, path in found]
         done["predictions"] += sweep.remove_files(files, "retention.remove_predictions", retention.forget_predictions)
         found = sweep.find(lambda conn: retention.old_quarantine(conn, name, now - kept.quarantine))

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from daemon.cycles import trial as on_trial
@@ -90,10 +90,13 @@ class CycleRunner:
             lost, changed = unloadable(context.folders.versions, champion), schema_change(context, champion)
             withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
             observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed, withheld)
+            spent = state.base_seq
             state, action = plan(state, observation, now, context.settings)
             cycle, deployed = observation.open_cycle, {}
             match action:
                 case OpenCycle(trigger):
+                    known = labels.at_opening(conn, context.name, spent)
+                    trigger = replace(trigger, evidence=trigger.evidence | known)
                     number, up_to_seq = state.next_number - 1, observation.newest_seq
                     cycle = cycles.open_cycle(conn, context.name, trigger, number, up_to_seq, now)
                     due.finish(conn, (*observation.due, *observation.manual), now)

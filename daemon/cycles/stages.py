@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.schemas import schema_change
-from daemon.ledger import cycles, files, labels, promotions, totals
+from daemon.ledger import cycles, files, promotions, totals
 from daemon.runtime.context import ModelContext
 from retrain import durable
 from retrain.operations import (
@@ -21,6 +21,7 @@ from retrain.operations import (
 )
 from retrain.records.cycle import Cycle, Stage
 from retrain.records.deployment import Champion
+from retrain.records.label_state import LabelState
 from retrain.records.schema import Schema
 from retrain.rows.window_reach import chosen_window, files_needed
 
@@ -43,7 +44,8 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
         champion, usable = None, [row for row in usable if row.schema_digest == changed.digest]
     folder = context.folders.versions
     withheld = withheld_classes(conn, context.name, context.settings, folder)
-    before, rows = _champion(context, champion), context.accepted(usable, withheld, labels.trust(conn, context.name))
+    known = LabelState.from_json(evidence["labels"]) if "labels" in evidence else LabelState()
+    before, rows = _champion(context, champion), context.accepted(usable, withheld, known.trust)
     if cycle.stage is Stage.PREPARE:
         return PrepareRequest(
             files=rows, schema=schema, settings=settings, work=work, champion=before, rows_before=rows_before,

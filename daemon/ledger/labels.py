@@ -11,7 +11,10 @@ from daemon.ledger.tables import models
 from retrain.records.label_state import LabelState
 
 NOTHING: dict[str, Any] = {"new": 0, "by_file": {}}
-"""Of settled rows: those that are new since the last cycle was opened, and the most that each file ever had."""
+"""Of settled rows: how many are new since the last cycle was opened, and by file the most that it ever had, and since
+when (Unix seconds)."""
+MOST_FILES = 60
+"""Whose settled rows a cycle keeps, the newest that decided."""
 
 
 def load(conn: Connection, model: str) -> LabelState | None:
@@ -20,40 +23,56 @@ def load(conn: Connection, model: str) -> LabelState | None:
     return None if labels is None else LabelState.from_json(labels)
 
 
-def save(conn: Connection, model: str, labels: LabelState, from_seq: int, seen_seq: int) -> None:
+def save(conn: Connection, model: str, labels: LabelState, from_seq: int, seen_seq: int, now: float) -> None:
     """Write down what an assessment of the files from one on found. Of the first one, rows of files after `seen_seq`,
     the newest that the last cycle knew, are new."""
     labels = replace(labels, from_seq=from_seq)
-    settled = conn.scalar(select(models.c.settled).where(models.c.name == model))
-    before = settled or {"new": 0, "by_file": {seq: rows for seq, rows in labels.by_file.items() if seq <= seen_seq}}
-    values = {"labels": labels.to_json(), "settled": _grown(before, labels)}
+    settled = _settled(conn, model)
+    if settled is None:
+        known = {str(seq): [rows, now] for seq, rows in labels.by_file.items() if seq <= seen_seq}
+        settled = {"new": 0, "by_file": known}
+    values = {"labels": labels.to_json(), "settled": _grown(settled, labels, now)}
     conn.execute(update(models).where(models.c.name == model).values(values))
 
 
-def _grown(before: Mapping[str, Any], labels: LabelState) -> dict[str, Any]:
+def _settled(conn: Connection, model: str) -> dict[str, Any] | None:
+    settled: dict[str, Any] | None = conn.scalar(select(models.c.settled).where(models.c.name == model))
+    return settled
+
+
+def _grown(before: Mapping[str, Any], labels: LabelState, now: float) -> dict[str, Any]:
     """With what a file has more than it ever had: what is believed, doubted and believed again is new once."""
-    most = {int(seq): rows for seq, rows in before["by_file"].items() if int(seq) >= labels.from_seq}
-    new = sum(max(0, rows - most.get(seq, 0)) for seq, rows in labels.by_file.items())
-    most |= {seq: max(rows, most.get(seq, 0)) for seq, rows in labels.by_file.items()}
-    return {"new": before["new"] + new, "by_file": {str(seq): rows for seq, rows in sorted(most.items())}}
+    most = {int(seq): entry for seq, entry in before["by_file"].items() if int(seq) >= labels.from_seq}
+    new = before["new"]
+    for seq, rows in labels.by_file.items():
+        more = rows - most.get(seq, (0, now))[0]
+        if more > 0:
+            new, most[seq] = new + more, [rows, now]
+    return {"new": new, "by_file": {str(seq): entry for seq, entry in sorted(most.items())}}
 
 
-def trust(conn: Connection, model: str) -> dict[int, str]:
-    """By seq, how far the labels of files may be believed that are not simply complete."""
+def at_opening(conn: Connection, model: str, after: int) -> dict[str, Any]:
+    """For a cycle that opens, as part of its evidence: which labels it may believe, also at another attempt later, and
+    of the files after one, which decided, how many rows were settled since when."""
     labels = load(conn, model)
-    return {} if labels is None else labels.trust
+    if labels is None:
+        return {}
+    known = ((int(seq), entry) for seq, entry in (_settled(conn, model) or NOTHING)["by_file"].items())
+    files = [[seq, *entry] for seq, entry in known if seq > after][-MOST_FILES:]
+    kept = {key: one for key, one in labels.to_json().items() if key not in ("by_file", "from_seq")}
+    return {"labels": kept, "settled": files}
 
 
 def settled_rows(conn: Connection, model: str, labels: LabelState) -> tuple[int, int]:
     """Rows whose label may be believed, all of a file that is too old to be looked at; and those that are new since the
     last cycle was opened."""
     sums = totals.accepted_rows(conn, model, labels.from_seq - 1) if labels.from_seq > 1 else {}
-    settled = conn.scalar(select(models.c.settled).where(models.c.name == model)) or NOTHING
+    settled = _settled(conn, model) or NOTHING
     return labels.settled + totals.with_late(sums), int(settled["new"])
 
 
 def cycle_opened(conn: Connection, model: str) -> None:
     """From now on others are new."""
-    settled = conn.scalar(select(models.c.settled).where(models.c.name == model))
+    settled = _settled(conn, model)
     if settled is not None:
         conn.execute(update(models).where(models.c.name == model).values(settled=settled | {"new": 0}))

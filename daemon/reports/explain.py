@@ -10,6 +10,7 @@ from daemon.ledger import checks, cycles, deployments, promotions, trials
 from daemon.ledger.tables import cycles as cycle_table
 from daemon.ledger.tables import files
 from daemon.ledger.tables import promotions as promotion_table
+from daemon.reports.labels import labels_of_cycle, labels_text
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.reports.recommender import METRIC, half_life_words, lists_sentence
 from daemon.reports.savings import savings_json, savings_text
@@ -37,6 +38,7 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
         **_picked(row, CYCLE_KEYS),
         "evidence": _evidence(conn, row.trigger),
         "savings": savings_json(conn, row),
+        "labels": labels_of_cycle(conn, row),
         "held": _held(conn, row),
         **{stage: results.get(stage) for stage in ("prepare", "train", "evaluate")},
         "stages": [_picked(stage, STAGE_KEYS) for stage in cycles.stages_of(conn, cycle_id)],
@@ -88,7 +90,8 @@ def _held(conn: Connection, cycle: Any) -> list[dict[str, Any]]:
 def story(facts: dict[str, Any]) -> str:
     """The same in words."""
     savings = "" if facts["savings"] is None else savings_text(facts["savings"])
-    sections = [_opening(facts), savings, *map(_check, facts["evidence"])]
+    labels = "" if facts["labels"] is None else labels_text(facts["labels"])
+    sections = [_opening(facts), savings, labels, *map(_check, facts["evidence"])]
     for stage, section in (("prepare", _prepared), ("train", _trained), ("evaluate", _evaluated)):
         sections += [section(facts)] if facts[stage] is not None else []
     sections += [_troubles(facts["stages"]), _tried(facts["trial"]), _ending(facts)]

@@ -1,22 +1,21 @@
 """How far the labels of a model are in, and which are judged by, in words."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
+from daemon.cycles.label_warnings import wait_words
+from daemon.ledger.files import path_of
 from drift.notation import counted, percent
 from retrain.records.label_state import Arrival, LabelState
 from retrain.records.settings import LabelSettings, Maturity
 
-MOST_CLASSES = 5
-"""Named in a sentence."""
+MOST_CLASSES, MOST_FILES = 5, 12
+"""Named in a sentence, and in a story."""
 NEARLY_ALL = 0.995
 """Of the recent rows: from here on labels are not late."""
-MEANINGS = {
-    "early": "used before all are in: when they come does not depend on the class",
-    "selected": "used, but not to tell how frequent classes are: who gets one depends on the answer",
-    "waiting": "not used yet",
-}
-"""What the words of `retrain.labels.words` mean where a label is asked for."""
 
 
 def labels_json(name: str, state: LabelState | None, settings: LabelSettings) -> dict[str, Any] | None:
@@ -50,15 +49,10 @@ def labels_sentence(state: LabelState, settings: LabelSettings) -> str | None:
     return "; ".join(parts)
 
 
-def wait_words(name: str, state: LabelState) -> str:
-    """What is waited for, with the model's own name in the way out."""
-    return state.wait.replace("models.M.", f"models.{name}.")
-
-
-def settled_words(state: LabelState, settings: LabelSettings) -> str:
+def settled_words(state: LabelState) -> str:
     """Which labels a cycle could use when it was opened.
 
-    >>> settled_words(LabelState(rows=900, labelled=500, settled=300, classes={"no": 260, "yes": 40}), LabelSettings())
+    >>> settled_words(LabelState(rows=900, labelled=500, settled=300, classes={"no": 260, "yes": 40}))
     'of 900 rows 500 had a label, and 300 one that was settled ("no" 260, "yes" 40)'
     """
     classes = ", ".join(f'"{name}" {rows:,}' for name, rows in sorted(state.classes.items())[:MOST_CLASSES])
@@ -68,8 +62,37 @@ def settled_words(state: LabelState, settings: LabelSettings) -> str:
     parts = [counts + (f" ({classes})" if classes else "")]
     parts += [] if state.up_to is None else [f"these are rows up to {day(state.up_to)}"]
     parts += [f"labels came{_arrivals(state)}"] if _arrivals(state) else []
-    parts += [_configured(settings, settings.maturity)] if settings.maturity is not None else []
     return "; ".join(parts)
+
+
+def labels_of_cycle(conn: Connection, cycle: Any) -> dict[str, Any] | None:
+    """How far labels were in when a cycle was opened, and of the `files` that decided, how many rows were `settled`
+    since when; None where labels were there with their rows."""
+    told = cycle.trigger["evidence"]
+    if "labels" not in told:
+        return None
+    state, settings = LabelState.from_json(told["labels"]), LabelSettings()
+    if not is_late(state, settings) and state.next_at is None:
+        return None
+    files = [
+        {"file": path_of(conn, cycle.model, seq) or f"file {seq}", "settled": rows, "at": at}
+        for seq, rows, at in told.get("settled", ())
+    ]
+    return state.to_json() | {"sentence": settled_words(state), "files": files}
+
+
+def labels_text(labels: Mapping[str, Any]) -> str:
+    """The same in words."""
+    shown = labels["files"][-MOST_FILES:]
+    lines = [f"Labels when it was opened: {labels['sentence']}."]
+    if more := len(labels["files"]) - len(shown):
+        lines.append(f"  - {counted(more, 'file')} before these")
+    return "\n".join([*lines, *(_settled(one) for one in shown)])
+
+
+def _settled(one: Mapping[str, Any]) -> str:
+    at = datetime.fromtimestamp(one["at"]).strftime("%Y-%m-%d %H:%M:%S")
+    return f"  - {one['file']}: {counted(one['settled'], 'row')} settled by {at}"
 
 
 def duration(seconds: float) -> str:

@@ -34,7 +34,7 @@ def _question(conn: Connection, name: str, settings: ModelSettings, model: dict[
     about, answer = (
         _cycle(model) or _hindrance(model) or _first_model(settings, model) or _quiet(state, settings, model)
     )
-    asked = {"held": _held(conn, name, model), "classes": _new_classes(model)}
+    asked = {"held": _held(conn, name, model), "classes": _new_classes(model), "labels": _labels(model)}
     asked = {kind: words for kind, words in asked.items() if words}
     if asked and about in ("savings", "nothing"):
         about, answer = next(iter(asked)), f"{'; '.join(asked.values())}; meanwhile {answer}"
@@ -122,6 +122,12 @@ def _new_classes(model: dict[str, Any]) -> str:
         return ""
     more = f", as do {len(found) - 1} more" if len(found) > 1 else ""
     return f"labels of a new class do not count yet{more}: {found[0]['reason']}; {found[0]['way_out']}"
+
+
+def _labels(model: dict[str, Any]) -> str:
+    """Labels that are not believed yet, and the way out."""
+    labels = model["labels"]
+    return f"labels are not used yet: {labels['wait']}" if labels and labels["wait"] else ""
 
 
 def _numbers(state: PlannerState, settings: ModelSettings, model: dict[str, Any]) -> Answer:

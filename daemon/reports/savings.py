@@ -45,11 +45,14 @@ def savings_json(conn: Connection, cycle: Any) -> dict[str, Any] | None:
 
 
 def _served(conn: Connection, model: str, seq: int) -> dict[str, Any]:
-    """The file's name, and how what was served did on it; the numbers are None where retention let go of them."""
-    path = files.path_of(conn, model, seq)
+    """The file's name, of small ones that were judged together the newest one's, and how what was served did on it; the
+    numbers are None where retention let go of them."""
+    path = files.path_of(conn, model, seq) or f"file {seq}"
     wanted = assessments.c.model == model, assessments.c.seq == seq, assessments.c.kind == "file"
     found = conn.scalar(select(assessments.c.found).where(*wanted)) or {}
-    return {"file": path or f"file {seq}"} | {key: found.get(key) for key in ("rows", "score", "loss")}
+    together = len(found.get("files") or ())
+    path = f"{together} files to {path}" if together > 1 else path
+    return {"file": path} | {key: found.get(key) for key in ("rows", "score", "loss")}
 
 
 def savings_text(savings: Mapping[str, Any]) -> str:

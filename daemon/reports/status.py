@@ -21,6 +21,7 @@ from daemon.ledger import (
     cycles,
     events,
     files,
+    labels,
     models,
     prediction_log,
     promotions,
@@ -29,6 +30,7 @@ from daemon.ledger import (
     versions,
 )
 from daemon.reading.look import Look, scan
+from daemon.reports.labels import labels_json
 from daemon.reports.recommender import blend_facts, own_blend
 from daemon.reports.serving import served_now
 from daemon.reports.trial import trial_json
@@ -78,6 +80,7 @@ def _model(conn: Connection, config: Config, name: str, serving: Mapping[str, An
         "files": totals.counts(conn, name),
         "last_file": _last_file(conn, name),
         "labelled_rows": files.teaching_rows(conn, name, withheld),
+        "labels": labels_json(name, labels.load(conn, name), settings.labels),
         "settling": _settling(conn, name, settings),
         "new_classes": _new_classes(name, withheld),
         "prediction_log": prediction_log.total(conn, name),

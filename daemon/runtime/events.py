@@ -142,6 +142,10 @@ EVENTS = (
         "way? `driftd rollback M` or `driftd retrain M` otherwise"),
     Event("labels_assessed", "info", "a file's labels are there: what was served cost `loss` a row, and a fresh model "
         "of each window would have cost less by `gains`", "seq rows metric value loss gains seconds"),
+    Event("labels_doubted", "warning", "labels come class by class, or are all of one class: none that may be wrong is "
+        "[believed](labels.md) (told once)", "reason one_class rows labelled settled", "`reason` says it: wait, or "
+        "configure [models.M.labels]; is a feed of labels broken?"),
+    Event("labels_believed", "info", "labels that were doubted are not any more", "rows labelled settled"),
     Event("assessment_failed", "error", "the labels could not be assessed", "reason", "look at `reason`; `driftd "
         "doctor`"),
     Event("waiting_for_data", "info", "a cycle cannot be opened before something happens", "reason"),

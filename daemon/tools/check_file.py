@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.config.config import Config
 from daemon.cycles.classes import known_classes, withheld_classes
+from daemon.cycles.label_warnings import label_notes
 from daemon.ledger import Ledger, error_streams, models, promotions
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.tools.column_names import listed_columns
@@ -67,8 +68,10 @@ def judge_file(
         assert isinstance(result, CheckResult)
         kept = str(paths.snapshot(taken.snapshot_digest).relative_to(paths.state))
         with ledger.connect() as conn:
+            notes = label_notes(conn, model) if taken.labelled_rows else []
             learned = learned_from(conn, model, champion, file_digest(file), kept, paths.versions)
     report = result.report
+    report["notes"] += notes
     if learned is not None:
         report["notes"].insert(0, learned["note"])
     report["left_out"] += [{"name": name, "reason": "--ignore names it"} for name in ignored]

@@ -266,6 +266,8 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
             yield from _unclear(conn, config, name)
             if config.models[name].task == "recommendation":
                 yield from _items(conn, config, name)
+            else:
+                yield from _labels(conn, config, name)
             champion = promotions.champion(conn, name)
             row = models.get(conn, name)
             if champion is None:
@@ -286,6 +288,12 @@ def _unclear(conn: Connection, config: Config, name: str) -> Iterator[Finding]:
         told |= dict.fromkeys((row.quality or {}).get("unclear", ()), row.path)
     for text, path in told.items():
         yield Finding("warning", f"{name}: {printable(path)}: {text}", f"[models.{name}.intake]")
+
+
+def _labels(conn: Connection, config: Config, name: str) -> Iterator[Finding]:
+    from daemon.tools.doctor_labels import labels_told
+
+    yield from (Finding(*told) for told in labels_told(conn, config, name))
 
 
 def _items(conn: Connection, config: Config, name: str) -> Iterator[Finding]:

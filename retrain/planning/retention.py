@@ -38,10 +38,19 @@ def expirable(
         teaches = file.labelled_rows or (file.rows if settings.id_column is not None else 0)
         old = now - file.at > kept.snapshots or (kept.snapshots_size is not None and size > kept.snapshots_size)
         recent = places <= NEWEST or file.newest >= newest_time - settings.check_window
-        wanted = bool(teaches) and _in_window(settings, places, newest_time - file.newest, teaching)
+        age = newest_time - file.newest
+        wanted = (bool(teaches) and _in_window(settings, places, age, teaching)) or _unsettled(settings, places, age)
         teaching += teaches
         if old and not recent and not wanted and file.sha256 not in used:
             yield file
+
+
+def _unsettled(settings: ModelSettings, places: int, age: float) -> bool:
+    """Whether labels of a file are still waited for, and then have the newest files to be judged in."""
+    maturity = settings.labels.maturity
+    if maturity is None:
+        return False
+    return age <= (maturity.seconds or 0.0) or places <= (maturity.files or 0) + NEWEST
 
 
 def _in_window(settings: ModelSettings, places: int, age: float, teaching: int) -> bool:

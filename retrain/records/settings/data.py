@@ -149,11 +149,13 @@ class RetentionSettings(Frozen):
     """Versions that are never removed, such as `["v0003"]`."""
     snapshots: Duration = 365 * 86400.0
     """Age of data files whose rows go: from training, checks and the disk. Never one that the window may train on, that
-    lies in `check_window`, that a kept version was made of, or of the newest hundred."""
+    lies in `check_window`, whose labels are younger than `labels.maturity`, that a kept version was made of, or of the
+    newest hundred."""
     snapshots_size: Size | None = None
     """Bytes of snapshots of dropped files beyond which the oldest go, with the same exceptions."""
     predictions: Duration = 90 * 86400.0
-    """Age of what was predicted for the rows of a file when it was checked."""
+    """Age of what was predicted for the rows of a file when it was checked; never less than twice
+    `labels.maturity`, for that is what late labels judge."""
     quarantine: Duration = 90 * 86400.0
     """Age of rejected rows; how many there were stays."""
     reports: Duration = 90 * 86400.0

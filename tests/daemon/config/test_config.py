@@ -54,6 +54,11 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
             GOOD + '[models.m.columns]\ny = "words"\n',
             "expected 'number', 'integer', 'boolean', 'category', 'datetime' or 'text'",
         ),
+        (
+            GOOD + '[models.m.labels]\nmaturity = "9d"\nnegative = "No"\n[models.m.columns]\n'
+            'y = { type = "category", categories = ["no", "yes"] }\n',
+            "negative is 'No', which [models.m.columns] does not declare as a category of 'y'; expected one of no, yes",
+        ),
         (GOOD + '[models.m.columns]\ny = "text"\n', "a classification needs category, boolean or integer"),
         (GOOD + 'id_column = "i"\n[models.m.columns]\ni = "text"\n', "expected category or integer"),
         (GOOD + '[models.m.columns]\ny = "number"\n', "a classification needs category, boolean or integer"),

@@ -80,6 +80,8 @@ def stored(count: int, **changes: object) -> list[StoredFile]:
         ({"window": {"max_rows": 10_000}, "retention": {"snapshots": "1d"}}, NEWEST),
         ({"window": {"max_rows": 10_000}, "check_window": "300d", "retention": {"snapshots": "1d"}}, 301),
         ({"window": {"max_rows": 10_000}, "retention": {"snapshots_size": "150KB"}}, 150),
+        ({"window": {"max_rows": 10_000}, "labels": {"maturity": "500d"}}, 501),
+        ({"window": {"max_rows": 10_000}, "labels": {"maturity": "300 files"}, "retention": {"snapshots": "1d"}}, 400),
     ],
 )
 def test_a_snapshot_stays_as_long_as_someone_needs_it(changes, kept):
