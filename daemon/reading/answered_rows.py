@@ -16,13 +16,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec import structs
 
 from daemon.reading.clean import ARROW, clean
 from daemon.reading.digest import file_digest
 from daemon.reading.look import Problem, look
-from daemon.reading.operations import ConvertRequest, ConvertResult, TakeRequest, TrafficRequest, TrafficResult
+from daemon.reading.operations import (
+    ConvertRequest,
+    ConvertResult,
+    TakeRequest,
+    TakeResult,
+    TrafficRequest,
+    TrafficResult,
+)
 from daemon.reading.take import take
 from retrain import durable
+from retrain.labels.propensity import ANSWER, GREEDY, PROPENSITY, SHARE
 from retrain.records.errors import Refused, Retry
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind
@@ -30,12 +39,16 @@ from retrain.rows.cells import CONVERTERS, word
 
 MICROS = pa.timestamp("us")
 CLASS = "__p_"
+DRAWN = {"explored": pa.bool_(), "greedy": pa.string(), "propensity": pa.float64(), "explore_share": pa.float64()}
+"""What a line has besides where classes of some answers are drawn at random."""
 KEYS = {"version", "role", "columns", "classes", "at", "ids", "rows", "values", "probabilities"}
 
 
 def convert(request: ConvertRequest) -> ConvertResult:
     """The operation: a file with the features in the types of snapshots, `__time`, `__id`, `__version`, `__role`,
-    `__prediction`, and `__p_CLASS` of each class."""
+    `__prediction`, and `__p_CLASS` of each class; where classes of some answers are drawn at random
+    (`serving.explore`), `__explored`, `__greedy` (what the version answers by itself), `__propensity` and
+    `__explore_share`."""
     durable.make_folder(request.work, "intake.work")
     parsed = [line for segment in request.segments for line in _parsed(segment)]
     lines, torn = [line for line in parsed if line is not None], parsed.count(None)
@@ -59,21 +72,23 @@ def convert(request: ConvertRequest) -> ConvertResult:
 
 
 def traffic(request: TrafficRequest) -> TrafficResult:
-    """The operation: answered rows become a data file."""
+    """The operation: answered rows become a data file; where classes of some answers were drawn at random, its snapshot
+    has the columns of `retrain.labels.propensity` besides."""
     schema, work = known_columns(request.schema), request.work
     durable.make_folder(work, "intake.work")
     source = work / f"{uuid.uuid4().hex}.traffic.parquet"
     try:
-        tables = [table for path in request.logs if (table := _answers(path, schema)) is not None]
-        if not tables:
+        logs = [log for path in request.logs if (log := _answered(path)) is not None]
+        if not logs:
             raise Refused("the files of the prediction log are gone or damaged")
-        table = pa.concat_tables(tables)
+        table = pa.concat_tables([_answers(log, schema) for log in logs])
         durable.crash_point("traffic.source.before_write")
         pq.write_table(table, source, compression="zstd")
         file_look = look(source)
         if isinstance(file_look, Problem):
             raise Retry(f"{source}: {file_look.reason}")
         taken = take(TakeRequest(path=source, schema=schema, settings=request.settings, work=work))
+        taken = _with_propensity(taken, logs)
     finally:
         source.unlink(missing_ok=True)
     sha256 = hashlib.sha256("\n".join(request.digests).encode()).hexdigest()
@@ -136,7 +151,15 @@ def _table(lines: Sequence[dict[str, Any]], schema: Schema) -> pa.Table:
     classes = dict.fromkeys(name for line in lines if line["probabilities"] for name in line["classes"] or ())
     for name in classes:
         columns[f"{CLASS}{name}"] = pa.array([p for line in lines for p in _probabilities(line, name)], pa.float64())
+    if any("propensity" in line for line in lines):
+        columns |= {f"__{key}": pa.array(_drawn(lines, key), kind) for key, kind in DRAWN.items()}
     return pa.table(columns)
+
+
+def _drawn(lines: Sequence[dict[str, Any]], key: str) -> list[Any]:
+    """What the lines say of classes drawn at random, row by row; null where they say nothing."""
+    each = ((line.get(key), len(line["at"])) for line in lines)
+    return [value for found, rows in each for value in (found if isinstance(found, list) else [found] * rows)]
 
 
 def _feature(lines: Sequence[dict[str, Any]], column: Column) -> pa.Array:
@@ -190,14 +213,38 @@ def _texts(values: Any) -> pa.Array:
 # --- a data file ------------------------------------------------------------------------------------------------
 
 
-def _answers(path: Path, schema: Schema) -> pa.Table | None:
-    """The answered rows of a file of the log, with the schema's columns but the target; None where someone removed or
-    damaged it."""
+def _answered(path: Path) -> pa.Table | None:
+    """The answered rows of a file of the log; None where someone removed or damaged it."""
     try:
         log = pq.read_table(path, pre_buffer=False)
     except (OSError, pa.ArrowException):
         return None
-    log = log.filter(pc.equal(log["__role"], "answer"))
+    return log.filter(pc.equal(log["__role"], "answer"))
+
+
+def _with_propensity(taken: TakeResult, logs: Sequence[pa.Table]) -> TakeResult:
+    """With what was drawn at random in the snapshot, which has the logs' rows by their numbers from 1."""
+    if not any(PROPENSITY in log.column_names for log in logs):
+        return taken
+    sources = {GREEDY: GREEDY, ANSWER: "__prediction", PROPENSITY: PROPENSITY, SHARE: SHARE}
+    snapshot = pq.read_table(taken.snapshot, pre_buffer=False)
+    places = pc.subtract(snapshot["__row"], 1)
+    for name, source in sources.items():
+        kind = DRAWN.get(name.removeprefix("__"), pa.string())
+        parts = [log[source] if source in log.column_names else pa.nulls(log.num_rows, kind) for log in logs]
+        whole = pa.chunked_array([chunk for part in parts for chunk in _chunks(part.cast(kind))], kind)
+        snapshot = snapshot.append_column(name, whole.take(places))
+    durable.crash_point("traffic.propensity.before_write")
+    pq.write_table(snapshot, taken.snapshot, compression="zstd", write_statistics=False)
+    return structs.replace(taken, snapshot_digest=file_digest(taken.snapshot))
+
+
+def _chunks(column: Any) -> list[Any]:
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+
+
+def _answers(log: pa.Table, schema: Schema) -> pa.Table:
+    """The rows of a file of the log, with the schema's columns but the target."""
     columns = {}
     for column in schema.columns:
         name = "__id" if column.name == schema.id_column else column.name

@@ -19,6 +19,7 @@ from daemon.server.about import About
 from daemon.server.admission import Admission
 from daemon.server.batch import Batcher
 from daemon.server.bodies import Headers, compressed, decompressed, encoding_of, read_body
+from daemon.server.exploration import Explored, explore
 from daemon.server.infer import answer as infer_answer
 from daemon.server.infer import read_request
 from daemon.server.invocations import read_invocation
@@ -268,8 +269,8 @@ class App:
         is_quick = not call.is_large and call.encoding is None
         read = reader.read_quickly(call.body) if is_quick else None
         rows, ids = read or await self._read(call, reader, reader.read_slowly if is_quick else reader.read_json)
-        served, predictions = await self._predicted(call, served, rows, ids)
-        return Reply(await self._answer(predictions, _prediction, served, predictions, ids))
+        served, predictions, explored = await self._predicted(call, served, rows, ids)
+        return Reply(await self._answer(predictions, _prediction, served, predictions, ids, explored))
 
     async def _infer(self, call: Call) -> Reply:
         served, reader = self._served(call)
@@ -277,9 +278,9 @@ class App:
             raise BadRequest(f"version {quoted(call.version)} is not served; {served.name!r} is", 404)
         length = call.headers.get(b"inference-header-content-length")
         request, rows, ids = await self._read(call, reader, read_request, length, reader)
-        served, predictions = await self._predicted(call, served, rows, ids)
-        names = served.deployment.model, served.name
-        body, json_bytes = await self._answer(predictions, infer_answer, request, predictions, *names)
+        served, predictions, explored = await self._predicted(call, served, rows, ids)
+        names, drawn = (served.deployment.model, served.name), None if explored is None else explored.places
+        body, json_bytes = await self._answer(predictions, infer_answer, request, predictions, *names, drawn)
         if json_bytes is None:
             return Reply(body)
         kind = ("content-type", "application/octet-stream")
@@ -289,9 +290,9 @@ class App:
         served, reader = self._served(call)
         kind = call.headers.get(b"content-type")
         rows, ids = await self._read(call, reader, read_invocation, kind, reader)
-        served, predictions = await self._predicted(call, served, rows, ids)
+        served, predictions, explored = await self._predicted(call, served, rows, ids)
         answer = {"predictions": predictions.values.tolist(), "model": served.deployment.model, "version": served.name}
-        return Reply(msgspec.json.encode(answer))
+        return Reply(msgspec.json.encode(answer | _drawn(explored)))
 
     async def _feedback(self, call: Call) -> Reply:
         served, reader = self._served(call)
@@ -347,8 +348,8 @@ class App:
 
     async def _predicted(
         self, call: Call, served: ServedDeployment, rows: list[Cells], ids: Ids
-    ) -> tuple[ServedDeployment, Predictions]:
-        """Who answered, and the predictions."""
+    ) -> tuple[ServedDeployment, Predictions, Explored | None]:
+        """Who answered, the answers, and which of these were drawn at random."""
         trial, model = call.slot.trial, call.slot.model
         log_ids = ids if ids is not None else [None] * len(rows)
         try:
@@ -371,8 +372,10 @@ class App:
         except Refused as error:
             raise BadRequest(str(error)) from None
         self._metrics.rows.labels(model).inc(len(rows))
-        self.logs[model].record(by, served.rows_for(by, rows), log_ids, predictions, size=call.size)
-        return by, predictions
+        share = self._config.models[model].serving.explore
+        answers, explored = explore(share, by.name, predictions, ids) if share else (predictions, None)
+        self.logs[model].record(by, served.rows_for(by, rows), log_ids, answers, size=call.size, explored=explored)
+        return by, answers, explored
 
     # --- on the way out -----------------------------------------------------------------------------------------
 
@@ -412,7 +415,12 @@ def _by_class(names: tuple[str, ...], rows: list[list[float]]) -> list[dict[str,
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _prediction(served: ServedDeployment, predictions: Predictions, ids: Ids) -> bytes:
+def _drawn(explored: Explored | None) -> dict[str, Any]:
+    """What an answer says of classes drawn at random; nothing where none ever is."""
+    return {} if explored is None else explored.to_json()
+
+
+def _prediction(served: ServedDeployment, predictions: Predictions, ids: Ids, explored: Explored | None) -> bytes:
     """The answer of predict."""
     answer: dict[str, Any] = {
         "model": served.deployment.model, "version": served.name, "predictions": predictions.values.tolist(),
@@ -421,6 +429,7 @@ def _prediction(served: ServedDeployment, predictions: Predictions, ids: Ids) ->
         answer["probabilities"] = _by_class(predictions.classes, predictions.probabilities.tolist())
     if ids is not None:
         answer["ids"] = ids
+    answer |= _drawn(explored)
     return msgspec.json.encode(answer)
 
 

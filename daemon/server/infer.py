@@ -93,15 +93,20 @@ def read_request(body: bytes, header_length: bytes | None, reader: RowReader) ->
     return (request, *reader.read_columns(*_by_column(request.inputs, columns, reader)))
 
 
-def answer(request: InferRequest, predictions: Predictions, model: str, version: str) -> tuple[bytes, int | None]:
-    """The body of the answer, and the length of its JSON part where binary tensors follow."""
-    classes = {} if predictions.classes is None else {"classes": ",".join(predictions.classes)}
-    return answer_tensors(request, _outputs(predictions), model, version, classes)
+def answer(
+    request: InferRequest, predictions: Predictions, model: str, version: str, explored: Sequence[int] | None = None
+) -> tuple[bytes, int | None]:
+    """The body of the answer, and the length of its JSON part where binary tensors follow; `explored`: the rows whose
+    class was drawn at random, None where none ever is."""
+    about: dict[str, Any] = {} if predictions.classes is None else {"classes": ",".join(predictions.classes)}
+    if explored is not None:
+        about |= {"explored": bool(explored), "explored_rows": ",".join(map(str, explored))}
+    return answer_tensors(request, _outputs(predictions), model, version, about)
 
 
 def answer_tensors(
     request: InferRequest, everything: Mapping[str, tuple[str, Any]], model: str, version: str,
-    about: Mapping[str, str] = {},
+    about: Mapping[str, Any] = {},
 ) -> tuple[bytes, int | None]:  # fmt: skip
     """The same of outputs by name, each a datatype and an array; `about` are the answer's parameters."""
     wanted = request.outputs or [Output(name) for name in everything]

@@ -18,6 +18,7 @@ import numpy as np
 
 from daemon.runtime.log import get_logger
 from daemon.runtime.spool import Spool, spooled_bytes
+from daemon.server.exploration import Explored
 from daemon.server.served import ServedDeployment
 from daemon.server.sticky import position
 from retrain import durable
@@ -56,6 +57,7 @@ class Note(NamedTuple):
     role: Role
     size: int
     weight: int
+    explored: Explored | None = None
 
 
 @dataclass(eq=False)
@@ -69,15 +71,20 @@ class _Line:
     rows: list[Any] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     probabilities: list[Any] = field(default_factory=list)
+    greedy: list[Any] = field(default_factory=list)
+    explored: list[bool] = field(default_factory=list)
+    propensity: list[float] = field(default_factory=list)
+    share: float = 0.0
     classes: tuple[str, ...] | None = None
     size: int = 0
 
     def add(self, note: Note, chosen: list[int] | None) -> None:
         """The chosen rows of a note, or all of them."""
-        ids, rows, predictions = note.ids, note.rows, note.predictions
+        ids, rows, predictions, explored = note.ids, note.rows, note.predictions, note.explored
         if chosen is not None:
             ids, rows = [ids[k] for k in chosen], [rows[k] for k in chosen]
             predictions = predictions.take(np.array(chosen))
+            explored = None if explored is None else explored.take(chosen)
         self.size += note.size
         self.at.extend([note.at] * len(rows))
         self.ids.extend(map(_name, ids))
@@ -86,20 +93,29 @@ class _Line:
         self.classes = predictions.classes
         if predictions.probabilities is not None:
             self.probabilities.extend(predictions.probabilities.tolist())
+        if explored is not None:
+            self.greedy.extend(explored.greedy.tolist())
+            self.explored.extend(explored.rows.tolist())
+            self.propensity.extend(explored.propensity.tolist())
+            self.share = explored.share
 
     def takes(self, note: Note) -> bool:
         """Whether the note's rows may be in it."""
         has_room = len(self.at) < LINE_ROWS and self.size < LINE_BYTES
-        return self.served is note.served and self.role == note.role and has_room
+        alike = self.served is note.served and self.role == note.role
+        return alike and has_room and (note.explored is not None) == bool(self.explored)
 
     def encode(self) -> bytes:
         """One line of JSON; what is no finite number is null."""
         columns = [column.name for column in self.served.schema.features]
-        value = {
+        value: dict[str, Any] = {
             "version": self.served.name, "role": self.role, "columns": columns, "classes": self.classes,
             "at": self.at, "ids": self.ids, "rows": self.rows, "values": self.values,
             "probabilities": self.probabilities or None,
         }  # fmt: skip
+        if self.explored:
+            value |= {"greedy": self.greedy, "explored": self.explored, "propensity": self.propensity}
+            value["explore_share"] = self.share
         try:
             return msgspec.json.encode(value, enc_hook=_plain)
         except (UnicodeError, OverflowError, msgspec.MsgspecError):
@@ -125,10 +141,10 @@ class PredictionLog:
 
     def record(
         self, served: ServedDeployment, rows: Sequence[Sequence[Any]], ids: Sequence[Any], predictions: Predictions,
-        role: Role = "answer", size: int = 0,
+        role: Role = "answer", size: int = 0, explored: Explored | None = None,
     ) -> None:  # fmt: skip
-        """Note what was answered to a request of `size` bytes; rows that find no room in memory are dropped and
-        counted."""
+        """Note what was answered to a request of `size` bytes, and what of it was drawn at random; rows that find no
+        room in memory are dropped and counted."""
         if not self._share or not rows:
             return
         weight = size + CELL_BYTES * len(rows) * (len(rows[0]) + 4)
@@ -137,7 +153,7 @@ class PredictionLog:
             self._overflown += len(rows)
             return
         self._noted += weight
-        self._notes.append(Note(time.time(), served, rows, ids, predictions, role, size, weight))
+        self._notes.append(Note(time.time(), served, rows, ids, predictions, role, size, weight, explored))
 
     def not_kept(self, ids: Iterable[Any]) -> list[Any]:
         """Those of the ids whose rows the log does not choose, whichever process answers them."""

@@ -137,6 +137,9 @@ class ServingSettings(Frozen):
     runtime: Literal["auto", "scikit-learn"] = "auto"
     """Boosted trees are answered by treelite where it gives scikit-learn's bits, see [serving](serving.md);
     `scikit-learn` switches that off."""
+    explore: float = Field(default=0.0, ge=0, le=0.5)
+    """Of a classification: the share of answers whose class is drawn at random, marked `"explored": true`: where only
+    some answers lead to a label, [it brings labels of the others](serving.md#answers-drawn-at-random)."""
 
 
 class RetentionSettings(Frozen):

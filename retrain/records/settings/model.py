@@ -119,6 +119,8 @@ class ModelSettings(Frozen):
         columns = {name: getattr(self, name) for name in ("user_column", "item_column", "value_column", "event_column")}
         if self.labels.negative is not None and self.task != "classification":
             raise ValueError(f"labels.negative names a class, and a {self.task} has none")
+        if self.serving.explore and self.task != "classification":
+            raise ValueError(f"serving.explore draws a class at random, and a {self.task} has none")
         if self.task != "recommendation":
             given = [name for name, column in columns.items() if column is not None]
             if given:

@@ -17,10 +17,13 @@ from learning import run
 
 from daemon.ledger import models, open_ledger, prediction_log, retention, tables
 from daemon.reading import answered_rows
+from daemon.reading.digest import file_digest
 from daemon.runtime.spool import Spool, finished_segments
 from daemon.server import prediction_log as server_log
+from daemon.server.exploration import Explored
 from daemon.server.prediction_log import PredictionLog, feedback_note
 from daemon.server.sticky import position
+from retrain.labels.propensity import COLUMNS as COLUMNS_OF_ANSWERS
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
 from retrain.records.schema import Column, Schema
@@ -242,6 +245,28 @@ def test_a_data_file_is_made_of_the_answers_alone(tmp_path):
     assert "note" not in table.column_names and table.column("label").null_count == 3
 
 
+def test_what_was_drawn_at_random_is_kept_with_its_propensity(tmp_path):
+    """Explored and plain answers in one log: the class that the version answers by itself, and how likely the answer was;
+    the data file's snapshot has them row by row, missing where nothing was drawn, and another digest for it."""
+    given = Predictions(np.array(["no", "yes"]), np.tile([0.25, 0.75], (2, 1)), ("no", "yes"))
+    explored = Explored(0.1, np.array([True, False]), np.array(["yes", "yes"]), np.array([0.05, 0.95]))
+    log = a_log(tmp_path)
+    log.record(served(), [ROW] * 2, [1, 2], given, explored=explored)
+    log.record(served(), [ROW], [3], said(1))
+    log.close()
+    result, kept = converted(tmp_path, tmp_path / "work")
+    assert kept.column("__prediction").to_pylist() == ["no", "yes", "yes"]
+    assert kept.column("__explored").to_pylist() == [True, False, None]
+    asked = {"logs": [result["path"]], "digests": [result["digest"]], "schema": SCHEMA.to_json()}
+    taken = run(answered_rows.traffic, {**asked, "settings": SETTINGS, "work": str(tmp_path / "work")})["taken"]
+    table = pq.read_table(taken["snapshot"])
+    assert {name: table.column(name).to_pylist() for name in COLUMNS_OF_ANSWERS} == {
+        "__greedy": ["yes", "yes", None], "__answer": ["no", "yes", "yes"], "__propensity": [0.05, 0.95, None],
+        "__explore_share": [0.1, 0.1, None],
+    }  # fmt: skip
+    assert taken["snapshot_digest"] == file_digest(Path(taken["snapshot"]))
+
+
 def test_files_of_the_log_that_someone_removed_are_done_without(tmp_path):
     """The rest becomes the data file; without any it is refused, once, and holds nothing up."""
     log = a_log(tmp_path)
@@ -271,6 +296,7 @@ def test_a_line_that_a_kill_cut_off_costs_itself_alone(tmp_path):
 HOLDER = """
 import sys
 from pathlib import Path
+from daemon.reading.digest import file_digest
 from daemon.runtime.spool import Spool
 spool = Spool(Path(sys.argv[1]))
 spool.append([{"id": 1}])
