@@ -1,7 +1,7 @@
 """What keys of a configuration have to do with each other: columns, schedules, folders."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "classification": (("number", "datetime", "text"), "a classification needs category, boolean or integer"),
 }
 """Types that a column cannot have, and what is expected, by its key; of the target by the task."""
+ROLES = ("target", "time_column", "id_column")
+"""Of a recommendation's columns the settings say the same."""
 DEFAULT_STATE = ServiceSettings().state_dir
 
 
@@ -39,6 +41,8 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
         if FORMER_METRICS.get(metric, metric) not in metrics:
             choices = f"a {task} has {', '.join(metrics)}, or file.py:function"
             add(f"metric is {metric!r}; {choices}{_close(metric, metrics)}", "metric")
+    for text, key in _roles(section, columns or {}):
+        add(text, key)
     if columns is None:
         return
     negative, classes = _negative(section), _categories(section)
@@ -59,6 +63,24 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
         column, (refused, expected) = section.get(key), REFUSED_TYPES.get(str(rule), ((), ""))
         if isinstance(column, str) and columns.get(column) in refused:
             add(f"{key} {column!r} is of type {columns[column]}; {expected}", key)
+
+
+def _roles(section: dict[str, Any], columns: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the columns that have a part of their own, and the key: none may have two."""
+    if "" in columns:
+        yield 'columns names "", which is no name', "columns"
+    taken: dict[str, str] = {}
+    for key in ROLES:
+        column = section.get(key)
+        if not isinstance(column, str):
+            continue
+        if not column.strip():
+            if key == "target":
+                yield f"{key} is {column!r}; expected the name of a column", key
+        elif (other := taken.get(column.strip())) is not None:
+            yield f"{key} is {column!r}, which is {other} already; expected another column", key
+        else:
+            taken[column.strip()] = key
 
 
 def _types(columns: Any) -> dict[str, Any] | None:
@@ -104,10 +126,14 @@ def overlapping_folders(mistakes: Mistakes, service: Any, sections: Any) -> None
     """Folders that lie in each other would take each other's files; models may share one. `service` and `sections` are
     as the file has them."""
     state = service.get("state_dir", DEFAULT_STATE) if isinstance(service, dict) else DEFAULT_STATE
-    taken = [(_real(mistakes, state), f"{state!r}, [service] state_dir", False)] if isinstance(state, str) else []
+    taken = (
+        [(_real(mistakes, state), f"{state!r}, [service] state_dir", False)]
+        if isinstance(state, str) and "\0" not in state
+        else []
+    )
     for name, section in sections.items() if isinstance(sections, dict) else ():
         data_dir = section.get("data_dir") if isinstance(section, dict) else None
-        if not isinstance(data_dir, str):
+        if not isinstance(data_dir, str) or "\0" in data_dir:
             continue
         folder, where = _real(mistakes, data_dir), ("models", name, "data_dir")
         for other, owner, may_be_shared in taken:

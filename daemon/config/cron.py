@@ -44,6 +44,8 @@ def cron_trigger(expression: str, timezone: str) -> BaseTrigger:
             trigger = OrTrigger([CronTrigger(**common, day=day), CronTrigger(**common, day_of_week=weekdays)])
     except ValueError as error:
         raise ValueError(f"{expression!r}: {error}; {EXPECTED}") from None
+    if trigger.get_next_fire_time(None, datetime(2024, 1, 1, tzinfo=zone)) is None:
+        raise ValueError(f"{expression!r} never comes: no such month has that day")
     return trigger if hour == "*" else NotTwice(trigger, zone)
 
 

@@ -129,6 +129,13 @@ def usable(conn: Connection, model: str, up_to_seq: int, from_seq: int = 0) -> S
     return conn.execute(query.order_by(files.c.seq)).all()
 
 
+def kept_snapshots(conn: Connection, model: str) -> list[str]:
+    """Of files that teach or are held, the newest first, below the state folder."""
+    kept = files.c.model == model, files.c.state.in_(("accepted", "held")), files.c.snapshot.is_not(None)
+    found = conn.scalars(select(files.c.snapshot).where(*kept).order_by(files.c.id.desc()))
+    return list(dict.fromkeys(found))
+
+
 def nth_newest_labelled(conn: Connection, model: str, up_to_seq: int, n: int) -> int:
     """The seq of the n-th newest dropped file that may teach and has labelled rows of its own; 0 if there are fewer, or
     if labels also come in files of their own."""

@@ -25,6 +25,7 @@ from daemon.reports.status import address
 from daemon.runtime.lock import is_held
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
+from daemon.tools.doctor_store import snapshots_told
 from drift.notation import counted
 from retrain.records.errors import DriftdError
 from retrain.records.settings import IntakeSettings
@@ -264,6 +265,7 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
         yield Finding("ok", "the ledger is sound")
         for name in config.models:
             yield from _unclear(conn, config, name)
+            yield from (Finding(*told) for told in snapshots_told(conn, config, name))
             if config.models[name].task == "recommendation":
                 yield from _items(conn, config, name)
             else:

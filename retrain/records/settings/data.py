@@ -1,11 +1,14 @@
 """What is taken in and what is kept: columns, intake, prediction log, serving, retention."""
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from retrain.records.settings.units import Duration, Frozen, Size
 
+DATE_PARTS = re.compile(r"%-?[aAwdbBmyYHIMSfzZjUWcxXpGuV%]")
+VERSION = re.compile(r"v\d{4,}(-[0-9a-f]+)?")
 ColumnKind = Literal["number", "integer", "boolean", "category", "datetime", "text"]
 
 
@@ -108,9 +111,23 @@ class IntakeSettings(Frozen):
         if self.thousands and self.thousands == self.decimal:
             raise ValueError(f"decimal and thousands are both {self.decimal!r}")
         for date_format in self.date_format or ():
-            if "%" not in date_format:
+            if not DATE_PARTS.search(date_format) or "%" in DATE_PARTS.sub("", date_format):
                 raise ValueError(f'date_format is {date_format!r}; expected one such as "%d.%m.%Y"')
         return self
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or value.isalnum() or value in "\"'\r\n\0.+-"):
+            raise ValueError('expected one character that stands in no field, such as ";" or "\\t"')
+        return value
+
+    @field_validator("patterns")
+    @classmethod
+    def _of_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any("/" in pattern for pattern in value):
+            raise ValueError('expected patterns of names, without folders, such as ["*.csv"]')
+        return value
 
 
 class PredictionLogSettings(Frozen):
@@ -169,3 +186,10 @@ class RetentionSettings(Frozen):
     """Age of rows of the ledger about files that are gone from the data folder, and of which nothing else is left.
     Without it they stay, some hundred bytes each, so that the same content is never taken twice; with it, content that
     comes back later is new. At least as long as `history` to have an effect on accepted files."""
+
+    @field_validator("pinned")
+    @classmethod
+    def _versions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((name for name in value if VERSION.fullmatch(name) is None), None):
+            raise ValueError(f'{wrong!r} is no name of a version; expected some such as ["v0003"]')
+        return value

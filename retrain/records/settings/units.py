@@ -9,7 +9,16 @@ from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -92,8 +101,48 @@ def unless_off(value: Any) -> Any:
     return None if value is False else value
 
 
-Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0)]
-Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0)]
+LONGEST_S, LARGEST, MOST = 36525 * 86400.0, 10**18, 10**15
+"""A hundred years, an exabyte, and more than anything that is counted: beyond is a slip of the keyboard."""
+VALUES = ("min", "max", "positive")
+MAY_BE_BLANK = ("thousands", "na_values", "categories", "delimiter", "target")
+"""A target is empty where there is none yet; a configuration's is looked at in its place."""
+
+
+def sensible_duration(value: float) -> float:
+    """The duration; ValueError beyond a hundred years."""
+    if value > LONGEST_S:
+        raise ValueError("expected at most 100 years (36525d)")
+    return value
+
+
+def sensible_size(value: int) -> int:
+    """The size; ValueError beyond an exabyte."""
+    if value > LARGEST:
+        raise ValueError("expected at most 1000000TB")
+    return value
+
+
+def sensible(key: str, value: Any) -> Any:
+    """A value as it is; ValueError where it is a number or a text that nobody means. What is in the rows may be any
+    number."""
+    for one in value if isinstance(value, tuple) else (value,):
+        if (
+            isinstance(one, int | float)
+            and not isinstance(one, bool)
+            and math.isfinite(one)
+            and abs(one) > MOST
+            and key not in VALUES
+        ):
+            raise ValueError(f"expected a number of at most {MOST:.0e}")
+        if isinstance(one, str) and key not in MAY_BE_BLANK and not one.strip():
+            raise ValueError("expected text that is not empty")
+        if isinstance(one, str) and key != "delimiter" and any(char in one for char in "\0\r\n"):
+            raise ValueError("expected text in one line")
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0), AfterValidator(sensible_duration)]
+Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0), AfterValidator(sensible_size)]
 Price = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(unless_off)]
 Growth = Annotated[Annotated[float, Field(gt=1)] | None, BeforeValidator(unless_off)]
 RetrainBudget = Annotated[Budget, BeforeValidator(retrain_budget)]
@@ -117,6 +166,11 @@ class Frozen(BaseModel):
         if not isinstance(value, dict):
             return value
         return {key: _whole(tuple(one) if isinstance(one, list) else one) for key, one in value.items()}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _sensible(cls, value: Any, info: ValidationInfo) -> Any:
+        return sensible(str(info.field_name), value)
 
     @classmethod
     def descriptions(cls) -> dict[str, str]:

@@ -98,6 +98,29 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
             GOOD + '[models.m.columns]\ny = "boolean"\nx = { type = "number", min = 2, max = 1 }\n',
             "min 2 is above max 1",
         ),
+        (GOOD.replace('"y"', '""'), "target is ''; expected the name of a column"),
+        (GOOD.replace('"y"', '" "'), "target is ' '; expected the name of a column"),
+        (GOOD + 'time_column = "y"\n', "time_column is 'y', which is target already"),
+        (GOOD + 'id_column = "y"\n', "id_column is 'y', which is target already"),
+        (GOOD + 'id_column = "t"\ntime_column = "t"\n', "which is time_column already"),
+        (GOOD + '[models.m.columns]\ny = "category"\n"" = "number"\n', 'columns names ""'),
+        (GOOD + '[models.m.intake]\ndelimiter = "ab"\n', "expected one character that stands in no field"),
+        (GOOD + "[models.m.intake]\ndelimiter = '\"'\n", "expected one character that stands in no field"),
+        (GOOD + '[models.m.intake]\ndelimiter = "x"\n', "expected one character that stands in no field"),
+        (GOOD + '[models.m.intake]\ndelimiter = "\\n"\n', "expected one character that stands in no field"),
+        (GOOD + '[models.m.intake]\ndate_format = "%Q"\n', "expected one such as"),
+        (GOOD + '[models.m.intake]\npatterns = ["../*.csv"]\n', "expected patterns of names, without folders"),
+        (GOOD + "[models.m.intake]\npatterns = []\n", "expected patterns of names"),
+        (GOOD + "[models.m.intake]\nsettle = inf\n", "settle is inf; expected a duration"),
+        (GOOD + '[models.m.intake]\nrescan = "40000d"\n', "expected at most 100 years"),
+        (GOOD + '[models.m.limits]\nmax_file = "9999999TB"\n', "expected at most 1000000TB"),
+        (GOOD + "[models.m.window]\nmax_rows = 10000000000000000000\n", "expected a number of at most 1e+15"),
+        (GOOD + "[models.m.window]\nhalf_life_files = 1e300\n", "expected a number of at most 1e+15"),
+        (GOOD + '[models.m.retention]\npinned = ["../../x"]\n', "'../../x' is no name of a version"),
+        (GOOD + 'check_schedule = "0 0 31 2 *"\n', "'0 0 31 2 *' never comes"),
+        ('[service]\nread_token_file = ""\n' + GOOD, "expected text that is not empty"),
+        ('[service]\nhosts = [""]\n' + GOOD, "expected text that is not empty"),
+        (GOOD.replace('"d"', '"a\\u0000"'), "expected text in one line"),
     ],
 )
 def test_each_mistake_is_told_with_the_way_out(tmp_path, text, told):
@@ -207,3 +230,14 @@ def test_every_key_has_its_line():
     assert key_lines(text) == {
         ("a",): 1, ("a", "x y"): 2, ("a", "b", "c"): 3, ("a", "l"): 4, ("a", "s"): 8, ("a", "d"): 12, ("a", "d", "e"): 13,
     }  # fmt: skip
+
+
+def test_what_is_rare_or_large_is_no_mistake(tmp_path):
+    """A leap day, a tab, long times, bounds of any size, and numbers that are classes."""
+    text = GOOD + (
+        'check_schedule = "0 0 29 2 *"\nretrain_schedule = "0 0 31 2 1"\n[models.m.intake]\ndelimiter = "\\t"\n'
+        'settle = "36500d"\ndate_format = "%-d.%m.%Y"\n[models.m.retention]\npinned = ["v0003", "v0004-1a2b3c4d"]\n'
+        '[models.m.columns]\ny = "category"\nx = { type = "number", min = -1e300, max = 1e18 }\n'
+    )
+    (tmp_path / "config.toml").write_text(text)
+    assert load_config(tmp_path / "config.toml").models["m"].intake.delimiter == "\t"

@@ -2,6 +2,7 @@
 
 import errno
 import grp
+import hashlib
 import json
 import os
 import shutil
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from daemon_harness import free_port
+from sqlalchemy import insert
 from structlog.testing import capture_logs
 
 from daemon.cli import app
 from daemon.config.config import Config, load_config
 from daemon.config.paths import LEDGER
-from daemon.ledger import events, models, open_ledger
+from daemon.ledger import events, models, open_ledger, tables
 from daemon.runtime.lock import is_held, sole_owner
 from daemon.server.tokens import warn_of_open_token_files
 from daemon.tools import doctor
@@ -246,3 +248,39 @@ def test_a_configuration_that_cannot_be_read_is_status_2(tmp_path: Path, capsys:
     assert "BAD  " in capsys.readouterr().out
     assert app.run(["-c", str(tmp_path / "none.toml"), "doctor", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)[0]["level"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), "differs from what was published"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:20] + b"x" + path.read_bytes()[21:]),
+            "differs from what was",
+        ),
+        (lambda path: path.unlink(), "is gone"),
+        (lambda path: path.write_bytes(b""), "cannot be read"),
+    ],
+)
+def test_a_snapshot_that_is_not_what_was_published_is_bad(
+    configure: Configure, tmp_path: Path, harm: Callable[[Path], None], told: str
+) -> None:
+    """With the way back; those that are sound are counted."""
+    config = configure()
+    content = b"PAR1" + bytes(100) + b"PAR1"
+    digest = hashlib.sha256(content).hexdigest()
+    path = config.paths.model("m").snapshot(digest)
+    ledger = open_ledger(config.state_dir)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with ledger.begin() as conn:
+        models.ensure(conn, "m")
+        values = {"model": "m", "path": "a.csv", "seq": 1, "state": "accepted", "sha256": digest, "at": 0.0}
+        values |= dict.fromkeys(("size", "mtime_ns", "ctime_ns", "inode"), 1)
+        conn.execute(insert(tables.files).values(**values, snapshot=str(path.relative_to(config.state_dir))))
+    ledger.close()
+    assert bad(config) == []
+    assert any("1 snapshot as published" in one.what for one in doctor.examine(config))
+    harm(path)
+    (found,) = bad(config)
+    assert told in found and "driftd restore DIR" in found
