@@ -103,7 +103,7 @@ class Assessing:
             challenger=None if trial is None else trial.version,
             archive=archive,
             twin=state.regret.twin,
-            fixed=champion.fixed or context.settings.mode != "auto",
+            fixed=champion.fixed or state.unadjusted == champion.newest or context.settings.mode != "auto",
             now=now,
             **evidence,
         )

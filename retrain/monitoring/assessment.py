@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import convert, structs
 
-from retrain.model.deployment import LoadedDeployment, load_deployment
+from retrain.model.deployment import LoadedDeployment, fair_decision, load_deployment
 from retrain.model.recalibration import Recalibration
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import Assessor
@@ -167,9 +167,13 @@ def _served(assessor: Assessor, proposal: Mapping[str, Any]) -> LoadedDeployment
 
 
 def _final(assessor: Assessor, fold: _Fold) -> dict[str, Any]:
-    """What to serve from now on, and by how much it costs more than what is served on the newest labelled rows."""
-    proposal = fold.proposal
-    return proposal | {"harm": harm(assessor, _served(assessor, proposal))}
+    """What to serve from now on, by how much it costs more than what is served on the newest labelled rows, and what
+    the newest version is alone, without adjustments."""
+    proposal, version = fold.proposal, assessor.served.version
+    rule = fair_decision(version, assessor.settings)
+    plain = {"members": {version.name: 1.0}, "newest": version.name}
+    plain |= {"recalibration": None if rule is None else rule.to_json()}
+    return proposal | {"harm": harm(assessor, _served(assessor, proposal)), "plain": plain}
 
 
 def _digest(*parts: str) -> str:

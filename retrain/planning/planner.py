@@ -104,6 +104,9 @@ def _adjust(state: PlannerState, observation: Observation, settings: ModelSettin
     """Serve the proposed mixture and recalibration where they differ from what is served."""
     champion, proposal = observation.champion, observation.proposal
     assert champion is not None
+    undone = _undo_adjustments(state, observation, settings)
+    if undone is not None:
+        return undone
     idle = Idle(_idle(state, observation, settings), until=_due_at(observation, settings))
     fixed = champion.fixed and settings.task != "recommendation"  # there the blend is live; the version stays
     if proposal is None or fixed or observation.proposal_id <= state.proposed:
@@ -111,9 +114,29 @@ def _adjust(state: PlannerState, observation: Observation, settings: ModelSettin
     state = replace(state, proposed=observation.proposal_id)
     if proposal["newest"] != champion.newest or settings.mode != "auto" or not _differs(proposal, champion):
         return state, idle
-    if _harmful(proposal):
+    if _harmful(proposal) or state.unadjusted == champion.newest:
         return state, idle
     return state, Adjust(_proposal_reason(proposal), proposal)
+
+
+def _undo_adjustments(state: PlannerState, observation: Observation, settings: ModelSettings) -> Plan | None:
+    """The newest version alone, unadjusted, where labels show beyond doubt that its adjustments harm; they stay away
+    until another version is promoted. None else."""
+    champion, proposal = observation.champion, observation.proposal
+    assert champion is not None
+    plain = (proposal or {}).get("plain")
+    if settings.mode != "auto" or champion.fixed or plain is None or state.unadjusted == champion.newest:
+        return None
+    costs = [one for one in observation.assessments if one.newest == champion.newest and one.plain is not None]
+    evidence = probation.Probation(champion.newest, metric=costs[-1].metric if costs else "")
+    for one in costs:
+        assert one.plain is not None
+        evidence = probation.added(evidence, one.plain)
+    if not probation.surely_worse(evidence, settings.probation.alpha) or not _differs(plain, champion):
+        return None
+    worse = probation.sure_difference(evidence, settings.probation.alpha, "probation.alpha")
+    reason = f"what is served is worse than {champion.newest} alone on {evidence.rows:,} {settings.judged}s: {worse}"
+    return replace(state, unadjusted=champion.newest), Adjust(reason, plain)
 
 
 def _harmful(proposal: dict[str, Any]) -> bool:

@@ -87,7 +87,7 @@ class PlannerState:
 
     `regret` and `probation` are folded anew at each question, of all assessments of files after `base_seq` and after
     `watch_seq`: `base` is what the regret was when the last cycle was opened, `batches` how much data it was credited
-    for (None: for none yet)."""
+    for (None: for none yet); `unadjusted` is the version whose adjustments were undone."""
 
     version: int = 3
     handled_check: int = 0
@@ -106,6 +106,7 @@ class PlannerState:
     base: Regret = Regret()
     base_seq: int = 0
     watch_seq: int = 0
+    unadjusted: str = ""
     batches: float | None = None
 
     @property

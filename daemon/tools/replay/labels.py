@@ -44,6 +44,7 @@ class Labels:
         )  # fmt: skip
         known = {seq: one for seq, one in self.found.items() if seq > after}
         fixed = deployments.champion is not None and deployments.champion.fixed
+        fixed = fixed or planner.unadjusted == served.newest
         result = assess_files(assessor, known, after, planner.base, fixed)
         keys = result["keys"]
         self.found = {seq: one for seq, one in self.found.items() if seq <= after or keys.get(seq) == one["key"]}

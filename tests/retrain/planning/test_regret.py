@@ -274,3 +274,20 @@ def test_an_adjustment_that_would_cost_more_than_what_is_served_is_left() -> Non
         harm = {"mean": mean, "se": 0.01, "rows": 300}
         seen = Observation(2000, 0, {}, 5, CHAMPION, None, proposal=proposal | {"harm": harm}, proposal_id=1)
         assert isinstance(plan(PlannerState(), seen, 0.0, settings())[1], Adjust) is adjusts
+
+
+def test_adjustments_that_surely_harm_are_undone_until_the_next_version() -> None:
+    """What is served is compared with its newest version alone on every labelled file, by a test that holds at every
+    look; nothing is adjusted again before another version is promoted."""
+    plain = {"members": {"v1": 1.0}, "newest": "v1", "recalibration": None}
+    served = replace(CHAMPION, deployment=Deployment.of(2, "", {"v0": 0.6, "v1": 0.4}))
+    proposal = {"members": {"v1": 0.7, "v0": 0.3}, "newest": "v1", "recalibration": None, "plain": plain}
+    harmed = tuple(assessed(seq, plain=(0.05, 0.09, 300)) for seq in range(4, 12))
+    seen = Observation(2000, 0, {}, 12, served, None, proposal=proposal, proposal_id=1, assessments=harmed)
+    state, action = plan(PlannerState(), seen, 0.0, settings())
+    assert isinstance(action, Adjust) and action.proposal == plain
+    assert "worse than v1 alone on 2,400 labelled rows" in action.reason
+    after = replace(seen, champion=CHAMPION, proposal_id=2)
+    assert isinstance(plan(state, after, 1.0, settings())[1], Idle)
+    fine = tuple(assessed(seq, plain=(-0.001, 0.09, 300)) for seq in range(4, 12))
+    assert plan(PlannerState(), replace(seen, assessments=fine), 0.0, settings())[1].proposal == proposal
