@@ -171,8 +171,8 @@ def _final(assessor: Assessor, fold: _Fold) -> dict[str, Any]:
     the newest version is alone, without adjustments."""
     proposal, version = fold.proposal, assessor.served.version
     rule = fair_decision(version, assessor.settings)
-    plain = {"members": {version.name: 1.0}, "newest": version.name}
-    plain |= {"recalibration": None if rule is None else rule.to_json()}
+    recalibration = None if rule is None else rule.to_json()
+    plain = {"members": {version.name: 1.0}, "newest": version.name, "recalibration": recalibration}
     return proposal | {"harm": harm(assessor, _served(assessor, proposal)), "plain": plain}
 
 

@@ -4,6 +4,8 @@ It reads the state of things, not events: asked twice with the same arguments it
 missed while the service was down is seen at the next question. The clock is an argument (Unix seconds). The daemon and
 the replay of history ask the same function."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,11 +17,13 @@ from retrain.records.action import Adjust, Idle, RollBack, Wait
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.observation import Observation
-from retrain.records.planner_state import PlannerState
+from retrain.records.planner_state import PlannerState, Probation
 from retrain.records.settings import ModelSettings, TriggerSettings
 from retrain.records.trigger import Trigger
 
 STILL = "still to be taken in"
+FEWEST_FILES, FILES_Z = 4, 3.0
+"""Labelled files, and standard errors of the mean over files, by which adjustments must have cost more to be undone."""
 HARM_Z = 2.0
 """Standard errors by which an adjustment must be worse than what is served to be left."""
 LEAST_CHANGE = 0.01
@@ -128,15 +132,27 @@ def _undo_adjustments(state: PlannerState, observation: Observation, settings: M
     if settings.mode != "auto" or champion.fixed or plain is None or state.unadjusted == champion.newest:
         return None
     costs = [one for one in observation.assessments if one.newest == champion.newest and one.plain is not None]
-    evidence = probation.Probation(champion.newest, metric=costs[-1].metric if costs else "")
+    evidence = Probation(champion.newest, metric=costs[-1].metric if costs else "")
     for one in costs:
         assert one.plain is not None
         evidence = probation.added(evidence, one.plain)
-    if not probation.surely_worse(evidence, settings.probation.alpha) or not _differs(plain, champion):
+    means = [one.plain[0] for one in costs if one.plain is not None]
+    if not probation.surely_worse(evidence, settings.probation.alpha) or not _in_most_files(means):
+        return None
+    if not _differs(plain, champion):
         return None
     worse = probation.sure_difference(evidence, settings.probation.alpha, "probation.alpha")
     reason = f"what is served is worse than {champion.newest} alone on {evidence.rows:,} {settings.judged}s: {worse}"
     return replace(state, unadjusted=champion.newest), Adjust(reason, plain)
+
+
+def _in_most_files(costs: Sequence[float]) -> bool:
+    """Whether adjustments cost more from file to file, not in one that was like no other."""
+    if len(costs) < FEWEST_FILES:
+        return False
+    mean = sum(costs) / len(costs)
+    spread = math.sqrt(sum((one - mean) ** 2 for one in costs) / (len(costs) - 1) / len(costs))
+    return mean > FILES_Z * spread
 
 
 def _harmful(proposal: dict[str, Any]) -> bool:
