@@ -97,7 +97,7 @@ def _knew(served: LoadedDeployment, file: AcceptedFile) -> bool:
 def _answers(raw: History, seq: int, served: LoadedDeployment, memory: Memory) -> Predictions:
     """What the newest version says of a file's rows: its probabilities are compared with what labels come to."""
     version = served.version
-    return version_predictions({version.name: version}, raw.batch(seq), memory)[version.name]
+    return version_predictions({version.name: version}, raw.rows_alone(seq), memory)[version.name]
 
 
 def _labels(column: Any, schema: Schema) -> Any:
@@ -160,7 +160,8 @@ def _arrivals(raw: History, judged: Sequence[int]) -> tuple[str, dict[str, Arriv
         table, found = raw.row_labels(seq)
         event = event_times(table, raw.file(seq), raw.schema)[found.labelled]
         first = found.first[found.labelled]
-        came = np.array([raw.settling.clock(one) for one in first.tolist()])
+        files, place = np.unique(first, return_inverse=True)
+        came = np.array([raw.settling.clock(one) for one in files.tolist()])[place]
         in_seconds = np.where(first < 0, 0.0, (came - event).clip(0.0))
         lags.append(np.column_stack([found.lags[found.labelled], in_seconds]))
         ages.append(np.column_stack([np.full(len(event), raw.settling.files_between(seq)), raw.settling.now - event]))

@@ -4,9 +4,9 @@ A file is read once in the life of a process as long as memory allows; nothing h
 
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from retrain.labels.words import SELECTED, WAITING
+from retrain.labels.words import SELECTED
 from retrain.operations import AcceptedFile
 from retrain.records.predictions import Labels
 from retrain.records.schema import Schema
@@ -124,6 +124,8 @@ class History:
         self.seqs = sorted(self._files)
         self.traffic = {seq for seq, file in self._files.items() if file.source == "traffic"}
         self._known: dict[int, _Believed] = {}
+        self._states: dict[int, Hashable | None] = {}
+        self._shape = hash(schema)
 
     def past(self, up_to: int | None = None) -> list[int]:
         """The files up to one that have labelled rows, in order of arrival."""
@@ -167,8 +169,28 @@ class History:
 
     def row_labels(self, seq: int) -> tuple[pa.Table, RowLabels]:
         """The rows of a file that are judged, and how their labels stand, believed or not."""
-        table = conform(_judged(self._files[seq].snapshot, seq)[0], self.schema)
-        return table, self.settling.labels(table, self._files[seq])
+        file, state = self._files[seq], self._state(seq)
+
+        def found() -> tuple[pa.Table, RowLabels]:
+            table = conform(_judged(file.snapshot, seq)[0], self.schema)
+            return table, self.settling.labels(table, file)
+
+        if state is None or file.rows > JUDGED_ROWS:
+            return found()
+        made: tuple[pa.Table, RowLabels] = _ROW_LABELS.get((file.snapshot, self._shape, state), found)
+        return made
+
+    def rows_alone(self, seq: int) -> Batch:
+        """The rows of a file that are judged, whatever their labels are: for who predicts them."""
+        table, reserved = _judged(self._files[seq].snapshot, seq)
+        table = conform(table, self.schema).replace_schema_metadata({"target": self.schema.target})
+        part = Part(seq, self._files[seq].digest, 0, table.num_rows)
+        return Batch(seq, (part,), table, reserved, self._files[seq].rows)
+
+    def _state(self, seq: int) -> Hashable | None:
+        if seq not in self._states:
+            self._states[seq] = self.settling.state(self._files[seq])
+        return self._states[seq]
 
     def file(self, seq: int) -> AcceptedFile:
         """An accepted file of rows."""
@@ -201,15 +223,19 @@ class History:
         """The labels of a file's judged rows that may be believed; of the columns alone that labels need."""
         if seq in self._known:
             return self._known[seq]
-        file, schema = self._files[seq], self.schema
-        if not self.settling.waits and file.trust != WAITING:
-            found = _own_labels(file.snapshot, seq, schema, file.withheld)
+        file, state = self._files[seq], self._state(seq)
+        if state is None:
+            self._known[seq] = self._count_labels(file)
         else:
-            needed = tuple(name for name in (schema.id_column, schema.time_column, schema.target) if name is not None)
-            table = conform(_judged(file.snapshot, seq, needed)[0], schema)
-            found = _believed(believed_labels(table, file, self.settling, schema)[0].column(schema.target), schema)
-        self._known[seq] = found
-        return found
+            self._known[seq] = _KNOWN.get((file.snapshot, self._shape, state), lambda: self._count_labels(file))
+        return self._known[seq]
+
+    def _count_labels(self, file: AcceptedFile) -> "_Believed":
+        schema = self.schema
+        needed = tuple(name for name in (schema.id_column, schema.time_column, schema.target) if name is not None)
+        table = conform(_judged(file.snapshot, file.seq, needed)[0], schema)
+        labels = believed_labels(table, file, self.settling, schema)[0].column(schema.target)
+        return _believed(labels, schema)
 
     def _batch(self, seq: int, table: pa.Table, reserved: Mask) -> Batch:
         """With the labels that may be believed in place of the rows' own."""
@@ -240,7 +266,9 @@ def read_snapshot(snapshot: Path, columns: tuple[str, ...] | None = None) -> pa.
     seen = snapshot.stat()
     if seen.st_size > CACHED_FILE_BYTES:
         return _from_disk(snapshot, columns)
-    return _SHORT.get((snapshot, seen.st_mtime_ns, columns), lambda: _from_disk(snapshot, columns).combine_chunks())
+    key = snapshot, seen.st_mtime_ns, columns
+    table: pa.Table = _SHORT.get(key, lambda: _from_disk(snapshot, columns).combine_chunks())
+    return table
 
 
 def _from_disk(snapshot: Path, columns: tuple[str, ...] | None) -> pa.Table:
@@ -289,31 +317,23 @@ def _believed(labels: Any, schema: Schema) -> _Believed:
     return _Believed(int(len(labels) - labels.null_count), key, classes)
 
 
-@lru_cache(maxsize=100_000)
-def _own_labels(snapshot: Path, seq: int, schema: Schema, withheld: tuple[str, ...]) -> _Believed:
-    """The labels in a file's own rows, as far as they are judged."""
-    table = conform(_judged(snapshot, seq, (schema.target,))[0], schema)
-    if schema.target not in table.column_names:
-        return _Believed(0, "")
-    return _believed(without_labels(table, schema.target, withheld)[0].column(schema.target), schema)
+class _Kept:
+    """Values by key, the least recently asked for forgotten first, within a size in all."""
 
+    def __init__(self, most: int, size: Callable[[Any], int] = lambda _value: 1) -> None:
+        self._most, self._size, self._used = most, size, 0
+        self._kept: OrderedDict[Any, Any] = OrderedDict()
 
-class _ShortFiles:
-    """Tables by key, the least recently asked for forgotten first, within a number of bytes."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most, self._bytes = most_bytes, 0
-        self._kept: OrderedDict[Any, pa.Table] = OrderedDict()
-
-    def get(self, key: Any, read: Callable[[], pa.Table]) -> pa.Table:
-        """The table of this key, or what `read` gives now."""
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The value of this key, or what `make` gives now."""
         if key not in self._kept:
-            self._kept[key] = read()
-            self._bytes += self._kept[key].nbytes
-            while self._bytes > self._most and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+            self._kept[key] = make()
+            self._used += self._size(self._kept[key])
+            while self._used > self._most and len(self._kept) > 1:
+                self._used -= self._size(self._kept.popitem(last=False)[1])
         self._kept.move_to_end(key)
         return self._kept[key]
 
 
-_SHORT = _ShortFiles(CACHED_BYTES)
+_SHORT = _Kept(CACHED_BYTES, lambda table: int(table.nbytes))
+_KNOWN, _ROW_LABELS = _Kept(100_000), _Kept(160)

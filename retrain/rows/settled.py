@@ -6,7 +6,7 @@ found from how labels arrive (see `retrain.labels.trust`). The clock is that of 
 on by the wall clock since the newest file came."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
@@ -22,6 +22,7 @@ from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.event_times import event_times
 from retrain.rows.late_labels import LateLabels, late_labels, newest_labels
+from retrain.rows.touched import touching
 
 Mask = NDArray[np.bool_]
 
@@ -60,6 +61,7 @@ class Settling:
         own = (file.last_time if file.last_time is not None else file.accepted_at for file in rows)
         self._newest_times = list(accumulate(own, max))
         self._of_labels = {file.seq: file.accepted_at for file in files if file.kind == "labels"}
+        self._label_files = tuple((file.seq, file.snapshot) for file in files if file.kind == "labels")
         self._late = late_labels(files, schema)
         self.now = self.clock(max((file.seq for file in files), default=0), now)
 
@@ -72,6 +74,33 @@ class Settling:
     def waits(self) -> bool:
         """Whether labels may come later than their rows, or are believed later."""
         return bool(self._late) or self.settings.maturity is not None
+
+    def state(self, file: AcceptedFile) -> Hashable | None:
+        """What the labels of a file's rows follow from besides the rows: the same, the same labels. None where the time
+        changes them row by row."""
+        key, settings = self._schema.id_column, self.settings
+        touched: tuple[int, ...] = ()
+        if key is not None and self._label_files:
+            touched = touching(file.snapshot, self._label_files, (key, self._schema.column(key).kind))
+        lag = self.files_between(file.seq, touched[-1]) if touched else 0
+        known = (file.seq, touched, lag, self.alone, file.withheld, settings.corrections, settings.negative)
+        if settings.maturity is None:
+            return (*known, file.trust == WAITING)
+        ages = [self._age(file, until) for until in (None, self._newest_arrival())]
+        return None if None in ages else (*known, str(settings.maturity), *ages)
+
+    def _age(self, file: AcceptedFile, until: int | None) -> bool | None:
+        """Whether all rows of a file had reached maturity when another one came (True), or none (False)."""
+        maturity = self.settings.maturity
+        assert maturity is not None
+        if maturity.files is not None:
+            return self._has_files_after(file.seq, maturity.files, until)
+        at, seconds = self.now if until is None else self.clock(until), maturity.seconds or 0.0
+        first = file.accepted_at if file.first_time is None else file.first_time
+        last = file.accepted_at if file.last_time is None else file.last_time
+        if max(last, file.accepted_at) + seconds <= at:
+            return True
+        return False if min(first, file.accepted_at) + seconds > at else None
 
     def files_between(self, seq: int, until: int | None = None) -> int:
         """How many files of rows came after one, up to another."""
