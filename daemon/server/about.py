@@ -68,7 +68,7 @@ class About:
         states = {name: slot.state for name, slot in self._slots.items()}
         ready = self.loaded and not self.draining and all(state.answers for state in states.values())
         named = {name: _slot_json(self._slots[name]) for name, state in states.items() if state not in ORDINARY}
-        told = {"models": named} if named and self._may_look(request) else {}
+        told: dict[str, Any] = {"models": named} if named and self._may_look(request) else {}
         if self.draining:
             told["reason"] = "it ends"
         return _json({"ready": ready, **told}, 200 if ready else 503)
