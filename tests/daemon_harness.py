@@ -80,6 +80,7 @@ class Daemon:
             textwrap.dedent(f"""\
             [service]
             state_dir = "state"
+            drain = "0s"
             listen = "127.0.0.1:{self.port}"
             min_free = "1MB"
             [models.m]

@@ -110,6 +110,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
             print(f"  errors     {rise}")
         if estimate := estimate_sentence(check["estimated"]):
             print(f"  estimated  {estimate}")
+    if failed := model["failed_cycle"]:
+        print(f"  TROUBLE    cycle {failed['id']}: {printable(failed['reason'])} ({when(failed['at'])})")
     if cycle is not None:
         print(f"  cycle      {cycle['id']}, {cycle['state']} at {cycle['stage']}: {cycle['trigger']}")
     elif model["waits_for"]:

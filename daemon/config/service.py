@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from retrain.records.settings import Duration, Frozen, Size
+from retrain.records.settings import Duration, Frozen, Size, Wait
 
 SERVERS_READ = "only servers read it"
 """Marks a key that fresh servers have: a reload applies it at once."""
@@ -27,6 +27,10 @@ class ServiceSettings(Frozen):
     """Requests that a server process lets wait for their answer; more get 503."""
     request_time: Annotated[Duration, SERVERS_READ] = 30.0
     """Time for a request to arrive whole."""
+    drain: Wait = 5.0
+    """After SIGTERM so long the servers still answer whatever comes, with `Connection: close`, while
+    `/v2/health/ready` is 503, so that a balancer sends nothing more. `"0s"` switches it off; a second signal ends it.
+    Not where systemd holds the socket, which keeps what comes for the next start, nor after Ctrl-C."""
     hosts: Annotated[tuple[str, ...], SERVERS_READ] = ()
     """Names besides `localhost` under which the servers are asked, and whose pages may ask, such as
     `["driftd.example.com"]`; see [HTTP](http.md#who-may-ask). Unless set, a server that listens beyond this machine

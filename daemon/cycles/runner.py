@@ -229,7 +229,7 @@ class CycleRunner:
             result: Result = await trainer.call(request, self.context.settings.limits.train_time)
         except WorkerError as error:
             kind: OutcomeKind = "terminal" if error.kind == "refused" else "retry"
-            return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message)
+            return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message, error.raised)
         if isinstance(result, EvaluateResult):
             return Outcome("kept" if result.verdict == "keep" else "ok", to_json(result), result.reason)
         return Outcome("ok", to_json(result))

@@ -38,6 +38,7 @@ from daemon.runtime.backups import read_notes
 from daemon.runtime.lock import is_held
 from daemon.runtime.serving import read_serving
 from retrain.planning.planner import STILL, backlog_reason
+from retrain.records.cycle import CycleState
 from retrain.records.deployment import Champion
 from retrain.records.new_classes import NewClass, way_out
 from retrain.records.schema import Schema
@@ -87,6 +88,7 @@ def _model(conn: Connection, config: Config, name: str, serving: Mapping[str, An
         "drift_episode": episode,
         "last_check": _last_check(conn, name),
         "cycle": _cycle(conn, name),
+        "failed_cycle": _failed_cycle(conn, name),
         "trial": trial_json(conn, name, settings.task, trials.running(conn, name)),
     }
 
@@ -170,6 +172,14 @@ def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
         "together": row.report.get("multivariate"),
         "dropped": row.dropped,
     }
+
+
+def _failed_cycle(conn: Connection, name: str) -> dict[str, Any] | None:
+    """The newest cycle, where it failed."""
+    row = next(iter(cycles.listed(conn, name, 1)), None)
+    if row is None or row.state != CycleState.FAILED:
+        return None
+    return {"id": row.id, "at": row.finished_at, "reason": row.reason}
 
 
 def _cycle(conn: Connection, name: str) -> dict[str, Any] | None:

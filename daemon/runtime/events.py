@@ -197,6 +197,8 @@ EVENTS = (
     Event("request_failed", "error", "a request found a fault of the server", "path error", "report it with `path` and "
         "`error`"),
     Event("server_started", "debug", "a server process began", "pid"),
+    Event("server_continued", "warning", "a server had been stopped by a signal; it goes on, for connections that it "
+        "accepted wait for nobody else", "pid", "nothing; find out who sent it SIGSTOP"),
     Event("server_hung", "error", "a server sent no heartbeat: it is ended, with its stacks on standard error, and "
         "started again", "pid silent_s", "report it with the stacks before it in the journal"),
     Event("server_died", "error", "a server ended by itself and is started again", "status restart_in_s",

@@ -61,7 +61,7 @@ class Drained(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then end."""
-        self._app.draining = True
+        self._app.drain()
         for server in self.servers:
             server.close()  # only this process's copy of the socket: what waits there is another's to accept
         await asyncio.sleep(DRAIN_S)
@@ -130,6 +130,8 @@ class Server:
                 message = json.loads(line)
                 if message["op"] == "follow":
                     self._follower.hint()
+                elif message["op"] == "drain":
+                    self._app.drain()
                 elif message["op"] == "stop":
                     break
         server.should_exit = True

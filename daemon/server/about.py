@@ -31,7 +31,7 @@ class About:
         self, slots: dict[str, ModelSlot], version: str, render: Callable[[], bytes], pool: Pool, tokens: Tokens
     ) -> None:
         self._slots, self._version, self._render, self._pool, self._tokens = slots, version, render, pool, tokens
-        self.loaded = False
+        self.loaded = self.draining = False
 
     def build(self) -> Starlette:
         """The ASGI application."""
@@ -66,9 +66,11 @@ class About:
         """200 where every model that has a champion answers. Models that do not answer with it are named to those who
         may look: a predecessor that stands in, and a swap under way, are ready."""
         states = {name: slot.state for name, slot in self._slots.items()}
-        ready = self.loaded and all(state.answers for state in states.values())
+        ready = self.loaded and not self.draining and all(state.answers for state in states.values())
         named = {name: _slot_json(self._slots[name]) for name, state in states.items() if state not in ORDINARY}
-        told = {"models": named} if named and self._may_look(request) else {}
+        told: dict[str, Any] = {"models": named} if named and self._may_look(request) else {}
+        if self.draining:
+            told["reason"] = "it ends"
         return _json({"ready": ready, **told}, 200 if ready else 503)
 
     def _may_look(self, request: Request) -> bool:

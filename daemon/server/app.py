@@ -260,7 +260,21 @@ class App:
             except BadRequest as error:
                 await self._send(_error(str(error), error.status, error.headers), {}, send)
                 return
-        await self._rest(scope, receive, send)
+        await self._rest(scope, receive, self._closing(send) if self.draining else send)
+
+    def drain(self) -> None:
+        """Say from now on that the server is not ready, and ask each client to leave."""
+        self.draining = self.about.draining = True
+
+    def _closing(self, send: Any) -> Any:
+        """A `send` that asks the client to leave."""
+
+        async def closing(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        return closing
 
     # --- the handlers -------------------------------------------------------------------------------------------
 

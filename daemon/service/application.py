@@ -29,6 +29,7 @@ from daemon.service.pulse import Pulse, hung_s
 from daemon.service.reload import Reloader
 from daemon.service.server_messages import ServerMessages
 from daemon.service.servers import ServerProcess, Servers, listening_socket
+from daemon.service.stopping import Stopping
 from retrain import durable
 from retrain.records.errors import Refused
 
@@ -70,7 +71,7 @@ class Service:
         self.pending = PendingWrites(self.ledger)
         self.keepers = Keepers(self.shared, self.pending, self._follow)
         self.messages = ServerMessages(self.keepers, self.pending)
-        self.stopping = asyncio.Event()
+        self.stopping = Stopping()
         self.started_at = time.monotonic()
 
     @property
@@ -116,10 +117,9 @@ class Service:
         tasks += [asyncio.create_task(part) for part in (*parts, self.pulse.run())]
 
     def _signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reloader.ask)
+        is_ours = inherited_socket(self._environment) is None
+        self.stopping.listen(self.config.service.drain if is_ours else 0.0)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reloader.ask)
 
     def _server(self) -> ServerProcess:
         return ServerProcess(
@@ -135,7 +135,7 @@ class Service:
         await asyncio.Event().wait()
 
     async def _until_stopped(self, tasks: list["asyncio.Task[None]"]) -> None:
-        stopping = asyncio.create_task(self.stopping.wait())
+        stopping = asyncio.create_task(self.stopping.asked.wait())
         await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         for task in tasks:
@@ -145,13 +145,15 @@ class Service:
     async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
         log.info("service_stopping")
         self.notifier.send(STOPPING="1")
+        drained = asyncio.create_task(self.servers.drain(self.stopping.drain_s, self.stopping.hurried))
         self.keepers.schedule.stop()
         for task in tasks:
             task.cancel()
         await self.keepers.stop_all()
         await self.shared.analyst.close()
+        await drained
+        self.listener.close()  # the servers' are the last: then who comes is refused, where he would wait and be reset
         await self.servers.stop()
-        self.listener.close()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
         self.background.write()
         self.ledger.close()

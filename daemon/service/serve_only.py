@@ -16,6 +16,7 @@ from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.pulse import Pulse, hung_s
 from daemon.service.server_messages import log_message
 from daemon.service.servers import ServerProcess, Servers, listening_socket
+from daemon.service.stopping import Stopping
 from retrain.records.errors import Refused
 
 log = get_logger()
@@ -44,7 +45,7 @@ class OnlyServer:
         self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self._watchdog_s = watchdog_s(environment)
         self._listener = listening_socket(config.service.listen, inherited_socket(environment))
-        self._stopping = asyncio.Event()
+        self._stopping = Stopping()
 
     async def run(self) -> None:
         """Start, announce, wait for the end, stop."""
@@ -56,19 +57,19 @@ class OnlyServer:
         )  # fmt: skip
         warn_of_open_token_files(self._config, self._environment)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
+        self._stopping.listen(service.drain if inherited_socket(self._environment) is None else 0.0)
         self._servers = Servers(service.workers, self._make)
         loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
         pulse = Pulse(self._notifier, self._watchdog_s, self._silences, lambda: "serving what another driftd promotes")
         tasks = [asyncio.create_task(self._announce(started_s)), asyncio.create_task(pulse.run())]
-        await self._stopping.wait()
+        await self._stopping.asked.wait()
         log.info("service_stopping")
         self._notifier.send(STOPPING="1")
         for task in tasks:
             task.cancel()
-        await self._servers.stop()
+        await self._servers.drain(self._stopping.drain_s, self._stopping.hurried)
         self._listener.close()
+        await self._servers.stop()
         log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
 
     def _make(self) -> ServerProcess:

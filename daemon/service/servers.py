@@ -27,6 +27,8 @@ STOP_TIMEOUT_S = 15.0
 BIND_PATIENCE_S = 5.0
 LONGEST_PAUSE_S = 10.0
 HUNG_S = 30.0
+LOOK_S = 2.5
+"""So often a silent server is looked at; it speaks every second."""
 START_PATIENCE_S = 60.0
 ABORT_PATIENCE_S = 2.0
 REPLACE_WITHIN_S = 60.0
@@ -67,6 +69,14 @@ def _bind(listener: socket.socket, host: str, port: int) -> None:
         time.sleep(0.05)
 
 
+def _is_stopped(pid: int) -> bool:
+    """Whether a signal stopped the process; one that a debugger holds is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] == "T"
+    except (OSError, IndexError):
+        return False
+
+
 @dataclass
 class ServerProcess:
     """One server: started, listened to, restarted after a death until it is stopped."""
@@ -103,6 +113,10 @@ class ServerProcess:
     def follow(self) -> None:
         """Hint that the ledger has a new promotion."""
         self._send({"op": "follow"})
+
+    def drain(self) -> None:
+        """Have it answer that it is not ready, and ask its clients to leave."""
+        self._send({"op": "drain"})
 
     async def stop(self) -> None:
         """Let it finish what it answers, then end it."""
@@ -162,18 +176,26 @@ class ServerProcess:
     async def _next_line(self) -> bytes:
         """Its next message; nothing once it is gone, or was silent for too long and therefore ended.
 
-        Only a second silence counts: after the first, what came while this process itself stood still is read."""
+        Only several silences in a row count: what came while this process itself stood still is read after one."""
         patience_s = self.hung_s if self._beaten else max(self.hung_s, START_PATIENCE_S)
-        for _ in range(2):
+        looks = max(2, round(patience_s / LOOK_S))
+        for _ in range(looks):
             try:
-                async with asyncio.timeout(patience_s / 2):
+                async with asyncio.timeout(patience_s / looks):
                     return await self._reader.readline()
             except TimeoutError:
-                continue
+                self._continue_if_stopped()
             except (ConnectionResetError, BrokenPipeError):
                 return b""
         await self._abort()
         return b""
+
+    def _continue_if_stopped(self) -> None:
+        """A signal stopped it: connections that it accepted wait for nobody else, so it goes on."""
+        if self.pid is not None and _is_stopped(self.pid):
+            log.warning("server_continued", pid=self.pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGCONT)
 
     async def _abort(self) -> None:
         """End a server that hangs; SIGABRT has it print the stacks of its threads first."""
@@ -235,6 +257,13 @@ class Servers:
             raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
         old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
         await _end(old, old_tasks)
+
+    async def drain(self, seconds: float, ended: asyncio.Event) -> None:
+        """Have all say that they are not ready and ask their clients to leave, for so long or until `ended`."""
+        for server in self._all:
+            server.drain()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), seconds)
 
     async def stop(self) -> None:
         """Stop all, each after the answers that it owes."""

@@ -21,13 +21,18 @@ def advance(
     """The cycle after its current stage came to `outcome`.
 
     A retry waits `retry_after` seconds, twice as long each time; the attempt after `max_attempts` fails the
-    cycle, which leaves the champion serving. In mode "approve" a challenger that passed the gate waits.
+    cycle, which leaves the champion serving, and so does the same error twice that the stage's own code raised. In mode
+    "approve" a challenger that passed the gate waits.
     With `needs_trial` a proven version goes on trial beside the champion, and is promoted by what is seen of it."""
     match outcome.kind:
         case "ok":
             return _forward(cycle, outcome, mode, needs_trial)
         case "kept":
             return replace(cycle, state=CycleState.KEPT, reason=outcome.reason)
+        case "retry" if outcome.raised and cycle.attempt and cycle.reason == outcome.reason:
+            again = f"mend the cause, then `driftd retrain {cycle.model}`"
+            reason = f"{cycle.stage} failed twice alike and is not tried a third time: {outcome.reason}; {again}"
+            return replace(cycle, state=CycleState.FAILED, reason=reason)
         case "retry" if cycle.attempt + 1 < max_attempts:
             wait_s = retry_after * 2**cycle.attempt
             return replace(cycle, attempt=cycle.attempt + 1, not_before=now + wait_s, reason=outcome.reason)

@@ -12,6 +12,7 @@ from helpers import wait_for
 CONFIG = """\
 [service]
 state_dir = "state"
+drain = "0s"
 listen = "127.0.0.1:{port}"
 min_free = "1MB"
 [models.m]

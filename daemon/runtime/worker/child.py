@@ -17,14 +17,18 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import IO, Any
 
 from daemon.runtime import faults
 from daemon.runtime.cgroups import try_to_enter
 from daemon.runtime.parent import end_with_parent
-from daemon.runtime.worker.operations import BY_NAME
+from daemon.runtime.worker.operations import BY_NAME, TRAINER_IMPORTS
 from retrain.operations import from_json, to_json
 from retrain.records.errors import Refused, Retry
+
+LEAST_BYTES = 10**8
+"""What the smallest training needs beside the libraries."""
 
 
 def main() -> None:
@@ -32,20 +36,49 @@ def main() -> None:
     options = _options()
     end_with_parent(options.parent, signal.SIGKILL)
     _limit(options)
+    lack = limit_memory(options.max_memory) if options.max_memory else ""
     faults.install(os.environ, options.role)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for number in (signal.SIGINT, signal.SIGHUP):  # the parent's affairs, also where the whole group gets them
         signal.signal(number, signal.SIG_IGN)
-    serve(sys.stdin, answers)
+    serve(sys.stdin, answers, lack)
 
 
-def serve(requests: IO[str], answers: IO[str]) -> None:
-    """Answer each line of `requests` with a line on `answers`."""
+def limit_memory(most_bytes: int) -> str:
+    """Bound this process's address space; why nothing can be done within it, "" where something can.
+
+    The libraries come first: loaded under a limit that is too small, OpenBLAS asks for its buffers for ever."""
+    for module in TRAINER_IMPORTS:
+        import_module(module)
+    own = _address_space()
+    if own + LEAST_BYTES > most_bytes:
+        needed = -(-(own + LEAST_BYTES) // 10**8) / 10
+        return (
+            f"limits.train_memory is {most_bytes / 1e9:.2g} GB, of which the libraries alone take {own / 1e9:.2g} GB; "
+            f"raise it to {needed:.1f} GB at least"
+        )
+    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+    return ""
+
+
+def _address_space() -> int:
+    """Bytes that this process has mapped; 0 where the system does not say."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - not a real path
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def serve(requests: IO[str], answers: IO[str], lack: str = "") -> None:
+    """Answer each line of `requests` with a line on `answers`: that it is refused where there is a `lack`."""
     for line in requests:
         request = json.loads(line)
         with _heartbeat(answers, request["beat"]):
-            answered = answer(request["op"], request["args"])
+            answered = (
+                {"error": _error("refused", Refused(lack), lack)} if lack else answer(request["op"], request["args"])
+            )
         _write(answers, answered)
 
 
@@ -109,8 +142,6 @@ def _options() -> argparse.Namespace:
 def _limit(options: argparse.Namespace) -> None:
     try_to_enter(options.group)
     os.nice(options.nice)
-    if options.max_memory:
-        resource.setrlimit(resource.RLIMIT_AS, (options.max_memory, options.max_memory))
     if options.oom_score and sys.platform == "linux":
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - not a real path
             file.write(str(options.oom_score))

@@ -104,6 +104,12 @@ BY_NAME = {operation.name: operation for operation in OPERATIONS}
 BY_REQUEST = {operation.request: operation for operation in OPERATIONS}
 ANALYST_IMPORTS = ("duckdb", "pyarrow.parquet", *sorted({one.module for one in OPERATIONS if one.role == "analyst"}))
 
+TRAINER_IMPORTS = (
+    *sorted({one.module for one in OPERATIONS if one.role == "trainer"}),
+    "scipy.linalg",
+    "sklearn.ensemble",
+)
+
 
 def warm(request: WarmRequest) -> Done:
     """The operation: import modules."""

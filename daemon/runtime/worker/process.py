@@ -31,10 +31,11 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 class WorkerError(Exception):
     """What a worker answered instead of a result; `kind` is `refused`, `retry` or `failed` (nobody thought of that), or
-    `died` where the work ended it."""
+    `died` where the work ended it; `raised` by code that does the same again, no fault of the world's."""
 
-    def __init__(self, kind: str, message: str, detail: str = "") -> None:
+    def __init__(self, kind: str, message: str, detail: str = "", raised: bool = False) -> None:
         super().__init__(message)
+        self.raised = raised
         self.kind = kind
         self.message = message
         self.detail = detail
@@ -120,7 +121,8 @@ class Worker:
                 self.busy = None
         if "error" in answer:
             error = answer["error"]
-            raise WorkerError(error["kind"], error["message"], error["traceback"])
+            raised = error["kind"] == "failed" or error["type"] == MemoryError.__name__
+            raise WorkerError(error["kind"], error["message"], error["traceback"], raised)
         return cast(R, from_json(answer["ok"], operation.result))
 
     @property

@@ -8,11 +8,11 @@ from retrain.records.settings.events import RecommendationSettings
 from retrain.records.settings.labels import LabelSettings, Maturity
 from retrain.records.settings.model import FORMER_METRICS, METRICS, ModelSettings
 from retrain.records.settings.training import EstimatorSettings, SearchSettings, WindowSettings
-from retrain.records.settings.units import Budget, Duration, Frozen, Size
+from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 
 __all__ = [
     "FORMER_METRICS", "METRICS", "Budget", "ColumnKind", "ColumnSettings", "DriftSettings", "Duration",
     "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity", "ModelSettings",
     "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings", "Size",
-    "SuspicionSettings", "TriggerSettings", "WindowSettings",
+    "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip

@@ -72,7 +72,8 @@ class LimitSettings(Frozen):
     train_time: Duration = 3600.0
     """A stage that takes longer is stopped and tried again."""
     train_memory: Size = 8 * 10**9
-    """Address space of the training process."""
+    """Address space of the training process, about 0.6 GB of it for the libraries; one that is too small for them is
+    told at the first training."""
     train_threads: int = Field(default=1, ge=1)
     """Threads of the training process."""
     max_file: Size = 50 * 10**9

@@ -142,6 +142,8 @@ def sensible(key: str, value: Any) -> Any:
 
 
 Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0), AfterValidator(sensible_duration)]
+Wait = Annotated[float, BeforeValidator(duration_s), Field(ge=0), AfterValidator(sensible_duration)]
+"""A duration that may be none."""
 Size = Annotated[int, BeforeValidator(size_bytes), Field(gt=0), AfterValidator(sensible_size)]
 Price = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(unless_off)]
 Growth = Annotated[Annotated[float, Field(gt=1)] | None, BeforeValidator(unless_off)]

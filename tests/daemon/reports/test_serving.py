@@ -1,11 +1,18 @@
 """What `driftd status` says of servers that serve something else than the champion, and of an analyst that is slow."""
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from bare_model import bare_model
 
+from daemon.ledger import cycles
 from daemon.reports.serving import analyst_sentence, served_now, serving_sentences
+from daemon.reports.status import overview
+from retrain.records.cycle import CycleState
+from retrain.records.trigger import Trigger
 
 GOOD = {"version": "v2", "promotion": 5, "reason": ""}
 
@@ -42,3 +49,19 @@ def test_files_that_wait_for_the_analyst_are_told() -> None:
     assert analyst_sentence(None, 220.0) == ""
     assert "at one take for 2.0 min" in analyst_sentence(busy, 220.0)
     assert "no sign of life for 105 s" in analyst_sentence(busy | {"heard": 115.0}, 220.0)
+
+
+def test_why_the_newest_cycle_failed_is_told(tmp_path: Path) -> None:
+    """Until another one is opened."""
+    with bare_model(tmp_path) as context:
+        ledger = context.shared.ledger
+        told = lambda: overview(context.shared.config, ledger)["models"]["m"]["failed_cycle"]  # noqa: E731
+        with ledger.begin() as conn:
+            cycle = cycles.open_cycle(conn, "m", Trigger("manual", ""), 1, 1, 0.0)
+        assert told() is None
+        with ledger.begin() as conn:
+            cycles.save(conn, replace(cycle, state=CycleState.FAILED, reason="raise it"), 7.0)
+        assert told() == {"id": cycle.id, "at": 7.0, "reason": "raise it"}
+        with ledger.begin() as conn:
+            cycles.open_cycle(conn, "m", Trigger("manual", ""), 1, 1, 0.0)
+        assert told() is None

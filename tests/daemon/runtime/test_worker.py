@@ -17,7 +17,8 @@ from daemon.reading.operations import DigestRequest
 from daemon.runtime.worker import child
 from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
-from retrain.operations import Done
+from retrain.operations import Done, PromoteRequest
+from retrain.records.settings import ModelSettings
 
 NOTHING = WarmRequest(modules=())
 
@@ -194,3 +195,38 @@ def test_a_child_beats_while_it_works_if_it_is_asked_to(beat: float | None, monk
     beating = beat is not None
     assert answered == {"beaten": beating, "thread": beating} and "heartbeat" not in names()
     assert bool(beats) is beating and all(line == {"alive": True} for line in beats)
+
+
+@pytest.mark.parametrize("limit", [2 * 10**8, 4 * 10**8])
+def test_a_trainer_with_less_memory_than_its_libraries_take_says_so(limit: int) -> None:
+    """It is refused with what it needs; under such a limit loading them would never end."""
+
+    settings = ModelSettings(data_dir="d", task="regression", target="y")
+    request = PromoteRequest(model="m", cycle=1, number=1, settings=settings, work=Path("w"), versions=Path("v"))
+
+    async def run() -> str:
+        worker = Worker("trainer", Limits(nice=0, max_memory=limit))
+        try:
+            with pytest.raises(WorkerError) as caught:
+                await worker.call(request, timeout_s=120.0)
+            assert caught.value.kind == "refused"
+            return caught.value.message
+        finally:
+            await worker.close()
+
+    told = asyncio.run(run())
+    assert f"limits.train_memory is {limit / 1e9:.1f} GB" in told and "GB at least" in told
+
+
+def test_what_the_code_raises_is_told_from_what_the_world_did(tmp_path: Path) -> None:
+    """The first comes again the next time; the second may not."""
+
+    async def use(worker: Worker) -> list[bool]:
+        found = []
+        for request in (WarmRequest(modules=("no_such_module",)), DigestRequest(path=tmp_path / "missing")):
+            with pytest.raises(WorkerError) as caught:
+                await worker.call(request)
+            found.append(caught.value.raised)
+        return found
+
+    assert with_worker(use) == [True, False]

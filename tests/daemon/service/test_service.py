@@ -51,6 +51,9 @@ class Servers:
         """None runs."""
         return set()
 
+    async def drain(self, _seconds: float, _ended: asyncio.Event) -> None:
+        """Nobody asks."""
+
     async def replace(self) -> None:
         """As after a reload."""
         self.replaced += 1
@@ -86,7 +89,7 @@ def while_running(service: Service, story: Callable[[], Awaitable[None]]) -> Non
         while "m" not in service.keepers.by_name:
             await asyncio.sleep(0)
         await story()
-        service.stopping.set()
+        service.stopping.ask(0.0)
         await task
 
     asyncio.run(asyncio.wait_for(both(), 20))

@@ -70,3 +70,19 @@ def test_a_proven_version_may_go_on_trial_before_it_is_promoted():
     passed, dropped = after_trial(begun, True, "no harm"), after_trial(begun, False, "it failed")
     assert (passed.state, passed.reason) == (CycleState.PROMOTED, "better; no harm")
     assert (dropped.state, dropped.reason) == (CycleState.KEPT, "it failed")
+
+
+def test_an_error_that_training_raises_twice_alike_is_not_tried_a_third_time():
+    """With the way out; another error, or one of the world's, has all its attempts."""
+
+    def step(cycle: Cycle, reason: str, raised: bool = True) -> Cycle:
+        return advance(cycle, Outcome("retry", {}, reason, raised), 100.0, 3, 10.0, "auto")
+
+    first = step(replace(OPEN, stage=Stage.TRAIN, reason="KeyError: 'x'"), "KeyError: 'x'")
+    assert first.state is CycleState.OPEN
+    assert step(first, "KeyError: 'y'").state is CycleState.OPEN
+    assert step(first, "KeyError: 'x'", raised=False).state is CycleState.OPEN
+    twice = step(first, "KeyError: 'x'")
+    assert twice.state is CycleState.FAILED
+    assert twice.reason.startswith("train failed twice alike and is not tried a third time: KeyError: 'x'; ")
+    assert twice.reason.endswith("`driftd retrain m`")
