@@ -91,8 +91,7 @@ year: $(VENV)/.installed-dev ## measure the queries of a ledger with a year of o
 long-file: $(VENV)/.installed-dev ## compare a generated file of 20 GB; needs as much space
 	$(BIN)/python -m benchmarks.long_file
 
-audit: $(VENV)/.installed-dev ## ask for known vulnerabilities of the locked dependencies
-	$(PIP) install "pip-audit>=2.9,<3"
+audit: $(VENV)/.installed-dev ## ask pip's index for known vulnerabilities of the locked dependencies
 	@$(BIN)/python .ci/audit.py
 
 lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock files

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from daemon.cli.request import user
+from daemon.cli.request import refuse_locked, user
 from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit
 from daemon.runtime.lock import is_held
 
@@ -29,6 +29,7 @@ def reload() -> None:
     if not is_held(config.state_dir):
         raise Exit(NO, f"no service runs on {config.state_dir}")
     with SESSION.ledger(config, read_only=False) as ledger:
+        refuse_locked(ledger)
         with ledger.begin(durable=True) as conn:
             command = commands.enqueue(conn, "reload", {}, user(), time.time())
         until_s = time.monotonic() + RELOAD_WITHIN_S

@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from daemon.cli.output import print_json
 from daemon.cli.session import FAILED, NO, SESSION, WRONG_USE, Exit, known_model
 from daemon.runtime.lock import is_held
+from retrain.records.errors import Retry
 
 if TYPE_CHECKING:
     from daemon.config.config import Config
@@ -25,10 +26,14 @@ def request(name: str, args: dict[str, Any], json: bool) -> None:
     from daemon.ledger import commands
 
     config = SESSION.config()
-    with SESSION.ledger(config, read_only=False) as ledger:
-        with ledger.begin(durable=True) as conn:
-            command = commands.enqueue(conn, name, args, user(), time.time())
-        row = _wait(ledger, command, config.state_dir)
+    try:
+        with SESSION.ledger(config, read_only=False) as ledger:
+            refuse_locked(ledger)
+            with ledger.begin(durable=True) as conn:
+                command = commands.enqueue(conn, name, args, user(), time.time())
+            row = _wait(ledger, command, config.state_dir)
+    except Retry:
+        _keep(config, name, args, json)
     message = row.message or "kept in the ledger: the service does it when it runs again"
     late = row.state == "queued" and is_held(config.state_dir)
     if late:
@@ -39,6 +44,26 @@ def request(name: str, args: dict[str, Any], json: bool) -> None:
         print(message)
     if row.state == "refused" or late:
         raise Exit(FAILED if late else NO, "" if json else str(message))
+
+
+def refuse_locked(ledger: Any) -> None:
+    """Wait a moment for the ledger's lock; Retry where another process holds it for long."""
+    until_s = time.monotonic() + BUSY_AFTER_S
+    while not ledger.is_free():
+        if time.monotonic() >= until_s:
+            raise Retry(f"{ledger.path} is locked by another process", "try again when that is over")
+        time.sleep(POLL_S)
+
+
+def _keep(config: "Config", name: str, args: dict[str, Any], json: bool) -> NoReturn:
+    """Keep a command that cannot be written to the ledger now; ends this one."""
+    from daemon.runtime.kept_commands import keep_command
+
+    keep_command(config.paths, name, args, user())
+    message = "kept, for another process has locked the ledger: the service does it when that is over"
+    if json:
+        print_json({"command": None, "state": "kept", "message": message})
+    raise Exit(FAILED, "" if json else message)
 
 
 def request_about_model(name: str, model: str, json: bool) -> None:

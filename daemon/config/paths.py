@@ -146,6 +146,11 @@ class StatePaths:
         return self.state / "serving.json"
 
     @property
+    def commands(self) -> Path:
+        """Commands that were given while the ledger was locked."""
+        return self.state / "commands"
+
+    @property
     def backups(self) -> Path:
         """Which backups were made last."""
         return self.state / "backups.json"

@@ -149,6 +149,7 @@ async def check_again(context: ModelContext) -> int:
             result = await check_snapshots(context, "file", [context.folders.state / row.snapshot], withheld)
             if result is None:
                 return 0
+            await context.shared.writable()
             with context.shared.ledger.begin() as conn:
                 recorded = record_check(conn, context, "file", result, row.id)
         recorded.log_to(context.log.bind(file=row.path))
@@ -167,6 +168,7 @@ async def scheduled_check(context: ModelContext, checked: Sequence[str] = ()) ->
     result = await check_snapshots(context, "schedule", snapshots, withheld) if snapshots else None
     if result is None:
         return
+    await context.shared.writable()
     with context.shared.ledger.begin() as conn:
         recorded = record_check(conn, context, "schedule", result, None)
     recorded.log_to(context.log)

@@ -63,7 +63,9 @@ class CycleRunner:
         """Decide whenever something changed, and work an open cycle off."""
         while True:
             self.context.decision_needed.clear()
+            await self.context.shared.writable()
             await self._assessing.run()
+            await self.context.shared.writable()
             cycle, action = self.decide()
             until_s = _first(action.until if isinstance(action, Wait | Idle) else None, self._assessing.next_at)
             if cycle is not None and cycle.state is CycleState.OPEN:
@@ -203,6 +205,7 @@ class CycleRunner:
 
     async def _stage(self, cycle: Cycle, trainer: Worker) -> Cycle:
         context = self.context
+        await context.shared.writable()
         with context.shared.ledger.begin(durable=True) as conn:
             cycle = restart_stage(context, conn, cycle)
             stage_id = cycles.stage_started(conn, cycle, context.now())
@@ -212,6 +215,7 @@ class CycleRunner:
         log.info("stage_started", stage=cycle.stage, attempt=cycle.attempt)
         started = time.monotonic()
         outcome = await self._result(trainer, request)
+        await context.shared.writable()
         return self._commit(cycle, stage_id, outcome, time.monotonic() - started, log)
 
     async def _wait_for_disk(self, cycle: Cycle) -> None:

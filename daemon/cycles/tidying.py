@@ -15,6 +15,7 @@ from retrain import durable
 async def keep_tidy(context: ModelContext) -> None:
     """Tidy up now and whenever something was left to be, until cancelled."""
     while True:
+        await context.shared.writable()
         tidy(context)
         await context.cleanup_needed.wait()
         context.cleanup_needed.clear()

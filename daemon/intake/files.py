@@ -106,6 +106,7 @@ class Intake:
         if self._watch is not None and await asyncio.to_thread(self._watch.check):
             self._watched_since = time.time()
             self._look_at_all()
+        await self.context.shared.writable()
         hinted, self._hinted = self._hinted, set()
         for path in hinted:
             self._notice(path)

@@ -48,6 +48,7 @@ async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
         final = context.folders.logged / f"{begun}-{result.digest[:16]}.parquet"
         publish_made(result.path, final, "prediction_log.publish")
         relative = str(final.relative_to(context.folders.state))
+        await context.shared.writable()
         with context.shared.ledger.begin(durable=True) as conn:
             names = [segment.name for segment in segments]
             prediction_log.record(conn, context.name, relative, names, to_json(result), context.now())

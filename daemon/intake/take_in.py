@@ -78,6 +78,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             log.info("file_unfinished", reason=content.writing)
             return Taken.UNFINISHED
         sha256 = content.sha256
+        await context.shared.writable()
         if _duplicate(context, taking, sha256):
             return Taken.DUPLICATE
         request = TakeRequest(
@@ -96,6 +97,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
                 reason += "; try it in smaller files, or touch it to have it read again"
         if error.kind == "refused" or deaths >= MOST_DEATHS:
             try:
+                await context.shared.writable()
                 refuse(context, taking, reason)
                 return Taken.REFUSED
             except OperationalError as failure:
@@ -146,6 +148,7 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
             check = await check_snapshots(context, "file", [snapshot], withheld)
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
         quality = _quality(result, withheld, joined)
+        await context.shared.writable()
         with context.shared.ledger.begin(durable=True) as conn:
             if result.inferred:
                 models.save_schema(conn, context.name, result.schema.to_json())

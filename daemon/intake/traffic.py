@@ -46,6 +46,7 @@ class Traffic:
         """Make a data file whenever the oldest answer that is in none has waited for `every`."""
         async with self._turn:
             make_folders(self.context.folders)
+            await self.context.shared.writable()
             sweep(self.context)
             trim(self.context)
             self._oldest = self._waiting()
@@ -58,6 +59,7 @@ class Traffic:
                 elif sum(segment.stat().st_size for segment in segments) >= CONVERT_BYTES:
                     async with self._turn:
                         await self._convert()
+                        await self.context.shared.writable()
                         trim(self.context)
             await asyncio.sleep(LOOK_S)
 
@@ -69,6 +71,7 @@ class Traffic:
             made = await self._take_assigned()
             if await self._convert():
                 made += await self._take_waiting()
+                await self.context.shared.writable()
                 trim(self.context)
                 self._oldest = self._waiting()
                 pause_s = 0.0 if self._oldest is None else self.context.settings.prediction_log.every
@@ -117,9 +120,11 @@ class Traffic:
     async def _take_waiting(self) -> list[str]:
         """Take in what is in no data file, one after the other, while there is enough for one."""
         made: list[str] = []
+        await self.context.shared.writable()
         while not self._failing and self._assign():
             durable.crash_point("traffic.assigned")
             made += await self._take_assigned()
+            await self.context.shared.writable()
         return made
 
     async def _take_assigned(self) -> list[str]:
@@ -155,6 +160,7 @@ class Traffic:
             if error.kind != "refused":
                 self._failed(error)
                 return False
+            await context.shared.writable()
             refuse(context, Taking(name, NOWHERE, "traffic", also), error.message)
             return True
         await accept(context, Taking(name, result.look, "traffic", also), result.sha256, result.taken)

@@ -1,5 +1,5 @@
 """The ledger: all state that is not a file. One module of queries for each noun; SQL stays in this package."""
 
-from daemon.ledger.engine import Ledger, followed_ledger, open_ledger
+from daemon.ledger.engine import Ledger, followed_ledger, open_ledger, waiting_ledger
 
-__all__ = ["Ledger", "followed_ledger", "open_ledger"]
+__all__ = ["Ledger", "followed_ledger", "open_ledger", "waiting_ledger"]

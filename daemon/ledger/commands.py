@@ -16,6 +16,12 @@ def enqueue(conn: Connection, name: str, args: dict[str, Any], user: str, now: f
     return insert_row(conn, commands, {"at": now, "user": user, "name": name, "args": args})
 
 
+def is_kept(conn: Connection, argument: str, name: str) -> bool:
+    """Whether a command with that argument is there."""
+    same = commands.c.args[argument].as_string() == name
+    return conn.execute(select(commands.c.id).where(same)).first() is not None
+
+
 def queued(conn: Connection) -> Sequence[CommandRow]:
     """What is asked for and not done, oldest first."""
     return last_rows(conn, commands, None, commands.c.state == "queued")

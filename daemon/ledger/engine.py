@@ -35,6 +35,7 @@ class Ledger:
     failures: int = 0
     busy_s: float = BUSY_TIMEOUT_S
     _poll: sqlite3.Connection | None = None
+    _probe: sqlite3.Connection | None = None
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -71,6 +72,20 @@ class Ledger:
         version: int = self._poll.execute("PRAGMA data_version").fetchone()[0]
         return version
 
+    def is_free(self) -> bool:
+        """Whether a transaction could begin now, without waiting for another's; yes where that cannot be told."""
+        try:
+            if self._probe is None:
+                self._probe = _connected(self.path, 0.0)
+                self._probe.isolation_level = None
+            self._probe.execute("BEGIN IMMEDIATE")
+            self._probe.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            return "locked" not in str(error)
+        except sqlite3.Error:
+            return True
+        return True
+
     def watch(self) -> sqlite3.Connection:
         """A connection of one's own to ask for `PRAGMA data_version`, for a follower in another thread."""
         return _connected(self.path, self.busy_s)
@@ -87,9 +102,10 @@ class Ledger:
 
     def close(self) -> None:
         """Close all connections."""
-        if self._poll is not None:
-            self._poll.close()
-            self._poll = None
+        for connection in (self._poll, self._probe):
+            if connection is not None:
+                connection.close()
+        self._poll = self._probe = None
         self.engine.dispose()
 
 
@@ -129,6 +145,16 @@ def open_ledger(state_dir: Path, *, create: bool = True, read_only: bool = False
         raise
     if create:
         _share(path, group)
+    return Ledger(engine, path)
+
+
+def waiting_ledger(state_dir: Path) -> Ledger:
+    """The ledger of a service that waits for its lock: nothing is looked at, and an error of SQLite's is the answer of
+    each use, until `open_ledger` could look at it."""
+    path = StatePaths(state_dir).ledger
+    engine = create_engine(f"sqlite:///{path}", creator=lambda: _connected(path, BUSY_TIMEOUT_S))
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "before_cursor_execute", _speakable, retval=True)
     return Ledger(engine, path)
 
 

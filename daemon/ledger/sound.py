@@ -13,6 +13,7 @@ MAGIC = b"SQLite format 3\0"
 CHECKED_BYTES = 256 * 2**20
 """A longer ledger is not read whole at each start; `driftd doctor` and `driftd backup` do."""
 WAY_BACK = "`driftd restore DIR` brings a backup back, or move the whole state folder away to begin anew"
+BUSY_S = 10.0
 
 
 def refuse_unfinished_restore(state_dir: Path) -> None:
@@ -48,7 +49,7 @@ def refuse_cut_off(path: Path) -> None:
 def refuse_foreign(path: Path) -> None:
     """Refused where the tables are not ours, or none where there is work: its -wal file was lost."""
     try:
-        with closing(sqlite3.connect(path, timeout=10)) as connection:
+        with closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
             found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             names = {row[0] for row in found}
     except sqlite3.OperationalError:

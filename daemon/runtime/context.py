@@ -12,6 +12,7 @@ from daemon.config.config import Config, items_name, items_path, model_data_dir
 from daemon.config.paths import ModelPaths
 from daemon.ledger import Ledger
 from daemon.reading.look import Look
+from daemon.runtime.ledger_wait import LedgerWait
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import Failures
 from daemon.runtime.worker.process import Worker
@@ -44,13 +45,18 @@ class TrainingTurn:
 
 @dataclass
 class Shared:
-    """What all models share; `training` is the control group of the analyst and the trainers, if there is one."""
+    """What all models share; `training` is the control group of the analyst and the trainers, if there is one;
+    `writable` is awaited before the ledger is written."""
 
     config: Config
     ledger: Ledger
     analyst: Worker
     training_turn: TrainingTurn
     training: Path | None = None
+    writable: LedgerWait = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writable = LedgerWait(self.ledger)
 
     def free_bytes(self) -> int:
         """Free disk under the state folder."""

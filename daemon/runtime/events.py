@@ -52,6 +52,12 @@ EVENTS = (
         "again; `hint` where it is damaged", "part error hint", DISK),
     Event("ledger_unreadable", "error", "a server could not read the ledger: it goes on with what it serves, and tries "
         "again", "reason", DISK),
+    Event("ledger_locked", "warning", "another process has held the ledger's lock for long: serving goes on, and all "
+        "that is to be written waits", "seconds file",
+        "nothing, if it is a copy or a check; else find it: `fuser -v FILE`"),
+    Event("ledger_unlocked", "info", "the ledger can be written again, and the work goes on", "seconds"),
+    Event("ledger_awaited", "warning", "at the start: the ledger is locked; what is described beside it is served "
+        "meanwhile", "file", "as for `ledger_locked`"),
     Event("state_lost", "error", "the state folder is gone or cannot be written: nothing is taken in or trained, what "
         "is in memory is served on", "reason", "bring the mount or the disk back; `state_back` follows by itself. "
         "[More](backup.md#when-the-ledger-is-refused)"),

@@ -1,6 +1,7 @@
 """The service: starts every part, lets them work until a signal, and stops them in order."""
 
 import asyncio
+import contextlib
 import faulthandler
 import os
 import signal
@@ -12,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
 from daemon.cycles.tidying import clear_cycles, clear_intake
-from daemon.ledger import open_ledger
+from daemon.ledger import open_ledger, waiting_ledger
 from daemon.runtime import cgroups, faults
 from daemon.runtime.context import Shared, TrainingTurn
 from daemon.runtime.lock import sole_owner
@@ -31,9 +32,11 @@ from daemon.service.server_messages import ServerMessages
 from daemon.service.servers import ServerProcess, Servers, listening_socket
 from daemon.service.stopping import Stopping
 from retrain import durable
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, Retry
 
 log = get_logger()
+LEDGER_LOOK_S = 1.0
+MORE_TIME = {"EXTEND_TIMEOUT_USEC": "30000000"}
 
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
@@ -64,7 +67,10 @@ class Service:
         self._environment = environment
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
-        self.ledger = open_ledger(config.state_dir, group=config.service.group)
+        try:
+            self.ledger, self._is_open = open_ledger(config.state_dir, group=config.service.group), True
+        except Retry:  # locked: servers need it less than control does
+            self.ledger, self._is_open = waiting_ledger(config.state_dir), False
         training = cgroups.divide(environment)
         analyst = Worker("analyst", Limits(group=training), lambda: clear_intake(config.paths))
         self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training)
@@ -97,13 +103,35 @@ class Service:
         self._signals()
         tasks: list[asyncio.Task[None]] = []
         try:
-            self._start(tasks)
-            await self._until_stopped(tasks)
+            if await self._has_ledger():
+                self._start(tasks)
+                await self._until_stopped(tasks)
         except Exception as error:
             log.error("service_failed", error=repr(error))
             raise
         finally:
             await self._stop(tasks)
+
+    async def _has_ledger(self) -> bool:
+        """Wait for the ledger, while the servers serve what is described beside it; no where it is to stop before."""
+        told = False
+        while not self.stopping.asked.is_set():
+            if not self._is_open:
+                await asyncio.to_thread(self._try_to_open)
+            if self._is_open and self.ledger.is_free():
+                return True
+            if not told:
+                log.warning("ledger_awaited", file=str(self.ledger.path))
+            told = True
+            self.notifier.send(STATUS="waiting for the ledger, which another process has locked", **MORE_TIME)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.asked.wait(), LEDGER_LOOK_S)
+        return False
+
+    def _try_to_open(self) -> None:
+        with contextlib.suppress(Retry):
+            open_ledger(self.config.state_dir, group=self.config.service.group).close()
+            self._is_open = True
 
     def _start(self, tasks: list["asyncio.Task[None]"]) -> None:
         clear_intake(self.config.paths)
@@ -155,7 +183,7 @@ class Service:
         self.listener.close()  # the servers' are the last: then who comes is refused, where he would wait and be reset
         await self.servers.stop()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
-        self.background.write()
+        self.background.write(patient=True)
         self.ledger.close()
 
     def silences(self) -> dict[str, float]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.cycles.retention import EVERY_S, keep_service
 from daemon.cycles.trial import Reports
 from daemon.runtime.context import Shared
+from daemon.runtime.kept_commands import queue_kept
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import error_key, way_out
 from daemon.runtime.worker.operations import WarmRequest
@@ -74,13 +75,17 @@ class Background:
                 await keepers.rest()
             elif found is StateFolder.GOOD and keepers.resting:
                 log.info("state_back", folder=str(paths.state))
+                await self._shared.writable()
                 keepers.resume()
 
-    def write(self) -> None:
-        """Write to the ledger what waits: small writes, log events, and what servers saw of trials."""
+    def write(self, patient: bool = False) -> None:
+        """Write to the ledger what waits: small writes, log events, and what servers saw of trials; where another holds
+        its lock only if `patient`."""
         with self._unless_lost("events"):
+            if not patient and not self._shared.writable.look():
+                return
             if not self._keepers.resting:
-                self._pending.write_all()
+                self._pending.write_all(patient)
                 self._events.write(self._ledger)
             for name in self._trials.write(self._ledger, time.time()):
                 self._keepers.decide_again(name)
@@ -95,7 +100,10 @@ class Background:
         version = -1
         while True:
             with self._unless_lost("commands"):
+                if not self._keepers.resting and self._shared.writable.look():
+                    queue_kept(self._shared.config.paths, self._ledger)
                 if (now := self._ledger.data_version()) != version:
+                    await self._shared.writable()
                     keepers = self._keepers.by_name
                     self._commander.contexts = {name: keeper.context for name, keeper in keepers.items()}
                     await self._commander.apply_all()

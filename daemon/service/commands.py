@@ -49,10 +49,12 @@ class Commander:
 
     async def apply_all(self) -> None:
         """Work off what is queued."""
-        ledger = next(iter(self.contexts.values())).shared.ledger
+        shared = next(iter(self.contexts.values())).shared
+        ledger = shared.ledger
         with ledger.connect() as conn:
             queued = commands.queued(conn)
         for command in queued:
+            await shared.writable()
             state, message = "done", ""
             try:
                 message = await self._apply(command, ledger)
@@ -61,6 +63,7 @@ class Commander:
             except Exception as error:  # never again, for it stands before all others
                 expected = isinstance(error, Refused | WorkerError)
                 state, message = "refused", str(error) if expected else f"it failed: {error!r}"
+                await shared.writable()
                 if not expected:
                     log.error("part_failed", part=command.name, error=repr(error), traceback=traceback.format_exc())
                 with ledger.begin() as conn:
@@ -74,6 +77,7 @@ class Commander:
     async def _apply(self, command: commands.CommandRow, ledger: Ledger) -> str:
         if command.name == "reload":
             message = await self.reload()
+            await next(iter(self.contexts.values())).shared.writable()
             with ledger.begin(durable=True) as conn:
                 commands.finish(conn, command.id, "done", message, self.now())
             return message
@@ -82,6 +86,7 @@ class Commander:
         if context is None:
             raise Refused(f"no model {name!r} in the running configuration")
         await _prove_first(context, command)
+        await context.shared.writable()
         with ledger.begin(durable=True) as conn:
             message = HANDLERS[command.name](conn, context, command.args)
             commands.finish(conn, command.id, "done", message, self.now())

@@ -107,6 +107,7 @@ class ModelKeeper:
             if self._recommends:
                 await self.events.roll()
             await scheduled_check(self.context, await self.traffic.roll())
+            await self.context.shared.writable()
             with self.context.shared.ledger.begin() as conn:
                 due.finish(conn, pending, self.context.now())
             self.context.decision_needed.set()

@@ -25,10 +25,12 @@ class PendingWrites:
         self._waiting.append((write, after))
         self.write_all()
 
-    def write_all(self) -> None:
-        """Try what waits."""
+    def write_all(self, patient: bool = False) -> None:
+        """Try what waits; where another holds the ledger's lock only if `patient`."""
         while self._waiting:
             write, after = self._waiting[0]
+            if not patient and not self._ledger.is_free():
+                return
             try:
                 with self._ledger.begin(durable=True) as conn:
                     write(conn)

@@ -133,6 +133,7 @@ class Reloader:
         if what.later:
             log.warning("config_needs_restart", keys=what.later)
         tokens = load_tokens(config, self.environment)
+        await self.shared.writable()
         for name in what.changed:
             keepers.make_room(name)
         if what.changed or what.gone or what.servers or tokens != self.tokens:

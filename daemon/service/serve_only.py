@@ -17,7 +17,7 @@ from daemon.service.pulse import Pulse, hung_s
 from daemon.service.server_messages import log_message
 from daemon.service.servers import ServerProcess, Servers, listening_socket
 from daemon.service.stopping import Stopping
-from retrain.records.errors import Refused
+from retrain.records.errors import Refused, Retry
 
 log = get_logger()
 
@@ -26,7 +26,10 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     """Serve until SIGINT or SIGTERM; Refused where there is no ledger to follow."""
     faulthandler.enable()
     configure(config.service.log_level, log_format)
-    open_ledger(config.state_dir, create=False, read_only=True).close()
+    try:
+        open_ledger(config.state_dir, create=False, read_only=True).close()
+    except Retry:
+        log.warning("ledger_awaited", file=str(config.paths.ledger))
     asyncio.run(OnlyServer(config, environment).run())
 
 
@@ -92,7 +95,7 @@ class OnlyServer:
             load_config(self._config.path)
             await self._servers.replace()
             log.info("config_reloaded")
-        except (ConfigErrors, OSError, Refused) as error:
-            log.error("config_refused", reason=str(error))
+        except (ConfigErrors, OSError, Refused):
+            log.error("config_refused")
         finally:
             self._notifier.send(READY="1")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import httpx
 import learning
 import pytest
 from bare_model import bare_model
+from structlog.testing import capture_logs
 
 from daemon.ledger import deployments, followed_ledger, promotions
 from daemon.runtime.context import ModelContext
@@ -182,3 +184,23 @@ def test_what_is_promoted_is_described_and_what_is_served_is_told(standing: Stan
     assert standing.good in paths.promoted("m").read_text()
     (server,) = keeping.facts()["servers"]
     assert server == {"pid": 7, "models": {"m": {"version": standing.good, "promotion": 1, "reason": ""}}}
+
+
+def test_a_ledger_that_hangs_hinders_nobody(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a mount that is dead: it is told once, what is served stays, and is followed again when it is back."""
+    standing.promote(standing.good)
+    standing.follow()
+    done, look = threading.Event(), standing.follower._source.look
+    monkeypatch.setattr(standing.follower._source, "look", lambda again: done.wait() and None)
+    monkeypatch.setattr(standing.follower._looking, "_deadline_s", 0.01)
+    with capture_logs() as told:
+        for _ in range(3):
+            standing.follow()
+            assert standing.ready() == (200, {"ready": True})
+    assert [event["event"] for event in told] == ["ledger_unreadable"]
+    monkeypatch.setattr(standing.follower._source, "look", look)
+    monkeypatch.setattr(standing.follower._looking, "_deadline_s", None)
+    done.set()
+    standing.promote(BROKEN)
+    standing.follow()
+    assert standing.ready()[1]["models"]["m"]["champion"] == BROKEN
