@@ -5,6 +5,7 @@ was drawn at random makes it known how likely each row was to get which answer, 
 weight (inverse propensity: Horvitz and Thompson 1952; normalised: Hájek 1971), cut off at the root of the rows, which
 costs little bias for much less variance (Ionides 2008)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ GREEDY, ANSWER, PROPENSITY, SHARE = "__greedy", "__answer", "__propensity", "__e
 """Columns of the snapshots of live traffic: the class that the version answers by itself, the one that was answered,
 how likely that was, and the share of answers that were drawn."""
 COLUMNS = (GREEDY, ANSWER, PROPENSITY, SHARE)
+WEIGHT = "__label_weight"
+"""The column of how much a row counts, where rows are read; missing: 1."""
 FEWEST_DRAWN = 10
 """Labelled rows whose answer was not the version's own: fewer say nothing of the rows like them."""
 RATES_APART, RATES_P = 1.5, 1e-3
@@ -41,22 +44,38 @@ class Answered:
         return np.asarray(drawn, dtype=np.float64)
 
 
-def label_rates(files: Sequence[Answered]) -> dict[str, float] | None:
+@dataclass(frozen=True)
+class AnswerCounts:
+    """By class answered, rows and those with a label; `drawn` of the latter had an answer not the version's own."""
+
+    rows: Mapping[str, int]
+    labelled: Mapping[str, int]
+    drawn: int
+
+
+def answer_counts(rows: Answered) -> AnswerCounts:
+    """What the rates of labels are made of."""
+    labelled = Counter(rows.answer[rows.labelled].tolist())
+    return AnswerCounts(
+        Counter(rows.answer.tolist()), labelled, int((rows.labelled & (rows.answer != rows.greedy)).sum())
+    )
+
+
+def label_rates(files: Sequence[AnswerCounts]) -> dict[str, float] | None:
     """By class answered, the share of rows that got a label; None where that does not depend on the answer, or too few
     labelled rows had an answer that was drawn."""
-    if not files:
+    if sum(file.drawn for file in files) < FEWEST_DRAWN:
         return None
-    answer, greedy = (np.concatenate([getattr(file, name) for file in files]) for name in ("answer", "greedy"))
-    labelled = np.concatenate([file.labelled for file in files])
-    if int((labelled & (answer != greedy)).sum()) < FEWEST_DRAWN:
-        return None
-    names, codes = np.unique(answer, return_inverse=True)
-    rows, known = np.bincount(codes), np.bincount(codes, labelled)
+    names = sorted({name for file in files for name in file.rows})
+    rows, known = (
+        np.array([sum(getattr(file, kind).get(name, 0) for file in files) for name in names])
+        for kind in ("rows", "labelled")
+    )
     rates = known / rows
-    differ = len(names) > 1 and 0 < known.sum() < rows.sum() and rates.max() > RATES_APART * rates.min()
+    differ = len(names) > 1 and known.sum() < rows.sum() and rates.max() > RATES_APART * rates.min()
     if not differ or stats.chi2_contingency([known, rows - known], correction=False).pvalue > RATES_P:
         return None
-    return dict(zip(names.tolist(), rates.tolist(), strict=True))
+    return dict(zip(names, rates.tolist(), strict=True))
 
 
 def label_weights(rows: Answered, rates: Mapping[str, float]) -> Floats:

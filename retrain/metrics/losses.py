@@ -18,7 +18,8 @@ def row_losses(metric: Metric, y: Labels, predictions: Predictions) -> Floats | 
 
     Means of rows count row by row; balanced accuracy by hits over the class's share; ROC AUC of two classes by
     placements (DeLong et al. 1988); every other metric, a user's own too, by the pseudo-values of a jackknife over 20
-    blocks of consecutive rows (Quenouille 1956), each spread over its block's rows.
+    blocks of consecutive rows (Quenouille 1956), each spread over its block's rows; so do these two where rows do not
+    all count alike.
 
     >>> from retrain.metrics.registry import get_metric, MetricContext
     >>> predictions = Predictions(np.array(["a", "b", "b"]), None, ("a", "b"))
@@ -28,7 +29,7 @@ def row_losses(metric: Metric, y: Labels, predictions: Predictions) -> Floats | 
     """
     if not len(y):
         return None
-    special = {"balanced_accuracy": _balanced, "roc_auc": _placements}.get(metric.name)
+    special = {"balanced_accuracy": _balanced, "roc_auc": _placements}.get(metric.name) if metric.base is None else None
     try:
         found = special(y, predictions) if special is not None else None
         if found is None:

@@ -5,7 +5,7 @@ So the sorting for a ROC curve happens once, and a bootstrap draws weights, not 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class Metric:
     needs_probabilities: bool
     bind: Bind
     rows: RowValues | None = None
+    base: Floats | None = None
+    """How much each row counts before any weight, where not all count alike; see `weighted`."""
 
     def evaluate(self, y: Labels, predictions: Predictions, weight: Floats | None = None) -> Value:
         """The value, or why there is none: no rows, one class only, no probabilities."""
@@ -61,3 +63,25 @@ class Metric:
     def improvement(self, champion: float, challenger: float) -> float:
         """How much better the challenger's value is, in the metric's unit; negative where it is worse."""
         return challenger - champion if self.greater_is_better else champion - challenger
+
+
+def weighted(metric: Metric, base: Floats | None) -> Metric:
+    """The metric of just these n rows, of which each counts `base` (n,) times as much; None: all count alike.
+
+    Row values are of the mean's linearisation, so that their standard error is that of a weighted mean (Hájek 1971)."""
+    if base is None:
+        return metric
+    normal = base / base.mean()
+
+    def bind(y: Labels, predictions: Predictions) -> Weighted:
+        bound = metric.bind(y, predictions)
+        return lambda weight: bound(weight * normal)
+
+    def rows(y: Labels, predictions: Predictions) -> Floats:
+        assert metric.rows is not None
+        values = metric.rows(y, predictions)
+        mean = float(np.mean(normal * values))
+        linear: Floats = mean + normal * (values - mean)
+        return linear
+
+    return replace(metric, bind=bind, rows=None if metric.rows is None else rows, base=normal)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.metrics.losses import row_losses
-from retrain.metrics.metric import Metric
+from retrain.metrics.metric import Metric, weighted
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.recalibration import Recalibration, class_shares, decision_for
 from retrain.model.version import LoadedVersion
@@ -75,9 +75,11 @@ class Assessor:
                 valid[rows] &= ~_trained_on(version, part.digest, numbers[rows], batch.reserved[rows])
         return valid if valid.any() else None
 
-    def losses(self, predictions: Predictions, y: Labels, rows: Mask) -> Floats | None:
-        """The metric's loss of each of these rows; None where the metric has none on them."""
-        return row_losses(self.metric, y[rows], predictions.take(rows))
+    def losses(self, predictions: Predictions, y: Labels, rows: Mask, weights: Floats | None = None) -> Floats | None:
+        """The metric's loss of each of these rows, of which each counts as much as `weights` (n,) say (None: all
+        alike); None where the metric has none on them."""
+        metric = weighted(self.metric, None if weights is None else weights[rows])
+        return row_losses(metric, y[rows], predictions.take(rows))
 
     def decision(self, up_to: int) -> Recalibration | None:
         """Where the metric rewards it, the decision by the classes' shares in the newest labelled files; by those of

@@ -28,7 +28,7 @@ def assess_pool(assessor: Assessor, seqs: Sequence[int]) -> dict[str, Any] | Non
     if valid is None or int(valid.sum()) < FEWEST_ROWS:
         return None
     y, answer, decision = assessor.labels(batch), assessor.answer(assessor.served, batch), assessor.decision(batch.seq)
-    losses = assessor.losses(decided(answer, decision), y, valid)
+    losses = assessor.losses(decided(answer, decision), y, valid, batch.weights)
     if losses is None:
         return None
     return {
@@ -36,7 +36,7 @@ def assess_pool(assessor: Assessor, seqs: Sequence[int]) -> dict[str, Any] | Non
         "rows": int(valid.sum()),
         "newest": assessor.served.newest,
         "metric": assessor.metric.name,
-        "score": assessor.metric.score(y[valid], answer.take(valid)),
+        "score": assessor.metric.score(y[valid], answer.take(valid), _of(batch.weights, valid)),
         "loss": float(losses.mean()),
         "rival": _predecessor(assessor, batch, y, valid, answer),
         "plain": _plain(assessor, batch, y, valid, answer),
@@ -45,13 +45,17 @@ def assess_pool(assessor: Assessor, seqs: Sequence[int]) -> dict[str, Any] | Non
     }
 
 
+def _of(weights: Floats | None, rows: Mask) -> Floats | None:
+    return None if weights is None else weights[rows]
+
+
 def _plain(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions) -> list[float] | None:
     """Moments of what the deployment costs more than its newest version alone, unadjusted."""
     version = assessor.served.version
     alone = assessor.predictions({version.name: version}, batch)[version.name]
     rule = fair_decision(version, assessor.settings)
-    costs = assessor.losses(answer, y, valid)
-    others = assessor.losses(alone if rule is None else rule.apply(alone), y, valid)
+    costs = assessor.losses(answer, y, valid, batch.weights)
+    others = assessor.losses(alone if rule is None else rule.apply(alone), y, valid, batch.weights)
     return None if costs is None or others is None else _moments(costs - others)
 
 
@@ -62,7 +66,8 @@ def _predecessor(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answe
     if predecessor is None or unseen is None:
         return None
     rows = valid & unseen
-    costs, others = assessor.losses(answer, y, rows), assessor.losses(assessor.answer(predecessor, batch), y, rows)
+    both = (answer, assessor.answer(predecessor, batch))
+    costs, others = (assessor.losses(one, y, rows, batch.weights) for one in both)
     return None if costs is None or others is None else _moments(costs - others)
 
 
@@ -76,7 +81,7 @@ def _challenger(
     if challenger is None or unseen is None:
         return None
     both, rows = (answer, assessor.answer(challenger, batch)), valid & unseen
-    costs, others = (assessor.losses(decided(predictions, decision), y, rows) for predictions in both)
+    costs, others = (assessor.losses(decided(one, decision), y, rows, batch.weights) for one in both)
     if costs is None or others is None:
         return None
     return {"version": challenger.newest, "costs": _moments(others - costs)}
@@ -119,7 +124,7 @@ def _twin_losses(
         twin = _twin(assessor, window, files, up_to)
         if twin is None:
             continue
-        losses = assessor.losses(decided(twin(_matrix(assessor, batch)), decision), y, rows)
+        losses = assessor.losses(decided(twin(_matrix(assessor, batch)), decision), y, rows, batch.weights)
         if losses is not None:
             found[window] = losses
     return found

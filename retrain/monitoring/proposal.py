@@ -70,7 +70,7 @@ def harm(assessor: Assessor, proposed: LoadedDeployment) -> dict[str, float] | N
         if valid is None or int(valid.sum()) < FEWEST_WEIGHED:
             continue
         y, answers = assessor.labels(batch), (assessor.answer(one, batch) for one in (proposed, assessor.served))
-        costs, others = (assessor.losses(answer, y, valid) for answer in answers)
+        costs, others = (assessor.losses(answer, y, valid, batch.weights) for answer in answers)
         if costs is not None and others is not None:
             differences.append(costs - others)
     if not differences:
@@ -95,7 +95,7 @@ def _archive_losses(assessor: Assessor, batch: Batch, decision: Recalibration | 
         return None
     y, found = assessor.labels(batch), {}
     for name, predictions in assessor.predictions(assessor.archive, batch).items():
-        losses = assessor.losses(decided(predictions, decision), y, valid)
+        losses = assessor.losses(decided(predictions, decision), y, valid, batch.weights)
         if losses is None:
             return None
         found[name] = losses

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from retrain.labels.words import SELECTED
 from retrain.operations import AcceptedFile
-from retrain.records.predictions import Labels
+from retrain.records.predictions import Floats, Labels
 from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
+from retrain.rows.answered import AnsweredRows, row_weights
 from retrain.rows.held_out import in_reservoir
 from retrain.rows.pools import pools_of
 from retrain.rows.retype import conform
@@ -62,6 +63,12 @@ class Batch:
     def known(self) -> Mask:
         """Which rows have a label that may be believed, shape (n,)."""
         return np.asarray(self.table.column(self._target).is_valid().to_numpy())
+
+    @property
+    def weights(self) -> Floats | None:
+        """How much each labelled row counts, (n,), where labels depend on the answer (see `retrain.labels.propensity`);
+        None: all alike."""
+        return row_weights(self.table)
 
     @property
     def rows_key(self) -> tuple[Any, ...]:
@@ -126,6 +133,9 @@ class History:
         self._known: dict[int, _Believed] = {}
         self._states: dict[int, Hashable | None] = {}
         self._shape = hash(schema)
+        self._answered = AnsweredRows(
+            files, self.settling, schema, lambda file, names: _judged(file.snapshot, file.seq, names)[0]
+        )
 
     def past(self, up_to: int | None = None) -> list[int]:
         """The files up to one that have labelled rows, in order of arrival."""
@@ -216,7 +226,10 @@ class History:
 
     def labels_key(self, seqs: Sequence[int]) -> str:
         """What tells the believed labels of these files from others, and from those of other files."""
-        parts = [f"{self._files[seq].digest} {self._labels_of(seq).key}" for seq in seqs]
+        parts = []
+        for seq in seqs:
+            file = self._files[seq]
+            parts.append(f"{file.digest} {self._labels_of(seq).key} {self._answered.rates(file) or ''}")
         return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
 
     def _labels_of(self, seq: int) -> "_Believed":
@@ -241,6 +254,7 @@ class History:
         """With the labels that may be believed in place of the rows' own."""
         target, file = self.schema.target, self._files[seq]
         table = believed_labels(conform(table, self.schema), file, self.settling, self.schema)[0]
+        table = self._answered.weighted(table, file, np.asarray(table.column(target).is_valid()))
         part = Part(seq, file.digest, 0, table.num_rows)
         return Batch(seq, (part,), table.replace_schema_metadata({"target": target}), reserved, file.rows)
 

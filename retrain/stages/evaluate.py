@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from drift.notation import counted
 from retrain.metrics.losses import row_losses
-from retrain.metrics.metric import Metric
+from retrain.metrics.metric import Metric, weighted
 from retrain.metrics.resampling import bootstrap_scores, mean_error, standard_error
 from retrain.model.accelerate import proof_on
 from retrain.model.deployment import LoadedDeployment, fair_decision, load_deployment
@@ -33,6 +33,7 @@ from retrain.records.errors import Refused
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
+from retrain.rows.answered import row_weights
 from retrain.rows.columns import open_snapshot
 from retrain.rows.history import History
 from retrain.rows.targets import target_values
@@ -125,7 +126,7 @@ def compare(
 ) -> dict[str, Any]:
     """Challenger (who said `said`), champion and the naive baseline on the held-out rows, and the gate's verdict. Where
     the metric rewards a decision by the classes' shares, challenger and champion are both judged with it."""
-    metric, seed = challenger.metric, settings.estimator.seed
+    metric, seed = weighted(challenger.metric, row_weights(holdout)), settings.estimator.seed
     rule = fair_decision(challenger, settings)
     before = None if champion is None else champion.predict_table(holdout)
     if rule is not None:
@@ -135,7 +136,7 @@ def compare(
     differences: tuple[PairedGain, ...] = ()
     if champion is not None and before is not None:
         told["champion"]["version"] = champion.newest
-        differences = tuple(_differences(metric, y, said, before, holdout, settings))
+        differences = tuple(_differences(challenger.metric, y, said, before, holdout, settings))
     if champion is not None and before is not None and _is_same(challenger, champion.version, said, before):
         verdict = Verdict(False, f"it answers all {counted(len(y), 'held-out row')} exactly as {champion.newest} does")
     else:
@@ -181,7 +182,7 @@ def twin_handicap(
     rule = fair_decision(challenger, settings)
     tiny_said = twin(challenger.preprocessor.transform(holdout))
     both = [said, tiny_said] if rule is None else [rule.apply(said), rule.apply(tiny_said)]
-    full, tiny = (row_losses(challenger.metric, y, one) for one in both)
+    full, tiny = (row_losses(weighted(challenger.metric, row_weights(holdout)), y, one) for one in both)
     return None if full is None or tiny is None else float((full - tiny).mean())
 
 
@@ -216,8 +217,8 @@ def _differences(
     settings: ModelSettings,
 ) -> Iterator[PairedGain]:
     """Over all rows first, then in each slice of enough rows."""
-    seed = settings.estimator.seed
-    overall = paired_difference(metric, y, said, before, seed)
+    seed, weights = settings.estimator.seed, row_weights(holdout)
+    overall = paired_difference(weighted(metric, weights), y, said, before, seed)
     if overall is not None:
         yield overall
     for column in settings.gate.slices:
@@ -230,7 +231,8 @@ def _differences(
                 continue
             mask = pc.equal(words, entry["values"]).fill_null(False).to_numpy()
             where = f"{column} is {entry['values']}"
-            found = paired_difference(metric, y[mask], said.take(mask), before.take(mask), seed, where)
+            of_rows = weighted(metric, None if weights is None else weights[mask])
+            found = paired_difference(of_rows, y[mask], said.take(mask), before.take(mask), seed, where)
             if found is not None:
                 yield found
 

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from drift.notation import counted
 from retrain import durable
+from retrain.labels.propensity import COLUMNS
 from retrain.operations import AcceptedFile, PreparedRows, PrepareRequest, PrepareResult
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
+from retrain.rows.answered import AnsweredRows
 from retrain.rows.duplicates import repeated_rows
 from retrain.rows.event_times import event_times
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
@@ -38,7 +40,7 @@ MIN_CLASS_ROWS = 2
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """Training and held-out rows, oldest first, with the schema's columns and __seq, __row, __time (event time) and
-    __weight; `rows` is the stage's result without paths."""
+    __weight, and __label_weight where labels depend on the answer; `rows` is the stage's result without paths."""
 
     train: pa.Table
     holdout: pa.Table
@@ -143,11 +145,13 @@ def _collect(files: Sequence[AcceptedFile], schema: Schema, settling: Settling, 
     if not of_rows:
         raise Refused("there are no rows to train on", "drop labelled files into the data folder")
     label_files = 0 if schema.id_column is None else len(files) - len(of_rows)
+    answered = AnsweredRows(files, settling, schema, lambda one, names: read_snapshot(one.snapshot, names))
     tables, joined, unlabelled, withheld, unsettled = [], 0, 0, 0, 0
     for file in of_rows:
         table = _with_origin(read_snapshot(file.snapshot), file, schema, notes)
         table, found, unknown = believed_labels(table, file, settling, schema)
-        kept = _labelled(table, schema)
+        table = answered.weighted(table, file, np.asarray(found.believed.is_valid()))
+        kept = _labelled(table.select([name for name in table.column_names if name not in COLUMNS]), schema)
         joined, withheld = joined + found.late, withheld + unknown
         waiting = int((found.labelled & ~np.asarray(found.believed.is_valid())).sum())
         unsettled += waiting
@@ -185,6 +189,7 @@ def _with_origin(table: pa.Table, file: AcceptedFile, schema: Schema, notes: lis
         if column.name not in present:
             table = table.append_column(column.name, pa.nulls(table.num_rows, TYPES[column.kind]))
     names = [c.name for c in schema.columns if c.name in table.column_names]
+    names += [name for name in COLUMNS if name in table.column_names]
     rows = table.num_rows
     times = _event_times(table, file, schema)
     return (
