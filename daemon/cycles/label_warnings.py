@@ -19,6 +19,8 @@ def tell_of_labels(log: Any, model: str, before: LabelState | None, labels: Labe
         )  # fmt: skip
     elif trouble is None and was is not None:
         log.info("labels_believed", rows=labels.rows, labelled=labels.labelled, settled=labels.settled)
+    if labels.selected and not (before is not None and before.selected):
+        log.warning("labels_selected", rows=labels.rows, labelled=labels.labelled, settled=labels.settled)
 
 
 def wait_words(model: str, labels: LabelState | None) -> str:

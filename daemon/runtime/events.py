@@ -145,6 +145,9 @@ EVENTS = (
     Event("labels_doubted", "warning", "labels come class by class, or are all of one class: none that may be wrong is "
         "[believed](labels.md) (told once)", "reason one_class rows labelled settled", "`reason` says it: wait, or "
         "configure [models.M.labels]; is a feed of labels broken?"),
+    Event("labels_selected", "warning", "being labelled depends on the answer: labelled rows are not like the "
+        "others, and say nothing of how frequent classes are (told once)", "rows labelled settled", "[what "
+        "helps](serving.md#answers-drawn-at-random): `serving.explore`, or labels of some rows chosen at random"),
     Event("labels_believed", "info", "labels that were doubted are not any more", "rows labelled settled"),
     Event("assessment_failed", "error", "the labels could not be assessed", "reason", "look at `reason`; `driftd "
         "doctor`"),

@@ -29,6 +29,9 @@ def labels_told(conn: Connection, config: Config, name: str) -> Iterator[Told]:
     yield from _short_log(conn, settings, name)
     if state is None:
         return
+    if state.selected and not settings.serving.explore:
+        what = f"{name}: who gets a label depends on the answer: labels say nothing of what was answered otherwise"
+        yield "warning", what, f"set explore = 0.01 in [models.{name}.serving] (docs/serving.md)"
     if state.wait:
         yield "warning", f"{name}: labels are not used yet: {wait_words(name, state)}", "docs/labels.md"
     elif sentence := labels_sentence(state, settings.labels):

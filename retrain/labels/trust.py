@@ -53,13 +53,18 @@ class Trust:
     wait: str = ""
 
 
+def depends_on_answer(files: Sequence[FileLabels]) -> bool:
+    """Whether being labelled depends on the answer, in files that get no more labels."""
+    return any(_selecting(one) for one in answer_association(files))
+
+
 def judge(files: Sequence[FileLabels], task: str, names: Sequence[str]) -> Trust:
     """Of a model's files of rows, oldest first; `task` as in the schema, `names` the k classes of `probabilities`."""
     evidence = evidence_of(files, task, names)
     lonely, one_class = _one_class_run(evidence, task)
     old = [file for file in evidence.files if evidence.whole and evidence.arrived(file)]
     associations = answer_association(old)
-    selected = any(one.p < SELECTION_P and one.surely_beyond(SELECTING) for one in associations)
+    selected = any(_selecting(one) for one in associations)
     class_wise = selected and _class_wise(associations, evidence, names)
     ready = _early_possible(evidence) and not selected
     late = {file.seq: place for place, file in enumerate(evidence.files)}
@@ -76,6 +81,10 @@ def judge(files: Sequence[FileLabels], task: str, names: Sequence[str]) -> Trust
     by_class = evidence.dependent or class_wise or evidence.provisional
     wait = reason(evidence, by_seq, by_class, one_class, class_wise)
     return Trust(by_seq, by_class, selected, one_class, evidence.slow, evidence.curves, wait)
+
+
+def _selecting(one: Association) -> bool:
+    return one.p < SELECTION_P and one.surely_beyond(SELECTING)
 
 
 def _complete(file: FileLabels, evidence: Evidence) -> bool:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from msgspec import structs
 
 from retrain.labels.arrival_curves import curves_by_class, thirds
-from retrain.labels.trust import FileLabels, Trust, judge
+from retrain.labels.trust import FileLabels, Trust, depends_on_answer, judge
 from retrain.labels.words import COMPLETE
 from retrain.model.deployment import LoadedDeployment
 from retrain.monitoring.assessor import version_predictions
@@ -56,6 +56,9 @@ def judge_labels(
     believed = [structs.replace(file, trust=words.get(file.seq, COMPLETE)) for file in plain]
     waits = labels.maturity is not None or bool(words)
     settled = History(believed, schema, labels, now, served is None) if waits else raw
+    if labels.maturity is not None and labels.negative is None:
+        mature = [seq for seq in judged if 0 < settled.labels_known(seq) == raw.labels_known(seq)]
+        trust = Trust(selected=depends_on_answer([_file_labels(raw, seq, served, memory) for seq in mature]))
     return _state(raw, settled, judged, trust, words, now)
 
 

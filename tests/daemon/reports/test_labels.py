@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,17 @@ def test_the_doctor_finds_what_keeps_labels_from_being_used(place: tuple[Config,
     assert {level for level, _, _ in told} == {"warning"}
     assert "without id_column" in text and 'labels.negative is "No", no class of "no", "yes"' in text
     assert "none is believed until others come" in text
+
+
+def test_labels_that_depend_on_the_answer_are_told_once_with_the_way_out(place: tuple[Config, Ledger]) -> None:
+    """A warning as it is found, none while it lasts; the doctor names the key that helps."""
+    config, ledger = place
+    selected = replace(LATE, selected=True)
+    with capture_logs() as told:
+        for before, now in ((None, LATE), (LATE, selected), (selected, selected)):
+            tell_of_labels(get_logger(), "m", before, now)
+    assert [(one["event"], one["log_level"]) for one in told] == [("labels_selected", "warning")]
+    with ledger.begin() as conn:
+        labels.save(conn, "m", selected, 1, 2, 0.0)
+        found = [what for what in labels_told(conn, config, "m") if "depends on the answer" in what[1]]
+    assert [("explore" in way_out) for level, _, way_out in found if level == "warning"] == [True]

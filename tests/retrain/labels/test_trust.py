@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from label_arrivals import NEVER, Stream, alike, always, by_class, evenly, some
 
+from retrain.labels.trust import depends_on_answer
+
 GOOD, WEAK, NONE = 2.5, 0.7, 0.0
 MODELS = pytest.mark.parametrize(("skill", "drift"), [(GOOD, NEVER), (GOOD, 8), (WEAK, NEVER), (NONE, NEVER)])
 
@@ -48,6 +50,7 @@ def test_a_few_rows_labelled_at_random_are_used_after_a_few_files(skill, drift):
     assert [stream.late(now) for now in (4, 8)] == ["W", "FFFFF"]
     assert stream.late(19) == "F" * 16
     assert not stream.judged(19).selected
+    assert not depends_on_answer(stream.at(19))
 
 
 @MODELS
@@ -70,6 +73,7 @@ def test_labels_of_the_best_rated_only_teach_but_say_nothing_of_classes(skill, d
     assert set(stream.late(8)) == {"W"}
     assert stream.late(21) == "S" * 16 + "WW"
     assert stream.judged(21).selected
+    assert depends_on_answer(stream.at(21)[:18])
 
 
 @MODELS
