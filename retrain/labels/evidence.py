@@ -31,7 +31,8 @@ PATIENCE, LONG_PATIENCE = 3, 10
 longer one unless the labels are those that the model makes expect."""
 EXPECTED = 7.0
 """A class of which so many labels are expected, and none came (chance below 1 in 1,000), is missing."""
-SHIFTED, NOT_SHIFTED = math.log(2.0), math.log(4.0)
+RARE_ERROR = 0.5
+SHIFTED, NOT_SHIFTED = math.log(2.0), math.log(3.0)
 """Log odds of a class among labels, against what probabilities (else complete files) make expect: surely beyond the
 first is odd, surely within the second is as expected."""
 CORRECTED, CORRECTED_ROWS = 0.1, 5
@@ -44,7 +45,8 @@ class Evidence:
     shows. `base`: how frequent classes are where all labels are in. `slow`: after how many files nine of ten labels of
     the slowest class are in, nan if unknown. `missing`: classes of which labels should have come. `provisional`:
     labels of a class often come as changes of others. `final`: the share of rows that finally get a label, None while
-    `whole` (no more labels come after the curves) is not shown."""
+    `whole` (no more labels come after the curves) is not shown. By class, the `shift` of the labels against what the
+    probabilities of their rows make expect, and `share_shift` against complete files."""
 
     files: tuple[FileLabels, ...]
     silent: int
@@ -58,6 +60,7 @@ class Evidence:
     whole: bool
     final: float | None
     shift: Mapping[str, Shift]
+    share_shift: Mapping[str, Shift]
 
     def age(self, file: FileLabels) -> int:
         """How old a file was when the last label came: a feed that died makes nothing old."""
@@ -78,14 +81,15 @@ def evidence_of(files: Sequence[FileLabels], task: str, names: Sequence[str]) ->
     curves = _curves(rows, groups)
     dependent, independent = _by_class(rows, task)
     base = _shares([file for file in files if file.share >= NEARLY]) if task == "classification" else {}
-    slow, odds = slowest(curves, SETTLED_SHARE), _shift(files, late, names) or _share_shift(rows, base)
+    slow, by_answer, by_share = slowest(curves, SETTLED_SHARE), _shift(files, late, names), _share_shift(rows, base)
     missing = _missing(rows, base) if task == "classification" else ()
     aged = [file for file in late if file.age - silent >= slow]
     final = float(np.median([file.share for file in aged[-20:]])) if aged else None
-    whole = _whole(late, silent, slow, final, odds) and not missing
+    usual = as_expected((by_answer, by_share), NOT_SHIFTED) or not (by_answer or by_share)
+    whole = _whole(late, silent, slow, final, PATIENCE if usual else LONG_PATIENCE) and not missing
     return Evidence(
         tuple(late), silent, curves, dependent, independent, base, slow, missing, provisional, whole,
-        final if whole else None, odds,
+        final if whole else None, by_answer, by_share,
     )  # fmt: skip
 
 
@@ -183,7 +187,7 @@ def _shift(files: Sequence[FileLabels], late: Sequence[FileLabels], names: Seque
 
 
 def _share_shift(rows: Pooled, base: Mapping[Any, float]) -> dict[str, Shift]:
-    """The same without probabilities: against how frequent classes are where all labels are in."""
+    """By class, against how frequent it is where all labels are in."""
     of_base = {name: share for name, share in base.items() if len(base) > 1 and len(rows.classes)}
     return {
         name: shift(rows.classes == name, np.full(len(rows.classes), share), rows.seqs)
@@ -191,12 +195,21 @@ def _share_shift(rows: Pooled, base: Mapping[Any, float]) -> dict[str, Shift]:
     }
 
 
-def _whole(
-    late: Sequence[FileLabels], silent: int, slow: float, final: float | None, shift: Mapping[str, Shift]
-) -> bool:
+def as_expected(found: Sequence[Mapping[str, Shift]], margin: float) -> bool:
+    """Whether labels are of the classes that the probabilities, or else complete files, make expect: shown by either,
+    since the relation of the probabilities to the classes may change, and so may how frequent classes are. Rare ones
+    of many classes are left out."""
+
+    def shown(one: Mapping[str, Shift]) -> bool:
+        some = [shift for shift in one.values() if len(one) == 2 or shift.error < RARE_ERROR]
+        return bool(some) and all(shift.surely_within(margin) for shift in some)
+
+    return any(map(shown, found))
+
+
+def _whole(late: Sequence[FileLabels], silent: int, slow: float, final: float | None, patience: int) -> bool:
     """The curves are seen to their end: files that are old enough have all labels, or older ones got no more."""
     if final is None:
         return False
-    expected = all(one.surely_within(NOT_SHIFTED) for one in shift.values())
     reach = max(file.age for file in late) - silent
-    return final >= NEARLY or reach >= 1.5 * slow + (PATIENCE if expected else LONG_PATIENCE)
+    return final >= NEARLY or reach >= 1.5 * slow + patience

@@ -18,6 +18,7 @@ from retrain.labels.evidence import (
     Evidence,
     answer_arrival,
     answer_association,
+    as_expected,
     evidence_of,
 )
 from retrain.labels.file_labels import NEARLY, FileLabels
@@ -114,7 +115,7 @@ def _early_possible(evidence: Evidence) -> bool:
     known how late labels can be, there are as many of each class as expected."""
     if not evidence.independent or evidence.missing or evidence.provisional:
         return False
-    expected = bool(evidence.shift) and all(one.surely_within(SHIFTED) for one in evidence.shift.values())
+    expected = as_expected((evidence.shift, evidence.share_shift), SHIFTED)
     arrivals = answer_arrival(evidence.files)
     return (evidence.whole or expected) and all(one.surely_within(INDEPENDENT) for one in arrivals if one.rows)
 
