@@ -184,6 +184,22 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     now: float | None = None
 
 
+class LabelsResult(Result, frozen=True, kw_only=True):
+    """How far labels are in, as `retrain.records.label_state`."""
+
+    labels: Json
+
+
+class LabelsRequest(Request[LabelsResult], frozen=True, kw_only=True):
+    """How far are the labels in, and how far may they be believed, where nothing is served yet? `now` is the clock
+    (Unix seconds)."""
+
+    files: tuple[AcceptedFile, ...]
+    schema: Schema
+    settings: ModelSettings
+    now: float | None = None
+
+
 class SuspectResult(Result, frozen=True, kw_only=True):
     """What speaks against the file: [{"kind", "reason", "numbers"}]."""
 

@@ -15,12 +15,14 @@ from daemon.cycles.schemas import answers, current_schema, schema_change
 from daemon.ledger import Ledger, assessments, files, labels, models, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
-from retrain.operations import AssessRequest, to_json
+from retrain.operations import AssessRequest, AssessResult, LabelsRequest, LabelsResult, to_json
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.label_state import LabelState
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
+
+Asked = AssessRequest | LabelsRequest
 
 MOST_FILES = 1_000
 """Of each source, whose labels had the time to settle."""
@@ -41,7 +43,7 @@ class Assessing:
         self.next_at: float | None = None
 
     async def run(self) -> None:
-        """Assess what became labelled, and propose; nothing without a champion."""
+        """Assess what became labelled, and propose; without a champion, say how far labels are in."""
         context = self._context
         self.failed, self.next_at = False, None
         question, request = self._request(context.shared.ledger)
@@ -49,64 +51,88 @@ class Assessing:
             self._answered = question
             return
         try:
-            result = await context.shared.analyst.ask_again(request)
+            result: Any = await context.shared.analyst.ask_again(request)
         except WorkerError as error:
             context.log.error("assessment_failed", reason=error.message)
             self.failed = True
             return
-        state = None if result.labels is None else LabelState.from_json(result.labels)
-        with context.shared.ledger.begin(durable=True) as conn:
-            found, number = to_json(result), request.deployment.number
-            assessments.record(conn, context.name, number, found, context.now(), request.after)
-            before = labels.load(conn, context.name)
-            if state is not None:
-                seen_seq = models.load_planner(conn, context.name).seen_seq
-                labels.save(conn, context.name, state, request.files[0].seq, seen_seq, context.now())
-        if state is not None:
-            tell_of_labels(context.log, context.name, before, state)
+        before = self._commit(request, result)
         self._answered = self._request(context.shared.ledger)[0]
+        if result.labels is not None:
+            tell_of_labels(context.log, context.name, before, LabelState.from_json(result.labels))
+        if isinstance(request, AssessRequest):
+            self._log(request, result)
+
+    def _commit(self, request: Asked, result: AssessResult | LabelsResult) -> LabelState | None:
+        """Write down what was found; how far labels were in before."""
+        context, name, now = self._context, self._context.name, self._context.now()
+        with context.shared.ledger.begin(durable=True) as conn:
+            if isinstance(request, AssessRequest):
+                found, number = to_json(result), request.deployment.number
+                assessments.record(conn, name, number, found, now, request.after)
+            before = labels.load(conn, name)
+            if result.labels is not None:
+                from_seq = min((file.seq for file in request.files), default=0)
+                seen_seq = models.load_planner(conn, name).seen_seq
+                labels.save(conn, name, LabelState.from_json(result.labels), from_seq, seen_seq, now)
+        return before
+
+    def _log(self, request: AssessRequest, result: AssessResult) -> None:
+        """What labels say of files that were not assessed before, or otherwise."""
         for one in result.assessments:
+            before = request.known.get(one["seq"], {})
+            if all(before.get(key) == one[key] for key in ("rows", "score", "loss")):
+                continue
             gains = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
-            context.log.info(
+            self._context.log.info(
                 "labels_assessed", seq=one["seq"], rows=one["rows"], metric=one["metric"], value=one["score"],
                 loss=round(one["loss"], 5), gains=gains, seconds=round(result.seconds, 3),
             )  # fmt: skip
 
-    def _request(self, ledger: Ledger) -> tuple[Any, AssessRequest | None]:
+    def _request(self, ledger: Ledger) -> tuple[Any, Asked | None]:
         """What distinguishes this question from others, and the question; None where nothing can be asked, or where the
         answer is known."""
         context, name = self._context, self._context.name
         schema = current_schema(context)
         with ledger.connect() as conn:
             champion = promotions.champion(conn, name)
-            if champion is None or schema is None or not _judged(context, champion):
+            if schema is None or (_simple(context, conn) if champion is None else not _judged(context, champion)):
                 return None, None
             known, now = labels.load(conn, name), context.now()
             self.next_at = _still_to_come(known, now)
             listed = _files(context, conn, known, now)
             withheld = withheld_classes(conn, name, context.settings, context.folders.versions)
+            if champion is None:  # classes that only lack rows are counted
+                withheld = tuple(one for one in withheld if one.meant or one.declared)
+            clock = known and known.next_at, self.next_at
+            question: tuple[Any, ...] = (*clock, tuple(row.seq for row in listed), tuple(one.name for one in withheld))
+            accepted = context.accepted(listed, withheld, {} if known is None else known.trust)
+            of_files: dict[str, Any] = {"files": accepted, "schema": schema, "settings": context.settings, "now": now}
+            if champion is None:
+                return question, None if question == self._answered else LabelsRequest(**of_files)
             trial, state = trials.running(conn, name), models.load_planner(conn, name)
-            question = (
-                tuple(row.seq for row in listed), tuple(one.name for one in withheld), champion.newest, champion.fixed,
-                trial and trial.version, state.base_seq, known and known.next_at, self.next_at,
-            )  # fmt: skip
+            fixed = champion.fixed or state.unadjusted == champion.newest or context.settings.mode != "auto"
+            question += (champion.newest, fixed, trial and trial.version, state.base_seq)
             if question == self._answered:
                 return question, None
             archive, predecessor = _versions(context, conn, champion, schema)
             evidence = _evidence(context, conn, state)
         return question, AssessRequest(
-            files=context.accepted(listed, withheld, {} if known is None else known.trust),
-            schema=schema,
-            settings=context.settings,
+            **of_files,
+            **evidence,
             deployment=context.stored(champion.deployment, champion.newest),
             predecessor=None if predecessor is None else context.stored(predecessor, champion.newest),
             challenger=None if trial is None else trial.version,
             archive=archive,
             twin=state.regret.twin,
-            fixed=champion.fixed or state.unadjusted == champion.newest or context.settings.mode != "auto",
-            now=now,
-            **evidence,
+            fixed=fixed,
         )
+
+
+def _simple(context: ModelContext, conn: Connection) -> bool:
+    """Before the first model, whether labels came with their rows alone and count at once: nobody need be asked."""
+    late = context.settings.labels.maturity is not None or assessments.newest_label_file(conn, context.name)
+    return context.settings.task == "recommendation" or not late
 
 
 def _evidence(context: ModelContext, conn: Connection, state: PlannerState) -> dict[str, Any]:

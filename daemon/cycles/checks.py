@@ -112,7 +112,8 @@ async def check_snapshots(
     except WorkerError as error:
         context.log.error("check_failed", kind=kind, reason=error.message)
         return None
-    found.report["notes"] += notes
+    if notes:
+        found.report["notes"] = [*found.report["notes"], *notes]
     predictions = None
     if found.predictions is not None:
         final = context.folders.predictions / f"{snapshots[0].stem}.{champion.deployment.name}.parquet"

@@ -34,11 +34,13 @@ def observe(
 ) -> Observation:
     """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
     the store and the configuration say of the champion; their rows are counted here. `withheld` classes do not count,
-    but those that only lack rows. Of a champion that is judged, labels count as far as they may be believed."""
+    but those that only lack rows. Labels count as far as they may be believed, but all where that was not
+    asked: before a first model whose labels come with their rows, and of a champion that cannot be judged."""
     none = {one.name for one in withheld if one.meant or one.declared}
     row, champion = models.get(conn, model), promotions.champion(conn, model)
-    judged = champion is not None and not unloadable and (changed is None or changed.comparable)
+    judged = not unloadable and (changed is None or changed.comparable)
     known = labels.load(conn, model) if judged else None
+    classes = class_totals.class_rows(conn, model) if known is None else known.classes
     teaching, new = (
         _labelled(conn, model, state, withheld) if known is None else labels.settled_rows(conn, model, known)
     )
@@ -46,7 +48,7 @@ def observe(
     return Observation(
         labelled_rows=teaching,
         new_labelled_rows=new,
-        class_rows=_without(class_totals.class_rows(conn, model), none) if champion is None and teaching else {},
+        class_rows=_without(classes, none) if champion is None and teaching else {},
         newest_seq=totals.newest_seq(conn, model),
         champion=champion,
         open_cycle=cycles.current(conn, model),

@@ -14,7 +14,7 @@ from retrain.labels.words import COMPLETE
 from retrain.model.deployment import LoadedDeployment
 from retrain.monitoring.assessor import version_predictions
 from retrain.monitoring.cache import Memory
-from retrain.operations import AcceptedFile
+from retrain.operations import AcceptedFile, LabelsRequest, LabelsResult
 from retrain.records.label_state import Arrival, LabelState
 from retrain.records.predictions import Predictions
 from retrain.records.schema import Schema
@@ -34,6 +34,12 @@ SLOW = 0.9
 """The share of a class's labels by which their arrival is called slow."""
 SHORTEST_S = 60.0
 """Quicker arrivals are told in files: a history was dropped."""
+
+
+def look_at_labels(request: LabelsRequest) -> LabelsResult:
+    """The operation: what is known of labels before the first model."""
+    state = judge_labels(request.files, request.schema, None, request.settings, request.now, Memory())
+    return LabelsResult(labels=state.to_json())
 
 
 def judge_labels(

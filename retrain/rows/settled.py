@@ -122,7 +122,7 @@ class Settling:
             column = self._in_time(column, table, file)
         labelled = np.asarray(column.is_valid())
         lags = np.where(labelled, self._lags(first, file), -1)
-        believed = self._believed(column, labelled, lags, table, file)
+        believed = self._believed(column, labelled, labelled & (first < 0), table, file)
         changed = self._changed(table, file) if late else np.full(table.num_rows, -1, dtype=np.int64)
         return RowLabels(believed, labelled, lags, first, changed, late)
 
@@ -148,16 +148,17 @@ class Settling:
         return np.where(first < 0, 0, ends - bisect_right(self._seqs, file.seq)).clip(0)
 
     def _believed(
-        self, column: "pa.ChunkedArray", labelled: Mask, lags: NDArray[np.int64], table: pa.Table, file: AcceptedFile
+        self, column: "pa.ChunkedArray", labelled: Mask, own: Mask, table: pa.Table, file: AcceptedFile
     ) -> "pa.ChunkedArray":
+        """The labels that may be believed, of n rows: which are `labelled` (n,), and which in their `own` file (n,)."""
         maturity = self.settings.maturity
         if maturity is None:
             if file.trust != WAITING:
                 return column
-            return _only(column, lags == 0) if self.alone else _only(column, np.zeros(len(labelled), dtype=bool))
+            return _only(column, own) if self.alone else _only(column, np.zeros(len(labelled), dtype=bool))
         mature = self._mature(table, file, None)
         if self.alone:
-            mature |= labelled & (lags == 0)
+            mature |= own
         negative = self.settings.negative
         if negative is not None:
             silent = self._mature(table, file, self._newest_arrival()) & ~labelled

@@ -71,6 +71,7 @@ OPERATIONS = (
         "retrain.monitoring.assessment:assess",
         of_events="retrain.monitoring.event_assessment:assess",
     ),
+    Operation("labels", model.LabelsRequest, model.LabelsResult, "retrain.monitoring.label_trust:look_at_labels"),
     Operation("suspect", model.SuspectRequest, model.SuspectResult, "retrain.monitoring.suspicion:suspect"),
     Operation("prove", model.ProveRequest, Done, "retrain.stages.promote:prove"),
     Operation("metric", model.MetricRequest, Done, "retrain.metrics.registry:find"),

@@ -1,0 +1,122 @@
+"""What control asks about labels, and when: before the first model how far they are in, and again when rows mature."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bare_model import BINARY, bare_model
+
+from daemon.cycles.assessments import Assessing
+from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.ledger import labels, observe
+from daemon.reading.look import look
+from daemon.runtime.context import ModelContext
+from daemon.runtime.worker.operations import BY_REQUEST
+from daemon.runtime.worker.process import Limits, Worker
+from retrain.operations import Request
+from retrain.records.observation import Observation
+from retrain.records.planner_state import PlannerState
+
+HOUR = 3600.0
+LATE = f"""{BINARY}id_column = "id"
+[models.m.labels]
+maturity = "2h"
+negative = "no"
+[models.m.triggers]
+first_rows = 30
+[models.m.columns]
+id = "category"
+x = "number"
+y = "category"
+"""
+
+
+class Here(Worker):
+    """An analyst that answers in this process."""
+
+    async def call(self, request: Request[Any], _timeout_s: float | None = None) -> Any:
+        """As the process would."""
+        return BY_REQUEST[type(request)].answer(request)
+
+
+class Story:
+    """A model before its first version, at a clock of its own (hours)."""
+
+    def __init__(self, context: ModelContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.context, self.assessing, self.hours = context, Assessing(context), 0.0
+        context.shared.analyst = Here("analyst", Limits())
+        monkeypatch.setattr(ModelContext, "now", staticmethod(lambda: self.hours * HOUR))
+
+    def take(self, name: str, lines: list[dict[str, object]]) -> None:
+        """A file comes, and labels are looked at."""
+        path = self.context.data_dir / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert asyncio.run(take_file(self.context, Taking(path.name, look(path)))) is Taken.ACCEPTED  # type: ignore[arg-type]
+        self.look()
+
+    def look(self) -> None:
+        asyncio.run(self.assessing.run())
+
+    @property
+    def observed(self) -> Observation:
+        with self.context.shared.ledger.connect() as conn:
+            return observe.observe(conn, "m", 0, PlannerState())
+
+
+@pytest.fixture
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    """Labels count after two hours, and silence means "no"."""
+    with bare_model(tmp_path, LATE) as context:
+        yield Story(context, monkeypatch)
+
+
+def rows(first: int, **label: str) -> list[dict[str, object]]:
+    return [{"id": f"r{place}", "x": float(place), **label} for place in range(first, first + 20)]
+
+
+def test_a_first_model_counts_rows_whose_labels_may_be_believed(story: Story) -> None:
+    """A feed that only ever says "yes" gives two classes once its rows are old enough: nobody need drop anything."""
+    story.take("a", rows(0))
+    story.hours = 1.0
+    story.take("yes", [{"id": f"r{place}", "y": "yes"} for place in range(5)])
+    assert (story.observed.labelled_rows, story.observed.class_rows) == (0, {})
+    assert story.assessing.next_at == 2 * HOUR
+    story.hours = 2.5
+    story.take("b", rows(20, y="no"))
+    story.take("more", [{"id": "r20", "y": "yes"}])
+    assert (story.observed.labelled_rows, story.observed.class_rows) == (40, {"yes": 6, "no": 34})
+
+
+def test_rows_mature_without_anything_new(story: Story) -> None:
+    """Control wakes when they do, asks once, and then for the next ones; silence is one only while labels come."""
+    story.take("a", rows(0))
+    story.take("yes", [{"id": "r1", "y": "yes"}])
+    story.hours = 1.0
+    story.take("b", rows(20))
+    story.take("yes2", [{"id": "r2", "y": "yes"}, {"id": "r21", "y": "yes"}])
+    assert story.assessing.next_at == 2 * HOUR and story.observed.labelled_rows == 0
+    story.hours = 2.0
+    story.look()
+    assert story.observed.class_rows == {"yes": 2} and story.assessing.next_at == 3 * HOUR
+    with story.context.shared.ledger.connect() as conn:
+        before = labels.load(conn, "m")
+    story.look()
+    with story.context.shared.ledger.connect() as conn:
+        assert labels.load(conn, "m") == before
+    story.take("yes3", [{"id": "r3", "y": "yes"}])
+    assert story.observed.class_rows == {"yes": 3, "no": 17}
+
+
+def test_nobody_is_asked_while_labels_come_with_their_rows(tmp_path: Path) -> None:
+    """A model as most are costs nothing more."""
+    with bare_model(tmp_path) as context:
+        context.shared.analyst = Here("analyst", Limits())
+        path = context.data_dir / "a.csv"
+        path.write_text("x,y\n" + "1,a\n2,b\n" * 20)
+        assert asyncio.run(take_file(context, Taking("a.csv", look(path)))) is Taken.ACCEPTED  # type: ignore[arg-type]
+        asyncio.run(Assessing(context).run())
+        with context.shared.ledger.connect() as conn:
+            assert labels.load(conn, "m") is None and observe.observe(conn, "m", 0, PlannerState()).labelled_rows == 40
