@@ -25,6 +25,7 @@ from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
 from retrain.records.action import Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
 from retrain.records.errors import Refused
+from retrain.records.label_state import LabelState
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.predictions import Predictions
@@ -80,6 +81,11 @@ class Engine:
             if progress is not None:
                 progress(place + 1)
         return self.run
+
+    @property
+    def labels(self) -> LabelState:
+        """How far labels were in after the last decision."""
+        return self._labels.state or LabelState()
 
     def _first(self) -> None:
         """The first model, from the first batches."""
