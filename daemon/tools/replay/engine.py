@@ -4,7 +4,7 @@ The same functions as in the daemon do the work: `retrain.planning.planner.plan`
 prepare, train and evaluate make and judge versions, `retrain.monitoring.assessment` assesses by labels and
 `retrain.monitoring.check` whether data drifted. One day passes a batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -86,6 +86,11 @@ class Engine:
     def labels(self) -> LabelState:
         """How far labels were in after the last decision."""
         return self._labels.state or LabelState()
+
+    @property
+    def evidence(self) -> Mapping[int, dict[str, Any]]:
+        """By file (seq), the assessments that hold now, as they were found."""
+        return self._labels.found
 
     def _first(self) -> None:
         """The first model, from the first batches."""
