@@ -67,6 +67,13 @@ poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and wh
 
 streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed schedules; STREAMS="--streams DIR --ablation --jobs 2"
 	$(BIN)/python -m benchmarks.streams $(STREAMS)
+
+labels: $(VENV)/.installed-dev ## replay streams whose labels are late, partial, one-sided or corrected; an hour; LABELS="--streams DIR --jobs 2"
+	$(BIN)/python -m benchmarks.labels $(LABELS)
+
+labels-seeds: $(VENV)/.installed-dev ## a thousand short streams whose positive labels come first: how often is a promotion harmful? LABELS="--jobs 2"
+	$(BIN)/python -m benchmarks.labels.seeds $(LABELS)
+
 power: $(VENV)/.installed-dev ## measure how often checks alarm through `driftd check`; half an hour
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.power
 

@@ -14,7 +14,7 @@ CYCLE_HEADINGS = ("batch", "trigger", "window", "outcome", "why")
 def render(result: dict[str, Any], out: Console) -> None:
     """Print a result of `replay`."""
     served = result["batches"] - result["initial"]
-    late = f", labels {counted(result['delay'], 'batch')} late" if result["delay"] else ""
+    late = f", {result['labels']}" if result["labels"] != words.AT_ONCE else ""
     rows = counted(result["rows"], "row")
     say(out, f"{rows} in {result['batches']} batches, {result['initial']} for the first model{late}")
     metric = f"{result['metric']} of {result['target']!r}"
@@ -22,7 +22,7 @@ def render(result: dict[str, Any], out: Console) -> None:
     say(out, "")
     print_table(out, words.POLICY_HEADS, list(words.policy_lines(result)), left=1)
     say(out, "")
-    for line in words.replay_verdict(result):
+    for line in (*words.replay_verdict(result), *words.settled_lines(result["policy"])):
         say(out, line)
     _cycles(result["policy"], out)
     for line in words.held_lines(result["policy"]):

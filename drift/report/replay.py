@@ -25,8 +25,9 @@ SUGGESTION = "<p>{{ reason }}.</p>{% if toml %}<pre>{{ toml }}</pre>{% endif %}{
 def replay_page(result: Result) -> str:
     """The JSON result of `replay` as one page. The same input gives the same page."""
     title, *lede = [*words.replay_verdict(result)] or [f"{result['metric']} {score(result['policy']['mean'])}"]
-    delay = result["delay"]
-    late = f"Labels came {counted(delay, 'batch')} late; the baseline every has them at once. " if delay else ""
+    came = result["labels"]
+    late = "" if came == words.AT_ONCE else f"Replayed with {came}; the baseline “every” has all labels at once. "
+    lede += words.settled_lines(result["policy"])
     held = [[one["batch"], one["reason"]] for one in result["policy"]["held"]]
     return Page(
         command="replay", title=title.removesuffix("."), lede=lede, figures=_figures(result), footer=f"{late}{FOOTER}",

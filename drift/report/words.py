@@ -10,6 +10,7 @@ Result = Mapping[str, Any]
 TOGETHER = {"domain_classifier": "domain classifier AUC", "mmd": "MMD²", "pca": "PCA error"}
 POLICY_HEADS = ("", "mean", "against never", "retrains", "share", "CPU")
 TRIED_HEADS = ("tried", "first half", "second half", "retrains", "CPU")
+AT_ONCE = "labels at once"
 MOST_HELD = 6
 """Held batches that are named."""
 HARDLY = 0.005
@@ -79,6 +80,17 @@ def replay_verdict(result: Result) -> Iterator[str]:
         spent = baselines["every"]["cpu_seconds"]
         cost = f", for {percent(policy['cpu_seconds'] / spent)} of its CPU time" if spent else ""
         yield f"Recovered {percent(result['recovered'])} of what retraining at every batch gains{cost}."
+
+
+def settled_lines(policy: Result) -> Iterator[str]:
+    """How far labels were in when the last decision was made, and what they waited for; nothing where all were."""
+    labels = policy["labels"]
+    rows = labels["rows"]
+    if labels["settled"] < rows:
+        share, settled = percent(labels["labelled"] / rows), percent(labels["settled"] / rows)
+        yield f"At the last decision {share} of {rows:,} rows had a label, {settled} one that may be believed."
+    if labels["wait"]:
+        yield f"{labels['wait'][:1].upper()}{labels['wait'][1:]}."
 
 
 def policy_lines(result: Result) -> Iterator[list[str]]:

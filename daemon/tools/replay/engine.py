@@ -4,7 +4,7 @@ The same functions as in the daemon do the work: `retrain.planning.planner.plan`
 prepare, train and evaluate make and judge versions, `retrain.monitoring.assessment` assesses by labels and
 `retrain.monitoring.check` whether data drifted. One day passes a batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -25,6 +25,7 @@ from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
 from retrain.records.action import Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
 from retrain.records.errors import Refused
+from retrain.records.label_state import LabelState
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.predictions import Predictions
@@ -37,6 +38,8 @@ from retrain.stages.prepare import Prepared, prepare_rows
 from retrain.stages.train import fit_version
 
 MOST_STEPS = 20
+LABELS_S = 1.0
+"""After a batch, when the labels come that came since the one before."""
 
 
 @dataclass
@@ -79,6 +82,16 @@ class Engine:
                 progress(place + 1)
         return self.run
 
+    @property
+    def labels(self) -> LabelState:
+        """How far labels were in after the last decision."""
+        return self._labels.state or LabelState()
+
+    @property
+    def evidence(self) -> Mapping[int, dict[str, Any]]:
+        """By file (seq), the assessments that hold now, as they were found."""
+        return self._labels.found
+
     def _first(self) -> None:
         """The first model, from the first batches."""
         self.run.scores = [None] * self.initial
@@ -90,7 +103,7 @@ class Engine:
         first = self.settings.model_copy(update={"triggers": self.settings.triggers.model_copy(update=wanted)})
         place = self.initial - 1
         self.deployments.newest_seq = self._past.newest_seq
-        self.state, action = plan(self.state, self._observe(), self.initial * DAY_S, first)
+        self.state, action = plan(self.state, self._observe(), self._past.now, first)
         if not isinstance(action, OpenCycle):
             raise Refused(
                 f"the first {counted(self.initial, 'batch')} give no model: {action.reason}",
@@ -125,7 +138,7 @@ class Engine:
         self._look(place, due and labels is None)
         if labels is not None:
             path, rows = labels
-            self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S, "labels")
+            self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
             self._look(place, due)
         elif self.spaced:
             self._past.newest_seq += 1
@@ -137,12 +150,12 @@ class Engine:
     def _look(self, place: int, due: bool) -> None:
         """Assess and decide; `due` retrains by the clock of a baseline."""
         self.deployments.newest_seq = self._past.newest_seq
-        self._assess(place)
+        self._assess()
         self._decide(place, due)
 
-    def _assess(self, place: int) -> None:
+    def _assess(self) -> None:
         with self.run.clock.during("probes"):
-            self._labels.assess(self._past, self.deployments, self.state, (place + 1) * DAY_S)
+            self._labels.assess(self._past, self.deployments, self.state)
 
     def _decide(self, place: int, period: bool) -> None:
         """Ask the planner until it is content."""
@@ -150,19 +163,19 @@ class Engine:
             observation = self._observe()
             if period:
                 observation = replace(observation, manual=(1,))
-            self.state, action = plan(self.state, observation, (place + 1) * DAY_S, self.settings)
+            self.state, action = plan(self.state, observation, self._past.now, self.settings)
             period = False
             match action:
                 case OpenCycle(trigger):
                     self._cycle_of(trigger, place)
-                    self._assess(place)
+                    self._assess()
                 case Adjust():
                     self.run.decisions.append({"deployment_adjusted": action.reason})
                     self.deployments.adjust(action.proposal, place)
                 case RollBack():
                     self.run.decisions.append({"version_rolled_back": action.reason})
                     self.deployments.roll_back(place)
-                    self._assess(place)
+                    self._assess()
                 case Wait() | Idle() | ObserveOnly():
                     return
                 case _:
@@ -195,7 +208,7 @@ class Engine:
         self.run.decisions.append({"trigger": trigger.kind, "reason": trigger.reason})
         try:
             with self.run.clock.during("retrains" if self.deployments.champion else "first"):
-                version, prepared, result = self._train(trigger, place)
+                version, prepared, result = self._train(trigger)
         except Refused as error:
             self.run.note_cycle(place, trigger, False, f"failed: {error}", {})
             return
@@ -208,10 +221,10 @@ class Engine:
             if self.checks:
                 self.drift_checks.promoted(version, prepared)
 
-    def _train(self, trigger: Trigger, place: int) -> tuple[LoadedVersion, Prepared, dict[str, Any]]:
+    def _train(self, trigger: Trigger) -> tuple[LoadedVersion, Prepared, dict[str, Any]]:
         served, schema, number = self.deployments.served, self.source.schema, self.state.next_number - 1
         before = None if served is None else served.version.training
-        files, now = self._labels.trusting(self._past.files()), (place + 1) * DAY_S
+        files, now = self._labels.trusting(self._past.files()), self._past.now
         prepared = prepare_rows(files, schema, self.settings, before, trigger.evidence.get("window"), now)
         self.run.prepared = prepared.rows.notes
         first = None if before is None else before["metric"]

@@ -32,9 +32,10 @@ class Labels:
     new_rows: int = 0
     _most: dict[int, int] = field(default_factory=dict)
 
-    def assess(self, past: Past, deployments: Deployments, planner: PlannerState, now: float) -> None:
-        """Assess the files with labels that hold at `now`, and propose anew; as `daemon.cycles.assessments` asks."""
-        served, settings, files, after = deployments.current, self.settings, past.files(), planner.base_seq
+    def assess(self, past: Past, deployments: Deployments, planner: PlannerState) -> None:
+        """Assess the files with labels that hold now, and propose anew; as `daemon.cycles.assessments` asks."""
+        served, settings, files, now = deployments.current, self.settings, past.files(), past.now
+        after = planner.base_seq
         self._settle(judge_labels(files, past.schema, served, settings, now, self.memory), planner.seen_seq)
         until = [seq for seq in self.found if seq <= after]
         assessor = Assessor(

@@ -29,6 +29,11 @@ class Past:
     newest_seq: int = 0
     _labels: list[int] = field(default_factory=list)
 
+    @property
+    def now(self) -> float:
+        """When the newest file came."""
+        return self.taken[-1].accepted_at
+
     def add(self, snapshot: Path, digest: str, rows: int, labels: int, now: float, kind: str = "rows") -> AcceptedFile:
         """Take in a file with so many labels."""
         self.newest_seq += 1

@@ -26,5 +26,6 @@ def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
         "deployments": run.deployments,
         "drifts": run.drifts,
         "held": run.suspects.holds,
+        "labels": engine.labels.to_json(),
         "budget": {"allowed": f"{budget.retrains:g} per {per}", "credit": engine.state.regret.credit},
     }

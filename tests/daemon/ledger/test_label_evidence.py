@@ -70,6 +70,16 @@ def test_the_same_labels_in_any_order_are_the_same_evidence(ledger: Ledger) -> N
     assert losses(ledger) == [(1, 0.2), (2, 0.3)]
 
 
+def test_each_proposal_is_newer_than_the_one_before(ledger: Ledger) -> None:
+    """Also where no evidence comes with it, or some went: the planner looks at a proposal once, by its number."""
+    numbers = []
+    for entries, keys in (((found(2, key="a"), found(3, key="b")), {2: "a", 3: "b"}), ((), {2: "a"}), ((), {})):
+        record(ledger, *entries, keys=keys)
+        with ledger.connect() as conn:
+            numbers.append(assessments.proposal(conn, "m")[0])
+    assert numbers == sorted(set(numbers))
+
+
 def test_spent_evidence_stays_as_it_was(ledger: Ledger) -> None:
     """Of files that the last cycle knew nothing is removed, nor counted again."""
     record(ledger, found(1), found(2), keys={1: "", 2: ""})

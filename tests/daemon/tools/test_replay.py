@@ -230,6 +230,7 @@ def test_labels_that_come_class_by_class_are_replayed_from_the_command_line(answ
     told = answer(file, "--config", conf, "--positives-first", 2, "--positive-class", "yes", "--baselines", "none",
                   batches=6)  # fmt: skip
     assert told["labels"] == "'yes' labels within 2 batches, the others after them"
+    assert 0 < told["policy"]["labels"]["settled"] < told["policy"]["labels"]["rows"]
     for wrong, what in (
         (("--delay", "2", "--arrival", "random:5"), "--delay and --arrival each say"),
         (("--positive-class", "yes"), "goes with --positives-first"),
