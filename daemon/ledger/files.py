@@ -22,7 +22,7 @@ SOURCES = ("folder", "events", "traffic")
 NEWEST_TIME = func.coalesce(files.c.last_time, files.c.at)
 USABLE = (
     files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.source,
-    files.c.at.label("accepted_at"), files.c.schema_digest, files.c.first_time, files.c.last_time,
+    files.c.at.label("accepted_at"), files.c.schema_digest, files.c.first_time, files.c.last_time, files.c.number,
 )  # fmt: skip
 
 
@@ -65,6 +65,8 @@ def record_accepted(
         "quality", "first_time", "last_time",
     )  # fmt: skip
     values = {name: result[name] for name in taken} | {"source": source, "schema_digest": schema_digest}
+    if result["kind"] == "rows":
+        values["number"] = totals.newest_number(conn, model) + 1
     file_id = _insert(conn, model, path, seen, now, state="accepted", seq=newest + 1, sha256=sha256, **values)
     kept = [{"file_id": file_id, **reject} for reject in result["rejects"][:KEPT_REJECTS]]
     if kept:

@@ -86,7 +86,7 @@ files = _table(
     "files",
     *_required(String, "model", "state"),
     *_required(PathText, "path"),
-    *_optional(Integer, "seq"),
+    *_optional(Integer, "seq", "number"),
     *_optional(String, "sha256", "snapshot", "quarantine", "schema_digest"),
     *_required(Integer, "size", "mtime_ns", "ctime_ns", "inode"),
     *_required(String, "kind", default="rows"),

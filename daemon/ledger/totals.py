@@ -18,6 +18,12 @@ def newest_seq(conn: Connection, model: str) -> int:
     return conn.scalar(select(files.c.seq).where(*numbered).order_by(files.c.seq.desc()).limit(1)) or 0
 
 
+def newest_number(conn: Connection, model: str) -> int:
+    """The number of the newest file among those of rows; 0 before the first."""
+    numbered = files.c.model == model, files.c.number.is_not(None)
+    return conn.scalar(select(files.c.number).where(*numbered).order_by(files.c.seq.desc()).limit(1)) or 0
+
+
 def newer_rows(conn: Connection, model: str, after_seq: int, looked_back: int) -> tuple[ColumnElement[bool], ...]:
     """Conditions: an accepted file of rows that arrived after one, and is among so many newest."""
     newer = files.c.seq > max(after_seq, newest_seq(conn, model) - looked_back)

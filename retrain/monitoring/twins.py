@@ -52,13 +52,16 @@ def window_twin(
     chosen = chosen if files is None else chosen[-files:]
     total = sum(history.rows(seq) for pool in chosen for seq in pool)
     newest = {seq for pool in chosen[-NEWEST_FILES:] for seq in pool}
+    last = history.place_of(up_to)
     pieces = []
     for seq in (seq for pool in chosen for seq in pool):
         X, y, reserved = _labelled_rows(history, version, seq, seed, memory)
         places = np.flatnonzero(~reserved) if seq in newest else np.arange(len(y))
         wanted = int(np.ceil(TWIN_ROWS * history.rows(seq) / max(total, 1)))
         if len(places) > wanted:
-            places = np.sort(np.random.default_rng([seed, seq, up_to]).choice(places, wanted, replace=False))
+            places = np.sort(
+                np.random.default_rng([seed, history.file(seq).place, last]).choice(places, wanted, replace=False)
+            )
         pieces.append((X[places], y[places]))
     if not pieces:
         return None

@@ -133,9 +133,7 @@ class History:
         self._known: dict[int, _Believed] = {}
         self._states: dict[int, Hashable | None] = {}
         self._shape = hash(schema)
-        self._answered = AnsweredRows(
-            files, self.settling, schema, lambda file, names: _judged(file.snapshot, file.seq, names)[0]
-        )
+        self._answered = AnsweredRows(files, self.settling, schema, lambda file, names: _judged(file, names)[0])
 
     def past(self, up_to: int | None = None) -> list[int]:
         """The files up to one that have labelled rows, in order of arrival."""
@@ -166,23 +164,23 @@ class History:
 
     def batch(self, seq: int) -> Batch:
         """The rows of a file, at most JUDGED_ROWS of them."""
-        return self._batch(seq, *_judged(self._files[seq].snapshot, seq))
+        return self._batch(seq, *_judged(self._files[seq]))
 
     def whole(self, seq: int) -> Batch:
         """All rows of a file."""
         table = read_snapshot(self._files[seq].snapshot)
-        return self._batch(seq, table, in_reservoir(table.column("__row").to_numpy(), seq))
+        return self._batch(seq, table, in_reservoir(table.column("__row").to_numpy(), self._files[seq].place))
 
     def sample(self, seq: int, seed: int) -> Batch:
         """At most SAMPLE_ROWS rows of a file, drawn at random."""
-        return self._batch(seq, *_read(self._files[seq].snapshot, seq, SAMPLE_ROWS, seed + 1))
+        return self._batch(seq, *_read(self._files[seq], SAMPLE_ROWS, seed + 1))
 
     def row_labels(self, seq: int) -> tuple[pa.Table, RowLabels]:
         """The rows of a file that are judged, and how their labels stand, believed or not."""
         file, state = self._files[seq], self._state(seq)
 
         def found() -> tuple[pa.Table, RowLabels]:
-            table = conform(_judged(file.snapshot, seq)[0], self.schema)
+            table = conform(_judged(file)[0], self.schema)
             return table, self.settling.labels(table, file)
 
         if state is None or file.rows > JUDGED_ROWS:
@@ -192,7 +190,7 @@ class History:
 
     def rows_alone(self, seq: int) -> Batch:
         """The rows of a file that are judged, whatever their labels are: for who predicts them."""
-        table, reserved = _judged(self._files[seq].snapshot, seq)
+        table, reserved = _judged(self._files[seq])
         table = conform(table, self.schema).replace_schema_metadata({"target": self.schema.target})
         part = Part(seq, self._files[seq].digest, 0, table.num_rows)
         return Batch(seq, (part,), table, reserved, self._files[seq].rows)
@@ -205,6 +203,10 @@ class History:
     def file(self, seq: int) -> AcceptedFile:
         """An accepted file of rows."""
         return self._files[seq]
+
+    def place_of(self, up_to: int) -> int:
+        """The number among the files of rows of the newest one up to a file."""
+        return max((self._files[seq].place for seq in self.seqs if seq <= up_to), default=0)
 
     def rows(self, seq: int) -> int:
         """All rows of a file."""
@@ -246,7 +248,7 @@ class History:
     def _count_labels(self, file: AcceptedFile) -> "_Believed":
         schema = self.schema
         needed = tuple(name for name in (schema.id_column, schema.time_column, schema.target) if name is not None)
-        table = conform(_judged(file.snapshot, file.seq, needed)[0], schema)
+        table = conform(_judged(file, needed)[0], schema)
         labels = believed_labels(table, file, self.settling, schema)[0].column(schema.target)
         return _believed(labels, schema)
 
@@ -292,21 +294,19 @@ def _from_disk(snapshot: Path, columns: tuple[str, ...] | None) -> pa.Table:
     return pq.read_table(snapshot, columns=[c for c in (*columns, "__row") if c in present], pre_buffer=False)
 
 
-def _judged(snapshot: Path, seq: int, columns: tuple[str, ...] | None = None) -> tuple[pa.Table, Mask]:
-    return _read(snapshot, seq, JUDGED_ROWS, 0, columns)
+def _judged(file: AcceptedFile, columns: tuple[str, ...] | None = None) -> tuple[pa.Table, Mask]:
+    return _read(file, JUDGED_ROWS, 0, columns)
 
 
-def _read(
-    snapshot: Path, seq: int, most: int, seed: int, columns: tuple[str, ...] | None = None
-) -> tuple[pa.Table, Mask]:
+def _read(file: AcceptedFile, most: int, seed: int, columns: tuple[str, ...] | None = None) -> tuple[pa.Table, Mask]:
     """At most `most` rows of a snapshot in their order (a snapshot never changes): in equal steps, or where a seed is
     given at random; and which of them are of the reservoir."""
-    table = read_snapshot(snapshot, columns)
-    reserved = in_reservoir(table.column("__row").to_numpy(), seq)
+    table = read_snapshot(file.snapshot, columns)
+    reserved = in_reservoir(table.column("__row").to_numpy(), file.place)
     if table.num_rows <= most:
         return table, reserved
     if seed:
-        places = np.sort(np.random.default_rng([seed, seq]).choice(table.num_rows, most, replace=False))
+        places = np.sort(np.random.default_rng([seed, file.place]).choice(table.num_rows, most, replace=False))
     else:
         places = np.unique(np.linspace(0, table.num_rows - 1, most).astype(np.int64))
     return table.take(pa.array(places)).combine_chunks(), reserved[places]

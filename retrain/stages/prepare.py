@@ -196,7 +196,7 @@ def _with_origin(table: pa.Table, file: AcceptedFile, schema: Schema, notes: lis
         table.select([*names, "__row"])
         .append_column("__seq", pa.array(np.full(rows, file.seq, dtype=np.int64)))
         .append_column("__time", pa.array(times))
-        .append_column("__reserved", pa.array(in_reservoir(table.column("__row").to_numpy(), file.seq)))
+        .append_column("__reserved", pa.array(in_reservoir(table.column("__row").to_numpy(), file.place)))
     )
 
 

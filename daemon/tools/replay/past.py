@@ -37,11 +37,12 @@ class Past:
     def add(self, snapshot: Path, digest: str, rows: int, labels: int, now: float, kind: str = "rows") -> AcceptedFile:
         """Take in a file with so many labels."""
         self.newest_seq += 1
+        number = sum(file.kind == "rows" for file in self.taken) + 1 if kind == "rows" else 0
         first, last = _span(snapshot, self.schema.time_column) if kind == "rows" else (None, None)
         self.taken.append(
             AcceptedFile(
                 seq=self.newest_seq, snapshot=snapshot, digest=digest, rows=rows, kind=kind, accepted_at=now,
-                first_time=first, last_time=last,
+                first_time=first, last_time=last, number=number,
             )
         )  # fmt: skip
         self._labels.append(labels)

@@ -18,7 +18,10 @@ KEEP_PROPOSAL = """
 
 def upgrade() -> None:
     """What was added up of labels until now is where the planner goes on from; what was taken in is counted of the
-    files that there are."""
+    files that there are. Files of rows keep their place in the order of arrival as their number among them: by it rows
+    are held out."""
+    op.add_column("files", sa.Column("number", sa.Integer(), nullable=True))
+    op.execute("UPDATE files SET number = seq WHERE kind = 'rows'")
     op.add_column("models", sa.Column("labels", sa.JSON(), nullable=True))
     op.add_column("models", sa.Column("settled", sa.JSON(), nullable=True))
     op.add_column("models", sa.Column("taken_in", sa.Integer(), nullable=False, server_default="0"))
