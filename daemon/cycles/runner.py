@@ -230,7 +230,7 @@ class CycleRunner:
 
     async def _result(self, trainer: Worker, request: StageRequest) -> Outcome:
         try:
-            result: Result = await trainer.call(request, self.context.settings.limits.train_time)
+            result: Result = await trainer.call(request, self.context.settings.limits.train_time, "limits.train_time")
         except WorkerError as error:
             kind: OutcomeKind = "terminal" if error.kind == "refused" else "retry"
             return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message, error.raised)

@@ -34,6 +34,7 @@ from retrain.records.schema_change import shape_digest
 
 NEWEST_EVENTS = 3
 """Files of events of each source that a file of items is compared with."""
+SMALLER = "; try it in smaller files, or touch it to have it read again"
 MOST_DEATHS = 5
 """A file that ended the analyst, or failed in ways that nobody thought of, so many times is refused: other models'
 files wait for it."""
@@ -86,7 +87,8 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             classes=_odd_classes(context), items=taking.items, chosen=_newest(context) if taking.items else (),
             root=root,
         )  # fmt: skip
-        await accept(context, taking, sha256, await context.shared.analyst.call(request))
+        most_s = context.settings.limits.read_time
+        await accept(context, taking, sha256, await context.shared.analyst.call(request, most_s, "limits.read_time"))
         return Taken.ACCEPTED
     except WorkerError as error:
         reason, deaths = error.message, 0
@@ -94,8 +96,10 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             deaths = context.deaths[taking.path, taking.seen] = context.deaths.get((taking.path, taking.seen), 0) + 1
             reason = f"{reason}, {counted(deaths, 'time')} so far"
             if deaths >= MOST_DEATHS:
-                reason += "; try it in smaller files, or touch it to have it read again"
-        if error.kind == "refused" or deaths >= MOST_DEATHS:
+                reason += SMALLER
+        elif error.kind == "late":
+            reason += SMALLER
+        if error.kind in ("refused", "late") or deaths >= MOST_DEATHS:
             try:
                 await context.shared.writable()
                 refuse(context, taking, reason)

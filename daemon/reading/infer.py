@@ -17,6 +17,7 @@ from daemon.reading.clean import clean
 from daemon.reading.event_times import event_times
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
 from daemon.reading.local_formats.found import Found, find_formats
+from daemon.reading.measure import first_rows
 from daemon.reading.sql import connect, identifier, literal, plain_path
 from daemon.reading.texts import Texts, count_texts, text_columns
 from drift.derived.identifiers import identifying
@@ -127,17 +128,19 @@ class Sampled:
 
 
 def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
-    """The first 50,000 rows of a file; see `csv.parsed` for `rewritten`. Refused where the file cannot be read."""
+    """The first 50,000 rows of a file, of long texts fewer; see `csv.parsed` for `rewritten`. Refused where the file
+    cannot be read."""
     sample, missing = Sampled(connect(), file), file.intake.na_values or ()
+    most_rows = first_rows(file.path, file.kind)
     if file.kind.format == "csv":
         texts, create = dict.fromkeys(file.names, "VARCHAR"), "CREATE TEMP TABLE sample AS SELECT * FROM {} LIMIT {}"
         csv.parsed(
-            file, texts, rewritten, missing, lambda rows: sample.connection.execute(create.format(rows, SAMPLE_ROWS))
+            file, texts, rewritten, missing, lambda rows: sample.connection.execute(create.format(rows, most_rows))
         )
         csv.refuse_open_quote(sample.connection)
     elif file.kind.format in ("json", "jsonl"):
         rows = json_lines.values_of(file, file.names)
-        sample.ask(f"CREATE TEMP TABLE json_sample AS SELECT * EXCLUDE (__row) FROM ({rows}) LIMIT {SAMPLE_ROWS}")
+        sample.ask(f"CREATE TEMP TABLE json_sample AS SELECT * EXCLUDE (__row) FROM ({rows}) LIMIT {most_rows}")
         sample.ask(f"CREATE TEMP TABLE sample AS SELECT {json_lines.texts_in(file.names, missing)} FROM json_sample")
         quoted = ", ".join(f"count(*) FILTER ({json_lines.is_quoted(name)})" for name in file.names)
         (counts,) = sample.ask(f"SELECT {quoted} FROM json_sample")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-MEMORY = "1GB"
+MEMORY = "600MB"
+"""The libraries and a batch take as much again: a process stays within a gigabyte."""
 
 
 def connect() -> duckdb.DuckDBPyConnection:

@@ -26,9 +26,10 @@ from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest, refuse_large, refuse_leading_out
 from daemon.reading.event_quality import EventQuality
 from daemon.reading.event_times import AHEAD, event_times
-from daemon.reading.formats import OpenedFile
+from daemon.reading.formats import OpenedFile, kind_of
 from daemon.reading.header import refuse_alike
 from daemon.reading.infer import infer_schema, named_columns, not_learned, sampled
+from daemon.reading.measure import refuse_costly
 from daemon.reading.misread import advice_on, misread
 from daemon.reading.nested import NO_ID, nested_ids
 from daemon.reading.open_file import open_file
@@ -116,7 +117,8 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     matched, rejects, snapshot = parsed.matched, parsed.rejects, stem.with_suffix(".parquet")
     misfits: list[Reject] = []
     events = EventQuality.of(matched.schema, settings)
-    tally, quality = _write(parsed.source, matched, snapshot, misfits, request.classes, events)
+    most_cells = settings.limits.max_cells
+    tally, quality = _write(parsed.source, matched, snapshot, misfits, request.classes, events, most_cells)
     rejects += _in_file(misfits, rejects, parsed.skipped) if parsed.is_csv else misfits
     rejects.sort(key=lambda reject: reject.line or 0)
     advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]], matched.schema.formats)
@@ -160,6 +162,7 @@ class Parsed:
 
 def _read(path: Path, temporary: Path, settings: ModelSettings, schema: Schema | None) -> Parsed:
     wanted = [c.name for c in schema.columns] if schema else named_columns(settings)
+    refuse_costly(path, kind_of(path), settings)
     file = open_file(path, settings.intake, temporary.with_suffix(".copy"), wanted)
     left_out: dict[str, str] = {}
     refuse_alike(_told_apart(file, schema))
@@ -199,10 +202,11 @@ def _write(
     rejects: list[Reject],
     classes: Sequence[str],
     events: EventQuality | None = None,
+    most_cells: int | None = None,
 ) -> tuple[Tally, dict[str, Any]]:
     """Write the clean rows as the snapshot, labels as the `classes` are written; the rejected rows are added to
-    `rejects`, the rows of a log to `events`."""
-    schema, tally, hashes = matched.schema, Tally(), RowHashes()
+    `rejects`, the rows of a log to `events`. Refused where there are more cells than `most_cells`."""
+    schema, tally, hashes, cells = matched.schema, Tally(), RowHashes(), 0
     qualities = {column.name: ColumnQuality(column) for column in schema.columns}
     fields = [pa.field(column.name, ARROW[column.kind]) for column in schema.columns]
     arrow = pa.schema([*fields, pa.field("__row", pa.int64())])
@@ -210,6 +214,10 @@ def _write(
         durable.crash_point("intake.snapshot.before_write")
         with pq.ParquetWriter(snapshot, arrow, compression="zstd", write_statistics=False) as writer:
             for batch in batches(source, [column.name for column in schema.columns], rejects):
+                cells += batch.num_rows * len(schema.columns)
+                if most_cells is not None and cells > most_cells:
+                    reason = f"the file has more than {most_cells:,} cells, which limits.max_cells is"
+                    raise Refused(reason, "raise it, or split the file")
                 table = _clean_batch(batch, schema, qualities, rejects, classes, events)
                 if table.num_rows:
                     _count(table, schema, tally)

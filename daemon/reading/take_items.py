@@ -15,7 +15,8 @@ from daemon.reading import csv, json_lines
 from daemon.reading.blame import reading
 from daemon.reading.clean import TRUTHS
 from daemon.reading.digest import file_digest
-from daemon.reading.formats import OpenedFile
+from daemon.reading.formats import OpenedFile, kind_of
+from daemon.reading.measure import refuse_costly
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.rejects import Reject, shortened
@@ -52,6 +53,7 @@ def take_items(path: Path, stem: Path, temporary: Path, request: TakeRequest) ->
     """Take a file of items in; Refused where it has no item column, or no row that names an item."""
     settings = request.settings
     item = str(settings.item_column)
+    refuse_costly(path, kind_of(path), settings)
     file = open_file(path, settings.intake, temporary.with_suffix(".copy"), [item])
     if item not in file.names:
         raise Refused(f"the items file has no column {item!r}", f"it has {', '.join(file.names[:20])}")

@@ -15,6 +15,7 @@ from daemon.reading.look import Look
 from daemon.runtime.ledger_wait import LedgerWait
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import Failures
+from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Worker
 from retrain import durable
 from retrain.labels.words import COMPLETE
@@ -50,7 +51,7 @@ class Shared:
 
     config: Config
     ledger: Ledger
-    analyst: Worker
+    analyst: Worker | Analysts
     training_turn: TrainingTurn
     training: Path | None = None
     writable: LedgerWait = field(init=False)

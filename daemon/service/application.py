@@ -20,7 +20,8 @@ from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
-from daemon.runtime.worker.process import Limits, Worker
+from daemon.runtime.worker.analysts import Analysts
+from daemon.runtime.worker.process import Limits
 from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.background import FAILURE_PAUSE_S, Background
 from daemon.service.keepers import Keepers
@@ -72,7 +73,7 @@ class Service:
         except Retry:  # locked: servers need it less than control does
             self.ledger, self._is_open = waiting_ledger(config.state_dir), False
         training = cgroups.divide(environment)
-        analyst = Worker("analyst", Limits(group=training), lambda: clear_intake(config.paths))
+        analyst = Analysts(Limits(group=training), lambda: clear_intake(config.paths))
         self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training)
         self.pending = PendingWrites(self.ledger)
         self.keepers = Keepers(self.shared, self.pending, self._follow)

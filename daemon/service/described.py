@@ -13,6 +13,7 @@ import msgspec
 from daemon.config.paths import StatePaths
 from daemon.ledger import Ledger, promotions
 from daemon.runtime.promoted import describe, forget_all_but
+from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Worker
 from retrain import durable
 from retrain.records.deployment import Champion
@@ -58,7 +59,7 @@ class Descriptions:
 
     def __init__(
         self, paths: StatePaths, ledger: Ledger, serving: Serving, pids: Callable[[], Collection[int | None]],
-        analyst: Worker,
+        analyst: Worker | Analysts,
     ) -> None:  # fmt: skip
         self._paths, self._ledger, self._serving, self._pids, self._analyst = paths, ledger, serving, pids, analyst
         self._described: dict[str, int] = {}

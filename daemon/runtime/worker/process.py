@@ -30,8 +30,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 class WorkerError(Exception):
-    """What a worker answered instead of a result; `kind` is `refused`, `retry` or `failed` (nobody thought of that), or
-    `died` where the work ended it; `raised` by code that does the same again, no fault of the world's."""
+    """What a worker answered instead of a result; `kind` is `refused`, `retry` or `failed` (nobody thought of that),
+    `late` where it took longer than it might, or `died` where the work ended it; `raised` by code that does the same
+    again, no fault of the world's."""
 
     def __init__(self, kind: str, message: str, detail: str = "", raised: bool = False) -> None:
         super().__init__(message)
@@ -63,6 +64,19 @@ class Limits:
     group: Path | None = None
 
 
+async def ask_again(call: Callable[[Request[R]], Awaitable[R]], request: Request[R], tries: int = 3) -> R:
+    """What `call` gives for a request, also where it fails once."""
+    for _ in range(tries - 1):
+        try:
+            return await call(request)
+        except WorkerError as error:
+            if error.kind == "refused":
+                raise
+            operation = BY_REQUEST[type(request)]
+            log.warning("worker_asked_again", role=operation.role, op=operation.name, reason=error.message)
+    return await call(request)
+
+
 @dataclass
 class Busy:
     """What a worker works on: since when, and when it gave its last sign of life, Unix seconds."""
@@ -90,30 +104,29 @@ class Worker:
     async def ask_again(self, request: Request[R], tries: int = 3) -> R:
         """The result of a request, also where the worker was killed or hindered once; WorkerError if it is refused or
         fails each time."""
-        for _ in range(tries - 1):
-            try:
-                return await self.call(request)
-            except WorkerError as error:
-                if error.kind == "refused":
-                    raise
-                op = BY_REQUEST[type(request)].name
-                log.warning("worker_asked_again", role=self.role, op=op, reason=error.message)
-        return await self.call(request)
+        return await ask_again(self.call, request, tries)
 
-    async def call(self, request: Request[R], timeout_s: float | None = None) -> R:
-        """The result of a request; WorkerError if it failed, died, took longer than `timeout_s`, or, where nothing else
-        bounds it, gave no sign of life for long: work may take its time, a process that hangs may not."""
+    @property
+    def is_taken(self) -> bool:
+        """Whether a request is worked on or waits."""
+        return self._turn.locked()
+
+    async def call(self, request: Request[R], timeout_s: float | None = None, limit: str = "") -> R:
+        """The result of a request; WorkerError if it failed, died, took longer than `timeout_s`, which is what the key
+        `limit` says, or gave no sign of life for long: work may take its time, a process that hangs may not. (The
+        trainer, whose every stage is bounded in time, gives none: a thread takes of its memory.)"""
         operation = BY_REQUEST[type(request)]
         assert operation.role == self.role, f"{operation.name} is no work of the {self.role}"
         async with self._turn:
             self.busy = Busy(operation.name, time.time(), time.time())
             try:
-                asked = self._ask(operation.name, to_json(request), timeout_s is None)
+                beats = timeout_s is None or self.role == "analyst"
+                asked = self._ask(operation.name, to_json(request), beats)
                 answer = await asyncio.wait_for(asked, timeout_s)
             except TimeoutError:
                 await self.close()
-                reason = f"{operation.name} took longer than {timeout_s:g} s (limits.train_time) and was stopped"
-                raise WorkerError("retry", reason) from None
+                reason = f"{operation.name} took longer than {timeout_s:g} s ({limit}) and was stopped"
+                raise WorkerError("late", reason) from None
             except asyncio.CancelledError:
                 await self.close()
                 raise

@@ -67,7 +67,7 @@ class EstimatorSettings(Frozen):
 
 
 class LimitSettings(Frozen):
-    """What a training child may use."""
+    """What a training child may use, and what a data file may cost."""
 
     train_time: Duration = 3600.0
     """A stage that takes longer is stopped and tried again."""
@@ -78,3 +78,9 @@ class LimitSettings(Frozen):
     """Threads of the training process."""
     max_file: Size = 50 * 10**9
     """Larger data files are refused."""
+    max_plain: Size = 200 * 10**9
+    """So are text files with more bytes than this once they are decompressed."""
+    max_cells: int = Field(default=10_000_000_000, ge=1)
+    """And files with more cells, rows times columns that are read."""
+    read_time: Duration = 3600.0
+    """A file that takes longer to read is refused. Files of other models do not wait for it."""

@@ -58,7 +58,7 @@ def test_a_stage_is_committed_as_begun_before_its_worker_is_asked(context: Model
             return [(row.stage, row.state) for row in cycles.stages_of(conn, cycle.id)]
 
     class Trainer:
-        async def call(self, request: StageRequest, _timeout_s: float) -> Any:
+        async def call(self, request: StageRequest, _timeout_s: float, _limit: str = "") -> Any:
             during.append((type(request).__name__, states()))
             raise WorkerError("retry", "it was killed")
 

@@ -230,7 +230,7 @@ class Dying(Worker):
 
     kind: str = "died"
 
-    async def call(self, request, timeout_s=None):
+    async def call(self, request, timeout_s=None, limit=""):
         raise WorkerError(self.kind, "the analyst was killed by signal 6 during take")
 
 
@@ -250,3 +250,14 @@ def test_a_file_that_ends_the_analyst_again_and_again_is_refused(context, kind):
     assert "killed by signal 6 during take, 5 times so far; try it in smaller files" in row.reason
     os.utime(path, ns=(1, 1))
     assert asyncio.run(take_file(context, Taking("a.csv", look(path)))) is Taken.LATER
+
+
+def test_a_file_that_takes_too_long_to_read_is_refused_at_once(context):
+    """By the key's name; touched it may try again."""
+    path = context.data_dir / "a.csv"
+    path.write_bytes(CSV)
+    context.shared.analyst = Dying("analyst", Limits(), kind="late")
+    assert asyncio.run(take_file(context, Taking("a.csv", look(path)))) is Taken.REFUSED
+    with context.shared.ledger.connect() as conn:
+        (row,) = files.listed(conn, "m", "refused", 10)
+    assert "try it in smaller files, or touch it" in row.reason

@@ -1,5 +1,6 @@
 """A file of a few kilobytes costs what they cost, whatever they stand for."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from daemon.reading import batches as bounded
 from daemon.reading.batches import LONGEST_CELL, batches
 from daemon.reading.digest import digest
+from daemon.reading.formats import SAMPLE_ROWS, kind_of
+from daemon.reading.measure import first_rows
 from daemon.reading.operations import DigestRequest, TakeRequest
 from daemon.reading.take import take
 from retrain.operations import to_json
@@ -123,3 +126,54 @@ def test_what_takes_more_memory_than_the_reader_may_have_is_refused(tmp_path, mo
             take(request(tmp_path / "a.csv", declared=False))
     finally:
         sql.release()
+
+
+def limited(path: Path, **limits: Any) -> TakeRequest:
+    """To take a file in within other limits."""
+    asked = request(path)
+    settings = asked.settings.model_dump()
+    return TakeRequest(
+        path=path, schema=asked.schema, work=asked.work,
+        settings=ModelSettings.model_validate(settings | {"limits": settings["limits"] | limits}),
+    )  # fmt: skip
+
+
+ROWS = b"x,c,y\n" + b"1.5,a,no\n2.5,b,yes\n" * 500
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "limits", "told"),
+    [
+        ("a.csv", ROWS, {"max_plain": 9_000}, "has 9,506 bytes of text; limits.max_plain is 9,000"),
+        (
+            "a.csv.gz",
+            gzip.compress(ROWS),
+            {"max_plain": 9_000},
+            "has over 9,000 bytes of text; limits.max_plain is 9,000",
+        ),
+        ("a.csv", ROWS, {"max_cells": 2_999}, "more than 2,999 cells, which limits.max_cells is"),
+        ("a.csv.gz", gzip.compress(b"x,c,y\n" + b"a" * 70_000_000), {}, "64 MB of text have 1 lines; at least 512"),
+    ],
+)
+def test_a_file_that_costs_more_than_it_may_is_refused_by_the_keys_name(tmp_path, name, content, limits, told):
+    """Before anything is made of it, where its bytes or lines tell."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Refused) as caught:
+        take(limited(tmp_path / name, **limits))
+    assert told in str(caught.value)
+
+
+def test_a_file_within_its_limits_is_taken(tmp_path):
+    """Up to the last byte and cell."""
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(ROWS))
+    assert take(limited(tmp_path / "a.csv.gz", max_plain=len(ROWS), max_cells=3_000)).rows == 1_000
+
+
+def test_of_long_texts_fewer_rows_tell_what_the_columns_are(tmp_path):
+    """A sample of 50,000 of them would fill the memory."""
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"x,c,y\n" + (b"1," + b"a" * 100_000 + b",no\n") * 700, 1))
+    assert first_rows(path, kind_of(path)) < 700
+    short = tmp_path / "b.csv"
+    short.write_bytes(ROWS)
+    assert first_rows(short, kind_of(short)) == SAMPLE_ROWS

@@ -201,7 +201,7 @@ class Hindered(Worker):
         super().__init__("analyst", Limits())
         self.answer, self.failures, self.kind, self.asked = answer, failures, kind, 0
 
-    async def call(self, request: Request[Any], timeout_s: float | None = None) -> Any:
+    async def call(self, request: Request[Any], timeout_s: float | None = None, limit: str = "") -> Any:
         """As a worker that died answers."""
         self.asked += 1
         if self.asked <= self.failures:

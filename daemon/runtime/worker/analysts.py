@@ -1,0 +1,95 @@
+"""The analysts of the service as one: a model's questions go to one process at a time, so that what takes long for one
+model leaves another process to all others."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from structlog.contextvars import get_contextvars
+
+from daemon.runtime.worker.process import Busy, Limits, Worker, ask_again
+from retrain.operations import Request, Result
+
+R = TypeVar("R", bound=Result)
+SECOND_AFTER_S = 0.5
+"""A question that waits for so long for the first process gets the second, which is started where there is none."""
+IDLE_S = 120.0
+"""The second is ended once it had nothing to do for so long: its libraries take 200 MB."""
+
+
+@dataclass
+class Analysts:
+    """Two processes, the second only while the first is busy for long. Of one model, which is known by the log's
+    context, only one works at a time. `fresh` is called before a process starts while no other works."""
+
+    limits: Limits
+    fresh: Callable[[], None] = lambda: None
+    _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _freed: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle: "asyncio.TimerHandle | None" = None
+
+    def __post_init__(self) -> None:
+        self.first = Worker("analyst", self.limits, self._clear)
+        self.second = Worker("analyst", self.limits, self._clear)
+
+    @property
+    def busy(self) -> Busy | None:
+        """What has been worked on for the longest time."""
+        found = [worker.busy for worker in (self.first, self.second) if worker.busy is not None]
+        return min(found, key=lambda busy: busy.since, default=None)
+
+    async def ask_again(self, request: Request[R], tries: int = 3) -> R:
+        """As `Worker.ask_again`."""
+        return await ask_again(self.call, request, tries)
+
+    async def call(self, request: Request[R], timeout_s: float | None = None, limit: str = "") -> R:
+        """As `Worker.call`, once no other question of the same model is worked on."""
+        model = str(get_contextvars().get("model", ""))
+        async with self._turns.setdefault(model, asyncio.Lock()):
+            worker = await self._free()
+            try:
+                return await worker.call(request, timeout_s, limit)
+            finally:
+                self._freed.set()
+                if worker is self.second:
+                    self._end_when_idle()
+
+    async def close(self) -> None:
+        """End both."""
+        if self._idle is not None:
+            self._idle.cancel()
+        await self.first.close()
+        await self.second.close()
+
+    async def _free(self) -> Worker:
+        """The first process once it is free; before that the second, if it is, after a moment."""
+        until_s = time.monotonic() + SECOND_AFTER_S
+        while True:
+            if not self.first.is_taken:
+                return self.first
+            left_s = until_s - time.monotonic()
+            if left_s <= 0 and not self.second.is_taken:
+                return self.second
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._freed.wait(), left_s if left_s > 0 else None)
+            self._freed.clear()
+
+    def _clear(self) -> None:
+        """What a process that is gone left unfinished is told from another's work only while none works."""
+        others = [worker for worker in (self.first, self.second) if worker.busy is not None]
+        if len(others) <= 1:  # the one that starts
+            self.fresh()
+
+    def _end_when_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._end_second)
+
+    def _end_second(self) -> None:
+        if self.second.is_taken:
+            self._end_when_idle()
+        else:
+            self._ending = asyncio.ensure_future(self.second.close())

@@ -1,0 +1,96 @@
+"""What takes long for one model leaves a process to the others: real child processes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from structlog.contextvars import bound_contextvars
+
+from daemon.runtime.worker import analysts as several
+from daemon.runtime.worker.analysts import Analysts
+from daemon.runtime.worker.operations import WarmRequest
+from daemon.runtime.worker.process import Limits, WorkerError
+
+NOTHING = WarmRequest(modules=())
+LONG = WarmRequest(modules=("takes_long",))
+MODULE = "import pathlib, time\nwhile not pathlib.Path({done!r}).exists():\n    time.sleep(0.01)\n"
+
+
+@pytest.fixture
+def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What ends the long work when it is there."""
+    path = tmp_path / "done"
+    (tmp_path / "takes_long.py").write_text(MODULE.format(done=str(path)))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:.")
+    return path
+
+
+def with_analysts(story: Callable[[Analysts], Awaitable[None]], fresh: Callable[[], None] = lambda: None) -> None:
+    """Tell a story with both, which are ended afterwards."""
+
+    async def run() -> None:
+        made = Analysts(Limits(nice=0), fresh)
+        try:
+            await asyncio.wait_for(story(made), 60)
+        finally:
+            await made.close()
+
+    asyncio.run(run())
+
+
+async def ask(made: Analysts, model: str, request: WarmRequest) -> None:
+    """What a model asks."""
+    with bound_contextvars(model=model):
+        await made.call(request)
+
+
+def test_another_models_small_file_does_not_wait_for_a_long_one(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the second process, which is ended once it is idle; the model's own next question waits for its first."""
+    monkeypatch.setattr(several, "IDLE_S", 0.0)
+    cleared: list[int] = []
+
+    async def story(made: Analysts) -> None:
+        long = asyncio.create_task(ask(made, "slow", LONG))
+        while made.first.busy is None:
+            await asyncio.sleep(0.01)
+        own = asyncio.create_task(ask(made, "slow", NOTHING))
+        for model in ("quick", "small", "quick"):
+            await ask(made, model, NOTHING)
+        assert not long.done() and not own.done()
+        assert made.busy is not None and made.busy is made.first.busy
+        while made.second.pid is not None:
+            await asyncio.sleep(0.01)
+        assert cleared == [1]  # not what the first one works on
+        done.touch()
+        await asyncio.gather(long, own)
+
+    with_analysts(story, lambda: cleared.append(1))
+
+
+def test_who_waits_for_two_long_ones_gets_the_first_that_is_free(done: Path) -> None:
+    """And nobody is forgotten."""
+
+    async def story(made: Analysts) -> None:
+        long = [asyncio.create_task(ask(made, name, LONG)) for name in ("a", "b")]
+        while made.first.busy is None or made.second.busy is None:
+            await asyncio.sleep(0.01)
+        others = [asyncio.create_task(ask(made, name, NOTHING)) for name in "cdef"]
+        await asyncio.sleep(0)
+        assert not any(one.done() for one in others)
+        done.touch()
+        await asyncio.gather(*long, *others)
+
+    with_analysts(story)
+
+
+def test_what_takes_longer_than_it_may_is_stopped_and_says_by_which_key(done: Path) -> None:
+    """And the process after it answers."""
+
+    async def story(made: Analysts) -> None:
+        with pytest.raises(WorkerError, match=r"warm took longer than 0\.5 s \(limits\.read_time\)") as caught:
+            await made.call(LONG, 0.5, "limits.read_time")
+        assert caught.value.kind == "late"
+        await made.call(NOTHING)
+
+    with_analysts(story)
