@@ -1,4 +1,4 @@
-"""Worlds that short streams are drawn from: two classes, a change or none, and how rare and plain the positive class is."""
+"""Worlds that short streams are drawn from: two classes, a change or none, how rare and plain the positive class is."""
 
 from dataclasses import dataclass, replace
 
