@@ -1,14 +1,15 @@
 """Many short streams whose positive labels come first: how often is a worse version promoted than the one before it?
 
-A promotion is harmful where what is served after it costs more on the final labels of all later rows than what was
-served before it, by more than two standard errors of the paired difference. Chance alone gives some such promotions
-among those of versions that are as good; the same streams with labels at once say how many. Results are kept in --out,
-a line of JSON a stream; what is there is not run again."""
+What is served after a promotion is compared with what was served before it, on the final labels of the two batches that
+follow: harmful is what costs more by over two standard errors of the paired difference. Of versions that are as good
+that calls 2 in 100 harmful by chance, and a change of the concept just then more; so both are also compared on many
+fresh rows of that moment: truly harmful is what costs more on these by over two standard errors of what two batches can
+tell. Results are kept in --out, a line of JSON a stream; what is there is not run again."""
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,22 +22,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.labels.harm import ARMS, summary
+from benchmarks.labels.worlds import MANY, world
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.label_times import LabelTimes, arriving
-from daemon.tools.replay.source import Source, read_source
+from daemon.tools.replay.source import BatchFile, Source, read_source
 from retrain.metrics.losses import row_losses
 from retrain.model.blend import concatenate
 from retrain.model.deployment import LoadedDeployment
 from retrain.monitoring.assessor import version_predictions
 from retrain.monitoring.cache import Memory
 from retrain.records.settings import ModelSettings
-from retrain.rows.history import Batch, History
+from retrain.rows.history import Batch, History, Part
 from retrain.rows.targets import target_values
 
-INITIAL, SMALLEST, LARGEST, BATCH = 3, 1000, 2000, 130
-CHANGES = ("none", "abrupt", "gradual", "shares")
-ARMS = ("positives-first", "positives-only", "provisional", "at-once")
-HARM_SE, FEWEST_ROWS = 2.0, 100
+INITIAL, BATCH = 3, 130
 
 
 @dataclass(frozen=True)
@@ -57,25 +57,12 @@ class Case:
         return f"{self.arm} {self.seed}"
 
 
-def stream(rng: np.random.Generator) -> pa.Table:
-    """Rows of two classes; which change there is, if any, how rare the positive class is and how well it can be told
-    are drawn."""
-    rows, change = int(rng.integers(SMALLEST, LARGEST + 1)), str(rng.choice(CHANGES))
-    rare, noise = rng.uniform(0.1, 0.5), rng.uniform(0.2, 1.5)
-    X, at = rng.normal(0, 1, (rows, 5)), np.arange(rows) / rows
-    turn = rng.uniform(0.3, 0.7)
-    later = {"abrupt": at > turn, "gradual": rng.random(rows) < 1 / (1 + np.exp(-15 * (at - turn)))}.get(change, at > 1)
-    signal = np.where(later, X[:, 2] - X[:, 1], X[:, 0] + X[:, 1]) + noise * rng.normal(size=rows)
-    signal += 1.5 * (at - 0.5) if change == "shares" else 0.0
-    y = np.where(signal > np.quantile(signal, 1 - rare), "yes", "no")
-    return pa.table({**{f"x{place}": X[:, place] for place in range(X.shape[1])}, "y": y})
-
-
 def run(case: Case) -> dict[str, Any]:
     """What came of one case."""
     rng = np.random.default_rng([case.seed, 4])
-    table = stream(rng)
-    batches, within = int(rng.integers(7, table.num_rows // BATCH + 1)), int(rng.integers(1, 6))
+    drawn = world(rng)
+    table = drawn.table(rng, np.arange(drawn.rows) / drawn.rows)
+    batches, within = int(rng.integers(7, drawn.rows // BATCH + 1)), int(rng.integers(1, 6))
     times = LabelTimes() if case.arm == "at-once" else arriving(f"{case.arm}:{within}", "yes", case.seed)
     labels = {"maturity": f"{within} files", "negative": "no"} if case.matures and times.late else {}
     settings = ModelSettings.model_validate(
@@ -87,13 +74,30 @@ def run(case: Case) -> dict[str, Any]:
         pq.write_table(table, work / "stream.parquet")
         source = read_source([work / "stream.parquet"], settings, batches, work, INITIAL, times=times)
         engine = Engine(source, settings, work, INITIAL, times)
-        served = _played(engine)
-        harms = [
-            {"batch": place, "promoted": place in _promotions(engine), **found}
-            for place, (before, after) in served.items()
-            if (found := _difference(source, before, after, place)) is not None
-        ]
-    return {"key": case.key, "matures": case.matures, "rows": table.num_rows, "changes": harms}
+        changes = []
+        for place, (before, after) in _played(engine).items():
+            following = [_final(source, batch) for batch in source.batches[place + 1 : place + 3]]
+            at = np.full(MANY, (place + 1.5) / batches)
+            fresh = _fresh(drawn.table(np.random.default_rng([case.seed, place, 5]), at), source)
+            told = {"next": _difference(before, after, following), "fresh": _difference(before, after, [fresh])}
+            changes.append({"batch": place, "promoted": place in _promotions(engine), **told})
+    return {"key": case.key, "matures": case.matures, "change": drawn.change, "batches": batches, "within": within,
+            "changes": changes}  # fmt: skip
+
+
+def _final(source: Source, batch: BatchFile) -> Batch:
+    return History([batch.accepted()], source.schema).whole(batch.seq)
+
+
+def _fresh(table: pa.Table, source: Source) -> Batch:
+    """Rows that were not in the stream, as its batches are."""
+    kinds = pq.read_schema(source.batches[0].labelled)
+    numbers = pa.array(np.arange(table.num_rows))
+    whole = table.append_column("__row", numbers).append_column("row_id", numbers)
+    whole = whole.select([name for name in kinds.names if name in whole.column_names])
+    part = (Part(0, "fresh", 0, table.num_rows),)
+    target = {"target": source.schema.target}
+    return Batch(0, part, whole.replace_schema_metadata(target), np.zeros(table.num_rows, bool), table.num_rows)
 
 
 def _played(engine: Engine) -> dict[int, tuple[LoadedDeployment, LoadedDeployment]]:
@@ -107,15 +111,10 @@ def _promotions(engine: Engine) -> set[int]:
     return {one["batch"] for one in engine.run.deployments[1:] if one["kind"] == "promote"}
 
 
-def _difference(
-    source: Source, before: LoadedDeployment, after: LoadedDeployment, place: int
-) -> dict[str, float] | None:
-    """What the later one costs more on the rows of all later batches, with its standard error."""
-    later = [History([batch.accepted()], source.schema).whole(batch.seq) for batch in source.batches[place + 1 :]]
-    y = np.concatenate([target_values(batch.table, source.schema) for batch in later])
-    if len(y) < FEWEST_ROWS:
-        return None
-    costs, others = (_losses(one, later, y) for one in (after, before))
+def _difference(before: LoadedDeployment, after: LoadedDeployment, batches: Sequence[Batch]) -> dict[str, float] | None:
+    """What the later one costs more on the rows of batches, with its standard error; None where that is undefined."""
+    y = np.concatenate([target_values(batch.table, before.version.schema) for batch in batches])
+    costs, others = (_losses(one, batches, y) for one in (after, before))
     if costs is None or others is None:
         return None
     found = costs - others
@@ -125,31 +124,6 @@ def _difference(
 def _losses(deployment: LoadedDeployment, batches: Sequence[Batch], y: Any) -> Any:
     answers = [deployment.answer(version_predictions(deployment.versions, batch, Memory())) for batch in batches]
     return row_losses(deployment.version.metric, y, concatenate(answers))
-
-
-def summary(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each arm, with and without a maturity."""
-    yield "| labels | maturity | streams | promotions | harmful | streams with one | changes harmful |"
-    yield "|---|---|---|---|---|---|---|"
-    for arm in ARMS:
-        for matures in (False, True):
-            found = [one for one in results if one["key"].startswith(f"{arm} ") and one["matures"] == matures]
-            if found:
-                yield _line(arm, matures, found)
-
-
-def _line(arm: str, matures: bool, found: Sequence[Mapping[str, Any]]) -> str:
-    def harmful(change: Mapping[str, Any]) -> bool:
-        return bool(change["mean"] > HARM_SE * change["se"] and change["mean"] > 0)
-
-    changes = [change for one in found for change in one["changes"]]
-    promotions = [change for change in changes if change["promoted"]]
-    streams = sum(any(change["promoted"] and harmful(change) for change in one["changes"]) for one in found)
-    bad = sum(map(harmful, promotions))
-    return (
-        f"| {arm} | {'yes' if matures else 'no'} | {len(found)} | {len(promotions)} | {bad} "
-        f"| {streams} ({streams / len(found):.2%}) | {sum(map(harmful, changes))} of {len(changes)} |"
-    )
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from daemon.tools.replay.labels import Labels
 from daemon.tools.replay.past import Past
 from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import BatchFile, Source
+from daemon.tools.replay.training import trained
 from drift.notation import counted
-from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import version_predictions
 from retrain.operations import AcceptedFile
 from retrain.planning.planner import plan
@@ -33,9 +33,6 @@ from retrain.records.settings import ModelSettings
 from retrain.records.trigger import Trigger
 from retrain.rows.history import History
 from retrain.rows.targets import target_values
-from retrain.stages.evaluate import judge
-from retrain.stages.prepare import Prepared, prepare_rows
-from retrain.stages.train import fit_version
 
 MOST_STEPS = 20
 LABELS_S = 1.0
@@ -208,10 +205,14 @@ class Engine:
         self.run.decisions.append({"trigger": trigger.kind, "reason": trigger.reason})
         try:
             with self.run.clock.during("retrains" if self.deployments.champion else "first"):
-                version, prepared, result = self._train(trigger)
+                number = self.state.next_number - 1
+                version, prepared, result = trained(
+                    trigger, self._past, self._labels, self.deployments.served, self.settings, number, self.config_dir
+                )
         except Refused as error:
             self.run.note_cycle(place, trigger, False, f"failed: {error}", {})
             return
+        self.run.prepared = prepared.rows.notes
         promoted = result["verdict"] == "promote"
         self.run.note_cycle(place, trigger, promoted, result["reason"], result)
         self.run.decisions.append({"promoted" if promoted else "version_kept": result["reason"]})
@@ -220,20 +221,3 @@ class Engine:
             self.deployments.promote(version, prepared.rows.known_rows, place)
             if self.checks:
                 self.drift_checks.promoted(version, prepared)
-
-    def _train(self, trigger: Trigger) -> tuple[LoadedVersion, Prepared, dict[str, Any]]:
-        served, schema, number = self.deployments.served, self.source.schema, self.state.next_number - 1
-        before = None if served is None else served.version.training
-        files, now = self._labels.trusting(self._past.files()), self._past.now
-        prepared = prepare_rows(files, schema, self.settings, before, trigger.evidence.get("window"), now)
-        self.run.prepared = prepared.rows.notes
-        first = None if before is None else before["metric"]
-        version = fit_version(
-            prepared.train, prepared.rows, schema, self.settings, first, "replay", number, self.config_dir
-        )
-        version = replace(version, name=f"v{number:04d}")
-        twin = str(trigger.evidence.get("twin") or "all")
-        judged = judge(
-            version, served, prepared.holdout, History(files, schema, self.settings.labels, now), self.settings, twin
-        )
-        return version, prepared, judged.result

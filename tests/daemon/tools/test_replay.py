@@ -241,6 +241,21 @@ def test_labels_that_come_class_by_class_are_replayed_from_the_command_line(answ
         assert status == 2 and what in err
 
 
+def test_each_label_comes_at_the_time_that_a_column_says(answer, driftd, tmp_path):
+    """Nobody learns from that column; a configuration with another time column is told."""
+    rows = 900
+    at = np.arange(rows) * 3600
+    table = stream(rows).append_column("at", pa.array(at * 1_000_000, pa.timestamp("us")))
+    table = table.append_column("told", pa.array((at + 200 * 3600) * 1_000_000, pa.timestamp("us")))
+    columns = ("--time", "at", "--label-time", "told", "--baselines", "none")
+    told = answer(written(tmp_path, table), "--target", "y", *columns, batches=6)
+    assert told["labels"] == "labels at the time of 'told'" and any("told" in note for note in told["notes"])
+    assert told["policy"]["labels"]["labelled"] == 600 - 50  # of the five batches that were decided about
+    conf = configured(tmp_path, more='time_column = "told"\n' + FAST)
+    status, _, err = driftd("replay", tmp_path / "history.parquet", "--config", conf, "--time", "at")
+    assert status == 2 and "leave --time out" in err
+
+
 def test_several_files_are_a_batch_each(answer, tmp_path):
     """In the order given, of unequal length, as CSV too; --batches says nothing then."""
     table, start, files = stream(), 0, []
