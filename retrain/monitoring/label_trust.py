@@ -163,7 +163,8 @@ def _recent(raw: History) -> tuple[list[int], float | None]:
 
 
 def _arrivals(raw: History, judged: Sequence[int]) -> tuple[str, dict[str, Arrival]]:
-    """When labels come, by class, in seconds; in files where rows have no times to tell it by."""
+    """When labels come, by class, in seconds after their row, but of a label that came before the next file of rows after
+    its row's file: a history says nothing of when its labels came. In files where rows have no times to tell it by."""
     lags, ages, classes = [], [], []
     for seq in judged if raw.settling.waits else ():
         table, found = raw.row_labels(seq)
@@ -171,7 +172,8 @@ def _arrivals(raw: History, judged: Sequence[int]) -> tuple[str, dict[str, Arriv
         first = found.first[found.labelled]
         files, place = np.unique(first, return_inverse=True)
         came = np.array([raw.settling.clock(one) for one in files.tolist()])[place]
-        in_seconds = np.where(first < 0, 0.0, (came - event).clip(0.0))
+        since = np.where(found.lags[found.labelled] == 0, raw.settling.clock(seq), event)
+        in_seconds = np.where(first < 0, 0.0, (came - since).clip(0.0))
         lags.append(np.column_stack([found.lags[found.labelled], in_seconds]))
         ages.append(np.column_stack([np.full(len(event), raw.settling.files_between(seq)), raw.settling.now - event]))
         classes.append(_labels(found.believed.filter(pa.array(found.labelled)), raw.schema))

@@ -114,11 +114,12 @@ def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
     """Years of files slow neither what control asks for each file nor what people ask: all go by an index, and sort
     nothing long."""
     context, ledger, now = history
-    state = PlannerState(handled_check=FILES - 100, assessed=FILES // 2 - 100, seen_seq=FILES - 100)
+    state = PlannerState(handled_check=FILES - 100, base_seq=FILES - 100, watch_seq=FILES - 100, seen_seq=FILES - 100)
     with Plans(ledger) as plans, ledger.begin() as conn:
         observe.observe(conn, "m", 0, state)
         files.by_content(conn, "m", "nobody")
         files.newest_usable(conn, "m", 1000)
+        files.looked_back_over(conn, "m", 1000, 20_000, 30 * DAY, now)
         files.nth_newest_labelled(conn, "m", FILES, 1000)
         files.newest_rows(conn, "m", 6, ("accepted",), sources=("folder",))
         files.recent(conn, "m", DAY)
@@ -127,6 +128,8 @@ def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
         checks.latest_performances(conn, "m")
         assessments.candidates(conn, "m", 0)
         assessments.proposal(conn, "m")
+        assessments.proposal_at(conn, "m", FILES // 2)
+        assessments.found_after(conn, "m", FILES - 100)
         assessments.newest_label_file(conn, "m")
         assessments.record(conn, "m", 1, {"assessments": [], "skipped": [], "proposal": None}, now)
         due.pending(conn, "m", "check")
