@@ -163,8 +163,8 @@ def _recent(raw: History) -> tuple[list[int], float | None]:
 
 
 def _arrivals(raw: History, judged: Sequence[int]) -> tuple[str, dict[str, Arrival]]:
-    """When labels come, by class, in seconds after their row, but of a label that came before the next file of rows after
-    its row's file: a history says nothing of when its labels came. In files where rows have no times to tell it by."""
+    """When labels come, by class, in seconds after their row; of a label that came before the next file of rows, after
+    its row's file, for a history says nothing of when its labels came. In files where rows have no times."""
     lags, ages, classes = [], [], []
     for seq in judged if raw.settling.waits else ():
         table, found = raw.row_labels(seq)
