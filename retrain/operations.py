@@ -120,12 +120,28 @@ class JudgedFile(msgspec.Struct, frozen=True, kw_only=True):
     predictions: Path | None = None
 
 
+class AnsweredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of rows that a deployment answered when it came: `check` is the id of its check, `deployment` the number
+    that the deployment began with, `version` its newest one. What was answered lies in `answers`, of live traffic in
+    `logs` under the `names` that the deployment had; none where that is gone. `performance` is the score that is
+    known."""
+
+    seq: int
+    check: int
+    deployment: int
+    version: str
+    names: tuple[str, ...] = ()
+    answers: Path | None = None
+    logs: tuple[Path, ...] = ()
+    performance: Json | None = None
+
+
 # --- monitoring -----------------------------------------------------------------------------------------------------
 
 
 class CheckResult(Result, frozen=True, kw_only=True):
     """`report` is the DriftReport; `performance` on the rows that have labels, `estimated` on those that have none;
-    `stream` what the detector saw in the errors, and its state after them."""
+    where they were to be judged, `stream` is what the detector saw in the errors, and `stream_state` its state then."""
 
     report: Json
     performance: Json | None = None
@@ -138,9 +154,10 @@ class CheckResult(Result, frozen=True, kw_only=True):
 
 class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     """Judge the rows of all snapshots together against what is served. `predict`: whether it is to predict them, which
-    drift of outputs and performance need; `work` is where the predictions of a single snapshot are written, `stream`
-    the state that the last check of this champion's errors gave. Labels of `withheld` classes do not count; `columns`
-    are the only ones to compare, whatever their values."""
+    drift of outputs and performance need; `work` is where the predictions of a single snapshot are written. Labels of
+    `withheld` classes do not count; `columns` are the only ones to compare, whatever their values. `judge` asks what
+    the labels that the rows have come to, after the `earlier` performances of this champion, oldest first, and where
+    the detector of its errors is in `stream`."""
 
     snapshots: tuple[Path, ...]
     deployment: StoredDeployment
@@ -148,21 +165,27 @@ class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     work: Path
     kind: str = "file"
     predict: bool = True
-    stream: Json | None = None
     withheld: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
+    judge: bool = False
+    earlier: tuple[Json, ...] = ()
+    stream: Json | None = None
 
 
 class AssessResult(Result, frozen=True, kw_only=True):
     """`assessments` are new or other than before; `skipped` are files (by seq) that can tell nothing; `keys` say, by
     the seq of each assessment that holds now, of which labels it was made (None: those that are there hold);
-    `proposal` is what to serve from now on, `labels` how far labels are in, as `retrain.records.label_state`."""
+    `proposal` is what to serve from now on, `labels` how far labels are in, as `retrain.records.label_state`. `scored`
+    says which checks have another performance than was known, `stream` is the state of the detector of errors then, as
+    `retrain.monitoring.scoring`."""
 
     assessments: list[Json]
     skipped: list[int]
     proposal: Json
     keys: dict[int, str] | None = None
     labels: Json | None = None
+    scored: list[Json] = []
+    stream: Json | None = None
     seconds: float = 0.0
 
 
@@ -172,7 +195,9 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     not assessed, ascending: of a log of events these alone are. `predecessor` was served before the last promotion,
     `challenger` is the version on trial; `archive` names the versions that may be blended, `before` is the proposal
     that held when the evidence begins, `base` the planner's Regret then; `fixed` says that what is served is not
-    adjusted. `twin` is the window that the planner watches; `now` is the clock (Unix seconds)."""
+    adjusted. `twin` is the window that the planner watches; `now` is the clock (Unix seconds). `answered` are files
+    whose answers are to be scored, ascending, `era` the number that what is served began with, `stream` the state of
+    the detector of its errors."""
 
     files: tuple[AcceptedFile, ...]
     schema: Schema
@@ -189,6 +214,9 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     base: Json | None = None
     fixed: bool = False
     now: float | None = None
+    answered: tuple[AnsweredFile, ...] = ()
+    era: int = 0
+    stream: Json | None = None
 
 
 class LabelsResult(Result, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Any
 from daemon.cli.arguments import Columns, DataFile, Ignore, Json, MinEffect, ModelOption
 from daemon.cli.output import console, print_json
 from daemon.cli.session import NO, SESSION, Exit, only_model, refusal_is_failure
-from daemon.reports.performance import estimate_sentence, rise_sentence
+from daemon.reports.performance import estimate_sentence, reference_words, rise_sentence
 from drift.notation import counted
 
 
@@ -39,9 +39,7 @@ def check(
 def _print_performance(performance: dict[str, Any] | None) -> None:
     if performance is None or performance["value"] is None:
         return
-    reference = performance["reference"]
-    against = "" if reference is None else f" against {reference:.4f} at its evaluation"
+    words = reference_words(performance)
     verdict = ": dropped" if performance["dropped"] else ""
-    print(
-        f"{performance['metric']} {performance['value']:.4f} on {counted(performance['rows'], 'row')}{against}{verdict}"
-    )
+    measured = f"{performance['metric']} {performance['value']:.4f} on {counted(performance['rows'], 'row')}"
+    print(f"{measured}{words and f'; {words}'}{verdict}")

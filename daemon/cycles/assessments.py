@@ -12,6 +12,7 @@ from daemon.cycles.classes import withheld_classes
 from daemon.cycles.label_warnings import tell_of_labels
 from daemon.cycles.loadable import readable, unloadable, unreadable
 from daemon.cycles.schemas import answers, current_schema, schema_change
+from daemon.cycles.scoring import log_scores, record_scores, scores, to_score
 from daemon.ledger import Ledger, assessments, files, labels, models, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
@@ -67,9 +68,10 @@ class Assessing:
         """Write down what was found; how far labels were in before."""
         context, name, now = self._context, self._context.name, self._context.now()
         with context.shared.ledger.begin(durable=True) as conn:
-            if isinstance(request, AssessRequest):
+            if isinstance(request, AssessRequest) and isinstance(result, AssessResult):
                 found, number = to_json(result), request.deployment.number
                 assessments.record(conn, name, number, found, now, request.after)
+                record_scores(conn, name, result, request.era)
             before = labels.load(conn, name)
             if result.labels is not None:
                 from_seq = min((file.seq for file in request.files), default=0)
@@ -79,15 +81,18 @@ class Assessing:
 
     def _log(self, request: AssessRequest, result: AssessResult) -> None:
         """What labels say of files that were not assessed before, or otherwise."""
+        values = scores(result, request.answered)
         for one in result.assessments:
             before = request.known.get(one["seq"], {})
             if all(before.get(key) == one[key] for key in ("rows", "score", "loss")):
                 continue
             gains = {name: round(gain[0], 5) for name, gain in one["gains"].items()}
             self._context.log.info(
-                "labels_assessed", seq=one["seq"], rows=one["rows"], metric=one["metric"], value=one["score"],
+                "labels_assessed", seq=one["seq"], rows=one["rows"], metric=one["metric"],
+                value=values.get(one["seq"], one["score"]),
                 loss=round(one["loss"], 5), gains=gains, seconds=round(result.seconds, 3),
             )  # fmt: skip
+        log_scores(self._context, result, request.answered, request.era)
 
     def _request(self, ledger: Ledger) -> tuple[Any, Asked | None]:
         """What distinguishes this question from others, and the question; None where nothing can be asked, or where the
@@ -116,7 +121,7 @@ class Assessing:
             if question == self._answered:
                 return question, None
             archive, predecessor = _versions(context, conn, champion, schema)
-            evidence = _evidence(context, conn, state)
+            evidence = _evidence(context, conn, state) | to_score(conn, context, champion)
         return question, AssessRequest(
             **of_files,
             **evidence,

@@ -12,7 +12,7 @@ from daemon.cycles.classes import withheld_classes
 from daemon.cycles.label_warnings import label_notes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import schema_change
-from daemon.ledger import checks, error_streams, files, promotions
+from daemon.ledger import checks, files, promotions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
@@ -20,8 +20,6 @@ from retrain.operations import CheckRequest, CheckResult, to_json
 from retrain.records.new_classes import NewClass
 
 MOST_AGAIN = 20
-PERFORMANCE_FIELDS = ("metric", "value", "reference", "rows", "drop")
-STREAM_FIELDS = ("detector", "row", "since_row", "before", "after")
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,6 @@ class RecordedCheck:
             log.warning("drift_detected", episode=self.opened, columns=names, why=sentences)
         if self.cleared is not None:
             log.info("drift_cleared", episode=self.cleared)
-        stream = found.stream or {}
-        if performance.get("dropped") or stream.get("dropped"):
-            fields = {key: performance.get(key) for key in PERFORMANCE_FIELDS}
-            rise = {key: stream.get(key) for key in STREAM_FIELDS} if stream.get("dropped") else {}
-            log.warning("performance_dropped", **fields, **rise)
 
 
 def drifted_columns(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -93,7 +86,6 @@ async def check_snapshots(
         champion = promotions.champion(conn, context.name)
         if champion is None or unloadable(context.folders.versions, champion):
             return None  # the latter is logged by itself; once there is another champion it judges these files again
-        stream = error_streams.load(conn, context.name, champion.era)
         notes = label_notes(conn, context.name) if kind == "file" else []
     changed = schema_change(context, champion)
     request = CheckRequest(
@@ -103,7 +95,6 @@ async def check_snapshots(
         settings=context.settings,
         work=context.folders.intake,
         predict=kind == "file" and (changed is None or changed.comparable),
-        stream=stream,
         withheld=tuple(one.name for one in withheld),
     )
     started_at, started = context.now(), time.monotonic()

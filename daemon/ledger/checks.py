@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from daemon.ledger import error_streams
 from daemon.ledger.rows import insert_row, last_row, update_row
 from daemon.ledger.tables import checks, episodes, files, newest_performance
 from daemon.ledger.totals import newer_rows
@@ -18,16 +17,58 @@ KEPT_RESULTS = (
 
 
 def record(conn: Connection, model: str, kind: str, result: dict[str, Any], file_id: int | None) -> int:
-    """Write a finished check, and the state of the detector that went on in it; the check's id."""
+    """Write a finished check; its id. What its labels come to follows once they are settled (`score`)."""
     report, performance, stream = result["report"], result["performance"], result["stream"]
     drifted = [c["name"] for c in (*report["columns"], *report.get("outputs", ())) if c["drift"]]
     values = {name: result[name] for name in KEPT_RESULTS}
     values |= {"model": model, "kind": kind, "file_id": file_id, "drift": report["drift"], "drifted": drifted}
     values["dropped"] = bool((performance and performance["dropped"]) or (stream and stream["dropped"]))
-    if result["stream_state"] is not None:
-        error_streams.save(conn, model, result["deployment"], result["stream_state"])
-    _keep_newest(conn, model, result["version"], {"labelled": performance, "estimated": result["estimated"]})
+    found = {"estimated": result["estimated"]}
+    if performance is not None and performance.get("settled", True):
+        found["labelled"] = performance
+    _keep_newest(conn, model, result["version"], found)
     return insert_row(conn, checks, values)
+
+
+def answered(conn: Connection, model: str, last: int) -> Sequence[Any]:
+    """The newest checks of accepted files when these came, oldest first: id, deployment, performance, predictions, and
+    the file's seq, path and source. What later champions would have said of a file was answered to nobody."""
+    columns = checks.c.id, checks.c.deployment, checks.c.performance, checks.c.predictions
+    query = select(*columns, files.c.seq, files.c.path, files.c.source).join(files, checks.c.file_id == files.c.id)
+    of_files = checks.c.model == model, checks.c.kind == "file", files.c.state == "accepted"
+    wanted = *of_files, files.c.kind == "rows", checks.c.started_at <= files.c.at
+    return conn.execute(query.where(*wanted).order_by(checks.c.id.desc()).limit(last)).all()[::-1]
+
+
+def scores(conn: Connection, model: str, deployment: int, last: int) -> list[dict[str, Any]]:
+    """What a deployment's answers to its newest files came to, by settled labels, oldest first."""
+    found = [row.performance for row in answered(conn, model, last) if row.deployment == deployment]
+    return [one for one in found if one is not None and one.get("settled") and one["value"] is not None]
+
+
+def score(
+    conn: Connection, model: str, check_id: int, performance: dict[str, Any], stream: dict[str, Any] | None
+) -> None:
+    """What was answered came to this; `stream` is what the detector saw, None where it was not asked."""
+    row = get(conn, check_id)
+    if row is None:
+        return
+    stream = row.stream if stream is None else stream
+    dropped = bool(performance["dropped"] or (stream and stream["dropped"]))
+    update_row(conn, checks, check_id, performance=performance, stream=stream, dropped=dropped)
+    if performance["value"] is None:
+        return
+    version = performance["version"]
+    own = newest_performance.c.model == model, newest_performance.c.version == version
+    before = conn.scalar(select(newest_performance.c.labelled).where(*own)) or {}
+    if before.get("files", [0])[-1] <= performance["files"][-1]:
+        _keep_newest(conn, model, version, {"labelled": performance})
+
+
+def files_of(conn: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """By check, the path of its file."""
+    query = select(checks.c.id, files.c.path).join(files, checks.c.file_id == files.c.id)
+    return {row.id: row.path for row in conn.execute(query.where(checks.c.id.in_(ids)))}
 
 
 def get(conn: Connection, check_id: int) -> Row[Any] | None:

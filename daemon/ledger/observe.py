@@ -52,7 +52,7 @@ def observe(
         newest_seq=totals.newest_seq(conn, model),
         champion=champion,
         open_cycle=cycles.current(conn, model),
-        evidence=tuple(_evidence(conn, model, state.handled_check, champion)),
+        evidence=tuple(_evidence(conn, model, state, champion)),
         due=due.pending(conn, model, "retrain"),
         manual=due.pending(conn, model, "manual"),
         paused=bool(row is not None and row.paused),
@@ -114,13 +114,15 @@ def _class_rows(conn: Connection, usable: tuple[Any, ...]) -> dict[str, int]:
     return dict(total)
 
 
-def _evidence(conn: Connection, model: str, handled: int, champion: Champion | None) -> list[FinishedCheck]:
-    """Checks against an earlier champion say nothing about today's, those of held files nothing about data."""
+def _evidence(conn: Connection, model: str, state: PlannerState, champion: Champion | None) -> list[FinishedCheck]:
+    """Checks against an earlier champion say nothing about today's, those of held files nothing about data. A drop that
+    late labels showed counts, however old the check is, until a cycle knew its file."""
     if champion is None:
         return []
     columns = checks.c.id, checks.c.drift, checks.c.drifted, checks.c.dropped, checks.c.performance, checks.c.stream
     query = select(*columns, files.c.seq).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
-    wanted = checks.c.model == model, checks.c.id > handled, checks.c.deployment == champion.era
+    late = checks.c.dropped & (files.c.seq > state.seen_seq)
+    wanted = checks.c.model == model, checks.c.deployment == champion.era, (checks.c.id > state.handled_check) | late
     trusted = files.c.state.is_distinct_from("held")
     found = []
     for row in conn.execute(query.where(*wanted, trusted).order_by(checks.c.id)):

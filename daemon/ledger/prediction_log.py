@@ -1,6 +1,6 @@
 """Files of the prediction log, and which of their answers became data files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,16 @@ def taken(conn: Connection, model: str, data_file: str, now: float) -> None:
     """The data file was dealt with."""
     meant = prediction_log.c.model == model, prediction_log.c.data_file == data_file
     conn.execute(update(prediction_log).where(*meant).values(taken_at=now))
+
+
+def of_data_files(conn: Connection, model: str, names: Collection[str]) -> dict[str, list[str]]:
+    """By data file, the files of the log that it was made of, in their order."""
+    found: dict[str, list[str]] = {}
+    columns = prediction_log.c.path, prediction_log.c.data_file
+    meant = prediction_log.c.model == model, prediction_log.c.data_file.in_(names)
+    for row in conn.execute(select(*columns).where(*meant).order_by(prediction_log.c.id)) if names else ():
+        found.setdefault(row.data_file, []).append(row.path)
+    return found
 
 
 def units(conn: Connection, model: str) -> list[Unit]:

@@ -1,14 +1,14 @@
 """Promotions: the newest one of a model says who is the champion."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from daemon.ledger.deployments import by_key, key_of
+from daemon.ledger.deployments import as_record, by_key, key_of
 from daemon.ledger.rows import insert_row, last_row, last_rows
-from daemon.ledger.tables import promotions, versions
+from daemon.ledger.tables import deployments, promotions, versions
 from retrain.records.deployment import Champion, Deployment
 
 
@@ -98,6 +98,21 @@ def apart_from_cycles(conn: Connection, model: str | None, last: int) -> Sequenc
     """The newest promotions that no cycle led to: by hand, roll-backs and adjustments; newest last."""
     wanted = [promotions.c.cycle_id.is_(None)] + ([] if model is None else [promotions.c.model == model])
     return last_rows(conn, promotions, last, *wanted)
+
+
+def eras(conn: Connection, model: str, numbers: Collection[int]) -> dict[int, tuple[str, list[str]]]:
+    """By the number of the deployment that an era began with: its newest version, and what answers called whatever was
+    served in it."""
+    found: dict[int, tuple[str, list[str]]] = {}
+    query = select(promotions.c.era, promotions.c.newest, deployments).select_from(
+        promotions.join(deployments, promotions.c.deployment_id == deployments.c.id)
+    )
+    for row in conn.execute(query.where(promotions.c.model == model).order_by(promotions.c.id)):
+        served, era = as_record(row), row.era or row.number
+        if era in numbers:
+            _, names = found.setdefault(era, (row.newest or served.members[0].version, []))
+            names += [served.name] if served.name not in names else []
+    return found
 
 
 def roll_backs(conn: Connection, model: str) -> Iterator[RolledBack]:

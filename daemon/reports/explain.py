@@ -11,7 +11,7 @@ from daemon.ledger.tables import cycles as cycle_table
 from daemon.ledger.tables import files
 from daemon.ledger.tables import promotions as promotion_table
 from daemon.reports.labels import labels_of_cycle, labels_text
-from daemon.reports.performance import estimate_sentence, rise_sentence
+from daemon.reports.performance import estimate_sentence, reference_words, rise_sentence
 from daemon.reports.recommender import METRIC, half_life_words, lists_sentence
 from daemon.reports.savings import savings_json, savings_text
 from daemon.reports.timeline import roll_back_json, undone_words
@@ -120,8 +120,7 @@ def _check(check: dict[str, Any]) -> str:
     performance = check["performance"]
     if performance and performance["value"] is not None:
         line = f"  Its labelled rows gave {performance['metric']} {score(performance['value'])}"
-        if performance.get("reference") is not None:
-            line += f"; at its evaluation it was {score(performance['reference'])}"
+        line += f"; {words}" if (words := reference_words(performance)) else ""
         lines.append(line + (f": {_drop(performance)}." if performance["dropped"] else "."))
     rise = rise_sentence(check.get("stream"))
     lines += [f"  {rise}."] if rise else []
@@ -131,10 +130,13 @@ def _check(check: dict[str, Any]) -> str:
 
 
 def _drop(performance: dict[str, Any]) -> str:
-    """By how much, as the two values are written, and the p-value that decided."""
-    size = amount(abs(shown_difference(performance["reference"], performance["value"])), performance["reference"])
+    """By how much, as the two values are written or of several files together, and the p-value that decided."""
+    reference, together = performance["reference"], performance.get("together") or 1
+    size = abs(shown_difference(reference, performance["value"])) if together == 1 else performance["drop"]
+    where = "" if together == 1 else f" over {counted(together, 'file')}"
     sure = "" if performance.get("p_value") is None else f" (p {p_value(performance['p_value'])})"
-    return f"a drop by {size}, beyond chance{sure}; drift.false_alarms and triggers.min_drop say what counts"
+    beyond = f"beyond chance{sure}; drift.false_alarms and triggers.min_drop say what counts"
+    return f"a drop by {amount(size, reference)}{where}, {beyond}"
 
 
 def _prepared(facts: dict[str, Any]) -> str:

@@ -23,6 +23,19 @@ def estimate_sentence(estimated: Mapping[str, Any] | None) -> str:
     return f"{value} on {counted(estimated['rows'], 'row')} without labels: a {estimated['method']} estimate, {BLIND}"
 
 
+def reference_words(performance: Mapping[str, Any]) -> str:
+    """What a performance is compared with; empty for nothing.
+
+    >>> reference_words({"reference": 0.7, "earlier": 6}), reference_words({"reference": 0.7, "earlier": 0})
+    ('in the 6 files before it was 0.7000', 'at its evaluation it was 0.7000')
+    """
+    reference, earlier = performance.get("reference"), performance.get("earlier") or 0
+    if reference is None:
+        return ""
+    when = "at its evaluation" if not earlier else f"in the {counted(earlier, 'file')} before"
+    return f"{'in the file before' if earlier == 1 else when} it was {score(reference)}"
+
+
 def rise_sentence(stream: Mapping[str, Any] | None) -> str:
     """What a detector saw in the errors of a file's labelled rows; empty where they did not rise.
 

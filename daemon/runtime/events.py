@@ -141,11 +141,15 @@ EVENTS = (
     Event("drift_detected", "warning", "a drift episode begins", "episode columns why", "look at `columns`: is a "
         "producer broken, or has the world changed? Retraining is decided by itself"),
     Event("drift_cleared", "info", "a drift episode ended", "episode"),
-    Event("performance_dropped", "warning", "the champion does worse on labelled rows than at its evaluation, or a "
-        "detector saw the errors rise: then `detector`, `row` at which it was sure, `since_row` the rise began (an "
-        "estimate; none: in an earlier file), mean errors `before` and `after`",
-        "metric value reference rows drop detector row since_row before after", "`driftd status`: is a cycle under "
-        "way? `driftd rollback M` or `driftd retrain M` otherwise"),
+    Event("performance_dropped", "warning", "on settled labels what is served does worse than in the files that it "
+        "answered before (`earlier` of them, else at its evaluation), beyond chance: `value` of the newest file, "
+        "`reference` before, `drop` of the newest `together` files; told where it begins",
+        "version metric value reference rows drop p_value earlier together", "`driftd status`: is a cycle under way? "
+        "`driftd rollback M` or `driftd retrain M` otherwise"),
+    Event("errors_rose", "warning", "a detector saw the errors rise within a file that is worse than those before: at "
+        "`row` it was sure, `since_row` the rise began (an estimate; none: in an earlier file), mean errors `before` "
+        "and `after`", "version detector row since_row before after metric value reference", "look at the file from "
+        "that row on: did its producer change?"),
     Event("labels_assessed", "info", "a file's labels are there: what was served cost `loss` a row, and a fresh model "
         "of each window would have cost less by `gains`", "seq rows metric value loss gains seconds"),
     Event("labels_doubted", "warning", "labels come class by class, or are all of one class: none that may be wrong is "

@@ -8,7 +8,8 @@ from typing import Any
 from daemon.config.config import Config
 from daemon.cycles.classes import known_classes, withheld_classes
 from daemon.cycles.label_warnings import label_notes
-from daemon.ledger import Ledger, error_streams, models, promotions
+from daemon.cycles.scoring import MOST_FILES
+from daemon.ledger import Ledger, checks, error_streams, models, promotions
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.tools.column_names import listed_columns
 from daemon.tools.learned_from import learned_from
@@ -36,6 +37,7 @@ def judge_file(
         champion = promotions.champion(conn, model)
         stored = models.load_schema(conn, model)
         stream = None if champion is None else error_streams.load(conn, model, champion.era)
+        earlier = [] if champion is None else checks.scores(conn, model, champion.era, MOST_FILES)
     if champion is None:
         raise Refused(f"{model} has no champion to compare with", "`driftd status` says what it waits for")
     if not file.is_file():
@@ -60,6 +62,8 @@ def judge_file(
                 deployment=StoredDeployment.of(champion.deployment, champion.newest, paths.versions),
                 settings=_judging(settings, ignored, only, min_effect),
                 work=Path(work),
+                judge=True,
+                earlier=tuple(earlier),
                 stream=stream,
                 withheld=tuple(one.name for one in withheld),
                 columns=only or None,

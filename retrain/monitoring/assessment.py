@@ -19,12 +19,16 @@ from retrain.model.recalibration import Recalibration
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import Assessor
 from retrain.monitoring.cache import Memory, loaded_version
+from retrain.monitoring.drop import Evaluated
+from retrain.monitoring.evaluated import evaluated_before
 from retrain.monitoring.file_assessment import assess_pool
 from retrain.monitoring.label_trust import judge_labels
 from retrain.monitoring.proposal import harm, propose
+from retrain.monitoring.scoring import Scorer, score_answers
 from retrain.operations import AcceptedFile, AssessRequest, AssessResult, StoredDeployment
 from retrain.planning import regret
 from retrain.records.assessment import Assessment
+from retrain.records.errors import Refused
 from retrain.records.planner_state import Regret
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
@@ -56,7 +60,25 @@ def assess(request: AssessRequest) -> AssessResult:
     )  # fmt: skip
     base = Regret() if request.base is None else convert(request.base, Regret)
     found = assess_files(assessor, request.known, request.after, base, request.fixed)
-    return AssessResult(**found, labels=state.to_json(), seconds=time.process_time() - started)
+    scored = score_answers(_scorer(request, assessor.history, served), request.answered)
+    return AssessResult(
+        **found, labels=state.to_json(), scored=list(scored.checks),
+        stream=None if scored.stream is None else dict(scored.stream), seconds=time.process_time() - started,
+    )  # fmt: skip
+
+
+def _scorer(request: AssessRequest, history: History, served: LoadedDeployment) -> Scorer:
+    """What answers are scored with; of versions that are there no more nothing is known."""
+    settings, folder = request.settings, request.deployment.folder
+
+    def evaluated(name: str) -> Evaluated | None:
+        try:
+            return evaluated_before(loaded_version(folder / name, settings.estimator.trusted_types), settings)
+        except Refused:
+            return None
+
+    span = 1.0 if settings.task == "classification" else served.version.evaluation.get("error_span")
+    return Scorer(history, served.version.metric, settings, evaluated, request.era, request.stream, span)
 
 
 def trusting(files: Sequence[AcceptedFile], trust: Mapping[int, str]) -> list[AcceptedFile]:

@@ -24,11 +24,12 @@ from retrain.monitoring.champion import (
     predict_snapshots,
     write_predictions,
 )
-from retrain.monitoring.error_stream import Watch, row_errors, watch_errors
+from retrain.monitoring.error_stream import Watch, row_errors, seen, watch_errors
 from retrain.monitoring.estimate import estimate_performance
+from retrain.monitoring.evaluated import evaluated_before
 from retrain.monitoring.importance import importance_weights
 from retrain.monitoring.multivariate import check_together
-from retrain.monitoring.performance import PERFORMANCE_SHARE, labelled_performance
+from retrain.monitoring.performance import PERFORMANCE_SHARE, measured, with_verdict
 from retrain.operations import CheckRequest, CheckResult
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import ModelSettings
@@ -57,10 +58,10 @@ def check(request: CheckRequest) -> CheckResult:
     notes: list[str] = []
     predicted = predict_snapshots(champion, snapshots, notes, request.withheld) if request.predict else None
     labelled = None if predicted is None else _labelled(champion, predicted)
-    performance = None if labelled is None else _performance(champion, labelled, settings)
+    performance = None if labelled is None else _performance(champion, labelled, request)
     if performance is not None:
         notes += performance.get("notes", [])
-    watch = None if labelled is None else _watch(champion, labelled, request.stream, settings)
+    watch = _watch(champion, labelled, request.stream, settings) if labelled is not None and request.judge else None
     report = drift_report(champion, snapshots, settings, predicted, notes, request.columns)
     path = None
     if predicted is not None and len(snapshots) == 1:
@@ -73,7 +74,7 @@ def check(request: CheckRequest) -> CheckResult:
         report=told,
         performance=performance,
         estimated=None if predicted is None else _estimated(champion, predicted),
-        stream=None if watch is None else watch.told,
+        stream=None if watch is None or performance is None else seen(watch, performance),
         stream_state=None if watch is None else watch.state,
         predictions=path,
         seconds=time.perf_counter() - started,
@@ -185,10 +186,14 @@ def _labelled(champion: MonitoredDeployment, predicted: Predicted) -> Labelled |
     return Labelled(labels, predicted.blended.take(known), predicted.rows[known])
 
 
-def _performance(champion: MonitoredDeployment, labelled: Labelled, settings: ModelSettings) -> dict[str, Any]:
-    """The metric on the rows that have a label."""
-    metric = champion.version.metric
-    return labelled_performance(metric, labelled.labels, labelled.said, champion.evaluated, settings)
+def _performance(champion: MonitoredDeployment, labelled: Labelled, request: CheckRequest) -> dict[str, Any]:
+    """The metric on the rows that have a label; not compared with anything before these are settled."""
+    metric, settings = champion.version.metric, request.settings
+    found = measured(metric, labelled.labels, labelled.said, settings.estimator.seed) | {"settled": request.judge}
+    if not request.judge:
+        return found
+    evaluated = evaluated_before(champion.version, settings)
+    return with_verdict(found, request.earlier, evaluated, metric.greater_is_better, settings)
 
 
 def _watch(

@@ -59,8 +59,8 @@ class Evaluated:
 @dataclass(frozen=True)
 class Drop:
     """By how much the newest `files` files are worse than the `reference` level (standard error `reference_se`), at
-    least 0; `p_value` of so large a drop where nothing changed, over all comparisons of a file. None where it cannot be
-    told, `reason` says why."""
+    least 0; `p_value` of so large a drop where nothing changed, over all comparisons of a file; `newest_p_value` of the
+    newest file alone, 1 where it is not worse by what counts. None where it cannot be told, `reason` says why."""
 
     dropped: bool = False
     drop: float | None = None
@@ -68,6 +68,7 @@ class Drop:
     files: int = 1
     reference: float | None = None
     reference_se: float | None = None
+    newest_p_value: float | None = None
     reason: str = ""
 
 
@@ -94,7 +95,8 @@ def judge_drop(
     best = min(counting or looks, key=lambda look: look.p_value)
     p_value = min(1.0, best.p_value * len(looks))
     sure = bool(counting) and best.drop > 0 and p_value <= level
-    return Drop(sure, max(0.0, best.drop), p_value, best.size, sign * best.level, best.level_se)
+    alone = looks[0].p_value if looks[0].drop >= min_drop else 1.0
+    return Drop(sure, max(0.0, best.drop), p_value, best.size, sign * best.level, best.level_se, alone)
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,11 @@ class _Known:
     @classmethod
     def of(cls, scores: Sequence[Score], evaluated: Evaluated | None, sign: float) -> "_Known":
         """Variances are those by blocks, the same share beyond that of independent rows for all; half a file's own,
-        half what all tell of so many rows: a low value has a large variance by chance as well."""
+        half what all tell of so many rows: a low value has a large variance by chance as well. The newest file's blocks
+        differ where it drops within."""
         folds = evaluated.folds if evaluated is not None else ()
         every = [*folds, *scores]
-        blocks = max(1.0, float(np.mean([score.blocks for score in every])))
+        blocks = max(1.0, float(np.mean([score.blocks for score in every[:-1] or every])))
         rows = np.array([score.rows for score in every])
         values, own = np.array([[sign * score.value, blocks * score.se**2] for score in every]).T
         variances = np.maximum((own + (rows @ own) / len(every) / rows) / 2, TINY)

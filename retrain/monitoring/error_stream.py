@@ -93,6 +93,12 @@ def watch_errors(
     return Watch(kept_state, summary | {"dropped": bool(rises), **first, "changes": told[:MOST_CHANGES]})
 
 
+def seen(watch: Watch, performance: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a file: its errors rose (`dropped`) only where its metric is worse than before as well. Rows in
+    the order of time come in runs of easy and hard ones, which are no change."""
+    return watch.told | {"rose": watch.told["dropped"], "dropped": watch.told["dropped"] and not performance["holds"]}
+
+
 def _budgeted(detector: Detector, rows: int, settings: ModelSettings) -> Detector:
     """ADWIN's delta bounds the chance of a false alarm at one look, and it looks once in `clock` values: all looks
     at these rows together stay within the check's share of the budget. Page–Hinkley has no such bound."""

@@ -57,7 +57,7 @@ def _performance(evidence: FinishedCheck) -> Trigger:
         numbers = {"check": evidence.check, "drop": evidence.drop, "detector": rise.detector, "row": rise.row}
         return Trigger("performance", reason, numbers)
     drop = "" if evidence.drop is None else f" by {amount(evidence.drop)}"
-    reason = f"{evidence.metric or 'the metric'} fell{drop} below its evaluation (check {evidence.check})"
+    reason = f"{evidence.metric or 'the metric'} fell{drop} below what it was before (check {evidence.check})"
     return Trigger("performance", reason, {"check": evidence.check, "drop": evidence.drop})
 
 

@@ -24,8 +24,9 @@ from retrain.monitoring.cache import Memory
 from retrain.monitoring.error_stream import error_span
 from retrain.monitoring.estimate import fit_estimate
 from retrain.monitoring.importance import permutation_importance
-from retrain.monitoring.reference import MOST_FOLDS, version_reference
+from retrain.monitoring.reference import version_reference
 from retrain.monitoring.twins import window_twin
+from retrain.monitoring.unseen import MOST_FOLDS, unseen_predictions
 from retrain.operations import EvaluateRequest, EvaluateResult, StoredDeployment, to_json
 from retrain.planning.gate import PairedGain, Verdict, decide
 from retrain.planning.twin_windows import WINDOWS
@@ -37,7 +38,15 @@ from retrain.rows.answered import row_weights
 from retrain.rows.columns import open_snapshot
 from retrain.rows.history import History
 from retrain.rows.targets import target_values
-from retrain.store.versions import load_staged, load_version, write_json, write_probe, write_reference, write_sample
+from retrain.store.versions import (
+    load_staged,
+    load_version,
+    write_json,
+    write_probe,
+    write_reference,
+    write_sample,
+    write_unseen,
+)
 
 PROBE_ROWS = 20
 MAX_SLICES = 50
@@ -76,7 +85,9 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     write_json(staged, "estimate.json", _estimate(challenger, y, said, holdout, settings), "evaluate.estimate")
     rows = _probe_rows(holdout, challenger.schema)
     write_probe(staged, rows, challenger.predict_rows(rows))
-    write_reference(staged, version_reference(challenger, train, held_out, settings, _folds(request, result)))
+    unseen = unseen_predictions(challenger, train, held_out, settings, _folds(request, result))
+    write_reference(staged, version_reference(challenger, train, held_out, settings, unseen))
+    write_unseen(staged, unseen.to_table())
     write_sample(staged, _sample(train, challenger.schema))
     return result
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SAMPLE = "sample.parquet"
+UNSEEN = "unseen.parquet"
 NAME = re.compile(r"^v(\d{4,})-[0-9a-f]{8}$")
 REQUIRED = ("model.skops", "preprocessor.json", "schema.json", "training.json")
 WEIGHTS: tuple[str, ...] = ("weights_data.npy", "weights_indices.npy", "weights_indptr.npy")
@@ -79,6 +80,22 @@ def write_sample(folder: Path, sample: "pa.Table") -> None:
     durable.crash_point("evaluate.sample.before_write")
     pq.write_table(sample, temporary, compression="zstd")
     durable.publish_file(temporary, final, "evaluate.sample")
+
+
+def write_unseen(folder: Path, rows: "pa.Table") -> None:
+    """Write what a staged version says of rows that it was not trained on (see `retrain.monitoring.unseen`)."""
+    import pyarrow.parquet as pq
+
+    temporary, final = folder / "reference" / ".unseen.tmp", folder / "reference" / UNSEEN
+    durable.crash_point("evaluate.unseen.before_write")
+    pq.write_table(rows, temporary, compression="zstd")
+    durable.publish_file(temporary, final, "evaluate.unseen")
+
+
+def unseen_path(folder: Path) -> Path | None:
+    """Where these are; None in a version without them."""
+    path = folder / "reference" / UNSEEN
+    return path if path.exists() else None
 
 
 def sample_path(folder: Path) -> Path | None:

@@ -14,6 +14,7 @@ from retrain.model.version import LoadedVersion
 from retrain.monitoring.champion import MonitoredDeployment, predict_snapshots, write_predictions
 from retrain.monitoring.check import drift_report
 from retrain.monitoring.reference import version_reference
+from retrain.monitoring.unseen import unseen_predictions
 from retrain.operations import AcceptedFile
 from retrain.records.finished_check import FinishedCheck
 from retrain.records.schema import Schema
@@ -39,7 +40,8 @@ class Checks:
             train, holdout = Path(folder) / "train.parquet", Path(folder) / "holdout.parquet"
             pq.write_table(prepared.train, train, compression="lz4")
             pq.write_table(prepared.holdout, holdout, compression="lz4")
-            self.references[version.name] = version_reference(version, train, holdout, self.settings)
+            unseen = unseen_predictions(version, train, holdout, self.settings)
+            self.references[version.name] = version_reference(version, train, holdout, self.settings, unseen)
 
     def suspect(self, file: AcceptedFile, place: int, predictions: Path | None) -> None:
         """Hold a suspicious batch."""

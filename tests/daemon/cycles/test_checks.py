@@ -18,7 +18,6 @@ from daemon.ledger import (
     cycles,
     deployments,
     engine,
-    error_streams,
     files,
     models,
     observe,
@@ -26,6 +25,7 @@ from daemon.ledger import (
     promotions,
 )
 from daemon.ledger.migrate import upgrade
+from daemon.reading.look import Look
 from daemon.reports.explain import describe, story
 from daemon.reports.status import overview
 from retrain.operations import CheckResult
@@ -127,22 +127,47 @@ def test_estimates_are_kept_with_their_check(ledger: Ledger) -> None:
 
 
 RISE = {"detector": "adwin", "row": 96, "since_row": 41, "before": 0.1, "after": 0.4, "dropped": True, "rows": 300}
+SCORE = {"value": 0.8, "dropped": False, "version": "v0001-aaaaaaaa", "files": [1], "key": "k", "settled": True}
 
 
-def test_the_stream_of_errors_is_kept_with_the_check_and_begins_anew_with_a_champion(ledger: Ledger) -> None:
-    """The state is committed with its check or not at all, and belongs to one deployment."""
-    record(ledger, stream=RISE | {"dropped": False}, stream_state={"format": 1, "seen": 300})
-    with pytest.raises(ZeroDivisionError), ledger.begin() as conn:
-        checks.record(conn, "m", "file", result(stream=RISE, stream_state={"format": 1, "seen": 600}), None)
-        raise ZeroDivisionError
-    with ledger.connect() as conn:
-        assert error_streams.load(conn, "m", 1) == {"format": 1, "seen": 300}
-        assert error_streams.load(conn, "m", 2) is None
-    record(ledger, deployment=2, stream=RISE, stream_state={"format": 1, "seen": 50})
-    record(ledger, deployment=2)
-    with ledger.connect() as conn:
-        assert error_streams.load(conn, "m", 2) == {"format": 1, "seen": 50}
-        assert error_streams.load(conn, "m", 1) is None
+def accept(conn: Any, path: str, at: float) -> int:
+    """An accepted file of rows; its id."""
+    values = {"kind": "rows", "snapshot": path, "rows": 9, "labelled_rows": 0, "class_rows": {}, "rejected": 0,
+              "quarantine": None, "quality": {}, "first_time": None, "last_time": None, "rejects": ()}  # fmt: skip
+    return files.record_accepted(conn, "m", path, Look(1, 1, 1, 1), path, values, at).id
+
+
+def test_scores_of_answers_are_kept_with_their_checks(ledger: Ledger) -> None:
+    """Only the check of a file when it came is scored: what a later champion would have said was answered to nobody. A
+    score replaces the one before, and the newest of a version is that of its newest file."""
+    with ledger.begin() as conn:
+        ids = [accept(conn, name, 5.0) for name in ("a", "b")]
+        mine = [checks.record(conn, "m", "file", result(performance=MEASURED | {"settled": False}), one) for one in ids]
+        checks.record(conn, "m", "file", result(deployment=2, started_at=9.0), ids[0])
+        assert checks.latest_performances(conn, "m") == {}
+        assert [(row.id, row.seq) for row in checks.answered(conn, "m", 10)] == [(mine[0], 1), (mine[1], 2)]
+        checks.score(conn, "m", mine[1], SCORE | {"files": [2], "value": 0.7}, RISE)
+        checks.score(conn, "m", mine[0], SCORE, None)
+        assert checks.latest_performances(conn, "m")["v0001-aaaaaaaa"]["labelled"]["value"] == 0.7
+        checks.score(conn, "m", mine[1], SCORE | {"files": [2], "value": 0.6, "dropped": True}, None)
+        row = checks.get(conn, mine[1])
+        assert row is not None and row.dropped and row.performance["value"] == 0.6 and row.stream == RISE
+        assert [one["value"] for one in checks.scores(conn, "m", 1, 10)] == [0.8, 0.6]
+        assert not checks.get(conn, mine[0]).dropped
+
+
+def test_a_drop_that_late_labels_show_is_evidence(ledger: Ledger) -> None:
+    """However long ago the planner was done with the check, until a cycle knew its file."""
+    with ledger.begin() as conn:
+        deployment = deployments.for_version(conn, "m", "v0001-aaaaaaaa", 0.0)
+        promotions.record(conn, "m", deployment, "promote", "why", 0.0)
+        check = checks.record(conn, "m", "file", result(), accept(conn, "a", 5.0))
+        later = PlannerState(handled_check=check)
+        assert observe.observe(conn, "m", 0, later).evidence == ()
+        checks.score(conn, "m", check, SCORE | {"dropped": True, "drop": 0.1, "metric": "accuracy"}, None)
+        (found,) = observe.observe(conn, "m", 0, later).evidence
+        assert found.performance_dropped and found.drop == 0.1 and found.seq == 1
+        assert observe.observe(conn, "m", 0, PlannerState(handled_check=check, seen_seq=1)).evidence == ()
 
 
 def test_a_rise_of_the_errors_is_evidence_that_names_the_detector(ledger: Ledger) -> None:

@@ -149,7 +149,7 @@ def _check(
             "model": "m", "kind": "file" if len(tables) == 1 else "schedule", "predict": predict,
             "snapshots": [str(path) for path in paths], "deployment": deployment,
             "settings": _settings(task, **drift) | (settings or {}), "work": str(tmp_path), "stream": stream,
-            **(request or {}),
+            "judge": True, **(request or {}),
         },
     )  # fmt: skip
 
@@ -192,8 +192,8 @@ def test_labels_that_follow_nothing_are_a_drop(tmp_path: Path, versions: dict[st
     result = _check(tmp_path, versions[task], [_rows(800, 5, task, wrong=0.9)], task)
     assert not _drifted(result["report"])
     performance = result["performance"]
-    assert performance["dropped"] and performance["drop"] > 0.02 and performance["p_value"] < 1e-6
-    assert performance["reference"] is not None and performance["se"] > 0
+    assert performance["dropped"] and performance["drop"] > 0.02 and performance["p_value"] < 0.005
+    assert performance["earlier"] == 0 and performance["reference"] is not None and performance["se"] > 0
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -203,11 +203,14 @@ def test_errors_are_watched_from_file_to_file(tmp_path: Path, versions: dict[str
     assert not calm["stream"]["dropped"] and calm["stream"]["seen"] == 800
     worse = pa.concat_tables([_rows(400, 6, task), _rows(800, 7, task, wrong=0.9)])
     worse = worse.set_column(6, "__row", pa.array(range(1, 1201), pa.int64()))
-    told = _check(tmp_path, versions[task], [worse], task, stream=calm["stream_state"])
+    before = {"earlier": [calm["performance"]]}
+    told = _check(tmp_path, versions[task], [worse], task, stream=calm["stream_state"], request=before)
     assert told["stream"]["dropped"] and told["stream"]["detector"] == "adwin" and told["stream"]["seen"] == 2000
     assert 400 < told["stream"]["row"] < 900 and abs(told["stream"]["since_row"] - 400) < 150
     blind = _check(tmp_path, versions[task], [_unlabelled(worse)], task, stream=calm["stream_state"])
     assert blind["stream"] is None and blind["stream_state"] is None
+    later = _check(tmp_path, versions[task], [worse], task, request={"judge": False})
+    assert later["stream"] is None and not later["performance"]["settled"] and later["performance"]["drop"] is None
     off = _check(tmp_path, versions[task], [worse], task, detector="none")
     assert off["stream"] is None and off["performance"]["rows"] == 1200
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrain.monitoring.error_stream import FRESH, error_span, row_errors, watch_errors
-from retrain.monitoring.performance import metric_level, stream_level
+from retrain.monitoring.error_stream import FRESH, error_span, row_errors, seen, watch_errors
+from retrain.monitoring.performance import stream_level
 from retrain.records.predictions import Predictions
 from retrain.records.settings import ModelSettings
 
@@ -116,11 +116,11 @@ def test_errors_that_are_no_numbers_are_left_out() -> None:
     assert _watch(errors, settings=_settings("none")) is None
 
 
-def test_the_detector_shares_the_budget_with_the_metric() -> None:
-    """Together they may not exceed a quarter of the check's budget; without a detector the metric has all of it."""
-    settings = _settings(false_alarms=0.04)
-    assert metric_level(settings) + stream_level(settings) == pytest.approx(0.01)
-    assert metric_level(_settings("none", false_alarms=0.04)) == pytest.approx(0.01)
+def test_a_rise_counts_where_the_file_is_worse_than_before() -> None:
+    """Rows in the order of time come in easy and hard runs: where the file's metric holds, a rise is seen and not told."""
+    watch = _watch(np.concatenate([_errors(2000, 2), _errors(1000, 3, 0.5)]))
+    worse, holds = seen(watch, {"holds": False}), seen(watch, {"holds": True})
+    assert worse["rose"] and worse["dropped"] and holds["rose"] and not holds["dropped"]
 
 
 def test_adwin_stays_within_its_share_of_the_budget() -> None:

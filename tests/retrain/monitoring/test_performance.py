@@ -5,40 +5,68 @@ import pytest
 
 from retrain.metrics.registry import MetricContext, get_metric
 from retrain.model.blend import blend, concatenate
-from retrain.monitoring.performance import drop_p_value, labelled_performance
+from retrain.monitoring.drop import Evaluated, Score
+from retrain.monitoring.performance import drop_p_value, measured, with_verdict
 from retrain.records.predictions import Predictions
 from retrain.records.settings import ModelSettings
 
 SETTINGS = ModelSettings(data_dir="data", task="classification", target="y")
-EVALUATED = {"value": 0.9, "se": 0.01}
+EVALUATED = Evaluated(Score(0.9, 0.01, 400), 0.4, (Score(0.9, 0.01, 1000), Score(0.91, 0.01, 1000)))
 
 
 def _performance(right: float, rows: int, metric: str = "accuracy", labels: tuple[str, ...] = ("a", "b")) -> dict:
+    """Of rows of which this share is right, the right ones spread evenly, after two files at nine tenths."""
     rng = np.random.default_rng(0)
     y = rng.choice(labels, rows)
-    said = np.where(np.arange(rows) < right * rows, y, "b")
-    predictions = Predictions(said, None, ("a", "b"))
+    said = np.where(rng.random(rows) < right, y, np.where(y == "a", "b", "a"))
     found = get_metric(metric, MetricContext("classification"))
-    return labelled_performance(found, y, predictions, EVALUATED, SETTINGS)
+    told = measured(found, y, Predictions(said, None, ("a", "b")), 0)
+    before = [{"value": 0.9, "se": 0.01, "rows": 1000, "blocks": 1.0}] * 2
+    return with_verdict(told, before, EVALUATED, True, SETTINGS)
 
 
 def test_a_drop_is_told_with_its_size() -> None:
-    """A fall far beyond its standard errors and min_drop is a drop."""
+    """A fall far beyond its standard errors and min_drop is a drop, against the level before."""
     result = _performance(0.5, 1000)
-    assert result["dropped"] and result["p_value"] < 1e-6
-    assert result["drop"] == pytest.approx(0.9 - result["value"]) and result["rows"] == 1000
+    assert result["dropped"] and result["p_value"] < 1e-4 and not result["holds"]
+    assert result["drop"] == pytest.approx(0.9 - result["value"], abs=0.01) and result["rows"] == 1000
+    assert result["reference"] == pytest.approx(0.9, abs=0.005) and result["earlier"] == 2
 
 
 def test_the_same_level_is_no_drop() -> None:
-    """A value at or above the evaluation's is none."""
+    """A value at or above what was before is none, and its drop is 0, not below."""
     result = _performance(0.95, 1000)
-    assert not result["dropped"] and result["drop"] < 0 and result["p_value"] > 0.5
+    assert not result["dropped"] and result["drop"] == 0.0 and result["p_value"] > 0.5 and result["holds"]
 
 
 def test_few_rows_tell_no_drop() -> None:
     """Below min_rows the value is told and the drop is not claimed."""
     result = _performance(0.0, 20)
     assert not result["dropped"] and result["value"] is not None and "only 20 labelled rows" in result["reason"]
+
+
+def test_a_verdict_is_made_anew_from_what_was_measured() -> None:
+    """What was told beside other files leaves nothing behind."""
+    first = _performance(0.5, 1000)
+    alone = with_verdict(first, (), None, True, SETTINGS)
+    assert not alone["dropped"] and alone["reference"] is None and "nothing before it" in alone["reason"]
+    again = with_verdict(
+        alone, [{"value": 0.9, "se": 0.01, "rows": 1000, "blocks": 1.0}] * 2, EVALUATED, True, SETTINGS
+    )
+    assert again == first
+
+
+def test_neighbours_that_err_together_make_a_metric_less_sure() -> None:
+    """The variance by blocks is that of rows where these are independent, and many times that where errors come in
+    runs of a hundred."""
+    found, rng = get_metric("accuracy", MetricContext("classification")), np.random.default_rng(1)
+    y = np.full(2000, "a")
+    runs = {length: np.repeat(rng.random(2000 // length) < 0.3, length) for length in (1, 100)}
+    blocks = {
+        length: measured(found, y, Predictions(np.where(wrong, "b", "a"), None, ("a", "b")), 0)["blocks"]
+        for length, wrong in runs.items()
+    }
+    assert 0.4 < blocks[1] < 1.8 and blocks[100] > 20
 
 
 def test_one_class_only_is_undefined_with_a_reason() -> None:

@@ -9,8 +9,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from retrain.model.fitting import out_of_fold
-from retrain.monitoring import reference
+from retrain.monitoring import unseen
 from retrain.monitoring.reference import version_reference
+from retrain.monitoring.unseen import Unseen, unseen_predictions
 from retrain.operations import PreparedRows
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
@@ -60,14 +61,15 @@ def test_outputs_are_of_rows_that_did_not_train(prepared: tuple[Path, Path]) -> 
     """All rows of the newest two files have a prediction, and four fifths of older ones, by an estimator that had not
     seen them: worse than in-sample ones; of features whole files are counted."""
     version = _version(prepared[0])
-    known = version_reference(version, *prepared, SETTINGS)
+    unseen_rows = unseen_predictions(version, *prepared, SETTINGS)
+    known = version_reference(version, *prepared, SETTINGS, unseen_rows)
     assert known.rows == FILES * ROWS - 160 and known.outputs["p_yes"].rows == FILES * ROWS - 160
     for counted in (known.files["x"], known.files["c"]):
         assert counted.rows.tolist() == [ROWS] * FILES
     assert known.output_files["p_yes"].rows.tolist() == [320, 320, 400, 400]
     table = pq.read_table(prepared[0])
     y = np.array(table["y"].to_pylist())
-    said, origin = reference._predictions(version, *prepared, SETTINGS, 4)
+    said, origin = unseen_rows.predictions, unseen_rows.files
     inside = version.predict_table(table).probabilities[:, 1]
     labels = np.array(_rows()["y"].to_pylist())[-2 * ROWS :]
     fresh = roc_auc_score(labels == "yes", said.probabilities[-2 * ROWS :, 1])
@@ -80,11 +82,22 @@ def test_enough_held_out_rows_need_no_further_training(
 ) -> None:
     """Nor does a version that is not promoted: then outputs are of the held-out rows alone."""
     version = _version(prepared[0])
-    assert version_reference(version, *prepared, SETTINGS, most_folds=0).outputs["p_yes"].rows == 160
-    monkeypatch.setattr(reference, "OUTPUT_ROWS", 160)
-    assert version_reference(version, *prepared, SETTINGS).outputs["p_yes"].rows == 160
-    monkeypatch.setattr(reference, "OUTPUT_ROWS", 400)
-    assert version_reference(version, *prepared, SETTINGS).outputs["p_yes"].rows == 160 + 320
+    assert len(unseen_predictions(version, *prepared, SETTINGS, most_folds=0)) == 160
+    monkeypatch.setattr(unseen, "ENOUGH_ROWS", 160)
+    assert len(unseen_predictions(version, *prepared, SETTINGS)) == 160
+    monkeypatch.setattr(unseen, "ENOUGH_ROWS", 400)
+    assert len(unseen_predictions(version, *prepared, SETTINGS)) == 160 + 320
+
+
+def test_what_is_said_of_unseen_rows_is_read_as_it_was_written(prepared: tuple[Path, Path]) -> None:
+    """Predictions, labels and where each row is from, bit by bit."""
+    version = _version(prepared[0])
+    before = unseen_predictions(version, *prepared, SETTINGS)
+    after = Unseen.from_table(before.to_table(), version.classes)
+    assert after.predictions.equals(before.predictions) and after.y.tolist() == before.y.tolist()
+    for name in ("files", "rows", "held_out"):
+        assert getattr(after, name).tolist() == getattr(before, name).tolist()
+    assert before.held_out.sum() == 160
 
 
 def test_folds_without_a_class_are_left_out(prepared: tuple[Path, Path]) -> None:
