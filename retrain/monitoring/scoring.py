@@ -91,7 +91,10 @@ def _of_deployment(scorer: Scorer, scored: Scored, files: Sequence[AnsweredFile]
 def _pools(history: History, files: Sequence[AnsweredFile]) -> list[list[AnsweredFile]]:
     """The files with labelled rows, small ones together; those that are looked back to no more as they were counted."""
     there, by_seq = set(history.seqs), {file.seq: file for file in files}
-    rows = [(seq, history.labels_known(seq) if seq in there else _own_rows(file)) for seq, file in by_seq.items()]
+    rows = [
+        (seq, history.labels_known(seq), history.rows(seq)) if seq in there else (seq, _own_rows(file), _own_rows(file))
+        for seq, file in by_seq.items()
+    ]
     return [[by_seq[seq] for seq in pool] for pool in pools_of(rows)]
 
 
