@@ -38,7 +38,7 @@ def logged_answers(
     if any(table is None for table in tables):
         return None
     whole = pa.concat_tables([table for table in tables if table is not None], promote_options="permissive")
-    answers = _undrawn(whole.filter(pc.equal(whole.column("__role"), "answer")))
+    answers = _own(whole.filter(pc.equal(whole.column("__role"), "answer")))
     by_them = np.flatnonzero(np.asarray(pc.is_in(answers.column("__version"), pa.array(list(names), pa.string()))))
     found = _of_rows(answers.take(pa.array(by_them)), by_them + 1, rows, "__prediction", LOGGED)
     if found is None:
@@ -57,8 +57,8 @@ def logged_answers(
     return predictions.take(np.array(same)), kept
 
 
-def _undrawn(answers: pa.Table) -> pa.Table:
-    """With the deployment's own classes in place of drawn ones."""
+def _own(answers: pa.Table) -> pa.Table:
+    """With what the deployment says by itself where the class that was answered was drawn at random."""
     if GREEDY not in answers.column_names:
         return answers
     own = pc.coalesce(answers.column(GREEDY), answers.column("__prediction"))

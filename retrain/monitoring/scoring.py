@@ -50,8 +50,8 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Of a file's rows with these numbers (n,) the labels and what was answered; `weights` (n,): how much each counts,
-    where labels depend on the answer (None: all alike)."""
+    """Of a file's rows with these numbers (n,) the labels, what was answered, and how much each counts (None: all
+    alike)."""
 
     y: Labels
     said: Predictions
@@ -162,16 +162,13 @@ def _rows(history: History, file: AnsweredFile) -> _Rows | None:
 
 
 def _measured(scorer: Scorer, rows: Mapping[int, _Rows]) -> Json:
-    y = np.concatenate([part.y for part in rows.values()])
-    said = concatenate(_alike([part.said for part in rows.values()]))
-    return measured(weighted(scorer.metric, _weights(rows)), y, said, scorer.settings.estimator.seed)
-
-
-def _weights(rows: Mapping[int, _Rows]) -> Floats | None:
-    """How much each of the rows counts, file by file."""
-    if all(part.weights is None for part in rows.values()):
-        return None
-    return np.concatenate([np.ones(len(part.y)) if part.weights is None else part.weights for part in rows.values()])
+    parts = list(rows.values())
+    y, said = np.concatenate([part.y for part in parts]), concatenate(_alike([part.said for part in parts]))
+    metric = scorer.metric
+    if any(part.weights is not None for part in parts):
+        ones = [np.ones(len(part.y)) if part.weights is None else part.weights for part in parts]
+        metric = weighted(metric, np.concatenate(ones))
+    return measured(metric, y, said, scorer.settings.estimator.seed)
 
 
 def _noted(scorer: Scorer, scored: Scored, file: AnsweredFile, performance: Json, rows: _Rows | None) -> Scored:
