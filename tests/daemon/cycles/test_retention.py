@@ -27,6 +27,7 @@ from daemon.ledger import (
     models,
     observe,
     open_ledger,
+    prediction_log,
     promotions,
     retention,
     tables,
@@ -126,6 +127,10 @@ def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
         files.listed(conn, "m", None, 1000)
         checks.unchecked(conn, "m", 201, 0, MOST_AGAIN)
         checks.latest_performances(conn, "m")
+        checks.answered(conn, "m", 1000)
+        checks.scores(conn, "m", 1, 1000)
+        promotions.eras(conn, "m", {1})
+        prediction_log.of_data_files(conn, "m", ["predictions/2026"])
         assessments.candidates(conn, "m", 0)
         assessments.proposal(conn, "m")
         assessments.proposal_at(conn, "m", FILES // 2)
