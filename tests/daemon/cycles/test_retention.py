@@ -121,7 +121,7 @@ def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
         files.by_content(conn, "m", "nobody")
         files.newest_usable(conn, "m", 1000)
         files.looked_back_over(conn, "m", 1000, 20_000, 30 * DAY, now)
-        files.nth_newest_labelled(conn, "m", FILES, 1000)
+        files.nth_newest_labelled(conn, "m", FILES, 1000, 30 * DAY, now)
         files.newest_rows(conn, "m", 6, ("accepted",), sources=("folder",))
         files.recent(conn, "m", DAY)
         files.listed(conn, "m", None, 1000)
