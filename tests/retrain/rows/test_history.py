@@ -10,6 +10,7 @@ from retrain.operations import AcceptedFile
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
+from retrain.rows.touched import touching
 from retrain.stages.prepare import labelled_rows
 
 SCHEMA = Schema(
@@ -18,7 +19,9 @@ SCHEMA = Schema(
 SETTINGS = ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y", "id_column": "id"})
 
 
-def written(folder: Path, seq: int, ids: list[str], labels: list[str | None], source: str = "folder") -> AcceptedFile:
+def written(
+    folder: Path, seq: int, ids: list[str | None], labels: list[str | None], source: str = "folder"
+) -> AcceptedFile:
     """An accepted file of rows."""
     made = {"id": ids, "x": [float(seq)] * len(ids), "y": pa.array(labels, pa.string())}
     path = folder / f"{seq}.parquet"
@@ -26,7 +29,7 @@ def written(folder: Path, seq: int, ids: list[str], labels: list[str | None], so
     return AcceptedFile(seq=seq, snapshot=path, digest=f"d{seq}", rows=len(ids), source=source, accepted_at=float(seq))
 
 
-def labels(folder: Path, seq: int, known: dict[str, str]) -> AcceptedFile:
+def labels(folder: Path, seq: int, known: dict[str | None, str]) -> AcceptedFile:
     """A file of labels."""
     path = folder / f"{seq}.parquet"
     pq.write_table(pa.table({"id": list(known), "y": list(known.values())}), path)
@@ -74,3 +77,12 @@ def test_labels_reach_the_rows_of_a_file_without_a_target(tmp_path):
     files = [file, labels(tmp_path, 2, {"b": "yes"})]
     assert History(files, SCHEMA).batch(1).known.tolist() == [False, True]
     assert labelled_rows(files, SCHEMA, SETTINGS, []).column("y").to_pylist() == ["yes"]
+
+
+def test_a_label_without_an_id_is_of_no_row(tmp_path):
+    """Rows whose id is missing are not one row: neither who judges nor who trains gives them somebody's label."""
+    file = written(tmp_path, 1, ["a", None, None], [None, None, None])
+    files = [file, labels(tmp_path, 2, {"a": "yes", None: "no"})]
+    assert History(files, SCHEMA).batch(1).known.tolist() == [True, False, False]
+    assert labelled_rows(files, SCHEMA, SETTINGS, []).column("y").to_pylist() == ["yes"]
+    assert touching(file.snapshot, [(3, labels(tmp_path, 3, {None: "no"}).snapshot)], ("id", "category")) == ()
