@@ -152,3 +152,10 @@ def test_a_few_of_the_slow_class_at_once_do_not_make_small_files_finished():
         stream = Stream(leak, NONE, files=20, rows=50, seed=seed)
         assert [set(stream.late(now)) for now in (6, 7, 8)] == [{"W"}] * 3
         assert set(stream.late(19)[:10]) == {"C"}
+
+
+def test_what_is_judged_of_a_regression_can_be_written_down():
+    """As of a classification, what it says is yes or no, not NumPy's: an assessment is sent as JSON."""
+    late = Stream(lambda rng, labels, p: np.where(p > 0.3, 3, 0), files=12)
+    assert {type(late.numbers(now).by_class) for now in range(4, 12)} == {bool}
+    assert late.numbers(11).by_class
