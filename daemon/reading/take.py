@@ -43,11 +43,11 @@ from retrain.records.errors import Refused, Retry
 from retrain.records.new_classes import odd_spellings, undeclared, unified
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
+from retrain.rows.event_times import AHEAD_S, time_span
 from retrain.rows.targets import class_column
 
 LISTED_REJECTS = 1000
 WRITTEN_REJECTS = 100_000
-FUTURE_S = 86_400.0
 ADVISED_REJECTS = 20
 LISTED_UNCLEAR = 50
 PATTERN_MARKS = "*?["
@@ -61,9 +61,12 @@ class Tally:
     rows: int = 0
     labelled: int = 0
     classes: Counter[str] = field(default_factory=Counter)
-    first_time: float | None = None
-    last_time: float | None = None
+    times: list[float] = field(default_factory=list)
     future: int = 0
+
+    def span(self) -> tuple[float | None, float | None]:
+        """The first and the last event time that is not ahead of the clock."""
+        return time_span(np.array(self.times or [time.time()] * bool(self.future))) or (None, None)
 
 
 def take(request: TakeRequest) -> TakeResult:
@@ -123,6 +126,7 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     rejects.sort(key=lambda reject: reject.line or 0)
     advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]], matched.schema.formats)
     _check_share(tally, rejects, settings, advice)
+    first_time, last_time = tally.span()
     notes = [*parsed.notes, *(events.notes() if events else ())]
     quality |= {"unclear": [*parsed.unclear[:LISTED_UNCLEAR]], "notes": notes, "advice": advice}
     return TakeResult(
@@ -139,8 +143,8 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
         inferred=request.schema is None,
         not_learned=parsed.not_learned,
         quality=quality,
-        first_time=tally.first_time,
-        last_time=tally.last_time,
+        first_time=first_time,
+        last_time=last_time,
     )
 
 
@@ -347,10 +351,9 @@ def _count(table: pa.Table, schema: Schema, tally: Tally) -> None:
     seconds = event_seconds(table.column(schema.time_column))
     present = seconds[np.isfinite(seconds)]
     if len(present):
-        low, high = float(present.min()), float(present.max())
-        tally.first_time = low if tally.first_time is None else min(low, tally.first_time)
-        tally.last_time = high if tally.last_time is None else max(high, tally.last_time)
-        tally.future += int(np.count_nonzero(present > time.time() + FUTURE_S))
+        ahead = present > time.time() + AHEAD_S
+        tally.future += int(np.count_nonzero(ahead))
+        tally.times.extend(time_span(present[~ahead]) or ())
 
 
 def event_seconds(column: Any) -> Any:

@@ -136,7 +136,7 @@ def _associated(sums: Floats, variances: Floats, sizes: Floats, rows: int) -> As
     if sizes.sum() <= 0 or variances.sum() <= 0:
         return UNKNOWN
     spread = _contradiction(sums, variances, sizes)
-    effect, error = sums.sum() / sizes.sum(), math.sqrt(variances.sum() * spread) / sizes.sum()
+    effect, error = sums.sum() / sizes.sum(), math.sqrt(variances.sum() * spread) / float(sizes.sum())
     return Association(float(effect), error, float(2.0 * stats.norm.sf(abs(effect) / error)), rows)
 
 

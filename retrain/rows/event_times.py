@@ -1,5 +1,7 @@
 """When rows happened: by the model's time column, else by when their file came."""
 
+import time
+
 import numpy as np
 import pyarrow as pa
 
@@ -7,6 +9,20 @@ from retrain.operations import AcceptedFile
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
 from retrain.rows.columns import column_values
+
+AHEAD_S = 86_400.0
+"""A time further ahead of the clock on the wall is no time at which anything happened."""
+
+
+def time_span(times: Floats, now: float | None = None) -> tuple[float, float] | None:
+    """The first and the last of times (n,), Unix seconds; None without any. One that lies ahead of `now` makes no other
+    row old: such are left out, and where there are no others they count as of `now` (None: the wall clock's)."""
+    now = time.time() if now is None else now
+    present = times[np.isfinite(times)]
+    past = present[present <= now + AHEAD_S]
+    if len(past):
+        return float(past.min()), float(past.max())
+    return (now, now) if len(present) else None
 
 
 def event_times(table: pa.Table, file: AcceptedFile, schema: Schema) -> Floats:

@@ -112,7 +112,9 @@ _JOINED = _Joined(limit=8)
 
 
 def _labels(snapshot: Path, key: tuple[str, ColumnKind], target: tuple[str, ColumnKind]) -> dict[Any, Any]:
-    """A file's labels by id, both of the kinds that the schema has now."""
+    """A file's labels by id, both of the kinds that the schema has now; one without an id is nobody's."""
     table = pq.read_table(snapshot, pre_buffer=False)
     names, labels = (as_kind(table.column(name), kind).to_pylist() for name, kind in (key, target))
-    return dict(zip(names, labels, strict=True))
+    known = dict(zip(names, labels, strict=True))
+    known.pop(None, None)
+    return known

@@ -49,5 +49,5 @@ def _hashes(snapshot: Path, key: Key) -> NDArray[np.int64]:
     name, kind = key
     if name not in pq.read_schema(snapshot).names:
         return np.zeros(0, dtype=np.int64)
-    ids = as_kind(pq.read_table(snapshot, columns=[name], pre_buffer=False).column(name), kind).to_pylist()
+    ids = as_kind(pq.read_table(snapshot, columns=[name], pre_buffer=False).column(name), kind).drop_null().to_pylist()
     return np.sort(np.fromiter(map(hash, ids), np.int64, len(ids)))

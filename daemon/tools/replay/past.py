@@ -15,6 +15,7 @@ from retrain.planning.budget import batches_of
 from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.columns import column_values
+from retrain.rows.event_times import time_span
 from retrain.rows.history import History
 
 
@@ -77,5 +78,4 @@ def _span(snapshot: Path, time_column: str | None) -> tuple[float | None, float 
         return None, None
     column = pq.read_table(snapshot, columns=[time_column], pre_buffer=False).column(0)
     times = np.asarray(column_values(column, "datetime" if pa.types.is_timestamp(column.type) else "number"))
-    times = times[np.isfinite(times)]
-    return (float(times.min()), float(times.max())) if len(times) else (None, None)
+    return time_span(times) or (None, None)

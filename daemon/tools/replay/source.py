@@ -27,6 +27,7 @@ from retrain.records.predictions import Floats
 from retrain.records.schema import Schema, declared_schema
 from retrain.records.settings import ColumnKind, ModelSettings
 from retrain.rows.columns import column_values
+from retrain.rows.event_times import time_span
 from retrain.rows.targets import class_column
 from retrain.rows.withheld import without_labels
 
@@ -81,7 +82,7 @@ class Source:
         """By batch, the newest event time that was seen by then (Unix seconds)."""
         column = [str(self.schema.time_column)]
         times = [self.event_times(pq.read_table(batch.labelled, columns=column)) for batch in self.batches]
-        newest = [float(np.nanmax(one, initial=-np.inf)) for one in times]
+        newest = [(time_span(one) or (-np.inf, -np.inf))[1] for one in times]
         clock: list[float] = np.maximum.accumulate(newest).tolist()
         return clock
 

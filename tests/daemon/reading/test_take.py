@@ -429,3 +429,11 @@ def test_line_ends_and_encodings_that_are_not_read_are_named(tmp_path):
     assert "its lines end in CR alone; save it" in refusal(tmp_path, "a.csv", (HEADER + GOOD).replace("\n", "\r"))
     for name, data in (("b.csv", HEADER + GOOD), ("b.jsonl", JSON_ROW)):
         assert "is a text in UTF-32; save it as UTF-8" in refusal(tmp_path, name, data.encode("utf-32"))
+
+
+def test_a_row_of_the_far_future_is_not_how_new_a_file_is(tmp_path: Path) -> None:
+    """It is counted as odd, and the file's newest row is another one: labels become final, and files old, by that."""
+    future = GOOD.replace("2024", "2099")
+    result = taken(tmp_path, "a.csv", HEADER + GOOD + future + OTHER, time_column="t")
+    assert (result["first_time"], result["last_time"]) == (1704067200.0, 1704182400.0)
+    assert result["quality"]["future_times"] == 1

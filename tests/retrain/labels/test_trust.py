@@ -174,3 +174,10 @@ def test_selection_by_answers_of_then_is_seen_though_versions_change():
     trust = judge(files, "classification", NAMES)
     assert trust.selected
     assert trust.by_seq[29] == "selected"
+
+
+def test_what_is_judged_of_a_regression_can_be_written_down():
+    """As of a classification, what it says is yes or no, not NumPy's: an assessment is sent as JSON."""
+    late = Stream(lambda rng, labels, p: np.where(p > 0.3, 3, 0), files=12)
+    assert {type(late.numbers(now).by_class) for now in range(4, 12)} == {bool}
+    assert late.numbers(11).by_class

@@ -11,6 +11,7 @@ from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 from retrain.rows.late_labels import late_labels
+from retrain.rows.touched import touching
 from retrain.stages.prepare import labelled_rows
 
 SCHEMA = Schema(
@@ -19,7 +20,9 @@ SCHEMA = Schema(
 SETTINGS = ModelSettings.model_validate({"data_dir": "d", "task": "classification", "target": "y", "id_column": "id"})
 
 
-def written(folder: Path, seq: int, ids: list[str], labels: list[str | None], source: str = "folder") -> AcceptedFile:
+def written(
+    folder: Path, seq: int, ids: list[str | None], labels: list[str | None], source: str = "folder"
+) -> AcceptedFile:
     """An accepted file of rows."""
     made = {"id": ids, "x": [float(seq)] * len(ids), "y": pa.array(labels, pa.string())}
     path = folder / f"{seq}.parquet"
@@ -27,7 +30,7 @@ def written(folder: Path, seq: int, ids: list[str], labels: list[str | None], so
     return AcceptedFile(seq=seq, snapshot=path, digest=f"d{seq}", rows=len(ids), source=source, accepted_at=float(seq))
 
 
-def labels(folder: Path, seq: int, known: dict[str, str]) -> AcceptedFile:
+def labels(folder: Path, seq: int, known: dict[str | None, str]) -> AcceptedFile:
     """A file of labels."""
     path = folder / f"{seq}.parquet"
     pq.write_table(pa.table({"id": list(known), "y": list(known.values())}), path)
@@ -90,3 +93,12 @@ def test_one_more_file_of_labels_does_not_read_the_others_again(tmp_path):
     assert (one.newest, one.first, one.changes) == (whole.newest, whole.first, whole.changes)
     assert one.newest == {"a": "no", "b": "yes", "c": "no"} and before.newest == {"a": "yes", "b": "yes"}
     assert [one.before("a", seq) for seq in range(1, 6)] == [None, "no", "yes", "yes", "no"]
+
+
+def test_a_label_without_an_id_is_of_no_row(tmp_path):
+    """Rows whose id is missing are not one row: neither who judges nor who trains gives them somebody's label."""
+    file = written(tmp_path, 1, ["a", None, None], [None, None, None])
+    files = [file, labels(tmp_path, 2, {"a": "yes", None: "no"})]
+    assert History(files, SCHEMA).batch(1).known.tolist() == [True, False, False]
+    assert labelled_rows(files, SCHEMA, SETTINGS, []).column("y").to_pylist() == ["yes"]
+    assert touching(file.snapshot, [(3, labels(tmp_path, 3, {None: "no"}).snapshot)], ("id", "category")) == ()
