@@ -68,7 +68,7 @@ def play(run: Run, work: Path) -> dict[str, Any]:
     if run.name == NEVER:
         return baselines.never(Bench(source, settings, Path.cwd(), run.initial))
     settings = configured(settings, run.name, _negative(run))
-    engine = Engine(source, settings, Path.cwd(), run.initial, schedule, spaced=True)
+    engine = Engine(source, settings, Path.cwd(), run.initial, schedule)
     engine.play()
     return as_json(engine)
 

@@ -42,8 +42,7 @@ LABELS_S = 1.0
 @dataclass
 class Engine:
     """One model's daemon over the batches of a source. `period` retrains every so many batches in place of the
-    planner's triggers; without `checks` no batch is checked for drift or held. `spaced`: a number is left out where a
-    batch has no labels after it, so that batches are numbered alike under all schedules."""
+    planner's triggers; without `checks` no batch is checked for drift or held."""
 
     source: Source
     settings: ModelSettings
@@ -52,7 +51,6 @@ class Engine:
     times: LabelTimes = field(default_factory=LabelTimes)
     period: int | None = None
     checks: bool = True
-    spaced: bool = False
     run: Run = field(default_factory=Run)
     state: PlannerState = field(default_factory=PlannerState)
     _retrained: CycleResult | None = None
@@ -137,8 +135,6 @@ class Engine:
             path, rows = labels
             self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
             self._look(place, due)
-        elif self.spaced:
-            self._past.newest_seq += 1
 
     def _take_rows(self, batch: BatchFile, predictions: Predictions | None) -> AcceptedFile:
         path, labels = self._label_files.arriving(batch, predictions)
