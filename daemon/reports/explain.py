@@ -210,9 +210,10 @@ def _tried(trial: dict[str, Any] | None) -> str:
 def _ending(facts: dict[str, Any]) -> str:
     reason = facts["reason"].strip().rstrip(".")
     because = f"{reason}." if reason else ""
+    first = facts["trigger"]["kind"] == "first_model"
     endings = {
         "promoted": f"Outcome: {facts['version']} was promoted: {because}",
-        "kept": f"Outcome: the champion was kept: {because}",
+        "kept": f"Outcome: {'no first model' if first else 'the champion was kept'}: {because}",
         "failed": f"Outcome: failed; what is served did not change: {because}",
         "awaiting_approval": f"It waits for a person: driftd approve {facts['cycle']}. {because}",
         "on_trial": "It is on trial: `driftd promote` and `driftd rollback` end it by hand.",

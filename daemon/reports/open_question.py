@@ -71,12 +71,12 @@ def _first_model(settings: ModelSettings, model: dict[str, Any]) -> tuple[str, s
     rows, needed = model["labelled_rows"], settings.triggers.first_rows
     if model["champion"] is not None:
         return None
-    if model["files"] and rows < needed:
+    if model["files"] and rows < needed and settings.labels.negative is None:
         return "first_model", (
             f"there is no model yet: the first one needs {needed:,} {settings.row}s (triggers.first_rows), of which "
             f"{rows:,} are there and {needed - rows:,} are missing"
         )
-    return "first_model", f"there is no model yet: {model['waits_for']}"
+    return "first_model", f"there is no model yet: {model['waits_for'] or 'no file of rows has come'}"
 
 
 def _quiet(state: PlannerState, settings: ModelSettings, model: dict[str, Any]) -> tuple[str, str]:

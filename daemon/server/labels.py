@@ -21,7 +21,7 @@ def labels_of(value: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]]:
         raise BadRequest("this model has no id_column: a label cannot be joined with its row", 409)
     labels = value.get("labels")
     if not isinstance(labels, list) or not labels:
-        raise BadRequest('"labels" is missing or empty; expected a list such as [{"id": "a1", "label": "yes"}]')
+        raise BadRequest('"labels" is missing or empty, or no list; expected such as [{"id": "a1", "label": "yes"}]')
     if len(labels) > MAX_ROWS:
         raise BadRequest(f"{counted(len(labels), 'label')}; at most {MAX_ROWS:,} a request", 413)
     return [_label(position, entry, schema) for position, entry in enumerate(labels)]

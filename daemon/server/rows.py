@@ -157,7 +157,7 @@ class RowReader:
             name = self.schema.id_column
             return None if name is None else _ids_of_rows([row.get(name) for row in rows])
         if not isinstance(ids, list) or len(ids) != len(rows):
-            raise BadRequest(f'"ids" must be a list with one id for each of the {counted(len(rows), "row")}')
+            raise BadRequest(f'"ids" must be a list of as many ids as rows, here {len(rows):,}')
         for position, key in enumerate(ids):
             if not is_id(key):
                 raise BadRequest(f"id {position} is {shown(key)}; expected {ID}")

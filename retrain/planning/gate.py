@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from drift.notation import amount, counted, score, shown_difference
 
+ALL_ALIKE = "the labels are all"
+"""How a metric says that labels do not differ, of one class or one number: more of them may."""
+
 
 @dataclass(frozen=True)
 class PairedGain:
@@ -35,13 +38,16 @@ def decide(
     max_worse_se: float,
     unit: str = "held-out row",
     naive: str = "the naive baseline",
+    why: str = "",
 ) -> Verdict:
     """Promote unless worse than the champion (its name and the metric's value) by more than `max_worse_se` standard
     errors, over all rows and in each slice, and only if better than the naive baseline (`baseline_gain` > 0, in the
     metric's unit). Values are of the holdout, None where the metric is undefined. `unit` is what is judged one by one,
-    `naive` what the baseline is."""
+    `naive` what the baseline is, `why` the reason why the challenger has no value."""
     if challenger is None:
-        return Verdict(False, f"{metric} is undefined for the challenger on the {counted(rows, unit)}")
+        reason = f": {why}" if why else ""
+        more = "; a larger window.holdout_min_rows takes them from more files" if why.startswith(ALL_ALIKE) else ""
+        return Verdict(False, f"{metric} is undefined for the challenger on the {counted(rows, unit)}{reason}{more}")
     if baseline_gain is not None and baseline_gain <= 0:
         value = "undefined" if baseline is None else score(baseline)
         return Verdict(False, f"{metric} {score(challenger)} is not better than {value} of {naive}")

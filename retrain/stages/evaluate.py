@@ -210,7 +210,9 @@ def _verdict(
     before = None
     if champion is not None and told["champion"]["value"] is not None:
         before = champion.newest, told["champion"]["value"]
-    return decide(metric.name, rows, challenger, baseline, gain, before, differences, settings.gate.max_worse_se)
+    why = told["challenger"].get("reason") or ""
+    limit = settings.gate.max_worse_se
+    return decide(metric.name, rows, challenger, baseline, gain, before, differences, limit, why=why)
 
 
 def _scored(metric: Metric, y: Labels, said: Predictions, seed: int) -> dict[str, Any]:

@@ -40,6 +40,19 @@ def file(conn: Connection, _config: Config) -> None:
     files.record_accepted(conn, "m", "1.csv", Look(1, 1, 1, 1), "sha", FOUND, 0.0)
 
 
+def silent(conn: Connection, config: Config) -> None:
+    """The same file where silence means a class, so that more rows count than have a label."""
+    labels = config.models["m"].labels.model_copy(update={"negative": "no"})
+    config.models["m"] = config.models["m"].model_copy(update={"labels": labels})
+    file(conn, config)
+    models.save_planner(conn, "m", PlannerState(), "all labels are 'no'")
+
+
+def idle(conn: Connection, _config: Config) -> None:
+    """The service runs, and nothing has come."""
+    models.ensure(conn, "m")
+
+
 def served(conn: Connection, config: Config) -> None:
     """A champion, of which one labelled file showed that a fresh model would have saved something."""
     file(conn, config)
@@ -86,6 +99,8 @@ def ask(place: tuple[Config, Ledger], prepare: Callable[[Connection, Config], No
     [
         (None, "first_model", ("has not run",)),
         (file, "first_model", ("500 labelled rows (triggers.first_rows)", "380 are there", "120 are missing")),
+        (silent, "first_model", ("there is no model yet: all labels are 'no'",)),
+        (idle, "first_model", ("there is no model yet: no file of rows has come",)),
         (served, "savings", ("no cycle is open", "added up over 1 labelled file", "a retrain pays from")),
         (approval, "approval", ("a person has to decide", "driftd approve 1", "asked for by hand")),
         (held, "held", ("1.csv is held", "x is 1000 times what it was", "driftd release")),

@@ -140,6 +140,7 @@ def test_feedback_becomes_labels_of_known_rows(daemon):
     ("body", "told"),
     [
         ({"labels": []}, "missing or empty"),
+        ({"labels": {"id": "a", "label": "yes"}}, "or no list"),
         ({"labels": [{"id": "a"}]}, "label 0"),
         ({"labels": [{"id": None, "label": "yes"}]}, "the id must be"),
         ({"labels": [{"id": "a", "label": None}]}, "expected a class name"),

@@ -44,6 +44,13 @@ def test_an_undefined_metric_keeps_the_champion():
     assert not answer.promote and "undefined" in answer.reason
 
 
+def test_a_holdout_of_one_class_is_told_with_the_way_out():
+    """Where a class is rare, the newest files may hold none of it; other reasons are not mended by more rows."""
+    for why, helps in (("the labels are all of one class", True), ("the estimator gives no probabilities", False)):
+        answer = decide("auc", 60, None, None, None, None, (), 2.5, why=why)
+        assert why in answer.reason and ("window.holdout_min_rows" in answer.reason) is helps
+
+
 def test_a_slice_may_not_get_worse():
     """Better overall does not excuse a slice that is clearly worse; the slice is named."""
     answer = verdict(differences=(PairedGain(0.05, 0.01), PairedGain(-0.1, 0.02, "origin is JFK", 300)))
