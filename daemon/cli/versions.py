@@ -1,11 +1,15 @@
 """`driftd versions MODEL`: its versions and their evaluations."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from daemon.cli.arguments import Json, ModelArgument
 from daemon.cli.output import iso, print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
 from daemon.reports.performance import BLIND
+
+if TYPE_CHECKING:
+    from retrain.records.deployment import Champion
 
 NO_PERFORMANCE = {"labelled": None, "estimated": None}
 
@@ -29,7 +33,7 @@ def versions(model: ModelArgument, json: Json = False) -> None:
             scores = assessments.newest_scores(conn, model)
             latest = {name: {"labelled": one, "estimated": None} for name, one in scores.items()}
         undone = {one.version: roll_back_json(conn, model, one) for one in promotions.roll_backs(conn, model)}
-    served = {m.version for m in champion.deployment.members} if champion is not None else set()
+    served = set() if champion is None else _served(rows, champion)
     pinned = config.models[model].retention.pinned
     facts = [
         _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
@@ -54,6 +58,15 @@ def versions(model: ModelArgument, json: Json = False) -> None:
                 print(f"{one['version']} was rolled back: {one['rolled_back']['reason']}")
         if any(_in_service(t).startswith("≈") for t in facts):
             print(f"≈ estimated on rows without labels: {BLIND}")
+
+
+def _served(rows: Sequence[Any], champion: "Champion") -> set[str]:
+    """The versions that answer, each content once: of several the champion's newest, else the newest of all."""
+    digests, found = {row.name: row.digest for row in rows}, dict[str, str]()
+    members = [member.version for member in champion.deployment.members]
+    for name in sorted(members, key=lambda name: (name == champion.newest, name)):
+        found[digests.get(name, name)] = name
+    return set(found.values())
 
 
 def _state(row: Any, version: dict[str, Any]) -> str:

@@ -126,24 +126,37 @@ def overlapping_folders(mistakes: Mistakes, service: Any, sections: Any) -> None
     """Folders that lie in each other would take each other's files; models may share one. `service` and `sections` are
     as the file has them."""
     state = service.get("state_dir", DEFAULT_STATE) if isinstance(service, dict) else DEFAULT_STATE
-    taken = (
-        [(_real(mistakes, state), f"{state!r}, [service] state_dir", False)]
-        if isinstance(state, str) and "\0" not in state
-        else []
-    )
+    taken = _Taken()
+    if isinstance(state, str) and "\0" not in state:
+        taken.add(_real(mistakes, state), f"{state!r}, [service] state_dir", False)
     for name, section in sections.items() if isinstance(sections, dict) else ():
         data_dir = section.get("data_dir") if isinstance(section, dict) else None
         if not isinstance(data_dir, str) or "\0" in data_dir:
             continue
         folder, where = _real(mistakes, data_dir), ("models", name, "data_dir")
-        for other, owner, may_be_shared in taken:
-            if (folder != other or not may_be_shared) and (
-                folder.is_relative_to(other) or other.is_relative_to(folder)
-            ):
-                mistakes.add(
-                    where, f"[models.{name}] data_dir {data_dir!r} overlaps {owner}; neither may lie in the other"
-                )
-        taken.append((folder, f"{data_dir!r}, [models.{name}] data_dir", True))
+        for owner in taken.overlapping(folder):
+            mistakes.add(where, f"[models.{name}] data_dir {data_dir!r} overlaps {owner}; neither may lie in the other")
+        taken.add(folder, f"{data_dir!r}, [models.{name}] data_dir", True)
+
+
+class _Taken:
+    """Folders with their owners; those that overlap another one are found without a look at all the rest."""
+
+    def __init__(self) -> None:
+        self._owners: dict[Path, list[tuple[str, bool]]] = {}
+        self._below: dict[Path, list[str]] = {}
+
+    def add(self, folder: Path, owner: str, may_be_shared: bool) -> None:
+        """A folder is taken."""
+        self._owners.setdefault(folder, []).append((owner, may_be_shared))
+        for above in folder.parents:
+            self._below.setdefault(above, []).append(owner)
+
+    def overlapping(self, folder: Path) -> Iterator[str]:
+        """The owners of what is above, below or the same and may not be shared."""
+        yield from (owner for owner, may_be_shared in self._owners.get(folder, ()) if not may_be_shared)
+        yield from (owner for above in folder.parents for owner, _ in self._owners.get(above, ()))
+        yield from self._below.get(folder, ())
 
 
 def _real(mistakes: Mistakes, folder: str) -> Path:

@@ -117,7 +117,7 @@ class Assessing:
                 return question, None if question == self._answered else LabelsRequest(**of_files)
             trial, state = trials.running(conn, name), models.load_planner(conn, name)
             fixed = champion.fixed or state.unadjusted == champion.newest or context.settings.mode != "auto"
-            question += (champion.newest, fixed, trial and trial.version, state.base_seq)
+            question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
             if question == self._answered:
                 return question, None
             archive, predecessor = _versions(context, conn, champion, schema)

@@ -9,6 +9,7 @@ from daemon.cycles.schemas import schema_change
 from daemon.ledger import cycles, files, promotions, totals
 from daemon.runtime.context import ModelContext
 from retrain import durable
+from retrain.labels.words import WAITING
 from retrain.operations import (
     EvaluateRequest,
     PrepareRequest,
@@ -23,6 +24,7 @@ from retrain.records.cycle import Cycle, Stage
 from retrain.records.deployment import Champion
 from retrain.records.label_state import LabelState
 from retrain.records.schema import Schema
+from retrain.records.settings import Maturity
 from retrain.rows.window_reach import chosen_window, files_needed
 
 
@@ -70,8 +72,14 @@ def _read_from(context: ModelContext, conn: Connection, cycle: Cycle) -> tuple[i
     a year of files few are read. A recommendation counts them all."""
     if context.settings.task == "recommendation":
         return 0, 0
-    needed = files_needed(chosen_window(context.settings.window, cycle.trigger.evidence.get("window")))
-    oldest = 0 if needed is None else files.nth_newest_labelled(conn, context.name, cycle.up_to_seq, needed)
+    evidence = cycle.trigger.evidence
+    needed = files_needed(chosen_window(context.settings.window, evidence.get("window")))
+    if needed is None:
+        return 0, 0
+    maturity = context.settings.labels.maturity or Maturity()
+    needed += (maturity.files or 0) + list(evidence.get("labels", {}).get("trust", {}).values()).count(WAITING)
+    waited_s, until = maturity.seconds or 0.0, cycle.up_to_seq
+    oldest = files.nth_newest_labelled(conn, context.name, until, needed, waited_s, cycle.opened_at)
     if oldest == 0:
         return 0, 0
     return oldest, totals.accepted_rows(conn, context.name, oldest - 1).get("rows", (0, 0))[0]

@@ -46,7 +46,7 @@ class EventIntake:
         while True:
             if later or self._is_due(finished_segments(self.context.folders.spool)):
                 later = not await self.roll()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S * self.context.shared.pace)
 
     async def roll(self) -> bool:
         """Take in all finished segments; no where some are to be tried again later."""

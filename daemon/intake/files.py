@@ -117,7 +117,13 @@ class Intake:
             await self._take_all(settled)
 
     async def _sleep(self) -> None:
-        wake_at = min([time.monotonic() + WATCH_CHECK_S, self._rescan_due_s, *(p.due_s for p in self.pending.values())])
+        wake_at = min(
+            [
+                time.monotonic() + WATCH_CHECK_S * self.context.shared.pace,
+                self._rescan_due_s,
+                *(p.due_s for p in self.pending.values()),
+            ]
+        )
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
         self._wake.clear()

@@ -61,7 +61,7 @@ class Traffic:
                         await self._convert()
                         await self.context.shared.writable()
                         trim(self.context)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S * self.context.shared.pace)
 
     async def roll(self) -> list[str]:
         """Make data files of all answers that are in none; their names. None where there are fewer than a check needs:

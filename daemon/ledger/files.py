@@ -139,14 +139,16 @@ def kept_snapshots(conn: Connection, model: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def nth_newest_labelled(conn: Connection, model: str, up_to_seq: int, n: int) -> int:
-    """The seq of the n-th newest dropped file that may teach and has labelled rows of its own; 0 if there are fewer, or
-    if labels also come in files of their own."""
+def nth_newest_labelled(conn: Connection, model: str, up_to_seq: int, n: int, waited_s: float, now: float) -> int:
+    """The seq of the n-th newest dropped file that may teach and has labelled rows of its own, all of which were waited
+    for by now; 0 if there are fewer, or if labels also come in files of their own."""
     alike = files.c.model == model, files.c.state == "accepted"
     if conn.scalar(select(files.c.id).where(*alike, files.c.kind == "labels").limit(1)) is not None:
         return 0
+    settled = _clock(conn, model, now) - waited_s if waited_s else math.inf
     own = files.c.kind == "rows", files.c.source != "traffic", files.c.labelled_rows > 0, files.c.seq <= up_to_seq
-    return conn.scalar(select(files.c.seq).where(*alike, *own).order_by(files.c.seq.desc()).offset(n - 1).limit(1)) or 0
+    wanted = *alike, *own, *([settled >= NEWEST_TIME] if waited_s else [])
+    return conn.scalar(select(files.c.seq).where(*wanted).order_by(files.c.seq.desc()).offset(n - 1).limit(1)) or 0
 
 
 def newest_usable(conn: Connection, model: str, most: int) -> list[Any]:
@@ -171,7 +173,7 @@ def looked_back_over(conn: Connection, model: str, most: int, most_late: int, wa
         starts.append(conn.scalar(old.offset(most - 1).limit(1)) or 0)
         newer = select(*USABLE).where(*alike, files.c.seq >= starts[-1]).order_by(files.c.seq.desc())
         found += conn.execute(newer.limit(most_late)).all()
-    first = min((row.seq for row in found), default=0)
+    first = min((row.seq for row in found), default=0) // totals.BUCKET * totals.BUCKET  # it moves seldom
     for source in SOURCES:
         alike = *usable, files.c.kind == "labels", files.c.source == source
         newest = select(*USABLE).where(*alike).order_by(files.c.seq.desc()).limit(most_late)

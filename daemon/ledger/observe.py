@@ -20,6 +20,8 @@ from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema_change import SchemaChange
 
+LATE_CHECKS = 5_000
+"""So far back, of all models' checks, a drop that late labels show is looked for."""
 RISE = ("detector", "row", "before", "after")
 
 
@@ -122,7 +124,8 @@ def _evidence(conn: Connection, model: str, state: PlannerState, champion: Champ
     columns = checks.c.id, checks.c.drift, checks.c.drifted, checks.c.dropped, checks.c.performance, checks.c.stream
     query = select(*columns, files.c.seq).select_from(checks.outerjoin(files, checks.c.file_id == files.c.id))
     late = checks.c.dropped & (files.c.seq > state.seen_seq)
-    wanted = checks.c.model == model, checks.c.deployment == champion.era, (checks.c.id > state.handled_check) | late
+    counting = checks.c.id > state.handled_check - LATE_CHECKS, (checks.c.id > state.handled_check) | late
+    wanted = checks.c.model == model, checks.c.deployment == champion.era, *counting
     trusted = files.c.state.is_distinct_from("held")
     found = []
     for row in conn.execute(query.where(*wanted, trusted).order_by(checks.c.id)):

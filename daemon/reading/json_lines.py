@@ -18,6 +18,8 @@ FAILURE = {"jsonl": "cannot be read as JSON lines", "json": "cannot be read as a
 LAYOUT_BYTES = 2**20
 FIELD = "."
 """Before the name of a field of an object: "customer.id"."""
+MOST_KEYS = 2_000
+"""Each is looked for in each row: ten thousand objects with a key of their own took five gigabytes."""
 ONE_ARRAY = re.compile(r'\{\s*"([^"]*)"\s*:\s*\[')
 """How an object begins whose first value is a list."""
 
@@ -59,7 +61,11 @@ def keys_of(file: OpenedFile) -> list[str]:
         "GROUP BY key ORDER BY min(row), arg_min(place, row), key"
     )
     with reading(FAILURE[file.kind.format]):
-        return [row[0] for row in connect().execute(query).fetchall()]
+        found = [row[0] for row in connect().execute(f"{query} LIMIT {MOST_KEYS + 1}").fetchall()]
+    if len(found) > MOST_KEYS:
+        reason = f"its objects have more than {MOST_KEYS:,} different keys, and each would be a column"
+        raise Refused(reason, 'write what varies as a value, {"key": …, "value": …}')
+    return found
 
 
 def fields_of(file: OpenedFile) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ def read_notes(paths: StatePaths) -> dict[str, BackupNote]:
     """By folder of backups; none where none was made, or they cannot be read."""
     try:
         return msgspec.json.decode(paths.backups.read_bytes(), type=dict[str, BackupNote])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         return {}
 
 

@@ -24,6 +24,8 @@ from retrain.records.deployment import Deployment
 from retrain.records.new_classes import NewClass
 from retrain.records.settings import ModelSettings
 
+PACED_MODELS = 40
+
 
 class TrainingTurn:
     """Whose training runs: one at a time, in the order in which models asked; `waiting` counts those who did."""
@@ -58,6 +60,12 @@ class Shared:
 
     def __post_init__(self) -> None:
         self.writable = LedgerWait(self.ledger)
+
+    @property
+    def pace(self) -> float:
+        """By what the pauses of what is looked at for each model are longer: a service of many models is no busier than
+        one of 40 when nothing comes."""
+        return max(1.0, len(self.config.models) / PACED_MODELS)
 
     def free_bytes(self) -> int:
         """Free disk under the state folder."""

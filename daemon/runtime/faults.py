@@ -4,7 +4,8 @@
 the FIRST-th passing of a crash point by processes of that role (control, analyst, trainer, server; * is any) on, COUNT
 times. WHAT is KILL, SHORT (half of a write gets through) or an errno such as ENOSPC. The folder `passed` holds a file
 "ROLE POINT" with a byte for each passing: restarts go on counting, so that what happened does not happen again, and a
-run without faults lists all points. The plan is read at each passing: it may change while the daemon runs.
+run without faults lists all points. The plan is read at each passing: it may change while the daemon runs. While there
+is a file `clock`, its number of seconds is added to the wall clock.
 """
 
 import contextlib
@@ -12,12 +13,14 @@ import errno
 import os
 import signal
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from retrain import durable
 
 VARIABLE = "DRIFTD_FAULTS"
+CLOCK = "clock"
 
 
 def install(environment: Mapping[str, str], role: str) -> None:
@@ -25,6 +28,19 @@ def install(environment: Mapping[str, str], role: str) -> None:
     folder = environment.get(VARIABLE)
     if folder:
         durable.install_hook(Faults(Path(folder), role).pass_by)
+        time.time = shifted(time.time, Path(folder) / CLOCK)
+
+
+def shifted(clock: Callable[[], float], by: Path) -> Callable[[], float]:
+    """A clock that goes by what a file says, if it is there."""
+
+    def now() -> float:
+        try:
+            return clock() + float(by.read_text("ascii"))
+        except (OSError, ValueError):
+            return clock()
+
+    return now
 
 
 class Faults:

@@ -56,7 +56,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         well = {"name": str, "args": dict, "user": str, "at": float | int}
         if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in well.items()):
             raise ValueError("no command")
-    except (ValueError, msgspec.MsgspecError) as error:
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         log.warning("command_refused", command=path.name, model=None, user="unknown", answer=str(error))
         return None
     return found

@@ -23,7 +23,7 @@ def described(paths: StatePaths, model: str) -> Champion | None:
     where it cannot be read."""
     try:
         return msgspec.json.decode(paths.promoted(model).read_bytes(), type=Champion)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
 
 

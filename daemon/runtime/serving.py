@@ -12,6 +12,6 @@ def read_serving(paths: StatePaths) -> dict[str, Any]:
     worked on one thing for long); nothing of either where it cannot be read."""
     try:
         found = msgspec.json.decode(paths.serving.read_bytes())
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         found = None
     return found if isinstance(found, dict) else {"servers": [], "analyst": None}

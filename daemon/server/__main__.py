@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -28,9 +28,11 @@ from daemon.runtime import faults
 from daemon.runtime.log import configure, get_logger, log_dropped
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.restarting import supervise
+from daemon.runtime.spool import Spool
 from daemon.server.app import App
 from daemon.server.follow import Follower
 from daemon.server.origins import Origins, is_loopback
+from daemon.server.prediction_log import PredictionLog
 from daemon.server.protocol import LimitedProtocol, close_overdue, limit_connections
 from daemon.server.slot import ModelSlot
 from daemon.server.tokens import load_tokens
@@ -153,14 +155,34 @@ class Server:
     async def _hand_over_labels(self) -> None:
         while True:
             await asyncio.sleep(SPOOL_LOOK_S)
-            for spool in self._app.spools.values():
-                await self._pools.labels.run(spool.close_old)
+            await self._pools.labels.run(close_old_segments, self._app.spools)
 
     async def _write_logs(self) -> None:
         while True:
             await asyncio.sleep(LOG_EVERY_S)
-            for one in self._app.logs.values():
-                await self._pools.log.run(one.flush)
+            await self._pools.log.run(flush_logs, self._app.logs)
+
+
+def close_old_segments(spools: Mapping[str, Spool]) -> None:
+    """Hand over, of each model, what has been open for long; one that fails keeps no other."""
+    each([spool.close_old for spool in spools.values()])
+
+
+def flush_logs(logs: Mapping[str, PredictionLog]) -> None:
+    """Write what waits, of each model."""
+    each([one.flush for one in logs.values()])
+
+
+def each(jobs: Iterable[Callable[[], object]]) -> None:
+    """Do all; then raise the first error, if any."""
+    errors = []
+    for job in jobs:
+        try:
+            job()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def close_all(jobs: Iterable[Callable[[], None]]) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,7 @@ from daemon.config.config import Config
 from daemon.ledger import Ledger
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import error_key
+from daemon.server.kept import KeptDeployments, key_of
 from daemon.server.pools import Pool
 from daemon.server.refusal import BadRequest
 from daemon.server.served import load_served
@@ -53,6 +55,7 @@ class Follower:
         self._reported_s = 0.0
         self._retry_s = float("inf")
         self._unloadable: set[int] = set()
+        self._kept = KeptDeployments()
         self._logged_reason = ""
 
     def hint(self) -> None:
@@ -80,6 +83,7 @@ class Follower:
             if time.monotonic() - self._reported_s >= REPORT_S:
                 self._reported_s = time.monotonic()
                 self._report_trials()
+                await self._loading.run(self._kept.forget_old)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), POLL_S)
             self._hint.clear()
@@ -161,7 +165,21 @@ class Follower:
             await self._live[slot.model].serve(recommender)
             return recommender
         trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
-        return await self._loading.run(load_served, deployment, promotion, folder, trusted, accelerate)
+        return await self._loading.run(self._kept_or_loaded, deployment, promotion, folder, trusted, accelerate)
+
+    def _kept_or_loaded(self, deployment: Deployment, promotion: int, folder: Path, *how: Any) -> Any:
+        """In the thread that loads. What was served a while ago is not loaded again, while its files are the same."""
+        try:
+            key = key_of(deployment, folder)
+        except OSError:
+            return load_served(deployment, promotion, folder, *how)
+        kept = self._kept.find(key)
+        if kept is None:
+            loaded = load_served(deployment, promotion, folder, *how)
+        else:
+            loaded = replace(kept, deployment=deployment, promotion=promotion)
+        self._kept.keep(key, loaded)
+        return loaded
 
     # --- trials -----------------------------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
 """Does what the command line asked for: rows of the ledger's table of commands, oldest first, each exactly once."""
 
+import asyncio
 import sqlite3
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -34,6 +36,7 @@ from retrain.records.cycle import CycleState
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused
 from retrain.records.trial import Trial
+from retrain.store.versions import seen_files
 
 log = get_logger()
 
@@ -46,6 +49,7 @@ class Commander:
     promoted: Callable[[str], None]
     reload: Callable[[], Awaitable[str]]
     now: Callable[[], float] = time.time
+    _proven: dict[Path, Any] = field(default_factory=dict)
 
     async def apply_all(self) -> None:
         """Work off what is queued."""
@@ -85,7 +89,7 @@ class Commander:
         context = self.contexts.get(name)
         if context is None:
             raise Refused(f"no model {name!r} in the running configuration")
-        await _prove_first(context, command)
+        await self._prove_first(context, command)
         await context.shared.writable()
         with ledger.begin(durable=True) as conn:
             message = HANDLERS[command.name](conn, context, command.args)
@@ -95,19 +99,29 @@ class Commander:
         context.decision_needed.set()
         return message
 
+    async def _prove_first(self, context: ModelContext, command: commands.CommandRow) -> None:
+        """A version that does not load or answer its probe rows is never promoted; one that did is not proven again
+        while its files are the same: each server proves what it loads, anyhow."""
+        with context.shared.ledger.connect() as conn:
+            if command.name == "promote":
+                members = [_stored(conn, context, command.args["version"])]
+            elif command.name == "rollback" and trials.running(conn, context.name) is None:
+                members = [m.version for m in _predecessor(conn, context).members]
+            else:
+                return
+        for version in members:
+            path, trusted = context.folders.version(version), context.settings.estimator.trusted_types
+            seen = await asyncio.to_thread(_seen, path)
+            if seen is None or self._proven.get(path) != seen:
+                await context.shared.analyst.call(ProveRequest(path=path, trusted_types=trusted))
+                self._proven[path] = seen
 
-async def _prove_first(context: ModelContext, command: commands.CommandRow) -> None:
-    """A version that does not load or answer its probe rows is never promoted."""
-    with context.shared.ledger.connect() as conn:
-        if command.name == "promote":
-            members = [_stored(conn, context, command.args["version"])]
-        elif command.name == "rollback" and trials.running(conn, context.name) is None:
-            members = [m.version for m in _predecessor(conn, context).members]
-        else:
-            return
-    for version in members:
-        path, trusted = context.folders.version(version), context.settings.estimator.trusted_types
-        await context.shared.analyst.call(ProveRequest(path=path, trusted_types=trusted))
+
+def _seen(path: Path) -> Any:
+    try:
+        return seen_files(path)
+    except OSError:
+        return None
 
 
 def _stored(conn: Connection, context: ModelContext, version: str) -> str:

@@ -123,4 +123,4 @@ class ModelKeeper:
             if taken:
                 self.context.decision_needed.set()
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S) if later and not taken else SPOOL_LOOK_S
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(pause_s * self.context.shared.pace)

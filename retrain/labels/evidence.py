@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.labels.arrival_curves import ArrivalCurve, curves_by_class, slowest, thirds
-from retrain.labels.association import Association, class_association, rank_association
+from retrain.labels.association import class_association, rank_association
 from retrain.labels.coverage import Shift, shift, shifts
-from retrain.labels.file_labels import NEARLY, NEVER, FileLabels, Pooled, pooled, pooled_scores
+from retrain.labels.file_labels import NEARLY, FileLabels, Pooled, pooled
 
 LABELS, FEWEST_FILES = 20_000, 60
 """The newest files with so many labels, but at least so many files, are looked at."""
 INDEPENDENT, DEPENDENT = 0.2, 0.1
 """Somers' D of lag and class, of score and being labelled: independent if surely smaller (areas of 0.4 to 0.6),
 dependent if surely larger."""
-SELECTING = 0.05
 CLASS_ROWS = 20
 """Fewer labels of a class show no independence."""
 CURVE_ROWS = 10
@@ -41,12 +40,12 @@ CORRECTED, CORRECTED_ROWS = 0.1, 5
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """Of files whose labels are not simply there: `files`, oldest first, those with labels; `silent`, how many files
-    came since the last label; `curves` by class; `arrival` of lag and class; `dependent` and `independent` say what it
-    shows. `base`: how frequent classes are where all labels are in. `slow`: after how many files nine of ten labels of
-    the slowest class are in, nan if unknown. `missing`: classes of which labels should have come. `provisional`:
-    labels of a class often come as changes of others. `final`: the share of rows that finally get a label, None while
-    `whole` (no more labels come after the curves) is not shown. By class, the `shift` of the labels against what the
-    probabilities of their rows make expect, and `share_shift` against complete files."""
+    came since the last label that did not come with its row; `curves` by class. `dependent` and `independent`: arrival
+    is shown to depend on the class, or not to. `base`: how frequent classes are where all labels are in. `slow`: after
+    how many files nine of ten labels of the slowest class are in, nan if unknown. `missing`: classes of which labels
+    should have come. `provisional`: labels of a class often come as changes of others. `final`: the share of rows that
+    finally get a label, None while `whole` (no more labels come after the curves) is not shown. By class, the `shift`
+    of the labels against what the probabilities of their rows make expect, and `share_shift` against complete files."""
 
     files: tuple[FileLabels, ...]
     silent: int
@@ -64,18 +63,18 @@ class Evidence:
 
     def age(self, file: FileLabels) -> int:
         """How old a file was when the last label came: a feed that died makes nothing old."""
-        return file.age - self.silent
+        return max(0, file.age - self.silent)
 
-    def arrived(self, file: FileLabels) -> bool:
-        """It is as old as files are when nine of ten labels of each class are in."""
-        return bool(self.curves) and all(c.share(self.age(file)) >= SETTLED_SHARE for c in self.curves.values())
+    def arrived(self, file: FileLabels, share: float = SETTLED_SHARE) -> bool:
+        """It is as old as files are when nine of ten labels of each class are in, or another `share` of them."""
+        return bool(self.curves) and all(curve.share(self.age(file)) >= share for curve in self.curves.values())
 
 
 def evidence_of(files: Sequence[FileLabels], task: str, names: Sequence[str]) -> Evidence:
     """Of a model's files, oldest first."""
     provisional = _provisional(files)
     late = _newest(_late(files, provisional))
-    silent = min((file.last_arrival for file in late), default=0)
+    silent = min((file.last_arrival for file in late if file.age), default=0)
     rows = pooled(late, silent)
     groups = rows.classes if task == "classification" else thirds(rows.classes.astype(np.float64))
     curves = _curves(rows, groups)
@@ -86,31 +85,14 @@ def evidence_of(files: Sequence[FileLabels], task: str, names: Sequence[str]) ->
     aged = [file for file in late if file.age - silent >= slow]
     final = float(np.median([file.share for file in aged[-20:]])) if aged else None
     usual = as_expected((by_answer, by_share), NOT_SHIFTED) or not (by_answer or by_share)
-    whole = _whole(late, silent, slow, final, PATIENCE if usual else LONG_PATIENCE) and not missing
+    patience = PATIENCE if usual or provisional else LONG_PATIENCE
+    reach = max((file.age for file in late), default=0) - silent
+    complete = final is not None and final >= NEARLY and not provisional
+    whole = final is not None and not missing and (complete or reach >= 1.5 * slow + patience)
     return Evidence(
         tuple(late), silent, curves, dependent, independent, base, slow, missing, provisional, whole,
         final if whole else None, by_answer, by_share,
     )  # fmt: skip
-
-
-def answer_association(files: Sequence[FileLabels]) -> list[Association]:
-    """Whether rows with a label have other scores than those without, a column of scores each; empty without
-    scores."""
-    found = pooled_scores([file for file in files if 0 < file.share < NEARLY])
-    if found is None:
-        return []
-    scores, lags, seqs = found
-    columns = [class_association(scores[:, c], lags < NEVER, seqs).by_class for c in range(scores.shape[1])]
-    return [column[True] for column in columns if True in column]
-
-
-def answer_arrival(files: Sequence[FileLabels]) -> list[Association]:
-    """Whether labels of some scores come earlier, those that are missing last; a column of scores each."""
-    found = pooled_scores(files)
-    if found is None:
-        return []
-    scores, lags, seqs = found
-    return [rank_association(lags, scores[:, c], seqs) for c in range(scores.shape[1])]
 
 
 def _late(files: Sequence[FileLabels], provisional: bool) -> list[FileLabels]:
@@ -205,11 +187,3 @@ def as_expected(found: Sequence[Mapping[str, Shift]], margin: float) -> bool:
         return bool(some) and all(shift.surely_within(margin) for shift in some)
 
     return any(map(shown, found))
-
-
-def _whole(late: Sequence[FileLabels], silent: int, slow: float, final: float | None, patience: int) -> bool:
-    """The curves are seen to their end: files that are old enough have all labels, or older ones got no more."""
-    if final is None:
-        return False
-    reach = max(file.age for file in late) - silent
-    return final >= NEARLY or reach >= 1.5 * slow + patience

@@ -97,7 +97,7 @@ def pooled(files: Sequence[FileLabels], silent: int = 0) -> Pooled:
 
     return Pooled(
         joined([file.final_lags for file in files]),
-        np.repeat([file.age - silent for file in files], sizes).astype(np.int64),
+        np.repeat([max(0, file.age - silent) for file in files], sizes).astype(np.int64),
         joined([file.classes for file in files]),
         np.repeat([file.seq for file in files], sizes).astype(np.int64),
     )

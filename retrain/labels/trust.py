@@ -10,19 +10,10 @@ from typing import Any
 import numpy as np
 
 from retrain.labels.arrival_curves import ArrivalCurve
-from retrain.labels.association import Association
-from retrain.labels.evidence import (
-    INDEPENDENT,
-    SELECTING,
-    SHIFTED,
-    Evidence,
-    answer_arrival,
-    answer_association,
-    as_expected,
-    evidence_of,
-)
+from retrain.labels.evidence import INDEPENDENT, SHIFTED, Evidence, as_expected, evidence_of
 from retrain.labels.file_labels import NEARLY, FileLabels
 from retrain.labels.reasons import reason
+from retrain.labels.selection import answer_arrival, selection_of
 from retrain.labels.words import COMPLETE, EARLY, FINISHED, SELECTED, WAITING
 
 __all__ = ["FileLabels", "Trust", "judge"]
@@ -35,7 +26,8 @@ USUAL_FILES = 20
 ONE_CLASS_CHANCE, ONE_CLASS_SHARE = 1e-3, 0.7
 """Labels of one class are no chance if a class of the share that it had, or of 0.7 as shares change, would give so many
 in a row less than once in 1,000 times: at least 20."""
-SELECTION_P = 1e-3
+NO_MORE = 0.995
+"""Of the labels of each class: older files get no more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,19 +46,13 @@ class Trust:
     wait: str = ""
 
 
-def depends_on_answer(files: Sequence[FileLabels]) -> bool:
-    """Whether being labelled depends on the answer, in files that get no more labels."""
-    return any(_selecting(one) for one in answer_association(files))
-
-
 def judge(files: Sequence[FileLabels], task: str, names: Sequence[str]) -> Trust:
     """Of a model's files of rows, oldest first; `task` as in the schema, `names` the k classes of `probabilities`."""
     evidence = evidence_of(files, task, names)
     lonely, one_class = _one_class_run(evidence, task)
-    old = [file for file in evidence.files if evidence.whole and evidence.arrived(file)]
-    associations = answer_association(old)
-    selected = any(_selecting(one) for one in associations)
-    class_wise = selected and _class_wise(associations, evidence, names)
+    final = [file for file in evidence.files if evidence.whole and evidence.arrived(file, NO_MORE)]
+    selection = selection_of(final, names, evidence.shift)
+    selected, class_wise = selection.found, selection.class_wise
     ready = _early_possible(evidence) and not selected
     late = {file.seq: place for place, file in enumerate(evidence.files)}
     by_seq = {}
@@ -82,10 +68,6 @@ def judge(files: Sequence[FileLabels], task: str, names: Sequence[str]) -> Trust
     by_class = evidence.dependent or class_wise or evidence.provisional
     wait = reason(evidence, by_seq, by_class, one_class, class_wise)
     return Trust(by_seq, by_class, selected, one_class, evidence.slow, evidence.curves, wait)
-
-
-def _selecting(one: Association) -> bool:
-    return one.p < SELECTION_P and one.surely_beyond(SELECTING)
 
 
 def _complete(file: FileLabels, evidence: Evidence) -> bool:
@@ -125,17 +107,6 @@ def _early(file: FileLabels, evidence: Evidence) -> bool:
     final = 1.0 if evidence.final is None else evidence.final
     shares = [curve.share(evidence.age(file)) for curve in evidence.curves.values()]
     return file.share >= EARLY_SHARE * final and max(shares) <= CURVES_APART * min(shares)
-
-
-def _class_wise(associations: Sequence[Association], evidence: Evidence, names: Sequence[str]) -> bool:
-    """Rows that the model gives to a class are labelled more often, and are of it more often than it says: they are
-    labelled by class. (By answer only, they would be of it as often as it says; if the world changed, less.)"""
-    columns = names[1:] if len(names) == 2 else names
-    return any(
-        name in evidence.shift and evidence.shift[name].surely_beyond(SHIFTED)
-        and evidence.shift[name].value * one.effect > 0
-        for name, one in zip(columns, associations, strict=False)
-    )  # fmt: skip
 
 
 def _one_class_run(evidence: Evidence, task: str) -> tuple[set[int], str | None]:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from retrain.labels.propensity import GREEDY
 from retrain.records.predictions import Predictions
 
 PROBABILITY, LOGGED = "p_", "__p_"
@@ -31,12 +32,13 @@ def logged_answers(
 ) -> tuple[Predictions, Mask] | None:
     """Of the files of the prediction log that became one data file, the same: what deployments of these names answered
     to the rows with these numbers, which count the answers of all files from 1, and `ids` (n,), to be on the safe side:
-    where both name one and these differ, the row is another."""
+    where both name one and these differ, the row is another. Where the class of an answer was drawn at random, it is
+    what the deployment would have answered by itself that counts."""
     tables = [_read(path) for path in paths]
     if any(table is None for table in tables):
         return None
     whole = pa.concat_tables([table for table in tables if table is not None], promote_options="permissive")
-    answers = whole.filter(pc.equal(whole.column("__role"), "answer"))
+    answers = _own(whole.filter(pc.equal(whole.column("__role"), "answer")))
     by_them = np.flatnonzero(np.asarray(pc.is_in(answers.column("__version"), pa.array(list(names), pa.string()))))
     found = _of_rows(answers.take(pa.array(by_them)), by_them + 1, rows, "__prediction", LOGGED)
     if found is None:
@@ -53,6 +55,14 @@ def logged_answers(
     kept = known.copy()
     kept[known] = same
     return predictions.take(np.array(same)), kept
+
+
+def _own(answers: pa.Table) -> pa.Table:
+    """With what the deployment says by itself where the class that was answered was drawn at random."""
+    if GREEDY not in answers.column_names:
+        return answers
+    own = pc.coalesce(answers.column(GREEDY), answers.column("__prediction"))
+    return answers.set_column(answers.column_names.index("__prediction"), "__prediction", own)
 
 
 def _of_rows(table: pa.Table, numbers: Rows, rows: Rows, value: str, prefix: str) -> tuple[Predictions, Mask] | None:

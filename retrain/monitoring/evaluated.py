@@ -1,6 +1,7 @@
 """What a version's evaluation says of the files that it will answer: its score on held-out rows, and how files differed
 for it out of fold."""
 
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def _scores(version: LoadedVersion, settings: ModelSettings) -> tuple[Score, ...
     unseen = load_unseen(version)
     if unseen is None:
         return ()
-    rule, files = fair_decision(version, settings), pool_of_each(unseen.files)
+    rule, files = fair_decision(version, settings), pool_of_each(unseen.files, Counter(unseen.files.tolist()))
     said = unseen.predictions if rule is None else rule.apply(unseen.predictions)
     scores = []
     for seq in np.unique(files)[-MOST_FOLD_FILES:]:

@@ -9,7 +9,8 @@ import pyarrow as pa
 from msgspec import structs
 
 from retrain.labels.arrival_curves import curves_by_class, thirds
-from retrain.labels.trust import FileLabels, Trust, depends_on_answer, judge
+from retrain.labels.selection import selection_of
+from retrain.labels.trust import FileLabels, Trust, judge
 from retrain.labels.words import COMPLETE
 from retrain.model.deployment import LoadedDeployment
 from retrain.monitoring.assessor import version_predictions
@@ -64,7 +65,7 @@ def judge_labels(
     settled = History(believed, schema, labels, now, served is None) if waits else raw
     if labels.maturity is not None and labels.negative is None:
         mature = [seq for seq in judged if 0 < settled.labels_known(seq) == raw.labels_known(seq)]
-        trust = Trust(selected=depends_on_answer([_file_labels(raw, seq, served, memory) for seq in mature]))
+        trust = Trust(selected=selection_of([_file_labels(raw, seq, served, memory) for seq in mature]).found)
     return _state(raw, settled, judged, trust, words, now)
 
 
@@ -89,7 +90,7 @@ def _file_labels(raw: History, seq: int, served: LoadedDeployment | None, memory
         rows=table.num_rows,
         lags=lags,
         classes=_labels(found.believed.filter(pa.array(found.labelled)), raw.schema),
-        last_arrival=age - int(lags.max(initial=0)),
+        last_arrival=age - int(max(lags.max(initial=0), found.changed[found.labelled].max(initial=0))),
         answers=None if answers is None or answers.classes is not None else answers.values,
         labelled=found.labelled,
         probabilities=None if answers is None else answers.probabilities,

@@ -84,8 +84,26 @@ def _weights(assessor: Assessor, recent: Sequence[Batch], decision: Recalibratio
     if adaptation.archive < 2 or len(assessor.archive) < 2:
         return {newest: 1.0}
     parts = [losses for batch in recent if (losses := _archive_losses(assessor, batch, decision)) is not None]
-    whole = {name: np.concatenate([losses[name] for losses in parts]) for name in assessor.archive} if parts else {}
+    names = distinct(assessor, recent) if parts else []
+    whole = {name: np.concatenate([losses[name] for losses in parts]) for name in names}
     return blend_weights(whole, newest, adaptation.members)
+
+
+def distinct(assessor: Assessor, recent: Sequence[Batch]) -> list[str]:
+    """The versions of the archive without those that answer the recent rows as a newer one does, to the bit: one that
+    was trained again on the same rows, say. Of classes alone several may be alike by chance: all count."""
+    newest_first = sorted(assessor.archive, key=lambda name: (name != assessor.served.newest, -_place(assessor, name)))
+    said = {name: [assessor.predictions(assessor.archive, batch)[name] for batch in recent] for name in newest_first}
+    kept: list[str] = []
+    for name in newest_first:
+        tells = all(one.classes is None or one.probabilities is not None for one in said[name])
+        alike = any(all(a.equals(b) for a, b in zip(said[name], said[other], strict=True)) for other in kept)
+        kept += [] if tells and alike else [name]
+    return [name for name in assessor.archive if name in kept]
+
+
+def _place(assessor: Assessor, name: str) -> int:
+    return list(assessor.archive).index(name)
 
 
 def _archive_losses(assessor: Assessor, batch: Batch, decision: Recalibration | None) -> dict[str, Floats] | None:

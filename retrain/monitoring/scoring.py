@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.metrics.metric import Metric
+from retrain.metrics.metric import Metric, weighted
 from retrain.model.blend import concatenate
 from retrain.monitoring.answers import logged_answers, stored_answers
 from retrain.monitoring.drop import Evaluated
 from retrain.monitoring.error_stream import row_errors, seen, watch_errors
 from retrain.monitoring.performance import NO_VALUE, measured, with_verdict
 from retrain.operations import AnsweredFile, Json
-from retrain.records.predictions import Labels, Predictions
+from retrain.records.predictions import Floats, Labels, Predictions
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 from retrain.rows.pools import pools_of
@@ -50,11 +50,13 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Of a file's rows with these numbers (n,) the labels and what was answered."""
+    """Of a file's rows with these numbers (n,) the labels, what was answered, and how much each counts (None: all
+    alike)."""
 
     y: Labels
     said: Predictions
     numbers: NDArray[np.int64]
+    weights: Floats | None = None
 
 
 def score_answers(scorer: Scorer, answered: Sequence[AnsweredFile]) -> Scored:
@@ -91,7 +93,10 @@ def _of_deployment(scorer: Scorer, scored: Scored, files: Sequence[AnsweredFile]
 def _pools(history: History, files: Sequence[AnsweredFile]) -> list[list[AnsweredFile]]:
     """The files with labelled rows, small ones together; those that are looked back to no more as they were counted."""
     there, by_seq = set(history.seqs), {file.seq: file for file in files}
-    rows = [(seq, history.labels_known(seq) if seq in there else _own_rows(file)) for seq, file in by_seq.items()]
+    rows = [
+        (seq, history.labels_known(seq), history.rows(seq)) if seq in there else (seq, _own_rows(file), _own_rows(file))
+        for seq, file in by_seq.items()
+    ]
     return [[by_seq[seq] for seq in pool] for pool in pools_of(rows)]
 
 
@@ -152,13 +157,18 @@ def _rows(history: History, file: AnsweredFile) -> _Rows | None:
     if found is None:
         return None
     said, known = found
-    return _Rows(batch.labels(history.schema)[known], said, numbers[known])
+    weights = None if batch.weights is None else batch.weights[known]
+    return _Rows(batch.labels(history.schema)[known], said, numbers[known], weights)
 
 
 def _measured(scorer: Scorer, rows: Mapping[int, _Rows]) -> Json:
-    y = np.concatenate([part.y for part in rows.values()])
-    said = concatenate(_alike([part.said for part in rows.values()]))
-    return measured(scorer.metric, y, said, scorer.settings.estimator.seed)
+    parts = list(rows.values())
+    y, said = np.concatenate([part.y for part in parts]), concatenate(_alike([part.said for part in parts]))
+    metric = scorer.metric
+    if any(part.weights is not None for part in parts):
+        ones = [np.ones(len(part.y)) if part.weights is None else part.weights for part in parts]
+        metric = weighted(metric, np.concatenate(ones))
+    return measured(metric, y, said, scorer.settings.estimator.seed)
 
 
 def _noted(scorer: Scorer, scored: Scored, file: AnsweredFile, performance: Json, rows: _Rows | None) -> Scored:

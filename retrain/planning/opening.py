@@ -37,6 +37,7 @@ def open_cycle(
     window = regret.window_choice(state.regret)
     twin = state.regret.twin
     spent = _spent(state, trigger)
+    growing = observation.labelled_rows if trigger.kind == "growth" else 0  # a recommender's counters follow anyway
     trigger = replace(trigger, evidence={**trigger.evidence, "window": window, "twin": twin})
     after = replace(
         state,
@@ -49,7 +50,8 @@ def open_cycle(
         rebuilt=rebuilt_mark(observation) if trigger.kind == "environment" else state.rebuilt,
         reshaped=str(trigger.evidence["schema"]) if trigger.kind == "schema" else state.reshaped,
         configured=settings_digest(settings),
-        grown=_grown(state, observation, trigger),
+        grown=growing if settings.task == "recommendation" and growing else state.grown,
+        growing=growing,
     )
     if settings.mode == "observe" and trigger.kind != "manual":
         reason = f'{trigger.reason}; mode = "observe" changes nothing'
@@ -60,11 +62,6 @@ def open_cycle(
 def newest_assessed(state: PlannerState, observation: Observation) -> int:
     """The newest file whose evidence is spent when what it asked for is done."""
     return max([state.base_seq, *(one.seq for one in observation.assessments)])
-
-
-def _grown(state: PlannerState, observation: Observation, trigger: Trigger) -> int:
-    """Where a version was kept, growth counts from there: trying again with every file would use up the budget."""
-    return observation.labelled_rows if trigger.kind == "growth" else state.grown
 
 
 def _spent(state: PlannerState, trigger: Trigger) -> Regret:

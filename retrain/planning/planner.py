@@ -88,7 +88,8 @@ def _learn(state: PlannerState, observation: Observation, now: float, settings: 
     result = observation.retrained
     if result is not None and result.cycle > state.judged_cycle:
         base = regret.retrained(base, result)
-        state = replace(state, judged_cycle=result.cycle)
+        grown = state.grown if result.promoted else max(state.grown, state.growing)
+        state = replace(state, judged_cycle=result.cycle, grown=grown)
     state = replace(state, base=base, batches=batches, **_watching(state, observation, settings))
     since = [one for one in observation.assessments if one.seq > state.base_seq]
     return replace(state, regret=regret.folded(base, since))

@@ -83,7 +83,8 @@ class PlannerState:
     """What the planner remembers between decisions; committed together with the action that it led to. `rebuilt` is
     why a champion could not be loaded when its last such cycle was opened, `reshaped` the schema of the last cycle
     for a changed one, `configured` the digest of the settings that the last cycle was opened with, `grown` how many
-    labelled rows there were when it was last retrained because of their growth.
+    labelled rows there were when a version that was trained because of their growth was kept, `growing` how many there
+    were when the last cycle was opened for it.
 
     `regret` and `probation` are folded anew at each question, of all assessments of files after `base_seq` and after
     `watch_seq`: `base` is what the regret was when the last cycle was opened, `batches` how much data it was credited
@@ -101,6 +102,7 @@ class PlannerState:
     reshaped: str = ""
     configured: str = ""
     grown: int = 0
+    growing: int = 0
     regret: Regret = Regret()
     probation: Probation = Probation()
     base: Regret = Regret()

@@ -148,7 +148,7 @@ class History:
 
     @cached_property
     def _pools(self) -> list[list[int]]:
-        return pools_of((seq, self.labels_known(seq)) for seq in self.seqs)
+        return pools_of((seq, self.labels_known(seq), self.rows(seq)) for seq in self.seqs)
 
     def newest_pools(self, count: int, up_to: int | None = None, representative: bool = False) -> list[Batch]:
         """The labelled rows of the newest pools, at most `count`, oldest first. `representative`: of none whose

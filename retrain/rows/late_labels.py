@@ -1,8 +1,8 @@
 """Labels that came later than their rows, in files of their own: they belong to rows by id."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from retrain.records.schema import Schema
 from retrain.records.settings import ColumnKind
 from retrain.rows.retype import as_kind
 
-CACHED_FILES = 4096
+Files = tuple[tuple[int, Path], ...]
+"""Of labels: their seqs and snapshots."""
+Columns = tuple[tuple[str, ColumnKind], tuple[str, ColumnKind]]
+"""Of ids and labels, with their kinds."""
 Changes = tuple[tuple[int, Any], ...]
 """The labels that an id had, each with the seq of the file that brought it, in order of arrival."""
 
@@ -47,8 +50,8 @@ def late_labels(files: Sequence[AcceptedFile], schema: Schema) -> LateLabels:
     """Of all files of labels; none without an id column."""
     if schema.id_column is None:
         return NONE
-    columns = tuple((name, schema.column(name).kind) for name in (schema.id_column, schema.target))
-    return _joined(tuple((file.seq, file.snapshot) for file in files if file.kind == "labels"), *columns)
+    key, target = ((name, schema.column(name).kind) for name in (schema.id_column, schema.target))
+    return _JOINED.of(tuple((file.seq, file.snapshot) for file in files if file.kind == "labels"), (key, target))
 
 
 def newest_labels(table: pa.Table, late: LateLabels, schema: Schema) -> tuple[Any, NDArray[np.int64], int]:
@@ -71,17 +74,33 @@ def newest_labels(table: pa.Table, late: LateLabels, schema: Schema) -> tuple[An
     return column, np.where(present, -1, first), int(changed.sum())
 
 
-@lru_cache(maxsize=8)
-def _joined(
-    files: tuple[tuple[int, Path], ...], key: tuple[str, ColumnKind], target: tuple[str, ColumnKind]
-) -> LateLabels:
-    if not files:
-        return NONE
-    newest: dict[Any, Any] = {}
-    first: dict[Any, int] = {}
-    changes: dict[Any, Changes] = {}
+class _Joined:
+    """The labels of many files, joined once: further files are added to them, and those before are not read again."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[tuple[Files, Columns], LateLabels] = OrderedDict()
+
+    def of(self, files: Files, columns: Columns) -> LateLabels:
+        """Of these files, in order of arrival."""
+        known = max(
+            (one for one in self._kept if _begins(one, files, columns)), key=lambda one: len(one[0]), default=None
+        )
+        before, count = (NONE, 0) if known is None else (self._kept.pop(known), len(known[0]))
+        found = self._kept[files, columns] = before if count == len(files) else _with(before, files[count:], columns)
+        while len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
+        return found
+
+
+def _begins(known: tuple[Files, Columns], files: Files, columns: Columns) -> bool:
+    return known[1] == columns and files[: len(known[0])] == known[0]
+
+
+def _with(before: LateLabels, files: Files, columns: Columns) -> LateLabels:
+    newest, first, changes = dict(before.newest), dict(before.first), dict(before.changes)
     for seq, snapshot in files:
-        for name, label in _labels(snapshot, key, target).items():
+        for name, label in _labels(snapshot, *columns).items():
             if name in newest:
                 changes[name] = (*changes.get(name, ((first[name], newest[name]),)), (seq, label))
             newest[name] = label
@@ -89,7 +108,9 @@ def _joined(
     return LateLabels(newest, first, changes)
 
 
-@lru_cache(maxsize=CACHED_FILES)
+_JOINED = _Joined(limit=8)
+
+
 def _labels(snapshot: Path, key: tuple[str, ColumnKind], target: tuple[str, ColumnKind]) -> dict[Any, Any]:
     """A file's labels by id, both of the kinds that the schema has now; one without an id is nobody's."""
     table = pq.read_table(snapshot, pre_buffer=False)

@@ -25,7 +25,7 @@ from retrain.rows.duplicates import repeated_rows
 from retrain.rows.event_times import event_times
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
 from retrain.rows.history import believed_labels, read_snapshot
-from retrain.rows.pools import pool_of_each, unit_of_each
+from retrain.rows.pools import pool_of_each, step_of_each
 from retrain.rows.retype import TYPES, changed_kinds, conform
 from retrain.rows.seen import seen_rows, was_seen
 from retrain.rows.settled import Settling
@@ -78,7 +78,8 @@ def prepare_rows(
     reserved = table.column("__reserved").to_numpy()
     seen = _known_to_champion(champion, files, times, sequence, table.column("__row").to_numpy(), reserved)
     chosen = chosen_window(settings.window, window)
-    pools, steps = pool_of_each(sequence), unit_of_each(sequence, {file.seq: file.rows for file in files})
+    lengths = {file.seq: file.rows for file in files}
+    pools, steps = pool_of_each(sequence, lengths), step_of_each(sequence, lengths)
     parts = split(times, pools, seen, reserved, chosen, champion is None, steps, _of_before(champion, files, sequence))
     table = table.append_column("__weight", pa.array(parts.weight)).drop_columns(["__reserved"])
     train, holdout = table.filter(pa.array(parts.train)), table.filter(pa.array(parts.holdout))

@@ -42,6 +42,12 @@ REQUIRED_OF: dict[str, tuple[str, ...]] = {
 ENVIRONMENT = ("scikit-learn", "numpy", "scipy", "skops")
 
 
+def seen_files(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Name, bytes, time of change and inode of each file of a version: the same while nobody touches it. OSError."""
+    looks = ((path.relative_to(folder).as_posix(), path.stat()) for path in sorted(folder.rglob("*")))
+    return tuple((name, look.st_size, look.st_mtime_ns, look.st_ino) for name, look in looks)
+
+
 def write_json(folder: Path, name: str, value: Any, point: str) -> None:
     """Write plain JSON values to `folder`/`name`; equal values give equal bytes."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -1,6 +1,5 @@
 """Tells the story with faults and compares its end with that of the story without."""
 
-import contextlib
 import os
 import random
 import shutil
@@ -11,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 from daemon_harness import Daemon
 
 from faults.ending import differences, normal_form, violations
-from faults.story import Story, Stuck, config, processes
+from faults.moments import CHANCES, KINDS, Moments
+from faults.story import Story, Stuck, config
 
 ROLES = ("control", "analyst", "trainer", "server")
 ERRORS = ("ENOSPC", "EIO", "EACCES")
@@ -64,7 +63,7 @@ def tell(
     _merge_columns(daemon)
     daemon.plan()
     told, story, started_s = Told(), Story(daemon), time.monotonic()
-    moments = _Moments(daemon, told)
+    moments = Moments(daemon, told.happened, told.violations)
     story.meanwhile = moments.act
     try:
         rounds = [happen for happen in story.rounds() if not chapters or happen.__name__ in chapters]
@@ -76,6 +75,7 @@ def tell(
             since = len(daemon.events)
             story.keep_alive()
             happen()
+            moments.end()
             story.come_to_rest()
             _plan(daemon, [], before)
             after = _passings(daemon)
@@ -100,26 +100,6 @@ def compare(told: Told, reference: Told) -> list[str]:
     if not told.ending:
         return told.violations
     return told.violations + differences(told.ending, reference.ending)
-
-
-class _Moments:
-    """Kills at moments, of whatever process of the role then runs."""
-
-    def __init__(self, daemon: Daemon, told: Told) -> None:
-        self._daemon, self._told = daemon, told
-        self._left: list[Fault] = []
-        self._begun_s = 0.0
-
-    def begin(self, faults: list[Fault]) -> None:
-        self._left, self._begun_s = sorted(faults, key=lambda fault: fault.after_s), time.monotonic()
-
-    def act(self) -> None:
-        while self._left and time.monotonic() - self._begun_s >= self._left[0].after_s:
-            fault = self._left.pop(0)
-            for process in processes(self._daemon, fault.role)[:1]:
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-                    self._told.happened.append(f"{fault.role} moment KILL")
 
 
 def _merge_columns(daemon: Daemon) -> None:
@@ -197,9 +177,12 @@ def errors_everywhere(passed: Passed, chance: random.Random) -> list[Fault]:
 
 
 def some_moments(rounds: int, count: int, chance: random.Random) -> list[Fault]:
-    """Kills of some process at some moment."""
-    roles = chance.choices(ROLES, (4, 2, 2, 2), k=count)
-    return [Fault(chance.randrange(rounds), role, "", 0, "KILL", after_s=chance.uniform(0.0, 4.0)) for role in roles]
+    """What happens to some process, or to all, at some moment."""
+    roles, kinds = chance.choices(ROLES, (4, 2, 2, 2), k=count), chance.choices(list(KINDS), CHANCES, k=count)
+    return [
+        Fault(chance.randrange(rounds), role, "", 0, what, after_s=chance.uniform(0.0, 4.0))
+        for role, what in zip(roles, kinds, strict=True)
+    ]
 
 
 def some_points(passed: Passed, count: int, chance: random.Random) -> list[Fault]:

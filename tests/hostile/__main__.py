@@ -15,7 +15,10 @@ from daemon_harness import Daemon
 
 from hostile.client import ONE, send
 from hostile.corpus import LARGEST, Kind, Request, kinds
+from hostile.files import kinds as file_kinds
+from hostile.fuzz import fuzz_all
 from hostile.served import Neighbour, Process, serving
+from hostile.taking import take_all
 
 QUIET_S = 10.0
 SLOWEST_MS = 250.0
@@ -47,10 +50,21 @@ def main() -> int:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="hostile", description=__doc__)
     parser.add_argument("--only", default="", help="kinds whose name has this in it")
-    parser.add_argument("--parts", nargs="*", default=["requests", "together", "growth"])
+    parser.add_argument("--parts", nargs="*", default=["requests", "together", "growth", "files", "fuzz"])
+    parser.add_argument("--examples", type=int, default=1_000_000, help="of parsers in memory; a fiftieth of files")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 10**9, help="of the fuzzers")
     options = parser.parse_args()
     chosen = [kind for kind in kinds() if options.only in kind.name]
     findings = Findings()
+    if "fuzz" in options.parts and not options.only:
+        print(f"fuzzing from seed {options.seed}", flush=True)
+        for found in fuzz_all(options.examples, options.examples // 50, options.seed):
+            findings.expect(False, f"a parser reads or refuses: {found}")
+    if "files" in options.parts:
+        taken = take_all([kind for kind in file_kinds() if options.only in kind.name], findings.expect)
+        print(f"{taken} files", flush=True)
+    if not set(options.parts) - {"fuzz", "files"}:
+        return 1 if findings.broken else 0
     with tempfile.TemporaryDirectory(prefix="driftd-hostile-") as name, serving(Path(name)) as daemon:
         server = Process(daemon)
         for _ in range(20):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from msgspec.structs import replace
+from msgspec import structs
 
 from daemon.reading.open_file import require_file
 from daemon.reading.operations import TakeRequest
@@ -24,7 +24,7 @@ from retrain.operations import AcceptedFile
 from retrain.records.errors import Refused
 from retrain.records.new_classes import KnownClasses, NewClass
 from retrain.records.predictions import Floats
-from retrain.records.schema import Schema, declared_schema
+from retrain.records.schema import Column, Schema, declared_schema
 from retrain.records.settings import ColumnKind, ModelSettings
 from retrain.rows.columns import column_values
 from retrain.rows.event_times import time_span
@@ -56,7 +56,7 @@ class BatchFile:
         """As the rows that are served and scored, with their labels."""
         if self.scored is None:
             return self.accepted()
-        return replace(self.accepted(), snapshot=self.scored, digest=f"batch{self.seq}.scored")
+        return structs.replace(self.accepted(), snapshot=self.scored, digest=f"batch{self.seq}.scored")
 
     def accepted(self) -> AcceptedFile:
         """As the stages read it, with all its labels."""
@@ -120,7 +120,8 @@ def read_source(
     is beyond repair or has too few rows. Classes that do not count (see `retrain.records.new_classes`) are those that
     the `initial` batches do not make known; `approved`: as if a person had approved each new one. Columns to `ignore`
     are not learned from; where `columns` are named, they alone are. Where labels come late (`times`), rows have ids."""
-    schema = declared_schema(settings)
+    times = times or LabelTimes()
+    schema = _with_times(declared_schema(settings), times)
     tables: list[pa.Table] = []
     rejected = 0
     not_learned: dict[str, str] = {}
@@ -137,7 +138,6 @@ def read_source(
         taken.snapshot.unlink()
     assert schema is not None
     names = [column.name for column in schema.columns if column.name != schema.target]
-    times = times or LabelTimes()
     told = (times.column,) if times.column else ()  # when a label came says what it is
     ignored = dict.fromkeys((*listed_columns(ignore, names), *listed_columns(told, names)))
     schema = schema.learning_from(ignored, listed_columns(columns, names))
@@ -150,6 +150,13 @@ def read_source(
     pieces, schema, notes = identified(pieces, schema) if times.late else (pieces, schema, ())
     written = tuple(_write(piece, schema, place, work) for place, piece in enumerate(pieces))
     return Source(schema, written, rejected, withheld, not_learned, notes)
+
+
+def _with_times(schema: Schema | None, times: LabelTimes) -> Schema | None:
+    """A declared schema with the column that says when labels came: only histories have it, so no service names it."""
+    if schema is None or not times.column or times.column in [column.name for column in schema.columns]:
+        return schema
+    return replace(schema, columns=(*schema.columns, Column(times.column, "datetime", feature=False)))
 
 
 def _withheld(

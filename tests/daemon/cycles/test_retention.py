@@ -27,6 +27,7 @@ from daemon.ledger import (
     models,
     observe,
     open_ledger,
+    prediction_log,
     promotions,
     retention,
     tables,
@@ -120,12 +121,16 @@ def test_no_query_of_a_file_or_of_status_reads_a_long_table_whole(history):
         files.by_content(conn, "m", "nobody")
         files.newest_usable(conn, "m", 1000)
         files.looked_back_over(conn, "m", 1000, 20_000, 30 * DAY, now)
-        files.nth_newest_labelled(conn, "m", FILES, 1000)
+        files.nth_newest_labelled(conn, "m", FILES, 1000, 30 * DAY, now)
         files.newest_rows(conn, "m", 6, ("accepted",), sources=("folder",))
         files.recent(conn, "m", DAY)
         files.listed(conn, "m", None, 1000)
         checks.unchecked(conn, "m", 201, 0, MOST_AGAIN)
         checks.latest_performances(conn, "m")
+        checks.answered(conn, "m", 1000)
+        checks.scores(conn, "m", 1, 1000)
+        promotions.eras(conn, "m", {1})
+        prediction_log.of_data_files(conn, "m", ["predictions/2026"])
         assessments.candidates(conn, "m", 0)
         assessments.proposal(conn, "m")
         assessments.proposal_at(conn, "m", FILES // 2)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from helpers import wait_for
 
-from daemon.intake.watch import INSTANCE, FolderWatch
+from daemon.intake.kernel_watch import INSTANCE
+from daemon.intake.watch import FolderWatch
 from retrain import durable
 
 
@@ -108,9 +109,9 @@ def test_many_folders_take_one_instance_of_inotify(tmp_path: Path) -> None:
         folder.mkdir()
         watches.append(FolderWatch(folder, True, False, told.append))
     twice = FolderWatch(folders[0], True, False, Hints().append)
-    before = instances()
+    before, threads = instances(), threading.active_count()
     assert all(watch.check() for watch in (*watches, twice))
-    assert instances() - before <= 1
+    assert instances() - before <= 1 and threading.active_count() - threads <= 1
     twice.stop()
     INSTANCE.reader.stop()
     INSTANCE.reader.join(5)

@@ -4,6 +4,7 @@ import grp
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from retrain.records.errors import Refused
 from retrain.records.outcome import Outcome
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema import declared_schema
+from retrain.records.settings import LabelSettings
 from retrain.records.trigger import Trigger
 from retrain.rows import window_reach
 
@@ -342,6 +344,14 @@ def test_a_cycle_is_told_of_the_files_alone_that_its_window_may_need(ledger, tmp
         told = stages.stage_request(context, conn, cycle, schema)
     assert isinstance(told, PrepareRequest)
     assert ([file.seq for file in told.files], told.rows_before) == ([5, 6, 7, 8], 40)
+    waiting = replace(cycle, trigger=Trigger("manual", "", {"labels": {"trust": {"8": "waiting", "7": "early"}}}))
+    labels = LabelSettings.model_validate({"maturity": "2 files"})
+    late = replace(context, settings=context.settings.model_copy(update={"labels": labels}))
+    with ledger.begin() as conn:  # what waits is waited for: as many settled files as ever
+        for place, waited in ((context, waiting), (late, cycle)):
+            told = stages.stage_request(place, conn, waited, schema)
+            assert isinstance(told, PrepareRequest)
+            assert told.files[0].seq == (4 if place is context else 3)
     accept(ledger, "labels", LOOKS[1], "labels", kind="labels")
     with ledger.begin() as conn:
         told = stages.stage_request(context, conn, cycle, schema)

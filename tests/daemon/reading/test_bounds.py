@@ -177,3 +177,11 @@ def test_of_long_texts_fewer_rows_tell_what_the_columns_are(tmp_path):
     short = tmp_path / "b.csv"
     short.write_bytes(ROWS)
     assert first_rows(short, kind_of(short)) == SAMPLE_ROWS
+
+
+def test_objects_with_keys_of_their_own_are_refused(tmp_path):
+    """Each key would be a column: ten thousand of them in 256 kB took five gigabytes."""
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({f"k{number}": 1, "y": "no"}) + "\n" for number in range(2_500)))
+    with pytest.raises(Refused, match=r"more than 2,000 different keys.*write what varies as a value"):
+        take(request(path, declared=False))

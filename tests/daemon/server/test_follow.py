@@ -16,7 +16,9 @@ from daemon.ledger import deployments, promotions
 from daemon.runtime.context import ModelContext
 from daemon.server.follow import Follower
 from daemon.server.pools import Pool
+from daemon.server.served import ServedDeployment
 from daemon.server.slot import ModelSlot
+from retrain.model.deployment import LoadedDeployment
 
 CONFIG = """\
 [models.m]
@@ -85,3 +87,39 @@ def test_a_champion_that_fails_to_load_leaves_what_is_served(
         ("swapped", good.name), ("swap_failed", BROKEN),
     ]  # fmt: skip
     assert reason in told[1]["error"]
+
+
+def test_what_was_served_a_while_ago_is_not_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going back to it is a swap of a pointer, as long as its files are what they were."""
+    good, loads = learning.published(tmp_path / "made"), []
+    with bare_model(tmp_path, CONFIG) as context:
+        for name in ("v0001-aaaaaaaa", "v0002-bbbbbbbb"):
+            shutil.copytree(good, context.folders.version(name))
+        monkeypatch.setattr("daemon.server.follow.load_served", counting(loads))
+        slots, told = {"m": ModelSlot("m")}, []
+        pools = Pool("loading", 1), Pool("looking", 1)
+        follower = Follower(context.shared.config, slots, context.shared.ledger, told.append, *pools)
+
+        def swap_to(version: str) -> Any:
+            promote(context, version)
+            asyncio.run(follower.catch_up())
+            return slots["m"].served
+
+        served = [swap_to(version) for version in ("v0001-aaaaaaaa", "v0002-bbbbbbbb", "v0001-aaaaaaaa")]
+        assert loads == ["v0001-aaaaaaaa", "v0002-bbbbbbbb"]
+        assert served[2].loaded is served[0].loaded and served[2].promotion > served[1].promotion
+        path = context.folders.version("v0002-bbbbbbbb") / "model.skops"
+        path.write_bytes(path.read_bytes())
+        swap_to("v0002-bbbbbbbb")
+        assert loads[2:] == ["v0002-bbbbbbbb"]
+    assert [message["event"] for message in told] == ["swapped"] * 4
+
+
+def counting(loads: list[str]) -> Callable[..., Any]:
+    """A loader that notes what it loads."""
+
+    def load(deployment: Any, promotion: int, *_: Any) -> ServedDeployment:
+        loads.append(deployment.name)
+        return ServedDeployment(deployment, promotion, LoadedDeployment({}, {}, deployment.name), (), ())
+
+    return load

@@ -158,6 +158,19 @@ def test_times_are_needed_for_labels_that_come_at_a_time(tmp_path):
             read_source([tmp_path / "history.parquet"], settings, BATCHES, tmp_path, INITIAL, times=times)
 
 
+def test_declared_columns_need_not_name_when_labels_came(tmp_path):
+    """The service never sees that column, so that its configuration does not have it; it is read from the history."""
+    pq.write_table(table(), tmp_path / "history.parquet")
+    settings = ModelSettings(
+        data_dir="d", task="classification", target="y", time_column="at",
+        columns={"at": "datetime", "x": "number", "y": "category"},
+    )  # fmt: skip
+    times = LabelTimes("column", column="told")
+    read = read_source([tmp_path / "history.parquet"], settings, BATCHES, tmp_path, INITIAL, times=times)
+    assert [column.name for column in read.schema.features] == ["x"]
+    assert read.schema.column("told").kind == "datetime"
+
+
 def test_a_label_is_known_once_the_newest_event_is_as_late():
     """Times between the batches' newest events, at one, never, and after the last."""
     clock, times = [10.0, 20.0, 30.0], np.array([5.0, 5.0, 5.0, 5.0, 8.0])

@@ -17,14 +17,14 @@ BATCHES, ROWS, INITIAL, LATE = 8, 130, 3, 2
 NO_RETRAINS = {"regret": False, "growth": False, "on_drift": False, "on_performance": False}
 
 
-def played(folder: Path, times: LabelTimes) -> Engine:
+def played(folder: Path, times: LabelTimes, **labels: str) -> Engine:
     """A replay without retrains, whose batches are numbered alike under every schedule."""
     rng, rows = np.random.default_rng(7), BATCHES * ROWS
     x, z = rng.normal(size=rows), rng.normal(size=rows)
     label = np.where(np.where(np.arange(rows) < rows / 2, x, z) + 0.3 * rng.normal(size=rows) > 0.3, "yes", "no")
     pq.write_table(pa.table({"x": x, "z": z, "y": label}), folder / "history.parquet")
     settings = ModelSettings.model_validate(
-        {"data_dir": "d", "task": "classification", "target": "y", "triggers": NO_RETRAINS,
+        {"data_dir": "d", "task": "classification", "target": "y", "triggers": NO_RETRAINS, "labels": labels,
          "estimator": {"params": {"max_iter": 8}}}
     )  # fmt: skip
     work = folder / str(times)
@@ -44,6 +44,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any
 @pytest.mark.parametrize("schedule", ["random:2", "provisional:2", "positives-first:2"])
 def test_late_and_corrected_labels_are_the_same_evidence_in_the_end(at_once, tmp_path, schedule):
     """Of the files whose labels are in, bit by bit: losses, gains, proposals, and the keys that tell them from others."""
-    engine = played(tmp_path, arriving(schedule, "" if schedule.startswith("random") else "yes"))
+    final = {"maturity": f"{LATE} files"} if schedule.startswith("provisional") else {}
+    engine = played(tmp_path, arriving(schedule, "" if schedule.startswith("random") else "yes"), **final)
     whole = sorted(at_once)[:-LATE]
     assert len(whole) >= 2 and [engine.evidence[seq] for seq in whole] == [at_once[seq] for seq in whole]

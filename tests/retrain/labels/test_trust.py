@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from label_arrivals import NEVER, Stream, alike, always, by_class, evenly, some
+from label_arrivals import NAMES, NEVER, Stream, alike, always, by_class, evenly, some
 
-from retrain.labels.trust import depends_on_answer, judge
+from retrain.labels.selection import selection_of
+from retrain.labels.trust import judge
 
 GOOD, WEAK, NONE = 2.5, 0.7, 0.0
 MODELS = pytest.mark.parametrize(("skill", "drift"), [(GOOD, NEVER), (GOOD, 8), (WEAK, NEVER), (NONE, NEVER)])
@@ -34,6 +35,7 @@ def test_quick_positives_and_slow_negatives_wait_for_the_slow_ones(skill, drift)
     stream = Stream(by_class(evenly(0, 5), evenly(5, 10)), skill, drift=drift, files=20)
     assert [stream.late(now) for now in (6, 10, 12)] == ["W" * 3, "W" * 7, "W" * 9]
     assert stream.late(19) == "C" * 7 + "W" * 9
+    assert not any(stream.judged(now).selected for now in (15, 17, 19))
 
 
 @MODELS
@@ -52,7 +54,7 @@ def test_a_few_rows_labelled_at_random_are_used_after_a_few_files(skill, drift):
     assert [stream.late(now) for now in (4, 8)] == ["W", "FFFFF"]
     assert stream.late(19) == "F" * 16
     assert not stream.judged(19).selected
-    assert not depends_on_answer(stream.at(19))
+    assert not selection_of(stream.at(19)).found
 
 
 @MODELS
@@ -75,7 +77,7 @@ def test_labels_of_the_best_rated_only_teach_but_say_nothing_of_classes(skill, d
     assert set(stream.late(8)) == {"W"}
     assert stream.late(21) == "S" * 16 + "WW"
     assert stream.judged(21).selected
-    assert depends_on_answer(stream.at(21)[:18])
+    assert selection_of(stream.at(21)[:18]).found
 
 
 @MODELS
@@ -110,6 +112,7 @@ def test_a_dead_feed_settles_nothing():
 def test_provisional_labels_wait_for_their_changes():
     """All rows are "no" at once and the positives corrected within five files: believed once they are through."""
     stream = Stream(by_class(evenly(1, 5), always(0)), files=24)
+    assert {stream.provisional(6).by_seq[seq] for seq in range(4, 7)} == {"waiting"}
     assert {stream.provisional(20).by_seq[seq] for seq in range(4, 15)} == {"finished"}
     assert {stream.provisional(20).by_seq[seq] for seq in range(17, 21)} == {"waiting"}
     assert stream.provisional(20).by_class
@@ -154,6 +157,23 @@ def test_a_few_of_the_slow_class_at_once_do_not_make_small_files_finished():
         stream = Stream(leak, NONE, files=20, rows=50, seed=seed)
         assert [set(stream.late(now)) for now in (6, 7, 8)] == [{"W"}] * 3
         assert set(stream.late(19)[:10]) == {"C"}
+
+
+def test_selection_by_answers_of_then_is_seen_though_versions_change():
+    """Rows that the version of then rated best were labelled; today's says the opposite of older files: the newest ones
+    show it."""
+
+    def best(rng, labels, p):
+        return np.where(p >= np.median(p), 0, NEVER)
+
+    stream = Stream(best, files=30)
+    files = [
+        replace(file, probabilities=file.probabilities[:, ::-1] if file.seq < 18 else file.probabilities)
+        for file in stream.at(29)
+    ]
+    trust = judge(files, "classification", NAMES)
+    assert trust.selected
+    assert trust.by_seq[29] == "selected"
 
 
 def test_what_is_judged_of_a_regression_can_be_written_down():

@@ -9,7 +9,7 @@ from retrain.records.action import Idle, ObserveOnly, OpenCycle, Wait
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.finished_check import FinishedCheck, Rise
-from retrain.records.observation import Observation
+from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema_change import SchemaChange
 from retrain.records.settings import ModelSettings
@@ -254,3 +254,12 @@ def test_a_clock_that_was_set_back_does_not_prolong_the_cool_down():
     state, action = plan(ahead, seen(evidence=(DROP,)), NOW, chosen)
     assert isinstance(action, Wait) and action.until == NOW + 600
     assert isinstance(plan(state, seen(evidence=(DROP,)), NOW + 601, chosen)[1], OpenCycle)
+
+
+def test_a_version_that_was_kept_despite_growth_is_not_trained_again_with_every_file():
+    """Growth counts from there; where it was promoted, and rolled back since, it asks again."""
+    state, action = plan(PlannerState(seen_seq=3, next_number=2), seen(labelled_rows=2100), NOW, settings())
+    assert action.trigger.kind == "growth"
+    for promoted, kind in ((False, Idle), (True, OpenCycle)):
+        later = seen(labelled_rows=2200, retrained=CycleResult(1, promoted, 0.0))
+        assert isinstance(plan(state, later, NOW + 100, settings())[1], kind)

@@ -10,6 +10,7 @@ from retrain.operations import AcceptedFile
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import LabelSettings, ModelSettings
 from retrain.rows.history import History
+from retrain.rows.late_labels import late_labels
 from retrain.rows.touched import touching
 from retrain.stages.prepare import labelled_rows
 
@@ -77,6 +78,21 @@ def test_labels_reach_the_rows_of_a_file_without_a_target(tmp_path):
     files = [file, labels(tmp_path, 2, {"b": "yes"})]
     assert History(files, SCHEMA).batch(1).known.tolist() == [False, True]
     assert labelled_rows(files, SCHEMA, SETTINGS, []).column("y").to_pylist() == ["yes"]
+
+
+def test_one_more_file_of_labels_does_not_read_the_others_again(tmp_path):
+    """And gives what all of them at once give: the newest label, who brought the first, and what changed; what was
+    joined before stays as it was."""
+    files = [labels(tmp_path, 2, {"a": "no", "b": "yes"}), labels(tmp_path, 3, {"a": "yes"})]
+    before = late_labels(files, SCHEMA)
+    copies = [replace(file, snapshot=tmp_path / f"copy{file.seq}.parquet") for file in files]
+    for file, copy in zip(files, copies, strict=True):
+        file.snapshot.rename(copy.snapshot)
+    more = [*files, labels(tmp_path, 5, {"a": "no", "c": "no"})]
+    one, whole = late_labels(more, SCHEMA), late_labels([*copies, more[-1]], SCHEMA)
+    assert (one.newest, one.first, one.changes) == (whole.newest, whole.first, whole.changes)
+    assert one.newest == {"a": "no", "b": "yes", "c": "no"} and before.newest == {"a": "yes", "b": "yes"}
+    assert [one.before("a", seq) for seq in range(1, 6)] == [None, "no", "yes", "yes", "no"]
 
 
 def test_a_label_without_an_id_is_of_no_row(tmp_path):
