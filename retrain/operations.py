@@ -62,8 +62,8 @@ class AcceptedFile(msgspec.Struct, frozen=True, kw_only=True):
     """An accepted file of rows or of late labels; `seq` is its place in the order of arrival. Labels of `withheld`
     classes do not count. `first_time` and `last_time` are the event times of its rows, where these have any; `trust`
     says whether its labels may be believed as far as they are in (see `retrain.labels.trust`), where no maturity is
-    configured. `number` counts the files of rows alone, from 1 (0: as `seq` does): what is drawn at random is drawn by
-    it, whatever files of labels came between."""
+    configured. `own_labels`: how many rows came with one. `number` counts the files of rows alone, from 1 (0: as `seq`
+    does): what is drawn at random is drawn by it, whatever files of labels came between."""
 
     seq: int
     snapshot: Path
@@ -77,6 +77,7 @@ class AcceptedFile(msgspec.Struct, frozen=True, kw_only=True):
     last_time: float | None = None
     trust: str = "complete"
     number: int = 0
+    own_labels: int = 0
 
     @property
     def place(self) -> int:

@@ -23,6 +23,7 @@ NEWEST_TIME = func.coalesce(files.c.last_time, files.c.at)
 USABLE = (
     files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.source,
     files.c.at.label("accepted_at"), files.c.schema_digest, files.c.first_time, files.c.last_time, files.c.number,
+    files.c.labelled_rows,
 )  # fmt: skip
 
 

@@ -133,7 +133,7 @@ class ModelContext:
                 seq=row.seq, snapshot=self.folders.state / row.snapshot, digest=row.sha256, rows=row.rows,
                 kind=row.kind, source=row.source, accepted_at=row.accepted_at, withheld=classes,
                 first_time=row.first_time, last_time=row.last_time, trust=trust.get(row.seq, COMPLETE),
-                number=row.number or 0,
+                number=row.number or 0, own_labels=row.labelled_rows or 0 if row.kind == "rows" else 0,
             )
             for row in rows
             if row.kind != "items"

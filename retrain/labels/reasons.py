@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from drift.notation import counted
 from retrain.labels.evidence import Evidence
 from retrain.labels.words import WAITING
 
@@ -30,7 +31,10 @@ def reason(
 
 
 def _lags(evidence: Evidence) -> str:
-    """How late classes come, the quickest first."""
-    slow = sorted((curve.quantile(0.9), name) for name, curve in evidence.curves.items())
-    said = [f'"{name}" come {"with their rows" if lag < 1 else f"{lag:g} files later"}' for lag, name in slow[:5]]
-    return ", ".join(said)
+    """How late classes come, of many the slowest, the quickest of them first."""
+    slow = sorted((curve.quantile(0.9), name) for name, curve in evidence.curves.items())[-5:]
+    return ", ".join(f'"{name}" come {_after(round(lag))}' for lag, name in slow)
+
+
+def _after(files: int) -> str:
+    return "with their rows" if files < 1 else f"{counted(files, 'file')} later"

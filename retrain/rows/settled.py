@@ -61,6 +61,10 @@ class Settling:
         own = (file.last_time if file.last_time is not None else file.accepted_at for file in rows)
         self._newest_times = list(accumulate(own, max))
         self._of_labels = {file.seq: file.accepted_at for file in files if file.kind == "labels"}
+        told = sum(file.rows for file in files if file.kind == "labels")
+        own_labels = [file for file in rows if file.own_labels]
+        most_own = sum(file.own_labels for file in own_labels) > told
+        self._newest_own = own_labels[-1].seq if most_own else 0
         self._label_files = tuple((file.seq, file.snapshot) for file in files if file.kind == "labels")
         self._late = late_labels(files, schema)
         self.now = self.clock(max((file.seq for file in files), default=0), now)
@@ -181,12 +185,13 @@ class Settling:
         if between != files or not self._of_labels:
             return between >= files
         last = self._seqs[bisect_right(self._seqs, seq) + files - 1]
-        return max(self._of_labels) > last
+        return self._newest_arrival() >= last
 
     def _newest_arrival(self) -> int:
         """The newest file of labels: silence says nothing after it, for the labels may have ceased to come. Where none
-        ever came in files of their own, they come with rows."""
-        return max(self._of_labels, default=self._seqs[-1] if self._seqs else 0)
+        ever came in files of their own, they come with rows; where most do, rows that have some tell, too."""
+        newest = max(self._of_labels, default=self._seqs[-1] if self._seqs else 0)
+        return max(newest, self._newest_own)
 
     def _in_time(self, column: "pa.ChunkedArray", table: pa.Table, file: AcceptedFile) -> "pa.ChunkedArray":
         """With labels as they were when the time for corrections was over."""

@@ -43,7 +43,7 @@ class Past:
         self.taken.append(
             AcceptedFile(
                 seq=self.newest_seq, snapshot=snapshot, digest=digest, rows=rows, kind=kind, accepted_at=now,
-                first_time=first, last_time=last, number=number,
+                first_time=first, last_time=last, number=number, own_labels=labels if kind == "rows" else 0,
             )
         )  # fmt: skip
         self._labels.append(labels)

@@ -37,7 +37,7 @@ y = "category"
 class Here(Worker):
     """An analyst that answers in this process."""
 
-    async def call(self, request: Request[Any], _timeout_s: float | None = None) -> Any:
+    async def call(self, request: Request[Any], _timeout_s: float | None = None, _limit: str = "") -> Any:
         """As the process would."""
         return BY_REQUEST[type(request)].answer(request)
 

@@ -181,3 +181,18 @@ def test_what_is_judged_of_a_regression_can_be_written_down():
     late = Stream(lambda rng, labels, p: np.where(p > 0.3, 3, 0), files=12)
     assert {type(late.numbers(now).by_class) for now in range(4, 12)} == {bool}
     assert late.numbers(11).by_class
+
+
+def test_of_many_classes_the_slowest_are_named():
+    """What files wait for is named, not the five that are there first."""
+    stream = Stream(alike(always(0)), files=12, rows=700)
+    for number in range(stream.history, stream.files):
+        labels, _, p = stream.made[number]
+        classes = np.arange(len(labels)) % 7
+        stream.made[number] = np.array([f"c{one}" for one in classes]), classes // 2, p
+    names = tuple(f"c{one}" for one in range(7))
+    files = [replace(file, probabilities=None) for file in stream.at(11) if file.seq >= stream.history]
+    wait = judge(files, "classification", names).wait
+    assert '"c2" come 1 file later' in wait
+    assert '"c6" come 3 files later: files wait for the slowest' in wait
+    assert '"c1"' not in wait

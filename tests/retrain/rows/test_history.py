@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from retrain.operations import AcceptedFile
 from retrain.records.schema import Column, Schema
-from retrain.records.settings import ModelSettings
+from retrain.records.settings import LabelSettings, ModelSettings
 from retrain.rows.history import History
 from retrain.rows.late_labels import late_labels
 from retrain.rows.touched import touching
@@ -102,3 +102,18 @@ def test_a_label_without_an_id_is_of_no_row(tmp_path):
     assert History(files, SCHEMA).batch(1).known.tolist() == [True, False, False]
     assert labelled_rows(files, SCHEMA, SETTINGS, []).column("y").to_pylist() == ["yes"]
     assert touching(file.snapshot, [(3, labels(tmp_path, 3, {None: "no"}).snapshot)], ("id", "category")) == ()
+
+
+def test_silence_counts_where_labels_come_with_rows_and_one_was_corrected(tmp_path):
+    """One file of labels does not say that all others come in such files, which then would have ceased to come; where
+    most do come so, rows that brought one do not say that these still come."""
+    settings = LabelSettings.model_validate({"maturity": "1 file", "negative": "no"})
+    rows = [
+        replace(written(tmp_path, seq, [f"{seq}-a", f"{seq}-b"], ["yes", None]), own_labels=1) for seq in (1, 2, 4, 5)
+    ]
+    files = sorted([*rows, labels(tmp_path, 3, {"1-a": "yes"})], key=lambda file: file.seq)
+    known = History(files, SCHEMA, settings)
+    assert [known.labels_known(seq) for seq in (1, 2, 4, 5)] == [2, 2, 2, 0]
+    told = labels(tmp_path, 3, {f"1-{name}": "yes" for name in "acdefg"})
+    known = History([told if file.seq == 3 else file for file in files], SCHEMA, settings)
+    assert [known.labels_known(seq) for seq in (1, 2, 4, 5)] == [2, 1, 0, 0]
