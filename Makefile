@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration poison streams recommend-bench recommend-answers peers serving soak year long-file lock clean power systemd
+.PHONY: labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -61,6 +61,9 @@ bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latenc
 
 calibration: $(VENV)/.installed-dev ## measure how often checks alarm where nothing changed; half an hour on two cores
 	$(BIN)/python -m benchmarks.calibration
+
+drops: $(VENV)/.installed-dev ## measure false alarms and power of the test of a drop in performance; half an hour; DROPS="--jobs 2"
+	$(BIN)/python -m benchmarks.drops $(DROPS)
 
 poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and which clean ones; POISON="--streams DIR"
 	$(BIN)/python -m benchmarks.poison $(POISON)

@@ -1,0 +1,1 @@
+"""How often a drop of performance is told where there is none, and how often where one was planted."""
