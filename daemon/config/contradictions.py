@@ -1,6 +1,7 @@
 """What keys of a configuration have to do with each other: columns, schedules, folders."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +22,7 @@ REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
 """Types that a column cannot have, and what is expected, by its key; of the target by the task."""
 ROLES = ("target", "time_column", "id_column")
 """Of a recommendation's columns the settings say the same."""
+WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 DEFAULT_STATE = ServiceSettings().state_dir
 
 
@@ -49,6 +51,8 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
     if negative is not None and classes is not None and negative not in classes:
         declared = f"which [models.{name}.columns] does not declare as a category of {section.get('target')!r}"
         add(f"negative is {negative!r}, {declared}{meant(negative, classes)}", "labels", "negative")
+    elif negative is not None and (expected := _unlike(negative, columns.get(str(section.get("target"))))) is not None:
+        add(f"negative is {negative!r}, which no {section.get('target')!r} is called; {expected}", "labels", "negative")
     undeclared = f"which [models.{name}.columns] does not declare"
     for key in ("target", "time_column", "id_column"):
         column = section.get(key)
@@ -102,6 +106,15 @@ def _categories(section: dict[str, Any]) -> list[str] | None:
     column = section["columns"].get(section.get("target"))
     found = column.get("categories") if isinstance(column, dict) else None
     return list(map(str, found)) if isinstance(found, list) else None
+
+
+def _unlike(negative: str, kind: Any) -> str | None:
+    """What a class of a target of this type is called, where it cannot be called so."""
+    if kind == "boolean" and negative not in ("false", "true"):
+        return "expected false or true"
+    if kind == "integer" and WHOLE.fullmatch(negative) is None:
+        return "expected a whole number as text"
+    return None
 
 
 def _close(name: str, names: Sequence[str]) -> str:

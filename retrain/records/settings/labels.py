@@ -45,7 +45,7 @@ def age_of(value: Any) -> Maturity:
     if isinstance(value, dict) and set(value) == {field.name for field in fields(Maturity)}:
         return Maturity(**value)
     match = FILES.match(value) if isinstance(value, str) else None
-    if match is not None:
+    if match is not None and int(match[1]):
         return Maturity(files=int(match[1]))
     try:
         seconds = duration_s(value)

@@ -59,6 +59,15 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
             'y = { type = "category", categories = ["no", "yes"] }\n',
             "negative is 'No', which [models.m.columns] does not declare as a category of 'y'; expected one of no, yes",
         ),
+        (
+            GOOD + '[models.m.labels]\nmaturity = "9d"\nnegative = "False"\n[models.m.columns]\ny = "boolean"\n',
+            "negative is 'False', which no 'y' is called; expected false or true",
+        ),
+        (
+            GOOD + '[models.m.labels]\nmaturity = "9d"\nnegative = "no"\n[models.m.columns]\ny = "integer"\n',
+            "negative is 'no', which no 'y' is called; expected a whole number as text",
+        ),
+        (GOOD + '[models.m.labels]\nmaturity = "0 files"\n', 'expected an age such as "30d", "12h" or "5 files"'),
         (GOOD + '[models.m.columns]\ny = "text"\n', "a classification needs category, boolean or integer"),
         (GOOD + 'id_column = "i"\n[models.m.columns]\ni = "text"\n', "expected category or integer"),
         (GOOD + '[models.m.columns]\ny = "number"\n', "a classification needs category, boolean or integer"),
