@@ -156,7 +156,8 @@ class CheckResult(Result, frozen=True, kw_only=True):
 class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     """Judge the rows of all snapshots together against what is served. `predict`: whether it is to predict them, which
     drift of outputs and performance need; `work` is where the predictions of a single snapshot are written. Labels of
-    `withheld` classes do not count; `columns` are the only ones to compare, whatever their values. `judge` asks what
+    `withheld` classes do not count; `columns` are the only ones to compare, whatever their values. `files` are those
+    that the newest version was made of, needed where what is served is adjusted. `judge` asks what
     the labels that the rows have come to, after the `earlier` performances of this champion, oldest first, and where
     the detector of its errors is in `stream`."""
 
@@ -168,6 +169,7 @@ class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     predict: bool = True
     withheld: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
+    files: tuple[AcceptedFile, ...] = ()
     judge: bool = False
     earlier: tuple[Json, ...] = ()
     stream: Json | None = None

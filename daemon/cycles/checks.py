@@ -16,10 +16,13 @@ from daemon.ledger import checks, files, promotions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
-from retrain.operations import CheckRequest, CheckResult, to_json
+from retrain.operations import AcceptedFile, CheckRequest, CheckResult, to_json
+from retrain.records.deployment import Champion
 from retrain.records.new_classes import NewClass
 
 MOST_AGAIN = 20
+MOST_LEARNED = 500
+"""Files before the champion's training, from which rows that it did not see are read."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ async def check_snapshots(
         champion = promotions.champion(conn, context.name)
         if champion is None or unloadable(context.folders.versions, champion):
             return None  # the latter is logged by itself; once there is another champion it judges these files again
+        learned = learned_files(conn, context.name, context.folders.state, champion)
         notes = label_notes(conn, context.name) if kind == "file" else []
     changed = schema_change(context, champion)
     request = CheckRequest(
@@ -96,6 +100,7 @@ async def check_snapshots(
         work=context.folders.intake,
         predict=kind == "file" and (changed is None or changed.comparable),
         withheld=tuple(one.name for one in withheld),
+        files=learned,
     )
     started_at, started = context.now(), time.monotonic()
     try:
@@ -112,6 +117,20 @@ async def check_snapshots(
         predictions = str(final.relative_to(context.folders.state))
     seconds = time.monotonic() - started
     return AnalystCheck(found, champion.era, champion.deployment.name, predictions, started_at, seconds)
+
+
+def learned_files(conn: Connection, model: str, state: Path, champion: Champion) -> tuple[AcceptedFile, ...]:
+    """The newest files that the champion's newest version could learn from; none where it answers alone and unchanged,
+    when a check does not need them."""
+    served = champion.deployment
+    if served.calibration is None and list(served.weights) == [champion.newest]:
+        return ()
+    usable = files.usable(conn, model, champion.seen_seq, max(0, champion.seen_seq - MOST_LEARNED))
+    return tuple(
+        AcceptedFile(seq=row.seq, snapshot=state / row.snapshot, digest=row.sha256, rows=row.rows)
+        for row in usable
+        if row.kind == "rows"
+    )
 
 
 def record_check(

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from daemon.config.config import Config
+from daemon.cycles.checks import learned_files
 from daemon.cycles.classes import known_classes, withheld_classes
 from daemon.cycles.label_warnings import label_notes
 from daemon.cycles.scoring import MOST_FILES
@@ -56,12 +57,14 @@ def judge_file(
         ignored = listed_columns(ignore, [column.name for column in taken.schema.columns])
         with ledger.connect() as conn:
             withheld = withheld_classes(conn, model, settings, paths.versions, taken.class_rows)
+            known_files = learned_files(conn, model, paths.state, champion)
         result = BY_NAME["check"].answer(
             CheckRequest(
                 snapshots=(taken.snapshot,),
                 deployment=StoredDeployment.of(champion.deployment, champion.newest, paths.versions),
                 settings=_judging(settings, ignored, only, min_effect),
                 work=Path(work),
+                files=known_files,
                 judge=True,
                 earlier=tuple(earlier),
                 stream=stream,

@@ -72,7 +72,7 @@ class Assessor:
         for version in versions:
             for part in batch.parts:
                 rows = slice(part.start, part.stop)
-                valid[rows] &= ~_trained_on(version, part.digest, numbers[rows], batch.reserved[rows])
+                valid[rows] &= ~trained_on(version, part.digest, numbers[rows], batch.reserved[rows])
         return valid if valid.any() else None
 
     def losses(self, predictions: Predictions, y: Labels, rows: Mask, weights: Floats | None = None) -> Floats | None:
@@ -94,7 +94,7 @@ class Assessor:
         return decision_for(class_shares(y, shares) if several else shares, version.classes)
 
 
-def _trained_on(version: LoadedVersion, digest: str, numbers: NDArray[np.int64], reserved: Mask) -> Mask:
+def trained_on(version: LoadedVersion, digest: str, numbers: NDArray[np.int64], reserved: Mask) -> Mask:
     """Which rows of a file, by their numbers (n,), a version was trained on; `reserved` (n,) are of the reservoir."""
     prepared = version.training["prepare"]
     reservoir = digest in prepared.get("reserved_snapshots", ())

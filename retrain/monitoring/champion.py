@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from retrain import durable
 from retrain.model.blend import concatenate
 from retrain.model.deployment import LoadedDeployment, load_deployment
 from retrain.model.version import LoadedVersion
-from retrain.monitoring.cache import loaded_version
-from retrain.operations import StoredDeployment
+from retrain.monitoring.cache import Memory, loaded_version
+from retrain.monitoring.evaluated import load_unseen
+from retrain.monitoring.expected import expected_answers, expected_estimate, expected_reference, is_adjusted
+from retrain.monitoring.unseen import Unseen
+from retrain.operations import AcceptedFile, StoredDeployment
 from retrain.records.predictions import Floats, Predictions
 from retrain.rows.columns import open_snapshot
 from retrain.rows.withheld import without_classes
@@ -32,13 +35,13 @@ ESTIMATED_ROWS = 20_000
 
 @dataclass(frozen=True, eq=False)
 class MonitoredDeployment:
-    """What is served, and what its newest version is compared with: its reference, its evaluation, and what estimates
-    its performance without labels (None for a version without it)."""
+    """What is served, what it is compared with, and what estimates its performance without labels (None: nothing).
+    `whole`: outputs and estimate are of what is served; else of its newest version, as it was when it was made."""
 
     loaded: LoadedDeployment
     reference: Reference
-    evaluated: Mapping[str, Any]
     estimate: Mapping[str, Any] | None = None
+    whole: bool = True
 
     @property
     def version(self) -> LoadedVersion:
@@ -49,6 +52,10 @@ class MonitoredDeployment:
     def needs_features(self) -> bool:
         """Whether the estimate reads features besides predictions."""
         return self.estimate is not None and self.estimate["method"] == "DLE"
+
+    def said(self, predicted: "Predicted") -> Predictions:
+        """The predictions that outputs and estimate are of."""
+        return predicted.blended if self.whole else predicted.first
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +73,42 @@ class Predicted:
     step: int = 1
 
 
-def load_monitored(deployment: StoredDeployment, trusted_types: tuple[str, ...]) -> MonitoredDeployment:
+def load_monitored(
+    deployment: StoredDeployment, trusted_types: tuple[str, ...], files: Sequence[AcceptedFile] = (), seed: int = 0
+) -> MonitoredDeployment:
     """What is served, with what the store holds of its newest version; what was loaded before is not loaded again,
-    since a version cannot change."""
+    since a version cannot change. Where it is adjusted, outputs and estimate are made of what is served, by rows of the
+    `files` that the newest version was made of."""
     loaded = load_deployment(deployment, lambda path: loaded_version(path, trusted_types))
     version = loaded.version
-    evaluated, estimate = version.evaluation.get("challenger") or {}, load_estimate(version.folder)
-    return MonitoredDeployment(loaded, _reference(version.folder), evaluated, estimate)
+    alone = MonitoredDeployment(loaded, _reference(version.folder), load_estimate(version.folder))
+    if not is_adjusted(loaded):
+        return alone
+    return monitored_whole(alone, load_unseen(version), files, seed, _MEMORY)
+
+
+def monitored_whole(
+    alone: MonitoredDeployment, unseen: Unseen | None, files: Sequence[AcceptedFile], seed: int, memory: Memory
+) -> MonitoredDeployment:
+    """An adjusted deployment with outputs and estimate of what is served, where `unseen` rows of its newest version, in
+    these files, are enough to tell them."""
+    served = alone.loaded
+    what = served.version.folder, served.newest, tuple(served.weights.items()), served.recalibration
+    by_seq = {file.seq: file for file in files}
+    key = (*what, *(file.digest for file in files))
+    made = memory.get(key, lambda: _whole(alone, unseen, by_seq, seed))
+    reference, estimate, whole = made
+    return replace(alone, reference=reference, estimate=estimate, whole=whole)
+
+
+def _whole(
+    alone: MonitoredDeployment, unseen: Unseen | None, files: Mapping[int, AcceptedFile], seed: int
+) -> tuple[Reference, Mapping[str, Any] | None, bool]:
+    expected = None if unseen is None else expected_answers(alone.loaded, unseen, files)
+    if expected is None:
+        return alone.reference, alone.estimate, False
+    estimate = None if alone.estimate is None else expected_estimate(alone.version, expected, seed)
+    return expected_reference(alone.reference, expected), estimate, True
 
 
 def predict_snapshots(
@@ -126,6 +162,10 @@ def write_predictions(predicted: Predicted, path: Path) -> Path:
     durable.crash_point("check.predictions.before_write")
     pq.write_table(pa.table(columns), path, compression="zstd")
     return path
+
+
+_MEMORY = Memory(8)
+"""Of adjusted deployments, what is expected of them."""
 
 
 @lru_cache(maxsize=8)

@@ -39,6 +39,10 @@ from retrain.rows.targets import class_names
 from retrain.store.reference_files import release_pages
 
 LITTLE = 0.02
+ALONE = (
+    "outputs are compared, and performance is estimated, of {} alone: too few rows are still there that neither it nor "
+    "the versions beside it were trained on"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +58,10 @@ def check(request: CheckRequest) -> CheckResult:
     """The operation: judge the rows of all snapshots together."""
     started = time.perf_counter()
     settings, snapshots = request.settings, list(request.snapshots)
-    champion = load_monitored(request.deployment, settings.estimator.trusted_types)
-    notes: list[str] = []
+    champion = load_monitored(
+        request.deployment, settings.estimator.trusted_types, request.files, settings.estimator.seed
+    )
+    notes: list[str] = [] if champion.whole else [ALONE.format(champion.loaded.newest)]
     predicted = predict_snapshots(champion, snapshots, notes, request.withheld) if request.predict else None
     labelled = None if predicted is None else _labelled(champion, predicted)
     performance = None if labelled is None else _performance(champion, labelled, request)
@@ -102,11 +108,11 @@ def drift_report(
     notes: list[str],
     columns: Collection[str] | None = None,
 ) -> DriftReport:
-    """Features one at a time, so that memory holds one column; then the outputs of the newest version. Only `columns`,
+    """Features one at a time, so that memory holds one column; then the outputs of what is served. Only `columns`,
     where they are given, whatever their values; else without what names or dates rows."""
     reference, drift = champion.reference, settings.drift
     share = 1.0 if predicted is None else 1 - PERFORMANCE_SHARE
-    said = None if predicted is None else predicted.first
+    said = None if predicted is None else champion.said(predicted)
     left_out: dict[str, str] = {}
     features = _features(champion, snapshots, settings, notes)
     return check_columns(
@@ -205,12 +211,12 @@ def _watch(
 
 
 def _estimated(champion: MonitoredDeployment, predicted: Predicted) -> dict[str, Any] | None:
-    """The estimate of the newest version's metric on the rows without a label, of these every `step`-th; None
-    where all have one or the version has no estimate."""
+    """The estimate of the metric of what is served on the rows without a label, of these every `step`-th; None where
+    all have one or the version has no estimate."""
     missing = (~np.asarray(predicted.labels.is_valid()) & ~predicted.withheld)[:: predicted.step]
     if champion.estimate is None or not missing.any():
         return None
-    said = predicted.first.take(slice(None, None, predicted.step)).take(missing)
+    said = champion.said(predicted).take(slice(None, None, predicted.step)).take(missing)
     matrix = None if predicted.matrix is None else predicted.matrix[missing]
     return estimate_performance(champion.version.metric, champion.estimate, said, matrix)
 

@@ -42,6 +42,17 @@ class Unseen:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def take(self, chosen: NDArray[np.bool_]) -> "Unseen":
+        """Some rows, by a mask (n,)."""
+        said, y, files = self.predictions.take(chosen), self.y[chosen], self.files[chosen]
+        return Unseen(said, y, files, self.rows[chosen], self.held_out[chosen])
+
+    def newest(self, most: int) -> "Unseen":
+        """The rows of the newest files, at most so many, but for the newest file's, which has all."""
+        counts = np.cumsum(np.unique(self.files, return_counts=True)[1][::-1])
+        kept = max(1, int(np.searchsorted(counts, most, side="right")))
+        return self.take(np.isin(self.files, np.unique(self.files)[-kept:]))
+
     def to_table(self) -> pa.Table:
         """As it is stored with a version."""
         said = self.predictions

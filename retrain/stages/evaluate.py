@@ -52,6 +52,8 @@ PROBE_ROWS = 20
 MAX_SLICES = 50
 SAMPLE_ROWS = 5_000
 FOLDS_SHARE = 0.25
+KEPT_UNSEEN = 50_000
+"""Rows of the newest files of which it is kept what the version says of them unseen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     write_probe(staged, rows, challenger.predict_rows(rows))
     unseen = unseen_predictions(challenger, train, held_out, settings, _folds(request, result))
     write_reference(staged, version_reference(challenger, train, held_out, settings, unseen))
-    write_unseen(staged, unseen.to_table())
+    write_unseen(staged, unseen.newest(KEPT_UNSEEN).to_table())
     write_sample(staged, _sample(train, challenger.schema))
     return result
 

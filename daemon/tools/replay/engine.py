@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, assert_never
 
+from daemon.cycles.checks import MOST_LEARNED
 from daemon.tools.replay.checks import Checks
 from daemon.tools.replay.deployments import DAY_S, Deployments
 from daemon.tools.replay.label_files import LabelFiles
@@ -127,7 +128,7 @@ class Engine:
         """A served batch, then the labels that came after it: what is decided after each."""
         file, place = self._take_rows(batch, predictions), batch.place
         if self.checks:
-            self.drift_checks.check(file, batch, self.deployments.current)
+            self.drift_checks.check(file, batch, self.deployments.current, self._learned())
         due = (place + 1 - self.initial) % self.period == 0 if self.period is not None else False
         labels = self._label_files.due(place)
         self._look(place, due and labels is None)
@@ -135,6 +136,12 @@ class Engine:
             path, rows = labels
             self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
             self._look(place, due)
+
+    def _learned(self) -> list[AcceptedFile]:
+        """The files that the newest version could learn from, as `daemon.cycles.checks.learned_files` has them."""
+        champion = self.deployments.champion
+        seen = 0 if champion is None else champion.seen_seq
+        return [file for file in self._past.files() if file.kind == "rows" and seen - MOST_LEARNED <= file.seq <= seen]
 
     def _take_rows(self, batch: BatchFile, predictions: Predictions | None) -> AcceptedFile:
         path, labels = self._label_files.arriving(batch, predictions)

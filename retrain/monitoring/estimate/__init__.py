@@ -9,7 +9,8 @@ row only the members that did not see it. Blind where the relation of features a
 Far from all held-out rows it takes what the nearest of them told, and the interval does not know of that.
 """
 
+from retrain.monitoring.estimate.common import FEWEST_ROWS
 from retrain.monitoring.estimate.estimated import ASSUMES, estimate_performance
 from retrain.monitoring.estimate.fit import fit_estimate
 
-__all__ = ["ASSUMES", "estimate_performance", "fit_estimate"]
+__all__ = ["ASSUMES", "FEWEST_ROWS", "estimate_performance", "fit_estimate"]
