@@ -27,7 +27,7 @@ def reason(
         return f"no label {names} came yet, though some should have: waiting for them, or {WAY_OUT}"
     if not evidence.whole:
         return "too few labels to tell whether more will come, and whether that depends on the class: waiting for more"
-    return f"files wait for labels, which {_lags(evidence)}"
+    return f"files wait for labels: {_lags(evidence)}"
 
 
 def _lags(evidence: Evidence) -> str:

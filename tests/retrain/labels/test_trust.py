@@ -196,3 +196,9 @@ def test_of_many_classes_the_slowest_are_named():
     assert '"c2" come 1 file later' in wait
     assert '"c6" come 3 files later: files wait for the slowest' in wait
     assert '"c1"' not in wait
+
+
+def test_what_is_only_late_is_said_in_a_sentence():
+    """Where no class is slower than another: files wait, and for how long."""
+    wait = Stream(alike(evenly(2, 6)), files=16).judged(14).wait
+    assert wait == 'files wait for labels: "no" come 5 files later, "yes" come 5 files later'
