@@ -48,7 +48,7 @@ def age_of(value: Any) -> Maturity:
     if match is not None and int(match[1]):
         return Maturity(files=int(match[1]))
     try:
-        seconds = duration_s(value)
+        seconds = duration_s(value) if isinstance(value, str) else 0.0  # 30 may mean days
     except ValueError:
         seconds = 0.0
     if seconds <= 0:

@@ -67,6 +67,7 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
             GOOD + '[models.m.labels]\nmaturity = "9d"\nnegative = "no"\n[models.m.columns]\ny = "integer"\n',
             "negative is 'no', which no 'y' is called; expected a whole number as text",
         ),
+        (GOOD + "[models.m.labels]\nmaturity = 30\n", 'expected an age such as "30d", "12h" or "5 files"'),
         (GOOD + '[models.m.labels]\nmaturity = "0 files"\n', 'expected an age such as "30d", "12h" or "5 files"'),
         (GOOD + '[models.m.columns]\ny = "text"\n', "a classification needs category, boolean or integer"),
         (GOOD + 'id_column = "i"\n[models.m.columns]\ni = "text"\n', "expected category or integer"),
