@@ -32,7 +32,8 @@ MAX_CLASSES = 20
 @dataclass(frozen=True)
 class Inferred:
     """What a sample shows: its schema for the task, the columns that look like a time and an id, how it is read
-    (keys of [models.M.intake]), what is told of that, and by name why columns are not learned from."""
+    (keys of [models.M.intake]), what is told of that, by name why columns are not learned from, and which of these may
+    be the id where no name says so."""
 
     schema: Schema
     task: str
@@ -41,6 +42,7 @@ class Inferred:
     intake: dict[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     not_learned: Mapping[str, str] = field(default_factory=dict)
+    numbering: str = ""
 
 
 def look_at(
@@ -57,6 +59,7 @@ def look_at(
         schema, chosen = _schema_of(sample, file, settings, task)
         findings = (*(Finding("", "understood", note) for note in opened.notes), *sample.found.findings)
         reasons = not_learned(sample, schema)
+        numbering = next((name for name in reasons if _all_differ(sample, schema, name)), "")
     names = [column.name for column in schema.columns if column.name != target]
     ignored, only = listed_columns(ignore, names), listed_columns(columns, names)
     schema = schema.learning_from(ignored, only)
@@ -65,7 +68,14 @@ def look_at(
     reasons |= dict.fromkeys(ignored, "--ignore names it")
     time_column = _named(schema, TIME_NAMES, ("datetime",), target)
     id_column = _named(schema, ID_NAMES, ("integer", "category"), target)
-    return Inferred(schema, chosen, time_column, id_column, intake_keys(opened, file, sample.found), findings, reasons)
+    keys = intake_keys(opened, file, sample.found)
+    return Inferred(schema, chosen, time_column, id_column, keys, findings, reasons, numbering)
+
+
+def _all_differ(sample: Sampled, schema: Schema, name: str) -> bool:
+    """Whether a column has another value in each row, as an id has; dates have not the kind of one."""
+    present, distinct = sample.counts(name)
+    return present == distinct > 1 and schema.column(name).kind in ("integer", "category")
 
 
 def write_config(
@@ -74,6 +84,9 @@ def write_config(
     """Write the configuration, and say what to do next, line by line. Refused where the file cannot be read or
     has no such column; see `look_at`."""
     inferred = look_at(file, target, task, ignore, columns)
+    learned = [c.name for c in inferred.schema.features if c.name not in (inferred.time_column, inferred.id_column)]
+    if not learned:
+        raise Refused(f"{file} has nothing to learn {target!r} from", "give a file of rows, not one of labels alone")
     name = model_name(name or file.name.split(".")[0])
     path.write_text(_text(inferred, name, target), "utf-8")
     yield from report_lines(inferred.findings)
@@ -82,6 +95,8 @@ def write_config(
     for column in inferred.schema.columns:
         if not column.feature and column.name not in (inferred.time_column, inferred.id_column):
             yield f"not learned from: {column.name}: {inferred.not_learned[column.name]}"
+    if inferred.id_column is None and inferred.numbering:
+        yield f"if labels come later: they find their rows by id, set id_column = {json.dumps(inferred.numbering)}"
     data = path.absolute().parent / "data" / name
     data.mkdir(parents=True, exist_ok=True)
     yield f"made {data}"
@@ -123,7 +138,13 @@ def report_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _schema_of(sample: Sampled, path: Path, settings: ModelSettings, task: str) -> tuple[Schema, str]:
     target = settings.target
-    infer_schema(sample, settings)  # names the columns if the target is none of them
+    try:
+        infer_schema(sample, settings)  # names the columns if the target is none of them
+    except WrongUse as error:
+        if "target" not in error.message.split(maxsplit=1)[0]:
+            raise
+        late = "where labels come in files of their own, give a file that has both, or see docs/labels.md"
+        raise WrongUse(f"{error.message}; {late}") from None
     present, distinct = sample.counts(target)
     if not present:
         raise Refused(f"{target!r} has no value in {path}", "take a file with labelled rows")
@@ -154,7 +175,7 @@ def _text(inferred: Inferred, name: str, target: str) -> str:
         *key_lines(ModelSettings, "task", inferred.task),
         *key_lines(ModelSettings, "target", target),
         *key_lines(ModelSettings, "time_column", inferred.time_column),
-        *key_lines(ModelSettings, "id_column", inferred.id_column),
+        *key_lines(ModelSettings, "id_column", inferred.id_column, inferred.numbering or "…"),
         *key_lines(ModelSettings, "check_schedule", "*/15 * * * *"),
         *key_lines(ModelSettings, "retrain_schedule", None, "0 3 * * SUN"),
         *key_lines(ModelSettings, "mode", None, "auto"),

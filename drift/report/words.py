@@ -66,9 +66,11 @@ def replay_verdict(result: Result) -> Iterator[str]:
     """What a replay comes to."""
     policy, baselines = result["policy"], result["baselines"]
     gain = baselines.get("never", {}).get("policy_gain")
-    if gain and gain["mean"] is not None:
+    retrains = counted(policy["retrains"], "retrain")
+    if gain and gain["mean"] is not None and gain["low"] == gain["high"] == gain["mean"] == 0:
+        yield f"{result['metric']} as good as never retraining at each batch, for {retrains}."
+    elif gain and gain["mean"] is not None:
         word = "better" if gain["mean"] >= 0 else "worse"
-        retrains = counted(policy["retrains"], "retrain")
         yield f"{result['metric']} {score(abs(gain['mean']))} {word} than never retraining, for {retrains}."
         if gain["low"] is not None:
             chance = "" if gain["low"] > 0 or gain["high"] < 0 else ", which holds 0: chance alone may give this"

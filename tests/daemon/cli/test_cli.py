@@ -268,6 +268,22 @@ def test_init_leaves_out_what_numbers_or_dates_the_rows(tmp_path):
     assert driftd("init", "a.csv", "--target", "y", "--ignore", "nope", cwd=tmp_path).returncode == 2
 
 
+def test_init_helps_where_labels_come_in_files_of_their_own(tmp_path):
+    """A file of labels alone shows nothing to learn from, one without the target is told so, and what may be the id
+    is named."""
+    (tmp_path / "labels.csv").write_text("id,y\na,yes\nb,no\n")
+    (tmp_path / "rows.csv").write_text("id,x\na,1\nb,2\n")
+    lines = [f"t{i}w,{i % 7},{'yes' if i % 2 else 'no'}" for i in range(300)]
+    (tmp_path / "both.csv").write_text("ticket,x,y\n" + "\n".join(lines) + "\n")
+    alone, bare, both = (
+        driftd("init", f"{name}.csv", "--target", "y", cwd=tmp_path) for name in ("labels", "rows", "both")
+    )
+    assert (alone.returncode, bare.returncode) == (3, 2), (alone.stderr, bare.stderr)
+    assert "not one of labels alone" in alone.stderr and "has both" in bare.stderr
+    assert both.returncode == 0 and 'set id_column = "ticket"' in both.stdout, both.stderr
+    assert '# id_column = "ticket"' in (tmp_path / "config.toml").read_text()
+
+
 def test_init_says_that_text_is_not_learned_from(tmp_path):
     """Sentences are a column of their own type, with a comment on what becomes of them."""
     lines = [f"{i % 2},{i / 3},parcel {i} arrived broken and late" for i in range(300)]
