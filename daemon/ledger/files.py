@@ -147,7 +147,7 @@ def nth_newest_labelled(conn: Connection, model: str, up_to_seq: int, n: int, wa
         return 0
     settled = _clock(conn, model, now) - waited_s if waited_s else math.inf
     own = files.c.kind == "rows", files.c.source != "traffic", files.c.labelled_rows > 0, files.c.seq <= up_to_seq
-    wanted = *alike, *own, *([settled >= NEWEST_TIME] if waited_s else [])
+    wanted = *alike, *own, *([settled >= NEWEST_TIME + 0.0] if waited_s else [])  # by seq, not by the index of times
     return conn.scalar(select(files.c.seq).where(*wanted).order_by(files.c.seq.desc()).offset(n - 1).limit(1)) or 0
 
 
@@ -169,7 +169,8 @@ def looked_back_over(conn: Connection, model: str, most: int, most_late: int, wa
     until, starts, found = _clock(conn, model, now) - waited_s, [], list[Any]()
     for source in SOURCES:
         alike = *usable, files.c.kind == "rows", files.c.source == source
-        old = select(files.c.seq).where(*alike, until >= NEWEST_TIME).order_by(files.c.seq.desc())
+        waited = [until >= NEWEST_TIME + 0.0] if waited_s else []  # by seq, not by the index of times
+        old = select(files.c.seq).where(*alike, *waited).order_by(files.c.seq.desc())
         starts.append(conn.scalar(old.offset(most - 1).limit(1)) or 0)
         newer = select(*USABLE).where(*alike, files.c.seq >= starts[-1]).order_by(files.c.seq.desc())
         found += conn.execute(newer.limit(most_late)).all()

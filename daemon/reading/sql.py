@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-MEMORY = "600MB"
+MEMORY = "1GB"
 """The libraries and a batch take as much again: a process stays within a gigabyte."""
 
 

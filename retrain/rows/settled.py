@@ -64,7 +64,8 @@ class Settling:
         told = sum(file.rows for file in files if file.kind == "labels")
         own_labels = [file for file in rows if file.own_labels]
         most_own = sum(file.own_labels for file in own_labels) > told
-        self._newest_own = own_labels[-1].seq if most_own else 0
+        newest_own = own_labels[-1].seq if own_labels else 0
+        self._newest_arrival = max(max(self._of_labels, default=newest_own), newest_own if most_own else 0)
         self._label_files = tuple((file.seq, file.snapshot) for file in files if file.kind == "labels")
         self._late = late_labels(files, schema)
         self.now = self.clock(max((file.seq for file in files), default=0), now)
@@ -90,7 +91,7 @@ class Settling:
         known = (file.seq, touched, lag, self.alone, file.withheld, settings.corrections, settings.negative)
         if settings.maturity is None:
             return (*known, file.trust == WAITING)
-        ages = [self._age(file, until) for until in (None, self._newest_arrival())]
+        ages = [self._age(file, until) for until in (None, self._newest_arrival)]
         return None if None in ages else (*known, str(settings.maturity), *ages)
 
     def _age(self, file: AcceptedFile, until: int | None) -> bool | None:
@@ -165,7 +166,7 @@ class Settling:
             mature |= own
         negative = self.settings.negative
         if negative is not None:
-            silent = self._mature(table, file, self._newest_arrival()) & ~labelled
+            silent = self._mature(table, file, self._newest_arrival) & ~labelled
             column = pc.if_else(pa.array(silent), pa.scalar(negative, pa.string()), column.cast(pa.string()))
         return _only(column, mature)
 
@@ -185,13 +186,7 @@ class Settling:
         if between != files or not self._of_labels:
             return between >= files
         last = self._seqs[bisect_right(self._seqs, seq) + files - 1]
-        return self._newest_arrival() >= last
-
-    def _newest_arrival(self) -> int:
-        """The newest file of labels: silence says nothing after it, for the labels may have ceased to come. Where none
-        ever came in files of their own, they come with rows; where most do, rows that have some tell, too."""
-        newest = max(self._of_labels, default=self._seqs[-1] if self._seqs else 0)
-        return max(newest, self._newest_own)
+        return self._newest_arrival >= last
 
     def _in_time(self, column: "pa.ChunkedArray", table: pa.Table, file: AcceptedFile) -> "pa.ChunkedArray":
         """With labels as they were when the time for corrections was over."""
