@@ -47,12 +47,23 @@ def _data(training: Mapping[str, Any]) -> str:
     if training["window"]:
         lines.append(f"- Window: {training['window']}")
     if training["cut_time"] is not None:
-        day = datetime.fromtimestamp(training["cut_time"], UTC)
-        lines.append(f"- Up to: {day:%Y-%m-%d %H:%M UTC} (event time)")
+        lines.append(f"- Up to: {_moment(training['cut_time'])} (event time)")
     lines.append(f"- Snapshots: {len(training['snapshots'])}")
     lines += [f"  - `{digest}`" for digest in training["snapshots"][:MAX_LISTED]]
     lines += [f"- Note: {note}" for note in training["notes"]]
     return "\n".join(lines)
+
+
+def _moment(seconds: float) -> str:
+    """As a date, where it is one: a time column of numbers may count something else.
+
+    >>> _moment(0.0), _moment(1.78e12)
+    ('1970-01-01 00:00 UTC', '1,780,000,000,000 s after 1970')
+    """
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M UTC}"
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds:,.0f} s after 1970"
 
 
 def _evaluation(evaluation: Mapping[str, Any], held_out: str | None) -> str:
