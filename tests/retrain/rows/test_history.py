@@ -117,3 +117,12 @@ def test_silence_counts_where_labels_come_with_rows_and_one_was_corrected(tmp_pa
     told = labels(tmp_path, 3, {f"1-{name}": "yes" for name in "acdefg"})
     known = History([told if file.seq == 3 else file for file in files], SCHEMA, settings)
     assert [known.labels_known(seq) for seq in (1, 2, 4, 5)] == [2, 1, 0, 0]
+
+
+def test_silence_says_nothing_before_any_label_was_said(tmp_path):
+    """Rows without a label that reached their maturity are of the negative class only where labels come at all."""
+    settings = LabelSettings.model_validate({"maturity": "1 file", "negative": "no"})
+    files = [written(tmp_path, seq, [f"{seq}-0", f"{seq}-1"], [None, None]) for seq in (1, 2, 3)]
+    assert History(files, SCHEMA, settings).past() == []
+    told = [*files, labels(tmp_path, 4, {"1-0": "yes"})]
+    assert History(told, SCHEMA, settings).class_rows() == {"yes": 1, "no": 3}
