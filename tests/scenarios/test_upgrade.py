@@ -157,6 +157,7 @@ def test_a_damaged_champion_is_stood_in_for_and_made_anew(make_daemon: Callable[
     second = daemon.json("status")["models"]["m"]["champion"]["newest"]
     assert second != first
     daemon.stop()
+    served = daemon.json("status")["models"]["m"]["champion"]["version"]
     model = daemon.folder / "state/versions/m" / second / "model.skops"
     damaged = bytearray(model.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
@@ -165,7 +166,7 @@ def test_a_damaged_champion_is_stood_in_for_and_made_anew(make_daemon: Callable[
     since = len(daemon.events)
     daemon.start()
     stood = daemon.wait("stand_in_served", since=since)
-    assert (stood["version"], stood["champion"]) == (first, second)
+    assert (stood["version"], stood["champion"]) == (first, served)
     assert daemon.wait("cycle_opened", since=since)["trigger"] == "environment"
     assert list(daemon.seen("champion_unloadable", since=since))
     assert daemon.predict().status_code == 200

@@ -203,7 +203,7 @@ def test_a_killed_trainer_leaves_the_service_serving(service: Service) -> None:
 
 
 def test_training_works_in_a_group_of_its_own(service: Service) -> None:
-    """The analyst and the trainer are in one control group, control and the servers in another, below the service's; a
+    """The analysts and the trainer are in one control group, control and the servers in another, below the service's; a
     restart and a reload find them as they should be."""
     for again in ("restart", "reload"):
         service.run("systemctl", again, "driftd")
@@ -211,20 +211,20 @@ def test_training_works_in_a_group_of_its_own(service: Service) -> None:
         service.driftd("-c", CONFIG, "retrain", "m")
         trainer = wait_for(lambda: service.processes("role trainer"), 30)[0]
         wait_for(lambda trainer=trainer: service.group_of(trainer).endswith("driftd.service/training"), 10)
-        (analyst,) = service.processes("role analyst")
-        assert service.group_of(analyst).endswith("driftd.service/training")
+        analysts = service.processes("role analyst")
+        assert analysts and all(service.group_of(pid).endswith("driftd.service/training") for pid in analysts)
         for pid in (service.main_pid(), *service.processes("daemon.server")):
             assert service.group_of(pid).endswith("driftd.service/serving")
         service.wait("EVENT=cycle_finished", "MODEL=m", after=after)
     assert not service.journal("EVENT=groups_failed")
 
 
-def test_a_hung_server_is_ended_and_started_again(impatient: Service) -> None:
-    """Its heartbeats stop: control kills it, and another one answers on the same socket."""
+def test_a_server_that_was_stopped_goes_on(impatient: Service) -> None:
+    """What a signal stopped, control lets go on: the connections that it had accepted are answered."""
     pid, after = impatient.main_pid(), time.time()
     server = impatient.processes("daemon.server")[0]
     impatient.run("kill", "-STOP", str(server))
-    assert int(impatient.wait("EVENT=server_hung", after=after)["PID"]) == server
+    assert int(impatient.wait("EVENT=server_continued", after=after)["PID"]) == server
     assert (impatient.status_of(), impatient.main_pid()) == ("200", pid)
 
 

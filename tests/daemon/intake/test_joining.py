@@ -72,7 +72,7 @@ def test_the_way_out_leads_out(tmp_path):
         with context.shared.ledger.connect() as conn:
             rows = files.usable(conn, "m", 9)
             assert files.listed(conn, "m")[-1].quality["joined"]["joined"] == 1
-        history = History(context.accepted(rows, ()), current_schema(context))
+        history = History(context.accepted(rows, (), {}), current_schema(context))
         assert history.labels_known(1) == 3
 
 
