@@ -181,12 +181,16 @@ class Settling:
         return mature
 
     def _has_files_after(self, seq: int, files: int, until: int | None) -> bool:
-        """Whether so many files of rows came after one, and what labels came with the last of these."""
+        """Whether so many files of rows came after one, and what labels came with the last of these: where files of
+        labels follow the files of rows, the last one's is waited for."""
         between = self.files_between(seq, until)
         if between != files or not self._of_labels:
             return between >= files
-        last = self._seqs[bisect_right(self._seqs, seq) + files - 1]
-        return self._newest_arrival >= last
+        place = bisect_right(self._seqs, seq) + files - 1
+        newest = max(self._of_labels)
+        if newest > self._seqs[place]:
+            return True
+        return newest < self._seqs[place - 1] and self._newest_arrival >= self._seqs[place]
 
     def _in_time(self, column: "pa.ChunkedArray", table: pa.Table, file: AcceptedFile) -> "pa.ChunkedArray":
         """With labels as they were when the time for corrections was over."""

@@ -126,3 +126,15 @@ def test_silence_says_nothing_before_any_label_was_said(tmp_path):
     assert History(files, SCHEMA, settings).past() == []
     told = [*files, labels(tmp_path, 4, {"1-0": "yes"})]
     assert History(told, SCHEMA, settings).class_rows() == {"yes": 1, "no": 3}
+
+
+def test_a_label_that_comes_just_in_time_is_waited_for(tmp_path):
+    """Where a file of labels follows each file of rows, rows are of age with the labels that follow the last file, though
+    many rows bring a label themselves: one that comes then is no silence, and no provisional label is final."""
+    settings = LabelSettings.model_validate({"maturity": "1 file", "negative": "no"})
+    rows = [replace(written(tmp_path, seq, [f"{seq}-a", f"{seq}-b"], ["no", None]), own_labels=1) for seq in (1, 3, 5)]
+    follow = [labels(tmp_path, 2, {"0-a": "yes"}), labels(tmp_path, 4, {"1-a": "yes", "1-b": "yes"})]
+    before = History([rows[0], follow[0], rows[1]], SCHEMA, settings)
+    assert before.labels_known(1) == 0
+    after = History([rows[0], follow[0], rows[1], follow[1]], SCHEMA, settings)
+    assert after.class_rows() == {"yes": 2}
