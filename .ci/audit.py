@@ -1,6 +1,6 @@
 """Asks the package index that pip is configured with for known vulnerabilities of the locked dependencies (its JSON
-interface, as PyPI has it: INDEX/../pypi/NAME/VERSION/json). Fails where there are any; where nothing could be asked it
-says so and passes."""
+interface, as PyPI has it: beside the index, pypi/NAME/VERSION/json). Fails where there are any; where nothing could be
+asked it says so and passes."""
 
 import base64
 import json
@@ -19,7 +19,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 LOCK = Path("requirements.lock")
-INDEX = "https://pypi.org/simple"
 PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)")
 TIMEOUT_S = 20.0
 AT_ONCE = 4
@@ -71,7 +70,15 @@ def configured_index() -> str:
         return given
     command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip() or INDEX
+    return done.stdout.strip() or usual_index()
+
+
+def usual_index() -> str:
+    """The one that pip asks where nothing is configured, as its help says."""
+    command = [sys.executable, "-m", "pip", "install", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    found = re.search(r"\(default\s+(https?://[^\s)]+)\)", told)
+    return found[1] if found else ""
 
 
 def advisories_of(index: str) -> tuple[str, dict[str, str]]:
