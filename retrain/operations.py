@@ -223,9 +223,10 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
 
 
 class LabelsResult(Result, frozen=True, kw_only=True):
-    """How far labels are in, as `retrain.records.label_state`."""
+    """How far labels are in, as `retrain.records.label_state`; `seconds` of CPU."""
 
     labels: Json
+    seconds: float = 0.0
 
 
 class LabelsRequest(Request[LabelsResult], frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Assessments of newly labelled files and the proposal of what to serve: made by the analyst, committed, then planned
 on."""
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,10 @@ from retrain.records.settings import LabelSettings
 
 Asked = AssessRequest | LabelsRequest
 
+REST = 20.0
+"""After an assessment, labels alone wait for so many times its CPU seconds: a twentieth of a core, however often they
+come. What takes less than RESTED_S is no matter."""
+RESTED_S, LONGEST_REST_S = 1.0, 600.0
 MOST_FILES = 1_000
 """Of each source, whose labels had the time to settle."""
 MOST_LATE_FILES = 20_000
@@ -42,6 +47,8 @@ class Assessing:
         self._answered: Any = None
         self.failed = False
         self.next_at: float | None = None
+        self._known: Any = None
+        self._rest_until_s = 0.0
 
     async def run(self) -> None:
         """Assess what became labelled, and propose; without a champion, say how far labels are in."""
@@ -51,12 +58,19 @@ class Assessing:
         if request is None:
             self._answered = question
             return
+        rest_s = self._rest_until_s - time.monotonic()
+        if rest_s > 0 and _besides_labels(request) == self._known:
+            self.next_at = context.now() + rest_s
+            return
         try:
             result: Any = await context.shared.analyst.ask_again(request)
         except WorkerError as error:
             context.log.error("assessment_failed", reason=error.message)
             self.failed = True
             return
+        self._known = _besides_labels(request)
+        rest_s = min(REST * result.seconds, LONGEST_REST_S) if result.seconds >= RESTED_S else 0.0
+        self._rest_until_s = time.monotonic() + rest_s
         before = self._commit(request, result)
         self._answered = self._request(context.shared.ledger)[0]
         if result.labels is not None:
@@ -196,6 +210,13 @@ def _waited_s(settings: LabelSettings, known: LabelState | None) -> float:
     if known is None or known.unit != "seconds":
         return 0.0
     return max((one.slow for one in known.arrivals.values()), default=0.0)
+
+
+def _besides_labels(request: Asked) -> Any:
+    """What a question is of apart from the labels that are in: files of rows, settings, and what is served."""
+    rows = tuple(file.seq for file in request.files if file.kind == "rows")
+    served = None if isinstance(request, LabelsRequest) else (request.deployment, request.archive, request.challenger)
+    return rows, request.settings, served
 
 
 def _usable(version: Path, schema: Schema) -> bool:

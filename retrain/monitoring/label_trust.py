@@ -1,6 +1,7 @@
 """How far the labels of a model are in, and which may be believed: the files' labels and what is served for their rows
 are brought before the tests of `retrain.labels.trust`."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,8 +40,9 @@ SHORTEST_S = 60.0
 
 def look_at_labels(request: LabelsRequest) -> LabelsResult:
     """The operation: what is known of labels before the first model."""
+    started = time.process_time()
     state = judge_labels(request.files, request.schema, None, request.settings, request.now, Memory())
-    return LabelsResult(labels=state.to_json())
+    return LabelsResult(labels=state.to_json(), seconds=time.process_time() - started)
 
 
 def judge_labels(

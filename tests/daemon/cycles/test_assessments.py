@@ -120,3 +120,20 @@ def test_nobody_is_asked_while_labels_come_with_their_rows(tmp_path: Path) -> No
         asyncio.run(Assessing(context).run())
         with context.shared.ledger.connect() as conn:
             assert labels.load(conn, "m") is None and observe.observe(conn, "m", 0, PlannerState()).labelled_rows == 40
+
+
+def test_labels_that_come_all_the_time_do_not_keep_the_analyst_busy(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After what took long, labels alone wait, and control wakes for them; a file of rows waits for nothing."""
+    story.hours = 2.5
+    story.take("b", rows(20, y="no"))
+    monkeypatch.setattr("daemon.cycles.assessments.RESTED_S", 0.0)
+    monkeypatch.setattr("daemon.cycles.assessments.REST", 1e9)
+    story.take("one", [{"id": "r20", "y": "yes"}])
+    assert story.observed.class_rows == {"yes": 1, "no": 19} and story.assessing.next_at is None
+    story.take("two", [{"id": "r21", "y": "yes"}])
+    assert story.observed.class_rows == {"yes": 1, "no": 19}
+    assert story.assessing.next_at is not None and story.assessing.next_at > story.hours * HOUR
+    story.take("c", rows(40, y="no"))
+    assert story.observed.class_rows == {"yes": 2, "no": 38}
