@@ -1,15 +1,13 @@
 """One run of one stream: what is replayed, with which settings; its result is kept as JSON and never made twice."""
 
-import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from benchmarks.kept import kept, make_once
 from benchmarks.streams.poisoned import KINDS, poisoned
 from daemon.tools.replay import baselines
 from daemon.tools.replay.baselines import Bench
@@ -62,20 +60,12 @@ class Run:
 
     def result(self) -> dict[str, Any]:
         """As it was kept."""
-        found: dict[str, Any] = json.loads(self.path.read_text("utf-8"))
-        return found
+        return kept(self.path)
 
 
 def execute(run: Run) -> Run:
-    """Make the result unless it is there; whole or not at all."""
-    if run.path.exists():
-        return run
-    with TemporaryDirectory(prefix="driftd-streams-") as work:
-        result = _play(run, Path(work))
-    run.path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = run.path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(result), "utf-8")
-    temporary.replace(run.path)
+    """Make the result unless it is there."""
+    make_once(run.path, lambda work: _play(run, work))
     return run
 
 
