@@ -80,7 +80,10 @@ def warn_of_few(context: ModelContext, path: str, found: JoinResult, dropped: bo
         return
     if not dropped:
         context.unjoined_again_s = now_s + QUIET_S
-    reason = found.hint or "no row has their ids; where rows come after their labels, these join then"
+    later = (
+        "where rows come after their labels" if dropped else "where answers are no data file yet (prediction_log.every)"
+    )
+    reason = found.hint or f"no row has their ids; {later}, these join then"
     context.log.warning(
         "labels_unjoined", file=path, labels=found.labels, joined=found.joined, alike=found.alike,
         reason=f"{found.joined:,} of {found.labels:,} labels joined: {reason}",
