@@ -1,5 +1,6 @@
 """What many tests share: waiting for a state with a deadline."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,3 +24,10 @@ def wait_for(probe: Callable[[], T], timeout_s: float = PATIENCE_S, interval_s: 
     if not answer:
         raise AssertionError(f"not within {timeout_s:g} s: {what or probe}; last answer {answer!r}")
     return answer
+
+
+async def until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+    """Let the event loop work until something is the case; TimeoutError if it never is."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.01)

@@ -1,10 +1,13 @@
 """What takes long for one model leaves a process to the others: real child processes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import fcntl
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
+from helpers import until
 from structlog.contextvars import bound_contextvars
 
 from daemon.runtime.worker import analysts as several
@@ -14,16 +17,18 @@ from daemon.runtime.worker.process import Limits, WorkerError
 
 NOTHING = WarmRequest(modules=())
 LONG = WarmRequest(modules=("takes_long",))
-MODULE = "import pathlib, time\nwhile not pathlib.Path({done!r}).exists():\n    time.sleep(0.01)\n"
+MODULE = "import fcntl\nfcntl.flock(open({gate!r}), fcntl.LOCK_SH)\n"
+"""Waits until nobody keeps the gate closed."""
 
 
 @pytest.fixture
-def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What ends the long work when it is there."""
-    path = tmp_path / "done"
-    (tmp_path / "takes_long.py").write_text(MODULE.format(done=str(path)))
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IO[str]]:
+    """What long work waits for until it is closed."""
+    (tmp_path / "takes_long.py").write_text(MODULE.format(gate=str(tmp_path / "gate")))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:.")
-    return path
+    with (tmp_path / "gate").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
 
 
 def with_analysts(story: Callable[[Analysts], Awaitable[None]], fresh: Callable[[], None] = lambda: None) -> None:
@@ -45,46 +50,43 @@ async def ask(made: Analysts, model: str, request: WarmRequest) -> None:
         await made.call(request)
 
 
-def test_another_models_small_file_does_not_wait_for_a_long_one(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_models_small_file_does_not_wait_for_a_long_one(gate: IO[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the second process, which is ended once it is idle; the model's own next question waits for its first."""
     monkeypatch.setattr(several, "IDLE_S", 0.0)
     cleared: list[int] = []
 
     async def story(made: Analysts) -> None:
         long = asyncio.create_task(ask(made, "slow", LONG))
-        while made.first.busy is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: made.first.busy is not None)
         own = asyncio.create_task(ask(made, "slow", NOTHING))
         for model in ("quick", "small", "quick"):
             await ask(made, model, NOTHING)
         assert not long.done() and not own.done()
         assert made.busy is not None and made.busy is made.first.busy
-        while made.second.pid is not None:
-            await asyncio.sleep(0.01)
+        await until(lambda: made.second.pid is None)
         assert cleared == [1]  # not what the first one works on
-        done.touch()
+        gate.close()
         await asyncio.gather(long, own)
 
     with_analysts(story, lambda: cleared.append(1))
 
 
-def test_who_waits_for_two_long_ones_gets_the_first_that_is_free(done: Path) -> None:
+def test_who_waits_for_two_long_ones_gets_the_first_that_is_free(gate: IO[str]) -> None:
     """And nobody is forgotten."""
 
     async def story(made: Analysts) -> None:
         long = [asyncio.create_task(ask(made, name, LONG)) for name in ("a", "b")]
-        while made.first.busy is None or made.second.busy is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: made.first.busy is not None and made.second.busy is not None)
         others = [asyncio.create_task(ask(made, name, NOTHING)) for name in "cdef"]
         await asyncio.sleep(0)
         assert not any(one.done() for one in others)
-        done.touch()
+        gate.close()
         await asyncio.gather(*long, *others)
 
     with_analysts(story)
 
 
-def test_what_takes_longer_than_it_may_is_stopped_and_says_by_which_key(done: Path) -> None:
+def test_what_takes_longer_than_it_may_is_stopped_and_says_by_which_key(gate: IO[str]) -> None:
     """And the process after it answers."""
 
     async def story(made: Analysts) -> None:

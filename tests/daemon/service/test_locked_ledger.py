@@ -5,12 +5,12 @@ import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from daemon_harness import Daemon, drop, free_port, rows
-from helpers import wait_for
+from helpers import until, wait_for
+from silent_servers import SilentServers
 from structlog.testing import capture_logs
 
 from daemon.cli import request as asking
@@ -32,35 +32,10 @@ target = "y"
 """
 
 
-class Servers:
-    """Servers that answer nobody."""
-
-    def __init__(self, *_: Any) -> None:
-        pass
-
-    async def wait_ready(self) -> None:
-        """They load for ever, so that the analyst is not started."""
-        await asyncio.Event().wait()
-
-    def silences(self, _now_s: float) -> dict[str, float]:
-        """Nobody to be silent."""
-        return {}
-
-    def pids(self) -> set[int | None]:
-        """None runs."""
-        return set()
-
-    async def drain(self, _seconds: float, _ended: asyncio.Event) -> None:
-        """Nobody asks."""
-
-    async def stop(self) -> None:
-        """Nothing to stop."""
-
-
 @pytest.fixture
 def make_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Service]:
     """One whose servers are not processes, and whose every wait on SQLite's lock would last for ever."""
-    monkeypatch.setattr("daemon.service.application.Servers", Servers)
+    monkeypatch.setattr("daemon.service.application.Servers", SilentServers)
     (tmp_path / "config.toml").write_text(CONFIG.format(port=free_port()))
     open_ledger(load_config(tmp_path / "config.toml").state_dir).close()
     monkeypatch.setattr("daemon.ledger.engine.BUSY_TIMEOUT_S", 3600)
@@ -76,12 +51,6 @@ def locked(state: Path, exclusive: bool = False) -> Iterator[None]:
         other.execute("BEGIN EXCLUSIVE")
         other.execute("SELECT count(*) FROM promotions").fetchone()
         yield
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the service work until something is the case."""
-    while not condition():
-        await asyncio.sleep(0.01)
 
 
 def while_running(service: Service, story: Callable[[], Awaitable[None]]) -> None:

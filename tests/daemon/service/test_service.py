@@ -6,11 +6,11 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from daemon_harness import Daemon, free_port
 from helpers import wait_for
+from silent_servers import SilentServers
 from structlog.testing import capture_logs
 
 from daemon.config.config import load_config
@@ -33,39 +33,10 @@ target = "y"
 MORE = '[models.n]\ndata_dir = "e"\ntask = "regression"\ntarget = "y"\n'
 
 
-class Servers:
-    """Servers that come up at once and answer nobody."""
-
-    def __init__(self, *_: Any) -> None:
-        self.replaced = 0
-
-    async def wait_ready(self) -> None:
-        """They load for ever, so that the analyst is not started."""
-        await asyncio.Event().wait()
-
-    def silences(self, _now_s: float) -> dict[str, float]:
-        """Nobody to be silent."""
-        return {}
-
-    def pids(self) -> set[int | None]:
-        """None runs."""
-        return set()
-
-    async def drain(self, _seconds: float, _ended: asyncio.Event) -> None:
-        """Nobody asks."""
-
-    async def replace(self) -> None:
-        """As after a reload."""
-        self.replaced += 1
-
-    async def stop(self) -> None:
-        """Nothing to stop."""
-
-
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """One whose servers are not processes."""
-    monkeypatch.setattr("daemon.service.application.Servers", Servers)
+    monkeypatch.setattr("daemon.service.application.Servers", SilentServers)
     (tmp_path / "config.toml").write_text(CONFIG.format(port=free_port()))
     yield Service(load_config(tmp_path / "config.toml"), {})
     durable.install_hook(None)
