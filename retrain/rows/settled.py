@@ -22,7 +22,7 @@ from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.event_times import event_times
 from retrain.rows.late_labels import LateLabels, late_labels, newest_labels
-from retrain.rows.touched import touching
+from retrain.rows.touched import LabelFiles
 
 Mask = NDArray[np.bool_]
 
@@ -66,7 +66,8 @@ class Settling:
         most_own = sum(file.own_labels for file in own_labels) > told
         newest_own = own_labels[-1].seq if own_labels else 0
         self._newest_arrival = max(max(self._of_labels, default=newest_own), newest_own if most_own else 0)
-        self._label_files = tuple((file.seq, file.snapshot) for file in files if file.kind == "labels")
+        late, key = [(file.seq, file.snapshot) for file in files if file.kind == "labels"], schema.id_column
+        self._label_files = None if key is None or not late else LabelFiles(late, (key, schema.column(key).kind))
         self._late = late_labels(files, schema)
         self.now = self.clock(max((file.seq for file in files), default=0), now)
 
@@ -83,10 +84,8 @@ class Settling:
     def state(self, file: AcceptedFile) -> Hashable | None:
         """What the labels of a file's rows follow from besides the rows: the same, the same labels. None where the time
         changes them row by row."""
-        key, settings = self._schema.id_column, self.settings
-        touched: tuple[int, ...] = ()
-        if key is not None and self._label_files:
-            touched = touching(file.snapshot, self._label_files, (key, self._schema.column(key).kind))
+        settings = self.settings
+        touched = () if self._label_files is None else self._label_files.touching(file.snapshot)
         lag = self.files_between(file.seq, touched[-1]) if touched else 0
         known = (file.seq, touched, lag, self.alone, file.withheld, settings.corrections, settings.negative)
         if settings.maturity is None:

@@ -20,27 +20,53 @@ MOST_FILES = 20_000
 _FOUND: "OrderedDict[tuple[Path, Key], tuple[tuple[Path, ...], list[int]]]" = OrderedDict()
 
 
-def touching(rows: Path, labels: Sequence[tuple[int, Path]], key: Key) -> tuple[int, ...]:
-    """The seqs of those of the files of labels (seq and snapshot, in order) that name a row of this snapshot. Files
-    that came since the last question are looked at, the others are remembered."""
-    paths = tuple(path for _, path in labels)
-    done, found = _FOUND.pop((rows, key), ((), []))
-    if paths[: len(done)] != done:
-        done, found = (), []
-    ids = _hashes(rows, key)
-    found = [*found, *(place for place in range(len(done), len(paths)) if _meet(ids, _hashes(paths[place], key)))]
-    _FOUND[rows, key] = (paths, found)
-    while len(_FOUND) > MOST_FILES:
-        _FOUND.popitem(last=False)
-    return tuple(labels[place][0] for place in found)
+class LabelFiles:
+    """The files of labels of a model, as (seq, snapshot) in order; `key` is the id column."""
 
+    def __init__(self, files: Sequence[tuple[int, Path]], key: Key) -> None:
+        self.key = key
+        self._seqs = [seq for seq, _ in files]
+        self._paths = tuple(path for _, path in files)
+        self._ids: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
-def _meet(ids: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
-    """Whether two ascending arrays have a value in common."""
-    if not len(ids) or not len(others):
-        return False
-    places = np.searchsorted(ids, others).clip(max=len(ids) - 1)
-    return bool((ids[places] == others).any())
+    def touching(self, rows: Path) -> tuple[int, ...]:
+        """The seqs of those that name a row of this snapshot. Files that came since the last question are looked at,
+        the others are remembered."""
+        done, found = _FOUND.pop((rows, self.key), ((), []))
+        if not self._goes_on(done):
+            done, found = (), []
+        if len(done) < len(self._paths):
+            found = [*found, *self._with_any(_hashes(rows, self.key), len(done))]
+        _FOUND[rows, self.key] = (self._paths, found)
+        while len(_FOUND) > MOST_FILES:
+            _FOUND.popitem(last=False)
+        return tuple(self._seqs[place] for place in found)
+
+    def _goes_on(self, done: tuple[Path, ...]) -> bool:
+        """Whether these were the first of the files: one that is left out moves those after it."""
+        return not done or (len(done) <= len(self._paths) and self._paths[len(done) - 1] == done[-1])
+
+    def _with_any(self, ids: NDArray[np.int64], since: int) -> list[int]:
+        """The places, from one on, of the files that have any of these hashes of ids (ascending)."""
+        hashes, places = self._since(since)
+        if not len(ids) or not len(hashes):
+            return []
+        if len(hashes) <= len(ids):
+            at = np.searchsorted(ids, hashes).clip(max=len(ids) - 1)
+            return [int(place) for place in np.unique(places[ids[at] == hashes])]
+        first, last = (np.searchsorted(hashes, ids, side) for side in ("left", "right"))
+        ranges = [places[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True) if b > a]
+        return [int(place) for place in np.unique(np.concatenate(ranges))] if ranges else []
+
+    def _since(self, since: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The hashes of the ids of all files from one on, ascending, and the place of the file of each."""
+        if since not in self._ids:
+            parts = [_hashes(path, self.key) for path in self._paths[since:]]
+            hashes = np.concatenate(parts)
+            places = np.repeat(np.arange(since, len(self._paths)), [len(part) for part in parts])
+            order = np.argsort(hashes, kind="stable")
+            self._ids[since] = hashes[order], places[order]
+        return self._ids[since]
 
 
 @lru_cache(maxsize=MOST_FILES)

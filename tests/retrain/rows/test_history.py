@@ -11,7 +11,7 @@ from retrain.records.schema import Column, Schema
 from retrain.records.settings import LabelSettings, ModelSettings
 from retrain.rows.history import History
 from retrain.rows.late_labels import late_labels
-from retrain.rows.touched import touching
+from retrain.rows.touched import LabelFiles
 from retrain.stages.prepare import labelled_rows
 
 SCHEMA = Schema(
@@ -101,7 +101,8 @@ def test_a_label_without_an_id_is_of_no_row(tmp_path):
     files = [file, labels(tmp_path, 2, {"a": "yes", None: "no"})]
     assert History(files, SCHEMA).batch(1).known.tolist() == [True, False, False]
     assert labelled_rows(files, SCHEMA, SETTINGS, []).column("y").to_pylist() == ["yes"]
-    assert touching(file.snapshot, [(3, labels(tmp_path, 3, {None: "no"}).snapshot)], ("id", "category")) == ()
+    nobodys = LabelFiles([(3, labels(tmp_path, 3, {None: "no"}).snapshot)], ("id", "category"))
+    assert nobodys.touching(file.snapshot) == ()
 
 
 def test_silence_counts_where_labels_come_with_rows_and_one_was_corrected(tmp_path):
@@ -138,3 +139,15 @@ def test_a_label_that_comes_just_in_time_is_waited_for(tmp_path):
     assert before.labels_known(1) == 0
     after = History([rows[0], follow[0], rows[1], follow[1]], SCHEMA, settings)
     assert after.class_rows() == {"yes": 2}
+
+
+def test_the_files_of_labels_of_a_file_are_found_one_by_one_and_all_at_once(tmp_path):
+    """Many short ones and one with more ids than the file has; the newest alone; and without one that was left out."""
+    file = written(tmp_path, 1, ["a", "b", "c"], [None] * 3)
+    known = [{"x": "no"}, {"b": "no", "y": "no"}, {"c": "yes"}, {f"z{n}": "no" for n in range(9)} | {"a": "no"}]
+    late = [(seq, labels(tmp_path, seq, ids).snapshot) for seq, ids in enumerate(known, 2)]
+    at_once = LabelFiles(late, ("id", "category")).touching(file.snapshot)
+    assert at_once == (3, 4, 5)
+    for count in range(1, 5):
+        assert LabelFiles(late[:count], ("id", "category")).touching(file.snapshot) == at_once[: max(0, count - 1)]
+    assert LabelFiles([late[0], *late[2:]], ("id", "category")).touching(file.snapshot) == (4, 5)
