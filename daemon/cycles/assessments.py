@@ -213,9 +213,10 @@ def _waited_s(settings: LabelSettings, known: LabelState | None) -> float:
 
 
 def _besides_labels(request: Asked) -> Any:
-    """What a question is of apart from the labels that are in: files of rows, settings, and what is served."""
+    """What a question is of apart from the labels that are in: files of rows, settings, and the versions that are
+    compared; adjustments follow labels."""
     rows = tuple(file.seq for file in request.files if file.kind == "rows")
-    served = None if isinstance(request, LabelsRequest) else (request.deployment, request.archive, request.challenger)
+    served = None if isinstance(request, LabelsRequest) else (request.deployment.newest, request.challenger)
     return rows, request.settings, served
 
 
