@@ -18,7 +18,9 @@ Json = dict[str, Any]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation gives."""
+    """What an operation gives, and the CPU seconds that it took of its worker."""
+
+    cpu_s: float = 0.0
 
 
 class Done(Result, frozen=True, kw_only=True):

@@ -60,6 +60,7 @@ def _print_recommender(champion: dict[str, Any]) -> None:
 
 def _print_model(name: str, model: dict[str, Any]) -> None:
     from daemon.reading.rejects import printable
+    from daemon.reports.cpu import cpu_sentence
 
     champion, cycle, check = model["champion"], model["cycle"], model["last_check"]
     served = "no version yet" if champion is None else f"{_served(champion)}, since {when(champion['at'])}"
@@ -96,6 +97,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  CLASS      {printable(one['reason'])}; its rows teach nobody: {printable(one['way_out'])}")
     if (more := len(model["new_classes"]) - MOST_CLASSES) > 0:
         print(f"  CLASS      and {more} more: `driftd status --json` lists them")
+    if spent := cpu_sentence(model["cpu"]):
+        print(f"  CPU        {spent}")
     kept = model["prediction_log"]
     if kept["rows"]:
         print(f"  answers    {counted(kept['rows'], 'row')} kept since {when(kept['since'])}")

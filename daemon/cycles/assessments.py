@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
+from daemon.cycles.cpu import record_spent
 from daemon.cycles.label_warnings import tell_of_labels
 from daemon.cycles.loadable import readable, unloadable, unreadable
 from daemon.cycles.schemas import answers, current_schema, schema_change
@@ -68,6 +69,7 @@ class Assessing:
             context.log.error("assessment_failed", reason=error.message)
             self.failed = True
             return
+        context.spent_s["probes"] += result.cpu_s
         self._known = _besides_labels(request)
         rest_s = min(REST * result.seconds, LONGEST_REST_S) if result.seconds >= RESTED_S else 0.0
         self._rest_until_s = time.monotonic() + rest_s
@@ -86,6 +88,7 @@ class Assessing:
                 found, number = to_json(result), request.deployment.number
                 assessments.record(conn, name, number, found, now, request.after)
                 record_scores(conn, name, result, request.era)
+            record_spent(conn, context)
             before = labels.load(conn, name)
             if result.labels is not None:
                 from_seq = min((file.seq for file in request.files), default=0)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
+from daemon.cycles.cpu import record_spent
 from daemon.cycles.label_warnings import label_notes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import schema_change
@@ -106,8 +107,10 @@ async def check_snapshots(
     try:
         found = await context.shared.analyst.ask_again(request)
     except WorkerError as error:
+        context.spent_s["checks"] += error.cpu_s
         context.log.error("check_failed", kind=kind, reason=error.message)
         return None
+    context.spent_s["checks"] += found.cpu_s
     if notes:
         found.report["notes"] = [*found.report["notes"], *notes]
     predictions = None
@@ -139,6 +142,7 @@ def record_check(
     """Write a check and open, extend or close the model's episode, in the caller's transaction."""
     report, now, name = check.found.report, context.now(), context.name
     check_id = checks.record(conn, name, kind, check.entry(), file_id)
+    record_spent(conn, context)
     opened = cleared = None
     if report["drift"]:
         opened = checks.drifts(conn, name, check_id, [c["name"] for c in drifted_columns(report)], now)

@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from daemon.cycles import trial as on_trial
 from daemon.cycles.assessments import Assessing
 from daemon.cycles.classes import withheld_classes
+from daemon.cycles.cpu import record_spent
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import adjust, commit_promotion, roll_back
 from daemon.cycles.schemas import known_schema, schema_change
@@ -232,8 +233,10 @@ class CycleRunner:
         try:
             result: Result = await trainer.call(request, self.context.settings.limits.train_time, "limits.train_time")
         except WorkerError as error:
+            self.context.spent_s["retrains"] += error.cpu_s
             kind: OutcomeKind = "terminal" if error.kind == "refused" else "retry"
             return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message, error.raised)
+        self.context.spent_s["retrains"] += result.cpu_s
         if isinstance(result, EvaluateResult):
             return Outcome("kept" if result.verdict == "keep" else "ok", to_json(result), result.reason)
         return Outcome("ok", to_json(result))
@@ -247,6 +250,7 @@ class CycleRunner:
                 on_trial.needs_trial(conn, context),
             )  # fmt: skip
             cycles.stage_finished(conn, stage_id, outcome, now)
+            record_spent(conn, context)
             if after.state is CycleState.ON_TRIAL:
                 after, trial = on_trial.begin(conn, context, after, outcome.result)
             if after.state is CycleState.PROMOTED:

@@ -98,4 +98,5 @@ async def suspect_file(
     except WorkerError as error:
         context.log.error("suspicion_failed", file=path, reason=error.message)
         return []
+    context.spent_s["checks"] += result.cpu_s
     return result.doubts

@@ -267,6 +267,16 @@ trials = _table(
 )
 _unique_where("one_running_trial", "outcome = ''", trials.c.model)
 
+cpu_seconds = Table(
+    "cpu_seconds",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("cycle_id", Integer, primary_key=True),
+    Column("purpose", String, primary_key=True),
+    *_required(Float, "seconds", default=0.0),
+)
+
 assessments = _table(
     "assessments",
     *_required(String, "model", "kind"),

@@ -10,6 +10,7 @@ from daemon.ledger import checks, cycles, deployments, promotions, trials
 from daemon.ledger.tables import cycles as cycle_table
 from daemon.ledger.tables import files
 from daemon.ledger.tables import promotions as promotion_table
+from daemon.reports.cpu import cpu_of_cycle, cycle_sentence
 from daemon.reports.labels import labels_of_cycle, labels_text
 from daemon.reports.performance import estimate_sentence, reference_words, rise_sentence
 from daemon.reports.recommender import METRIC, half_life_words, lists_sentence
@@ -42,6 +43,7 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
         "held": _held(conn, row),
         **{stage: results.get(stage) for stage in ("prepare", "train", "evaluate")},
         "stages": [_picked(stage, STAGE_KEYS) for stage in cycles.stages_of(conn, cycle_id)],
+        "cpu": cpu_of_cycle(conn, row, results),
         "trial": trial_json(conn, row.model, task, trials.of_cycle(conn, row.id)),
         "swapped_at": promotion.swapped_at if promotion is not None else None,
         "rolled_back": _rolled_back(conn, row),
@@ -94,7 +96,7 @@ def story(facts: dict[str, Any]) -> str:
     sections = [_opening(facts), savings, labels, *map(_check, facts["evidence"])]
     for stage, section in (("prepare", _prepared), ("train", _trained), ("evaluate", _evaluated)):
         sections += [section(facts)] if facts[stage] is not None else []
-    sections += [_troubles(facts["stages"]), _tried(facts["trial"]), _ending(facts)]
+    sections += [_troubles(facts["stages"]), cycle_sentence(facts["cpu"]), _tried(facts["trial"]), _ending(facts)]
     sections += [_undone(facts["rolled_back"])] if facts["rolled_back"] is not None else []
     return "\n\n".join(section for section in sections if section)
 

@@ -30,6 +30,7 @@ from daemon.ledger import (
     versions,
 )
 from daemon.reading.look import Look, scan
+from daemon.reports.cpu import cpu_json
 from daemon.reports.labels import labels_json
 from daemon.reports.recommender import blend_facts, own_blend
 from daemon.reports.serving import served_now
@@ -89,6 +90,7 @@ def _model(conn: Connection, config: Config, name: str, serving: Mapping[str, An
         "last_check": _last_check(conn, name),
         "cycle": _cycle(conn, name),
         "failed_cycle": _failed_cycle(conn, name),
+        "cpu": cpu_json(conn, name, time.time()),
         "trial": trial_json(conn, name, settings.task, trials.running(conn, name)),
     }
 

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,8 @@ class ModelContext:
     tidying; `failures` counts what went wrong with files in ways that nobody thought of;
     `unjoined_again_s` is when feedback that joins no row may be warned of again (monotonic seconds);
     `unclear` are the columns whose unclear formats were warned of; `deaths` counts
-    how often a file, as it was looked at, ended the analyst or failed in ways that nobody thought of."""
+    how often a file, as it was looked at, ended the analyst or failed in ways that nobody thought of; `spent_s` are CPU
+    seconds of workers by purpose that the ledger does not have yet (see `daemon.ledger.cpu`)."""
 
     name: str
     settings: ModelSettings
@@ -92,6 +94,7 @@ class ModelContext:
     unjoined_again_s: float = 0.0
     unclear: set[str] = field(default_factory=set)
     deaths: dict[tuple[str, Look], int] = field(default_factory=dict)
+    spent_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def __post_init__(self) -> None:
         self.log = get_logger().bind(model=self.name)

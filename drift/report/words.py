@@ -11,6 +11,8 @@ TOGETHER = {"domain_classifier": "domain classifier AUC", "mmd": "MMD²", "pca":
 POLICY_HEADS = ("", "mean", "against never", "retrains", "share", "CPU")
 TRIED_HEADS = ("tried", "first half", "second half", "retrains", "CPU")
 AT_ONCE = "labels at once"
+RECENT = "last12"
+"""The window that is cheap at every batch, with which the cost of deciding is compared."""
 MOST_HELD = 6
 """Held batches that are named."""
 HARDLY = 0.005
@@ -82,6 +84,10 @@ def replay_verdict(result: Result) -> Iterator[str]:
         spent = baselines["every"]["cpu_seconds"]
         cost = f", for {percent(policy['cpu_seconds'] / spent)} of its CPU time" if spent else ""
         yield f"Recovered {percent(result['recovered'])} of what retraining at every batch gains{cost}."
+        recent = baselines["every"].get("cpu_seconds_by_window", {}).get(RECENT)
+        if recent:
+            share = percent(policy["cpu_seconds"] / recent)
+            yield f"Retrains and probes took {share} of the CPU time of retraining at every batch on the last 12."
 
 
 def settled_lines(policy: Result) -> Iterator[str]:
@@ -147,8 +153,10 @@ def without_training(policy: Result) -> str:
     """What the policy did besides retrains, and where its CPU time went."""
     adjusted = sum(one["kind"] == "reweigh" for one in policy["deployments"])
     spent = {purpose: seconds(value) for purpose, value in policy["cpu_seconds_by_purpose"].items()}
+    kept = sum(not cycle["promoted"] for cycle in policy["cycles"])
+    lost = f" ({seconds(policy['cpu_seconds_lost'])} on {kept:,} not promoted)" if kept else ""
     return (
         f"Without training: {counted(adjusted, 'adjustment')}, {counted(policy['rollbacks'], 'roll-back')}; "
-        f"{counted(len(policy['drifts']), 'drift')} detected. CPU: {spent['retrains']} retrains, {spent['probes']} "
-        f"probes; apart from these {spent['checks']} checks, {spent['serving']} serving."
+        f"{counted(len(policy['drifts']), 'drift')} detected. CPU: {spent['retrains']} retrains{lost}, "
+        f"{spent['probes']} probes; apart from these {spent['checks']} checks, {spent['serving']} serving."
     )

@@ -163,7 +163,7 @@ def _training(
         "snapshots": prepared.snapshots,
         "cut_time": prepared.cut_time,
         "window": prepared.window,
-        "prepare": {name: getattr(prepared, name) for name in PreparedRows.__struct_fields__},
+        "prepare": {name: getattr(prepared, name) for name in PreparedRows.__struct_fields__ if name != "cpu_s"},
         "seed": settings.estimator.seed,
         "threads": settings.limits.train_threads,
         "classes": None if task.classes is None else list(task.classes),

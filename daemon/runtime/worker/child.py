@@ -2,7 +2,8 @@
 
 Request `{"op", "args", "beat"}`, with the arguments as daemon.runtime.worker.operations declares them; answer
 `{"ok": {...}}` or `{"error": {"kind", "message", "type", "traceback"}}` where kind is `refused` (the input is at fault,
-trying again gives the same), `retry`, or `failed` where nobody thought of it. Until then `{"alive": true}` is written
+trying again gives the same), `retry`, or `failed` where nobody thought of it. Either has `cpu_s`, the CPU seconds of
+this process and its children since the answer before, or since its start. Until then `{"alive": true}` is written
 every `beat` seconds, unless that is null: only a process that is stopped, or whose work lets no other thread run, is
 silent. What libraries print goes to standard error, so that the answers stay clean.
 """
@@ -73,12 +74,16 @@ def _address_space() -> int:
 
 def serve(requests: IO[str], answers: IO[str], lack: str = "") -> None:
     """Answer each line of `requests` with a line on `answers`: that it is refused where there is a `lack`."""
+    spent_s = 0.0
     for line in requests:
         request = json.loads(line)
         with _heartbeat(answers, request["beat"]):
             answered = (
                 {"error": _error("refused", Refused(lack), lack)} if lack else answer(request["op"], request["args"])
             )
+        before_s, spent_s = spent_s, sum(os.times()[:4])
+        for part in answered.values():
+            part["cpu_s"] = round(spent_s - before_s, 3)
         _write(answers, answered)
 
 

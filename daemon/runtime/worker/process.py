@@ -32,11 +32,12 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 class WorkerError(Exception):
     """What a worker answered instead of a result; `kind` is `refused`, `retry` or `failed` (nobody thought of that),
     `late` where it took longer than it might, or `died` where the work ended it; `raised` by code that does the same
-    again, no fault of the world's."""
+    again, no fault of the world's. `cpu_s` are the CPU seconds that it took, 0 where nobody could say so any more."""
 
-    def __init__(self, kind: str, message: str, detail: str = "", raised: bool = False) -> None:
+    def __init__(self, kind: str, message: str, detail: str = "", raised: bool = False, cpu_s: float = 0.0) -> None:
         super().__init__(message)
         self.raised = raised
+        self.cpu_s = cpu_s
         self.kind = kind
         self.message = message
         self.detail = detail
@@ -135,7 +136,7 @@ class Worker:
         if "error" in answer:
             error = answer["error"]
             raised = error["kind"] == "failed" or error["type"] == MemoryError.__name__
-            raise WorkerError(error["kind"], error["message"], error["traceback"], raised)
+            raise WorkerError(error["kind"], error["message"], error["traceback"], raised, error["cpu_s"])
         return cast(R, from_json(answer["ok"], operation.result))
 
     @property

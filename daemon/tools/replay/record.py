@@ -19,6 +19,9 @@ class Clock:
         default_factory=lambda: dict.fromkeys(("first", "retrains", "probes", "checks", "serving"), 0.0)
     )
 
+    last: float = 0.0
+    """Of what was counted last."""
+
     @contextmanager
     def during(self, purpose: str) -> Iterator[None]:
         """Count what happens within."""
@@ -26,7 +29,8 @@ class Clock:
         try:
             yield
         finally:
-            self.spent[purpose] += time.process_time() - started
+            self.last = time.process_time() - started
+            self.spent[purpose] += self.last
 
 
 @dataclass
@@ -45,9 +49,11 @@ class Run:
     prepared: list[str] = field(default_factory=list)
 
     def note_cycle(self, batch: int, trigger: Trigger, promoted: bool, outcome: str, result: Mapping[str, Any]) -> None:
-        """Keep a finished cycle; `result` is the evaluate stage's, empty where the cycle failed before."""
+        """Keep a finished cycle, which is what was counted last; `result` is the evaluate stage's, empty where the
+        cycle failed before."""
         window = trigger.evidence.get("window") or {}
         name = f"last{window['files']}" if window.get("kind") == "files" else str(window.get("kind", "decay"))
         cycle = {"batch": batch, "trigger": trigger.kind, "reason": trigger.reason, "window": name}
         values = {who: (result.get(who) or {}).get("value") for who in ("champion", "challenger")}
-        self.cycles.append({**cycle, "promoted": promoted, "outcome": outcome, **values})
+        spent = {"cpu_seconds": self.clock.last}
+        self.cycles.append({**cycle, "promoted": promoted, "outcome": outcome, **values, **spent})

@@ -22,6 +22,7 @@ def as_json(engine: Engine, trigger: str | None = None) -> dict[str, Any]:
         "rollbacks": sum(one["kind"] == "rollback" for one in run.deployments),
         "cpu_seconds": spent["retrains"] + spent["probes"],
         "cpu_seconds_by_purpose": dict(spent),
+        "cpu_seconds_lost": sum(cycle["cpu_seconds"] for cycle in cycles if not cycle["promoted"]),
         "cycles": cycles,
         "deployments": run.deployments,
         "drifts": run.drifts,

@@ -139,7 +139,7 @@ def _training(request: TrainRequest, log: PreparedLog, ease: EaseSettings) -> di
         "snapshots": prepared.snapshots,
         "cut_time": prepared.cut_time,
         "window": prepared.window,
-        "prepare": {name: getattr(prepared, name) for name in PreparedRows.__struct_fields__},
+        "prepare": {name: getattr(prepared, name) for name in PreparedRows.__struct_fields__ if name != "cpu_s"},
         "seed": settings.estimator.seed,
         "threads": settings.limits.train_threads,
         "classes": None,

@@ -65,6 +65,9 @@ def test_status_tells_where_things_stand(daemon):
     assert model["last_check"]["drift"] is True
     text = daemon.cli("status").stdout
     assert "serves     v0001-" in text and "2 accepted, 1 refused" in text
+    spent = model["cpu"]
+    assert (spent["cycles"], spent["lost_cycles"], spent["lost"]) == (1, 0, 0.0) and spent["retrains"] > 0.1
+    assert spent["checks"] > 0 and "CPU        in 30 days " in text and "s of 1 retrain\n" in text
 
 
 def test_files_lists_every_file_with_its_reason(daemon):
@@ -84,7 +87,10 @@ def test_history_versions_and_explain(daemon):
     story = daemon.cli("explain", str(cycle["cycle"])).stdout
     for part in ("labelled rows are there for a first model", "held out", "baseline", "was promoted", "swapped"):
         assert part in story
-    assert daemon.json("explain", str(cycle["cycle"]))["evaluate"]["verdict"] == "promote"
+    told = daemon.json("explain", str(cycle["cycle"]))
+    assert told["evaluate"]["verdict"] == "promote"
+    assert set(told["cpu"]["stages"]) >= {"prepare", "train"} and "\nCPU: " in story
+    assert sum(told["cpu"]["stages"].values()) == pytest.approx(told["cpu"]["cycle"], abs=0.01)
     assert any(e["event"] == "version_promoted" for e in daemon.json("history", "--events", "-n", "500"))
 
 

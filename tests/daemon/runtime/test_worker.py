@@ -36,6 +36,18 @@ def with_worker(use: Callable[[Worker], Awaitable[Any]]) -> Any:
     return asyncio.run(run())
 
 
+def test_an_answer_tells_the_cpu_that_it_took_also_where_it_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since the answer before, the first since the start of the process: of results and of errors; times of children
+    count."""
+    clock = iter([(1.0, 0.5, 0.25, 0.25, 9.0), (2.0, 0.5, 1.25, 0.25, 9.0)])
+    monkeypatch.setattr(child.os, "times", lambda: next(clock))
+    answers = io.StringIO()
+    asked = [{"op": "warm", "args": {"modules": []}, "beat": None}, {"op": "nonsense", "args": {}, "beat": None}]
+    child.serve(io.StringIO("".join(json.dumps(one) + "\n" for one in asked)), answers)
+    first, second = map(json.loads, answers.getvalue().splitlines())
+    assert first["ok"]["cpu_s"] == 2.0 and second["error"]["cpu_s"] == 2.0
+
+
 def test_a_worker_answers_with_a_result(tmp_path: Path) -> None:
     """A request comes back as JSON; the name of the file may be any bytes."""
     path = tmp_path / "a\nb \U0001f600 \udcff.csv"
@@ -186,14 +198,15 @@ def test_a_child_beats_while_it_works_if_it_is_asked_to(beat: float | None, monk
         return {thread.name for thread in threading.enumerate()}
 
     def work(_op: str, _args: dict[str, Any]) -> dict[str, Any]:
-        return {"beaten": beat is not None and beaten.wait(20), "thread": "heartbeat" in names()}
+        return {"ok": {"beaten": beat is not None and beaten.wait(20), "thread": "heartbeat" in names()}}
 
     monkeypatch.setattr(child, "answer", work)
     answers = Answers()
     child.serve(io.StringIO(json.dumps({"op": "work", "args": {}, "beat": beat}) + "\n"), answers)
     *beats, answered = map(json.loads, answers.getvalue().splitlines())
     beating = beat is not None
-    assert answered == {"beaten": beating, "thread": beating} and "heartbeat" not in names()
+    assert answered["ok"] | {"cpu_s": 0.0} == {"beaten": beating, "thread": beating, "cpu_s": 0.0}
+    assert "heartbeat" not in names()
     assert bool(beats) is beating and all(line == {"alive": True} for line in beats)
 
 

@@ -27,7 +27,7 @@ from retrain.records.settings import ModelSettings
 pytestmark = pytest.mark.xdist_group("replay")  # one result for most of them
 BATCHES, INITIAL = 12, 3
 FAST = "[models.m.estimator]\nparams = { max_iter = 8 }\n"
-SECONDS = ("cpu_seconds", "cpu_seconds_by_window", "cpu_seconds_by_purpose")
+SECONDS = ("cpu_seconds", "cpu_seconds_by_window", "cpu_seconds_by_purpose", "cpu_seconds_lost")
 
 
 def stream(rows: int = 2400, seed: int = 0, task: str = "classification") -> pa.Table:
@@ -114,6 +114,9 @@ def test_json_has_the_promised_shape(whole):
         assert told["mean"] == pytest.approx(np.mean(told["scores"][INITIAL:]))
         assert told["cpu_seconds"] > 0
     assert policy["retrains"] == len(policy["cycles"])
+    spent, kept = policy["cpu_seconds_by_purpose"], [cycle for cycle in policy["cycles"] if not cycle["promoted"]]
+    assert sum(cycle["cpu_seconds"] for cycle in policy["cycles"]) == pytest.approx(spent["retrains"])
+    assert sum(cycle["cpu_seconds"] for cycle in kept) == pytest.approx(policy["cpu_seconds_lost"])
     assert policy["retrain_share"] == pytest.approx(policy["retrains"] / (BATCHES - INITIAL))
     for cycle in policy["cycles"]:
         assert {"batch", "trigger", "window", "promoted", "champion", "challenger", "reason"} <= set(cycle)
@@ -216,11 +219,11 @@ def test_labels_that_are_late_are_learned_late(answer, tmp_path):
         answer(written(tmp_path, rows), "--config", conf, "--delay", 4, "--baselines", "never")
         for rows in (table, other)
     )
-    made = [
-        [one for kind in ("cycles", "deployments") for one in told["policy"][kind] if one["batch"] < turn + 4]
-        for told in (one, two)
+    decided = [
+        [one for kind in ("cycles", "deployments") for one in made["policy"][kind] if one["batch"] < turn + 4]
+        for made in map(without_seconds, (one, two))
     ]
-    assert made[0] == made[1] and one["policy"]["deployments"] != two["policy"]["deployments"]
+    assert decided[0] == decided[1] and one["policy"]["deployments"] != two["policy"]["deployments"]
     assert one["delay"] == 4 and one["labels"] == "labels 4 batches late" and one["recovered"] is None
 
 
