@@ -177,12 +177,25 @@ class CheckRequest(Request[CheckResult], frozen=True, kw_only=True):
     stream: Json | None = None
 
 
+class Foretold(msgspec.Struct, frozen=True, kw_only=True):
+    """A cycle whose gate foretold the difference of its challenger, published or `staged` in a folder, and the
+    `champion`; `after` is the newest file then, `forecast` what was recorded."""
+
+    cycle: int
+    challenger: Path
+    staged: bool
+    champion: StoredDeployment
+    after: int
+    forecast: Json
+
+
 class AssessResult(Result, frozen=True, kw_only=True):
     """`assessments` are new or other than before; `skipped` are files (by seq) that can tell nothing; `keys` say, by
     the seq of each assessment that holds now, of which labels it was made (None: those that are there hold);
     `proposal` is what to serve from now on, `labels` how far labels are in, as `retrain.records.label_state`. `scored`
     says which checks have another performance than was known, `stream` is the state of the detector of errors then, as
-    `retrain.monitoring.scoring`."""
+    `retrain.monitoring.scoring`. `realised` says of a `cycle` what its forecast came to, as
+    `retrain.monitoring.realised`."""
 
     assessments: list[Json]
     skipped: list[int]
@@ -191,6 +204,7 @@ class AssessResult(Result, frozen=True, kw_only=True):
     labels: Json | None = None
     scored: list[Json] = []
     stream: Json | None = None
+    realised: list[Json] = []
     seconds: float = 0.0
 
 
@@ -202,7 +216,7 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     that held when the evidence begins, `base` the planner's Regret then; `fixed` says that what is served is not
     adjusted. `twin` is the window that the planner watches; `now` is the clock (Unix seconds). `answered` are files
     whose answers are to be scored, ascending, `era` the number that what is served began with, `stream` the state of
-    the detector of its errors."""
+    the detector of its errors. `foretold` are cycles whose forecast waits for its files."""
 
     files: tuple[AcceptedFile, ...]
     schema: Schema
@@ -222,6 +236,7 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     answered: tuple[AnsweredFile, ...] = ()
     era: int = 0
     stream: Json | None = None
+    foretold: tuple[Foretold, ...] = ()
 
 
 class LabelsResult(Result, frozen=True, kw_only=True):
@@ -348,8 +363,9 @@ class TrainRequest(Request[TrainResult], frozen=True, kw_only=True):
 
 
 class EvaluateResult(Result, frozen=True, kw_only=True):
-    """The gate's `verdict`, "promote" or "keep", with its numbers; the version's metrics.json. `lists` says of a
-    recommendation what its lists are like."""
+    """The gate's `verdict`, "promote" or "keep", with its numbers; the version's metrics.json. `forecast` says what is
+    expected of the difference over the next files, as `retrain.planning.forecast`; `lists` of a recommendation what its
+    lists are like."""
 
     verdict: str
     reason: str
@@ -368,11 +384,13 @@ class EvaluateResult(Result, frozen=True, kw_only=True):
     runtime: Json
     importance: dict[str, float]
     lists: Json | None = None
+    forecast: Json | None = None
 
 
 class EvaluateRequest(Request[EvaluateResult], frozen=True, kw_only=True):
     """Judge the version that is staged in `work`, trained in `train_seconds`, beside the champion; `twin` is the window
-    that the planner watches."""
+    that the planner watches. `trigger` is why the cycle was opened, `past` how earlier forecasts for the model failed
+    (see `retrain.planning.forecast.surprise`), `earlier` what the newest of these came to, `tries` how many first models were kept from being served."""
 
     files: tuple[AcceptedFile, ...]
     settings: ModelSettings
@@ -382,6 +400,10 @@ class EvaluateRequest(Request[EvaluateResult], frozen=True, kw_only=True):
     twin: str = "all"
     train_seconds: float = 0.0
     now: float | None = None
+    trigger: str = "manual"
+    past: list[float] = []
+    earlier: list[Json] = []
+    tries: int = 0
 
 
 class PromoteResult(Result, frozen=True, kw_only=True):

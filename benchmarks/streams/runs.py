@@ -24,7 +24,7 @@ ABLATIONS: dict[str, Changes] = {
     "no archive": {"adaptation": {"archive": 1}},
     "no recalibration": {"adaptation": {"recalibration": False}},
     "no adaptation": {"adaptation": {"archive": 1, "recalibration": False}},
-    "no gate": {"gate": {"max_worse_se": 1e9}},
+    "no gate": {"gate": {"tolerance": 1e9}},
     "no growth": {"triggers": {"growth": None}},
     "no regret": {"triggers": {"regret": None}},
     "no drift prior": {"triggers": {"drift_prior": 1.0}},
@@ -70,7 +70,7 @@ def execute(run: Run) -> Run:
 
 
 def _play(run: Run, work: Path) -> dict[str, Any]:
-    settings = _settings(run)
+    settings = settings_of(run)
     times = late("0" if run.name in PLAIN else str(run.delay))
     source = read_source([run.stream], settings, run.batches, work, times=times)
     bench = Bench(source, settings, Path.cwd(), run.initial)
@@ -87,7 +87,8 @@ def _play(run: Run, work: Path) -> dict[str, Any]:
     return _told(as_json(engine), bench)
 
 
-def _settings(run: Run) -> ModelSettings:
+def settings_of(run: Run) -> ModelSettings:
+    """Of the model that a stream asks for, changed as the run asks."""
     target = pq.read_schema(run.stream).names[-1]
     settings = inferred_subject(run.stream, target, "").settings
     settings = settings.model_copy(

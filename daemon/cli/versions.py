@@ -16,7 +16,7 @@ NO_PERFORMANCE = {"labelled": None, "estimated": None}
 
 def versions(model: ModelArgument, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
-    from daemon.ledger import assessments, checks, promotions, trials
+    from daemon.ledger import assessments, checks, forecasts, promotions, trials
     from daemon.ledger import versions as stored
     from daemon.reports.timeline import roll_back_json
     from daemon.reports.trial import trial_json
@@ -32,12 +32,14 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         if task == "recommendation":
             scores = assessments.newest_scores(conn, model)
             latest = {name: {"labelled": one, "estimated": None} for name, one in scores.items()}
+        came_to = forecasts.realised_of(conn, model)
         undone = {one.version: roll_back_json(conn, model, one) for one in promotions.roll_backs(conn, model)}
     served = set() if champion is None else _served(rows, champion)
     pinned = config.models[model].retention.pinned
     facts = [
         _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
         | latest.get(row.name, NO_PERFORMANCE)
+        | {"realised": came_to.get(row.cycle_id)}
         | {"trial": trial_facts.get(row.name), "rolled_back": None if row.name in served else undone.get(row.name)}
         for row in rows
     ]
@@ -48,11 +50,14 @@ def versions(model: ModelArgument, json: Json = False) -> None:
     else:
         shown = [
             [("→ " if t["served"] else "  ") + t["version"], when(row.created_at), t["metric"] or "",
-             "" if t["value"] is None else f"{t['value']:.4f}", _in_service(t), f"{row.train_rows:,}",
+             "" if t["value"] is None else f"{t['value']:.4f}", _expected(t), _realised(t), _in_service(t), f"{row.train_rows:,}",
              str(row.cycle_id), _state(row, t)]
             for row, t in zip(rows, facts, strict=True)
         ]  # fmt: skip
-        print_table(("  version", "made", "metric", "held-out", "in service", "rows", "cycle", "state"), shown)
+        print_table(
+            ("  version", "made", "metric", "held-out", "expected", "realised", "in service", "rows", "cycle", "state"),
+            shown,
+        )
         for one in facts:
             if one["rolled_back"] is not None:
                 print(f"{one['version']} was rolled back: {one['rolled_back']['reason']}")
@@ -79,6 +84,21 @@ def _state(row: Any, version: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _expected(version: dict[str, Any]) -> str:
+    """The 90 % interval of its gain over the champion of then."""
+    forecast = version["forecast"]
+    return "" if forecast is None else f"{forecast['low']:+.4f} to {forecast['high']:+.4f}"
+
+
+def _realised(version: dict[str, Any]) -> str:
+    """What its gain came to over the files after it, marked where the interval did not hold it."""
+    realised, forecast = version["realised"], version["forecast"]
+    if realised is None or forecast is None:
+        return ""
+    held = forecast["low"] <= realised["difference"] <= forecast["high"]
+    return f"{realised['difference']:+.4f}" + ("" if held else " !")
+
+
 def _in_service(version: dict[str, Any]) -> str:
     """The newest value with labels, else the newest estimate, marked."""
     if version["labelled"] is not None:
@@ -93,5 +113,6 @@ def _version(row: Any, served: set[str], pinned: tuple[str, ...], path: str) -> 
     return {
         "version": row.name, "served": row.name in served, "created": iso(row.created_at), "state": row.state,
         "metric": (row.metrics or {}).get("metric"), "value": challenger.get("value"), "se": challenger.get("se"),
+        "forecast": (row.metrics or {}).get("forecast"),
         "train_rows": row.train_rows, "cycle": row.cycle_id, "pinned": is_pinned(row.name, pinned), "path": path,
     }  # fmt: skip

@@ -15,10 +15,10 @@ from daemon.cycles.label_warnings import tell_of_labels
 from daemon.cycles.loadable import readable, unloadable, unreadable
 from daemon.cycles.schemas import answers, current_schema, schema_change
 from daemon.cycles.scoring import log_scores, record_scores, scores, to_score
-from daemon.ledger import Ledger, assessments, files, labels, models, promotions, trials, versions
+from daemon.ledger import Ledger, assessments, files, forecasts, labels, models, promotions, trials, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
-from retrain.operations import AssessRequest, AssessResult, LabelsRequest, LabelsResult, to_json
+from retrain.operations import AssessRequest, AssessResult, Foretold, LabelsRequest, LabelsResult, to_json
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.label_state import LabelState
 from retrain.records.planner_state import PlannerState
@@ -88,6 +88,7 @@ class Assessing:
                 found, number = to_json(result), request.deployment.number
                 assessments.record(conn, name, number, found, now, request.after)
                 record_scores(conn, name, result, request.era)
+                forecasts.record(conn, result.realised)
             record_spent(conn, context)
             before = labels.load(conn, name)
             if result.labels is not None:
@@ -110,6 +111,18 @@ class Assessing:
                 loss=round(one["loss"], 5), gains=gains, seconds=round(result.seconds, 3),
             )  # fmt: skip
         log_scores(self._context, result, request.answered, request.era)
+        self._log_realised(request, result)
+
+    def _log_realised(self, request: AssessRequest, result: AssessResult) -> None:
+        """What forecasts of the gate came to."""
+        of_cycle = {one.cycle: one.forecast for one in request.foretold}
+        for one in result.realised:
+            foretold = of_cycle[one["cycle"]]
+            self._context.log.info(
+                "difference_realised", cycle_id=one["cycle"], measured=foretold["difference"],
+                expected=foretold["mean"], low=foretold["low"], high=foretold["high"],
+                realised=one["difference"], rows=one["rows"],
+            )  # fmt: skip
 
     def _request(self, ledger: Ledger) -> tuple[Any, Asked | None]:
         """What distinguishes this question from others, and the question; None where nothing can be asked, or where the
@@ -134,6 +147,8 @@ class Assessing:
                 return question, None if question == self._answered else LabelsRequest(**of_files)
             trial, state = trials.running(conn, name), models.load_planner(conn, name)
             fixed = champion.fixed or state.unadjusted == champion.newest or context.settings.mode != "auto"
+            foretold = _foretold(context, conn)
+            question += (tuple(one.cycle for one in foretold),)
             question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
             if question == self._answered:
                 return question, None
@@ -148,6 +163,7 @@ class Assessing:
             archive=archive,
             twin=state.regret.twin,
             fixed=fixed,
+            foretold=foretold,
         )
 
 
@@ -170,6 +186,27 @@ def _evidence(context: ModelContext, conn: Connection, state: PlannerState) -> d
         "after": after,
         "base": asdict(state.base),
     }
+
+
+def _foretold(context: ModelContext, conn: Connection) -> tuple[Foretold, ...]:
+    """Cycles whose forecast waits for its files, as far as their challengers are there."""
+    found = []
+    for one in forecasts.waiting(conn, context.name):
+        staged = context.folders.cycle(one.cycle) / "version"
+        path = context.folders.version(one.version) if one.version else staged
+        if path.is_dir():
+            stored = context.stored(one.champion, one.champion.members[0].version)
+            found.append(
+                Foretold(
+                    cycle=one.cycle,
+                    challenger=path,
+                    staged=not one.version,
+                    champion=stored,
+                    after=one.after,
+                    forecast=one.forecast,
+                )
+            )
+    return tuple(found)
 
 
 def _judged(context: ModelContext, champion: Champion) -> bool:

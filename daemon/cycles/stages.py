@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.schemas import schema_change
-from daemon.ledger import cycles, files, promotions, totals
+from daemon.ledger import cycles, files, forecasts, promotions, totals
 from daemon.runtime.context import ModelContext
 from retrain import durable
 from retrain.labels.words import WAITING
@@ -26,6 +26,9 @@ from retrain.records.label_state import LabelState
 from retrain.records.schema import Schema
 from retrain.records.settings import Maturity
 from retrain.rows.window_reach import chosen_window, files_needed
+
+MOST_TOLD = 8
+"""Earlier forecasts that a model card has."""
 
 
 def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema: Schema | None) -> StageRequest:
@@ -63,7 +66,9 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
     return EvaluateRequest(
         files=rows, settings=settings, work=work, prepared=prepared, champion=before,
         twin=evidence.get("twin") or "all", train_seconds=done.get(Stage.TRAIN, {}).get("seconds", 0.0),
-        now=cycle.opened_at,
+        now=cycle.opened_at, trigger=cycle.trigger.kind, past=forecasts.past(conn, context.name),
+        earlier=forecasts.earlier(conn, context.name, MOST_TOLD),
+        tries=forecasts.kept_tries(conn, context.name) if before is None else 0,
     )  # fmt: skip
 
 

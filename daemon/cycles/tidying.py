@@ -7,7 +7,7 @@ import shutil
 
 from daemon.config.paths import StatePaths
 from daemon.cycles.promotion import link_champion, prune_versions
-from daemon.ledger import Ledger, cycles, versions
+from daemon.ledger import Ledger, cycles, forecasts, versions
 from daemon.runtime.context import ModelContext
 from retrain import durable
 
@@ -34,13 +34,20 @@ def tidy(context: ModelContext) -> None:
 
 
 def clear_cycles(ledger: Ledger, paths: StatePaths) -> None:
-    """Throw away the work of cycles that are over."""
+    """Throw away the work of cycles that are over, but for challengers whose forecast waits for its files."""
     with ledger.connect() as conn:
         needed = {str(cycle.id) for cycle in cycles.unfinished(conn)}
         newest = cycles.newest_id(conn)
+        staged = {str(cycle) for cycle in forecasts.kept_staged(conn)}
     for folder in paths.cycles.glob("*"):
-        if folder.name not in needed and int(folder.name) <= newest:
+        if folder.name in needed or int(folder.name) > newest:
+            continue
+        if folder.name not in staged:
             durable.remove(folder, "cycle.remove_work")
+            continue
+        for path in folder.iterdir():
+            if path.name != "version":
+                durable.remove(path, "cycle.remove_work")
 
 
 def clear_intake(paths: StatePaths) -> None:

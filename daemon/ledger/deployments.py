@@ -46,14 +46,20 @@ def by_key(conn: Connection, key: int) -> Deployment:
     return as_record(conn.execute(select(deployments).where(deployments.c.id == key)).one())
 
 
+def numbered(conn: Connection, model: str, number: int | None) -> Deployment | None:
+    """A model's deployment of this number; None where there is none."""
+    chosen = deployments.c.model == model, deployments.c.number == number
+    row = conn.execute(select(deployments).where(*chosen)).first()
+    return None if row is None else as_record(row)
+
+
 def described(conn: Connection, model: str, name: str) -> str:
     """For people, what answers call `name`: which versions are blended; a version's name as it is."""
     found = NAMED.fullmatch(name)
     if found is None:
         return name
-    numbered = deployments.c.model == model, deployments.c.number == int(found[1])
-    row = conn.execute(select(deployments).where(*numbered)).first()
-    return name if row is None else as_record(row).described
+    deployment = numbered(conn, model, int(found[1]))
+    return name if deployment is None else deployment.described
 
 
 def key_of(conn: Connection, deployment: Deployment) -> int:

@@ -199,6 +199,7 @@ cycles = _table(
     *_optional(Float, "finished_at"),
     *_required(String, "reason", default=""),
     *_optional(String, "version"),
+    Column("realised", JSON(none_as_null=True)),
 )
 Index("cycles_by_model", cycles.c.model, cycles.c.id)
 _unique_where("one_open_cycle", "state IN ('open', 'awaiting_approval', 'on_trial')", cycles.c.model)

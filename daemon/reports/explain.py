@@ -11,6 +11,7 @@ from daemon.ledger.tables import cycles as cycle_table
 from daemon.ledger.tables import files
 from daemon.ledger.tables import promotions as promotion_table
 from daemon.reports.cpu import cpu_of_cycle, cycle_sentence
+from daemon.reports.forecast import forecast_lines
 from daemon.reports.labels import labels_of_cycle, labels_text
 from daemon.reports.performance import estimate_sentence, reference_words, rise_sentence
 from daemon.reports.recommender import METRIC, half_life_words, lists_sentence
@@ -47,6 +48,7 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
         "trial": trial_json(conn, row.model, task, trials.of_cycle(conn, row.id)),
         "swapped_at": promotion.swapped_at if promotion is not None else None,
         "rolled_back": _rolled_back(conn, row),
+        "realised": row.realised,
     }
 
 
@@ -175,6 +177,8 @@ def _evaluated(facts: dict[str, Any]) -> str:
     if result["difference"] is not None:
         error = _error(result["difference_se"], result["challenger"]["value"])
         lines.append(f"  {'gain over the champion':32} {_gain(result)}{error}{error and f', of paired {unit}s'}")
+    if result.get("forecast") is not None:
+        lines += forecast_lines(result["forecast"], facts.get("realised"), result["challenger"]["value"])
     for part in result["slices"]:
         gain = f"{signed(part['difference'])}{_error(part['se'])}"
         lines.append(f"  {'where ' + part['where']:32} {gain} on {counted(part['rows'], unit)}")

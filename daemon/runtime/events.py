@@ -152,6 +152,9 @@ EVENTS = (
         "that row on: did its producer change?"),
     Event("labels_assessed", "info", "a file's labels are there: what was served cost `loss` a row, and a fresh model "
         "of each window would have cost less by `gains`", "seq rows metric value loss gains seconds"),
+    Event("difference_realised", "info", "two more files are settled: how much better the challenger of a cycle, "
+        "promoted or not, was on them than the champion, beside what the gate [expected](gate.md) and "
+        "its 90 % interval", "cycle_id measured expected low high realised rows"),
     Event("labels_doubted", "warning", "labels come class by class, or are all of one class: none that may be wrong is "
         "[believed](labels.md) (told once)", "reason one_class rows labelled settled", "`reason` says it: wait, or "
         "configure [models.M.labels]; is a feed of labels broken?"),

@@ -24,15 +24,18 @@ from retrain.monitoring.evaluated import evaluated_before
 from retrain.monitoring.file_assessment import assess_pool
 from retrain.monitoring.label_trust import judge_labels
 from retrain.monitoring.proposal import harm, propose
+from retrain.monitoring.realised import realised
 from retrain.monitoring.scoring import Scorer, score_answers
-from retrain.operations import AcceptedFile, AssessRequest, AssessResult, StoredDeployment
+from retrain.operations import AcceptedFile, AssessRequest, AssessResult, Foretold, StoredDeployment
 from retrain.planning import regret
+from retrain.planning.forecast import NEXT_FILES
 from retrain.records.assessment import Assessment
 from retrain.records.errors import Refused
 from retrain.records.planner_state import Regret
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 from retrain.rows.seen import was_seen
+from retrain.store.versions import load_staged
 
 MOST_POOLS = 300
 """The newest files, small ones together, that evidence is kept of."""
@@ -60,10 +63,12 @@ def assess(request: AssessRequest) -> AssessResult:
     )  # fmt: skip
     base = Regret() if request.base is None else convert(request.base, Regret)
     found = assess_files(assessor, request.known, request.after, base, request.fixed)
+    came_to = [one for one in (_realised(cycle, assessor) for cycle in request.foretold) if one is not None]
     scored = score_answers(_scorer(request, assessor.history, served), request.answered)
     return AssessResult(
         **found, labels=state.to_json(), scored=list(scored.checks),
-        stream=None if scored.stream is None else dict(scored.stream), seconds=time.process_time() - started,
+        stream=None if scored.stream is None else dict(scored.stream), realised=came_to,
+        seconds=time.process_time() - started,
     )  # fmt: skip
 
 
@@ -79,6 +84,23 @@ def _scorer(request: AssessRequest, history: History, served: LoadedDeployment) 
 
     span = 1.0 if settings.task == "classification" else served.version.evaluation.get("error_span")
     return Scorer(history, served.version.metric, settings, evaluated, request.era, request.stream, span)
+
+
+def _realised(foretold: Foretold, assessor: Assessor) -> dict[str, Any] | None:
+    """What a cycle's forecast came to; None as long as its files are not there, or where a version is there no more."""
+    settings, path, cycle = assessor.settings, foretold.challenger, foretold.cycle
+    if len(assessor.history.pools_after(foretold.after)) < NEXT_FILES:
+        return None
+    try:
+        champion = _loaded(foretold.champion, settings)
+        trusted = settings.estimator.trusted_types
+        challenger = load_staged(path, trusted) if foretold.staged else loaded_version(path, trusted)
+    except Refused:
+        return None
+    named = replace(challenger, name=f"challenger of cycle {cycle}") if foretold.staged else challenger
+    after, memory = foretold.after, assessor.memory
+    found = realised(assessor.history, named, champion, after, foretold.forecast, settings, memory)
+    return None if found is None else found | {"cycle": cycle}
 
 
 def trusting(files: Sequence[AcceptedFile], trust: Mapping[int, str]) -> list[AcceptedFile]:

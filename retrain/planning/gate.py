@@ -1,22 +1,60 @@
 """May the challenger replace the champion? Pure: numbers in, a verdict with its reason out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
-from drift.notation import amount, counted, score, shown_difference
+from drift.notation import amount, counted, percent, score, shown_difference, signed
+from retrain.planning.forecast import COVERED, NEXT_FILES, Forecast
+from retrain.records.settings.decisions import GateSettings
 
 ALL_ALIKE = "the labels are all"
 """How a metric says that labels do not differ, of one class or one number: more of them may."""
+FALSE_FIRST = 0.02
+"""How often a first model of columns that tell nothing may be served, of all tries together."""
+SLICE_Z = 2.5
+"""Standard errors by which a slice must be worse to be worse: of fifty slices none by chance, as a rule."""
+REASONS = {
+    "regret": "evidence: by labels fresh models save more than a retrain costs, and such challengers do better in "
+    "service than on held-out rows",
+    "performance": "evidence: the metric fell on labelled rows",
+    "drift": "evidence: the data drifted (triggers.on_drift)",
+    "growth": "window: it learned from many more rows than the champion",
+    "age": "age: the champion is older than triggers.max_age",
+    "schema": "columns: it answers by the schema as it is configured now",
+    "environment": "environment: the champion cannot be loaded here",
+    "manual": "it was asked for by hand",
+}
+"""By the kind of trigger. A schedule and a number of new rows are no reason: challengers of cycles that were opened by
+a clock and did not look better realised -.0125."""
 
 
 @dataclass(frozen=True)
 class PairedGain:
-    """How much better the challenger is than the champion, in the metric's unit (negative: worse), and the
-    standard error of that paired difference; `where` names a slice, "" means all rows."""
+    """How much better the challenger is than another, in the metric's unit (negative: worse), and the standard error of
+    that paired difference; `where` names a slice, "" means all rows."""
 
     gain: float
     se: float | None
     where: str = ""
     rows: int = 0
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Why a challenger is judged: the kind of the cycle's `trigger`; `past`, the standardised surprises of the model's
+    earlier cycles (see `retrain.planning.forecast.surprise`); how many `tries` at a first model were kept before; and
+    what it `covers` that the champion does not know, in words."""
+
+    trigger: str = "manual"
+    past: tuple[float, ...] = ()
+    tries: int = 0
+    covers: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why a challenger may be promoted that is not better; "": nothing speaks for it."""
+        return " and ".join(one for one in (REASONS.get(self.trigger, ""), self.covers) if one)
 
 
 @dataclass(frozen=True)
@@ -27,66 +65,149 @@ class Verdict:
     reason: str
 
 
-def decide(
-    metric: str,
-    rows: int,
-    challenger: float | None,
-    baseline: float | None,
-    baseline_gain: float | None,
-    champion: tuple[str, float] | None,
-    differences: tuple[PairedGain, ...],
-    max_worse_se: float,
-    unit: str = "held-out row",
-    naive: str = "the naive baseline",
-    why: str = "",
-) -> Verdict:
-    """Promote unless worse than the champion (its name and the metric's value) by more than `max_worse_se` standard
-    errors, over all rows and in each slice, and only if better than the naive baseline (`baseline_gain` > 0, in the
-    metric's unit). Values are of the holdout, None where the metric is undefined. `unit` is what is judged one by one,
-    `naive` what the baseline is, `why` the reason why the challenger has no value."""
-    if challenger is None:
-        reason = f": {why}" if why else ""
-        more = "; a larger window.holdout_min_rows takes them from more files" if why.startswith(ALL_ALIKE) else ""
-        return Verdict(False, f"{metric} is undefined for the challenger on the {counted(rows, unit)}{reason}{more}")
-    if baseline_gain is not None and baseline_gain <= 0:
-        value = "undefined" if baseline is None else score(baseline)
-        return Verdict(False, f"{metric} {score(challenger)} is not better than {value} of {naive}")
-    evaluated = f"{metric} {score(challenger)} on {counted(rows, unit)}"
-    if champion is None:
-        return Verdict(True, f"{evaluated}, better than {naive}")
-    name, value = champion[0], f"{score(champion[1])} of {champion[0]}"
-    gap = abs(shown_difference(challenger, champion[1]))
-    for difference in differences:
-        if _worse(difference, max_worse_se):
-            sure = _beyond(difference, max_worse_se)
-            if difference.where:
-                where = f"where {difference.where} ({counted(difference.rows, 'row')})"
-                by = amount(-difference.gain)
-                return Verdict(False, f"{metric} is worse than that of {name} by {by} {where}, {sure}")
-            return Verdict(False, f"{evaluated} is worse than {value} by {amount(gap, challenger)}, {sure}")
-    return Verdict(True, f"{evaluated} against {value}{_difference(differences, gap, challenger, max_worse_se)}")
+@dataclass(frozen=True)
+class Judged:
+    """What the gate looks at: the `metric` on `rows` held-out rows of challenger, naive baseline and champion (its name
+    and the value), None where it is undefined, `why` for the challenger; the challenger's gain over the `naive`
+    baseline; its `slices` against the champion; and what is `foretold` of its gain over the champion (None: nothing can
+    be). `unit` is what is judged one by one."""
+
+    metric: str
+    rows: int
+    challenger: float | None
+    baseline: float | None
+    over_baseline: PairedGain | None
+    champion: tuple[str, float] | None = None
+    overall: PairedGain | None = None
+    foretold: Forecast | None = None
+    slices: Sequence[PairedGain] = ()
+    unit: str = "held-out row"
+    naive: str = "the naive baseline"
+    why: str = ""
+
+    @property
+    def evaluated(self) -> str:
+        """The challenger's value, in words."""
+        return f"{self.metric} {score(self.challenger)} on {counted(self.rows, self.unit)}"
 
 
-def _worse(difference: PairedGain, max_worse_se: float) -> bool:
-    if difference.gain >= 0:
-        return False
-    return difference.se is None or -difference.gain > max_worse_se * difference.se
+def decide(judged: Judged, opening: Opening, settings: GateSettings) -> Verdict:
+    """Promote a first model that is better than the naive baseline beyond chance, or on `serve_anyway`. Promote another
+    unless it is expected to be worse than the champion over the files that come by more than `tolerance` says, or
+    clearly worse in a slice; and if it is not better on held-out rows, only for a reason that is told."""
+    if judged.challenger is None:
+        return Verdict(False, _undefined(judged))
+    gain = judged.over_baseline
+    if judged.champion is None:
+        return _first(judged, opening, settings)
+    if gain is not None and gain.gain <= 0 and not settings.serve_anyway:
+        value = "undefined" if judged.baseline is None else score(judged.baseline)
+        own = f"{judged.metric} {score(judged.challenger)}"
+        return Verdict(False, f"{own} is not better than {value} of {judged.naive}")
+    worse = next((one for one in judged.slices if _clearly_worse(one)), None)
+    if worse is not None:
+        return Verdict(False, _worse_slice(judged, worse))
+    return _against_champion(judged, opening, settings)
 
 
-def _beyond(difference: PairedGain, max_worse_se: float) -> str:
-    """How sure it is that it is worse."""
-    if difference.se is None:
-        return "and how sure that is cannot be told"
-    limit = amount(max_worse_se * difference.se, difference.gain)
-    return f"more than {limit}: {max_worse_se:g} standard errors (gate.max_worse_se) of {amount(difference.se)} each"
+def first_z(tries: int) -> float:
+    """Standard errors by which a first model must beat the baseline after so many that did not: the chance of all tries
+    together stays below 2 %, as 1/1·2 + 1/2·3 + … = 1.
+
+    >>> [round(first_z(tries), 2) for tries in (0, 1, 10)]
+    [2.33, 2.71, 3.61]
+    """
+    return -NormalDist().inv_cdf(FALSE_FIRST / ((tries + 1) * (tries + 2)))
 
 
-def _difference(differences: tuple[PairedGain, ...], gap: float, challenger: float, max_worse_se: float) -> str:
-    overall = next((d for d in differences if not d.where), None)
-    if overall is None:
+def beyond_chance(gain: PairedGain, tries: int) -> bool:
+    """Whether a first model is surely better than the naive baseline."""
+    return gain.gain > 0 and gain.se is not None and gain.gain > first_z(tries) * gain.se
+
+
+def _first(judged: Judged, opening: Opening, settings: GateSettings) -> Verdict:
+    gain, naive = judged.over_baseline, judged.naive
+    if gain is None or beyond_chance(gain, opening.tries):
+        return Verdict(True, f"{judged.evaluated}, better than {naive}{_sure(gain, opening.tries)}")
+    lacking = f"{judged.evaluated} is not better than {naive} beyond chance: {_sure(gain, opening.tries).lstrip(' ,')}"
+    if settings.serve_anyway:
+        return Verdict(True, f"{lacking}; it is served all the same (gate.serve_anyway)")
+    out = "more rows or other columns may tell more; `gate.serve_anyway = true` serves it all the same"
+    return Verdict(False, f"{lacking}; {out}")
+
+
+def _sure(gain: PairedGain | None, tries: int) -> str:
+    if gain is None:
         return ""
-    shown = amount(gap, challenger)
-    error = "" if overall.se is None else f" (standard error {amount(overall.se, challenger)})"
-    if overall.gain >= 0:
-        return f": better by {shown}{error}"
-    return f": worse by {shown}{error}, within the {max_worse_se:g} standard errors that gate.max_worse_se allows"
+    if gain.se is None:
+        return f", by {signed(gain.gain)}, and how sure that is cannot be told"
+    rows = f" on {counted(gain.rows, 'row')} that it was not trained on" if gain.rows else ""
+    needed = f"{first_z(tries):.1f} standard errors are asked for"
+    return f", by {signed(gain.gain)} (standard error {amount(gain.se)}){rows}; {needed}"
+
+
+def _against_champion(judged: Judged, opening: Opening, settings: GateSettings) -> Verdict:
+    assert judged.challenger is not None and judged.champion is not None
+    name, value = judged.champion
+    against = f"{judged.evaluated} against {score(value)} of {name}"
+    overall, found = judged.overall, judged.foretold
+    if overall is None:
+        return Verdict(True, against)
+    measured = f"{against}: {_measured(judged)}"
+    if found is None:
+        sure = "" if overall.gain >= 0 else ", and how sure that is cannot be told"
+        return Verdict(overall.gain >= 0, f"{measured}{sure}")
+    told = f"{measured}; {interval(found, judged.challenger)}"
+    if found.mean < -settings.tolerance * found.sd:
+        least = amount(settings.tolerance * found.sd, judged.challenger)
+        return Verdict(False, f"{told}: worse by more than {least} is expected (gate.tolerance)")
+    if overall.gain > 0:
+        return Verdict(True, told)
+    if not opening.reason:
+        return Verdict(False, f"{told}: not better, and nothing else speaks for it")
+    return Verdict(True, f"{told}; not better, but promoted for a reason: {opening.reason}")
+
+
+def interval(found: Forecast, scale: float | None = None) -> str:
+    """What is foretold, in words; as exact as numbers of this `scale`.
+
+    >>> from retrain.planning.forecast import forecast
+    >>> interval(forecast(0.0365, 0.005, 400, 1600, "regret"))
+    'over the next 2 files +0.0265 is expected, between +0.0021 and +0.0510 at 90%'
+    """
+    mean, low, high = (signed(one, scale) for one in (found.mean, found.low, found.high))
+    return f"over the next {NEXT_FILES} files {mean} is expected, between {low} and {high} at {percent(COVERED)}"
+
+
+def _measured(judged: Judged) -> str:
+    assert judged.challenger is not None and judged.champion is not None and judged.overall is not None
+    shown = amount(abs(shown_difference(judged.challenger, judged.champion[1])), judged.challenger)
+    se = judged.overall.se
+    error = "" if se is None else f" (standard error {amount(se, judged.challenger)})"
+    if judged.overall.gain == 0:
+        return f"no difference{error}"
+    return f"{'better' if judged.overall.gain > 0 else 'worse'} by {shown}{error}"
+
+
+def _undefined(judged: Judged) -> str:
+    reason = f": {judged.why}" if judged.why else ""
+    alike = judged.why.startswith(ALL_ALIKE)
+    more = "; a larger window.holdout_min_rows takes them from more files" if alike else ""
+    rows = counted(judged.rows, judged.unit)
+    return f"{judged.metric} is undefined for the challenger on the {rows}{reason}{more}"
+
+
+def _clearly_worse(slice_: PairedGain) -> bool:
+    return slice_.gain < 0 and (slice_.se is None or -slice_.gain > SLICE_Z * slice_.se)
+
+
+def _worse_slice(judged: Judged, worse: PairedGain) -> str:
+    assert judged.champion is not None
+    where = f"where {worse.where} ({counted(worse.rows, 'row')})"
+    if worse.se is None:
+        sure = "and how sure that is cannot be told"
+    else:
+        limit = amount(SLICE_Z * worse.se, worse.gain)
+        sure = f"more than {limit}: {SLICE_Z:g} standard errors of {amount(worse.se)} each"
+    by = amount(-worse.gain)
+    return f"{judged.metric} is worse than that of {judged.champion[0]} by {by} {where}, {sure}"

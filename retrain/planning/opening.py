@@ -52,6 +52,7 @@ def open_cycle(
         configured=settings_digest(settings),
         grown=growing if settings.task == "recommendation" and growing else state.grown,
         growing=growing,
+        tried_rows=observation.labelled_rows if trigger.kind == "first_model" else state.tried_rows,
     )
     if settings.mode == "observe" and trigger.kind != "manual":
         reason = f'{trigger.reason}; mode = "observe" changes nothing'

@@ -1,6 +1,8 @@
 """Cycles that are opened because the wanted model is not there: none yet, one that cannot be loaded here, or one of
 another schema. Pure."""
 
+import math
+
 from drift.notation import counted
 from retrain.planning import opening
 from retrain.records.action import Wait
@@ -12,6 +14,8 @@ from retrain.records.trigger import Trigger
 
 MOST_CLASSES = 5
 """Named in a sentence."""
+TRY_AGAIN = 1.2
+"""Times the labelled rows of the last try at a first model: with hardly more, chance alone would be tried again."""
 
 
 def first_model(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> opening.Plan:
@@ -30,6 +34,10 @@ def first_model(state: PlannerState, observation: Observation, now: float, setti
             f"the last cycle gave no first model (`driftd history` says why); waiting for new {settings.row}s, another "
             "configuration, or `driftd retrain`",
         )
+    needed = math.ceil(TRY_AGAIN * state.tried_rows)
+    if rows < needed and state.configured == opening.settings_digest(settings):
+        more = f"the next try is at {needed:,} {settings.row}s, there are {rows:,}"
+        return state, Wait(f"the last cycle gave no first model (`driftd history` says why); {more}")
     trigger = Trigger("first_model", f"{counted(rows, settings.row, 'are')} there for a first model", {"rows": rows})
     return opening.after_cooldown(state, observation, now, settings, trigger)
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from drift.notation import counted, score
 from retrain.metrics.ranking import clustered_error, coverage, gini
-from retrain.planning.gate import PairedGain, Verdict, decide
+from retrain.planning.forecast import Forecast, forecast
+from retrain.planning.gate import Judged, Opening, PairedGain, Verdict, decide
 from retrain.recommendation.blend import Blend, popularity_blend
 from retrain.recommendation.counters import Counters, count, longest_for, merge
 from retrain.recommendation.ease import ItemWeights
@@ -62,6 +63,7 @@ class Result:
     half_life: int = 0
     differences: tuple[Gain, ...] = ()
     lists: Lists | None = None
+    foretold: Forecast | None = None
 
     @property
     def z(self) -> float | None:
@@ -108,6 +110,7 @@ def judge(
     blend: Blend,
     gate: GateSettings,
     clock: str = START,
+    opening: Opening | None = None,
 ) -> Result:
     """Compare on the scenes of held-out events and decide."""
     moments, counters = joined([one.moments for one in judged.held]), judged.counters
@@ -121,12 +124,13 @@ def judge(
     before = found.quality.get(CHAMPION)
     differences = () if before is None else gains(own, before, moments, counters, gate.min_slice_rows)
     rival = None if champion is None or before is None else (champion[0], float(before.mean()))
-    verdict = _verdict(own, popular, rival, differences, gate)
+    foretold = _foretold(differences, opening or Opening())
+    verdict = _verdict(own, popular, rival, differences, foretold, opening or Opening(), gate)
     if before is not None and champion is not None and np.array_equal(own, before) and _alike(challenger, champion[1]):
         verdict = Verdict(False, f"it ranks exactly as {champion[0]} does")
     return Result(
         verdict, len(moments), _party(own, moments), None if before is None else _party(before, moments),
-        _party(popular, moments), half_life, differences, _lists(found, counters),
+        _party(popular, moments), half_life, differences, _lists(found, counters), foretold,
     )  # fmt: skip
 
 
@@ -147,15 +151,30 @@ def first(
     return alone, replace(judge(judged, challenger, None, alone, gate, clock), verdict=Verdict(True, reason))
 
 
+def _foretold(differences: tuple[Gain, ...], opening: Opening) -> Forecast | None:
+    """Over files of as many moments; None without a champion."""
+    overall = differences[0] if differences else None
+    if overall is None or overall.se is None:
+        return None
+    return forecast(overall.gain, overall.se, overall.moments, overall.moments, opening.trigger, opening.past)
+
+
 def _verdict(
-    own: Floats, popular: Floats, champion: tuple[str, float] | None, differences: tuple[Gain, ...], gate: GateSettings
+    own: Floats,
+    popular: Floats,
+    champion: tuple[str, float] | None,
+    differences: tuple[Gain, ...],
+    foretold: Forecast | None,
+    opening: Opening,
+    gate: GateSettings,
 ) -> Verdict:
-    paired = tuple(PairedGain(one.gain, one.se, one.where, one.moments) for one in differences)
+    paired = [PairedGain(one.gain, one.se, one.where, one.moments) for one in differences]
     value, least = float(own.mean()), float(popular.mean())
-    return decide(
-        METRIC, len(own), value, least, value - least, champion, paired, gate.max_worse_se,
-        unit="held-out moment", naive="popularity at its best half-life",
+    judged = Judged(
+        METRIC, len(own), value, least, PairedGain(value - least, 0.0), champion,
+        next(iter(paired), None), foretold, paired[1:], "held-out moment", "popularity at its best half-life",
     )  # fmt: skip
+    return decide(judged, opening, gate)
 
 
 def _party(quality: Floats, moments: Moments) -> Party:

@@ -23,7 +23,7 @@ from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.answered import AnsweredRows, row_weights
 from retrain.rows.held_out import in_reservoir
-from retrain.rows.pools import pools_of
+from retrain.rows.pools import ALL_ROWS, POOL_ROWS, pools_of
 from retrain.rows.retype import conform
 from retrain.rows.settled import RowLabels, Settling
 from retrain.rows.targets import class_column, target_values
@@ -145,6 +145,16 @@ class History:
             return self._pools
         cut = ([seq for seq in pool if seq <= up_to] for pool in self._pools)
         return [pool for pool in cut if pool]
+
+    def pools_after(self, seq: int) -> list[list[int]]:
+        """The files after one that have labelled rows, the small ones together, as far as no more will be judged with
+        them."""
+        found = [pool for pool in self._pools if pool[0] > seq]
+        return [pool for pool in found if pool is not self._pools[-1] or self._is_full(pool)]
+
+    def _is_full(self, pool: Sequence[int]) -> bool:
+        teaching, rows = sum(map(self.labels_known, pool)), sum(map(self.rows, pool))
+        return teaching >= POOL_ROWS and (len(pool) == 1 or rows >= ALL_ROWS)
 
     @cached_property
     def _pools(self) -> list[list[int]]:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drift.notation import counted, score
+from drift.notation import counted, percent, score, signed
 from retrain.model.preprocessing import MAX_CATEGORIES
+from retrain.planning.forecast import COVERED, NEXT_FILES
 from retrain.records.schema import Schema
 from retrain.store.versions import environment, read_json
 
@@ -23,6 +24,7 @@ def render_card(folder: Path, name: str) -> str:
         _what(name, training, schema),
         _data(training),
         _evaluation(evaluation, training["prepare"].get("held_out")),
+        _expectation(evaluation.get("forecast")),
         _features(schema),
         _limits(training, schema),
         _environment(),
@@ -81,6 +83,24 @@ def _evaluation(evaluation: Mapping[str, Any], held_out: str | None) -> str:
             lines.append(f"| {label} | {_number(entry.get('value'))} | {_number(entry.get('se'))} |")
     if evaluation.get("reason"):
         lines += ["", str(evaluation["reason"])]
+    return "\n".join(lines)
+
+
+def _expectation(forecast: Mapping[str, Any] | None) -> str:
+    """What the gate foretold of it, and what its earlier forecasts came to."""
+    if forecast is None:
+        return ""
+    mean, low, high = (signed(forecast[key]) for key in ("mean", "low", "high"))
+    lines = [
+        "## Expectation", "",
+        f"Over the {NEXT_FILES} files after its training it was expected to differ from the version before by {mean}, "
+        f"between {low} and {high} at {percent(COVERED)} (+ is better). What it came to is in `driftd versions`.",
+    ]  # fmt: skip
+    if forecast.get("earlier"):
+        lines += ["", "| earlier cycle | expected | interval | realised |", "|---|---|---|---|"]
+    for one in forecast.get("earlier") or ():
+        mean, low, high, came_to = (signed(one[key]) for key in ("mean", "low", "high", "realised"))
+        lines.append(f"| {one['cycle']} | {mean} | {low} to {high} | {came_to} |")
     return "\n".join(lines)
 
 

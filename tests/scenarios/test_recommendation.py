@@ -213,7 +213,7 @@ def test_a_worse_challenger_is_kept_out(make_shop):
     flag, factory = one.daemon.folder / "worse", one.daemon.folder / "own.py"
     factory.write_text(OWN.format(flag=str(flag)))
     with one.daemon.config.open("a") as config:
-        config.write(f'[models.m.estimator]\ntype = "{factory}:make"\n[models.m.gate]\nmax_worse_se = 0.5\n')
+        config.write(f'[models.m.estimator]\ntype = "{factory}:make"\n[models.m.gate]\ntolerance = 0.1\n')
     first = one.begin()
     flag.touch()
     one.day(FIRST)

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import pyarrow.parquet as pq
 
 from daemon.tools.replay.record import Run
 from daemon.tools.replay.source import BatchFile
+from daemon.tools.replay.training import written
 from drift.profiles.reference import Reference
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.version import LoadedVersion
@@ -42,10 +40,7 @@ class Checks:
     def promoted(self, version: LoadedVersion, prepared: Prepared) -> None:
         """Compare with a new version's rows from now on."""
         self.drifting, self.evidence = False, []
-        with self.run.clock.during("checks"), TemporaryDirectory(prefix="driftd-replay-") as folder:
-            train, holdout = Path(folder) / "train.parquet", Path(folder) / "holdout.parquet"
-            pq.write_table(prepared.train, train, compression="lz4")
-            pq.write_table(prepared.holdout, holdout, compression="lz4")
+        with self.run.clock.during("checks"), written(prepared) as (train, holdout):
             unseen = unseen_predictions(version, train, holdout, self.settings)
             self.references[version.name] = version_reference(version, train, holdout, self.settings, unseen)
             self.unseen[version.name] = unseen

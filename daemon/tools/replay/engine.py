@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from daemon.cycles.checks import MOST_LEARNED
 from daemon.tools.replay.checks import Checks
 from daemon.tools.replay.deployments import DAY_S, Deployments
+from daemon.tools.replay.foretold import Foretold
 from daemon.tools.replay.label_files import LabelFiles
 from daemon.tools.replay.label_times import LabelTimes
 from daemon.tools.replay.labels import Labels
@@ -23,6 +24,7 @@ from daemon.tools.replay.training import trained
 from drift.notation import counted
 from retrain.monitoring.assessor import version_predictions
 from retrain.operations import AcceptedFile
+from retrain.planning.gate import Opening
 from retrain.planning.planner import plan
 from retrain.records.action import Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
 from retrain.records.errors import Refused
@@ -56,6 +58,7 @@ class Engine:
     state: PlannerState = field(default_factory=PlannerState)
     _retrained: CycleResult | None = None
     _cycle: int = 0
+    _kept_first: int = 0
 
     def __post_init__(self) -> None:
         self.deployments = Deployments(self.run.deployments)
@@ -64,6 +67,7 @@ class Engine:
         self._past = Past(self.source.schema, self.settings.labels, self.run.suspects.held)
         work = Path(mkdtemp(prefix="labels-", dir=self.source.batches[0].labelled.parent))
         self._label_files = LabelFiles(self.source, self.times, self.initial, work)
+        self._foretold = Foretold(self.settings)
 
     def play(self, progress: Callable[[int], None] | None = None) -> Run:
         """All batches; Refused where the first batches cannot give a model."""
@@ -89,30 +93,47 @@ class Engine:
         return self._labels.found
 
     def _first(self) -> None:
-        """The first model, from the first batches."""
-        self.run.scores = [None] * self.initial
-        for batch in self.source.batches[: self.initial]:
+        """The first model, from the first batches; of more of them where the gate keeps it, as the service tries again
+        with more rows."""
+        last = len(self.source.batches) - 1
+        for batch in self.source.batches[:last]:
+            self.run.scores.append(None)
             file = self._take_rows(batch, None)
             if self.checks:
                 self.drift_checks.suspect(file, batch.place, None)
-        wanted = {"first_rows": 10, "first_class_rows": 2, "cooldown": self.settings.triggers.cooldown}
-        first = self.settings.model_copy(update={"triggers": self.settings.triggers.model_copy(update=wanted)})
-        place = self.initial - 1
-        self.deployments.newest_seq = self._past.newest_seq
-        self.state, action = plan(self.state, self._observe(), self._past.now, first)
-        if not isinstance(action, OpenCycle):
-            raise Refused(
-                f"the first {counted(self.initial, 'batch')} give no model: {action.reason}",
-                "give more --initial batches",
-            )
-        self._cycle_of(action.trigger, place)
+            if batch.place >= self.initial and (labels := self._label_files.due(batch.place)) is not None:
+                self._take_labels(batch.place, *labels)
+            if batch.place + 1 >= self.initial and self._try_first(batch.place):
+                self.initial = batch.place + 1
+                break
         if self.deployments.served is None:
             raise Refused(
-                f"the first {counted(self.initial, 'batch')} give no model: {self.run.cycles[-1]['outcome']}",
-                "give more --initial batches, or fewer and longer --batches",
+                f"{counted(last, 'batch', 'give')} no first model: {self.run.cycles[-1]['outcome']}",
+                "`gate.serve_anyway = true` in the configuration serves it all the same",
             )
         self.run.cycles.clear()
         self.run.metric = self.deployments.served.version.metric.name
+
+    def _try_first(self, place: int) -> bool:
+        """Whether there is a first model now; Refused where no later batch would give one."""
+        wanted = {"first_rows": 10, "first_class_rows": 2, "cooldown": self.settings.triggers.cooldown}
+        first = self.settings.model_copy(update={"triggers": self.settings.triggers.model_copy(update=wanted)})
+        self.deployments.newest_seq = self._past.newest_seq
+        self.state, action = plan(self.state, self._observe(), self._past.now, first)
+        if not isinstance(action, OpenCycle):
+            if self._kept_first:
+                return False
+            reason, hint = action.reason, "give more --initial batches"
+            raise Refused(f"the first {counted(self.initial, 'batch')} give no model: {reason}", hint)
+        self._cycle_of(action.trigger, place)
+        tried = self.run.cycles[-1]
+        if self.deployments.served is None and tried["challenger"] is None:
+            raise Refused(
+                f"the first {counted(self.initial, 'batch')} give no model: {tried['outcome']}",
+                "give more --initial batches, or fewer and longer --batches",
+            )
+        self._kept_first += self.deployments.served is None
+        return self.deployments.served is not None
 
     def _serve(self, batch: BatchFile) -> Predictions:
         served = self.deployments.current
@@ -133,8 +154,7 @@ class Engine:
         labels = self._label_files.due(place)
         self._look(place, due and labels is None)
         if labels is not None:
-            path, rows = labels
-            self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
+            self._take_labels(place, *labels)
             self._look(place, due)
 
     def _learned(self) -> list[AcceptedFile]:
@@ -147,6 +167,9 @@ class Engine:
         path, labels = self._label_files.arriving(batch, predictions)
         return self._past.add(path, f"batch{batch.seq}", batch.rows, labels, (batch.place + 1) * DAY_S)
 
+    def _take_labels(self, place: int, path: Path, rows: int) -> None:
+        self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
+
     def _look(self, place: int, due: bool) -> None:
         """Assess and decide; `due` retrains by the clock of a baseline."""
         self.deployments.newest_seq = self._past.newest_seq
@@ -156,13 +179,15 @@ class Engine:
     def _assess(self) -> None:
         with self.run.clock.during("probes"):
             self._labels.assess(self._past, self.deployments, self.state)
+            if self._labels.history is not None:
+                self._foretold.settle(self._labels.history, self._labels.memory)
 
     def _decide(self, place: int, period: bool) -> None:
         """Ask the planner until it is content."""
         for _ in range(MOST_STEPS):
             observation = self._observe()
             if period:
-                observation = replace(observation, manual=(1,))
+                observation = replace(observation, due=(1,))
             self.state, action = plan(self.state, observation, self._past.now, self.settings)
             period = False
             match action:
@@ -205,19 +230,22 @@ class Engine:
         """Prepare, train, evaluate and promote."""
         self._cycle += 1
         self._labels.new_rows = 0
+        served = self.deployments.served
+        opening = Opening(trigger.kind, self._foretold.past, self._kept_first)
         self.run.decisions.append({"trigger": trigger.kind, "reason": trigger.reason})
         try:
             with self.run.clock.during("retrains" if self.deployments.champion else "first"):
                 number = self.state.next_number - 1
                 version, prepared, result = trained(
-                    trigger, self._past, self._labels, self.deployments.served, self.settings, number, self.config_dir
+                    trigger, self._past, self._labels, served, self.settings, number, self.config_dir, opening
                 )
         except Refused as error:
             self.run.note_cycle(place, trigger, False, f"failed: {error}", {})
             return
         self.run.prepared = prepared.rows.notes
         promoted = result["verdict"] == "promote"
-        self.run.note_cycle(place, trigger, promoted, result["reason"], result)
+        noted = self.run.note_cycle(place, trigger, promoted, result["reason"], result)
+        self._foretold.add(noted, version, served, self._past.newest_seq)
         self.run.decisions.append({"promoted" if promoted else "version_kept": result["reason"]})
         self._retrained = CycleResult.of(self._cycle, promoted, result)
         if promoted and self.settings.mode == "auto":

@@ -21,7 +21,8 @@ from retrain.rows.history import History
 @dataclass
 class Labels:
     """The newest proposal and how many there were, the assessments that hold now, as they were found, by seq, and how
-    far labels are in (None before the first model); `new_rows` settled since the last cycle was opened."""
+    far labels are in (None before the first model); `new_rows` settled since the last cycle was opened; `history`
+    is what was assessed last."""
 
     settings: ModelSettings
     memory: Memory = field(default_factory=lambda: Memory(2048))
@@ -30,6 +31,7 @@ class Labels:
     found: dict[int, dict[str, Any]] = field(default_factory=dict)
     state: LabelState | None = None
     new_rows: int = 0
+    history: History | None = None
     _most: dict[int, int] = field(default_factory=dict)
 
     def assess(self, past: Past, deployments: Deployments, planner: PlannerState) -> None:
@@ -38,8 +40,9 @@ class Labels:
         after = planner.base_seq
         self._settle(judge_labels(files, past.schema, served, settings, now, self.memory), planner.seen_seq)
         until = [seq for seq in self.found if seq <= after]
+        self.history = History(self.trusting(files), past.schema, settings.labels, now)
         assessor = Assessor(
-            History(self.trusting(files), past.schema, settings.labels, now), served,
+            self.history, served,
             deployments.archive(settings.adaptation.archive), settings,
             self.found[max(until)]["proposal"] if until else {}, self.memory, predecessor=deployments.predecessor,
         )  # fmt: skip

@@ -48,12 +48,16 @@ class Run:
     clock: Clock = field(default_factory=Clock)
     prepared: list[str] = field(default_factory=list)
 
-    def note_cycle(self, batch: int, trigger: Trigger, promoted: bool, outcome: str, result: Mapping[str, Any]) -> None:
-        """Keep a finished cycle, which is what was counted last; `result` is the evaluate stage's, empty where the
-        cycle failed before."""
+    def note_cycle(
+        self, batch: int, trigger: Trigger, promoted: bool, outcome: str, result: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Keep a finished cycle, which is what was counted last, and return it; `result` is the evaluate stage's, empty
+        where the cycle failed before. `forecast` is what was expected of it, `realised` what it came to (None as long
+        as that is not known)."""
         window = trigger.evidence.get("window") or {}
         name = f"last{window['files']}" if window.get("kind") == "files" else str(window.get("kind", "decay"))
         cycle = {"batch": batch, "trigger": trigger.kind, "reason": trigger.reason, "window": name}
         values = {who: (result.get(who) or {}).get("value") for who in ("champion", "challenger")}
-        spent = {"cpu_seconds": self.clock.last}
-        self.cycles.append({**cycle, "promoted": promoted, "outcome": outcome, **values, **spent})
+        told = {"cpu_seconds": self.clock.last, "forecast": result.get("forecast"), "realised": None}
+        self.cycles.append({**cycle, "promoted": promoted, "outcome": outcome, **values, **told})
+        return self.cycles[-1]

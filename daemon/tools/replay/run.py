@@ -23,13 +23,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class _Replay:
+    """`initial` is how many batches there were when the policy had its first model: what it is compared with has it
+    then."""
+
     request: Request
     source: Source
     progress: Progress | None
+    initial: int
 
     def counter(self, what: str) -> Callable[[int], None] | None:
         """Progress of one run."""
-        progress, initial, total = self.progress, self.request.initial, len(self.source.batches)
+        progress, initial, total = self.progress, self.initial, len(self.source.batches)
         return None if progress is None else lambda place: progress(what, place - initial, total - initial)
 
     def play(self, subject: Subject, what: str, source: Source | None = None) -> Engine:
@@ -48,13 +52,14 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
         reason = f"{len(source.batches)} batches are too few: {request.initial} give the first model, and two more"
         way_out = "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches"
         raise Refused(f"{reason} are needed", way_out)
-    run = _Replay(request, source, progress)
+    run = _Replay(request, source, progress, request.initial)
     played = run.play(subject, "policy")
+    run.initial = played.initial
     policy, metric = as_json(played), subject.settings.metric
     version = next(iter(played.deployments.versions.values()))
     greater = version.metric.greater_is_better
     result: dict[str, Any] = {
-        "rows": source.rows, "batches": len(source.batches), "initial": request.initial,
+        "rows": source.rows, "batches": len(source.batches), "initial": played.initial,
         "delay": request.times.delay, "labels": str(request.times),
         "metric": played.run.metric if metric == "auto" else metric, "greater_is_better": greater,
         "task": subject.settings.task, "target": subject.settings.target, "model": subject.model,
@@ -82,7 +87,7 @@ def _read(request: Request, settings: ModelSettings, work: Path) -> Source:
 
 def _baseline(run: _Replay, name: str) -> dict[str, Any]:
     request, counter = run.request, run.counter(name)
-    bench = Bench(run.source, request.subject.settings, request.subject.config_dir, request.initial)
+    bench = Bench(run.source, request.subject.settings, request.subject.config_dir, run.initial)
     if name == "never":
         return baselines.never(bench, counter)
     if name == "every":

@@ -96,12 +96,26 @@ class TriggerSettings(Frozen):
 class GateSettings(Frozen):
     """When a challenger may replace the champion."""
 
-    max_worse_se: float = Field(default=2.5, gt=0)
-    """A challenger that is worse than the champion by more than so many standard errors is not promoted."""
+    tolerance: float = Field(default=0.25, ge=0)
+    """A challenger is not promoted that is expected to be worse than the champion over the next two files by more than
+    this share of that expectation's standard deviation; [what is expected and why](gate.md)."""
+    serve_anyway: bool = False
+    """A first model is served even if it is not better than the naive baseline beyond chance."""
     slices: tuple[str, ...] = ()
-    """Columns: a challenger that is so much worse for any one of their values is not promoted either."""
+    """Columns: a challenger that is worse for any one of their values by more than 2.5 standard errors is not promoted
+    either."""
     min_slice_rows: int = Field(default=100, ge=10)
     """Smaller slices are not judged."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _replaced(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "max_worse_se" in value:
+            raise ValueError(
+                "max_worse_se was replaced by tolerance, a share of the standard deviation of what is expected of the "
+                "next files: leave max_worse_se out; the default, tolerance = 0.25, is right for most models"
+            )
+        return value
 
 
 class ProbationSettings(Frozen):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from retrain.operations import EvaluateRequest, EvaluateResult, PreparedRows, StoredDeployment, to_json
+from retrain.planning.gate import Opening
 from retrain.recommendation.blend import Blend
 from retrain.recommendation.contest import METRIC, NEWEST, Party, Result, court, first, judge
 from retrain.recommendation.log import read_log
@@ -47,7 +48,8 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
         blend, found = first(judged, weights, blend, settings.gate, clock)
     else:
         rival = champion.name, champion.item_weights(names)
-        found = judge(judged, weights, rival, blend, settings.gate, clock)
+        opening = Opening(request.trigger, tuple(request.past))
+        found = judge(judged, weights, rival, blend, settings.gate, clock, opening)
     result = _result(found, champion, notes)
     own = blend if champion is None else challenger.blend
     write_recommender(staged, replace(challenger.trained, half_life=found.half_life, blend=own))
@@ -105,6 +107,7 @@ def _result(found: Result, champion: LoadedRecommender | None, notes: list[str])
         runtime={},
         importance={},
         lists=None if found.lists is None else asdict(found.lists),
+        forecast=None if found.foretold is None else found.foretold.to_json(),
     )
 
 

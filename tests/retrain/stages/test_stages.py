@@ -13,12 +13,13 @@ from learning import run
 from retrain.model.deployment import LoadedDeployment
 from retrain.monitoring.check import check
 from retrain.operations import AcceptedFile, from_json
+from retrain.planning.gate import Opening
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
-from retrain.rows.targets import target_values
-from retrain.stages.evaluate import compare, evaluate
+from retrain.stages.comparison import judge
+from retrain.stages.evaluate import evaluate
 from retrain.stages.prepare import prepare, prepare_rows
 from retrain.stages.promote import promote
 from retrain.stages.train import train
@@ -191,14 +192,14 @@ def test_corrupted_labels_keep_the_champion(tmp_path):
 
 def test_a_challenger_that_is_the_champion_again_is_kept(tmp_path):
     """Trained on the same rows it answers alike: nothing was learned, and a blend of both would be of one."""
-    version = load_version(
-        Path(cycle(arguments(tmp_path, [snapshot(tmp_path, 1, learning.rows(900))]))["promote"]["path"])
-    )
+    files = [snapshot(tmp_path, 1, learning.rows(900))]
+    version = load_version(Path(cycle(arguments(tmp_path, files))["promote"]["path"]))
     champion = LoadedDeployment({version.name: version}, {version.name: 1.0}, version.name)
     holdout = learning.table(learning.rows(300, seed=3))
-    y, said = target_values(holdout, version.schema), version.predict_table(holdout)
+    holdout = holdout.append_column("__seq", pa.array([1] * 300))
     settings = ModelSettings(data_dir="d", task="classification", target="y")
-    result = compare(version, champion, said, holdout, y, settings)
+    history = History([from_json(one, AcceptedFile) for one in files], version.schema)
+    result = judge(version, champion, holdout, history, settings, "all", Opening(), pytest.fail).result
     assert result["verdict"] == "keep" and "exactly as" in result["reason"]
 
 

@@ -15,6 +15,7 @@ from daemon.tools.replay.recommendation.judging import Judged, judge
 from daemon.tools.replay.recommendation.player import Player
 from daemon.tools.replay.recommendation.source import Stream
 from daemon.tools.replay.record import Clock
+from retrain.planning.gate import Opening
 from retrain.planning.planner import plan
 from retrain.recommendation import contest, regret
 from retrain.recommendation.blend import FILES, excludes_seen
@@ -205,7 +206,7 @@ class Engine:
         judged = contest.court(before, held, edges, self.half_lives, self.seed, place)
         challenger = fit(judged.counters, self.ease)
         champion, blend = (self._name, policy.version), policy.tracks[START].blend
-        result = contest.judge(judged, challenger, champion, blend, self.settings.gate)
+        result = contest.judge(judged, challenger, champion, blend, self.settings.gate, opening=Opening(trigger.kind))
         self.cycles.append(
             {"batch": place, "trigger": trigger.kind, "reason": trigger.reason, "window": "all", **_told(result)}
         )

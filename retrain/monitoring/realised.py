@@ -1,0 +1,51 @@
+"""What became of a forecast of the gate: the difference of challenger and champion on the settled files that came next,
+judged as the gate judged it, whichever of the two was served."""
+
+from typing import Any
+
+from retrain.metrics.metric import weighted
+from retrain.model.deployment import LoadedDeployment, fair_decision
+from retrain.model.version import LoadedVersion
+from retrain.monitoring.assessor import version_predictions
+from retrain.monitoring.cache import Memory
+from retrain.monitoring.paired import paired_difference
+from retrain.planning.forecast import NEXT_FILES, surprise
+from retrain.records.settings import ModelSettings
+from retrain.rows.history import Batch, History, together
+
+MOST_FILES = 4
+"""So many are taken together where two have labels of one class, for which the metric has no value."""
+
+
+def realised(
+    history: History,
+    challenger: LoadedVersion,
+    champion: LoadedDeployment,
+    after: int,
+    forecast: dict[str, Any],
+    settings: ModelSettings,
+    memory: Memory,
+) -> dict[str, Any] | None:
+    """The difference over the first two settled files after file `after` (small ones together), with its standard
+    error, and how far it lies from the recorded forecast; None as long as these are not there."""
+    complete = history.pools_after(after)
+    for count in range(NEXT_FILES, min(len(complete), MOST_FILES) + 1):
+        batch = together([history.pool(pool) for pool in complete[:count]])
+        found = _difference(batch, challenger, champion, settings, memory)
+        if found is not None:
+            files = [seq for pool in complete[:count] for seq in pool]
+            return {**found, "files": files, "surprise": surprise(forecast, found["difference"])}
+    return None
+
+
+def _difference(
+    batch: Batch, challenger: LoadedVersion, champion: LoadedDeployment, settings: ModelSettings, memory: Memory
+) -> dict[str, Any] | None:
+    y, rule = batch.labels(challenger.schema), fair_decision(challenger, settings)
+    said = version_predictions({challenger.name: challenger}, batch, memory)[challenger.name]
+    before = champion.answer(version_predictions(champion.versions, batch, memory))
+    if rule is not None:
+        said, before = rule.apply(said), rule.apply(before)
+    metric = weighted(challenger.metric, batch.weights)
+    found = paired_difference(metric, y, said, before, settings.estimator.seed)
+    return None if found is None else {"difference": found.gain, "se": found.se, "rows": found.rows}
