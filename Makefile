@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving soak year long-file lock clean power systemd
+.PHONY: gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -73,6 +73,12 @@ streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed sch
 
 labels: $(VENV)/.installed-dev ## replay streams whose labels are late, partial, one-sided or corrected; an hour; LABELS="--streams DIR --jobs 2"
 	$(BIN)/python -m benchmarks.labels $(LABELS)
+
+gate: $(VENV)/.installed-dev ## replay streams and compare what the gate foretold with what came; GATE="--streams DIR --batches 40 50 80"
+	$(BIN)/python -m benchmarks.gate $(GATE)
+
+gate-noise: $(VENV)/.installed-dev ## how often chance is promoted, on a thousand streams that do not change; GATE="--seeds 1000 --jobs 2"
+	$(BIN)/python -m benchmarks.gate.noise $(GATE)
 
 labels-seeds: $(VENV)/.installed-dev ## a thousand short streams whose positive labels come first: how often is a promotion harmful? LABELS="--jobs 2"
 	$(BIN)/python -m benchmarks.labels.seeds $(LABELS)

@@ -390,7 +390,8 @@ class EvaluateResult(Result, frozen=True, kw_only=True):
 class EvaluateRequest(Request[EvaluateResult], frozen=True, kw_only=True):
     """Judge the version that is staged in `work`, trained in `train_seconds`, beside the champion; `twin` is the window
     that the planner watches. `trigger` is why the cycle was opened, `past` how earlier forecasts for the model failed
-    (see `retrain.planning.forecast.surprise`), `earlier` what the newest of these came to, `tries` how many first models were kept from being served."""
+    (see `retrain.planning.forecast.surprise`), `earlier` what the newest of these came to, `tries` how many first
+    models were kept from being served."""
 
     files: tuple[AcceptedFile, ...]
     settings: ModelSettings

@@ -65,5 +65,10 @@ def _play(run: Run, work: Path) -> dict[str, Any]:
     except Refused as error:
         return {"stream": run.stream.stem, "refused": error.message, "cycles": []}
     metric = engine.deployments.current.version.metric
-    told = {"stream": run.stream.stem, "metric": metric.name, "task": settings.task, "initial": engine.initial}
+    told = {
+        "stream": run.stream.stem,
+        "metric": metric.name,
+        "errors": not metric.greater_is_better,
+        "initial": engine.initial,
+    }
     return told | as_json(engine)

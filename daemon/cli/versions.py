@@ -11,6 +11,9 @@ from daemon.reports.performance import BLIND
 if TYPE_CHECKING:
     from retrain.records.deployment import Champion
 
+COLUMNS = (
+    "  version", "made", "metric", "held-out", "expected", "realised", "in service", "rows", "cycle", "state"
+)  # fmt: skip
 NO_PERFORMANCE = {"labelled": None, "estimated": None}
 
 
@@ -50,14 +53,11 @@ def versions(model: ModelArgument, json: Json = False) -> None:
     else:
         shown = [
             [("→ " if t["served"] else "  ") + t["version"], when(row.created_at), t["metric"] or "",
-             "" if t["value"] is None else f"{t['value']:.4f}", _expected(t), _realised(t), _in_service(t), f"{row.train_rows:,}",
-             str(row.cycle_id), _state(row, t)]
+             "" if t["value"] is None else f"{t['value']:.4f}", _expected(t), _realised(t),
+             _in_service(t), f"{row.train_rows:,}", str(row.cycle_id), _state(row, t)]
             for row, t in zip(rows, facts, strict=True)
         ]  # fmt: skip
-        print_table(
-            ("  version", "made", "metric", "held-out", "expected", "realised", "in service", "rows", "cycle", "state"),
-            shown,
-        )
+        print_table(COLUMNS, shown)
         for one in facts:
             if one["rolled_back"] is not None:
                 print(f"{one['version']} was rolled back: {one['rolled_back']['reason']}")

@@ -105,7 +105,7 @@ def own_past(past: Sequence[float]) -> tuple[float, float]:
     >>> own_past([])
     (0.0, 1.0488088481701516)
     >>> [round(one, 2) for one in own_past([-2.0] * 10)]
-    [-1.0, 1.25]
+    [-1.0, 1.02]
     """
     weight = len(past) + PRIOR_CYCLES
     shift = sum(past) / weight

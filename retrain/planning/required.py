@@ -14,8 +14,9 @@ from retrain.records.trigger import Trigger
 
 MOST_CLASSES = 5
 """Named in a sentence."""
-TRY_AGAIN = 1.2
-"""Times the labelled rows of the last try at a first model: with hardly more, chance alone would be tried again."""
+MORE_ROWS = 0.2
+"""New rows after a try at a first model, as a share of those that there were: with hardly more, chance alone would be
+tried again."""
 
 
 def first_model(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> opening.Plan:
@@ -34,9 +35,9 @@ def first_model(state: PlannerState, observation: Observation, now: float, setti
             f"the last cycle gave no first model (`driftd history` says why); waiting for new {settings.row}s, another "
             "configuration, or `driftd retrain`",
         )
-    needed = math.ceil(TRY_AGAIN * state.tried_rows)
-    if rows < needed and state.configured == opening.settings_digest(settings):
-        more = f"the next try is at {needed:,} {settings.row}s, there are {rows:,}"
+    new, needed = observation.new_labelled_rows, math.ceil(MORE_ROWS * state.tried_rows)
+    if new < needed and state.configured == opening.settings_digest(settings):
+        more = f"it is tried again with {counted(needed, f'new {settings.row}')}, there are {new:,}"
         return state, Wait(f"the last cycle gave no first model (`driftd history` says why); {more}")
     trigger = Trigger("first_model", f"{counted(rows, settings.row, 'are')} there for a first model", {"rows": rows})
     return opening.after_cooldown(state, observation, now, settings, trigger)

@@ -59,6 +59,7 @@ class Engine:
     _retrained: CycleResult | None = None
     _cycle: int = 0
     _kept_first: int = 0
+    _tried_rows: int = 0
 
     def __post_init__(self) -> None:
         self.deployments = Deployments(self.run.deployments)
@@ -212,7 +213,7 @@ class Engine:
         first_of_classes = champion is None and self.settings.task == "classification"
         return Observation(
             labelled_rows=past.rows if labels.state is None else labels.state.settled,
-            new_labelled_rows=past.rows if labels.state is None else labels.new_rows,
+            new_labelled_rows=past.rows - self._tried_rows if labels.state is None else labels.new_rows,
             class_rows=past.class_rows() if first_of_classes else {},
             newest_seq=past.newest_seq,
             champion=champion,
@@ -229,7 +230,7 @@ class Engine:
     def _cycle_of(self, trigger: Trigger, place: int) -> None:
         """Prepare, train, evaluate and promote."""
         self._cycle += 1
-        self._labels.new_rows = 0
+        self._labels.new_rows, self._tried_rows = 0, self._past.rows
         served = self.deployments.served
         opening = Opening(trigger.kind, self._foretold.past, self._kept_first)
         self.run.decisions.append({"trigger": trigger.kind, "reason": trigger.reason})

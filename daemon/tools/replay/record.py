@@ -57,7 +57,6 @@ class Run:
         window = trigger.evidence.get("window") or {}
         name = f"last{window['files']}" if window.get("kind") == "files" else str(window.get("kind", "decay"))
         cycle = {"batch": batch, "trigger": trigger.kind, "reason": trigger.reason, "window": name}
-        values = {who: (result.get(who) or {}).get("value") for who in ("champion", "challenger")}
-        told = {"cpu_seconds": self.clock.last, "forecast": result.get("forecast"), "realised": None}
+        values = {who: (result.get(who) or {}).get("value") for who in ("champion", "challenger", "baseline")}
         self.cycles.append({**cycle, "promoted": promoted, "outcome": outcome, **values, **told})
         return self.cycles[-1]

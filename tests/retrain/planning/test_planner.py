@@ -175,6 +175,15 @@ def test_the_first_model_opens_when_there_is_enough_and_not_again_for_nothing():
     assert isinstance(decide(observation, state, NOW + 10**6), OpenCycle)
 
 
+def test_a_first_model_that_was_kept_is_tried_again_with_a_fifth_more_rows():
+    """Not with every small file: each try could be one of chance."""
+    first = seen(champion=None, labelled_rows=600, class_rows={"no": 300, "yes": 300}, new_labelled_rows=600)
+    state = plan(PlannerState(), first, NOW, settings())[0]
+    few = decide(replace(first, labelled_rows=719, new_labelled_rows=119), state, NOW + 9000)
+    assert isinstance(few, Wait) and "tried again with 120 new" in few.reason
+    assert isinstance(decide(replace(first, labelled_rows=720, new_labelled_rows=120), state, NOW + 9000), OpenCycle)
+
+
 def test_a_first_model_that_failed_is_tried_again_with_another_configuration():
     """Once for each; not again and again with the same."""
     first = seen(champion=None)
