@@ -58,5 +58,6 @@ class Run:
         name = f"last{window['files']}" if window.get("kind") == "files" else str(window.get("kind", "decay"))
         cycle = {"batch": batch, "trigger": trigger.kind, "reason": trigger.reason, "window": name}
         values = {who: (result.get(who) or {}).get("value") for who in ("champion", "challenger", "baseline")}
+        told = {"cpu_seconds": self.clock.last, "forecast": result.get("forecast"), "realised": None}
         self.cycles.append({**cycle, "promoted": promoted, "outcome": outcome, **values, **told})
         return self.cycles[-1]
