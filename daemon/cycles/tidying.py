@@ -35,14 +35,14 @@ def tidy(context: ModelContext) -> None:
 
 def clear_cycles(ledger: Ledger, paths: StatePaths) -> None:
     """Throw away the work of cycles that are over, but for challengers whose forecast waits for its files."""
+    folders = {int(folder.name): folder for folder in paths.cycles.glob("*")}
     with ledger.connect() as conn:
-        needed = {str(cycle.id) for cycle in cycles.unfinished(conn)}
-        newest = cycles.newest_id(conn)
-        staged = {str(cycle) for cycle in forecasts.kept_staged(conn)}
-    for folder in paths.cycles.glob("*"):
-        if folder.name in needed or int(folder.name) > newest:
-            continue
-        if folder.name not in staged:
+        needed = {cycle.id for cycle in cycles.unfinished(conn)}
+        over = [cycle for cycle in folders if cycle not in needed and cycle <= cycles.newest_id(conn)]
+        staged = forecasts.kept_staged(conn, over)
+    for cycle in over:
+        folder = folders[cycle]
+        if cycle not in staged:
             durable.remove(folder, "cycle.remove_work")
             continue
         for path in folder.iterdir():

@@ -1,7 +1,7 @@
 """What the gate foretold of each cycle's challenger, promoted or not, and what it came to; see
 `retrain.planning.forecast` and `retrain.monitoring.realised`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,9 +75,9 @@ def earlier(conn: Connection, model: str, most: int) -> list[dict[str, Any]]:
     return found
 
 
-def kept_staged(conn: Connection) -> set[int]:
-    """The cycles of all models whose unpublished challengers are still needed."""
-    models = conn.scalars(select(cycles.c.model).distinct()).all()
+def kept_staged(conn: Connection, among: Collection[int]) -> set[int]:
+    """Of these cycles those whose unpublished challengers are still needed."""
+    models = conn.scalars(select(cycles.c.model).where(cycles.c.id.in_(among)).distinct()).all()
     return {one.cycle for model in models for one in waiting(conn, model) if not one.version}
 
 

@@ -26,8 +26,9 @@ PRIOR_CYCLES = 10.0
 """Past cycles that count as much as what was found over other models."""
 NEXT_FILES = 2
 """Settled files over which the difference is foretold."""
-EVIDENCE = frozenset({"regret", "performance", "drift"})
-"""Kinds of triggers that say that a fresh model is better: measured on labels, or seen in the data."""
+EVIDENCE = frozenset({"regret", "performance", "drift", "growth"})
+"""Kinds of triggers that say that a fresh model is better: measured on labels, seen in the data, or by many more rows
+(of 38 challengers of cycles for growth the held-out rows said .56 standard errors too little)."""
 MOST_PAST = 50
 """The newest cycles that a model's own past is made of."""
 MOST_WAITING = 6

@@ -1,0 +1,93 @@
+"""What the gate foretold of each cycle is followed up: recorded once, for kept challengers too, and learned from."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.config.paths import StatePaths
+from daemon.cycles.tidying import clear_cycles
+from daemon.ledger import Ledger, cycles, deployments, forecasts, open_ledger
+from retrain.planning.forecast import MOST_WAITING, forecast
+from retrain.records.cycle import Cycle, CycleState, Stage
+from retrain.records.outcome import Outcome
+from retrain.records.trigger import Trigger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """With a deployment that challengers were compared with."""
+    made = open_ledger(tmp_path)
+    with made.begin() as conn:
+        deployments.for_version(conn, "m", "v0001-00000001", 0.0)
+    yield made
+    made.close()
+
+
+def judged(ledger: Ledger, number: int, state: CycleState, foretold: bool = True) -> Cycle:
+    """A finished cycle, of a challenger that met the champion or not."""
+    found: dict[str, Any] = {"forecast": None}
+    if foretold:
+        found = {"forecast": forecast(0.01, 0.01, 100, 1000, "regret").to_json() | {"against": 1}}
+    with ledger.begin() as conn:
+        cycle = cycles.open_cycle(conn, "m", Trigger("regret", "why"), number, 7, 0.0)
+        cycle = replace(cycle, stage=Stage.EVALUATE)
+        stage = cycles.stage_started(conn, cycle, 0.0)
+        cycles.stage_finished(conn, stage, Outcome("ok", found), 0.0)
+        version = f"v{number:04d}-00000001" if state is CycleState.PROMOTED else None
+        cycles.save(conn, replace(cycle, state=state, version=version), 1.0)
+    return cycle
+
+
+def test_promoted_and_kept_challengers_wait_for_their_files(ledger: Ledger) -> None:
+    """With what they were compared with; of cycles without a champion, and failed ones, nothing was foretold."""
+    kept, promoted = judged(ledger, 2, CycleState.KEPT), judged(ledger, 3, CycleState.PROMOTED)
+    judged(ledger, 4, CycleState.FAILED)
+    judged(ledger, 5, CycleState.KEPT, foretold=False)
+    with ledger.connect() as conn:
+        waiting = forecasts.waiting(conn, "m")
+        assert [(one.cycle, one.version) for one in waiting] == [(kept.id, ""), (promoted.id, "v0003-00000001")]
+        assert {one.champion.weights["v0001-00000001"] for one in waiting} == {1.0} and waiting[0].after == 7
+        assert forecasts.kept_staged(conn, [kept.id, promoted.id]) == {kept.id}
+
+
+def test_what_came_is_recorded_and_the_next_forecast_learns_of_it(ledger: Ledger) -> None:
+    """Once, oldest first; what is known does not wait any more."""
+    first, second = judged(ledger, 2, CycleState.KEPT), judged(ledger, 3, CycleState.PROMOTED)
+    with ledger.begin() as conn:
+        for cycle, surprise in ((second, 1.5), (first, -0.5)):
+            found = {"cycle": cycle.id, "difference": 0.02, "rows": 500, "files": [8, 9], "surprise": surprise}
+            forecasts.record(conn, [found])
+        assert forecasts.past(conn, "m") == [-0.5, 1.5] and forecasts.past(conn, "other") == []
+        assert forecasts.waiting(conn, "m") == []
+        assert [(one["cycle"], one["realised"]) for one in forecasts.earlier(conn, "m", 1)] == [(second.id, 0.02)]
+
+
+def test_tries_at_a_first_model_are_counted_until_one_is_served(ledger: Ledger) -> None:
+    """Failures of the world are none."""
+    for number, state in enumerate((CycleState.KEPT, CycleState.FAILED, CycleState.KEPT), 2):
+        judged(ledger, number, state, foretold=False)
+    with ledger.connect() as conn:
+        assert forecasts.kept_tries(conn, "m") == 2
+    judged(ledger, 5, CycleState.PROMOTED)
+    with ledger.connect() as conn:
+        assert forecasts.kept_tries(conn, "m") == 0
+
+
+def test_a_kept_challenger_survives_until_its_files_came_and_nothing_else_does(ledger: Ledger, tmp_path: Path) -> None:
+    """Rows and the work of other cycles go at once; of many challengers the newest stay."""
+    paths = StatePaths(tmp_path)
+    kept = [judged(ledger, number, CycleState.KEPT) for number in range(2, MOST_WAITING + 4)]
+    for cycle in kept:
+        (paths.cycles / str(cycle.id) / "version").mkdir(parents=True)
+        (paths.cycles / str(cycle.id) / "train.parquet").touch()
+    clear_cycles(ledger, paths)
+    left = sorted(path.relative_to(paths.cycles).as_posix() for path in paths.cycles.glob("*/*"))
+    assert left == sorted(f"{cycle.id}/version" for cycle in kept[-MOST_WAITING:])
+    with ledger.begin() as conn:
+        found = {"cycle": kept[-1].id, "difference": 0.0, "rows": 500, "files": [8, 9], "surprise": 0.0}
+        forecasts.record(conn, [found])
+    clear_cycles(ledger, paths)
+    assert not (paths.cycles / str(kept[-1].id)).exists()
