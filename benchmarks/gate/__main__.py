@@ -13,7 +13,7 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.gate.figures import Pair, pairs_of, table
+from benchmarks.gate.figures import Pair, calibration, pairs_of, table
 from benchmarks.gate.runs import Run, execute
 from benchmarks.streams.generated import ROWS, write_streams
 
@@ -37,6 +37,7 @@ def main() -> None:
         sys.exit("no cycle has a difference that is known")
     print(table(_groups(pairs)))
     print("\n" + table(_by(pairs, "stream")))
+    print("\n" + calibration(pairs))
     _write(pairs, asked.out / "pairs.csv")
 
 

@@ -107,6 +107,25 @@ def table(groups: Mapping[str, Sequence[Pair]]) -> str:
     return "\n".join(rows)
 
 
+def calibration(pairs: Sequence[Pair], parts: int = 8) -> str:
+    """Predicted against realised, in parts of equally many pairs by what was predicted, as Markdown."""
+    rows = [
+        "| predicted | mean predicted | mean realised | 5-95 % of R − μ | covered | pairs |",
+        "|---|---|---|---|---|---|",
+    ]
+    ordered = sorted(pairs, key=lambda one: one.mean)
+    for part in np.array_split(np.arange(len(ordered)), min(parts, len(ordered))):
+        some = [ordered[place] for place in part]
+        mean, realised = _all(some, "mean"), _all(some, "realised")
+        low, high = np.quantile(realised - mean, [0.05, 0.95])
+        held = np.mean((_all(some, "low") <= realised) & (realised <= _all(some, "high")))
+        rows.append(
+            f"| {mean.min():+.4f} to {mean.max():+.4f} | {mean.mean():+.4f} | {realised.mean():+.4f} "
+            f"| {low:+.3f} to {high:+.3f} | {held:.2f} | {len(some)} |"
+        )
+    return "\n".join(rows)
+
+
 def _all(pairs: Sequence[Pair], name: str) -> Floats:
     return np.array([getattr(one, name) for one in pairs], dtype=np.float64)
 
