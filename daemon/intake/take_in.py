@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from daemon.cycles.checks import check_snapshots, record_check
 from daemon.cycles.classes import known_classes, log_new_classes, withheld_classes
 from daemon.cycles.schemas import current_schema, reading_digest
-from daemon.cycles.suspicion import record_doubts, suspect_file
+from daemon.cycles.suspicion import contradictions, record_doubts, record_label_doubts, suspect_file
 from daemon.intake.joining import join_earlier_labels, joined_labels, joined_share, warn_of_few
 from daemon.ledger import due, files, models
 from daemon.reading.look import Look
@@ -135,7 +135,7 @@ def _newest(context: ModelContext) -> tuple[Path, ...]:
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
     snapshot, quarantine = _publish(context, sha256, result)
-    check, doubts, dropped = None, [], taking.at is None
+    check, doubts, dropped, retold = None, [], taking.at is None, None
     joined, earlier = None, list[tuple[Any, int]]()
     if result.kind == "labels":
         joined = await joined_labels(context, snapshot, result.schema, dropped)
@@ -151,6 +151,8 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
         if result.kind == "rows":
             check = await check_snapshots(context, "file", [snapshot], withheld)
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
+        elif result.kind == "labels":
+            retold = await contradictions(context, taking.path, snapshot, result.schema)
         quality = _quality(result, withheld, joined)
         await context.shared.writable()
         with context.shared.ledger.begin(durable=True) as conn:
@@ -165,7 +167,11 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
                 files.joined_later(conn, labels, count)
             taking.also(conn)
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
-            held = record_doubts(conn, context, row, doubts)
+            held = (
+                record_doubts(conn, context, row, doubts)
+                if retold is None
+                else record_label_doubts(conn, context, row, retold)
+            )
             if set(waited) - {one.name for one in withheld} and not held.reason:
                 due.add(conn, context.name, "manual", context.now())  # an approved class has its rows
     durable.crash_point("control.file_committed")

@@ -73,6 +73,9 @@ OPERATIONS = (
     ),
     Operation("labels", model.LabelsRequest, model.LabelsResult, "retrain.monitoring.label_trust:look_at_labels"),
     Operation("suspect", model.SuspectRequest, model.SuspectResult, "retrain.monitoring.suspicion:suspect"),
+    Operation(
+        "contradict", model.ContradictRequest, model.ContradictResult, "retrain.monitoring.contradiction:contradict"
+    ),
     Operation("prove", model.ProveRequest, Done, "retrain.stages.promote:prove"),
     Operation("metric", model.MetricRequest, Done, "retrain.metrics.registry:find"),
     Operation(

@@ -134,7 +134,7 @@ class Engine:
         self._look(place, due and labels is None)
         if labels is not None:
             path, rows = labels
-            self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
+            self._take_labels(path, rows, place)
             self._look(place, due)
 
     def _learned(self) -> list[AcceptedFile]:
@@ -146,6 +146,12 @@ class Engine:
     def _take_rows(self, batch: BatchFile, predictions: Predictions | None) -> AcceptedFile:
         path, labels = self._label_files.arriving(batch, predictions)
         return self._past.add(path, f"batch{batch.seq}", batch.rows, labels, (batch.place + 1) * DAY_S)
+
+    def _take_labels(self, path: Path, rows: int, place: int) -> None:
+        before, source = self._past.files(), self.source
+        file = self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
+        if self.checks:
+            self.run.suspects.judge_labels(file, place, before, source.schema, self.settings)
 
     def _look(self, place: int, due: bool) -> None:
         """Assess and decide; `due` retrains by the clock of a baseline."""
