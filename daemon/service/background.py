@@ -20,6 +20,7 @@ from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import WorkerError
 from daemon.service.commands import Commander
 from daemon.service.described import Descriptions, Serving
+from daemon.service.described_counters import CountedDescriptions
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
@@ -52,7 +53,10 @@ class Background:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
         self._commander = Commander({}, keepers.promoted, reload)
-        self._descriptions = Descriptions(shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst)
+        counted = CountedDescriptions(lambda: shared.config, shared.ledger)
+        self._descriptions = Descriptions(
+            shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst, counted
+        )
         self._failures: dict[str, str] = {}
 
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
