@@ -141,6 +141,12 @@ class Settling:
         young: Mask = self.now <= event_times(table, file, self._schema) + corrections
         return young
 
+    def is_open(self, table: pa.Table, file: AcceptedFile) -> Mask:
+        """Which of a file's n rows are younger than a configured maturity, (n,): nobody believes their labels yet."""
+        if self.settings.maturity is None:
+            return np.zeros(table.num_rows, dtype=bool)
+        return ~self._mature(table, file, None)
+
     def _told(self, table: pa.Table, file: AcceptedFile) -> tuple["pa.ChunkedArray", NDArray[np.int64], int]:
         column, first, late = newest_labels(table, self._late, self._schema)
         if late and self.settings.corrections is not None:

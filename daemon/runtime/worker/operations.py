@@ -55,6 +55,7 @@ OPERATIONS = (
     Operation("take", reading.TakeRequest, reading.TakeResult, "daemon.reading.take:take"),
     Operation("join", reading.JoinRequest, reading.JoinResult, "daemon.reading.joined:join"),
     Operation("join_later", reading.JoinLaterRequest, reading.JoinLaterResult, "daemon.reading.joined:join_later"),
+    Operation("split_labels", reading.SplitRequest, reading.SplitResult, "daemon.reading.split_labels:split"),
     Operation("convert_log", reading.ConvertRequest, reading.ConvertResult, "daemon.reading.answered_rows:convert"),
     Operation("take_traffic", reading.TrafficRequest, reading.TrafficResult, "daemon.reading.answered_rows:traffic"),
     Operation(
