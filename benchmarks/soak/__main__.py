@@ -23,6 +23,7 @@ from benchmarks.soak.trend import Trend, by_minute, trend
 
 LOOK_S, REST_S, NO_MORE_S = 10.0, 60.0, 600.0
 MOST_PERCENT = 1.0
+LOOKS = "looks.jsonl"
 
 
 def main() -> None:
@@ -78,6 +79,8 @@ def _looks(service: Service, load: Load, begun: float, until_s: float, console: 
     for now in load.run(begun + until_s):
         if not looks or now - begun >= looks[-1].at_s + LOOK_S:
             looks.append(one := look(service.pid, service.state, now - begun))
+            with (service.folder / LOOKS).open("a") as told_so_far:
+                told_so_far.write(json.dumps(asdict(one)) + "\n")
             told = ", ".join(f"{kind} {size:.0f} MB" for kind, size in sorted(one.resident_mb.items()))
             size = sum(one.disk_mb.values())
             console.print(
