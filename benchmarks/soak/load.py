@@ -95,7 +95,7 @@ class Load:
     def _recommend(self) -> None:
         number = self._next("visit")
         self._post("/models/shop/recommend", {"users": [f"u{number % world.USERS:03d}", "nobody"], "k": 5})
-        event = {"who": f"u{number % world.USERS:03d}", "what": f"i{number % world.ITEMS:03d}"}
+        event = {"user": f"u{number % world.USERS:03d}", "item": f"i{number % world.ITEMS:03d}"}
         self._post("/models/shop/feedback", {"events": [event]})
 
     def _look(self) -> None:
