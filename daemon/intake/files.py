@@ -106,7 +106,8 @@ class Intake:
         if self._watch is not None and await asyncio.to_thread(self._watch.check):
             self._watched_since = time.time()
             self._look_at_all()
-        await self.context.shared.writable()
+        if self._hinted or self.pending or time.monotonic() >= self._rescan_due_s:
+            await self.context.shared.writable()
         hinted, self._hinted = self._hinted, set()
         for path in hinted:
             self._notice(path)
