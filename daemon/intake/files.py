@@ -109,7 +109,8 @@ class Intake:
         if self._watch is not None and await self._beside(self._watch.check):
             self._watched_since = time.time()
             self._look_at_all()
-        await self.context.shared.writable()
+        if self._hinted or self.pending or time.monotonic() >= self._rescan_due_s:
+            await self.context.shared.writable()
         await self._notice_hinted()
         if time.monotonic() >= self._rescan_due_s:
             await self._rescan()

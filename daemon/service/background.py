@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.cycles.retention import EVERY_S, keep_service
+from daemon.cycles.retention import keep_service
 from daemon.cycles.trial import Reports
 from daemon.runtime.context import Shared
 from daemon.runtime.kept_commands import queue_kept
@@ -26,6 +26,7 @@ from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
 from daemon.service.servers import Servers
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
+from retrain.planning.retention import DAY_S
 from retrain.records.errors import Refused
 
 log = get_logger()
@@ -127,7 +128,7 @@ class Background:
         while True:
             with self._unless_lost("retention"):
                 await keep_service(self._ledger, self._shared.config.service.events)
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(DAY_S)
 
     async def _watch_clock(self) -> None:
         """Notice that the wall clock jumped: schedules and cool-downs go by it."""
