@@ -22,7 +22,16 @@ SETTLING_S, WATCHED_S = 150.0, 60.0
 PATIENCE_S = 600.0
 PASSING = ("events", "commands", "due", "file_totals", "class_totals")
 """Tables that hold nothing of a model at rest, or that the ledger fills itself."""
-REFERENCES = ("id", "deployment", "deployment_id", "predecessor_id", "cycle_id", "file_id", "duplicate_of", "episode_id")
+REFERENCES = (
+    "id",
+    "deployment",
+    "deployment_id",
+    "predecessor_id",
+    "cycle_id",
+    "file_id",
+    "duplicate_of",
+    "episode_id",
+)
 
 
 def measure(folder: Path) -> list[Figure]:
