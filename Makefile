@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving soak year long-file lock clean power systemd
+.PHONY: gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -98,8 +98,11 @@ peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an 
 serving: $(VENV)/.installed-dev ## measure the server beside others, in swaps and beside a training; wrk, 2 GB, 35 minutes; SERVING="peers swap training"
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.serving $(SERVING)
 
-soak: $(VENV)/.installed-dev ## minutes of full load with a swap every ten seconds; wrk; MINUTES=10
+serving-soak: $(VENV)/.installed-dev ## minutes of full load with a swap every ten seconds; wrk; MINUTES=10
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.serving soak --minutes $(or $(MINUTES),10)
+
+soak: $(VENV)/.installed-dev ## everything at once until retention is steady, and an hour more; MINUTES=60
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
 year: $(VENV)/.installed-dev ## measure the queries of a ledger with a year of one file a minute; 1.5 GB, two minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.year

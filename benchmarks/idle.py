@@ -21,10 +21,10 @@ def measure(folder: Path) -> list[Figure]:
         daemon.wait("model_swapped", timeout_s=120)
         time.sleep(SETTLING_S)
         assert daemon.process is not None
-        before = _cpu_s(daemon.process.pid)
+        before = cpu_s(daemon.process.pid)
         time.sleep(WATCHED_S)
-        after = _cpu_s(daemon.process.pid)
-        memory = sum(p.memory_info().rss for p in _processes(daemon.process.pid))
+        after = cpu_s(daemon.process.pid)
+        memory = sum(p.memory_info().rss for p in processes(daemon.process.pid))
     finally:
         daemon.close()
     used_s = sum(after[pid] - before.get(pid, 0.0) for pid in after)
@@ -32,11 +32,11 @@ def measure(folder: Path) -> list[Figure]:
     return [Figure("idle CPU of all processes", 100 * used_s / WATCHED_S, "% of a core", 1.0, note)]
 
 
-def _processes(pid: int) -> list[psutil.Process]:
+def processes(pid: int) -> list[psutil.Process]:
     parent = psutil.Process(pid)
     return [parent, *parent.children(recursive=True)]
 
 
-def _cpu_s(pid: int) -> dict[int, float]:
-    times = {process.pid: process.cpu_times() for process in _processes(pid)}
+def cpu_s(pid: int) -> dict[int, float]:
+    times = {process.pid: process.cpu_times() for process in processes(pid)}
     return {pid: spent.user + spent.system for pid, spent in times.items()}

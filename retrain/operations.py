@@ -273,6 +273,29 @@ class SuspectRequest(Request[SuspectResult], frozen=True, kw_only=True):
     ignore_kinds: tuple[str, ...] = ()
 
 
+class ContradictResult(Result, frozen=True, kw_only=True):
+    """What speaks against a file of labels, as of `SuspectResult`; how many labels of its ids were given before
+    (`retold`), and to how many of these it gives another value (`changed`); where something speaks against it, the
+    `places` of such labels in the file, from 0."""
+
+    doubts: list[Json]
+    retold: int = 0
+    changed: int = 0
+    places: list[int] = []
+    seconds: float = 0.0
+
+
+class ContradictRequest(Request[ContradictResult], frozen=True, kw_only=True):
+    """Compare a new file of `labels` with those that the rows of accepted files, and ids without rows, have; `now` is
+    when it came (Unix seconds)."""
+
+    labels: Path
+    files: tuple[AcceptedFile, ...]
+    schema: Schema
+    settings: ModelSettings
+    now: float
+
+
 class ProveRequest(Request[Done], frozen=True, kw_only=True):
     """Load a stored version and let it answer its probe rows, exactly as the server will."""
 

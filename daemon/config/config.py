@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ class Config:
     service: ServiceSettings
     models: dict[str, ModelSettings]
 
-    @property
+    @cached_property
     def state_dir(self) -> Path:
         """Where all state lives."""
         return below(self.path, self.service.state_dir)
 
-    @property
+    @cached_property
     def paths(self) -> StatePaths:
         """Where what lies in there."""
         return StatePaths(self.state_dir)

@@ -140,6 +140,10 @@ class StatePaths:
         """What is to be served of a model, as a file beside the ledger."""
         return self.state / "promoted" / f"{model}.json"
 
+    def counted(self, model: str) -> Path:
+        """Of which files a recommender's counters are made, as a file beside the ledger."""
+        return self.state / "promoted" / "counted" / f"{model}.json"
+
     @property
     def serving(self) -> Path:
         """What the servers said that they serve, and what the analyst works on."""

@@ -135,7 +135,7 @@ class Assessing:
                 return None, None
             known, now = labels.load(conn, name), context.now()
             self.next_at = _still_to_come(known, now)
-            listed = _files(context, conn, known, now)
+            listed = files_in_reach(context, conn, known, now)
             withheld = withheld_classes(conn, name, context.settings, context.folders.versions)
             if champion is None:  # classes that only lack rows are counted
                 withheld = tuple(one for one in withheld if one.meant or one.declared)
@@ -235,7 +235,7 @@ def _versions(
     return archive, predecessor if usable else None
 
 
-def _files(context: ModelContext, conn: Connection, known: LabelState | None, now: float) -> Sequence[Any]:
+def files_in_reach(context: ModelContext, conn: Connection, known: LabelState | None, now: float) -> Sequence[Any]:
     """The newest files, and of those whose labels had the time to settle so many, too."""
     settings, name = context.settings, context.name
     if settings.task == "recommendation":

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.ledger import class_totals, promotions, versions
+from daemon.ledger.standing import Standing
 from retrain.records.errors import Refused
 from retrain.records.new_classes import NAMED, KnownClasses, NewClass, way_out
 from retrain.records.settings import ModelSettings
@@ -32,7 +33,28 @@ def withheld_classes(
 
 def known_classes(conn: Connection, model: str, settings: ModelSettings, folder: Path) -> KnownClasses:
     """What is known of the target's classes; before promotions were written down, what the stored versions know."""
-    learned, approved = class_totals.load(conn, model, settings.target)
+    return _known_classes(conn, model, settings, folder, class_totals.load(conn, model, settings.target))
+
+
+def withheld_of(
+    conn: Connection, model: str, settings: ModelSettings, folder: Path, standing: Standing
+) -> tuple[NewClass, ...]:
+    """The classes of accepted labels that do not count, where the ledger was read for all models at once."""
+    if settings.task != "classification" or not standing.class_rows:
+        return ()
+    stored = None if standing.model is None else standing.model.classes
+    written = class_totals.known(stored, settings.target)
+    return _known_classes(conn, model, settings, folder, written).withheld(standing.class_rows)
+
+
+def _known_classes(
+    conn: Connection,
+    model: str,
+    settings: ModelSettings,
+    folder: Path,
+    written: tuple[frozenset[str] | None, frozenset[str]],
+) -> KnownClasses:
+    learned, approved = written
     if learned is None:
         known = promotions.champion(conn, model) is not None
         names = [row.name for row in versions.stored(conn, model)] if known else []

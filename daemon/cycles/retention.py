@@ -1,4 +1,5 @@
-"""Nothing grows for ever: what is beyond the configured retention goes, soon after the start and once a day.
+"""Nothing grows for ever: what is beyond the configured retention goes, soon after the start and then once a day, or
+more often where an age is shorter than a few days.
 
 It runs in a thread beside everything else: what may go is found by reading, and then goes in transactions of a few
 hundred rows, between which others write. Files go before the rows that name them, so that a kill leaves rows to be
@@ -21,13 +22,12 @@ from daemon.ledger import Ledger, cycles, prediction_log, retention, tables, ver
 from daemon.runtime.context import ModelContext
 from daemon.runtime.log import get_logger
 from retrain import durable
-from retrain.planning.retention import StoredFile, expirable
+from retrain.planning.retention import StoredFile, expirable, pause_s
 from retrain.records.cycle import CycleState
 from retrain.records.errors import Refused
 from retrain.store.versions import read_json
 
 AFTER_START_S = 60.0
-EVERY_S = 86_400.0
 BREATH_S = 0.005
 VACUUM_PAGES = 2_000
 Let = Callable[[Connection, Sequence[Any]], None]
@@ -41,7 +41,9 @@ async def keep_model(context: ModelContext) -> None:
         counts = await _in_thread(lambda stop: sweep_model(context, context.now(), stop))
         if counts:
             context.log.info("retention_finished", **counts)
-        await asyncio.sleep(EVERY_S)
+        kept = context.settings.retention
+        ages = kept.snapshots, kept.predictions, kept.quarantine, kept.reports, kept.history, kept.files
+        await asyncio.sleep(pause_s(*ages))
 
 
 async def keep_service(ledger: Ledger, events_s: float) -> None:
@@ -51,7 +53,7 @@ async def keep_service(ledger: Ledger, events_s: float) -> None:
         counts = await _in_thread(lambda stop: sweep_service(ledger, time.time() - events_s, stop))
         if counts:
             log.info("retention_finished", **counts)
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(pause_s(events_s))
 
 
 async def _in_thread(sweep: Callable[[Event], dict[str, int]]) -> dict[str, int]:

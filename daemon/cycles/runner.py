@@ -160,7 +160,8 @@ class CycleRunner:
         pause_s: float | None = LOGGED_EVERY_S if self._log_again_s else None
         if until_s is not None:
             pause_s = min(pause_s or LOGGED_EVERY_S, max(0.1, until_s - self.context.now()))
-        for hindered, most_s in ((self.backlog(), BACKLOG_PAUSE_S), (self._assessing.failed, ASSESS_AGAIN_S)):
+        backlog_s = BACKLOG_PAUSE_S * self.context.shared.pace
+        for hindered, most_s in ((self.backlog(), backlog_s), (self._assessing.failed, ASSESS_AGAIN_S)):
             if hindered:
                 pause_s = most_s if pause_s is None else min(pause_s, most_s)
         with contextlib.suppress(TimeoutError):

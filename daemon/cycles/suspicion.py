@@ -6,17 +6,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from daemon.cycles.assessments import files_in_reach
 from daemon.cycles.checks import AnalystCheck
-from daemon.ledger import files
+from daemon.ledger import files, labels, totals
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
-from retrain.operations import JudgedFile, SuspectRequest
-from retrain.planning.release import persistent
+from retrain.operations import ContradictRequest, ContradictResult, JudgedFile, SuspectRequest
+from retrain.planning.release import agreeing, persistent
 from retrain.records.schema import Schema
 from retrain.records.schema_change import shape_digest
 
 RECENT_FILES = 6
 REPEATS = "duplicated_rows"
+CONTRADICTING = "contradicting_labels"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,26 @@ def record_doubts(conn: Connection, context: ModelContext, row: files.FileRow, d
     reason = "" if set(kinds) <= normal else "; ".join(doubt["reason"] for doubt in doubts)
     files.hold_new(conn, row, doubts, reason)
     freed = [one for one in before if not reason and one.state == "held" and set(doubted(one)) <= normal]
+    for one in freed:
+        files.let_in(conn, one.id)
+    return Held(row.path, kinds, reason, tuple(one.path for one in freed))
+
+
+def record_label_doubts(conn: Connection, context: ModelContext, row: files.FileRow, found: ContradictResult) -> Held:
+    """Hold a file of labels that contradicts labels already given, or let it in with the held ones that agree with it,
+    in the caller's transaction. What else retells labels is noted, too: it interrupts those who agree."""
+    if not found.retold:
+        return Held(row.path, (), "", ())
+    rows_before, kinds = totals.newest_number(conn, context.name), tuple(doubt["kind"] for doubt in found.doubts)
+    noted = {"retold": found.retold, "changed": found.changed, "rows_before": rows_before}
+    after, told = context.settings.suspicion.release_after, "; ".join(doubt["reason"] for doubt in found.doubts)
+    before = files.retelling(conn, context.name, row.id) if kinds else []
+    batches = [(one.quality["retold"]["rows_before"], doubted(one)) for one in before]
+    normal, since = agreeing([*batches, (rows_before, kinds)], after)
+    reason = "" if set(kinds) <= normal else told
+    files.hold_new(conn, row, found.doubts, reason, {"retold": noted})
+    alike = [one for one, (at, raised) in zip(before, batches, strict=True) if at >= since and set(raised) <= normal]
+    freed = [one for one in alike if not reason and one.state == "held"]
     for one in freed:
         files.let_in(conn, one.id)
     return Held(row.path, kinds, reason, tuple(one.path for one in freed))
@@ -100,3 +122,23 @@ async def suspect_file(
         return []
     context.spent_s["checks"] += result.cpu_s
     return result.doubts
+
+
+async def contradictions(context: ModelContext, path: str, snapshot: Path, schema: Schema) -> ContradictResult:
+    """What speaks against a new file of labels beside those already given; nothing where that failed, or where nobody
+    asks."""
+    suspicion, now = context.settings.suspicion, context.now()
+    if not suspicion.hold or CONTRADICTING not in suspicion.kinds or schema.id_column is None:
+        return ContradictResult(doubts=[])
+    with context.shared.ledger.connect() as conn:
+        listed = files_in_reach(context, conn, labels.load(conn, context.name), now)
+        replaced = files.newest_seq_at(conn, context.name, path)
+    told = [row for row in listed if row.seq != replaced]
+    request = ContradictRequest(
+        labels=snapshot, files=context.accepted(told, (), {}), schema=schema, settings=context.settings, now=now
+    )
+    try:
+        return await context.shared.analyst.ask_again(request)
+    except WorkerError as error:
+        context.log.error("suspicion_failed", file=path, reason=error.message)
+        return ContradictResult(doubts=[])

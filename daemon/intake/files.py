@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
 
 from daemon.cycles.schemas import reading_digest
 from daemon.intake.settle import (
@@ -28,6 +30,7 @@ from daemon.ledger import files, models
 from daemon.reading.look import Look, Problem, is_passing, look, matches, scan, why_unread
 from daemon.runtime.context import ModelContext, make_folders
 
+T = TypeVar("T")
 WATCH_CHECK_S = 2.0
 UNWATCHED_RESCAN_S = 5.0
 DISK_RETRY_S = 5.0
@@ -103,16 +106,15 @@ class Intake:
         self._rescan_due_s, self._asked_to_look = 0.0, True
 
     async def _round(self) -> None:
-        if self._watch is not None and await asyncio.to_thread(self._watch.check):
+        if self._watch is not None and await self._beside(self._watch.check):
             self._watched_since = time.time()
             self._look_at_all()
-        await self.context.shared.writable()
-        hinted, self._hinted = self._hinted, set()
-        for path in hinted:
-            self._notice(path)
+        if self._hinted or self.pending or time.monotonic() >= self._rescan_due_s:
+            await self.context.shared.writable()
+        await self._notice_hinted()
         if time.monotonic() >= self._rescan_due_s:
             await self._rescan()
-        settled = self._settled()
+        settled = await self._settled()
         if settled:
             await self._take_all(settled)
 
@@ -153,20 +155,20 @@ class Intake:
         if path is None:
             self._look_at_all()
         else:
-            self._hinted.add(os.path.relpath(path, os.path.realpath(self.context.data_dir)))
+            self._hinted.add(path)
         self._wake.set()
 
     async def _rescan(self) -> None:
         intake = self.context.settings.intake
         started = time.monotonic()
-        folder, others = self.context.data_dir, list[str]()
-        found = await asyncio.to_thread(lambda: list(scan(folder, intake.patterns, intake.recursive, others)))
-        found += self._items_beside(found)
+        others = list[str]()
+        found = await self._beside(self._scan, others)
         took_s = time.monotonic() - started
         watched = self._watch is not None and self._watch.watches
         pause_s = intake.rescan if watched else min(intake.rescan, UNWATCHED_RESCAN_S)
         self._rescan_due_s = time.monotonic() + rescan_pause_s(pause_s, took_s)
-        missed, self._asked_to_look = [] if self._asked_to_look else self._missed(found), False
+        hinted = await self._beside(self._below, set(self._hinted)) if self._hinted else set[str]()
+        missed, self._asked_to_look = [] if self._asked_to_look else self._missed(found, hinted), False
         for path, seen in found:
             self._consider(path, seen)
         present = {path for path, _ in found}
@@ -177,6 +179,12 @@ class Intake:
         if missed:
             await self._watch_anew(missed)
 
+    def _scan(self, others: list[str]) -> list[tuple[str, Look | Problem]]:
+        """Looks at all files, in a thread; `others` is given those that no pattern takes."""
+        intake = self.context.settings.intake
+        found = list(scan(self.context.data_dir, intake.patterns, intake.recursive, others))
+        return found + self._items_beside(found)
+
     def _items_beside(self, found: list[tuple[str, Look | Problem]]) -> list[tuple[str, Look | Problem]]:
         """The file of items, where it lies elsewhere than the data files or is named otherwise."""
         name = self.context.items_name
@@ -185,11 +193,11 @@ class Intake:
         seen = self._look(name)
         return [] if isinstance(seen, Problem) and seen.vanished else [(name, seen)]
 
-    def _missed(self, found: list[tuple[str, Look | Problem]]) -> list[str]:
+    def _missed(self, found: list[tuple[str, Look | Problem]], hinted: set[str]) -> list[str]:
         """New files that came while the folder was watched, and of which the watch said nothing."""
         if self._watch is None or not self._watch.watches:
             return []
-        noticed = {*self.known, *self.pending, *self.problems, *self._hinted}
+        noticed = {*self.known, *self.pending, *self.problems, *hinted}
         since, until = self._watched_since + HINT_WITHIN_S, time.time() - HINT_WITHIN_S
         return [p for p, s in found if isinstance(s, Look) and p not in noticed and since < s.ctime_ns / 1e9 < until]
 
@@ -202,13 +210,41 @@ class Intake:
                 "watch_missed", files=len(missed), first=missed[0],
                 hint='if other machines write here, set intake.watch = "polling"',
             )  # fmt: skip
-        await asyncio.to_thread(self._watch.stop)
+        await self._beside(self._watch.stop)
 
-    def _notice(self, path: str) -> None:
-        if path == self.context.items_name or matches(path, self.context.settings.intake.patterns):
-            self._consider(path, self._look(path))
-        elif not is_passing(path) and isinstance(self._look(path), Look):
-            self._log_unread(path)
+    async def _notice_hinted(self) -> None:
+        hinted, self._hinted = self._hinted, set()
+        for path, seen in await self._beside(self._looks_at_hinted, hinted) if hinted else ():
+            if self._is_ours(path):
+                self._consider(path, seen)
+            elif isinstance(seen, Look):
+                self._log_unread(path)
+
+    def _looks_at_hinted(self, paths: set[str]) -> list[tuple[str, Look | Problem]]:
+        """Looks at what hints name, in a thread; not at what nobody reads."""
+        wanted = [path for path in self._below(paths) if self._is_ours(path) or not is_passing(path)]
+        return [(path, self._look(path)) for path in wanted]
+
+    def _below(self, paths: set[str]) -> set[str]:
+        """Hinted paths within the data folder, in a thread: events name real paths."""
+        folder = os.path.realpath(self.context.data_dir) if paths else ""
+        return {os.path.relpath(path, folder) for path in paths}
+
+    def _is_ours(self, path: str) -> bool:
+        return path == self.context.items_name or matches(path, self.context.settings.intake.patterns)
+
+    async def _beside(self, work: Callable[..., T], *arguments: Any) -> T:
+        """What touches the data folder, beside the event loop; one that hangs is told, and when it answers again."""
+        folder, log, told = str(self.context.data_dir), self.context.log, list[bool]()
+
+        def hung() -> None:
+            told.append(True)
+            log.warning("folder_hung", folder=folder)
+
+        found = await self.context.shared.looking.run(work, *arguments, hung=hung)
+        if told:
+            log.info("folder_answered", folder=folder)
+        return found
 
     def _look(self, path: str) -> Look | Problem:
         return look(self.context.place_of(path), self.context.root_of(path))
@@ -269,11 +305,11 @@ class Intake:
 
     # --- settling and taking ------------------------------------------------------------------------------
 
-    def _settled(self) -> list[tuple[str, Look]]:
+    async def _settled(self) -> list[tuple[str, Look]]:
         now_s = time.monotonic()
+        due = sorted(p for p, pending in self.pending.items() if pending.due_s <= now_s)
         settled: list[tuple[str, Look]] = []
-        for path in sorted(p for p, pending in self.pending.items() if pending.due_s <= now_s):
-            seen = self._look(path)
+        for path, seen in await self._beside(lambda: [(p, self._look(p)) for p in due]) if due else ():
             if isinstance(seen, Problem):
                 self._consider(path, seen)
             elif self._judge(path, seen):

@@ -6,7 +6,7 @@ which the next attempt finds or replaces.
 
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,18 +19,17 @@ from daemon.cycles.checks import check_snapshots, record_check
 from daemon.cycles.classes import known_classes, log_new_classes, withheld_classes
 from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
-from daemon.intake.joining import join_earlier_labels, joined_labels, joined_share, warn_of_few
+from daemon.intake.joining import join_earlier_labels
+from daemon.intake.record import digest_of, entry, log_accepted, publish, quality_of
+from daemon.intake.take_labels import accept_labels
 from daemon.ledger import due, files, models
 from daemon.reading.look import Look
-from daemon.reading.operations import DigestRequest, JoinResult, TakeRequest, TakeResult
+from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
-from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
 from drift.notation import counted
 from retrain import durable
-from retrain.operations import to_json
-from retrain.records.new_classes import NewClass, odd_spellings
-from retrain.records.schema_change import shape_digest
+from retrain.records.new_classes import odd_spellings
 
 NEWEST_EVENTS = 3
 """Files of events of each source that a file of items is compared with."""
@@ -134,32 +133,30 @@ def _newest(context: ModelContext) -> tuple[Path, ...]:
 
 async def accept(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
-    snapshot, quarantine = _publish(context, sha256, result)
-    check, doubts, dropped = None, [], taking.at is None
-    joined, earlier = None, list[tuple[Any, int]]()
     if result.kind == "labels":
-        joined = await joined_labels(context, snapshot, result.schema, dropped)
-    elif result.kind == "rows" and result.rows > result.labelled_rows:
+        await accept_labels(context, taking, sha256, result)
+        return
+    snapshot, quarantine = publish(context, sha256, result)
+    check, doubts, earlier = None, [], list[tuple[Any, int]]()
+    if result.kind == "rows" and result.rows > result.labelled_rows:
         earlier = await join_earlier_labels(context, snapshot, result.schema, taking.path)
-    share = joined_share(joined)
-    class_rows = files.scaled(result.class_rows, share)
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:
             of_model = conn, context.name, context.settings, context.folders.versions
             waited = [one.name for one in withheld_classes(*of_model) if one.approved]
-            withheld = withheld_classes(*of_model, class_rows)
+            withheld = withheld_classes(*of_model, result.class_rows)
         if result.kind == "rows":
             check = await check_snapshots(context, "file", [snapshot], withheld)
             doubts = await suspect_file(context, taking.path, taking.source, snapshot, check, result.schema)
-        quality = _quality(result, withheld, joined)
+        quality = quality_of(result, withheld, None)
         await context.shared.writable()
         with context.shared.ledger.begin(durable=True) as conn:
             if result.inferred:
                 models.save_schema(conn, context.name, result.schema.to_json())
             row = files.record_accepted(
                 conn, context.name, taking.path, taking.seen, sha256,
-                _entry(context, result, snapshot, quarantine, quality, share), context.now(), taking.source,
-                _digest(context, result),
+                entry(context, result, snapshot, quarantine, quality), context.now(), taking.source,
+                digest_of(context, result),
             )  # fmt: skip
             for labels, count in earlier:
                 files.joined_later(conn, labels, count)
@@ -169,63 +166,11 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
             if set(waited) - {one.name for one in withheld} and not held.reason:
                 due.add(conn, context.name, "manual", context.now())  # an approved class has its rows
     durable.crash_point("control.file_committed")
-    _log_accepted(context, taking, result, joined)
-    if joined is not None:
-        warn_of_few(context, taking.path, joined, dropped)
+    log_accepted(context, taking.path, result, None)
     log_new_classes(context.log.bind(file=taking.path), context.name, withheld, result.class_rows)
     if recorded is not None:
         recorded.log_to(context.log.bind(file=taking.path))
     held.log_to(context.log)
-
-
-def _publish(context: ModelContext, sha256: str, result: TakeResult) -> tuple[Path, Path | None]:
-    """The snapshot, and the rejects if there are any, under their lasting names."""
-    snapshot, quarantine = context.folders.snapshot(result.snapshot_digest), None
-    try:
-        if result.quarantine is not None:
-            quarantine = publish_made(result.quarantine, context.folders.rejects(sha256), "intake.publish_rejects")
-        publish_made(result.snapshot, snapshot, "intake.publish")
-    except OSError:
-        result.snapshot.unlink(missing_ok=True)
-        raise
-    return snapshot, quarantine
-
-
-def _quality(result: TakeResult, withheld: Iterable[NewClass], joined: JoinResult | None) -> dict[str, Any]:
-    """What is odd about the file's rows, with what its labels come to."""
-    unknown = {one.name: result.class_rows[one.name] for one in withheld if one.name in result.class_rows}
-    told = {"withheld_classes": unknown, "joined": None if joined is None else to_json(joined)}
-    return result.quality | {key: value for key, value in told.items() if value}
-
-
-def _entry(
-    context: ModelContext,
-    result: TakeResult,
-    snapshot: Path,
-    quarantine: Path | None,
-    quality: dict[str, Any],
-    share: float,
-) -> dict[str, Any]:
-    """As the ledger keeps it: with paths below the state folder, and of labels the share that found its row."""
-    state = context.folders.state
-    rejects = None if quarantine is None else str(quarantine.relative_to(state))
-    if share < 1:
-        quality = quality | {"label_classes": result.class_rows}
-    counted = {
-        "labelled_rows": round(share * result.labelled_rows),
-        "class_rows": files.scaled(result.class_rows, share),
-    }
-    return (
-        to_json(result)
-        | counted
-        | {"snapshot": str(snapshot.relative_to(state)), "quarantine": rejects, "quality": quality}
-    )
-
-
-def _digest(context: ModelContext, result: TakeResult) -> str | None:
-    """Of the whole schema by which a file was read; labels come with a part of it."""
-    schema = result.schema if result.inferred else current_schema(context)
-    return None if schema is None else shape_digest(schema)
 
 
 def _duplicate(context: ModelContext, taking: Taking, sha256: str) -> bool:
@@ -248,25 +193,3 @@ def refuse(context: ModelContext, taking: Taking, reason: str) -> None:
         )
         taking.also(conn)
     context.log.warning("file_refused", file=taking.path, reason=reason)
-
-
-def _log_accepted(context: ModelContext, taking: Taking, result: TakeResult, joined: JoinResult | None) -> None:
-    log = context.log.bind(file=taking.path)
-    if result.inferred:
-        columns = {c.name: c.kind for c in result.schema.columns}
-        formats = result.schema.formats.to_json()
-        log.info("schema_inferred", columns=columns, formats=formats, not_learned=result.not_learned)
-    for reason in result.quality["unclear"]:
-        column = (reason.split("'") * 2)[1]  # the first name in quotes, or the reason itself
-        if column not in context.unclear:  # what is so in one file is so in all
-            context.unclear.add(column)
-            log.warning("formats_unclear", reason=reason)
-    more: dict[str, Any] = {} if joined is None else {"joined": joined.joined}
-    more |= {key: result.quality[key] for key in ("hint", "notes") if result.quality[key]}
-    log.info(
-        "file_accepted", kind=result.kind, rows=result.rows, labelled_rows=result.labelled_rows,
-        rejected=result.rejected, **more,
-    )  # fmt: skip
-    if result.rejected:
-        hint = {"hint": result.quality["advice"]} if result.quality["advice"] else {}
-        log.warning("rows_quarantined", rows=result.rejected, first=next(iter(result.rejects), {}), **hint)

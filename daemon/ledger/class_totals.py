@@ -2,7 +2,7 @@
 which classes a model knows."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select, update
@@ -37,7 +37,12 @@ def _counted(conn: Connection, model: str, which: ColumnElement[bool]) -> dict[s
 def load(conn: Connection, model: str, target: str) -> tuple[frozenset[str] | None, frozenset[str]]:
     """The classes of this target that promoted versions learned (None: nobody wrote them down), and those that a person
     approved."""
-    kept = _kept(conn, model, target)
+    return known(_kept(conn, model, target), target)
+
+
+def known(stored: Mapping[str, Any] | None, target: str) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """The same of what a model's row says."""
+    kept = stored if stored and stored.get("target") == target else {}
     learned = kept.get("learned")
     return None if learned is None else frozenset(learned), frozenset(kept.get("approved", ()))
 

@@ -12,6 +12,8 @@ from daemon.ledger.tables import cpu_seconds, cycles
 DAY_S = 86400.0
 KEPT_DAYS = 400
 PURPOSES = ("probes", "checks", "retrains")
+WITHOUT_GAIN = ("kept", "failed")
+"""How a retrain ends that changed nothing."""
 
 
 def add(conn: Connection, model: str, spent_s: Mapping[str, float], now: float) -> None:
@@ -35,6 +37,23 @@ def by_cycle(conn: Connection, model: str, since: float) -> dict[int, dict[str, 
     for cycle_id, purpose, seconds in conn.execute(query):
         spent.setdefault(cycle_id, dict.fromkeys(PURPOSES, 0.0))[purpose] = seconds
     return spent
+
+
+def by_model(conn: Connection, since: float) -> dict[str, dict[int, dict[str, float]]]:
+    """The same of all models, by name."""
+    found = cpu_seconds.c.model, cpu_seconds.c.cycle_id, cpu_seconds.c.purpose
+    query = select(*found, func.sum(cpu_seconds.c.seconds)).where(cpu_seconds.c.day >= int(since // DAY_S))
+    spent: dict[str, dict[int, dict[str, float]]] = {}
+    for model, cycle_id, purpose, seconds in conn.execute(query.group_by(*found)):
+        spent.setdefault(model, {}).setdefault(cycle_id, dict.fromkeys(PURPOSES, 0.0))[purpose] = seconds
+    return spent
+
+
+def without_gain(conn: Connection, since: float) -> set[int]:
+    """The cycles since the day of a moment that ended without a change of what is served."""
+    ended = cycles.c.state.in_(WITHOUT_GAIN)
+    spent = select(cpu_seconds.c.cycle_id).where(cpu_seconds.c.day >= int(since // DAY_S))
+    return set(conn.scalars(select(cycles.c.id).where(ended, cycles.c.id.in_(spent))))
 
 
 def before(conn: Connection, model: str, cycle_id: int) -> int:

@@ -17,6 +17,8 @@ from retrain.records.new_classes import NewClass
 
 FileRow = Row[Any]
 KEPT_REJECTS = 1000
+RETELLING_FILES = 5_000
+"""So many of the newest files of labels are looked through for some that agree."""
 LOOK = ("size", "mtime_ns", "ctime_ns", "inode")
 SOURCES = ("folder", "events", "traffic")
 NEWEST_TIME = func.coalesce(files.c.last_time, files.c.at)
@@ -282,9 +284,25 @@ def forget(conn: Connection, model: str, path: str) -> None:
     _change(conn, model, path, ("accepted", "held"), "forgotten", "by hand")
 
 
-def hold_new(conn: Connection, row: FileRow, doubts: list[dict[str, Any]], reason: str) -> None:
-    """Note what speaks against a file that was taken in just now; with a `reason` it teaches nobody."""
-    quality = {**(row.quality or {}), "doubts": doubts}
+def retelling(conn: Connection, model: str, before_id: int) -> list[FileRow]:
+    """Files of labels before one that give labels to rows that have some, accepted or held, oldest first."""
+    alike = files.c.model == model, files.c.kind == "labels", files.c.state.in_(("accepted", "held"))
+    found = last_rows(conn, files, RETELLING_FILES, *alike, files.c.id < before_id)
+    return [row for row in found if (row.quality or {}).get("retold")]
+
+
+def newest_seq_at(conn: Connection, model: str, path: str) -> int | None:
+    """The number of what a path holds now, which a new file there replaces; None for nothing."""
+    here = files.c.model == model, files.c.path == path, files.c.state.in_(("accepted", "held"))
+    return conn.scalar(select(files.c.seq).where(*here).order_by(files.c.id.desc()).limit(1))
+
+
+def hold_new(
+    conn: Connection, row: FileRow, doubts: list[dict[str, Any]], reason: str, also: Mapping[str, Any] | None = None
+) -> None:
+    """Note what speaks against a file that was taken in just now, and what `also` is known; with a `reason` it teaches
+    nobody."""
+    quality = {**(row.quality or {}), "doubts": doubts, **(also or {})}
     update_row(conn, files, row.id, state="held" if reason else "accepted", reason=reason, quality=quality)
 
 

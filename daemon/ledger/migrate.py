@@ -6,6 +6,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
+from retrain.durable import crash_point
+
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Run the migrations up to `revision`, all in one transaction."""
@@ -15,4 +17,6 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        crash_point("migration.before_commit")
         connection.commit()
+    crash_point("migration.committed")

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
 from daemon.ledger.deployments import as_record, by_key, key_of
-from daemon.ledger.rows import insert_row, last_row, last_rows
+from daemon.ledger.rows import insert_row, last_row, last_rows, newest_of_each
 from daemon.ledger.tables import deployments, promotions, versions
 from retrain.records.deployment import Champion, Deployment
 
@@ -32,8 +32,39 @@ def champion(conn: Connection, model: str) -> Champion | None:
         return None
     predecessor = by_key(conn, row.predecessor_id) if row.predecessor_id is not None else None
     deployment = by_key(conn, row.deployment_id)
+    version = _version(conn, model, row.newest or deployment.members[0].version)
+    return _champion(row, deployment, predecessor, version)
+
+
+def champions(conn: Connection) -> tuple[dict[str, Champion], dict[str, dict[str, Any]]]:
+    """All models' last committed promotions, by model, and the metrics of their newest versions."""
+    rows = newest_of_each(conn, promotions)
+    keys = {key for row in rows.values() for key in (row.deployment_id, row.predecessor_id) if key is not None}
+    found = conn.execute(select(deployments).where(deployments.c.id.in_(keys)))
+    served = {row.id: as_record(row) for row in found}
+    mine = and_(versions.c.model == promotions.c.model, versions.c.name == promotions.c.newest)
+    query = select(versions).select_from(promotions.join(versions, mine))
+    trained: dict[str, Row[Any] | None] = {
+        row.model: row for row in conn.execute(query.where(promotions.c.id.in_([row.id for row in rows.values()])))
+    }
+    for model, row in rows.items():
+        if row.newest is None:  # by an earlier version of this program
+            trained[model] = _version(conn, model, served[row.deployment_id].members[0].version)
+    made = {
+        model: _champion(row, served[row.deployment_id], served.get(row.predecessor_id), trained.get(model))
+        for model, row in rows.items()
+    }
+    return made, {model: row.metrics or {} for model, row in trained.items() if row is not None}
+
+
+def _champion(
+    row: Row[Any], deployment: Deployment, predecessor: Deployment | None, version: Row[Any] | None
+) -> Champion:
+    """Of a promotion, and of the row of its newest version where that is known."""
     newest, era = row.newest or deployment.members[0].version, row.era or deployment.number
-    fixed, (seen_seq, known_rows) = row.kind in ("manual", "rollback"), _trained_on(conn, model, newest)
+    seen_seq = 0 if version is None else version.seen_seq
+    known_rows = 0 if version is None else version.metrics.get("known_rows") or version.train_rows
+    fixed = row.kind in ("manual", "rollback")
     return Champion(deployment, row.id, row.at, row.reason, newest, era, predecessor, fixed, seen_seq, known_rows)
 
 
@@ -139,11 +170,9 @@ def models_since(conn: Connection, promotion_id: int) -> list[str]:
     return list(conn.scalars(select(promotions.c.model).where(promotions.c.id > promotion_id).distinct()))
 
 
-def _trained_on(conn: Connection, model: str, version: str) -> tuple[int, int]:
-    """The newest file that a version's cycle could use, and the labelled rows that there were."""
-    columns = versions.c.seen_seq, versions.c.train_rows, versions.c.metrics
-    row = conn.execute(select(*columns).where(versions.c.model == model, versions.c.name == version)).first()
-    return (0, 0) if row is None else (row.seen_seq, row.metrics.get("known_rows") or row.train_rows)
+def _version(conn: Connection, model: str, name: str) -> Row[Any] | None:
+    """What the ledger has of a version."""
+    return conn.execute(select(versions).where(versions.c.model == model, versions.c.name == name)).first()
 
 
 def _before(conn: Connection, model: str, deployment: Deployment) -> tuple[int | None, str | None]:

@@ -99,6 +99,33 @@ class JoinLaterRequest(Request[JoinLaterResult], frozen=True, kw_only=True):
     kind: ColumnKind
 
 
+class LabelsPart(Result, frozen=True, kw_only=True):
+    """A part of a file of labels, in the work folder."""
+
+    snapshot: Path
+    digest: str
+    rows: int
+    class_rows: dict[str, int]
+
+
+class SplitResult(Result, frozen=True, kw_only=True):
+    """The labels at the `places` that were asked for, and the others."""
+
+    changes: LabelsPart
+    rest: LabelsPart
+
+
+class SplitRequest(Request[SplitResult], frozen=True, kw_only=True):
+    """Divide a snapshot of labels of a model of that `task` by the places of some of its rows, from 0; both parts are
+    written to `work`."""
+
+    snapshot: Path
+    places: list[int]
+    target: str
+    task: str
+    work: Path
+
+
 class ConvertResult(Result, frozen=True, kw_only=True):
     """A file of the prediction log; `path` is None where there is no row. `answers` are rows that were answered, not
     shadowed; `torn` are lines that a kill cut off."""

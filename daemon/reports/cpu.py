@@ -1,6 +1,6 @@
 """What deciding and retraining cost, in CPU seconds of workers: of a model, and of one cycle."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,17 +10,14 @@ from drift.notation import counted, seconds
 
 SHOWN_DAYS = 30
 TOLD_STAGES = ("prepare", "train", "evaluate", "promote")
-WITHOUT_GAIN = ("kept", "failed")
-"""How a retrain ends that changed nothing."""
 
 
-def cpu_json(conn: Connection, model: str, now: float) -> dict[str, Any]:
-    """Of the last 30 days: CPU seconds of `probes`, `checks`, and `retrains`, of which there were `cycles`; and what of
-    these was `lost` on `lost_cycles` that were not promoted."""
-    by_cycle = cpu.by_cycle(conn, model, now - SHOWN_DAYS * cpu.DAY_S)
+def cpu_json(by_cycle: Mapping[int, Mapping[str, float]], without_gain: Collection[int]) -> dict[str, Any]:
+    """Of the last 30 days, given CPU seconds by cycle and purpose: those of `probes`, `checks`, and `retrains`, of
+    which there were `cycles`; and what of these was `lost` on `lost_cycles` that were not promoted."""
     sums = {purpose: sum(one[purpose] for one in by_cycle.values()) for purpose in cpu.PURPOSES}
     trained = [cycle for cycle, one in by_cycle.items() if one["retrains"] > 0]
-    lost = [cycle for cycle in trained if cycles.get(conn, cycle).state in WITHOUT_GAIN]
+    lost = [cycle for cycle in trained if cycle in without_gain]
     spent = {"lost": sum(by_cycle[cycle]["retrains"] for cycle in lost), "lost_cycles": len(lost)}
     return {"days": SHOWN_DAYS, **sums, "cycles": len(trained), **spent}
 

@@ -7,30 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from daemon.config.config import Config, model_data_dir
-from daemon.cycles.classes import withheld_classes
+from daemon.cycles.classes import withheld_of
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import change_since
 from daemon.intake.settle import Pause, settle_time_s
-from daemon.ledger import (
-    Ledger,
-    assessments,
-    checks,
-    cycles,
-    events,
-    files,
-    labels,
-    models,
-    prediction_log,
-    promotions,
-    totals,
-    trials,
-    versions,
-)
+from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, trials
+from daemon.ledger.standing import Standing, standings
 from daemon.reading.look import Look, scan
-from daemon.reports.cpu import cpu_json
+from daemon.reports.cpu import SHOWN_DAYS, cpu_json
 from daemon.reports.labels import labels_json
 from daemon.reports.recommender import blend_facts, own_blend
 from daemon.reports.serving import served_now
@@ -39,8 +26,9 @@ from daemon.runtime.backups import read_notes
 from daemon.runtime.lock import is_held
 from daemon.runtime.serving import read_serving
 from retrain.planning.planner import STILL, backlog_reason
-from retrain.records.cycle import CycleState
+from retrain.records.cycle import Cycle, CycleState
 from retrain.records.deployment import Champion
+from retrain.records.label_state import LabelState
 from retrain.records.new_classes import NewClass, way_out
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
@@ -52,7 +40,8 @@ def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
     """Plain JSON values; times are Unix seconds."""
     serving = read_serving(config.paths) if is_held(config.state_dir) else NOT_RUNNING
     with ledger.connect() as conn:
-        models = {name: _model(conn, config, name, serving) for name in config.models}
+        found = standings(conn, config.models, time.time() - SHOWN_DAYS * cpu.DAY_S)
+        models = {name: _model(conn, config, name, found[name], serving) for name in config.models}
     backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
     return {"models": models, "analyst": serving["analyst"], "backups": backups}
 
@@ -64,40 +53,41 @@ def address(ledger: Ledger) -> str:
     return row.fields["url"].removeprefix("http://") if row is not None and row.event == "service_ready" else ""
 
 
-def _model(conn: Connection, config: Config, name: str, serving: Mapping[str, Any]) -> dict[str, Any]:
-    row, settings = models.get(conn, name), config.models[name]
-    episode, served = checks.open_episode(conn, name), promotions.champion(conn, name)
-    stored, folder = models.load_schema(conn, name), config.paths.model(name).versions
-    withheld = withheld_classes(conn, name, settings, folder)
-    changed = change_since(settings, None if stored is None else Schema.from_json(stored), folder, served)
+def _model(conn: Connection, config: Config, name: str, found: Standing, serving: Mapping[str, Any]) -> dict[str, Any]:
+    row, settings, served = found.model, config.models[name], found.champion
+    folder = config.paths.model(name).versions
+    withheld = withheld_of(conn, name, settings, folder, found)
+    stored = None if row is None or row.schema is None else Schema.from_json(row.schema)
+    changed = change_since(settings, stored, folder, served)
+    labels = None if row is None or row.labels is None else LabelState.from_json(row.labels)
     return {
         "task": settings.task,
         "mode": settings.mode,
         "paused": bool(row is not None and row.paused),
         "waits_for": _waits_for(conn, config, name, row),
-        "champion": _champion(conn, name, served, folder),
+        "champion": _champion(conn, name, found, settings, folder),
         "served": served_now(serving, name, served),
         "unloadable": unloadable(folder, served) or None,
         "schema_changes": [] if changed is None else list(changed.sentences),
-        "files": totals.counts(conn, name),
-        "last_file": _last_file(conn, name),
-        "labelled_rows": files.teaching_rows(conn, name, withheld),
-        "labels": labels_json(name, labels.load(conn, name), settings.labels),
-        "settling": _settling(conn, name, settings),
+        "files": found.files,
+        "last_file": _last_file(found.last_file),
+        "labelled_rows": max(0, found.labelled_rows - sum(one.rows for one in withheld)),
+        "labels": labels_json(name, labels, settings.labels),
+        "settling": _settling(None if row is None else row.settling, settings),
         "new_classes": _new_classes(name, withheld),
-        "prediction_log": prediction_log.total(conn, name),
-        "drift_episode": episode,
-        "last_check": _last_check(conn, name),
-        "cycle": _cycle(conn, name),
-        "failed_cycle": _failed_cycle(conn, name),
-        "cpu": cpu_json(conn, name, time.time()),
-        "trial": trial_json(conn, name, settings.task, trials.running(conn, name)),
+        "prediction_log": found.log,
+        "drift_episode": found.episode,
+        "last_check": _last_check(found.last_check),
+        "cycle": _cycle(found.cycle),
+        "failed_cycle": _failed_cycle(found.last_cycle),
+        "cpu": cpu_json(found.cpu, found.without_gain),
+        "trial": trial_json(conn, name, settings.task, trials.running(conn, name)) if found.on_trial else None,
     }
 
 
-def _settling(conn: Connection, name: str, settings: ModelSettings) -> dict[str, Any] | None:
+def _settling(kept: dict[str, Any] | None, settings: ModelSettings) -> dict[str, Any] | None:
     """The settle time that the folder taught, where it is longer than the configured one."""
-    kept, configured_s = models.load_settling(conn, name), settings.intake.settle
+    configured_s = settings.intake.settle
     if kept is None:
         return None
     settle_s = settle_time_s(configured_s, Pause(**kept), time.time(), 0.0, 0)
@@ -122,15 +112,18 @@ def _waits_for(conn: Connection, config: Config, name: str, row: Any) -> str:
     return backlog_reason(waiting) if waiting else "all files are taken in: the service decides at its next turn"
 
 
-def _last_file(conn: Connection, name: str) -> dict[str, Any] | None:
-    row = next(iter(files.listed(conn, name, last=1)), None)
+def _last_file(row: Row[Any] | None) -> dict[str, Any] | None:
     return None if row is None else {"path": row.path, "state": row.state, "at": row.at}
 
 
-def _champion(conn: Connection, name: str, champion: Champion | None, folder: Path) -> dict[str, Any] | None:
+def _champion(
+    conn: Connection, name: str, found: Standing, settings: ModelSettings, folder: Path
+) -> dict[str, Any] | None:
+    champion, metrics = found.champion, found.metrics
     if champion is None:
         return None
-    metrics = next((row.metrics for row in versions.listed(conn, name) if row.name == champion.newest), None) or {}
+    recommends = settings.task == "recommendation"
+    blend = champion.deployment.calibration or (own_blend(folder / champion.newest) if recommends else None)
     evaluated = metrics.get("challenger") or {}
     return {
         "version": champion.deployment.name,
@@ -143,19 +136,20 @@ def _champion(conn: Connection, name: str, champion: Champion | None, folder: Pa
         "rolled_back": _rolled_back(conn, champion),
         "metric": metrics.get("metric"),
         "value": evaluated.get("value"),
-        "blend": blend_facts(champion.deployment.calibration or own_blend(folder / champion.newest)),
-        "in_service": assessments.newest_scores(conn, name).get(champion.newest),
+        "blend": blend_facts(blend),
+        "in_service": assessments.newest_scores(conn, name).get(champion.newest) if found.assessed else None,
     }
 
 
 def _rolled_back(conn: Connection, champion: Champion) -> str | None:
     """The version that was undone, where what is served is what a roll-back brought back."""
+    if not champion.fixed:
+        return None
     row = promotions.get(conn, champion.promotion)
     return promotions.rolled_back(conn, row).version if row.kind == "rollback" else None
 
 
-def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
-    row = checks.latest(conn, name)
+def _last_check(row: Row[Any] | None) -> dict[str, Any] | None:
     if row is None:
         return None
     performance, estimated = row.performance or {}, row.estimated or {}
@@ -176,16 +170,14 @@ def _last_check(conn: Connection, name: str) -> dict[str, Any] | None:
     }
 
 
-def _failed_cycle(conn: Connection, name: str) -> dict[str, Any] | None:
+def _failed_cycle(row: Row[Any] | None) -> dict[str, Any] | None:
     """The newest cycle, where it failed."""
-    row = next(iter(cycles.listed(conn, name, 1)), None)
     if row is None or row.state != CycleState.FAILED:
         return None
     return {"id": row.id, "at": row.finished_at, "reason": row.reason}
 
 
-def _cycle(conn: Connection, name: str) -> dict[str, Any] | None:
-    cycle = cycles.current(conn, name)
+def _cycle(cycle: Cycle | None) -> dict[str, Any] | None:
     if cycle is None:
         return None
     return {

@@ -15,6 +15,7 @@ from daemon.ledger import Ledger
 from daemon.reading.look import Look
 from daemon.runtime.ledger_wait import LedgerWait
 from daemon.runtime.log import get_logger
+from daemon.runtime.looking import Looking
 from daemon.runtime.restarting import Failures
 from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Worker
@@ -50,7 +51,7 @@ class TrainingTurn:
 @dataclass
 class Shared:
     """What all models share; `training` is the control group of the analyst and the trainers, if there is one;
-    `writable` is awaited before the ledger is written."""
+    `writable` is awaited before the ledger is written, and `looking` has the threads that look at data folders."""
 
     config: Config
     ledger: Ledger
@@ -58,6 +59,7 @@ class Shared:
     training_turn: TrainingTurn
     training: Path | None = None
     writable: LedgerWait = field(init=False)
+    looking: Looking = field(init=False, default_factory=Looking)
 
     def __post_init__(self) -> None:
         self.writable = LedgerWait(self.ledger)

@@ -115,6 +115,10 @@ EVENTS = (
         '"polling"`'),
     Event("watch_failed", "warning", "events of the folder cannot be had: rescans find files meanwhile", "folder error",
         'raise `fs.inotify.max_user_watches` or `max_user_instances`, or set `intake.watch = "polling"`'),
+    Event("folder_hung", "warning", "a look at the data folder has not ended for half a minute, as where a mount is "
+        "dead; other models and the answers go on", "folder", "see whether the mount is there (`ls` hangs, too) and "
+        "mount it again; nothing is lost, and the work goes on by itself"),
+    Event("folder_answered", "info", "the data folder answers again", "folder"),
     Event("predictions_logged", "debug", "answered rows are in a file of the prediction log; `torn` lines were cut off "
         "by a kill", "file rows torn"),
     Event("predictions_dropped", "warning", "a server had no room for answered rows and did not keep them; at most one "

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.cycles.retention import EVERY_S, keep_service
+from daemon.cycles.retention import keep_service
 from daemon.cycles.trial import Reports
 from daemon.runtime.context import Shared
 from daemon.runtime.kept_commands import queue_kept
@@ -20,11 +20,13 @@ from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import WorkerError
 from daemon.service.commands import Commander
 from daemon.service.described import Descriptions, Serving
+from daemon.service.described_counters import CountedDescriptions
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
 from daemon.service.servers import Servers
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
+from retrain.planning.retention import DAY_S
 from retrain.records.errors import Refused
 
 log = get_logger()
@@ -52,7 +54,10 @@ class Background:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
         self._commander = Commander({}, keepers.promoted, reload)
-        self._descriptions = Descriptions(shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst)
+        counted = CountedDescriptions(lambda: shared.config, shared.ledger)
+        self._descriptions = Descriptions(
+            shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst, counted
+        )
         self._failures: dict[str, str] = {}
 
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
@@ -123,7 +128,7 @@ class Background:
         while True:
             with self._unless_lost("retention"):
                 await keep_service(self._ledger, self._shared.config.service.events)
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(DAY_S)
 
     async def _watch_clock(self) -> None:
         """Notice that the wall clock jumped: schedules and cool-downs go by it."""

@@ -1,6 +1,7 @@
 """Two descriptions beside the ledger, for readers that cannot or need not ask control: what is to be served of each
-model (`promoted/`), by which servers start while the ledger is away; and what the servers serve, for `driftd status`
-(`serving.json`). Both follow what is the case, and are written whole or not at all."""
+model (`promoted/`), by which servers start while the ledger is away, with the files that the counters of recommenders
+are made of; and what the servers serve, for `driftd status` (`serving.json`). Both follow what is the case, and are
+written whole or not at all."""
 
 import asyncio
 import os
@@ -15,6 +16,7 @@ from daemon.ledger import Ledger, promotions
 from daemon.runtime.promoted import describe, forget_all_but
 from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Worker
+from daemon.service.described_counters import CountedDescriptions
 from retrain import durable
 from retrain.records.deployment import Champion
 
@@ -59,8 +61,9 @@ class Descriptions:
 
     def __init__(
         self, paths: StatePaths, ledger: Ledger, serving: Serving, pids: Callable[[], Collection[int | None]],
-        analyst: Worker | Analysts,
+        analyst: Worker | Analysts, counted: CountedDescriptions,
     ) -> None:  # fmt: skip
+        self._counted = counted
         self._paths, self._ledger, self._serving, self._pids, self._analyst = paths, ledger, serving, pids, analyst
         self._described: dict[str, int] = {}
         self._seen = -1
@@ -70,6 +73,7 @@ class Descriptions:
         """Write what changed; OSError, or an error of the ledger's: then what changed is written the next time."""
         await asyncio.to_thread(self._write_serving, self.facts())
         await asyncio.to_thread(self._describe_promoted)
+        await asyncio.to_thread(self._counted.write)
 
     def facts(self) -> dict[str, Any]:
         """What the servers serve, and what the analyst has been working on for long."""

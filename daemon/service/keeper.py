@@ -91,7 +91,7 @@ class ModelKeeper:
         await tell_unusable(self.context)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._scheduled.wait(), CHECK_AGAIN_S)
+                await asyncio.wait_for(self._scheduled.wait(), CHECK_AGAIN_S * self.context.shared.pace)
             self._scheduled.clear()
             try:
                 judged = await check_again(self.context)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from retrain.records.settings import ModelSettings
 
+DAY_S, LEAST_PAUSE_S = 86_400.0, 60.0
+PARTS = 4
 NEWEST = 100
 """So many of the newest files are looked back over by checks, assessments and doubts."""
 
@@ -22,6 +24,17 @@ class StoredFile:
     rows: int
     labelled_rows: int
     bytes: int = 0
+
+
+def pause_s(*ages: float | None) -> float:
+    """Seconds from one sweep to the next: a fourth of the shortest age, so that nothing stays much longer than it is
+    said to; at least a minute and at most a day.
+
+    >>> pause_s(365 * 86_400.0, None), pause_s(365 * 86_400.0, 3_600.0)
+    (86400.0, 900.0)
+    """
+    shortest = min(age for age in ages if age is not None)
+    return min(max(shortest / PARTS, LEAST_PAUSE_S), DAY_S)
 
 
 def expirable(

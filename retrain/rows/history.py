@@ -133,7 +133,7 @@ class History:
         self._known: dict[int, _Believed] = {}
         self._states: dict[int, Hashable | None] = {}
         self._shape = hash(schema)
-        self._answered = AnsweredRows(files, self.settling, schema, lambda file, names: _judged(file, names)[0])
+        self._answered = AnsweredRows(files, self.settling, schema, lambda file, names: judged_rows(file, names)[0])
 
     def past(self, up_to: int | None = None) -> list[int]:
         """The files up to one that have labelled rows, in order of arrival."""
@@ -174,7 +174,7 @@ class History:
 
     def batch(self, seq: int) -> Batch:
         """The rows of a file, at most JUDGED_ROWS of them."""
-        return self._batch(seq, *_judged(self._files[seq]))
+        return self._batch(seq, *judged_rows(self._files[seq]))
 
     def whole(self, seq: int) -> Batch:
         """All rows of a file."""
@@ -190,7 +190,7 @@ class History:
         file, state = self._files[seq], self._state(seq)
 
         def found() -> tuple[pa.Table, RowLabels]:
-            table = conform(_judged(file)[0], self.schema)
+            table = conform(judged_rows(file)[0], self.schema)
             return table, self.settling.labels(table, file)
 
         if state is None or file.rows > JUDGED_ROWS:
@@ -200,7 +200,7 @@ class History:
 
     def rows_alone(self, seq: int) -> Batch:
         """The rows of a file that are judged, whatever their labels are: for who predicts them."""
-        table, reserved = _judged(self._files[seq])
+        table, reserved = judged_rows(self._files[seq])
         table = conform(table, self.schema).replace_schema_metadata({"target": self.schema.target})
         part = Part(seq, self._files[seq].digest, 0, table.num_rows)
         return Batch(seq, (part,), table, reserved, self._files[seq].rows)
@@ -258,7 +258,7 @@ class History:
     def _count_labels(self, file: AcceptedFile) -> "_Believed":
         schema = self.schema
         needed = tuple(name for name in (schema.id_column, schema.time_column, schema.target) if name is not None)
-        table = conform(_judged(file, needed)[0], schema)
+        table = conform(judged_rows(file, needed)[0], schema)
         labels = believed_labels(table, file, self.settling, schema)[0].column(schema.target)
         return _believed(labels, schema)
 
@@ -304,7 +304,7 @@ def _from_disk(snapshot: Path, columns: tuple[str, ...] | None) -> pa.Table:
     return pq.read_table(snapshot, columns=[c for c in (*columns, "__row") if c in present], pre_buffer=False)
 
 
-def _judged(file: AcceptedFile, columns: tuple[str, ...] | None = None) -> tuple[pa.Table, Mask]:
+def judged_rows(file: AcceptedFile, columns: tuple[str, ...] | None = None) -> tuple[pa.Table, Mask]:
     return _read(file, JUDGED_ROWS, 0, columns)
 
 

@@ -35,6 +35,11 @@ class LateLabels:
     def __len__(self) -> int:
         return len(self.newest)
 
+    def first_label(self, name: Any) -> Any:
+        """The first label that an id was given in a file of labels; None for none."""
+        known = self.changes.get(name)
+        return known[0][1] if known is not None else self.newest.get(name)
+
     def before(self, name: Any, seq: int) -> Any:
         """The label that an id had once the files up to `seq` were in; None for none."""
         known = self.changes.get(name)
@@ -100,7 +105,7 @@ def _begins(known: tuple[Files, Columns], files: Files, columns: Columns) -> boo
 def _with(before: LateLabels, files: Files, columns: Columns) -> LateLabels:
     newest, first, changes = dict(before.newest), dict(before.first), dict(before.changes)
     for seq, snapshot in files:
-        for name, label in _labels(snapshot, *columns).items():
+        for name, label in labels_by_id(snapshot, *columns).items():
             if name in newest:
                 changes[name] = (*changes.get(name, ((first[name], newest[name]),)), (seq, label))
             newest[name] = label
@@ -111,7 +116,7 @@ def _with(before: LateLabels, files: Files, columns: Columns) -> LateLabels:
 _JOINED = _Joined(limit=8)
 
 
-def _labels(snapshot: Path, key: tuple[str, ColumnKind], target: tuple[str, ColumnKind]) -> dict[Any, Any]:
+def labels_by_id(snapshot: Path, key: tuple[str, ColumnKind], target: tuple[str, ColumnKind]) -> dict[Any, Any]:
     """A file's labels by id, both of the kinds that the schema has now; one without an id is nobody's."""
     table = pq.read_table(snapshot, pre_buffer=False)
     names, labels = (as_kind(table.column(name), kind).to_pylist() for name, kind in (key, target))

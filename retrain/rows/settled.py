@@ -121,14 +121,37 @@ class Settling:
 
     def labels(self, table: pa.Table, file: AcceptedFile) -> RowLabels:
         """The labels of a file's rows, of a table with the schema's columns and __row."""
-        column, first, late = newest_labels(table, self._late, self._schema)
-        if late and self.settings.corrections is not None:
-            column = self._in_time(column, table, file)
+        column, first, late = self._told(table, file)
         labelled = np.asarray(column.is_valid())
         lags = np.where(labelled, self._lags(first, file), -1)
         believed = self._believed(column, labelled, labelled & (first < 0), table, file)
         changed = self._changed(table, file) if late else np.full(table.num_rows, -1, dtype=np.int64)
         return RowLabels(believed, labelled, lags, first, changed, late)
+
+    def told(self, table: pa.Table, file: AcceptedFile) -> "pa.ChunkedArray":
+        """The newest label of each of a file's n rows, whether it may be believed or not; changes that came too late do
+        not count."""
+        return self._told(table, file)[0]
+
+    def may_change(self, table: pa.Table, file: AcceptedFile) -> Mask:
+        """Which of a file's n rows are young enough for another label, (n,)."""
+        corrections = self.settings.corrections
+        if corrections is None:
+            return np.ones(table.num_rows, dtype=bool)
+        young: Mask = self.now <= event_times(table, file, self._schema) + corrections
+        return young
+
+    def is_open(self, table: pa.Table, file: AcceptedFile) -> Mask:
+        """Which of a file's n rows are younger than a configured maturity, (n,): nobody believes their labels yet."""
+        if self.settings.maturity is None:
+            return np.zeros(table.num_rows, dtype=bool)
+        return ~self._mature(table, file, None)
+
+    def _told(self, table: pa.Table, file: AcceptedFile) -> tuple["pa.ChunkedArray", NDArray[np.int64], int]:
+        column, first, late = newest_labels(table, self._late, self._schema)
+        if late and self.settings.corrections is not None:
+            column = self._in_time(column, table, file)
+        return column, first, late
 
     def _changed(self, table: pa.Table, file: AcceptedFile) -> NDArray[np.int64]:
         """After how many files of rows each row's label was last given another value (n,), −1 for never."""

@@ -3,9 +3,10 @@
 Ids are compared by their 64-bit hashes; two that happen to be alike cost a look, no more."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -36,7 +37,7 @@ class LabelFiles:
         if not self._goes_on(done):
             done, found = (), []
         if len(done) < len(self._paths):
-            found = [*found, *self._with_any(_hashes(rows, self.key), len(done))]
+            found = [*found, *self._with_any(id_hashes(rows, self.key), len(done))]
         _FOUND[rows, self.key] = (self._paths, found)
         while len(_FOUND) > MOST_FILES:
             _FOUND.popitem(last=False)
@@ -61,7 +62,7 @@ class LabelFiles:
     def _since(self, since: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The hashes of the ids of all files from one on, ascending, and the place of the file of each."""
         if since not in self._ids:
-            parts = [_hashes(path, self.key) for path in self._paths[since:]]
+            parts = [id_hashes(path, self.key) for path in self._paths[since:]]
             hashes = np.concatenate(parts)
             places = np.repeat(np.arange(since, len(self._paths)), [len(part) for part in parts])
             order = np.argsort(hashes, kind="stable")
@@ -70,10 +71,15 @@ class LabelFiles:
 
 
 @lru_cache(maxsize=MOST_FILES)
-def _hashes(snapshot: Path, key: Key) -> NDArray[np.int64]:
+def id_hashes(snapshot: Path, key: Key) -> NDArray[np.int64]:
     """Of the ids of a snapshot, ascending; none where it has no such column."""
     name, kind = key
     if name not in pq.read_schema(snapshot).names:
         return np.zeros(0, dtype=np.int64)
     ids = as_kind(pq.read_table(snapshot, columns=[name], pre_buffer=False).column(name), kind).drop_null().to_pylist()
+    return hashes_of(ids)
+
+
+def hashes_of(ids: Collection[Any]) -> NDArray[np.int64]:
+    """The ids' hashes, ascending."""
     return np.sort(np.fromiter(map(hash, ids), np.int64, len(ids)))

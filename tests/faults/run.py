@@ -1,12 +1,13 @@
 """Tells the story with faults and compares its end with that of the story without."""
 
+import contextlib
 import os
 import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from daemon_harness import Daemon
 
 from faults.ending import differences, normal_form, violations
 from faults.moments import CHANCES, KINDS, Moments
-from faults.story import Story, Stuck, config
+from faults.mounts import Mounts
+from faults.story import Story, Stuck, age_ledger, config, wait_gone
 
 ROLES = ("control", "analyst", "trainer", "server")
 ERRORS = ("ENOSPC", "EIO", "EACCES")
@@ -55,17 +57,20 @@ class Told:
 
 
 def tell(
-    folder: Path, faults: Iterable[Fault] = (), default_layers: bool = False, chapters: Sequence[str] = ()
+    folder: Path, faults: Sequence[Fault] = (), default_layers: bool = False, chapters: Sequence[str] = ()
 ) -> Told:
     """Tell the story, or the named rounds of it, in an empty folder, with these faults."""
     folder.mkdir(parents=True)
     daemon = Daemon(folder, config(default_layers))
     _merge_columns(daemon)
     daemon.plan()
+    mounts = Mounts(folder, {fault.what for fault in faults})
     told, story, started_s = Told(), Story(daemon), time.monotonic()
-    moments = Moments(daemon, told.happened, told.violations)
+    moments = Moments(daemon, mounts, told.happened, told.violations)
     story.meanwhile = moments.act
     try:
+        if any(fault.point.startswith("migration.") for fault in faults):
+            age_ledger(folder / "state")
         rounds = [happen for happen in story.rounds() if not chapters or happen.__name__ in chapters]
         for number, happen in enumerate(rounds):
             mine = [fault for fault in faults if fault.round == number]
@@ -85,11 +90,15 @@ def tell(
         story.come_to_rest()
         told.ending = normal_form(story)
         told.violations += violations(story)
-    except Stuck as error:
+    except (Stuck, AssertionError) as error:
         told.violations.append(str(error))
         _collect(daemon, told)
     finally:
+        moments.end()
         daemon.close()
+        with contextlib.suppress(AssertionError):
+            wait_gone(daemon)
+        mounts.close()
         told.log = daemon.raw
         told.seconds = time.monotonic() - started_s
     return told
@@ -176,13 +185,37 @@ def errors_everywhere(passed: Passed, chance: random.Random) -> list[Fault]:
     return found
 
 
-def some_moments(rounds: int, count: int, chance: random.Random) -> list[Fault]:
+def kills_in_migration() -> list[Fault]:
+    """The start with a ledger of the first schema, killed and failing, twice at the same step, too."""
+    return [
+        Fault(0, "control", f"migration.{point}", 1, what, times)
+        for point in ("before_commit", "committed")
+        for what, times in (("KILL", 1), ("KILL", 2), ("ENOSPC", 1))
+        if what == "KILL" or point == "before_commit"
+    ]
+
+
+def some_moments(rounds: int, count: int, chance: random.Random, kinds: Sequence[str] = tuple(KINDS)) -> list[Fault]:
     """What happens to some process, or to all, at some moment."""
-    roles, kinds = chance.choices(ROLES, (4, 2, 2, 2), k=count), chance.choices(list(KINDS), CHANCES, k=count)
+    roles = chance.choices(ROLES, (4, 2, 2, 2), k=count)
+    drawn = chance.choices(kinds, [CHANCES[kind] for kind in kinds], k=count)
     return [
         Fault(chance.randrange(rounds), role, "", 0, what, after_s=chance.uniform(0.0, 4.0))
-        for role, what in zip(roles, kinds, strict=True)
+        for role, what in zip(roles, drawn, strict=True)
     ]
+
+
+def doubled(faults: Sequence[Fault], share: float, chance: random.Random) -> list[Fault]:
+    """With some of them a second fault: the same step is fatal to the next process again, or while what happens at a
+    moment lasts, or just after it, something dies."""
+    return [one for fault in faults for one in (_double(fault, chance) if chance.random() < share else [fault])]
+
+
+def _double(fault: Fault, chance: random.Random) -> list[Fault]:
+    if fault.point:
+        return [replace(fault, times=fault.times + 1)]
+    after_s, role = fault.after_s + chance.uniform(0.0, 2.0), chance.choice(ROLES)
+    return [fault, replace(fault, role=role, what=chance.choice(("KILL", "KILL", "STOP", "LOCK")), after_s=after_s)]
 
 
 def some_points(passed: Passed, count: int, chance: random.Random) -> list[Fault]:

@@ -18,6 +18,11 @@ import psutil
 import pyarrow as pa
 from daemon_harness import Daemon, drop, rows
 from helpers import answer_of, wait_for
+from sqlalchemy import create_engine
+
+from daemon.config.paths import StatePaths
+from daemon.ledger.migrate import upgrade
+from faults.mounts import MIRROR
 
 PLAIN = """\
 [models.m.adaptation]
@@ -47,6 +52,7 @@ select 'unassessed: ' || path from files where state = 'accepted' and kind = 'ro
 union all select 'unchecked: ' || path from files where state = 'accepted' and kind = 'rows'
     and at > (select min(at) from promotions) and id not in (select file_id from checks where file_id is not null)
 """
+OLDEST = "0001"
 RESTS_S = 1.5
 PATIENCE_S = 360.0
 TRAFFIC = 60
@@ -269,6 +275,17 @@ class Story:
             return ledger.execute(sql).fetchall()
 
 
+def age_ledger(state: Path) -> None:
+    """A ledger of the first schema, as an old driftd leaves it before its first file."""
+    state.mkdir(exist_ok=True)
+    path = StatePaths(state).ledger
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    engine = create_engine(f"sqlite:///{path}")
+    upgrade(engine, OLDEST)
+    engine.dispose()
+
+
 def wait_gone(daemon: Daemon) -> None:
     """Until no process of a killed daemon is left."""
     wait_for(lambda: not processes(daemon), what="the end of a killed daemon's processes")
@@ -280,7 +297,7 @@ def processes(daemon: Daemon, role: str = "") -> list[psutil.Process]:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         line = " ".join(words)
-        if str(daemon.config) not in line and str(Path(daemon.folder) / "state") not in line:
+        if MIRROR.name in line or (str(daemon.config) not in line and str(Path(daemon.folder) / "state") not in line):
             continue
         is_server = "daemon.server" in line
         if role in ("", "server" if is_server else "control"):

@@ -55,6 +55,7 @@ OPERATIONS = (
     Operation("take", reading.TakeRequest, reading.TakeResult, "daemon.reading.take:take"),
     Operation("join", reading.JoinRequest, reading.JoinResult, "daemon.reading.joined:join"),
     Operation("join_later", reading.JoinLaterRequest, reading.JoinLaterResult, "daemon.reading.joined:join_later"),
+    Operation("split_labels", reading.SplitRequest, reading.SplitResult, "daemon.reading.split_labels:split"),
     Operation("convert_log", reading.ConvertRequest, reading.ConvertResult, "daemon.reading.answered_rows:convert"),
     Operation("take_traffic", reading.TrafficRequest, reading.TrafficResult, "daemon.reading.answered_rows:traffic"),
     Operation(
@@ -73,6 +74,9 @@ OPERATIONS = (
     ),
     Operation("labels", model.LabelsRequest, model.LabelsResult, "retrain.monitoring.label_trust:look_at_labels"),
     Operation("suspect", model.SuspectRequest, model.SuspectResult, "retrain.monitoring.suspicion:suspect"),
+    Operation(
+        "contradict", model.ContradictRequest, model.ContradictResult, "retrain.monitoring.contradiction:contradict"
+    ),
     Operation("prove", model.ProveRequest, Done, "retrain.stages.promote:prove"),
     Operation("metric", model.MetricRequest, Done, "retrain.metrics.registry:find"),
     Operation(

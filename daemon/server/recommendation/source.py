@@ -1,15 +1,18 @@
 """What a model's counters are made of: the accepted files of the ledger, and what was posted and is in none of them.
 
 The spool is read first and the ledger after it, so that an event that moves from one to the other is met in one of them
-at least; met in both, it is still one event of the set."""
+at least; met in both, it is still one event of the set. While the ledger is away the files are those that its
+description names, and of what comes only what is posted is seen."""
 
+import sqlite3
 from dataclasses import dataclass, field
-from typing import Any
 
-from daemon.config.paths import ModelPaths
-from daemon.ledger import Ledger, files
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.config.paths import ModelPaths, StatePaths
+from daemon.ledger import Ledger
+from daemon.runtime.counted import Counted, accepted_files, counted, described_counted
 from daemon.server.recommendation.tail import Tail
-from retrain.operations import AcceptedFile
 from retrain.recommendation.catalogue import Catalogue
 from retrain.recommendation.catalogue_file import read_catalogue
 from retrain.recommendation.interactions import Interactions, joined
@@ -19,7 +22,7 @@ from retrain.recommendation.unfiled import interactions_of_posted
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
-ALL = 2**62
+AWAY = (SQLAlchemyError, sqlite3.Error)
 
 
 @dataclass(frozen=True)
@@ -48,67 +51,66 @@ class Source:
         self._catalogue_seq: int | None = None
         self._tail = Tail(paths.spool)
         self._files: dict[int, str] = {}
-        self._watch = ledger.watch()
+        self._watch: sqlite3.Connection | None = None
         self._seen = -1
 
     def everything(self, schema: Schema) -> tuple[Interactions, Catalogue | None]:
-        """All events there are, and the catalogue, at the first look. Retry where a snapshot is gone meanwhile."""
+        """All events there are, and the catalogue, at the first look. Retry where a snapshot is gone meanwhile; an
+        error of SQLite's where the ledger is away and was never described."""
         posted = events_of(self._tail.new_lines())
-        accepted = self._accepted()
-        log = read_log(accepted, schema, self._settings)
-        self._files = {one.seq: one.digest for one in accepted}
-        return joined(log.events, interactions_of_posted(posted, self._settings)), self._new_catalogue()
+        found = self._counted_or_described()
+        log = read_log(accepted_files(self._paths.state, found.files), schema, self._settings)
+        self._files = {file.seq: file.digest for file in found.files}
+        return joined(log.events, interactions_of_posted(posted, self._settings)), self._new_catalogue(found)
 
     def news(self, schema: Schema) -> News:
-        """What came since the last look."""
+        """What came since the last look; what was posted alone while the ledger is away."""
         posted = events_of(self._tail.new_lines())
-        seen = self._version()
-        if seen == self._seen and not self._tail.shrunk:
-            return News(posted)
-        accepted = self._accepted()
-        there = {one.seq: one.digest for one in accepted}
-        if self._tail.shrunk or self._files.items() - there.items() or self._is_catalogue_gone():
+        try:
+            seen = self._version()
+            if seen == self._seen and not self._tail.shrunk:
+                return News(posted)
+            found = self._counted()
+        except AWAY:
+            return News(posted, gone=self._tail.shrunk)
+        there = {file.seq: file.digest for file in found.files}
+        is_bare = self._catalogue_seq is not None and found.items is None
+        if self._tail.shrunk or self._files.items() - there.items() or is_bare:
             return News(posted, gone=True)
-        fresh = [one for one in accepted if one.seq not in self._files]
+        fresh = accepted_files(self._paths.state, [file for file in found.files if file.seq not in self._files])
         filed = read_log(fresh, schema, self._settings).events if fresh else None
-        catalogue = self._new_catalogue()
+        catalogue = self._new_catalogue(found)
         self._files, self._seen = there, seen
         return News(posted, filed, catalogue)
 
     def close(self) -> None:
         """No more looks."""
-        self._watch.close()
+        if self._watch is not None:
+            self._watch.close()
 
-    def _new_catalogue(self) -> Catalogue | None:
-        """The newest catalogue, if it is another one than at the last look."""
-        row = self._items_row()
-        if row is None or row.seq == self._catalogue_seq:
-            return None
-        catalogue = read_catalogue(self._paths.state / row.snapshot)
-        self._catalogue_seq = row.seq
-        return catalogue
-
-    def _is_catalogue_gone(self) -> bool:
-        """Whether there was a catalogue at the last look, and the ledger has none any more: it was forgotten."""
-        return self._catalogue_seq is not None and self._items_row() is None
-
-    def _items_row(self) -> Any:
-        if self._items is None:
-            return None
+    def _counted(self) -> Counted:
         with self._ledger.connect() as conn:
-            return files.newest_items(conn, self._model, self._items)
+            return counted(conn, self._model, self._items)
+
+    def _counted_or_described(self) -> Counted:
+        try:
+            return self._counted()
+        except AWAY:
+            described = described_counted(StatePaths(self._paths.state), self._model)
+            if described is None:
+                raise
+            return described
+
+    def _new_catalogue(self, found: Counted) -> Catalogue | None:
+        """The newest catalogue, if it is another one than at the last look."""
+        if found.items is None or found.items[0] == self._catalogue_seq:
+            return None
+        catalogue = read_catalogue(self._paths.state / found.items[1])
+        self._catalogue_seq = found.items[0]
+        return catalogue
 
     def _version(self) -> int:
         """Changes with each commit of the ledger."""
+        if self._watch is None:
+            self._watch = self._ledger.watch()
         return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
-
-    def _accepted(self) -> list[AcceptedFile]:
-        with self._ledger.connect() as conn:
-            rows = [row for row in files.usable(conn, self._model, ALL) if row.kind == "rows"]
-        return [
-            AcceptedFile(
-                seq=row.seq, snapshot=self._paths.state / row.snapshot, digest=row.sha256, rows=row.rows, kind=row.kind,
-                source=row.source, accepted_at=row.accepted_at,
-            )
-            for row in rows
-        ]  # fmt: skip

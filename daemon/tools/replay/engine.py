@@ -169,7 +169,10 @@ class Engine:
         return self._past.add(path, f"batch{batch.seq}", batch.rows, labels, (batch.place + 1) * DAY_S)
 
     def _take_labels(self, place: int, path: Path, rows: int) -> None:
-        self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
+        before, source = self._past.files(), self.source
+        file = self._past.add(path, f"labels{place + 1}", rows, rows, (place + 1) * DAY_S + LABELS_S, "labels")
+        if self.checks:
+            self.run.suspects.judge_labels(file, place, before, source.schema, self.settings)
 
     def _look(self, place: int, due: bool) -> None:
         """Assess and decide; `due` retrains by the clock of a baseline."""

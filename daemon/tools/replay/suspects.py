@@ -1,26 +1,30 @@
 """Suspicious batches of a replay: held before they teach anything, let in again where the doubt persists."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from retrain.monitoring.contradiction import contradict
 from retrain.monitoring.suspicion import suspect
-from retrain.operations import AcceptedFile, JudgedFile, SuspectRequest
-from retrain.planning.release import persistent
+from retrain.operations import AcceptedFile, ContradictRequest, JudgedFile, SuspectRequest
+from retrain.planning.release import agreeing, persistent
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
 RECENT_FILES = 6
+CONTRADICTING = "contradicting_labels"
 
 
 @dataclass
 class Suspects:
-    """What is held (`held`, by seq), every batch that ever was (`holds`), and of every judged batch where it lies, its
-    predictions, and its doubts."""
+    """What is held (`held`, by seq), every batch that ever was (`holds`), of every judged batch where it lies, its
+    predictions, and its doubts, and of each file that retells labels the files of rows before it and its doubts."""
 
     held: set[int] = field(default_factory=set)
     holds: list[dict[str, Any]] = field(default_factory=list)
     _judged: dict[int, tuple[Path, Path | None, tuple[str, ...]]] = field(default_factory=dict)
+    _retelling: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
 
     def judge(
         self, file: AcceptedFile, place: int, predictions: Path | None, schema: Schema, settings: ModelSettings
@@ -45,13 +49,40 @@ class Suspects:
         if kinds:
             self._decide(file.seq, place, kinds, doubts, settings.suspicion.release_after)
 
+    def judge_labels(
+        self, file: AcceptedFile, place: int, past: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings
+    ) -> None:
+        """Hold a new file of labels that contradicts those of the past, or let it in with those that agree."""
+        suspicion = settings.suspicion
+        if not suspicion.hold or CONTRADICTING not in suspicion.kinds:
+            return
+        found = contradict(
+            ContradictRequest(
+                labels=file.snapshot, files=tuple(past), schema=schema, settings=settings, now=file.accepted_at
+            )
+        )
+        if not found.retold:
+            return
+        kinds = tuple(doubt["kind"] for doubt in found.doubts)
+        self._retelling.append((file.seq, sum(one.kind == "rows" for one in past), kinds))
+        if not kinds:
+            return
+        normal, since = agreeing([(rows, raised) for _, rows, raised in self._retelling], suspicion.release_after)
+        if set(kinds) <= normal:
+            self.held -= {seq for seq, rows, raised in self._retelling if rows >= since and set(raised) <= normal}
+        else:
+            self._hold(file.seq, place, kinds, found.doubts)
+
     def _decide(self, seq: int, place: int, kinds: tuple[str, ...], doubts: list[dict[str, Any]], after: int) -> None:
         newest = list(self._judged)[-after:]
         normal = persistent([self._judged[one][2] for one in newest], after)
         if not set(kinds) <= normal:
-            self.held.add(seq)
-            self.holds.append({"batch": place, "kinds": list(kinds), "reason": "; ".join(d["reason"] for d in doubts)})
+            self._hold(seq, place, kinds, doubts)
             return
         for one in newest[:-1]:
             if set(self._judged[one][2]) <= normal:
                 self.held.discard(one)
+
+    def _hold(self, seq: int, place: int, kinds: tuple[str, ...], doubts: list[dict[str, Any]]) -> None:
+        self.held.add(seq)
+        self.holds.append({"batch": place, "kinds": list(kinds), "reason": "; ".join(d["reason"] for d in doubts)})

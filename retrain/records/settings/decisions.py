@@ -170,7 +170,7 @@ class AdaptationSettings(Frozen):
     """Shift what is served (class probabilities, or a line through numbers) while that helped one file ahead."""
 
 
-SuspicionKind = Literal["duplicated_rows", "unit_bug", "label_noise", "leaked_target"]
+SuspicionKind = Literal["duplicated_rows", "unit_bug", "label_noise", "leaked_target", "contradicting_labels"]
 
 
 class SuspicionSettings(Frozen):
@@ -180,7 +180,9 @@ class SuspicionSettings(Frozen):
     """A new file that looks poisoned is [held](suspicious-files.md): checked, but it teaches nobody."""
     release_after: int = Field(default=3, ge=1)
     """So many files in a row with the same kind of doubt are a new normal: they are let in by themselves."""
-    kinds: tuple[SuspicionKind, ...] = ("duplicated_rows", "unit_bug", "label_noise", "leaked_target")
+    kinds: tuple[SuspicionKind, ...] = (
+        "duplicated_rows", "unit_bug", "label_noise", "leaked_target", "contradicting_labels",
+    )  # fmt: skip
     """The doubts that count."""
     ignore: tuple[str, ...] = ()
     """Columns that raise no doubt."""

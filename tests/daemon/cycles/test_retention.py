@@ -39,7 +39,7 @@ from daemon.reports.timeline import timeline
 from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 from retrain import durable
-from retrain.planning.retention import NEWEST, StoredFile, expirable
+from retrain.planning.retention import NEWEST, StoredFile, expirable, pause_s
 from retrain.records.planner_state import PlannerState
 from retrain.records.settings import ModelSettings
 from retrain.records.trigger import Trigger
@@ -248,6 +248,13 @@ def test_it_runs_after_the_start_beside_everything_else_and_ends_with_it(history
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(story(), 60))
+
+
+def test_a_short_age_is_swept_for_as_often_as_it_needs():
+    """What may stay an hour is not left lying for a day; nothing is swept for more often than once a minute."""
+    assert pause_s(365 * DAY, None) == DAY
+    assert pause_s(365 * DAY, 2 * DAY, None) == DAY / 2
+    assert pause_s(1.0) == 60.0
 
 
 def test_a_snapshot_leaves_its_windows_first_and_the_disk_at_the_next_time(tmp_path):

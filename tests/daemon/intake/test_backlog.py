@@ -68,7 +68,7 @@ def test_a_file_that_is_being_taken_in_counts_once(context: ModelContext, monkey
     asyncio.run(intake._rescan())
     later_s = time.monotonic() + 1.5
     monkeypatch.setattr("daemon.intake.files.time.monotonic", lambda: later_s)
-    asyncio.run(intake._take_all(intake._settled()))
+    asyncio.run(intake._take_all(asyncio.run(intake._settled())))
     assert counted == [3, 2, 1] and intake.waiting() == 0
 
 

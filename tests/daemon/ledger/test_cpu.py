@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Connection
 
 from daemon.ledger import Ledger, cpu, cycles, open_ledger
-from daemon.reports.cpu import cpu_json, cpu_of_cycle
+from daemon.ledger.standing import standings
+from daemon.reports.cpu import SHOWN_DAYS, cpu_json, cpu_of_cycle
 from retrain.records.cycle import Cycle, CycleState
 from retrain.records.trigger import Trigger
 
@@ -39,7 +40,8 @@ def test_status_adds_up_days_and_tells_what_was_lost(ledger: Ledger) -> None:
             cpu.add(conn, "m", {"retrains": 1.0, "checks": 0.5}, now)
             finish(conn, cycle, state, now)
         cpu.add(conn, "other", {"probes": 9.0}, now)
-        told = cpu_json(conn, "m", now)
+        found = standings(conn, ["m"], now - SHOWN_DAYS * DAY_S)["m"]
+        told = cpu_json(found.cpu, found.without_gain)
     assert told == {
         "days": 30, "probes": 0.0, "checks": 1.0, "retrains": 14.0, "cycles": 2, "lost": 9.0, "lost_cycles": 1,
     }  # fmt: skip

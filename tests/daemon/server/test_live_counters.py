@@ -1,6 +1,8 @@
 """Counters in a server: the same as of a rebuild, whatever came in which way, and never without what was acknowledged."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from event_logs import DAY_MS, interactions, log
+from sqlalchemy.exc import OperationalError
 
-from daemon.config.paths import ModelPaths
+from daemon.config.paths import ModelPaths, StatePaths
 from daemon.intake.events import set_apart
-from daemon.ledger import Ledger, files, models, open_ledger
+from daemon.ledger import Ledger, files, followed_ledger, models, open_ledger
 from daemon.reading.look import Look
+from daemon.runtime.counted import counted as counted_now
+from daemon.runtime.counted import describe_counted
 from daemon.runtime.spool import Spool, finished_segments, taking_folders
 from daemon.server.recommendation.asked import Asked
 from daemon.server.recommendation.lists import Asking, Lists, One, Seen
@@ -183,6 +188,51 @@ def test_a_server_that_begins_now_counts_the_same(world: World) -> None:
     world.live = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, None, lambda: NOW_S)
     assert_counts(followed, part(0, 1000))
     assert_counts(world.follow(), part(0, 1000))
+
+
+@contextlib.contextmanager
+def away(world: World) -> Iterator[None]:
+    """The ledger is not there; whoever had it open has it no more."""
+    path = world.ledger.path
+    world.ledger.close()
+    path.rename(path.with_suffix(".aside"))
+    try:
+        yield
+    finally:
+        path.with_suffix(".aside").rename(path)
+
+
+def test_a_server_that_begins_while_the_ledger_is_away_counts_what_is_described(world: World) -> None:
+    """With what was posted; what is removed meanwhile is passed over; and the ledger's files count when it is back."""
+    world.live.items = "items.csv"
+    world.list_items("items.csv", ["i00"])
+    world.accept("second", part(650, 800))
+    world.accept("third", part(800, 820))
+    with world.ledger.connect() as conn:
+        describe_counted(StatePaths(world.paths.state), "m", counted_now(conn, "m", "items.csv"))
+    world.accept("fourth", part(820, 900))
+    (world.paths.snapshots / "third.parquet").unlink()
+    world.post(*posted(900, 950))
+    world.ledger = followed_ledger(world.paths.state)
+    world.live = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, "items.csv", lambda: NOW_S)
+    with away(world):
+        assert_counts(world.follow(), part(0, 800), part(900, 950))
+        world.post(*posted(950, 1000))
+        assert_counts(world.follow(), part(0, 800), part(900, 1000))
+        assert world.live.catalogue is not None
+    with contextlib.closing(open_ledger(world.paths.state)) as ledger, ledger.begin() as conn:
+        files.forget(conn, "m", "third")
+    assert_counts(world.follow(), part(0, 800), part(820, 1000))
+
+
+def test_where_nothing_was_described_it_is_tried_again(world: World) -> None:
+    """What the ledger's absence does to a start is the ledger's error, and the next attempt counts all."""
+    world.ledger.close()
+    world.ledger = followed_ledger(world.paths.state)
+    world.live = LiveModel("m", SETTINGS, world.paths, world.ledger, lambda: world.versions, None, lambda: NOW_S)
+    with away(world), pytest.raises(OperationalError):
+        world.follow()
+    assert_counts(world.follow(), part(0, 700))
 
 
 def test_a_file_that_is_held_counts_no_more(world: World) -> None:

@@ -25,6 +25,7 @@ from daemon.server.origins import Origins
 from daemon.server.slot import ModelSlot
 from daemon.server.tokens import Tokens
 from daemon.service.described import Descriptions, Serving
+from daemon.service.described_counters import CountedDescriptions
 
 BROKEN, TOKEN = "v0009-0123abcd", b"r" * 32
 
@@ -175,7 +176,8 @@ def test_what_is_promoted_is_described_and_what_is_served_is_told(standing: Stan
     """Each promotion by a file, and of the servers that run what they said last."""
     context, serving = standing.context, Serving()
     paths = context.shared.config.paths
-    keeping = Descriptions(paths, context.shared.ledger, serving, lambda: {7}, context.shared.analyst)
+    counted = CountedDescriptions(lambda: context.shared.config, context.shared.ledger)
+    keeping = Descriptions(paths, context.shared.ledger, serving, lambda: {7}, context.shared.analyst, counted)
     standing.promote(standing.good)
     serving.receive({"event": "swapped", "pid": 7, "model": "m", "version": standing.good, "promotion": 1})
     serving.receive({"event": "swap_failed", "pid": 8, "model": "m", "version": standing.good, "error": "why"})

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from daemon_harness import Daemon, drop, free_port, rows
 from helpers import until, wait_for
+from recommender_harness import ShopDaemon, start_shop
 from silent_servers import SilentServers
 from structlog.testing import capture_logs
 
@@ -18,6 +19,7 @@ from daemon.cli.app import run as command_line
 from daemon.config.config import load_config
 from daemon.config.paths import StatePaths
 from daemon.ledger import commands, due, open_ledger
+from daemon.runtime.counted import described_counted
 from daemon.runtime.kept_commands import keep_command, queue_kept
 from daemon.service.application import Service
 
@@ -151,6 +153,36 @@ def test_while_the_ledger_is_locked_all_goes_on(
         assert not list(daemon.seen("service_ready", since=since))
     daemon.wait("service_ready", since=since)
     assert daemon.wait("command_done", since=since)["command"] == "retrain"
+
+
+@pytest.mark.long
+def test_recommenders_start_while_another_has_the_ledger_for_itself(tmp_path: Path) -> None:
+    """A restarted server answers for known people by the files that were described, takes events, and lets them count;
+    all of it is there when the ledger is free."""
+    shop = start_shop(tmp_path)
+    try:
+        before = shop.items_for("u001")
+        paths = StatePaths(shop.folder / "state")
+        wait_for(lambda: (found := described_counted(paths, "shop")) is not None and found.files)
+        shop.stop()
+        since = len(shop.events)
+        with locked(shop.folder / "state", exclusive=True):
+            shop.start(wait_ready=False)
+            shop.wait("ledger_awaited", since=since)
+            wait_for(lambda: lists(shop, "u001") == before, what="lists of a server without the ledger")
+            assert shop.post("feedback", {"events": [{"user": "new", "item": before[0]}]}).status_code == 202
+            wait_for(lambda: lists(shop, "new") not in ([], lists(shop, "nobody")))
+        shop.wait("service_ready", since=since)
+        assert lists(shop, "new") not in ([], lists(shop, "nobody"))
+    finally:
+        shop.close()
+
+
+def lists(shop: ShopDaemon, user: str) -> list[str]:
+    """What is recommended; nothing where nobody answers."""
+    with contextlib.suppress(httpx.TransportError, AssertionError):
+        return shop.items_for(user)
+    return []
 
 
 def answers(daemon: Daemon, version: str) -> bool:

@@ -1,0 +1,119 @@
+"""Three hundred models at rest: threads, CPU and memory of all processes, and how long `driftd status` takes.
+
+One model is learned, and the state folder then has it under as many names."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from daemon_harness import FAST, Daemon, drop, rows
+from sqlalchemy import Connection, Table, insert, select
+
+from benchmarks.figures import Figure
+from benchmarks.idle import cpu_s, processes
+from daemon.ledger import open_ledger, tables
+
+MODELS, APART = 300, 1_000
+SETTLING_S, WATCHED_S = 150.0, 60.0
+PATIENCE_S = 600.0
+PASSING = ("events", "commands", "due", "file_totals", "class_totals")
+"""Tables that hold nothing of a model at rest, or that the ledger fills itself."""
+REFERENCES = (
+    "id",
+    "deployment",
+    "deployment_id",
+    "predecessor_id",
+    "cycle_id",
+    "file_id",
+    "duplicate_of",
+    "episode_id",
+)
+
+
+def measure(folder: Path) -> list[Figure]:
+    """What control and all processes hold and use, with a champion each and nothing to do."""
+    daemon = prepared(folder, MODELS)
+    try:
+        daemon.start(wait_ready=False)
+        daemon.wait("service_ready", timeout_s=PATIENCE_S)
+        time.sleep(SETTLING_S)
+        assert daemon.process is not None
+        pid, before, began = daemon.process.pid, cpu_s(daemon.process.pid), time.monotonic()
+        time.sleep(WATCHED_S)
+        used_s = sum(spent - before.get(each, 0.0) for each, spent in cpu_s(pid).items())
+        share = 100 * used_s / (time.monotonic() - began)
+        threads = psutil.Process(pid).num_threads()
+        resident = sum(process.memory_info().rss for process in processes(pid)) / 1e6
+        status_s = min(_seconds_of_status(daemon) for _ in range(3))
+    finally:
+        daemon.close()
+    note = f"{MODELS} models, all processes over {WATCHED_S:g} s, together {resident:.0f} MB resident"
+    return [
+        Figure("CPU at rest", share, "% of a core", 2.0, note),
+        Figure("threads of control at rest", float(threads), "threads", 40.0, f"{MODELS} models"),
+        Figure("`driftd status`", status_s, "s", 1.0, f"{MODELS} models, best of three, with the interpreter's start"),
+    ]
+
+
+def prepared(folder: Path, count: int) -> Daemon:
+    """A daemon that is not started, whose state folder has so many models with a champion."""
+    daemon = Daemon(folder, FAST.replace('rescan = "500ms"\n', ""))
+    daemon.start()
+    drop(rows(0, 400), daemon.data / "a.csv")
+    daemon.wait("model_swapped", timeout_s=PATIENCE_S)
+    daemon.stop()
+    text = daemon.config.read_text("utf-8")
+    section = text[text.index("[models.m]") :]
+    parts = [text]
+    for number in range(1, count):
+        name = f"m{number:03d}"
+        shutil.copytree(daemon.data, folder / name)
+        parts.append(section.replace("models.m", f"models.{name}").replace('data_dir = "data"', f'data_dir = "{name}"'))
+        for place in (folder / "state").glob("*/m"):
+            shutil.copytree(place, place.with_name(name), symlinks=True)
+    ledger = open_ledger(folder / "state")
+    with ledger.begin() as conn:
+        for number in range(1, count):
+            _copy(conn, number)
+    ledger.close()
+    daemon.config.write_text("\n".join(parts), "utf-8")
+    return daemon
+
+
+def _copy(conn: Connection, number: int) -> None:
+    """What the ledger has of the model m, under another name."""
+    for table in tables.metadata.sorted_tables:
+        if table.name not in PASSING:
+            found = [_renamed(dict(row), table, number) for row in conn.execute(_of_first(table)).mappings()]
+            if found:
+                conn.execute(insert(table), found)
+
+
+def _of_first(table: Table) -> Any:
+    if "model" in table.c:
+        return select(table).where(table.c.model == "m")
+    return select(table).where(table.c.name == "m" if "name" in table.c else table.c.id < APART)
+
+
+def _renamed(row: dict[str, Any], table: Table, number: int) -> dict[str, Any]:
+    name = f"m{number:03d}"
+    for column in row:
+        if column in REFERENCES and row[column] is not None:
+            row[column] += APART * number
+        elif column == "model" or (table.name == "models" and column == "name"):
+            row[column] = name
+        elif isinstance(row[column], str):
+            row[column] = row[column].replace("/m/", f"/{name}/")
+    return row
+
+
+def _seconds_of_status(daemon: Daemon) -> float:
+    began = time.monotonic()
+    done: subprocess.CompletedProcess[str] = daemon.cli("status", "--json")
+    spent_s = time.monotonic() - began
+    assert len(json.loads(done.stdout)["models"]) == MODELS, "some models are missing"
+    return spent_s

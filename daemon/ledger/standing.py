@@ -1,0 +1,102 @@
+"""Where all models stand, in as many statements for three hundred models as for one: what `driftd status` reads."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from daemon.ledger import cpu, cycles, promotions, totals
+from daemon.ledger.rows import models_in, newest_of_each
+from daemon.ledger.tables import (
+    assessments,
+    checks,
+    class_totals,
+    episodes,
+    file_totals,
+    files,
+    models,
+    prediction_log,
+    trials,
+)
+from daemon.ledger.tables import cycles as cycles_table
+from retrain.records.cycle import Cycle
+from retrain.records.deployment import Champion
+
+NOT_LOGGED: dict[str, Any] = {"rows": 0, "bytes": 0, "since": None}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the ledger has of a model: its row and the newest rows of its tables (None: there is none); `metrics` are
+    those of the champion's newest version, `files` counts them by state, `class_rows` labels by class, and
+    `labelled_rows` those of accepted files, withheld classes among them; `cpu` has CPU seconds by cycle and purpose,
+    `without_gain` the cycles that changed nothing. `on_trial` and `assessed` say whether it is
+    worth asking for more."""
+
+    model: Row[Any] | None = None
+    champion: Champion | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    episode: int | None = None
+    files: dict[str, int] = field(default_factory=dict)
+    labelled_rows: int = 0
+    class_rows: dict[str, int] = field(default_factory=dict)
+    last_file: Row[Any] | None = None
+    last_check: Row[Any] | None = None
+    last_cycle: Row[Any] | None = None
+    cycle: Cycle | None = None
+    log: dict[str, Any] = field(default_factory=NOT_LOGGED.copy)
+    cpu: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    without_gain: Collection[int] = ()
+    on_trial: bool = False
+    assessed: bool = False
+
+
+def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dict[str, Standing]:
+    """Of the models of these names; what was spent counts from the day of `since` (Unix seconds)."""
+    rows = {row.name: row for row in conn.execute(select(models))}
+    champions, metrics = promotions.champions(conn)
+    counts, labelled = _file_totals(conn)
+    classes: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for model, name, count in conn.execute(select(class_totals)):
+        classes[model] |= {name: count} if count > 0 else {}
+    open_ones = select(episodes.c.model, func.max(episodes.c.id).label("episode")).where(episodes.c.closed_at.is_(None))
+    opened = {row.model: row.episode for row in conn.execute(open_ones.group_by(episodes.c.model))}
+    last_files, last_checks = newest_of_each(conn, files), newest_of_each(conn, checks)
+    last_cycles = newest_of_each(conn, cycles_table)
+    current = {cycle.model: cycle for cycle in cycles.unfinished(conn)}
+    logged, on_trial = _logged(conn), set(conn.scalars(select(trials.c.model).where(trials.c.outcome == "")))
+    spent, lost = cpu.by_model(conn, since), cpu.without_gain(conn, since)
+    assessed = models_in(conn, assessments)
+    return {
+        name: Standing(
+            rows.get(name), champions.get(name), metrics.get(name) or {}, opened.get(name), counts[name],
+            totals.with_late(labelled[name]), classes[name], last_files.get(name), last_checks.get(name),
+            last_cycles.get(name), current.get(name), logged.get(name, NOT_LOGGED),
+            spent.get(name, {}), lost, name in on_trial, name in assessed,
+        )
+        for name in names
+    }  # fmt: skip
+
+
+def _file_totals(conn: Connection) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, tuple[int, int]]]]:
+    """By model: files by state; and of accepted files, by kind, labelled rows and rows."""
+    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    labelled: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    key = file_totals.c.model, file_totals.c.state, file_totals.c.kind
+    sums = (func.sum(file_totals.c[name]) for name in ("files", "labelled_rows", "rows"))
+    for model, state, kind, number, with_label, rows in conn.execute(select(*key, *sums).group_by(*key)):
+        if number:
+            counts[model][state] = counts[model].get(state, 0) + number
+        if state == "accepted":
+            labelled[model][kind] = with_label, rows
+    return counts, labelled
+
+
+def _logged(conn: Connection) -> dict[str, dict[str, Any]]:
+    """By model, how much of the prediction log is kept."""
+    table = prediction_log.c
+    query = select(table.model, func.sum(table.rows), func.sum(table.bytes), func.min(table.first_time))
+    found = conn.execute(query.group_by(table.model))
+    return {model: {"rows": int(rows), "bytes": int(size), "since": first} for model, rows, size, first in found}

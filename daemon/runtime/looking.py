@@ -1,0 +1,71 @@
+"""Threads that look at data folders. A folder may hang for ever, as a dead mount does: nobody else waits for it."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+AT_ONCE = 4
+"""So many looks at a time, as long as they end."""
+TURN_S = 5.0
+"""One that takes longer lets another begin beside it."""
+HUNG_S = 30.0
+"""One that takes longer is told."""
+
+
+class Looking:
+    """Looks, each in a thread; there are AT_ONCE, and one more for each look that hangs. A thread cannot be ended, and
+    unlike those of an executor none of these keeps the process from ending."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._given: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._lock, self._idle = threading.Lock(), 0
+
+    async def run(self, work: Callable[..., T], *arguments: Any, hung: Callable[[], None] | None = None) -> T:
+        """What the work returns; `hung` is called once where it takes longer than HUNG_S."""
+        await self._turns.acquire()
+        try:
+            answer = asyncio.wrap_future(self._begin(partial(work, *arguments)))
+            is_done = await _ends_within(answer, TURN_S)
+        finally:
+            self._turns.release()
+        if not is_done and hung is not None and not await _ends_within(answer, HUNG_S - TURN_S):
+            hung()
+        return await answer
+
+    def _begin(self, work: Callable[[], T]) -> "Future[T]":
+        future: Future[T] = Future()
+        self._given.put((future, work))
+        with self._lock:
+            self._idle -= 1
+            is_short = self._idle < 0
+            self._idle += is_short
+        if is_short:
+            threading.Thread(target=self._work, name="looking at data folders", daemon=True).start()
+        return future
+
+    def _work(self) -> None:
+        while True:
+            future, work = self._given.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work())
+                except BaseException as error:
+                    future.set_exception(error)
+            del future, work
+            with self._lock:
+                self._idle += 1
+
+
+async def _ends_within(answer: "asyncio.Future[Any]", timeout_s: float) -> bool:
+    try:
+        done, _ = await asyncio.wait({answer}, timeout=timeout_s)
+    except asyncio.CancelledError:
+        answer.cancel()
+        raise
+    return bool(done)

@@ -1,0 +1,98 @@
+"""Labels that contradict those given before are held, listed and let in as files are."""
+
+import asyncio
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from bare_model import BINARY, bare_model
+from structlog.testing import capture_logs
+
+from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.ledger import files
+from daemon.reading.look import look
+
+CONFIG = (
+    BINARY
+    + """\
+id_column = "id"
+{more}
+[models.m.columns]
+id = "category"
+x = "number"
+y = "category"
+"""
+)
+ROWS = 100
+
+
+def rows(name):
+    """A file of rows with a label each; every row has an id of its own."""
+    lines = (f"{name}{i},{i},{'yes' if i % 4 == 0 else 'no'}\n" for i in range(ROWS))
+    return "id,x,y\n" + "".join(lines)
+
+
+def inverted(name, first=0):
+    """The opposite labels for the rows of a file."""
+    return "id,y\n" + "".join(f"{name}{i},{'no' if i % 4 == 0 else 'yes'}\n" for i in range(first, ROWS))
+
+
+@pytest.fixture
+def states(tmp_path):
+    """The state of each file of labels after these contents were taken in one after the other."""
+
+    rows = dict[str, int]()
+
+    def run(contents, more=""):
+        with bare_model(tmp_path, CONFIG.format(more=more)) as context, capture_logs() as logged:
+
+            async def take_all():
+                for name, text in contents.items():
+                    path = context.data_dir / name
+                    path.write_text(text)
+                    feedback = {"at": path} if name.endswith(".jsonl") else {}
+                    assert await take_file(context, Taking(name, look(path), **feedback)) is Taken.ACCEPTED
+
+            asyncio.run(take_all())
+            with context.shared.ledger.connect() as conn:
+                told = [row for row in files.listed(conn, "m") if row.kind == "labels"]
+                found = {row.path: row.state for row in told}
+                assert all(len(pq.read_table(context.folders.state / row.snapshot)) == row.rows for row in told)
+                assert not any(context.folders.intake.iterdir())
+                rows.update({row.path: row.labelled_rows for row in told})
+        return found, [event for event in logged if event["event"] in ("file_held", "file_released")]
+
+    run.labels = rows
+    return run
+
+
+def test_contradicting_labels_are_held_until_batches_of_different_times_agree(states):
+    """Three requests in a row are one batch; with the third batch those that agree are let in, and the log tells."""
+    found, events = states({
+        "a.csv": rows("a"), "b.csv": rows("b"), "c.csv": rows("c"),
+        "1.csv": inverted("a"), "2.csv": inverted("a", 10), "3.csv": inverted("b"),
+        "d.csv": rows("d"), "4.csv": inverted("b", 10),
+    })  # fmt: skip
+    assert set(found.values()) == {"held"} and [one["file"] for one in events] == list(found)
+    assert all(one["kinds"] == ("contradicting_labels",) for one in events)
+    found, events = states({"e.csv": rows("e"), "5.csv": inverted("c")})
+    assert set(found.values()) == {"accepted"}
+    assert {one["file"] for one in events if one["event"] == "file_released"} == {"1.csv", "2.csv", "3.csv", "4.csv"}
+
+
+def test_feedback_of_others_in_the_same_minute_is_not_held(states):
+    """Of a segment the labels that contradict are a file of their own, which is held; the others teach."""
+    unlabelled = "id,x,y\n" + "".join(f"u{i},{i},\n" for i in range(ROWS))
+    wrong = [{"id": f"a{i}", "y": "no" if i % 4 == 0 else "yes"} for i in range(20)]
+    others = [{"id": f"u{i}", "y": "no"} for i in range(50)] + [{"id": f"a{i}", "y": "no"} for i in range(21, 24)]
+    segment = "\n".join(map(json.dumps, [*wrong, *others]))
+    found, events = states({"a.csv": rows("a"), "u.csv": unlabelled, "s.jsonl": segment})
+    assert found == {"s.jsonl": "accepted", "s.jsonl-changes": "held"}
+    assert [one["file"] for one in events] == ["s.jsonl-changes"]
+    assert states.labels == {"s.jsonl": len(others), "s.jsonl-changes": len(wrong)}
+
+
+def test_who_holds_other_kinds_alone_is_not_asked(states):
+    """The key that names the doubts that count names these, too."""
+    more = '[models.m.suspicion]\nkinds = ["unit_bug"]'
+    assert states({"a.csv": rows("a"), "1.csv": inverted("a")}, more) == ({"1.csv": "accepted"}, [])

@@ -1,0 +1,105 @@
+"""A mount that hangs: whoever touches it waits for ever, and nobody else does."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from daemon_harness import FAST, Daemon, drop, rows
+from helpers import wait_for
+
+from faults.mounts import Mounts, Unmountable, mirrored
+
+HANGS_S = 45.0
+"""Longer than servers and workers may be silent."""
+TWO = """\
+[models.other]
+data_dir = "other"
+task = "classification"
+target = "label"
+metric = "accuracy"
+"""
+
+
+def mounts(folder: Path) -> Mounts:
+    """State and data of a daemon lie on mounts; skipped where none can be made."""
+    try:
+        return Mounts(folder, {"HANG"})
+    except Unmountable as error:
+        pytest.skip(str(error))
+
+
+def test_a_mirror_shows_what_is_beneath(tmp_path: Path) -> None:
+    """Files, folders, links, other names, sizes, times and locks, as on the folder itself."""
+    folder = tmp_path / "f"
+    try:
+        with mirrored(folder):
+            (folder / "a").write_bytes(b"12345")
+            (folder / "a").rename(folder / "b")
+            (folder / "d").mkdir()
+            (folder / "d/hard").hardlink_to(folder / "b")
+            (folder / "link").symlink_to("d")
+            os.truncate(folder / "b", 3)
+            os.utime(folder / "b", ns=(10**9, 2 * 10**9 + 5))
+            with (folder / "b").open("ab") as file:
+                file.write(b"67")
+            assert (folder / "link/hard").read_bytes() == b"12367"
+            assert sorted(path.name for path in folder.iterdir()) == ["b", "d", "link"]
+            with pytest.raises(FileNotFoundError):
+                (folder / "a").read_bytes()
+            with pytest.raises(OSError, match="not empty"):
+                (folder / "d").rmdir()
+    except Unmountable as error:
+        pytest.skip(str(error))
+    assert (folder / "d/hard").read_bytes() == b"12367" and (folder / "b").stat().st_nlink == 2
+
+
+@pytest.mark.long
+def test_a_state_folder_that_hangs_stops_the_work_not_the_serving(make_daemon: Callable[..., Daemon]) -> None:
+    """The servers that run answer all the while, and are ready; what waits is done when it goes on."""
+    daemon = make_daemon(FAST)
+    under = mounts(daemon.folder)
+    try:
+        daemon.start()
+        drop(rows(1), daemon.data / "a.csv")
+        version = daemon.wait("model_swapped")["version"]
+        since, begun_s, slowest_s = len(daemon.events), time.monotonic(), 0.0
+        assert under.hang("state", HANGS_S)
+        drop(rows(2, 60), daemon.data / "b.csv")
+        while time.monotonic() - begun_s < HANGS_S - 1:
+            asked_s = time.monotonic()
+            answer = daemon.predict()
+            slowest_s = max(slowest_s, time.monotonic() - asked_s)
+            assert answer.status_code == 200 and answer.json()["version"] == version, daemon.tail()
+        assert slowest_s < HANGS_S / 2
+        daemon.wait("file_accepted", since=since, file="b.csv")
+        assert not list(daemon.seen("server_died", since=since))
+    finally:
+        daemon.close()
+        under.close()
+
+
+@pytest.mark.long
+def test_a_data_folder_that_hangs_is_its_own_models_trouble(make_daemon: Callable[..., Daemon]) -> None:
+    """Another model's file is taken meanwhile, the answers go on, and the file that was begun is taken afterwards."""
+    daemon = make_daemon(FAST)
+    daemon.config.write_text(daemon.config.read_text() + TWO + FAST.replace("models.m.", "models.other."))
+    (daemon.folder / "other").mkdir()
+    under = mounts(daemon.folder)
+    try:
+        daemon.start()
+        drop(rows(1), daemon.data / "a.csv")
+        daemon.wait("model_swapped")
+        since = len(daemon.events)
+        drop(rows(2, 60), daemon.data / "b.csv")
+        assert under.hang("data", HANGS_S)
+        begun_s = time.monotonic()
+        drop(rows(3, 60), daemon.folder / "other/c.csv")
+        daemon.wait("file_accepted", since=since, model="other", file="c.csv")
+        assert time.monotonic() - begun_s < HANGS_S and daemon.predict().status_code == 200
+        wait_for(lambda: list(daemon.seen("file_accepted", since=since, file="b.csv")))
+        assert not list(daemon.seen("server_died", since=since))
+    finally:
+        daemon.close()
+        under.close()
