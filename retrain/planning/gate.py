@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from drift.notation import amount, counted, percent, score, shown_difference, signed
-from retrain.planning.forecast import COVERED, NEXT_FILES, Forecast
+from retrain.planning.forecast import COVERED, MEASURED, NEXT_FILES, Forecast
 from retrain.records.settings.decisions import GateSettings
 
 ALL_ALIKE = "the labels are all"
@@ -15,8 +15,8 @@ FALSE_FIRST = 0.02
 SLICE_Z = 2.5
 """Standard errors by which a slice must be worse to be worse: of fifty slices none by chance, as a rule."""
 REASONS = {
-    "regret": "evidence: by labels fresh models save more than a retrain costs, and such challengers do better in "
-    "service than on held-out rows",
+    "regret": "evidence: by labels fresh models save more than a retrain costs, and earlier challengers of this model "
+    "did better in service than on held-out rows",
     "performance": "evidence: the metric fell on labelled rows",
     "drift": "evidence: the data drifted (triggers.on_drift)",
     "growth": "window: it learned from many more rows than the champion",
@@ -25,8 +25,8 @@ REASONS = {
     "environment": "environment: the champion cannot be loaded here",
     "manual": "it was asked for by hand",
 }
-"""By the kind of trigger. A schedule and a number of new rows are no reason: challengers of cycles that were opened by
-a clock and did not look better realised -.0125."""
+"""By the kind of trigger; evidence is one as far as the model's own past bears it out. A schedule and a number of new
+rows are no reason: challengers of cycles that were opened by a clock and did not look better realised -.0125."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,8 @@ def _against_champion(judged: Judged, opening: Opening, settings: GateSettings) 
         return Verdict(True, told)
     if not opening.reason:
         return Verdict(False, f"{told}: not better, and nothing else speaks for it")
+    if opening.trigger in MEASURED and not opening.covers and found.mean <= 0:
+        return Verdict(False, f"{told}: not better, nor do this model's earlier cycles say that evidence outweighs it")
     return Verdict(True, f"{told}; not better, but promoted for a reason: {opening.reason}")
 
 

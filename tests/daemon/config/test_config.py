@@ -75,6 +75,10 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         (GOOD + '[models.m.triggers]\ncooldown = "soon"\n', 'expected a duration such as "30s"'),
         (GOOD + '[models.m.window]\nkind = "last"\n', 'kind = "last" needs last'),
         (GOOD + '[models.m.drift]\nfalse_alarms = "1 in 100"\n', 'expected a budget such as "1 per 100 checks"'),
+        (
+            GOOD + "[models.m.gate]\nmax_worse_se = 2.5\n",
+            "[models.m] gate: max_worse_se was replaced by tolerance, a share of the standard deviation of what is",
+        ),
         (GOOD + '[models.m.drift]\ndetector = "hddm"\n', 'that detector was removed: "adwin", the default'),
         (GOOD + 'metric = "mae"\n', "metric is 'mae'; a classification has auto, balanced_accuracy, accuracy"),
         (

@@ -29,7 +29,8 @@ def first(gain, settings=SETTINGS, tries=0):
         (0.01, 0.01, "schedule", True),
         (-0.01, 0.01, "schedule", False),
         (0.0, 0.01, "schedule", False),
-        (-0.01, 0.01, "regret", True),
+        (-0.01, 0.01, "regret", False),
+        (-0.01, 0.01, "growth", True),
         (-0.01, 0.01, "manual", True),
         (-0.05, 0.01, "regret", False),
         (-0.05, 0.01, "manual", False),
@@ -45,9 +46,11 @@ def test_what_is_not_better_needs_a_reason(gain, se, trigger, promoted):
 
 def test_a_promotion_that_is_not_better_tells_its_reason():
     """Whoever reads why a version was promoted that looked worse finds what spoke for it."""
-    assert (
-        "promoted for a reason: evidence: by labels fresh models save more" in verdict(-0.01, trigger="regret").reason
-    )
+    past = verdict(-0.002, trigger="regret", past=(1.0,) * 5)
+    assert past.promote and "promoted for a reason: evidence: by labels fresh models save more" in past.reason
+    assert "earlier cycles" in verdict(-0.002, trigger="regret").reason
+    grown = verdict(-0.01, trigger="growth")
+    assert grown.promote and "promoted for a reason: window: it learned from many more rows" in grown.reason
     new = verdict(-0.001, trigger="schedule", covers="it knows the class 'x', which v0001 does not")
     assert new.promote and new.reason.endswith("promoted for a reason: it knows the class 'x', which v0001 does not")
     assert verdict(-0.001, trigger="schedule").reason.endswith("not better, and nothing else speaks for it")
