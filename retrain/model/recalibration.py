@@ -134,12 +134,14 @@ def softened(probabilities: Floats, offset: Floats) -> Floats:
 
 
 def _newton(probabilities: Floats, truth: Any, weight: Floats) -> Floats:
-    offset = np.zeros(probabilities.shape[1])
-    target = np.eye(probabilities.shape[1])[truth]
+    """Newton's steps with the whole matrix of second derivatives, none longer than the largest offset: with its
+    diagonal alone, steps of two classes are twice as long as they may be."""
+    classes = probabilities.shape[1]
+    offset, target = np.zeros(classes), np.eye(classes)[truth]
     for _ in range(STEPS):
         given = softened(probabilities, offset)
         slope = weight @ (given - target) + SHRINK_ROWS * offset
-        bend = weight @ (given * (1.0 - given)) + SHRINK_ROWS
-        offset = offset - slope / bend
+        bend = np.diag(weight @ given + SHRINK_ROWS) - (given * weight[:, None]).T @ given
+        offset = offset - np.clip(np.linalg.solve(bend, slope), -LARGEST, LARGEST)
         offset -= offset.mean()
     return np.clip(offset, -LARGEST, LARGEST)

@@ -8,7 +8,7 @@ import pytest
 from retrain.metrics.metric import Metric
 from retrain.metrics.registry import MetricContext, get_metric, mean_cost
 from retrain.model.decision import Decision, configured_decision, neutral_threshold, refuse_unfit
-from retrain.model.recalibration import Recalibration
+from retrain.model.recalibration import Recalibration, fit_offsets
 from retrain.model.threshold import chosen
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels, Predictions
@@ -55,6 +55,16 @@ def test_what_is_recorded_comes_back_and_older_records_stay_as_they_were() -> No
     made = Recalibration(TWO, (0.1, -0.1), (), Decision((*COSTS, ("yes", "no", 5.0)), "yes", 0.2, chosen=True))
     assert Recalibration.from_json(json.loads(json.dumps(made.to_json()))) == made
     assert set(Recalibration(TWO, (0.1, -0.1)).to_json()) == {"classes", "offset", "decision"}
+
+
+def test_an_offset_moves_the_probabilities_by_which_the_rule_decides() -> None:
+    """Fitted to the probabilities, not to the decision: it keeps the rule."""
+    rng, given = np.random.default_rng(1), np.full(400, 0.2)
+    y = np.where(rng.random(400) < 0.6, "yes", "no")
+    fitted = fit_offsets(of_two(given), y, Recalibration(TWO, rule=Decision(COSTS, "yes", 0.4)))
+    answered = fitted.apply(of_two(given))
+    assert fitted.rule == Decision(COSTS, "yes", 0.4) and fitted.offset and set(answered.values) == {"yes"}
+    assert answered.probabilities is not None and answered.probabilities[0, 1] > 0.4
 
 
 def test_costs_of_two_classes_and_auto_begin_with_the_neutral_threshold() -> None:
