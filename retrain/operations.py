@@ -387,8 +387,8 @@ class TrainRequest(Request[TrainResult], frozen=True, kw_only=True):
 
 class EvaluateResult(Result, frozen=True, kw_only=True):
     """The gate's `verdict`, "promote" or "keep", with its numbers; the version's metrics.json. `forecast` says what is
-    expected of the difference over the next files, as `retrain.planning.forecast`; `lists` of a recommendation what its
-    lists are like."""
+    expected of the difference over the next files, as `retrain.planning.forecast`; `decision` is the configured one as
+    what is served gets it; `lists` says of a recommendation what its lists are like."""
 
     verdict: str
     reason: str
@@ -406,6 +406,7 @@ class EvaluateResult(Result, frozen=True, kw_only=True):
     error_span: float | None
     runtime: Json
     importance: dict[str, float]
+    decision: Json | None = None
     lists: Json | None = None
     forecast: Json | None = None
 

@@ -49,6 +49,15 @@ def _served(champion: dict[str, Any]) -> str:
     return f"{blend}{champion['version']}"
 
 
+def _decides(rule: dict[str, Any]) -> str:
+    """Which class is answered, in words."""
+    import msgspec
+
+    from retrain.model.decision import Decision
+
+    return msgspec.convert(rule, Decision).sentence()
+
+
 def _print_recommender(champion: dict[str, Any]) -> None:
     from daemon.reports.recommender import blend_sentence, in_service_sentence
 
@@ -79,6 +88,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     if champion is not None and champion["value"] is not None:
         unit = "moments" if model["task"] == "recommendation" else "rows"
         print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out {unit}")
+    if champion is not None and champion["decision"]:
+        print(f"  decides    {printable(_decides(champion['decision']))}")
     if champion is not None and model["task"] == "recommendation":
         _print_recommender(champion)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(model["files"].items())) or "none"

@@ -53,6 +53,10 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
         add(f"negative is {negative!r}, {declared}{meant(negative, classes)}", "labels", "negative")
     elif negative is not None and (expected := _unlike(negative, columns.get(str(section.get("target"))))) is not None:
         add(f"negative is {negative!r}, which no {section.get('target')!r} is called; {expected}", "labels", "negative")
+    for key, named in _decided(section):
+        if classes is not None and named not in classes:
+            declared = f"which [models.{name}.columns] does not declare as a category of {section.get('target')!r}"
+            add(f"{key} names {named!r}, {declared}{meant(named, classes)}", "decision", key)
     undeclared = f"which [models.{name}.columns] does not declare"
     for key in ("target", "time_column", "id_column"):
         column = section.get(key)
@@ -99,6 +103,19 @@ def _negative(section: dict[str, Any]) -> str | None:
     labels = section.get("labels")
     negative = labels.get("negative") if isinstance(labels, dict) else None
     return negative if isinstance(negative, str) else None
+
+
+def _decided(section: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The classes that the decision names, and by which key."""
+    decision = section.get("decision")
+    if not isinstance(decision, dict):
+        return
+    costs, positive = decision.get("costs"), decision.get("positive")
+    for truth, cost in costs.items() if isinstance(costs, dict) else ():
+        yield "costs", str(truth)
+        yield from (("costs", str(answered)) for answered in (cost if isinstance(cost, dict) else ()))
+    if isinstance(positive, str):
+        yield "positive", positive
 
 
 def _categories(section: dict[str, Any]) -> list[str] | None:

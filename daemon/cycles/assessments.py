@@ -150,6 +150,7 @@ class Assessing:
             foretold = _foretold(context, conn)
             question += (tuple(one.cycle for one in foretold),)
             question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
+            question += (context.settings.decision,)
             if question == self._answered:
                 return question, None
             archive, predecessor = _versions(context, conn, champion, schema)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from daemon.ledger.tables import deployments
+from daemon.ledger.tables import deployments, versions
 from retrain.records.deployment import Deployment, Member
 
 NAMED = re.compile(r"d(\d+)-[0-9a-f]+")
@@ -15,8 +15,10 @@ NAMED = re.compile(r"d(\d+)-[0-9a-f]+")
 
 
 def for_version(conn: Connection, model: str, version: str, now: float) -> Deployment:
-    """The deployment of one version alone, made if it is new."""
-    return for_members(conn, model, {version: 1.0}, None, now)
+    """The deployment of one version alone, with the decision that was recorded with it, made if it is new."""
+    chosen = versions.c.model == model, versions.c.name == version
+    metrics = conn.scalar(select(versions.c.metrics).where(*chosen)) or {}
+    return for_members(conn, model, {version: 1.0}, metrics.get("decision"), now)
 
 
 def for_members(

@@ -15,7 +15,7 @@ def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], n
     """Write the version that a cycle's promote stage published."""
     done = cycles.results(conn, cycle.id)
     evaluated = done.get("evaluate", {})
-    kept = ("metric", "rows", "challenger", "champion", "baseline", "difference", "difference_se", "handicap")
+    kept = "metric", "rows", "challenger", "champion", "baseline", "difference", "difference_se", "handicap", "decision"
     values = {
         "model": model,
         "name": result["version"],

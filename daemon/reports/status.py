@@ -130,6 +130,7 @@ def _champion(
         "deployment": champion.deployment.number,
         "newest": champion.newest,
         "members": champion.deployment.weights,
+        "decision": (champion.deployment.calibration or {}).get("rule"),
         "recalibrated": champion.deployment.calibration is not None,
         "at": champion.promoted_at,
         "reason": champion.reason,

@@ -106,6 +106,7 @@ class About:
                 **_tensors(served),
                 "task": schema.task,
                 "target": schema.target,
+                "decision": _decision(served),
                 "columns": [{"name": c.name, "type": c.kind} for c in schema.features],
                 "deployment": {
                     "number": served.deployment.number,
@@ -149,6 +150,13 @@ def _slot_json(slot: ModelSlot) -> dict[str, Any]:
         "champion": None if wanted is None else wanted.deployment.name,
         "reason": slot.lack,
     }
+
+
+def _decision(served: Served) -> dict[str, Any] | None:
+    """Which class is answered, where that is configured; what was recorded with the deployment."""
+    recalibration = served.loaded.recalibration if isinstance(served, ServedDeployment) else None
+    rule = None if recalibration is None else recalibration.rule
+    return None if rule is None else {**rule.to_json(), "words": rule.sentence()}
 
 
 def _tensors(served: Served) -> dict[str, Any]:

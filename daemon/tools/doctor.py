@@ -181,12 +181,13 @@ def _learner(config: Config, name: str) -> Iterator[Finding]:
     """The metric and the estimator, which otherwise the first training would find wrong."""
     from daemon.tools.doctor_recommendation import check_learner
     from retrain.metrics.registry import MetricContext, get_metric
+    from retrain.model.decision import costs_of
     from retrain.model.estimators import make_estimator
 
     settings, folder = config.models[name], config.path.parent
     try:
         if settings.metric != "auto":
-            get_metric(settings.metric, MetricContext(settings.task, 0.0, folder))
+            get_metric(settings.metric, MetricContext(settings.task, 0.0, folder, costs_of(settings.decision)))
         if settings.task == "recommendation":
             trained = check_learner(settings, folder)
         else:

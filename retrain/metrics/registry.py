@@ -8,6 +8,7 @@ import numpy as np
 
 from retrain.metrics import classification as of_classes
 from retrain.metrics import regression as of_numbers
+from retrain.metrics.costs import Costs, answer_costs
 from retrain.metrics.metric import Bind, Metric, RowValues, Weighted
 from retrain.metrics.user_metric import user_metric
 from retrain.operations import Done, MetricRequest
@@ -22,11 +23,13 @@ MINORITY_SHARE = 0.2
 @dataclass(frozen=True)
 class MetricContext:
     """What a metric needs besides rows: `task` ("classification" or "regression"); `initial_median`, the
-    constant that `mae_skill` compares with; `folder`, to which the path of a user's metric is relative."""
+    constant that `mae_skill` compares with; `folder`, to which the path of a user's metric is relative; `costs`, of
+    answers, that the metric `cost` needs."""
 
     task: str
     initial_median: float | None = None
     folder: Path = Path()
+    costs: Costs = ()
 
 
 def _mean_of(rows: RowValues) -> Bind:
@@ -66,7 +69,7 @@ REGRESSION = {
 OF_LISTS = ("ndcg_at_10",)
 """Of recommendations: they judge lists, not rows (see `retrain.metrics.ranking`)."""
 assert {
-    "classification": (*CLASSIFICATION,), "regression": (*REGRESSION, "mae_skill"), "recommendation": OF_LISTS,
+    "classification": (*CLASSIFICATION, "cost"), "regression": (*REGRESSION, "mae_skill"), "recommendation": OF_LISTS,
 } == METRICS  # fmt: skip
 
 
@@ -78,6 +81,8 @@ def get_metric(name: str, context: MetricContext) -> Metric:
     registry = CLASSIFICATION if context.task == "classification" else REGRESSION
     if name in registry:
         return registry[name]
+    if name == "cost" and context.task == "classification":
+        return mean_cost(context.costs)
     if name == "mae_skill" and context.task == "regression":
         return mae_skill(context.initial_median)
     known = ", ".join(METRICS[context.task])
@@ -88,6 +93,13 @@ def find(request: MetricRequest) -> Done:
     """The operation: Refused tells why a metric cannot be used."""
     get_metric(request.name, MetricContext(request.task, initial_median=0.0))
     return Done()
+
+
+def mean_cost(costs: Costs) -> Metric:
+    """The mean cost of a row's answer."""
+    if not costs:
+        raise Refused("metric 'cost' needs the costs of answers", "give decision.costs, as costs = { fraud = 50 }")
+    return _of_rows("cost", False, answer_costs(costs))
 
 
 def mae_skill(initial_median: float | None) -> Metric:

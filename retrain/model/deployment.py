@@ -1,10 +1,11 @@
 """A deployment in memory: versions with their weights behind one recalibration, answering as one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrain.model.decision import configured_decision
 from retrain.model.recalibration import Recalibration, decision_for
 from retrain.model.version import LoadedVersion
 from retrain.operations import StoredDeployment
@@ -56,10 +57,27 @@ def load_deployment(stored: StoredDeployment, load: Callable[[Path], LoadedVersi
 
 
 def fair_decision(version: LoadedVersion, settings: ModelSettings) -> Recalibration | None:
-    """The decision by the classes' shares among a version's training rows, where the metric rewards it: what is served
-    gets it within one labelled file, so versions are compared with it."""
+    """The configured decision, as the version's evaluation recorded it; else that by the classes' shares among its
+    training rows, where the metric rewards it: what is served gets it within one labelled file, so versions are
+    compared with it."""
+    if (rule := _configured(version, settings)) is not None:
+        return rule
     if not settings.adaptation.recalibration or version.metric.name != "balanced_accuracy" or version.classes is None:
         return None
     baseline = version.baseline
     shares = dict(zip(baseline.classes or (), baseline.probabilities or (), strict=True))
     return decision_for(shares, version.classes)
+
+
+def _configured(version: LoadedVersion, settings: ModelSettings) -> Recalibration | None:
+    """The configured decision; a threshold that is chosen is the one that was recorded, if it is of the same class."""
+    if version.classes is None:
+        return None
+    rule = configured_decision(settings.decision, version.classes)
+    if rule is None:
+        return None
+    recorded = Recalibration.from_json(version.evaluation.get("decision"))
+    chosen = None if recorded is None else recorded.rule
+    if rule.chosen and chosen is not None and chosen.chosen and chosen.positive == rule.positive:
+        rule = replace(rule, threshold=chosen.threshold)
+    return Recalibration(version.classes, rule=rule)

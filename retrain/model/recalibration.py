@@ -5,12 +5,13 @@ where the metric is balanced accuracy, the decision for the class of the largest
 that metric rewards. Regression: a line in the prediction. All are shrunk towards doing nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from retrain.model.decision import Decision
 from retrain.records.predictions import Floats, Labels, Predictions, label_codes
 
 SHRINK_ROWS = 10.0
@@ -25,11 +26,13 @@ SMALLEST_SHARE = 0.01
 @dataclass(frozen=True)
 class Recalibration:
     """Classes: `offset` is added to the log-probabilities, `decision` only where the class is chosen. Numbers (no
-    classes): the prediction p becomes p + `intercept` + `slope` · p."""
+    classes): the prediction p becomes p + `intercept` + `slope` · p. A configured `rule` chooses in place of
+    `decision`."""
 
     classes: tuple[str, ...] | None = None
     offset: tuple[float, ...] = ()
     decision: tuple[float, ...] = ()
+    rule: Decision | None = None
     intercept: float = 0.0
     slope: float = 0.0
 
@@ -43,12 +46,15 @@ class Recalibration:
             if not self.intercept and not self.slope:
                 return predictions
             return Predictions(predictions.values + self.intercept + self.slope * predictions.values)
-        if predictions.probabilities is None or not (self.offset or self.decision):
+        if predictions.probabilities is None or not (self.offset or self.decision or self.rule):
             return predictions
         offset, decision = (self._aligned(part, predictions.classes) for part in (self.offset, self.decision))
         probabilities = softened(predictions.probabilities, offset) if self.offset else predictions.probabilities
-        with np.errstate(divide="ignore"):
-            chosen = (np.log(probabilities) + decision).argmax(axis=1)
+        if self.rule is not None:
+            chosen = self.rule.choose(probabilities, predictions.classes)
+        else:
+            with np.errstate(divide="ignore"):
+                chosen = (np.log(probabilities) + decision).argmax(axis=1)
         return Predictions(np.array(predictions.classes)[chosen], probabilities, predictions.classes)
 
     def _aligned(self, part: tuple[float, ...], classes: tuple[str, ...]) -> Floats:
@@ -64,7 +70,8 @@ class Recalibration:
         """As plain JSON values."""
         if self.classes is None:
             return {"intercept": self.intercept, "slope": self.slope}
-        return {"classes": list(self.classes), "offset": list(self.offset), "decision": list(self.decision)}
+        rule = {} if self.rule is None else {"rule": self.rule.to_json()}
+        return {"classes": list(self.classes), "offset": list(self.offset), "decision": list(self.decision)} | rule
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> "Recalibration | None":
@@ -98,9 +105,12 @@ def fit_line(predictions: Floats, y: Floats) -> Recalibration:
 
 def fit_offsets(predictions: Predictions, y: Labels, decision: Recalibration | None) -> Recalibration:
     """Offsets of maximal penalized likelihood on n rows. With a `decision` they are fitted to classes of equal weight,
-    after it, and move only the decision."""
+    after it, and move only the decision; a configured rule decides by the probabilities that they give."""
     assert predictions.classes is not None and predictions.probabilities is not None
     truth = label_codes(y, predictions.classes)
+    rule = None if decision is None else decision.rule
+    if rule is not None:
+        return replace(fit_offsets(predictions, y, None), rule=rule)
     known = truth >= 0
     probabilities, truth = predictions.probabilities[known], truth[known]
     if not len(truth):
@@ -124,12 +134,14 @@ def softened(probabilities: Floats, offset: Floats) -> Floats:
 
 
 def _newton(probabilities: Floats, truth: Any, weight: Floats) -> Floats:
-    offset = np.zeros(probabilities.shape[1])
-    target = np.eye(probabilities.shape[1])[truth]
+    """Newton's steps with the whole matrix of second derivatives, none longer than the largest offset: with its
+    diagonal alone, steps of two classes are twice as long as they may be."""
+    classes = probabilities.shape[1]
+    offset, target = np.zeros(classes), np.eye(classes)[truth]
     for _ in range(STEPS):
         given = softened(probabilities, offset)
         slope = weight @ (given - target) + SHRINK_ROWS * offset
-        bend = weight @ (given * (1.0 - given)) + SHRINK_ROWS
-        offset = offset - slope / bend
+        bend = np.diag(weight @ given + SHRINK_ROWS) - (given * weight[:, None]).T @ given
+        offset = offset - np.clip(np.linalg.solve(bend, slope), -LARGEST, LARGEST)
         offset -= offset.mean()
     return np.clip(offset, -LARGEST, LARGEST)

@@ -44,7 +44,8 @@ class LoadedVersion:
         from retrain.metrics.registry import MetricContext, get_metric
 
         recorded = self.training["metric"]
-        return get_metric(recorded["name"], MetricContext(self.task.name, recorded["initial_median"]))
+        costs = tuple((truth, answered, cost) for truth, answered, cost in recorded.get("costs") or ())
+        return get_metric(recorded["name"], MetricContext(self.task.name, recorded["initial_median"], costs=costs))
 
     @cached_property
     def baseline(self) -> "Baseline":

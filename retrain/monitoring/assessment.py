@@ -176,6 +176,7 @@ def _begun(assessor: Assessor, after: int, base: Regret, fixed: bool) -> _Fold:
     others = [None if one is None else [one.newest, dict(one.weights)] for one in (rival, tried)]
     files = [seq for pool in pools for seq in pool]
     what = [served.newest, sorted(assessor.archive), others, dict(assessor.before), list(base.recent), base.twin, fixed]
+    what += [assessor.settings.decision.model_dump()] if assessor.settings.decision.configured else []
     key = _digest(json.dumps(what, sort_keys=True, default=str), assessor.history.labels_key(files))
     fold = _Fold(dict(assessor.before), 0, base, key, fixed)
     return replace(fold, proposal=fold.proposed(assessor, up_to), up_to=up_to)

@@ -2,7 +2,7 @@
 losses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from retrain.metrics.losses import row_losses
 from retrain.metrics.metric import Metric, weighted
-from retrain.model.deployment import LoadedDeployment
+from retrain.model.blend import concatenate
+from retrain.model.deployment import LoadedDeployment, fair_decision
 from retrain.model.recalibration import Recalibration, class_shares, decision_for
+from retrain.model.threshold import chosen
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.cache import Memory
 from retrain.records.predictions import Floats, Labels, Predictions
@@ -51,7 +53,7 @@ class Assessor:
     def balanced(self) -> bool:
         """Whether the decision follows the classes' shares, as the metric rewards."""
         wanted = self.metric.name == "balanced_accuracy" and self.settings.task == "classification"
-        return wanted and self.settings.adaptation.recalibration
+        return wanted and self.settings.adaptation.recalibration and not self.settings.decision.configured
 
     def labels(self, batch: Batch) -> Labels:
         """Of a batch's rows, (n,)."""
@@ -82,9 +84,12 @@ class Assessor:
         return row_losses(metric, y[rows], predictions.take(rows))
 
     def decision(self, up_to: int) -> Recalibration | None:
-        """Where the metric rewards it, the decision by the classes' shares in the newest labelled files; by those of
-        the training rows where the labels are of one class, or their rows not like the others."""
+        """The configured decision; else, where the metric rewards it, that by the classes' shares in the newest
+        labelled files; by those of the training rows where the labels are of one class, or their rows not like the
+        others."""
         version = self.served.version
+        if self.settings.decision.configured:
+            return self._configured(version, up_to)
         if not self.balanced or version.classes is None:
             return None
         labels = [self.labels(batch) for batch in self.history.newest_pools(SHARE_FILES, up_to, representative=True)]
@@ -92,6 +97,29 @@ class Assessor:
         y = np.concatenate(labels) if labels else np.array([])
         several = len(np.unique(y.astype(np.str_))) > 1
         return decision_for(class_shares(y, shares) if several else shares, version.classes)
+
+    def _configured(self, version: LoadedVersion, up_to: int) -> Recalibration | None:
+        """As the newest version's, a threshold that is to be chosen by the newest labelled files."""
+        decision = fair_decision(version, self.settings)
+        if decision is None or decision.rule is None or not decision.rule.chosen:
+            return decision
+        batches = self.history.newest_pools(SHARE_FILES, up_to)
+        key = "decision", version.name, decision.rule, tuple((batch.seq, batch.rows_key) for batch in batches)
+        labels = tuple(self.history.labels_key([part.seq for part in batch.parts]) for batch in batches)
+        found: Recalibration = self.memory.get((*key, *labels), lambda: self._chosen(version, decision, batches))
+        return found
+
+    def _chosen(self, version: LoadedVersion, decision: Recalibration, batches: Sequence[Batch]) -> Recalibration:
+        labels, said = [], []
+        for batch in batches:
+            valid = self.unseen([version], batch)
+            if valid is not None:
+                labels.append(self.labels(batch)[valid])
+                said.append(self.predictions({version.name: version}, batch)[version.name].take(valid))
+        if not labels or decision.rule is None:
+            return decision
+        rule = chosen(decision.rule, concatenate(said), np.concatenate(labels), self.metric)
+        return replace(decision, rule=rule)
 
 
 def trained_on(version: LoadedVersion, digest: str, numbers: NDArray[np.int64], reserved: Mask) -> Mask:

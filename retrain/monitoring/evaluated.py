@@ -44,7 +44,7 @@ def _read(path: Path, classes: tuple[str, ...] | None) -> Unseen:
 
 
 def _scores_out_of_fold(version: LoadedVersion, settings: ModelSettings) -> tuple[Score, ...]:
-    key = "scores out of fold", version.folder, settings.adaptation.recalibration
+    key = "scores out of fold", version.folder, settings.adaptation.recalibration, fair_decision(version, settings)
     scores: tuple[Score, ...] = _MEMORY.get(key, lambda: _scores(version, settings))
     return scores
 

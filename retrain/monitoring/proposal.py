@@ -1,6 +1,7 @@
 """What to serve from now on, by the newest labelled files: weights of the archive's versions, and a recalibration."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def propose(assessor: Assessor, up_to: int) -> dict[str, Any]:
         return _unchanged(assessor, decision)
     proposal: dict[str, Any] = {"members": weights, "newest": assessor.served.newest, "recalibration": None}
     if not assessor.settings.adaptation.recalibration:
-        return proposal
+        return proposal | {"recalibration": None if decision is None else decision.to_json()}
     gain = _recalibration_gain(assessor, recent, decision)
     candidate = _recalibration(assessor, recent, weights, decision)
     applied = candidate if candidate is not None and gain > 0 else decision
@@ -151,6 +152,7 @@ def _recalibration_gain(assessor: Assessor, recent: Sequence[Batch], decision: R
     weights = {name: share for name, share in before.get("members", {}).items() if name in assessor.archive}
     if candidate is None or not weights:
         return gain
+    candidate = replace(candidate, rule=None if decision is None else decision.rule)
     versions = {name: assessor.archive[name] for name in weights}
     for batch in recent:
         valid = assessor.unseen(list(versions.values()), batch)

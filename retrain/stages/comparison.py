@@ -13,7 +13,9 @@ from retrain.metrics.losses import row_losses
 from retrain.metrics.metric import Metric, weighted
 from retrain.metrics.resampling import standard_error
 from retrain.model.deployment import LoadedDeployment, fair_decision
+from retrain.model.threshold import decision_on
 from retrain.model.version import LoadedVersion
+from retrain.monitoring.assessor import decided
 from retrain.monitoring.cache import Memory
 from retrain.monitoring.paired import covered, metric_range, paired_difference
 from retrain.monitoring.twins import window_twin
@@ -73,11 +75,12 @@ def compare(
     """Challenger (who said `said`), champion and the naive baseline on the held-out rows, and the gate's verdict. Where
     the metric rewards a decision by the classes' shares, challenger and champion are both judged with it."""
     metric, seed = weighted(challenger.metric, row_weights(holdout)), settings.estimator.seed
-    rule = fair_decision(challenger, settings)
     before = None if champion is None else champion.predict_table(holdout)
-    if rule is not None:
-        said, before = rule.apply(said), None if before is None else rule.apply(before)
-    naive = challenger.baseline.predict(len(y))
+    rule = decision_on(challenger, said, y, metric, settings)
+    other = None if before is None else decision_on(challenger, before, y, metric, settings)
+    said, before = decided(said, rule), None if before is None else decided(before, other)
+    configured = rule if settings.decision.configured else None
+    naive = decided(challenger.baseline.predict(len(y)), configured)
     scores = {"challenger": said, "champion": before, "baseline": naive}
     told = {who: _scored(metric, y, one, seed) for who, one in scores.items() if one is not None}
     differences: tuple[PairedGain, ...] = ()
@@ -100,6 +103,7 @@ def compare(
     return {
         "verdict": "promote" if verdict.promote else "keep",
         "reason": verdict.reason,
+        "decision": None if configured is None else configured.to_json(),
         "metric": metric.name,
         "greater_is_better": metric.greater_is_better,
         "rows": len(y),
@@ -124,9 +128,10 @@ def _over_baseline(
     not trained on, training rows out of fold among them, for few are held out of few files."""
     if held_out is None or gate.beyond_chance(held_out, opening.tries):
         return held_out
-    rows, rule = unseen(), fair_decision(challenger, settings)
-    said = rows.predictions if rule is None else rule.apply(rows.predictions)
-    naive = challenger.baseline.predict(len(rows))
+    rows, configured = unseen(), settings.decision.configured
+    rule = decision_on(challenger, rows.predictions, rows.y, challenger.metric, settings)
+    said = decided(rows.predictions, rule)
+    naive = decided(challenger.baseline.predict(len(rows)), rule if configured else None)
     return paired_difference(challenger.metric, rows.y, said, naive, settings.estimator.seed) or held_out
 
 

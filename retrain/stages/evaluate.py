@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from retrain.model.accelerate import proof_on
 from retrain.model.deployment import LoadedDeployment, load_deployment
+from retrain.model.recalibration import Recalibration
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.error_stream import error_span
 from retrain.monitoring.estimate import fit_estimate
@@ -65,6 +66,8 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     y, said = judged.y, judged.said
     if judged.result["forecast"] is not None and request.champion is not None:
         judged.result["forecast"] |= {"against": request.champion.number, "earlier": request.earlier}
+    decision = Recalibration.from_json(judged.result["decision"])
+    notes += [decision.rule.sentence()] if decision is not None and decision.rule is not None else []
     result = EvaluateResult(
         **judged.result,
         notes=notes,

@@ -81,6 +81,8 @@ def _evaluation(evaluation: Mapping[str, Any], held_out: str | None) -> str:
         if isinstance(entry, Mapping):
             label = "this version" if who == "challenger" else who
             lines.append(f"| {label} | {_number(entry.get('value'))} | {_number(entry.get('se'))} |")
+    if notes := evaluation.get("notes"):
+        lines += ["", *(f"- Note: {note}" for note in notes)]
     if evaluation.get("reason"):
         lines += ["", str(evaluation["reason"])]
     return "\n".join(lines)

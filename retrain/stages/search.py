@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from retrain.metrics.metric import Metric
+from retrain.model.decision import Decision
+from retrain.model.recalibration import Recalibration
 from retrain.model.tasks import Task
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels
@@ -35,10 +37,10 @@ class Candidate:
 
 def search_params(
     make: Make, settings: SearchSettings, task: Task, metric: Metric, X: Floats, y: Labels,
-    weight: Floats | None, seed: int, native: bool,
+    weight: Floats | None, seed: int, native: bool, rule: Decision | None = None,
 ) -> tuple[dict[str, Any], list[Candidate]]:  # fmt: skip
     """The best parameters and all trials; rows are oldest first. `make` gives an untrained estimator with
-    parameters added; `native` says that HistGradientBoosting's default space fits."""
+    parameters added; `native` says that HistGradientBoosting's default space fits; a configured `rule` decides."""
     space = settings.params or (BOOSTING_SPACE if native else {})
     if not space:
         raise Refused("search has no parameters", "expected [models.NAME.estimator.search.params] name = [values]")
@@ -50,7 +52,8 @@ def search_params(
         estimator = make(params)
         task.fit(estimator, X[:cut], y[:cut], None if weight is None else weight[:cut])
         held_out = None if weight is None else weight[cut:]
-        score = metric.score(y[cut:], task.predict(estimator, X[cut:]), held_out)
+        answered = Recalibration(task.classes, rule=rule).apply(task.predict(estimator, X[cut:]))
+        score = metric.score(y[cut:], answered, held_out)
         trials.append(Candidate(params, score))
     sign = 1.0 if metric.greater_is_better else -1.0
     best = max(trials, key=lambda trial: -math.inf if trial.score is None else sign * trial.score)

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from retrain import durable
 from retrain.metrics.metric import Metric
 from retrain.metrics.registry import MetricContext, default_metric, get_metric
+from retrain.model.decision import configured_decision, costs_of, named_classes, refuse_unfit
 from retrain.model.estimators import (
     encoding_of,
     make_estimator,
@@ -95,7 +96,8 @@ def fit_version(
     `first_metric` the metric's record of the champion."""
     material, task = _material(table, schema, settings, config_dir)
     spec = _metric_spec(settings, task, material.y, first_metric, config_dir)
-    metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"]))
+    costs = tuple(spec.get("costs", ()))
+    metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"], costs=costs))
     fitted = _fit(settings, task, metric, material, config_dir)
     origin = {"model": model, "number": number}
     training = origin | _training(prepared, settings, task, material, fitted, spec)
@@ -124,7 +126,8 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
     try:
         if search is not None:
             native = material.preprocessor.encoding == "codes"
-            params, trials = search_params(make, search, task, metric, X, y, weight, seed, native)
+            rule = configured_decision(settings.decision, task.classes or ())
+            params, trials = search_params(make, search, task, metric, X, y, weight, seed, native, rule)
         estimator = make(params)
         weighted = fit_weighted(task, estimator, X, y, weight, seed)
     except InvalidParameterError as error:
@@ -132,6 +135,7 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
     single_threaded(estimator)
     if metric.needs_probabilities and not hasattr(estimator, "predict_proba"):
         raise Refused(f"metric {metric.name!r} needs probabilities, which {type(estimator).__name__} does not give")
+    refuse_unfit(settings.decision, task.classes or (), estimator)
     return Fitted(estimator, params, trials, weighted)
 
 
@@ -142,8 +146,11 @@ def _metric_spec(
     if first is None:
         median = float(np.median(y)) if task.classes is None else None
         first = {"default": default_metric(task.name, y), "initial_median": median}
-    name = first["default"] if settings.metric == "auto" else absolute_name(settings.metric, config_dir)
-    return {"name": name, "default": first["default"], "initial_median": first["initial_median"]}
+    costs = costs_of(settings.decision)
+    default = "cost" if costs else first["default"]
+    name = default if settings.metric == "auto" else absolute_name(settings.metric, config_dir)
+    spec = {"name": name, "default": first["default"], "initial_median": first["initial_median"]}
+    return spec | ({"costs": costs} if name == "cost" else {})
 
 
 def _training(
@@ -157,6 +164,8 @@ def _training(
     notes = list(prepared.notes)
     if not fitted.weighted:
         notes.append(f"{type(fitted.estimator).__name__} takes no row weights: all rows counted alike")
+    if unknown := sorted(named_classes(settings.decision) - set(task.classes or ())):
+        notes.append(f"decision names {', '.join(map(repr, unknown))}, of which no training row is")
     return {
         "format": 1,
         "rows": len(material.y),

@@ -37,6 +37,7 @@ retrains = "1 per 2 batches"
 params = { max_iter = 20 }
 """
 MATURITY = '[models.m.labels]\nmaturity = "2 files"\nnegative = "no"\n'
+COSTS = "[models.m.decision]\ncosts = { yes = 3 }\n"
 AT_ONCE = LabelTimes()
 
 
@@ -145,7 +146,7 @@ def decisions(daemon: Daemon) -> list[dict[str, Any]]:
     ("times", "more"),
     [
         pytest.param(AT_ONCE, "", id="labels at once"),
-        pytest.param(arriving("positives-only:2", "yes"), MATURITY, id="positives first, then silence"),
+        pytest.param(arriving("positives-only:2", "yes"), MATURITY + COSTS, id="positives first, then silence; costs"),
         pytest.param(arriving("positives-first:2", "yes"), "", id="positives first", marks=pytest.mark.long),
         pytest.param(arriving("random:2"), "", id="at random", marks=pytest.mark.long),
         pytest.param(arriving("provisional:2", "yes"), "", id="corrected", marks=pytest.mark.long),

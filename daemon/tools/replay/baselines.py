@@ -15,7 +15,9 @@ from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.evidence import mean_of
 from daemon.tools.replay.label_times import LabelTimes
 from daemon.tools.replay.source import BatchFile, Source
+from retrain.model.deployment import fair_decision
 from retrain.model.version import LoadedVersion
+from retrain.monitoring.assessor import decided
 from retrain.operations import PreparedRows
 from retrain.records.errors import Refused
 from retrain.records.settings import ModelSettings
@@ -58,7 +60,8 @@ class Bench:
         """What a version alone scores on a batch."""
         judged = History([batch.served()], self.source.schema).whole(batch.seq)
         y, known = target_values(judged.table, self.source.schema), judged.known
-        return version.metric.score(y[known], version.predict_table(judged.table).take(known))
+        rule = fair_decision(version, self.settings) if self.settings.decision.configured else None
+        return version.metric.score(y[known], decided(version.predict_table(judged.table), rule).take(known))
 
 
 def never(bench: Bench, progress: Progress = None) -> dict[str, Any]:

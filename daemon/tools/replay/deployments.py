@@ -38,10 +38,10 @@ class Deployments:
         return {name: self.versions[name] for name in {**names, **self.current.weights}}
 
     def promote(self, version: LoadedVersion, known_rows: int, place: int) -> None:
-        """Serve a new version alone."""
+        """Serve a new version alone, with the decision that its evaluation recorded."""
         self.versions[version.name], self.known_rows[version.name] = version, known_rows
         self.predecessor = self.served
-        self._serve({version.name: 1.0}, version.name, None, place, "promote")
+        self._serve({version.name: 1.0}, version.name, version.evaluation.get("decision"), place, "promote")
 
     def roll_back(self, place: int) -> None:
         """Serve what was served before the last promotion."""

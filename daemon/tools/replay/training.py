@@ -48,6 +48,7 @@ def trained(
         return unseen_of(version, prepared, settings)
 
     judged = judge(version, served, prepared.holdout, history, settings, twin, opening, unseen)
+    version = replace(version, evaluation={"decision": judged.result["decision"]})
     return version, prepared, judged.result
 
 

@@ -98,4 +98,5 @@ OF_CLASSES: dict[str, Callable[[Predictions], Score]] = {
     "log_loss": _log_losses,
     "brier": _brier_losses,
 }
-assert set(OF_CLASSES) == set(METRICS["classification"])
+assert {*OF_CLASSES, "cost"} == set(METRICS["classification"])
+"""What an answer costs is told by labels alone: the estimate does not know the costs."""

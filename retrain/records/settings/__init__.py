@@ -2,6 +2,7 @@
 
 The line below a key is its description: docs/configuration.md (`make docs`) and `driftd init` have it from here."""
 
+from retrain.records.settings.answer import DecisionSettings
 from retrain.records.settings.data import ColumnKind, ColumnSettings, IntakeSettings, PredictionLogSettings
 from retrain.records.settings.decisions import DriftSettings, RolloutSettings, SuspicionSettings, TriggerSettings
 from retrain.records.settings.events import RecommendationSettings
@@ -11,8 +12,8 @@ from retrain.records.settings.training import EstimatorSettings, SearchSettings,
 from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 
 __all__ = [
-    "FORMER_METRICS", "METRICS", "Budget", "ColumnKind", "ColumnSettings", "DriftSettings", "Duration",
-    "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity", "ModelSettings",
+    "FORMER_METRICS", "METRICS", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings", "DriftSettings",
+    "Duration", "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity", "ModelSettings",
     "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings", "Size",
     "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip

@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, field_validator, model_validator
 
 from retrain.records.settings import data, decisions, events, training
+from retrain.records.settings.answer import DecisionSettings
 from retrain.records.settings.labels import LabelSettings
 from retrain.records.settings.units import Duration, Frozen
 
 METRICS = {
     "classification": (
-        "balanced_accuracy", "accuracy", "roc_auc", "average_precision", "f1_macro", "log_loss", "brier",
+        "balanced_accuracy", "accuracy", "roc_auc", "average_precision", "f1_macro", "log_loss", "brier", "cost",
     ),
     "regression": ("mae", "rmse", "r2", "mae_skill"),
     "recommendation": ("ndcg_at_10",),
@@ -71,7 +72,8 @@ class ModelSettings(Frozen):
     """Names a row: duplicates are found by it, and labels may arrive later."""
     metric: str = "auto"
     """Classification: `balanced_accuracy` (auto), `roc_auc` (auto where the rarer of two classes is under 20 %),
-    `accuracy`, `average_precision`, `f1_macro`, `log_loss`, `brier`; regression: `mae_skill` (auto; the skill score of
+    `accuracy`, `average_precision`, `f1_macro`, `log_loss`, `brier`, `cost` (auto where `decision.costs` are given: the
+    mean cost of a row); regression: `mae_skill` (auto; the skill score of
     the mean absolute error, 1 − MAE / MAE of always answering the first training data's median: 0 is no better, 1 is
     perfect), `mae`, `rmse`, `r2`; or `file.py:function`."""
     mode: Literal["auto", "approve", "observe"] = "auto"
@@ -88,6 +90,7 @@ class ModelSettings(Frozen):
     drift: decisions.DriftSettings = decisions.DriftSettings()
     triggers: decisions.TriggerSettings = decisions.TriggerSettings()
     window: training.WindowSettings = training.WindowSettings()
+    decision: DecisionSettings = DecisionSettings()
     gate: decisions.GateSettings = decisions.GateSettings()
     probation: decisions.ProbationSettings = decisions.ProbationSettings()
     rollout: decisions.RolloutSettings = decisions.RolloutSettings()
@@ -121,6 +124,10 @@ class ModelSettings(Frozen):
             raise ValueError(f"labels.negative names a class, and a {self.task} has none")
         if self.serving.explore and self.task != "classification":
             raise ValueError(f"serving.explore draws a class at random, and a {self.task} has none")
+        if self.decision != DecisionSettings() and self.task != "classification":
+            raise ValueError(f"decision chooses between classes, and a {self.task} has none")
+        if self.metric == "cost" and not self.decision.costs:
+            raise ValueError('metric = "cost" needs decision.costs, as costs = { fraud = 50 }')
         if self.task != "recommendation":
             given = [name for name, column in columns.items() if column is not None]
             if given:

@@ -60,6 +60,13 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
             "negative is 'No', which [models.m.columns] does not declare as a category of 'y'; expected one of no, yes",
         ),
         (
+            GOOD + "[models.m.decision]\ncosts = { Yes = 5 }\n[models.m.columns]\n"
+            'y = { type = "category", categories = ["yes", "no"] }\n',
+            "costs names 'Yes', which [models.m.columns] does not declare as a category of 'y'; did you mean 'yes'?",
+        ),
+        (GOOD + "[models.m.decision]\nthreshold = 0.3\n", "threshold needs positive, the class that it is of"),
+        (GOOD + "[models.m.decision]\ncosts = { yes = 0 }\n", "all costs are 0; expected one above 0"),
+        (
             GOOD + '[models.m.labels]\nmaturity = "9d"\nnegative = "False"\n[models.m.columns]\ny = "boolean"\n',
             "negative is 'False', which no 'y' is called; expected false or true",
         ),

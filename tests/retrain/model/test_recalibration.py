@@ -32,6 +32,18 @@ def test_offsets_follow_a_changed_share_of_the_classes() -> None:
         assert moved < plain - 0.05 if helps else moved < plain + 0.01
 
 
+@pytest.mark.parametrize("rows", [100, 400, 4000])
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.6])
+def test_offsets_of_unsure_probabilities_go_the_right_way(rows: int, share: float) -> None:
+    """The mean probability comes near to the share, however many rows: steps never overshoot to the other side."""
+    rng = np.random.default_rng(rows)
+    given = rng.uniform(0.05, 0.4, rows)
+    said = Predictions(np.full(rows, "no"), np.column_stack([1 - given, given]), CLASSES)
+    y = np.where(rng.random(rows) < share, "yes", "no")
+    moved = fit_offsets(said, y, None).apply(said).probabilities
+    assert moved is not None and abs(moved[:, 1].mean() - (y == "yes").mean()) < (0.1 if rows == 100 else 0.05)
+
+
 def test_the_decision_is_the_one_that_balanced_accuracy_rewards() -> None:
     """Where one class is rare, deciding by probability over share gives more of it; probabilities stay."""
     rng = np.random.default_rng(1)

@@ -116,6 +116,35 @@ def test_a_first_cycle_publishes_a_whole_version(tmp_path):
     assert read_json(path / "training.json")["snapshots"] == ["digest1"]
 
 
+def test_costs_make_the_metric_and_the_decision_of_a_version(tmp_path):
+    """`metric = "auto"` is the mean cost, of the baseline too: it always answers what costs least; the decision is in
+    what the version leaves, and the next version is compared by the same costs."""
+    costly = {"metric": "auto", "decision": {"costs": {"yes": 6}}}
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    first = cycle(arguments(tmp_path, files, **costly))
+    told, version = first["evaluate"], load_version(Path(first["promote"]["path"]))
+    assert (told["metric"], told["greater_is_better"]) == ("cost", False) and version.metric.name == "cost"
+    assert told["challenger"]["value"] < told["baseline"]["value"] < 1.0  # all are told yes: each no costs 1
+    rule = version.evaluation["decision"]["rule"]
+    assert (rule["costs"], rule["positive"], rule["chosen"]) == ([["yes", "", 6.0]], "yes", True)
+    assert any("chosen on settled rows" in note for note in told["notes"])
+    files.append(snapshot(tmp_path, 2, learning.rows(600, seed=1), first_id=600))
+    second = cycle(arguments(tmp_path, files, first["promote"]["path"], 2, **costly))["evaluate"]
+    assert second["metric"] == "cost" and second["champion"]["value"] < second["baseline"]["value"]
+    assert second["difference"] == pytest.approx(second["champion"]["value"] - second["challenger"]["value"])
+
+
+def test_a_threshold_that_cannot_be_is_refused_before_anything_is_trained_for_long(tmp_path):
+    """Of a class that is not there, or for an estimator without probabilities; with what was expected."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    unknown = {"decision": {"threshold": 0.3, "positive": "maybe"}}
+    with pytest.raises(Refused, match="'maybe' and one other class; the classes are 'no', 'yes'"):
+        cycle(arguments(tmp_path, files, **unknown))
+    unsure = {"decision": {"costs": {"yes": 6}}, "estimator": {"type": "sklearn.svm.LinearSVC"}}
+    with pytest.raises(Refused, match="decision needs probabilities, which LinearSVC does not give"):
+        cycle(arguments(tmp_path, files, number=2, **unsure))
+
+
 def _with_notes(files: list[dict], words: str) -> None:
     """A column of sentences in every snapshot."""
     for file in files:
