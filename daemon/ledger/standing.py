@@ -48,7 +48,7 @@ class Standing:
     cycle: Cycle | None = None
     log: dict[str, Any] = field(default_factory=NOT_LOGGED.copy)
     cpu: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    without_gain: Collection[int] = ()
+    without_gain: Collection[int] = frozenset()
     on_trial: bool = False
     assessed: bool = False
 
