@@ -4,9 +4,10 @@ judged as the gate judged it, whichever of the two was served."""
 from typing import Any
 
 from retrain.metrics.metric import weighted
-from retrain.model.deployment import LoadedDeployment, fair_decision
+from retrain.model.deployment import LoadedDeployment
+from retrain.model.threshold import decision_on
 from retrain.model.version import LoadedVersion
-from retrain.monitoring.assessor import version_predictions
+from retrain.monitoring.assessor import decided, version_predictions
 from retrain.monitoring.cache import Memory
 from retrain.monitoring.paired import paired_difference
 from retrain.planning.forecast import NEXT_FILES, surprise
@@ -41,11 +42,9 @@ def realised(
 def _difference(
     batch: Batch, challenger: LoadedVersion, champion: LoadedDeployment, settings: ModelSettings, memory: Memory
 ) -> dict[str, Any] | None:
-    y, rule = batch.labels(challenger.schema), fair_decision(challenger, settings)
+    y, metric = batch.labels(challenger.schema), weighted(challenger.metric, batch.weights)
     said = version_predictions({challenger.name: challenger}, batch, memory)[challenger.name]
     before = champion.answer(version_predictions(champion.versions, batch, memory))
-    if rule is not None:
-        said, before = rule.apply(said), rule.apply(before)
-    metric = weighted(challenger.metric, batch.weights)
+    said, before = (decided(one, decision_on(challenger, one, y, metric, settings)) for one in (said, before))
     found = paired_difference(metric, y, said, before, settings.estimator.seed)
     return None if found is None else {"difference": found.gain, "se": found.se, "rows": found.rows}
