@@ -11,7 +11,7 @@ from retrain.records.predictions import Predictions
 from retrain.records.settings import METRICS as NAMES
 
 CONTEXTS = {
-    "classification": MetricContext("classification"),
+    "classification": MetricContext("classification", costs=(("b", "", 3.0),)),
     "regression": MetricContext("regression", initial_median=0.5),
 }
 EVERY = [(task, name) for task, names in NAMES.items() for name in names if task in CONTEXTS]
@@ -49,6 +49,7 @@ def _sklearn(name: str, y: np.ndarray, p: Predictions, w: np.ndarray) -> float:
         "f1_macro": lambda: reference.f1_score(y, p.values, average="macro", sample_weight=w),
         "log_loss": lambda: reference.log_loss(y, p.probabilities, sample_weight=w, labels=list(p.classes)),
         "brier": lambda: reference.brier_score_loss(y == "b", one, sample_weight=w),
+        "cost": lambda: float(np.average(np.where(y == p.values, 0.0, np.where(y == "b", 3.0, 1.0)), weights=w)),
         "mae": lambda: reference.mean_absolute_error(y, p.values, sample_weight=w),
         "rmse": lambda: reference.root_mean_squared_error(y, p.values, sample_weight=w),
         "r2": lambda: reference.r2_score(y, p.values, sample_weight=w),
