@@ -77,7 +77,7 @@ def every(bench: Bench, progress: Progress = None) -> dict[str, Any]:
     scores: dict[str, list[float | None]] = {window: [None] * bench.initial for window in WINDOWS}
     spent, models = dict.fromkeys(WINDOWS, 0.0), dict.fromkeys(WINDOWS, first)
     for batch in _served(bench, progress):
-        made = _fresh(bench, batch.seq - 1, first.training["metric"])
+        made = fresh(bench, batch.seq - 1, first.training["metric"])
         for window, (version, seconds) in made.items():
             models[window] = version or models[window]
             spent[window] += seconds
@@ -93,16 +93,19 @@ def every(bench: Bench, progress: Progress = None) -> dict[str, Any]:
 
 def periodic(bench: Bench, period: int, times: LabelTimes, progress: Progress = None) -> Engine:
     """The daemon with its adaptation, but a retrain each `period` batches in place of the planner's triggers."""
-    off: dict[str, Any] = dict.fromkeys(("regret", "growth", "max_age", "new_rows"))
-    off |= {"on_drift": False, "on_performance": False}
-    triggers = bench.settings.triggers.model_copy(update=off)
-    settings = bench.settings.model_copy(update={"triggers": triggers})
-    engine = Engine(bench.source, settings, bench.config_dir, bench.initial, times, period, checks=False)
+    engine = Engine(bench.source, without_triggers(bench.settings), bench.config_dir, bench.initial, times, period, checks=False)
     engine.play(progress)
     return engine
 
 
-def _fresh(bench: Bench, up_to: int, metric: Mapping[str, Any]) -> dict[str, tuple[LoadedVersion | None, float]]:
+def without_triggers(settings: ModelSettings) -> ModelSettings:
+    """Nothing opens a cycle but a person or a clock."""
+    off: dict[str, Any] = dict.fromkeys(("regret", "growth", "max_age", "new_rows"))
+    off |= {"on_drift": False, "on_performance": False}
+    return settings.model_copy(update={"triggers": settings.triggers.model_copy(update=off)})
+
+
+def fresh(bench: Bench, up_to: int, metric: Mapping[str, Any]) -> dict[str, tuple[LoadedVersion | None, float]]:
     """By window a model of the first `up_to` batches (None where they cannot give one) and its CPU seconds. Windows
     that hold the same rows share a model; each counts its cost."""
     started = time.process_time()
