@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd
+.PHONY: field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -70,6 +70,9 @@ poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and wh
 
 streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed schedules; STREAMS="--streams DIR --ablation --jobs 2"
 	$(BIN)/python -m benchmarks.streams $(STREAMS)
+
+field: $(VENV)/.installed-dev ## compare decisions with schedules, detectors of river and frouros, and the bench lfmm; an hour; FIELD="--lfmm --delay 3"
+	$(BIN)/python -m benchmarks.field $(FIELD)
 
 labels: $(VENV)/.installed-dev ## replay streams whose labels are late, partial, one-sided or corrected; an hour; LABELS="--streams DIR --jobs 2"
 	$(BIN)/python -m benchmarks.labels $(LABELS)

@@ -1,1 +1,1 @@
-"""The daemon's decisions beside the field: fixed schedules, drift detectors that retrain on alarm, and a public bench."""
+"""The daemon's decisions beside the field: fixed schedules, detectors that retrain on alarm, a public bench."""

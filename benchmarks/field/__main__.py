@@ -1,5 +1,5 @@
-"""Compares the daemon's decisions with fixed schedules, with drift detectors of river and frouros that retrain on alarm,
-and on the public bench lfmm; prints tables as Markdown.
+"""Compares the daemon's decisions with fixed schedules, with detectors of river and frouros that retrain on alarm, and on
+the public bench lfmm; prints tables as Markdown.
 
 Every rule but the daemon's finds the same models, of four windows; the daemon is replayed as `driftd replay` does.
 Results are kept in --out; what is there is not made again: interrupt it and go on. After a change of the code name
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from benchmarks.environments import Failed
 from benchmarks.field.cases import Case, Outcome, outcomes
+from benchmarks.field.lfmm import costs
+from benchmarks.field.lfmm import markdown as markdown_of_bench
 from benchmarks.field.table import by_stream, markdown
 from benchmarks.field.tools import Tools
 from benchmarks.labels.generated import ROWS, write_streams
@@ -21,6 +23,9 @@ def main() -> None:
     """One after the other: CPU times would disturb each other. What fails is told and left out."""
     asked = _arguments()
     tools = Tools(asked.envs, asked.python, _tell)
+    if asked.lfmm:
+        _public_bench(asked, tools)
+        return
     found: dict[str, list[Outcome]] = {}
     groups: dict[str, str] = {}
     for case, group in _cases(asked):
@@ -35,6 +40,18 @@ def main() -> None:
         sys.exit("no stream ran to its end")
     print("\n".join(by_stream(found)) + "\n")
     print("\n".join(markdown(found, groups)))
+
+
+def _public_bench(asked: argparse.Namespace, tools: Tools) -> None:
+    """The daemon on lfmm, on the streams of two classes."""
+    found = {}
+    for case, _ in _cases(asked):
+        _tell(f"{case.name}, {case.delay} batches late, lfmm …")
+        try:
+            found[case.name] = costs(case, tools)
+        except Failed as failure:
+            _tell(f"{case.name} failed: {failure}")
+    print("\n".join(markdown_of_bench(found)))
 
 
 def _cases(asked: argparse.Namespace) -> list[tuple[Case, str]]:
@@ -58,14 +75,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--streams", type=Path, help="folder of Parquet files, the target last; default: generated")
     parser.add_argument("--only", nargs="*", help="beginnings of names of streams")
     parser.add_argument("--out", type=Path, default=Path("build/field"), help="where results are kept")
-    parser.add_argument("--batches", type=int, nargs="+", default=[50], help="how streams are cut; several: all of them")
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=[50], help="how streams are cut; several: all of them"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of generated streams and estimators")
     parser.add_argument("--initial", type=int, default=4)
     parser.add_argument("--delay", type=int, default=0, help="batches that labels come late")
     parser.add_argument("--rows", type=int, default=ROWS, help="of a generated stream")
+    parser.add_argument("--lfmm", action="store_true", help="the public bench in place of schedules and detectors")
     parser.add_argument("--clocked", action="store_true", help="the daemon's layers with a retrain each 7 batches, too")
     default = Path(tempfile.gettempdir(), "driftd-bench-field", "envs")
-    parser.add_argument("--envs", type=Path, default=default, metavar="DIR", help=f"environments; {default} unless given")
+    parser.add_argument(
+        "--envs", type=Path, default=default, metavar="DIR", help=f"environments; {default} unless given"
+    )
     parser.add_argument("--python", default=sys.executable, help="makes the environments; 3.11 or 3.12 fits the pins")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""What runners of detectors have in common: rules that retrain on an alarm, and their report. Standalone: numpy alone."""
+"""What runners of detectors have in common: a retrain on an alarm, and the report. Standalone: numpy alone."""
 
 import json
 import time

@@ -48,7 +48,9 @@ def lines(found: Found) -> list[Line]:
             }
             told.append(_line(rule, window, chosen, found))
         if len(windows) > 1:
-            told.append(_line(rule, "best in hindsight", {case: best(some, rule) for case, some in found.items()}, found))
+            told.append(
+                _line(rule, "best in hindsight", {case: best(some, rule) for case, some in found.items()}, found)
+            )
     return told
 
 
@@ -74,7 +76,7 @@ def _bounds(outcomes: Sequence[Outcome]) -> tuple[float, float]:
 def markdown(found: Found, groups: Mapping[str, str]) -> Iterator[str]:
     """A line a rule: its best window over all cases, and the best of each case in hindsight; `groups` says of which
     group, such as a seed, a case is: the spread is over groups."""
-    yield "| rule | window | recovered | spread over groups | best window of each stream in hindsight | retrained | below never |"
+    yield "| rule | window | recovered | spread | with each stream's best window | retrained | below never |"
     yield "|---|---|---|---|---|---|---|"
     whole = lines(found)
     parts = {

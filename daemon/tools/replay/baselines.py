@@ -93,7 +93,9 @@ def every(bench: Bench, progress: Progress = None) -> dict[str, Any]:
 
 def periodic(bench: Bench, period: int, times: LabelTimes, progress: Progress = None) -> Engine:
     """The daemon with its adaptation, but a retrain each `period` batches in place of the planner's triggers."""
-    engine = Engine(bench.source, without_triggers(bench.settings), bench.config_dir, bench.initial, times, period, checks=False)
+    engine = Engine(
+        bench.source, without_triggers(bench.settings), bench.config_dir, bench.initial, times, period, checks=False
+    )
     engine.play(progress)
     return engine
 
