@@ -1,4 +1,4 @@
-"""Compares the daemon's decisions with fixed schedules, with detectors of river and frouros that retrain on alarm, and on
+"""Compares the daemon's decisions with fixed schedules, detectors of river and frouros that retrain on alarm, and on
 the public bench lfmm; prints tables as Markdown.
 
 Every rule but the daemon's finds the same models, of four windows; the daemon is replayed as `driftd replay` does.

@@ -2,8 +2,8 @@
 
 The bench states λ as ρ times what a retrain gains if there is one at every period. Its policies do not know λ; the
 daemon is given it as its price (`triggers.regret`, a share of the loss of the first model on its first period) without
-the growth rule, which asks for no price, or not at all. What it decides is judged twice: served by the bench's models,
-as the bench judges its own policies, and as the daemon served: the same estimator, but its own rows, windows and layers.
+the growth rule, which knows no price, or not at all. What it decides is judged twice: served by the bench's models,
+as the bench judges its own policies, and as the daemon served: the same estimator, its own rows, windows and layers.
 Regret is to the bench's oracle, which knows all models of the bench, but not the daemon's layers."""
 
 import json
