@@ -43,6 +43,10 @@ EVENTS = (
         "alone tells them apart", "reason", "look at `reason`; is `Delegate=` overridden?"),
     Event("part_hung", "error", "a part of the service is silent: systemd's watchdog is not pinged any more",
         "part silent_s", "report it with the stacks that follow in the journal"),
+    Event("state_hung", "error", "the state folder does not answer, as where its mount is dead: the work stands still, "
+        "the servers go on, and systemd is kept from ending the service, which would end them, too", "folder",
+        "see whether the mount is there (`ls` hangs, too) and mount it again; the work goes on by itself"),
+    Event("state_answered", "info", "the state folder answers again", "folder"),
     Event("part_recovered", "info", "a part that was silent is not any more", "part"),
     Event("log_dropped", "warning", "the journal did not take some events, and none came after them", "dropped_before",
         "is journald overloaded or stopped?"),

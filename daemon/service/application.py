@@ -24,6 +24,7 @@ from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Limits
 from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.background import FAILURE_PAUSE_S, Background
+from daemon.service.hanging_state import HangingState
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
@@ -65,6 +66,7 @@ class Service:
         self.events = events or EventBuffer()
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.pulse = Pulse(self.notifier, watchdog_s(environment), self.silences, self._status)
+        self.hanging = HangingState(self.notifier, self.pulse.watchdog_s, config.state_dir, lambda: self.pulse.beaten_s)
         self._environment = environment
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
@@ -102,6 +104,7 @@ class Service:
             self.reloader.reload, self.messages.serving,
         )  # fmt: skip
         self._signals()
+        self.hanging.start()
         tasks: list[asyncio.Task[None]] = []
         try:
             if await self._has_ledger():
@@ -173,6 +176,7 @@ class Service:
 
     async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
         log.info("service_stopping")
+        self.hanging.stop()
         self.notifier.send(STOPPING="1")
         drained = asyncio.create_task(self.servers.drain(self.stopping.drain_s, self.stopping.hurried))
         self.keepers.schedule.stop()
