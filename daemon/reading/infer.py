@@ -127,17 +127,20 @@ class Sampled:
         return "text" if is_text([row[0] for row in rows]) else kind
 
 
-def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
-    """The first 50,000 rows of a file, of long texts fewer; see `csv.parsed` for `rewritten`. Refused where the file
-    cannot be read."""
+def sampled(file: OpenedFile, piece_file: Path) -> Sampled:
+    """The first 50,000 rows of a file, of long texts fewer; `piece_file` is as in `csv.in_pieces`. Refused where the
+    file cannot be read."""
     sample, missing = Sampled(connect(), file), file.intake.na_values or ()
     most_rows = first_rows(file.path, file.kind)
     if file.kind.format == "csv":
         texts, create = dict.fromkeys(file.names, "VARCHAR"), "CREATE TEMP TABLE sample AS SELECT * FROM {} LIMIT {}"
-        csv.parsed(
-            file, texts, rewritten, missing, lambda rows: sample.connection.execute(create.format(rows, most_rows))
-        )
-        csv.refuse_open_quote(sample.connection)
+        if not csv.all_fit(
+            file, texts, missing, lambda rows: sample.connection.execute(create.format(rows, most_rows))
+        ):
+            first = csv.first_rows(file, piece_file, missing, most_rows)
+            sample.connection.register("first_rows", first)
+            sample.ask("CREATE TEMP TABLE sample AS SELECT * FROM first_rows")
+            sample.connection.unregister("first_rows")
     elif file.kind.format in ("json", "jsonl"):
         rows = json_lines.values_of(file, file.names)
         sample.ask(f"CREATE TEMP TABLE json_sample AS SELECT * EXCLUDE (__row) FROM ({rows}) LIMIT {most_rows}")
