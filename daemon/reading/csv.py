@@ -114,7 +114,11 @@ def in_pieces(
 
 
 def first_rows(file: OpenedFile, piece_file: Path, missing: Sequence[str], most: int) -> pa.Table:
-    """The first rows of those that can be parsed, as texts."""
+    """The first rows of those that can be parsed, as texts. Refused where the file is no CSV."""
+    found, texts = list[pa.Table](), dict.fromkeys(file.names, "VARCHAR")
+    query, connection = f"SELECT * FROM {{}} LIMIT {most}", connect()
+    if all_fit(file, texts, missing, lambda rows: found.append(connection.sql(query.format(rows)).to_arrow_table())):
+        return found[0]
     share, tables, rows = Share(file.intake.max_reject_share), list[pa.Table](), 0
     for table, _ in in_pieces(file, ["*"], piece_file, missing, Rejects(1), share):
         tables.append(table.slice(0, most - rows))

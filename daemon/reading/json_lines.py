@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from daemon.reading.blame import reading
 from daemon.reading.csv import BUFFER_BYTES
 from daemon.reading.formats import SAMPLE_ROWS, Format, Kind, OpenedFile, first_bytes
@@ -116,6 +118,18 @@ def _value(name: str, type_name: str) -> str:
         return key
     field = f"json_extract(line, {_pointer(name)})" if type_name == "JSON" else f"line ->> {_pointer(name)}"
     return f"coalesce({key}, {field})"
+
+
+def first_rows(file: OpenedFile, missing: Sequence[str], most: int) -> tuple[pa.Table, dict[str, int]]:
+    """The first rows as texts, and by column how many values are texts in the file; these words are missing."""
+    connection, names = connect(), file.names
+    with reading("cannot be read"):
+        rows = f"SELECT * EXCLUDE (__row) FROM ({values_of(file, names)}) LIMIT {most}"
+        connection.execute(f"CREATE TEMP TABLE json_sample AS {rows}")
+        texts = connection.sql(f"SELECT {texts_in(names, missing)} FROM json_sample").to_arrow_table()
+        quoted = ", ".join(f"count(*) FILTER ({is_quoted(name)})" for name in names)
+        (counts,) = connection.execute(f"SELECT {quoted} FROM json_sample").fetchall()
+    return texts, dict(zip(names, counts, strict=True))
 
 
 def texts_in(names: Sequence[str], missing: Sequence[str]) -> str:
