@@ -11,7 +11,7 @@ async def within(awaited: Awaitable[T], seconds: float | None) -> T:
     """What is awaited, or TimeoutError after so many seconds; None: without limit.
 
     Not by `asyncio.wait_for`: before Python 3.12 that gives the result where a cancellation comes at the same moment,
-    and the cancellation is lost (https://github.com/python/cpython/issues/86296). A part that waits in a loop then never
-    ends, and the service does not stop."""
+    and the cancellation is lost (https://github.com/python/cpython/issues/86296). A part that waits in a loop then
+    never ends, and the service does not stop."""
     async with asyncio.timeout(seconds):
         return await awaited
