@@ -20,6 +20,7 @@ from daemon.cycles.schemas import known_schema, schema_change
 from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, labels, models, observe, promotions
 from daemon.runtime.context import ModelContext
+from daemon.runtime.within import within
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from retrain import durable
 from retrain.operations import EvaluateResult, Result, StageRequest, to_json
@@ -164,7 +165,7 @@ class CycleRunner:
             if hindered:
                 pause_s = most_s if pause_s is None else min(pause_s, most_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.context.decision_needed.wait(), pause_s)
+            await within(self.context.decision_needed.wait(), pause_s)
 
     # --- the stages ---------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from daemon.intake.watch import FolderWatch
 from daemon.ledger import files, models
 from daemon.reading.look import Look, Problem, is_passing, look, matches, scan, why_unread
 from daemon.runtime.context import ModelContext, make_folders
+from daemon.runtime.within import within
 
 T = TypeVar("T")
 WATCH_CHECK_S = 2.0
@@ -127,7 +128,7 @@ class Intake:
             ]
         )
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
+            await within(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
         self._wake.clear()
 
     def watch_silent_s(self, now_s: float) -> float:

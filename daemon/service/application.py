@@ -20,6 +20,7 @@ from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
+from daemon.runtime.within import within
 from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Limits
 from daemon.server.tokens import load_tokens, warn_of_open_token_files
@@ -129,7 +130,7 @@ class Service:
             told = True
             self.notifier.send(STATUS="waiting for the ledger, which another process has locked", **MORE_TIME)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.asked.wait(), LEDGER_LOOK_S)
+                await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
         return False
 
     def _try_to_open(self) -> None:
