@@ -89,7 +89,8 @@ EVENTS = (
     Event("formats_unclear", "warning", "numbers or dates of a file can be read in more than one way, or not at all: "
         "`reason` says how they were read and which key decides (once a column while the service runs)", "file reason",
         "set that key of [[models.M.intake]](data-files.md#local-formats)"),
-    Event("file_held", "warning", "a file [looks poisoned](suspicious-files.md): it was checked and teaches nobody",
+    Event("file_held", "warning", "a file [looks poisoned](suspicious-files.md), or labels contradict earlier ones: "
+        "it was checked and teaches nobody",
         "file kinds reason release forget", "look at it: `driftd release FILE` or `driftd forget FILE`"),
     Event("file_released", "info", "the same kind of doubt persisted: a held file may teach after all",
         "file kinds files"),

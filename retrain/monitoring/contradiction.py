@@ -145,7 +145,9 @@ class _Labels:
 
     def _names(self, file: AcceptedFile) -> bool:
         ids = id_hashes(file.snapshot, self._key)
-        return bool(np.isin(self._hashes, ids, assume_unique=True).any())
+        if not len(ids):
+            return False
+        return bool((ids[np.searchsorted(ids, self._hashes).clip(max=len(ids) - 1)] == self._hashes).any())
 
     def _without_row(self, names: list[Any]) -> list[Any]:
         hashes, known = np.fromiter(map(hash, names), np.int64, len(names)), np.zeros(len(names), dtype=bool)
