@@ -111,9 +111,10 @@ EVENTS = (
         "files"),
     Event("backlog_progress", "info", "half a minute of taking waiting files in: so many are left",
         "files per_second seconds_left"),
-    Event("disk_low", "error", "less than `min_free` of [service] is left: no file is taken in and no stage begins; "
-        "`waiting_file` or `waiting_stage` tells what waits", "free_bytes needed_bytes waiting_file waiting_stage",
-        "free some space; `disk_ok` follows by itself"),
+    Event("disk_low", "error", "less than `min_free` of [service] is left, or hardly an inode (`free_inodes`): no file "
+        "is taken in and no stage begins; `waiting_file` or `waiting_stage` tells what waits",
+        "free_bytes needed_bytes free_inodes waiting_file waiting_stage",
+        "free some space, or where `free_inodes` is named remove files (`df -i`); `disk_ok` follows by itself"),
     Event("disk_ok", "info", "there is room again", "free_bytes"),
     Event("watch_missed", "warning", "a rescan found files of which the watch said nothing; the watch is begun again "
         "(told once)", "files first hint", 'on a shared folder that other machines write to, set `intake.watch = '
