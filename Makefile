@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd
+.PHONY: field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -67,6 +67,9 @@ drops: $(VENV)/.installed-dev ## measure false alarms and power of the test of a
 
 poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and which clean ones; POISON="--streams DIR"
 	$(BIN)/python -m benchmarks.poison $(POISON)
+
+wrong-labels: $(VENV)/.installed-dev ## replay streams while somebody inverts labels: what is held, what it costs; ten minutes; POISON="--streams sine"
+	$(BIN)/python -m benchmarks.poison.feedback $(POISON)
 
 streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed schedules; STREAMS="--streams DIR --ablation --jobs 2"
 	$(BIN)/python -m benchmarks.streams $(STREAMS)

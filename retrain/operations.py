@@ -275,12 +275,13 @@ class SuspectRequest(Request[SuspectResult], frozen=True, kw_only=True):
 
 class ContradictResult(Result, frozen=True, kw_only=True):
     """What speaks against a file of labels, as of `SuspectResult`; how many labels of its ids were given before
-    (`retold`), and to how many of these it gives another value (`changed`); where something speaks against it, the
-    `places` of such labels in the file, from 0."""
+    (`retold`), and to how many of these it gives another value (`changed`). Where something speaks against it, the
+    class that it `leaves`, by which files agree, and the `places` of such labels in the file, from 0."""
 
     doubts: list[Json]
     retold: int = 0
     changed: int = 0
+    leaves: str | None = None
     places: list[int] = []
     seconds: float = 0.0
 

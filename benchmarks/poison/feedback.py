@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="*", type=int, default=range(len(WAYS)), help="by place in WAYS")
     parser.add_argument("--maturity", action="store_true", help='with maturity = "1 files"')
     asked = parser.parse_args()
-    print(print("| stream | inverted | served | wrong that teach | files held | served, nothing held | wrong |"))
+    print("| stream | inverted | served | wrong that teach | files held | served, nothing held | wrong |")
     print("|---|---|---|---|---|---|---|")
     with TemporaryDirectory(prefix="driftd-bench-") as folder:
         for stream in _streams(asked.streams, Path(folder)):

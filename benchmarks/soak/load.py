@@ -17,6 +17,7 @@ from benchmarks.soak.service import Service
 ANSWER_S = 30.0
 LABELS_AFTER_S = 20.0
 KEPT_S = 60.0
+FIRST_FILES, FIRST_S = 110, 1_800.0
 COMMANDS = ("promote", "retrain", "hold", "promote", "release", "rollback", "pause", "resume")
 LOOKS = ("/metrics", "/v2/health/ready", "/v2/models/churn", "/v2/models/shop")
 
@@ -40,14 +41,14 @@ class Load:
         self._due = [0.0] * len(works)
 
     def first_files(self) -> None:
-        """Enough for a first version of each model, and until they are served."""
-        for _ in range(3):
+        """As many of each model as retention always keeps, and until they are taken in and a version is served."""
+        for _ in range(FIRST_FILES):
             self._churn_file()
             self._price_file()
-        for _ in range(20):
             self._shop_file()
         for model in ("churn", "price", "shop"):
-            self._service.wait("model_swapped", timeout_s=600, model=model)
+            self._service.wait("model_swapped", timeout_s=FIRST_S, model=model)
+        self._service.taken_in(3 * FIRST_FILES, FIRST_S)
 
     def run(self, until_s: float) -> Iterator[float]:
         """Work until then (monotonic), and give the moment after each round."""

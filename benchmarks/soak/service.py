@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from daemon_harness import Daemon, free_port
+from helpers import wait_for
 
 from daemon.ledger import Ledger, commands, models, open_ledger, versions
 from retrain.records.planner_state import PlannerState
@@ -141,6 +142,10 @@ class Service(Daemon):
         """Names of the versions that may be promoted."""
         with self.ledger() as ledger, ledger.connect() as conn:
             return [row.name for row in versions.stored(conn, model)]
+
+    def taken_in(self, count: int, patience_s: float) -> None:
+        """Wait until so many files were accepted or held."""
+        wait_for(lambda: sum(1 for _ in self.seen("file_accepted")) >= count, patience_s, 1.0, f"{count} files")
 
     def remove(self) -> None:
         """The whole folder, once it has ended."""

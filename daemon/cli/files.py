@@ -11,6 +11,7 @@ from daemon.cli.session import SESSION, known_model
 
 if TYPE_CHECKING:
     from daemon.config.config import Config
+    from retrain.records.label_state import LabelState
 
 MAX_REJECTS = 100
 """Rejected rows of each file in `--json`."""
@@ -26,7 +27,7 @@ def files(
     json: Json = False,
 ) -> None:
     """A model's data files: what became of each, its rows, rejects and quality."""
-    from daemon.ledger import checks
+    from daemon.ledger import checks, labels
     from daemon.ledger import files as data_files
     from daemon.reading.rejects import printable
 
@@ -35,13 +36,18 @@ def files(
     state = "held" if held else "refused" if refused else None
     with SESSION.ledger(config) as ledger, ledger.connect() as conn:
         rows = data_files.listed(conn, model, state, last)
+        known, matures = labels.load(conn, model), config.models[model].labels.maturity is not None
         untested = checks.untested(conn, [row.id for row in rows])
         rejects = data_files.first_rejects(conn, [row.id for row in rows if row.rejected], MAX_REJECTS) if json else {}
     others = [] if state else _unread(config, model)
     if json:
         unread = [{"path": printable(path), "state": "unread", "reason": why} for path, why in others]
-        known = [_file(row, rejects.get(row.id, ())) | {"untested": untested.get(row.id)} for row in rows]
-        print_json([*known, *unread])
+        told = [
+            _file(row, rejects.get(row.id, ()))
+            | {"untested": untested.get(row.id), "settled": _settled(row, known, matures)}
+            for row in rows
+        ]
+        print_json([*told, *unread])
     elif not rows and not others:
         print("none")
     else:
@@ -53,7 +59,7 @@ def files(
                 f"{r.rows:,}",
                 f"{r.labelled_rows:,}",
                 str(r.rejected),
-                _remark(r, untested.get(r.id)),
+                _remark(r, untested.get(r.id), _settled(r, known, matures)),
             ]
             for r in rows
         ]
@@ -96,7 +102,16 @@ def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _remark(row: Any, untested: str | None) -> str:
+def _settled(row: Any, known: "LabelState | None", matures: bool) -> int | None:
+    """Of how many rows of a file the label may be believed, where some may not be yet: because of a configured
+    maturity, or because the file waits; None of others."""
+    if known is None or row.kind != "rows" or row.state != "accepted" or row.seq < known.from_seq:
+        return None
+    younger = matures and (known.up_to is None or (row.last_time or row.at) > known.up_to)
+    return known.by_file.get(row.seq, 0) if younger or known.trust.get(row.seq) == "waiting" else None
+
+
+def _remark(row: Any, untested: str | None, settled: int | None = None) -> str:
     """The reason, or what the quality report found and why nothing was tested, in a few words."""
     from daemon.reading.rejects import printable
 
@@ -105,6 +120,8 @@ def _remark(row: Any, untested: str | None) -> str:
         return printable(row.reason or quality["hint"])
     remarks = [printable(text) for text in (*quality.get("unclear", ()), *quality.get("notes", ()))]
     remarks += [f"not tested: {untested}"] if untested else []
+    if settled is not None and settled < row.rows:
+        remarks.append(f"labels wait: those of {settled:,} rows count so far")
     remarks += [printable(quality["advice"])] if quality.get("advice") else []
     remarks += [f"{quality['duplicate_rows']:,} rows equal an earlier one"] if quality.get("duplicate_rows") else []
     remarks += _counts(quality, "future_times")

@@ -21,6 +21,7 @@ from daemon.cycles.schemas import known_schema, schema_change
 from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, labels, models, observe, promotions
 from daemon.runtime.context import ModelContext
+from daemon.runtime.within import within
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from retrain import durable
 from retrain.operations import EvaluateResult, Result, StageRequest, to_json
@@ -165,7 +166,7 @@ class CycleRunner:
             if hindered:
                 pause_s = most_s if pause_s is None else min(pause_s, most_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.context.decision_needed.wait(), pause_s)
+            await within(self.context.decision_needed.wait(), pause_s)
 
     # --- the stages ---------------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class CycleRunner:
             while True:
                 cycle = await self._stage(cycle, trainer)
                 is_over = turn.waiting and time.monotonic() - begun_s >= TURN_S
-                waits = self._pause_s(cycle) > 0 or shared.free_bytes() < shared.config.service.min_free
+                waits = self._pause_s(cycle) > 0 or bool(shared.lack())
                 if cycle.state is not CycleState.OPEN or waits or is_over:
                     break
             if cycle.state is CycleState.OPEN:  # another one's turn: two trainers would need the memory of two
@@ -222,11 +223,11 @@ class CycleRunner:
 
     async def _wait_for_disk(self, cycle: Cycle) -> None:
         """Begin no stage on a full disk, and say so once."""
-        needed, logged = self.context.shared.config.service.min_free, False
-        while (free := self.context.shared.free_bytes()) < needed:
+        logged = False
+        while lack := self.context.shared.lack():
             if not logged:
                 log = self.context.log.bind(cycle_id=cycle.id)
-                log.error("disk_low", free_bytes=free, needed_bytes=needed, waiting_stage=cycle.stage)
+                log.error("disk_low", **lack, waiting_stage=cycle.stage)
             logged = True
             await asyncio.sleep(DISK_PAUSE_S)
 

@@ -12,7 +12,7 @@ from daemon.ledger import files, labels, totals
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
 from retrain.operations import ContradictRequest, ContradictResult, JudgedFile, SuspectRequest
-from retrain.planning.release import agreeing, persistent
+from retrain.planning.release import agreeing, left, persistent
 from retrain.records.schema import Schema
 from retrain.records.schema_change import shape_digest
 
@@ -64,18 +64,29 @@ def record_label_doubts(conn: Connection, context: ModelContext, row: files.File
     if not found.retold:
         return Held(row.path, (), "", ())
     rows_before, kinds = totals.newest_number(conn, context.name), tuple(doubt["kind"] for doubt in found.doubts)
-    noted = {"retold": found.retold, "changed": found.changed, "rows_before": rows_before}
-    after, told = context.settings.suspicion.release_after, "; ".join(doubt["reason"] for doubt in found.doubts)
+    noted = {"retold": found.retold, "changed": found.changed, "rows_before": rows_before, "leaves": found.leaves}
     before = files.retelling(conn, context.name, row.id) if kinds else []
-    batches = [(one.quality["retold"]["rows_before"], doubted(one)) for one in before]
-    normal, since = agreeing([*batches, (rows_before, kinds)], after)
-    reason = "" if set(kinds) <= normal else told
+    normal, since = agreeing([*map(_batch, before), (rows_before, left(found.leaves))], _release_after(context))
+    let_in = kinds and found.leaves in normal
+    reason = "" if let_in else "; ".join(doubt["reason"] for doubt in found.doubts)
     files.hold_new(conn, row, found.doubts, reason, {"retold": noted})
-    alike = [one for one, (at, raised) in zip(before, batches, strict=True) if at >= since and set(raised) <= normal]
-    freed = [one for one in alike if not reason and one.state == "held"]
-    for one in freed:
-        files.let_in(conn, one.id)
-    return Held(row.path, kinds, reason, tuple(one.path for one in freed))
+    freed = []
+    for one in before if let_in else ():
+        at, leaves = _batch(one)
+        if one.state == "held" and at >= since and leaves and leaves <= normal:
+            files.let_in(conn, one.id)
+            freed.append(one.path)
+    return Held(row.path, kinds, reason, tuple(freed))
+
+
+def _release_after(context: ModelContext) -> int:
+    return context.settings.suspicion.release_after
+
+
+def _batch(row: files.FileRow) -> tuple[int, frozenset[str]]:
+    """By what a file of labels agrees with others: how many files of rows came before it, and what its labels leave."""
+    noted = row.quality["retold"]
+    return noted["rows_before"], left(noted["leaves"])
 
 
 def doubted(row: files.FileRow) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from daemon.intake.watch import FolderWatch
 from daemon.ledger import files, models
 from daemon.reading.look import Look, Problem, is_passing, look, matches, scan, why_unread
 from daemon.runtime.context import ModelContext, make_folders
+from daemon.runtime.within import within
 
 T = TypeVar("T")
 WATCH_CHECK_S = 2.0
@@ -127,7 +128,7 @@ class Intake:
             ]
         )
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
+            await within(self._wake.wait(), max(0.0, wake_at - time.monotonic()))
         self._wake.clear()
 
     def watch_silent_s(self, now_s: float) -> float:
@@ -359,14 +360,13 @@ class Intake:
 
     def has_disk(self, path: str) -> bool:
         """Whether there is room to take a file in; logged once when there is none, and when there is again."""
-        free, needed = self.context.shared.free_bytes(), self.context.shared.config.service.min_free
-        has = free >= needed
-        if has and self._disk_low:
-            self.context.log.info("disk_ok", free_bytes=free)
-        elif not has and not self._disk_low:
-            self.context.log.error("disk_low", free_bytes=free, needed_bytes=needed, waiting_file=path)
-        self._disk_low = not has
-        return has
+        lack = self.context.shared.lack()
+        if self._disk_low and not lack:
+            self.context.log.info("disk_ok", free_bytes=self.context.shared.free_bytes())
+        elif lack and not self._disk_low:
+            self.context.log.error("disk_low", **lack, waiting_file=path)
+        self._disk_low = bool(lack)
+        return not lack
 
     def _put_off(self) -> None:
         """Ask again for room after a moment."""

@@ -98,8 +98,7 @@ class Traffic:
 
     async def _convert(self) -> bool:
         """Bring the log up to date; no where the disk or the analyst does not let it."""
-        shared = self.context.shared
-        if shared.free_bytes() < shared.config.service.min_free:
+        if self.context.shared.lack():
             self._retry_s = time.monotonic() + RETRY_S
             return False
         try:

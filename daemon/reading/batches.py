@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from daemon.reading.rejects import Reject
+from daemon.reading.rejects import Reject, Rejects
 from daemon.reading.sql import connect, literal, plain_path
 from retrain.records.errors import Refused
 
@@ -37,7 +37,7 @@ class _Footer:
     has_dictionary: bool
 
 
-def batches(source: Path, names: Sequence[str], rejects: list[Reject]) -> Iterator[Any]:
+def batches(source: Path, names: Sequence[str], rejects: Rejects) -> Iterator[Any]:
     """Record batches of these columns and `__row`, counted from 1 where the file does not have it. Texts that the file
     has in a dictionary stay so. Rows with a text that is too long are added to `rejects` instead."""
     footer = _footer(source, names)
@@ -57,13 +57,13 @@ def refuse_long_cells(source: Path, names: Sequence[str], rows: int) -> None:
     """Refused where one of about the first `rows` rows of a Parquet file has a text that is too long. Columns that are
     too small for that are not read."""
     large = [name for name, column in _footer(source, names).items() if column.bytes > LONGEST_CELL]
-    rejects, read = list[Reject](), 0
+    rejects, read = Rejects(1), 0
     for batch in batches(source, large, rejects) if large else ():
         read += batch.num_rows
-        if rejects or read >= rows:
+        if rejects.count or read >= rows:
             break
-    if rejects:
-        raise Refused(f"row {rejects[0].line}, column {rejects[0].column!r}: {rejects[0].reason}")
+    for first in rejects.first(1):
+        raise Refused(f"row {first.line}, column {first.column!r}: {first.reason}")
 
 
 def _footer(source: Path, names: Sequence[str]) -> dict[str, _Footer]:
@@ -98,7 +98,7 @@ def _is_text(kind: Any) -> bool:
     return any(check(kind) for check in checks)
 
 
-def _by_bytes(batch: Any, rejects: list[Reject]) -> Iterator[Any]:
+def _by_bytes(batch: Any, rejects: Rejects) -> Iterator[Any]:
     """The batch in parts of about BATCH_BYTES of text, without rows that have too long a text."""
     sizes, kept = np.zeros(batch.num_rows, dtype=np.int64), np.ones(batch.num_rows, dtype=bool)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):

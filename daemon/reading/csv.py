@@ -1,16 +1,22 @@
 """CSV to a Parquet file of typed columns by DuckDB, with rejected rows by line and column."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from daemon.reading.blame import hint_of, worlds_fault
+from daemon.reading.blame import hint_of, reading, worlds_fault
 from daemon.reading.clean import is_local
 from daemon.reading.formats import MISSING, Kind, OpenedFile, opened
 from daemon.reading.layout import Layout
-from daemon.reading.rejects import LONGEST, Reject, misfit
+from daemon.reading.pieces import LONGEST_LINE, Piece, pieces
+from daemon.reading.rejects import LONGEST, Reject, Rejects, Share, misfit
 from daemon.reading.sql import connect, first_line_of, identifier, literal, plain_path
 from retrain import durable
 from retrain.records.errors import Refused, Retry
@@ -18,23 +24,19 @@ from retrain.records.formats import Formats
 from retrain.records.schema import Column, Schema
 from retrain.records.settings import ColumnKind, IntakeSettings
 
-LONGEST_LINE = 16 * 2**20
 BUFFER_BYTES = 2 * LONGEST_LINE
 """DuckDB would take 16 times the longest line."""
 TYPES = {
     "number": "DOUBLE", "integer": "DECIMAL(38,6)", "boolean": "BOOLEAN", "category": "VARCHAR",
     "datetime": "TIMESTAMPTZ", "text": "VARCHAR",
 }  # fmt: skip
-CONVERTED = re.compile(r'Could not convert string "(.*?)" to', re.DOTALL)
-COUNTED = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
-UNTERMINATED = "unterminated quote"
-MIXED_ENDS = "state machine reached an invalid state"
-CHUNK_BYTES = 4 * 2**20
+ROWS_AT_FAULT = ("CSV Error on Line", "state machine reached an invalid state")
+"""What DuckDB says of a row that does not fit, and of lines that end in different ways."""
 
 
-def convert(file: OpenedFile, schema: Schema, target: Path) -> list[Reject]:
+def convert(file: OpenedFile, schema: Schema, target: Path, rejects: Rejects) -> None:
     """Write the schema's columns that the file has, typed where programs write them so and else as text, and `__row`
-    to `target`; the rejected rows."""
+    to `target`; the rows that cannot be parsed are added to `rejects`. Refused where these are too many."""
     known = {column.name: column for column in schema.columns}
     types = {
         name: _type(known[name].kind, schema.formats_of(known[name])) if name in known else "VARCHAR"
@@ -42,8 +44,12 @@ def convert(file: OpenedFile, schema: Schema, target: Path) -> list[Reject]:
     }
     if schema.task == "recommendation" and schema.time_column in types:
         types[schema.time_column] = "VARCHAR"  # numbers and moments, see event_times
-    chosen = [f"{_in_utc(identifier(name), types[name])} AS {identifier(name)}" for name in file.names if name in known]
-    return _copy(file, types, [*chosen, "row_number() OVER () AS __row"], target, known, schema.formats.na_values)
+    chosen = {name: types[name] for name in file.names if name in known}
+    columns = [f"{_in_utc(identifier(name), kind)} AS {identifier(name)}" for name, kind in chosen.items()]
+    missing, pieces_file = schema.formats.na_values, target.with_suffix(".piece.csv")
+    if not _copied(file, types, [*columns, "row_number() OVER () AS __row"], target, missing):
+        tables = _fitting(file, chosen, pieces_file, missing, known, rejects)
+        _write(_numbered(tables), target)
 
 
 def _type(kind: ColumnKind, formats: Formats) -> str:
@@ -63,7 +69,11 @@ def convert_all(file: OpenedFile, layout: Layout, target: Path) -> int:
         if type_name != "VARCHAR":
             misfit = f"CASE WHEN {column} IS NOT NULL AND {fitted} IS NULL THEN true END"
             chosen.append(f"{misfit} AS {identifier(misfits_of(position))}")
-    return len(_copy(file, dict.fromkeys(file.names, "VARCHAR"), chosen, target, {}, layout.formats.na_values))
+    rejects, missing = Rejects(), layout.formats.na_values
+    if not _copied(file, dict.fromkeys(file.names, "VARCHAR"), chosen, target, missing):
+        read = in_pieces(file, chosen, target.with_suffix(".piece.csv"), missing, rejects, Share(1.0))
+        _write((table for table, _ in read), target)
+    return rejects.count
 
 
 def misfits_of(position: int) -> str:
@@ -71,57 +81,118 @@ def misfits_of(position: int) -> str:
     return f"__misfits_of_{position}"
 
 
-def parsed(
-    file: OpenedFile, types: Mapping[str, str], rewritten: Path, missing: Sequence[str], run: Callable[[str], object]
-) -> None:
+def all_fit(file: OpenedFile, types: Mapping[str, str], missing: Sequence[str], run: Callable[[str], object]) -> bool:
     """Call `run` with DuckDB's reader of the file, as SQL, with these types by column and further words for missing
-    values. Where lines end in different ways it reads a copy, `rewritten`. Refused where the file is no CSV."""
+    values; False where not all rows that it reads are of so many values that fit. Refused where the file is no CSV."""
     try:
-        try:
-            run(_read_csv(file.path, file.kind.compression, file, types, missing))
-        except duckdb.Error as error:
-            if MIXED_ENDS not in str(error):
-                raise
-            _with_plain_line_ends(file.path, file.kind, rewritten)
-            run(_read_csv(rewritten, "none", file, types, missing))
+        run(_read_csv(file.path, file.kind.compression, file, types, missing, file.skipped, header=True))
     except duckdb.Error as error:
-        if worlds_fault(error):
-            raise Retry(first_line_of(error)) from None
-        raise Refused(_failure(error, file.kind), _hint(error, file.intake)) from None
+        if any(words in str(error) for words in ROWS_AT_FAULT):
+            return False
+        raise _blamed(error, file) from None
+    return True
+
+
+def in_pieces(
+    file: OpenedFile, chosen: Sequence[str], piece_file: Path, missing: Sequence[str], rejects: Rejects, share: Share
+) -> Iterator[tuple[pa.Table, Piece]]:
+    """These columns, as SQL expressions, a piece of the file's rows at a time, beside the piece that they are of; rows
+    that cannot be parsed are added to `rejects`. There is at least one. Refused where the file is no CSV, or where of
+    enough rows more are bad than the `share` allows."""
+    connection, texts = connect(), dict.fromkeys(file.names, "VARCHAR")
+    reader = _read_csv(piece_file, "none", file, texts, missing, 0, header=False)
+    empty = Piece(b"", np.zeros(0, np.int64), np.zeros(0, np.int64))
+    try:
+        with reading(_failure_of(file.kind)), opened(file.path, file.kind) as stream:
+            for piece in chain([empty], pieces(stream, len(file.names), file.delimiter, file.skipped, rejects, share)):
+                piece_file.write_bytes(piece.text)
+                yield connection.sql(f"SELECT {', '.join(chosen)} FROM {reader}").to_arrow_table(), piece
+    except duckdb.Error as error:
+        raise _blamed(error, file) from None
     finally:
-        rewritten.unlink(missing_ok=True)
+        piece_file.unlink(missing_ok=True)
 
 
-def _copy(
-    file: OpenedFile,
-    types: Mapping[str, str],
-    chosen: Sequence[str],
-    target: Path,
-    known: Mapping[str, Column],
-    missing: Sequence[str],
-) -> list[Reject]:
-    connection = connect()
-
-    def copy(reader: str) -> None:
-        durable.crash_point("intake.parsed.before_write")
-        connection.execute(
-            f"COPY (SELECT {', '.join(chosen)} FROM {reader}) "
-            f"TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
-        )
-
-    parsed(file, types, target.with_suffix(".lines.csv"), missing, copy)
-    return _rejects(connection, known)
+def first_rows(file: OpenedFile, piece_file: Path, missing: Sequence[str], most: int) -> pa.Table:
+    """The first rows of those that can be parsed, as texts. Refused where the file is no CSV."""
+    found, texts = list[pa.Table](), dict.fromkeys(file.names, "VARCHAR")
+    query, connection = f"SELECT * FROM {{}} LIMIT {most}", connect()
+    if all_fit(file, texts, missing, lambda rows: found.append(connection.sql(query.format(rows)).to_arrow_table())):
+        return found[0]
+    share, tables, rows = Share(file.intake.max_reject_share), list[pa.Table](), 0
+    for table, _ in in_pieces(file, ["*"], piece_file, missing, Rejects(1), share):
+        tables.append(table.slice(0, most - rows))
+        rows += tables[-1].num_rows
+        if rows == most:
+            break
+    return pa.concat_tables(tables)
 
 
-def _with_plain_line_ends(path: Path, kind: Kind, target: Path) -> None:
-    """A copy whose lines all end alike: DuckDB gives up where some end in CR LF and some in LF."""
-    with opened(path, kind) as source, target.open("wb") as sink:
-        left = b""
-        while piece := source.read(CHUNK_BYTES):
-            data = left + piece
-            left = b"\r" if data.endswith(b"\r") else b""
-            sink.write((data[: len(data) - len(left)]).replace(b"\r\n", b"\n"))
-        sink.write(left)
+def _copied(
+    file: OpenedFile, types: Mapping[str, str], chosen: Sequence[str], target: Path, missing: Sequence[str]
+) -> bool:
+    """Whether DuckDB could write the columns of all rows at once: it ends at the first row that does not fit."""
+    durable.crash_point("intake.parsed.before_write")
+    copy = (
+        f"COPY (SELECT {', '.join(chosen)} FROM {{}}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
+    )
+    return all_fit(file, types, missing, lambda reader: connect().execute(copy.replace("{}", reader, 1)))
+
+
+def _fitting(
+    file: OpenedFile, chosen: Mapping[str, str], piece_file: Path, missing: Sequence[str], known: Mapping[str, Column],
+    rejects: Rejects,
+) -> Iterator[pa.Table]:  # fmt: skip
+    """The columns of the file as these types, by name, in pieces; rows with a value that does not fit are added to
+    `rejects`."""
+    typed = {misfits_of(place): name for place, (name, kind) in enumerate(chosen.items()) if kind != "VARCHAR"}
+    columns = [
+        f"{_in_utc(f'TRY_CAST({identifier(name)} AS {kind})', kind)} AS {identifier(name)}"
+        for name, kind in chosen.items()
+    ]
+    for misfits, name in typed.items():
+        column = identifier(name)
+        fails = f"{column} IS NOT NULL AND TRY_CAST({column} AS {chosen[name]}) IS NULL"
+        columns.append(f"CASE WHEN {fails} THEN left({column}, {LONGEST}) END AS {identifier(misfits)}")
+    for table, piece in in_pieces(file, columns, piece_file, missing, rejects, Share(file.intake.max_reject_share)):
+        good = np.ones(table.num_rows, dtype=bool)
+        for misfits, name in typed.items():
+            good &= _set_aside(table.column(misfits), known[name], piece, good, rejects)
+        yield table.drop_columns(list(typed)).filter(pa.array(good))
+
+
+def _set_aside(
+    misfits: Any, column: Column, piece: Piece, good: NDArray[np.bool_], rejects: Rejects
+) -> NDArray[np.bool_]:
+    """Which rows (n,) have no misfit, a text, in a column; those that have and were `good` are added to `rejects`."""
+    if misfits.null_count == len(misfits):
+        return good
+    fits = misfits.is_null().to_numpy()
+    places = np.flatnonzero(~fits & good)
+
+    def reject(place: int) -> Reject:
+        row = int(places[place])
+        return Reject(int(piece.lines[row]), column.name, misfit(misfits[row].as_py(), column.kind), piece.raw(row))
+
+    rejects.add(piece.lines[places].tolist(), reject)
+    return np.asarray(fits)
+
+
+def _numbered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """With `__row`, counted from 1."""
+    rows = 0
+    for table in tables:
+        numbers = np.arange(rows + 1, rows + 1 + table.num_rows)
+        rows += table.num_rows
+        yield table.append_column("__row", pa.array(numbers))
+
+
+def _write(tables: Iterator[pa.Table], target: Path) -> None:
+    first = next(tables)
+    with pq.ParquetWriter(target, first.schema, compression="lz4") as writer:
+        for table in chain([first], tables):
+            if table.num_rows:
+                writer.write_table(table)
 
 
 def _in_utc(expression: str, type_name: str) -> str:
@@ -129,51 +200,28 @@ def _in_utc(expression: str, type_name: str) -> str:
     return f"{expression} AT TIME ZONE 'UTC'" if type_name == "TIMESTAMPTZ" else expression
 
 
-def _read_csv(path: Path, compression: str, file: OpenedFile, types: Mapping[str, str], words: Sequence[str]) -> str:
+def _read_csv(
+    path: Path, compression: str, file: OpenedFile, types: Mapping[str, str], words: Sequence[str], skipped: int,
+    header: bool,
+) -> str:  # fmt: skip
     columns = ", ".join(f"{literal(name)}: {literal(type_name)}" for name, type_name in types.items())
     missing = ", ".join(literal(word) for word in dict.fromkeys((*MISSING, *words)))
     return (
-        f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = true, "
+        f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = {header}, "
         f"delim = {literal(file.delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
-        f"compression = {literal(compression)}, skip = {file.skipped}, "
-        f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES}, store_rejects = true, rejects_limit = 0)"
+        f"compression = {literal(compression)}, skip = {skipped}, "
+        f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES})"
     )
 
 
-def refuse_open_quote(connection: duckdb.DuckDBPyConnection) -> None:
-    """Refused where the lines that were rejected are those after a quote that is never closed."""
-    query = f"SELECT min(line) FROM reject_errors WHERE contains(error_message, {literal(UNTERMINATED)})"
-    found = connection.execute(query).fetchone()
-    if found is not None and found[0] is not None:
-        where = f"line {found[0]}: a quote is opened and never closed, so the rows after it cannot be told apart"
-        raise Refused(where, "close the quote; in a quoted value, write a quote twice")
+def _blamed(error: duckdb.Error, file: OpenedFile) -> Refused | Retry:
+    if worlds_fault(error):
+        return Retry(first_line_of(error))
+    return Refused(_failure(error, file.kind), _hint(error, file.intake))
 
 
-def _rejects(connection: duckdb.DuckDBPyConnection, known: Mapping[str, Column]) -> list[Reject]:
-    """The first error of each bad line."""
-    refuse_open_quote(connection)
-    query = (
-        "SELECT line, first(column_name ORDER BY column_idx), first(error_type ORDER BY column_idx), "
-        f"first(error_message ORDER BY column_idx), first(left(csv_line, {LONGEST}) ORDER BY column_idx) "
-        "FROM reject_errors GROUP BY line ORDER BY line"
-    )
-    rejects = []
-    for line, column, error_type, message, raw in connection.execute(query).fetchall():
-        named = column if error_type == "CAST" else None
-        rejects.append(Reject(line, named, _reason(error_type, message, known.get(column)), raw))
-    return rejects
-
-
-def _reason(error_type: str, message: str, column: Column | None) -> str:
-    if error_type == "CAST" and column is not None:
-        value = CONVERTED.search(message)
-        return misfit(value[1] if value else "the value", column.kind)
-    counted = COUNTED.search(message)
-    if error_type in ("MISSING COLUMNS", "TOO MANY COLUMNS") and counted:
-        return f"the row has {counted[2]} values; expected {counted[1]}"
-    if error_type == "INVALID ENCODING":
-        return 'bytes that are no UTF-8; if the file is latin-1, set intake.encoding = "latin-1"'
-    return str(message).splitlines()[0]
+def _failure_of(kind: Kind) -> str:
+    return "cannot be read" if kind.compression == "none" else f"is no whole {kind.compression} file"
 
 
 def _failure(error: Exception, kind: Kind) -> str:

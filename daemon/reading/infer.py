@@ -15,10 +15,11 @@ from daemon.reading.batches import refuse_long_cells
 from daemon.reading.blame import reading
 from daemon.reading.clean import clean
 from daemon.reading.event_times import event_times
+from daemon.reading.first_rows import FirstRows, of_parquet, of_table
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
 from daemon.reading.local_formats.found import Found, find_formats
 from daemon.reading.measure import first_rows
-from daemon.reading.sql import connect, identifier, literal, plain_path
+from daemon.reading.sql import connect, identifier
 from daemon.reading.texts import Texts, count_texts, text_columns
 from drift.derived.identifiers import identifying
 from drift.derived.text import is_text
@@ -46,11 +47,12 @@ ROLES = (
 
 @dataclass(frozen=True)
 class Sampled:
-    """The first rows of a file, as `sample` of a connection, to be read by these options; Refused where they cannot be
-    read. `quoted` counts by column the values that the file says are text, of formats that can say so of a value."""
+    """The first `rows` of a file, as `sample` of a connection, to be read by these options; Refused where they cannot
+    be read. `quoted` counts by column the values that the file says are text, of formats that can say so of a value."""
 
     connection: duckdb.DuckDBPyConnection
     file: OpenedFile
+    rows: FirstRows
     quoted: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -68,7 +70,7 @@ class Sampled:
     def counts(self, name: str) -> tuple[int, int]:
         """How many values of a column are not missing, and how many of them are different."""
         column = identifier(name)
-        ((present, distinct),) = self.ask(f"SELECT count({column}), count(DISTINCT {column}) FROM sample")
+        ((present, distinct),) = self.ask(f"SELECT count({column}), count(DISTINCT {column}) FROM sample", name)
         return int(present), int(distinct)
 
     @cached_property
@@ -78,26 +80,36 @@ class Sampled:
         return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def _identifying(self, name: str, kind: ColumnKind) -> str | None:
-        with reading("cannot be read"):
-            column = self.connection.sql(f"SELECT {identifier(name)} FROM sample").to_arrow_table().column(0)
+        column = self.column(name)
         formats = self.found.formats
         if name in self.found.plain:
             formats = replace(PLAIN, na_values=formats.na_values)
         try:
-            values = column_values(clean(column.combine_chunks(), name, kind, formats).values, kind)
+            values = column_values(clean(column, name, kind, formats).values, kind)
         except Refused:  # a type that the intake refuses, too
             return None
         order = None if isinstance(values, Codes) else values
         return identifying(name, profile(values), order, moments=kind == "datetime")
 
-    def ask(self, query: str) -> list[Any]:
-        """The rows of a query."""
+    def column(self, name: str) -> Any:
+        """Its values as an Arrow array."""
+        if self.rows.table is not None:
+            return self.rows.table.column(name).combine_chunks()
         with reading("cannot be read"):
+            self.rows.show(name)
+            table = self.connection.sql(f"SELECT {identifier(name)} FROM sample").to_arrow_table()
+        return table.column(0).combine_chunks()
+
+    def ask(self, query: str, name: str | None = None) -> list[Any]:
+        """The rows of a query of `sample`, in which at least the column of this name is."""
+        with reading("cannot be read"):
+            self.rows.show(name)
             return list(self.connection.execute(query).fetchall())
 
     @cached_property
     def _types(self) -> dict[str, str]:
-        return {name: str(type_name) for name, type_name, *_ in self.ask("DESCRIBE sample")}
+        described = [row for first in self.rows.first_of_groups() for row in self.ask("DESCRIBE sample", first)]
+        return {name: str(type_name) for name, type_name, *_ in described}
 
     @cached_property
     def _texts(self) -> dict[str, Texts]:
@@ -123,34 +135,24 @@ class Sampled:
     def _worded(self, name: str, kind: ColumnKind) -> ColumnKind:
         if kind != "category":
             return kind
-        rows = self.ask(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}")
+        rows = self.ask(f"SELECT CAST({identifier(name)} AS VARCHAR) FROM sample LIMIT {TEXT_PROBE}", name)
         return "text" if is_text([row[0] for row in rows]) else kind
 
 
-def sampled(file: OpenedFile, rewritten: Path) -> Sampled:
-    """The first 50,000 rows of a file, of long texts fewer; see `csv.parsed` for `rewritten`. Refused where the file
-    cannot be read."""
-    sample, missing = Sampled(connect(), file), file.intake.na_values or ()
+def sampled(file: OpenedFile, piece_file: Path) -> Sampled:
+    """The first 50,000 rows of a file, of long texts fewer; `piece_file` is as in `csv.in_pieces`. Refused where the
+    file cannot be read."""
+    connection, missing = connect(), file.intake.na_values or ()
     most_rows = first_rows(file.path, file.kind)
     if file.kind.format == "csv":
-        texts, create = dict.fromkeys(file.names, "VARCHAR"), "CREATE TEMP TABLE sample AS SELECT * FROM {} LIMIT {}"
-        csv.parsed(
-            file, texts, rewritten, missing, lambda rows: sample.connection.execute(create.format(rows, most_rows))
-        )
-        csv.refuse_open_quote(sample.connection)
-    elif file.kind.format in ("json", "jsonl"):
-        rows = json_lines.values_of(file, file.names)
-        sample.ask(f"CREATE TEMP TABLE json_sample AS SELECT * EXCLUDE (__row) FROM ({rows}) LIMIT {most_rows}")
-        sample.ask(f"CREATE TEMP TABLE sample AS SELECT {json_lines.texts_in(file.names, missing)} FROM json_sample")
-        quoted = ", ".join(f"count(*) FILTER ({json_lines.is_quoted(name)})" for name in file.names)
-        (counts,) = sample.ask(f"SELECT {quoted} FROM json_sample")
-        return replace(sample, quoted=dict(zip(file.names, counts, strict=True)))
-    else:  # read again by each query, only the columns that it needs
-        with reading("cannot be read as Parquet"):
-            refuse_long_cells(file.path, file.names, SAMPLE_ROWS)
-        rows = f"read_parquet({literal(plain_path(file.path))})"
-        sample.ask(f"CREATE TEMP VIEW sample AS SELECT * FROM {rows} LIMIT {SAMPLE_ROWS}")
-    return sample
+        table = csv.first_rows(file, piece_file, missing, most_rows)
+        return Sampled(connection, file, of_table(connection, table))
+    if file.kind.format in ("json", "jsonl"):
+        table, quoted = json_lines.first_rows(file, missing, most_rows)
+        return Sampled(connection, file, of_table(connection, table), quoted)
+    with reading("cannot be read as Parquet"):
+        refuse_long_cells(file.path, file.names, SAMPLE_ROWS)
+    return Sampled(connection, file, of_parquet(connection, file.path, file.names))
 
 
 def named_columns(settings: ModelSettings) -> list[str]:
@@ -185,9 +187,8 @@ def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
 
 def _infer_events(sample: Sampled, settings: ModelSettings) -> Schema:
     schema, name = event_schema(settings, sample.found.formats, sample.found.plain), str(settings.time_column)
-    with reading("cannot be read"):
-        column = sample.connection.sql(f"SELECT {identifier(name)} FROM sample").to_arrow_table().column(0)
-    times = event_times(column.combine_chunks(), name, math.inf, schema.formats_of(schema.column(name)))
+    column = sample.column(name)
+    times = event_times(column, name, math.inf, schema.formats_of(schema.column(name)))
     present = len(column) - column.null_count
     if len(times.cleaned.values) - times.cleaned.values.null_count < (1 - settings.intake.max_reject_share) * present:
         _refuse_unclear_time(sample, name)

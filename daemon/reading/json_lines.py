@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from daemon.reading.blame import reading
-from daemon.reading.csv import BUFFER_BYTES, LONGEST_LINE
+from daemon.reading.csv import BUFFER_BYTES
 from daemon.reading.formats import SAMPLE_ROWS, Format, Kind, OpenedFile, first_bytes
-from daemon.reading.rejects import LONGEST, Reject
+from daemon.reading.pieces import LONGEST_LINE
+from daemon.reading.rejects import LONGEST, Reject, Rejects
 from daemon.reading.sql import connect, identifier, literal, plain_path
 from retrain import durable
 from retrain.records.errors import Refused
@@ -18,6 +21,7 @@ FAILURE = {"jsonl": "cannot be read as JSON lines", "json": "cannot be read as a
 LAYOUT_BYTES = 2**20
 FIELD = "."
 """Before the name of a field of an object: "customer.id"."""
+FETCHED_ROWS = 10_000
 MOST_KEYS = 2_000
 """Each is looked for in each row: ten thousand objects with a key of their own took five gigabytes."""
 ONE_ARRAY = re.compile(r'\{\s*"([^"]*)"\s*:\s*\[')
@@ -116,6 +120,18 @@ def _value(name: str, type_name: str) -> str:
     return f"coalesce({key}, {field})"
 
 
+def first_rows(file: OpenedFile, missing: Sequence[str], most: int) -> tuple[pa.Table, dict[str, int]]:
+    """The first rows as texts, and by column how many values are texts in the file; these words are missing."""
+    connection, names = connect(), file.names
+    with reading("cannot be read"):
+        rows = f"SELECT * EXCLUDE (__row) FROM ({values_of(file, names)}) LIMIT {most}"
+        connection.execute(f"CREATE TEMP TABLE json_sample AS {rows}")
+        texts = connection.sql(f"SELECT {texts_in(names, missing)} FROM json_sample").to_arrow_table()
+        quoted = ", ".join(f"count(*) FILTER ({is_quoted(name)})" for name in names)
+        (counts,) = connection.execute(f"SELECT {quoted} FROM json_sample").fetchall()
+    return texts, dict(zip(names, counts, strict=True))
+
+
 def texts_in(names: Sequence[str], missing: Sequence[str]) -> str:
     """JSON columns as text, these words as missing, as a list of SQL expressions."""
     words = ", ".join(map(literal, missing))
@@ -130,17 +146,18 @@ def is_quoted(name: str) -> str:
     return f"starts_with(CAST({identifier(name)} AS VARCHAR), chr(34))"
 
 
-def convert(file: OpenedFile, names: Sequence[str], target: Path) -> list[Reject]:
-    """Write these keys as text, and `__row` (the line, or the place in the array) to `target`; what is no object."""
+def convert(file: OpenedFile, names: Sequence[str], target: Path, rejects: Rejects) -> None:
+    """Write these keys as text, and `__row` (the line, or the place in the array) to `target`; what is no object is
+    added to `rejects`."""
     connection, lines = connect(), _numbered(file)
     with reading(FAILURE[file.kind.format]):
         durable.crash_point("intake.parsed.before_write")
         texts = values_of(file, names, "VARCHAR")
         connection.execute(f"COPY ({texts}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)")
-        bad = connection.execute(
-            f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
-        ).fetchall()
-    return [Reject(line, None, "not a JSON object", raw) for line, raw in bad]
+        bad = f"SELECT __row, left(line, {LONGEST}) FROM ({lines}) WHERE trim(coalesce(line, '')) <> '' AND NOT {GOOD}"
+        found = connection.execute(bad)
+        while some := found.fetchmany(FETCHED_ROWS):
+            rejects.extend(Reject(line, None, "not a JSON object", raw) for line, raw in some)
 
 
 def _numbered(file: OpenedFile) -> str:

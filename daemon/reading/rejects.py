@@ -1,9 +1,12 @@
 """Bad rows: where, what, and what was expected."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+from drift.notation import agreed, counted
+from retrain.records.errors import Refused
 from retrain.records.settings import ColumnKind
 
 EXPECTED: dict[ColumnKind, str] = {
@@ -15,6 +18,36 @@ EXPECTED: dict[ColumnKind, str] = {
     "text": "text",
 }
 LONGEST = 500
+MOST_KEPT = 50_000
+"""Of the rows that were set aside; the others are counted."""
+ENOUGH_ROWS = 200_000
+"""So many rows of which too many are bad say that the rest will not make up for them."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The most of a file's rows that may be bad, by `intake.max_reject_share`."""
+
+    most: float
+
+    def refuse(self, good: int, rejects: "Rejects", advice: str = "", of_first: bool = False) -> None:
+        """Refused where too many of so many rows are bad; `of_first` where more may come."""
+        rows = good + rejects.count
+        if good and rejects.count <= self.most * rows:
+            return
+        (first,) = rejects.first(1)
+        where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
+        of = f"the first {counted(rows, 'row')}" if of_first else counted(rows, "row")
+        bad = f"{rejects.count:,} of {of} {agreed(rejects.count, 'are')} bad ({rejects.count / rows:.0%})"
+        raise Refused(
+            f"{bad}; the first: {where}: {first.reason}",
+            advice or f"at most {self.most:.0%} may be (intake.max_reject_share)",
+        )
+
+    def refuse_early(self, good: int, rejects: "Rejects") -> None:
+        """Refused where enough rows, of which too many are bad, have been read to say so of the file."""
+        if good + rejects.count >= ENOUGH_ROWS and rejects.count > self.most * (good + rejects.count):
+            self.refuse(good, rejects, of_first=True)
 
 
 @dataclass(frozen=True)
@@ -29,6 +62,49 @@ class Reject:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         return asdict(self)
+
+
+class Rejects:
+    """The rows of a file that were set aside: all are counted, those of the first lines are kept."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self.count = 0
+        self._most = most
+        self._kept: list[Reject] = []
+        self._last = float("inf")
+
+    def add(self, lines: Sequence[int], make: Callable[[int], Reject]) -> None:
+        """Rows at these lines, ascending; `make` gives the reject of the one at a place in `lines`, if it is kept."""
+        self.count += len(lines)
+        for place, line in enumerate(lines):
+            if line > self._last:
+                break
+            self._keep(make(place))
+
+    def append(self, reject: Reject) -> None:
+        """One more."""
+        self.count += 1
+        self._keep(reject)
+
+    def extend(self, rejects: Iterable[Reject]) -> None:
+        """Some more."""
+        for reject in rejects:
+            self.append(reject)
+
+    def first(self, most: int = MOST_KEPT) -> list[Reject]:
+        """At most so many, in the order of their lines."""
+        self._kept.sort(key=_line)
+        return self._kept[: min(most, self._most)]
+
+    def _keep(self, reject: Reject) -> None:
+        self._kept.append(reject)
+        if len(self._kept) > self._most + self._most // 4:
+            self._kept = self.first(self._most)
+            self._last = _line(self._kept[-1])
+
+
+def _line(reject: Reject) -> int:
+    return reject.line or 0
 
 
 def misfit(value: object, kind: ColumnKind) -> str:

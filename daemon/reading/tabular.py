@@ -22,6 +22,7 @@ from daemon.reading.layout import Layout
 from daemon.reading.local_formats.findings import read_with
 from daemon.reading.local_formats.found import Found
 from daemon.reading.open_file import open_file, require_file
+from daemon.reading.rejects import Rejects
 from daemon.reading.sql import release
 from drift.notation import agreed, counted
 from drift.profiles.categorical import Codes
@@ -125,7 +126,7 @@ def open_table(path: Path, converted: Path, reference: Layout | None = None, wan
         file = open_file(path, INTAKE, copy, wanted)
         if reference is not None and file.kind.format == "parquet":
             return _table(path, file, converted, reference, [])
-        sample = sampled(file, converted.with_suffix(".sample.csv"))
+        sample = sampled(file, converted.with_suffix(".piece.csv"))
         layout = _layout(sample) if reference is None else _alike(_layout(sample), sample.found, reference)
         told = [*file.notes, *(str(finding) for finding in sample.found.findings if finding.level == "assumed")]
         if reference is None or layout.formats != reference.formats:
@@ -157,7 +158,9 @@ def _table(path: Path, file: OpenedFile, converted: Path, layout: Layout, notes:
     if file.kind.format == "csv":
         left_out = csv.convert_all(file, layout, converted)
     elif file.kind.format != "parquet":
-        left_out = len(json_lines.convert(file, file.names, converted))
+        rejects = Rejects()
+        json_lines.convert(file, file.names, converted, rejects)
+        left_out = rejects.count
     if left_out:
         notes.append(f"{counted(left_out, 'row', 'were')} left out of {path.name}: they could not be parsed")
     source = file.path if file.kind.format == "parquet" else converted

@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,8 @@ from daemon.reading.nested import NO_ID, nested_ids
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
-from daemon.reading.rejects import Reject, misfit, shortened
+from daemon.reading.rejects import Reject, Rejects, Share, misfit, shortened
 from daemon.reading.take_items import take_items
-from drift.notation import agreed, counted
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.records.new_classes import odd_spellings, undeclared, unified
@@ -47,7 +46,6 @@ from retrain.rows.event_times import AHEAD_S, time_span
 from retrain.rows.targets import class_column
 
 LISTED_REJECTS = 1000
-WRITTEN_REJECTS = 100_000
 ADVISED_REJECTS = 20
 LISTED_UNCLEAR = 50
 PATTERN_MARKS = "*?["
@@ -118,14 +116,17 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     refuse_large(path.stat().st_size, settings.limits.max_file)
     parsed = _read(path, temporary, settings, request.schema)
     matched, rejects, snapshot = parsed.matched, parsed.rejects, stem.with_suffix(".parquet")
-    misfits: list[Reject] = []
+    misfits = Rejects()
     events = EventQuality.of(matched.schema, settings)
-    most_cells = settings.limits.max_cells
-    tally, quality = _write(parsed.source, matched, snapshot, misfits, request.classes, events, most_cells)
-    rejects += _in_file(misfits, rejects, parsed.skipped) if parsed.is_csv else misfits
-    rejects.sort(key=lambda reject: reject.line or 0)
-    advice = advice_on([reject.reason for reject in rejects[:ADVISED_REJECTS]], matched.schema.formats)
-    _check_share(tally, rejects, settings, advice)
+    tally, quality = _write(
+        parsed.source, matched, snapshot, misfits, request.classes, events, settings.limits.max_cells
+    )
+    rejects.extend(_in_file(misfits.first(), rejects.first(), parsed.skipped) if parsed.is_csv else misfits.first())
+    rejects.count += misfits.count - len(misfits.first())
+    advice = advice_on([reject.reason for reject in rejects.first(ADVISED_REJECTS)], matched.schema.formats)
+    if not tally.rows + rejects.count:
+        raise Refused("the file has a header and no rows", "expected rows")
+    Share(settings.intake.max_reject_share).refuse(tally.rows, rejects, advice)
     first_time, last_time = tally.span()
     notes = [*parsed.notes, *(events.notes() if events else ())]
     quality |= {"unclear": [*parsed.unclear[:LISTED_UNCLEAR]], "notes": notes, "advice": advice}
@@ -136,8 +137,8 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
         rows=tally.rows,
         labelled_rows=tally.labelled,
         class_rows=dict(tally.classes) if settings.task == "classification" else {},
-        rejected=len(rejects),
-        rejects=[reject.to_json() for reject in rejects[:LISTED_REJECTS]],
+        rejected=rejects.count,
+        rejects=[reject.to_json() for reject in rejects.first(LISTED_REJECTS)],
         quarantine=_quarantine(rejects, stem.with_suffix(".jsonl")),
         schema=matched.schema,
         inferred=request.schema is None,
@@ -156,7 +157,7 @@ class Parsed:
 
     source: Path
     matched: Matched
-    rejects: list[Reject]
+    rejects: Rejects
     is_csv: bool = False
     skipped: int = 0
     unclear: tuple[str, ...] = ()
@@ -171,7 +172,7 @@ def _read(path: Path, temporary: Path, settings: ModelSettings, schema: Schema |
     left_out: dict[str, str] = {}
     refuse_alike(_told_apart(file, schema))
     if schema is None:
-        sample = sampled(file, temporary.with_suffix(".sample.csv"))
+        sample = sampled(file, temporary.with_suffix(".piece.csv"))
         schema = infer_schema(sample, settings)
         unclear = tuple(str(finding) for finding in sample.found.findings if finding.level != "understood")
         left_out = not_learned(sample, schema)
@@ -188,25 +189,25 @@ def _told_apart(file: OpenedFile, schema: Schema | None) -> Sequence[str]:
 
 
 def _parsed(path: Path, temporary: Path, file: OpenedFile, schema: Schema) -> Parsed:
-    matched = match(file.names, schema)
-    if file.kind.format == "csv":
-        return Parsed(
-            temporary, matched, csv.convert(file, matched.schema, temporary), True, file.skipped, (), file.notes
-        )
+    matched, rejects = match(file.names, schema), Rejects()
     if file.kind.format == "parquet":
-        return Parsed(path, matched, [])
+        return Parsed(path, matched, rejects)
+    if file.kind.format == "csv":
+        csv.convert(file, matched.schema, temporary, rejects)
+        return Parsed(temporary, matched, rejects, True, file.skipped, (), file.notes)
     names = [column.name for column in matched.schema.columns if column.name in file.names]
-    return Parsed(temporary, matched, json_lines.convert(file, names, temporary), notes=file.notes)
+    json_lines.convert(file, names, temporary, rejects)
+    return Parsed(temporary, matched, rejects, notes=file.notes)
 
 
 def _write(
     source: Path,
     matched: Matched,
     snapshot: Path,
-    rejects: list[Reject],
+    rejects: Rejects,
     classes: Sequence[str],
-    events: EventQuality | None = None,
-    most_cells: int | None = None,
+    events: EventQuality | None,
+    most_cells: int,
 ) -> tuple[Tally, dict[str, Any]]:
     """Write the clean rows as the snapshot, labels as the `classes` are written; the rejected rows are added to
     `rejects`, the rows of a log to `events`. Refused where there are more cells than `most_cells`."""
@@ -219,7 +220,7 @@ def _write(
         with pq.ParquetWriter(snapshot, arrow, compression="zstd", write_statistics=False) as writer:
             for batch in batches(source, [column.name for column in schema.columns], rejects):
                 cells += batch.num_rows * len(schema.columns)
-                if most_cells is not None and cells > most_cells:
+                if cells > most_cells:
                     reason = f"the file has more than {most_cells:,} cells, which limits.max_cells is"
                     raise Refused(reason, "raise it, or split the file")
                 table = _clean_batch(batch, schema, qualities, rejects, classes, events)
@@ -247,7 +248,7 @@ def _clean_batch(
     batch: Any,
     schema: Schema,
     qualities: dict[str, ColumnQuality],
-    rejects: list[Reject],
+    rejects: Rejects,
     classes: Sequence[str],
     events: EventQuality | None = None,
 ) -> pa.Table:
@@ -289,24 +290,24 @@ def _clean_batch(
 
 
 def _moments(
-    batch: Any, raw: Any, column: Column, schema: Schema, good: Any, rejects: list[Reject], events: EventQuality
+    batch: Any, raw: Any, column: Column, schema: Schema, good: Any, rejects: Rejects, events: EventQuality
 ) -> Cleaned:
     """When events were; those that lie ahead are rejected here, and no longer `good`."""
     times = event_times(raw, column.name, time.time(), schema.formats_of(column))
     events.in_ms += times.in_ms
-    for position in np.flatnonzero(times.ahead & good):
-        value = shortened(str(raw[int(position)].as_py()))
-        rejects.append(Reject(batch.column("__row")[int(position)].as_py(), column.name, f"{value!r} {AHEAD}"))
+
+    def reason(position: int) -> str:
+        return f"{shortened(str(raw[position].as_py()))!r} {AHEAD}"
+
+    _set_aside(batch, column.name, times.ahead & good, rejects, reason)
     good &= ~times.ahead
     return times.cleaned
 
 
-def _reject_nested(batch: Any, raw: Any, name: str, setting: str, good: Any, rejects: list[Reject]) -> None:
+def _reject_nested(batch: Any, raw: Any, name: str, setting: str, good: Any, rejects: Rejects) -> None:
     """Objects and lists in a column of ids are rejected here, and no longer `good`."""
     found = nested_ids(raw, name, setting)
-    rejects += [
-        Reject(batch.column("__row")[int(place)].as_py(), name, NO_ID) for place in np.flatnonzero(found & good)
-    ]
+    _set_aside(batch, name, found & good, rejects, lambda _: NO_ID)
     good &= ~found
 
 
@@ -325,18 +326,24 @@ def _undeclared(labels: Any, classes: Sequence[str]) -> Any:
     return pc.invert(pc.is_in(labels, value_set=pa.array([*classes, None], labels.type))).to_numpy(zero_copy_only=False)
 
 
-def _reject(batch: Any, raw: Any, column: Any, bad: Any, rejects: list[Reject], target: str) -> None:
-    lines = batch.column("__row")
-    for position in np.flatnonzero(bad):
+def _reject(batch: Any, raw: Any, column: Any, bad: Any, rejects: Rejects, target: str) -> None:
+    def reason(position: int) -> str:
         try:
-            value = raw[int(position)].as_py()
+            value = raw[position].as_py()
         except (OverflowError, ValueError):  # no moment of Python's
-            rejects.append(Reject(lines[int(position)].as_py(), column.name, OUTSIDE_YEARS))
-            continue
-        reason = "is missing" if value is None else misfit(value, column.kind)
+            return OUTSIDE_YEARS
         if value is not None and column.name == target and column.categories is not None:
-            reason = undeclared(shortened(str(value)), column.categories)
-        rejects.append(Reject(lines[int(position)].as_py(), column.name, reason))
+            return undeclared(shortened(str(value)), column.categories)
+        return "is missing" if value is None else misfit(value, column.kind)
+
+    _set_aside(batch, column.name, bad, rejects, reason)
+
+
+def _set_aside(batch: Any, name: str, bad: Any, rejects: Rejects, reason: Callable[[int], str]) -> None:
+    """Add the rows that are bad (n,) to the rejects; `reason` says why of the one at a position."""
+    positions = np.flatnonzero(bad)
+    lines = batch.column("__row").to_numpy(zero_copy_only=False)[positions].tolist()
+    rejects.add(lines, lambda place: Reject(lines[place], name, reason(int(positions[place]))))
 
 
 def _count(table: pa.Table, schema: Schema, tally: Tally) -> None:
@@ -376,26 +383,11 @@ def _in_file(misfits: list[Reject], unparsed: list[Reject], above: int) -> list[
     return placed
 
 
-def _check_share(tally: Tally, rejects: list[Reject], settings: ModelSettings, advice: str) -> None:
-    rows = tally.rows + len(rejects)
-    if not rows:
-        raise Refused("the file has a header and no rows", "expected rows")
-    share = len(rejects) / rows
-    if not tally.rows or share > settings.intake.max_reject_share:
-        first = rejects[0]
-        where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
-        bad = f"{len(rejects):,} of {counted(rows, 'row')} {agreed(len(rejects), 'are')} bad ({share:.0%})"
-        raise Refused(
-            f"{bad}; the first: {where}: {first.reason}",
-            advice or f"at most {settings.intake.max_reject_share:.0%} may be (intake.max_reject_share)",
-        )
-
-
-def _quarantine(rejects: list[Reject], path: Path) -> Path | None:
-    if not rejects:
+def _quarantine(rejects: Rejects, path: Path) -> Path | None:
+    if not rejects.count:
         return None
     durable.crash_point("intake.quarantine.before_write")
     with path.open("w", encoding="utf-8") as file:
-        for reject in rejects[:WRITTEN_REJECTS]:
+        for reject in rejects.first():
             file.write(json.dumps(reject.to_json(), ensure_ascii=False) + "\n")
     return path

@@ -19,7 +19,7 @@ from daemon.reading.formats import OpenedFile, kind_of
 from daemon.reading.measure import refuse_costly
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
-from daemon.reading.rejects import Reject, shortened
+from daemon.reading.rejects import Reject, Rejects, shortened
 from drift.notation import agreed, counted
 from retrain import durable
 from retrain.recommendation.catalogue import Catalogue, attribute_of
@@ -45,7 +45,7 @@ class _Items:
 
     available: dict[str, bool] = field(default_factory=dict)
     values: dict[str, list[list[str]]] = field(default_factory=dict)
-    rejects: list[Reject] = field(default_factory=list)
+    rejects: Rejects = field(default_factory=Rejects)
     again: int = 0
 
 
@@ -58,9 +58,10 @@ def take_items(path: Path, stem: Path, temporary: Path, request: TakeRequest) ->
     if item not in file.names:
         raise Refused(f"the items file has no column {item!r}", f"it has {', '.join(file.names[:20])}")
     names = [name for name in file.names if name not in (item, AVAILABLE)][:MOST_ATTRIBUTES]
-    table, unparsed = _table(file, [item, *([AVAILABLE] if AVAILABLE in file.names else []), *names], temporary)
-    found = _items(table, item, names, 1 + file.skipped if file.kind.format == "csv" else 0)
-    rejects = sorted([*unparsed, *found.rejects], key=lambda one: one.line or 0)
+    found, chosen = _Items(), [item, *([AVAILABLE] if AVAILABLE in file.names else []), *names]
+    table = _table(file, chosen, temporary, found.rejects)
+    _add(found, table, item, names, 1 + file.skipped if file.kind.format == "csv" else 0)
+    rejects = found.rejects
     _check_share(len(found.available) + found.again, rejects, settings)
     snapshot = stem.with_suffix(".parquet")
     durable.crash_point("intake.snapshot.before_write")
@@ -74,8 +75,8 @@ def take_items(path: Path, stem: Path, temporary: Path, request: TakeRequest) ->
         rows=len(catalogue.items),
         labelled_rows=0,
         class_rows={},
-        rejected=len(rejects),
-        rejects=[reject.to_json() for reject in rejects[:LISTED_REJECTS]],
+        rejected=rejects.count,
+        rejects=[reject.to_json() for reject in rejects.first(LISTED_REJECTS)],
         quarantine=None,
         schema=request.schema or event_schema(settings),
         inferred=False,
@@ -86,22 +87,23 @@ def take_items(path: Path, stem: Path, temporary: Path, request: TakeRequest) ->
     )
 
 
-def _table(file: OpenedFile, names: Sequence[str], temporary: Path) -> tuple[pa.Table, list[Reject]]:
-    """These columns, texts but for those of Parquet, with `__row` where the format counts lines."""
+def _table(file: OpenedFile, names: Sequence[str], temporary: Path, rejects: Rejects) -> pa.Table:
+    """These columns, texts but for those of Parquet, with `__row` where the format counts lines; what cannot be parsed
+    is added to `rejects`."""
     if file.kind.format == "parquet":
         with reading("cannot be read as Parquet"):
-            return pq.read_table(file.path, columns=list(names), pre_buffer=False), []
+            return pq.read_table(file.path, columns=list(names), pre_buffer=False)
     schema = Schema(tuple(Column(name, "category") for name in names), "classification", names[0])
     if file.kind.format == "csv":
-        rejects = csv.convert(file, schema, temporary)
+        csv.convert(file, schema, temporary, rejects)
     else:
-        rejects = json_lines.convert(file, list(names), temporary)
-    return pq.read_table(temporary, pre_buffer=False), rejects
+        json_lines.convert(file, list(names), temporary, rejects)
+    return pq.read_table(temporary, pre_buffer=False)
 
 
-def _items(table: pa.Table, item: str, names: Sequence[str], above: int) -> _Items:
-    """What the rows say; `above` them there are so many lines."""
-    found, columns = _Items(), table.to_pydict()
+def _add(found: _Items, table: pa.Table, item: str, names: Sequence[str], above: int) -> None:
+    """Add what the rows say; `above` them there are so many lines."""
+    columns = table.to_pydict()
     lines = columns.get("__row") or range(1, table.num_rows + 1)
     stated = columns.get(AVAILABLE) or [None] * table.num_rows
     for row, (line, name, state) in enumerate(zip(lines, columns[item], stated, strict=True)):
@@ -113,7 +115,6 @@ def _items(table: pa.Table, item: str, names: Sequence[str], above: int) -> _Ite
         found.again += known in found.available
         found.available[known] = truth
         found.values[known] = [_values(columns[one][row]) for one in names]
-    return found
 
 
 def _catalogue(found: _Items, names: Sequence[str]) -> Catalogue:
@@ -151,14 +152,14 @@ def _truth(value: Any) -> bool | None:
     return True if text is None else TRUTHS.get(text.lower())
 
 
-def _check_share(good: int, rejects: Sequence[Reject], settings: ModelSettings) -> None:
-    rows = good + len(rejects)
+def _check_share(good: int, rejects: Rejects, settings: ModelSettings) -> None:
+    rows = good + rejects.count
     if not rows:
         raise Refused("the items file has no rows", "expected one row an item")
-    if not good or len(rejects) / rows > settings.intake.max_reject_share:
-        first = rejects[0]
+    if not good or rejects.count / rows > settings.intake.max_reject_share:
+        (first,) = rejects.first(1)
         where = f"line {first.line}" + (f", column {first.column}" if first.column else "")
-        bad = f"{len(rejects):,} of {counted(rows, 'row')} {agreed(len(rejects), 'are')} bad"
+        bad = f"{rejects.count:,} of {counted(rows, 'row')} {agreed(rejects.count, 'are')} bad"
         raise Refused(f"{bad}; the first: {where}: {first.reason}", "the items that were known stay")
 
 

@@ -14,8 +14,8 @@ from retrain.records.settings import ColumnKind
 MOST_SHAPES = 3_000
 """Of more a column is no column of numbers or dates."""
 
-Ask = Callable[[str], list[Any]]
-"""Gives the rows of a query of `sample`."""
+Ask = Callable[[str, str], list[Any]]
+"""Gives the rows of a query of `sample`, and the column that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def count_texts(ask: Ask, name: str) -> Texts:
         f"length({column}) <= {LONGEST} AND regexp_matches({column}, '[0-9]')",
     )  # fmt: skip
     counts = ", ".join(f"count(*) FILTER ({test})" for test in (*tests.values(), *others))
-    ((present, *counted),) = ask(f"SELECT count({column}), {counts} FROM sample")
+    ((present, *counted),) = ask(f"SELECT count({column}), {counts} FROM sample", name)
     fitting = dict(zip(tests, counted, strict=False))
     missing, dotted, grouped, digits = counted[len(tests) :]
     return Texts(present, missing, fitting, dotted, grouped, digits)
@@ -98,7 +98,7 @@ def _shapes(ask: Ask, name: str) -> Shapes:
     text = f"trim(CAST({identifier(name)} AS VARCHAR))"
     shape = f"CASE WHEN length(t) <= {LONGEST} THEN {shape_sql('t')} ELSE left(t, {LONGEST + 1}) END"
     query = f"SELECT {shape} AS shape, count(*), min(t) FROM (SELECT {text} AS t FROM sample) WHERE t <> ''"
-    rows = ask(f"{query} GROUP BY shape ORDER BY count(*) DESC, shape LIMIT {MOST_SHAPES + 1}")
+    rows = ask(f"{query} GROUP BY shape ORDER BY count(*) DESC, shape LIMIT {MOST_SHAPES + 1}", name)
     return {} if len(rows) > MOST_SHAPES else {shape: Shape(count, example) for shape, count, example in rows}
 
 
@@ -106,12 +106,12 @@ def _missing_words(ask: Ask, name: str) -> tuple[str, ...]:
     column = f"trim(CAST({identifier(name)} AS VARCHAR))"
     words = ", ".join(map(literal, MISSING_WORDS))
     query = f"SELECT DISTINCT {column} FROM sample WHERE lower({column}) IN ({words})"
-    return tuple(sorted(row[0] for row in ask(query)))
+    return tuple(sorted(row[0] for row in ask(query, name)))
 
 
 def _largest(ask: Ask, name: str) -> tuple[int, int]:
     """The largest first and second number in a column's texts."""
     column = f"CAST({identifier(name)} AS VARCHAR)"
     parts = [f"max(TRY_CAST(regexp_extract({column}, '^\\D*(\\d+)\\D+(\\d+)', {group}) AS INT))" for group in (1, 2)]
-    ((first, second),) = ask(f"SELECT {', '.join(parts)} FROM sample")
+    ((first, second),) = ask(f"SELECT {', '.join(parts)} FROM sample", name)
     return first or 0, second or 0

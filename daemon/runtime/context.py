@@ -1,6 +1,7 @@
 """What the parts of the control process share about one model: settings, folders, ledger and workers."""
 
 import asyncio
+import os
 import shutil
 import time
 from collections import defaultdict
@@ -48,6 +49,10 @@ class TrainingTurn:
         self._lock.release()
 
 
+FEWEST_INODES = 100
+"""Files that a file, its check and a cycle may need, with room to spare."""
+
+
 @dataclass
 class Shared:
     """What all models share; `training` is the control group of the analyst and the trainers, if there is one;
@@ -73,6 +78,18 @@ class Shared:
     def free_bytes(self) -> int:
         """Free disk under the state folder."""
         return shutil.disk_usage(self.config.state_dir).free
+
+    def free_inodes(self) -> int | None:
+        """Files that can still be made under the state folder; None where its file system makes them as it needs."""
+        found = os.statvfs(self.config.state_dir)
+        return found.f_favail if found.f_files else None
+
+    def lack(self) -> dict[str, int]:
+        """What of the disk under the state folder is too little, as events tell it; empty where there is room."""
+        free, needed, inodes = self.free_bytes(), self.config.service.min_free, self.free_inodes()
+        if inodes is not None and inodes < FEWEST_INODES:
+            return {"free_bytes": free, "needed_bytes": needed, "free_inodes": inodes}
+        return {"free_bytes": free, "needed_bytes": needed} if free < needed else {}
 
 
 @dataclass

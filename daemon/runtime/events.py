@@ -43,6 +43,10 @@ EVENTS = (
         "alone tells them apart", "reason", "look at `reason`; is `Delegate=` overridden?"),
     Event("part_hung", "error", "a part of the service is silent: systemd's watchdog is not pinged any more",
         "part silent_s", "report it with the stacks that follow in the journal"),
+    Event("state_hung", "error", "the state folder does not answer, as where its mount is dead: the work stands still, "
+        "the servers go on, and systemd is kept from ending the service, which would end them, too", "folder",
+        "see whether the mount is there (`ls` hangs, too) and mount it again; the work goes on by itself"),
+    Event("state_answered", "info", "the state folder answers again", "folder"),
     Event("part_recovered", "info", "a part that was silent is not any more", "part"),
     Event("log_dropped", "warning", "the journal did not take some events, and none came after them", "dropped_before",
         "is journald overloaded or stopped?"),
@@ -85,7 +89,8 @@ EVENTS = (
     Event("formats_unclear", "warning", "numbers or dates of a file can be read in more than one way, or not at all: "
         "`reason` says how they were read and which key decides (once a column while the service runs)", "file reason",
         "set that key of [[models.M.intake]](data-files.md#local-formats)"),
-    Event("file_held", "warning", "a file [looks poisoned](suspicious-files.md): it was checked and teaches nobody",
+    Event("file_held", "warning", "a file [looks poisoned](suspicious-files.md), or labels contradict earlier ones: "
+        "it was checked and teaches nobody",
         "file kinds reason release forget", "look at it: `driftd release FILE` or `driftd forget FILE`"),
     Event("file_released", "info", "the same kind of doubt persisted: a held file may teach after all",
         "file kinds files"),
@@ -106,9 +111,10 @@ EVENTS = (
         "files"),
     Event("backlog_progress", "info", "half a minute of taking waiting files in: so many are left",
         "files per_second seconds_left"),
-    Event("disk_low", "error", "less than `min_free` of [service] is left: no file is taken in and no stage begins; "
-        "`waiting_file` or `waiting_stage` tells what waits", "free_bytes needed_bytes waiting_file waiting_stage",
-        "free some space; `disk_ok` follows by itself"),
+    Event("disk_low", "error", "less than `min_free` of [service] is left, or hardly an inode (`free_inodes`): no file "
+        "is taken in and no stage begins; `waiting_file` or `waiting_stage` tells what waits",
+        "free_bytes needed_bytes free_inodes waiting_file waiting_stage",
+        "free some space, or where `free_inodes` is named remove files (`df -i`); `disk_ok` follows by itself"),
     Event("disk_ok", "info", "there is room again", "free_bytes"),
     Event("watch_missed", "warning", "a rescan found files of which the watch said nothing; the watch is begun again "
         "(told once)", "files first hint", 'on a shared folder that other machines write to, set `intake.watch = '

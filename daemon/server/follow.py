@@ -16,6 +16,7 @@ from daemon.config.config import Config
 from daemon.ledger import Ledger
 from daemon.runtime.log import get_logger
 from daemon.runtime.restarting import error_key
+from daemon.runtime.within import within
 from daemon.server.kept import KeptDeployments, key_of
 from daemon.server.pools import Pool
 from daemon.server.refusal import BadRequest
@@ -85,7 +86,7 @@ class Follower:
                 self._report_trials()
                 await self._loading.run(self._kept.forget_old)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hint.wait(), POLL_S)
+                await within(self._hint.wait(), POLL_S)
             self._hint.clear()
 
     def stop(self) -> None:

@@ -20,10 +20,12 @@ from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
+from daemon.runtime.within import within
 from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Limits
 from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.background import FAILURE_PAUSE_S, Background
+from daemon.service.hanging_state import HangingState
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
@@ -65,6 +67,7 @@ class Service:
         self.events = events or EventBuffer()
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.pulse = Pulse(self.notifier, watchdog_s(environment), self.silences, self._status)
+        self.hanging = HangingState(self.notifier, self.pulse.watchdog_s, config.state_dir, lambda: self.pulse.beaten_s)
         self._environment = environment
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
@@ -102,6 +105,7 @@ class Service:
             self.reloader.reload, self.messages.serving,
         )  # fmt: skip
         self._signals()
+        self.hanging.start()
         tasks: list[asyncio.Task[None]] = []
         try:
             if await self._has_ledger():
@@ -126,7 +130,7 @@ class Service:
             told = True
             self.notifier.send(STATUS="waiting for the ledger, which another process has locked", **MORE_TIME)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.asked.wait(), LEDGER_LOOK_S)
+                await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
         return False
 
     def _try_to_open(self) -> None:
@@ -173,6 +177,7 @@ class Service:
 
     async def _stop(self, tasks: list["asyncio.Task[None]"]) -> None:
         log.info("service_stopping")
+        self.hanging.stop()
         self.notifier.send(STOPPING="1")
         drained = asyncio.create_task(self.servers.drain(self.stopping.drain_s, self.stopping.hurried))
         self.keepers.schedule.stop()

@@ -21,6 +21,7 @@ from daemon.intake.traffic import Traffic
 from daemon.ledger import due
 from daemon.runtime.context import ModelContext
 from daemon.runtime.restarting import LONGEST_PAUSE_S, supervise
+from daemon.runtime.within import within
 
 FAILURE_PAUSE_S = 5.0
 CHECK_AGAIN_S = 60.0
@@ -91,7 +92,7 @@ class ModelKeeper:
         await tell_unusable(self.context)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._scheduled.wait(), CHECK_AGAIN_S * self.context.shared.pace)
+                await within(self._scheduled.wait(), CHECK_AGAIN_S * self.context.shared.pace)
             self._scheduled.clear()
             try:
                 judged = await check_again(self.context)

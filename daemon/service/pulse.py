@@ -5,6 +5,7 @@ that systemd ends the service with the stacks of all threads in the journal, and
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,12 +24,14 @@ def hung_s(watchdog_s: float) -> float:
 
 @dataclass
 class Pulse:
-    """Beats until cancelled. `silences` gives each part's seconds of silence, `status` what the service does."""
+    """Beats until cancelled, last at `beaten_s` (monotonic seconds). `silences` gives each part's seconds of silence,
+    `status` what the service does."""
 
     notifier: Notifier
     watchdog_s: float
     silences: Silences
     status: Callable[[], str]
+    beaten_s: float = field(default_factory=time.monotonic)
     _hung: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -39,6 +42,7 @@ class Pulse:
 
     def beat(self) -> None:
         """One look at all parts."""
+        self.beaten_s = time.monotonic()
         silent = self.silences()
         hung = {part for part, silent_s in silent.items() if silent_s > hung_s(self.watchdog_s)}
         for part in sorted(hung - self._hung):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.runtime.log import get_logger
+from daemon.runtime.within import within
 from retrain.records.errors import Refused
 
 log = get_logger()
@@ -126,7 +127,7 @@ class ServerProcess:
         if process is None:
             return
         try:
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+            await within(process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -204,7 +205,7 @@ class ServerProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGABRT)
             try:
-                await asyncio.wait_for(self._process.wait(), ABORT_PATIENCE_S)
+                await within(self._process.wait(), ABORT_PATIENCE_S)
             except TimeoutError:
                 self._process.kill()
 
@@ -213,7 +214,7 @@ class ServerProcess:
         if self._process is None:
             return None
         try:
-            return await asyncio.wait_for(self._process.wait(), 5)
+            return await within(self._process.wait(), 5)
         except TimeoutError:
             self._process.kill()
             return await self._process.wait()
@@ -263,7 +264,7 @@ class Servers:
         for server in self._all:
             server.drain()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), seconds)
+            await within(ended.wait(), seconds)
 
     async def stop(self) -> None:
         """Stop all, each after the answers that it owes."""

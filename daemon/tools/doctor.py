@@ -22,6 +22,7 @@ from daemon.ledger.sound import WAY_BACK, refuse_missing
 from daemon.reading.look import scan, why_unread
 from daemon.reading.rejects import printable
 from daemon.reports.status import address
+from daemon.runtime.context import FEWEST_INODES
 from daemon.runtime.lock import is_held
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
@@ -82,8 +83,15 @@ def _state(config: Config) -> Iterator[Finding]:
     if free < config.service.min_free:
         needed = f"[service] min_free is {config.service.min_free:,}"
         yield Finding("error", f"{folder} has {free:,} free bytes; {needed}", "free some space")
+    elif (inodes := _free_inodes(folder)) is not None and inodes < FEWEST_INODES:
+        yield Finding("error", f"no more than {inodes} files can be made in {folder}", "remove files: `df -i` shows it")
     else:
         yield Finding("ok", f"state in {folder}, {free / 1e9:.1f} GB free")
+
+
+def _free_inodes(folder: Path) -> int | None:
+    found = os.statvfs(_nearest(folder))
+    return found.f_favail if found.f_files else None
 
 
 def _nearest(folder: Path) -> Path:

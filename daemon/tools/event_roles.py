@@ -131,7 +131,7 @@ def event_kinds(sample: Sampled, name: str) -> list[str]:
     """The types of events, the most frequent first."""
     column = f"CAST({identifier(name)} AS VARCHAR)"
     query = f"SELECT {column} AS v FROM sample WHERE v IS NOT NULL GROUP BY v ORDER BY count(*) DESC, v"  # noqa: S608
-    return [row[0] for row in sample.ask(f"{query} LIMIT {MOST_TYPES}")]
+    return [row[0] for row in sample.ask(f"{query} LIMIT {MOST_TYPES}", name)]
 
 
 def sizes(sample: Sampled, roles: Roles) -> str:
@@ -183,7 +183,7 @@ def _holds_times(sample: Sampled, name: str) -> bool:
     if kind not in ("integer", "number"):
         return kind == "datetime"
     column = f"TRY_CAST({identifier(name)} AS DOUBLE)"
-    ((low, high),) = sample.ask(f"SELECT min({column}), max({column}) FROM sample")  # noqa: S608
+    ((low, high),) = sample.ask(f"SELECT min({column}), max({column}) FROM sample", name)  # noqa: S608
     return low is not None and all(EARLIEST_S <= _seconds(one) <= LATEST_S for one in (low, high))
 
 

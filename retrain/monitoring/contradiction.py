@@ -1,7 +1,7 @@
 """Say of a new file of labels whether it contradicts labels already given, file of rows by file of rows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,39 +10,56 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retrain.operations import AcceptedFile, ContradictRequest, ContradictResult
-from retrain.rows.history import judged_rows, read_snapshot
+from retrain.rows.history import Kept, judged_rows, read_snapshot
 from retrain.rows.late_labels import labels_by_id
 from retrain.rows.pools import pools_of
 from retrain.rows.retype import as_kind, conform
 from retrain.rows.settled import Settling
 from retrain.rows.touched import hashes_of, id_hashes
-from retrain.suspicion.contradictions import Told, adds_changes, as_labels, contradiction, together
+from retrain.suspicion.contradictions import (
+    ALL,
+    Changes,
+    Told,
+    adds_changes,
+    are_exchanged,
+    as_labels,
+    changes,
+    contradiction,
+    together,
+    without_provisional,
+)
 
 KIND = "contradicting_labels"
 MOST_TOUCHED = 50
 """So many of the newest files of rows that a file of labels names are judged."""
 USUAL_FILES = 24
 """What changed in so many files before them is usual."""
+NO_ROW = -1
+_USUAL = Kept(100_000)
 
 
 def contradict(request: ContradictRequest) -> ContradictResult:
     """The operation: compare a file of labels with what its ids were labelled before."""
     started = time.perf_counter()
     labels = _Labels(request)
-    touched = labels.touched()
-    pools = labels.pools(touched)
-    rowless = labels.of_no_row()
-    pools += [] if rowless is None else [rowless]
-    doubt = None
+    touched = labels.told()
+    judged = dict(
+        zip(touched, without_provisional(list(touched.values()), request.settings.labels.negative), strict=True)
+    )
+    pools = labels.pools({seq: changes(one) for seq, one in judged.items()})
+    found = None
     if adds_changes(pools):
-        others, negative = labels.pools(labels.before(touched)), request.settings.labels.negative
-        doubt = contradiction(pools, others, request.schema.target, negative)
-    doubts = [] if doubt is None else [{"kind": KIND, "reason": doubt.reason, "numbers": doubt.numbers}]
-    changed = int(np.count_nonzero(together(pools).now != together(pools).before)) if pools else 0
+        others = labels.pools({seq: labels.usual(seq) for seq in labels.before(list(touched))})
+        found = contradiction(pools, others, request.schema.target, are_exchanged(list(judged.values())))
+    doubt = None if found is None else {"kind": KIND, "reason": found.doubt.reason, "numbers": found.doubt.numbers}
     return ContradictResult(
-        doubts=doubts, retold=labels.retold, changed=changed, places=labels.places() if doubts else [],
+        doubts=[] if doubt is None else [doubt],
+        retold=labels.retold,
+        changed=sum(int(np.count_nonzero(one.now != one.before)) for one in touched.values()),
+        leaves=None if found is None else found.leaves,
+        places=[] if found is None else labels.places(),
         seconds=time.perf_counter() - started,
-    )  # fmt: skip
+    )
 
 
 class _Labels:
@@ -62,22 +79,35 @@ class _Labels:
         self._settling = Settling(request.files, request.schema, request.settings.labels, request.now)
         self.retold = 0
 
-    def touched(self) -> list[int]:
-        """The newest files of rows that have any of its ids, in order."""
-        return self._touched[-MOST_TOUCHED:]
+    def told(self) -> dict[int, Told]:
+        """The labels of the newest files of rows that have any of its ids, in order, by seq; NO_ROW: those of ids
+        without one."""
+        found = {seq: self._told(self._files[seq]) for seq in self._touched[-MOST_TOUCHED:]}
+        rowless = self._of_no_row()
+        return found if rowless is None else {**found, NO_ROW: rowless}
 
     def before(self, touched: Sequence[int]) -> list[int]:
-        """The files of rows before the first of these; all where it names no row."""
-        first = min(touched, default=max(self._files, default=0) + 1)
+        """The files of rows before the first of these; the newest where it names no row."""
+        first = min((seq for seq in touched if seq != NO_ROW), default=max(self._files, default=0) + 1)
         return [seq for seq in self._files if seq < first][-USUAL_FILES:]
 
-    def pools(self, seqs: Sequence[int]) -> list[Told]:
-        """The labels of the rows of these files, of small ones together."""
-        told = {seq: one for seq in seqs if len((one := self._told(self._files[seq])).first)}
-        pools = pools_of((seq, len(one.first), self._files[seq].rows) for seq, one in told.items())
-        return [together([told[seq] for seq in pool]) for pool in pools]
+    def usual(self, seq: int) -> Changes:
+        """What changed of the labels of a file that is not touched."""
+        file = self._files[seq]
+        state = self._settling.state(file)
+        if state is None:
+            return changes(self._told(file))
+        kept: Changes = _USUAL.get((file.snapshot, hash(self._schema), state), lambda: changes(self._told(file)))
+        return kept
 
-    def of_no_row(self) -> Told | None:
+    def pools(self, found: Mapping[int, Changes]) -> list[Changes]:
+        """The changes of files, of small ones together."""
+        some = {seq: one for seq, one in found.items() if one[ALL].given}
+        rows = {seq: self._files[seq].rows if seq in self._files else one[ALL].given for seq, one in some.items()}
+        pools = pools_of((seq, one[ALL].given, rows[seq]) for seq, one in some.items())
+        return [together(some[seq] for seq in pool) for pool in pools]
+
+    def _of_no_row(self) -> Told | None:
         """Of ids that have labels and no row, as far as files are looked through; None where it changes none of
         them."""
         late = self._settling.late
@@ -115,7 +145,9 @@ class _Labels:
 
     def _names(self, file: AcceptedFile) -> bool:
         ids = id_hashes(file.snapshot, self._key)
-        return bool(np.isin(self._hashes, ids, assume_unique=True).any())
+        if not len(ids):
+            return False
+        return bool((ids[np.searchsorted(ids, self._hashes).clip(max=len(ids) - 1)] == self._hashes).any())
 
     def _without_row(self, names: list[Any]) -> list[Any]:
         hashes, known = np.fromiter(map(hash, names), np.int64, len(names)), np.zeros(len(names), dtype=bool)

@@ -16,19 +16,25 @@ def persistent(newest: Sequence[Collection[str]], release_after: int) -> frozens
     return frozenset.intersection(*last) if len(last) == release_after else frozenset()
 
 
-def agreeing(batches: Iterable[tuple[int, Collection[str]]], release_after: int) -> tuple[frozenset[str], int]:
-    """The kinds of doubt that persist over files of labels, each given by how many files of rows came before it and the
-    kinds that it raised, in order of arrival; and the smallest such number of those that agree. What comes between two
-    files of rows is one batch, however many requests it was: who repeats himself in a minute persuades nobody.
+def left(leaves: str | None) -> frozenset[str]:
+    """The class that the changes of a file of labels leave, as a set: one that changes nothing much, or whose labels
+    are exchanged, has none."""
+    return frozenset() if leaves is None else frozenset({leaves})
 
-    >>> doubt = ["contradicting_labels"]
-    >>> agreeing([(4, doubt), (4, doubt), (4, doubt)], 3)
+
+def agreeing(batches: Iterable[tuple[int, Collection[str]]], release_after: int) -> tuple[frozenset[str], int]:
+    """The classes that labels persistently leave, over files of labels that retell some, each given by how many files
+    of rows came before it and what its labels leave, in order of arrival; and the smallest such number of those that
+    agree. What comes between two files of rows is one batch, however many requests it was: who repeats himself in a
+    minute persuades nobody.
+
+    >>> agreeing([(4, {"no"}), (4, {"no"}), (4, {"no"})], 3)
     (frozenset(), 4)
-    >>> agreeing([(1, doubt), (4, doubt), (5, doubt), (6, []), (6, doubt)], 3)
-    (frozenset({'contradicting_labels'}), 4)
+    >>> agreeing([(1, {"no"}), (4, {"no"}), (5, {"no"}), (6, []), (6, {"no"})], 3)
+    (frozenset({'no'}), 4)
     """
-    kinds: dict[int, set[str]] = {}
-    for rows_before, raised in batches:
-        kinds.setdefault(rows_before, set()).update(raised)
-    newest = sorted(kinds)[-release_after:]
-    return persistent([kinds[key] for key in newest], release_after), newest[0]
+    leaves: dict[int, set[str]] = {}
+    for rows_before, left_by_it in batches:
+        leaves.setdefault(rows_before, set()).update(left_by_it)
+    newest = sorted(leaves)[-release_after:]
+    return persistent([leaves[key] for key in newest], release_after), newest[0]

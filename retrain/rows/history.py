@@ -341,7 +341,7 @@ def _believed(labels: Any, schema: Schema) -> _Believed:
     return _Believed(int(len(labels) - labels.null_count), key, classes)
 
 
-class _Kept:
+class Kept:
     """Values by key, the least recently asked for forgotten first, within a size in all."""
 
     def __init__(self, most: int, size: Callable[[Any], int] = lambda _value: 1) -> None:
@@ -359,5 +359,5 @@ class _Kept:
         return self._kept[key]
 
 
-_SHORT = _Kept(CACHED_BYTES, lambda table: int(table.nbytes))
-_KNOWN, _ROW_LABELS = _Kept(100_000), _Kept(160)
+_SHORT = Kept(CACHED_BYTES, lambda table: int(table.nbytes))
+_KNOWN, _ROW_LABELS = Kept(100_000), Kept(160)

@@ -77,7 +77,7 @@ def tell(
             before = _passings(daemon)
             _plan(daemon, [fault for fault in mine if fault.point], before)
             moments.begin([fault for fault in mine if not fault.point])
-            since = len(daemon.events)
+            since = len(daemon.events), len(daemon.raw)
             story.keep_alive()
             happen()
             moments.end()
@@ -85,7 +85,7 @@ def tell(
             _plan(daemon, [], before)
             after = _passings(daemon)
             told.passed.append({key: n - before.get(key, 0) for key, n in after.items() if n > before.get(key, 0)})
-            told.violations += _untold(daemon, since, mine)
+            told.violations += _untold(daemon, since)
             _collect(daemon, told)
         story.come_to_rest()
         told.ending = normal_form(story)
@@ -141,13 +141,14 @@ def _collect(daemon: Daemon, told: Told) -> None:
         path.unlink()
 
 
-def _untold(daemon: Daemon, since: int, faults: list[Fault]) -> list[str]:
-    """An error of the world that no event told of."""
+def _untold(daemon: Daemon, since: tuple[int, int]) -> list[str]:
+    """An error of the world that neither an event told of nor the sentence with which a start ended."""
     path = daemon.faults / "happened"
     lines = path.read_text().splitlines() if path.exists() else []
     failed = [line for line in lines if not line.endswith("KILL")]
-    told = any(event.get("level") in ("warning", "error") for event in daemon.events[since:])
-    return [f"not told: {failed}"] if failed and not told else []
+    told = any(event.get("level") in ("warning", "error") for event in daemon.events[since[0] :])
+    refused = any(line.startswith("driftd: ") for line in daemon.raw[since[1] :])
+    return [f"not told: {failed}"] if failed and not told and not refused else []
 
 
 # --- which faults ---------------------------------------------------------------------------------------------

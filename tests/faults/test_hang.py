@@ -1,6 +1,8 @@
 """A mount that hangs: whoever touches it waits for ever, and nobody else does."""
 
+import contextlib
 import os
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,9 @@ from helpers import wait_for
 
 from faults.mounts import Mounts, Unmountable, mirrored
 
-HANGS_S = 45.0
+HANGS_S = 60.0
 """Longer than servers and workers may be silent."""
+WATCHDOG_S = 30.0
 TWO = """\
 [models.other]
 data_dir = "other"
@@ -56,8 +59,17 @@ def test_a_mirror_shows_what_is_beneath(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_state_folder_that_hangs_stops_the_work_not_the_serving(make_daemon: Callable[..., Daemon]) -> None:
-    """The servers that run answer all the while, and are ready; what waits is done when it goes on."""
+def test_a_state_folder_that_hangs_stops_the_work_not_the_serving(
+    make_daemon: Callable[..., Daemon], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The servers that run answer all the while, and systemd would not end the service; what waits is done when it goes
+    on."""
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    systemd.bind(str(tmp_path / "notify"))
+    systemd.settimeout(WATCHDOG_S)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", str(int(WATCHDOG_S * 1e6)))
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
     daemon = make_daemon(FAST)
     under = mounts(daemon.folder)
     try:
@@ -67,17 +79,32 @@ def test_a_state_folder_that_hangs_stops_the_work_not_the_serving(make_daemon: C
         since, begun_s, slowest_s = len(daemon.events), time.monotonic(), 0.0
         assert under.hang("state", HANGS_S)
         drop(rows(2, 60), daemon.data / "b.csv")
-        while time.monotonic() - begun_s < HANGS_S - 1:
+        while time.monotonic() - begun_s < HANGS_S - 20:
             asked_s = time.monotonic()
             answer = daemon.predict()
             slowest_s = max(slowest_s, time.monotonic() - asked_s)
             assert answer.status_code == 200 and answer.json()["version"] == version, daemon.tail()
+        assert next(daemon.seen("state_hung", since=since))
+        _pinged(systemd)
         assert slowest_s < HANGS_S / 2
         daemon.wait("file_accepted", since=since, file="b.csv")
+        daemon.wait("state_answered", since=since)
         assert not list(daemon.seen("server_died", since=since))
     finally:
         daemon.close()
         under.close()
+        systemd.close()
+
+
+def _pinged(systemd: socket.socket) -> None:
+    """Drop what came before, which is more than a hanging service sends, and wait for one more ping."""
+    systemd.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            systemd.recv(4096)
+    systemd.settimeout(WATCHDOG_S)
+    while b"WATCHDOG=1" not in systemd.recv(4096):
+        pass
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from structlog.contextvars import get_contextvars
 
+from daemon.runtime.within import within
 from daemon.runtime.worker.process import Busy, Limits, Worker, ask_again
 from retrain.operations import Request, Result
 
@@ -74,7 +75,7 @@ class Analysts:
             if left_s <= 0 and not self.second.is_taken:
                 return self.second
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._freed.wait(), left_s if left_s > 0 else None)
+                await within(self._freed.wait(), left_s if left_s > 0 else None)
             self._freed.clear()
 
     def _clear(self) -> None:

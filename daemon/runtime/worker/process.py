@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from daemon.runtime.log import get_logger
+from daemon.runtime.within import within
 from daemon.runtime.worker.operations import BY_REQUEST, Role
 from retrain.operations import Request, Result, from_json, to_json
 
@@ -50,7 +51,7 @@ async def _unless_silent(step: Callable[[], Awaitable[T]], beats: bool) -> T:
         return await step()
     for _ in range(SILENT_LOOKS):
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(step(), LOOK_S)
+            return await within(step(), LOOK_S)
     raise TimeoutError
 
 
@@ -123,7 +124,7 @@ class Worker:
             try:
                 beats = timeout_s is None or self.role == "analyst"
                 asked = self._ask(operation.name, to_json(request), beats)
-                answer = await asyncio.wait_for(asked, timeout_s)
+                answer = await within(asked, timeout_s)
             except TimeoutError:
                 await self.close()
                 reason = f"{operation.name} took longer than {timeout_s:g} s ({limit}) and was stopped"

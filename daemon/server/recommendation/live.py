@@ -14,6 +14,7 @@ from typing import Any
 
 from daemon.config.paths import ModelPaths
 from daemon.ledger import Ledger
+from daemon.runtime.within import within
 from daemon.server.recommendation.served import Moment, ServedRecommender
 from daemon.server.recommendation.source import News, Source
 from retrain.recommendation.catalogue import Catalogue
@@ -81,7 +82,7 @@ class LiveModel:
     async def _look_on(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hint.wait(), LOOK_S)
+                await within(self._hint.wait(), LOOK_S)
             self._hint.clear()
             await self.look()
 

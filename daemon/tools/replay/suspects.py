@@ -8,7 +8,7 @@ from typing import Any
 from retrain.monitoring.contradiction import contradict
 from retrain.monitoring.suspicion import suspect
 from retrain.operations import AcceptedFile, ContradictRequest, JudgedFile, SuspectRequest
-from retrain.planning.release import agreeing, persistent
+from retrain.planning.release import agreeing, left, persistent
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
@@ -19,12 +19,12 @@ CONTRADICTING = "contradicting_labels"
 @dataclass
 class Suspects:
     """What is held (`held`, by seq), every batch that ever was (`holds`), of every judged batch where it lies, its
-    predictions, and its doubts, and of each file that retells labels the files of rows before it and its doubts."""
+    predictions, and its doubts, and of each file that retells labels the files of rows before it and what it leaves."""
 
     held: set[int] = field(default_factory=set)
     holds: list[dict[str, Any]] = field(default_factory=list)
     _judged: dict[int, tuple[Path, Path | None, tuple[str, ...]]] = field(default_factory=dict)
-    _retelling: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
+    _retelling: list[tuple[int, int, frozenset[str]]] = field(default_factory=list)
 
     def judge(
         self, file: AcceptedFile, place: int, predictions: Path | None, schema: Schema, settings: ModelSettings
@@ -63,15 +63,16 @@ class Suspects:
         )
         if not found.retold:
             return
-        kinds = tuple(doubt["kind"] for doubt in found.doubts)
-        self._retelling.append((file.seq, sum(one.kind == "rows" for one in past), kinds))
-        if not kinds:
+        self._retelling.append((file.seq, sum(one.kind == "rows" for one in past), left(found.leaves)))
+        if not found.doubts:
             return
-        normal, since = agreeing([(rows, raised) for _, rows, raised in self._retelling], suspicion.release_after)
-        if set(kinds) <= normal:
-            self.held -= {seq for seq, rows, raised in self._retelling if rows >= since and set(raised) <= normal}
+        batches = [(rows, leaves) for _, rows, leaves in self._retelling]
+        normal, since = agreeing(batches, suspicion.release_after)
+        if found.leaves in normal:
+            alike = (seq for seq, rows, leaves in self._retelling if rows >= since and leaves and leaves <= normal)
+            self.held.difference_update(alike)
         else:
-            self._hold(file.seq, place, kinds, found.doubts)
+            self._hold(file.seq, place, tuple(doubt["kind"] for doubt in found.doubts), found.doubts)
 
     def _decide(self, seq: int, place: int, kinds: tuple[str, ...], doubts: list[dict[str, Any]], after: int) -> None:
         newest = list(self._judged)[-after:]

@@ -190,3 +190,30 @@ def test_objects_with_keys_of_their_own_are_refused(tmp_path):
     path.write_text("".join(json.dumps({f"k{number}": 1, "y": "no"}) + "\n" for number in range(2_500)))
     with pytest.raises(Refused, match=r"more than 2,000 different keys.*write what varies as a value"):
         take(request(path, declared=False))
+
+
+def test_of_many_columns_each_is_looked_at_in_a_small_group(tmp_path, monkeypatch):
+    """A query costs time for each column of its table: four thousand took forty seconds, twice as many four times that.
+    Which groups they are in changes nothing."""
+    from daemon.reading import first_rows as groups
+
+    names = [f"c{number}" for number in range(50)]
+    cells = [["1", "2.5", "x", "true", "2024-01-01"][number % 5] for number in range(50)]
+    lines = [",".join([*cells, label]) for label in ["no", "yes"] * 10]
+    (tmp_path / "a.csv").write_text("\n".join([",".join([*names, "y"]), *lines]))
+    pq.write_table(
+        pa.table({name: [cells[n]] * 20 for n, name in enumerate(names)} | {"y": ["no", "yes"] * 10}),
+        tmp_path / "a.parquet",
+    )
+    found = []
+    for columns in (7, 1_000):
+        monkeypatch.setattr(groups, "GROUP_COLUMNS", columns)
+        found.append([take(request(tmp_path / f"a.{ending}", declared=False)).schema for ending in ("csv", "parquet")])
+    assert found[0] == found[1]
+    assert [column.kind for column in found[0][0].columns[:5]] == [
+        "integer",
+        "number",
+        "category",
+        "boolean",
+        "datetime",
+    ]

@@ -26,6 +26,7 @@ from daemon.cycles.runner import CycleRunner
 from daemon.cycles.suspicion import suspect_file
 from daemon.cycles.tidying import clear_intake, tidy
 from daemon.cycles.trial import Reports, judge
+from daemon.intake.files import Intake
 from daemon.intake.labels import take_segments
 from daemon.intake.take_in import Taken, Taking, take_file
 from daemon.intake.traffic import Traffic
@@ -35,7 +36,7 @@ from daemon.reading.digest import file_digest
 from daemon.reading.look import Look, look
 from daemon.reading.operations import DigestRequest, DigestResult, TakeRequest
 from daemon.reading.take import take
-from daemon.runtime.context import ModelContext, Shared
+from daemon.runtime.context import FEWEST_INODES, ModelContext, Shared
 from daemon.runtime.faults import VARIABLE, Faults
 from daemon.runtime.publish import publish_made
 from daemon.runtime.restarting import supervise
@@ -457,7 +458,7 @@ def test_a_segment_that_a_kill_left_empty_is_removed_and_one_in_use_is_not(conte
 def test_labels_wait_for_disk_and_it_is_told_once(context: ModelContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """The analyst is not asked for what there is no room for; the looks become rarer, and often again afterwards."""
     (context.folders.spool / "1-1-1.jsonl").write_text('{"id": "a", "y": "b"}\n')
-    room, slept = [0] * 6 + [2**60] * 2, []
+    room, slept = [0] * 6 + [2**60] * 3, []
     monkeypatch.setattr(Shared, "free_bytes", lambda _: room.pop(0))
     worker = Hindered({}, 1, "refused")
     context.shared.analyst = worker
@@ -473,6 +474,18 @@ def test_labels_wait_for_disk_and_it_is_told_once(context: ModelContext, monkeyp
         asyncio.run(keeper._labels())
     assert [event["event"] for event in told] == ["disk_low", "disk_ok", "file_refused"]
     assert slept == [(4.0, 0), (8.0, 0), (16.0, 0), (32.0, 0), (60.0, 0), (60.0, 0), (2.0, 1), (2.0, 1)]
+
+
+def test_a_disk_without_inodes_is_as_full_as_one_without_bytes(
+    context: ModelContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told what lacks; a file system that makes inodes as it needs them lacks none."""
+    intake, left = Intake(context), [FEWEST_INODES - 1, FEWEST_INODES, None]
+    monkeypatch.setattr(Shared, "free_inodes", lambda _: left.pop(0))
+    with capture_logs() as told:
+        assert [intake.has_disk("a.csv") for _ in range(3)] == [False, True, True]
+    assert [event["event"] for event in told] == ["disk_low", "disk_ok"]
+    assert told[0]["free_inodes"] == FEWEST_INODES - 1 and told[0]["free_bytes"] > told[0]["needed_bytes"]
 
 
 def test_a_segment_that_a_kill_left_without_its_name_is_removed(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_start_that_a_disk_fails_is_one_clear_line(point: str, make_daemon: Ca
     daemon = make_daemon()
     daemon.plan(f"control {point} 1 1 EIO")
     daemon.start(wait_ready=False)
-    assert daemon.wait_dead(20) == 1
+    assert daemon.wait_dead() == 1
     lines = wait_for(lambda: [line for line in daemon.raw if line.startswith("driftd: ")], what=daemon.tail())
     assert not any("Traceback" in line for line in daemon.raw) and any(daemon.seen("service_failed"))
     (line,) = lines

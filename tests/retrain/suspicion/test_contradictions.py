@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from retrain.suspicion.contradictions import Told, contradiction
+from retrain.suspicion.contradictions import Told, are_exchanged, changes, contradiction, without_provisional
 
 SETTLED = np.zeros(200, dtype=bool)
 LABELS = np.array(["no"] * 150 + ["yes"] * 50, dtype=object)
@@ -21,8 +21,13 @@ def pool(before=(), now=(), first=LABELS, unsettled=False):
     return Told(*values, np.full(len(first), unsettled))
 
 
-def doubted(pools, others=()):
-    return contradiction(pools, others, "y") is not None
+def judged(pools, others=(), negative=None, target="y"):
+    pools = without_provisional(pools, negative)
+    return contradiction([*map(changes, pools)], [*map(changes, others)], target, are_exchanged(pools))
+
+
+def doubted(pools, others=(), negative=None):
+    return judged(pools, others, negative) is not None
 
 
 def provisional(now=()):
@@ -32,9 +37,9 @@ def provisional(now=()):
 
 def test_inverted_labels_are_doubted_and_counted():
     """The reason has the numbers, by class where that says most."""
-    found = contradiction([pool(now=range(200))], [pool()] * 6, "churned")
-    assert found is not None and found.numbers == {"given": 200, "before": 0, "now": 200, "usual": 0.0}
-    assert "contradicts labels already given" in found.reason and "churned" in found.reason
+    doubt = judged([pool(now=range(200))], [pool()] * 6, target="churned").doubt
+    assert doubt.numbers == {"given": 200, "before": 0, "now": 200, "usual": 0.0}
+    assert "contradicts labels already given" in doubt.reason and "churned" in doubt.reason
 
 
 @pytest.mark.parametrize("changed", [0, 8, 12])
@@ -56,11 +61,11 @@ def test_before_maturity_labels_may_leave_one_class(negative):
     """Half of the "no" become "yes" while rows are too young to be believed: that is what is waited for. That "yes" become
     "no" as well is not."""
     leaving = range(0, 150, 2)
-    assert not contradiction([pool(now=leaving, unsettled=True)], [pool()] * 6, "y", negative)
-    assert contradiction([pool(now=leaving)], [pool()] * 6, "y", negative)
-    assert contradiction([pool(now=range(200), unsettled=True)], [pool()] * 6, "y", negative)
-    other = contradiction([pool(now=range(150, 200), unsettled=True)], [pool()] * 6, "y", negative)
-    assert (other is None) == (negative is None)
+    assert not doubted([pool(now=leaving, unsettled=True)], [pool()] * 6, negative)
+    assert doubted([pool(now=leaving)], [pool()] * 6, negative)
+    assert doubted([pool(now=range(200), unsettled=True)], [pool()] * 6, negative)
+    other = doubted([pool(now=range(150, 200), unsettled=True)], [pool()] * 6, negative)
+    assert other == (negative is not None)
 
 
 def test_many_small_changes_of_one_file_are_one():
@@ -95,3 +100,14 @@ def test_numbers_are_other_ones_beyond_a_tenth_of_their_spread(change, expected)
     """A rounding corrects, another amount contradicts."""
     first = np.random.default_rng(0).normal(100, 10, 200)
     assert doubted([Told(first, first, first + change, SETTLED)], [Told(first, first, first, SETTLED)] * 6) == expected
+
+
+def test_labels_that_are_exchanged_agree_with_nobody():
+    """Labels that leave one class may become usual, a half of each class that became the other may not; nor numbers
+    that have nothing to do with those before."""
+    assert judged([pool(now=range(0, 150, 2))], [pool()] * 6).leaves == "no"
+    assert judged([pool(now=range(0, 200, 2))], [pool()] * 6).leaves is None
+    first = np.random.default_rng(0).normal(100, 10, 200)
+    untouched = [Told(first, first, first, SETTLED)] * 6
+    assert judged([Told(first, first, first * 1.1, SETTLED)], untouched).leaves == ""
+    assert judged([Told(first, first, 200 - first, SETTLED)], untouched).leaves is None
