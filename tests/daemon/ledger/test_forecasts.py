@@ -10,6 +10,7 @@ import pytest
 from daemon.config.paths import StatePaths
 from daemon.cycles.tidying import clear_cycles
 from daemon.ledger import Ledger, cycles, deployments, forecasts, open_ledger
+from daemon.reports.explain import describe, story
 from retrain.planning.forecast import MOST_WAITING, forecast
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.outcome import Outcome
@@ -29,8 +30,13 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def judged(ledger: Ledger, number: int, state: CycleState, foretold: bool = True) -> Cycle:
     """A finished cycle, of a challenger that met the champion or not."""
     found: dict[str, Any] = {"forecast": None}
+    found |= {
+        "metric": "accuracy", "rows": 100, "greater_is_better": True, "slices": [], "notes": [],
+        "challenger": {"value": 0.81, "se": 0.02}, "baseline": {"value": 0.5, "se": 0.0},
+        "champion": {"value": 0.8, "se": 0.02, "version": "v0001"}, "difference": 0.01, "difference_se": 0.01,
+    }  # fmt: skip
     if foretold:
-        found = {"forecast": forecast(0.01, 0.01, 100, 1000, "regret").to_json() | {"against": 1}}
+        found |= {"forecast": forecast(0.01, 0.01, 100, 1000, "regret").to_json() | {"against": 1}}
     with ledger.begin() as conn:
         cycle = cycles.open_cycle(conn, "m", Trigger("regret", "why"), number, 7, 0.0)
         cycle = replace(cycle, stage=Stage.EVALUATE)
@@ -63,6 +69,20 @@ def test_what_came_is_recorded_and_the_next_forecast_learns_of_it(ledger: Ledger
         assert forecasts.past(conn, "m") == [-0.5, 1.5] and forecasts.past(conn, "other") == []
         assert forecasts.waiting(conn, "m") == []
         assert [(one["cycle"], one["realised"]) for one in forecasts.earlier(conn, "m", 1)] == [(second.id, 0.02)]
+
+
+def test_explain_tells_what_was_expected_and_what_came(ledger: Ledger) -> None:
+    """In words, with the interval, what it was made of, and whether the interval held."""
+    cycle = judged(ledger, 2, CycleState.PROMOTED)
+    with ledger.begin() as conn:
+        told = story(describe(conn, cycle.id))
+        assert "expected over the next 2 files   +0.0093, between " in told and " at 90%" in told
+        assert "opened by evidence (regret); it counts what no earlier cycle of this model came to" in told
+        assert "realised" not in told
+        found = {"cycle": cycle.id, "difference": -0.05, "se": 0.01, "rows": 900, "files": [8, 9], "surprise": -3.0}
+        forecasts.record(conn, [found])
+        told = story(describe(conn, cycle.id))
+    assert "realised over 2 files            -0.0500 ± 0.0100 on 900 rows: below the interval" in told
 
 
 def test_tries_at_a_first_model_are_counted_until_one_is_served(ledger: Ledger) -> None:
