@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.environments import Failed
 from benchmarks.field.cases import Case, Outcome, outcomes
-from benchmarks.field.lfmm import costs
-from benchmarks.field.lfmm import markdown as markdown_of_bench
+from benchmarks.field.public_bench import costs
+from benchmarks.field.public_bench import markdown as markdown_of_bench
 from benchmarks.field.table import by_stream, markdown
 from benchmarks.field.tools import Tools
 from benchmarks.labels.generated import ROWS, write_streams

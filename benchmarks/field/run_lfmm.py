@@ -83,7 +83,7 @@ def main(stream: str, batches: str, initial: str, delay: str, kept: str, told: s
     run = [Never(), Always(), *schedules] if schedules else policies()
     table = evaluate_policies(bank, run, RHOS)
     told = {"gain": table.attrs["gain_per_retrain"], "helps": bool(table.attrs["retraining_helps"])}
-    told |= {"start": float(bank.loss[0, 0]), "periods": table.attrs["periods"], "rows": table.to_dict("records")}
+    told |= {"periods": table.attrs["periods"], "rows": table.to_dict("records")}
     print(json.dumps(told | {"version": version("lfmm")}))
 
 

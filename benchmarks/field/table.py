@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.field.cases import CLOCKED, POLICY, Outcome
 
+HINDSIGHT = "best in hindsight"
 NEVER, MOST = "never", "every batch"
 TOLERATED = 0.005
 Found = Mapping[str, Sequence[Outcome]]
@@ -48,9 +49,7 @@ def lines(found: Found) -> list[Line]:
             }
             told.append(_line(rule, window, chosen, found))
         if len(windows) > 1:
-            told.append(
-                _line(rule, "best in hindsight", {case: best(some, rule) for case, some in found.items()}, found)
-            )
+            told.append(_line(rule, HINDSIGHT, {case: best(some, rule) for case, some in found.items()}, found))
     return told
 
 
@@ -74,10 +73,10 @@ def _bounds(outcomes: Sequence[Outcome]) -> tuple[float, float]:
 
 
 def markdown(found: Found, groups: Mapping[str, str]) -> Iterator[str]:
-    """A line a rule: its best window over all cases, and the best of each case in hindsight; `groups` says of which
-    group, such as a seed, a case is: the spread is over groups."""
-    yield "| rule | window | recovered | spread | with each stream's best window | retrained | below never |"
-    yield "|---|---|---|---|---|---|---|"
+    """A line a rule: its best and worst window over all cases, and the best of each case in hindsight; `groups` says of
+    which group, such as a seed, a case is: the spread is over groups."""
+    yield "| rule | window | recovered | spread | worst window | best of each stream | retrained | below never |"
+    yield "|---|---|---|---|---|---|---|---|"
     whole = lines(found)
     parts = {
         group: {(one.rule, one.window): one for one in lines({c: o for c, o in found.items() if groups[c] == group})}
@@ -85,14 +84,15 @@ def markdown(found: Found, groups: Mapping[str, str]) -> Iterator[str]:
     }
     for rule in sorted({one.rule for one in whole}, key=lambda rule: _order(rule, whole)):
         some = [one for one in whole if one.rule == rule]
-        chosen = max((one for one in some if one.window != "best in hindsight"), key=lambda one: one.recovered)
-        ideal = next((f"{one.recovered:.2f}" for one in some if one.window == "best in hindsight"), "–")
+        windows = sorted((one for one in some if one.window != HINDSIGHT), key=lambda one: one.recovered)
+        chosen, worst = windows[-1], f"{windows[0].recovered:.2f}" if len(windows) > 1 else "–"
+        ideal = next((f"{one.recovered:.2f}" for one in some if one.window == HINDSIGHT), "–")
         spread = [part[rule, chosen.window].recovered for part in parts.values() if (rule, chosen.window) in part]
         told = f"± {np.std(spread, ddof=1):.2f}" if len(spread) > 1 else "–"
         mark = "" if chosen.cases == len(found) else f" ({chosen.cases} of {len(found)} streams)"
         yield (
-            f"| {rule}{mark} | {chosen.window} | {chosen.recovered:.2f} | {told} | {ideal} | {chosen.share:.0%} "
-            f"| {len(chosen.below)} |"
+            f"| {rule}{mark} | {chosen.window} | {chosen.recovered:.2f} | {told} | {worst} | {ideal} "
+            f"| {chosen.share:.0%} | {len(chosen.below)} |"
         )
 
 

@@ -1,10 +1,10 @@
 """The daemon on the public bench lfmm: two classes, log loss, and a price λ for each retrain.
 
 The bench states λ as ρ times what a retrain gains if there is one at every period. Its policies do not know λ; the
-daemon is given it as its price (`triggers.regret`, a share of the loss of the first model on its first period) without
-the growth rule, which knows no price, or not at all. What it decides is judged twice: served by the bench's models,
-as the bench judges its own policies, and as the daemon served: the same estimator, its own rows, windows and layers.
-Regret is to the bench's oracle, which knows all models of the bench, but not the daemon's layers."""
+daemon is given it as its price (`triggers.regret`, a share of the loss that a replay with the default price came to)
+without the growth rule, which knows no price, or not at all. What it decides is judged twice: served by the bench's
+models, as the bench judges its own policies, and as the daemon served: the same estimator, its own rows, windows and
+layers. Regret is to the bench's oracle, which knows all models of the bench, but not the daemon's layers."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,8 +39,9 @@ class Cost:
 def costs(case: Case, tools: Tools) -> list[Cost]:
     """Of all policies of the bench and of the daemon; made where they are not kept yet."""
     bench = _bench(case, tools, "theirs", {})
-    runs = {rho: _priced(case, bench, rho) for rho in RHOS}
     blind, default = _own(case, ESTIMATOR, {}), _own(case, {"type": "auto"}, {})
+    usual = sum(blind["scores"][case.initial :]) / bench["periods"]
+    runs = {rho: _priced(case, rho * bench["gain"] / usual) for rho in RHOS}
     after = {f"{rho:g}": _promotions(told) for rho, told in runs.items()}
     judged = {(one["rho"], one["policy"]): one for one in _bench(case, tools, "told", after)["rows"]}
     found = [Cost(one["rho"], one["policy"], one["retrains"], one["cost"], one["regret"]) for one in bench["rows"]]
@@ -67,10 +68,9 @@ def _bench(case: Case, tools: Tools, name: str, after: Mapping[str, Sequence[int
     return tools.run_once(place, BENCH, *where)
 
 
-def _priced(case: Case, bench: Mapping[str, Any], rho: float) -> dict[str, Any]:
-    """The daemon with the price of a retrain in the unit of the loss."""
-    share = max(rho * bench["gain"] / bench["start"], LEAST_SHARE)
-    return _own(case, ESTIMATOR, {"regret": round(share, 6), "growth": False})
+def _priced(case: Case, share: float) -> dict[str, Any]:
+    """The daemon with the price of a retrain as a share of its usual loss."""
+    return _own(case, ESTIMATOR, {"regret": round(max(share, LEAST_SHARE), 6), "growth": False})
 
 
 def _own(case: Case, estimator: Mapping[str, Any], triggers: Mapping[str, Any]) -> dict[str, Any]:
