@@ -11,7 +11,7 @@ from daemon.reading.blame import reading
 from daemon.reading.csv import BUFFER_BYTES
 from daemon.reading.formats import SAMPLE_ROWS, Format, Kind, OpenedFile, first_bytes
 from daemon.reading.pieces import LONGEST_LINE
-from daemon.reading.rejects import LONGEST, Reject, Rejects
+from daemon.reading.rejects import LONGEST, Reject, Rejects, shortened
 from daemon.reading.sql import connect, identifier, literal, plain_path
 from retrain import durable
 from retrain.records.errors import Refused
@@ -47,8 +47,8 @@ def layout_of(path: Path, kind: Kind) -> Format:
     records = [key for key, inner in value.items() if _are_objects(inner)] if isinstance(value, dict) else []
     if not value or (records and not rest.strip()):
         key = records[:1] or ONE_ARRAY.findall(text)[:1]
-        where = f"; take what is in its {key[0]!r}" if key else ""
-        raise Refused("is one JSON value, no array of objects", f"expected [{{…}}, {{…}}], or one object a line{where}")
+        where = f" (take what is in its {shortened(key[0])!r})" if key else ""
+        raise Refused("is one JSON value, no array of objects", "expected [{…}, {…}], or one object a line", where)
     return "jsonl"
 
 
