@@ -122,7 +122,7 @@ def _value(name: str, type_name: str) -> str:
 
 def first_rows(file: OpenedFile, missing: Sequence[str], most: int) -> tuple[pa.Table, dict[str, int]]:
     """The first rows as texts, and by column how many values are texts in the file; these words are missing."""
-    connection, names = connect(), file.names
+    connection, names = connect(len(file.names)), file.names
     with reading("cannot be read"):
         rows = f"SELECT * EXCLUDE (__row) FROM ({values_of(file, names)}) LIMIT {most}"
         connection.execute(f"CREATE TEMP TABLE json_sample AS {rows}")
@@ -149,7 +149,7 @@ def is_quoted(name: str) -> str:
 def convert(file: OpenedFile, names: Sequence[str], target: Path, rejects: Rejects) -> None:
     """Write these keys as text, and `__row` (the line, or the place in the array) to `target`; what is no object is
     added to `rejects`."""
-    connection, lines = connect(), _numbered(file)
+    connection, lines = connect(len(file.names)), _numbered(file)
     with reading(FAILURE[file.kind.format]):
         durable.crash_point("intake.parsed.before_write")
         texts = values_of(file, names, "VARCHAR")
