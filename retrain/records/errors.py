@@ -17,8 +17,8 @@ class DriftdError(Exception):
 
 
 class Refused(DriftdError):
-    """The input is at fault; trying again gives the same answer. `quoted` is what the input itself says, told behind the
-    message to who may read it."""
+    """The input is at fault; trying again gives the same answer. `quoted` is what the input itself says, told behind
+    the message to who may read it."""
 
     def __init__(self, message: str, hint: str = "", quoted: str = "") -> None:
         super().__init__(message + quoted, hint)
