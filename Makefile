@@ -56,7 +56,7 @@ world: $(VENV)/.installed-dev ## the faults of the world, the long ones too: 100
 systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-away container, the long run; needs root
 	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/systemd
 
-bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory" picks
+bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory many" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
 calibration: $(VENV)/.installed-dev ## measure how often checks alarm where nothing changed; half an hour on two cores

@@ -1,5 +1,7 @@
 """A real daemon on real files for the scenario tests: start it, drop files, read its log, kill it, ask it."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -20,9 +22,16 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from helpers import PATIENCE_S, wait_for
 
+from daemon.cli.app import run as run_command_line
 from daemon.runtime.faults import VARIABLE
 
 Event = dict[str, Any]
+ROOT = Path(__file__).resolve().parent.parent
+ASKING = (
+    "status", "history", "versions", "files", "explain", "retrain", "promote", "approve", "rollback", "pause", "resume",
+    "hold", "release", "forget",
+)  # fmt: skip
+"""Commands that read the ledger, or leave a word in it."""
 FAST = """\
 [models.m.intake]
 settle = "200ms"
@@ -110,7 +119,7 @@ class Daemon:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "daemon", "-c", str(self.config), "run"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-            cwd=Path(__file__).resolve().parent.parent,
+            cwd=ROOT,
         )  # fmt: skip
         before = len(self.events)
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
@@ -206,11 +215,10 @@ class Daemon:
         return client.post(url, json=body) if client else httpx.post(url, json=body, timeout=PATIENCE_S)
 
     def cli(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """Run `driftd` with this configuration."""
-        done = subprocess.run(
-            [sys.executable, "-m", "daemon", "-c", str(self.config), *arguments],
-            capture_output=True, text=True, timeout=PATIENCE_S, cwd=Path(__file__).resolve().parent.parent, check=False,
-        )  # fmt: skip
+        """Run `driftd` with this configuration: what asks and tells here and now, for an interpreter takes a second to
+        start; other commands in a process of their own."""
+        run = in_process if arguments[0] in ASKING else in_own_process
+        done = run(["-c", str(self.config), *arguments])
         if check and done.returncode != 0:
             raise AssertionError(f"driftd {' '.join(arguments)} → {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -218,6 +226,27 @@ class Daemon:
     def json(self, *arguments: str) -> Any:
         """What a command reports as JSON."""
         return json.loads(self.cli(*arguments, "--json").stdout)
+
+
+def in_own_process(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    """`driftd` as a person starts it."""
+    return subprocess.run(
+        [sys.executable, "-m", "daemon", *arguments],
+        capture_output=True, text=True, timeout=PATIENCE_S, cwd=ROOT, check=False,
+    )  # fmt: skip
+
+
+def in_process(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    """The same in this process, which remembers nothing of what such a command saw before."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("daemon", "retrain"):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = run_command_line(arguments)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 class Load:

@@ -1,6 +1,5 @@
 """What keys of a configuration have to do with each other: columns, schedules, folders."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -9,6 +8,7 @@ from typing import Any
 
 from daemon.config.cron import cron_trigger
 from daemon.config.mistakes import Mistakes, meant
+from daemon.config.real_paths import RealPaths
 from daemon.config.service import ServiceSettings
 from retrain.records.settings import FORMER_METRICS, METRICS
 from retrain.user_code import is_own
@@ -156,14 +156,14 @@ def overlapping_folders(mistakes: Mistakes, service: Any, sections: Any) -> None
     """Folders that lie in each other would take each other's files; models may share one. `service` and `sections` are
     as the file has them."""
     state = service.get("state_dir", DEFAULT_STATE) if isinstance(service, dict) else DEFAULT_STATE
-    taken = _Taken()
+    taken, real = _Taken(), RealPaths()
     if isinstance(state, str) and "\0" not in state:
-        taken.add(_real(mistakes, state), f"{state!r}, [service] state_dir", False)
+        taken.add(real.of(below(mistakes.path, state)), f"{state!r}, [service] state_dir", False)
     for name, section in sections.items() if isinstance(sections, dict) else ():
         data_dir = section.get("data_dir") if isinstance(section, dict) else None
         if not isinstance(data_dir, str) or "\0" in data_dir:
             continue
-        folder, where = _real(mistakes, data_dir), ("models", name, "data_dir")
+        folder, where = real.of(below(mistakes.path, data_dir)), ("models", name, "data_dir")
         for owner in taken.overlapping(folder):
             mistakes.add(where, f"[models.{name}] data_dir {data_dir!r} overlaps {owner}; neither may lie in the other")
         taken.add(folder, f"{data_dir!r}, [models.{name}] data_dir", True)
@@ -187,10 +187,6 @@ class _Taken:
         yield from (owner for owner, may_be_shared in self._owners.get(folder, ()) if not may_be_shared)
         yield from (owner for above in folder.parents for owner, _ in self._owners.get(above, ()))
         yield from self._below.get(folder, ())
-
-
-def _real(mistakes: Mistakes, folder: str) -> Path:
-    return Path(os.path.realpath(below(mistakes.path, folder)))
 
 
 def below(path: Path, folder: str) -> Path:

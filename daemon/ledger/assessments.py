@@ -1,6 +1,6 @@
 """The assessment of each labelled file, and what was proposed to be served; see `retrain.monitoring.assessment`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
@@ -95,6 +95,11 @@ def newest_scores(conn: Connection, model: str) -> dict[str, dict[str, Any]]:
     query = select(assessments.c.found).where(*wanted).order_by(assessments.c.seq.desc()).limit(LOOKED_BACK)
     found: dict[str, dict[str, Any]] = {}
     for one in conn.scalars(query):
-        entry = {"metric": one["metric"], "value": one["score"], "rows": one["rows"]}
-        found.setdefault(one.get("newest", ""), entry | {"popularity": one.get("popularity")})
+        found.setdefault(one.get("newest", ""), score_of(one))
     return found
+
+
+def score_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """How an assessed file came out."""
+    entry = {"metric": found["metric"], "value": found["score"], "rows": found["rows"]}
+    return entry | {"popularity": found.get("popularity")}

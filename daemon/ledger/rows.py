@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Table, TextClause, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, insert, select, update
 
 from daemon.ledger.tables import models
 
@@ -39,15 +39,7 @@ def last_rows_of(conn: Connection, table: Table, model: str | None, last: int) -
 
 def newest_of_each(conn: Connection, table: Table) -> dict[str, Row[Any]]:
     """The newest row of each model, found by an index however many rows there are."""
-    query = select(table).select_from(models.join(table, table.c.id == _newest_key(table)))
-    return {row.model: row for row in conn.execute(query)}
-
-
-def models_in(conn: Connection, table: Table) -> set[str]:
-    """The models that a table has any row of."""
-    return set(conn.scalars(select(models.c.name).where(_newest_key(table).is_not(None))))
-
-
-def _newest_key(table: Table) -> ScalarSelect[Any]:
     mine = select(table.c.id).where(table.c.model == models.c.name).correlate(models)
-    return mine.order_by(table.c.id.desc()).limit(1).scalar_subquery()
+    newest = mine.order_by(table.c.id.desc()).limit(1).scalar_subquery()
+    query = select(table).select_from(models.join(table, table.c.id == newest))
+    return {row.model: row for row in conn.execute(query)}

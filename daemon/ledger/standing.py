@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from daemon.ledger import cpu, cycles, promotions, totals
-from daemon.ledger.rows import models_in, newest_of_each
+from daemon.ledger.rows import newest_of_each
 from daemon.ledger.tables import (
     assessments,
     checks,
@@ -31,9 +31,9 @@ NOT_LOGGED: dict[str, Any] = {"rows": 0, "bytes": 0, "since": None}
 class Standing:
     """What the ledger has of a model: its row and the newest rows of its tables (None: there is none); `metrics` are
     those of the champion's newest version, `files` counts them by state, `class_rows` labels by class, and
-    `labelled_rows` those of accepted files, withheld classes among them; `cpu` has CPU seconds by cycle and purpose,
-    `without_gain` the cycles that changed nothing. `on_trial` and `assessed` say whether it is
-    worth asking for more."""
+    `labelled_rows` those of accepted files, withheld classes among them; `assessed` is what the newest assessed file
+    said, `cpu` has CPU seconds by cycle and purpose, `without_gain` the cycles that changed nothing. `on_trial` says
+    whether it is worth asking for more."""
 
     model: Row[Any] | None = None
     champion: Champion | None = None
@@ -50,7 +50,7 @@ class Standing:
     cpu: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     without_gain: Collection[int] = frozenset()
     on_trial: bool = False
-    assessed: bool = False
+    assessed: Mapping[str, Any] | None = None
 
 
 def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dict[str, Standing]:
@@ -68,13 +68,13 @@ def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dic
     current = {cycle.model: cycle for cycle in cycles.unfinished(conn)}
     logged, on_trial = _logged(conn), set(conn.scalars(select(trials.c.model).where(trials.c.outcome == "")))
     spent, lost = cpu.by_model(conn, since), cpu.without_gain(conn, since)
-    assessed = models_in(conn, assessments)
+    assessed = _assessed(conn)
     return {
         name: Standing(
             rows.get(name), champions.get(name), metrics.get(name) or {}, opened.get(name), counts[name],
             totals.with_late(labelled[name]), classes[name], last_files.get(name), last_checks.get(name),
             last_cycles.get(name), current.get(name), logged.get(name, NOT_LOGGED),
-            spent.get(name, {}), lost, name in on_trial, name in assessed,
+            spent.get(name, {}), lost, name in on_trial, assessed.get(name),
         )
         for name in names
     }  # fmt: skip
@@ -100,3 +100,12 @@ def _logged(conn: Connection) -> dict[str, dict[str, Any]]:
     query = select(table.model, func.sum(table.rows), func.sum(table.bytes), func.min(table.first_time))
     found = conn.execute(query.group_by(table.model))
     return {model: {"rows": int(rows), "bytes": int(size), "since": first} for model, rows, size, first in found}
+
+
+def _assessed(conn: Connection) -> dict[str, dict[str, Any]]:
+    """By model, what the assessment of its newest assessed file found."""
+    table = assessments.c
+    mine = select(table.id).where(table.model == models.c.name, table.kind == "file", table.seq.is_not(None))
+    newest = mine.order_by(table.seq.desc()).limit(1).correlate(models).scalar_subquery()
+    query = select(models.c.name, table.found).select_from(models.join(assessments, table.id == newest))
+    return {row.name: row.found for row in conn.execute(query)}

@@ -36,7 +36,7 @@ def match(names: Sequence[str], schema: Schema) -> Matched:
     may_lack = {schema.target} if schema.task != "recommendation" else set[str]()
     missing = [name for name in wanted if name not in present | may_lack]
     if missing:
-        raise Refused(_missing(missing, names, wanted), _hint(missing, names, schema))
+        raise Refused(_missing(missing, wanted), _hint(missing, names, schema), f"; the file has {_listed(names)}")
     return Matched("rows", schema, extra, schema.target in present)
 
 
@@ -50,9 +50,9 @@ def target_hint(matched: Matched) -> str:
     return f"no column {target!r}, so the rows have no label; did {meant!r} mean it?"
 
 
-def _missing(missing: list[str], names: Sequence[str], wanted: list[str]) -> str:
+def _missing(missing: list[str], wanted: list[str]) -> str:
     count = f"{len(missing)} of {len(wanted)} columns are missing" if len(missing) > 1 else "a column is missing"
-    return f"{count}: {_listed(missing)}; the file has {_listed(names)}"
+    return f"{count}: {_listed(missing)}"
 
 
 def _hint(missing: list[str], names: Sequence[str], schema: Schema) -> str:

@@ -99,7 +99,7 @@ def in_pieces(
     """These columns, as SQL expressions, a piece of the file's rows at a time, beside the piece that they are of; rows
     that cannot be parsed are added to `rejects`. There is at least one. Refused where the file is no CSV, or where of
     enough rows more are bad than the `share` allows."""
-    connection, texts = connect(), dict.fromkeys(file.names, "VARCHAR")
+    connection, texts = connect(len(file.names)), dict.fromkeys(file.names, "VARCHAR")
     reader = _read_csv(piece_file, "none", file, texts, missing, 0, header=False)
     empty = Piece(b"", np.zeros(0, np.int64), np.zeros(0, np.int64))
     try:
@@ -116,7 +116,7 @@ def in_pieces(
 def first_rows(file: OpenedFile, piece_file: Path, missing: Sequence[str], most: int) -> pa.Table:
     """The first rows of those that can be parsed, as texts. Refused where the file is no CSV."""
     found, texts = list[pa.Table](), dict.fromkeys(file.names, "VARCHAR")
-    query, connection = f"SELECT * FROM {{}} LIMIT {most}", connect()
+    query, connection = f"SELECT * FROM {{}} LIMIT {most}", connect(len(file.names))
     if all_fit(file, texts, missing, lambda rows: found.append(connection.sql(query.format(rows)).to_arrow_table())):
         return found[0]
     share, tables, rows = Share(file.intake.max_reject_share), list[pa.Table](), 0
@@ -136,7 +136,7 @@ def _copied(
     copy = (
         f"COPY (SELECT {', '.join(chosen)} FROM {{}}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
     )
-    return all_fit(file, types, missing, lambda reader: connect().execute(copy.replace("{}", reader, 1)))
+    return all_fit(file, types, missing, lambda reader: connect(len(file.names)).execute(copy.replace("{}", reader, 1)))
 
 
 def _fitting(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from daemon.reading.rejects import shortened
+from daemon.reading.rejects import printable, shortened
 from retrain.records.errors import Refused
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -41,7 +41,11 @@ def refuse_doubles(names: Sequence[str]) -> None:
     """Refused where a column is named twice."""
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
-        raise Refused(f"the header names {', '.join(twice[:5])} twice", "expected each column once")
+        raise Refused("the header names a column twice", "expected each column once", f": {_listed(twice)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(shortened(printable(name)) for name in names[:5])
 
 
 def refuse_alike(names: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """What each column of a file is, judged by the types and values of its first rows; a schema of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -19,6 +19,7 @@ from daemon.reading.first_rows import FirstRows, of_parquet, of_table
 from daemon.reading.formats import SAMPLE_ROWS, OpenedFile
 from daemon.reading.local_formats.found import Found, find_formats
 from daemon.reading.measure import first_rows
+from daemon.reading.rejects import printable
 from daemon.reading.sql import connect, identifier
 from daemon.reading.texts import Texts, count_texts, text_columns
 from drift.derived.identifiers import identifying
@@ -161,20 +162,26 @@ def named_columns(settings: ModelSettings) -> list[str]:
     return [name for name in roles if name is not None]
 
 
-def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
-    """The schema of the columns of a first file, for the task that the settings name; Refused where the target,
-    time or id column is not in it."""
+def require_named(names: Sequence[str], settings: ModelSettings) -> None:
+    """Refused where a column that the settings name is none of a first file's."""
     for role in ROLES[settings.task == "recommendation"]:
         wanted = getattr(settings, role)
-        if wanted is not None and wanted not in sample.kinds:
-            names = list(sample.kinds)
+        if wanted is not None and wanted not in names:
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
             close = get_close_matches(wanted, names, 1)
             meant = f"did you mean {close[0]!r}? " if close else ""
+            shown = ", ".join(printable(name) for name in names[:SHOWN_NAMES])
             raise WrongUse(
-                f"{role} {wanted!r} is no column; {meant}the file has {', '.join(names[:SHOWN_NAMES])}{more}",
+                f"{role} {wanted!r} is no column",
                 "the first file shows the columns: drop a labelled one first, or declare [models.NAME.columns]",
+                f"; {meant}the file has {shown}{more}",
             )
+
+
+def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
+    """The schema of the columns of a first file, for the task that the settings name; Refused where the target,
+    time or id column is not in it."""
+    require_named(list(sample.kinds), settings)
     if settings.task == "recommendation":
         return _infer_events(sample, settings)
     if settings.time_column is not None:

@@ -11,7 +11,7 @@ from daemon.reading.blame import reading
 from daemon.reading.csv import BUFFER_BYTES
 from daemon.reading.formats import SAMPLE_ROWS, Format, Kind, OpenedFile, first_bytes
 from daemon.reading.pieces import LONGEST_LINE
-from daemon.reading.rejects import LONGEST, Reject, Rejects
+from daemon.reading.rejects import LONGEST, Reject, Rejects, shortened
 from daemon.reading.sql import connect, identifier, literal, plain_path
 from retrain import durable
 from retrain.records.errors import Refused
@@ -47,8 +47,8 @@ def layout_of(path: Path, kind: Kind) -> Format:
     records = [key for key, inner in value.items() if _are_objects(inner)] if isinstance(value, dict) else []
     if not value or (records and not rest.strip()):
         key = records[:1] or ONE_ARRAY.findall(text)[:1]
-        where = f"; take what is in its {key[0]!r}" if key else ""
-        raise Refused("is one JSON value, no array of objects", f"expected [{{…}}, {{…}}], or one object a line{where}")
+        where = f" (take what is in its {shortened(key[0])!r})" if key else ""
+        raise Refused("is one JSON value, no array of objects", "expected [{…}, {…}], or one object a line", where)
     return "jsonl"
 
 
@@ -122,7 +122,7 @@ def _value(name: str, type_name: str) -> str:
 
 def first_rows(file: OpenedFile, missing: Sequence[str], most: int) -> tuple[pa.Table, dict[str, int]]:
     """The first rows as texts, and by column how many values are texts in the file; these words are missing."""
-    connection, names = connect(), file.names
+    connection, names = connect(len(file.names)), file.names
     with reading("cannot be read"):
         rows = f"SELECT * EXCLUDE (__row) FROM ({values_of(file, names)}) LIMIT {most}"
         connection.execute(f"CREATE TEMP TABLE json_sample AS {rows}")
@@ -149,7 +149,7 @@ def is_quoted(name: str) -> str:
 def convert(file: OpenedFile, names: Sequence[str], target: Path, rejects: Rejects) -> None:
     """Write these keys as text, and `__row` (the line, or the place in the array) to `target`; what is no object is
     added to `rejects`."""
-    connection, lines = connect(), _numbered(file)
+    connection, lines = connect(len(file.names)), _numbered(file)
     with reading(FAILURE[file.kind.format]):
         durable.crash_point("intake.parsed.before_write")
         texts = values_of(file, names, "VARCHAR")

@@ -28,7 +28,7 @@ from daemon.reading.event_quality import EventQuality
 from daemon.reading.event_times import AHEAD, event_times
 from daemon.reading.formats import OpenedFile, kind_of
 from daemon.reading.header import refuse_alike
-from daemon.reading.infer import infer_schema, named_columns, not_learned, sampled
+from daemon.reading.infer import infer_schema, named_columns, not_learned, require_named, sampled
 from daemon.reading.measure import refuse_costly
 from daemon.reading.misread import advice_on, misread
 from daemon.reading.nested import NO_ID, nested_ids
@@ -81,19 +81,20 @@ def take(request: TakeRequest) -> TakeResult:
     except BaseException as error:
         for made in (stem.with_suffix(".parquet"), stem.with_suffix(".jsonl")):
             made.unlink(missing_ok=True)
-        raise _blamed(error, path) from None
+        raise _blamed(error, path, request.root is not None) from None
     finally:
         for made in (temporary, temporary.with_suffix(".copy"), alias):
             made.unlink(missing_ok=True)
 
 
-def _blamed(error: BaseException, path: Path) -> BaseException:
-    """The error as what it means for the file."""
+def _blamed(error: BaseException, path: Path, is_watched: bool) -> BaseException:
+    """The error as what it means for the file; of one in a watched folder, which anybody may have put there, without
+    what it says."""
     if isinstance(error, FileNotFoundError) and not path.exists():
         return Retry(f"{path} vanished")
     if isinstance(error, PermissionError) and not os.access(path, os.R_OK):
         return Refused("may not be read by this user", "make it readable")
-    return error
+    return error.unquoted() if isinstance(error, Refused) and is_watched else error
 
 
 def _nameable(path: Path, alias: Path) -> Path:
@@ -170,6 +171,10 @@ def _read(path: Path, temporary: Path, settings: ModelSettings, schema: Schema |
     refuse_costly(path, kind_of(path), settings)
     file = open_file(path, settings.intake, temporary.with_suffix(".copy"), wanted)
     left_out: dict[str, str] = {}
+    if schema is None:  # before anything else: what a file says that has nothing to do with the model is not told
+        require_named(file.names, settings)
+    else:
+        match(file.names, schema)
     refuse_alike(_told_apart(file, schema))
     if schema is None:
         sample = sampled(file, temporary.with_suffix(".piece.csv"))

@@ -56,7 +56,7 @@ def take_items(path: Path, stem: Path, temporary: Path, request: TakeRequest) ->
     refuse_costly(path, kind_of(path), settings)
     file = open_file(path, settings.intake, temporary.with_suffix(".copy"), [item])
     if item not in file.names:
-        raise Refused(f"the items file has no column {item!r}", f"it has {', '.join(file.names[:20])}")
+        raise Refused(f"the items file has no column {item!r}", quoted=f"; it has {', '.join(file.names[:20])}")
     names = [name for name in file.names if name not in (item, AVAILABLE)][:MOST_ATTRIBUTES]
     found, chosen = _Items(), [item, *([AVAILABLE] if AVAILABLE in file.names else []), *names]
     table = _table(file, chosen, temporary, found.rejects)

@@ -138,8 +138,17 @@ def _champion(
         "metric": metrics.get("metric"),
         "value": evaluated.get("value"),
         "blend": blend_facts(blend),
-        "in_service": assessments.newest_scores(conn, name).get(champion.newest) if found.assessed else None,
+        "in_service": _in_service(conn, name, champion, found),
     }
+
+
+def _in_service(conn: Connection, name: str, champion: Champion, found: Standing) -> dict[str, Any] | None:
+    """How the newest file that was assessed while the newest version was the newest came out."""
+    if found.assessed is None:
+        return None
+    if found.assessed.get("newest", "") == champion.newest:
+        return assessments.score_of(found.assessed)
+    return assessments.newest_scores(conn, name).get(champion.newest)
 
 
 def _rolled_back(conn: Connection, champion: Champion) -> str | None:

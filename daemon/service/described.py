@@ -71,9 +71,7 @@ class Descriptions:
 
     async def write(self) -> None:
         """Write what changed; OSError, or an error of the ledger's: then what changed is written the next time."""
-        await asyncio.to_thread(self._write_serving, self.facts())
-        await asyncio.to_thread(self._describe_promoted)
-        await asyncio.to_thread(self._counted.write)
+        await asyncio.to_thread(self._write, self.facts())
 
     def facts(self) -> dict[str, Any]:
         """What the servers serve, and what the analyst has been working on for long."""
@@ -85,6 +83,11 @@ class Descriptions:
             return None
         heard = busy.heard - busy.heard % NAMED_AGAIN_S
         return {"work": busy.work, "since": busy.since, "heard": max(busy.since, heard)}
+
+    def _write(self, facts: dict[str, Any]) -> None:
+        self._write_serving(facts)
+        self._describe_promoted()
+        self._counted.write()
 
     def _describe_promoted(self) -> None:
         with self._ledger.connect() as conn:

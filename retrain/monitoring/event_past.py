@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from retrain.operations import AcceptedFile
+from retrain.recommendation.blend import FILES
 from retrain.recommendation.counters import Counters, count, longest_for, merge
 from retrain.recommendation.interactions import Names
 from retrain.recommendation.learning import Lesson
@@ -21,8 +22,10 @@ from retrain.records.settings import ModelSettings
 
 T = TypeVar("T")
 HalfLives = tuple[float | None, ...]
-MODELS, LESSONS, TWINS, VERSIONS = 4, 128, 8, 24
-"""How much of each is kept; of logs and counters one for a model."""
+MODELS, TWINS, VERSIONS = 4, 8, 24
+LESSONS = MODELS * FILES
+"""How much of each is kept; of logs and counters one for a model, of lessons those that a blend is learned from: one
+takes 1.7 MB."""
 EARLIEST = 0.02
 """The share of a file's events that may be older than what counts as its start."""
 

@@ -17,7 +17,16 @@ class DriftdError(Exception):
 
 
 class Refused(DriftdError):
-    """The input is at fault; trying again gives the same answer."""
+    """The input is at fault; trying again gives the same answer. `quoted` is what the input itself says, told behind
+    the message to who may read it."""
+
+    def __init__(self, message: str, hint: str = "", quoted: str = "") -> None:
+        super().__init__(message + quoted, hint)
+        self.quoted = quoted
+
+    def unquoted(self) -> "Refused":
+        """Without what the input says."""
+        return type(self)(self.message.removesuffix(self.quoted), self.hint) if self.quoted else self
 
 
 class WrongUse(Refused):

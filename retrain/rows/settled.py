@@ -8,6 +8,7 @@ on by the wall clock since the newest file came."""
 from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -22,7 +23,7 @@ from retrain.records.schema import Schema
 from retrain.records.settings import LabelSettings
 from retrain.rows.event_times import event_times
 from retrain.rows.late_labels import LateLabels, late_labels, newest_labels
-from retrain.rows.touched import LabelFiles
+from retrain.rows.touched import LabelFiles, first_files, hash_of_each, hashes_of
 
 Mask = NDArray[np.bool_]
 
@@ -69,6 +70,7 @@ class Settling:
         late, key = [(file.seq, file.snapshot) for file in files if file.kind == "labels"], schema.id_column
         self._label_files = None if key is None or not late else LabelFiles(late, (key, schema.column(key).kind))
         self._late = late_labels(files, schema)
+        self._rows = [(file.seq, file.snapshot) for file in rows]
         self.now = self.clock(max((file.seq for file in files), default=0), now)
 
     @property
@@ -87,7 +89,8 @@ class Settling:
         settings = self.settings
         touched = () if self._label_files is None else self._label_files.touching(file.snapshot)
         lag = self.files_between(file.seq, touched[-1]) if touched else 0
-        known = (file.seq, touched, lag, self.alone, file.withheld, settings.corrections, settings.negative)
+        first = bool(touched) and file.source == "traffic" and self._rows[0][0]
+        known = (file.seq, touched, lag, first, self.alone, file.withheld, settings.corrections, settings.negative)
         if settings.maturity is None:
             return (*known, file.trust == WAITING)
         ages = [self._age(file, until) for until in (None, self._newest_arrival)]
@@ -125,6 +128,8 @@ class Settling:
         labelled = np.asarray(column.is_valid())
         lags = np.where(labelled, self._lags(first, file), -1)
         believed = self._believed(column, labelled, labelled & (first < 0), table, file)
+        if self._late and file.source == "traffic":
+            believed = _only(believed, ~self._asked_again(table, file))
         changed = self._changed(table, file) if late else np.full(table.num_rows, -1, dtype=np.int64)
         return RowLabels(believed, labelled, lags, first, changed, late)
 
@@ -149,9 +154,35 @@ class Settling:
 
     def _told(self, table: pa.Table, file: AcceptedFile) -> tuple["pa.ChunkedArray", NDArray[np.int64], int]:
         column, first, late = newest_labels(table, self._late, self._schema)
+        if late and file.source == "traffic":
+            again = self._asked_again(table, file)
+            column, first, late = (
+                _only(column, ~again),
+                np.where(again, -1, first),
+                late - int((again & (first >= 0)).sum()),
+            )
         if late and self.settings.corrections is not None:
             column = self._in_time(column, table, file)
         return column, first, late
+
+    def _asked_again(self, table: pa.Table, file: AcceptedFile) -> Mask:
+        """Which of n rows of live traffic are under an id that has a label and an earlier row, (n,). The label is that
+        row's: who may only ask would else teach, by asking again under a known id with other features."""
+        key = str(self._schema.id_column)
+        ids, owners = hash_of_each(table.column(key).to_pylist()), self._first_files
+        places = np.searchsorted(owners[0], ids).clip(max=max(0, len(owners[0]) - 1))
+        known = owners[0][places] == ids if len(owners[0]) else np.zeros(len(ids), dtype=bool)
+        earlier = np.zeros(len(ids), dtype=bool)
+        earlier[known] = owners[1][places[known]] < file.seq
+        first_of_file = np.zeros(len(ids), dtype=bool)
+        first_of_file[np.unique(ids, return_index=True)[1]] = True
+        again: Mask = known & (earlier | ~first_of_file)
+        return again
+
+    @cached_property
+    def _first_files(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        key = str(self._schema.id_column)
+        return first_files(self._rows, (key, self._schema.column(key).kind), hashes_of(self._late.newest))
 
     def _changed(self, table: pa.Table, file: AcceptedFile) -> NDArray[np.int64]:
         """After how many files of rows each row's label was last given another value (n,), −1 for never."""

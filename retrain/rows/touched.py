@@ -82,4 +82,21 @@ def id_hashes(snapshot: Path, key: Key) -> NDArray[np.int64]:
 
 def hashes_of(ids: Collection[Any]) -> NDArray[np.int64]:
     """The ids' hashes, ascending."""
-    return np.sort(np.fromiter(map(hash, ids), np.int64, len(ids)))
+    return np.sort(hash_of_each(ids))
+
+
+def hash_of_each(ids: Collection[Any]) -> NDArray[np.int64]:
+    """The ids' hashes, in their order."""
+    return np.fromiter(map(hash, ids), np.int64, len(ids))
+
+
+def first_files(
+    files: Sequence[tuple[int, Path]], key: Key, wanted: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of the `wanted` ids (their hashes, ascending) that rows of these files have, given with their seqs in order: the
+    hashes, ascending, and the seq of the first file that has each."""
+    found = [(seq, hashes[np.isin(hashes, wanted)]) for seq, path in files for hashes in [id_hashes(path, key)]]
+    hashes = np.concatenate([part for _, part in found]) if found else np.zeros(0, dtype=np.int64)
+    seqs = np.repeat([seq for seq, _ in found], [len(part) for _, part in found]).astype(np.int64)
+    distinct, places = np.unique(hashes, return_index=True)
+    return distinct, seqs[places]

@@ -193,7 +193,7 @@ class Story:
         return done
 
     def come_to_rest(self) -> None:
-        """Until nothing is left to do and nothing changes any more."""
+        """Until nothing is left to do and nothing changes any more; Stuck where something is left and nothing changes."""
         still: dict[str, Any] = {"state": None, "since_s": time.monotonic()}
 
         def probe() -> bool:
@@ -203,10 +203,11 @@ class Story:
                 return False
             return time.monotonic() - still["since_s"] >= RESTS_S
 
-        try:
-            self._until(probe, PATIENCE_S, "rest")
-        except Stuck as error:
-            raise Stuck(f"{error}: {self.unrest()}") from None
+        before = ""
+        while not self._until(probe, PATIENCE_S):
+            if (now := self._signature()) == before:
+                raise Stuck(f"nothing changed in {PATIENCE_S:g} s: {self.unrest()}")
+            before = now
 
     def at_rest(self) -> str | None:
         """A signature of the ledger where nothing is left to do; None where something is."""

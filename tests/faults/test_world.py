@@ -17,6 +17,7 @@ from daemon_harness import FAST, Daemon, drop, rows
 from helpers import wait_for
 
 from daemon.intake.files import HINT_WITHIN_S
+from faults import mounts
 
 ESTIMATOR = '''
 import threading
@@ -42,16 +43,12 @@ def factory(seed):
 @contextlib.contextmanager
 def mounted(folder: Path, *options: str) -> Iterator[None]:
     """Something is mounted on the folder; skipped where that is not allowed."""
-    try:
-        done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("needs the command mount")
-    if done.returncode:
-        pytest.skip(f"may not mount: {done.stderr.strip()}")
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(mounts.mounted(folder, *options))
+        except mounts.Unmountable as error:
+            pytest.skip(str(error))
         yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
 def states(daemon: Daemon) -> dict[str, str]:

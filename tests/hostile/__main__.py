@@ -18,7 +18,7 @@ from hostile.corpus import LARGEST, Kind, Request, kinds
 from hostile.files import kinds as file_kinds
 from hostile.fuzz import fuzz_all
 from hostile.served import Neighbour, Process, serving
-from hostile.taking import take_all
+from hostile.taking import grow_all, take_all
 
 QUIET_S = 10.0
 SLOWEST_MS = 250.0
@@ -63,6 +63,7 @@ def main() -> int:
     if "files" in options.parts:
         taken = take_all([kind for kind in file_kinds() if options.only in kind.name], findings.expect)
         print(f"{taken} files", flush=True)
+        grow_all([kind for kind in file_kinds() if options.only in kind.name], findings.expect)
     if not set(options.parts) - {"fuzz", "files"}:
         return 1 if findings.broken else 0
     with tempfile.TemporaryDirectory(prefix="driftd-hostile-") as name, serving(Path(name)) as daemon:

@@ -72,7 +72,15 @@ def _texts() -> Iterator[FileKind]:
     yield FileKind(
         "rows of another length", "csv", lambda n: HEAD + b"1,2,3,4\n" * max(1, n // 8), "rows? (is|are) bad"
     )
-    yield FileKind("many columns", "csv", _columns, "", 64_000)
+    yield FileKind("many columns", "csv", _columns, "", 256_000)
+    yield FileKind("short rows under many columns", "csv", _short_rows, "rows? (is|are) bad", 16_000_000)
+    yield FileKind("every third row short", "csv", lambda n: HEAD + (ROW + OTHER + b"1,2\n") * max(20, n // 23), "")
+    yield FileKind(
+        "bytes that are no UTF-8",
+        "csv",
+        lambda n: HEAD + ("1,é,no\n".encode() * 9 + b"2,\xff,yes\n" + OTHER) * max(20, n // 92),
+        "",
+    )
     yield FileKind(
         "columns that are called alike",
         "csv",
@@ -167,6 +175,11 @@ def _columns(size: int) -> bytes:
     return (
         "\n".join([",".join([*names, "y"]), *(f"{row},{'no' if n % 2 else 'yes'}" for n in range(20))]).encode() + b"\n"
     )
+
+
+def _short_rows(size: int) -> bytes:
+    head = ",".join([*(f"c{number}" for number in range(300)), "y"]).encode() + b"\n"
+    return head + b"1\n" * max(20, size // 2)
 
 
 def _keys(size: int) -> bytes:

@@ -17,7 +17,7 @@ from daemon.ledger import deployments, open_ledger, promotions
 MOST_GROWTH = 30_000_000
 
 
-@pytest.mark.parametrize("swaps", [40, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("swaps", [20, pytest.param(200, marks=pytest.mark.long)])
 def test_swaps_under_load_fail_no_request(make_daemon: Callable[..., Daemon], swaps: int) -> None:
     """Each swap is acknowledged, each answer names one of the two versions, and the server keeps neither the memory nor
     the files of what it no longer serves."""

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import gzip
 import hashlib
 import io
 import json
@@ -26,6 +27,7 @@ from daemon.reading.operations import DigestRequest, TakeRequest
 from daemon.reading.take import take
 from retrain.operations import to_json
 from retrain.records.errors import Refused
+from retrain.records.schema import declared_schema, event_schema
 from retrain.records.settings import ModelSettings
 from retrain.store import model_file
 from retrain.store.versions import load_version
@@ -246,6 +248,53 @@ def test_a_link_that_leads_out_of_the_folder_is_refused_unread(make_daemon):
     told = daemon.cli("files", "m").stdout + "\n".join(daemon.raw)
     assert "hunter" not in told and "root:x" not in told
     assert b"hunter" not in (daemon.folder / "state" / "ledger.sqlite").read_bytes()
+
+
+STRANGE = {
+    "a.csv": b"hunter2,hunter3\n1,2\n",
+    "b.csv": b"hunter2,hunter2\n1,2\n",
+    "c.csv": b"hunter2,HUNTER2\n1,2\n",
+    "d.csv": b"hunter2\nx\n",
+    "e.csv": b'hunter2,hunter3\n"hunter4,2\n',
+    "f.csv": "hunter2,é\n".encode("latin-1") * 3,
+    "a.tsv": b"hunter2\thunter3\n1\t2\n",
+    "a.json": b'{"hunter2": [{"hunter3": 1}]}',
+    "b.json": b'{"hunter2": 1}',
+    "a.jsonl": b'{"hunter2": "hunter3"}\n',
+    "b.jsonl": b"hunter2\n",
+    "a.csv.gz": gzip.compress(b"hunter2,hunter3\n1,2\n"),
+    "b.csv.gz": b"hunter2",
+    "a.parquet": b"hunter2",
+    "a.xlsx": b"hunter2",
+}
+
+
+@pytest.mark.parametrize("name", [*STRANGE, "b.parquet"])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("items", [True, False])
+def test_of_a_file_that_is_not_the_models_nothing_is_told(tmp_path, name, first, items):
+    """Somebody's secrets under a data file's name: a refusal of what lies in a data folder says no more of it than the
+    names that were declared."""
+    path = tmp_path / name
+    path.write_bytes(STRANGE.get(name, b""))
+    if name == "b.parquet":
+        pq.write_table(pa.table({"hunter2": ["hunter3" * 200_000]}), path)
+    told = {"data_dir": "d", "task": "classification", "target": "y", "columns": {"x": "number", "y": "category"}}
+    if items:
+        told = {"data_dir": "d", "task": "recommendation", "user_column": "u", "item_column": "i", "time_column": "t"}
+    settings = ModelSettings.model_validate(told)
+    schema = None if first else declared_schema(settings) if not items else event_schema(settings)
+    asked = TakeRequest(path=path, schema=schema, settings=settings, work=tmp_path / "work", root=tmp_path, items=items)
+    with pytest.raises(Refused) as caught:
+        take(asked)
+    assert "hunter" not in str(caught.value).lower() and len(str(caught.value)) > 20
+
+
+def test_who_runs_a_command_on_a_file_is_told_what_it_has(tmp_path):
+    """The names of its columns, and which may be meant."""
+    (tmp_path / "a.csv").write_text("x,yy\n1,2\n")
+    with pytest.raises(Refused, match=r"target 'y' is no column; did you mean 'yy'\? the file has x, yy; "):
+        taken(tmp_path / "a.csv", tmp_path / "work")
 
 
 @pytest.mark.parametrize("operation", ["digest", "take"])

@@ -99,7 +99,7 @@ class IntakeSettings(Frozen):
     accounting: bool | None = None
     """`true`: `(123.45)` and `123.45-` are negative."""
     max_reject_share: float = Field(default=0.5, ge=0, le=1)
-    """A file with a larger share of bad rows is refused whole."""
+    """A file with a larger share of bad rows is refused whole, a CSV as soon as its first rows show it."""
 
     @field_validator("date_format", "currency", "na_values", mode="before")
     @classmethod

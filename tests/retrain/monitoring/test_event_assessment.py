@@ -12,11 +12,11 @@ from event_logs import log
 from msgspec.structs import replace
 
 from retrain.monitoring.event_assessment import REMEMBERED, assess, forget
-from retrain.monitoring.event_past import past_of
+from retrain.monitoring.event_past import MODELS, Remembered, past_of
 from retrain.operations import AcceptedFile, AssessRequest, AssessResult, StoredDeployment
 from retrain.planning.probation import verdict, watched
+from retrain.recommendation.blend import FILES, Blend
 from retrain.recommendation.blend import FIRST as FIRST_BLEND
-from retrain.recommendation.blend import Blend
 from retrain.recommendation.counters import count
 from retrain.records.assessment import Assessment
 from retrain.records.deployment import Champion, Deployment
@@ -171,3 +171,12 @@ def test_posted_events_are_judged_with_live_popularity(served: Served, tmp_path:
         new = accepted_file(tmp_path / source, 9, table, source)
         scores[source] = asked((*files, new), deployment, [9]).assessments[0]["popularity"][0]
     assert scores["events"] > scores["folder"]
+
+
+def test_an_analyst_remembers_no_more_lessons_than_blends_are_learned_from():
+    """A lesson takes megabytes: of each model as many are kept as it has newest files, not all that were ever read."""
+    lessons = Remembered().lessons
+    for number in range(1000):
+        lessons.put(number, None)
+    kept = [number for number in range(1000) if number in lessons._kept]
+    assert kept == list(range(1000 - MODELS * FILES, 1000))

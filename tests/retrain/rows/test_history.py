@@ -71,6 +71,24 @@ def test_a_row_that_was_served_and_then_dropped_teaches_once(tmp_path):
     assert rows == {"1-0": ("no", 2), "1-1": ("no", 2), "1-2": ("yes", 1)}
 
 
+def test_a_label_is_not_of_who_asks_again_under_its_id(tmp_path):
+    """Who may only ask teaches nothing: the label belongs to the first row of its id, in the file itself, too. Silence
+    of such rows means no class either; other rows of the same traffic have their labels; what is dropped wins still."""
+    dropped = written(tmp_path, 1, ["a", "b"], [None, None])
+    known = labels(tmp_path, 2, {"a": "yes", "b": "no", "c": "yes"})
+    again = written(tmp_path, 3, ["a", "c", "b", "c"], [None] * 4, "traffic")
+    files = [dropped, known, again]
+    rows = [(row["id"], row["x"], row["__row"]) for row in labelled_rows(files, SCHEMA, SETTINGS, []).to_pylist()]
+    assert sorted(rows) == [("a", 1.0, 1), ("b", 1.0, 2), ("c", 3.0, 2)]
+    assert History(files, SCHEMA).batch(3).known.tolist() == [False, True, False, False]
+    silent = LabelSettings.model_validate({"maturity": "1 file", "negative": "no"})
+    later = [*files, written(tmp_path, 4, ["d"], [None]), labels(tmp_path, 5, {"d": "yes"})]
+    assert History(later, SCHEMA, silent).batch(3).known.tolist() == [False, True, False, False]
+    corrected = written(tmp_path, 6, ["a"], ["yes"])
+    table = labelled_rows([*files, corrected], SCHEMA, SETTINGS, [])
+    assert {row["id"]: row["x"] for row in table.to_pylist()} == {"a": 6.0, "b": 1.0, "c": 3.0}
+
+
 def test_labels_reach_the_rows_of_a_file_without_a_target(tmp_path):
     """Both who judges and who trains find the labels that came later, also where the file had no such column."""
     file = written(tmp_path, 1, ["a", "b"], [None, None])
