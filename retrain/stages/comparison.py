@@ -31,6 +31,9 @@ from retrain.rows.history import History
 from retrain.rows.targets import target_values
 
 MAX_SLICES = 50
+OUT_OF_FOLD_SE = 1.5
+"""Times the standard error of rows that were predicted out of fold: the folds' models share most of their rows, so that
+their errors go together (Nadeau and Bengio 2003: (1/5 + 1/4) / (1/5) times the variance for five folds)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,10 @@ def _over_baseline(
     rule = decision_on(challenger, rows.predictions, rows.y, challenger.metric, settings)
     said = decided(rows.predictions, rule)
     naive = decided(challenger.baseline.predict(len(rows)), rule if configured else None)
-    return paired_difference(challenger.metric, rows.y, said, naive, settings.estimator.seed) or held_out
+    found = paired_difference(challenger.metric, rows.y, said, naive, settings.estimator.seed)
+    if found is None or found.se is None:
+        return held_out
+    return replace(found, se=OUT_OF_FOLD_SE * found.se)
 
 
 def _foretold(

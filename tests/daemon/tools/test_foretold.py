@@ -42,7 +42,7 @@ def test_a_model_of_columns_that_tell_nothing_is_served_only_by_a_persons_word(t
 
 def test_rows_out_of_fold_show_what_few_held_out_ones_do_not(tmp_path: Path) -> None:
     """A weak signal on 60 held-out rows is chance, on all 450 it is none: the first batches give the first model."""
-    played = engine(tmp_path, 0.6)
+    played = engine(tmp_path, 0.8)
     played.play()
     assert played.initial == INITIAL and "that it was not trained on" in played.run.decisions[1]["promoted"]
 
