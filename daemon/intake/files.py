@@ -70,6 +70,7 @@ class Intake:
     async def run(self) -> None:
         """Notice, settle, take in, again and again."""
         make_folders(self.context.folders)
+        await self._beside(self._make_data_folder)
         self.known, self._read_by = await asyncio.to_thread(self._known)
         self._start_watch()
         try:
@@ -79,6 +80,13 @@ class Intake:
         finally:
             if self._watch is not None:
                 self._watch.stop()
+
+    def _make_data_folder(self) -> None:
+        try:
+            self.context.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            folder = str(self.context.data_dir)
+            self.context.log.error("data_dir_missing", folder=folder, error=error.strerror)
 
     def _known(self) -> tuple[dict[str, Look], str]:
         """What the ledger knows of all files, and by what files are read now; what was refused by something else is

@@ -28,10 +28,6 @@ class Keepers:
     def start(self, name: str) -> None:
         """Keep a model as the configuration has it now."""
         context = ModelContext(name, self._shared.config.models[name], self._shared)
-        try:
-            context.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            context.log.error("data_dir_missing", folder=str(context.data_dir), error=error.strerror)
         self.by_name[name] = ModelKeeper(context, lambda: self.promoted(name))
         self.by_name[name].start()
         self.schedule.set_model(name, context.settings)

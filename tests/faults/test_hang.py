@@ -130,3 +130,26 @@ def test_a_data_folder_that_hangs_is_its_own_models_trouble(make_daemon: Callabl
     finally:
         daemon.close()
         under.close()
+
+
+@pytest.mark.long
+def test_a_start_waits_for_no_data_folder_that_hangs(make_daemon: Callable[..., Daemon]) -> None:
+    """What is promoted is served, the folder is told, and what lies in it is taken when it answers."""
+    daemon = make_daemon(FAST)
+    under = mounts(daemon.folder)
+    try:
+        daemon.start()
+        drop(rows(1), daemon.data / "a.csv")
+        daemon.wait("model_swapped")
+        daemon.stop()
+        drop(rows(2, 60), daemon.data / "b.csv")
+        since = len(daemon.events)
+        assert under.hang("data", 3 * HANGS_S)
+        daemon.start()
+        wait_for(lambda: daemon.predict().status_code == 200)
+        daemon.wait("folder_hung", since=since)
+        assert not list(daemon.seen("folder_answered", since=since))
+        daemon.wait("file_accepted", since=since, file="b.csv", timeout_s=4 * HANGS_S)
+    finally:
+        daemon.close()
+        under.close()
