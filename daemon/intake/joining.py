@@ -36,7 +36,7 @@ async def joined_labels(context: ModelContext, snapshot: Path, schema: Schema, d
     try:
         found = await context.shared.analyst.ask_again(
             JoinRequest(
-                labels=snapshot, rows=rows, id_column=key, kind=schema.column(key).kind,
+                labels=snapshot, rows=rows, id_column=key, kind=schema.column(key).kind, target=schema.target,
                 most_rows=ROWS if dropped else FEEDBACK_ROWS,
             )
         )  # fmt: skip
@@ -63,7 +63,9 @@ async def join_earlier_labels(
     if not waiting:
         return []
     labels = tuple(context.folders.state / row.snapshot for row in waiting)
-    request = JoinLaterRequest(labels=labels, rows=snapshot, id_column=key, kind=schema.column(key).kind)
+    request = JoinLaterRequest(
+        labels=labels, rows=snapshot, id_column=key, kind=schema.column(key).kind, target=schema.target
+    )
     try:
         found = (await context.shared.analyst.ask_again(request)).found
     except WorkerError as error:

@@ -14,7 +14,7 @@ from retrain import durable
 async def take_segments(context: ModelContext, has_disk: Callable[[str], bool]) -> tuple[int, bool]:
     """Take in the finished segments of the spool; how many, and whether the others are to be tried again later.
 
-    A segment is removed after its labels are committed; a kill in between finds its content known and only
+    A segment is removed after its labels are committed; a kill in between finds its name and content known and only
     removes it. What waits is asked for no more than there is disk for it.
     """
     taken = 0
@@ -23,7 +23,7 @@ async def take_segments(context: ModelContext, has_disk: Callable[[str], bool]) 
         if isinstance(seen, Problem):
             continue
         name = segment_name(path)
-        if not has_disk(name) or await take_file(context, Taking(name, seen, at=path)) is Taken.LATER:
+        if not has_disk(name) or await take_file(context, Taking(name, seen, at=path, by_name=True)) is Taken.LATER:
             return taken, True
         durable.remove(path, "labels.remove_segment")
         taken += 1

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ class Taking:
     """A settled file: its path within the data folder, and the look that two looks agreed on. One that was made of live
     traffic lies nowhere: its path is its name, and `also` is committed with it. Labels that came over HTTP have such a
     name, too, and lie `at` another place. `recent`: it changed a moment ago, and is not taken where it seems not
-    whole. `items`: it is the file of items."""
+    whole. `items`: it is the file of items. `by_name`: under another name the same content is another file, since what
+    is said again after something else is news."""
 
     path: str
     seen: Look
@@ -63,6 +65,11 @@ class Taking:
     at: Path | None = None
     recent: bool = False
     items: bool = False
+    by_name: bool = False
+
+    def digest(self, content: str) -> str:
+        """By which the file is known again, given the SHA-256 of its content."""
+        return sha256(f"{self.path}\n{content}".encode()).hexdigest() if self.by_name else content
 
 
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
@@ -77,9 +84,9 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         if content.writing:
             log.info("file_unfinished", reason=content.writing)
             return Taken.UNFINISHED
-        sha256 = content.sha256
+        digest = taking.digest(content.sha256)
         await context.shared.writable()
-        if _duplicate(context, taking, sha256):
+        if _duplicate(context, taking, digest):
             return Taken.DUPLICATE
         request = TakeRequest(
             path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
@@ -87,7 +94,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             root=root,
         )  # fmt: skip
         most_s = context.settings.limits.read_time
-        await accept(context, taking, sha256, await context.shared.analyst.call(request, most_s, "limits.read_time"))
+        await accept(context, taking, digest, await context.shared.analyst.call(request, most_s, "limits.read_time"))
         return Taken.ACCEPTED
     except WorkerError as error:
         reason, deaths = error.message, 0
@@ -131,12 +138,12 @@ def _newest(context: ModelContext) -> tuple[Path, ...]:
     return tuple(context.folders.state / row.snapshot for row in rows if row.kind == "rows")
 
 
-async def accept(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:
+async def accept(context: ModelContext, taking: Taking, digest: str, result: TakeResult) -> None:
     """Publish what the analyst made of a file, check it, and commit all that is known of it at once."""
     if result.kind == "labels":
-        await accept_labels(context, taking, sha256, result)
+        await accept_labels(context, taking, digest, result)
         return
-    snapshot, quarantine = publish(context, sha256, result)
+    snapshot, quarantine = publish(context, digest, result)
     check, doubts, earlier = None, [], list[tuple[Any, int]]()
     if result.kind == "rows" and result.rows > result.labelled_rows:
         earlier = await join_earlier_labels(context, snapshot, result.schema, taking.path)
@@ -154,7 +161,7 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
             if result.inferred:
                 models.save_schema(conn, context.name, result.schema.to_json())
             row = files.record_accepted(
-                conn, context.name, taking.path, taking.seen, sha256,
+                conn, context.name, taking.path, taking.seen, digest,
                 entry(context, result, snapshot, quarantine, quality), context.now(), taking.source,
                 digest_of(context, result),
             )  # fmt: skip
@@ -173,13 +180,13 @@ async def accept(context: ModelContext, taking: Taking, sha256: str, result: Tak
     held.log_to(context.log)
 
 
-def _duplicate(context: ModelContext, taking: Taking, sha256: str) -> bool:
+def _duplicate(context: ModelContext, taking: Taking, digest: str) -> bool:
     """Whether this content was taken already; then only its name is recorded."""
     with context.shared.ledger.begin() as conn:
-        original = files.by_content(conn, context.name, sha256)
+        original = files.by_content(conn, context.name, digest)
         if original is None:
             return False
-        files.record_duplicate(conn, context.name, taking.path, taking.seen, sha256, original, context.now())
+        files.record_duplicate(conn, context.name, taking.path, taking.seen, digest, original, context.now())
     if original.path != taking.path:
         context.log.info("file_duplicate", file=taking.path, duplicate_of=original.path)
     return True

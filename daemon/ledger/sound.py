@@ -1,5 +1,7 @@
 """Is this file the ledger that it should be? Empty, cut off, damaged and foreign ones are refused with the way back."""
 
+import contextlib
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +16,8 @@ CHECKED_BYTES = 256 * 2**20
 """A longer ledger is not read whole at each start; `driftd doctor` and `driftd backup` do."""
 WAY_BACK = "`driftd restore DIR` brings a backup back, or move the whole state folder away to begin anew"
 BUSY_S = 10.0
+WAL_HEADER, FRAME_HEADER = 32, 24
+"""Bytes before the frames of a -wal file, and before the page of each."""
 
 
 def refuse_unfinished_restore(state_dir: Path) -> None:
@@ -29,7 +33,8 @@ def refuse_missing(path: Path) -> None:
 
 
 def refuse_cut_off(path: Path) -> None:
-    """Refused where the file is no SQLite file, or shorter than it says itself; reads 100 bytes."""
+    """Refused where the file is no SQLite file, or shorter than it says itself and its -wal file does not have the rest
+    (a checkpoint on a full disk writes the first page and cannot lengthen the file); reads 100 bytes, as a rule."""
     with path.open("rb") as file:
         header = file.read(100)
     size = path.stat().st_size
@@ -40,10 +45,23 @@ def refuse_cut_off(path: Path) -> None:
     if not header.startswith(MAGIC):
         raise damaged(path, "it is no SQLite file")
     page = int.from_bytes(header[16:18], "big")
+    page = 65536 if page == 1 else page
     pages = int.from_bytes(header[28:32], "big")
     is_current = header[24:28] == header[92:96]
-    if is_current and size < pages * (65536 if page == 1 else page):
+    if is_current and size < pages * page and not in_wal(path, page) >= set(range(size // page + 1, pages + 1)):
         raise damaged(path, f"it is cut off: {size:,} of {pages * page:,} bytes")
+
+
+def in_wal(path: Path, page: int) -> set[int]:
+    """The numbers of the pages that the ledger's -wal file has, as long as these are (https://sqlite.org/fileformat.html,
+    4.1: frames count whose salt is that of the file's header)."""
+    found = set[int]()
+    with contextlib.suppress(FileNotFoundError), path.with_name(f"{path.name}-wal").open("rb") as file:
+        header = file.read(WAL_HEADER)
+        while len(frame := file.read(FRAME_HEADER)) == FRAME_HEADER and frame[8:16] == header[16:24]:
+            found.add(int.from_bytes(frame[:4], "big"))
+            file.seek(page, os.SEEK_CUR)
+    return found
 
 
 def refuse_foreign(path: Path) -> None:

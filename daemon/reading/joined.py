@@ -59,18 +59,21 @@ def _those_of(piece: Any, ids: Any) -> Any:
 
 
 def _label_ids(path: Path, request: JoinRequest | JoinLaterRequest) -> Any:
-    """A file's different ids."""
-    pieces = list(_ids(path, request))
+    """A file's different ids that have a label."""
+    pieces = list(_ids(path, request, request.target))
     return pc.unique(pa.concat_arrays(pieces)) if pieces else pa.array([], TYPES[request.kind])
 
 
-def _ids(path: Path, request: JoinRequest | JoinLaterRequest) -> Iterator[Any]:
-    """A snapshot's ids, of the kind that the schema has now, in batches; none where it has no such column."""
-    column = request.id_column
+def _ids(path: Path, request: JoinRequest | JoinLaterRequest, known: str | None = None) -> Iterator[Any]:
+    """A snapshot's ids, of the kind that the schema has now, in batches; none where it has no such column. `known`: of
+    rows alone where that column is not empty."""
+    columns = [request.id_column, *([known] if known is not None else [])]
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        if column in file.schema_arrow.names:
-            for batch in file.iter_batches(columns=[column], batch_size=BATCH_ROWS):
-                yield as_kind(batch.column(0), request.kind).cast(TYPES[request.kind]).drop_null()
+        if set(columns) <= set(file.schema_arrow.names):
+            for batch in file.iter_batches(columns=columns, batch_size=BATCH_ROWS):
+                ids = batch.column(columns[0])
+                ids = ids if known is None else ids.filter(batch.column(known).is_valid())
+                yield as_kind(ids, request.kind).cast(TYPES[request.kind]).drop_null()
 
 
 def _alike(left: Any, request: JoinRequest) -> tuple[int, tuple[str, str] | None]:

@@ -74,13 +74,14 @@ class JoinResult(Result, frozen=True, kw_only=True):
 
 
 class JoinRequest(Request[JoinResult], frozen=True, kw_only=True):
-    """Look for the ids of a snapshot of labels in those of `rows`, the newest first, all of this kind; in the files
-    that hold the first `most_rows`."""
+    """Look for the ids of a snapshot of labels, where its `target` is not empty, in those of `rows`, the newest first,
+    all of this kind; in the files that hold the first `most_rows`."""
 
     labels: Path
     rows: tuple[Path, ...]
     id_column: str
     kind: ColumnKind
+    target: str
     most_rows: int = 20_000_000
 
 
@@ -91,12 +92,13 @@ class JoinLaterResult(Result, frozen=True, kw_only=True):
 
 
 class JoinLaterRequest(Request[JoinLaterResult], frozen=True, kw_only=True):
-    """Look for the ids of snapshots of labels in one of `rows`."""
+    """Look for the ids of snapshots of labels, where their `target` is not empty, in one of `rows`."""
 
     labels: tuple[Path, ...]
     rows: Path
     id_column: str
     kind: ColumnKind
+    target: str
 
 
 class LabelsPart(Result, frozen=True, kw_only=True):

@@ -117,9 +117,9 @@ _JOINED = _Joined(limit=8)
 
 
 def labels_by_id(snapshot: Path, key: tuple[str, ColumnKind], target: tuple[str, ColumnKind]) -> dict[Any, Any]:
-    """A file's labels by id, both of the kinds that the schema has now; one without an id is nobody's."""
+    """A file's labels by id, both of the kinds that the schema has now. One without an id is nobody's; an empty cell is
+    no label: what is known stays."""
     table = pq.read_table(snapshot, pre_buffer=False)
     names, labels = (as_kind(table.column(name), kind).to_pylist() for name, kind in (key, target))
-    known = dict(zip(names, labels, strict=True))
-    known.pop(None, None)
-    return known
+    pairs = zip(names, labels, strict=True)
+    return {name: label for name, label in pairs if name is not None and label is not None}

@@ -1,6 +1,7 @@
 """Labels by id: how many find their row is told, and what likely happened to the ids of those that do not."""
 
 import asyncio
+import json
 
 import msgspec
 import pyarrow as pa
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
 from daemon.cycles.schemas import current_schema
+from daemon.intake.labels import take_segments
 from daemon.intake.take_in import Taken, Taking, take_file
 from daemon.ledger import class_totals, files
 from daemon.reading.joined import join
@@ -113,12 +115,47 @@ def test_labels_that_find_no_row_count_when_their_rows_come(tmp_path):
     assert counted == [(0, 0), (0, 0), (30, 30)]
 
 
+def test_an_empty_cell_is_no_label(tmp_path):
+    """A template to be filled in takes no label away, and none of it is told to have joined."""
+    with bare_model(tmp_path, CONFIG) as context:
+        (context.data_dir / "a.csv").write_text("id,x,y\n" + "".join(f"{i:05d},{i},yes\n" for i in range(100)))
+        (context.data_dir / "labels.csv").write_text(
+            "id,y\n" + "".join(f"{i:05d},\n" for i in range(60)) + "00060,no\n"
+        )
+        asyncio.run(take(context, "a.csv", "labels.csv"))
+        with context.shared.ledger.connect() as conn:
+            usable = files.usable(conn, "m", 9)
+            assert files.listed(conn, "m")[-1].quality["joined"]["labels"] == 1
+        batch = History(context.accepted(usable, (), {}), current_schema(context)).batch(1)
+        assert batch.table.column("y").to_pylist() == ["yes"] * 60 + ["no"] + ["yes"] * 39
+
+
+def test_feedback_that_says_again_what_it_said_first_is_news(tmp_path):
+    """The last word holds, also where it is the first one. The same segment after a kill is known."""
+    with bare_model(tmp_path, CONFIG) as context:
+        (context.data_dir / "a.csv").write_text("id,x,y\n" + "".join(f"{i},{i},\n" for i in range(100)))
+
+        async def story():
+            await take(context, "a.csv")
+            for number, label in enumerate(("no", "yes", "no", "no")):
+                segment = context.folders.spool / f"{1735689600 + min(number, 2)}000000000-1-1.jsonl"
+                segment.write_text(json.dumps({"id": "7", "y": label}) + "\n")
+                assert await take_segments(context, lambda _: True) == (1, False)
+
+        asyncio.run(story())
+        with context.shared.ledger.connect() as conn:
+            assert [row.state for row in files.listed(conn, "m") if row.kind == "labels"] == ["accepted"] * 3
+            usable = files.usable(conn, "m", 9)
+        batch = History(context.accepted(usable, (), {}), current_schema(context)).batch(1)
+        assert batch.table.column("y").to_pylist()[7] == "no"
+
+
 def test_many_rows_are_looked_through_within_bounds(tmp_path):
     """Where rows were left out nobody can say that a label is lost."""
     for name, ids in (("labels", ["7", "x"]), ("new", ["1", "2"]), ("old", ["7", "8"])):
         pq.write_table(pa.table({"id": ids, "y": ["no", "no"]}), tmp_path / name)
     rows = tmp_path / "new", tmp_path / "old"
-    every = JoinRequest(labels=tmp_path / "labels", rows=rows, id_column="id", kind="category")
+    every = JoinRequest(labels=tmp_path / "labels", rows=rows, id_column="id", kind="category", target="y")
     assert (join(every).joined, join(every).complete) == (1, True)
     few = msgspec.structs.replace(every, most_rows=2)
     assert (join(few).joined, join(few).complete) == (0, False)

@@ -66,6 +66,44 @@ def test_a_damaged_ledger_is_refused_with_the_way_back(ledger, damage):
     assert (ledger.read_bytes() if ledger.exists() else None) == before
 
 
+def page_of_wal(ledger: Path, number: int, size: int = 4096) -> bytes:
+    """The newest content of a page in the -wal file."""
+    wal = ledger.with_name(f"{LEDGER}-wal").read_bytes()
+    frames = [wal[at : at + 24 + size] for at in range(32, len(wal), 24 + size)]
+    return next(frame[24:] for frame in reversed(frames) if int.from_bytes(frame[:4], "big") == number)
+
+
+def half_written(tmp_path: Path) -> Path:
+    """A copy of a ledger that is in use, whose checkpoint wrote the first page, and could not lengthen the file."""
+    opened = open_ledger(tmp_path / "state")
+    with opened.begin() as conn:
+        for i in range(200):
+            models.ensure(conn, f"m{i}")
+    copy = shutil.copytree(tmp_path / "state", tmp_path / "copy")
+    opened.close()
+    path = copy / LEDGER
+    path.write_bytes(page_of_wal(path, 1))
+    return path
+
+
+def test_what_a_checkpoint_could_not_write_is_in_the_wal(tmp_path):
+    """A full disk keeps a checkpoint from lengthening the file: the ledger is whole, and opens once there is room."""
+    path = half_written(tmp_path)
+    opened = open_ledger(path.parent)
+    with opened.connect() as conn:
+        assert all(models.get(conn, f"m{i}") is not None for i in range(200))
+    opened.close()
+
+
+def test_what_is_in_no_wal_either_is_cut_off(tmp_path):
+    """Pages of a -wal file that ends early, or was written for another ledger, make nothing whole."""
+    path = half_written(tmp_path)
+    wal = path.with_name(f"{LEDGER}-wal")
+    os.truncate(wal, wal.stat().st_size // 2)
+    with pytest.raises(Refused, match="cut off"):
+        open_ledger(path.parent)
+
+
 def test_a_ledger_without_its_wal_is_its_last_checkpoint_or_refused(tmp_path):
     """Before the first checkpoint nothing is left, which is not taken for a new ledger."""
     opened = open_ledger(tmp_path)
