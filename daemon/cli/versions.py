@@ -35,14 +35,14 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         if task == "recommendation":
             scores = assessments.newest_scores(conn, model)
             latest = {name: {"labelled": one, "estimated": None} for name, one in scores.items()}
-        came_to = forecasts.realised_of(conn, model)
+        foretold, came_to = forecasts.foretold_of(conn, model), forecasts.realised_of(conn, model)
         undone = {one.version: roll_back_json(conn, model, one) for one in promotions.roll_backs(conn, model)}
     served = set() if champion is None else _served(rows, champion)
     pinned = config.models[model].retention.pinned
     facts = [
         _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
         | latest.get(row.name, NO_PERFORMANCE)
-        | {"realised": came_to.get(row.cycle_id)}
+        | {"forecast": foretold.get(row.cycle_id), "realised": came_to.get(row.cycle_id)}
         | {"trial": trial_facts.get(row.name), "rolled_back": None if row.name in served else undone.get(row.name)}
         for row in rows
     ]
@@ -113,6 +113,5 @@ def _version(row: Any, served: set[str], pinned: tuple[str, ...], path: str) -> 
     return {
         "version": row.name, "served": row.name in served, "created": iso(row.created_at), "state": row.state,
         "metric": (row.metrics or {}).get("metric"), "value": challenger.get("value"), "se": challenger.get("se"),
-        "forecast": (row.metrics or {}).get("forecast"),
         "train_rows": row.train_rows, "cycle": row.cycle_id, "pinned": is_pinned(row.name, pinned), "path": path,
     }  # fmt: skip

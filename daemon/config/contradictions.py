@@ -10,7 +10,7 @@ from daemon.config.cron import cron_trigger
 from daemon.config.mistakes import Mistakes, meant
 from daemon.config.real_paths import RealPaths
 from daemon.config.service import ServiceSettings
-from retrain.records.settings import FORMER_METRICS, METRICS
+from retrain.records.settings import FORMER_METRICS, METRICS, OF_PROBABILITIES
 from retrain.user_code import is_own
 
 REFUSED_TYPES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -43,6 +43,8 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
         if FORMER_METRICS.get(metric, metric) not in metrics:
             choices = f"a {task} has {', '.join(metrics)}, or file.py:function"
             add(f"metric is {metric!r}; {choices}{_close(metric, metrics)}", "metric")
+    if (text := _idle_threshold(section, metric)) is not None:
+        add(text, "decision", "threshold")
     for text, key in _roles(section, columns or {}):
         add(text, key)
     if columns is None:
@@ -71,6 +73,17 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
         column, (refused, expected) = section.get(key), REFUSED_TYPES.get(str(rule), ((), ""))
         if isinstance(column, str) and columns.get(column) in refused:
             add(f"{key} {column!r} is of type {columns[column]}; {expected}", key)
+
+
+def _idle_threshold(section: dict[str, Any], metric: Any) -> str | None:
+    """Why no threshold can be chosen; None where one can, or need not."""
+    decision = section.get("decision")
+    if not isinstance(decision, dict) or decision.get("threshold") != "auto" or decision.get("costs"):
+        return None
+    if metric not in OF_PROBABILITIES:
+        return None
+    ways = 'give decision.costs, a number, or a metric of answers such as "balanced_accuracy"'
+    return f'threshold is "auto", and {metric} goes by probabilities: no threshold does better than another; {ways}'
 
 
 def _roles(section: dict[str, Any], columns: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, null, select
 from daemon.ledger import cycles as of_cycles
 from daemon.ledger import deployments
 from daemon.ledger.rows import last_rows, update_row
-from daemon.ledger.tables import cycles
+from daemon.ledger.tables import cycles, stages
 from retrain.planning.forecast import MOST_PAST, MOST_WAITING
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Deployment
@@ -56,6 +56,14 @@ def past(conn: Connection, model: str) -> list[float]:
     query = select(cycles.c.realised).where(cycles.c.model == model, cycles.c.realised.is_not(null()))
     rows = conn.scalars(query.order_by(cycles.c.id.desc()).limit(MOST_PAST)).all()
     return [float(one["surprise"]) for one in rows[::-1] if one is not None]
+
+
+def foretold_of(conn: Connection, model: str) -> dict[int, dict[str, Any]]:
+    """By cycle, what was foretold of a model's challengers, as far as anything was."""
+    judged = stages.c.stage == "evaluate", stages.c.state.in_(("ok", "kept"))
+    query = select(stages.c.cycle_id, stages.c.result).join(cycles, cycles.c.id == stages.c.cycle_id)
+    rows = conn.execute(query.where(cycles.c.model == model, *judged).order_by(stages.c.id))
+    return {row.cycle_id: row.result["forecast"] for row in rows if (row.result or {}).get("forecast") is not None}
 
 
 def realised_of(conn: Connection, model: str) -> dict[int, dict[str, Any]]:

@@ -56,7 +56,7 @@ class Decision:
         "'yes' is answered where its probability is 0.3 or more"
         """
         if self.threshold is not None:
-            why = ", chosen on settled rows" if self.chosen else ""
+            why = "; the threshold follows settled rows" if self.chosen else ""
             return f"{self.positive!r} is answered where its probability is {self.threshold:.4g} or more{why}"
         told = [
             f"{cost:g} for {truth!r} answered {f'as {answered!r}' if answered else 'otherwise'}"

@@ -143,7 +143,7 @@ def _sure(gain: PairedGain | None, tries: int) -> str:
         return ""
     if gain.se is None:
         return f", by {signed(gain.gain)}, and how sure that is cannot be told"
-    rows = f" on {counted(gain.rows, 'row')} that it was not trained on" if gain.rows else ""
+    rows = f" on {counted(gain.rows, 'row')}, held out or predicted out of fold" if gain.rows else ""
     needed = f"{first_z(tries):.1f} standard errors are asked for"
     return f", by {signed(gain.gain)} (standard error {amount(gain.se)}){rows}; {needed}"
 

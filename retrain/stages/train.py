@@ -30,7 +30,7 @@ from retrain.operations import PreparedRows, TrainRequest, TrainResult
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels
 from retrain.records.schema import Schema
-from retrain.records.settings import ModelSettings
+from retrain.records.settings import OF_PROBABILITIES, ModelSettings
 from retrain.rows.targets import target_values
 from retrain.stages.search import Candidate, search_params
 from retrain.store import model_file
@@ -147,7 +147,8 @@ def _metric_spec(
         median = float(np.median(y)) if task.classes is None else None
         first = {"default": default_metric(task.name, y), "initial_median": median}
     costs = costs_of(settings.decision)
-    default = "cost" if costs else first["default"]
+    answers = settings.decision.threshold == "auto" and first["default"] in OF_PROBABILITIES
+    default = "cost" if costs else "balanced_accuracy" if answers else first["default"]
     name = default if settings.metric == "auto" else absolute_name(settings.metric, config_dir)
     spec = {"name": name, "default": first["default"], "initial_median": first["initial_median"]}
     return spec | ({"costs": costs} if name == "cost" else {})

@@ -7,13 +7,13 @@ from retrain.records.settings.data import ColumnKind, ColumnSettings, IntakeSett
 from retrain.records.settings.decisions import DriftSettings, RolloutSettings, SuspicionSettings, TriggerSettings
 from retrain.records.settings.events import RecommendationSettings
 from retrain.records.settings.labels import LabelSettings, Maturity
-from retrain.records.settings.model import FORMER_METRICS, METRICS, ModelSettings
+from retrain.records.settings.model import FORMER_METRICS, METRICS, OF_PROBABILITIES, ModelSettings
 from retrain.records.settings.training import EstimatorSettings, SearchSettings, WindowSettings
 from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 
 __all__ = [
-    "FORMER_METRICS", "METRICS", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings", "DriftSettings",
-    "Duration", "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity", "ModelSettings",
+    "FORMER_METRICS", "METRICS", "OF_PROBABILITIES", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings",
+    "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity", "ModelSettings",
     "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings", "Size",
     "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip

@@ -17,6 +17,8 @@ METRICS = {
     "recommendation": ("ndcg_at_10",),
 }  # fmt: skip
 """By task, as `retrain.metrics.registry` computes them; here so that a configuration is read without it."""
+OF_PROBABILITIES = ("roc_auc", "average_precision", "log_loss", "brier")
+"""Metrics that go by probabilities alone, whichever class is answered."""
 EVENT_TRIGGERS = {"growth": 1.7, "retrains": "15 per 100 batches"}
 """Defaults of a recommendation in place of those of TriggerSettings."""
 FORMER_METRICS = {"relative_mae": "mae_skill"}

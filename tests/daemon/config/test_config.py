@@ -66,6 +66,15 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         ),
         (GOOD + "[models.m.decision]\nthreshold = 0.3\n", "threshold needs positive, the class that it is of"),
         (GOOD + "[models.m.decision]\ncosts = { yes = 0 }\n", "all costs are 0; expected one above 0"),
+        (GOOD + "[models.m.decision]\ncosts = { yes = -1 }\n", "costs.yes is -1; expected a number, 0 or more"),
+        (
+            GOOD + '[models.m.decision]\nthreshold = 1.5\npositive = "yes"\n',
+            'threshold is 1.5; expected a number between 0 and 1, or "auto"',
+        ),
+        (
+            GOOD + 'metric = "roc_auc"\n[models.m.decision]\nthreshold = "auto"\npositive = "yes"\n',
+            'threshold is "auto", and roc_auc goes by probabilities: no threshold does better than another; give',
+        ),
         (
             GOOD + '[models.m.labels]\nmaturity = "9d"\nnegative = "False"\n[models.m.columns]\ny = "boolean"\n',
             "negative is 'False', which no 'y' is called; expected false or true",

@@ -55,6 +55,7 @@ def test_promoted_and_kept_challengers_wait_for_their_files(ledger: Ledger) -> N
     with ledger.connect() as conn:
         waiting = forecasts.waiting(conn, "m")
         assert [(one.cycle, one.version) for one in waiting] == [(kept.id, ""), (promoted.id, "v0003-00000001")]
+        assert set(forecasts.foretold_of(conn, "m")) == {kept.id, promoted.id, promoted.id + 1}
         assert {one.champion.weights["v0001-00000001"] for one in waiting} == {1.0} and waiting[0].after == 7
         assert forecasts.kept_staged(conn, [kept.id, promoted.id]) == {kept.id}
 

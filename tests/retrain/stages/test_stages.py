@@ -127,7 +127,7 @@ def test_costs_make_the_metric_and_the_decision_of_a_version(tmp_path):
     assert told["challenger"]["value"] < told["baseline"]["value"] < 1.0  # all are told yes: each no costs 1
     rule = version.evaluation["decision"]["rule"]
     assert (rule["costs"], rule["positive"], rule["chosen"]) == ([["yes", "", 6.0]], "yes", True)
-    assert any("chosen on settled rows" in note for note in told["notes"])
+    assert any("the threshold follows settled rows" in note for note in told["notes"])
     files.append(snapshot(tmp_path, 2, learning.rows(600, seed=1), first_id=600))
     second = cycle(arguments(tmp_path, files, first["promote"]["path"], 2, **costly))["evaluate"]
     assert second["metric"] == "cost" and second["champion"]["value"] < second["baseline"]["value"]
