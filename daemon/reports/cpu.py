@@ -33,9 +33,11 @@ def cpu_sentence(spent: Mapping[str, Any]) -> str:
         return ""
     which = "that was not promoted" if spent["lost_cycles"] == 1 else "that were not promoted"
     lost = f" ({seconds(spent['lost'])} of {spent['lost_cycles']:,} {which})" if spent["lost_cycles"] else ""
-    retrains = f"{seconds(spent['retrains'])} of {counted(spent['cycles'], 'retrain')}{lost}"
+    retrains = (
+        f", {seconds(spent['retrains'])} of {counted(spent['cycles'], 'retrain')}{lost}" if spent["cycles"] else ""
+    )
     deciding = f"{seconds(spent['probes'])} of probes, {seconds(spent['checks'])} of checks"
-    return f"in {spent['days']} days {deciding}, {retrains}"
+    return f"in {spent['days']} days {deciding}{retrains}"
 
 
 def cpu_of_cycle(conn: Connection, cycle: Any, results: Mapping[str, Any]) -> dict[str, Any]:

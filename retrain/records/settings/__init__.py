@@ -13,7 +13,7 @@ from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 
 __all__ = [
     "FORMER_METRICS", "METRICS", "OF_PROBABILITIES", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings",
-    "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity", "ModelSettings",
-    "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings", "Size",
+    "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity",
+    "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings", "Size",
     "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip

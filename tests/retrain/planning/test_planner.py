@@ -272,3 +272,18 @@ def test_a_version_that_was_kept_despite_growth_is_not_trained_again_with_every_
     for promoted, kind in ((False, Idle), (True, OpenCycle)):
         later = seen(labelled_rows=2200, retrained=CycleResult(1, promoted, 0.0))
         assert isinstance(plan(state, later, NOW + 100, settings())[1], kind)
+
+
+def test_an_adjustment_tells_from_which_probability_on_a_class_is_answered():
+    """And from which it was before, where that changes."""
+    rule = {"costs": [], "positive": "yes", "threshold": 0.25, "chosen": True}
+
+    def reason(threshold):
+        calibration = {"classes": ["no", "yes"], "offset": [], "decision": [], "rule": rule | {"threshold": threshold}}
+        proposal = {"members": {V1: 1.0}, "newest": V1, "recalibration": calibration, "harm": None}
+        served = Deployment.of(1, "m", {V1: 1.0}, {**calibration, "rule": rule})
+        champion = replace(CHAMPION, deployment=served)
+        return decide(seen(champion=champion, proposal=proposal, proposal_id=9)).reason
+
+    assert reason(0.4).endswith(", 'yes' answered from a probability of 0.4 on (before: 0.25)")
+    assert "probability" not in reason(0.25)
