@@ -64,10 +64,7 @@ def _run(
             WRONG_USE, "--value COLUMN and --positive X go together: an event with at least X counts as positive"
         )
     weights = _weights(columns)
-    # before the first import of NumPy: its products here are small, and threads that wait for each other on a busy
-    # machine cost many times what they save
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    one_thread()
     from daemon.tools.replay.recommendation.run import Request, replay
     from daemon.tools.replay.recommendation.source import EventColumns
 
@@ -80,6 +77,13 @@ def _run(
         progress_bars(STEPS, one_bar=False) as show,
     ):
         return replay(Request(files, named, batches, initial, baselines), Path(work), show)
+
+
+def one_thread() -> None:
+    """Numerical libraries that are imported after this use one thread each, as the daemon's workers do, unless the
+    environment says otherwise: threads that wait for each other on a busy machine cost many times what they save."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def _weights(columns: EventOptions) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daemon.cli.arguments import Columns, Ignore, Json, known_task
-from daemon.cli.interactions import BATCHES, INITIAL, TASK, EventOptions, replay_interactions
+from daemon.cli.interactions import BATCHES, INITIAL, TASK, EventOptions, one_thread, replay_interactions
 from daemon.cli.late_labels import LateLabels, with_time
 from daemon.cli.output import tell_result
 from daemon.cli.progress import STEPS, progress_bars
@@ -133,6 +133,7 @@ def replay(
         _check_batches(batches or BATCHES, initial or INITIAL, 1, html)
         replay_interactions(files, options, batches or BATCHES, initial or INITIAL, baselines, html, json)
         return
+    one_thread()
     from daemon.tools.replay.subject import Request
 
     initial = initial or 4

@@ -12,7 +12,9 @@ from drift.notation import counted
 from retrain.metrics.losses import row_losses
 from retrain.metrics.metric import Metric, weighted
 from retrain.metrics.resampling import standard_error
+from retrain.model.decision import Decision
 from retrain.model.deployment import LoadedDeployment, fair_decision
+from retrain.model.recalibration import Recalibration
 from retrain.model.threshold import decision_on
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import decided
@@ -83,7 +85,7 @@ def compare(
     other = None if before is None else decision_on(challenger, before, y, metric, settings)
     said, before = decided(said, rule), None if before is None else decided(before, other)
     configured = rule if settings.decision.configured else None
-    naive = decided(challenger.baseline.predict(len(y)), configured)
+    naive = constant_answer(challenger, len(y), configured)
     scores = {"challenger": said, "champion": before, "baseline": naive}
     told = {who: _scored(metric, y, one, seed) for who, one in scores.items() if one is not None}
     differences: tuple[PairedGain, ...] = ()
@@ -120,6 +122,15 @@ def compare(
     }
 
 
+def constant_answer(challenger: LoadedVersion, rows: int, configured: Recalibration | None) -> Predictions:
+    """What the naive baseline says of n rows: where costs are configured the class that costs least as an answer to
+    everything, whatever the threshold of the challenger's probabilities is."""
+    said, rule = challenger.baseline.predict(rows), None if configured is None else configured.rule
+    if configured is None or rule is None or not rule.costs:
+        return said
+    return decided(said, replace(configured, rule=Decision(rule.costs)))
+
+
 def _over_baseline(
     challenger: LoadedVersion,
     held_out: PairedGain | None,
@@ -134,7 +145,7 @@ def _over_baseline(
     rows, configured = unseen(), settings.decision.configured
     rule = decision_on(challenger, rows.predictions, rows.y, challenger.metric, settings)
     said = decided(rows.predictions, rule)
-    naive = decided(challenger.baseline.predict(len(rows)), rule if configured else None)
+    naive = constant_answer(challenger, len(rows), rule if configured else None)
     found = paired_difference(challenger.metric, rows.y, said, naive, settings.estimator.seed)
     if found is None or found.se is None:
         return held_out

@@ -1,5 +1,6 @@
 """What a newcomer gets wrong is told with the command's name, the file, the cause and the way out, in words of people."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,11 @@ def test_wrong_use_is_told(told, command, status, words):
     found = told(*command.split())
     assert found[0] == status and words in found[1], found
     assert "Input should" not in found[1] and "Traceback" not in found[1]
+
+
+def test_a_replay_uses_one_thread_unless_told_otherwise(told, monkeypatch: pytest.MonkeyPatch):
+    """As the daemon's workers do: on a busy machine threads that wait for each other cost many times what they save."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    told("replay", "empty.csv", "--target", "kind")
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OPENBLAS_NUM_THREADS"]) == ("1", "2")

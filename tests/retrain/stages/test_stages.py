@@ -134,6 +134,16 @@ def test_costs_make_the_metric_and_the_decision_of_a_version(tmp_path):
     assert second["difference"] == pytest.approx(second["champion"]["value"] - second["challenger"]["value"])
 
 
+def test_the_baseline_costs_least_whatever_the_threshold_is(tmp_path):
+    """A threshold above every share has the constant answer "no"; always "yes" costs less, and is what is to be beaten."""
+    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    costs, told = {"costs": {"yes": 6}}, []
+    for number, fixed in enumerate(({}, {"threshold": 0.95, "positive": "yes"}), 1):
+        costly = {"metric": "auto", "decision": costs | fixed}
+        told.append(cycle(arguments(tmp_path, files, number=number, **costly))["evaluate"])
+    assert told[0]["baseline"] == told[1]["baseline"]
+
+
 def test_a_threshold_that_cannot_be_is_refused_before_anything_is_trained_for_long(tmp_path):
     """Of a class that is not there, or for an estimator without probabilities; with what was expected."""
     files = [snapshot(tmp_path, 1, learning.rows(600))]
