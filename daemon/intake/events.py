@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.reading.look import Problem, look
 from daemon.runtime.context import ModelContext
 from daemon.runtime.spool import CLOSED, TAKING, begun_at, finished_segments, taking_folders

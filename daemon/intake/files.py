@@ -24,7 +24,8 @@ from daemon.intake.settle import (
     rescan_pause_s,
     settle_time_s,
 )
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.intake.watch import FolderWatch
 from daemon.ledger import files, models
 from daemon.reading.look import Look, Problem, is_passing, look, matches, scan, why_unread

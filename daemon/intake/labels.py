@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.reading.look import Problem, look
 from daemon.runtime.context import ModelContext
 from daemon.runtime.spool import begun_at, finished_segments

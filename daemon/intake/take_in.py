@@ -6,14 +6,9 @@ which the next attempt finds or replaces.
 
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.checks import check_snapshots, record_check
@@ -23,8 +18,8 @@ from daemon.cycles.suspicion import record_doubts, suspect_file
 from daemon.intake.joining import join_earlier_labels
 from daemon.intake.record import digest_of, entry, log_accepted, publish, quality_of
 from daemon.intake.take_labels import accept_labels
+from daemon.intake.taking import Taken, Taking
 from daemon.ledger import due, files, models
-from daemon.reading.look import Look
 from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
@@ -38,38 +33,6 @@ SMALLER = "; try it in smaller files, or touch it to have it read again"
 MOST_DEATHS = 5
 """A file that ended the analyst, or failed in ways that nobody thought of, so many times is refused: other models'
 files wait for it."""
-
-
-class Taken(Enum):
-    """What became of a settled file."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    REFUSED = "refused"
-    UNFINISHED = "unfinished"
-    LATER = "later"
-
-
-@dataclass(frozen=True)
-class Taking:
-    """A settled file: its path within the data folder, and the look that two looks agreed on. One that was made of live
-    traffic lies nowhere: its path is its name, and `also` is committed with it. Labels that came over HTTP have such a
-    name, too, and lie `at` another place. `recent`: it changed a moment ago, and is not taken where it seems not
-    whole. `items`: it is the file of items. `by_name`: under another name the same content is another file, since what
-    is said again after something else is news."""
-
-    path: str
-    seen: Look
-    source: str = "folder"
-    also: Callable[[Connection], None] = lambda _conn: None
-    at: Path | None = None
-    recent: bool = False
-    items: bool = False
-    by_name: bool = False
-
-    def digest(self, content: str) -> str:
-        """By which the file is known again, given the SHA-256 of its content."""
-        return sha256(f"{self.path}\n{content}".encode()).hexdigest() if self.by_name else content
 
 
 async def take_file(context: ModelContext, taking: Taking) -> Taken:

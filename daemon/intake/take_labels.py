@@ -3,7 +3,6 @@ given, published, committed."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -12,17 +11,15 @@ from daemon.cycles.suspicion import contradictions, record_label_doubts
 from daemon.intake.joining import joined_labels, joined_share, warn_of_few
 from daemon.intake.record import digest_of, entry, log_accepted, publish, quality_of
 from daemon.intake.set_apart import CHANGES, Parts, set_apart, sha256_apart
+from daemon.intake.taking import Taking
 from daemon.ledger import due, files, models
 from daemon.reading.operations import JoinResult, TakeResult
 from daemon.runtime.context import ModelContext
 from retrain import durable
 from retrain.records.new_classes import NewClass
 
-if TYPE_CHECKING:
-    from daemon.intake.take_in import Taking
 
-
-async def accept_labels(context: ModelContext, taking: "Taking", sha256: str, result: TakeResult) -> None:
+async def accept_labels(context: ModelContext, taking: Taking, sha256: str, result: TakeResult) -> None:
     """Publish and commit what the analyst made of a file of labels. Of feedback, the labels that contradict are a file
     of their own."""
     dropped = taking.at is None
@@ -59,7 +56,7 @@ class _Commit:
     """What is known of a file of labels and its parts."""
 
     context: ModelContext
-    taking: "Taking"
+    taking: Taking
     sha256: str
     withheld: tuple[NewClass, ...]
     joined: JoinResult | None

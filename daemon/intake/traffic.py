@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from daemon.cycles.schemas import known_schema
 from daemon.intake.prediction_log import convert_segments, sweep, trim
-from daemon.intake.take_in import Taking, accept, refuse
+from daemon.intake.take_in import accept, refuse
+from daemon.intake.taking import Taking
 from daemon.ledger import prediction_log
 from daemon.reading.look import Look
 from daemon.reading.operations import TrafficRequest

@@ -100,7 +100,7 @@ def _found(model: dict[str, Any]) -> str:
     names = check["drifted"]
     more = f" and {len(names) - MOST_COLUMNS} more" if len(names) > MOST_COLUMNS else ""
     drifted = f"{', '.join(names[:MOST_COLUMNS])}{more} drifted" if check["drift"] else ""
-    dropped = f"its {check['metric'] or 'metric'} dropped" if check["dropped"] else ""
+    dropped = f"its {check['metric'] or 'metric'} got worse" if check["dropped"] else ""
     return f"{' and '.join(part for part in (drifted, dropped) if part)}, but "
 
 

@@ -20,7 +20,7 @@ REASONS = {
     "did better in service than on held-out rows",
     "performance": "evidence: the metric fell on labelled rows",
     "drift": "evidence: the data drifted (triggers.on_drift)",
-    "growth": "window: it learned from many more rows than the champion",
+    "growth": "growth: it learned from many more rows than the champion",
     "age": "age: the champion is older than triggers.max_age",
     "schema": "columns: it answers by the schema as it is configured now",
     "environment": "environment: the champion cannot be loaded here",

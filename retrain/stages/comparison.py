@@ -12,12 +12,11 @@ from drift.notation import counted
 from retrain.metrics.losses import row_losses
 from retrain.metrics.metric import Metric, weighted
 from retrain.metrics.resampling import standard_error
-from retrain.model.decision import Decision
 from retrain.model.deployment import LoadedDeployment, fair_decision
-from retrain.model.recalibration import Recalibration
 from retrain.model.threshold import decision_on
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import decided
+from retrain.monitoring.baseline import constant_answer, gain_over_baseline
 from retrain.monitoring.cache import Memory
 from retrain.monitoring.paired import covered, metric_range, paired_difference
 from retrain.monitoring.twins import window_twin
@@ -79,7 +78,8 @@ def compare(
 ) -> dict[str, Any]:
     """Challenger (who said `said`), champion and the naive baseline on the held-out rows, and the gate's verdict. Where
     the metric rewards a decision by the classes' shares, challenger and champion are both judged with it."""
-    metric, seed = weighted(challenger.metric, row_weights(holdout)), settings.estimator.seed
+    weights, seed, undecided = row_weights(holdout), settings.estimator.seed, said
+    metric = weighted(challenger.metric, weights)
     before = None if champion is None else champion.predict_table(holdout)
     rule = decision_on(challenger, said, y, metric, settings)
     other = None if before is None else decision_on(challenger, before, y, metric, settings)
@@ -92,6 +92,7 @@ def compare(
     over_baseline = paired_difference(metric, y, said, naive, seed)
     foretold: Forecast | None = None
     if champion is None:
+        over_baseline = gain_over_baseline(challenger, undecided, y, weights, settings)
         over_baseline = _over_baseline(challenger, over_baseline, opening, settings, unseen)
     elif before is not None:
         told["champion"]["version"] = champion.newest
@@ -122,15 +123,6 @@ def compare(
     }
 
 
-def constant_answer(challenger: LoadedVersion, rows: int, configured: Recalibration | None) -> Predictions:
-    """What the naive baseline says of n rows: where costs are configured the class that costs least as an answer to
-    everything, whatever the threshold of the challenger's probabilities is."""
-    said, rule = challenger.baseline.predict(rows), None if configured is None else configured.rule
-    if configured is None or rule is None or not rule.costs:
-        return said
-    return decided(said, replace(configured, rule=Decision(rule.costs)))
-
-
 def _over_baseline(
     challenger: LoadedVersion,
     held_out: PairedGain | None,
@@ -142,11 +134,8 @@ def _over_baseline(
     not trained on, training rows out of fold among them, for few are held out of few files."""
     if held_out is None or gate.beyond_chance(held_out, opening.tries):
         return held_out
-    rows, configured = unseen(), settings.decision.configured
-    rule = decision_on(challenger, rows.predictions, rows.y, challenger.metric, settings)
-    said = decided(rows.predictions, rule)
-    naive = constant_answer(challenger, len(rows), rule if configured else None)
-    found = paired_difference(challenger.metric, rows.y, said, naive, settings.estimator.seed)
+    rows = unseen()
+    found = gain_over_baseline(challenger, rows.predictions, rows.y, None, settings)
     if found is None or found.se is None:
         return held_out
     return replace(found, se=OUT_OF_FOLD_SE * found.se)

@@ -10,7 +10,8 @@ import pytest
 from bare_model import BINARY, bare_model
 
 from daemon.cycles.assessments import Assessing
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.ledger import labels, observe
 from daemon.reading.look import look
 from daemon.runtime.context import ModelContext

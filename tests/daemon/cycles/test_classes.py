@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
 from daemon.cycles.classes import known_classes, learn_classes, withheld_classes
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.ledger import class_totals, due, files, observe
 from daemon.reading.look import Look, look
 from daemon.service.commands import HANDLERS

@@ -8,7 +8,8 @@ import pytest
 from bare_model import BINARY, bare_model
 from structlog.testing import capture_logs
 
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.ledger import files
 from daemon.reading.look import look
 

@@ -10,7 +10,7 @@ import pytest
 from bare_model import bare_model
 
 from daemon.intake.files import Intake
-from daemon.intake.take_in import Taken, Taking
+from daemon.intake.taking import Taken, Taking
 from daemon.runtime.context import ModelContext
 
 CONFIG = """\

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from daemon.cli.app import run as command_line
 from daemon.cycles.schemas import current_schema
 from daemon.intake.labels import take_segments
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.ledger import class_totals, files
 from daemon.reading.joined import join
 from daemon.reading.look import look

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from daemon.cli.app import run as command_line
 from daemon.intake.files import Intake
 from daemon.intake.settle import Pause
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.ledger import files
 from daemon.reading.look import Look, look
 from daemon.reading.unfinished import sign_of_writing

@@ -28,7 +28,8 @@ from daemon.cycles.tidying import clear_intake, tidy
 from daemon.cycles.trial import Reports, judge
 from daemon.intake.files import Intake
 from daemon.intake.labels import take_segments
-from daemon.intake.take_in import Taken, Taking, take_file
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
 from daemon.intake.traffic import Traffic
 from daemon.ledger import assessments, cycles, deployments, due, promotions, tables, totals, trials
 from daemon.ledger.trials import COUNTED

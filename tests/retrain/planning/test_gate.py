@@ -50,7 +50,7 @@ def test_a_promotion_that_is_not_better_tells_its_reason():
     assert past.promote and "promoted for a reason: evidence: by labels fresh models save more" in past.reason
     assert "earlier cycles" in verdict(-0.002, trigger="regret").reason
     grown = verdict(-0.01, trigger="growth")
-    assert grown.promote and "promoted for a reason: window: it learned from many more rows" in grown.reason
+    assert grown.promote and "promoted for a reason: growth: it learned from many more rows" in grown.reason
     new = verdict(-0.001, trigger="schedule", covers="it knows the class 'x', which v0001 does not")
     assert new.promote and new.reason.endswith("promoted for a reason: it knows the class 'x', which v0001 does not")
     assert verdict(-0.001, trigger="schedule").reason.endswith("not better, and nothing else speaks for it")
