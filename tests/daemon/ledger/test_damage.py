@@ -37,6 +37,13 @@ def scribble(path: Path) -> None:
     path.write_bytes(data)
 
 
+def flip(path: Path, place: int, bits: int) -> None:
+    """One byte with some bits turned."""
+    data = bytearray(path.read_bytes())
+    data[place] ^= bits
+    path.write_bytes(data)
+
+
 def foreign(path: Path) -> None:
     """Somebody else's database."""
     path.unlink()
@@ -48,6 +55,7 @@ DAMAGES = {
     "garbage": lambda path: path.write_bytes(b"this is no database" * 1000),
     "empty": lambda path: path.write_bytes(b""),
     "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "a header of billions of pages": lambda path: flip(path, 28, 0x10),
     "one page": lambda path: os.truncate(path, 4096),
     "a few bytes": lambda path: os.truncate(path, 50),
     "scribbled": scribble,
