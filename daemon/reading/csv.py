@@ -17,7 +17,7 @@ from daemon.reading.formats import MISSING, Kind, OpenedFile, opened
 from daemon.reading.layout import Layout
 from daemon.reading.pieces import LONGEST_LINE, Piece, pieces
 from daemon.reading.rejects import LONGEST, Reject, Rejects, Share, misfit
-from daemon.reading.sql import connect, first_line_of, identifier, literal, plain_path
+from daemon.reading.sql import MANY_COLUMNS, connect, first_line_of, identifier, literal, plain_path
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.records.formats import Formats
@@ -30,8 +30,10 @@ TYPES = {
     "number": "DOUBLE", "integer": "DECIMAL(38,6)", "boolean": "BOOLEAN", "category": "VARCHAR",
     "datetime": "TIMESTAMPTZ", "text": "VARCHAR",
 }  # fmt: skip
-ROWS_AT_FAULT = ("CSV Error on Line", "state machine reached an invalid state")
-"""What DuckDB says of a row that does not fit, and of lines that end in different ways."""
+CELLS = 2_000_000
+"""What is held at once of a file of many columns."""
+NOT_AT_ONCE = ("CSV Error on Line", "state machine reached an invalid state", "does not support a full read")
+"""What DuckDB says of a row that does not fit, of lines that end in different ways, and of many empty lines."""
 
 
 def convert(file: OpenedFile, schema: Schema, target: Path, rejects: Rejects) -> None:
@@ -87,7 +89,7 @@ def all_fit(file: OpenedFile, types: Mapping[str, str], missing: Sequence[str], 
     try:
         run(_read_csv(file.path, file.kind.compression, file, types, missing, file.skipped, header=True))
     except duckdb.Error as error:
-        if any(words in str(error) for words in ROWS_AT_FAULT):
+        if any(words in str(error) for words in NOT_AT_ONCE):
             return False
         raise _blamed(error, file) from None
     return True
@@ -133,10 +135,18 @@ def _copied(
 ) -> bool:
     """Whether DuckDB could write the columns of all rows at once: it ends at the first row that does not fit."""
     durable.crash_point("intake.parsed.before_write")
-    copy = (
-        f"COPY (SELECT {', '.join(chosen)} FROM {{}}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)"
-    )
-    return all_fit(file, types, missing, lambda reader: connect(len(file.names)).execute(copy.replace("{}", reader, 1)))
+    select, connection = f"SELECT {', '.join(chosen)} FROM {{}}", connect(len(file.names))
+
+    def copy(reader: str) -> None:
+        query = select.replace("{}", reader, 1)
+        if len(file.names) > MANY_COLUMNS:  # DuckDB's writer takes 150 kB for each of them
+            batches = connection.sql(query).to_arrow_reader(max(1, CELLS // len(file.names)))
+            empty = batches.schema.empty_table()
+            _write(chain([empty], (pa.Table.from_batches([batch]) for batch in batches)), target)
+        else:
+            connection.execute(f"COPY ({query}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION lz4_raw)")
+
+    return all_fit(file, types, missing, copy)
 
 
 def _fitting(

@@ -14,7 +14,6 @@ from hostile.files import FileKind
 from retrain.records.settings import ModelSettings
 
 ANALYST_BYTES = 1_000_000_000
-LARGEST_GROWING = 4_000_000
 GROWTH = 2.5
 NOISE_S = 0.02
 """CPU seconds that a process uses whatever it takes."""
@@ -75,7 +74,7 @@ def grow_all(chosen: Iterable[FileKind], expect: Callable[[bool, str], None]) ->
     with tempfile.TemporaryDirectory(prefix="driftd-files-") as name:
         child = _start()
         for kind in chosen:
-            top = min(kind.largest, LARGEST_GROWING)
+            top = min(kind.largest, kind.growing)
             costs = [_cpu_s(child, kind, size, Path(name) / f"f.{kind.ending}") for size in (top // 4, top // 2, top)]
             ratios = [(later - NOISE_S) / max(former, NOISE_S) for former, later in pairwise(costs)]
             shown = ", ".join(f"{cost * 1000:.0f}" for cost in costs)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from daemon.reading import batches as bounded
+from daemon.reading import csv
 from daemon.reading.batches import LONGEST_CELL, batches
 from daemon.reading.digest import digest
 from daemon.reading.formats import SAMPLE_ROWS, kind_of
@@ -228,3 +229,37 @@ def test_of_many_columns_each_is_looked_at_in_a_small_group(tmp_path, monkeypatc
         "boolean",
         "datetime",
     ]
+
+
+def test_a_file_of_many_columns_is_written_a_few_rows_at_a_time(tmp_path, monkeypatch):
+    """DuckDB's own writer would take 150 kB for each column; the rows are the same."""
+    path = tmp_path / "a.csv"
+    path.write_text("x,c,y\n" + "".join(f"{i},{'ab'[i % 2]},yes\n" for i in range(50)))
+    usual = pq.read_table(take(request(path)).snapshot)
+    monkeypatch.setattr(csv, "MANY_COLUMNS", 2)
+    monkeypatch.setattr(csv, "CELLS", 30)
+    parts: list[int] = []
+    write = csv._write
+    monkeypatch.setattr(csv, "_write", lambda tables, target: write(map(counting(parts), tables), target))
+    assert pq.read_table(take(request(path)).snapshot).equals(usual)
+    assert sum(parts) == 50 and len(parts) > 2
+
+
+def counting(parts: list[int]):
+    """Tables as they are, their lengths noted."""
+
+    def note(table):
+        parts.append(table.num_rows)
+        return table
+
+    return note
+
+
+def test_a_file_of_nothing_but_line_ends_has_no_rows(tmp_path, monkeypatch):
+    """However many buffers they fill."""
+    monkeypatch.setattr(csv, "LONGEST_LINE", 2**16)
+    monkeypatch.setattr(csv, "BUFFER_BYTES", 2**17)
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"x,c,y\n" + b"\n" * 2**19)
+    with pytest.raises(Refused, match="a header and no rows"):
+        take(request(path, declared=False))
