@@ -21,7 +21,7 @@ from benchmarks.soak.looks import LASTING, Look, look
 from benchmarks.soak.service import Service
 from benchmarks.soak.trend import Trend, by_minute, trend
 
-LOOK_S, REST_S, NO_MORE_S = 10.0, 60.0, 600.0
+LOOK_S, REST_S, NO_MORE_S = 10.0, 60.0, 900.0
 MOST_PERCENT = 1.0
 LOOKS = "looks.jsonl"
 
@@ -90,12 +90,12 @@ def _looks(service: Service, load: Load, begun: float, until_s: float, console: 
 
 
 def _rest(service: Service, load: Load, begun: float) -> Look:
-    """Without load, once no trainer has lived for a minute: what is held then."""
+    """Without load, once no trainer and no second analyst has lived for a minute: what is held then."""
     load.rest()
     deadline, quiet_since = time.monotonic() + NO_MORE_S, time.monotonic()
     while True:
         one = look(service.pid, service.state, time.monotonic() - begun)
-        if set(one.threads) - set(LASTING):
+        if set(one.threads) - set(LASTING) or len(one.pids.get("analyst", [])) > 1:
             quiet_since = time.monotonic()
         if time.monotonic() - quiet_since > REST_S or time.monotonic() > deadline:
             return one
