@@ -52,14 +52,18 @@ class Looking:
     def _work(self) -> None:
         while True:
             future, work = self._given.get()
+            settle: Callable[[], object] = future.cancel
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(work())
+                    settle = partial(future.set_result, work())
                 except BaseException as error:
-                    future.set_exception(error)
-            del future, work
+                    settle = partial(future.set_exception, error)
             with self._lock:
-                self._idle += 1
+                self._idle += (
+                    1  # before anybody hears of it: who hears may begin the next look, and needs no new thread
+                )
+            settle()
+            del future, work, settle
 
 
 async def _ends_within(answer: "asyncio.Future[Any]", timeout_s: float) -> bool:
