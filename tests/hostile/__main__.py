@@ -7,6 +7,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -64,17 +65,23 @@ def main() -> int:
         taken = take_all([kind for kind in file_kinds() if options.only in kind.name], findings.expect)
         print(f"{taken} files", flush=True)
         grow_all([kind for kind in file_kinds() if options.only in kind.name], findings.expect)
-    if not set(options.parts) - {"fuzz", "files"}:
-        return 1 if findings.broken else 0
+    if set(options.parts) - {"fuzz", "files"}:
+        _serve(options.parts, chosen, findings)
+    print(f"{len(findings.broken)} promises broken")
+    return 1 if findings.broken else 0
+
+
+def _serve(parts: Sequence[str], chosen: list[Kind], findings: Findings) -> None:
+    """What needs a service."""
     with tempfile.TemporaryDirectory(prefix="driftd-hostile-") as name, serving(Path(name)) as daemon:
         server = Process(daemon)
         for _ in range(20):
             daemon.predict()
-        if "requests" in options.parts:
+        if "requests" in parts:
             _requests(daemon, server, chosen, findings)
-        if "together" in options.parts:
+        if "together" in parts:
             _together(daemon, server, chosen, findings)
-        if "growth" in options.parts:
+        if "growth" in parts:
             _growth(daemon, server, chosen, findings)
         longest = max(map(len, daemon.raw))
         print(f"log: {len(daemon.raw)} lines, the longest {longest} bytes")
@@ -82,8 +89,6 @@ def main() -> int:
         findings.expect(
             not list(daemon.seen("server_died")) and not list(daemon.seen("server_hung")), "no process ended"
         )
-    print(f"{len(findings.broken)} promises broken")
-    return 1 if findings.broken else 0
 
 
 def _requests(daemon: Daemon, server: Process, chosen: list[Kind], findings: Findings) -> None:
