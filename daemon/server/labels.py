@@ -9,7 +9,8 @@ from daemon.server.rows import ID, MAX_ROWS, is_id
 from drift.notation import counted
 from retrain.records.new_classes import spelled, undeclared
 from retrain.records.schema import Schema
-from retrain.rows.cells import shown, word
+from retrain.records.settings import ColumnKind
+from retrain.rows.cells import EXPECTED, shown, word
 
 
 def labels_of(value: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]]:
@@ -43,7 +44,23 @@ def _label(position: int, entry: Any, schema: Schema) -> dict[str, Any]:
         raise BadRequest(f"label {position} is {shown(label)}; expected a finite number")
     if schema.task == "classification" and (label is None or isinstance(label, dict | list)):
         raise BadRequest(f"label {position} is {shown(label)}; expected a class name")
+    kind = schema.column(schema.target).kind
+    if schema.task == "classification" and not _is_of(label, kind):
+        raise BadRequest(f"label {position} is {shown(label)}; expected {EXPECTED[kind]}, as this target's classes are")
     classes = schema.column(schema.target).categories
     if classes is not None and spelled(word(label), classes) not in classes:
         raise BadRequest(f"label {position}: {undeclared(word(label), classes)}")
     return {schema.id_column: key, schema.target: label}
+
+
+def _is_of(label: Any, kind: ColumnKind) -> bool:
+    """Whether the intake will read a class so: of a target of numbers no word is one."""
+    if kind not in ("integer", "number"):
+        return True
+    if isinstance(label, bool) or (isinstance(label, str) and "_" in label):
+        return False
+    try:
+        number = float(label)
+    except ValueError:
+        return False
+    return number.is_integer() if kind == "integer" else math.isfinite(number)

@@ -160,6 +160,18 @@ def test_a_label_is_a_number_that_can_be():
         labels_of({"labels": [{"id": "a", "label": 10**400}]}, SCHEMA)
 
 
+@pytest.mark.parametrize(("label", "is_taken"), [(1, True), (1.0, True), ("1", True), (True, False), ("true", False), ("yes", False), (1.5, False), ("1_0", False)])  # fmt: skip
+def test_a_class_of_whole_numbers_is_one(label, is_taken):
+    """What the intake would reject later is refused at once, with what is expected."""
+    columns = tuple(Column(name=name, kind="integer" if name == "y" else kind) for name, kind in KINDS.items())
+    schema = Schema(columns=columns, task="classification", target="y", time_column=None, id_column="id")
+    if is_taken:
+        assert labels_of({"labels": [{"id": "a", "label": label}]}, schema) == [{"id": "a", "y": label}]
+    else:
+        with pytest.raises(BadRequest, match="expected a whole number"):
+            labels_of({"labels": [{"id": "a", "label": label}]}, schema)
+
+
 @pytest.mark.parametrize(
     "body",
     [
