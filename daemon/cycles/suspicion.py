@@ -129,6 +129,7 @@ async def suspect_file(
     try:
         result = await context.shared.analyst.ask_again(request)
     except WorkerError as error:
+        context.spent_s["checks"] += error.cpu_s
         context.log.error("suspicion_failed", file=path, reason=error.message)
         return []
     context.spent_s["checks"] += result.cpu_s
@@ -149,7 +150,10 @@ async def contradictions(context: ModelContext, path: str, snapshot: Path, schem
         labels=snapshot, files=context.accepted(told, (), {}), schema=schema, settings=context.settings, now=now
     )
     try:
-        return await context.shared.analyst.ask_again(request)
+        result = await context.shared.analyst.ask_again(request)
     except WorkerError as error:
+        context.spent_s["checks"] += error.cpu_s
         context.log.error("suspicion_failed", file=path, reason=error.message)
         return ContradictResult(doubts=[])
+    context.spent_s["checks"] += result.cpu_s
+    return result

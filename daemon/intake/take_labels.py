@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from daemon.cycles.classes import log_new_classes, withheld_classes
+from daemon.cycles.cpu import record_spent
 from daemon.cycles.suspicion import contradictions, record_label_doubts
 from daemon.intake.joining import joined_labels, joined_share, warn_of_few
 from daemon.intake.record import digest_of, entry, log_accepted, publish, quality_of
@@ -40,6 +41,7 @@ async def accept_labels(context: ModelContext, taking: Taking, sha256: str, resu
                 models.save_schema(conn, context.name, result.schema.to_json())
             rows = [commit.record(conn, *one, apart=place > 0) for place, one in enumerate(published)]
             taking.also(conn)
+            record_spent(conn, context)
             held = record_label_doubts(conn, context, rows[-1], found)
             if waited - {one.name for one in withheld} and not held.reason:
                 due.add(conn, context.name, "manual", context.now())  # an approved class has its rows

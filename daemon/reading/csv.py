@@ -215,11 +215,14 @@ def _read_csv(
     header: bool,
 ) -> str:  # fmt: skip
     columns = ", ".join(f"{literal(name)}: {literal(type_name)}" for name, type_name in types.items())
+    line_end = (
+        "" if header else r"new_line = '\n', "
+    )  # of pieces: DuckDB guesses from a line end in a quoted value, too
     missing = ", ".join(literal(word) for word in dict.fromkeys((*MISSING, *words)))
     return (
         f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = {header}, "
         f"delim = {literal(file.delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
-        f"compression = {literal(compression)}, skip = {skipped}, "
+        f"compression = {literal(compression)}, skip = {skipped}, {line_end}"
         f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES})"
     )
 

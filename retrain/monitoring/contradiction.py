@@ -15,7 +15,7 @@ from retrain.rows.late_labels import labels_by_id
 from retrain.rows.pools import pools_of
 from retrain.rows.retype import as_kind, conform
 from retrain.rows.settled import Settling
-from retrain.rows.touched import hashes_of, id_hashes
+from retrain.rows.touched import are_in, first_files, hash_of_each, hashes_of, have_any, id_hashes
 from retrain.suspicion.contradictions import (
     ALL,
     Changes,
@@ -144,16 +144,12 @@ class _Labels:
         return tuple(name for name in (self._key[0], schema.time_column, schema.target) if name is not None)
 
     def _names(self, file: AcceptedFile) -> bool:
-        ids = id_hashes(file.snapshot, self._key)
-        if not len(ids):
-            return False
-        return bool((ids[np.searchsorted(ids, self._hashes).clip(max=len(ids) - 1)] == self._hashes).any())
+        return have_any(id_hashes(file.snapshot, self._key), self._hashes)
 
     def _without_row(self, names: list[Any]) -> list[Any]:
-        hashes, known = np.fromiter(map(hash, names), np.int64, len(names)), np.zeros(len(names), dtype=bool)
-        for file in self._files.values():
-            known |= np.isin(hashes, id_hashes(file.snapshot, self._key))
-        return [name for name, has_row in zip(names, known.tolist(), strict=True) if not has_row]
+        hashes, files = hash_of_each(names), [(file.seq, file.snapshot) for file in self._files.values()]
+        has_row = are_in(first_files(files, self._key, np.sort(hashes))[0], hashes)
+        return [name for name, found in zip(names, has_row.tolist(), strict=True) if not found]
 
     def _told(self, file: AcceptedFile) -> Told:
         """The labels of a file's rows that have any, at most `retrain.rows.history.JUDGED_ROWS` rows."""

@@ -5,6 +5,7 @@ Ids are compared by their 64-bit hashes; two that happen to be alike cost a look
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from retrain.rows.retype import as_kind
 Key = tuple[str, ColumnKind]
 """The id column's name and kind."""
 MOST_FILES = 20_000
-_FOUND: "OrderedDict[tuple[Path, Key], tuple[tuple[Path, ...], list[int]]]" = OrderedDict()
+_FOUND: "OrderedDict[tuple[Path, Key], tuple[int, int, list[int]]]" = OrderedDict()
+"""By file of rows how many files of labels were looked at, the digest of their paths, and the places of those found."""
 
 
 class LabelFiles:
@@ -28,24 +30,21 @@ class LabelFiles:
         self.key = key
         self._seqs = [seq for seq, _ in files]
         self._paths = tuple(path for _, path in files)
+        self._digests = list(accumulate(self._paths, lambda before, path: hash((before, path)), initial=0))
         self._ids: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def touching(self, rows: Path) -> tuple[int, ...]:
         """The seqs of those that name a row of this snapshot. Files that came since the last question are looked at,
         the others are remembered."""
-        done, found = _FOUND.pop((rows, self.key), ((), []))
-        if not self._goes_on(done):
-            done, found = (), []
-        if len(done) < len(self._paths):
-            found = [*found, *self._with_any(id_hashes(rows, self.key), len(done))]
-        _FOUND[rows, self.key] = (self._paths, found)
+        done, digest, found = _FOUND.pop((rows, self.key), (0, 0, []))
+        if done >= len(self._digests) or self._digests[done] != digest:  # not all of those are the first of these
+            done, found = 0, []
+        if done < len(self._paths):
+            found = [*found, *self._with_any(id_hashes(rows, self.key), done)]
+        _FOUND[rows, self.key] = (len(self._paths), self._digests[-1], found)
         while len(_FOUND) > MOST_FILES:
             _FOUND.popitem(last=False)
         return tuple(self._seqs[place] for place in found)
-
-    def _goes_on(self, done: tuple[Path, ...]) -> bool:
-        """Whether these were the first of the files: one that is left out moves those after it."""
-        return not done or (len(done) <= len(self._paths) and self._paths[len(done) - 1] == done[-1])
 
     def _with_any(self, ids: NDArray[np.int64], since: int) -> list[int]:
         """The places, from one on, of the files that have any of these hashes of ids (ascending)."""
@@ -53,8 +52,7 @@ class LabelFiles:
         if not len(ids) or not len(hashes):
             return []
         if len(hashes) <= len(ids):
-            at = np.searchsorted(ids, hashes).clip(max=len(ids) - 1)
-            return [int(place) for place in np.unique(places[ids[at] == hashes])]
+            return [int(place) for place in np.unique(places[are_in(ids, hashes)])]
         first, last = (np.searchsorted(hashes, ids, side) for side in ("left", "right"))
         ranges = [places[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True) if b > a]
         return [int(place) for place in np.unique(np.concatenate(ranges))] if ranges else []
@@ -90,12 +88,26 @@ def hash_of_each(ids: Collection[Any]) -> NDArray[np.int64]:
     return np.fromiter(map(hash, ids), np.int64, len(ids))
 
 
+def are_in(known: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the `asked` hashes (n,) are among the `known` ones, ascending: (n,)."""
+    if not len(known):
+        return np.zeros(len(asked), dtype=bool)
+    found: NDArray[np.bool_] = known[np.searchsorted(known, asked).clip(max=len(known) - 1)] == asked
+    return found
+
+
+def have_any(some: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
+    """Whether two lots of hashes, each ascending, have any in common."""
+    few, many = sorted((some, others), key=len)
+    return bool(are_in(many, few).any())
+
+
 def first_files(
     files: Sequence[tuple[int, Path]], key: Key, wanted: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of the `wanted` ids (their hashes, ascending) that rows of these files have, given with their seqs in order: the
     hashes, ascending, and the seq of the first file that has each."""
-    found = [(seq, hashes[np.isin(hashes, wanted)]) for seq, path in files for hashes in [id_hashes(path, key)]]
+    found = [(seq, hashes[are_in(wanted, hashes)]) for seq, path in files for hashes in [id_hashes(path, key)]]
     hashes = np.concatenate([part for _, part in found]) if found else np.zeros(0, dtype=np.int64)
     seqs = np.repeat([seq for seq, _ in found], [len(part) for _, part in found]).astype(np.int64)
     distinct, places = np.unique(hashes, return_index=True)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
-from daemon.ledger import files
+from daemon.ledger import cpu, files
 from daemon.reading.look import look
 
 CONFIG = (
@@ -43,11 +43,17 @@ def corrected(name, first=0):
     return "id,y\n" + "".join(f"{name}{i},yes\n" for i in range(first, ROWS) if i % 4 in (1, 2))
 
 
+def checks_s(context):
+    """CPU seconds that checks took, in the ledger or not yet."""
+    with context.shared.ledger.connect() as conn:
+        return context.spent_s["checks"] + sum(of["checks"] for of in cpu.by_cycle(conn, "m", 0.0).values())
+
+
 @pytest.fixture
 def states(tmp_path):
     """The state of each file of labels after these contents were taken in one after the other."""
 
-    rows = dict[str, int]()
+    rows, spent = dict[str, int](), dict[str, float]()
 
     def run(contents, more=""):
         with bare_model(tmp_path, CONFIG.format(more=more)) as context, capture_logs() as logged:
@@ -57,7 +63,9 @@ def states(tmp_path):
                     path = context.data_dir / name
                     path.write_text(text)
                     feedback = {"at": path} if name.endswith(".jsonl") else {}
+                    before = checks_s(context)
                     assert await take_file(context, Taking(name, look(path), **feedback)) is Taken.ACCEPTED
+                    spent[name] = checks_s(context) - before
 
             asyncio.run(take_all())
             with context.shared.ledger.connect() as conn:
@@ -68,7 +76,7 @@ def states(tmp_path):
                 rows.update({row.path: row.labelled_rows for row in told})
         return found, [event for event in logged if event["event"] in ("file_held", "file_released")]
 
-    run.labels = rows
+    run.labels, run.spent_s = rows, spent
     return run
 
 
@@ -89,7 +97,8 @@ def test_contradicting_labels_are_held_until_batches_of_different_times_agree(st
 
 
 def test_feedback_of_others_in_the_same_minute_is_not_held(states):
-    """Of a segment the labels that contradict are a file of their own, which is held; the others teach."""
+    """Of a segment the labels that contradict are a file of their own, which is held; the others teach. What it takes
+    to find them counts among the CPU seconds of checks."""
     unlabelled = "id,x,y\n" + "".join(f"u{i},{i},\n" for i in range(ROWS))
     wrong = [{"id": f"a{i}", "y": "no" if i % 4 == 0 else "yes"} for i in range(20)]
     others = [{"id": f"u{i}", "y": "no"} for i in range(50)] + [{"id": f"a{i}", "y": "no"} for i in range(21, 24)]
@@ -98,6 +107,7 @@ def test_feedback_of_others_in_the_same_minute_is_not_held(states):
     assert found == {"s.jsonl": "accepted", "s.jsonl-changes": "held"}
     assert [one["file"] for one in events] == ["s.jsonl-changes"]
     assert states.labels == {"s.jsonl": len(others), "s.jsonl-changes": len(wrong)}
+    assert states.spent_s["s.jsonl"] > 0
 
 
 def test_who_holds_other_kinds_alone_is_not_asked(states):

@@ -298,6 +298,17 @@ def test_lines_that_end_in_different_ways_are_read(tmp_path):
     assert taken(tmp_path, "a.csv.gz", gz(data.encode()))["rows"] == 41
 
 
+@pytest.mark.parametrize("quoted", ["a\nb", "a\r\nb", "a\rb"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_end_in_a_quoted_value_is_no_other_beside_a_bad_row(tmp_path, end, quoted):
+    """One row of too few values costs no other, and no value, however the lines end."""
+    lines = ["x,c,y", f'1,"{quoted}",no', "2", "3,red,yes", ""]
+    columns = {"x": "number", "c": "category", "y": "category"}
+    result = taken(tmp_path, "a.csv", end.join(lines), columns, intake={"max_reject_share": 0.5})
+    assert [row["c"] for row in rows_of(result)] == [quoted, "red"]
+    assert [reason for _, _, reason in reasons(result)] == ["the row has 1 values; expected 3"]
+
+
 def test_a_misspelt_target_is_hinted_at(tmp_path):
     """Rows without a label are valid, but this looks like a mistake."""
     result = taken(tmp_path, "a.csv", "x,Label\n1,a\n", {"x": "number", "label": "category"}, target="label")

@@ -1,5 +1,6 @@
 """Files with late labels, and live traffic among them, of which most may never get one."""
 
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from retrain.records.schema import Column, Schema
 from retrain.records.settings import LabelSettings, ModelSettings
 from retrain.rows.history import History
 from retrain.rows.late_labels import late_labels
-from retrain.rows.touched import LabelFiles
+from retrain.rows.touched import LabelFiles, first_files, hashes_of
 from retrain.stages.prepare import labelled_rows
 
 SCHEMA = Schema(
@@ -169,3 +170,28 @@ def test_the_files_of_labels_of_a_file_are_found_one_by_one_and_all_at_once(tmp_
     for count in range(1, 5):
         assert LabelFiles(late[:count], ("id", "category")).touching(file.snapshot) == at_once[: max(0, count - 1)]
     assert LabelFiles([late[0], *late[2:]], ("id", "category")).touching(file.snapshot) == (4, 5)
+
+
+def test_files_of_labels_that_end_as_others_did_are_looked_at_anew(tmp_path):
+    """As many, and the last one the same: one was released, and another one forgotten."""
+    file = written(tmp_path, 1, ["a"], [None])
+    late = [(seq, labels(tmp_path, seq, {name: "no"}).snapshot) for seq, name in enumerate("axby", 2)]
+    released, forgotten, *rest = late
+    assert LabelFiles([forgotten, *rest], ("id", "category")).touching(file.snapshot) == ()
+    assert LabelFiles([released, *rest], ("id", "category")).touching(file.snapshot) == (2,)
+
+
+def test_the_first_rows_of_many_ids_are_found_at_the_cost_of_each_files_own(tmp_path):
+    """Each id is the first file's that has it; a file of two rows is not compared with all that are asked for."""
+    files = [
+        (seq, written(tmp_path, seq, ids, [None] * len(ids)).snapshot)
+        for seq, ids in ((1, ["a", "b"]), (2, ["b", "c"]))
+    ]
+    many, key = hashes_of([*"abc", *range(50_000)]), ("id", "category")
+    first_files(files, key, many)
+    tracemalloc.start()
+    found, seqs = first_files(files, key, many)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert dict(zip(found.tolist(), seqs.tolist(), strict=True)) == {hash("a"): 1, hash("b"): 1, hash("c"): 2}
+    assert peak < many.nbytes / 4
