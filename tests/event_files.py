@@ -61,6 +61,8 @@ def cycle(
     number: int = 1,
     champion: StoredDeployment | None = None,
     publish: bool = True,
+    trigger: str = "manual",
+    past: tuple[float, ...] = (),
     **more: Any,
 ) -> tuple[PrepareResult, EvaluateResult, StoredDeployment | None]:
     """All stages on some files; the deployment of the version that came of it, whatever the gate said."""
@@ -74,7 +76,12 @@ def cycle(
             champion=champion,
         )
     )  # fmt: skip
-    told = evaluate(EvaluateRequest(files=files, settings=asked, work=work, prepared=prepared, champion=champion))
+    told = evaluate(
+        EvaluateRequest(
+            files=files, settings=asked, work=work, prepared=prepared, champion=champion, trigger=trigger,
+            past=list(past),
+        )
+    )  # fmt: skip
     if not publish:
         return prepared, told, None
     versions = folder / "versions"

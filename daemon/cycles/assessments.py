@@ -147,7 +147,7 @@ class Assessing:
                 return question, None if question == self._answered else LabelsRequest(**of_files)
             trial, state = trials.running(conn, name), models.load_planner(conn, name)
             fixed = champion.fixed or state.unadjusted == champion.newest or context.settings.mode != "auto"
-            foretold = _foretold(context, conn)
+            foretold = _foretold(context, conn, schema)
             question += (tuple(one.cycle for one in foretold),)
             question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
             question += (context.settings.decision,)
@@ -189,13 +189,15 @@ def _evidence(context: ModelContext, conn: Connection, state: PlannerState) -> d
     }
 
 
-def _foretold(context: ModelContext, conn: Connection) -> tuple[Foretold, ...]:
-    """Cycles whose forecast waits for its files, as far as their challengers are there."""
+def _foretold(context: ModelContext, conn: Connection, schema: Schema) -> tuple[Foretold, ...]:
+    """Cycles whose forecast waits for its files, as far as their challengers are there; those of another target or task
+    are judged by no file that comes."""
     found = []
     for one in forecasts.waiting(conn, context.name):
         staged = context.folders.cycle(one.cycle) / "version"
         path = context.folders.version(one.version) if one.version else staged
-        if path.is_dir():
+        compared = [path, *(context.folders.version(member.version) for member in one.champion.members)]
+        if path.is_dir() and all(answers(folder, schema) for folder in compared):
             stored = context.stored(one.champion, one.champion.members[0].version)
             found.append(
                 Foretold(

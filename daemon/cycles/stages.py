@@ -64,11 +64,12 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
             config_dir=context.shared.config.path.parent, work=work, prepared=prepared, champion=before,
         )  # fmt: skip
     return EvaluateRequest(
-        files=rows, settings=settings, work=work, prepared=prepared, champion=before,
+        files=rows, settings=settings, work=work, prepared=prepared,
+        champion=None if champion is None else context.stored(champion.deployment, champion.newest),
         twin=evidence.get("twin") or "all", train_seconds=done.get(Stage.TRAIN, {}).get("seconds", 0.0),
         now=cycle.opened_at, trigger=cycle.trigger.kind, past=forecasts.past(conn, context.name),
         earlier=forecasts.earlier(conn, context.name, MOST_TOLD),
-        tries=forecasts.kept_tries(conn, context.name) if before is None else 0,
+        tries=forecasts.kept_tries(conn, context.name) if champion is None else 0,
     )  # fmt: skip
 
 
@@ -108,7 +109,8 @@ def _has_work(context: ModelContext, cycle: Cycle) -> bool:
 
 
 def _champion(context: ModelContext, champion: Champion | None) -> StoredDeployment | None:
-    """The deployment that a challenger is compared with, and its newest version."""
+    """What a challenger's rows are chosen beside; None where it is damaged. That it cannot be compared with it either,
+    the evaluate stage finds and tells."""
     if champion is None or not (context.folders.version(champion.newest) / "training.json").is_file():
         return None
     return context.stored(champion.deployment, champion.newest)

@@ -32,7 +32,7 @@ def gain_over_baseline(
     said, rule = _decided_apart(version, predictions, y, weights, settings)
     naive = constant_answer(version, len(y), rule if settings.decision.configured else None)
     found = paired_difference(weighted(version.metric, weights), y, said, naive, settings.estimator.seed)
-    if found is None or found.se is None:
+    if found is None or found.se is None or version.metric.name != "cost":
         return found
     return replace(found, se=float(np.hypot(found.se, _unseen_cost(rule, predictions) / len(y))))
 

@@ -38,7 +38,7 @@ def assess_pool(assessor: Assessor, seqs: Sequence[int]) -> dict[str, Any] | Non
         "metric": assessor.metric.name,
         "score": assessor.metric.score(y[valid], answer.take(valid), _of(batch.weights, valid)),
         "loss": float(losses.mean()),
-        "rival": _predecessor(assessor, batch, y, valid, answer),
+        "rival": _predecessor(assessor, batch, y, valid, answer, decision),
         "plain": _plain(assessor, batch, y, valid, answer),
         "challenger": _challenger(assessor, batch, y, valid, answer, decision),
         **_twins(assessor, batch, y, valid, losses, decision),
@@ -59,15 +59,18 @@ def _plain(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Pre
     return None if costs is None or others is None else _moments(costs - others)
 
 
-def _predecessor(assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions) -> list[float] | None:
-    """Moments of what the deployment costs more than its predecessor, as each answers."""
+def _predecessor(
+    assessor: Assessor, batch: Batch, y: Labels, valid: Mask, answer: Predictions, decision: Recalibration | None
+) -> list[float] | None:
+    """Moments of what the deployment costs more than its predecessor, as each answers; where a decision is configured
+    both with it, for what was served before may have been served without."""
     predecessor = assessor.predecessor
     unseen = None if predecessor is None else assessor.unseen(list(predecessor.versions.values()), batch)
     if predecessor is None or unseen is None:
         return None
-    rows = valid & unseen
+    rows, rule = valid & unseen, decision if assessor.settings.decision.configured else None
     both = (answer, assessor.answer(predecessor, batch))
-    costs, others = (assessor.losses(one, y, rows, batch.weights) for one in both)
+    costs, others = (assessor.losses(decided(one, rule), y, rows, batch.weights) for one in both)
     return None if costs is None or others is None else _moments(costs - others)
 
 

@@ -31,6 +31,9 @@ MEASURED = frozenset({"regret", "performance", "drift"})
 """Kinds of triggers that say that a fresh model is better: measured on labels, or seen in the data."""
 EVIDENCE = MEASURED | {"growth"}
 """And of those that know it: by many more rows, of which held-out rows say too little (.5 standard errors)."""
+MOST_SURPRISE = 4.0
+"""Spreads that a surprise counts at most (winsorised): 99 of 100 of 412 recorded ones were smaller, the largest was
+9.8, and intervals were best so by the interval score (Gneiting and Raftery 2007) of 2.5 to 6 spreads and no limit."""
 MOST_PAST = 50
 """The newest cycles that a model's own past is made of."""
 MOST_WAITING = 6
@@ -103,16 +106,20 @@ def forecast(
 
 
 def own_past(past: Sequence[float]) -> tuple[float, float]:
-    """By how many spreads the model's own past moves what is expected, and by what factor it widens the spread.
+    """By how many spreads the model's own past moves what is expected, and by what factor it widens the spread; no
+    single surprise counts more than MOST_SURPRISE spreads.
 
     >>> own_past([])
     (0.0, 1.0488088481701516)
     >>> [round(one, 2) for one in own_past([-2.0] * 10)]
     [-1.0, 1.02]
+    >>> own_past([30.0]) == own_past([4.0])
+    True
     """
     weight = len(past) + PRIOR_CYCLES
-    shift = sum(past) / weight
-    scale = math.sqrt((PRIOR_CYCLES + sum((one - shift) ** 2 for one in past)) / weight)
+    counted = [max(-MOST_SURPRISE, min(MOST_SURPRISE, one)) for one in past]
+    shift = sum(counted) / weight
+    scale = math.sqrt((PRIOR_CYCLES + sum((one - shift) ** 2 for one in counted)) / weight)
     return shift, scale * math.sqrt(1 + 1 / weight)
 
 

@@ -44,13 +44,15 @@ class PairedGain:
 @dataclass(frozen=True)
 class Opening:
     """Why a challenger is judged: the kind of the cycle's `trigger`; `past`, the standardised surprises of the model's
-    earlier cycles (see `retrain.planning.forecast.surprise`); how many `tries` at a first model were kept before; and
-    what it `covers` that the champion does not know, in words."""
+    earlier cycles (see `retrain.planning.forecast.surprise`); how many `tries` at a first model were kept before; what
+    it `covers` that the champion does not know, in words; and where there is a champion that it cannot be compared
+    with, why, in words (`incomparable`)."""
 
     trigger: str = "manual"
     past: tuple[float, ...] = ()
     tries: int = 0
     covers: str = ""
+    incomparable: str = ""
 
     @property
     def reason(self) -> str:
@@ -93,18 +95,22 @@ class Judged:
 
 
 def decide(judged: Judged, opening: Opening, settings: GateSettings) -> Verdict:
-    """Promote a first model that is better than the naive baseline beyond chance, or on `serve_anyway`. Promote another
-    unless it is expected to be worse than the champion over the files that come by more than `tolerance` says, or
-    clearly worse in a slice; and if it is not better on held-out rows, only for a reason that is told."""
+    """Promote a first model that is better than the naive baseline beyond chance, or on `serve_anyway`; one that
+    cannot be compared with the champion if it is better than the naive baseline. Promote another unless it is expected
+    to be worse than the champion over the files that come by more than `tolerance` says, or clearly worse in a slice;
+    and if it is not better on held-out rows, only for a reason that is told."""
     if judged.challenger is None:
         return Verdict(False, _undefined(judged))
     gain = judged.over_baseline
-    if judged.champion is None:
+    if judged.champion is None and not opening.incomparable:
         return _first(judged, opening, settings)
     if gain is not None and gain.gain <= 0 and not settings.serve_anyway:
         value = "undefined" if judged.baseline is None else score(judged.baseline)
         own = f"{judged.metric} {score(judged.challenger)}"
         return Verdict(False, f"{own} is not better than {value} of {judged.naive}")
+    if judged.champion is None:
+        better = "" if gain is None or gain.gain <= 0 else f", better than {judged.naive}{_by(gain)}"
+        return Verdict(True, f"{judged.evaluated}{better}; {opening.incomparable}")
     worse = next((one for one in judged.slices if _clearly_worse(one)), None)
     if worse is not None:
         return Verdict(False, _worse_slice(judged, worse))
@@ -145,7 +151,12 @@ def _sure(gain: PairedGain | None, tries: int) -> str:
         return f", by {signed(gain.gain)}, and how sure that is cannot be told"
     rows = f" on {counted(gain.rows, 'row')}, held out or predicted out of fold" if gain.rows else ""
     needed = f"{first_z(tries):.1f} standard errors are asked for"
-    return f", by {signed(gain.gain)} (standard error {amount(gain.se)}){rows}; {needed}"
+    return f"{_by(gain)}{rows}; {needed}"
+
+
+def _by(gain: PairedGain) -> str:
+    error = "" if gain.se is None else f" (standard error {amount(gain.se)})"
+    return f", by {signed(gain.gain)}{error}"
 
 
 def _against_champion(judged: Judged, opening: Opening, settings: GateSettings) -> Verdict:

@@ -91,14 +91,16 @@ def compare(
     differences: tuple[PairedGain, ...] = ()
     over_baseline = paired_difference(metric, y, said, naive, seed)
     foretold: Forecast | None = None
-    if champion is None:
+    if champion is None and not opening.incomparable:
         over_baseline = gain_over_baseline(challenger, undecided, y, weights, settings)
         over_baseline = _over_baseline(challenger, over_baseline, opening, settings, unseen)
-    elif before is not None:
+    elif champion is not None and before is not None:
         told["champion"]["version"] = champion.newest
         differences = tuple(_differences(challenger.metric, y, said, before, holdout, settings))
         foretold = _foretold(metric, told["baseline"]["value"], differences, history, opening)
-        opening = replace(opening, covers=covered(challenger, champion.version, holdout))
+        incomparable = "" if told["champion"]["value"] is not None else _undefined(told["champion"], champion.newest)
+        covers = covered(challenger, champion.version, holdout)
+        opening = replace(opening, covers=covers, incomparable=incomparable)
     if champion is not None and before is not None and _is_same(challenger, champion.version, said, before):
         verdict = Verdict(False, f"it answers all {counted(len(y), 'held-out row')} exactly as {champion.newest} does")
     else:
@@ -121,6 +123,11 @@ def compare(
         "slices": [{"where": d.where, "rows": d.rows, "difference": d.gain, "se": d.se} for d in differences[1:]],
         "forecast": None if foretold is None else foretold.to_json(),
     }
+
+
+def _undefined(told: Mapping[str, Any], name: str) -> str:
+    reason = f": {told['reason']}" if told["reason"] else ""
+    return f"the champion {name} cannot be compared, its metric is undefined{reason}"
 
 
 def _over_baseline(

@@ -61,7 +61,8 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     def unseen() -> Unseen:
         return unseen_predictions(challenger, train, held_out, settings, _affordable_folds(request))
 
-    opening = Opening(request.trigger, tuple(request.past), request.tries)
+    incomparable = "; ".join(notes) if champion is None else ""
+    opening = Opening(request.trigger, tuple(request.past), request.tries, incomparable=incomparable)
     judged = judge(challenger, champion, holdout, history, settings, request.twin, opening, unseen)
     y, said = judged.y, judged.said
     if judged.result["forecast"] is not None and request.champion is not None:

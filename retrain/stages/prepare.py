@@ -32,7 +32,7 @@ from retrain.rows.settled import Settling
 from retrain.rows.targets import class_column
 from retrain.rows.window import Split, split
 from retrain.rows.window_reach import chosen_window
-from retrain.store.versions import read_json
+from retrain.store.versions import undamaged
 
 MIN_CLASS_ROWS = 2
 
@@ -53,7 +53,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     Writes `work`/train.parquet and holdout.parquet (see `Prepared`). Refused where there is too little to train on or
     to compare with."""
     work, champion = request.work, request.champion
-    training = None if champion is None else read_json(champion.path(champion.newest) / "training.json")
+    training = None if champion is None else undamaged(champion.path(champion.newest) / "training.json")
     done = prepare_rows(request.files, request.schema, request.settings, training, request.window, request.now)
     rows = replace(done.rows, known_rows=done.rows.known_rows + request.rows_before)
     train, holdout = work / "train.parquet", work / "holdout.parquet"

@@ -34,7 +34,7 @@ from retrain.records.settings import OF_PROBABILITIES, ModelSettings
 from retrain.rows.targets import target_values
 from retrain.stages.search import Candidate, search_params
 from retrain.store import model_file
-from retrain.store.versions import read_json, write_json
+from retrain.store.versions import undamaged, write_json
 from retrain.user_code import absolute_name
 
 MODEL = "model.skops"
@@ -67,7 +67,8 @@ def train(request: TrainRequest) -> TrainResult:
     folder, champion = request.work / "version", request.champion
     durable.remove(folder, "train.clear")
     durable.make_folder(folder, "train.folder")
-    first = None if champion is None else read_json(champion.path(champion.newest) / "training.json")["metric"]
+    before = None if champion is None else undamaged(champion.path(champion.newest) / "training.json")
+    first = None if before is None else before["metric"]
     table = pq.read_table(request.prepared.train, pre_buffer=False)
     version = fit_version(
         table, request.prepared, request.schema, request.settings, first, request.model, request.number,

@@ -62,6 +62,14 @@ def read_json(path: Path) -> Any:
         raise Refused(f"{path} cannot be read: {error}", "the version is damaged; promote another one") from error
 
 
+def undamaged(path: Path) -> Any:
+    """The same; None where it is damaged, for a successor must not need what it replaces."""
+    try:
+        return read_json(path)
+    except Refused:
+        return None
+
+
 def write_probe(folder: Path, rows: "Sequence[Mapping[str, Any]]", predictions: "Predictions") -> None:
     """Record rows and what `predict_rows` of exactly these rows gave, for a loaded copy to prove itself."""
     plain = [{name: _plain(value) for name, value in row.items()} for row in rows]

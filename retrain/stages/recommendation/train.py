@@ -35,7 +35,7 @@ def train(request: TrainRequest) -> TrainResult:
     folder, settings = request.work / "version", request.settings
     durable.remove(folder, "train.clear")
     log = read_log_file(request.prepared.train)
-    champion = None if request.champion is None else load_recommender(request.champion.path(request.champion.heaviest))
+    champion = _champion(request.champion)
     ease, unit_ms = ease_settings(settings), kept_unit(request.prepared.unit_ms or 1.0, champion)
     half_lives_ms = half_lives(unit_ms)
     weights = fitted(log, half_lives_ms, ease, settings, request.config_dir)
@@ -116,6 +116,14 @@ def _own_weights(name: str, estimator: Any, counters: Counters, ease: EaseSettin
     inner, size = pruned(dense, ease.weights).tocoo(), len(taught.items)
     table = sparse.csr_array((inner.data, (chosen[inner.row], chosen[inner.col])), shape=(size, size))
     return ItemWeights(table, chosen)
+
+
+def _champion(stored: StoredDeployment | None) -> LoadedRecommender | None:
+    """What answers now; None also where it cannot be loaded: it is replaced."""
+    try:
+        return None if stored is None else load_recommender(stored.path(stored.heaviest))
+    except Refused:
+        return None
 
 
 def _served_blend(champion: LoadedRecommender, stored: StoredDeployment | None, unit_ms: float) -> Blend | None:

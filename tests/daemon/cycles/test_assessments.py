@@ -3,23 +3,29 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bare_model import BINARY, bare_model
 
-from daemon.cycles.assessments import Assessing
+from daemon.cycles.assessments import Assessing, _foretold
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
-from daemon.ledger import labels, observe
+from daemon.ledger import cycles, deployments, labels, observe
 from daemon.reading.look import look
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.operations import BY_REQUEST
 from daemon.runtime.worker.process import Limits, Worker
 from retrain.operations import Request
+from retrain.planning.forecast import forecast
+from retrain.records.cycle import CycleState, Stage
 from retrain.records.observation import Observation
+from retrain.records.outcome import Outcome
 from retrain.records.planner_state import PlannerState
+from retrain.records.schema import Column, Schema
+from retrain.records.trigger import Trigger
 
 HOUR = 3600.0
 LATE = f"""{BINARY}id_column = "id"
@@ -138,3 +144,34 @@ def test_labels_that_come_all_the_time_do_not_keep_the_analyst_busy(
     assert story.assessing.next_at is not None and story.assessing.next_at > story.hours * HOUR
     story.take("c", rows(40, y="no"))
     assert story.observed.class_rows == {"yes": 2, "no": 38}
+
+
+CHAMPION = "v0001-00000001"
+SCHEMA = Schema((Column("x", "number"), Column("y", "category"), Column("z", "category")), "classification", "y")
+
+
+def kept_challenger(context: ModelContext, of: Schema, against: Schema) -> None:
+    """A cycle that waits for its next files, of versions of these schemas."""
+    with context.shared.ledger.begin() as conn:
+        before = deployments.for_version(conn, "m", CHAMPION, 0.0)
+        cycle = replace(cycles.open_cycle(conn, "m", Trigger("regret", "why"), 2, 7, 0.0), stage=Stage.EVALUATE)
+        found = {"forecast": forecast(0.01, 0.01, 100, 1000, "regret").to_json() | {"against": before.number}}
+        cycles.stage_finished(conn, cycles.stage_started(conn, cycle, 0.0), Outcome("ok", found), 0.0)
+        cycles.save(conn, replace(cycle, state=CycleState.KEPT), 1.0)
+    schemas = {context.folders.cycle(cycle.id) / "version": of, context.folders.version(CHAMPION): against}
+    for folder, schema in schemas.items():
+        folder.mkdir(parents=True)
+        (folder / "schema.json").write_text(json.dumps(schema.to_json()))
+
+
+@pytest.mark.parametrize(
+    ("of", "against", "asked"),
+    [("y", "y", 1), ("z", "z", 0), ("y", "z", 0), ("z", "y", 0)],
+)
+def test_forecasts_of_another_target_wait_for_nothing(tmp_path: Path, of: str, against: str, asked: int) -> None:
+    """After the target changed no file that comes has the labels that an old challenger or champion is judged by: the
+    assessment of all other things goes on without them."""
+    with bare_model(tmp_path) as context:
+        kept_challenger(context, replace(SCHEMA, target=of), replace(SCHEMA, target=against))
+        with context.shared.ledger.connect() as conn:
+            assert len(_foretold(context, conn, SCHEMA)) == asked

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from retrain.metrics.registry import mean_cost
+from retrain.metrics.registry import MetricContext, get_metric, mean_cost
 from retrain.model.tasks import Baseline
 from retrain.monitoring.baseline import constant_answer, gain_over_baseline
 from retrain.planning.gate import beyond_chance
@@ -52,3 +52,13 @@ def test_the_constant_answer_costs_least():
         VERSION, Predictions(np.full(ROWS, "yes"), np.tile([0.0, 1.0], (ROWS, 1)), CLASSES), y, None, SETTINGS
     )
     assert found is not None and found.gain == 0
+
+
+def test_only_a_mean_cost_is_unsure_of_rows_that_cost_much():
+    """Accuracy, configured beside costs, differs by at most 1 a row: its error is that of its own rows."""
+    accuracy = get_metric("accuracy", MetricContext("classification", None))
+    other = SimpleNamespace(**{**vars(VERSION), "metric": accuracy})
+    said, y = predicted(0, 4.0)
+    of_rows = [gain_over_baseline(one, said, y, None, SETTINGS) for one in (other, VERSION)]
+    of_accuracy, of_cost = (one.se for one in of_rows if one is not None and one.se is not None)
+    assert of_accuracy < 10 / ROWS < of_cost

@@ -34,7 +34,7 @@ def test_no_standard_error_is_taken_for_certainty():
     assert forecast(0.0, 0.0, 200, 2000, "manual", scale=100.0).high > 0.1
 
 
-@pytest.mark.parametrize(("bias", "spread"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 3.0)])
+@pytest.mark.parametrize(("bias", "spread"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 2.0)])
 def test_the_own_past_mends_bias_and_width(bias, spread):
     """Where forecasts for a model are biased or too narrow, the next ones cover about nine of ten after forty cycles."""
     rng = np.random.default_rng(5)
@@ -44,6 +44,15 @@ def test_the_own_past_mends_bias_and_width(bias, spread):
         shift, widening = own_past(past)
         covered += (np.abs(rng.normal(bias, spread, 20) - shift) < 1.645 * widening).tolist()
     assert 0.84 <= np.mean(covered) <= 0.94
+
+
+@pytest.mark.parametrize("freak", [-30.0, 30.0])
+def test_one_freak_surprise_neither_moves_nor_widens_every_later_interval(freak):
+    """A batch of broken labels among nine usual cycles leaves the next interval near where it was without it."""
+    usual = [0.4, -0.9, 1.1, -0.2, 0.7, -1.3, 0.1, -0.5, 0.6]
+    shift, widening = own_past(usual)
+    moved, widened = own_past([*usual[:4], freak, *usual[4:]])
+    assert abs(moved - shift) < 0.25 and widened < 1.5 * widening
 
 
 def test_a_surprise_is_measured_in_the_recorded_spreads():

@@ -81,6 +81,21 @@ def test_a_first_model_must_beat_the_baseline_beyond_chance():
     assert not first(PairedGain(0.01, None)).promote
 
 
+@pytest.mark.parametrize(("gain", "promoted"), [(0.005, True), (-0.005, False)])
+def test_a_champion_that_cannot_be_compared_is_replaced_by_what_beats_the_baseline(gain, promoted):
+    """However weak the challenger's signal: it need not be better beyond chance, as a first model must, and the words
+    say why nothing was compared."""
+    why = "the champion cannot be compared: version v0001 is damaged"
+    judged = Judged("auc", 1000, 0.5 + gain, 0.5, PairedGain(gain, 0.01))
+    answer = decide(judged, Opening("manual", tries=5, incomparable=why), SETTINGS)
+    assert answer.promote is promoted
+    if promoted:
+        assert answer.reason == (
+            "auc 0.5050 on 1,000 held-out rows, better than the naive baseline, by +0.0050 (standard error 0.0100); "
+            + why
+        )
+
+
 def test_each_try_at_a_first_model_asks_for_more():
     """However often a first model is tried, chance serves one of columns that tell nothing in at most 2 % of all."""
     gain = PairedGain(0.027, 0.01)

@@ -76,11 +76,12 @@ def test_one_file_of_all_history_is_enough(tmp_path: Path) -> None:
 
 def test_a_challenger_is_compared_with_the_served_blend(tmp_path: Path) -> None:
     """Champion and challenger by the same weights, differences clustered by user; and the champion's unit is kept, so
-    that nothing has to be counted anew."""
+    that nothing has to be counted anew. What is expected counts why the cycle was opened, and the model's past."""
     files = accepted(tmp_path / "data", tasteful())
     _, _, champion = cycle(tmp_path, files[:5])
     assert champion is not None
-    _, told, made = cycle(tmp_path, files, 2, champion)
+    _, told, made = cycle(tmp_path, files, 2, champion, trigger="growth", past=(1.0, 1.0))
+    assert told.forecast is not None and (told.forecast["trigger"], told.forecast["past"]) == ("growth", 2)
     assert made is not None and told.champion is not None and told.champion["version"] == champion.newest
     assert told.difference == pytest.approx(told.challenger["value"] - told.champion["value"])
     assert told.difference_se is not None
@@ -110,6 +111,17 @@ def test_a_worse_challenger_is_kept(tmp_path: Path) -> None:
     champion = replace(champion, recalibration=trusting.to_json())
     _, told, _ = cycle(tmp_path, files, 2, champion, publish=False, estimator={"type": "own.py:Opposite"})
     assert told.verdict == "keep" and told.difference is not None and told.difference < 0
+
+
+def test_a_champion_that_cannot_be_loaded_is_told_and_replaced(tmp_path: Path) -> None:
+    """A damaged champion blocks no stage of its successor."""
+    files = accepted(tmp_path / "data", tasteful())
+    _, _, champion = cycle(tmp_path, files[:5])
+    assert champion is not None
+    (champion.path(champion.newest) / "training.json").write_bytes(b"damaged")
+    _, told, made = cycle(tmp_path, files, 2, champion)
+    assert made is not None and told.verdict == "promote" and told.champion is None
+    assert any("cannot be compared" in note for note in told.notes)
 
 
 def test_an_own_estimator_is_kept_by_its_numbers(tmp_path: Path) -> None:

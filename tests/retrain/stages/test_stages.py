@@ -198,11 +198,12 @@ def test_a_reference_has_hours_and_weekdays_where_asked(tmp_path):
 
 
 def test_the_second_cycle_compares_both_on_rows_that_neither_saw(tmp_path):
-    """What is held out, the champion was not trained on either, and the difference is paired."""
+    """What is held out, the champion was not trained on either, and the difference is paired; what is expected of the
+    next files counts why the cycle was opened and what earlier forecasts came to."""
     files = [snapshot(tmp_path, 1, learning.rows(600))]
     first = cycle(arguments(tmp_path, files))
     files.append(snapshot(tmp_path, 2, learning.rows(600, seed=1), first_id=600))
-    args = arguments(tmp_path, files, first["promote"]["path"], 2)
+    args = arguments(tmp_path, files, first["promote"]["path"], 2) | {"trigger": "growth", "past": [2.0, 1.0]}
     done = cycle(args)
     holdout = pq.read_table(done["prepare"]["holdout"])
     held = {(row["__seq"], row["__row"]) for row in holdout.select(["__seq", "__row"]).to_pylist()}
@@ -213,6 +214,9 @@ def test_the_second_cycle_compares_both_on_rows_that_neither_saw(tmp_path):
     assert result["champion"]["version"] == Path(first["promote"]["path"]).name
     assert result["difference"] == pytest.approx(result["challenger"]["value"] - result["champion"]["value"])
     assert 0 < result["difference_se"] < 0.1
+    forecast = result["forecast"]
+    assert (forecast["trigger"], forecast["evidence"], forecast["past"]) == ("growth", True, 2)
+    assert forecast["mean"] == pytest.approx(forecast["expected"] + 3 / 12 * forecast["spread"])
 
 
 def test_corrupted_labels_keep_the_champion(tmp_path):
@@ -362,11 +366,16 @@ def test_slices_are_judged(tmp_path):
 
 
 def test_a_champion_that_cannot_be_loaded_is_told_and_replaced(tmp_path):
-    """A damaged champion does not block its successor."""
-    files = [snapshot(tmp_path, 1, learning.rows(600))]
+    """A damaged champion does not block its successor, though columns tell so little that it is better than the naive
+    baseline by less than chance might explain: it would be no first model."""
+    files = [snapshot(tmp_path, 1, learning.rows(300))]
     first = cycle(arguments(tmp_path, files))
-    (Path(first["promote"]["path"]) / "model.skops").write_bytes(b"damaged")
-    files.append(snapshot(tmp_path, 2, learning.rows(600, seed=1), first_id=600))
-    done = cycle(arguments(tmp_path, files, first["promote"]["path"], 2))
-    assert done["evaluate"]["verdict"] == "promote"
-    assert any("cannot be compared" in note for note in done["evaluate"]["notes"])
+    drawn = np.random.default_rng(0).random(300) < 0.75
+    made = [row | {"y": ("no", "yes")[i % 2] if drawn[i] else row["y"]} for i, row in enumerate(learning.rows(300, 1))]
+    weak = [snapshot(tmp_path, 2, made, first_id=300)]
+    assert cycle(arguments(tmp_path, weak, None, 2))["evaluate"]["verdict"] == "keep"
+    for number, damaged in enumerate(("model.skops", "training.json"), 3):
+        (Path(first["promote"]["path"]) / damaged).write_bytes(b"damaged")
+        done = cycle(arguments(tmp_path, weak, first["promote"]["path"], number))["evaluate"]
+        assert done["verdict"] == "promote" and "the champion cannot be compared: " in done["reason"]
+        assert any("cannot be compared" in note for note in done["notes"])
