@@ -1,12 +1,13 @@
 """Nothing grows for ever: what is beyond the configured retention goes, soon after the start and then once a day, or
 more often where an age is shorter than a few days.
 
-It runs in a thread beside everything else: what may go is found by reading, and then goes in transactions of a few
-hundred rows, between which others write. Files go before the rows that name them, so that a kill leaves rows to be
-found again and no file that nobody knows; snapshots the other way round, by a state of their own: first the file's rows
-leave every window, and at the next time its snapshot goes."""
+It runs in a thread beside everything else, and what looks at the data folder in one that nobody waits for: what may go
+is found by reading, and then goes in transactions of a few hundred rows, between which others write. Files go before
+the rows that name them, so that a kill leaves rows to be found again and no file that nobody knows; snapshots the other
+way round, by a state of their own: first the file's rows leave every window, and at the next time its snapshot goes."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from sqlalchemy import Connection, Table
 from daemon.ledger import Ledger, cycles, prediction_log, retention, tables, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.log import get_logger
+from daemon.runtime.within import within
 from retrain import durable
 from retrain.planning.retention import StoredFile, expirable, pause_s
 from retrain.records.cycle import CycleState
@@ -30,6 +32,8 @@ from retrain.store.versions import read_json
 AFTER_START_S = 60.0
 BREATH_S = 0.005
 VACUUM_PAGES = 2_000
+FOLDER_S = 60.0
+"""For so long a sweep waits for the data folder, which may hang; what lies there is looked at the next time."""
 Let = Callable[[Connection, Sequence[Any]], None]
 log = get_logger()
 
@@ -39,6 +43,9 @@ async def keep_model(context: ModelContext) -> None:
     await asyncio.sleep(AFTER_START_S)
     while True:
         counts = await _in_thread(lambda stop: sweep_model(context, context.now(), stop))
+        with contextlib.suppress(TimeoutError):
+            gone = await within(context.shared.looking.run(gone_files, context, context.now()), FOLDER_S)
+            counts |= await _in_thread(partial(sweep_rows, context, gone))
         if counts:
             context.log.info("retention_finished", **counts)
         kept = context.settings.retention
@@ -86,7 +93,27 @@ def sweep_model(context: ModelContext, now: float, stop: Event | None = None) ->
         checks = sweep.find(lambda conn: retention.old_checks(conn, name, old, named))
         done["checks"] += sweep.remove(tables.checks, checks)
         sweep.remove_old(sweep.find(lambda conn: retention.old_of_model(conn, name, old)), done)
-        _rows_of_files(context, sweep, now, done)
+        labels = sweep.find(lambda conn: retention.spent_labels(conn, name, kept.snapshots))
+        done["files"] += sweep.let_go(labels, retention.expire)
+    return {what: count for what, count in done.items() if count}
+
+
+def gone_files(context: ModelContext, now: float) -> list[int]:
+    """Where it is configured, the old files of which nothing is left and that are gone from the data folder, too. A
+    folder without any file may be a mount that is away."""
+    kept, folder = context.settings.retention, context.data_dir
+    if kept.files is None or not folder.is_dir() or next(folder.iterdir(), None) is None:
+        return []
+    with context.shared.ledger.connect() as conn:
+        old = retention.forgettable(conn, context.name, now - kept.files)
+    return [file for file, path in old if not os.path.lexists(folder / path)]
+
+
+def sweep_rows(context: ModelContext, gone: Sequence[int], stop: Event | None = None) -> dict[str, int]:
+    """Let go of the ledger's rows of such files; how many."""
+    done: Counter[str] = Counter()
+    with _Sweep(context.shared.ledger, stop) as sweep:
+        done["file_rows"] += sweep.remove(tables.files, gone)
     return {what: count for what, count in done.items() if count}
 
 
@@ -191,20 +218,6 @@ def _snapshots(context: ModelContext, sweep: _Sweep, now: float, done: Counter[s
         )  # fmt: skip
         gone = [file.id for file in expirable(stored, context.settings, used, now)]
     done["files"] += sweep.let_go(gone, retention.expire)
-
-
-def _rows_of_files(context: ModelContext, sweep: _Sweep, now: float, done: Counter[str]) -> None:
-    """Files of labels that tell of nobody any more leave; and where it is configured, the rows of files that are gone
-    from the data folder, too. A folder without any file may be a mount that is away."""
-    name, kept, folder = context.name, context.settings.retention, context.data_dir
-    labels = sweep.find(lambda conn: retention.spent_labels(conn, name, kept.snapshots))
-    done["files"] += sweep.let_go(labels, retention.expire)
-    if kept.files is None or not folder.is_dir() or next(folder.iterdir(), None) is None:
-        return
-    before = now - kept.files
-    old = sweep.find(lambda conn: retention.forgettable(conn, name, before))
-    gone = [file for file, path in old if not os.path.lexists(folder / path)]
-    done["file_rows"] += sweep.remove(tables.files, gone)
 
 
 def _used(context: ModelContext, names: list[str]) -> frozenset[str]:

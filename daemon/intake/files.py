@@ -80,7 +80,7 @@ class Intake:
                 await self._sleep()
         finally:
             if self._watch is not None:
-                self._watch.stop()
+                self._watch.end()
 
     def _make_data_folder(self) -> None:
         try:
@@ -220,7 +220,7 @@ class Intake:
                 "watch_missed", files=len(missed), first=missed[0],
                 hint='if other machines write here, set intake.watch = "polling"',
             )  # fmt: skip
-        await self._beside(self._watch.stop)
+        self._watch.stop()
 
     async def _notice_hinted(self) -> None:
         hinted, self._hinted = self._hinted, set()

@@ -1,11 +1,13 @@
 """Watches a data folder and hints at paths that may have changed. Hints may be lost or repeated.
 
 The real path is watched, because a watch on a symbolic link reports nothing; `check` finds a watch that died
-(its folder was deleted, renamed or replaced) and starts a new one, since a watch itself does not notice.
+(its folder was deleted, renamed or replaced) and starts a new one, since a watch itself does not notice. Nobody waits
+for the end of a watch, whose threads may hang in a folder that does not answer.
 """
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -93,15 +95,13 @@ class Observed:
         return 0.0
 
     def stop(self) -> None:
-        """End its threads."""
+        """End its threads; waits for one that looks at the folder."""
         self._observer.stop()
-        if self._observer.is_alive():
-            self._observer.join(timeout=5)
 
 
 @dataclass
 class FolderWatch:
-    """One folder's watch; `hint` is called from a thread."""
+    """One folder's watch; `hint` is called from a thread, until `end`."""
 
     folder: Path
     recursive: bool
@@ -110,6 +110,7 @@ class FolderWatch:
     _source: Source | None = None
     _identity: tuple[str, int, int] | None = field(default=None)
     _logged: bool = False
+    _ended: bool = False
 
     def check(self) -> bool:
         """Start the watch if it is not alive on today's folder; True if it was (re)started."""
@@ -117,7 +118,7 @@ class FolderWatch:
         if identity == self._identity and self._source is not None and self._source.is_alive():
             return False
         self.stop()
-        if identity is None:
+        if identity is None or self._ended:
             return False
         return self._start(identity)
 
@@ -127,10 +128,15 @@ class FolderWatch:
         return self._identity is not None
 
     def stop(self) -> None:
-        """End the watch."""
+        """End the watch until the next check."""
         source, self._source, self._identity = self._source, None, None
         if source is not None:
-            source.stop()
+            threading.Thread(target=source.stop, name="ending a watch", daemon=True).start()
+
+    def end(self) -> None:
+        """End the watch for good, also one that a check in another thread is about to begin."""
+        self._ended = True
+        self.stop()
 
     def silent_s(self, now_s: float) -> float:
         """How long what hints has been silent."""
@@ -155,11 +161,17 @@ class FolderWatch:
             return False
         self._logged = False
         self._identity = identity
-        return True
+        if self._ended:  # meanwhile: whoever ended it saw no source
+            self.stop()
+        return not self._ended
 
     def _make(self, folder: str) -> Source:
         if self.polling or sys.platform != "linux":
-            return Observed(folder, self.recursive, self.polling, self.hint)
+            return Observed(folder, self.recursive, self.polling, self._pass_on)
         from daemon.intake.kernel_watch import KernelWatch
 
-        return KernelWatch(folder, self.recursive, self.hint)
+        return KernelWatch(folder, self.recursive, self._pass_on)
+
+    def _pass_on(self, path: str | None) -> None:
+        if not self._ended:
+            self.hint(path)

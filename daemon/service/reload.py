@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,6 +23,8 @@ from retrain.records.errors import Refused
 log = get_logger()
 BURST_S = 0.2
 """Signals that come within this time are one."""
+FOLDERS_S = 5.0
+"""For so long a reload waits for data folders."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +50,44 @@ class Changes:
         return f"reloaded: {'; '.join(did) or 'no model changed'}{later}"
 
 
-def read_again(config: Config, environment: Mapping[str, str]) -> Config:
+async def read_again(shared: Shared, environment: Mapping[str, str]) -> Config:
     """The configuration of the same file with everything that it needs; ConfigErrors, OSError or Refused where it has
     mistakes, a token file cannot be read, or a data folder cannot be made."""
-    found = load_config(config.path)
+    found = await shared.looking.run(_read, shared.config.path, environment)
+    await _make_data_folders(shared, found, changes(shared.config, found).changed)
+    return found
+
+
+def _read(path: Path, environment: Mapping[str, str]) -> Config:
+    found = load_config(path)
     load_tokens(found, environment)
     if found.service.group is not None:
         group_id(found.service.group)
-    for name in found.models:
-        folder = model_data_dir(found, name)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = f"[models.{name}] data_dir {folder} does not exist and cannot be made: {error.strerror}"
-            raise Refused(reason, "make it, so that the service's user may read it") from None
     return found
+
+
+async def _make_data_folders(shared: Shared, config: Config, names: Sequence[str]) -> None:
+    """Those of models that changed, beside the event loop. One that does not answer is no reason to refuse: its intake
+    makes it once it does, and tells until then."""
+    if not names:
+        return
+    making = [asyncio.ensure_future(shared.looking.run(_make_data_folder, config, name)) for name in names]
+    try:
+        done, _ = await asyncio.wait(making, timeout=FOLDERS_S)
+    finally:
+        for one in making:
+            one.cancel()
+    if errors := [error for one in making if one in done and (error := one.exception())]:
+        raise errors[0]
+
+
+def _make_data_folder(config: Config, name: str) -> None:
+    folder = model_data_dir(config, name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"[models.{name}] data_dir {folder} does not exist and cannot be made: {error.strerror}"
+        raise Refused(reason, "make it, so that the service's user may read it") from None
 
 
 def changes(before: Config, after: Config) -> Changes:
@@ -116,9 +142,10 @@ class Reloader:
             self._waits = False
             self.notifier.reloading()
             try:
+                config = await read_again(self.shared, self.environment)
                 if self.keepers.resting:
                     raise Refused("the state folder is lost, and a reload would begin it anew", "bring it back first")
-                return await self._apply(read_again(self.shared.config, self.environment))
+                return await self._apply(config)
             except (ConfigErrors, OSError, Refused, SQLAlchemyError) as error:
                 reason = error_key(error) if isinstance(error, SQLAlchemyError) else str(error)
                 log.error("config_refused", reason=reason)

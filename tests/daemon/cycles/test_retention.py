@@ -10,12 +10,14 @@ from threading import Event
 from typing import Any
 
 import pytest
+from hanging_folder import HangingFolder
+from helpers import until
 from sqlalchemy import Connection, Table, func, select
 from year_of_files import MINUTE, Plans, build
 
 from daemon.config.config import load_config
 from daemon.cycles.checks import MOST_AGAIN
-from daemon.cycles.retention import keep_model, sweep_model, sweep_service
+from daemon.cycles.retention import gone_files, keep_model, sweep_model, sweep_rows, sweep_service
 from daemon.ledger import (
     Ledger,
     assessments,
@@ -338,14 +340,34 @@ def test_rows_of_files_that_are_gone_go_where_it_is_configured(tmp_path, monkeyp
         original = files.by_content(conn, "m", "3")
         assert original is not None
         files.record_duplicate(conn, "m", "copy", Look(1, 1, 1, 99), "3", original, 500 * DAY)
-    assert "file_rows" not in sweep_model(context, 400 * DAY)
+    assert gone_files(context, 400 * DAY) == []
     for name in ("f4", "other"):
         (context.data_dir / name).write_text("x")
-    assert sweep_model(context, 400 * DAY)["file_rows"] == 4
+    assert sweep_rows(context, gone_files(context, 400 * DAY)) == {"file_rows": 4}
     with ledger.connect() as conn:
         left = {row.path for row in files.listed(conn, "m")}
         assert left == {"f2", "f3", "f4", "f8", "f9", "f10", "copy"}
         assert totals.counts(conn, "m") == {"expired": 3, "forgotten": 1, "accepted": 2, "duplicate": 1}
+    ledger.close()
+
+
+def test_a_data_folder_that_hangs_keeps_no_retention(tmp_path, monkeypatch):
+    """What lies elsewhere is swept, the next sweep comes, and its end waits for nobody."""
+    context, ledger = model_of(tmp_path, '[models.m.retention]\nfiles = "30d"\n')
+    folder, paused = HangingFolder(context.data_dir, monkeypatch), list[float]()
+    monkeypatch.setattr("daemon.cycles.retention.AFTER_START_S", 0.0)
+    monkeypatch.setattr("daemon.cycles.retention.FOLDER_S", 0.05)
+    monkeypatch.setattr("daemon.cycles.retention.pause_s", lambda *_ages: paused.append(1.0) or 0.0)
+    folder.hang()
+
+    async def story() -> None:
+        task = asyncio.create_task(keep_model(context))
+        await until(lambda: len(paused) > 1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
+    folder.answer()
     ledger.close()
 
 
