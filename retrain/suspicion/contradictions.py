@@ -137,7 +137,9 @@ def contradiction(
     """What speaks against a file of labels that changes labels of these pools of rows, given `others` that it does not
     touch, from before them. Judged are the labels that changed *since they were first given*, in each pool, in the
     NEWEST together, and in all: who changes few with each of many files comes no further than who changes them at
-    once. `exchanged` says of numbers what `are_exchanged` finds."""
+    once; nor who names files beside them of which it changes nothing. `exchanged` says of numbers what `are_exchanged`
+    finds."""
+    pools = [pool for pool in pools if adds_changes([pool])]
     usual, every = _usual(others), [*others, *pools]
     judged = [*pools, together(every[-NEWEST:]), together(every)]
     beyond = [found for pool in judged for found in _beyond(pool, usual)]
@@ -149,7 +151,7 @@ def contradiction(
         f"it contradicts labels already given: with it {change.now:,} of {change.given:,} labels{of} of {target} for "
         f"the same rows are other ones than at first, {change.before:,} without it; usual are {share:.0%}"
     )
-    exchanged = exchanged or _turned(touched)
+    exchanged = exchanged or any(map(_turned, (*pools, touched)))
     if exchanged:
         reason += "; labels are exchanged for each other, which no later file makes usual"
     numbers = {"given": change.given, "before": change.before, "now": change.now, "usual": share}
@@ -157,9 +159,14 @@ def contradiction(
 
 
 def are_exchanged(pools: Sequence[Told]) -> bool:
-    """Whether numbers are given that have little to do with those that they replace."""
+    """Whether numbers are given that have little to do with those that they replace, in one of these pools or in all
+    together."""
     pairs = [(pool.first[which], pool.now[which]) for pool in pools if (which := _other(pool.first, pool.now)).any()]
-    first, now = (np.concatenate([pair[place] for pair in pairs] or [np.zeros(0)]) for place in (0, 1))
+    joined = tuple(np.concatenate([pair[place] for pair in pairs] or [np.zeros(0)]) for place in (0, 1))
+    return any(_unlike(first, now) for first, now in (*pairs, joined))
+
+
+def _unlike(first: NDArray[Any], now: NDArray[Any]) -> bool:
     return bool(first.dtype.kind == "f" and len(first) >= LEAST and spearmanr(first, now).statistic < ORDERED)
 
 

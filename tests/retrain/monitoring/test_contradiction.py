@@ -27,26 +27,35 @@ class World:
         pq.write_table(pa.table(columns), path)
         return path
 
-    def take(self, kind, day, labels):
-        """Rows of a day with their own labels, or labels of a day's rows."""
-        path = self._write(ids(day), labels)
+    def take(self, kind, day, labels, source="drop", rows=ROWS):
+        """The first rows of a day with their own labels, or labels of a day's rows."""
+        labels = labels[:rows]
+        path = self._write(ids(day)[:rows], labels)
         seq = len(self.files) + 1
         own = sum(label is not None for label in labels) if kind == "rows" else 0
         self.files.append(
             AcceptedFile(
-                seq=seq, snapshot=path, digest=str(seq), rows=ROWS, kind=kind, accepted_at=seq * DAY_S, own_labels=own
+                seq=seq,
+                snapshot=path,
+                digest=str(seq),
+                rows=ROWS,
+                kind=kind,
+                accepted_at=seq * DAY_S,
+                own_labels=own,
+                source=source,
             )
         )
         return self
 
-    def doubts(self, day, labels, corrections=None):
-        """What speaks against labels for a day's rows that come now."""
+    def doubts(self, day, labels, corrections=None, others=None):
+        """What speaks against labels for a day's rows that come now, and of some `others` by id."""
+        others = others or {}
         settings = ModelSettings(
             data_dir=str(self.folder), task="classification", target="y", id_column="id",
             labels=LabelSettings(corrections=corrections),
         )  # fmt: skip
         request = ContradictRequest(
-            labels=self._write(ids(day), labels), files=tuple(self.files), schema=SCHEMA, settings=settings,
+            labels=self._write([*ids(day)[: len(labels)], *others], [*labels, *others.values()]), files=tuple(self.files), schema=SCHEMA, settings=settings,
             now=(len(self.files) + 1) * DAY_S,
         )  # fmt: skip
         return contradict(request)
@@ -100,3 +109,63 @@ def test_one_class_that_comes_later_contradicts_nothing(world):
     yes, no = ([label if label == name else None for label in TRUTH] for name in ("yes", "no"))
     world.take("rows", 0, yes)
     assert not world.doubts(0, no).doubts
+
+
+def test_who_changes_a_label_in_many_newer_files_hides_nothing(world):
+    """All labels of one file are turned, and one in each of fifty files after it."""
+    world.take("rows", 0, TRUTH)
+    for day in range(1, 52):
+        world.take("rows", day, TRUTH)
+    found = world.doubts(0, INVERTED, others={f"{day}.0": "no" for day in range(1, 52)})
+    assert found.doubts and found.leaves is None and len(found.places) == found.changed == ROWS + 51
+
+
+def test_who_asks_again_under_labelled_ids_hides_nothing(world):
+    """Fifty newer files of live traffic have the ids of the rows whose labels are turned."""
+    world.take("rows", 0, TRUTH)
+    for _ in range(51):
+        world.take("rows", 0, [None] * ROWS, "traffic")
+    assert world.doubts(0, INVERTED).doubts
+
+
+def test_who_repeats_what_is_known_of_newer_files_hides_nothing(world):
+    """Nine of a hundred labels in each of six files are other ones; six newer files are named as they are."""
+    for day in range(12):
+        world.take("rows", day, TRUTH)
+    few = {f"{day}.{place}": INVERTED[place] for day in range(1, 6) for place in range(9)}
+    named = {f"{day}.0": TRUTH[0] for day in range(6, 12)}
+    labels = [*INVERTED[:9], *TRUTH[9:]]
+    assert world.doubts(0, labels, others=few).doubts
+    assert world.doubts(0, labels, others=few | named).doubts
+
+
+def test_labels_of_unknown_ids_hide_nothing(world):
+    """Rows that were answered are no file yet; labels of thousands of ids that nobody knows came before theirs."""
+    world.take("rows", 0, TRUTH).take("labels", 1, TRUTH)
+    for day in range(100, 121):
+        world.take("labels", day, TRUTH)
+    assert world.doubts(1, INVERTED).doubts
+    assert not world.doubts(1, [*INVERTED[:4], *TRUTH[4:]]).doubts
+
+
+def test_one_old_id_does_not_hold_labels_that_usually_change(world):
+    """Every "yes" is said to be "no" at first. What is usual is told by the files before those that are now corrected,
+    wherever else a label is corrected."""
+    for day in range(12):
+        world.take("rows", day, ["no"] * ROWS).take("labels", day, TRUTH)
+    world.take("rows", 12, ["no"] * ROWS)
+    assert not world.doubts(12, TRUTH).doubts
+    assert not world.doubts(12, TRUTH, others={"0.0": "no"}).doubts
+    assert not world.doubts(12, TRUTH, others={"0.1": "yes"}).doubts
+    assert world.doubts(12, ["yes"] * ROWS, others={"0.1": "yes"}).doubts
+
+
+def test_a_correction_here_and_there_of_many_small_files_is_none(world):
+    """All labels are said again, one of twenty "no" otherwise: not only the files are judged in which that happens to be."""
+    for day in range(60):
+        world.take("rows", day, TRUTH, rows=10)
+    said = {f"{day}.{place}": TRUTH[place] for day in range(60) for place in range(10)}
+    corrected = {f"{day}.1": "yes" for day in range(60) if day % 5 in (0, 2)}
+    found = world.doubts(99, [], others=said | corrected)
+    assert (found.doubts, found.retold, found.changed) == ([], 600, 24)
+    assert world.doubts(99, [], others=said | corrected | {f"{day}.2": "yes" for day in range(60)}).doubts

@@ -107,7 +107,11 @@ def test_labels_that_are_exchanged_agree_with_nobody():
     that have nothing to do with those before."""
     assert judged([pool(now=range(0, 150, 2))], [pool()] * 6).leaves == "no"
     assert judged([pool(now=range(0, 200, 2))], [pool()] * 6).leaves is None
+    few = [pool(now=[0])] * 20
+    assert judged([pool(now=range(0, 200, 2)), *few], [pool()] * 6).leaves is None
     first = np.random.default_rng(0).normal(100, 10, 200)
     untouched = [Told(first, first, first, SETTLED)] * 6
     assert judged([Told(first, first, first * 1.1, SETTLED)], untouched).leaves == ""
     assert judged([Told(first, first, 200 - first, SETTLED)], untouched).leaves is None
+    moved = [Told(first, first, first * 1.1, SETTLED)] * 20
+    assert judged([Told(first, first, 200 - first, SETTLED), *moved], untouched).leaves is None
