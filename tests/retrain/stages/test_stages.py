@@ -28,6 +28,9 @@ from retrain.store.versions import load_estimate, load_reference, load_version, 
 SCHEMA = Schema((Column("id", "category"), *learning.COLUMNS), "classification", "y", id_column="id")
 
 
+COSTLY, BLUNT = {"costs": {"yes": 6}}, {"type": "sklearn.svm.LinearSVC"}
+
+
 def snapshot(folder: Path, seq: int, made: list[dict], first_id: int = 0, labels: bool = True) -> dict[str, Any]:
     """A file of rows as the intake leaves it."""
     table = learning.table(made)
@@ -144,15 +147,27 @@ def test_the_baseline_costs_least_whatever_the_threshold_is(tmp_path):
     assert told[0]["baseline"] == told[1]["baseline"]
 
 
-def test_a_threshold_that_cannot_be_is_refused_before_anything_is_trained_for_long(tmp_path):
-    """Of a class that is not there, or for an estimator without probabilities; with what was expected."""
-    files = [snapshot(tmp_path, 1, learning.rows(600))]
-    unknown = {"decision": {"threshold": 0.3, "positive": "maybe"}}
-    with pytest.raises(Refused, match="'maybe' and one other class; the classes are 'no', 'yes'"):
-        cycle(arguments(tmp_path, files, **unknown))
-    unsure = {"decision": {"costs": {"yes": 6}}, "estimator": {"type": "sklearn.svm.LinearSVC"}}
-    with pytest.raises(Refused, match="decision needs probabilities, which LinearSVC does not give"):
-        cycle(arguments(tmp_path, files, number=2, **unsure))
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (
+            {"decision": {"threshold": 0.3, "positive": "maybe"}},
+            "'maybe' and one other class; the classes are 'no', 'yes'",
+        ),
+        ({"decision": COSTLY, "estimator": BLUNT}, "decision needs probabilities, which LinearSVC does not give"),
+        (
+            {"metric": "log_loss", "estimator": {"type": "sklearn.linear_model.SGDClassifier"}},
+            "metric 'log_loss' needs probabilities, which SGDClassifier does not",
+        ),
+    ],
+)
+def test_what_can_never_pass_is_refused_before_anything_is_trained(tmp_path, monkeypatch, changed, why):
+    """A decision of a class that is not there, or what needs probabilities of an estimator that gives none; with what was
+    expected."""
+    monkeypatch.setattr("retrain.stages.train.fit_weighted", lambda *_: pytest.fail("it was trained"))
+    files = [snapshot(tmp_path, 1, learning.rows(300))]
+    with pytest.raises(Refused, match=why):
+        cycle(arguments(tmp_path, files, **changed))
 
 
 def _with_notes(files: list[dict], words: str) -> None:
