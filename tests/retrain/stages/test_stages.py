@@ -13,6 +13,7 @@ from learning import run
 from retrain.model.deployment import LoadedDeployment
 from retrain.monitoring.check import check
 from retrain.operations import AcceptedFile, from_json
+from retrain.planning.forecast_words import COVERS, basis
 from retrain.planning.gate import Opening
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
@@ -232,6 +233,8 @@ def test_the_second_cycle_compares_both_on_rows_that_neither_saw(tmp_path):
     forecast = result["forecast"]
     assert (forecast["trigger"], forecast["evidence"], forecast["past"]) == ("growth", True, 2)
     assert forecast["mean"] == pytest.approx(forecast["expected"] + 3 / 12 * forecast["spread"])
+    card = Path(done["promote"]["path"], "card.md").read_text("utf-8").lower()
+    assert f"- {COVERS}.\n- {basis(forecast)}.\n" in card
 
 
 def test_corrupted_labels_keep_the_champion(tmp_path):
