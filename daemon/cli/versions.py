@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from daemon.cli.arguments import Json, ModelArgument
 from daemon.cli.output import iso, print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
+from daemon.reports.forecast import in_interval
 from daemon.reports.performance import BLIND
+from retrain.planning.forecast_words import COVERS
 
 if TYPE_CHECKING:
     from retrain.records.deployment import Champion
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "  version", "made", "metric", "held-out", "expected", "realised", "in service", "rows", "cycle", "state"
 )  # fmt: skip
+OUTSIDE = " !"
 NO_PERFORMANCE = {"labelled": None, "estimated": None}
 
 
@@ -61,6 +64,8 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         for one in facts:
             if one["rolled_back"] is not None:
                 print(f"{one['version']} was rolled back: {one['rolled_back']['reason']}")
+        for line in _legend(facts):
+            print(line)
         if any(_in_service(t).startswith("≈") for t in facts):
             print(f"≈ estimated on rows without labels: {BLIND}")
 
@@ -95,8 +100,14 @@ def _realised(version: dict[str, Any]) -> str:
     realised, forecast = version["realised"], version["forecast"]
     if realised is None or forecast is None:
         return ""
-    held = forecast["low"] <= realised["difference"] <= forecast["high"]
-    return f"{realised['difference']:+.4f}" + ("" if held else " !")
+    return f"{realised['difference']:+.4f}" + ("" if in_interval(realised, forecast) else OUTSIDE)
+
+
+def _legend(versions: Sequence[dict[str, Any]]) -> list[str]:
+    """What the expected and realised gains are, where there are any."""
+    lines = [f"expected: {COVERS}"] if any(_expected(one) for one in versions) else []
+    outside = any(_realised(one).endswith(OUTSIDE) for one in versions)
+    return lines + (["! realised outside of the interval"] if outside else [])
 
 
 def _in_service(version: dict[str, Any]) -> str:

@@ -104,11 +104,8 @@ def configured_decision(settings: DecisionSettings, classes: tuple[str, ...]) ->
     return Decision(costs, positive, neutral_threshold(costs, positive, classes), chosen=True)
 
 
-def refuse_unfit(settings: DecisionSettings, classes: tuple[str, ...], estimator: Any) -> None:
-    """Refused where the configured decision cannot be of these classes, or the estimator gives no probabilities."""
-    configured = settings.threshold is not None or bool(settings.costs)
-    if configured and not hasattr(estimator, "predict_proba"):
-        raise Refused(f"decision needs probabilities, which {type(estimator).__name__} does not give")
+def refuse_unfit(settings: DecisionSettings, classes: tuple[str, ...]) -> None:
+    """Refused where the configured decision cannot be of these classes."""
     if settings.threshold is not None and (settings.positive not in classes or len(classes) != 2):
         known = ", ".join(repr(name) for name in classes)
         raise Refused(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from drift.notation import amount, counted, percent, score, shown_difference, signed
-from retrain.planning.forecast import COVERED, MEASURED, NEXT_FILES, Forecast
+from drift.notation import amount, counted, score, shown_difference, signed
+from retrain.planning.forecast import MEASURED, Forecast
+from retrain.planning.forecast_words import OVER, expected_words
 from retrain.records.settings.decisions import GateSettings
 
 ALL_ALIKE = "the labels are all"
@@ -18,9 +19,9 @@ SLICE_Z = 2.5
 REASONS = {
     "regret": "evidence: by labels fresh models save more than a retrain costs, and earlier challengers of this model "
     "did better in service than on held-out rows",
-    "performance": "evidence: the metric fell on labelled rows",
+    "performance": "evidence: the metric fell on newer files",
     "drift": "evidence: the data drifted (triggers.on_drift)",
-    "growth": "growth: it learned from many more rows than the champion",
+    "growth": "growth: it learned from much more than the champion",
     "age": "age: the champion is older than triggers.max_age",
     "schema": "columns: it answers by the schema as it is configured now",
     "environment": "environment: the champion cannot be loaded here",
@@ -170,28 +171,28 @@ def _against_champion(judged: Judged, opening: Opening, settings: GateSettings) 
     if found is None:
         sure = "" if overall.gain >= 0 else ", and how sure that is cannot be told"
         return Verdict(overall.gain >= 0, f"{measured}{sure}")
-    told = f"{measured}; {interval(found, judged.challenger)}"
+    told = f"{measured}; {expected(found, judged.challenger)}"
     if found.mean < -settings.tolerance * found.sd:
         least = amount(settings.tolerance * found.sd, judged.challenger)
-        return Verdict(False, f"{told}: worse by more than {least} is expected (gate.tolerance)")
+        return Verdict(False, f"{told}; worse by more than {least} is expected (gate.tolerance)")
     if overall.gain > 0:
         return Verdict(True, told)
     if not opening.reason:
-        return Verdict(False, f"{told}: not better, and nothing else speaks for it")
+        return Verdict(False, f"{told}; not better, and nothing else speaks for it")
     if opening.trigger in MEASURED and not opening.covers and found.mean <= 0:
-        return Verdict(False, f"{told}: not better, nor do this model's earlier cycles say that evidence outweighs it")
+        counts = f"why the cycle was opened ({opening.trigger}) and what earlier cycles of this model came to"
+        return Verdict(False, f"{told}; not better, and {counts} do not outweigh that")
     return Verdict(True, f"{told}; not better, but promoted for a reason: {opening.reason}")
 
 
-def interval(found: Forecast, scale: float | None = None) -> str:
+def expected(found: Forecast, scale: float | None = None) -> str:
     """What is foretold, in words; as exact as numbers of this `scale`.
 
     >>> from retrain.planning.forecast import forecast
-    >>> interval(forecast(0.0365, 0.005, 400, 1600, "regret"))
-    'over the next 2 files +0.0265 is expected, between +0.0021 and +0.0510 at 90%'
+    >>> expected(forecast(0.0365, 0.005, 400, 1600, "regret"))
+    'expected over the next 2 files: +0.0265, between +0.0021 and +0.0510 at 90%'
     """
-    mean, low, high = (signed(one, scale) for one in (found.mean, found.low, found.high))
-    return f"over the next {NEXT_FILES} files {mean} is expected, between {low} and {high} at {percent(COVERED)}"
+    return f"expected {OVER}: {expected_words(found.to_json(), scale)}"
 
 
 def _measured(judged: Judged) -> str:
@@ -218,7 +219,7 @@ def _clearly_worse(slice_: PairedGain) -> bool:
 
 def _worse_slice(judged: Judged, worse: PairedGain) -> str:
     assert judged.champion is not None
-    where = f"where {worse.where} ({counted(worse.rows, 'row')})"
+    where = f"where {worse.where} ({counted(worse.rows, judged.unit)})"
     if worse.se is None:
         sure = "and how sure that is cannot be told"
     else:

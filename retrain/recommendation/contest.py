@@ -22,7 +22,7 @@ from retrain.recommendation.scene import START, Ranked, Scene, popularity_alone,
 from retrain.records.predictions import Floats
 from retrain.records.settings.decisions import GateSettings
 
-METRIC = "ndcg_at_10"
+METRIC, POPULARITY = "ndcg_at_10", "popularity at its best half-life"
 JUDGED = 1000
 """Held-out moments, at most."""
 NEWEST = 2
@@ -145,8 +145,8 @@ def first(
     alone = popularity_blend(found.half_life, blend.exclude_seen)
     reason = (
         f"popularity alone answers, with {METRIC} {score(found.baseline.value)} on "
-        f"{counted(found.moments, 'held-out moment')}: what was learned reaches {score(found.challenger.value)} yet; "
-        "the blend follows new files"
+        f"{counted(found.moments, 'held-out moment')}: what was learned so far reaches "
+        f"{score(found.challenger.value)}; the blend follows new files"
     )
     return alone, replace(judge(judged, challenger, None, alone, gate, clock), verdict=Verdict(True, reason))
 
@@ -170,11 +170,22 @@ def _verdict(
 ) -> Verdict:
     paired = [PairedGain(one.gain, one.se, one.where, one.moments) for one in differences]
     value, least = float(own.mean()), float(popular.mean())
+    if champion is None:
+        return _of_first(value, least, len(own), gate)
     judged = Judged(
-        METRIC, len(own), value, least, PairedGain(value - least, 0.0), champion,
-        next(iter(paired), None), foretold, paired[1:], "held-out moment", "popularity at its best half-life",
+        METRIC, len(own), value, least, PairedGain(value - least, None), champion,
+        next(iter(paired), None), foretold, paired[1:], "held-out moment", POPULARITY,
     )  # fmt: skip
     return decide(judged, opening, gate)
+
+
+def _of_first(value: float, least: float, moments: int, gate: GateSettings) -> Verdict:
+    """Of a version beside none, by any gain: where it has none, popularity alone answers."""
+    better = "better" if value > least else "not better"
+    anyway = "; it is served all the same (gate.serve_anyway)" if value <= least and gate.serve_anyway else ""
+    reached = f"{METRIC} {score(value)} on {counted(moments, 'held-out moment')}"
+    told = f"{reached} is {better} than {score(least)} of {POPULARITY}{anyway}"
+    return Verdict(value > least or gate.serve_anyway, told)
 
 
 def _party(quality: Floats, moments: Moments) -> Party:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from drift.notation import counted, percent, score, signed
+from drift.notation import counted, score, signed
 from retrain.model.preprocessing import MAX_CATEGORIES
-from retrain.planning.forecast import COVERED, NEXT_FILES
+from retrain.planning.forecast_words import COVERS, OVER, basis, expected_words
 from retrain.records.schema import Schema
 from retrain.store.versions import environment, read_json
 
@@ -92,11 +92,10 @@ def _expectation(forecast: Mapping[str, Any] | None) -> str:
     """What the gate foretold of it, and what its earlier forecasts came to."""
     if forecast is None:
         return ""
-    mean, low, high = (signed(forecast[key]) for key in ("mean", "low", "high"))
     lines = [
-        "## Expectation", "",
-        f"Over the {NEXT_FILES} files after its training it was expected to differ from the version before by {mean}, "
-        f"between {low} and {high} at {percent(COVERED)} (+ is better). What it came to is in `driftd versions`.",
+        "## Expectation", "", f"Expected {OVER}: {expected_words(forecast)}.", "",
+        *(f"- {one[0].upper()}{one[1:]}." for one in (COVERS, basis(forecast))),
+        "- What it came to is in `driftd versions`.",
     ]  # fmt: skip
     if forecast.get("earlier"):
         lines += ["", "| earlier cycle | expected | interval | realised |", "|---|---|---|---|"]

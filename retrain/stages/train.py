@@ -124,20 +124,30 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
     params: dict[str, Any] = {}
     trials: list[Candidate] = []
     seed, search = settings.estimator.seed, settings.estimator.search
+    refuse_unfit(settings.decision, task.classes or ())
     try:
         if search is not None:
             native = material.preprocessor.encoding == "codes"
             rule = configured_decision(settings.decision, task.classes or ())
             params, trials = search_params(make, search, task, metric, X, y, weight, seed, native, rule)
         estimator = make(params)
+        _refuse_without_probabilities(settings, metric, estimator)
         weighted = fit_weighted(task, estimator, X, y, weight, seed)
     except InvalidParameterError as error:
         raise Refused(f"estimator {settings.estimator.type!r}: {error}") from error
     single_threaded(estimator)
-    if metric.needs_probabilities and not hasattr(estimator, "predict_proba"):
-        raise Refused(f"metric {metric.name!r} needs probabilities, which {type(estimator).__name__} does not give")
-    refuse_unfit(settings.decision, task.classes or (), estimator)
     return Fitted(estimator, params, trials, weighted)
+
+
+def _refuse_without_probabilities(settings: ModelSettings, metric: Metric, estimator: Any) -> None:
+    """Refused where metric or decision need probabilities that the untrained estimator will not give."""
+    decided = settings.decision.threshold is not None or bool(settings.decision.costs)
+    needing = f"metric {metric.name!r}" if metric.needs_probabilities else "decision" if decided else ""
+    if needing and not hasattr(estimator, "predict_proba"):
+        raise Refused(
+            f"{needing} needs probabilities, which {type(estimator).__name__} does not give",
+            "another estimator.type, or a metric and no decision that need none",
+        )
 
 
 def _metric_spec(

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bare_model import BINARY
+from sqlalchemy import insert
 
+from daemon.cli import app
 from daemon.config.paths import StatePaths
 from daemon.cycles.tidying import clear_cycles
-from daemon.ledger import Ledger, cycles, deployments, forecasts, open_ledger
+from daemon.ledger import Ledger, cycles, deployments, forecasts, open_ledger, tables
 from daemon.reports.explain import describe, story
 from retrain.planning.forecast import MOST_WAITING, forecast
+from retrain.planning.forecast_words import COVERS, basis
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.outcome import Outcome
 from retrain.records.trigger import Trigger
@@ -78,12 +82,32 @@ def test_explain_tells_what_was_expected_and_what_came(ledger: Ledger) -> None:
     with ledger.begin() as conn:
         told = story(describe(conn, cycle.id))
         assert "expected over the next 2 files   +0.0093, between " in told and " at 90%" in told
-        assert "opened by evidence (regret); it counts what no earlier cycle of this model came to" in told
+        assert f"  - {COVERS}\n  - {basis(describe(conn, cycle.id)['evaluate']['forecast'], 0.81)}" in told
         assert "realised" not in told
         found = {"cycle": cycle.id, "difference": -0.05, "se": 0.01, "rows": 900, "files": [8, 9], "surprise": -3.0}
         forecasts.record(conn, [found])
         told = story(describe(conn, cycle.id))
     assert "realised over 2 files            -0.0500 ± 0.0100 on 900 rows: below the interval" in told
+
+
+@pytest.mark.parametrize(("came", "outside"), [(None, False), (0.01, False), (-0.2, True)])
+def test_versions_explains_its_intervals_and_marks(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str], came: float | None, outside: bool
+) -> None:
+    """What the interval of what was expected covers, as `explain` says it, and what the mark says where there is one."""
+    cycle = judged(ledger, 2, CycleState.PROMOTED)
+    row = {"model": "m", "name": "v0002-00000001", "number": 2, "digest": "d", "created_at": 0.0, "metrics": {}}
+    with ledger.begin() as conn:
+        conn.execute(insert(tables.versions).values(**row, cycle_id=cycle.id, train_rows=900))
+        if came is not None:
+            forecasts.record(conn, [{"cycle": cycle.id, "difference": came, "rows": 900, "surprise": 0.0}])
+    config = BINARY.replace('"state"', '"."').replace('"data"', f'"{tmp_path.parent / "data"}"')
+    (tmp_path / "config.toml").write_text(config)
+    capsys.readouterr()
+    assert app.run(["--config", str(tmp_path / "config.toml"), "versions", "m"]) == 0
+    told = capsys.readouterr().out
+    assert f"expected: {COVERS}\n" in told
+    assert ("! realised outside of the interval\n" in told) is outside is ("-0.2000 !" in told)
 
 
 def test_tries_at_a_first_model_are_counted_until_one_is_served(ledger: Ledger) -> None:

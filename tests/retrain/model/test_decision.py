@@ -78,15 +78,7 @@ def test_costs_of_two_classes_and_auto_begin_with_the_neutral_threshold() -> Non
     other = DecisionSettings(threshold="auto", positive="maybe")
     assert configured_decision(other, TWO) is None
     with pytest.raises(Refused, match="'maybe' and one other class; the classes are 'no', 'yes'"):
-        refuse_unfit(other, TWO, Decided())
-
-
-class Decided:
-    """An estimator with probabilities."""
-
-    def predict_proba(self, X: Floats) -> Floats:
-        """None that matter."""
-        return X
+        refuse_unfit(other, TWO)
 
 
 def overconfident(seed: int, rows: int, share: float = 0.4) -> tuple[Predictions, Labels]:

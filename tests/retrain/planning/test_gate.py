@@ -50,7 +50,7 @@ def test_a_promotion_that_is_not_better_tells_its_reason():
     assert past.promote and "promoted for a reason: evidence: by labels fresh models save more" in past.reason
     assert "earlier cycles" in verdict(-0.002, trigger="regret").reason
     grown = verdict(-0.01, trigger="growth")
-    assert grown.promote and "promoted for a reason: growth: it learned from many more rows" in grown.reason
+    assert grown.promote and "promoted for a reason: growth: it learned from much more" in grown.reason
     new = verdict(-0.001, trigger="schedule", covers="it knows the class 'x', which v0001 does not")
     assert new.promote and new.reason.endswith("promoted for a reason: it knows the class 'x', which v0001 does not")
     assert verdict(-0.001, trigger="schedule").reason.endswith("not better, and nothing else speaks for it")
@@ -120,13 +120,13 @@ def test_a_holdout_of_one_class_is_told_with_the_way_out():
 def test_a_slice_may_not_get_worse():
     """Better overall does not excuse a slice that is clearly worse; the slice is named."""
     answer = verdict(0.05, 0.01, slices=[PairedGain(-0.1, 0.02, "origin is JFK", 300)])
-    assert not answer.promote and "where origin is JFK (300 rows)" in answer.reason
+    assert not answer.promote and "where origin is JFK (300 held-out rows)" in answer.reason
     assert verdict(0.05, 0.01, slices=[PairedGain(-0.04, 0.02, "origin is JFK", 300)]).promote
 
 
 def test_the_reason_has_the_numbers():
     """A person can follow it."""
     assert verdict().reason == (
-        "auc 0.8100 on 1,000 held-out rows against 0.8000 of v0001: better by 0.0100 (standard error 0.0100); over the "
-        "next 2 files +0.0023 is expected, between -0.0436 and +0.0483 at 90%"
+        "auc 0.8100 on 1,000 held-out rows against 0.8000 of v0001: better by 0.0100 (standard error 0.0100); "
+        "expected over the next 2 files: +0.0023, between -0.0436 and +0.0483 at 90%"
     )

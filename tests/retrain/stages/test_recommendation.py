@@ -50,6 +50,10 @@ def test_a_first_cycle_gives_a_version_that_is_better_than_popularity(tmp_path: 
     prepared, told, made = cycle(tmp_path, accepted(tmp_path / "data", tasteful()))
     assert made is not None and told.verdict == "promote"
     assert told.challenger["value"] > told.baseline["value"] > 0
+    assert told.reason.startswith(
+        f"ndcg_at_10 {told.challenger['value']:.4f} on {told.rows:,} held-out moments is better"
+    )
+    assert told.reason.endswith(f"than {told.baseline['value']:.4f} of popularity at its best half-life")
     assert told.metric == "ndcg_at_10" and told.champion is None and told.difference is None
     assert told.lists is not None and 0 < told.lists["coverage"] <= 1
     log_file = read_log_file(prepared.train)
@@ -171,4 +175,4 @@ def test_where_nothing_beats_popularity_popularity_answers(tmp_path: Path) -> No
     blend, found = first(judged, version.item_weights(log_file.events.items), worst, GateSettings())
     assert found.verdict.promote and "popularity alone answers" in found.verdict.reason
     assert blend == popularity_blend(found.half_life, False)
-    assert found.challenger == found.baseline
+    assert found.challenger == found.baseline and "standard error" not in found.verdict.reason

@@ -13,6 +13,7 @@ from learning import run
 from retrain.model.deployment import LoadedDeployment
 from retrain.monitoring.check import check
 from retrain.operations import AcceptedFile, from_json
+from retrain.planning.forecast_words import COVERS, basis
 from retrain.planning.gate import Opening
 from retrain.records.errors import Refused
 from retrain.records.schema import Column, Schema
@@ -26,6 +27,9 @@ from retrain.stages.train import train
 from retrain.store.versions import load_estimate, load_reference, load_version, read_json, sample_path
 
 SCHEMA = Schema((Column("id", "category"), *learning.COLUMNS), "classification", "y", id_column="id")
+
+
+COSTLY, BLUNT = {"costs": {"yes": 6}}, {"type": "sklearn.svm.LinearSVC"}
 
 
 def snapshot(folder: Path, seq: int, made: list[dict], first_id: int = 0, labels: bool = True) -> dict[str, Any]:
@@ -144,15 +148,27 @@ def test_the_baseline_costs_least_whatever_the_threshold_is(tmp_path):
     assert told[0]["baseline"] == told[1]["baseline"]
 
 
-def test_a_threshold_that_cannot_be_is_refused_before_anything_is_trained_for_long(tmp_path):
-    """Of a class that is not there, or for an estimator without probabilities; with what was expected."""
-    files = [snapshot(tmp_path, 1, learning.rows(600))]
-    unknown = {"decision": {"threshold": 0.3, "positive": "maybe"}}
-    with pytest.raises(Refused, match="'maybe' and one other class; the classes are 'no', 'yes'"):
-        cycle(arguments(tmp_path, files, **unknown))
-    unsure = {"decision": {"costs": {"yes": 6}}, "estimator": {"type": "sklearn.svm.LinearSVC"}}
-    with pytest.raises(Refused, match="decision needs probabilities, which LinearSVC does not give"):
-        cycle(arguments(tmp_path, files, number=2, **unsure))
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (
+            {"decision": {"threshold": 0.3, "positive": "maybe"}},
+            "'maybe' and one other class; the classes are 'no', 'yes'",
+        ),
+        ({"decision": COSTLY, "estimator": BLUNT}, "decision needs probabilities, which LinearSVC does not give"),
+        (
+            {"metric": "log_loss", "estimator": {"type": "sklearn.linear_model.SGDClassifier"}},
+            "metric 'log_loss' needs probabilities, which SGDClassifier does not",
+        ),
+    ],
+)
+def test_what_can_never_pass_is_refused_before_anything_is_trained(tmp_path, monkeypatch, changed, why):
+    """A decision of a class that is not there, or what needs probabilities of an estimator that gives none; with what was
+    expected."""
+    monkeypatch.setattr("retrain.stages.train.fit_weighted", lambda *_: pytest.fail("it was trained"))
+    files = [snapshot(tmp_path, 1, learning.rows(300))]
+    with pytest.raises(Refused, match=why):
+        cycle(arguments(tmp_path, files, **changed))
 
 
 def _with_notes(files: list[dict], words: str) -> None:
@@ -217,6 +233,8 @@ def test_the_second_cycle_compares_both_on_rows_that_neither_saw(tmp_path):
     forecast = result["forecast"]
     assert (forecast["trigger"], forecast["evidence"], forecast["past"]) == ("growth", True, 2)
     assert forecast["mean"] == pytest.approx(forecast["expected"] + 3 / 12 * forecast["spread"])
+    card = Path(done["promote"]["path"], "card.md").read_text("utf-8").lower()
+    assert f"- {COVERS}.\n- {basis(forecast)}.\n" in card
 
 
 def test_corrupted_labels_keep_the_champion(tmp_path):
