@@ -339,6 +339,8 @@ class Intake:
                 outcome = await take_file(self.context, taking)
                 self._after(path, seen, outcome)
                 self.taking.remove(path)
+                if outcome is Taken.HUNG:
+                    break  # the next look waits for the folder, and nobody for that
                 if (now_s := time.monotonic()) - logged_s >= PROGRESS_S:
                     self._log_progress(len(settled) - len(self.taking), now_s - begun_s)
                     logged_s = now_s
@@ -349,7 +351,7 @@ class Intake:
 
     def _after(self, path: str, seen: Look, outcome: Taken) -> None:
         now_s, pending = time.monotonic(), self.pending.get(path)
-        if outcome is Taken.LATER:
+        if outcome in (Taken.LATER, Taken.HUNG):
             self.pending[path] = Pending(seen, now_s + FAILURE_RETRY_S, now_s, now_s)
             return
         if outcome is Taken.UNFINISHED:

@@ -7,7 +7,7 @@ which the next attempt finds or replaces.
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import OperationalError
 
@@ -15,6 +15,7 @@ from daemon.cycles.checks import check_snapshots, record_check
 from daemon.cycles.classes import known_classes, log_new_classes, withheld_classes
 from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
+from daemon.intake.hanging import FolderHung, answers, unless_hung
 from daemon.intake.joining import join_earlier_labels
 from daemon.intake.record import digest_of, entry, log_accepted, publish, quality_of
 from daemon.intake.take_labels import accept_labels
@@ -25,8 +26,10 @@ from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
 from drift.notation import counted
 from retrain import durable
+from retrain.operations import Request, Result
 from retrain.records.new_classes import odd_spellings
 
+R = TypeVar("R", bound=Result)
 NEWEST_EVENTS = 3
 """Files of events of each source that a file of items is compared with."""
 SMALLER = "; try it in smaller files, or touch it to have it read again"
@@ -43,7 +46,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
     try:
         most_bytes = context.settings.limits.max_file
         look_at = DigestRequest(path=path, recent=taking.recent, root=root, most_bytes=most_bytes)
-        content = await context.shared.analyst.call(look_at)
+        content = await _read(context, taking, look_at)
         if content.writing:
             log.info("file_unfinished", reason=content.writing)
             return Taken.UNFINISHED
@@ -57,8 +60,11 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
             root=root,
         )  # fmt: skip
         most_s = context.settings.limits.read_time
-        await accept(context, taking, digest, await context.shared.analyst.call(request, most_s, "limits.read_time"))
+        await accept(context, taking, digest, await _read(context, taking, request, most_s))
         return Taken.ACCEPTED
+    except FolderHung as error:
+        log.warning("file_delayed", reason=str(error))
+        return Taken.HUNG
     except WorkerError as error:
         reason, deaths = error.message, 0
         if error.kind in ("died", "failed"):
@@ -85,6 +91,21 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         reason = repr(error)
     log.warning("file_delayed", reason=reason)
     return Taken.LATER
+
+
+async def _read(context: ModelContext, taking: Taking, request: Request[R], most_s: float | None = None) -> R:
+    """What the analyst answers of a file, given as much time as `limits.read_time` says; FolderHung where what takes
+    long is the data folder."""
+    asked = context.shared.analyst.call(request, most_s, "limits.read_time")
+    if taking.at is not None:  # in the state folder
+        return await asked
+    place, looking = context.place_of(taking.path), context.shared.looking
+    try:
+        return await unless_hung(looking, place, asked)
+    except WorkerError as error:
+        if error.kind == "late" and not await answers(looking, place):
+            raise FolderHung(f"{place.parent} does not answer") from None
+        raise
 
 
 def _odd_classes(context: ModelContext) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ class Taken(Enum):
     REFUSED = "refused"
     UNFINISHED = "unfinished"
     LATER = "later"
+    HUNG = "hung"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ T = TypeVar("T")
 AT_ONCE = 4
 """So many looks at a time, as long as they end."""
 TURN_S = 5.0
-"""One that takes longer lets another begin beside it."""
+"""One that takes longer lets another begin beside it. With every one that does, turns are shorter: behind a hundred
+folders that hang a look waits for less than twice as long."""
 HUNG_S = 30.0
 """One that takes longer is told."""
 
@@ -25,18 +26,31 @@ class Looking:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._given: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._lock, self._idle = threading.Lock(), 0
+        self._outlasting = 0
 
     async def run(self, work: Callable[..., T], *arguments: Any, hung: Callable[[], None] | None = None) -> T:
         """What the work returns; `hung` is called once where it takes longer than HUNG_S."""
         await self._turns.acquire()
         try:
             answer = asyncio.wrap_future(self._begin(partial(work, *arguments)))
-            is_done = await _ends_within(answer, TURN_S)
+            is_done = await _ends_within(answer, self.turn_s)
         finally:
             self._turns.release()
-        if not is_done and hung is not None and not await _ends_within(answer, HUNG_S - TURN_S):
-            hung()
-        return await answer
+        return answer.result() if is_done else await self._outlasted(answer, hung)
+
+    @property
+    def turn_s(self) -> float:
+        """For how long a look that begins now keeps others from theirs."""
+        return TURN_S / (1 + self._outlasting)
+
+    async def _outlasted(self, answer: "asyncio.Future[T]", hung: Callable[[], None] | None) -> T:
+        self._outlasting += 1
+        try:
+            if hung is not None and not await _ends_within(answer, HUNG_S - TURN_S):
+                hung()
+            return await answer
+        finally:
+            self._outlasting -= 1
 
     def _begin(self, work: Callable[[], T]) -> "Future[T]":
         future: Future[T] = Future()

@@ -27,6 +27,8 @@ LOOK_S = 15.0
 SILENT_LOOKS = 20
 """So many looks in a row without a heartbeat and a worker counts as hung: five minutes, for a library may hold
 Python's lock, and with it the thread that beats, for as long as one of its calls takes."""
+END_S = 5.0
+"""For so long the end of a killed process is waited for."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -214,8 +216,10 @@ class Worker:
         return WorkerError("died", f"the {self.role} gave no sign of life for {silent_s} s during {op} and was ended")
 
     async def close(self) -> None:
-        """End the process; what it was doing is lost, which harms nothing."""
+        """End the process; what it was doing is lost, which harms nothing. One that cannot be ended, since it reads
+        from a mount that hangs, is left to end when that answers: nobody waits for it."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             process.kill()
-            await process.wait()
+            with contextlib.suppress(TimeoutError):
+                await within(process.wait(), END_S)

@@ -83,4 +83,5 @@ class LimitSettings(Frozen):
     max_cells: int = Field(default=10_000_000_000, ge=1)
     """And files with more cells, rows times columns that are read."""
     read_time: Duration = 3600.0
-    """A file that takes longer to read is refused. Files of other models do not wait for it."""
+    """A file that takes longer to read is refused, unless its folder does not answer. Files of other models wait for it
+    only while those of another one take long, too."""

@@ -1,9 +1,11 @@
 """A data folder that hangs keeps neither the event loop nor the end of an intake, and an ended intake stays so."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bare_model import BINARY, bare_model
@@ -11,10 +13,17 @@ from hanging_folder import HangingFolder
 from helpers import until, wait_for
 from watchdog.observers import polling
 
+from daemon.intake import hanging
 from daemon.intake.files import Intake
+from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
 from daemon.intake.watch import FolderWatch, Source
+from daemon.ledger import files
+from daemon.reading.look import Look, look
+from daemon.reading.operations import DigestRequest, DigestResult
 from daemon.runtime.context import ModelContext
+from daemon.runtime.worker.operations import WarmRequest
+from daemon.runtime.worker.process import WorkerError
 from retrain import durable
 
 QUICK = f"""\
@@ -121,3 +130,87 @@ def test_nobody_waits_for_a_poller_that_hangs(
     again.start()
     again.join(60)
     assert not again.is_alive() and not watch.watches
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of what is read is asked at once, and hangs soon."""
+    monkeypatch.setattr(hanging, "LOOK_S", 0.01)
+    monkeypatch.setattr(hanging, "HUNG_S", 0.05)
+
+
+def settled(context: ModelContext, name: str) -> Taking:
+    """A file that is to be taken in."""
+    seen = look(context.data_dir / name)
+    return Taking(name, seen if isinstance(seen, Look) else Look(0, 0, 0, 0))
+
+
+def test_an_analyst_that_reads_from_a_folder_that_hangs_is_free_for_others(
+    context: ModelContext, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process is ended, the next one answers, and nothing is held against the file."""
+    folder = HangingFolder(context.data_dir, monkeypatch)
+    os.mkfifo(context.data_dir / "stuck.csv")  # nobody ever writes into it
+    folder.hang()
+
+    async def story() -> Taken:
+        analyst = context.shared.analyst
+        try:
+            outcome = await take_file(context, Taking("stuck.csv", Look(0, 0, 0, 0)))
+            await analyst.call(WarmRequest(modules=()))
+        finally:
+            await analyst.close()
+        return outcome
+
+    assert asyncio.run(story()) is Taken.HUNG
+    folder.answer()
+    with context.shared.ledger.connect() as conn:
+        assert not files.listed(conn, "m") and not context.deaths
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_read_that_is_late_is_refused_only_if_its_folder_answers(
+    context: ModelContext, soon: None, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    """Else it is read again when the folder answers: the file is not at fault."""
+    folder, taking = HangingFolder(context.data_dir, monkeypatch), settled(context, "a.csv")
+
+    class Late:
+        """An analyst to whom reading takes too long."""
+
+        async def call(self, request: Any, _most_s: float | None = None, _limit: str = "") -> DigestResult:
+            if isinstance(request, DigestRequest):
+                return DigestResult(sha256="0", writing="")
+            raise WorkerError("late", "take took longer than 1 s (limits.read_time) and was stopped")
+
+    monkeypatch.setattr(context.shared, "analyst", Late())
+    if hangs:
+        folder.hang()
+    assert asyncio.run(take_file(context, taking)) is (Taken.HUNG if hangs else Taken.REFUSED)
+    folder.answer()
+
+
+def test_after_a_file_whose_folder_hangs_none_of_it_is_begun(
+    context: ModelContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next look waits for the folder; then the files are taken as ever."""
+    outcomes, taken = [Taken.HUNG, *[Taken.ACCEPTED] * 2], list[str]()
+
+    async def take(_context: ModelContext, taking: Taking) -> Taken:  # the analyst's part
+        taken.append(taking.path)
+        return outcomes[len(taken) - 1]
+
+    monkeypatch.setattr("daemon.intake.files.take_file", take)
+    monkeypatch.setattr("daemon.intake.files.FAILURE_RETRY_S", 0.0)
+    (context.data_dir / "b.csv").write_text("b")
+    intake = Intake(context)
+
+    async def story() -> None:
+        await intake._take_all([(name, settled(context, name).seen) for name in ("a.csv", "b.csv")])
+        assert taken == ["a.csv"] and not intake.taking
+        running = asyncio.create_task(intake.run())
+        await until(lambda: len(taken) == 3)
+        await cancelled(running)
+
+    asyncio.run(story())
+    assert sorted(taken[1:]) == ["a.csv", "b.csv"]

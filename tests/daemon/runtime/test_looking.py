@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from helpers import until
 
 from daemon.runtime import looking
 from daemon.runtime.looking import AT_ONCE, Looking
@@ -48,6 +49,22 @@ def test_looks_that_hang_keep_no_other_from_its_turn(short: None) -> None:
         gate.set()
         assert await asyncio.gather(*hanging) == [True] * len(hanging)
         assert len(names()) - before <= 2 * AT_ONCE + 1
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def test_the_more_looks_hang_the_shorter_others_wait(short: None) -> None:
+    """Turns shrink with each look that outlasts its own, and are whole again once they end."""
+    gate = threading.Event()
+
+    async def story() -> None:
+        looks = Looking()
+        whole_s = looks.turn_s
+        hanging = [asyncio.create_task(looks.run(gate.wait)) for _ in range(100)]
+        await until(lambda: looks.turn_s < whole_s / 100)
+        gate.set()
+        await asyncio.gather(*hanging)
+        assert looks.turn_s == whole_s
 
     asyncio.run(asyncio.wait_for(story(), 30))
 

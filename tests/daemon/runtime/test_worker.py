@@ -102,6 +102,26 @@ def test_a_call_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     with_worker(use)
 
 
+def test_nobody_waits_for_a_worker_that_cannot_be_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that reads from a dead mount: it is left alone, and another one answers."""
+    monkeypatch.setattr("daemon.runtime.worker.process.END_S", 0.01)
+
+    async def use(worker: Worker) -> None:
+        await worker.call(NOTHING)
+        left, pid = worker._process, worker.pid
+        assert left is not None and pid is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(left, "kill", lambda: None)
+            await worker.close()
+        assert left.returncode is None
+        await worker.call(NOTHING)
+        assert worker.pid != pid
+        os.kill(pid, signal.SIGKILL)
+        await left.wait()
+
+    with_worker(use)
+
+
 def test_a_hung_worker_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was stopped takes a request and gives no sign of life; also one that is too long for the pipe."""
     monkeypatch.setattr("daemon.runtime.worker.process.LOOK_S", 0.02)
