@@ -29,9 +29,9 @@ Event = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
 ASKING = (
     "status", "history", "versions", "files", "explain", "retrain", "promote", "approve", "rollback", "pause", "resume",
-    "hold", "release", "forget",
+    "hold", "release", "forget", "check", "doctor",
 )  # fmt: skip
-"""Commands that read the ledger, or leave a word in it."""
+"""Commands that read the ledger and files, or leave a word in it."""
 FAST = """\
 [models.m.intake]
 settle = "200ms"
@@ -236,15 +236,15 @@ def in_own_process(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def in_process(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
-    """The same in this process, which remembers nothing of what such a command saw before."""
+def in_process(arguments: list[str], cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    """The same in this process and a folder, which remembers nothing of what such a command saw before."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in ("daemon", "retrain"):
             for value in list(vars(module).values()):
                 if hasattr(value, "cache_clear"):
                     value.cache_clear()
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = run_command_line(arguments)
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 

@@ -78,7 +78,7 @@ def test_a_shift_that_neither_old_nor_newest_rows_show_is_found() -> None:
         found = np.zeros(2)
         for seed in range(6):
             rng = np.random.default_rng([2, seed])
-            files = [numbers(rng, 1000, step * (k >= 7), columns=20) for k in range(10)]
+            files = [numbers(rng, 1000, step * (k >= 8), columns=20) for k in range(11)]
             now = numbers(rng, 1000, step, columns=20)
             now["x3"] = np.asarray(now["x3"]) + 0.3
             known = reference(files)
