@@ -25,7 +25,7 @@ def main() -> None:
         sys.exit(f"no *.parquet in {asked.streams}")
     wanted = names(asked.ablation, asked.poison)
     runs = [
-        Run(path, name, asked.out, asked.batches, asked.initial, asked.delay, asked.estimator, asked.seed)
+        Run(path, name, asked.out, asked.batches, asked.initial, asked.delay, asked.estimator, asked.seed, asked.uneven)
         for path in streams
         for name in wanted
     ]
@@ -41,6 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--batches", type=int, default=50)
     parser.add_argument("--initial", type=int, default=4)
+    parser.add_argument("--uneven", action="store_true", help="batches of very different lengths")
     parser.add_argument("--delay", type=int, default=0, help="batches that labels come late")
     parser.add_argument("--rows", type=int, default=ROWS, help="of a generated stream")
     parser.add_argument("--seed", type=int, default=0)

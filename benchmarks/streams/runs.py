@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.kept import kept, make_once
@@ -36,11 +37,14 @@ ABLATIONS: dict[str, Changes] = {
     "window last12": {"window": {"kind": "files", "files": 12}},
 }
 PLAIN = ("never", "every")
+SPREAD = 30.0
+"""Of the lengths of uneven files, log-uniform."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """`name` is never, every, everyN, policy, one of ABLATIONS, or "poison KIND"; `out` is where results are kept."""
+    """`name` is never, every, everyN, policy, one of ABLATIONS, or "poison KIND"; `out` is where results are kept;
+    `uneven`: batches are files of very different lengths."""
 
     stream: Path
     name: str
@@ -50,12 +54,14 @@ class Run:
     delay: int = 0
     estimator: str = "auto"
     seed: int = 0
+    uneven: bool = False
 
     @property
     def path(self) -> Path:
         """Where its result is: of the same name only for the same run."""
         delay = 0 if self.name in PLAIN else self.delay
-        parts = (self.name, self.batches, self.initial, delay, self.estimator.rpartition(".")[2], self.seed)
+        uneven = ("uneven",) if self.uneven else ()
+        parts = (self.name, self.batches, self.initial, delay, self.estimator.rpartition(".")[2], self.seed, *uneven)
         return self.out / self.stream.stem / (re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(map(str, parts))) + ".json")
 
     def result(self) -> dict[str, Any]:
@@ -72,7 +78,8 @@ def execute(run: Run) -> Run:
 def _play(run: Run, work: Path) -> dict[str, Any]:
     settings = settings_of(run)
     times = late("0" if run.name in PLAIN else str(run.delay))
-    source = read_source([run.stream], settings, run.batches, work, times=times)
+    files, batches = (_uneven(run, work), None) if run.uneven else ([run.stream], run.batches)
+    source = read_source(files, settings, batches, work, times=times)
     bench = Bench(source, settings, Path.cwd(), run.initial)
     if run.name == "never":
         return _told(baselines.never(bench), bench)
@@ -85,6 +92,17 @@ def _play(run: Run, work: Path) -> dict[str, Any]:
     engine = Engine(source, settings, Path.cwd(), run.initial, times)
     engine.play()
     return _told(as_json(engine), bench)
+
+
+def _uneven(run: Run, work: Path) -> list[Path]:
+    """The stream in files whose lengths differ by up to a factor of SPREAD."""
+    table = pq.read_table(run.stream)
+    shares = SPREAD ** np.random.default_rng(run.seed).random(run.batches)
+    ends = np.rint(np.cumsum(shares) / shares.sum() * table.num_rows).astype(int)
+    files = [work / f"uneven{place:03}.parquet" for place in range(run.batches)]
+    for path, start, end in zip(files, [0, *ends], ends, strict=False):
+        pq.write_table(table.slice(start, end - start), path)
+    return files
 
 
 def settings_of(run: Run) -> ModelSettings:
