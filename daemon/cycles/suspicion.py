@@ -23,9 +23,11 @@ CONTRADICTING = "contradicting_labels"
 
 @dataclass(frozen=True)
 class Held:
-    """What was committed: `path` is held for `reason`, or let in with the `released` ones, and the kinds of doubt."""
+    """What was committed: `path`, of so many rows, is held for `reason`, or let in with the `released` ones, and the
+    kinds of doubt."""
 
     path: str
+    rows: int
     kinds: tuple[str, ...]
     reason: str
     released: tuple[str, ...]
@@ -34,7 +36,7 @@ class Held:
         """Log what became of the file and of those before it."""
         if self.reason:
             log.warning(
-                "file_held", file=self.path, kinds=self.kinds, reason=self.reason,
+                "file_held", file=self.path, rows=self.rows, kinds=self.kinds, reason=self.reason,
                 release=f"driftd release {self.path}", forget=f"driftd forget {self.path}",
             )  # fmt: skip
         for path in self.released:
@@ -45,7 +47,7 @@ def record_doubts(conn: Connection, context: ModelContext, row: files.FileRow, d
     """Hold the file, or let it in together with the held ones before it, in the caller's transaction."""
     kinds = tuple(doubt["kind"] for doubt in doubts)
     if not kinds:
-        return Held(row.path, (), "", ())
+        return Held(row.path, row.rows, (), "", ())
     after = context.settings.suspicion.release_after
     newest = files.newest_rows(conn, context.name, after, ("accepted", "held"), sources=(row.source,))
     before = [one for one in newest if one.id != row.id][-(after - 1) :] if after > 1 else []
@@ -55,14 +57,14 @@ def record_doubts(conn: Connection, context: ModelContext, row: files.FileRow, d
     freed = [one for one in before if not reason and one.state == "held" and set(doubted(one)) <= normal]
     for one in freed:
         files.let_in(conn, one.id)
-    return Held(row.path, kinds, reason, tuple(one.path for one in freed))
+    return Held(row.path, row.rows, kinds, reason, tuple(one.path for one in freed))
 
 
 def record_label_doubts(conn: Connection, context: ModelContext, row: files.FileRow, found: ContradictResult) -> Held:
     """Hold a file of labels that contradicts labels already given, or let it in with the held ones that agree with it,
     in the caller's transaction. What else retells labels is noted, too: it interrupts those who agree."""
     if not found.retold:
-        return Held(row.path, (), "", ())
+        return Held(row.path, row.rows, (), "", ())
     rows_before, kinds = totals.newest_number(conn, context.name), tuple(doubt["kind"] for doubt in found.doubts)
     noted = {"retold": found.retold, "changed": found.changed, "rows_before": rows_before, "leaves": found.leaves}
     before = files.retelling(conn, context.name, row.id) if kinds else []
@@ -76,7 +78,7 @@ def record_label_doubts(conn: Connection, context: ModelContext, row: files.File
         if one.state == "held" and at >= since and leaves and leaves <= normal:
             files.let_in(conn, one.id)
             freed.append(one.path)
-    return Held(row.path, kinds, reason, tuple(freed))
+    return Held(row.path, row.rows, kinds, reason, tuple(freed))
 
 
 def _release_after(context: ModelContext) -> int:
