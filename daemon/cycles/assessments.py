@@ -28,8 +28,8 @@ from retrain.records.settings import LabelSettings
 Asked = AssessRequest | LabelsRequest
 
 REST = 20.0
-"""After an assessment, labels alone wait for so many times its CPU seconds: a twentieth of a core, however often they
-come. What takes less than RESTED_S is no matter."""
+"""After an assessment, labels alone wait for so many times its CPU seconds, at most LONGEST_REST_S. What takes less
+than RESTED_S is no matter."""
 RESTED_S, LONGEST_REST_S = 1.0, 600.0
 MOST_FILES = 1_000
 """Of each source, whose labels had the time to settle."""

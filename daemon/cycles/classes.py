@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from daemon.ledger import class_totals, promotions, versions
+from daemon.ledger import class_totals, due, promotions, versions
 from daemon.ledger.standing import Standing
+from daemon.runtime.context import ModelContext
 from retrain.records.errors import Refused
 from retrain.records.new_classes import NAMED, KnownClasses, NewClass, way_out
 from retrain.records.settings import ModelSettings
@@ -29,6 +30,19 @@ def withheld_classes(
     for name, count in (more or {}).items():
         rows[name] = rows.get(name, 0) + count
     return known_classes(conn, model, settings, folder).withheld(rows)
+
+
+def waiting_for_rows(conn: Connection, context: ModelContext) -> frozenset[str]:
+    """The classes that a person approved and that have too few rows."""
+    found = withheld_classes(conn, context.name, context.settings, context.folders.versions)
+    return frozenset(one.name for one in found if one.approved)
+
+
+def ask_for_cycle(conn: Connection, context: ModelContext, waited: frozenset[str]) -> None:
+    """Note that a cycle is due where a class that waited for rows has them now, in the caller's transaction: what is
+    held is not among them, and keeps those that are in from nothing."""
+    if waited - waiting_for_rows(conn, context):
+        due.add(conn, context.name, "manual", context.now())
 
 
 def known_classes(conn: Connection, model: str, settings: ModelSettings, folder: Path) -> KnownClasses:

@@ -1,6 +1,6 @@
 """Files that look poisoned are held before they teach anything; a doubt that persists is a new normal."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,21 @@ from daemon.ledger import files, labels, totals
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
 from retrain.operations import ContradictRequest, ContradictResult, JudgedFile, SuspectRequest
-from retrain.planning.release import agreeing, left, persistent
+from retrain.planning.release import Retelling, labels_let_in, let_in
 from retrain.records.schema import Schema
 from retrain.records.schema_change import shape_digest
 
 RECENT_FILES = 6
 REPEATS = "duplicated_rows"
-CONTRADICTING = "contradicting_labels"
 
 
 @dataclass(frozen=True)
 class Held:
-    """What was committed: `path` is held for `reason`, or let in with the `released` ones, and the kinds of doubt."""
+    """What was committed: `path`, of so many rows, is held for `reason`, or let in with the `released` ones, and the
+    kinds of doubt."""
 
     path: str
+    rows: int
     kinds: tuple[str, ...]
     reason: str
     released: tuple[str, ...]
@@ -34,7 +35,7 @@ class Held:
         """Log what became of the file and of those before it."""
         if self.reason:
             log.warning(
-                "file_held", file=self.path, kinds=self.kinds, reason=self.reason,
+                "file_held", file=self.path, rows=self.rows, kinds=self.kinds, reason=self.reason,
                 release=f"driftd release {self.path}", forget=f"driftd forget {self.path}",
             )  # fmt: skip
         for path in self.released:
@@ -45,48 +46,45 @@ def record_doubts(conn: Connection, context: ModelContext, row: files.FileRow, d
     """Hold the file, or let it in together with the held ones before it, in the caller's transaction."""
     kinds = tuple(doubt["kind"] for doubt in doubts)
     if not kinds:
-        return Held(row.path, (), "", ())
+        return Held(row.path, row.rows, (), "", ())
     after = context.settings.suspicion.release_after
     newest = files.newest_rows(conn, context.name, after, ("accepted", "held"), sources=(row.source,))
-    before = [one for one in newest if one.id != row.id][-(after - 1) :] if after > 1 else []
-    normal = persistent([*map(doubted, before), kinds], after)
-    reason = "" if set(kinds) <= normal else "; ".join(doubt["reason"] for doubt in doubts)
-    files.hold_new(conn, row, doubts, reason)
-    freed = [one for one in before if not reason and one.state == "held" and set(doubted(one)) <= normal]
-    for one in freed:
-        files.let_in(conn, one.id)
-    return Held(row.path, kinds, reason, tuple(one.path for one in freed))
+    before = [one for one in newest if one.id != row.id]
+    agree = let_in([doubted(one) for one in before], kinds, after)
+    return _decided(conn, row, doubts, None if agree is None else [before[place] for place in agree], {})
 
 
 def record_label_doubts(conn: Connection, context: ModelContext, row: files.FileRow, found: ContradictResult) -> Held:
     """Hold a file of labels that contradicts labels already given, or let it in with the held ones that agree with it,
     in the caller's transaction. What else retells labels is noted, too: it interrupts those who agree."""
     if not found.retold:
-        return Held(row.path, (), "", ())
-    rows_before, kinds = totals.newest_number(conn, context.name), tuple(doubt["kind"] for doubt in found.doubts)
-    noted = {"retold": found.retold, "changed": found.changed, "rows_before": rows_before, "leaves": found.leaves}
-    before = files.retelling(conn, context.name, row.id) if kinds else []
-    normal, since = agreeing([*map(_batch, before), (rows_before, left(found.leaves))], _release_after(context))
-    let_in = kinds and found.leaves in normal
-    reason = "" if let_in else "; ".join(doubt["reason"] for doubt in found.doubts)
-    files.hold_new(conn, row, found.doubts, reason, {"retold": noted})
-    freed = []
-    for one in before if let_in else ():
-        at, leaves = _batch(one)
-        if one.state == "held" and at >= since and leaves and leaves <= normal:
-            files.let_in(conn, one.id)
-            freed.append(one.path)
-    return Held(row.path, kinds, reason, tuple(freed))
+        return Held(row.path, row.rows, (), "", ())
+    new = Retelling(totals.newest_number(conn, context.name), found.leaves)
+    noted = {"retold": found.retold, "changed": found.changed, **asdict(new)}
+    before, agree = [], list[int]() if not found.doubts else None
+    if found.doubts:
+        before = files.retelling(conn, context.name, row.id)
+        told = [Retelling(one.quality["retold"]["rows_before"], one.quality["retold"]["leaves"]) for one in before]
+        agree = labels_let_in(told, new, context.settings.suspicion.release_after)
+    agreeing = None if agree is None else [before[place] for place in agree]
+    return _decided(conn, row, found.doubts, agreeing, {"retold": noted})
 
 
-def _release_after(context: ModelContext) -> int:
-    return context.settings.suspicion.release_after
-
-
-def _batch(row: files.FileRow) -> tuple[int, frozenset[str]]:
-    """By what a file of labels agrees with others: how many files of rows came before it, and what its labels leave."""
-    noted = row.quality["retold"]
-    return noted["rows_before"], left(noted["leaves"])
+def _decided(
+    conn: Connection,
+    row: files.FileRow,
+    doubts: list[dict[str, Any]],
+    agreeing: list[files.FileRow] | None,
+    noted: dict[str, Any],
+) -> Held:
+    """Write down that a new file is held, or, where there are `agreeing` ones or none is needed, that these are in."""
+    reason = "; ".join(doubt["reason"] for doubt in doubts) if agreeing is None else ""
+    files.hold_new(conn, row, doubts, reason, noted)
+    freed = [one for one in agreeing or () if one.state == "held"]
+    for one in freed:
+        files.let_in(conn, one.id)
+    kinds = tuple(doubt["kind"] for doubt in doubts)
+    return Held(row.path, row.rows, kinds, reason, tuple(one.path for one in freed))
 
 
 def doubted(row: files.FileRow) -> tuple[str, ...]:
@@ -140,7 +138,7 @@ async def contradictions(context: ModelContext, path: str, snapshot: Path, schem
     """What speaks against a new file of labels beside those already given; nothing where that failed, or where nobody
     asks."""
     suspicion, now = context.settings.suspicion, context.now()
-    if not suspicion.hold or CONTRADICTING not in suspicion.kinds or schema.id_column is None:
+    if not suspicion.hold_labels or schema.id_column is None:
         return ContradictResult(doubts=[])
     with context.shared.ledger.connect() as conn:
         listed = files_in_reach(context, conn, labels.load(conn, context.name), now)

@@ -2,7 +2,6 @@
 labels of many clients, and who sends wrong ones does not hold those of others."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,23 +13,11 @@ CHANGES = "-changes"
 """What follows a segment's name in that of the labels set apart."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """A file of labels as it is taken in, and the part of it that contradicts; None where it is one."""
-
-    rest: TakeResult
-    changes: TakeResult | None = None
-
-    @property
-    def files(self) -> tuple[TakeResult, ...]:
-        """Each part, that which contradicts last."""
-        return (self.rest,) if self.changes is None else (self.rest, self.changes)
-
-
-async def set_apart(context: ModelContext, result: TakeResult, places: list[int]) -> Parts:
-    """Divide a segment by the places of the labels that change others. WorkerError where that fails."""
+async def set_apart(context: ModelContext, result: TakeResult, places: list[int]) -> tuple[TakeResult, ...]:
+    """Divide a segment by the places of the labels that change others: the rest, and these; nothing where either is all
+    of it. WorkerError where that fails."""
     if not places or len(places) >= result.rows:
-        return Parts(result)
+        return ()
     target = result.schema.target
     work = context.folders.intake
     request = SplitRequest(snapshot=result.snapshot, places=places, target=target, task=result.schema.task, work=work)
@@ -38,7 +25,7 @@ async def set_apart(context: ModelContext, result: TakeResult, places: list[int]
     result.snapshot.unlink(missing_ok=True)
     changes = _of(result, found.changes)
     nothing = {"rejected": 0, "rejects": [], "quarantine": None}
-    return Parts(_of(result, found.rest), msgspec.structs.replace(changes, **nothing))
+    return _of(result, found.rest), msgspec.structs.replace(changes, **nothing)
 
 
 def sha256_apart(sha256: str) -> str:

@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.checks import check_snapshots, record_check
-from daemon.cycles.classes import known_classes, log_new_classes, withheld_classes
+from daemon.cycles.classes import (
+    ask_for_cycle,
+    known_classes,
+    log_new_classes,
+    waiting_for_rows,
+    withheld_classes,
+)
 from daemon.cycles.schemas import current_schema, reading_digest
 from daemon.cycles.suspicion import record_doubts, suspect_file
 from daemon.intake.hanging import FolderHung, answers, unless_hung
@@ -20,7 +26,7 @@ from daemon.intake.joining import join_earlier_labels
 from daemon.intake.record import digest_of, entry, log_accepted, publish, quality_of
 from daemon.intake.take_labels import accept_labels
 from daemon.intake.taking import Taken, Taking
-from daemon.ledger import due, files, models
+from daemon.ledger import files, models
 from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
@@ -133,8 +139,8 @@ async def accept(context: ModelContext, taking: Taking, digest: str, result: Tak
         earlier = await join_earlier_labels(context, snapshot, result.schema, taking.path)
     async with context.check_lock:
         with context.shared.ledger.connect() as conn:
+            waited = waiting_for_rows(conn, context)
             of_model = conn, context.name, context.settings, context.folders.versions
-            waited = [one.name for one in withheld_classes(*of_model) if one.approved]
             withheld = withheld_classes(*of_model, result.class_rows)
         if result.kind == "rows":
             check = await check_snapshots(context, "file", [snapshot], withheld)
@@ -154,8 +160,7 @@ async def accept(context: ModelContext, taking: Taking, digest: str, result: Tak
             taking.also(conn)
             recorded = record_check(conn, context, "file", check, row.id) if check is not None else None
             held = record_doubts(conn, context, row, doubts)
-            if set(waited) - {one.name for one in withheld} and not held.reason:
-                due.add(conn, context.name, "manual", context.now())  # an approved class has its rows
+            ask_for_cycle(conn, context, waited)
     durable.crash_point("control.file_committed")
     log_accepted(context, taking.path, result, None)
     log_new_classes(context.log.bind(file=taking.path), context.name, withheld, result.class_rows)

@@ -91,7 +91,7 @@ EVENTS = (
         "set that key of [[models.M.intake]](data-files.md#local-formats)"),
     Event("file_held", "warning", "a file [looks poisoned](suspicious-files.md), or labels contradict earlier ones: "
         "it was checked and teaches nobody",
-        "file kinds reason release forget", "look at it: `driftd release FILE` or `driftd forget FILE`"),
+        "file rows kinds reason release forget", "look at it: `driftd release FILE` or `driftd forget FILE`"),
     Event("file_released", "info", "the same kind of doubt persisted: a held file may teach after all",
         "file kinds files"),
     Event("suspicion_failed", "error", "whether a file looks poisoned could not be judged; it is not held",

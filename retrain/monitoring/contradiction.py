@@ -4,9 +4,8 @@ import time
 
 from retrain.monitoring.given_labels import NO_ROW, GivenLabels
 from retrain.operations import ContradictRequest, ContradictResult
+from retrain.records.settings.decisions import CONTRADICTING
 from retrain.suspicion.contradictions import Contradiction, are_exchanged, changes, contradiction, without_provisional
-
-KIND = "contradicting_labels"
 
 
 def contradict(request: ContradictRequest) -> ContradictResult:
@@ -14,7 +13,9 @@ def contradict(request: ContradictRequest) -> ContradictResult:
     started = time.perf_counter()
     labels = GivenLabels(request)
     found = _found(labels, request) if labels.changed else None
-    doubt = None if found is None else {"kind": KIND, "reason": found.doubt.reason, "numbers": found.doubt.numbers}
+    doubt = (
+        None if found is None else {"kind": CONTRADICTING, "reason": found.doubt.reason, "numbers": found.doubt.numbers}
+    )
     return ContradictResult(
         doubts=[] if doubt is None else [doubt],
         retold=labels.retold,

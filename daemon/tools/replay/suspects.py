@@ -8,12 +8,11 @@ from typing import Any
 from retrain.monitoring.contradiction import contradict
 from retrain.monitoring.suspicion import suspect
 from retrain.operations import AcceptedFile, ContradictRequest, JudgedFile, SuspectRequest
-from retrain.planning.release import agreeing, left, persistent
+from retrain.planning.release import Retelling, labels_let_in, let_in
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
 RECENT_FILES = 6
-CONTRADICTING = "contradicting_labels"
 
 
 @dataclass
@@ -24,7 +23,7 @@ class Suspects:
     held: set[int] = field(default_factory=set)
     holds: list[dict[str, Any]] = field(default_factory=list)
     _judged: dict[int, tuple[Path, Path | None, tuple[str, ...]]] = field(default_factory=dict)
-    _retelling: list[tuple[int, int, frozenset[str]]] = field(default_factory=list)
+    _retelling: dict[int, Retelling] = field(default_factory=dict)
 
     def judge(
         self, file: AcceptedFile, place: int, predictions: Path | None, schema: Schema, settings: ModelSettings
@@ -45,16 +44,17 @@ class Suspects:
         )
         doubts = suspect(request).doubts
         kinds = tuple(doubt["kind"] for doubt in doubts)
-        self._judged[file.seq] = (file.snapshot, predictions, kinds)
+        before = list(self._judged)
         if kinds:
-            self._decide(file.seq, place, kinds, doubts, settings.suspicion.release_after)
+            agree = let_in([self._judged[one][2] for one in before], kinds, settings.suspicion.release_after)
+            self._decided(file.seq, place, doubts, None if agree is None else [before[one] for one in agree])
+        self._judged[file.seq] = (file.snapshot, predictions, kinds)
 
     def judge_labels(
         self, file: AcceptedFile, place: int, past: Sequence[AcceptedFile], schema: Schema, settings: ModelSettings
     ) -> None:
         """Hold a new file of labels that contradicts those of the past, or let it in with those that agree."""
-        suspicion = settings.suspicion
-        if not suspicion.hold or CONTRADICTING not in suspicion.kinds:
+        if not settings.suspicion.hold_labels:
             return
         found = contradict(
             ContradictRequest(
@@ -63,27 +63,19 @@ class Suspects:
         )
         if not found.retold:
             return
-        self._retelling.append((file.seq, sum(one.kind == "rows" for one in past), left(found.leaves)))
-        if not found.doubts:
-            return
-        batches = [(rows, leaves) for _, rows, leaves in self._retelling]
-        normal, since = agreeing(batches, suspicion.release_after)
-        if found.leaves in normal:
-            alike = (seq for seq, rows, leaves in self._retelling if rows >= since and leaves and leaves <= normal)
-            self.held.difference_update(alike)
-        else:
-            self._hold(file.seq, place, tuple(doubt["kind"] for doubt in found.doubts), found.doubts)
+        new = Retelling(sum(one.kind == "rows" for one in past), found.leaves)
+        if found.doubts:
+            before = list(self._retelling)
+            agree = labels_let_in(list(self._retelling.values()), new, settings.suspicion.release_after)
+            self._decided(file.seq, place, found.doubts, None if agree is None else [before[one] for one in agree])
+        self._retelling[file.seq] = new
 
-    def _decide(self, seq: int, place: int, kinds: tuple[str, ...], doubts: list[dict[str, Any]], after: int) -> None:
-        newest = list(self._judged)[-after:]
-        normal = persistent([self._judged[one][2] for one in newest], after)
-        if not set(kinds) <= normal:
-            self._hold(seq, place, kinds, doubts)
+    def _decided(self, seq: int, place: int, doubts: list[dict[str, Any]], agreeing: list[int] | None) -> None:
+        """A new file is held, or let in with those `agreeing` ones."""
+        if agreeing is not None:
+            self.held.difference_update(agreeing)
             return
-        for one in newest[:-1]:
-            if set(self._judged[one][2]) <= normal:
-                self.held.discard(one)
-
-    def _hold(self, seq: int, place: int, kinds: tuple[str, ...], doubts: list[dict[str, Any]]) -> None:
         self.held.add(seq)
-        self.holds.append({"batch": place, "kinds": list(kinds), "reason": "; ".join(d["reason"] for d in doubts)})
+        self.holds.append(
+            {"batch": place, "kinds": [d["kind"] for d in doubts], "reason": "; ".join(d["reason"] for d in doubts)}
+        )

@@ -1,6 +1,6 @@
 """How it is decided: drift, when to retrain, which files are doubted, what is promoted, and how."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -171,6 +171,8 @@ class AdaptationSettings(Frozen):
 
 
 SuspicionKind = Literal["duplicated_rows", "unit_bug", "label_noise", "leaked_target", "contradicting_labels"]
+CONTRADICTING: SuspicionKind = "contradicting_labels"
+"""The doubt that labels raise; the others are raised by rows."""
 
 
 class SuspicionSettings(Frozen):
@@ -180,9 +182,12 @@ class SuspicionSettings(Frozen):
     """A new file that looks poisoned is [held](suspicious-files.md): checked, but it teaches nobody."""
     release_after: int = Field(default=3, ge=1)
     """So many files in a row with the same kind of doubt are a new normal: they are let in by themselves."""
-    kinds: tuple[SuspicionKind, ...] = (
-        "duplicated_rows", "unit_bug", "label_noise", "leaked_target", "contradicting_labels",
-    )  # fmt: skip
+    kinds: tuple[SuspicionKind, ...] = get_args(SuspicionKind)
     """The doubts that count."""
     ignore: tuple[str, ...] = ()
     """Columns that raise no doubt."""
+
+    @property
+    def hold_labels(self) -> bool:
+        """Whether labels that contradict earlier ones are held."""
+        return self.hold and CONTRADICTING in self.kinds

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from bare_model import bare_model
+from bare_model import BINARY, bare_model
 from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
@@ -88,6 +88,35 @@ def test_an_approved_class_opens_a_cycle_once_its_rows_are_there(context):
         context.shared.analyst._process = None  # of the loop that ended
         with context.shared.ledger.connect() as conn:
             assert len(due.pending(conn, "m", "manual")) == (label == "maybe")
+
+
+def test_labels_that_are_held_keep_no_approved_class_from_its_cycle(tmp_path):
+    """Feedback brings the last rows of the class, and in the same minute somebody says the opposite of known labels:
+    these alone wait. A file of which all is held brings no rows."""
+    ids = 'id_column = "id"\n[models.m.columns]\nid = "category"\nx = "number"\ny = "category"\n'
+    labels = ["no", *["no", "yes"] * 50, *[""] * 25]
+    wrong = [{"id": str(i), "y": "no" if labels[i] == "yes" else "yes"} for i in range(1, 41)]
+    others = [{"id": str(i), "y": "maybe"} for i in range(101, 126)]
+    with bare_model(tmp_path, BINARY + ids) as context:
+
+        async def take(name, text):
+            path = context.data_dir / name
+            path.write_text(text)
+            feedback = {"at": path} if name.endswith(".jsonl") else {}
+            assert await take_file(context, Taking(name, look(path), **feedback)) is Taken.ACCEPTED
+            with context.shared.ledger.connect() as conn:
+                held = [row.path for row in files.listed(conn, "m", "held")]
+                return held, len(due.pending(conn, "m", "manual"))
+
+        async def story():
+            await take("r.csv", "id,x,y\n" + "".join(f"{i},{i},{label}\n" for i, label in enumerate(labels)))
+            learn_no_and_yes(context)
+            await take("m.csv", "id,x,y\nm,1,maybe\n")
+            approve(context, "maybe")
+            held = await take("l.csv", "id,y\n" + "".join(f"{i},maybe\n" for i in range(1, 41)))
+            return held, await take("s.jsonl", "\n".join(map(json.dumps, [*wrong, *others])))
+
+        assert asyncio.run(story()) == ((["l.csv"], 0), (["l.csv", "s.jsonl-changes"], 1))
 
 
 def test_what_nobody_waits_for_is_not_approved(context):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -53,7 +54,7 @@ def checks_s(context):
 def states(tmp_path):
     """The state of each file of labels after these contents were taken in one after the other."""
 
-    rows, spent = dict[str, int](), dict[str, float]()
+    rows, spent, everything = dict[str, files.FileRow](), dict[str, float](), list[Any]()
 
     def run(contents, more=""):
         with bare_model(tmp_path, CONFIG.format(more=more)) as context, capture_logs() as logged:
@@ -73,10 +74,11 @@ def states(tmp_path):
                 found = {row.path: row.state for row in told}
                 assert all(len(pq.read_table(context.folders.state / row.snapshot)) == row.rows for row in told)
                 assert not any(context.folders.intake.iterdir())
-                rows.update({row.path: row.labelled_rows for row in told})
+                rows.update({row.path: row for row in told})
+        everything[:] = logged
         return found, [event for event in logged if event["event"] in ("file_held", "file_released")]
 
-    run.labels, run.spent_s = rows, spent
+    run.rows, run.spent_s, run.logged = rows, spent, everything
     return run
 
 
@@ -97,16 +99,26 @@ def test_contradicting_labels_are_held_until_batches_of_different_times_agree(st
 
 
 def test_feedback_of_others_in_the_same_minute_is_not_held(states):
-    """Of a segment the labels that contradict are a file of their own, which is held; the others teach. What it takes
-    to find them counts among the CPU seconds of checks."""
+    """Of a segment the labels that contradict are a file of their own, which is held; the others teach. The numbers of
+    both add up to what was received, and what it takes to find them counts among the CPU seconds of checks."""
     unlabelled = "id,x,y\n" + "".join(f"u{i},{i},\n" for i in range(ROWS))
     wrong = [{"id": f"a{i}", "y": "no" if i % 4 == 0 else "yes"} for i in range(20)]
-    others = [{"id": f"u{i}", "y": "no"} for i in range(50)] + [{"id": f"a{i}", "y": "no"} for i in range(21, 24)]
+    others = [{"id": f"{name}{i}", "y": "no"} for name in "un" for i in range(50)] + [
+        {"id": f"a{i}", "y": "no"} for i in range(21, 24)
+    ]
     segment = "\n".join(map(json.dumps, [*wrong, *others]))
     found, events = states({"a.csv": rows("a"), "u.csv": unlabelled, "s.jsonl": segment})
     assert found == {"s.jsonl": "accepted", "s.jsonl-changes": "held"}
     assert [one["file"] for one in events] == ["s.jsonl-changes"]
-    assert states.labels == {"s.jsonl": len(others), "s.jsonl-changes": len(wrong)}
+    assert events[0]["rows"] == len(wrong)
+    accepted = {one["file"]: one for one in states.logged if one["event"] == "file_accepted"}
+    for name, labels, joined in (
+        ("s.jsonl", len(others), len(others) - 50),
+        ("s.jsonl-changes", len(wrong), len(wrong)),
+    ):
+        row = states.rows[name]
+        assert (row.rows, row.labelled_rows, row.quality["joined"]["labels"]) == (labels, joined, labels)
+        assert (accepted[name]["rows"], accepted[name]["joined"]) == (labels, joined)
     assert states.spent_s["s.jsonl"] > 0
 
 
