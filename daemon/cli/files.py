@@ -1,5 +1,6 @@
 """`driftd files MODEL`: its data files and what became of them."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,10 +81,14 @@ def files(
 def _unread(config: "Config", model: str) -> list[tuple[str, str]]:
     """Files in the data folder that are none by their names, and why they are not read."""
     from daemon.config.config import model_data_dir
+    from daemon.config.patience import Patience
     from daemon.reading.look import scan, why_unread
 
-    intake, others = config.models[model].intake, list[str]()
-    for _ in scan(model_data_dir(config, model), intake.patterns, intake.recursive, others):
+    intake, others, folder = config.models[model].intake, list[str](), model_data_dir(config, model)
+    if not Patience().answers(folder):
+        print(f"{folder} does not answer: files in it that are not read cannot be listed", file=sys.stderr)
+        return []
+    for _ in scan(folder, intake.patterns, intake.recursive, others):
         pass
     return [(path, why_unread(path)) for path in sorted(others)]
 

@@ -15,6 +15,7 @@ from retrain.records.errors import Retry
 
 if TYPE_CHECKING:
     from daemon.config.config import Config
+    from daemon.config.real_paths import RealPaths
 
 ANSWER_WITHIN_S = 60.0
 BUSY_AFTER_S = 3.0
@@ -74,18 +75,20 @@ def request_about_model(name: str, model: str, json: bool) -> None:
 def request_about_file(name: str, file: str, model: str | None, json: bool) -> None:
     """Ask for something about a file, named as the ledger does or by its path: of the named model, else of the one in
     whose folder it lies, or that knows it. Exit 2 where that is not plain."""
-    config = SESSION.config()
-    names = {one: _name_for(config, one, file) for one in config.models}
+    from daemon.config.real_paths import RealPaths
+
+    config, real = SESSION.config(), RealPaths()
+    names = {one: _name_for(config, one, file, real) for one in config.models}
     chosen = known_model(config, model) if model is not None else _owner(config, file, names)
     request(name, {"model": chosen, "file": names[chosen] or file}, json)
 
 
-def _name_for(config: "Config", model: str, file: str) -> str | None:
+def _name_for(config: "Config", model: str, file: str, real: "RealPaths") -> str | None:
     """How a model's ledger names a file that lies in its folder; None where it does not."""
     from daemon.config.config import model_data_dir
 
     path, folder = Path(os.path.normpath(Path(file).absolute())), model_data_dir(config, model)
-    places = ((path, folder), (path.resolve(), folder.resolve()))
+    places = ((path, folder), (real.of(path), real.of(folder)))
     return next((str(at.relative_to(below)) for at, below in places if at.is_relative_to(below)), None)
 
 

@@ -43,9 +43,12 @@ class Session:
 
     @contextmanager
     def ledger(self, config: "Config", read_only: bool = True) -> Iterator["Ledger"]:
-        """The ledger that the service keeps, open; Refused if it never ran."""
+        """The ledger that the service keeps, open; Refused if it never ran, Exit 3 if its folder hangs."""
+        from daemon.config.patience import Patience
         from daemon.ledger import open_ledger
 
+        if not Patience().answers(config.state_dir):
+            raise Exit(FAILED, f"{config.state_dir} does not answer, as on a dead mount; mount it again")
         with refusal_is_failure():
             ledger = open_ledger(config.state_dir, create=False, read_only=read_only)
         try:

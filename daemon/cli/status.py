@@ -79,6 +79,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  {'TROUBLE' if is_trouble else 'swap':<10} {printable(sentence)}")
     if model["unloadable"]:
         print(f"  TROUBLE    it cannot be loaded here: {model['unloadable']}; the service makes it anew")
+    if model["hung_folder"]:
+        print(f"  TROUBLE    {model['hung_folder']} does not answer, as on a dead mount: its files wait")
     if model["schema_changes"]:
         print(f"  schema     the configuration changed since: {'; '.join(model['schema_changes'])}")
     if champion is not None and len(champion["members"]) > 1:

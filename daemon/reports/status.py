@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from daemon.config.config import Config, model_data_dir
+from daemon.config.patience import Patience
 from daemon.cycles.classes import withheld_of
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import change_since
@@ -38,10 +39,11 @@ NOT_RUNNING: dict[str, Any] = {"servers": [], "analyst": None}
 
 def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
     """Plain JSON values; times are Unix seconds."""
+    patience = Patience()
     serving = read_serving(config.paths) if is_held(config.state_dir) else NOT_RUNNING
     with ledger.connect() as conn:
         found = standings(conn, config.models, time.time() - SHOWN_DAYS * cpu.DAY_S)
-        models = {name: _model(conn, config, name, found[name], serving) for name in config.models}
+        models = {name: _model(conn, config, name, found[name], serving, patience) for name in config.models}
     backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
     return {"models": models, "analyst": serving["analyst"], "backups": backups}
 
@@ -53,7 +55,11 @@ def address(ledger: Ledger) -> str:
     return row.fields["url"].removeprefix("http://") if row is not None and row.event == "service_ready" else ""
 
 
-def _model(conn: Connection, config: Config, name: str, found: Standing, serving: Mapping[str, Any]) -> dict[str, Any]:
+def _model(
+    conn: Connection, config: Config, name: str, found: Standing, serving: Mapping[str, Any], patience: Patience
+) -> dict[str, Any]:
+    data_dir = model_data_dir(config, name)
+    is_hung = not patience.answers(data_dir)
     row, settings, served = found.model, config.models[name], found.champion
     folder = config.paths.model(name).versions
     withheld = withheld_of(conn, name, settings, folder, found)
@@ -64,7 +70,8 @@ def _model(conn: Connection, config: Config, name: str, found: Standing, serving
         "task": settings.task,
         "mode": settings.mode,
         "paused": bool(row is not None and row.paused),
-        "waits_for": _waits_for(conn, config, name, row),
+        "waits_for": _waits_for(conn, config, name, row, is_hung),
+        "hung_folder": str(data_dir) if is_hung else None,
         "champion": _champion(conn, name, found, settings, folder),
         "served": served_now(serving, name, served),
         "unloadable": unloadable(folder, served) or None,
@@ -99,12 +106,12 @@ def _new_classes(name: str, found: tuple[NewClass, ...]) -> list[dict[str, Any]]
     return [asdict(one) | {"reason": one.sentence(), "way_out": way_out(name, (one,))} for one in found]
 
 
-def _waits_for(conn: Connection, config: Config, name: str, row: Any) -> str:
+def _waits_for(conn: Connection, config: Config, name: str, row: Any, is_hung: bool) -> str:
     """What the service waited for at its last decision; files are counted now, where this user may see them."""
     if row is None:
         return "the service has not run with this model yet"
     folder, waits_for = model_data_dir(config, name), str(row.waits_for)
-    if not waits_for.endswith(STILL) or not os.access(folder, os.R_OK | os.X_OK):
+    if is_hung or not waits_for.endswith(STILL) or not os.access(folder, os.R_OK | os.X_OK):
         return waits_for
     known, intake = files.known(conn, name), config.models[name].intake
     looks = scan(folder, intake.patterns, intake.recursive)

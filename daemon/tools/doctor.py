@@ -17,6 +17,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config, model_data_dir
+from daemon.config.patience import Patience
+from daemon.config.real_paths import RealPaths
 from daemon.ledger import Ledger, files, models, open_ledger, promotions
 from daemon.ledger.sound import WAY_BACK, refuse_missing
 from daemon.reading.look import scan, why_unread
@@ -34,6 +36,7 @@ from retrain.records.settings import IntakeSettings
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 FEW_WATCHES = 8192
 LISTED_FILES = 10
+DEAD, MOUNT = "does not answer, as on a dead mount", "mount it again: nothing is lost, and its files wait"
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,13 @@ class Finding:
 
 def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which they should be mended; whatever goes wrong in a look is one of them."""
+    patience = Patience()
+    if not patience.answers(config.state_dir):
+        return [Finding("error", f"{config.state_dir} {DEAD}", MOUNT)]
     parts = [("the state folder", _state(config)), ("[service] group", _group(config)), ("tokens", _tokens(config))]
     for name in config.models:
-        parts += [(f"{name}: data_dir", _data_dir(config, name)), (f"{name}: the estimator", _learner(config, name))]
+        parts += [(f"{name}: data_dir", _data_dir(config, name, patience))]
+        parts += [(f"{name}: the estimator", _learner(config, name))]
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
     parts += [("the ledger", _ledger(config))]
@@ -138,9 +145,11 @@ def _tokens(config: Config) -> Iterator[Finding]:
         yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
 
 
-def _data_dir(config: Config, name: str) -> Iterator[Finding]:
+def _data_dir(config: Config, name: str, patience: Patience) -> Iterator[Finding]:
     folder = model_data_dir(config, name)
-    if not folder.exists():
+    if not patience.answers(folder):
+        yield Finding("error", f"{name}: {folder} {DEAD}", MOUNT)
+    elif not folder.exists():
         why = _cannot_be_made(folder)
         if why:
             yield Finding("error", f"{name}: {folder} does not exist and cannot be made: {why}", "correct data_dir")
@@ -170,7 +179,8 @@ def _unread(name: str, folder: Path, intake: IntakeSettings) -> Iterator[Finding
 
 def _shared(config: Config) -> Iterator[Finding]:
     """Models of one folder: each takes every file, and must not learn from what another one is to predict."""
-    folders = {name: os.path.realpath(model_data_dir(config, name)) for name in config.models}
+    real = RealPaths()
+    folders = {name: real.of(model_data_dir(config, name)) for name in config.models}
     for name, other in permutations(config.models, 2):
         if folders[name] != folders[other]:
             continue

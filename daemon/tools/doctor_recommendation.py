@@ -7,6 +7,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from daemon.config.config import Config, items_name, items_path
+from daemon.config.patience import Patience
 from daemon.ledger import files
 from daemon.reading.rejects import printable
 from retrain.recommendation.catalogue_file import read_catalogue
@@ -47,7 +48,7 @@ def items_told(conn: Connection, config: Config, name: str) -> Iterator[Told]:
         return
     row = files.newest_items(conn, name, known)
     if row is None:
-        why = "is not there" if not path.exists() else "has not been taken in"
+        why = "has not been taken in" if Patience().look(path.exists, True) else "is not there"
         yield "warning", f"{name}: the items file {path} {why}: all items may be recommended", "see `driftd files`"
         return
     catalogue = read_catalogue(config.state_dir / row.snapshot)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from daemon.config.config import Config, model_data_dir
 from daemon.config.paths import LEDGER, SEGMENTS, StatePaths
+from daemon.config.real_paths import RealPaths
 from daemon.ledger.engine import HEAD, open_ledger
 from daemon.ledger.references import References, copy_ledger, references
 from daemon.ledger.sound import integrity
@@ -221,8 +222,9 @@ def _held_segments(state: Path) -> Iterator[Path]:
 def _refuse_place(config: Config, folder: Path) -> None:
     """Not where the service would take it for data, or where it dies with what it backs up."""
     forbidden = {f"the data folder of {name}": model_data_dir(config, name) for name in config.models}
+    real = RealPaths()
     for what, place in (forbidden | {"the state folder itself": config.state_dir}).items():
-        if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(place)):
+        if real.of(folder).is_relative_to(real.of(place)):
             raise Refused(f"{folder} is in {what}", "name a folder elsewhere, best on another disk")
 
 

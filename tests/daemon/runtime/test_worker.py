@@ -118,6 +118,7 @@ def test_nobody_waits_for_a_worker_that_cannot_be_killed(monkeypatch: pytest.Mon
         assert worker.pid != pid
         os.kill(pid, signal.SIGKILL)
         await left.wait()
+        left._transport.close()  # type: ignore[attr-defined]
 
     with_worker(use)
 
