@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ledgers import new_ledger
+
 from daemon.config.config import load_config
-from daemon.ledger import models, open_ledger
+from daemon.ledger import models
 from daemon.runtime.context import ModelContext, Shared, TrainingTurn, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 
@@ -25,7 +27,7 @@ def bare_model(folder: Path, config: str = BINARY) -> Iterator[ModelContext]:
     """Model m of this configuration; its analyst is a process, begun when it is first asked."""
     (folder / "config.toml").write_text(config)
     read = load_config(folder / "config.toml")
-    ledger = open_ledger(read.state_dir)
+    ledger = new_ledger(read.state_dir)
     with ledger.begin() as conn:
         models.ensure(conn, "m")
     made = ModelContext("m", read.models["m"], Shared(read, ledger, Worker("analyst", Limits()), TrainingTurn()))

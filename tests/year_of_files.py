@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ledgers import new_ledger
 from sqlalchemy import Connection, event, insert
 
 from daemon.config.config import Config, load_config
-from daemon.ledger import Ledger, cycles, deployments, models, open_ledger, promotions, tables
+from daemon.ledger import Ledger, cycles, deployments, models, promotions, tables
 from daemon.ledger.prediction_log import LEAST_BYTES
 from retrain.records.outcome import Outcome
 from retrain.records.trigger import Trigger
@@ -62,7 +63,7 @@ def build(folder: Path, files: int, versions: int = 200) -> tuple[Config, Ledger
     versions; and the moment of the last file."""
     (folder / "config.toml").write_text(CONFIG)
     config = load_config(folder / "config.toml")
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     report = {"columns": [COLUMN | {"name": f"column {k}"} for k in range(10)], "drift": False}
     found = {
         "seq": 1, "rows": 50, "newest": "v0001-aaaaaaaa", "metric": "accuracy", "score": 0.5, "loss": 0.5, "twins": {},

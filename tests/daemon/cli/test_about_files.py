@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ledgers import new_ledger
 from sqlalchemy import insert
 
 from daemon.cli import app
 from daemon.config.config import load_config
-from daemon.ledger import commands, models, open_ledger
+from daemon.ledger import commands, models
 from daemon.ledger.tables import files
 
 MODEL = '[models.{0}]\ndata_dir = "{1}"\ntask = "regression"\ntarget = "y"\n'
@@ -22,7 +23,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     text = MODEL.format("late", "shared") + MODEL.format("cost", "shared") + MODEL.format("fraud", "own")
     (tmp_path / "config.toml").write_text(text)
-    ledger = open_ledger(load_config(tmp_path / "config.toml").state_dir)
+    ledger = new_ledger(load_config(tmp_path / "config.toml").state_dir)
     known = [
         ("late", "both.csv"),
         ("cost", "both.csv"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from bare_model import bare_model
+from ledgers import new_ledger
 from sqlalchemy import create_engine
 
 from daemon.config.config import load_config
@@ -21,7 +22,6 @@ from daemon.ledger import (
     files,
     models,
     observe,
-    open_ledger,
     promotions,
 )
 from daemon.ledger.migrate import upgrade
@@ -42,7 +42,7 @@ MEASURED = {"metric": "accuracy", "value": 0.7, "reference": 0.9, "dropped": Tru
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A fresh ledger that knows model m."""
-    opened = open_ledger(tmp_path / "state")
+    opened = new_ledger(tmp_path / "state")
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened
@@ -101,7 +101,7 @@ def test_an_older_ledger_is_migrated_and_its_checks_are_kept(tmp_path: Path) -> 
             "INSERT INTO files (model, path, state, seq, size, mtime_ns, ctime_ns, inode, kind, rows, labelled_rows, "
             "class_rows, rejected, reason, at) VALUES ('m', 'a', 'accepted', 1, 1, 1, 1, 1, 'rows', 5, 5, '{}', 0, '', 1)"
         )
-    ledger = open_ledger(tmp_path)
+    ledger = new_ledger(tmp_path)
     with ledger.connect() as conn:
         row = checks.get(conn, 7)
         assert row is not None and row.performance == {"value": 0.5}

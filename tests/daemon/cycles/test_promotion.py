@@ -2,12 +2,13 @@
 
 import json
 
+from ledgers import new_ledger
 from sqlalchemy import insert
 
 from daemon.cli import app
 from daemon.config.config import load_config
 from daemon.cycles.promotion import link_champion, prune_versions
-from daemon.ledger import cycles, deployments, models, open_ledger, promotions, tables, trials, versions
+from daemon.ledger import cycles, deployments, models, promotions, tables, trials, versions
 from daemon.runtime.context import ModelContext, Shared, TrainingTurn, make_folders
 from daemon.runtime.worker.process import Limits, Worker
 from retrain.records.settings import RolloutSettings
@@ -30,7 +31,7 @@ def test_retention_keeps_champion_predecessor_challenger_pinned_and_the_newest(t
     `driftd versions` says which one is pinned."""
     (tmp_path / "config.toml").write_text(CONFIG)
     config = load_config(tmp_path / "config.toml")
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     shared = Shared(config, ledger, Worker("analyst", Limits()), TrainingTurn())
     context = ModelContext("m", config.models["m"], shared)
     make_folders(context.folders)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hanging_folder import HangingFolder
 from helpers import until
+from ledgers import new_ledger
 from sqlalchemy import Connection, Table, func, select
 from year_of_files import MINUTE, Plans, build
 
@@ -28,7 +29,6 @@ from daemon.ledger import (
     files,
     models,
     observe,
-    open_ledger,
     prediction_log,
     promotions,
     retention,
@@ -266,7 +266,7 @@ def test_a_snapshot_leaves_its_windows_first_and_the_disk_at_the_next_time(tmp_p
         '[models.m.window]\nkind = "files"\nfiles = 1\n[models.m.retention]\nsnapshots = "10d"\n'
     )
     config = load_config(tmp_path / "config.toml")
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("analyst", Limits()), None))  # type: ignore[arg-type]
     make_folders(context.folders)
     version = context.folders.versions / "v0001-aaaaaaaa"
@@ -318,7 +318,7 @@ def model_of(folder: Path, text: str) -> tuple[ModelContext, Ledger]:
     section = f'[models.m]\ndata_dir = "data"\ntask = "classification"\ntarget = "y"\n{text}'
     (folder / "config.toml").write_text(section)
     config = load_config(folder / "config.toml")
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     context = ModelContext("m", config.models["m"], Shared(config, ledger, Worker("analyst", Limits()), None))  # type: ignore[arg-type]
     make_folders(context.folders)
     context.data_dir.mkdir()

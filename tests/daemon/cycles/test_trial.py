@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import wait_for
+from ledgers import new_ledger
 from sqlalchemy.exc import IntegrityError
 
 from daemon.config.config import load_config
 from daemon.cycles.trial import Reports
-from daemon.ledger import cycles, deployments, models, open_ledger, promotions, trials
+from daemon.ledger import cycles, deployments, models, promotions, trials
 from daemon.server.follow import Follower
 from daemon.server.pools import Pool
 from daemon.server.slot import ModelSlot
@@ -187,7 +188,7 @@ def test_numbers_differ_by_their_distance_and_must_be_finite():
 @pytest.fixture
 def ledger(tmp_path):
     """A ledger with a champion v1 of model m and a cycle of v2."""
-    opened = open_ledger(tmp_path)
+    opened = new_ledger(tmp_path)
     with opened.begin() as conn:
         models.ensure(conn, "m")
         promotions.record(conn, "m", deployments.for_version(conn, "m", "v1", 0.0), "promote", "first", 0.0)

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 from learning import run
+from ledgers import new_ledger
 
-from daemon.ledger import models, open_ledger, prediction_log, retention, tables
+from daemon.ledger import models, prediction_log, retention, tables
 from daemon.reading import answered_rows
 from daemon.reading.digest import file_digest
 from daemon.runtime.spool import Spool, finished_segments
@@ -357,7 +358,7 @@ def test_a_lasting_stream_becomes_few_segments(tmp_path, monkeypatch):
 @pytest.fixture
 def ledger(tmp_path):
     """A fresh ledger that knows model m."""
-    opened = open_ledger(tmp_path)
+    opened = new_ledger(tmp_path)
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened

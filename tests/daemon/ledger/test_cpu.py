@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ledgers import new_ledger
 from sqlalchemy import Connection
 
-from daemon.ledger import Ledger, cpu, cycles, open_ledger
+from daemon.ledger import Ledger, cpu, cycles
 from daemon.ledger.standing import standings
 from daemon.reports.cpu import SHOWN_DAYS, cpu_json, cpu_of_cycle
 from retrain.records.cycle import Cycle, CycleState
@@ -19,7 +20,7 @@ DAY_S = cpu.DAY_S
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """An empty one."""
-    made = open_ledger(tmp_path)
+    made = new_ledger(tmp_path)
     yield made
     made.close()
 

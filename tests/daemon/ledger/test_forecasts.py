@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from bare_model import BINARY
+from ledgers import new_ledger
 from sqlalchemy import insert
 
 from daemon.cli import app
 from daemon.config.paths import StatePaths
 from daemon.cycles.tidying import clear_cycles
-from daemon.ledger import Ledger, cycles, deployments, forecasts, open_ledger, tables
+from daemon.ledger import Ledger, cycles, deployments, forecasts, tables
 from daemon.reports.explain import describe, story
 from retrain.planning.forecast import MOST_WAITING, forecast
 from retrain.planning.forecast_words import COVERS, basis
@@ -24,7 +25,7 @@ from retrain.records.trigger import Trigger
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """With a deployment that challengers were compared with."""
-    made = open_ledger(tmp_path)
+    made = new_ledger(tmp_path)
     with made.begin() as conn:
         deployments.for_version(conn, "m", "v0001-00000001", 0.0)
     yield made

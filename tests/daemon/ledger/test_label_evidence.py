@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledgers import new_ledger
 from sqlalchemy import create_engine, event
 
 from daemon.config.paths import LEDGER
-from daemon.ledger import Ledger, assessments, engine, files, labels, models, observe, open_ledger, retention, tables
+from daemon.ledger import Ledger, assessments, engine, files, labels, models, observe, retention, tables
 from daemon.ledger.migrate import upgrade
 from daemon.reading.look import Look
 from retrain.records.label_state import Arrival, LabelState
@@ -28,7 +29,7 @@ TAKEN = {
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A fresh ledger that knows model m."""
-    opened = open_ledger(tmp_path)
+    opened = new_ledger(tmp_path)
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened
@@ -173,7 +174,7 @@ def test_a_planner_of_before_goes_on_from_what_it_added_up(tmp_path: Path) -> No
             (json.dumps({"newest": "v1"}),),
         )
         raw.commit()
-    ledger = open_ledger(tmp_path)
+    ledger = new_ledger(tmp_path)
     with ledger.connect() as conn:
         state = models.load_planner(conn, "m")
         seen = observe.observe(conn, "m", 0, state)

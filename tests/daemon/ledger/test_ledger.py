@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledgers import new_ledger
 from sqlalchemy.exc import IntegrityError
 
 from daemon.config.config import load_config
@@ -47,7 +48,7 @@ LOOKS = [Look(size, size, size, size) for size in range(1, 9)]
 @pytest.fixture
 def ledger(tmp_path):
     """A fresh ledger that knows model m."""
-    opened = open_ledger(tmp_path)
+    opened = new_ledger(tmp_path)
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import pytest
+from ledgers import new_ledger
 from sqlalchemy import event
 
-from daemon.ledger import Ledger, deployments, models, open_ledger, promotions
+from daemon.ledger import Ledger, deployments, models, promotions
 from daemon.ledger.standing import Standing, standings
 from daemon.ledger.tables import versions
 
 
 def filled(folder: Path, count: int) -> tuple[Ledger, list[str]]:
     """Models that were promoted twice, the second time by hand; the last one never ran."""
-    ledger, names = open_ledger(folder), [f"m{number}" for number in range(count)]
+    ledger, names = new_ledger(folder), [f"m{number}" for number in range(count)]
     with ledger.begin() as conn:
         for name in names[:-1]:
             models.ensure(conn, name)

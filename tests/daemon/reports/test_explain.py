@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ledgers import new_ledger
 
-from daemon.ledger import Ledger, assessments, cycles, files, models, open_ledger
+from daemon.ledger import Ledger, assessments, cycles, files, models
 from daemon.reading.look import Look
 from daemon.reports import explain
 from retrain.planning.planner import plan
@@ -73,7 +74,7 @@ def test_every_number_that_decides_is_shown_and_adds_up(
     tmp_path: Path, seed: int, scale: float, credit: float, drifting: bool
 ) -> None:
     """Parts of a file to what it counts, files to the sum, factors to the price; and the sum is above the price."""
-    ledger = open_ledger(tmp_path)
+    ledger = new_ledger(tmp_path)
     facts = opened(ledger, seed, scale, credit, drifting)
     ledger.close()
     savings, text = facts["savings"], explain.story(facts)
@@ -117,7 +118,7 @@ def test_the_example_of_the_page_adds_up() -> None:
 
 def test_a_cycle_of_an_older_ledger_is_explained_without_its_parts(tmp_path: Path) -> None:
     """Its trigger has no parts of the sum; the sentence with the numbers stands."""
-    ledger = open_ledger(tmp_path)
+    ledger = new_ledger(tmp_path)
     with ledger.begin() as conn:
         models.ensure(conn, "m")
         trigger = Trigger("regret", "a fresh model would have saved 0.2000, a retrain costs 0.1000", {"regret": 0.2})

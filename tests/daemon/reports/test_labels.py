@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledgers import new_ledger
 from structlog.testing import capture_logs
 
 from daemon.config.config import Config, load_config
 from daemon.cycles.label_warnings import label_notes, tell_of_labels
-from daemon.ledger import Ledger, class_totals, cycles, files, labels, models, open_ledger
+from daemon.ledger import Ledger, class_totals, cycles, files, labels, models
 from daemon.reading.look import Look
 from daemon.reports import explain
 from daemon.reports.labels import labels_sentence
@@ -44,7 +45,7 @@ def place(tmp_path: Path) -> Iterator[tuple[Config, Ledger]]:
         'negative = "No"\n'
     )
     config = load_config(tmp_path / "config.toml")
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     with ledger.begin() as conn:
         models.ensure(conn, "m")
         for seq in (1, 2):

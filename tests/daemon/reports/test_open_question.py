@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledgers import new_ledger
 from sqlalchemy import Connection
 
 from daemon.config.config import Config, load_config
-from daemon.ledger import Ledger, cycles, deployments, files, models, open_ledger, promotions
+from daemon.ledger import Ledger, cycles, deployments, files, models, promotions
 from daemon.reading.look import Look
 from daemon.reports.open_question import open_questions
 from retrain.planning.planner import plan
@@ -29,7 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Con
     monkeypatch.setattr("daemon.reports.status.unloadable", lambda *_: "")
     (tmp_path / "config.toml").write_text('[models.m]\ndata_dir = "d"\ntask = "classification"\ntarget = "y"\n')
     config = load_config(tmp_path / "config.toml")
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     yield config, ledger
     ledger.close()
 

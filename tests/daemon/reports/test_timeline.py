@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ledgers import new_ledger
 from sqlalchemy import Connection
 
 from daemon.config.config import load_config
@@ -17,7 +18,6 @@ from daemon.ledger import (
     events,
     files,
     models,
-    open_ledger,
     promotions,
     versions,
 )
@@ -68,7 +68,7 @@ def undone() -> RollBack:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """Two promotions, a roll-back, an adjustment, files held, a command of each outcome; and another model."""
-    opened = open_ledger(tmp_path / "state")
+    opened = new_ledger(tmp_path / "state")
     with opened.begin() as conn:
         for model in ("m", "other"):
             models.ensure(conn, model)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import structlog
 import uvicorn
+from ledgers import new_ledger
 from uvicorn.server import ServerState
 
 from daemon.config.config import load_config
-from daemon.ledger import open_ledger
 from daemon.server import protocol
 from daemon.server.admission import Admission
 from daemon.server.app import App, Pools
@@ -278,7 +278,7 @@ def test_labels_that_cannot_be_written_are_no_fault_of_the_client(tmp_path, monk
     config = tmp_path / "config.toml"
     config.write_text('[models.m]\ndata_dir = "d"\ntask = "regression"\ntarget = "y"\nid_column = "id"\n')
     loaded = load_config(config)
-    ledger = open_ledger(loaded.state_dir)
+    ledger = new_ledger(loaded.state_dir)
     served = SimpleNamespace(schema=SCHEMA, deployment=SimpleNamespace(model="m"))
     slot = ModelSlot("m", served)  # type: ignore[arg-type]
     app = App(loaded, {"m": slot}, ledger, "1", Tokens((), ()), Origins((), loopback=True))

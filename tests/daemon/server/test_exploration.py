@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ledgers import new_ledger
 
 from daemon.config.config import load_config
-from daemon.ledger import open_ledger
 from daemon.server.app import App
 from daemon.server.exploration import explore
 from daemon.server.origins import Origins
@@ -72,7 +72,7 @@ def asked(tmp_path):
         "[models.m.serving]\nexplore = 0.5\n"
     )
     loaded = load_config(config)
-    ledger = open_ledger(loaded.state_dir)
+    ledger = new_ledger(loaded.state_dir)
     columns = (Column("id", "category"), Column("x", "number"), Column("y", "category"))
     served = SimpleNamespace(
         name="v1", schema=Schema(columns, "classification", "y", id_column="id"), deployment=SimpleNamespace(model="m"),

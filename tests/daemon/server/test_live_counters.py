@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from event_logs import DAY_MS, interactions, log
+from ledgers import new_ledger
 from sqlalchemy.exc import OperationalError
 
 from daemon.config.paths import ModelPaths, StatePaths
@@ -70,7 +71,7 @@ class World:
         self.paths = ModelPaths(folder, "m")
         for path in self.paths.lasting:
             path.mkdir(parents=True, exist_ok=True)
-        self.ledger: Ledger = open_ledger(folder)
+        self.ledger: Ledger = new_ledger(folder)
         with self.ledger.begin() as conn:
             models.ensure(conn, "m")
         self.spool = Spool(self.paths.spool)

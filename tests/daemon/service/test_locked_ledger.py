@@ -10,6 +10,7 @@ import httpx
 import pytest
 from daemon_harness import Daemon, drop, free_port, rows
 from helpers import until, wait_for
+from ledgers import new_ledger
 from recommender_harness import ShopDaemon, start_shop
 from silent_servers import SilentServers
 from structlog.testing import capture_logs
@@ -18,7 +19,7 @@ from daemon.cli import request as asking
 from daemon.cli.app import run as command_line
 from daemon.config.config import load_config
 from daemon.config.paths import StatePaths
-from daemon.ledger import commands, due, open_ledger
+from daemon.ledger import commands, due
 from daemon.runtime.counted import described_counted
 from daemon.runtime.kept_commands import keep_command, queue_kept
 from daemon.service.application import Service
@@ -39,7 +40,7 @@ def make_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[]
     """One whose servers are not processes, and whose every wait on SQLite's lock would last for ever."""
     monkeypatch.setattr("daemon.service.application.Servers", SilentServers)
     (tmp_path / "config.toml").write_text(CONFIG.format(port=free_port()))
-    open_ledger(load_config(tmp_path / "config.toml").state_dir).close()
+    new_ledger(load_config(tmp_path / "config.toml").state_dir).close()
     monkeypatch.setattr("daemon.ledger.engine.BUSY_TIMEOUT_S", 3600)
     return lambda: Service(load_config(tmp_path / "config.toml"), {})
 
@@ -118,7 +119,7 @@ def test_a_start_waits_for_the_lock(
 
 def test_a_command_is_kept_and_queued_once(tmp_path: Path) -> None:
     """Also where the one who queued it was killed before he could remove its file; what is no command is let go."""
-    ledger, paths = open_ledger(tmp_path), StatePaths(tmp_path)
+    ledger, paths = new_ledger(tmp_path), StatePaths(tmp_path)
     keep_command(paths, "retrain", {"model": "m"}, "ada")
     (kept,) = paths.commands.glob("*.json")
     content = kept.read_bytes()

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from daemon_harness import Daemon, free_port
 from helpers import wait_for
+from ledgers import new_ledger
 from silent_servers import SilentServers
 from structlog.testing import capture_logs
 
 from daemon.config.config import load_config
-from daemon.ledger import commands, due, models, open_ledger
+from daemon.ledger import commands, due, models
 from daemon.service.application import Service
 from daemon.service.commands import HANDLERS
 from daemon.service.servers import ServerProcess
@@ -127,7 +128,7 @@ def test_what_is_to_be_written_outlives_a_reload_and_a_stop(service: Service) ->
     with capture_logs() as told:
         while_running(service, story)
     assert [event["event"] for event in told].count("ledger_delayed") == 2
-    ledger = open_ledger(service.config.state_dir)
+    ledger = new_ledger(service.config.state_dir)
     with ledger.connect() as conn:
         assert len(due.pending(conn, "m", "retrain")) == 1
     ledger.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledgers import new_ledger
 from sqlalchemy import insert, update
 
 from daemon.cli.app import run
@@ -49,7 +50,7 @@ class State:
         (folder / "config.toml").write_text(CONFIG)
         self.config: Config = load_config(folder / "config.toml")
         self.folder = self.config.state_dir
-        self.ledger: Ledger = open_ledger(self.folder)
+        self.ledger: Ledger = new_ledger(self.folder)
         with self.ledger.begin() as conn:
             models.ensure(conn, "m")
         self.count = 0

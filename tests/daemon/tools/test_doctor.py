@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from daemon_harness import free_port
+from ledgers import new_ledger
 from sqlalchemy import insert
 from structlog.testing import capture_logs
 
 from daemon.cli import app
 from daemon.config.config import Config, load_config
 from daemon.config.paths import LEDGER
-from daemon.ledger import events, models, open_ledger, tables
+from daemon.ledger import events, models, tables
 from daemon.runtime.lock import is_held, sole_owner
 from daemon.server.tokens import warn_of_open_token_files
 from daemon.tools import doctor
@@ -167,7 +168,7 @@ def test_a_ledger_that_is_damaged_is_reported_with_the_way_back(
 ) -> None:
     """The report is whole; the advice is not the doctor himself."""
     config = configure()
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     with ledger.begin() as conn:
         for number in range(3000):
             models.ensure(conn, f"m{number}")
@@ -212,7 +213,7 @@ def test_a_look_that_fails_is_a_finding(configure: Configure, monkeypatch: pytes
 
 def logged(config: Config, *entries: tuple[str, dict[str, str]]) -> None:
     """The service's events."""
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     rows = [{"at": time.time(), "event": e, "level": "info", "model": None, "fields": f} for e, f in entries]
     with ledger.begin() as conn:
         models.ensure(conn, "m")
@@ -270,7 +271,7 @@ def test_a_snapshot_that_is_not_what_was_published_is_bad(
     content = b"PAR1" + bytes(100) + b"PAR1"
     digest = hashlib.sha256(content).hexdigest()
     path = config.paths.model("m").snapshot(digest)
-    ledger = open_ledger(config.state_dir)
+    ledger = new_ledger(config.state_dir)
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     with ledger.begin() as conn:
