@@ -153,3 +153,26 @@ def test_a_start_waits_for_no_data_folder_that_hangs(make_daemon: Callable[..., 
     finally:
         daemon.close()
         under.close()
+
+
+@pytest.mark.long
+def test_a_reload_and_the_end_wait_for_no_data_folder_that_hangs(make_daemon: Callable[..., Daemon]) -> None:
+    """Also where it is polled: what else the reload changes is applied, and the service ends."""
+    daemon = make_daemon(FAST.replace("[models.m.intake]", '[models.m.intake]\nwatch = "polling"'))
+    under = mounts(daemon.folder)
+    try:
+        daemon.start()
+        drop(rows(1), daemon.data / "a.csv")
+        daemon.wait("model_swapped")
+        assert under.hang("data", 10 * HANGS_S)
+        daemon.wait("folder_hung")
+        daemon.config.write_text(daemon.config.read_text() + TWO)
+        assert "other changed" in daemon.cli("reload").stdout
+        drop(rows(3, 60), daemon.folder / "other/c.csv")
+        daemon.wait("file_accepted", model="other")
+        daemon.config.write_text(daemon.config.read_text().replace('watch = "polling"', 'watch = "events"'))
+        assert "m changed" in daemon.cli("reload").stdout
+        assert daemon.predict().status_code == 200 and daemon.stop() == 0
+    finally:
+        daemon.close()
+        under.close()
