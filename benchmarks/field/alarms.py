@@ -14,14 +14,11 @@ LARGEST = 0.95
 
 
 class ErrorStream:
-    """A detector of the stream of errors, made anew after each alarm, so for each model."""
+    """A detector of the stream of errors, fed row by row, and made anew after each alarm, so for each model: an alarm
+    anywhere in the batch is one. `drifted` gives a detector one more error and says whether it alarms."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self.make, self.detector, self.scale = make, make(), None
-
-    def drifted(self, detector: Any, value: float) -> bool:
-        """Whether the detector alarms after one more error."""
-        raise NotImplementedError
+    def __init__(self, make: Callable[[], Any], drifted: Callable[[Any, float], bool]) -> None:
+        self.make, self.drifted, self.detector, self.scale = make, drifted, make(), None
 
     def __call__(self, batch: int, known: int, errors: Floats) -> bool:
         """After a batch; False and True as an `Alarm`."""

@@ -25,13 +25,10 @@ OF_HITS = (concepts.STEPD,)
 """These are told what was right, not what was wrong."""
 
 
-class Frouros(ErrorStream):
-    """Fed row by row; an alarm anywhere in the batch is one."""
-
-    def drifted(self, detector: Any, value: float) -> bool:
-        """After one more error."""
-        detector.update(value=1 - value if isinstance(detector, OF_HITS) else value)
-        return bool(detector.status["drift"])
+def drifted(detector: Any, value: float) -> bool:
+    """Whether it alarms after one more error."""
+    detector.update(value=1 - value if isinstance(detector, OF_HITS) else value)
+    return bool(detector.status["drift"])
 
 
 class Columns:
@@ -82,7 +79,7 @@ def main(bank_path: str, delay: str, stream: str) -> None:
             table[name] = table[name].astype(str)
     makers = ANY | (BINARY if bank.binary_errors else {})
     rules: dict[str, Callable[[], Any]] = {
-        name: lambda kind=kind, config=config: Frouros(lambda: kind(config=config()))
+        name: lambda kind=kind, config=config: ErrorStream(lambda: kind(config=config()), drifted)
         for name, (kind, config) in makers.items()
     }
     rules |= {name: lambda judge=judge: Columns(bank, table, judge) for name, judge in JUDGES.items()}

@@ -20,20 +20,18 @@ BINARY: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 
 
-class River(ErrorStream):
-    """Fed row by row; an alarm anywhere in the batch is one."""
-
-    def drifted(self, detector: Any, value: float) -> bool:
-        """After one more error."""
-        detector.update(value)
-        return bool(detector.drift_detected)
+def drifted(detector: Any, value: float) -> bool:
+    """Whether it alarms after one more error."""
+    detector.update(value)
+    return bool(detector.drift_detected)
 
 
 def main(bank_path: str, delay: str, _: str) -> None:
     """Each detector with its defaults."""
     bank = load(bank_path)
     makers = ANY | (BINARY if bank.binary_errors else {})
-    report("river", bank, int(delay), {name: lambda make=make: River(make) for name, make in makers.items()})
+    rules = {name: lambda make=make: ErrorStream(make, drifted) for name, make in makers.items()}
+    report("river", bank, int(delay), rules)
 
 
 if __name__ == "__main__":

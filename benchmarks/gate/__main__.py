@@ -1,5 +1,6 @@
 """Replays streams and compares what the gate foretold of each challenger with what came; prints tables as Markdown and
-writes the pairs for a plot.
+writes the pairs for a plot. All but the line "as recorded" is computed anew from what was measured of each
+challenger, so that another forecast or gate needs no other replays.
 
 Results are kept in --out, a JSON a run; what is there is not run again: interrupt it and go on. After a change of the
 code name another folder. `python -m benchmarks.gate.noise` asks how often chance is promoted."""
@@ -8,14 +9,14 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.gate.figures import Pair, calibration, pairs_of, table
-from benchmarks.gate.runs import Run, execute
-from benchmarks.streams.generated import ROWS, write_streams
+from benchmarks.gate.figures import Pair, calibration, not_better, pairs_of, table
+from benchmarks.gate.rules import AS_IT_IS, RULES, applied, surprises
+from benchmarks.gate.runs import initial, play
+from benchmarks.kept import Run, make_runs
+from benchmarks.streams.generated import KINDS, ROWS, write_streams
 
 
 def main() -> None:
@@ -26,19 +27,24 @@ def main() -> None:
         streams += write_streams(asked.out / "generated", seed, asked.rows)
     streams = [path for path in streams if not asked.only or any(path.stem.startswith(one) for one in asked.only)]
     runs = [
-        Run(path, name, asked.out, batches, asked.delay, asked.estimator)
+        Run(path, name, asked.out, batches, initial(batches), asked.delay, asked.estimator)
         for batches in asked.batches
         for name in asked.names
         for path in streams
     ]
-    _execute([run for run in runs if not run.path.exists()], asked.jobs)
+    make_runs(play, runs, asked.jobs)
     pairs = [pair for run in runs if run.path.exists() for pair in _pairs(run)]
     if not pairs:
         sys.exit("no cycle has a difference that is known")
-    print(table(_groups(pairs)))
-    print("\n" + table(_by(pairs, "stream")))
-    print("\n" + calibration(pairs))
-    _write(pairs, asked.out / "pairs.csv")
+    by_rule = {name: applied(rule, pairs) for name, rule in RULES.items()}
+    print(f"{len(pairs)} pairs of {len({one.stream for one in pairs})} streams\n")
+    print(table({"as recorded": pairs, **by_rule}))
+    print("\n" + table(_groups(by_rule[AS_IT_IS])))
+    print("\n" + table(_by(by_rule[AS_IT_IS], "stream")))
+    print("\n" + calibration(by_rule[AS_IT_IS]))
+    print("\n" + not_better(pairs))
+    print("\n" + surprises(pairs))
+    _write(by_rule[AS_IT_IS], asked.out / "pairs.csv")
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,18 +62,6 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _execute(runs: Sequence[Run], jobs: int) -> None:
-    """Progress, and what failed, goes to standard error."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(execute, run): run for run in runs}
-        for done, future in enumerate(as_completed(waiting), 1):
-            run, error = waiting[future], future.exception()
-            told = "" if error is None else f": {type(error).__name__}: {error}"
-            print(
-                f"{done} of {len(runs)}: {run.stream.stem} {run.name} {run.batches}{told}", file=sys.stderr, flush=True
-            )
-
-
 def _pairs(run: Run) -> list[Pair]:
     result = run.result()
     name = f"{run.name}/{run.batches}"
@@ -80,6 +74,7 @@ def _groups(pairs: Sequence[Pair]) -> dict[str, Sequence[Pair]]:
         "the planner opened": [one for one in pairs if one.by_planner],
         "a clock opened": [one for one in pairs if not one.by_planner],
         "over 250 held-out rows": [one for one in pairs if one.rows > 250],
+        "not generated": [one for one in pairs if not one.stream.startswith(tuple(KINDS))],
         **_by(pairs, "run"),
     }
 

@@ -14,8 +14,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pair:
-    """One cycle whose challenger met a champion: what was measured (D, SE), the forecast, what was realised, all in
-    shares of the metric's `scale`; `promoted` by the gate; `by_planner`: not opened by a clock."""
+    """One cycle whose challenger met a champion: what was measured (D, SE) on `rows` held-out ones, the forecast of the
+    next files, which were expected to have `next_rows`, and what was realised on the `realised_rows` that they had; all
+    but rows in shares of the metric's `scale`. `promoted` by the gate; `by_planner`: not opened by a clock."""
 
     stream: str
     run: str
@@ -29,6 +30,8 @@ class Pair:
     realised: float
     promoted: bool
     rows: int
+    next_rows: int
+    realised_rows: int
 
     @property
     def by_planner(self) -> bool:
@@ -48,7 +51,7 @@ def pairs_of(stream: str, run: str, cycles: Iterable[Mapping[str, Any]], errors:
         found.append(
             Pair(
                 stream, run, cycle["batch"], cycle["trigger"], *values, realised["difference"] / scale,
-                cycle["promoted"], forecast["rows"],
+                cycle["promoted"], forecast["rows"], forecast["next_rows"], realised["rows"],
             )
         )  # fmt: skip
     return found
@@ -104,6 +107,17 @@ def table(groups: Mapping[str, Sequence[Pair]]) -> str:
             f"| {one.better_promoted:.2f} of {one.better} "
             f"| {one.harmful_promoted:.2f} of {one.harmful} |"
         )
+    return "\n".join(rows)
+
+
+def not_better(pairs: Sequence[Pair]) -> str:
+    """What challengers came to that did not look better, by what opened their cycles, as Markdown."""
+    rows = ["| opened by, D ≤ 0 | pairs | mean R | R ≥ .02 | R ≤ −.01 |", "|---|---|---|---|---|"]
+    for trigger in sorted({one.trigger for one in pairs}):
+        realised = _all([one for one in pairs if one.trigger == trigger and one.difference <= 0], "realised")
+        if len(realised):
+            counts = f"{(realised >= BETTER).sum()} | {(realised <= HARMFUL).sum()}"
+            rows.append(f"| {trigger} | {len(realised)} | {realised.mean():+.4f} | {counts} |")
     return "\n".join(rows)
 
 

@@ -6,12 +6,8 @@ which says what is true. Harmful is what is worse there by .01 of the metric, ne
 kept in --out, a line of JSON a stream; what is there is not run again."""
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.kept import make_lines
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.source import read_source
 from retrain.model.deployment import LoadedDeployment
@@ -59,7 +56,7 @@ def run(seed: int) -> dict[str, Any]:
         pq.write_table(table.slice(0, batches * length), work / "stream.parquet")
         source = read_source([work / "stream.parquet"], settings, batches, work, INITIAL)
         engine = Engine(source, settings, work, INITIAL, checks=False)
-        told = {"seed": seed, "kind": kind, "batches": batches, "rows": length}
+        told = {"kind": kind, "batches": batches, "rows": length}
         try:
             changes = _played(engine)
         except Refused as error:
@@ -109,22 +106,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/gate-noise.jsonl"))
     asked = parser.parse_args()
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    kept = [json.loads(line) for line in asked.out.read_text("utf-8").splitlines()] if asked.out.exists() else []
-    done = {one["seed"] for one in kept}
-    missing = [seed for seed in range(asked.first, asked.first + asked.seeds) if seed not in done]
-    with (
-        asked.out.open("a", encoding="utf-8") as file,
-        ProcessPoolExecutor(asked.jobs, mp_context=get_context("spawn")) as pool,
-    ):
-        waiting = {pool.submit(run, seed): seed for seed in missing}
-        for count, future in enumerate(as_completed(waiting), 1):
-            error = future.exception()
-            if error is None:
-                kept.append(future.result())
-                print(json.dumps(kept[-1]), file=file, flush=True)
-            told = "" if error is None else f": {type(error).__name__}: {error}"
-            print(f"{count} of {len(missing)}: {waiting[future]}{told}", file=sys.stderr, flush=True)
+    cases = {str(seed): seed for seed in range(asked.first, asked.first + asked.seeds)}
+    kept = make_lines(asked.out, run, cases, asked.jobs)
     print(summary(kept))
 
 

@@ -1,12 +1,9 @@
-"""One replay whose cycles were foretold: the stream, who opened its cycles, and what each came to, kept as JSON."""
+"""One replay whose cycles were foretold: the stream, who opened its cycles, and what each came to."""
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kept import kept, make_once
-from benchmarks.streams.runs import Run as Replayed
+from benchmarks.kept import Run
 from benchmarks.streams.runs import settings_of
 from daemon.tools.replay import baselines
 from daemon.tools.replay.baselines import Bench
@@ -17,43 +14,14 @@ from daemon.tools.replay.source import read_source
 from retrain.records.errors import Refused
 
 
-@dataclass(frozen=True)
-class Run:
-    """`name` is "policy" (the planner opens cycles) or "everyN" (a clock does); `out` is where results are kept."""
-
-    stream: Path
-    name: str
-    out: Path
-    batches: int = 50
-    delay: int = 0
-    estimator: str = "auto"
-    seed: int = 0
-
-    @property
-    def initial(self) -> int:
-        """Batches of the first model: a twelfth, four at most."""
-        return max(2, min(4, self.batches // 10))
-
-    @property
-    def path(self) -> Path:
-        """Where its result is: of the same name only for the same run."""
-        parts = (self.name, self.batches, self.delay, self.estimator.rpartition(".")[2], self.seed)
-        return self.out / self.stream.stem / (re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(map(str, parts))) + ".json")
-
-    def result(self) -> dict[str, Any]:
-        """As it was kept."""
-        return kept(self.path)
+def initial(batches: int) -> int:
+    """Batches of the first model: a tenth, two to four."""
+    return max(2, min(4, batches // 10))
 
 
-def execute(run: Run) -> Run:
-    """Make the result unless it is there."""
-    make_once(run.path, lambda work: _play(run, work))
-    return run
-
-
-def _play(run: Run, work: Path) -> dict[str, Any]:
-    as_stream = Replayed(run.stream, "policy", run.out, run.batches, run.initial, run.delay, run.estimator, run.seed)
-    settings, times = settings_of(as_stream), late(str(run.delay))
+def play(run: Run, work: Path) -> dict[str, Any]:
+    """The result of a run: `name` is "policy" (the planner opens cycles) or "everyN" (a clock does)."""
+    settings, times = settings_of(run), late(str(run.delay))
     source = read_source([run.stream], settings, run.batches, work, times=times)
     try:
         if run.name == "policy":

@@ -5,13 +5,11 @@ code name another folder."""
 
 import argparse
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.kept import Run, make_runs
 from benchmarks.labels.generated import ROWS, write_streams
-from benchmarks.labels.runs import NEVER, Run, execute
+from benchmarks.labels.runs import NEVER, play
 from benchmarks.labels.schedules import AT_ONCE, USUAL
 from benchmarks.labels.table import markdown
 
@@ -26,11 +24,12 @@ def main() -> None:
     names = list(dict.fromkeys([NEVER, AT_ONCE, *(asked.schedules or USUAL)]))
     runs = {
         path.stem: [
-            Run(path, name, asked.out, asked.batches, asked.initial, asked.metric, asked.seed) for name in names
+            Run(path, name, asked.out, asked.batches, asked.initial, metric=asked.metric, seed=asked.seed)
+            for name in names
         ]
         for path in streams
     }
-    _execute([run for some in runs.values() for run in some if not run.path.exists()], asked.jobs)
+    make_runs(play, [run for some in runs.values() for run in some], asked.jobs)
     results = {stream: {run.name: run.result() for run in some if run.path.exists()} for stream, some in runs.items()}
     print(markdown(results, names))
 
@@ -52,16 +51,6 @@ def _arguments() -> argparse.Namespace:
 
 def _generated(asked: argparse.Namespace) -> list[Path]:
     return write_streams(asked.out / "generated", asked.seed, asked.rows)
-
-
-def _execute(runs: Sequence[Run], jobs: int) -> None:
-    """Progress, and what failed, go to standard error."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(execute, run): run for run in runs}
-        for done, future in enumerate(as_completed(waiting), 1):
-            run, error = waiting[future], future.exception()
-            told = "" if error is None else f": {type(error).__name__}: {error}"
-            print(f"{done} of {len(runs)}: {run.stream.stem} {run.name}{told}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
-"""One stream under one schedule; its result is kept as JSON and never made twice."""
+"""One stream under one schedule."""
 
-import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from benchmarks.kept import kept, make_once
+from benchmarks.kept import Run
 from benchmarks.labels.schedules import AT_ONCE, configured, times
 from daemon.tools.replay import baselines
 from daemon.tools.replay.baselines import Bench
@@ -21,37 +19,8 @@ from retrain.records.settings import ModelSettings
 NEVER = "never"
 
 
-@dataclass(frozen=True)
-class Run:
-    """`name` is a schedule, or "never"; `out` is where results are kept."""
-
-    stream: Path
-    name: str
-    out: Path
-    batches: int = 50
-    initial: int = 4
-    metric: str = "balanced_accuracy"
-    seed: int = 0
-
-    @property
-    def path(self) -> Path:
-        """Where its result is: of the same name only for the same run."""
-        parts = (self.name, self.batches, self.initial, self.metric, self.seed)
-        return self.out / self.stream.stem / (re.sub(r"[^A-Za-z0-9.+]+", "-", "_".join(map(str, parts))) + ".json")
-
-    def result(self) -> dict[str, Any]:
-        """As it was kept."""
-        return kept(self.path)
-
-
-def execute(run: Run) -> Run:
-    """Make the result unless it is there."""
-    make_once(run.path, lambda work: play(run, work))
-    return run
-
-
 def play(run: Run, work: Path) -> dict[str, Any]:
-    """The result of a run."""
+    """The result of a run: `name` is a schedule, or "never"."""
     schedule = times(AT_ONCE if run.name == NEVER else run.name, run.seed)
     settings = _settings(run)
     source = read_source([run.stream], settings, run.batches, work, run.initial, times=schedule)

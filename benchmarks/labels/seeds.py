@@ -7,13 +7,9 @@ fresh rows of that moment: truly harmful is what costs more on these by over two
 tell. Results are kept in --out, a line of JSON a stream; what is there is not run again."""
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.kept import make_lines
 from benchmarks.labels.harm import ARMS, summary
 from benchmarks.labels.worlds import MANY, world
 from daemon.tools.replay.engine import Engine
@@ -51,9 +48,7 @@ class Case:
         """Every second seed."""
         return self.seed % 2 == 1
 
-    @property
-    def key(self) -> str:
-        """What tells its result from others."""
+    def __str__(self) -> str:
         return f"{self.arm} {self.seed}"
 
 
@@ -81,7 +76,7 @@ def run(case: Case) -> dict[str, Any]:
             fresh = _fresh(drawn.table(np.random.default_rng([case.seed, place, 5]), at), source)
             told = {"next": _difference(before, after, following), "fresh": _difference(before, after, [fresh])}
             changes.append({"batch": place, "promoted": place in _promotions(engine), **told})
-    return {"key": case.key, "matures": case.matures, "change": drawn.change, "batches": batches, "within": within,
+    return {"matures": case.matures, "change": drawn.change, "batches": batches, "within": within,
             "changes": changes}  # fmt: skip
 
 
@@ -135,23 +130,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/labels-seeds.jsonl"))
     asked = parser.parse_args()
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    kept = [json.loads(line) for line in asked.out.read_text("utf-8").splitlines()] if asked.out.exists() else []
-    done = {one["key"] for one in kept}
     cases = [Case(seed, arm) for arm in asked.arms for seed in range(asked.first, asked.first + asked.seeds)]
-    missing = [case for case in cases if case.key not in done]
-    with (
-        asked.out.open("a", encoding="utf-8") as file,
-        ProcessPoolExecutor(asked.jobs, mp_context=get_context("spawn")) as pool,
-    ):
-        waiting = {pool.submit(run, case): case for case in missing}
-        for count, future in enumerate(as_completed(waiting), 1):
-            error = future.exception()
-            if error is None:
-                kept.append(future.result())
-                print(json.dumps(kept[-1]), file=file, flush=True)
-            told = "" if error is None else f": {type(error).__name__}: {error}"
-            print(f"{count} of {len(missing)}: {waiting[future].key}{told}", file=sys.stderr, flush=True)
+    kept = make_lines(asked.out, run, {str(case): case for case in cases}, asked.jobs)
     print("\n".join(summary(kept)))
 
 

@@ -5,14 +5,12 @@ code name another folder. CPU times are only comparable where every job has a co
 
 import argparse
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.kept import Run, make_runs
 from benchmarks.streams.generated import ROWS, write_streams
 from benchmarks.streams.poisoned import KINDS
-from benchmarks.streams.runs import ABLATIONS, Run, execute, names
+from benchmarks.streams.runs import ABLATIONS, PLAIN, names, play
 from benchmarks.streams.table import compared, line, markdown, poison_table
 
 
@@ -25,11 +23,21 @@ def main() -> None:
         sys.exit(f"no *.parquet in {asked.streams}")
     wanted = names(asked.ablation, asked.poison)
     runs = [
-        Run(path, name, asked.out, asked.batches, asked.initial, asked.delay, asked.estimator, asked.seed, asked.uneven)
+        Run(
+            path,
+            name,
+            asked.out,
+            asked.batches,
+            asked.initial,
+            0 if name in PLAIN else asked.delay,
+            asked.estimator,
+            seed=asked.seed,
+            uneven=asked.uneven,
+        )
         for path in streams
         for name in wanted
     ]
-    failed = _execute([run for run in runs if not run.path.exists()], asked.jobs)
+    failed = make_runs(play, runs, asked.jobs)
     _print({path.stem: [run for run in runs if run.stream == path] for path in streams}, asked, failed)
 
 
@@ -53,20 +61,6 @@ def _arguments() -> argparse.Namespace:
 
 def _generated(asked: argparse.Namespace) -> list[Path]:
     return write_streams(asked.out / "generated", asked.seed, asked.rows)
-
-
-def _execute(runs: Sequence[Run], jobs: int) -> set[Run]:
-    """Those that failed; progress goes to standard error."""
-    failed = set()
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(execute, run): run for run in runs}
-        for done, future in enumerate(as_completed(waiting), 1):
-            run, error = waiting[future], future.exception()
-            if error is not None:
-                failed.add(run)
-            told = "" if error is None else f": {type(error).__name__}: {error}"
-            print(f"{done} of {len(runs)}: {run.stream.stem} {run.name}{told}", file=sys.stderr, flush=True)
-    return failed
 
 
 def _print(streams: dict[str, list[Run]], asked: argparse.Namespace, failed: set[Run]) -> None:

@@ -1,14 +1,12 @@
-"""One run of one stream: what is replayed, with which settings; its result is kept as JSON and never made twice."""
+"""One run of one stream: what is replayed, with which settings."""
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.kept import kept, make_once
+from benchmarks.kept import Run
 from benchmarks.streams.poisoned import KINDS, poisoned
 from daemon.tools.replay import baselines
 from daemon.tools.replay.baselines import Bench
@@ -41,41 +39,8 @@ SPREAD = 30.0
 """Of the lengths of uneven files, log-uniform."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """`name` is never, every, everyN, policy, one of ABLATIONS, or "poison KIND"; `out` is where results are kept;
-    `uneven`: batches are files of very different lengths."""
-
-    stream: Path
-    name: str
-    out: Path
-    batches: int = 50
-    initial: int = 4
-    delay: int = 0
-    estimator: str = "auto"
-    seed: int = 0
-    uneven: bool = False
-
-    @property
-    def path(self) -> Path:
-        """Where its result is: of the same name only for the same run."""
-        delay = 0 if self.name in PLAIN else self.delay
-        uneven = ("uneven",) if self.uneven else ()
-        parts = (self.name, self.batches, self.initial, delay, self.estimator.rpartition(".")[2], self.seed, *uneven)
-        return self.out / self.stream.stem / (re.sub(r"[^A-Za-z0-9.]+", "-", "_".join(map(str, parts))) + ".json")
-
-    def result(self) -> dict[str, Any]:
-        """As it was kept."""
-        return kept(self.path)
-
-
-def execute(run: Run) -> Run:
-    """Make the result unless it is there."""
-    make_once(run.path, lambda work: _play(run, work))
-    return run
-
-
-def _play(run: Run, work: Path) -> dict[str, Any]:
+def play(run: Run, work: Path) -> dict[str, Any]:
+    """The result of a run: `name` is never, every, everyN, policy, one of ABLATIONS, or "poison KIND"."""
     settings = settings_of(run)
     times = late("0" if run.name in PLAIN else str(run.delay))
     files, batches = (_uneven(run, work), None) if run.uneven else ([run.stream], run.batches)
