@@ -64,7 +64,8 @@ def test_a_log_by_the_file(shop: Daemon) -> None:
         drop(files[number], shop.data / f"{number}.csv")
         shop.wait("file_accepted", file=f"{number}.csv")
     first = shop.wait("version_promoted")["version"]
-    assert "better than popularity" in shop.cli("history", "m").stdout
+    told = shop.cli("history", "m").stdout
+    assert "held-out moments is better than " in told and "of popularity at its best half-life" in told
 
     drop(files[4], shop.data / "4.csv")
     assert "the blend follows" in shop.wait("deployment_adjusted")["reason"]
