@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 SOURCES := daemon retrain drift tests examples benchmarks docs
-PYTEST_ARGS ?= -n 2 --dist loadgroup --durations 12
+# Many tests wait for processes, settle times and disks: three at once keep two cores busier than two.
+PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help

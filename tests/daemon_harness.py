@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 from helpers import PATIENCE_S, wait_for
+from ledgers import place_ledger
 
 from daemon.cli.app import run as run_command_line
 from daemon.runtime.faults import VARIABLE
@@ -108,12 +109,15 @@ class Daemon:
     # --- life -------------------------------------------------------------------------------------------
 
     def start(self, crash_at: str = "", wait_ready: bool = True) -> "Daemon":
-        """Start `driftd run`; events of earlier runs stay in `events`."""
+        """Start `driftd run`; events of earlier runs stay in `events`. A ledger without a file is there before the first
+        start: what makes one is tested by itself."""
         environment = dict(os.environ, OMP_NUM_THREADS="1")
         environment.pop(VARIABLE, None)
         if crash_at:
             name, _, count = crash_at.partition(":")
             self.plan(f"* {name} {count or 1} 1 KILL")
+        if not (self.folder / "state").exists():
+            place_ledger(self.folder / "state")
         if self.faults.exists():
             environment[VARIABLE] = str(self.faults)
         self.process = subprocess.Popen(
@@ -165,13 +169,11 @@ class Daemon:
         return self.process.wait(timeout_s)
 
     def close(self) -> None:
-        """End it in whatever state it is."""
+        """End it in whatever state it is; its processes end with it. A polite end takes a second."""
         if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
+            self.process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
 
     # --- what it said -----------------------------------------------------------------------------------
 

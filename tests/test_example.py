@@ -121,17 +121,19 @@ def test_the_shop_is_the_same_every_time_and_small(tmp_path):
 
 
 class Demo:
-    """The demonstration in a copy of the repository's example, on a port of its own, with every third flight, and less
-    patience before the next month."""
+    """The demonstration in a copy of the repository's example, on a port of its own, with every third flight, a short
+    cool-down, and as little patience before the next month."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
         shutil.copytree(ROOT / "examples", folder / "examples")
         text = (ROOT / "config.toml").read_text("utf-8")
-        (folder / "config.toml").write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}"), "utf-8")
+        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
+        text = text.replace("[models.flights.triggers]", '[models.flights.triggers]\ncooldown = "100ms"')
+        (folder / "config.toml").write_text(text, "utf-8")
         demo = folder / "examples" / "demo.py"
-        demo.write_text(demo.read_text("utf-8").replace("QUIET_S = 12.0", "QUIET_S = 3.0"), "utf-8")
+        demo.write_text(demo.read_text("utf-8").replace("QUIET_S = 12.0", "QUIET_S = 0.5"), "utf-8")
         for month in (folder / "examples" / "flights").glob("*.parquet"):
             pq.write_table(pq.read_table(month)[::EVERY], month)
         self.lines: list[str] = []

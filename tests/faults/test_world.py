@@ -79,7 +79,7 @@ def test_a_full_disk_stops_the_intake_not_the_serving_and_is_over_by_itself(make
             since = len(daemon.events)
             os.kill(server, signal.SIGKILL)
             daemon.wait("server_died", since=since)
-            wait_for(lambda: answers(daemon), 30, what=daemon.tail())
+            wait_for(lambda: answers(daemon), what=daemon.tail())
             (state / "filler").unlink()
             assert daemon.wait("file_accepted", since=since, file="b.csv")["rows"] == 60
             assert states(daemon) == {"a.csv": "accepted", "b.csv": "accepted"}

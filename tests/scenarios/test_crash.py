@@ -104,16 +104,16 @@ def test_a_kill_at_a_named_step_converges(point: str, make_daemon: Callable[...,
     daemon = make_daemon(CONFIG + ON_TRIAL)
     daemon.start(crash_at=point, wait_ready=False)
     first(daemon)
-    wait_for(lambda: promoted_or_dead(daemon), 60, what=daemon.tail())
+    wait_for(lambda: promoted_or_dead(daemon), what=daemon.tail())
     assert daemon.process is not None
     if daemon.process.poll() is None:
         second(daemon)
     assert daemon.wait_dead(60) == -9, daemon.tail()
     daemon.start()
     if not (daemon.data / "b.csv").exists():
-        wait_for(lambda: promotions(daemon) == 1, 60, what="the first promotion")
+        wait_for(lambda: promotions(daemon) == 1, what="the first promotion")
         second(daemon)
-    wait_for(lambda: _quiet(daemon), 60, what="the final state")
+    wait_for(lambda: _quiet(daemon), what="the final state")
     check_invariants(daemon)
 
 

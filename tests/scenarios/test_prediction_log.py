@@ -121,7 +121,7 @@ def test_feedback_makes_live_traffic_performance_and_training_data(serving):
     the next training learns from these rows. `files` and `status` show them."""
     daemon = serving()
     labels = ask(daemon, 0)
-    path, seq, count, state, _ = wait_for(lambda: traffic(daemon), 40, what=daemon.tail())[0]
+    path, seq, count, state, _ = wait_for(lambda: traffic(daemon), what=daemon.tail())[0]
     assert (count, state) == (TRAFFIC, "accepted") and path.startswith("predictions/20")
     assert ids_taken(daemon) == sorted(label["id"] for label in labels)
     told = daemon.wait("check_finished", kind="file", file=path)
@@ -151,7 +151,7 @@ def test_a_dropped_file_of_rows_that_were_served_counts_them_once(serving):
     training has each row once."""
     daemon = serving()
     labels = ask(daemon, 0)
-    wait_for(lambda: traffic(daemon), 40, what=daemon.tail())
+    wait_for(lambda: traffic(daemon), what=daemon.tail())
     table = rows(1000, TRAFFIC).append_column("id", [[label["id"] for label in labels]])
     drop(table, daemon.data / "b.parquet")
     daemon.wait("file_accepted", file="b.parquet")
@@ -198,7 +198,7 @@ def test_feedback_says_which_rows_are_not_kept(serving):
     missing = told["not_kept_count"]
     assert told["accepted"] == 200 and 60 < missing < 140 and len(told["not_kept"]) == 20
     assert "joins only a row of a dropped data file" in told["note"]
-    wait_for(lambda: traffic(daemon), 40, what=daemon.tail())
+    wait_for(lambda: traffic(daemon), what=daemon.tail())
     assert len(ids_taken(daemon)) == 200 - missing
     assert not set(told["not_kept"]) & set(ids_taken(daemon))
 
@@ -209,12 +209,12 @@ def test_the_log_is_bounded_on_disk(serving):
     daemon = serving(log='keep = "150KB"')
     for k in range(3):
         ask(daemon, 1000 * k)
-        wait_for(lambda k=k: len(traffic(daemon)) == k + 1, 40, what=daemon.tail())
+        wait_for(lambda k=k: len(traffic(daemon)) == k + 1, what=daemon.tail())
     expired = daemon.wait("predictions_expired")
     assert expired["rows"] >= TRAFFIC
     wait_for(lambda: traffic(daemon)[0][3] == "expired")
     ask(daemon, 5000)
-    wait_for(lambda: traffic(daemon)[0][4] is None, 40, what="the snapshot to go")
+    wait_for(lambda: traffic(daemon)[0][4] is None, what="the snapshot to go")
     files = query(daemon, "select snapshot from files where snapshot is not null")
     assert {f"state/{row[0]}" for row in files} == {
         str(path.relative_to(daemon.folder)) for path in (daemon.folder / "state/snapshots/m").iterdir()
@@ -241,13 +241,13 @@ def test_kills_of_server_and_control_lose_no_durable_row(serving):
     was acknowledged, is taken once."""
     daemon = serving()
     labels = ask(daemon, 0)
-    wait_for(lambda: durable(daemon) == TRAFFIC, 20, what="the rows to be durable")
+    wait_for(lambda: durable(daemon) == TRAFFIC, what="the rows to be durable")
     feedback(daemon, labels)
     os.kill(server_of(daemon).pid, signal.SIGKILL)
     daemon.wait("server_died")
     daemon.kill()
     daemon.start()
-    wait_for(lambda: len(ids_taken(daemon)) >= TRAFFIC, 60, what=daemon.tail())
+    wait_for(lambda: len(ids_taken(daemon)) >= TRAFFIC, what=daemon.tail())
     assert ids_taken(daemon) == sorted(label["id"] for label in labels)
     daemon.wait("labels_assessed")
     assert query(daemon, "select sum(rows) from files where kind = 'labels'") == [(TRAFFIC,)]
@@ -273,8 +273,8 @@ def test_a_kill_between_any_two_steps_takes_each_row_once(point, serving):
     labels = ask(daemon, 0)
     assert daemon.wait_dead(60) == -9, daemon.tail()
     daemon.start()
-    wait_for(lambda: len(ids_taken(daemon)) >= TRAFFIC, 60, what=daemon.tail())
-    wait_for(lambda: not list(spool(daemon).iterdir()), 20, what="the segments to be removed")
+    wait_for(lambda: len(ids_taken(daemon)) >= TRAFFIC, what=daemon.tail())
+    wait_for(lambda: not list(spool(daemon).iterdir()), what="the segments to be removed")
     assert ids_taken(daemon) == sorted(label["id"] for label in labels)
     assert query(daemon, "select sum(rows), count(*) - count(taken_at) from prediction_log") == [(TRAFFIC, 0)]
     logged = {row[0] for row in query(daemon, "select path from prediction_log")}

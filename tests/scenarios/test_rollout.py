@@ -56,7 +56,7 @@ def challenged(daemon: Daemon, since: int, by_hand: bool = True) -> dict[str, An
         daemon.wait("check_finished", since=since, file=f"b{since}.csv")
         daemon.cli("retrain", "m")
     begun = daemon.wait("trial_started", since=since)
-    wait_for(lambda: trial(daemon), 20, what="the server to hold the challenger")
+    wait_for(lambda: trial(daemon), what="the server to hold the challenger")
     return begun
 
 
@@ -91,7 +91,7 @@ def test_shadow_promote_degrade_roll_back(make_daemon: Callable[..., Daemon]) ->
     challenger = begun["version"]
     assert (begun["strategy"], begun["share"]) == ("shadow", 1.0) and challenger != champion
     assert set(answers(daemon, [None] * 30)) == {champion}
-    told = wait_for(lambda: (t := standing(daemon))["rows"] == 30 and t, 20, what="the rows in shadow")
+    told = wait_for(lambda: (t := standing(daemon))["rows"] == 30 and t, what="the rows in shadow")
     assert (told["version"], told["failures"], told["compared"]) == (challenger, 0, 30)
     assert "30 rows answered in shadow, no failures" in daemon.cli("status").stdout
     assert "on trial" in daemon.cli("versions", "m").stdout
@@ -118,7 +118,7 @@ def test_shadow_promote_degrade_roll_back(make_daemon: Callable[..., Daemon]) ->
 def test_a_canary_gets_its_share_of_the_ids_and_nobody_notices(make_daemon: Callable[..., Daemon]) -> None:
     """The same ids always reach the challenger, requests without ids by their share; no request fails, also not when it
     becomes the champion."""
-    daemon = make_daemon(config("canary", 400, more="share = 0.25"))
+    daemon = make_daemon(config("canary", 160, more="share = 0.25"))
     champion = served(daemon)
     begun = challenged(daemon, len(daemon.events))
     challenger = begun["version"]
@@ -127,7 +127,7 @@ def test_a_canary_gets_its_share_of_the_ids_and_nobody_notices(make_daemon: Call
     assert answers(daemon, keys) == expected and answers(daemon, keys) == expected
     assert answers(daemon, [None] * 40).count(challenger) == 10
     own = 2 * expected.count(challenger) + 10
-    told = wait_for(lambda: (t := standing(daemon))["rows"] == own and t, 20, what="the rows of the challenger")
+    told = wait_for(lambda: (t := standing(daemon))["rows"] == own and t, what="the rows of the challenger")
     assert (told["failures"], told["share"]) == (0, 0.25) and told["compared"] == own
     with Load(daemon.predict, threads=2) as load:
         finished = daemon.wait("trial_finished", version=challenger)
@@ -148,7 +148,7 @@ def test_a_challenger_that_labels_prove_worse_is_dropped_before_its_time(make_da
     assert finished["outcome"] == "kept" and "labelled rows of its trial" in finished["reason"]
     ended = daemon.wait("cycle_finished", cycle_id=begun["cycle_id"])
     assert ended["outcome"] == "kept"
-    wait_for(lambda: trial(daemon) is None, 20, what="the server to let it go")
+    wait_for(lambda: trial(daemon) is None, what="the server to let it go")
     assert set(answers(daemon, [f"r{number}" for number in range(40)])) == {champion}
     told = daemon.json("explain", str(begun["cycle_id"]))["trial"]
     assert told["outcome"] == "dropped" and told["labelled_rows"] > 500

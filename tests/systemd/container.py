@@ -63,7 +63,7 @@ class Container:
                 return self._init if self.run("systemctl", "is-active", "bare.target", check=False) == "active" else 0
             return 0
 
-        return wait_for(booted, 30, what="systemd's basic.target")
+        return wait_for(booted, what="systemd's basic.target")
 
     def _sees_host(self) -> bool:
         return Path(f"/proc/{self._init}/root{self.folder}/root").exists()

@@ -70,7 +70,7 @@ def test_it_runs_as_its_own_user_and_says_what_it_does(service: Service) -> None
     """The status line names the served version; nothing runs as root."""
     assert service.show("User") == "driftd"
     version = service.journal("EVENT=version_promoted", "MODEL=m")[0]["VERSION"]
-    wait_for(lambda: version in service.show("StatusText"), 20, what="the version in the status line")
+    wait_for(lambda: version in service.show("StatusText"), what="the version in the status line")
     owners = {
         service.path(f"/proc/{pid}").stat().st_uid for pid in service.processes("daemon.server|daemon.runtime.worker")
     }

@@ -44,7 +44,7 @@ def daemon(tmp_path_factory):
     made.config.write_text(text + columns)
     made.start()
     drop(rows(1).append_column("id", [[f"r{i}" for i in range(600)]]), made.data / "a.parquet")
-    wait_for(lambda: len(list(made.seen("model_swapped"))) == 2, 40, what="two servers swapped")
+    wait_for(lambda: len(list(made.seen("model_swapped"))) == 2, what="two servers swapped")
     yield made
     made.close()
 

@@ -14,11 +14,12 @@ from structlog.testing import capture_logs
 from daemon.service.servers import ServerProcess
 
 HUNG = """#!{python}
-import signal, socket, sys
+import socket, sys
 control = socket.socket(fileno=int(sys.argv[sys.argv.index("--control-fd") + 1]))
 control.sendall(b'{{"event": "heartbeat"}}\\n')
-signal.pause()
+control.recv(100)
 """
+"""Says that it lives once; only the word to stop ends it."""
 
 
 def test_a_hung_server_is_ended_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
