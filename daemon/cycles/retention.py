@@ -19,6 +19,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
+from daemon.config.paths import StatePaths
+from daemon.cycles.tidying import clear_holds
 from daemon.ledger import Ledger, cycles, prediction_log, retention, tables, versions
 from daemon.runtime.context import ModelContext
 from daemon.runtime.log import get_logger
@@ -53,10 +55,11 @@ async def keep_model(context: ModelContext) -> None:
         await asyncio.sleep(pause_s(*ages))
 
 
-async def keep_service(ledger: Ledger, events_s: float) -> None:
+async def keep_service(ledger: Ledger, paths: StatePaths, events_s: float) -> None:
     """Sweep what belongs to no model, and give the ledger's free pages back, until cancelled."""
     await asyncio.sleep(AFTER_START_S)
     while True:
+        await asyncio.to_thread(clear_holds, paths)
         counts = await _in_thread(lambda stop: sweep_service(ledger, time.time() - events_s, stop))
         if counts:
             log.info("retention_finished", **counts)

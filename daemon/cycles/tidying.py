@@ -4,6 +4,7 @@ nobody goes on with.
 Each is found by comparing the ledger with the disk: what failed or was killed is done the next time."""
 
 import shutil
+from pathlib import Path
 
 from daemon.config.paths import StatePaths
 from daemon.cycles.promotion import link_champion, prune_versions
@@ -55,3 +56,10 @@ def clear_intake(paths: StatePaths) -> None:
     for folder in paths.intake.glob("*"):
         for path in folder.glob("*"):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def clear_holds(paths: StatePaths) -> None:
+    """Let go of segments that a backup held which was killed; second names keep what they hold from going."""
+    for left in paths.held.glob("*"):
+        if not Path("/proc", left.name).exists():
+            durable.remove(left, "backup.leftover_hold")

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
-from daemon.cycles.tidying import clear_cycles, clear_intake
+from daemon.cycles.tidying import clear_cycles, clear_holds, clear_intake
 from daemon.ledger import open_ledger, waiting_ledger
 from daemon.runtime import cgroups, faults
 from daemon.runtime.context import Shared, TrainingTurn
@@ -140,6 +140,7 @@ class Service:
 
     def _start(self, tasks: list["asyncio.Task[None]"]) -> None:
         clear_intake(self.config.paths)
+        clear_holds(self.config.paths)
         clear_cycles(self.ledger, self.config.paths)
         self.keepers.schedule.start()
         for name in self.config.models:

@@ -127,7 +127,8 @@ class Background:
         """Let go of old events, commands and schedules; what fails is logged and done the next day."""
         while True:
             with self._unless_lost("retention"):
-                await keep_service(self._ledger, self._shared.config.service.events)
+                config = self._shared.config
+                await keep_service(self._ledger, config.paths, config.service.events)
             await asyncio.sleep(DAY_S)
 
     async def _watch_clock(self) -> None:

@@ -189,14 +189,15 @@ class Moments:
         return True
 
     def backup(self, _role: str) -> bool:
-        """A backup is made, and killed at some moment of it or not."""
+        """A backup is made, and killed at some moment of it or not; then it is made again."""
         folder = self._daemon.folder / "backups"
         made = self._command("backup", str(folder))
         timer = threading.Timer(self._chance.uniform(*COMMAND_S), made.kill)
         timer.start()
 
         def finish() -> None:
-            made.wait()
+            if made.wait() == -signal.SIGKILL:
+                self._command("backup", str(folder)).wait(PATIENCE_S)
             timer.cancel()
             for path in folder.glob("driftd-*"):
                 if not (path / "manifest.json").exists():

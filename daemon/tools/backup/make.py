@@ -20,6 +20,7 @@ from pathlib import Path
 from daemon.config.config import Config, model_data_dir
 from daemon.config.paths import LEDGER, SEGMENTS, StatePaths
 from daemon.config.real_paths import RealPaths
+from daemon.cycles.tidying import clear_holds
 from daemon.ledger.engine import HEAD, open_ledger
 from daemon.ledger.references import References, copy_ledger, references
 from daemon.ledger.sound import integrity
@@ -207,11 +208,9 @@ def _hold_new(state: Path, held: Path) -> None:
 @contextlib.contextmanager
 def _held_segments(state: Path) -> Iterator[Path]:
     """A folder of second names of the spools' segments, so that taking them in does not take them away."""
-    folder = StatePaths(state).held
-    for left in folder.glob("*"):
-        if not Path("/proc", left.name).exists():  # of a backup that was killed
-            durable.remove(left, "backup.leftover_hold")
-    held = folder / str(os.getpid())
+    paths = StatePaths(state)
+    clear_holds(paths)
+    held = paths.held / str(os.getpid())
     _hold_new(state, held)
     try:
         yield held

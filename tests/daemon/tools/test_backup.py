@@ -17,6 +17,8 @@ from sqlalchemy import insert, update
 
 from daemon.cli.app import run
 from daemon.config.config import Config, load_config
+from daemon.config.paths import StatePaths
+from daemon.cycles.tidying import clear_holds
 from daemon.ledger import Ledger, files, models, open_ledger, tables
 from daemon.reading.look import Look
 from daemon.runtime.backups import backup_sentence, read_notes
@@ -219,6 +221,19 @@ def test_a_killed_backup_leaves_no_half_one(state, tmp_path, point):
     assert backups_in(folder) == []
     made = make_backup(state.config, folder, None, quiet)
     assert {path.name for path in folder.iterdir()} == {".lock", made.path.name}
+
+
+def test_what_a_killed_backup_held_is_let_go(state, tmp_path):
+    """By the service, at its start and once a day: second names keep segments on the disk."""
+    paths, folder = StatePaths(state.folder), tmp_path / "backups"
+    segment = state.folder / "spool/m/1-1-1.jsonl"
+    segment.parent.mkdir(parents=True)
+    segment.write_text('{"id": "a"}\n')
+    killed = killed_at("backup.copy.before_copy:3", lambda: make_backup(state.config, folder, None, quiet))
+    assert killed == signal.SIGKILL
+    assert [path for path in paths.held.rglob("*") if path.is_file()]
+    clear_holds(paths)
+    assert not [path for path in paths.held.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
