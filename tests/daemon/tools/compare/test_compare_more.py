@@ -1,8 +1,6 @@
 """Comparing long files, texts, dates, all columns together, and as a page."""
 
 import json
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from daemon_harness import in_process
 
 from daemon.tools.compare import compare as module
 from daemon.tools.compare.compare import compare
@@ -128,14 +127,14 @@ def test_all_columns_together(files: tuple[Path, Path]) -> None:
 def test_the_command_writes_a_page(files: tuple[Path, Path], tmp_path: Path) -> None:
     """`driftd compare --html` writes one page with every column and a picture of each drifted one."""
     page = tmp_path / "report.html"
-    command = [sys.executable, "-m", "daemon", "compare", *map(str, files), "--html", str(page), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["compare", *map(str, files), "--html", str(page), "--json"]
+    done = in_process(command)
     assert done.returncode == 1, done.stderr
     text = page.read_text("utf-8")
     assert all(column["name"] in text for column in json.loads(done.stdout)["columns"])
     assert "<svg" in text and "http:" not in text and "https:" not in text
     command[-3:] = ["--html", str(tmp_path / "no" / "such.html")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = in_process(command)
     assert done.returncode == 3 and "cannot be written" in done.stderr
 
 
