@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from daemon_harness import FAST, drop, rows
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 from systemd.container import Container, NoSystemd
 
 DRIFTD = str(Path(sys.prefix) / "bin" / "driftd")
@@ -88,7 +88,7 @@ class Service:
         found = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
         return [entry for entry in found if int(entry["__REALTIME_TIMESTAMP"]) > after * 1e6]
 
-    def wait(self, *matches: str, after: float = 0.0, timeout_s: float = 40) -> Event:
+    def wait(self, *matches: str, after: float = 0.0, timeout_s: float = PATIENCE_S) -> Event:
         """The first such entry, or a failure that shows the log."""
         try:
             return wait_for(lambda: self.journal(*matches, after=after), timeout_s, 0.1, " ".join(matches))[0]
