@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from daemon.runtime import faults
 from daemon.runtime.cgroups import try_to_enter
+from daemon.runtime.memory import give_back
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.worker.operations import BY_NAME, TRAINER_IMPORTS
 from retrain.operations import from_json, to_json
@@ -30,6 +31,8 @@ from retrain.records.errors import Refused, Retry
 
 LEAST_BYTES = 10**8
 """What the smallest training needs beside the libraries."""
+GIVE_BACK_S = 5.0
+"""CPU seconds of work after which free memory is given back."""
 
 
 def main() -> None:
@@ -74,7 +77,7 @@ def _address_space() -> int:
 
 def serve(requests: IO[str], answers: IO[str], lack: str = "") -> None:
     """Answer each line of `requests` with a line on `answers`: that it is refused where there is a `lack`."""
-    spent_s = 0.0
+    spent_s = kept_s = 0.0
     for line in requests:
         request = json.loads(line)
         with _heartbeat(answers, request["beat"]):
@@ -85,6 +88,9 @@ def serve(requests: IO[str], answers: IO[str], lack: str = "") -> None:
         for part in answered.values():
             part["cpu_s"] = round(spent_s - before_s, 3)
         _write(answers, answered)
+        if spent_s - kept_s >= GIVE_BACK_S:
+            give_back()
+            kept_s = spent_s
 
 
 @contextmanager

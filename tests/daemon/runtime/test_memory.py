@@ -1,0 +1,47 @@
+"""Free memory goes back to the system."""
+
+import gc
+import io
+import json
+import platform
+from pathlib import Path
+
+import pytest
+
+from daemon.runtime.memory import give_back
+from daemon.runtime.worker import child
+
+
+def resident_bytes() -> int:
+    """Of this process."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim is of the GNU C library")
+def test_what_is_free_between_used_pieces_is_given_back() -> None:
+    """Nine of ten pieces of 100 kB are let go, and nine tenths of 100 MB leave the process."""
+    pieces = [bytearray(100_000) for _ in range(1_000)]
+    for position, piece in enumerate(pieces):
+        piece[:] = b"x" * len(piece)
+        if position % 10:
+            pieces[position] = bytearray()
+    del piece
+    gc.collect()
+    before = resident_bytes()
+    give_back()
+    assert before - resident_bytes() > 60_000_000
+    assert len(pieces) == 1_000
+
+
+def test_a_worker_gives_back_once_it_worked_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the answer, which nobody waits for longer."""
+    answers, written = io.StringIO(), list[str]()
+    monkeypatch.setattr(child, "give_back", lambda: written.append(answers.getvalue()))
+    request = json.dumps({"op": "warm", "args": {}, "beat": None}) + "\n"
+    monkeypatch.setattr(child, "GIVE_BACK_S", 0.0)
+    child.serve(io.StringIO(request), answers)
+    assert len(written) == 1 and written[0].endswith("\n")
+    monkeypatch.setattr(child, "GIVE_BACK_S", 1e9)
+    child.serve(io.StringIO(request), answers)
+    assert len(written) == 1
