@@ -18,6 +18,7 @@ from daemon.runtime import cgroups, faults
 from daemon.runtime.context import Shared, TrainingTurn
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
+from daemon.runtime.memory import one_arena
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within
@@ -44,6 +45,7 @@ MORE_TIME = {"EXTEND_TIMEOUT_USEC": "30000000"}
 
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
     """Run the service until SIGINT or SIGTERM. For tests, DRIFTD_HANG_AT names a moment at which it hangs."""
+    one_arena()
     faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks of all threads
     events = EventBuffer()
     configure(config.service.log_level, log_format, tap=events.add)

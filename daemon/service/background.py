@@ -15,7 +15,6 @@ from daemon.cycles.trial import Reports
 from daemon.runtime.context import Shared
 from daemon.runtime.kept_commands import queue_kept
 from daemon.runtime.log import get_logger
-from daemon.runtime.memory import give_back
 from daemon.runtime.restarting import error_key, way_out
 from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import WorkerError
@@ -34,7 +33,6 @@ log = get_logger()
 LEDGER_POLL_S = 0.4
 EVENTS_EVERY_S = 1.0
 DESCRIBE_EVERY_S = 0.5
-GIVE_BACK_EVERY_S = 300.0
 CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
 
@@ -65,7 +63,7 @@ class Background:
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
-        return *works, self._describe, self._give_back
+        return *works, self._describe
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""
@@ -132,11 +130,6 @@ class Background:
                 config = self._shared.config
                 await keep_service(self._ledger, config.paths, config.service.events)
             await asyncio.sleep(DAY_S)
-
-    async def _give_back(self) -> None:
-        while True:
-            await asyncio.sleep(GIVE_BACK_EVERY_S)
-            await asyncio.to_thread(give_back)
 
     async def _watch_clock(self) -> None:
         """Notice that the wall clock jumped: schedules and cool-downs go by it."""

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from daemon.runtime import faults
 from daemon.runtime.cgroups import try_to_enter
-from daemon.runtime.memory import give_back
+from daemon.runtime.memory import give_back, one_arena
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.worker.operations import BY_NAME, TRAINER_IMPORTS
 from retrain.operations import from_json, to_json
@@ -38,6 +38,7 @@ GIVE_BACK_S = 5.0
 def main() -> None:
     """Set the limits, then answer until standard input ends."""
     options = _options()
+    one_arena()
     end_with_parent(options.parent, signal.SIGKILL)
     _limit(options)
     lack = limit_memory(options.max_memory) if options.max_memory else ""

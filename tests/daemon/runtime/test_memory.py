@@ -1,15 +1,41 @@
-"""Free memory goes back to the system."""
+"""Memory that is free within a process is used again, and goes back to the system."""
 
 import gc
 import io
 import json
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from daemon.runtime.memory import give_back
 from daemon.runtime.worker import child
+
+OF_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
+ARENAS = """
+import sys, threading
+from pathlib import Path
+from daemon.runtime.memory import one_arena
+if sys.argv[1] == "one":
+    one_arena()
+ready, done, kept = threading.Barrier(9), threading.Event(), []
+def work():
+    kept.append(bytearray(10_000))
+    ready.wait()
+    done.wait()
+for _ in range(8):
+    threading.Thread(target=work, daemon=True).start()
+ready.wait()
+arenas = 0
+for line in Path("/proc/self/maps").read_text().splitlines():
+    span, rights, *_, inode = line.split()[:5]
+    start, end = (int(end, 16) for end in span.split("-"))
+    arenas += rights == "---p" and inode == "0" and 2**25 < end - start <= 2**26
+print(arenas)
+done.set()
+"""
 
 
 def resident_bytes() -> int:
@@ -18,7 +44,15 @@ def resident_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim is of the GNU C library")
+@OF_GLIBC
+@pytest.mark.parametrize(("how", "most"), [("one", 0), ("as it is", 8)])
+def test_threads_share_one_arena(how: str, most: int) -> None:
+    """Beside the heap there is no arena, where eight threads would have eight."""
+    told = subprocess.run([sys.executable, "-c", ARENAS, how], capture_output=True, text=True, check=True).stdout
+    assert int(told) == most
+
+
+@OF_GLIBC
 def test_what_is_free_between_used_pieces_is_given_back() -> None:
     """Nine of ten pieces of 100 kB are let go, and nine tenths of 100 MB leave the process."""
     pieces = [bytearray(100_000) for _ in range(1_000)]
