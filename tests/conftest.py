@@ -12,10 +12,10 @@ def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     """Makes daemons in the test's own folder and ends them afterwards."""
     made: list[Daemon] = []
 
-    def make(extra: str = "", columns: bool = True) -> Daemon:
+    def make(extra: str = "", columns: bool = True, service: str = "page = false") -> Daemon:
         folder = tmp_path / f"d{len(made)}"
         folder.mkdir()
-        made.append(Daemon(folder, extra, columns))
+        made.append(Daemon(folder, extra, columns, service))
         return made[-1]
 
     yield make

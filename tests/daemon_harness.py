@@ -77,9 +77,10 @@ def drop(table: pa.Table, path: Path) -> Path:
 
 
 class Daemon:
-    """One daemon in a folder of its own; `extra` is TOML of the model's section and below."""
+    """One daemon in a folder of its own; `extra` is TOML of the model's section and below, `service` of the service's:
+    without the status page, whose process only its own tests need."""
 
-    def __init__(self, folder: Path, extra: str = "", columns: bool = True) -> None:
+    def __init__(self, folder: Path, extra: str = "", columns: bool = True, service: str = "page = false") -> None:
         self.folder = folder
         self.port = free_port()
         self.data = folder / "data"
@@ -93,6 +94,7 @@ class Daemon:
             drain = "0s"
             listen = "127.0.0.1:{self.port}"
             min_free = "1MB"
+            {service}
             [models.m]
             data_dir = "data"
             task = "classification"

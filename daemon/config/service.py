@@ -39,6 +39,10 @@ class ServiceSettings(Frozen):
     """A file of bearer tokens, one a line, that may predict and look; see [HTTP](http.md#tokens)."""
     admin_token_file: Annotated[str | None, SERVERS_READ] = None
     """A file of bearer tokens that may also send labels."""
+    page: bool = True
+    """Whether the servers show the [status page](page.md) at `/`."""
+    page_acts: Annotated[bool, SERVERS_READ] = False
+    """Whether the [status page](page.md#acting) may act where no token is configured; only on loopback."""
     timezone: str = "UTC"
     """In which the schedules are read."""
     group: str | None = None

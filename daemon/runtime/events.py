@@ -229,6 +229,12 @@ EVENTS = (
         "started again", "pid silent_s", "report it with the stacks before it in the journal"),
     Event("server_died", "error", "a server ended by itself and is started again", "status restart_in_s",
         "look at `status` (-9: out of memory?); the stacks are before it in the journal"),
+    Event("page_hung", "error", "the process of the [status page](page.md) sent no heartbeat: it is ended and started "
+        "again; predictions and everything else go on", "pid silent_s", "report it with the stacks before it in the "
+        "journal"),
+    Event("page_died", "error", "the process of the [status page](page.md) ended by itself and is started again; "
+        "predictions and everything else go on", "status restart_in_s", "look at `status` (-9: out of memory?); the "
+        "stacks are before it in the journal"),
     Event("worker_died", "warning", "the analyst or a trainer ended by itself", "role op how", "-9 is the kernel's "
         "out-of-memory killer: lower `limits.train_memory` or shorten the window"),
     Event("worker_hung", "error", "the analyst gave no sign of life for five minutes: it is ended, and what it was "

@@ -32,6 +32,7 @@ from daemon.runtime.spool import Spool
 from daemon.server.app import App
 from daemon.server.follow import Follower
 from daemon.server.origins import Origins, is_loopback
+from daemon.server.passage import Passage
 from daemon.server.prediction_log import PredictionLog
 from daemon.server.protocol import LimitedProtocol, close_overdue, limit_connections
 from daemon.server.slot import ModelSlot
@@ -73,13 +74,14 @@ class Drained(uvicorn.Server):
 class Server:
     """One server process."""
 
-    def __init__(self, config: Config, listener: socket.socket, channel: socket.socket) -> None:
+    def __init__(self, config: Config, listener: socket.socket, channel: socket.socket, page: str = "") -> None:
         self._config, self._listener, self._channel = config, listener, channel
         self._ledger = followed_ledger(config.state_dir)
         slots = {name: ModelSlot(name) for name in config.models}
         tokens = load_tokens(config, os.environ)
         origins = Origins(config.service.hosts, is_loopback(listener))
-        self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins)
+        passage = Passage(page) if page else None
+        self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins, passage)
         self._pools = self._app.pools
         live = {} if self._app.recommending is None else self._app.recommending.live
         loading, looking = self._pools.loading, self._pools.looking
@@ -208,6 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="daemon.server")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--page", default="", help="the address of the page process; none where there is no page")
     for number in ("--listen-fd", "--control-fd", "--parent"):
         parser.add_argument(number, type=int, required=True)
     options = parser.parse_args()
@@ -226,7 +229,7 @@ def main() -> None:
     channel = socket.socket(fileno=options.control_fd)
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config, listener, channel).run())
+        runner.run(Server(config, listener, channel, options.page).run())
 
 
 if __name__ == "__main__":

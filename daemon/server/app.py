@@ -26,6 +26,7 @@ from daemon.server.invocations import read_invocation
 from daemon.server.labels import labels_of
 from daemon.server.metrics import Metrics
 from daemon.server.origins import Origins
+from daemon.server.passage import Passage, is_page
 from daemon.server.pools import Pool, Turns
 from daemon.server.prediction_log import PredictionLog, feedback_note
 from daemon.server.refusal import BadRequest, quoted
@@ -122,8 +123,10 @@ class App:
         version: str,
         tokens: Tokens,
         origins: Origins,
+        passage: Passage | None = None,
     ) -> None:
         self._config, self._slots, self._tokens, self._origins = config, slots, tokens, origins
+        self._passage = passage
         self._metrics = Metrics(slots, ledger)
         self.pools = Pools()
         self._batcher = Batcher(self.pools.predicting)
@@ -252,19 +255,27 @@ class App:
         return (body.count(b"{") + body.count(b"[")) * width > LARGE_CELLS or body.count(b",") > LARGE_CELLS
 
     async def _others(self, scope: Any, receive: Any, send: Any) -> None:
+        """Health is open to all; who sees the status page its own process says; the rest is for who may look."""
+        passage = self._passage if is_page(scope["path"]) else None
         if scope["path"] not in OPEN_PATHS:
             try:
                 headers = dict(scope["headers"])
-                self._origins.check(scope["method"], headers)
-                self._tokens.check(headers, admin=False)
+                self._origins.check(scope["method"], headers, forms=passage is not None)
+                if passage is None:
+                    self._tokens.check(headers, admin=False)
             except BadRequest as error:
                 await self._send(_error(str(error), error.status, error.headers), {}, send)
                 return
+        if passage is not None:
+            await passage(scope, receive, send)
+            return
         await self._rest(scope, receive, self._closing(send) if self.draining else send)
 
     def drain(self) -> None:
         """Say from now on that the server is not ready, and ask each client to leave."""
         self.draining = self.about.draining = True
+        if self._passage is not None:
+            self._passage.drain()
 
     def _closing(self, send: Any) -> Any:
         """A `send` that asks the client to leave."""

@@ -24,13 +24,16 @@ class Origins:
         self._any = not loopback and not hosts
         self._known: set[bytes] = set()
 
-    def check(self, method: str, headers: Mapping[bytes, bytes]) -> None:
-        """BadRequest 403 for a foreign Host or origin, 415 for what a form sends."""
+    def check(self, method: str, headers: Mapping[bytes, bytes], forms: bool = False) -> None:
+        """BadRequest 403 for a foreign Host or origin, 415 for what a form sends, unless `forms` are looked at by who
+        answers: the status page has its own, which carry a secret."""
         host = headers.get(b"host")
         if host is not None and host not in self._known:
             self._check_host(host)
         if method not in SAFE:
             self._check_origin(headers, host)
+            if not forms:
+                _refuse_forms(headers)
 
     def _check_host(self, host: bytes) -> None:
         name = host_name(host.decode("latin-1"))
@@ -47,11 +50,14 @@ class Origins:
                 raise BadRequest(f"a page of {quoted(origin.decode('latin-1'))} may not ask; {WAY_OUT}", 403)
         elif headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
             raise BadRequest("a page of another origin may not ask", 403)
-        given = headers.get(b"content-type")
-        if given is not None and given.split(b";")[0].strip().lower() in FORMS:
-            kind = quoted(given.decode("latin-1"))
-            reason = f"Content-Type {kind} is what forms send; expected application/json (curl: --json), or none"
-            raise BadRequest(reason, 415)
+
+
+def _refuse_forms(headers: Mapping[bytes, bytes]) -> None:
+    given = headers.get(b"content-type")
+    if given is not None and given.split(b";")[0].strip().lower() in FORMS:
+        kind = quoted(given.decode("latin-1"))
+        reason = f"Content-Type {kind} is what forms send; expected application/json (curl: --json), or none"
+        raise BadRequest(reason, 415)
 
 
 def is_loopback(listener: socket.socket) -> bool:

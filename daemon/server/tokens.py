@@ -35,6 +35,16 @@ class Tokens:
     def __hash__(self) -> int:
         return hash((self._read, self._admin))
 
+    def role_of(self, token: bytes) -> str | None:
+        """`admin` or `read`; None of a token that is not known."""
+        given = _digest(token)
+        is_read, is_admin = _among(given, self._read), _among(given, self._admin)
+        return "admin" if is_admin else "read" if is_read else None
+
+    def digests(self, role: str) -> tuple[bytes, ...]:
+        """SHA-256 of each token with that role, from which keys can be derived that end with the token."""
+        return self._admin if role == "admin" else self._read
+
     def check(self, headers: Mapping[bytes, bytes], admin: bool) -> None:
         """BadRequest 401 without a known token, 403 with one that may not do this."""
         if not self:

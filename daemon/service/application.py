@@ -19,6 +19,7 @@ from daemon.runtime.context import Shared, TrainingTurn
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.memory import one_arena
+from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within
@@ -33,7 +34,7 @@ from daemon.service.ledger_writes import PendingWrites
 from daemon.service.pulse import Pulse, hung_s
 from daemon.service.reload import Reloader
 from daemon.service.server_messages import ServerMessages
-from daemon.service.servers import ServerProcess, Servers, listening_socket
+from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
 from daemon.service.stopping import Stopping
 from retrain import durable
 from retrain.records.errors import Refused, Retry
@@ -73,6 +74,7 @@ class Service:
         self._environment = environment
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
+        self.page_listener = page_listener() if config.service.page else None
         try:
             self.ledger, self._is_open = open_ledger(config.state_dir, group=config.service.group), True
         except Retry:  # locked: servers need it less than control does
@@ -98,7 +100,7 @@ class Service:
             listen=self.config.service.listen, models=sorted(self.config.models),
         )  # fmt: skip
         warn_of_open_token_files(self.config, self._environment)
-        self.servers = Servers(self.config.service.workers, self._server)
+        self.servers = Servers(self.config.service.workers, self._server, self._page)
         self.reloader = Reloader(
             self.shared, self._environment, self._tokens, self.keepers, self.servers, self.notifier, self._status
         )
@@ -160,8 +162,12 @@ class Service:
     def _server(self) -> ServerProcess:
         return ServerProcess(
             self.listener, self.config.state_dir, self.config.path, self.messages.receive,
+            page="" if self.page_listener is None else address_of(self.page_listener),
             hung_s=hung_s(self.pulse.watchdog_s),
         )  # fmt: skip
+
+    def _page(self) -> PageProcess | None:
+        return None if self.page_listener is None else page_process(self.config, self.page_listener, self.listener)
 
     async def _announce(self) -> None:
         await self.servers.wait_ready()

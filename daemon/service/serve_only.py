@@ -11,11 +11,12 @@ from importlib.metadata import version
 from daemon.config.config import Config, ConfigErrors, load_config
 from daemon.ledger import open_ledger
 from daemon.runtime.log import configure, get_logger
+from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.pulse import Pulse, hung_s
 from daemon.service.server_messages import log_message
-from daemon.service.servers import ServerProcess, Servers, listening_socket
+from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
 from daemon.service.stopping import Stopping
 from retrain.records.errors import Refused, Retry
 
@@ -48,6 +49,7 @@ class OnlyServer:
         self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self._watchdog_s = watchdog_s(environment)
         self._listener = listening_socket(config.service.listen, inherited_socket(environment))
+        self._page_listener = page_listener() if config.service.page else None
         self._stopping = Stopping()
 
     async def run(self) -> None:
@@ -61,7 +63,7 @@ class OnlyServer:
         warn_of_open_token_files(self._config, self._environment)
         loop = asyncio.get_running_loop()
         self._stopping.listen(service.drain if inherited_socket(self._environment) is None else 0.0)
-        self._servers = Servers(service.workers, self._make)
+        self._servers = Servers(service.workers, self._make, self._page)
         loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload()))
         pulse = Pulse(self._notifier, self._watchdog_s, self._silences, lambda: "serving what another driftd promotes")
         tasks = [asyncio.create_task(self._announce(started_s)), asyncio.create_task(pulse.run())]
@@ -77,7 +79,11 @@ class OnlyServer:
 
     def _make(self) -> ServerProcess:
         config, silent_s = self._config, hung_s(self._watchdog_s)
-        return ServerProcess(self._listener, config.state_dir, config.path, log_message, hung_s=silent_s)
+        page = "" if self._page_listener is None else address_of(self._page_listener)
+        return ServerProcess(self._listener, config.state_dir, config.path, log_message, page, hung_s=silent_s)
+
+    def _page(self) -> PageProcess | None:
+        return None if self._page_listener is None else page_process(self._config, self._page_listener, self._listener)
 
     def _silences(self) -> dict[str, float]:
         return self._servers.silences(time.monotonic())

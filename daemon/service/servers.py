@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daemon.config.config import Config
 from daemon.runtime.log import get_logger
 from daemon.runtime.within import within
+from daemon.server.origins import is_loopback
 from retrain.records.errors import Refused
 
 log = get_logger()
@@ -86,6 +88,8 @@ class ServerProcess:
     state_dir: Path
     config_path: Path
     report: Report
+    page: str = ""
+    """The address of the page process; none where there is no page."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     hung_s: float = HUNG_S
     last_beat: float = 0.0
@@ -108,7 +112,7 @@ class ServerProcess:
                 return
             self.ready.clear()
             pause_s = 0.2 if time.monotonic() - started > 30 else min(2 * pause_s, LONGEST_PAUSE_S)
-            log.error("server_died", status=await self._status(), restart_in_s=pause_s)
+            self._log_death(await self._status(), pause_s)
             await asyncio.sleep(pause_s)
 
     def follow(self) -> None:
@@ -150,8 +154,7 @@ class ServerProcess:
         ours, theirs = socket.socketpair()
         environment = dict(os.environ) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "daemon.server",
-            "--state-dir", str(self.state_dir), "--config", str(self.config_path),
+            sys.executable, *self._command(),
             "--listen-fd", str(self.listener.fileno()), "--control-fd", str(theirs.fileno()),
             "--parent", str(os.getpid()),
             pass_fds=(self.listener.fileno(), theirs.fileno()), env=environment,
@@ -160,6 +163,17 @@ class ServerProcess:
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         self.last_beat, self._beaten = time.monotonic(), False
         log.debug("server_started", pid=self._process.pid)
+
+    def _command(self) -> list[str]:
+        """The module and its arguments, but for those of every such process."""
+        folder, config = str(self.state_dir), str(self.config_path)
+        return ["-m", "daemon.server", "--state-dir", folder, "--config", config, "--page", self.page]
+
+    def _log_death(self, status: int | None, pause_s: float) -> None:
+        log.error("server_died", status=status, restart_in_s=pause_s)
+
+    def _log_hang(self, silent_s: float) -> None:
+        log.error("server_hung", pid=self.pid, silent_s=silent_s)
 
     async def _listen(self) -> None:
         while line := await self._next_line():
@@ -201,7 +215,7 @@ class ServerProcess:
     async def _abort(self) -> None:
         """End a server that hangs; SIGABRT has it print the stacks of its threads first."""
         assert self._process is not None
-        log.error("server_hung", pid=self.pid, silent_s=round(time.monotonic() - self.last_beat, 1))
+        self._log_hang(round(time.monotonic() - self.last_beat, 1))
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGABRT)
             try:
@@ -220,13 +234,43 @@ class ServerProcess:
             return await self._process.wait()
 
 
-class Servers:
-    """All servers of the service, as one."""
+@dataclass
+class PageProcess(ServerProcess):
+    """The process of the status page: nobody waits for it, and it is started again as a server is. `listener` is the
+    page's own; `loopback` says that the servers can be reached from this machine alone."""
 
-    def __init__(self, workers: int, make: Callable[[], ServerProcess]) -> None:
-        self._make = make
+    loopback: bool = False
+
+    def _command(self) -> list[str]:
+        folder, config = str(self.state_dir), str(self.config_path)
+        return ["-m", "daemon.page", "--state-dir", folder, "--config", config, *["--loopback"] * self.loopback]
+
+    def _log_death(self, status: int | None, pause_s: float) -> None:
+        log.error("page_died", status=status, restart_in_s=pause_s)
+
+    def _log_hang(self, silent_s: float) -> None:
+        log.error("page_hung", pid=self.pid, silent_s=silent_s)
+
+
+def page_process(config: Config, listener: socket.socket, served: socket.socket) -> PageProcess:
+    """The process that answers on the page's `listener` for servers on the socket `served`."""
+    return PageProcess(listener, config.state_dir, config.path, lambda _: None, loopback=is_loopback(served))
+
+
+class Servers:
+    """All servers of the service, as one, and the process of the status page, where there is one."""
+
+    def __init__(
+        self,
+        workers: int,
+        make: Callable[[], ServerProcess],
+        make_page: Callable[[], ServerProcess | None] = lambda: None,
+    ) -> None:
+        self._make, self._make_page = make, make_page
         self._all = [make() for _ in range(workers)]
         self._tasks = [asyncio.create_task(server.run()) for server in self._all]
+        self._page: tuple[list[ServerProcess], list[asyncio.Task[None]]] = ([], [])
+        self._begin_page()
 
     def silences(self, now_s: float) -> dict[str, float]:
         """Seconds of silence of each server that has begun to speak; one that starts has a patience of its own."""
@@ -257,7 +301,9 @@ class Servers:
             await _end(fresh, tasks)
             raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
         old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
-        await _end(old, old_tasks)
+        page = self._page
+        self._begin_page()
+        await asyncio.gather(_end(old, old_tasks), _end(*page))
 
     async def drain(self, seconds: float, ended: asyncio.Event) -> None:
         """Have all say that they are not ready and ask their clients to leave, for so long or until `ended`."""
@@ -269,6 +315,12 @@ class Servers:
     async def stop(self) -> None:
         """Stop all, each after the answers that it owes."""
         await _end(self._all, self._tasks)
+        await _end(*self._page)
+
+    def _begin_page(self) -> None:
+        page = self._make_page()
+        pages = [] if page is None else [page]
+        self._page = pages, [asyncio.create_task(one.run()) for one in pages]
 
 
 async def _end(servers: list[ServerProcess], tasks: list["asyncio.Task[None]"]) -> None:

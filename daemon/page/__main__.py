@@ -1,0 +1,118 @@
+"""`python -m daemon.page`: started by control with a listening Unix socket and a channel to it. Servers ask it what the
+status page is to show; it reads the ledger and never writes there, and gives way to whoever needs the processor."""
+
+import argparse
+import asyncio
+import contextlib
+import faulthandler
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import uvloop
+
+from daemon.config.config import Config, load_config
+from daemon.page.answers import Answer
+from daemon.page.app import App
+from daemon.page.reading import Reading
+from daemon.page.rights import Rights
+from daemon.runtime import faults, page_wire
+from daemon.runtime.log import configure, get_logger, log_dropped
+from daemon.runtime.page_wire import Head, Request
+from daemon.runtime.parent import end_with_parent
+from daemon.server.bodies import compressed
+from daemon.server.pools import Pool
+from daemon.server.tokens import load_tokens
+
+log = get_logger()
+BEAT_S, ARRIVE_S, HUNG_S = 1.0, 10.0, 240.0
+"""How often it gives a sign of life, how long a request may arrive, and when what is made never ends."""
+NICE = 5
+
+
+class PageServer:
+    """The page process."""
+
+    def __init__(self, config: Config, loopback: bool, listener: socket.socket, channel: socket.socket) -> None:
+        tokens = load_tokens(config, os.environ)
+        self._app = App(Reading(config), Rights(tokens, loopback and config.service.page_acts))
+        self._compressing = Pool("compressing the page", 1, ARRIVE_S)
+        self._listener, self._channel = listener, channel
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Answer until control says stop or is gone."""
+        reader, self._writer = await asyncio.open_connection(sock=self._channel)
+        server = await asyncio.start_unix_server(self._serve, sock=self._listener, limit=page_wire.MOST_LINE)
+        self._report("ready")
+        beating = asyncio.create_task(self._beat())
+        with contextlib.suppress(OSError):
+            while line := await reader.readline():
+                if json.loads(line)["op"] == "stop":
+                    break
+        beating.cancel()
+        server.close()
+        for pool in (self._app.rendering, self._compressing):
+            pool.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, which is one request."""
+        try:
+            if page_wire.is_own_user(writer.get_extra_info("socket")):
+                async with asyncio.timeout(ARRIVE_S):
+                    request = await page_wire.read(reader, Request)
+                    body = await reader.readexactly(min(request.body_bytes, page_wire.MOST_BODY))
+                await self._send(request, await self._app.answer(request, body), writer)
+        except (OSError, EOFError, ValueError, TimeoutError):
+            pass  # the server is gone, and its client was told
+        finally:
+            writer.close()
+
+    async def _send(self, request: Request, answer: Answer, writer: asyncio.StreamWriter) -> None:
+        headers = {name.encode("latin-1"): value.encode("latin-1") for name, value in request.headers}
+        body, encoding = await compressed(answer.body, headers, self._compressing)
+        fields = answer.fields()
+        if encoding is not None:
+            fields += [("content-encoding", encoding), ("vary", "accept-encoding")]
+        writer.write(page_wire.line(Head(answer.status, fields, len(body))) + body)
+        await writer.drain()
+
+    async def _beat(self) -> None:
+        while True:
+            if self._app.rendering.longest_s() < HUNG_S:
+                self._report("heartbeat")
+            log_dropped()
+            await asyncio.sleep(BEAT_S)
+
+    def _report(self, event: str) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write((json.dumps({"event": event}) + "\n").encode())
+
+
+def main() -> None:
+    """Show the page."""
+    parser = argparse.ArgumentParser(prog="daemon.page")
+    for name in ("--state-dir", "--config"):
+        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--loopback", action="store_true")
+    for number in ("--listen-fd", "--control-fd", "--parent"):
+        parser.add_argument(number, type=int, required=True)
+    options = parser.parse_args()
+    end_with_parent(options.parent, signal.SIGTERM)
+    for ignored in (signal.SIGHUP, signal.SIGINT):  # both are control's affair
+        signal.signal(ignored, signal.SIG_IGN)
+    faulthandler.enable()
+    faults.install(os.environ, "page")
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
+    config = load_config(options.config)
+    configure(config.service.log_level, config.service.log_format)
+    listener, channel = (socket.socket(fileno=number) for number in (options.listen_fd, options.control_fd))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(PageServer(config, options.loopback, listener, channel).run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What goes back to who asked the status page, with the headers that keep it from harm."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+POLICY = (
+    "default-src 'self'; script-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = (
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+)
+"""Of every answer; a badge and static files add who may embed and keep them."""
+KEPT_S = 3600
+"""How long a browser may keep a static file."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer; `headers` besides those of every one."""
+
+    status: int
+    kind: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    cached_s: int = 0
+
+    def fields(self) -> list[tuple[str, str]]:
+        """All headers but those about the body's length and encoding."""
+        keep = f"max-age={self.cached_s}" if self.cached_s else "no-store"
+        site = "cross-origin" if self.kind.startswith("image/") else "same-origin"
+        more = (("content-type", self.kind), ("cache-control", keep), ("cross-origin-resource-policy", site))
+        return [*HEADERS, *more, *self.headers]
+
+
+class Refusal(Exception):
+    """A request that is not answered as it was asked, and why; `headers` go with the answer."""
+
+    def __init__(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(reason)
+        self.status, self.headers = status, headers
+
+
+def page(text: str, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """HTML."""
+    return Answer(status, "text/html; charset=utf-8", text.encode("utf-8", "backslashreplace"), headers)
+
+
+def data(value: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """JSON, without halves of surrogate pairs."""
+    return Answer(status, "application/json", msgspec.json.encode(value), headers)
+
+
+def moved(place: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """After a form: look there, so that reloading sends nothing again."""
+    return Answer(303, "text/plain; charset=utf-8", b"", (("location", place), *headers))

@@ -1,0 +1,194 @@
+"""Answers one request for the status page: a view as a page or as JSON, a static file, a session's begin and end."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from daemon.page import answers, rights, views
+from daemon.page.answers import Answer, Refusal
+from daemon.page.reading import Reading
+from daemon.page.rights import Rights, Visitor
+from daemon.reports.page.asked import Asked
+from daemon.runtime.log import get_logger
+from daemon.runtime.page_wire import Request
+from daemon.server.pools import Pool
+from daemon.server.refusal import BadRequest
+
+log = get_logger()
+RENDER_AT_ONCE, RENDER_S = 2, 12.0
+"""Views that are made at once, and how long one may take; the server gives up a little later."""
+FIELDS, LONGEST_PATH = 64, 8_192
+FORM = "application/x-www-form-urlencoded"
+STATIC = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+TO_SEE = "This page needs a token."
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, taken apart: `path` in decoded parts, `fields` what a form holds."""
+
+    request: Request
+    path: tuple[str, ...]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    visitor: Visitor
+    now: float
+    body: bytes
+
+    @property
+    def is_data(self) -> bool:
+        """Whether JSON was asked for."""
+        return self.path[:1] == ("api",)
+
+    @cached_property
+    def form(self) -> Mapping[str, str]:
+        """What a form sent; Refusal 415 for anything else."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != FORM:
+            raise Refusal(415, f"expected a form's content type, {FORM}")
+        try:
+            return dict(parse_qsl(self.body.decode("ascii"), True, errors="strict", max_num_fields=FIELDS))
+        except ValueError:
+            raise Refusal(400, "this is no form") from None
+
+
+class App:
+    """The page of one configuration."""
+
+    def __init__(self, reading: Reading, rights: Rights, now: Callable[[], float] = time.time) -> None:
+        self._reading, self._rights, self._now = reading, rights, now
+        self.rendering = Pool("making the page", RENDER_AT_ONCE, RENDER_S)
+
+    async def answer(self, request: Request, body: bytes) -> Answer:
+        """Whatever goes wrong is an answer too."""
+        try:
+            return await self._answered(self._call(request, body))
+        except (Refusal, BadRequest) as error:
+            headers = error.headers if isinstance(error, Refusal) else tuple(error.headers.items())
+            return self._refused(request, error.status, str(error), headers)
+        except Exception as error:
+            log.error("request_failed", path=request.path, error=repr(error))
+            return self._refused(request, 500, "the page could not be made; the service's log says why")
+
+    def _call(self, request: Request, body: bytes) -> Call:
+        headers = dict(request.headers)
+        now = self._now()
+        visitor = self._rights.visitor(headers, request.client, now)
+        query = dict(parse_qsl(request.query, True, errors="replace", max_num_fields=FIELDS))
+        return Call(request, parts_of(request.path), query, headers, visitor, now, body)
+
+    async def _answered(self, call: Call) -> Answer:
+        is_post = call.request.method == "POST"
+        match call.path:
+            case ("static", name) if not is_post:
+                return static(name)
+            case ("login",):
+                return self._login(call) if is_post else self._form("/")
+            case ("logout",) if is_post:
+                return self._logout(call)
+        if not call.visitor.sees:
+            return self._unknown(call)
+        if is_post or call.path == ("logout",):
+            raise Refusal(405, "nothing is to be sent here", (("allow", "GET, HEAD"),))
+        return await self._view(call)
+
+    async def _view(self, call: Call) -> Answer:
+        """A page, or the facts of it below /api."""
+        visitor = call.visitor
+        path = call.path[1:] if call.is_data else call.path
+        asked = Asked(path, call.query, visitor.acts, visitor.csrf, call.now)
+        if call.is_data:
+            facts = await self.rendering.run(self._reading.view, views.facts_of, asked)
+            return answers.data(_found(facts))
+        text = await self.rendering.run(self._reading.view, views.html_of, asked)
+        if path[:1] == ("badge",):
+            return Answer(200, STATIC["svg"], str(_found(text)).encode())
+        return answers.page(str(_found(text)))
+
+    # --- sessions -----------------------------------------------------------------------------------------------
+
+    def _login(self, call: Call) -> Answer:
+        place = safe_place(call.form.get("next", "/"))
+        value = self._rights.begin(call.form.get("token", ""), call.now)
+        if value is None:
+            reason = "This token is not known." if self._rights.has_tokens else "No token is configured."
+            return self._form(place, reason, 403)
+        is_secure = call.headers.get("origin", "").startswith("https:")
+        return answers.moved(place, (("set-cookie", rights.cookie(value, is_secure)),))
+
+    def _logout(self, call: Call) -> Answer:
+        """Where somebody is logged in, the form must be of his session."""
+        if call.visitor.csrf:
+            rights.check_csrf(call.visitor, call.form.get("csrf", ""))
+        return answers.moved("/login", (("set-cookie", rights.cookie("", False)),))
+
+    def _unknown(self, call: Call) -> Answer:
+        """Who is not known may say who he is. A browser that follows a link from elsewhere sends no cookie of ours the
+        first time: it is asked to come again."""
+        if call.is_data or call.request.method == "POST":
+            raise Refusal(401, "this needs a token: Authorization: Bearer TOKEN, or a session of /login", rights.BEARER)
+        comes_from = call.headers.get("sec-fetch-site", "")
+        again = comes_from in ("cross-site", "same-site") and "cookie" not in call.headers
+        return self._form(safe_place(call.request.path), TO_SEE, 401, again)
+
+    def _form(self, place: str, reason: str = TO_SEE, status: int = 200, again: bool = False) -> Answer:
+        return answers.page(views.rendered("login.html", reason=reason, next=place, again=again), status)
+
+    # --- what is refused ----------------------------------------------------------------------------------------
+
+    def _refused(
+        self,
+        request: Request,
+        status: int,
+        reason: str,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> Answer:
+        if request.path.startswith("/api/"):
+            return answers.data({"error": reason}, status, headers)
+        title = "Not found" if status == 404 else "This did not work"
+        page = views.rendered("sentence.html", title=title, reason=reason, back="/", again_s=0)
+        return answers.page(page, status, headers)
+
+
+def parts_of(path: str) -> tuple[str, ...]:
+    """The decoded parts of a path as it was sent; Refusal 404 for what can be no address of the page.
+
+    >>> parts_of("/"), parts_of("/m/churn/file/a%2Fb.csv"), parts_of("/m/../")
+    ((), ('m', 'churn', 'file', 'a/b.csv'), ('m', '..'))
+    """
+    if len(path) > LONGEST_PATH:
+        raise Refusal(404, "no address of the page is so long")
+    try:
+        parts = tuple(unquote_to_bytes(part).decode("utf-8") for part in path.split("/")[1:])
+    except UnicodeDecodeError:
+        raise Refusal(404, "nothing is here: the address is no valid UTF-8") from None
+    return parts[:-1] if parts[-1:] == ("",) else parts
+
+
+def safe_place(place: str) -> str:
+    """A path of this server, to which a form may lead; "/" for anything else.
+
+    >>> [safe_place(one) for one in ("/m/churn", "//evil.example", "https://evil.example", "/\\\\evil.example")]
+    ['/m/churn', '/', '/', '/']
+    """
+    is_path = place.startswith("/") and not place.startswith("//")
+    is_plain = place.isascii() and place.isprintable() and "\\" not in place and len(place) <= LONGEST_PATH
+    return place if is_path and is_plain else "/"
+
+
+def static(name: str) -> Answer:
+    """A file that comes with driftd; Refusal 404 for any other name."""
+    folder = files("daemon.page") / "static"
+    kind = STATIC.get(name.rpartition(".")[2])
+    if kind is None or name not in {file.name for file in folder.iterdir()}:
+        raise Refusal(404, "there is no such file")
+    return Answer(200, kind, (folder / name).read_bytes(), cached_s=answers.KEPT_S)
+
+
+def _found(what: object | None) -> object:
+    if what is None:
+        raise Refusal(404, "nothing is here: no such model, cycle, file or view")
+    return what

@@ -1,0 +1,180 @@
+"""Passes requests for the status page to the page's process, and its answers back: bounded in number, size and time, so
+that a page process that hangs, dies or floods keeps no prediction waiting."""
+
+import asyncio
+import contextlib
+import html
+from typing import Any
+
+import msgspec
+
+from daemon.runtime import page_wire
+from daemon.runtime.page_wire import Head, Request
+from daemon.server.refusal import BadRequest
+
+AT_ONCE, MOST_WAITING, MOST_STREAMS = 8, 64, 128
+"""Requests that the page works on at once, that wait for their turn, and streams of events, of one server process."""
+ANSWER_S, SILENT_S = 15.0, 60.0
+"""How long an answer may take, with the wait for its turn, and a stream be silent: the page sends a word oftener."""
+MOST_ANSWER = 16 * 1024 * 1024
+PIECE = 64 * 1024
+FOLDERS = ("m", "api", "badge", "static")
+PLACES = ("/", "/api", "/log", "/doctor", "/login", "/logout")
+METHODS = ("GET", "HEAD", "POST")
+STREAM = "/api/events"
+DOWN = "the status page does not answer; predictions do. Try again in a moment: driftd starts the page anew"
+FULL = "too many ask for the status page at once; try again in a moment"
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is the page's.
+
+    >>> [is_page(path) for path in ("/", "/m/churn", "/api/log", "/v2", "/models/m/predict", "/metrics", "/mm")]
+    [True, True, True, False, False, False, False]
+    """
+    return path in PLACES or (path[1:].partition("/")[0] in FOLDERS and path.count("/") > 1)
+
+
+class Passage:
+    """The way to the page process at `address`."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+        self._streams: set[asyncio.Task[None]] = set()
+        self.draining = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request; whatever goes wrong is 503 with a word."""
+        try:
+            if scope["method"] not in METHODS:
+                raise BadRequest(f"{scope['method']} is not for this address", 405, {"allow": ", ".join(METHODS)})
+            body = await _body(receive)
+            if scope["path"] == STREAM and scope["method"] == "GET":
+                await self._stream(_request(scope, body), receive, send)
+                return
+            status, headers, answer = await self._ask(_request(scope, body), body)
+        except BadRequest as error:
+            status, headers, answer = _refusal(scope, str(error), error.status, error.headers)
+        except (OSError, EOFError, ValueError, TimeoutError):
+            status, headers, answer = _refusal(scope, DOWN, 503, {"retry-after": "2"})
+        await self._send(status, headers, answer, send)
+
+    def drain(self) -> None:
+        """End the streams, which would never end by themselves."""
+        self.draining = True
+        for task in self._streams:
+            task.cancel()
+
+    async def _ask(self, request: Request, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        """The whole answer; BadRequest 503 where too many ask."""
+        if self._waiting >= MOST_WAITING:
+            raise BadRequest(FULL, 503, {"retry-after": "1"})
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(ANSWER_S), self._turns, _connected(self._address) as (reader, writer):
+                writer.write(page_wire.line(request) + body)
+                head = await page_wire.read(reader, Head)
+                size = MOST_ANSWER + 1 if head.body_bytes is None else head.body_bytes
+                if size > MOST_ANSWER:
+                    raise ValueError("an answer of more bytes than any page has")
+                return head.status, head.headers, await reader.readexactly(size)
+        finally:
+            self._waiting -= 1
+
+    async def _stream(self, request: Request, receive: Any, send: Any) -> None:
+        """Send on what comes, until either side ends."""
+        if self.draining or len(self._streams) >= MOST_STREAMS:
+            raise BadRequest("it ends" if self.draining else FULL, 503, {"retry-after": "5"})
+        task = asyncio.ensure_future(self._send_on(request, send))
+        self._streams.add(task)
+        left = asyncio.ensure_future(receive())
+        try:
+            await asyncio.wait([task, left], return_when=asyncio.FIRST_COMPLETED)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        finally:
+            task.cancel()
+            left.cancel()
+            self._streams.discard(task)
+
+    async def _send_on(self, request: Request, send: Any) -> None:
+        begun = False
+        try:
+            async with _connected(self._address) as (reader, writer):
+                writer.write(page_wire.line(request))
+                async with asyncio.timeout(ANSWER_S):
+                    head = await page_wire.read(reader, Head)
+                await send({"type": "http.response.start", "status": head.status, "headers": _encoded(head.headers)})
+                begun = True
+                while piece := await _piece(reader):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except (OSError, EOFError, ValueError, TimeoutError):
+            if not begun:
+                raise
+        finally:
+            if begun:
+                with contextlib.suppress(RuntimeError):  # the client is gone
+                    await send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, send: Any) -> None:
+        fields = [*_encoded(headers), (b"content-length", str(len(body)).encode())]
+        if self.draining:
+            fields.append((b"connection", b"close"))
+        with contextlib.suppress(RuntimeError):  # the client is gone
+            await send({"type": "http.response.start", "status": status, "headers": fields})
+            await send({"type": "http.response.body", "body": body})
+
+
+@contextlib.asynccontextmanager
+async def _connected(address: str) -> Any:
+    reader, writer = await page_wire.connect(address)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def _piece(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(SILENT_S):
+        return await reader.read(PIECE)
+
+
+async def _body(receive: Any) -> bytes:
+    """The body; BadRequest 413 where it is larger than any that the page takes."""
+    pieces, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the client went away")
+        pieces.append(message["body"])
+        size, more = size + len(message["body"]), message["more_body"]
+        if size > page_wire.MOST_BODY:
+            reason = f"the body is larger than {page_wire.MOST_BODY:,} bytes"
+            raise BadRequest(reason, 413, {"connection": "close"})
+    return b"".join(pieces)
+
+
+def _request(scope: Any, body: bytes) -> Request:
+    client = scope["client"]
+    return Request(
+        scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"),
+        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
+        client[0] if client else "", len(body),
+    )  # fmt: skip
+
+
+def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _refusal(scope: Any, reason: str, status: int, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
+    """As JSON where JSON was asked for, else as a page of one sentence."""
+    fields = [*headers.items(), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")]
+    if scope["path"].startswith("/api/"):
+        return status, [*fields, ("content-type", "application/json")], msgspec.json.encode({"error": reason})
+    page = f'<!doctype html><html lang="en"><title>driftd</title><p>{html.escape(reason)}</p></html>'
+    fields += [("content-type", "text/html; charset=utf-8"), ("content-security-policy", "default-src 'none'")]
+    return status, fields, page.encode()

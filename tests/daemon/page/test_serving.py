@@ -1,0 +1,110 @@
+"""The page comes through the server, and takes nothing from it."""
+
+import os
+import signal
+
+import httpx
+import pytest
+from helpers import wait_for
+from page_parts import page_pid
+
+from daemon.page.answers import POLICY
+
+pytestmark = pytest.mark.xdist_group("page")
+
+
+def got(daemon, path: str, **arguments) -> httpx.Response:
+    """An answer; the page process may take a moment more than the servers to be there."""
+    return httpx.get(daemon.url + path, timeout=60, **arguments)
+
+
+def test_the_overview_is_a_page_and_the_same_as_json(open_page):
+    """A page for people at /, and its facts below /api."""
+    page = wait_for(lambda: (answer := got(open_page, "/")).status_code == 200 and answer)
+    assert page.headers["content-type"] == "text/html; charset=utf-8" and "<h1" in page.text
+    facts = got(open_page, "/api/")
+    assert facts.status_code == 200 and "m" in facts.json()["models"]
+
+
+def test_every_answer_has_the_headers_that_keep_it_from_harm(open_page):
+    """Pages, JSON, files and refusals alike."""
+    for path in ("/", "/api/", "/static/page.css", "/m/none", "/api/m/none"):
+        headers = got(open_page, path).headers
+        assert headers["content-security-policy"] == POLICY and "unsafe" not in POLICY
+        assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/m/none", 404),
+        ("/api/m/none", 404),
+        ("/m/m/../../etc/passwd", 404),
+        ("/static/../app.py", 404),
+        ("/static/%2e%2e%2fapp.py", 404),
+        ("/static/..%2F__main__.py", 404),
+        ("/static/none.css", 404),
+        ("/m/%ff%fe", 404),
+        ("/m/%00", 404),
+        ("/m/" + "a" * 9_000, 404),
+        ("/m/m/file/%3Cscript%3Ealert(1)%3C%2Fscript%3E%22'", 404),
+        ("/api/m/%E2%80%AEm", 404),
+    ],
+)
+def test_an_address_that_means_nothing_is_told_so_and_no_more(open_page, path, status):
+    """As it was sent, and nothing of it comes back."""
+    with httpx.Client() as client:
+        request = client.build_request("GET", open_page.url)
+        request.url = request.url.copy_with(raw_path=path.encode())
+        answer = client.send(request)
+    assert answer.status_code == status and "<script" not in answer.text and "root:" not in answer.text
+
+
+def test_other_methods_are_refused(open_page):
+    """With the ones that are for it."""
+    answer = httpx.put(f"{open_page.url}/", content=b"x")
+    assert answer.status_code == 405 and "GET" in answer.headers["allow"]
+
+
+def test_a_body_larger_than_any_form_is_not_taken(open_page):
+    """Long before the page process has it."""
+    answer = httpx.post(f"{open_page.url}/login", content=b"x" * 100_000)
+    assert answer.status_code == 413
+
+
+def test_a_name_that_was_made_to_point_here_sees_no_page(open_page):
+    """DNS rebinding: the page is no more open than predictions are."""
+    for path in ("/", "/api/", "/login", "/static/page.css"):
+        assert got(open_page, path, headers={"host": "evil.example"}).status_code == 403
+
+
+def test_a_page_process_that_hangs_keeps_no_prediction_waiting(open_page):
+    """Predictions answer while it is stopped; it answers what waits for it when it goes on."""
+    pid = wait_for(lambda: page_pid(open_page))
+    wait_for(lambda: got(open_page, "/").status_code == 200)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with httpx.Client() as client, pytest.raises(httpx.ReadTimeout):
+            client.get(f"{open_page.url}/", timeout=0.2)
+        assert open_page.predict().status_code == 200
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert wait_for(lambda: got(open_page, "/").status_code == 200)
+
+
+def test_a_page_process_that_dies_is_started_again(open_page):
+    """Told in the log; whoever asks meanwhile waits for the next one, or hears in a word that it does not answer."""
+    pid = wait_for(lambda: page_pid(open_page))
+    before = len(open_page.events)
+    os.kill(pid, signal.SIGKILL)
+    open_page.wait("page_died", since=before)
+    assert open_page.predict().status_code == 200
+    assert wait_for(lambda: got(open_page, "/").status_code == 200)
+    assert page_pid(open_page) != pid
+
+
+def test_without_the_page_nothing_is_there(make_daemon):
+    """`page = false`: no process, and / is no address."""
+    daemon = make_daemon().start()
+    assert got(daemon, "/").status_code == 404 and not page_pid(daemon)
