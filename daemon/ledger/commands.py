@@ -18,8 +18,13 @@ def enqueue(conn: Connection, name: str, args: dict[str, Any], user: str, now: f
 
 def is_kept(conn: Connection, argument: str, name: str) -> bool:
     """Whether a command with that argument is there."""
+    return kept(conn, argument, name) is not None
+
+
+def kept(conn: Connection, argument: str, name: str) -> CommandRow | None:
+    """The command with that argument; None where there is none."""
     same = commands.c.args[argument].as_string() == name
-    return conn.execute(select(commands.c.id).where(same)).first() is not None
+    return conn.execute(select(commands).where(same)).first()
 
 
 def queued(conn: Connection) -> Sequence[CommandRow]:

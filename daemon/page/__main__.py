@@ -37,7 +37,7 @@ class PageServer:
 
     def __init__(self, config: Config, loopback: bool, listener: socket.socket, channel: socket.socket) -> None:
         tokens = load_tokens(config, os.environ)
-        self._app = App(Reading(config), Rights(tokens, loopback and config.service.page_acts))
+        self._app = App(config, Reading(config), Rights(tokens, loopback and config.service.page_acts))
         self._compressing = Pool("compressing the page", 1, ARRIVE_S)
         self._listener, self._channel = listener, channel
         self._writer: asyncio.StreamWriter | None = None
@@ -54,7 +54,7 @@ class PageServer:
                     break
         beating.cancel()
         server.close()
-        for pool in (self._app.rendering, self._compressing):
+        for pool in (self._app.rendering, self._app.acting.pool, self._compressing):
             pool.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -81,7 +81,7 @@ class PageServer:
 
     async def _beat(self) -> None:
         while True:
-            if self._app.rendering.longest_s() < HUNG_S:
+            if max(self._app.rendering.longest_s(), self._app.acting.pool.longest_s()) < HUNG_S:
                 self._report("heartbeat")
             log_dropped()
             await asyncio.sleep(BEAT_S)

@@ -5,10 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
-from daemon.page import answers, rights, views
+from daemon.config.config import Config
+from daemon.page import actions, answers, rights, views
+from daemon.page.acting import Acting, Outcome
 from daemon.page.answers import Answer, Refusal
+from daemon.page.forms import FORM, decoded, form_fields, is_form
+from daemon.page.openapi import description
 from daemon.page.reading import Reading
 from daemon.page.rights import Rights, Visitor
 from daemon.reports.page.asked import Asked
@@ -21,14 +25,17 @@ log = get_logger()
 RENDER_AT_ONCE, RENDER_S = 2, 12.0
 """Views that are made at once, and how long one may take; the server gives up a little later."""
 FIELDS, LONGEST_PATH = 64, 8_192
-FORM = "application/x-www-form-urlencoded"
+AGAIN_S = 2
+"""How often a page that waits for what was asked looks again."""
 STATIC = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 TO_SEE = "This page needs a token."
+NEEDS_ADMIN = "this needs an admin token; the one given only sees"
+ONLY_SHOWS = "the page only shows: there is no admin token ([service] admin_token_file), and page_acts is not set"
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request, taken apart: `path` in decoded parts, `fields` what a form holds."""
+    """A request, taken apart: `path` in decoded parts, `form` what a form holds."""
 
     request: Request
     path: tuple[str, ...]
@@ -46,20 +53,17 @@ class Call:
     @cached_property
     def form(self) -> Mapping[str, str]:
         """What a form sent; Refusal 415 for anything else."""
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != FORM:
+        if not is_form(self.headers):
             raise Refusal(415, f"expected a form's content type, {FORM}")
-        try:
-            return dict(parse_qsl(self.body.decode("ascii"), True, errors="strict", max_num_fields=FIELDS))
-        except ValueError:
-            raise Refusal(400, "this is no form") from None
+        return {name: values[-1] for name, values in form_fields(self.body).items()}
 
 
 class App:
     """The page of one configuration."""
 
-    def __init__(self, reading: Reading, rights: Rights, now: Callable[[], float] = time.time) -> None:
-        self._reading, self._rights, self._now = reading, rights, now
+    def __init__(self, config: Config, reading: Reading, rights: Rights, now: Callable[[], float] = time.time) -> None:
+        self._config, self._reading, self._rights, self._now = config, reading, rights, now
+        self.acting = Acting(config, reading)
         self.rendering = Pool("making the page", RENDER_AT_ONCE, RENDER_S)
 
     async def answer(self, request: Request, body: bytes) -> Answer:
@@ -91,9 +95,48 @@ class App:
                 return self._logout(call)
         if not call.visitor.sees:
             return self._unknown(call)
+        if is_post and call.is_data:
+            return await self._act(call)
         if is_post or call.path == ("logout",):
-            raise Refusal(405, "nothing is to be sent here", (("allow", "GET, HEAD"),))
+            raise Refusal(405, "this address is not for that", (("allow", "POST" if not is_post else "GET, HEAD"),))
+        match call.path:
+            case ("api", "openapi.json"):
+                return answers.data(description())
+            case ("api", "asked", name):
+                return self._told(await self.acting.look(name))
+            case ("asked", name):
+                return self._shown(await self.acting.look(name))
         return await self._view(call)
+
+    # --- acting -------------------------------------------------------------------------------------------------
+
+    async def _act(self, call: Call) -> Answer:
+        """Have the service do what was asked, where this visitor may."""
+        visitor, from_form = call.visitor, is_form(call.headers)
+        if not visitor.acts:
+            raise Refusal(403, NEEDS_ADMIN if self._rights.has_tokens else ONLY_SHOWS)
+        given = dict(form_fields(call.body)) if from_form else decoded(call.body, call.headers)
+        csrf = given.pop("csrf", [""])[-1] if from_form else call.headers.get("x-csrf-token", "")
+        if visitor.csrf and (visitor.is_known or from_form):
+            rights.check_csrf(visitor, csrf)
+        action, about = actions.asked(call.path[1:], self._config.models)
+        args = about | actions.arguments(action, given)
+        outcome = await self.acting.ask(action, args, visitor.name)
+        return answers.moved(f"/asked/{outcome.asked}") if from_form else self._told(outcome)
+
+    def _told(self, outcome: Outcome) -> Answer:
+        status = {"done": 200, "refused": 409}.get(outcome.state, 202)
+        told = outcome.to_json() | ({"error": outcome.message} if status == 409 else {})
+        return answers.data(told, status, (("location", f"/api/asked/{outcome.asked}"),))
+
+    def _shown(self, outcome: Outcome) -> Answer:
+        title = {"done": "Done", "refused": "Not done"}.get(outcome.state, "Asked")
+        back = "/" if outcome.model is None else f"/m/{quote(outcome.model)}"
+        again_s = AGAIN_S if outcome.is_open else 0
+        page = views.rendered("sentence.html", title=title, reason=outcome.message, back=back, again_s=again_s)
+        return answers.page(page)
+
+    # --- views --------------------------------------------------------------------------------------------------
 
     async def _view(self, call: Call) -> Answer:
         """A page, or the facts of it below /api."""
@@ -146,7 +189,7 @@ class App:
         reason: str,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> Answer:
-        if request.path.startswith("/api/"):
+        if request.path.startswith("/api") and not is_form(dict(request.headers)):
             return answers.data({"error": reason}, status, headers)
         title = "Not found" if status == 404 else "This did not work"
         page = views.rendered("sentence.html", title=title, reason=reason, back="/", again_s=0)

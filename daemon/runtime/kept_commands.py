@@ -19,13 +19,14 @@ KEPT = "kept"
 MOST_BYTES = 2**20
 
 
-def keep_command(paths: StatePaths, name: str, args: dict[str, Any], user: str) -> None:
-    """Keep a command, durable on return; OSError."""
+def keep_command(paths: StatePaths, name: str, args: dict[str, Any], user: str) -> str:
+    """Keep a command, durable on return, and say by which name; OSError."""
     durable.make_folder(paths.commands, "commands.folder", parents=False)
     path = paths.commands / f"{time.time_ns()}-{os.getpid()}.json"
     entry = {"name": name, "args": args, "user": user, "at": time.time()}
     durable.replace_file(path, msgspec.json.encode(entry), "commands.keep")
     path.chmod(0o660)  # the service's user and the operators' group, as the folder is theirs
+    return path.name
 
 
 def queue_kept(paths: StatePaths, ledger: Ledger) -> None:

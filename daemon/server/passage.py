@@ -18,7 +18,7 @@ ANSWER_S, SILENT_S = 15.0, 60.0
 """How long an answer may take, with the wait for its turn, and a stream be silent: the page sends a word oftener."""
 MOST_ANSWER = 16 * 1024 * 1024
 PIECE = 64 * 1024
-FOLDERS = ("m", "api", "badge", "static")
+FOLDERS = ("m", "api", "asked", "badge", "static")
 PLACES = ("/", "/api", "/log", "/doctor", "/login", "/logout")
 METHODS = ("GET", "HEAD", "POST")
 STREAM = "/api/events"
