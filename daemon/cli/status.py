@@ -9,7 +9,6 @@ from daemon.cli.session import SESSION
 from daemon.reports.performance import estimate_sentence, rise_sentence
 from daemon.reports.serving import analyst_sentence, serving_sentences
 from daemon.runtime.backups import BackupNote, backup_sentence
-from daemon.runtime.lock import is_held
 from drift.notation import counted
 
 MOST_CLASSES = 5
@@ -18,16 +17,16 @@ MOST_CLASSES = 5
 
 def status(json: Json = False) -> None:
     """Where things stand: each model's served version, files, drift, open cycle, and what it waits for."""
-    from daemon.reports.status import address, overview
+    from daemon.reports.status import status_json
 
     config = SESSION.config()
     with SESSION.ledger(config) as ledger:
-        running = is_held(config.state_dir)
-        facts = overview(config, ledger) | {"running": running, "address": address(ledger) if running else ""}
+        facts = status_json(config, ledger)
     if json:
         print_json(facts)
         return
-    print(f"driftd is {'running' if running else 'not running'}; {_where(facts['address'], config.service.listen)}")
+    running = "running" if facts["running"] else "not running"
+    print(f"driftd is {running}; {_where(facts['address'], config.service.listen)}")
     for note in facts["backups"].values():
         print(f"{'TROUBLE: backup' if note['lost'] else 'backup:'} {backup_sentence(BackupNote(**note))}")
     if sentence := analyst_sentence(facts["analyst"], time.time()):

@@ -1,5 +1,6 @@
 """What `driftd explain` says of now: for each model the largest open question, in one sentence."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,7 +25,11 @@ Answer = dict[str, Any]
 def open_questions(config: Config, ledger: Ledger) -> list[Answer]:
     """One for each model: `about` names the question, `answer` is the sentence, and where savings and a price are in
     it, they are there as numbers too."""
-    standing = overview(config, ledger)["models"]
+    return questions_of(config, ledger, overview(config, ledger)["models"])
+
+
+def questions_of(config: Config, ledger: Ledger, standing: Mapping[str, Any]) -> list[Answer]:
+    """The same of models whose overview is known."""
     with ledger.connect() as conn:
         return [_question(conn, name, config.models[name], model) for name, model in standing.items()]
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,22 @@ from retrain.records.settings import ModelSettings
 NOT_RUNNING: dict[str, Any] = {"servers": [], "analyst": None}
 
 
-def overview(config: Config, ledger: Ledger) -> dict[str, Any]:
-    """Plain JSON values; times are Unix seconds."""
+def status_json(config: Config, ledger: Ledger, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """What `driftd status --json` prints: the overview of these models, or of all, whether the service runs, and where
+    it listens."""
+    running = is_held(config.state_dir)
+    found = overview(config, ledger, names)
+    return found | {"running": running, "address": address(ledger) if running else ""}
+
+
+def overview(config: Config, ledger: Ledger, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Of these models, or of all, as plain JSON values; times are Unix seconds."""
     patience = Patience()
     serving = read_serving(config.paths) if is_held(config.state_dir) else NOT_RUNNING
     with ledger.connect() as conn:
-        found = standings(conn, config.models, time.time() - SHOWN_DAYS * cpu.DAY_S)
-        models = {name: _model(conn, config, name, found[name], serving, patience) for name in config.models}
+        wanted = config.models if names is None else list(names)
+        found = standings(conn, wanted, time.time() - SHOWN_DAYS * cpu.DAY_S)
+        models = {name: _model(conn, config, name, found[name], serving, patience) for name in wanted}
     backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
     return {"models": models, "analyst": serving["analyst"], "backups": backups}
 
@@ -141,6 +150,7 @@ def _champion(
         "recalibrated": champion.deployment.calibration is not None,
         "at": champion.promoted_at,
         "reason": champion.reason,
+        "before": None if champion.predecessor is None else champion.predecessor.name,
         "rolled_back": _rolled_back(conn, champion),
         "metric": metrics.get("metric"),
         "value": evaluated.get("value"),

@@ -110,13 +110,13 @@ def lines(
     promoted = [mark for marks in lanes.values() for mark in marks if mark.kind == "promoted"]
     rows = [[at, *map(score, scores)] for at, scores in enumerate(zip_longest(*(line.values for line in drawn)))]
     keys = [(line.name, f"line {line.style}", "M0 6h20") for line in reversed(drawn)]
-    return _chart(
+    return plot(
         LINES_PX, title, f"From {ticks[0]:g} to {ticks[-1]:g}, {counted(count, 'value')} each.", caption=caption,
         keys=[*keys, *((kind, f"at {kind}", SHAPES[kind]) for kind in ("promoted", "kept") if lanes),
               ("trains the first model", "shade", AREA)],
         axes="lanes", width=count, y_labels=y_labels, x_labels=_places(count, place), lanes=lanes, shaded=initial,
         shade_title=f"the first {initial} train the first model", guides=[_short(mark.at + 0.5) for mark in promoted],
-        paths=[(f"line {line.style}", _path(line.values, ticks[0], ticks[-1]), line.name) for line in drawn],
+        paths=[(f"line {line.style}", path_of(line.values, ticks[0], ticks[-1]), line.name) for line in drawn],
         numbers=table([(place, ""), *((line.name, "num") for line in drawn)], rows, folded=True),
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ def histogram(name: str, rows: Rows, edges: Sequence[float], dates: bool = False
     top = _top(max(most))
     fullest = f"Fullest bin: reference {share(most[0])}, current {share(most[1])}."
     heads = [("from", ""), ("reference", "num"), ("current", "num")]
-    return _chart(
+    return plot(
         SHARES_PX, f"Histogram of {cut(name)}", f"{len(rows)} bins from {low} to {high}. {fullest}",
         caption="Share of values by bin", keys=SIDES, width=len(rows),
         y_labels=[(0, share(top)), (50, share(top / 2)), (100, "0")],
@@ -158,7 +158,7 @@ def spark(name: str, rows: Rows) -> Markup:
 
 def sparkline(title: str, values: Values, low: float, high: float, style: str = "main") -> Markup:
     """Values by place between two limits, without axes."""
-    return _small("spark", len(values), [(f"line {style}", _path(values, low, high))], title)
+    return _small("spark", len(values), [(f"line {style}", path_of(values, low, high))], title)
 
 
 def effect(value: float, limit: float) -> Markup:
@@ -182,11 +182,13 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [float(f"{place * step:.10g}") for place in range(first, last + 1)]
 
 
-def _chart(plot: int, title: str, description: str, **values: Any) -> Markup:
+def plot(height: int, title: str, description: str, **values: Any) -> Markup:
+    """The frame of any chart: axes with their labels, paths, and lanes of marks below. `height` is the plot's, in
+    pixels; `values` are those of the template."""
     empty: dict[str, Any] = {"lanes": {}, "shaded": 0, "shade_title": "", "guides": (), "axes": "axes"}
     values = empty | values
-    height = TOP_PX + plot + LANE_PX * len(values["lanes"]) + AXIS_PX + 10 * bool(values["lanes"])
-    return filled(CAPTION + CHART, title=title, description=description, plot=plot, height=height, top=TOP_PX,
+    whole = TOP_PX + height + LANE_PX * len(values["lanes"]) + AXIS_PX + 10 * bool(values["lanes"])
+    return filled(CAPTION + CHART, title=title, description=description, plot=height, height=whole, top=TOP_PX,
                   lane=LANE_PX, shapes=SHAPES, **values)  # fmt: skip
 
 
@@ -200,7 +202,8 @@ def _places(count: int, place: str) -> list[tuple[float, str, str]]:
     return [(-1.0, "end", place), *middles]
 
 
-def _path(values: Values, low: float, high: float) -> str:
+def path_of(values: Values, low: float, high: float) -> str:
+    """A line through values by place, between two limits; a value of None leaves a gap."""
     drawn, pen, span = [], "M", high - low or 1.0
     for at, value in enumerate(values):
         if value is not None:

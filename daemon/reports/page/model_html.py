@@ -1,0 +1,189 @@
+"""A model's own view as a page."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from daemon.reports.page.actions import button, href, link
+from daemon.reports.page.asked import Asked, Facts
+from daemon.reports.page.changes import words
+from daemon.reports.page.moments import day, time_element
+from daemon.reports.page.needs import KINDS
+from daemon.reports.page.overview_html import acts, code_marked, named, remark
+from daemon.reports.timeline import folded, heading, sentence
+from drift.notation import apart, score
+from drift.report.charts import Mark, effect
+from drift.report.glyphs import state
+from drift.report.page import filled, table
+from drift.report.quality_chart import quality
+from drift.report.site import ServedPage
+
+CONTENT = """
+{% if waiting %}<ul class="todo" aria-label="Waits for you">{% for kind, need, acts in waiting %}
+<li class="{{ kind }}-need"><p><b class="{{ kind }}">{{ need.words }}</b>. {{ need.more }}</p>{{ acts }}</li>
+{% endfor %}</ul>{% endif %}
+<div class="two"><section><h2>Quality of what was served</h2>
+{{ chart or nothing }}
+</section>
+<aside aria-label="Now"><h2>Now</h2><dl class="plain">{% for name, value in now %}
+<div class="row"><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>
+<div class="acts">{% for act in buttons %}{{ act }} {% endfor %}</div>
+{% if gauge %}<h2>How near a retrain is</h2>{{ gauge }}{% endif %}
+{% if columns %}<h2>Columns that moved</h2>{{ columns }}{% endif %}</aside></div>
+<section><h2>What happened</h2><ol class="story">{% for one in history %}
+<li><b>{{ one.at }}</b> · {{ one.what }}: {{ one.words }}</li>{% endfor %}</ol>
+{% if earlier %}<p class="pages"><a href="{{ earlier }}">earlier</a></p>{% endif %}
+</section>
+<section id="files"><h2>Files</h2><p class="pages">{% for word, address, here in states %}
+<a href="{{ address }}"{% if here %} aria-current="true"{% endif %}>{{ word }}</a>{% endfor %}</p>
+{{ files }}{% if older %}<p class="pages"><a href="{{ older }}">older files</a></p>{% endif %}</section>
+"""
+GAUGE = """
+{{ bar }}<p class="small soft">A fresh model would have saved <b>{{ saved }}</b> {{ metric }}; a retrain pays from
+ <b>{{ price }}</b>{% if share < 1 %}, so {{ '%.0f'|format(100 * share) }} % of the way{% endif %}.</p>
+"""
+NO_CHART = "Nothing was measured yet: no labelled file came while this model was served."
+EVERY = (("all", None), ("held", "held"), ("refused", "refused"))
+
+
+def model_html(facts: Facts, asked: Asked) -> str:
+    """What waits first, then quality over time beside what is now, what happened, and the files."""
+    name, status = facts["model"], facts["status"]["models"][facts["model"]]
+    listed = facts["listed"]
+    content = filled(
+        CONTENT, waiting=[(KINDS.get(need["about"], "bad"), need, acts(asked, need)) for need in facts["needs"]],
+        chart=_chart(facts), nothing=filled('<p class="soft">{{ t }}</p>', t=NO_CHART), now=_now(facts, status, asked),
+        buttons=_buttons(facts, status, asked), gauge=_gauge(facts["explain"]), columns=_columns(facts["columns"]),
+        history=[_entry(name, one, before, asked.now) for one, before in reversed(folded(facts["history"]))],
+        earlier=_earlier(name, facts, asked), files=_files(name, listed["files"], asked.now),
+        states=[(word, _files_href(name, kind), kind == listed["state"]) for word, kind in EVERY],
+        older=_files_href(name, listed["state"], listed["older"]) if listed["older"] else "",
+    )  # fmt: skip
+    return ServedPage(facts["title"], content, code_marked(facts["lede"]), remark(facts["status"], asked)).html()
+
+
+def _chart(facts: Facts) -> Markup | str:
+    found = facts["points"]
+    metric = next((one["metric"] for one in reversed(found) if one["metric"]), "")
+    days = [day(one["at"]) for one in found]
+    evaluated = None if facts["quality"] is None else facts["quality"]["evaluated"]
+    return quality(
+        named(metric), [one["file"] for one in found], [one["value"] for one in found],
+        [None if one["interval"] is None else (one["interval"][0], one["interval"][1]) for one in found],
+        [one["estimated"] for one in found], evaluated, _marks(found, facts["history"]), days,
+    )  # fmt: skip
+
+
+def _marks(found: Sequence[Mapping[str, Any]], history: Sequence[Mapping[str, Any]]) -> list[Mark]:
+    """Drifted and held files stand at their places, promotions and roll-backs between the files around them."""
+    marks = [Mark(at, "drift", f"{one['file']}: {', '.join(one['drifted'][:3])} drifted")
+             for at, one in enumerate(found) if one["drift"]]  # fmt: skip
+    marks += [Mark(at, "held", f"{one['file']} is held") for at, one in enumerate(found) if one["state"] == "held"]
+    times = [one["at"] for one in found]
+    for entry in history:
+        kind = "rollback" if entry["kind"] == "roll_back" else "promoted" if _promoted(entry) else ""
+        if kind and times and entry["at"] >= times[0]:
+            marks.append(Mark(bisect_left(times, entry["at"]) - 0.5, kind, words(entry)))
+    return marks
+
+
+def _promoted(entry: Mapping[str, Any]) -> bool:
+    return bool(entry["kind"] == "promotion" or (entry["kind"] == "cycle" and entry["state"] == "promoted"))
+
+
+def _now(facts: Facts, status: Mapping[str, Any], asked: Asked) -> list[tuple[str, Any]]:
+    """What is served, how it does, and what is known of files and labels."""
+    champion, now, name = status["champion"], facts["quality"], facts["model"]
+    lines: list[tuple[str, Any]] = [("state", state(facts["state"]["kind"], facts["state"]["word"]))]
+    if champion is not None:
+        link = filled(
+            '{{ v }} · <a href="{{ at }}">versions</a>', v=champion["version"], at=href("m", name, "versions")
+        )
+        lines += [
+            ("version", link),
+            ("since", time_element(champion["at"], asked.now)),
+            ("before it", champion["before"] or "nothing"),
+        ]
+    if now is not None:
+        value = "not measured yet" if now["value"] is None else f"{'≈ ' * now['estimated']}{score(now['value'])}"
+        was = "" if now["evaluated"] is None else f" (was {score(now['evaluated'])})"
+        lines.append((named(now["metric"]), value + was))
+    labels = status["labels"]
+    lines += [("labels", labels["sentence"])] if labels and labels["sentence"] else []
+    lines.append(("labelled rows", f"{status['labelled_rows']:,}"))
+    lines.append(("files", ", ".join(f"{count:,} {kind}" for kind, count in sorted(status["files"].items())) or "none"))
+    return lines
+
+
+def _buttons(facts: Facts, status: Mapping[str, Any], asked: Asked) -> list[Markup]:
+    """What a person may do with the model; the confirmation says what it comes to."""
+    name, champion = facts["model"], status["champion"]
+    found = [button(asked, name, "retrain", "Retrain now", {}, sure=RETRAIN_IS)]
+    if champion is not None and champion["before"]:
+        sure = (
+            f"{champion['before']} answers instead of {champion['version']} within seconds; nothing is trained. "
+            + ROLL_BACK_IS
+        )
+        found.append(button(asked, name, "rollback", f"Roll back to {champion['before']}", {}, sure=sure))
+    if status["paused"]:
+        return [*found, button(asked, name, "resume", "Resume", {})]
+    return [*found, button(asked, name, "pause", "Pause", {}, sure=PAUSE_IS)]
+
+
+RETRAIN_IS = "A cycle opens as soon as none is under way. It costs a training, and promotes only what is better."
+ROLL_BACK_IS = "It stays until a cycle promotes another."
+PAUSE_IS = "No cycle opens and nothing is rolled back by itself until it is resumed; files are still checked."
+
+
+def _gauge(question: Mapping[str, Any]) -> Markup | str:
+    """How much of what a retrain must save has been saved."""
+    saved, price = question["saved"], question["price"]
+    if saved is None or not price:
+        return ""
+    digits = apart(saved, price)
+    return filled(GAUGE, bar=effect(max(0.0, saved / price), 1.0), saved=f"{saved:.{digits}f}", share=saved / price,
+                  price=f"{price:.{digits}f}", metric=named(question["metric"]))  # fmt: skip
+
+
+def _columns(found: Sequence[Mapping[str, Any]]) -> Markup | str:
+    if not found:
+        return ""
+    rows = [
+        (one["name"], "" if one["effect"] is None else f"{one['effect']:.2f}", one["sentence"]) for one in found[:8]
+    ]
+    return table([("column", ""), ("effect", "num"), ("in words", "why")], rows)
+
+
+def _entry(model: str, entry: Mapping[str, Any], before: int, now: float) -> dict[str, Any]:
+    what: Markup = code_marked(heading(dict(entry)))
+    if entry["kind"] == "cycle":
+        what = link(href("m", model, "cycle", entry["cycle"]), what)
+    return {"at": time_element(entry["at"], now), "what": what, "words": code_marked(sentence(dict(entry), before))}
+
+
+def _earlier(name: str, facts: Facts, asked: Asked) -> str:
+    """The same page with more entries; "" where there are no more."""
+    shown = len(facts["history"])
+    asked_for = int(asked.query.get("entries", "20")) if asked.query.get("entries", "20").isdigit() else 20
+    return f"{href('m', name)}?entries={min(500, 3 * shown)}" if shown >= min(asked_for, 500) and shown < 500 else ""
+
+
+def _files_href(name: str, kind: str | None, before: int | None = None) -> str:
+    query = "&".join([*([f"state={kind}"] if kind else []), *([f"before={before}"] if before else [])])
+    return f"{href('m', name)}{query and '?'}{query}#files"
+
+
+def _files(name: str, found: Sequence[Mapping[str, Any]], now: float) -> Markup | str:
+    if not found:
+        return "None."
+    rows = [
+        (link(href("m", name, "file", one["name"]), one["path"]),
+         time_element(one["at"], now), one["state"], "drift" if one["kind"] == "drift" else "", f"{one['rows']:,}",
+         f"{one['labelled_rows']:,}", f"{one['rejected']:,}" if one["rejected"] else "", one["reason"])
+        for one in found
+    ]  # fmt: skip
+    heads = [("file", ""), ("taken", ""), ("state", ""), ("check", ""), ("rows", "num"), ("labelled", "num"),
+             ("rejected", "num"), ("why", "why")]  # fmt: skip
+    return table(heads, rows)

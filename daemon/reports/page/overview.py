@@ -1,0 +1,165 @@
+"""The overview: all models at a glance, and the five answers that somebody who is woken wants first."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from daemon.config.config import Config
+from daemon.config.cron import cron_trigger
+from daemon.ledger import Ledger
+from daemon.ledger import files as data_files
+from daemon.reports.open_question import questions_of
+from daemon.reports.page.asked import Asked, Facts, PageReader
+from daemon.reports.page.changes import brief, newest_change
+from daemon.reports.page.moments import age, moment
+from daemon.reports.page.needs import Need, needs, state
+from daemon.reports.page.quality import NEWEST_FILES, newest_files, now_of, points
+from daemon.reports.status import status_json
+from drift.notation import counted
+from retrain.records.cycle import CycleState
+
+Models = Mapping[str, Mapping[str, Any]]
+UNDER_WAY = "open", "on_trial"
+
+
+def overview_facts(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts:
+    """`status` and `explain` are what these commands print as JSON; `models` has what the page adds to each, `waiting`
+    what a person has to do, and `answers` the five sentences."""
+    status = status_json(reader.config, ledger)
+    questions = {one["model"]: one for one in questions_of(reader.config, ledger, status["models"])}
+    with ledger.connect() as conn:
+        models = {
+            name: model_facts(conn, name, one, questions[name], asked.now) for name, one in status["models"].items()
+        }
+        change = newest_change(conn, None)
+    waiting = [need for one in models.values() for need in one["needs"]]
+    answers = {
+        "serving": serving_answer(status),
+        "waiting": _waiting_answer(waiting),
+        "changed": "nothing yet" if change is None else brief(change, asked.now, of_all=True),
+        "next": _next_answer(reader.config, status["models"], asked.now),
+        "undo": _undo_answer(status["models"], change),
+    }
+    return {
+        "view": "overview", "title": title(status, waiting), "lede": _lede(status, models, waiting),
+        "answers": answers, "waiting": waiting, "models": models, "change": change,
+        "status": status, "explain": list(questions.values()),
+    }  # fmt: skip
+
+
+def model_facts(conn: Any, name: str, model: Mapping[str, Any], question: Mapping[str, Any], now: float) -> Facts:
+    """What the page says of a model beside its status: quality, newest files, the last change, and the next step."""
+    found = points(conn, name, model["task"], NEWEST_FILES)
+    held = data_files.listed(conn, name, "held", 1) if model["files"].get("held") else ()
+    needed, change = needs(name, model, held[0] if held else None), newest_change(conn, name)
+    champion = model["champion"]
+    return {
+        "state": state(model, needed), "needs": needed,
+        "quality": now_of(found, champion), "points": found, "files": newest_files(conn, name),
+        "why": question["answer"], "change": change, "changed": None if change is None else brief(change, now),
+        "age": None if champion is None else age(now - champion["at"]),
+    }  # fmt: skip
+
+
+def title(status: Mapping[str, Any], waiting: Sequence[Need]) -> str:
+    """The answer in one sentence."""
+    models = status["models"]
+    if not status["running"]:
+        return "driftd is not running: nothing is checked, and nothing retrains."
+    who = list(dict.fromkeys(need["model"] for need in waiting))
+    if len(who) > 1:
+        return f"{len(who)} of {counted(len(models), 'model')} need you."
+    if who:
+        words = [need["words"] for need in waiting]
+        return f"{who[0]} needs you: {', and '.join(words[:2])}."
+    if len(models) == 1:
+        return f"{next(iter(models))} is fine." if _served(models) else f"{next(iter(models))} has no model yet."
+    return f"All {len(models)} models are fine." if len(_served(models)) == len(models) else "Nothing needs you."
+
+
+def _lede(status: Mapping[str, Any], models: Models, waiting: Sequence[Need]) -> str:
+    """What the title leaves open: the other models, and what is watched."""
+    of_whom = {need["model"] for need in waiting}
+    others = len(models) - len(of_whom)
+    fine = (
+        []
+        if not of_whom or not others
+        else [f"The other {'model is' if others == 1 else f'{others} models are'} fine."]
+    )
+    if not waiting:
+        fine = ["Nothing waits for you."]
+    words: dict[str, list[str]] = {}
+    for name, one in models.items():
+        if name not in of_whom and one["state"]["word"] != "fine":
+            words.setdefault(one["state"]["word"], []).append(name)
+    told = [f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}: {word}." for word, names in words.items()]
+    troubles = [f"Backup to {folder} is lost." for folder, note in status["backups"].items() if note["lost"]]
+    return " ".join([*troubles, *fine, *told])
+
+
+def _served(models: Models) -> list[str]:
+    return [name for name, one in models.items() if one["champion"] is not None]
+
+
+def serving_answer(status: Mapping[str, Any]) -> str:
+    """Whether predictions are answered, by how many servers, and where."""
+    models = status["models"]
+    served = _served(models)
+    missing = [name for name in models if name not in served]
+    bad = [name for name in served if models[name]["unloadable"] or _is_in_trouble(models[name])]
+    servers = max((len(one["served"]) for one in models.values()), default=0)
+    where = f" at {status['address']}" if status["address"] else ""
+    by = f", by {counted(servers, 'server')}{where}" if servers else ""
+    if bad:
+        return f"not as it should: {', '.join(bad[:3])}{by}"
+    if not served:
+        return "no model is served yet"
+    rest = f"; {', '.join(missing[:3])} {'has' if len(missing) == 1 else 'have'} no model yet" if missing else ""
+    return f"yes, {len(served)} of {counted(len(models), 'model')}{by}{rest}"
+
+
+def _is_in_trouble(model: Mapping[str, Any]) -> bool:
+    return any(one["state"] in ("failed", "standing in") for one in model["served"])
+
+
+def _waiting_answer(waiting: Sequence[Need]) -> str:
+    if not waiting:
+        return "nothing"
+    told = [f"{need['model']}: {need['words']}" for need in waiting]
+    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+    return f"{'; '.join(told[:3])}{more}"
+
+
+def _next_answer(config: Config, models: Models, now: float) -> str:
+    """What happens without anybody: a cycle that is under way, else the next moment of a schedule."""
+    open_ones = [(name, one["cycle"]) for name, one in models.items() if one["cycle"] is not None]
+    busy = [f"{name}: cycle {cycle['id']} is at {cycle['stage']}" for name, cycle in open_ones
+            if cycle["state"] in (CycleState.OPEN, CycleState.ON_TRIAL)]  # fmt: skip
+    if busy:
+        return "; ".join(busy[:2]) + (f"; and {len(busy) - 2} more" if len(busy) > 2 else "")
+    soon = next_scheduled(config, list(models), now)
+    timed = "" if soon is None else f"; next {soon[1]} of {soon[2]} {moment(soon[0], now)}"
+    return f"checks each file as it comes, retrains when that pays{timed}"
+
+
+def next_scheduled(config: Config, names: Sequence[str], now: float) -> tuple[float, str, str] | None:
+    """The next moment of any schedule of these models: when (Unix seconds), "check" or "retrain", and of which."""
+    at, zone = datetime.fromtimestamp(now, UTC), config.service.timezone
+    found = []
+    for name in names:
+        settings = config.models[name]
+        for kind, expression in (("check", settings.check_schedule), ("retrain", settings.retrain_schedule)):
+            fires = None if expression is None else cron_trigger(expression, zone).get_next_fire_time(None, at)
+            found += [] if fires is None else [(fires.timestamp(), kind, name)]
+    return min(found, default=None)
+
+
+def _undo_answer(models: Models, change: Mapping[str, Any] | None) -> str:
+    """The command that undoes the newest promotion."""
+    name = None if change is None else change["model"]
+    able = [one for one in models if (champion := models[one]["champion"]) is not None and champion["before"]]
+    if name not in able:
+        name = able[0] if able else None
+    if name is None:
+        return "no model has an earlier version to go back to"
+    return f"`driftd rollback {name}` serves {models[name]['champion']['before']} again"
