@@ -4,22 +4,24 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from daemon.config.config import Config
-from daemon.page import actions, answers, rights, views
+from daemon.page import actions, answers, rights
 from daemon.page.acting import Acting, Outcome
 from daemon.page.answers import Answer, Refusal
 from daemon.page.forms import FORM, decoded, form_fields, is_form
 from daemon.page.openapi import description
+from daemon.page.pages import login_page, logout_page, sentence_page
 from daemon.page.reading import Reading
 from daemon.page.rights import Rights, Visitor
 from daemon.reports.page.asked import Asked
+from daemon.reports.page.views import facts_of, html_of
 from daemon.runtime.log import get_logger
 from daemon.runtime.page_wire import Request
 from daemon.server.pools import Pool
 from daemon.server.refusal import BadRequest
+from drift.report.site import STATIC
 
 log = get_logger()
 RENDER_AT_ONCE, RENDER_S = 2, 12.0
@@ -27,7 +29,6 @@ RENDER_AT_ONCE, RENDER_S = 2, 12.0
 FIELDS, LONGEST_PATH = 64, 8_192
 AGAIN_S = 2
 """How often a page that waits for what was asked looks again."""
-STATIC = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 TO_SEE = "This page needs a token."
 NEEDS_ADMIN = "this needs an admin token; the one given only sees"
 ONLY_SHOWS = "the page only shows: there is no admin token ([service] admin_token_file), and page_acts is not set"
@@ -90,7 +91,7 @@ class App:
             case ("static", name) if not is_post:
                 return static(name)
             case ("login",):
-                return self._login(call) if is_post else self._form("/")
+                return self._login(call) if is_post else self._door(call)
             case ("logout",) if is_post:
                 return self._logout(call)
         if not call.visitor.sees:
@@ -132,9 +133,8 @@ class App:
     def _shown(self, outcome: Outcome) -> Answer:
         title = {"done": "Done", "refused": "Not done"}.get(outcome.state, "Asked")
         back = "/" if outcome.model is None else f"/m/{quote(outcome.model)}"
-        again_s = AGAIN_S if outcome.is_open else 0
-        page = views.rendered("sentence.html", title=title, reason=outcome.message, back=back, again_s=again_s)
-        return answers.page(page)
+        headers = (("refresh", str(AGAIN_S)),) if outcome.is_open else ()
+        return answers.page(sentence_page(title, outcome.message, back), 200, headers)
 
     # --- views --------------------------------------------------------------------------------------------------
 
@@ -144,11 +144,11 @@ class App:
         path = call.path[1:] if call.is_data else call.path
         asked = Asked(path, call.query, visitor.acts, visitor.csrf, call.now)
         if call.is_data:
-            facts = await self.rendering.run(self._reading.view, views.facts_of, asked)
+            facts = await self.rendering.run(self._reading.view, facts_of, asked)
             return answers.data(_found(facts))
-        text = await self.rendering.run(self._reading.view, views.html_of, asked)
+        text = await self.rendering.run(self._reading.view, html_of, asked)
         if path[:1] == ("badge",):
-            return Answer(200, STATIC["svg"], str(_found(text)).encode())
+            return Answer(200, "image/svg+xml", str(_found(text)).encode())
         return answers.page(str(_found(text)))
 
     # --- sessions -----------------------------------------------------------------------------------------------
@@ -178,7 +178,10 @@ class App:
         return self._form(safe_place(call.request.path), TO_SEE, 401, again)
 
     def _form(self, place: str, reason: str = TO_SEE, status: int = 200, again: bool = False) -> Answer:
-        return answers.page(views.rendered("login.html", reason=reason, next=place, again=again), status)
+        return answers.page(login_page(reason, place), status, (("refresh", "0"),) if again else ())
+
+    def _door(self, call: Call) -> Answer:
+        return answers.page(logout_page(call.visitor)) if call.visitor.is_known else self._form("/")
 
     # --- what is refused ----------------------------------------------------------------------------------------
 
@@ -192,8 +195,7 @@ class App:
         if request.path.startswith("/api") and not is_form(dict(request.headers)):
             return answers.data({"error": reason}, status, headers)
         title = "Not found" if status == 404 else "This did not work"
-        page = views.rendered("sentence.html", title=title, reason=reason, back="/", again_s=0)
-        return answers.page(page, status, headers)
+        return answers.page(sentence_page(title, reason, "/"), status, headers)
 
 
 def parts_of(path: str) -> tuple[str, ...]:
@@ -224,11 +226,10 @@ def safe_place(place: str) -> str:
 
 def static(name: str) -> Answer:
     """A file that comes with driftd; Refusal 404 for any other name."""
-    folder = files("daemon.page") / "static"
-    kind = STATIC.get(name.rpartition(".")[2])
-    if kind is None or name not in {file.name for file in folder.iterdir()}:
+    if name not in STATIC:
         raise Refusal(404, "there is no such file")
-    return Answer(200, kind, (folder / name).read_bytes(), cached_s=answers.KEPT_S)
+    kind, text = STATIC[name]
+    return Answer(200, kind, text.encode(), cached_s=answers.KEPT_S)
 
 
 def _found(what: object | None) -> object:

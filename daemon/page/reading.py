@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -11,6 +11,7 @@ from daemon.config.config import Config
 from daemon.ledger import Ledger, open_ledger
 from daemon.reports.page.asked import Asked, PageReader
 from daemon.runtime.restarting import error_key
+from daemon.tools.doctor import examine
 from retrain.records.errors import Refused, Retry
 
 T = TypeVar("T")
@@ -23,26 +24,36 @@ class Reading:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._ledger: Ledger | None = None
+        self._file: tuple[int, int] | None = None
         self._turn = threading.Lock()
 
     def view(self, of: View[T], asked: Asked) -> T:
         """A view of the ledger as it is now; where it cannot be read, of that."""
         trouble = ""
         try:
-            return of(PageReader(self._config, self.ledger(), self._config.paths), asked)
+            return of(self._reader(self.ledger()), asked)
         except (Refused, Retry) as error:
             trouble = str(error)
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             trouble = error_key(error)
             self.close()
-        return of(PageReader(self._config, None, self._config.paths, trouble), asked)
+        return of(self._reader(None, trouble), asked)
 
     def ledger(self) -> Ledger:
-        """It, open; Refused or Retry where it cannot be."""
+        """It, open, anew where another file is there by now; Refused, Retry or OSError where it cannot be."""
         with self._turn:
+            there = self._config.paths.ledger.stat() if self._ledger is not None else None
+            if self._ledger is not None and there is not None and self._file != (there.st_dev, there.st_ino):
+                self._ledger.close()
+                self._ledger = None
             if self._ledger is None:
                 self._ledger = open_ledger(self._config.state_dir, create=False, read_only=True)
+                there = self._ledger.path.stat()
+                self._file = there.st_dev, there.st_ino
             return self._ledger
+
+    def _reader(self, ledger: Ledger | None, trouble: str = "") -> PageReader:
+        return PageReader(self._config, ledger, self._config.paths, trouble, _examined)
 
     def close(self) -> None:
         """Open it anew the next time: perhaps another is there then."""
@@ -50,3 +61,8 @@ class Reading:
             before, self._ledger = self._ledger, None
         if before is not None:
             before.close()
+
+
+def _examined(config: Config) -> list[dict[str, Any]]:
+    """What `driftd doctor` finds, as its JSON."""
+    return [dict(finding.__dict__) for finding in examine(config)]
