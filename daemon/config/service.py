@@ -36,9 +36,10 @@ class ServiceSettings(Frozen):
     `["driftd.example.com"]`; see [HTTP](http.md#who-may-ask). Unless set, a server that listens beyond this machine
     answers to any name."""
     read_token_file: Annotated[str | None, SERVERS_READ] = None
-    """A file of bearer tokens, one a line, that may predict and look; see [HTTP](http.md#tokens)."""
+    """A file of bearer tokens, one a line, that may predict and look, also at the [status page](page.md);
+    see [HTTP](http.md#tokens)."""
     admin_token_file: Annotated[str | None, SERVERS_READ] = None
-    """A file of bearer tokens that may also send labels."""
+    """A file of bearer tokens that may also send labels, and act on the [status page](page.md#acting)."""
     page: bool = True
     """Whether the servers show the [status page](page.md) at `/`."""
     page_acts: Annotated[bool, SERVERS_READ] = False

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import httpx
 import pytest
+from daemon_harness import ROOT, free_port
 from helpers import wait_for
 from page_parts import page_pid
 
 from daemon.page.answers import POLICY
+from daemon.page.openapi import VIEWS
 
 pytestmark = pytest.mark.xdist_group("page")
 
@@ -108,3 +112,36 @@ def test_without_the_page_nothing_is_there(make_daemon):
     """`page = false`: no process, and / is no address."""
     daemon = make_daemon().start()
     assert got(daemon, "/").status_code == 404 and not page_pid(daemon)
+
+
+def test_each_view_that_is_described_is_there(open_page):
+    """As JSON and as a page."""
+    for path, _ in VIEWS:
+        there = path.replace("{model}", "m")
+        assert got(open_page, there).status_code == 200, there
+        assert got(open_page, there.removeprefix("/api")).status_code == 200, there
+
+
+def test_servers_without_control_show_the_page_and_pass_on_what_is_asked(open_page):
+    """`driftd serve` on the same state: its own page process, and what is asked there the service does."""
+    port = free_port()
+    only = subprocess.Popen(
+        [sys.executable, "-m", "daemon", "-c", str(open_page.config), "serve", "--listen", f"127.0.0.1:{port}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: answered(f"{url}/api/m/m") == 200)
+        asked = httpx.post(f"{url}/api/m/m/resume", json={}, timeout=60).json()["asked"]
+        assert wait_for(lambda: httpx.get(f"{url}/api/asked/{asked}", timeout=60).json().get("state") == "done")
+    finally:
+        only.terminate()
+        only.wait(60)
+
+
+def answered(url: str) -> int:
+    """The status; 0 where nobody answers yet."""
+    try:
+        return httpx.get(url, timeout=60).status_code
+    except httpx.TransportError:
+        return 0
