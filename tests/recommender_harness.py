@@ -40,6 +40,7 @@ class ShopDaemon(Daemon):
             drain = "0s"
             listen = "127.0.0.1:{self.port}"
             min_free = "1MB"
+            page = false
             workers = {workers}
             [models.{MODEL}]
             data_dir = "data"

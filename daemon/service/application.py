@@ -197,6 +197,8 @@ class Service:
         await drained
         self.listener.close()  # the servers' are the last: then who comes is refused, where he would wait and be reset
         await self.servers.stop()
+        if self.page_listener is not None:
+            self.page_listener.close()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
         self.background.write(patient=True)
         self.ledger.close()

@@ -75,6 +75,8 @@ class OnlyServer:
         await self._servers.drain(self._stopping.drain_s, self._stopping.hurried)
         self._listener.close()
         await self._servers.stop()
+        if self._page_listener is not None:
+            self._page_listener.close()
         log.info("service_stopped", seconds=round(time.monotonic() - started_s, 1))
 
     def _make(self) -> ServerProcess:

@@ -15,6 +15,7 @@ state_dir = "state"
 drain = "0s"
 listen = "127.0.0.1:{port}"
 min_free = "1MB"
+page = false
 [models.m]
 data_dir = "data"
 task = "recommendation"
