@@ -6,6 +6,7 @@ from drift.report.site import ServedPage
 
 LOGIN = """
 <form method="post" action="/login"><input type="hidden" name="next" value="{{ next }}">
+<input type="text" name="user" value="driftd" autocomplete="username" hidden>
 <p><label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button class="primary">Log in</button></p></form>
