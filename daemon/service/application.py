@@ -19,8 +19,8 @@ from daemon.runtime.context import Shared, TrainingTurn
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.memory import one_arena
-from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
+from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
 from daemon.runtime.within import within
