@@ -64,8 +64,11 @@ def _champion(
     newest, era = row.newest or deployment.members[0].version, row.era or deployment.number
     seen_seq = 0 if version is None else version.seen_seq
     known_rows = 0 if version is None else version.metrics.get("known_rows") or version.train_rows
-    fixed = row.kind in ("manual", "rollback")
-    return Champion(deployment, row.id, row.at, row.reason, newest, era, predecessor, fixed, seen_seq, known_rows)
+    is_rollback = row.kind == "rollback"
+    fixed = row.kind == "manual" or (is_rollback and row.evidence is None)
+    return Champion(
+        deployment, row.id, row.at, row.reason, newest, era, predecessor, fixed, seen_seq, known_rows, is_rollback
+    )  # fmt: skip
 
 
 def record(

@@ -170,10 +170,9 @@ def _in_service(conn: Connection, name: str, champion: Champion, found: Standing
 
 def _rolled_back(conn: Connection, champion: Champion) -> str | None:
     """The version that was undone, where what is served is what a roll-back brought back."""
-    if not champion.fixed:
+    if not champion.is_rollback:
         return None
-    row = promotions.get(conn, champion.promotion)
-    return promotions.rolled_back(conn, row).version if row.kind == "rollback" else None
+    return promotions.rolled_back(conn, promotions.get(conn, champion.promotion)).version
 
 
 def _last_check(row: Row[Any] | None) -> dict[str, Any] | None:

@@ -68,8 +68,9 @@ class Champion:
     """The deployment of a model's newest promotion, and the one that was served before it.
 
     `newest` is the version that the last cycle's promotion brought, and `era` the number of the deployment that it
-    began with: an adjustment stays in the same era. `fixed` says that the deployment was promoted by hand or rolled
-    back to: it is served as it is until a cycle promotes another. Of the newest version, `seen_seq` is the newest file
+    began with: an adjustment stays in the same era. `fixed` says that the deployment was promoted or rolled back
+    to by hand: it is served as it is until a cycle promotes another; one that probation rolled back to is adjusted like
+    any. `is_rollback`: it was rolled back to, by whomever. Of the newest version, `seen_seq` is the newest file
     that its cycle could use, and `known_rows` counts the labelled rows that there were, whatever its window."""
 
     deployment: Deployment
@@ -82,6 +83,7 @@ class Champion:
     fixed: bool = False
     seen_seq: int = 0
     known_rows: int = 0
+    is_rollback: bool = False
 
     @property
     def deployment_name(self) -> str:

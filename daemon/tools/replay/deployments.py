@@ -64,5 +64,5 @@ class Deployments:
         number = len(self.record)
         self.champion = Champion(
             Deployment.of(number, "", weights, recalibration), number, (place + 1) * DAY_S, kind, newest,
-            number, fixed=kind == "rollback", seen_seq=self.newest_seq, known_rows=self.known_rows[newest],
+            number, seen_seq=self.newest_seq, known_rows=self.known_rows[newest], is_rollback=kind == "rollback",
         )  # fmt: skip

@@ -190,6 +190,18 @@ def test_rolling_back_twice_goes_back_two_steps(ledger):
         assert promotions.champion(conn, "m").predecessor is None
 
 
+@pytest.mark.parametrize(("evidence", "is_fixed"), [(None, True), ([{"file": 3}], False)])
+def test_what_probation_rolled_back_to_is_adjusted_like_any(ledger, evidence, is_fixed):
+    """Only a person's word keeps it as it is: where an old concept came back, an older version may be better still."""
+    promote(ledger, "v1")
+    promote(ledger, "v2")
+    with ledger.begin() as conn:
+        before = promotions.champion(conn, "m").predecessor
+        promotions.record(conn, "m", before, "rollback", "worse", 0.0, evidence=evidence)
+        champion = promotions.champion(conn, "m")
+    assert champion.is_rollback and champion.fixed is is_fixed
+
+
 def test_what_is_due_counts_once_and_is_done_once(ledger):
     """A schedule that fires twice for the same minute is one."""
     with ledger.begin() as conn:
