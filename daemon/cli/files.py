@@ -1,21 +1,17 @@
 """`driftd files MODEL`: its data files and what became of them."""
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daemon.cli.arguments import Json, Last, ModelArgument
-from daemon.cli.output import iso, print_json, print_table, when
+from daemon.cli.output import print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
 
 if TYPE_CHECKING:
     from daemon.config.config import Config
-    from retrain.records.label_state import LabelState
 
-MAX_REJECTS = 100
-"""Rejected rows of each file in `--json`."""
 MAX_UNREAD = 20
 """Lines of a table for files that are not read."""
 
@@ -31,6 +27,7 @@ def files(
     from daemon.ledger import checks, labels
     from daemon.ledger import files as data_files
     from daemon.reading.rejects import printable
+    from daemon.reports.files import MAX_REJECTS, file_json, remark, settled_rows
 
     config = SESSION.config()
     known_model(config, model)
@@ -44,8 +41,8 @@ def files(
     if json:
         unread = [{"path": printable(path), "state": "unread", "reason": why} for path, why in others]
         told = [
-            _file(row, rejects.get(row.id, ()))
-            | {"untested": untested.get(row.id), "settled": _settled(row, known, matures)}
+            file_json(row, rejects.get(row.id, ()))
+            | {"untested": untested.get(row.id), "settled": settled_rows(row, known, matures)}
             for row in rows
         ]
         print_json([*told, *unread])
@@ -60,7 +57,7 @@ def files(
                 f"{r.rows:,}",
                 f"{r.labelled_rows:,}",
                 str(r.rejected),
-                _remark(r, untested.get(r.id), _settled(r, known, matures)),
+                remark(r, untested.get(r.id), settled_rows(r, known, matures)),
             ]
             for r in rows
         ]
@@ -91,56 +88,3 @@ def _unread(config: "Config", model: str) -> list[tuple[str, str]]:
     for _ in scan(folder, intake.patterns, intake.recursive, others):
         pass
     return [(path, why_unread(path)) for path in sorted(others)]
-
-
-def _file(row: Any, rejects: Sequence[Any]) -> dict[str, Any]:
-    from daemon.reading.rejects import printable
-
-    keys = (
-        "path", "state", "kind", "source", "sha256", "size", "rows", "labelled_rows", "rejected", "reason", "quality",
-        "snapshot", "quarantine",
-    )  # fmt: skip
-    return {key: getattr(row, key) for key in keys} | {
-        "path": printable(row.path),
-        "taken": iso(row.at),
-        "rejects": [{"line": r.line, "column": r.column, "reason": r.reason, "raw": r.raw} for r in rejects],
-    }
-
-
-def _settled(row: Any, known: "LabelState | None", matures: bool) -> int | None:
-    """Of how many rows of a file the label may be believed, where some may not be yet: because of a configured
-    maturity, or because the file waits; None of others."""
-    if known is None or row.kind != "rows" or row.state != "accepted" or row.seq < known.from_seq:
-        return None
-    younger = matures and (known.up_to is None or (row.last_time or row.at) > known.up_to)
-    return known.by_file.get(row.seq, 0) if younger or known.trust.get(row.seq) == "waiting" else None
-
-
-def _remark(row: Any, untested: str | None, settled: int | None = None) -> str:
-    """The reason, or what the quality report found and why nothing was tested, in a few words."""
-    from daemon.reading.rejects import printable
-
-    quality = row.quality or {}
-    if row.reason or quality.get("hint"):
-        return printable(row.reason or quality["hint"])
-    remarks = [printable(text) for text in (*quality.get("unclear", ()), *quality.get("notes", ()))]
-    remarks += [f"not tested: {untested}"] if untested else []
-    if settled is not None and settled < row.rows:
-        remarks.append(f"labels wait: those of {settled:,} rows count so far")
-    remarks += [printable(quality["advice"])] if quality.get("advice") else []
-    remarks += [f"{quality['duplicate_rows']:,} rows equal an earlier one"] if quality.get("duplicate_rows") else []
-    remarks += _counts(quality, "future_times")
-    if joined := quality.get("joined"):
-        remarks += [f"{joined['joined']:,} of {joined['labels']:,} labels joined", *filter(None, [joined["hint"]])]
-    unknown = quality.get("withheld_classes") or {}
-    if unknown:
-        most = sorted(unknown.items(), key=lambda one: -one[1])[:3]
-        remarks.append("do not count: " + ", ".join(f"{rows:,} of {printable(repr(name))}" for name, rows in most))
-    for name, counts in (quality.get("columns") or {}).items():
-        words = _counts(counts, "unseen", "out_of_range", "infinite")
-        remarks += [f"{printable(name)}: {', '.join(words)}"] if words else []
-    return "; ".join(remarks[:4])
-
-
-def _counts(counts: dict[str, Any], *keys: str) -> list[str]:
-    return [f"{counts[key]:,} {key.replace('_', ' ')}" for key in keys if counts.get(key)]

@@ -6,10 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.arguments import Json, Last
-from daemon.cli.output import iso, print_json, print_table, when
+from daemon.cli.output import print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
-
-MOMENTS = ("at", "opened", "finished")
 
 
 def history(
@@ -22,7 +20,7 @@ def history(
 
     `driftd explain CYCLE` tells one cycle."""
     from daemon.ledger import events as kept
-    from daemon.reports.timeline import folded, heading, sentence, timeline
+    from daemon.reports.timeline import folded, heading, sentence, timeline, with_iso_times
 
     config = SESSION.config()
     if model is not None:
@@ -33,7 +31,7 @@ def history(
             return
         entries = timeline(conn, model, last)
     if json:
-        print_json([entry | {key: iso(entry[key]) for key in MOMENTS} for entry in entries])
+        print_json([with_iso_times(entry) for entry in entries])
     elif not entries:
         print("nothing has happened yet; `driftd status` says what each model waits for")
     else:
@@ -46,8 +44,9 @@ def history(
 
 def _print_events(rows: Sequence[Any], json: bool) -> None:
     if json:
-        given = [{"event": row.event, "level": row.level, "timestamp": iso(row.at), "model": row.model} for row in rows]
-        print_json([fields | row.fields for fields, row in zip(given, rows, strict=True)])
+        from daemon.reports.timeline import event_json
+
+        print_json([event_json(row) for row in rows])
         return
     for row in rows:
         fields = "  ".join(f"{key}={value}" for key, value in row.fields.items() if value is not None)

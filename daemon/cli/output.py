@@ -75,12 +75,3 @@ def when(seconds: float | None) -> str:
     from datetime import datetime
 
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def iso(seconds: float | None) -> str | None:
-    """A moment for machines: ISO 8601 in UTC."""
-    if seconds is None:
-        return None
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,54 +1,30 @@
 """`driftd versions MODEL`: its versions and their evaluations."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from daemon.cli.arguments import Json, ModelArgument
-from daemon.cli.output import iso, print_json, print_table, when
+from daemon.cli.output import print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
 from daemon.reports.forecast import in_interval
 from daemon.reports.performance import BLIND
 from retrain.planning.forecast_words import COVERS
 
-if TYPE_CHECKING:
-    from retrain.records.deployment import Champion
-
 COLUMNS = (
     "  version", "made", "metric", "held-out", "expected", "realised", "in service", "rows", "cycle", "state"
 )  # fmt: skip
 OUTSIDE = " !"
-NO_PERFORMANCE = {"labelled": None, "estimated": None}
 
 
 def versions(model: ModelArgument, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
-    from daemon.ledger import assessments, checks, forecasts, promotions, trials
-    from daemon.ledger import versions as stored
-    from daemon.reports.timeline import roll_back_json
-    from daemon.reports.trial import trial_json
+    from daemon.reports.versions import versions_of
 
     config = SESSION.config()
     known_model(config, model)
     with SESSION.ledger(config) as ledger, ledger.connect() as conn:
-        rows = stored.listed(conn, model)
-        champion = promotions.champion(conn, model)
-        tried, task = trials.by_version(conn, model), config.models[model].task
-        trial_facts = {name: trial_json(conn, model, task, trial) for name, trial in tried.items()}
-        latest = checks.latest_performances(conn, model)
-        if task == "recommendation":
-            scores = assessments.newest_scores(conn, model)
-            latest = {name: {"labelled": one, "estimated": None} for name, one in scores.items()}
-        foretold, came_to = forecasts.foretold_of(conn, model), forecasts.realised_of(conn, model)
-        undone = {one.version: roll_back_json(conn, model, one) for one in promotions.roll_backs(conn, model)}
-    served = set() if champion is None else _served(rows, champion)
-    pinned = config.models[model].retention.pinned
-    facts = [
-        _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
-        | latest.get(row.name, NO_PERFORMANCE)
-        | {"forecast": foretold.get(row.cycle_id), "realised": came_to.get(row.cycle_id)}
-        | {"trial": trial_facts.get(row.name), "rolled_back": None if row.name in served else undone.get(row.name)}
-        for row in rows
-    ]
+        found = versions_of(conn, config, model)
+    facts = [version for _, version in found]
     if json:
         print_json(facts)
     elif not facts:
@@ -58,7 +34,7 @@ def versions(model: ModelArgument, json: Json = False) -> None:
             [("→ " if t["served"] else "  ") + t["version"], when(row.created_at), t["metric"] or "",
              "" if t["value"] is None else f"{t['value']:.4f}", _expected(t), _realised(t),
              _in_service(t), f"{row.train_rows:,}", str(row.cycle_id), _state(row, t)]
-            for row, t in zip(rows, facts, strict=True)
+            for row, t in found
         ]  # fmt: skip
         print_table(COLUMNS, shown)
         for one in facts:
@@ -68,15 +44,6 @@ def versions(model: ModelArgument, json: Json = False) -> None:
             print(line)
         if any(_in_service(t).startswith("≈") for t in facts):
             print(f"≈ estimated on rows without labels: {BLIND}")
-
-
-def _served(rows: Sequence[Any], champion: "Champion") -> set[str]:
-    """The versions that answer, each content once: of several the champion's newest, else the newest of all."""
-    digests, found = {row.name: row.digest for row in rows}, dict[str, str]()
-    members = [member.version for member in champion.deployment.members]
-    for name in sorted(members, key=lambda name: (name == champion.newest, name)):
-        found[digests.get(name, name)] = name
-    return set(found.values())
 
 
 def _state(row: Any, version: dict[str, Any]) -> str:
@@ -115,14 +82,3 @@ def _in_service(version: dict[str, Any]) -> str:
     if version["labelled"] is not None:
         return f"{version['labelled']['value']:.4f}"
     return "" if version["estimated"] is None else f"≈ {version['estimated']['value']:.4f}"
-
-
-def _version(row: Any, served: set[str], pinned: tuple[str, ...], path: str) -> dict[str, Any]:
-    from retrain.store.versions import is_pinned
-
-    challenger = (row.metrics or {}).get("challenger") or {}
-    return {
-        "version": row.name, "served": row.name in served, "created": iso(row.created_at), "state": row.state,
-        "metric": (row.metrics or {}).get("metric"), "value": challenger.get("value"), "se": challenger.get("se"),
-        "train_rows": row.train_rows, "cycle": row.cycle_id, "pinned": is_pinned(row.name, pinned), "path": path,
-    }  # fmt: skip

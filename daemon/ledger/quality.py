@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from daemon.ledger.rows import last_row
 from daemon.ledger.tables import assessments, checks, files
 
 OF_FILES = files.c.kind == "rows", checks.c.kind == "file", checks.c.started_at <= files.c.at
@@ -45,3 +46,13 @@ def page_of_files(conn: Connection, model: str, state: str | None, before: int |
     wanted += [] if state is None else [files.c.state == state]
     wanted += [] if before is None else [files.c.id < before]
     return conn.execute(select(files).where(*wanted).order_by(files.c.id.desc()).limit(most)).all()
+
+
+def file_at(conn: Connection, model: str, path: str) -> Any | None:
+    """The newest file at a path; None where there never was one."""
+    return last_row(conn, files, files.c.model == model, files.c.path == path)
+
+
+def check_of_file(conn: Connection, file_id: int) -> Any | None:
+    """The newest check of a file, with its report; None before the first."""
+    return last_row(conn, checks, checks.c.file_id == file_id)

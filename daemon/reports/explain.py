@@ -93,14 +93,21 @@ def _held(conn: Connection, cycle: Any) -> list[dict[str, Any]]:
 
 def story(facts: dict[str, Any]) -> str:
     """The same in words."""
+    return "\n\n".join(text for _, text in story_parts(facts))
+
+
+def story_parts(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The parts of the story in their order, each with what it is about."""
     savings = "" if facts["savings"] is None else savings_text(facts["savings"])
     labels = "" if facts["labels"] is None else labels_text(facts["labels"])
-    sections = [_opening(facts), savings, labels, *map(_check, facts["evidence"])]
+    parts = [("opening", _opening(facts)), ("savings", savings), ("labels", labels)]
+    parts += [("evidence", _check(check)) for check in facts["evidence"]]
     for stage, section in (("prepare", _prepared), ("train", _trained), ("evaluate", _evaluated)):
-        sections += [section(facts)] if facts[stage] is not None else []
-    sections += [_troubles(facts["stages"]), cycle_sentence(facts["cpu"]), _tried(facts["trial"]), _ending(facts)]
-    sections += [_undone(facts["rolled_back"])] if facts["rolled_back"] is not None else []
-    return "\n\n".join(section for section in sections if section)
+        parts += [(stage, section(facts))] if facts[stage] is not None else []
+    parts += [("troubles", _troubles(facts["stages"])), ("cpu", cycle_sentence(facts["cpu"]))]
+    parts += [("trial", _tried(facts["trial"])), ("ending", _ending(facts))]
+    parts += [("rolled back", _undone(facts["rolled_back"]))] if facts["rolled_back"] is not None else []
+    return [(about, text) for about, text in parts if text]
 
 
 def _opening(facts: dict[str, Any]) -> str:

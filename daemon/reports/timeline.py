@@ -9,10 +9,12 @@ from sqlalchemy import Connection
 
 from daemon.ledger import commands, cycles, deployments, events, files, promotions
 from daemon.ledger.promotions import RolledBack
+from daemon.reports.iso import iso
 
 Entry = dict[str, Any]
 KINDS = {"manual": "promotion", "rollback": "roll_back", "reweigh": "adjustment", "promote": "promotion"}
 """The ledger's kinds of promotion, as the timeline names them."""
+MOMENTS = ("at", "opened", "finished")
 BLANK: Entry = dict.fromkeys(
     ("at", "kind", "model", "cycle", "trigger", "why", "opened", "finished", "state", "version", "from_version",
      "rolled_back", "served", "undone", "file", "command", "by", "reason", "evidence")
@@ -30,6 +32,17 @@ def timeline(conn: Connection, model: str | None, last: int) -> list[Entry]:
         _of_files(conn, model, last),
     )
     return sorted(entries, key=lambda entry: entry["at"])[-last:]
+
+
+def with_iso_times(entry: Entry) -> Entry:
+    """As `driftd history --json` prints it."""
+    return entry | {key: iso(entry[key]) for key in MOMENTS}
+
+
+def event_json(row: Any) -> dict[str, Any]:
+    """An event of the log, as `driftd history --events --json` prints it."""
+    fields: dict[str, Any] = row.fields
+    return {"event": row.event, "level": row.level, "timestamp": iso(row.at), "model": row.model} | fields
 
 
 def folded(entries: Sequence[Entry]) -> list[tuple[Entry, int]]:

@@ -161,10 +161,10 @@ def sparkline(title: str, values: Values, low: float, high: float, style: str = 
     return _small("spark", len(values), [(f"line {style}", path_of(values, low, high))], title)
 
 
-def effect(value: float, limit: float) -> Markup:
-    """A bar between 0 and 1, with a line at `limit`; its number stands beside it."""
+def effect(value: float, limit: float, style: str = "effect") -> Markup:
+    """A bar between 0 and 1, with a line at `limit`; its number stands beside it. `style` is a class of bars."""
     bar = f"M0 20h{_short(100 * min(1.0, value))}v60H0z"
-    return _small("pair", 100, [("effect", bar), ("guide", f"M{_short(100 * min(1.0, limit))} 0v100")])
+    return _small("pair", 100, [(style, bar), ("guide", f"M{_short(100 * min(1.0, limit))} 0v100")])
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:

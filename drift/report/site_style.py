@@ -48,11 +48,15 @@ form { display: inline; margin: 0; } .acts { display: flex; flex-wrap: wrap; gap
 .plain > div { display: contents; } .plain dd { font-size: .95rem; } .plain dt { font-size: .95rem; }
 .band { fill: var(--tint); stroke: none; } .line.est { stroke-dasharray: 5 4; } .line.evaluated { stroke: var(--old);
   stroke-dasharray: 1 4; } .at.refused { fill: var(--bad); stroke: none; }
-.story { list-style: none; margin: 0; padding: 0; border-left: 2px solid var(--line); }
+.story { list-style: none; margin: 1rem 0 0; padding: 0; border-left: 2px solid var(--line); }
 .story li { padding: .1rem 0 .8rem 1.1rem; position: relative; font-size: .95rem; }
 .story li::before { content: ""; position: absolute; left: -6px; top: .5rem; width: 10px; height: 10px;
   border-radius: 50%; background: var(--accent); border: 2px solid var(--bg); box-sizing: border-box; }
-.pages { display: flex; gap: 1rem; margin: .75rem 0; font-size: .9rem; }
+.story h2 { margin: 0 0 .2rem; } .lines { font-size: .82rem; margin: .5rem 0; }
+.findings { list-style: none; padding: 0; margin: 1rem 0; } .findings li { display: grid; gap: 1rem;
+  grid-template-columns: 4rem minmax(0, 1fr); padding: .4rem 0; border-bottom: 1px solid var(--line); }
+.findings p { margin: 0; } .pages a[aria-current] { color: var(--ink); font-weight: 600; text-decoration: none; }
+.pages { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .75rem 0; font-size: .9rem; }
 @media (max-width: 46rem) {
   .model, .two { grid-template-columns: minmax(0, 1fr); } .heads { display: none; }
   .answers { grid-template-columns: minmax(0, 1fr); gap: .4rem; } .todo li > p { flex-basis: 100%; }

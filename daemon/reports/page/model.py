@@ -13,7 +13,7 @@ from daemon.reports.page.moments import moment
 from daemon.reports.page.overview import model_facts, next_scheduled
 from daemon.reports.page.quality import points, shown_kind
 from daemon.reports.status import status_json
-from daemon.reports.timeline import timeline
+from daemon.reports.timeline import timeline, with_iso_times
 
 SHOWN_POINTS, SHOWN_ENTRIES, MOST_ENTRIES, A_PAGE = 120, 20, 500, 40
 STATES = ("accepted", "held", "refused", "duplicate", "superseded", "forgotten", "expired")
@@ -38,7 +38,7 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
     return {
         "view": "model", "model": name, "title": _title(name, found), "lede": _lede(model, found, soon, asked.now),
         **found, "points": drawn, "status": {**status, "models": {name: model}}, "explain": question,
-        "history": entries, "columns": columns, "listed": listed,
+        "history": [with_iso_times(entry) for entry in entries], "columns": columns, "listed": listed,
         "scheduled": None if soon is None else {"at": soon[0], "kind": soon[1]},
     }  # fmt: skip
 

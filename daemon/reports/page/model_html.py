@@ -9,7 +9,7 @@ from markupsafe import Markup
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts
 from daemon.reports.page.changes import words
-from daemon.reports.page.moments import day, time_element
+from daemon.reports.page.moments import day, time_element, with_seconds
 from daemon.reports.page.needs import KINDS
 from daemon.reports.page.overview_html import acts, code_marked, named, remark
 from daemon.reports.timeline import folded, heading, sentence
@@ -25,7 +25,7 @@ CONTENT = """
 <li class="{{ kind }}-need"><p><b class="{{ kind }}">{{ need.words }}</b>. {{ need.more }}</p>{{ acts }}</li>
 {% endfor %}</ul>{% endif %}
 <div class="two"><section><h2>Quality of what was served</h2>
-{{ chart or nothing }}
+{% if chart %}{{ chart }}{% else %}<p class="soft">{{ nothing }}</p>{% endif %}
 </section>
 <aside aria-label="Now"><h2>Now</h2><dl class="plain">{% for name, value in now %}
 <div class="row"><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>
@@ -51,12 +51,12 @@ EVERY = (("all", None), ("held", "held"), ("refused", "refused"))
 def model_html(facts: Facts, asked: Asked) -> str:
     """What waits first, then quality over time beside what is now, what happened, and the files."""
     name, status = facts["model"], facts["status"]["models"][facts["model"]]
-    listed = facts["listed"]
+    listed, history = facts["listed"], [with_seconds(entry) for entry in facts["history"]]
     content = filled(
         CONTENT, waiting=[(KINDS.get(need["about"], "bad"), need, acts(asked, need)) for need in facts["needs"]],
-        chart=_chart(facts), nothing=filled('<p class="soft">{{ t }}</p>', t=NO_CHART), now=_now(facts, status, asked),
+        chart=_chart(facts, history), nothing=NO_CHART, now=_now(facts, status, asked),
         buttons=_buttons(facts, status, asked), gauge=_gauge(facts["explain"]), columns=_columns(facts["columns"]),
-        history=[_entry(name, one, before, asked.now) for one, before in reversed(folded(facts["history"]))],
+        history=[_entry(name, *one, asked.now) for one in reversed(folded(history))],
         earlier=_earlier(name, facts, asked), files=_files(name, listed["files"], asked.now),
         states=[(word, _files_href(name, kind), kind == listed["state"]) for word, kind in EVERY],
         older=_files_href(name, listed["state"], listed["older"]) if listed["older"] else "",
@@ -64,7 +64,7 @@ def model_html(facts: Facts, asked: Asked) -> str:
     return ServedPage(facts["title"], content, code_marked(facts["lede"]), remark(facts["status"], asked)).html()
 
 
-def _chart(facts: Facts) -> Markup | str:
+def _chart(facts: Facts, history: Sequence[Mapping[str, Any]]) -> Markup | str:
     found = facts["points"]
     metric = next((one["metric"] for one in reversed(found) if one["metric"]), "")
     days = [day(one["at"]) for one in found]
@@ -72,7 +72,7 @@ def _chart(facts: Facts) -> Markup | str:
     return quality(
         named(metric), [one["file"] for one in found], [one["value"] for one in found],
         [None if one["interval"] is None else (one["interval"][0], one["interval"][1]) for one in found],
-        [one["estimated"] for one in found], evaluated, _marks(found, facts["history"]), days,
+        [one["estimated"] for one in found], evaluated, _marks(found, history), days,
     )  # fmt: skip
 
 
@@ -143,8 +143,9 @@ def _gauge(question: Mapping[str, Any]) -> Markup | str:
     if saved is None or not price:
         return ""
     digits = apart(saved, price)
-    return filled(GAUGE, bar=effect(max(0.0, saved / price), 1.0), saved=f"{saved:.{digits}f}", share=saved / price,
-                  price=f"{price:.{digits}f}", metric=named(question["metric"]))  # fmt: skip
+    bar = effect(max(0.0, saved / price), 1.0, "current")
+    return filled(GAUGE, bar=bar, saved=f"{saved:.{digits}f}", price=f"{price:.{digits}f}", share=saved / price,
+                  metric=named(question["metric"]))  # fmt: skip
 
 
 def _columns(found: Sequence[Mapping[str, Any]]) -> Markup | str:

@@ -1,6 +1,8 @@
 """Moments as people read them, as near as they are; the exact one in UTC is in the element and on hover."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from markupsafe import Markup
 
@@ -43,6 +45,15 @@ def age(seconds: float) -> str:
         if (count := int(seconds // length)) >= 1:
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return "just now"
+
+
+def with_seconds(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of the timeline whose moment is ISO 8601, with it in Unix seconds.
+
+    >>> with_seconds({"at": "1970-01-01T00:01:00+00:00"})
+    {'at': 60.0}
+    """
+    return {**entry, "at": datetime.fromisoformat(entry["at"]).timestamp()}
 
 
 def day(seconds: float) -> str:

@@ -42,7 +42,7 @@ def overview_facts(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts:
     }
     return {
         "view": "overview", "title": title(status, waiting), "lede": _lede(status, models, waiting),
-        "answers": answers, "waiting": waiting, "models": models, "change": change,
+        "answers": answers, "waiting": waiting, "models": models,
         "status": status, "explain": list(questions.values()),
     }  # fmt: skip
 
@@ -56,7 +56,7 @@ def model_facts(conn: Any, name: str, model: Mapping[str, Any], question: Mappin
     return {
         "state": state(model, needed), "needs": needed,
         "quality": now_of(found, champion), "points": found, "files": newest_files(conn, name),
-        "why": question["answer"], "change": change, "changed": None if change is None else brief(change, now),
+        "why": question["answer"], "changed": None if change is None else brief(change, now),
         "age": None if champion is None else age(now - champion["at"]),
     }  # fmt: skip
 

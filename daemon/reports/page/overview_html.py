@@ -92,7 +92,7 @@ def acts(asked: Asked, need: Mapping[str, Any]) -> Markup:
     if need["about"] == "approval":
         look = filled('<a class="button" href="{{ at }}">Compare</a>', at=href("m", model, "cycle", need["cycle"]))
         done = button(asked, model, "approve", "Approve", {"cycle": str(need["cycle"])}, primary=True)
-        return filled('<span class="acts">{{ look }} {{ done }}</span>', look=look, done=done)
+        return filled('<div class="acts">{{ look }} {{ done }}</div>', look=look, done=done)
     return filled('<a class="button" href="{{ at }}">Look</a>', at=href("m", model))
 
 
@@ -110,7 +110,7 @@ def _held_acts(asked: Asked, need: Mapping[str, Any]) -> Markup:
         {"file": file},
         sure="Its rows leave every window for good: this cannot be undone.",
     )
-    return filled('<span class="acts">{{ a }} {{ b }} {{ c }}</span>', a=look, b=release, c=forget)
+    return filled('<div class="acts">{{ a }} {{ b }} {{ c }}</div>', a=look, b=release, c=forget)
 
 
 def _row(name: str, status: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:

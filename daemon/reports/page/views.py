@@ -7,11 +7,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.ledger import Ledger
 from daemon.reports.page.asked import Asked, Facts, PageReader
+from daemon.reports.page.badge import badge_svg, lost_badge, view_of_badge
+from daemon.reports.page.cycle import cycle_html, view_of_cycle
+from daemon.reports.page.doctor import doctor_html, view_of_doctor
+from daemon.reports.page.file import file_html, view_of_file
+from daemon.reports.page.log import log_html, view_of_log
 from daemon.reports.page.lost import lost_facts, lost_html
 from daemon.reports.page.model import view_of_model
 from daemon.reports.page.model_html import model_html
 from daemon.reports.page.overview import overview_facts
 from daemon.reports.page.overview_html import overview_html
+from daemon.reports.page.versions import versions_html, view_of_versions
 from retrain.records.errors import DriftdError
 
 View = Callable[[PageReader, Ledger, Asked], Facts | None]
@@ -24,12 +30,19 @@ def facts_of(reader: PageReader, asked: Asked) -> Facts | None:
     view = _view(asked.path)
     if view is None:
         return None
+    if asked.path == ("doctor",):
+        return view_of_doctor(reader)
     if reader.ledger is None:
-        return lost_facts(reader, reader.trouble)
+        return _lost(reader, asked, reader.trouble)
     try:
         return view[0](reader, reader.ledger, asked)
     except (SQLAlchemyError, sqlite3.Error, DriftdError) as error:
-        return lost_facts(reader, _reason(error))
+        return _lost(reader, asked, _reason(error))
+
+
+def _lost(reader: PageReader, asked: Asked, trouble: str) -> Facts | None:
+    """What is known without the ledger: of any view, what is served all the same; badges stay badges."""
+    return lost_badge(reader, asked) if asked.path[:1] == ("badge",) else lost_facts(reader, trouble)
 
 
 def html_of(reader: PageReader, asked: Asked) -> str | None:
@@ -46,7 +59,23 @@ def _view(path: tuple[str, ...]) -> tuple[View, Html] | None:
             return overview_facts, overview_html
         case ("m", _):
             return view_of_model, model_html
+        case ("m", _, "cycle", _):
+            return view_of_cycle, cycle_html
+        case ("m", _, "file", _, *_):
+            return view_of_file, file_html
+        case ("m", _, "versions"):
+            return view_of_versions, versions_html
+        case ("log",):
+            return view_of_log, log_html
+        case ("doctor",):
+            return _doctor, doctor_html
+        case ("badge", _):
+            return view_of_badge, badge_svg
     return None
+
+
+def _doctor(reader: PageReader, _ledger: Ledger, _asked: Asked) -> Facts | None:
+    return view_of_doctor(reader)
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from daemon.cli.versions import _served
+from daemon.reports.versions import served_versions
 from retrain.monitoring.proposal import distinct
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.predictions import Predictions
@@ -40,5 +40,5 @@ def test_of_versions_of_equal_content_one_is_listed_as_served() -> None:
     rows = [SimpleNamespace(name=name, digest=digest) for name, digest in (("v1", "a"), ("v2", "b"), ("v3", "b"))]
     blend = Deployment.of(1, "m", {"v1": 0.2, "v2": 0.5, "v3": 0.3})
     for newest, served in (("v3", {"v1", "v3"}), ("v2", {"v1", "v2"}), ("v1", {"v1", "v3"})):
-        assert _served(rows, Champion(blend, 1, 0.0, "", newest, 1)) == served
-    assert _served(rows, Champion(Deployment.of(2, "m", {"v2": 1.0}), 1, 0.0, "", "v2", 1)) == {"v2"}
+        assert served_versions(rows, Champion(blend, 1, 0.0, "", newest, 1)) == served
+    assert served_versions(rows, Champion(Deployment.of(2, "m", {"v2": 1.0}), 1, 0.0, "", "v2", 1)) == {"v2"}

@@ -1,0 +1,34 @@
+"""The doctor's view: what would keep the service from working, and what to do."""
+
+from daemon.reports.page.asked import Asked, Facts, PageReader
+from daemon.reports.page.overview_html import code_marked
+from drift.notation import counted
+from drift.report.glyphs import state
+from drift.report.page import filled
+from drift.report.site import ServedPage
+
+KINDS = {"ok": ("ok", "fine"), "warning": ("warn", "note"), "error": ("bad", "bad")}
+CONTENT = """
+<ul class="findings">{% for mark, what, way_out in findings %}
+<li><span>{{ mark }}</span><p>{{ what }}{% if way_out %}<br><span class="soft">{{ way_out }}</span>{% endif %}</p></li>
+{% endfor %}</ul><p class="soft">On the command line: <code>driftd doctor</code>.</p>
+"""
+
+
+def view_of_doctor(reader: PageReader) -> Facts | None:
+    """`findings` is what `driftd doctor --json` prints; None where nobody can look."""
+    if reader.examine is None:
+        return None
+    findings = [dict(one) for one in reader.examine(reader.config)]
+    bad, notes = (sum(one["level"] == level for one in findings) for level in ("error", "warning"))
+    title = "All is well." if not bad else f"{counted(bad, 'finding', 'need')} you."
+    title = f"{counted(notes, 'note')}, and nothing bad." if notes and not bad else title
+    return {"view": "doctor", "title": title, "findings": findings}
+
+
+def doctor_html(facts: Facts, _asked: Asked) -> str:
+    """The bad first."""
+    order = list(reversed(KINDS))
+    found = sorted(facts["findings"], key=lambda one: order.index(one["level"]))
+    shown = [(state(*KINDS[one["level"]]), code_marked(one["what"]), code_marked(one["way_out"])) for one in found]
+    return ServedPage(facts["title"], filled(CONTENT, findings=shown), view="Doctor").html()

@@ -1,0 +1,147 @@
+"""A model's versions: which file and cycle each came from, what it was expected to bring, and two side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from daemon.ledger import Ledger
+from daemon.reports.forecast import in_interval
+from daemon.reports.page.actions import button, href, link
+from daemon.reports.page.asked import Asked, Facts, PageReader
+from daemon.reports.page.moments import time_element
+from daemon.reports.page.overview_html import named
+from daemon.reports.versions import versions_of
+from drift.notation import score, signed
+from drift.report.page import filled, table
+from drift.report.site import ServedPage
+
+A_PAGE = 40
+CONTENT = """
+{% if side %}<section><h2>{{ pair }}</h2>{{ side }}</section>{% endif %}
+<section><h2>All versions, the newest first</h2>{{ versions }}
+{% if pages %}<p class="pages">{% for word, at in pages %}<a href="{{ at }}">{{ word }}</a>{% endfor %}</p>{% endif %}
+</section>
+<p class="soft small">Expected: the 90 % interval of the gain over the version before, for the next files. Realised:
+ what it came to. ≈: estimated on rows without labels.</p>
+"""
+
+
+def view_of_versions(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | None:
+    """`versions` is what `driftd versions --json` prints, oldest first; `made` has when each was made. With `?a=V&b=W`
+    these two stand side by side, else what is served and what was made before it."""
+    model = asked.path[1]
+    if model not in reader.config.models:
+        return None
+    with ledger.connect() as conn:
+        found = versions_of(conn, reader.config, model)
+    facts = [one for _, one in found]
+    served = [one["version"] for one in facts if one["served"]]
+    title = f"{model} serves {' and '.join(served)}." if served else f"{model} has no version yet."
+    if len(served) > 2:
+        title = f"{model} serves a blend of {len(served)} versions."
+    first = asked.query.get("from", "0")
+    return {
+        "view": "versions", "model": model, "title": title, "versions": facts,
+        "made": {row.name: row.created_at for row, _ in found}, "side_by_side": _pair(facts, asked.query),
+        "from": int(first) if first.isascii() and first.isdigit() and len(first) < 9 else 0,
+    }  # fmt: skip
+
+
+def _pair(facts: Sequence[Mapping[str, Any]], query: Mapping[str, str]) -> list[str]:
+    """The names of two versions that are compared; none where there is only one."""
+    names = [one["version"] for one in facts]
+    asked = [query[key] for key in ("a", "b") if query.get(key) in names]
+    if len(asked) == 2:
+        return asked
+    newest = next((at for at in reversed(range(len(facts))) if facts[at]["served"]), len(facts) - 1)
+    return [names[newest - 1], names[newest]] if newest > 0 else []
+
+
+def versions_html(facts: Facts, asked: Asked) -> str:
+    """Two side by side, then all of them."""
+    model, found = facts["model"], list(reversed(facts["versions"]))
+    first = facts["from"]
+    shown, pair = found[first : first + A_PAGE], facts["side_by_side"]
+    at = href("m", model, "versions")
+    pages = [("newer", f"{at}?from={max(0, first - A_PAGE)}")] if first else []
+    pages += [("older", f"{at}?from={first + A_PAGE}")] if first + A_PAGE < len(found) else []
+    content = filled(
+        CONTENT, pages=pages, pair=" and ".join(pair), side=_side(facts, pair, asked),
+        versions=_table(facts, shown, asked) if shown else "None yet.",
+    )  # fmt: skip
+    return ServedPage(facts["title"], content, link(href("m", model), model)).html()
+
+
+def _table(facts: Facts, shown: Sequence[Mapping[str, Any]], asked: Asked) -> Markup:
+    model, names = facts["model"], [one["version"] for one in facts["versions"]]
+    heads = [("version", ""), ("made", ""), ("held-out", "num"), ("expected", "num"), ("realised", "num"),
+             ("in service", "num"), ("rows", "num"), ("cycle", ""), ("state", ""), ("", "")]  # fmt: skip
+    rows = []
+    for one in shown:
+        before = names[max(0, names.index(one["version"]) - 1)]
+        compare = f"{href('m', model, 'versions')}?a={before}&b={one['version']}"
+        rows.append((
+            link(compare, one["version"]), time_element(facts["made"][one["version"]], asked.now), _value(one),
+            _expected(one), _realised(one), _in_service(one), f"{one['train_rows']:,}", _cycle(model, one),
+            _state(one), _promote(one, model, asked),
+        ))  # fmt: skip
+    return table(heads, rows)
+
+
+def _side(facts: Facts, pair: Sequence[str], asked: Asked) -> Markup | str:
+    """What differs between two, in the same order for both."""
+    if len(pair) != 2:
+        return ""
+    by_name = {one["version"]: one for one in facts["versions"]}
+    one, other = (by_name[name] for name in pair)
+    what = (
+        ("made", lambda v: time_element(facts["made"][v["version"]], asked.now)), ("state", _state),
+        (f"{named(one['metric'])}, held out", _value), ("expected gain", _expected), ("realised gain", _realised),
+        ("in service", _in_service), ("trained on rows", lambda v: f"{v['train_rows']:,}"),
+        ("from", lambda v: _cycle(facts["model"], v)), ("stored in", lambda v: v["path"]),
+    )  # fmt: skip
+    rows = [(name, value(one) or "–", value(other) or "–") for name, value in what]
+    return table([("", ""), (pair[0], ""), (pair[1], "")], rows)
+
+
+def _value(one: Mapping[str, Any]) -> str:
+    se = "" if one["se"] is None else f" ± {one['se']:.4f}"
+    return "" if one["value"] is None else f"{score(one['value'])}{se}"
+
+
+def _expected(one: Mapping[str, Any]) -> str:
+    forecast = one["forecast"]
+    return "" if forecast is None else f"{signed(forecast['low'])} to {signed(forecast['high'])}"
+
+
+def _realised(one: Mapping[str, Any]) -> str:
+    realised, forecast = one["realised"], one["forecast"]
+    if realised is None or forecast is None:
+        return ""
+    return signed(realised["difference"]) + ("" if in_interval(realised, forecast) else ", outside")
+
+
+def _in_service(one: Mapping[str, Any]) -> str:
+    if one["labelled"] is not None:
+        return score(one["labelled"]["value"])
+    return "" if one["estimated"] is None else f"≈ {score(one['estimated']['value'])}"
+
+
+def _cycle(model: str, one: Mapping[str, Any]) -> Markup | str:
+    return "" if one["cycle"] is None else link(href("m", model, "cycle", one["cycle"]), f"cycle {one['cycle']}")
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    parts = ["serves"] if one["served"] else [str(one["state"])]
+    parts += ["pinned"] if one["pinned"] else []
+    if one["trial"] is not None and one["trial"]["outcome"] != "promoted":
+        parts.append(one["trial"]["outcome"] or "on trial")
+    return ", ".join([*parts, *(["rolled back"] if one["rolled_back"] else [])])
+
+
+def _promote(one: Mapping[str, Any], model: str, asked: Asked) -> Markup | str:
+    if one["served"] or one["state"] != "stored" or not asked.may_act:
+        return ""
+    sure = f"{one['version']} answers within seconds; nothing is trained. It stays until a cycle promotes another."
+    return button(asked, model, "promote", "Promote", {"version": one["version"]}, sure=sure)
