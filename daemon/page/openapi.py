@@ -8,6 +8,11 @@ from daemon.page.actions import OF_A_MODEL, OF_THE_SERVICE, Action
 VIEWS = (
     ("/api/", "All models: the sentence of the page, and where each stands."),
     ("/api/m/{model}", "One model: quality over time, what changed, what comes."),
+    ("/api/m/{model}/cycle/{cycle}", "A cycle: why it was opened, what was compared, what was decided."),
+    ("/api/m/{model}/file/{file}", "A data file: its check, its rejected rows. Slashes of its name are sent as %2F."),
+    ("/api/m/{model}/versions", "The versions, from the files that made them to where they serve."),
+    ("/api/log", "The newest events of the log."),
+    ("/api/doctor", "What is wrong, and how it is mended."),
 )
 """The views and what they show, each also a page without /api."""
 KINDS: dict[str, dict[str, Any]] = {
@@ -15,7 +20,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "number": {"type": "integer", "minimum": 0},
     "texts": {"type": "array", "items": {"type": "string"}, "minItems": 1},
 }
-NAMES = {"model": "text", "asked": "text"}
+NAMES = {"model": "text", "cycle": "number", "file": "text", "asked": "text"}
 OUTCOME = {
     "type": "object",
     "required": ["asked", "state", "message"],
