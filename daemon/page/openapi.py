@@ -48,6 +48,7 @@ def description() -> dict[str, Any]:
     paths |= {f"/api/m/{{model}}/{one.name}": {"post": _action(one, "model")} for one in OF_A_MODEL}
     paths |= {f"/api/{one.name}": {"post": _action(one)} for one in OF_THE_SERVICE}
     paths["/api/asked/{asked}"] = {"get": _asked()}
+    paths["/api/events"] = {"get": _events()}
     paths["/api/openapi.json"] = {"get": _got("This description.", (), {"type": "object"})}
     return {
         "openapi": "3.1.0",
@@ -77,6 +78,12 @@ def _got(says: str, names: Any, schema: dict[str, Any]) -> dict[str, Any]:
 def _asked() -> dict[str, Any]:
     found = _got("What became of what was asked.", ("asked",), {"$ref": "#/components/schemas/Outcome"})
     return found | {"responses": _outcomes() | _refusals("401", "404", "503")}
+
+
+def _events() -> dict[str, Any]:
+    found = _got("Server-sent events: `logged`, an event of the log, and `changed`, once a second at most.", (), {})
+    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    return found | {"responses": {"200": {"description": "a stream", "content": content}} | _refusals("401", "503")}
 
 
 def _action(action: Action, *names: str) -> dict[str, Any]:
