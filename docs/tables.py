@@ -19,8 +19,9 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from daemon.cli.app import commands, first_sentence
+from daemon.config.events import EVENTS
+from daemon.config.notify import NotifySettings
 from daemon.config.service import ServiceSettings
-from daemon.runtime.events import EVENTS
 from drift.statistics.registry import statistics_table
 from retrain.records.settings import Budget, ColumnSettings, Frozen, ModelSettings
 from retrain.records.settings.units import BYTES, SECONDS, alarm_rate, duration_s, size_bytes
@@ -80,6 +81,7 @@ def actions_table() -> str:
 def sections() -> Iterator[tuple[str, type[Frozen]]]:
     """Every section of the configuration with its settings."""
     yield "service", ServiceSettings
+    yield "[notify]", NotifySettings
     yield "models.NAME", ModelSettings
     yield "models.NAME.columns", ColumnSettings
     for name, field in ModelSettings.model_fields.items():

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 from test_docs import TABLES
 
-SAMPLE = {"data_dir": "d", "task": "regression", "target": "y", "type": "number"}
+SAMPLE = {"data_dir": "d", "task": "regression", "target": "y", "type": "number", "name": "ops"}
 KEYS = [
     pytest.param(section, kind, name, id=f"{section}.{name}")
     for section, kind in TABLES.sections()

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.runtime.events import EVENTS
+from daemon.config.events import EVENTS
 
 ROOT = Path(__file__).parent.parent
 LEVELS = {"debug", "info", "warning", "error"}
@@ -70,7 +70,7 @@ def calls() -> Iterator[tuple[str, str, set[str]]]:
 
 
 def test_what_is_logged_is_declared_and_what_is_declared_is_logged():
-    """Every event is in daemon/runtime/events.py with its level, once, and nothing else is."""
+    """Every event is in daemon/config/events.py with its level, once, and nothing else is."""
     assert {(event.name, event.level) for event in EVENTS} == {(name, level) for name, level, _ in calls()}
     assert len({event.name for event in EVENTS}) == len(EVENTS)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from daemon.config.contradictions import below, contradicting_keys, overlapping_folders, schedules
 from daemon.config.mistakes import Mistakes, meant, validated
+from daemon.config.notify import NotifySettings
 from daemon.config.paths import StatePaths
 from daemon.config.service import ServiceSettings
 from daemon.config.toml_lines import key_lines
@@ -23,6 +24,7 @@ TOML_WORDS = {
     "Unescaped '\\' in a string": "a \\ in double quotes begins a special character; write the text in single quotes",
 }
 """By how tomllib's messages begin."""
+SECTIONS = ("service", "models", "notify")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
@@ -33,6 +35,7 @@ class Config:
     path: Path
     service: ServiceSettings
     models: dict[str, ModelSettings]
+    notify: tuple[NotifySettings, ...] = ()
 
     @cached_property
     def state_dir(self) -> Path:
@@ -92,13 +95,14 @@ def load_config(path: str | Path) -> Config:
     mistakes = Mistakes(path, key_lines(text), [])
     service = _service(mistakes, raw)
     models = _models(mistakes, raw)
+    notify = _notify(mistakes, raw)
     sections = raw.get("models", {})
     schedules(mistakes, service, sections)
     overlapping_folders(mistakes, raw.get("service", {}), sections)
     if mistakes.errors:
         raise ConfigErrors(mistakes.sorted())
     assert service is not None
-    return Config(path.absolute(), service, models)
+    return Config(path.absolute(), service, models, notify)
 
 
 def _not_toml(path: Path, error: str) -> str:
@@ -112,8 +116,8 @@ def _not_toml(path: Path, error: str) -> str:
 
 def _service(mistakes: Mistakes, raw: dict[str, Any]) -> ServiceSettings | None:
     for key in raw:
-        if key not in ("service", "models"):
-            mistakes.add((key,), f"[{key}] is not a section that driftd knows{meant(key, ['service', 'models'])}")
+        if key not in SECTIONS:
+            mistakes.add((key,), f"[{key}] is not a section that driftd knows{meant(key, SECTIONS)}")
     return validated(mistakes, ServiceSettings, raw.get("service", {}), ("service",))
 
 
@@ -132,3 +136,23 @@ def _models(mistakes: Mistakes, raw: dict[str, Any]) -> dict[str, ModelSettings]
         if settings is not None:
             models[name] = settings
     return models
+
+
+def _notify(mistakes: Mistakes, raw: dict[str, Any]) -> tuple[NotifySettings, ...]:
+    sections, models = raw.get("notify", []), raw.get("models", {})
+    if not isinstance(sections, list):
+        mistakes.add(("notify",), "[notify] is one section; expected [[notify]], once for each destination")
+        return ()
+    found: dict[str, NotifySettings] = {}
+    for place, section in enumerate(sections):
+        where = ("notify", str(place))
+        settings = validated(mistakes, NotifySettings, section, where, "[notify]")
+        if settings is None:
+            continue
+        if settings.name in found:
+            mistakes.add((*where, "name"), f"[[notify]] name is {settings.name!r} once more; expected another name")
+        for name in settings.models:
+            if name not in models:
+                mistakes.add((*where, "models"), f"[[notify]] models names {name!r}{meant(name, list(models))}")
+        found[settings.name] = settings
+    return tuple(found.values())

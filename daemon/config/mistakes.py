@@ -51,11 +51,14 @@ class Mistakes:
         return [text for _, text in sorted(self.errors)]
 
 
-def validated(mistakes: Mistakes, kind: type[Settings], raw: Any, where: tuple[str, ...]) -> Settings | None:
-    """The section at `where` as settings of a kind; None where it has mistakes."""
+def validated(
+    mistakes: Mistakes, kind: type[Settings], raw: Any, where: tuple[str, ...], title: str | None = None
+) -> Settings | None:
+    """The section at `where`, which is called `title`, as settings of a kind; None where it has mistakes."""
     settings, problems = _validate(kind, raw)
     for problem in problems:
-        mistakes.add((*where, *problem["loc"]), _sentence(kind, raw, where, problem))
+        named = where if title is None else (title,)
+        mistakes.add((*where, *problem["loc"]), _sentence(kind, raw, named, problem))
     return settings
 
 

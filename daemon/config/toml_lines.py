@@ -1,6 +1,7 @@
 """Where each key of a TOML file stands: tomllib reads values and forgets lines."""
 
 import re
+from collections import Counter
 
 KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 SECTION = re.compile(r"\s*\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
@@ -9,11 +10,15 @@ STRING = re.compile(r'"(?:\\.|[^"\\])*"|' + r"'[^']*'")
 
 
 def key_lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line (from 1) of every section and key by its path; a key within an inline table has its parent's.
+    """The line (from 1) of every section and key by its path; a key within an inline table has its parent's, and in a
+    list of sections, `[[a]]`, the place of each (from 0) stands in its path.
 
     >>> key_lines('[a]\\nx = 1\\n[a.b]\\n"y z" = [\\n 1,\\n]\\n')[("a", "b", "y z")]
     4
+    >>> key_lines('[[a]]\\nx = 1\\n[[a]]\\nx = 2\\n')[("a", "1", "x")]
+    4
     """
+    listed: Counter[tuple[str, ...]] = Counter()
     found: dict[tuple[str, ...], int] = {}
     section: tuple[str, ...] = ()
     depth, quote = 0, ""
@@ -26,6 +31,10 @@ def key_lines(text: str) -> dict[tuple[str, ...], int]:
             key = KEY.match(line)
             if header and not key:
                 section = _path(header[1])
+                if line.lstrip().startswith("[["):
+                    found.setdefault(section, number)
+                    listed[section] += 1
+                    section = (*section, str(listed[section] - 1))
                 found.setdefault(section, number)
                 continue
             if key:

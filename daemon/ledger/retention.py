@@ -6,7 +6,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, update
 
-from daemon.ledger.tables import assessments, checks, commands, cycles, due, events, files, rejects, stages, versions
+from daemon.ledger.tables import (
+    assessments,
+    checks,
+    commands,
+    cycles,
+    due,
+    events,
+    files,
+    outbox,
+    rejects,
+    stages,
+    versions,
+)
 from daemon.ledger.totals import newest_seq
 
 BATCH = 500
@@ -141,11 +153,12 @@ def old_of_model(conn: Connection, model: str, before: float) -> Old:
 
 
 def old_of_service(before: float) -> Old:
-    """From before a moment: log events, commands that were dealt with, and what was due and done."""
+    """From before a moment: log events, commands and messages that were dealt with, and what was due and done."""
     return (
         (events, events.c.at < before),
         (commands, and_(commands.c.state != "queued", commands.c.at < before)),
         (due, and_(due.c.done_at.is_not(None), due.c.due_at < before)),
+        (outbox, and_(outbox.c.state != "waiting", outbox.c.at < before)),
     )
 
 

@@ -302,6 +302,29 @@ Index("events_by_model", events.c.model, events.c.id)
 OF_FILES = text("event IN ('file_held', 'file_released')")
 Index("events_of_files", events.c.model, events.c.id, sqlite_where=OF_FILES, postgresql_where=OF_FILES)
 
+troubles = _table(
+    "troubles",
+    *_required(String, "destination", "event", "model"),
+    *_required(JSON, "state"),
+    UniqueConstraint("destination", "event", "model"),
+)
+
+outbox = _table(
+    "outbox",
+    *_required(String, "destination"),
+    Column("key", String, nullable=False, unique=True),
+    *_required(String, "about"),
+    *_required(JSON, "message"),
+    *_required(Float, "at"),
+    *_required(Integer, "attempts", default=0),
+    *_required(Float, "not_before", default=0.0),
+    *_required(String, "state", default="waiting"),
+    *_required(String, "reason", default=""),
+    *_optional(Float, "finished_at"),
+)
+Index("outbox_waiting", outbox.c.destination, outbox.c.id, sqlite_where=text("state = 'waiting'"))
+Index("outbox_by_time", outbox.c.destination, outbox.c.at)
+
 commands = _table(
     "commands",
     *_required(Float, "at"),

@@ -19,6 +19,7 @@ from daemon.runtime.context import Shared, TrainingTurn
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import configure, get_logger
 from daemon.runtime.memory import one_arena
+from daemon.runtime.notify.endpoint import warn_of_open_secrets
 from daemon.runtime.page_wire import address_of, page_listener
 from daemon.runtime.restarting import error_key, supervise
 from daemon.runtime.systemd_notify import Notifier, inherited_socket, watchdog_s
@@ -31,11 +32,13 @@ from daemon.service.hanging_state import HangingState
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
+from daemon.service.notifying import Notifying
 from daemon.service.pulse import Pulse, hung_s
 from daemon.service.reload import Reloader
 from daemon.service.server_messages import ServerMessages
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
 from daemon.service.stopping import Stopping
+from daemon.service.unlogged import log_unlogged
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 
@@ -84,6 +87,9 @@ class Service:
         self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training)
         self.pending = PendingWrites(self.ledger)
         self.keepers = Keepers(self.shared, self.pending, self._follow)
+        self.notifying = Notifying(
+            lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting
+        )
         self.messages = ServerMessages(self.keepers, self.pending)
         self.stopping = Stopping()
         self.started_at = time.monotonic()
@@ -100,13 +106,14 @@ class Service:
             listen=self.config.service.listen, models=sorted(self.config.models),
         )  # fmt: skip
         warn_of_open_token_files(self.config, self._environment)
+        warn_of_open_secrets(self.config, self._environment)
         self.servers = Servers(self.config.service.workers, self._server, self._page)
         self.reloader = Reloader(
             self.shared, self._environment, self._tokens, self.keepers, self.servers, self.notifier, self._status
         )
         self.background = Background(
             self.shared, self.keepers, self.servers, self.events, self.pending, self.messages.trials,
-            self.reloader.reload, self.messages.serving,
+            self.reloader.reload, self.messages.serving, self.notifying,
         )  # fmt: skip
         self._signals()
         self.hanging.start()
@@ -146,6 +153,7 @@ class Service:
         clear_intake(self.config.paths)
         clear_holds(self.config.paths)
         clear_cycles(self.ledger, self.config.paths)
+        log_unlogged(self.ledger)
         self.keepers.schedule.start()
         for name in self.config.models:
             self.keepers.make_room(name)

@@ -24,6 +24,7 @@ from daemon.service.described_counters import CountedDescriptions
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
+from daemon.service.notifying import Notifying
 from daemon.service.servers import Servers
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
 from retrain.planning.retention import DAY_S
@@ -50,10 +51,12 @@ class Background:
         trials: Reports,
         reload: Callable[[], Awaitable[str]],
         serving: Serving,
+        notifying: Notifying,
     ) -> None:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
-        self._commander = Commander({}, keepers.promoted, reload)
+        self._notifying = notifying
+        self._commander = Commander({}, keepers.promoted, reload, notifying.test)
         counted = CountedDescriptions(lambda: shared.config, shared.ledger)
         self._descriptions = Descriptions(
             shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst, counted
@@ -63,7 +66,7 @@ class Background:
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
-        return *works, self._describe
+        return *works, self._describe, self._notifying.run
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""
@@ -91,7 +94,7 @@ class Background:
                 return
             if not self._keepers.resting:
                 self._pending.write_all(patient)
-                self._events.write(self._ledger)
+                self._events.write(self._ledger, self._notifying.route)
             for name in self._trials.write(self._ledger, time.time()):
                 self._keepers.decide_again(name)
 

@@ -43,11 +43,13 @@ log = get_logger()
 
 @dataclass
 class Commander:
-    """Applies commands to the models by name; `promoted` is called after a champion changed."""
+    """Applies commands to the models by name; `promoted` is called after a champion changed, `notify_test` with a
+    destination, or None for all."""
 
     contexts: dict[str, ModelContext]
     promoted: Callable[[str], None]
     reload: Callable[[], Awaitable[str]]
+    notify_test: Callable[[str | None], Awaitable[str]]
     now: Callable[[], float] = time.time
     _proven: dict[Path, Any] = field(default_factory=dict)
 
@@ -79,8 +81,9 @@ class Commander:
                 log.warning("command_refused", **fields, answer=message)
 
     async def _apply(self, command: commands.CommandRow, ledger: Ledger) -> str:
-        if command.name == "reload":
-            message = await self.reload()
+        if command.name in ("reload", "notify_test"):
+            is_reload, named = command.name == "reload", command.args.get("destination")
+            message = await (self.reload() if is_reload else self.notify_test(named))
             await next(iter(self.contexts.values())).shared.writable()
             with ledger.begin(durable=True) as conn:
                 commands.finish(conn, command.id, "done", message, self.now())

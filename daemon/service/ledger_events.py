@@ -2,13 +2,17 @@
 
 import json
 from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
+
+from sqlalchemy import Connection
 
 from daemon.ledger import Ledger, events
 from daemon.service.status_line import StatusLine
 
 MOST_UNWRITTEN = 10_000
+Rows = Sequence[dict[str, Any]]
 
 
 class EventBuffer:
@@ -22,13 +26,15 @@ class EventBuffer:
         """An event, from any thread."""
         self._waiting.append(entry)
 
-    def write(self, ledger: Ledger) -> None:
-        """All that waits, in one transaction; what cannot be written goes on waiting."""
+    def write(self, ledger: Ledger, route: Callable[[Connection, Rows], object] = lambda _conn, _rows: None) -> None:
+        """All that waits, in one transaction with what `route` writes of it; what cannot be written goes on waiting."""
         waiting = list(self._waiting)
         if not waiting:
             return
+        rows = [as_row(entry) for entry in waiting]
         with ledger.begin() as conn:
-            events.append(conn, [as_row(entry) for entry in waiting])
+            events.append(conn, rows)
+            route(conn, rows)
         for _ in range(min(len(waiting), len(self._waiting))):
             self.status.update(self._waiting.popleft())
 

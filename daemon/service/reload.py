@@ -36,6 +36,7 @@ class Changes:
     gone: tuple[str, ...]
     servers: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    notify: bool = False
 
     def sentence(self) -> str:
         """What a reload did, for the one who asked.
@@ -46,6 +47,7 @@ class Changes:
         did = [f"{', '.join(self.changed)} changed"] * bool(self.changed)
         did += [f"{', '.join(self.gone)} removed"] * bool(self.gone)
         did += [f"[service] {', '.join(self.servers)} changed"] * bool(self.servers)
+        did += ["[[notify]] changed"] * self.notify
         later = f"; {', '.join(self.later)} takes effect at the next start" if self.later else ""
         return f"reloaded: {'; '.join(did) or 'no model changed'}{later}"
 
@@ -100,13 +102,14 @@ def changes(before: Config, after: Config) -> Changes:
         tuple(name for name in before.models if name not in after.models),
         tuple(key for key in keys if key in reloaded),
         tuple(key for key in keys if key not in reloaded),
+        before.notify != after.notify,
     )
 
 
 def applied(before: Config, after: Config, what: Changes) -> Config:
     """The configuration once a reload has applied what it can: the rest of `[service]` stays as it was started."""
     changed = {key: getattr(after.service, key) for key in what.servers}
-    return Config(after.path, before.service.model_copy(update=changed), after.models)
+    return Config(after.path, before.service.model_copy(update=changed), after.models, after.notify)
 
 
 @dataclass

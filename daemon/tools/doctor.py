@@ -26,6 +26,7 @@ from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.context import FEWEST_INODES
 from daemon.runtime.lock import is_held
+from daemon.runtime.notify.endpoint import endpoint_of, open_secrets
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
 from daemon.tools.doctor_store import snapshots_told
@@ -54,6 +55,7 @@ def examine(config: Config) -> list[Finding]:
     if not patience.answers(config.state_dir):
         return [Finding("error", f"{config.state_dir} {DEAD}", MOUNT)]
     parts = [("the state folder", _state(config)), ("[service] group", _group(config)), ("tokens", _tokens(config))]
+    parts += [("[[notify]]", _notify(config))]
     for name in config.models:
         parts += [(f"{name}: data_dir", _data_dir(config, name, patience))]
         parts += [(f"{name}: the estimator", _learner(config, name))]
@@ -142,6 +144,20 @@ def _tokens(config: Config) -> Iterator[Finding]:
         what = f"without tokens {who} may predict, look, and send labels that teach"
         yield Finding("ok" if local else "warning", what, way_out)
     for path in open_token_files(config, os.environ):
+        yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
+
+
+def _notify(config: Config) -> Iterator[Finding]:
+    for one in config.notify:
+        try:
+            endpoint = endpoint_of(config, one, os.environ)
+        except DriftdError as error:
+            way_out = error.hint or "correct it; a credential of systemd is there for the service alone"
+            yield Finding("warning", f"[[notify]] {one.name}: {error.message}", way_out)
+            continue
+        signed = "signed" if endpoint.key is not None else "not signed"
+        yield Finding("ok", f"[[notify]] {one.name}: messages are {signed}; `driftd notify test` sends one")
+    for path in open_secrets(config, os.environ):
         yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
 
 

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from daemon.config.config import Config, model_data_dir
-from daemon.tools.units.render import MARK, Site, in_home, render
+from daemon.tools.units.render import MARK, Site, in_home, open_hosts, render
 from retrain.records.errors import Refused
 
 USER = "driftd"
@@ -36,6 +37,7 @@ def site_of(config: Config, user: str) -> Site:
         user=user,
         group=_group_of(user),
         makes_user=user == USER,
+        reached=tuple(None if one.url is None else urlsplit(one.url).hostname for one in config.notify),
     )
 
 
@@ -52,7 +54,13 @@ def told(site: Site) -> list[str]:
     """What the service will work with: in the units all paths are whole, relative ones go by the configuration's
     folder."""
     folders = ", ".join(map(str, dict.fromkeys(site.data_dirs)))
-    return [f"for {site.config}:", f"  state in {site.state_dir}", f"  watches {folders}", f"  serves on {site.listen}"]
+    told = [f"for {site.config}:", f"  state in {site.state_dir}", f"  watches {folders}", f"  serves on {site.listen}"]
+    if not site.reached:
+        return told
+    if names := open_hosts(site.reached):
+        reason = f"notifications go to {' and '.join(names)}, and systemd's rules know addresses alone"
+        return [*told, f"  may reach every address (no IPAddressDeny=): {reason}"]
+    return [*told, f"  notifies {', '.join(map(str, dict.fromkeys(site.reached)))}"]
 
 
 def place(site: Site, root: Path) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from string import Template
 
@@ -19,7 +19,8 @@ STATES = Path("/var/lib")
 
 @dataclass(frozen=True)
 class Site:
-    """What the units are made for. `code` are the folders that Python loads from; all paths are absolute."""
+    """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
+    the hosts that notifications go to, None of a URL that is kept elsewhere."""
 
     driftd: Path
     config: Path
@@ -31,11 +32,13 @@ class Site:
     user: str
     group: str
     makes_user: bool = True
+    reached: tuple[str | None, ...] = ()
 
 
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
-    listen, network = _socket(site.listen)
+    listen, is_loopback = _socket(site.listen)
+    network = "\n".join(_network(is_loopback, site.reached))
     values = {
         "mark": MARK, "user": site.user, "group": site.group, "listen": listen, "network": network,
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
@@ -115,9 +118,43 @@ def outermost(paths: Iterable[Path]) -> list[Path]:
     return outer
 
 
-def _socket(listen: str) -> tuple[str, str]:
-    """The address as ListenStream= takes it, which knows no names, and who may connect: only this machine, where only
-    it is listened to. An address of a network may be bound before that is up."""
+def open_hosts(reached: Iterable[str | None]) -> list[str]:
+    """What no rule of systemd's can name of what notifications go to, for rules know addresses alone.
+
+    >>> open_hosts(["127.0.0.1", "localhost", "10.0.0.7", "hooks.example.com", None])
+    ['hooks.example.com', 'a URL in a file or a credential']
+    """
+    return [host or "a URL in a file or a credential" for host in dict.fromkeys(reached) if _address(host) is None]
+
+
+def _network(is_loopback: bool, reached: tuple[str | None, ...]) -> Iterable[str]:
+    """Whom the service may speak with: this machine and the addresses that notifications go to, where it listens on
+    loopback and these are addresses."""
+    if not is_loopback:
+        yield "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
+        return
+    if names := open_hosts(reached):
+        yield f"# Every address is open, for [[notify]] has to reach {' and '.join(names)}: close what is not to be"
+        yield "# reached by a firewall, or by IPAddressDeny= and IPAddressAllow= here."
+        return
+    addresses = (
+        str(address) for host in reached if (address := _address(host)) is not None and not address.is_loopback
+    )
+    yield f"IPAddressAllow={' '.join(('localhost', *dict.fromkeys(addresses)))}"
+    yield "IPAddressDeny=any"
+
+
+def _address(host: str | None) -> IPv4Address | IPv6Address | None:
+    """A host that is an address, or always this machine; None where it is a name, or not known."""
+    try:
+        return ip_address("127.0.0.1" if host == "localhost" else host or "")
+    except ValueError:
+        return None
+
+
+def _socket(listen: str) -> tuple[str, bool]:
+    """The address as ListenStream= takes it, which knows no names, and whether only this machine may connect. An
+    address of a network may be bound before that is up."""
     host, _, port = listen.rpartition(":")
     try:
         address = ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
@@ -125,7 +162,6 @@ def _socket(listen: str) -> tuple[str, str]:
         raise Refused(f"[service] listen is {listen!r}: systemd's sockets take no names", "write an address") from None
     text = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
     if address.is_loopback:
-        return text, "IPAddressAllow=localhost\nIPAddressDeny=any"
+        return text, True
     free = "\n# At boot the network with this address may not be up yet.\nFreeBind=yes"
-    firewall = "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
-    return text + free, firewall
+    return text + free, False

@@ -3,12 +3,13 @@
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.cli import app
-from daemon.tools.units.place import next_steps, place, remove
+from daemon.tools.units.place import next_steps, place, remove, told
 from daemon.tools.units.render import MARK, Site, render
 from retrain.records.errors import Refused
 
@@ -34,8 +35,6 @@ NAMES = {
 
 def service_of(**changes: object) -> str:
     """The text of driftd.service for another site."""
-    from dataclasses import replace
-
     return render(replace(SITE, **changes))[Path(NAMES["driftd.service"])]
 
 
@@ -77,6 +76,26 @@ def test_a_port_for_others_is_not_cut_off() -> None:
     assert "IPAddressDeny=any" not in service_of(listen="0.0.0.0:8080")
 
 
+@pytest.mark.parametrize(
+    ("reached", "allowed"),
+    [
+        (("127.0.0.1", "localhost"), "localhost"),
+        (("10.0.0.7", "::1", "2001:db8::1", "10.0.0.7"), "localhost 10.0.0.7 2001:db8::1"),
+    ],
+)
+def test_addresses_that_are_notified_are_opened(reached: tuple[str, ...], allowed: str) -> None:
+    """These alone, beside this machine."""
+    assert f"IPAddressAllow={allowed}\nIPAddressDeny=any\n" in service_of(reached=reached)
+
+
+@pytest.mark.parametrize(("host", "told_as"), [("hooks.example.com", "hooks.example.com"), (None, "a URL in a file")])
+def test_a_name_that_is_notified_opens_every_address_which_is_said(host: str | None, told_as: str) -> None:
+    """Rules of systemd's know no names; the unit and the command say why there is none."""
+    text = service_of(reached=("10.0.0.7", host))
+    assert "IPAddressDeny=any" not in text and "IPAddressAllow=localhost" not in text and told_as in text
+    assert told_as in told(replace(SITE, reached=("10.0.0.7", host)))[-1]
+
+
 def test_a_percent_sign_is_not_a_specifier_and_a_quote_is_refused() -> None:
     """Paths mean what they say, or are refused."""
     assert "/opt/100%%/bin/driftd -c" in service_of(driftd=Path("/opt/100%/bin/driftd"))
@@ -86,8 +105,6 @@ def test_a_percent_sign_is_not_a_specifier_and_a_quote_is_refused() -> None:
 
 def test_paths_with_spaces_and_percent_signs_are_what_systemd_makes(tmp_path: Path) -> None:
     """sysusers.d and tmpfiles.d split lines at spaces and know specifiers, as units do; systemd's own tools read them."""
-    from dataclasses import replace
-
     state, data = Path("/var/lib/my st%ate"), Path("/srv/my da%hta")
     texts = render(replace(SITE, state_dir=state, data_dirs=(data,)))
     for name, text in texts.items():
@@ -133,8 +150,6 @@ def test_documentation_is_an_address() -> None:
 )
 def test_the_socket_of_a_network_address_does_not_wait_for_the_network(listen: str, told: str, is_free: bool) -> None:
     """At boot the address may not be there yet; loopback always is."""
-    from dataclasses import replace
-
     text = render(replace(SITE, listen=listen))[Path(NAMES["driftd.socket"])]
     assert f"ListenStream={told}\n" in text and ("FreeBind=yes\n" in text) is is_free
 
@@ -219,7 +234,5 @@ def test_the_next_steps_name_what_was_installed() -> None:
 
 def test_the_next_steps_can_be_copied_into_a_shell() -> None:
     """Paths with spaces are quoted."""
-    from dataclasses import replace
-
     steps = next_steps(replace(SITE, config=Path("/etc/my driftd/config.toml")))
     assert any("-c '/etc/my driftd/config.toml' doctor" in line for line in steps)

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """`when` it is logged, as Markdown; its `fields` by name; and the `action` that a warning or an error asks for."""
+    """`when` it is logged, as Markdown; its `fields` by name; the `action` that a warning or an error asks for; and the
+    events, by name, whose trouble it `ends`, of its model or of all."""
 
     name: str
     level: str
     when: str
     fields: str = ""
     action: str = ""
+    ends: str = ""
 
 
 DISK = (
@@ -26,7 +28,8 @@ DISK = (
 # fmt: off
 EVENTS = (
     Event("service_started", "info", "the process began; `only` is `server` where it is `driftd serve`",
-        "driftd pid config listen models only"),
+        "driftd pid config listen models only",
+        ends="state_lost state_hung part_hung disk_low folder_hung ledger_locked ledger_awaited notify_failed"),
     Event("service_ready", "info", "every server serves the last promotions", "seconds url"),
     Event("service_stopping", "info", "a signal asked it to end"),
     Event("service_stopped", "info", "all has ended", "seconds"),
@@ -35,8 +38,8 @@ EVENTS = (
     Event("config_reloaded", "info", "a reload applied a changed configuration", "changed removed"),
     Event("config_refused", "error", "a reload found mistakes, or its servers did not come up; nothing changed",
         "reason", "mend what `reason` names, `systemctl reload driftd`"),
-    Event("token_file_open", "warning", "at the start: others than owner and group may read or write a file of tokens",
-        "file mode", "`chmod o= FILE`, and new tokens if somebody may have"),
+    Event("token_file_open", "warning", "at the start: others than owner and group may read or write a file of tokens, "
+        "or of a destination's URL or key", "file mode", "`chmod o= FILE`, and new ones if somebody may have"),
     Event("data_dir_missing", "error", "a model's data folder does not exist and cannot be made", "folder error",
         "mount or make it, readable for the service's user"),
     Event("groups_failed", "warning", "serving and training could not be put into control groups of their own; nice "
@@ -46,8 +49,10 @@ EVENTS = (
     Event("state_hung", "error", "the state folder does not answer, as where its mount is dead: the work stands still, "
         "the servers go on, and systemd is kept from ending the service, which would end them, too", "folder",
         "see whether the mount is there (`ls` hangs, too) and mount it again; the work goes on by itself"),
-    Event("state_answered", "info", "the state folder answers again", "folder"),
-    Event("part_recovered", "info", "a part that was silent is not any more", "part"),
+    Event("state_answered", "info", "the state folder answers again", "folder",
+        ends="state_hung"),
+    Event("part_recovered", "info", "a part that was silent is not any more", "part",
+        ends="part_hung"),
     Event("log_dropped", "warning", "the journal did not take some events, and none came after them", "dropped_before",
         "is journald overloaded or stopped?"),
     Event("config_needs_restart", "warning", "these keys of [service] changed and take effect at the next start",
@@ -59,13 +64,15 @@ EVENTS = (
     Event("ledger_locked", "warning", "another process has held the ledger's lock for long: serving goes on, and all "
         "that is to be written waits", "seconds file",
         "nothing, if it is a copy or a check; else find it: `fuser -v FILE`"),
-    Event("ledger_unlocked", "info", "the ledger can be written again, and the work goes on", "seconds"),
+    Event("ledger_unlocked", "info", "the ledger can be written again, and the work goes on", "seconds",
+        ends="ledger_locked ledger_awaited"),
     Event("ledger_awaited", "warning", "at the start: the ledger is locked; what is described beside it is served "
         "meanwhile", "file", "as for `ledger_locked`"),
     Event("state_lost", "error", "the state folder is gone or cannot be written: nothing is taken in or trained, what "
         "is in memory is served on", "reason", "bring the mount or the disk back; `state_back` follows by itself. "
         "[More](backup.md#when-the-ledger-is-refused)"),
-    Event("state_back", "info", "the state folder is there again, and the work goes on", "folder"),
+    Event("state_back", "info", "the state folder is there again, and the work goes on", "folder",
+        ends="state_lost"),
     Event("file_seen", "info", "a file is new or changed, and not yet settled", "file bytes"),
     Event("file_unfinished", "info", "a file seems to be still written: it is taken once it is whole, or has not "
         "changed for ten settle times", "file reason"),
@@ -115,7 +122,8 @@ EVENTS = (
         "is taken in and no stage begins; `waiting_file` or `waiting_stage` tells what waits",
         "free_bytes needed_bytes free_inodes waiting_file waiting_stage",
         "free some space, or where `free_inodes` is named remove files (`df -i`); `disk_ok` follows by itself"),
-    Event("disk_ok", "info", "there is room again", "free_bytes"),
+    Event("disk_ok", "info", "there is room again", "free_bytes",
+        ends="disk_low"),
     Event("watch_missed", "warning", "a rescan found files of which the watch said nothing; the watch is begun again "
         "(told once)", "files first hint", 'on a shared folder that other machines write to, set `intake.watch = '
         '"polling"`'),
@@ -124,7 +132,8 @@ EVENTS = (
     Event("folder_hung", "warning", "a look at the data folder has not ended for half a minute, as where a mount is "
         "dead; other models and the answers go on", "folder", "see whether the mount is there (`ls` hangs, too) and "
         "mount it again; nothing is lost, and the work goes on by itself"),
-    Event("folder_answered", "info", "the data folder answers again", "folder"),
+    Event("folder_answered", "info", "the data folder answers again", "folder",
+        ends="folder_hung"),
     Event("predictions_logged", "debug", "answered rows are in a file of the prediction log; `torn` lines were cut off "
         "by a kill", "file rows torn"),
     Event("predictions_dropped", "warning", "a server had no room for answered rows and did not keep them; at most one "
@@ -150,7 +159,8 @@ EVENTS = (
         "look at `reason`; `driftd doctor`"),
     Event("drift_detected", "warning", "a drift episode begins", "episode columns why", "look at `columns`: is a "
         "producer broken, or has the world changed? Retraining is decided by itself"),
-    Event("drift_cleared", "info", "a drift episode ended", "episode"),
+    Event("drift_cleared", "info", "a drift episode ended", "episode",
+        ends="drift_detected"),
     Event("performance_dropped", "warning", "on settled labels what is served does worse than in the files that it "
         "answered before (`earlier` of them, else at its evaluation), beyond chance: `value` of the newest file, "
         "`reference` before, `drop` of the newest `together` files; told where it begins",
@@ -171,7 +181,8 @@ EVENTS = (
     Event("labels_selected", "warning", "being labelled depends on the answer: labelled rows are not like the "
         "others, and say nothing of how frequent classes are (told once)", "rows labelled settled", "[what "
         "helps](serving.md#answers-drawn-at-random): `serving.explore`, or labels of some rows chosen at random"),
-    Event("labels_believed", "info", "labels that were doubted are not any more", "rows labelled settled"),
+    Event("labels_believed", "info", "labels that were doubted are not any more", "rows labelled settled",
+        ends="labels_doubted"),
     Event("assessment_failed", "error", "the labels could not be assessed", "reason", "look at `reason`; `driftd "
         "doctor`"),
     Event("waiting_for_data", "info", "a cycle cannot be opened before something happens", "reason"),
@@ -191,18 +202,22 @@ EVENTS = (
         "`reason` tells what in the data it cannot take"),
     Event("trial_finished", "info", "a challenger on trial was promoted (`promoted`) or the champion stays (`kept`)",
         "cycle_id version outcome reason rows failures compared differed"),
-    Event("version_promoted", "info", "a version is the champion", "version reason"),
+    Event("version_promoted", "info", "a version is the champion", "version reason",
+        ends="champion_unloadable drift_detected"),
     Event("deployment_adjusted", "info", "other weights of stored versions, or another recalibration, are served: no "
-        "training", "version reason"),
+        "training", "version reason",
+        ends="champion_unloadable"),
     Event("version_kept", "info", "the champion stays", "cycle_id reason"),
     Event("version_rolled_back", "warning", "what was served before is the champion again",
-        "version from_version reason", "`driftd explain CYCLE`; look at the files that it learned from"),
+        "version from_version reason", "`driftd explain CYCLE`; look at the files that it learned from",
+        ends="champion_unloadable drift_detected"),
     Event("retention_finished", "info", "once a day, if anything was beyond the "
         "[retention](configuration.md#modelsnameretention): how many of which went; `files` left their windows, their "
-        "`snapshots` go the next time; `events` `commands` `due` are the service's",
-        "files snapshots predictions quarantine reports checks assessments stages events commands due"),
+        "`snapshots` go the next time; `events` `commands` `due` `outbox` are the service's",
+        "files snapshots predictions quarantine reports checks assessments stages events commands due outbox"),
     Event("version_removed", "info", "retention let a version go", "version"),
-    Event("cycle_finished", "info", "the retraining is over", "cycle_id outcome reason"),
+    Event("cycle_finished", "info", "the retraining is over", "cycle_id outcome reason",
+        ends="approval_needed"),
     Event("model_swapped", "info", "a server serves the champion; `runtimes`: what computes the answers, "
         "[why](serving.md)", "version pid runtimes"),
     Event("stand_in_served", "warning", "the champion cannot be loaded by a server that serves nothing yet: what was "
@@ -248,6 +263,13 @@ EVENTS = (
         "look at `error` and `hint` (a full disk, a [damaged ledger](backup.md)), else report it"),
     Event("clock_jumped", "warning", "the wall clock was set: schedules and cool-downs are reckoned anew", "seconds",
         "is time synchronisation as it should be?"),
+    Event("notify_failed", "warning", "a message to a [destination](notifications.md) did not arrive: it is tried "
+        "again, less and less often; told once until one arrives", "destination reason waiting",
+        "mend what `reason` says; `driftd notify test` tries it at once"),
+    Event("notify_recovered", "info", "messages to a destination arrive again", "destination", ends="notify_failed"),
+    Event("notify_given_up", "error", "a message did not arrive for as long as `give_up` says, or its destination is "
+        "no longer configured: it will not be sent", "destination key about attempts reason",
+        "read in `driftd history --events` what it would have said; mend the destination"),
     Event("ledger_delayed", "error", "small writes to the ledger wait until it can be written again", "reason writes",
         DISK),
 )

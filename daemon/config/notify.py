@@ -1,0 +1,95 @@
+"""The sections [[notify]] of the configuration: who is told what happens."""
+
+import re
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from daemon.config.events import EVENTS
+from daemon.config.mistakes import meant
+from retrain.records.settings import Duration, Frozen, Wait
+
+LEVELS = ("error", "warning", "info")
+NAMES = tuple(event.name for event in EVENTS)
+DESTINATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+
+
+class NotifySettings(Frozen):
+    """One destination of notifications. A reload applies all of it."""
+
+    name: str
+    """What it is called in the log, by `driftd notify`, and in the names of its credentials: letters, digits, `_` and
+    `-`."""
+    url: str | None = None
+    """The [webhook](notifications.md#webhooks), `https://…` or `http://…`."""
+    url_file: str | None = None
+    """A file with the URL in its place, where who knows it may write; without either the systemd credential
+    `driftd-notify-NAME-url`."""
+    secret_file: str | None = None
+    """A file with the key that messages are [signed](notifications.md#signatures) with; without it the systemd
+    credential `driftd-notify-NAME-secret`, and without that they are not signed."""
+    events: tuple[str, ...] = ("error", "warning")
+    """What is told: the [events](events.md) of a level, and events by name; the end of what was told always is."""
+    models: tuple[str, ...] = ()
+    """Whose events; none named: of all models. Events of the service as a whole are told everywhere."""
+    cooldown: Wait = 600.0
+    """After a message about an event of a model, more of the same wait so long, and are then told together."""
+    most_per_hour: int = Field(default=60, ge=1, le=10_000)
+    """Beyond so many messages in an hour the next ones wait, and are then one."""
+    give_up: Duration = 3 * 86400.0
+    """So long a message is tried to be sent."""
+    link: str | None = None
+    """A link for people that messages have, such as to a dashboard; `{model}` in it is the model's name."""
+
+    @field_validator("name")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if not DESTINATION.fullmatch(value):
+            raise ValueError("expected at most 32 letters, digits, _ and -, the first a letter or digit")
+        return value
+
+    @field_validator("events")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in LEVELS and name not in NAMES:
+                hint = meant(name, NAMES) if "; did" in meant(name, NAMES) else ""
+                raise ValueError(f"expected {', '.join(LEVELS)} or names of log events{hint}")
+        return value
+
+    @field_validator("link")
+    @classmethod
+    def _link(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("expected a URL such as https://driftd.example.com/{model}")
+        return value
+
+    @model_validator(mode="after")
+    def _one_url(self) -> Self:
+        """The URL itself is never told: it may be a secret."""
+        if self.url is not None and self.url_file is not None:
+            raise ValueError("expected url or url_file, not both")
+        if self.url is not None and (why := why_no_url(self.url)) is not None:
+            raise ValueError(why)
+        return self
+
+    def tells(self, event: str, level: str, model: str | None) -> bool:
+        """Whether an event of a model, or of the service, is told here."""
+        return (event in self.events or level in self.events) and (not self.models or model in (None, *self.models))
+
+
+def why_no_url(url: Any) -> str | None:
+    """What is wrong with a webhook's URL, in words that do not tell it; None where nothing is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "url cannot be read; expected https://HOST/PATH"
+    if parts.scheme not in ("http", "https"):
+        return "url has another scheme than https and http; expected a webhook"
+    if not host or any(char.isspace() or not char.isprintable() for char in url) or not url.isascii():
+        return "url cannot be read; expected https://HOST/PATH"
+    if parts.username is not None:
+        return "url has a user or password; expected none: messages are signed, see secret_file"
+    return None

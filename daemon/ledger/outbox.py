@@ -1,0 +1,82 @@
+"""Messages on their way to whom they are for, and what each destination knows of troubles."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from daemon.ledger.rows import insert_row, update_row
+from daemon.ledger.tables import outbox, troubles
+
+MessageRow = Row[Any]
+Known = dict[tuple[str, str], dict[str, Any]]
+"""What is known of troubles, by event and model."""
+
+
+def known(conn: Connection, destination: str) -> Known:
+    """What a destination knows."""
+    rows = conn.execute(select(troubles).where(troubles.c.destination == destination))
+    return {(row.event, row.model): row.state for row in rows}
+
+
+def remember(conn: Connection, destination: str, changed: Mapping[tuple[str, str], Any]) -> None:
+    """Write what it knows now of some troubles; None: nothing any more."""
+    for event, model in changed:
+        same = troubles.c.destination == destination, troubles.c.event == event, troubles.c.model == model
+        conn.execute(delete(troubles).where(*same))
+    rows = [
+        {"destination": destination, "event": event, "model": model, "state": state}
+        for (event, model), state in changed.items()
+        if state is not None
+    ]
+    if rows:
+        conn.execute(insert(troubles), rows)
+
+
+def add(conn: Connection, destination: str, key: str, about: str, message: Mapping[str, Any], now: float) -> int:
+    """A message to be sent; its id."""
+    values = {"destination": destination, "key": key, "about": about, "message": dict(message), "at": now}
+    return insert_row(conn, outbox, values)
+
+
+def written_between(conn: Connection, destination: str, since: float, until: float) -> int:
+    """How many messages were written after a moment and until another one."""
+    mine = outbox.c.destination == destination, outbox.c.at > since, outbox.c.at <= until
+    return conn.scalar(select(func.count()).select_from(outbox).where(*mine)) or 0
+
+
+def waiting(conn: Connection) -> Sequence[MessageRow]:
+    """What is not sent yet, oldest first."""
+    return conn.execute(select(outbox).where(outbox.c.state == "waiting").order_by(outbox.c.id)).all()
+
+
+def try_later(conn: Connection, message: int, not_before: float, reason: str) -> None:
+    """An attempt failed."""
+    tried = outbox.c.attempts + 1
+    update_row(conn, outbox, message, attempts=tried, not_before=not_before, reason=reason)
+
+
+def finish(conn: Connection, message: int, state: str, now: float, reason: str = "") -> None:
+    """A message was delivered, or is given up."""
+    tried = outbox.c.attempts + (state == "delivered")
+    update_row(conn, outbox, message, state=state, attempts=tried, reason=reason, finished_at=now)
+
+
+def forget_others(conn: Connection, destinations: Collection[str]) -> None:
+    """Destinations that are gone know of nothing."""
+    conn.execute(delete(troubles).where(troubles.c.destination.not_in(destinations)))
+
+
+def standing(conn: Connection, destination: str) -> dict[str, Any]:
+    """How many messages wait, since when and why; how many were given up; how many arrived, and when the last one."""
+    mine, newest = outbox.c.destination == destination, func.max(outbox.c.finished_at)
+    states = select(outbox.c.state, func.count(), func.min(outbox.c.at), newest).where(mine).group_by(outbox.c.state)
+    counts = {state: (count, oldest, last) for state, count, oldest, last in conn.execute(states)}
+    failed = mine, outbox.c.state == "waiting", outbox.c.reason != ""
+    reason = conn.scalar(select(outbox.c.reason).where(*failed).order_by(outbox.c.id).limit(1))
+    waits, since, _ = counts.get("waiting", (0, None, None))
+    arrived, _, arrived_at = counts.get("delivered", (0, None, None))
+    return {
+        "waiting": waits, "waiting_since": since, "reason": reason, "delivered": arrived, "delivered_at": arrived_at,
+        "given_up": counts.get("given_up", (0,))[0],
+    }  # fmt: skip

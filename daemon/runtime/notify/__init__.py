@@ -1,0 +1,1 @@
+"""Notifications: which events become messages, what these say, and how they reach their destination."""

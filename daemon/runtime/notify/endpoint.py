@@ -1,0 +1,88 @@
+"""Where a destination's messages go and what signs them: of the configuration, files beside it, or systemd's
+credentials; read for each message, so that a new secret holds at once."""
+
+import base64
+import binascii
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.config.config import Config
+from daemon.config.notify import NotifySettings, why_no_url
+from daemon.runtime.log import get_logger
+from retrain.records.errors import Refused
+
+log = get_logger()
+SHORTEST = 16
+BASE64 = "whsec_"
+"""By this a key begins that is written in base64, as Standard Webhooks writes them."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A webhook; nothing of it is shown where this is printed."""
+
+    url: str = field(repr=False)
+    key: bytes | None = field(repr=False)
+
+
+def endpoint_of(config: Config, destination: NotifySettings, environment: Mapping[str, str]) -> Endpoint:
+    """A destination's endpoint; Refused says which file cannot be used, and nothing that is in it."""
+    files = dict(secret_files(config, destination, environment))
+    url = destination.url if destination.url is not None else _url(destination, files.get("url"))
+    return Endpoint(url, _key(files["secret"]) if "secret" in files else None)
+
+
+def secret_files(
+    config: Config, destination: NotifySettings, environment: Mapping[str, str]
+) -> Iterator[tuple[str, Path]]:
+    """The files that a destination's URL and key are read from, by what is in them."""
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    for kind, given in (("url", destination.url_file), ("secret", destination.secret_file)):
+        credential = None if folder is None else Path(folder) / f"driftd-notify-{destination.name}-{kind}"
+        if given is not None:
+            yield kind, config.path.parent / Path(given).expanduser()
+        elif credential is not None and os.path.exists(credential):  # noqa: PTH110 - False where it may not be looked at
+            yield kind, credential
+
+
+def open_secrets(config: Config, environment: Mapping[str, str]) -> list[Path]:
+    """Those of the files of all destinations that others than owner and group may read or write."""
+    files = dict.fromkeys(path for one in config.notify for _, path in secret_files(config, one, environment))
+    return [path for path in files if path.exists() and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
+
+
+def warn_of_open_secrets(config: Config, environment: Mapping[str, str]) -> None:
+    """Warn of each of them."""
+    for path in open_secrets(config, environment):
+        log.warning("token_file_open", file=str(path), mode=f"{stat.S_IMODE(path.stat().st_mode):04o}")
+
+
+def _url(destination: NotifySettings, file: Path | None) -> str:
+    if file is None:
+        way_out = f"give url, url_file, or the systemd credential driftd-notify-{destination.name}-url"
+        raise Refused(f"{destination.name} has no URL", way_out)
+    url = _read(file).decode("utf-8", "replace")
+    if (why := why_no_url(url)) is not None:
+        raise Refused(f"{file}: {why}")
+    return url
+
+
+def _key(file: Path) -> bytes:
+    text = _read(file)
+    try:
+        key = base64.b64decode(text[len(BASE64) :], validate=True) if text.startswith(BASE64.encode()) else text
+    except binascii.Error:
+        raise Refused(f"{file}: what follows {BASE64} is not base64") from None
+    if len(key) < SHORTEST:
+        raise Refused(f"{file}: a key of less than {SHORTEST} bytes", "try: openssl rand -hex 32")
+    return key
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes().strip()
+    except OSError as error:
+        raise Refused(f"{file}: cannot be read: {error.strerror}") from None

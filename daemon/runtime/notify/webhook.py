@@ -1,0 +1,139 @@
+"""Posts a CloudEvent to a webhook, signed as https://www.standardwebhooks.com says; one attempt, bounded in time."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from daemon.runtime.notify.endpoint import Endpoint
+
+LIMIT_S = 15.0
+"""For so long a receiver may take in all."""
+TYPE = "application/cloudevents+json; charset=utf-8"
+LATER = (429, 503)
+MOST_LATER_S = 3600.0
+OF_THE_MESSAGE = (400, 409, 413, 415, 422)
+"""Answers that say nothing of other messages."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How it went: `reason` is empty where the message arrived. `again_s` is when the receiver wants to be asked again,
+    `only_this` whether it is this message that it does not take."""
+
+    reason: str = ""
+    again_s: float | None = None
+    only_this: bool = False
+
+
+def post(endpoint: Endpoint, message: dict[str, Any], now: float, limit_s: float = LIMIT_S) -> Attempt:
+    """Send a message once. What goes wrong is told without the URL, which may be a secret."""
+    body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    parts = urlsplit(endpoint.url)
+    try:
+        with _connected(parts, limit_s) as connection:
+            connection.request("POST", _target(parts), body, headers(endpoint.key, message["id"], body, now))
+            answer = connection.getresponse()
+            return _judged(answer.status, answer.getheader("Retry-After"))
+    except TimeoutError:
+        return Attempt(f"no answer within {limit_s:g} s")
+    except (OSError, http.client.HTTPException) as error:
+        return Attempt(_words(error, limit_s))
+
+
+def headers(key: bytes | None, message_id: str, body: bytes, now: float) -> dict[str, str]:
+    """The headers of a message: its key thrice, as CloudEvents, Standard Webhooks and the draft of Idempotency-Key name
+    it, and its signature."""
+    timestamp = str(int(now))
+    found = {
+        "Content-Type": TYPE, "User-Agent": "driftd", "Idempotency-Key": message_id, "webhook-id": message_id,
+        "webhook-timestamp": timestamp, "Connection": "close",
+    }  # fmt: skip
+    return found | ({"webhook-signature": signature(key, message_id, timestamp, body)} if key is not None else {})
+
+
+def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
+    """The signature as Standard Webhooks defines it, of version 1; the example is its own.
+
+    >>> key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    >>> signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}')
+    'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='
+    """
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+
+
+@contextmanager
+def _connected(parts: SplitResult, limit_s: float) -> Iterator[http.client.HTTPConnection]:
+    """A connection that is cut off after its time, also where the other side sends byte after byte."""
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=limit_s, context=_context())
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=limit_s)
+    )
+    is_late = threading.Event()
+    timer = threading.Timer(limit_s, _cut, (connection, is_late))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield connection
+    except (OSError, http.client.HTTPException):
+        if is_late.is_set():
+            raise TimeoutError from None
+        raise
+    finally:
+        timer.cancel()
+        connection.close()
+
+
+def _cut(connection: http.client.HTTPConnection, is_late: threading.Event) -> None:
+    is_late.set()
+    if (sock := connection.sock) is not None:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+
+@cache
+def _context() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def _target(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _judged(status: int, retry_after: str | None) -> Attempt:
+    if 200 <= status < 300:
+        return Attempt()
+    wanted = (retry_after or "").strip()
+    again_s = float(wanted) if status in LATER and wanted.isdecimal() else None
+    moved = "; it wants another URL: redirects are not followed" if 300 <= status < 400 else ""
+    return Attempt(
+        f"the receiver answered {status}{moved}", None if again_s is None else min(again_s, MOST_LATER_S),
+        status in OF_THE_MESSAGE,
+    )  # fmt: skip
+
+
+def _words(error: Exception, limit_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {limit_s:g} s"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, socket.gaierror):
+        return f"its host name is not known: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"no proper answer: {type(error).__name__}"

@@ -1,0 +1,198 @@
+"""Sends notifications: what the outbox of the ledger holds, to each destination at its own pace, until it arrives."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.config.config import Config
+from daemon.config.notify import NotifySettings
+from daemon.ledger import Ledger, outbox
+from daemon.runtime.log import get_logger
+from daemon.runtime.looking import Looking
+from daemon.runtime.notify.endpoint import endpoint_of
+from daemon.runtime.notify.messages import test_message
+from daemon.runtime.notify.routing import happened, new_key, route, source
+from daemon.runtime.notify.webhook import Attempt, post
+from daemon.runtime.within import within
+from daemon.service.ledger_writes import PendingWrites
+from retrain.durable import crash_point
+from retrain.records.errors import Refused
+
+log = get_logger()
+LOOK_S = 5.0
+"""While something waits, it is looked at so often at least."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 900.0
+"""After a failed attempt; each further one doubles it."""
+
+
+def pause_s(attempts: int) -> float:
+    """The pause after so many failed attempts.
+
+    >>> [pause_s(n) for n in (1, 2, 3, 20)]
+    [2.0, 4.0, 8.0, 900.0]
+    """
+    return float(min(FIRST_PAUSE_S * 2.0 ** min(attempts - 1, 20), LONGEST_PAUSE_S))
+
+
+class Notifying:
+    """The messages of one service. `_resting` says whether the state folder is lost; then nothing is sent."""
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        ledger: Ledger,
+        pending: PendingWrites,
+        environment: Mapping[str, str],
+        resting: Callable[[], bool],
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config, self._ledger, self._pending = config, ledger, pending
+        self._environment, self._resting = environment, resting
+        self._now, self._monotonic = now, monotonic
+        self._threads = Looking()
+        self._wake = asyncio.Event()
+        self._waits_to_tell = False
+        self._names: frozenset[str] | None = None
+        self._sending: dict[str, asyncio.Task[None]] = {}
+        self._dealt_with: set[int] = set()
+        self._paused: dict[str, tuple[int, float]] = {}
+
+    @property
+    def _destinations(self) -> dict[str, NotifySettings]:
+        return {one.name: one for one in self._config().notify}
+
+    def route(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the messages of logged events, in the transaction that writes these."""
+        destinations = self._config().notify
+        if destinations:
+            self._waits_to_tell = route(conn, destinations, happened(rows), self._now())
+        if destinations or self._names:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Send, until cancelled."""
+        try:
+            while True:
+                wait_s: float | None = LOOK_S
+                with contextlib.suppress(SQLAlchemyError, sqlite3.Error, OSError):  # tried again soon
+                    if not self._resting() and self._ledger.is_free():
+                        wait_s = self._look()
+                with contextlib.suppress(TimeoutError):
+                    await within(self._wake.wait(), wait_s)
+                self._wake.clear()
+        finally:
+            for task in self._sending.values():
+                task.cancel()
+
+    def _look(self) -> float | None:
+        """Tell what has waited for its cool-down, and begin to send what is due; when to look again, in seconds: None
+        where nothing is left to do."""
+        if self._names != (names := frozenset(self._destinations)):
+            with self._ledger.begin() as conn:
+                outbox.forget_others(conn, names)
+            self._names, self._waits_to_tell = names, True
+        if self._waits_to_tell:
+            with self._ledger.begin(durable=True) as conn:
+                self._waits_to_tell = route(conn, self._config().notify, [], self._now())
+        with self._ledger.connect() as conn:
+            rows = [row for row in outbox.waiting(conn) if row.id not in self._dealt_with]
+        for name in dict.fromkeys(row.destination for row in rows):
+            self._begin(name, [row for row in rows if row.destination == name])
+        if not rows and not self._waits_to_tell:
+            return None
+        pauses = (until_s - self._monotonic() for _, until_s in self._paused.values())
+        return min([LOOK_S, *(pause for pause in pauses if pause > 0)])
+
+    def _begin(self, name: str, rows: Sequence[outbox.MessageRow]) -> None:
+        destination, now = self._destinations.get(name), self._now()
+        if destination is None:
+            for row in rows:
+                self._give_up(row, "its destination is no longer configured")
+            return
+        if name in self._sending or self._monotonic() < self._paused.get(name, (0, 0.0))[1]:
+            return
+        due = [row for row in rows if not now < row.not_before <= now + LONGEST_PAUSE_S]
+        if due:
+            task = asyncio.create_task(self._send(destination, due[0], len(rows)))
+            self._sending[name] = task
+            task.add_done_callback(partial(self._sent, name))
+
+    def _sent(self, name: str, task: "asyncio.Task[None]") -> None:
+        del self._sending[name]
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("part_failed", part="notify", error=repr(error), times=1)
+            self._paused[name] = 1, self._monotonic() + LONGEST_PAUSE_S
+
+    async def _send(self, destination: NotifySettings, row: outbox.MessageRow, waiting: int) -> None:
+        crash_point("notify.before_send")
+        attempt = await self._attempt(destination, row.message)
+        crash_point("notify.after_send")
+        name, failures = destination.name, self._paused.get(destination.name, (0, 0.0))[0]
+        if not attempt.reason:
+            self._finish(row, "delivered")
+            if failures:
+                log.info("notify_recovered", destination=name)
+            self._paused.pop(name, None)
+            return
+        if not failures:
+            log.warning("notify_failed", destination=name, reason=attempt.reason, waiting=waiting)
+        if row.at + destination.give_up <= self._now():
+            self._give_up(row, attempt.reason)
+        else:
+            later = self._now() + max(pause_s(row.attempts + 1), attempt.again_s or 0.0)
+            write = partial(outbox.try_later, message=row.id, not_before=later, reason=attempt.reason)
+            self._write(row.id, write)
+        wait_s = 0.0 if attempt.only_this else max(pause_s(failures + 1), attempt.again_s or 0.0)
+        self._paused[name] = failures + 1, self._monotonic() + wait_s
+
+    async def _attempt(self, destination: NotifySettings, message: dict[str, Any]) -> Attempt:
+        """One attempt in a thread, with the secrets as they are now."""
+        try:
+            return await self._threads.run(_post, self._config(), destination, self._environment, message, self._now())
+        except Refused as error:
+            return Attempt(str(error))
+
+    def _give_up(self, row: outbox.MessageRow, reason: str) -> None:
+        log.error(
+            "notify_given_up", destination=row.destination, key=row.key, about=row.about, attempts=row.attempts + 1,
+            reason=reason,
+        )  # fmt: skip
+        self._finish(row, "given_up", reason)
+
+    def _finish(self, row: outbox.MessageRow, state: str, reason: str = "") -> None:
+        self._write(row.id, partial(outbox.finish, message=row.id, state=state, now=self._now(), reason=reason))
+
+    def _write(self, message: int, write: Callable[[Connection], None]) -> None:
+        """Note what became of a message, now or once the ledger can be written; it is not touched before."""
+        self._dealt_with.add(message)
+        self._pending.write(write, lambda: self._dealt_with.discard(message))
+
+    async def test(self, name: str | None) -> str:
+        """Send a test to one destination, or to all; Refused where one does not take it."""
+        chosen = [one for one in self._config().notify if name in (None, one.name)]
+        if not chosen:
+            known = ", ".join(self._destinations) or "none: add a section [[notify]]"
+            raise Refused(
+                "there is no such destination" if name else "nobody is to be notified", f"configured: {known}"
+            )
+        messages = [test_message(new_key(), source(), self._now(), one.name) for one in chosen]
+        attempts = await asyncio.gather(*map(self._attempt, chosen, messages))
+        answers = [f"{one.name}: {attempt.reason or 'arrived'}" for one, attempt in zip(chosen, attempts, strict=True)]
+        if any(attempt.reason for attempt in attempts):
+            raise Refused("; ".join(answers))
+        return "; ".join(answers)
+
+
+def _post(
+    config: Config, destination: NotifySettings, environment: Mapping[str, str], message: dict[str, Any], now: float
+) -> Attempt:
+    return post(endpoint_of(config, destination, environment), message, now)

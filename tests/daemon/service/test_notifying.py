@@ -1,0 +1,298 @@
+"""Messages arrive: over kills at every step, receivers that are down, answer 500 or hang; or are told as given up."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from daemon_harness import Daemon, drop, rows
+from helpers import until, wait_for
+from receivers import Receiver, receiver
+from structlog.testing import capture_logs
+
+from daemon.config.config import Config, load_config
+from daemon.ledger import Ledger, open_ledger, outbox
+from daemon.service import notifying as module
+from daemon.service.ledger_events import EventBuffer
+from daemon.service.ledger_writes import PendingWrites
+from daemon.service.notifying import Notifying
+from retrain.records.errors import Refused
+
+CONFIG = """\
+[service]
+state_dir = "state"
+[[notify]]
+name = "ops"
+url = "{url}"
+cooldown = "0s"
+{more}
+[models.m]
+data_dir = "d"
+task = "classification"
+target = "y"
+"""
+HOUR_S = 3_600.0
+POINTS = (
+    "ledger.before_begin",  # the file is refused: neither that nor an event is in the ledger
+    "ledger.committed",  # it is refused, and nothing of it logged
+    "notify.before_send",
+    "notify.after_send",  # nobody noted that it arrived
+)
+
+
+class Clock:
+    """A wall clock and a monotonic one that go on as told."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Service:
+    """The part of a service that sends, with a clock of the test's."""
+
+    def __init__(self, folder: Path, ledger: Ledger, url: str, more: str = "") -> None:
+        self.clock, self.ledger, self.events = Clock(), ledger, EventBuffer()
+        self.config = self.load(folder, url, more)
+        self.notifying = Notifying(
+            lambda: self.config, ledger, PendingWrites(ledger), {}, lambda: False, self.clock, self.clock
+        )
+
+    @staticmethod
+    def load(folder: Path, url: str, more: str = "") -> Config:
+        """Its configuration."""
+        (folder / "config.toml").write_text(CONFIG.format(url=url, more=more))
+        return load_config(folder / "config.toml")
+
+    def log(self, event: str, level: str = "warning", **fields: object) -> None:
+        """Something is logged, and written."""
+        entry = {"event": event, "level": level, "timestamp": "2026-01-01T00:00:00Z", "model": "m", **fields}
+        self.events.add(entry)
+        self.events.write(self.ledger, self.notifying.route)
+
+    def while_it_sends(self, story: Callable[[], "asyncio.Future[None]"]) -> None:
+        """Play a story beside it."""
+
+        async def play() -> None:
+            sending = asyncio.create_task(self.notifying.run())
+            try:
+                await story()
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+
+        asyncio.run(play())
+
+    def standing(self) -> dict[str, object]:
+        """How things stand with the destination."""
+        with self.ledger.connect() as conn:
+            return outbox.standing(conn, "ops")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """One that is new."""
+    opened = open_ledger(tmp_path / "state")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def there() -> Iterator[Receiver]:
+    """A receiver."""
+    with receiver() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is looked at often: the clocks are the test's."""
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+
+
+def test_a_receiver_that_is_down_for_an_hour_gets_all_in_order(tmp_path, ledger, there):
+    """It is asked less and less often meanwhile, and each message keeps its key."""
+    service = Service(tmp_path, ledger, there.url)
+    there.status = 500
+
+    async def story() -> None:
+        for n in range(3):
+            service.log("file_refused", file=f"{n}.csv", reason="why")
+        end = service.clock.now + HOUR_S
+        while service.clock.now < end:
+            before = len(there.received)
+            service.clock.now += 30.0
+            await asyncio.sleep(0.02)
+            assert len(there.received) <= before + 1
+        assert 5 < len(there.received) < 20 and service.standing()["reason"] == "the receiver answered 500"
+        there.status = 204
+        while len(there.arrived) < 3:
+            service.clock.now += 30.0
+            await asyncio.sleep(0.02)
+        await until(lambda: service.standing()["waiting"] == 0)
+
+    with capture_logs() as logs:
+        service.while_it_sends(story)
+    assert [one["fields"]["file"] for one in there.about("file_refused")] == ["0.csv", "1.csv", "2.csv"]
+    names = [entry["event"] for entry in logs]
+    assert names == ["notify_failed", "notify_recovered"]
+
+
+def test_what_never_arrives_is_given_up_and_told(tmp_path, ledger, there):
+    """After `give_up`, and others are told who did not hear of it."""
+    service = Service(tmp_path, ledger, there.url, 'give_up = "10m"')
+    there.status = 404
+
+    async def story() -> None:
+        service.log("file_refused", file="a.csv")
+        while service.standing()["given_up"] == 0:
+            service.clock.now += 60.0
+            await asyncio.sleep(0.02)
+
+    with capture_logs() as logs:
+        service.while_it_sends(story)
+    (given_up,) = [entry for entry in logs if entry["event"] == "notify_given_up"]
+    assert given_up["key"] == there.received[0].headers["idempotency-key"] and given_up["about"] == "m file_refused"
+    assert given_up["reason"] == "the receiver answered 404" and given_up["log_level"] == "error"
+    assert service.standing()["waiting"] == 0
+
+
+def test_a_message_that_is_not_taken_lets_the_next_ones_pass(tmp_path, ledger, there):
+    """The receiver says that it is this one."""
+    service = Service(tmp_path, ledger, there.url)
+    there.status = 413
+
+    async def story() -> None:
+        service.log("file_refused", file="a.csv")
+        await until(lambda: service.standing()["reason"] == "the receiver answered 413")
+        there.status = 204
+        service.log("file_held", file="b.csv")
+        await until(lambda: service.standing()["delivered"] == 1)
+
+    service.while_it_sends(story)
+    assert there.about("file_held") and not there.about("file_refused") and service.standing()["waiting"] == 1
+
+
+def test_a_receiver_that_hangs_keeps_no_other_waiting(tmp_path, ledger, there):
+    """Each destination is sent to by itself."""
+    with receiver() as hanging:
+        hanging.may_answer.clear()
+        other = f'[[notify]]\nname = "other"\nurl = "{there.url}"'
+        service = Service(tmp_path, ledger, hanging.url, other)
+
+        async def story() -> None:
+            service.log("file_refused", file="a.csv")
+            await until(lambda: there.about("file_refused"))
+
+        service.while_it_sends(story)
+        assert not hanging.received
+
+
+def test_a_destination_that_is_gone_from_the_configuration_is_given_up(tmp_path, ledger, there):
+    """What waited for it is told; a reload needs no restart."""
+    service = Service(tmp_path, ledger, there.url)
+    there.status = 500
+
+    async def story() -> None:
+        service.log("file_refused", file="a.csv")
+        await until(lambda: there.received)
+        service.config = Config(service.config.path, service.config.service, service.config.models)
+        service.log("config_reloaded", "info")
+        await until(lambda: service.standing()["given_up"] == 1)
+
+    with capture_logs() as logs:
+        service.while_it_sends(story)
+    assert "its destination is no longer configured" in [entry.get("reason") for entry in logs]
+
+
+def test_secrets_are_read_for_each_message_and_in_no_log(tmp_path, ledger, there):
+    """A file that is not there yet, or is wrong, is a failure like any other; a new one holds at once."""
+    service = Service(tmp_path, ledger, there.url, "")
+    text = (
+        (tmp_path / "config.toml").read_text().replace(f'url = "{there.url}"', 'url_file = "hook"\nsecret_file = "key"')
+    )
+    (tmp_path / "config.toml").write_text(text)
+    service.config = load_config(tmp_path / "config.toml")
+
+    async def story() -> None:
+        with pytest.raises(Refused, match=r"ops: .*hook: cannot be read: No such file"):
+            await service.notifying.test(None)
+        (tmp_path / "hook").write_text("https://somebody:hunter2@example.com")
+        (tmp_path / "key").write_text("short-secret")
+        with pytest.raises(Refused) as refused:
+            await service.notifying.test("ops")
+        assert "hunter2" not in str(refused.value)
+        (tmp_path / "hook").write_text(there.url)
+        with pytest.raises(Refused, match="less than 16 bytes") as refused:
+            await service.notifying.test("ops")
+        assert "short-secret" not in str(refused.value)
+        (tmp_path / "key").write_text("a key of many bytes\n")
+        assert await service.notifying.test("ops") == "ops: arrived"
+        with pytest.raises(Refused, match="configured: ops"):
+            await service.notifying.test("nobody")
+
+    service.while_it_sends(story)
+    assert there.arrived[0]["type"] == "driftd.test" and "webhook-signature" in there.received[0].headers
+
+
+def test_whatever_step_a_kill_comes_at_each_message_arrives(make_daemon: Callable[..., Daemon], there: Receiver):
+    """At least once, and always with the same key: a file that nobody can read is told of, as is what else is wrong."""
+    daemon = make_daemon(f'[[notify]]\nname = "ops"\nurl = "{there.url}"\ncooldown = "0s"\n')
+    daemon.plan()
+    daemon.start()
+    for number, point in enumerate(POINTS):
+        name = f"{number}.csv"
+        daemon.plan(f"control {point} 1 1 KILL")
+        (daemon.data / name).write_bytes(b"no data at all \x00\xff")
+        daemon.wait_dead()
+        daemon.plan()
+        daemon.start()
+        wait_for(lambda name=name: name in [one["fields"].get("file") for one in there.about("file_refused")])
+    keys = [one.headers["idempotency-key"] for one in there.received if one.json["data"]["event"] == "file_refused"]
+    assert len(set(keys)) == len(POINTS) and len(keys) > len(POINTS)
+    wait_for(lambda: daemon.json("notify")[0]["waiting"] == 0)
+
+
+def test_a_start_after_a_proper_end_tells_nothing_anew(make_daemon: Callable[..., Daemon], there: Receiver):
+    """What was promoted, found and refused is logged once; a test of the running service tells how it went."""
+    daemon = make_daemon(f'[[notify]]\nname = "ops"\nurl = "{there.url}"\nevents = ["info", "warning"]\n')
+    daemon.start()
+    drop(rows(1), daemon.data / "a.csv")
+    (daemon.data / "b.csv").write_bytes(b"no data at all \x00\xff")
+    daemon.wait("cycle_finished")
+    daemon.wait("file_refused")
+    wait_for(lambda: there.about("version_promoted"))
+    assert "ops: arrived" in daemon.cli("notify", "test").stdout
+    there.status = 500
+    refused = daemon.cli("notify", "test", "ops", check=False)
+    assert (refused.returncode, refused.stderr) == (1, "driftd: ops: the receiver answered 500\n")
+    there.status = 204
+    daemon.stop()
+    before = len(daemon.events)
+    daemon.start()
+    daemon.wait("service_ready", since=before)
+    for name in ("file_refused", "version_promoted", "cycle_finished"):
+        assert not list(daemon.seen(name, since=before))
+    assert len(there.about("version_promoted")) == 1
+
+
+def test_the_command_sends_where_no_service_runs(make_daemon: Callable[..., Daemon], there: Receiver):
+    """And says that nobody is to be notified, or is not there."""
+    daemon = make_daemon(f'[[notify]]\nname = "ops"\nurl = "{there.url}"\n')
+    done = daemon.cli("notify", "test")
+    assert "ops: arrived (sent from here" in done.stdout and there.arrived[0]["data"]["event"] == "test"
+    assert daemon.cli("notify", "test", "opps", check=False).stderr.strip().endswith("did you mean 'ops'?")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    other = make_daemon(f'[[notify]]\nname = "ops"\nurl = "http://127.0.0.1:{port}/token"\n')
+    failed = other.cli("notify", "test", check=False)
+    assert (failed.returncode, failed.stderr.strip()) == (1, "driftd: ops: Connection refused")
+
+
+def test_a_configuration_without_destinations_costs_nothing(make_daemon: Callable[..., Daemon]):
+    """And the command says what is missing."""
+    done = make_daemon("").cli("notify", check=False)
+    assert done.returncode == 1 and "has no section [[notify]]" in done.stderr
