@@ -34,3 +34,13 @@ def of_files(conn: Connection, model: str | None, last: int) -> Sequence[Row[Any
 def newest(conn: Connection, names: Sequence[str]) -> Row[Any] | None:
     """The newest event of the service as a whole, no model's, that has one of these names."""
     return last_row(conn, events, events.c.model.is_(None), events.c.event.in_(names))
+
+
+def after(conn: Connection, last_id: int, most: int) -> Sequence[Row[Any]]:
+    """The newest of the events after one, oldest first."""
+    return last_rows(conn, events, most, events.c.id > last_id)
+
+
+def newest_id(conn: Connection) -> int:
+    """The number of the newest event; 0 where there is none."""
+    return conn.scalar(select(func.max(events.c.id))) or 0

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import uvloop
@@ -27,8 +28,9 @@ from daemon.server.pools import Pool
 from daemon.server.tokens import load_tokens
 
 log = get_logger()
-BEAT_S, ARRIVE_S, HUNG_S = 1.0, 10.0, 240.0
-"""How often it gives a sign of life, how long a request may arrive, and when what is made never ends."""
+BEAT_S, ARRIVE_S, READ_S, HUNG_S = 1.0, 10.0, 30.0, 240.0
+"""How often it gives a sign of life, how long a request may arrive and a stream not be read, and when what is made
+never ends."""
 NICE = 5
 
 
@@ -54,7 +56,7 @@ class PageServer:
                     break
         beating.cancel()
         server.close()
-        for pool in (self._app.rendering, self._app.acting.pool, self._compressing):
+        for pool in (*self._app.pools, self._compressing):
             pool.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,6 +73,9 @@ class PageServer:
             writer.close()
 
     async def _send(self, request: Request, answer: Answer, writer: asyncio.StreamWriter) -> None:
+        if answer.pieces is not None:
+            await self._stream(answer, answer.pieces, writer)
+            return
         headers = {name.encode("latin-1"): value.encode("latin-1") for name, value in request.headers}
         body, encoding = await compressed(answer.body, headers, self._compressing)
         fields = answer.fields()
@@ -79,9 +84,18 @@ class PageServer:
         writer.write(page_wire.line(Head(answer.status, fields, len(body))) + body)
         await writer.drain()
 
+    async def _stream(self, answer: Answer, pieces: AsyncIterator[bytes], writer: asyncio.StreamWriter) -> None:
+        """Until either side ends; one that does not read for long is let go."""
+        async with contextlib.aclosing(pieces):  # type: ignore[type-var]
+            writer.write(page_wire.line(Head(answer.status, answer.fields(), None)))
+            async for piece in pieces:
+                writer.write(piece)
+                async with asyncio.timeout(READ_S):
+                    await writer.drain()
+
     async def _beat(self) -> None:
         while True:
-            if max(self._app.rendering.longest_s(), self._app.acting.pool.longest_s()) < HUNG_S:
+            if max(pool.longest_s() for pool in self._app.pools) < HUNG_S:
                 self._report("heartbeat")
             log_dropped()
             await asyncio.sleep(BEAT_S)

@@ -1,5 +1,6 @@
 """What goes back to who asked the status page, with the headers that keep it from harm."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import msgspec
@@ -23,13 +24,14 @@ KEPT_S = 3600
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer; `headers` besides those of every one."""
+    """A whole answer; `headers` besides those of every one. Of a stream `pieces` come after the head, and no body."""
 
     status: int
     kind: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     cached_s: int = 0
+    pieces: AsyncIterator[bytes] | None = None
 
     def fields(self) -> list[tuple[str, str]]:
         """All headers but those about the body's length and encoding."""

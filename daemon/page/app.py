@@ -10,6 +10,7 @@ from daemon.config.config import Config
 from daemon.page import actions, answers, rights
 from daemon.page.acting import Acting, Outcome
 from daemon.page.answers import Answer, Refusal
+from daemon.page.changes import Changes
 from daemon.page.forms import FORM, decoded, form_fields, is_form
 from daemon.page.openapi import description
 from daemon.page.pages import login_page, logout_page, sentence_page
@@ -64,8 +65,9 @@ class App:
 
     def __init__(self, config: Config, reading: Reading, rights: Rights, now: Callable[[], float] = time.time) -> None:
         self._config, self._reading, self._rights, self._now = config, reading, rights, now
-        self.acting = Acting(config, reading)
+        self.acting, self.changes = Acting(config, reading), Changes(reading)
         self.rendering = Pool("making the page", RENDER_AT_ONCE, RENDER_S)
+        self.pools = (self.rendering, self.acting.pool, self.changes.pool)
 
     async def answer(self, request: Request, body: bytes) -> Answer:
         """Whatever goes wrong is an answer too."""
@@ -101,6 +103,9 @@ class App:
         if is_post or call.path == ("logout",):
             raise Refusal(405, "this address is not for that", (("allow", "POST" if not is_post else "GET, HEAD"),))
         match call.path:
+            case ("api", "events") if call.request.method == "GET":
+                pieces = self.changes.listen(call.headers.get("last-event-id", ""))
+                return Answer(200, "text/event-stream", b"", pieces=pieces)
             case ("api", "openapi.json"):
                 return answers.data(description())
             case ("api", "asked", name):

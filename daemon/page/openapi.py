@@ -8,6 +8,11 @@ from daemon.page.actions import OF_A_MODEL, OF_THE_SERVICE, Action
 VIEWS = (
     ("/api/", "All models: the sentence of the page, and where each stands."),
     ("/api/m/{model}", "One model: quality over time, what changed, what comes."),
+    ("/api/m/{model}/cycle/{cycle}", "A cycle: why it was opened, what was compared, what was decided."),
+    ("/api/m/{model}/file/{file}", "A data file: its check, its rejected rows. Slashes of its name are sent as %2F."),
+    ("/api/m/{model}/versions", "The versions, from the files that made them to where they serve."),
+    ("/api/log", "The newest events of the log."),
+    ("/api/doctor", "What is wrong, and how it is mended."),
 )
 """The views and what they show, each also a page without /api."""
 KINDS: dict[str, dict[str, Any]] = {
@@ -15,7 +20,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "number": {"type": "integer", "minimum": 0},
     "texts": {"type": "array", "items": {"type": "string"}, "minItems": 1},
 }
-NAMES = {"model": "text", "asked": "text"}
+NAMES = {"model": "text", "cycle": "number", "file": "text", "asked": "text"}
 OUTCOME = {
     "type": "object",
     "required": ["asked", "state", "message"],
@@ -43,6 +48,7 @@ def description() -> dict[str, Any]:
     paths |= {f"/api/m/{{model}}/{one.name}": {"post": _action(one, "model")} for one in OF_A_MODEL}
     paths |= {f"/api/{one.name}": {"post": _action(one)} for one in OF_THE_SERVICE}
     paths["/api/asked/{asked}"] = {"get": _asked()}
+    paths["/api/events"] = {"get": _events()}
     paths["/api/openapi.json"] = {"get": _got("This description.", (), {"type": "object"})}
     return {
         "openapi": "3.1.0",
@@ -72,6 +78,12 @@ def _got(says: str, names: Any, schema: dict[str, Any]) -> dict[str, Any]:
 def _asked() -> dict[str, Any]:
     found = _got("What became of what was asked.", ("asked",), {"$ref": "#/components/schemas/Outcome"})
     return found | {"responses": _outcomes() | _refusals("401", "404", "503")}
+
+
+def _events() -> dict[str, Any]:
+    found = _got("Server-sent events: `logged`, an event of the log, and `changed`, once a second at most.", (), {})
+    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    return found | {"responses": {"200": {"description": "a stream", "content": content}} | _refusals("401", "503")}
 
 
 def _action(action: Action, *names: str) -> dict[str, Any]:

@@ -314,8 +314,7 @@ class Servers:
 
     async def stop(self) -> None:
         """Stop all, each after the answers that it owes."""
-        await _end(self._all, self._tasks)
-        await _end(*self._page)
+        await asyncio.gather(_end(self._all, self._tasks), _end(*self._page))
 
     def _begin_page(self) -> None:
         page = self._make_page()

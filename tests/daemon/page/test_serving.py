@@ -117,9 +117,12 @@ def test_without_the_page_nothing_is_there(make_daemon):
 def test_each_view_that_is_described_is_there(open_page):
     """As JSON and as a page."""
     for path, _ in VIEWS:
-        there = path.replace("{model}", "m")
+        there = path.replace("{model}", "m").replace("{cycle}", "1").replace("{file}", "a.csv")
         assert got(open_page, there).status_code == 200, there
         assert got(open_page, there.removeprefix("/api")).status_code == 200, there
+    badge = got(open_page, "/badge/m.svg")
+    assert badge.status_code == 200 and badge.headers["content-type"] == "image/svg+xml"
+    assert badge.headers["cross-origin-resource-policy"] == "cross-origin"
 
 
 def test_servers_without_control_show_the_page_and_pass_on_what_is_asked(open_page):
