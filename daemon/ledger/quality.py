@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
+from daemon.ledger.files import newest_of_state
 from daemon.ledger.rows import last_row
 from daemon.ledger.tables import assessments, checks, files
 
@@ -42,9 +43,10 @@ def drifted(conn: Connection, file_ids: Sequence[int]) -> set[int]:
 
 def page_of_files(conn: Connection, model: str, state: str | None, before: int | None, most: int) -> Sequence[Any]:
     """Files, newest first, those of a state and with smaller ids than `before` where these are given."""
-    wanted = [files.c.model == model]
-    wanted += [] if state is None else [files.c.state == state]
+    wanted: list[ColumnElement[bool]] = [files.c.model == model]
     wanted += [] if before is None else [files.c.id < before]
+    if state is not None:
+        wanted = [files.c.id.in_(newest_of_state(model, state, most, before))]
     return conn.execute(select(files).where(*wanted).order_by(files.c.id.desc()).limit(most)).all()
 
 

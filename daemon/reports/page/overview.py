@@ -15,7 +15,7 @@ from daemon.reports.page.moments import age, moment
 from daemon.reports.page.needs import Need, needs, state
 from daemon.reports.page.quality import NEWEST_FILES, newest_files, now_of, points
 from daemon.reports.status import status_json
-from drift.notation import counted
+from drift.notation import apart, counted
 from retrain.records.cycle import CycleState
 
 Models = Mapping[str, Mapping[str, Any]]
@@ -56,9 +56,23 @@ def model_facts(conn: Any, name: str, model: Mapping[str, Any], question: Mappin
     return {
         "state": state(model, needed), "needs": needed,
         "quality": now_of(found, champion), "points": found, "files": newest_files(conn, name),
-        "why": question["answer"], "changed": None if change is None else brief(change, now),
+        "why": question["answer"], "short": short_why(question),
+        "changed": None if change is None else brief(change, now),
         "age": None if champion is None else age(now - champion["at"]),
     }  # fmt: skip
+
+
+def short_why(question: Mapping[str, Any]) -> str:
+    """Why nothing is done now, as short as it can be said; the answer of `driftd explain` where it is something else.
+
+    >>> short_why({"about": "savings", "answer": "no cycle", "saved": 0.0131, "price": 0.13, "metric": "accuracy"})
+    'a fresh model would have saved 0.0131, and a retrain pays from 0.1300'
+    """
+    saved, price = question["saved"], question["price"]
+    if saved is None or price is None:
+        return str(question["answer"])
+    digits = apart(saved, price)
+    return f"a fresh model would have saved {saved:,.{digits}f}, and a retrain pays from {price:,.{digits}f}"
 
 
 def title(status: Mapping[str, Any], waiting: Sequence[Need]) -> str:
