@@ -19,7 +19,7 @@ from drift.notation import apart, counted
 from retrain.records.cycle import CycleState
 
 Models = Mapping[str, Mapping[str, Any]]
-UNDER_WAY = "open", "on_trial"
+NOTHING = {"before": None}
 
 
 def overview_facts(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts:
@@ -171,9 +171,11 @@ def next_scheduled(config: Config, names: Sequence[str], now: float) -> tuple[fl
 def _undo_answer(models: Models, change: Mapping[str, Any] | None) -> str:
     """The command that undoes the newest promotion."""
     name = None if change is None else change["model"]
-    able = [one for one in models if (champion := models[one]["champion"]) is not None and champion["before"]]
+    able = [one for one in models if models[one]["trial"] or (models[one]["champion"] or NOTHING)["before"]]
     if name not in able:
         name = able[0] if able else None
     if name is None:
         return "no model has an earlier version to go back to"
+    if trial := models[name]["trial"]:
+        return f"`driftd rollback {name}` drops {trial['version']}, which is on trial"
     return f"`driftd rollback {name}` serves {models[name]['champion']['before']} again"
