@@ -58,3 +58,10 @@ def file_at(conn: Connection, model: str, path: str) -> Any | None:
 def check_of_file(conn: Connection, file_id: int) -> Any | None:
     """The newest check of a file, with its report; None before the first."""
     return last_row(conn, checks, checks.c.file_id == file_id)
+
+
+def path_of_snapshot(conn: Connection, model: str, snapshot: str) -> str | None:
+    """The path of the newest file that a snapshot was read of, as it is stored; None where it is not known."""
+    used = files.c.state.in_(("accepted", "held", "forgotten", "expired"))
+    row = last_row(conn, files, files.c.model == model, used, files.c.snapshot == snapshot)
+    return None if row is None else str(row.path)
