@@ -6,11 +6,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from daemon.ledger import totals
 from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
-from daemon.ledger.tables import checks, files, path_meant, rejects
+from daemon.ledger.tables import checks, file_totals, files, path_meant, rejects
 from daemon.reading.look import Look
 from retrain.records.errors import Refused
 from retrain.records.new_classes import NewClass
@@ -201,8 +201,19 @@ def newest_items(conn: Connection, model: str, path: str) -> FileRow | None:
 
 def listed(conn: Connection, model: str, state: str | None = None, last: int | None = None) -> Sequence[FileRow]:
     """Files as people read them, newest last."""
-    wanted = [files.c.model == model] + ([] if state is None else [files.c.state == state])
-    return last_rows(conn, files, last, *wanted)
+    if state is None:
+        return last_rows(conn, files, last, files.c.model == model)
+    return last_rows(conn, files, None, files.c.id.in_(newest_of_state(model, state, last)))
+
+
+def newest_of_state(model: str, state: str, last: int | None, before: int | None = None) -> Select[Any]:
+    """The ids of the newest files of a state, with smaller ones than `before` where that is given. Few of half a
+    million files are held or refused: they are found in the index by their kinds, of which the totals know all, and not
+    by looking through the files in the order of their ids, which adding 0 forbids."""
+    kinds = select(file_totals.c.kind).where(file_totals.c.model == model, file_totals.c.state == state)
+    wanted = [files.c.model == model, files.c.state == state, files.c.kind.in_(kinds)]
+    wanted += [] if before is None else [files.c.id + 0 < before]
+    return select(files.c.id).where(*wanted).order_by((files.c.id + 0).desc()).limit(last)
 
 
 def path_of(conn: Connection, model: str, seq: int) -> str | None:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
+from daemon.ledger.files import newest_of_state
 from daemon.ledger.rows import last_row
 from daemon.ledger.tables import assessments, checks, files
 
@@ -42,9 +43,10 @@ def drifted(conn: Connection, file_ids: Sequence[int]) -> set[int]:
 
 def page_of_files(conn: Connection, model: str, state: str | None, before: int | None, most: int) -> Sequence[Any]:
     """Files, newest first, those of a state and with smaller ids than `before` where these are given."""
-    wanted = [files.c.model == model]
-    wanted += [] if state is None else [files.c.state == state]
+    wanted: list[ColumnElement[bool]] = [files.c.model == model]
     wanted += [] if before is None else [files.c.id < before]
+    if state is not None:
+        wanted = [files.c.id.in_(newest_of_state(model, state, most, before))]
     return conn.execute(select(files).where(*wanted).order_by(files.c.id.desc()).limit(most)).all()
 
 
@@ -56,3 +58,10 @@ def file_at(conn: Connection, model: str, path: str) -> Any | None:
 def check_of_file(conn: Connection, file_id: int) -> Any | None:
     """The newest check of a file, with its report; None before the first."""
     return last_row(conn, checks, checks.c.file_id == file_id)
+
+
+def path_of_snapshot(conn: Connection, model: str, snapshot: str) -> str | None:
+    """The path of the newest file that a snapshot was read of, as it is stored; None where it is not known."""
+    used = files.c.state.in_(("accepted", "held", "forgotten", "expired"))
+    row = last_row(conn, files, files.c.model == model, used, files.c.snapshot == snapshot)
+    return None if row is None else str(row.path)

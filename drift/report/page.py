@@ -63,7 +63,7 @@ LAYOUT = """<!DOCTYPE html>
 
 TABLE = """
 {%- if folded %}<details class="table"><summary>{{ caption or "As a table" }}</summary>{% endif -%}
-<div class="scroll"><table>{% if caption and not folded %}<caption>{{ caption }}</caption>{% endif %}
+<div class="scroll" tabindex="0"><table>{% if caption and not folded %}<caption>{{ caption }}</caption>{% endif %}
 <thead><tr>{% for head, kind in heads %}<th scope="col"{% if kind %} class="{{ kind }}"{% endif %}>{{ head }}</th>
 {%- endfor %}</tr></thead><tbody>
 {% for row in rows %}<tr><th scope="row"><bdi>{{ row[0] }}</bdi></th>

@@ -49,8 +49,8 @@ form { display: inline; margin: 0; } .acts { display: flex; flex-wrap: wrap; gap
 .band { fill: var(--tint); stroke: none; } .line.est { stroke-dasharray: 5 4; } .line.evaluated { stroke: var(--old);
   stroke-dasharray: 1 4; } .at.refused { fill: var(--bad); stroke: none; }
 .story { list-style: none; margin: 1rem 0 0; padding: 0; border-left: 2px solid var(--line); }
-.story li { padding: .1rem 0 .8rem 1.1rem; position: relative; font-size: .95rem; }
-.story li::before { content: ""; position: absolute; left: -6px; top: .5rem; width: 10px; height: 10px;
+.story > li { padding: .1rem 0 .8rem 1.1rem; position: relative; font-size: .95rem; }
+.story > li::before { content: ""; position: absolute; left: -6px; top: .5rem; width: 10px; height: 10px;
   border-radius: 50%; background: var(--accent); border: 2px solid var(--bg); box-sizing: border-box; }
 .story h2 { margin: 0 0 .2rem; } .lines { font-size: .82rem; margin: .5rem 0; }
 .findings { list-style: none; padding: 0; margin: 1rem 0; } .findings li { display: grid; gap: 1rem;

@@ -30,7 +30,7 @@ CONTENT = """
 <ol class="story">{% for heading, first, blocks, picture in parts %}
 <li><h2>{{ heading }}</h2><p>{{ first }}</p>{% if picture %}{{ picture }}{% endif %}
 {% for kind, lines in blocks %}
-{% if kind == "aligned" %}<pre class="lines">{{ lines|join("\n") }}</pre>
+{% if kind == "aligned" %}<pre class="lines" tabindex="0">{{ lines|join("\n") }}</pre>
 {% elif kind == "list" %}<ul class="notes">{% for line in lines %}<li>{{ line }}</li>{% endfor %}</ul>
 {% else %}{% for line in lines %}<p>{{ line }}</p>{% endfor %}{% endif %}
 {% endfor %}</li>

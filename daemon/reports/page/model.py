@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from daemon.ledger import Ledger, checks, quality
+from daemon.ledger import Ledger, checks, quality, versions
 from daemon.reading.rejects import printable
 from daemon.reports.open_question import questions_of
 from daemon.reports.page.asked import Asked, Facts, PageReader
@@ -33,13 +33,14 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
         drawn = points(conn, name, model["task"], SHOWN_POINTS)
         entries = timeline(conn, name, _number(asked.query.get("entries"), SHOWN_ENTRIES, MOST_ENTRIES))
         columns = _moved(conn, name)
+        evaluated = _evaluated(conn, name, model["champion"])
         listed = files_page(conn, name, asked.query)
     soon = next_scheduled(reader.config, [name], asked.now)
     return {
         "view": "model", "model": name, "title": _title(name, found), "lede": _lede(model, found, soon, asked.now),
         **found, "points": drawn, "status": {**status, "models": {name: model}}, "explain": question,
         "history": [with_iso_times(entry) for entry in entries], "columns": columns, "listed": listed,
-        "scheduled": None if soon is None else {"at": soon[0], "kind": soon[1]},
+        "before_it": evaluated, "scheduled": None if soon is None else {"at": soon[0], "kind": soon[1]},
     }  # fmt: skip
 
 
@@ -63,6 +64,15 @@ def _lede(model: Mapping[str, Any], found: Mapping[str, Any], soon: Any, now: fl
     )  # fmt: skip
     timed = "" if soon is None else f" Next {soon[1]} {moment(soon[0], now)}."
     return f"{serves} {why[:1].upper()}{why[1:]}.{timed}"
+
+
+def _evaluated(conn: Connection, name: str, champion: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What would be served after a roll-back: its version, and what its own evaluation came to; None for nothing."""
+    if champion is None or champion["before"] is None:
+        return None
+    row = next((one for one in versions.listed(conn, name) if one.name == champion["before"]), None)
+    metrics = {} if row is None else row.metrics or {}
+    return {"version": champion["before"], "value": (metrics.get("challenger") or {}).get("value")}
 
 
 def _moved(conn: Connection, name: str) -> list[dict[str, Any]]:

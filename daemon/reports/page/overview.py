@@ -15,11 +15,11 @@ from daemon.reports.page.moments import age, moment
 from daemon.reports.page.needs import Need, needs, state
 from daemon.reports.page.quality import NEWEST_FILES, newest_files, now_of, points
 from daemon.reports.status import status_json
-from drift.notation import counted
+from drift.notation import apart, counted
 from retrain.records.cycle import CycleState
 
 Models = Mapping[str, Mapping[str, Any]]
-UNDER_WAY = "open", "on_trial"
+NOTHING = {"before": None}
 
 
 def overview_facts(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts:
@@ -56,9 +56,23 @@ def model_facts(conn: Any, name: str, model: Mapping[str, Any], question: Mappin
     return {
         "state": state(model, needed), "needs": needed,
         "quality": now_of(found, champion), "points": found, "files": newest_files(conn, name),
-        "why": question["answer"], "changed": None if change is None else brief(change, now),
+        "why": question["answer"], "short": short_why(question),
+        "changed": None if change is None else brief(change, now),
         "age": None if champion is None else age(now - champion["at"]),
     }  # fmt: skip
+
+
+def short_why(question: Mapping[str, Any]) -> str:
+    """Why nothing is done now, as short as it can be said; the answer of `driftd explain` where it is something else.
+
+    >>> short_why({"about": "savings", "answer": "no cycle", "saved": 0.0131, "price": 0.13, "metric": "accuracy"})
+    'a fresh model would have saved 0.0131, and a retrain pays from 0.1300'
+    """
+    saved, price = question["saved"], question["price"]
+    if saved is None or price is None:
+        return str(question["answer"])
+    digits = apart(saved, price)
+    return f"a fresh model would have saved {saved:,.{digits}f}, and a retrain pays from {price:,.{digits}f}"
 
 
 def title(status: Mapping[str, Any], waiting: Sequence[Need]) -> str:
@@ -157,9 +171,11 @@ def next_scheduled(config: Config, names: Sequence[str], now: float) -> tuple[fl
 def _undo_answer(models: Models, change: Mapping[str, Any] | None) -> str:
     """The command that undoes the newest promotion."""
     name = None if change is None else change["model"]
-    able = [one for one in models if (champion := models[one]["champion"]) is not None and champion["before"]]
+    able = [one for one in models if models[one]["trial"] or (models[one]["champion"] or NOTHING)["before"]]
     if name not in able:
         name = able[0] if able else None
     if name is None:
         return "no model has an earlier version to go back to"
+    if trial := models[name]["trial"]:
+        return f"`driftd rollback {name}` drops {trial['version']}, which is on trial"
     return f"`driftd rollback {name}` serves {models[name]['champion']['before']} again"

@@ -51,7 +51,9 @@ def overview_html(facts: Facts, asked: Asked) -> str:
     """What needs somebody first, then the answers, then a row for each model."""
     needs = facts["waiting"]
     first = _page(asked)
-    names = list(facts["models"])
+    names = sorted(
+        facts["models"], key=lambda name: not facts["models"][name]["needs"]
+    )  # those who need somebody first
     shown = names[first : first + A_PAGE]
     content = filled(
         CONTENT, waiting=[(_kind(need), need | {"href": href("m", need["model"])}, acts(asked, need)) for need in
@@ -163,7 +165,7 @@ def named(metric: str | None) -> str:
 
 def _first(one: Mapping[str, Any]) -> Markup:
     """Why nothing is done now, cut where it is long; what waits stands above already."""
-    words = str(one["why"]).rpartition(MEANWHILE)[2] if one["needs"] else str(one["why"])
+    words = str(one["short"]).rpartition(MEANWHILE)[2]
     text = words[:1].upper() + words[1:]
     return code_marked(f"{text}." if len(text) <= WHY_CHARS else f"{text[: WHY_CHARS - 1].rsplit(' ', 1)[0]} …")
 

@@ -9,6 +9,7 @@ from daemon.ledger import Ledger
 from daemon.reports.forecast import in_interval
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts, PageReader
+from daemon.reports.page.lineage import lineage
 from daemon.reports.page.moments import time_element
 from daemon.reports.page.overview_html import named
 from daemon.reports.versions import versions_of
@@ -25,17 +26,25 @@ CONTENT = """
 <p class="soft small">Expected: the 90 % interval of the gain over the version before, for the next files. Realised:
  what it came to. ≈: estimated on rows without labels.</p>
 """
+CARDS = """
+{{ compared }}{% for name, card in cards %}
+<details class="table"><summary>Model card of {{ name }}</summary><pre tabindex="0">{{ card }}</pre></details>
+{% endfor %}
+"""
 
 
 def view_of_versions(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | None:
     """`versions` is what `driftd versions --json` prints, oldest first; `made` has when each was made. With `?a=V&b=W`
-    these two stand side by side, else what is served and what was made before it."""
+    these two stand side by side, else what is served and what was made before it;
+    `lineage` says where they come from."""
     model = asked.path[1]
     if model not in reader.config.models:
         return None
     with ledger.connect() as conn:
         found = versions_of(conn, reader.config, model)
-    facts = [one for _, one in found]
+        facts = [one for _, one in found]
+        pair, paths = _pair(facts, asked.query), reader.paths.model(model)
+        origins = {one["version"]: lineage(conn, paths, one) for one in facts if one["version"] in pair}
     served = [one["version"] for one in facts if one["served"]]
     title = f"{model} serves {' and '.join(served)}." if served else f"{model} has no version yet."
     if len(served) > 2:
@@ -43,7 +52,7 @@ def view_of_versions(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts 
     first = asked.query.get("from", "0")
     return {
         "view": "versions", "model": model, "title": title, "versions": facts,
-        "made": {row.name: row.created_at for row, _ in found}, "side_by_side": _pair(facts, asked.query),
+        "made": {row.name: row.created_at for row, _ in found}, "side_by_side": pair, "lineage": origins,
         "from": int(first) if first.isascii() and first.isdigit() and len(first) < 9 else 0,
     }  # fmt: skip
 
@@ -99,10 +108,21 @@ def _side(facts: Facts, pair: Sequence[str], asked: Asked) -> Markup | str:
         ("made", lambda v: time_element(facts["made"][v["version"]], asked.now)), ("state", _state),
         (f"{named(one['metric'])}, held out", _value), ("expected gain", _expected), ("realised gain", _realised),
         ("in service", _in_service), ("trained on rows", lambda v: f"{v['train_rows']:,}"),
-        ("from", lambda v: _cycle(facts["model"], v)), ("stored in", lambda v: v["path"]),
+        ("trained on files", lambda v: _files(facts["lineage"][v["version"]])),
+        ("made by", lambda v: _cycle(facts["model"], v)), ("stored in", lambda v: v["path"]),
     )  # fmt: skip
     rows = [(name, value(one) or "–", value(other) or "–") for name, value in what]
-    return table([("", ""), (pair[0], ""), (pair[1], "")], rows)
+    cards = [(name, card) for name in pair if (card := facts["lineage"][name]["card"])]
+    compared = table([("", ""), (pair[0], ""), (pair[1], "")], rows)
+    return filled(CARDS, compared=compared, cards=cards)
+
+
+def _files(origin: Mapping[str, Any]) -> str:
+    """How many, and which was the first and the last."""
+    if origin["files"] is None:
+        return ""
+    names = [name for name in dict.fromkeys((origin["first"], origin["last"])) if name is not None]
+    return f"{origin['files']:,}{': ' if names else ''}{' to '.join(names)}"
 
 
 def _value(one: Mapping[str, Any]) -> str:

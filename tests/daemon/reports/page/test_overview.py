@@ -109,7 +109,8 @@ def test_who_may_not_act_sees_commands_and_no_form(tmp_path: Path) -> None:
         )
         tokens = [one["value"] for one in acting.all("input") if one["name"] == "csrf"]
         assert len(tokens) == len(acting.all("form")) > 0 and set(tokens) == {"token-of-form"}
-    assert "v0001-01ab12cd answers instead of v0002-02ab12cd" in words(acting)
+    told = "v0001-01ab12cd answers instead of v0002-02ab12cd within seconds; nothing is trained. Its own evaluation came to"
+    assert f"{told} 0.7200, and that of v0002-02ab12cd 0.7410" in words(acting)
 
 
 def test_long_lists_come_in_pages(tmp_path: Path) -> None:

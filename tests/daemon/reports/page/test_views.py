@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from page_parser import HOSTILE, Page
 from page_states import NOW, asked, running, seeded
+from sqlalchemy import event, update
 from typer.testing import CliRunner
+from year_of_files import Plans, build
 
 from daemon.cli.app import app
 from daemon.ledger import events, open_ledger
-from daemon.reports.page.asked import PageReader
+from daemon.ledger.tables import files as file_table
+from daemon.reports.page.asked import Asked, PageReader
 from daemon.reports.page.views import facts_of, html_of
 from daemon.tools.doctor import examine
 
@@ -145,3 +148,47 @@ def test_the_log_is_of_one_model_and_so_long_as_asked(tmp_path: Path) -> None:
 def test_what_there_is_not_has_no_view(tmp_path: Path, path: tuple[str, ...]) -> None:
     """Cycles of other models, numbers that are none, unknown files and models."""
     assert facts_of(reader_of(tmp_path, "fine"), asked(*path)) is None
+
+
+def test_no_view_reads_a_long_table_whole(tmp_path: Path) -> None:
+    """A page of files of a rare state, too, is found by an index, however many files there are."""
+    config, ledger, now = build(tmp_path, 600, versions=20)
+    reader, statements = PageReader(config, ledger, config.paths), list[str]()
+    event.listen(ledger.engine, "before_cursor_execute", lambda *given: statements.append(_plan(given[1], *given[2:4])))
+    with Plans(ledger) as plans:
+        for path, query in (
+            ((), {}), (("m", "m"), {"state": "refused"}), (("m", "m"), {"before": "300"}), (("log",), {}),
+            (("m", "m", "file", "day0/7.csv"), {}), (("m", "m", "versions"), {}), (("badge", "m.svg"), {}),
+        ):  # fmt: skip
+            assert html_of(reader, Asked(path, query, False, "", now)), path
+    assert not plans.scans
+    found = [plan for plan in statements if "SEARCH files USING COVERING INDEX" in plan and "kind=?" in plan]
+    assert found, "files of a state are looked for one by one"
+    ledger.close()
+
+
+def _plan(cursor: Any, statement: str, values: Any) -> str:
+    if not statement.lstrip().upper().startswith("SELECT"):
+        return ""
+    rows = cursor.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+    return "; ".join(row[3] for row in rows)
+
+
+def test_a_version_says_where_it_comes_from(tmp_path: Path) -> None:
+    """The files that taught it, first to last, and its model card, which is text."""
+    reader = reader_of(tmp_path)
+    model = reader.paths.model("flights")
+    name = told(reader, "m", "flights", "versions")["versions"][-1]["version"]
+    model.version(name).mkdir(parents=True)
+    (model.version(name) / "card.md").write_text(f"# {name}\n\nPredicts {HOSTILE}.\n", "utf-8")
+    ledger = open_ledger(reader.config.state_dir)
+    with ledger.begin() as conn:
+        for digest, path in (("a", "2025-01-01.csv"), ("c", "2025-01-03.csv")):
+            snapshot = str(model.snapshot(digest).relative_to(reader.paths.state))
+            chosen = file_table.c.model == "flights", file_table.c.path == path
+            conn.execute(update(file_table).where(*chosen).values(snapshot=snapshot))
+    ledger.close()
+    origin = told(reader, "m", "flights", "versions")["lineage"][name]
+    assert (origin["files"], origin["first"], origin["last"]) == (3, "2025-01-01.csv", "2025-01-03.csv")
+    page = Page(html_of(reader, asked("m", "flights", "versions")) or "")
+    assert "3: 2025-01-01.csv to 2025-01-03.csv" in page.text and f"Predicts {HOSTILE}." in page.text

@@ -1,0 +1,35 @@
+"""Where a version comes from: the files that taught it, and its model card."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.config.paths import ModelPaths
+from daemon.ledger import cycles, quality
+from daemon.reading.rejects import printable
+
+CARD, MOST_BYTES = "card.md", 65_536
+
+
+def lineage(conn: Connection, paths: ModelPaths, version: Mapping[str, Any]) -> dict[str, Any]:
+    """How many `files` taught a version, the paths of the `first` and the `last` one that the ledger still knows, and
+    the model `card` in Markdown; None where nothing is known."""
+    prepared = {} if version["cycle"] is None else cycles.results(conn, version["cycle"]).get("prepare") or {}
+    digests: Sequence[str] = prepared.get("snapshots") or ()
+    first, last = (_path(conn, paths, digests[at]) if digests else None for at in (0, -1))
+    card = _card(paths, version["version"])
+    return {"files": len(digests) or None, "first": first, "last": last, "card": card}
+
+
+def _path(conn: Connection, paths: ModelPaths, digest: str) -> str | None:
+    found = quality.path_of_snapshot(conn, paths.model, str(paths.snapshot(digest).relative_to(paths.state)))
+    return None if found is None else printable(found)
+
+
+def _card(paths: ModelPaths, version: str) -> str | None:
+    try:
+        with (paths.version(version) / CARD).open("rb") as file:
+            return file.read(MOST_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return None
