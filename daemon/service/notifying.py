@@ -16,10 +16,10 @@ from daemon.config.notify import NotifySettings
 from daemon.ledger import Ledger, outbox
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
-from daemon.runtime.notify.endpoint import endpoint_of
+from daemon.runtime.notify.attempt import Attempt
+from daemon.runtime.notify.delivery import deliver
 from daemon.runtime.notify.messages import test_message
 from daemon.runtime.notify.routing import happened, new_key, route, source
-from daemon.runtime.notify.webhook import Attempt, post
 from daemon.runtime.within import within
 from daemon.service.ledger_writes import PendingWrites
 from retrain.durable import crash_point
@@ -28,6 +28,8 @@ from retrain.records.errors import Refused
 log = get_logger()
 LOOK_S = 5.0
 """While something waits, it is looked at so often at least."""
+LONGEST_S = 60.0
+"""Of an attempt, whatever its parts take: names that are not found, handshakes that never end."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 900.0
 """After a failed attempt; each further one doubles it."""
 
@@ -138,7 +140,7 @@ class Notifying:
         crash_point("notify.after_send")
         name, failures = destination.name, self._paused.get(destination.name, (0, 0.0))[0]
         if not attempt.reason:
-            self._finish(row, "delivered")
+            self._finish(row, "delivered", attempt.partly)
             if failures:
                 log.info("notify_recovered", destination=name)
             self._paused.pop(name, None)
@@ -155,11 +157,12 @@ class Notifying:
         self._paused[name] = failures + 1, self._monotonic() + wait_s
 
     async def _attempt(self, destination: NotifySettings, message: dict[str, Any]) -> Attempt:
-        """One attempt in a thread, with the secrets as they are now."""
+        """One attempt in a thread."""
+        work = self._threads.run(deliver, self._config(), destination, self._environment, message, self._now())
         try:
-            return await self._threads.run(_post, self._config(), destination, self._environment, message, self._now())
-        except Refused as error:
-            return Attempt(str(error))
+            return await within(work, LONGEST_S)
+        except TimeoutError:
+            return Attempt(f"no answer within {LONGEST_S:g} s")
 
     def _give_up(self, row: outbox.MessageRow, reason: str) -> None:
         log.error(
@@ -186,13 +189,7 @@ class Notifying:
             )
         messages = [test_message(new_key(), source(), self._now(), one.name) for one in chosen]
         attempts = await asyncio.gather(*map(self._attempt, chosen, messages))
-        answers = [f"{one.name}: {attempt.reason or 'arrived'}" for one, attempt in zip(chosen, attempts, strict=True)]
+        answers = [f"{one.name}: {attempt.told()}" for one, attempt in zip(chosen, attempts, strict=True)]
         if any(attempt.reason for attempt in attempts):
             raise Refused("; ".join(answers))
         return "; ".join(answers)
-
-
-def _post(
-    config: Config, destination: NotifySettings, environment: Mapping[str, str], message: dict[str, Any], now: float
-) -> Attempt:
-    return post(endpoint_of(config, destination, environment), message, now)
