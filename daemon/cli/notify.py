@@ -73,11 +73,11 @@ def _sent_from_here(config: "Config", destination: "NotifySettings") -> "Attempt
     import time
 
     from daemon.runtime.notify.delivery import deliver
-    from daemon.runtime.notify.messages import test_message
+    from daemon.runtime.notify.messages import message_of_test
     from daemon.runtime.notify.routing import new_key, source
 
     now = time.time()
-    return deliver(config, destination, os.environ, test_message(new_key(), source(), now, destination.name), now)
+    return deliver(config, destination, os.environ, message_of_test(new_key(), source(), now, destination.name), now)
 
 
 def _tell(config: "Config", json: bool) -> None:

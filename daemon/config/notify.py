@@ -14,6 +14,7 @@ LEVELS = ("error", "warning", "info")
 NAMES = tuple(event.name for event in EVENTS)
 MAIL = ("smtp", "smtps")
 ADDRESS = re.compile(r"[^@\s<>,;:\"()\\]+@[A-Za-z0-9.-]+", re.ASCII)
+HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 DESTINATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
 
@@ -51,7 +52,11 @@ class NotifySettings(Frozen):
     give_up: Duration = 3 * 86400.0
     """So long a message is tried to be sent."""
     link: str | None = None
-    """A link for people that messages have, such as to a dashboard; `{model}` in it is the model's name."""
+    """A link for people that messages have, such as `https://driftd.example.com/m/{model}`, where `{model}` is the
+    model's name; unless given, the [status page](page.md) on `listen`, if there is one."""
+    quiet: str | None = None
+    """Hours such as `"22:00-07:00"` in `timezone` of [service]: meanwhile errors alone are told, the rest after
+    them."""
 
     @field_validator("name")
     @classmethod
@@ -90,6 +95,13 @@ class NotifySettings(Frozen):
             raise ValueError("expected a URL such as https://driftd.example.com/{model}")
         return value
 
+    @field_validator("quiet")
+    @classmethod
+    def _hours(cls, value: str | None) -> str | None:
+        if value is not None and (not HOURS.fullmatch(value) or len(set(_minutes(value))) == 1):
+            raise ValueError('expected two times of day such as "22:00-07:00"')
+        return value
+
     @model_validator(mode="after")
     def _one_url(self) -> Self:
         """The URL itself is never told: it may be a secret."""
@@ -106,6 +118,23 @@ class NotifySettings(Frozen):
     def tells(self, event: str, level: str, model: str | None) -> bool:
         """Whether an event of a model, or of the service, is told here."""
         return (event in self.events or level in self.events) and (not self.models or model in (None, *self.models))
+
+    def is_quiet(self, minute: int) -> bool:
+        """Whether a minute of the day is one of the quiet hours, which may go over midnight."""
+        if self.quiet is None:
+            return False
+        first, last = _minutes(self.quiet)
+        return first <= minute < last if first < last else minute >= first or minute < last
+
+
+def _minutes(hours: str) -> tuple[int, int]:
+    """Minutes of the day of both ends of quiet hours.
+
+    >>> _minutes("22:00-07:30")
+    (1320, 450)
+    """
+    first, last = (int(time[:2]) * 60 + int(time[3:]) for time in hours.split("-"))
+    return first, last
 
 
 def why_no_url(url: Any) -> str | None:
