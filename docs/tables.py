@@ -70,8 +70,8 @@ def events_table() -> str:
 
 
 def actions_table() -> str:
-    """The events that need a person, with what to do about each."""
-    rows = ((f"`{e.name}`", e.when, e.action) for e in EVENTS if e.level in NEED_A_PERSON)
+    """The events that need a person, with what to do about each; each line can be linked to by the event's name."""
+    rows = ((f'<a id="{e.name}"></a>`{e.name}`', e.when, e.action) for e in EVENTS if e.level in NEED_A_PERSON)
     return table(("event", "what it means", "what to do"), rows)
 
 

@@ -12,6 +12,7 @@ from daemon.cli.session import NO, SESSION, WRONG_USE, Exit
 if TYPE_CHECKING:
     from daemon.config.config import Config
     from daemon.config.notify import NotifySettings
+    from daemon.runtime.notify.attempt import Attempt
 
 
 def notify(
@@ -55,9 +56,9 @@ def _test(config: "Config", name: str | None, json: bool) -> None:
     if is_held(config.state_dir):
         request("notify_test", {"destination": name}, json)
         return
-    reasons = {one.name: _sent_from_here(config, one) for one in config.notify if name in (None, one.name)}
-    answer = "; ".join(f"{one}: {reason or 'arrived'}" for one, reason in reasons.items())
-    failed = any(reasons.values())
+    attempts = {one.name: _sent_from_here(config, one) for one in config.notify if name in (None, one.name)}
+    answer = "; ".join(f"{one}: {attempt.told()}" for one, attempt in attempts.items())
+    failed = any(attempt.reason for attempt in attempts.values())
     if json:
         print_json({"command": None, "state": "refused" if failed else "done", "message": answer})
     elif not failed:
@@ -66,23 +67,17 @@ def _test(config: "Config", name: str | None, json: bool) -> None:
         raise Exit(NO, "" if json else answer)
 
 
-def _sent_from_here(config: "Config", destination: "NotifySettings") -> str:
-    """Why a test did not arrive; empty where it did."""
+def _sent_from_here(config: "Config", destination: "NotifySettings") -> "Attempt":
+    """How a test went."""
     import os
     import time
 
-    from daemon.runtime.notify.endpoint import endpoint_of
-    from daemon.runtime.notify.messages import test_message
+    from daemon.runtime.notify.delivery import deliver
+    from daemon.runtime.notify.messages import message_of_test
     from daemon.runtime.notify.routing import new_key, source
-    from daemon.runtime.notify.webhook import post
-    from retrain.records.errors import Refused
 
     now = time.time()
-    try:
-        endpoint = endpoint_of(config, destination, os.environ)
-    except Refused as error:
-        return str(error)
-    return post(endpoint, test_message(new_key(), source(), now, destination.name), now).reason
+    return deliver(config, destination, os.environ, message_of_test(new_key(), source(), now, destination.name), now)
 
 
 def _tell(config: "Config", json: bool) -> None:

@@ -12,6 +12,9 @@ from retrain.records.settings import Duration, Frozen, Wait
 
 LEVELS = ("error", "warning", "info")
 NAMES = tuple(event.name for event in EVENTS)
+MAIL = ("smtp", "smtps")
+ADDRESS = re.compile(r"[^@\s<>,;:\"()\\]+@[A-Za-z0-9.-]+", re.ASCII)
+HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 DESTINATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
 
@@ -22,13 +25,22 @@ class NotifySettings(Frozen):
     """What it is called in the log, by `driftd notify`, and in the names of its credentials: letters, digits, `_` and
     `-`."""
     url: str | None = None
-    """The [webhook](notifications.md#webhooks), `https://…` or `http://…`."""
+    """The [webhook](notifications.md#webhooks), `https://…` or `http://…`, or the [mail
+    server](notifications.md#e-mail), `smtp://HOST:PORT` or `smtps://HOST:PORT`."""
     url_file: str | None = None
     """A file with the URL in its place, where who knows it may write; without either the systemd credential
     `driftd-notify-NAME-url`."""
     secret_file: str | None = None
     """A file with the key that messages are [signed](notifications.md#signatures) with; without it the systemd
     credential `driftd-notify-NAME-secret`, and without that they are not signed."""
+    to: tuple[str, ...] = ()
+    """E-mail: the addresses that it goes to."""
+    sender: str | None = None
+    """E-mail: the address that it comes from; `driftd@` and the host's name unless given."""
+    user: str | None = None
+    """E-mail: who logs in at the mail server; without it nobody does."""
+    password_file: str | None = None
+    """E-mail: a file with the user's password; without it the systemd credential `driftd-notify-NAME-password`."""
     events: tuple[str, ...] = ("error", "warning")
     """What is told: the [events](events.md) of a level, and events by name; the end of what was told always is."""
     models: tuple[str, ...] = ()
@@ -40,13 +52,31 @@ class NotifySettings(Frozen):
     give_up: Duration = 3 * 86400.0
     """So long a message is tried to be sent."""
     link: str | None = None
-    """A link for people that messages have, such as to a dashboard; `{model}` in it is the model's name."""
+    """A link for people that messages have, such as `https://driftd.example.com/m/{model}`, where `{model}` is the
+    model's name; unless given, the [status page](page.md) on `listen`, if there is one."""
+    quiet: str | None = None
+    """Hours such as `"22:00-07:00"` in `timezone` of [service]: meanwhile errors alone are told, the rest after
+    them."""
 
     @field_validator("name")
     @classmethod
     def _named(cls, value: str) -> str:
         if not DESTINATION.fullmatch(value):
             raise ValueError("expected at most 32 letters, digits, _ and -, the first a letter or digit")
+        return value
+
+    @field_validator("to")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [address for address in value if not ADDRESS.fullmatch(address)]:
+            raise ValueError(f"expected addresses such as ops@example.com, not {wrong[0]!r}")
+        return value
+
+    @field_validator("sender")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and not ADDRESS.fullmatch(value):
+            raise ValueError("expected an address such as driftd@example.com")
         return value
 
     @field_validator("events")
@@ -65,6 +95,13 @@ class NotifySettings(Frozen):
             raise ValueError("expected a URL such as https://driftd.example.com/{model}")
         return value
 
+    @field_validator("quiet")
+    @classmethod
+    def _hours(cls, value: str | None) -> str | None:
+        if value is not None and (not HOURS.fullmatch(value) or len(set(_minutes(value))) == 1):
+            raise ValueError('expected two times of day such as "22:00-07:00"')
+        return value
+
     @model_validator(mode="after")
     def _one_url(self) -> Self:
         """The URL itself is never told: it may be a secret."""
@@ -72,24 +109,54 @@ class NotifySettings(Frozen):
             raise ValueError("expected url or url_file, not both")
         if self.url is not None and (why := why_no_url(self.url)) is not None:
             raise ValueError(why)
+        if self.url is not None and is_mail(self.url) != bool(self.to):
+            raise ValueError(
+                "to is missing: who gets the e-mail?" if not self.to else "to is of e-mail: url is a webhook"
+            )
         return self
 
     def tells(self, event: str, level: str, model: str | None) -> bool:
         """Whether an event of a model, or of the service, is told here."""
         return (event in self.events or level in self.events) and (not self.models or model in (None, *self.models))
 
+    def is_quiet(self, minute: int) -> bool:
+        """Whether a minute of the day is one of the quiet hours, which may go over midnight."""
+        if self.quiet is None:
+            return False
+        first, last = _minutes(self.quiet)
+        return first <= minute < last if first < last else minute >= first or minute < last
+
+
+def _minutes(hours: str) -> tuple[int, int]:
+    """Minutes of the day of both ends of quiet hours.
+
+    >>> _minutes("22:00-07:30")
+    (1320, 450)
+    """
+    first, last = (int(time[:2]) * 60 + int(time[3:]) for time in hours.split("-"))
+    return first, last
+
 
 def why_no_url(url: Any) -> str | None:
-    """What is wrong with a webhook's URL, in words that do not tell it; None where nothing is."""
+    """What is wrong with a URL, in words that do not tell it; None where nothing is."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "url cannot be read; expected https://HOST/PATH"
-    if parts.scheme not in ("http", "https"):
-        return "url has another scheme than https and http; expected a webhook"
+    if parts.scheme not in ("http", "https", *MAIL):
+        return "url has another scheme than https, http, smtp and smtps"
     if not host or any(char.isspace() or not char.isprintable() for char in url) or not url.isascii():
         return "url cannot be read; expected https://HOST/PATH"
     if parts.username is not None:
-        return "url has a user or password; expected none: messages are signed, see secret_file"
+        return (
+            "url has a user or password; expected none: see user and password_file of e-mail, secret_file of a webhook"
+        )
+    if parts.scheme in MAIL and (parts.path.strip("/") or parts.query or parts.fragment):
+        return "url of a mail server has more than host and port"
     return None
+
+
+def is_mail(url: str) -> bool:
+    """Whether a URL is a mail server's."""
+    return urlsplit(url).scheme in MAIL

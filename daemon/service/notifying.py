@@ -5,21 +5,24 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
 from daemon.config.notify import NotifySettings
+from daemon.config.service import ServiceSettings
 from daemon.ledger import Ledger, outbox
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
-from daemon.runtime.notify.endpoint import endpoint_of
-from daemon.runtime.notify.messages import test_message
+from daemon.runtime.notify.attempt import Attempt
+from daemon.runtime.notify.delivery import deliver
+from daemon.runtime.notify.messages import message_of_test
 from daemon.runtime.notify.routing import happened, new_key, route, source
-from daemon.runtime.notify.webhook import Attempt, post
 from daemon.runtime.within import within
 from daemon.service.ledger_writes import PendingWrites
 from retrain.durable import crash_point
@@ -28,6 +31,9 @@ from retrain.records.errors import Refused
 log = get_logger()
 LOOK_S = 5.0
 """While something waits, it is looked at so often at least."""
+LONGEST_S = 60.0
+"""Of an attempt, whatever its parts take: names that are not found, handshakes that never end."""
+EVERYWHERE = ("0.0.0.0", "[::]", "::")  # noqa: S104 - told apart, not listened on
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 900.0
 """After a failed attempt; each further one doubles it."""
 
@@ -39,6 +45,16 @@ def pause_s(attempts: int) -> float:
     [2.0, 4.0, 8.0, 900.0]
     """
     return float(min(FIRST_PAUSE_S * 2.0 ** min(attempts - 1, 20), LONGEST_PAUSE_S))
+
+
+def page_link(service: ServiceSettings) -> str | None:
+    """The page of a model on the address of `listen`; None without a page, or where that is every address.
+
+    >>> page_link(ServiceSettings(listen="127.0.0.1:8080"))
+    'http://127.0.0.1:8080/m/{model}'
+    """
+    host = service.listen.rpartition(":")[0]
+    return f"http://{service.listen}/m/{{model}}" if service.page and host not in EVERYWHERE else None
 
 
 class Notifying:
@@ -69,11 +85,22 @@ class Notifying:
     def _destinations(self) -> dict[str, NotifySettings]:
         return {one.name: one for one in self._config().notify}
 
+    def _told(self) -> list[NotifySettings]:
+        """All destinations, each with its link."""
+        page = page_link(self._config().service)
+        return [one if one.link else one.model_copy(update={"link": page}) for one in self._config().notify]
+
+    def _moment(self) -> tuple[float, int]:
+        """Now, and the minute of the day."""
+        now = self._now()
+        local = datetime.fromtimestamp(now, ZoneInfo(self._config().service.timezone))
+        return now, 60 * local.hour + local.minute
+
     def route(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the messages of logged events, in the transaction that writes these."""
-        destinations = self._config().notify
+        destinations = self._told()
         if destinations:
-            self._waits_to_tell = route(conn, destinations, happened(rows), self._now())
+            self._waits_to_tell = route(conn, destinations, happened(rows), *self._moment())
         if destinations or self._names:
             self._wake.set()
 
@@ -101,7 +128,7 @@ class Notifying:
             self._names, self._waits_to_tell = names, True
         if self._waits_to_tell:
             with self._ledger.begin(durable=True) as conn:
-                self._waits_to_tell = route(conn, self._config().notify, [], self._now())
+                self._waits_to_tell = route(conn, self._told(), [], *self._moment())
         with self._ledger.connect() as conn:
             rows = [row for row in outbox.waiting(conn) if row.id not in self._dealt_with]
         for name in dict.fromkeys(row.destination for row in rows):
@@ -138,7 +165,7 @@ class Notifying:
         crash_point("notify.after_send")
         name, failures = destination.name, self._paused.get(destination.name, (0, 0.0))[0]
         if not attempt.reason:
-            self._finish(row, "delivered")
+            self._finish(row, "delivered", attempt.partly)
             if failures:
                 log.info("notify_recovered", destination=name)
             self._paused.pop(name, None)
@@ -155,11 +182,12 @@ class Notifying:
         self._paused[name] = failures + 1, self._monotonic() + wait_s
 
     async def _attempt(self, destination: NotifySettings, message: dict[str, Any]) -> Attempt:
-        """One attempt in a thread, with the secrets as they are now."""
+        """One attempt in a thread."""
+        work = self._threads.run(deliver, self._config(), destination, self._environment, message, self._now())
         try:
-            return await self._threads.run(_post, self._config(), destination, self._environment, message, self._now())
-        except Refused as error:
-            return Attempt(str(error))
+            return await within(work, LONGEST_S)
+        except TimeoutError:
+            return Attempt(f"no answer within {LONGEST_S:g} s")
 
     def _give_up(self, row: outbox.MessageRow, reason: str) -> None:
         log.error(
@@ -184,15 +212,9 @@ class Notifying:
             raise Refused(
                 "there is no such destination" if name else "nobody is to be notified", f"configured: {known}"
             )
-        messages = [test_message(new_key(), source(), self._now(), one.name) for one in chosen]
+        messages = [message_of_test(new_key(), source(), self._now(), one.name) for one in chosen]
         attempts = await asyncio.gather(*map(self._attempt, chosen, messages))
-        answers = [f"{one.name}: {attempt.reason or 'arrived'}" for one, attempt in zip(chosen, attempts, strict=True)]
+        answers = [f"{one.name}: {attempt.told()}" for one, attempt in zip(chosen, attempts, strict=True)]
         if any(attempt.reason for attempt in attempts):
             raise Refused("; ".join(answers))
         return "; ".join(answers)
-
-
-def _post(
-    config: Config, destination: NotifySettings, environment: Mapping[str, str], message: dict[str, Any], now: float
-) -> Attempt:
-    return post(endpoint_of(config, destination, environment), message, now)

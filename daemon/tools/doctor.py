@@ -155,8 +155,8 @@ def _notify(config: Config) -> Iterator[Finding]:
             way_out = error.hint or "correct it; a credential of systemd is there for the service alone"
             yield Finding("warning", f"[[notify]] {one.name}: {error.message}", way_out)
             continue
-        signed = "signed" if endpoint.key is not None else "not signed"
-        yield Finding("ok", f"[[notify]] {one.name}: messages are {signed}; `driftd notify test` sends one")
+        how = "e-mail" if one.to else "signed messages" if endpoint.key is not None else "messages that are not signed"
+        yield Finding("ok", f"[[notify]] {one.name}: {how}; `driftd notify test` sends one")
     for path in open_secrets(config, os.environ):
         yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
 

@@ -1,6 +1,7 @@
 """The service under a real systemd: its life, its watchdog, its journal."""
 
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -29,6 +30,19 @@ with contextlib.closing(sqlite3.connect("/var/lib/driftd/ledger.sqlite")) as led
 """
 """Nineteen more versions beside the first, which the retention of CONFIG lets be."""
 IMPATIENT = "WatchdogSec=6"
+RECEIVER = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_):
+        return
+server = HTTPServer(("0.0.0.0", 9), Handler)
+print("ready", flush=True)
+server.serve_forever()
+"""
 HOW_BUSY = """
 import time
 import sklearn.ensemble
@@ -187,6 +201,49 @@ def test_tokens_come_as_credentials(as_installed: Service) -> None:
     assert as_installed.status_of() == "401"
     bearer = ("-H", "authorization: Bearer 0123456789abcdef-token")
     assert as_installed.status_of("/models/m/predict", *bearer) == "200"
+
+
+@pytest.fixture
+def receiver(service: Service) -> Iterator[None]:
+    """Answers 204 on two addresses that are not this machine's by their numbers; the service is as before afterwards."""
+    for address in ("192.0.2.7", "192.0.2.8"):
+        service.run("ip", "address", "add", f"{address}/32", "dev", "lo")
+    running = subprocess.Popen([*service.container.entering(), sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE)
+    assert running.stdout is not None and running.stdout.readline()
+    yield
+    running.kill()
+    running.wait(10)
+    running.stdout.close()
+    service.configure()
+    service.driftd("-c", CONFIG, "install-service")
+    service.run("systemctl", "restart", "driftd")
+
+
+@pytest.mark.long
+def test_the_unit_lets_reach_whom_the_configuration_notifies_alone(service: Service, receiver: None) -> None:
+    """An address is opened by installing again; for a name all are, which the command says."""
+
+    def installed_for(host: str, again: bool = True) -> str:
+        """Configured, perhaps installed again, and started anew: what was told."""
+        service.configure(TEXT + FAST + f'[[notify]]\nname = "ops"\nurl = "http://{host}:9/hook"\n')
+        told = service.driftd("-c", CONFIG, "install-service") if again else ""
+        service.run("systemctl", "restart", "driftd")
+        return told
+
+    def tested() -> str:
+        done = service.call(DRIFTD, "-c", CONFIG, "notify", "test")
+        return f"{done.stdout}{done.stderr}".strip()
+
+    assert "  notifies 192.0.2.7" in installed_for("192.0.2.7")
+    assert tested() == "ops: arrived"
+    installed_for("192.0.2.8", again=False)
+    if (told := tested()) == "ops: arrived":
+        pytest.skip("the kernel here lets no rule of systemd's stop a packet: no BPF for control groups")
+    assert told.endswith("driftd: ops: no answer within 15 s")
+    installed_for("192.0.2.8")
+    assert tested() == "ops: arrived"
+    assert "may reach every address (no IPAddressDeny=)" in installed_for("driftd-receiver.invalid")
+    assert service.show("IPAddressDeny") == "" and "its host name is not known" in tested()
 
 
 @pytest.mark.long

@@ -22,17 +22,19 @@ BASE64 = "whsec_"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A webhook; nothing of it is shown where this is printed."""
+    """A webhook with its key, or a mail server with a password; nothing of it is shown where this is printed."""
 
     url: str = field(repr=False)
     key: bytes | None = field(repr=False)
+    password: str | None = field(repr=False, default=None)
 
 
 def endpoint_of(config: Config, destination: NotifySettings, environment: Mapping[str, str]) -> Endpoint:
     """A destination's endpoint; Refused says which file cannot be used, and nothing that is in it."""
     files = dict(secret_files(config, destination, environment))
     url = destination.url if destination.url is not None else _url(destination, files.get("url"))
-    return Endpoint(url, _key(files["secret"]) if "secret" in files else None)
+    password = _read(files["password"]).decode("utf-8", "replace") if "password" in files else None
+    return Endpoint(url, _key(files["secret"]) if "secret" in files else None, password)
 
 
 def secret_files(
@@ -40,7 +42,10 @@ def secret_files(
 ) -> Iterator[tuple[str, Path]]:
     """The files that a destination's URL and key are read from, by what is in them."""
     folder = environment.get("CREDENTIALS_DIRECTORY")
-    for kind, given in (("url", destination.url_file), ("secret", destination.secret_file)):
+    configured = {
+        "url": destination.url_file, "secret": destination.secret_file, "password": destination.password_file,
+    }  # fmt: skip
+    for kind, given in configured.items():
         credential = None if folder is None else Path(folder) / f"driftd-notify-{destination.name}-{kind}"
         if given is not None:
             yield kind, config.path.parent / Path(given).expanduser()

@@ -16,7 +16,8 @@ MOST_ITEMS = 50
 """Of several in one message so many are told whole."""
 LONGEST_VALUE = 300
 """Characters of a field in a sentence."""
-HELP = "docs/operations.md#what-needs-a-person"
+HELP = "docs/operations.md#"
+"""And the event's name: the line that says what to do."""
 DECLARED: dict[str, Event] = {event.name: event for event in EVENTS}
 
 
@@ -33,7 +34,7 @@ def message(key: str, source: str, now: float, troubles: Sequence[Trouble], link
     return cloud_event(key, source, now, "several", None, data)
 
 
-def test_message(key: str, source: str, now: float, name: str) -> Message:
+def message_of_test(key: str, source: str, now: float, name: str) -> Message:
     """The message of `driftd notify test`."""
     text = f"driftd: this is a test of the destination {name}; nothing happened"
     return cloud_event(key, source, now, "test", None, {"event": "test", "level": "info", "text": text})
@@ -63,8 +64,19 @@ def one_told(trouble: Trouble, link: str | None) -> dict[str, Any]:
     }  # fmt: skip
     data |= {"ended_by": trouble.over} if trouble.over else {}
     data |= {"files": list(trouble.files)} if trouble.files else {}
-    data |= {"action": plain(declared.action), "help": HELP} if declared.action and state != "over" else {}
-    return data | ({"link": link.replace("{model}", trouble.model)} if link is not None else {})
+    data |= (
+        {"action": plain(declared.action), "help": HELP + trouble.event} if declared.action and state != "over" else {}
+    )
+    return data | ({"link": linked(link, trouble.model)} if link is not None else {})
+
+
+def linked(link: str, model: str) -> str:
+    """A link for people, to a model, or to where all are.
+
+    >>> linked("http://localhost:8080/m/{model}", "flights"), linked("http://localhost:8080/m/{model}", "")
+    ('http://localhost:8080/m/flights', 'http://localhost:8080/')
+    """
+    return (link if model else link.replace("/m/{model}", "/")).replace("{model}", model)
 
 
 def sentence(trouble: Trouble) -> str:

@@ -21,13 +21,16 @@ Troubles = dict[tuple[str, str], Trouble]
 FIELDS = frozenset(field.name for field in fields(Trouble))
 
 
-def route(conn: Connection, destinations: Iterable[NotifySettings], new: Sequence[Happened], now: float) -> bool:
-    """Write the messages that are due after these events; whether something waits to be told later."""
+def route(
+    conn: Connection, destinations: Iterable[NotifySettings], new: Sequence[Happened], now: float, minute: int
+) -> bool:
+    """Write the messages that are due after these events at a moment, in a minute of the local day; whether something
+    waits to be told later."""
     waits = False
     for destination in destinations:
         before = _known(conn, destination.name)
         after = heard(before, destination, new)
-        after = _tell(conn, destination, after, now)
+        after = _tell(conn, destination, after, now, destination.is_quiet(minute))
         changed = {key: trouble for key, trouble in after.items() if trouble != before.get(key)}
         kept = {key: _kept(trouble, now, destination.cooldown) for key, trouble in changed.items()}
         outbox.remember(conn, destination.name, kept | dict.fromkeys(_spent(before, after, now, destination)))
@@ -70,9 +73,10 @@ def _ended(known: Troubles, one: Happened) -> list[tuple[str, str]]:
     return [key for key in known if key[0] in names and one.model in ("", key[1])] if names else []
 
 
-def _tell(conn: Connection, destination: NotifySettings, known: Troubles, now: float) -> Troubles:
+def _tell(conn: Connection, destination: NotifySettings, known: Troubles, now: float, is_quiet: bool) -> Troubles:
     """What is known after what is due was told: many at once, or more than the hour has room for, are one message."""
-    due = [key for key, trouble in known.items() if trouble.is_news(now, destination.cooldown)]
+    news = [key for key, trouble in known.items() if trouble.is_news(now, destination.cooldown)]
+    due = [key for key in news if known[key].level == "error" or not is_quiet]
     name = destination.name
     room = destination.most_per_hour - outbox.written_between(conn, name, now - HOUR_S, now) if due else 0
     if room <= 0:

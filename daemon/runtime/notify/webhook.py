@@ -5,35 +5,19 @@ import hashlib
 import hmac
 import http.client
 import json
-import socket
-import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from daemon.runtime.notify.attempt import LIMIT_S, Attempt, limited, trust, words
 from daemon.runtime.notify.endpoint import Endpoint
 
-LIMIT_S = 15.0
-"""For so long a receiver may take in all."""
 TYPE = "application/cloudevents+json; charset=utf-8"
 LATER = (429, 503)
 MOST_LATER_S = 3600.0
 OF_THE_MESSAGE = (400, 409, 413, 415, 422)
 """Answers that say nothing of other messages."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """How it went: `reason` is empty where the message arrived. `again_s` is when the receiver wants to be asked again,
-    `only_this` whether it is this message that it does not take."""
-
-    reason: str = ""
-    again_s: float | None = None
-    only_this: bool = False
 
 
 def post(endpoint: Endpoint, message: dict[str, Any], now: float, limit_s: float = LIMIT_S) -> Attempt:
@@ -45,10 +29,8 @@ def post(endpoint: Endpoint, message: dict[str, Any], now: float, limit_s: float
             connection.request("POST", _target(parts), body, headers(endpoint.key, message["id"], body, now))
             answer = connection.getresponse()
             return _judged(answer.status, answer.getheader("Retry-After"))
-    except TimeoutError:
-        return Attempt(f"no answer within {limit_s:g} s")
     except (OSError, http.client.HTTPException) as error:
-        return Attempt(_words(error, limit_s))
+        return Attempt(words(error, limit_s))
 
 
 def headers(key: bytes | None, message_id: str, body: bytes, now: float) -> dict[str, str]:
@@ -75,40 +57,15 @@ def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
 
 @contextmanager
 def _connected(parts: SplitResult, limit_s: float) -> Iterator[http.client.HTTPConnection]:
-    """A connection that is cut off after its time, also where the other side sends byte after byte."""
+    """A connection that is made with the first request, and closed in time."""
     host, port = parts.hostname or "", parts.port
     connection = (
-        http.client.HTTPSConnection(host, port, timeout=limit_s, context=_context())
+        http.client.HTTPSConnection(host, port, timeout=limit_s, context=trust())
         if parts.scheme == "https"
         else http.client.HTTPConnection(host, port, timeout=limit_s)
     )
-    is_late = threading.Event()
-    timer = threading.Timer(limit_s, _cut, (connection, is_late))
-    timer.daemon = True
-    timer.start()
-    try:
+    with closing(connection), limited(lambda: connection.sock, limit_s):
         yield connection
-    except (OSError, http.client.HTTPException):
-        if is_late.is_set():
-            raise TimeoutError from None
-        raise
-    finally:
-        timer.cancel()
-        connection.close()
-
-
-def _cut(connection: http.client.HTTPConnection, is_late: threading.Event) -> None:
-    is_late.set()
-    if (sock := connection.sock) is not None:
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
-
-
-@cache
-def _context() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def _target(parts: SplitResult) -> str:
@@ -125,15 +82,3 @@ def _judged(status: int, retry_after: str | None) -> Attempt:
         f"the receiver answered {status}{moved}", None if again_s is None else min(again_s, MOST_LATER_S),
         status in OF_THE_MESSAGE,
     )  # fmt: skip
-
-
-def _words(error: Exception, limit_s: float) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {limit_s:g} s"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, socket.gaierror):
-        return f"its host name is not known: {error.strerror}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"no proper answer: {type(error).__name__}"

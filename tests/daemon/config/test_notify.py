@@ -28,6 +28,8 @@ def mistakes(tmp_path, *sections: str) -> list[str]:
         ('name = "a"\nevents = ["drift_detectd"]', "or names of log events; did you mean 'drift_detected'?"),
         ('name = "a"\nmodels = ["mm"]', "7: [[notify]] models names 'mm'; did you mean 'm'?"),
         ('name = "a"\nmost_per_hour = 0', "7: [[notify]] most_per_hour is 0; expected at least 1"),
+        ('name = "a"\nquiet = "22:00-24:00"', "7: [[notify]] quiet is '22:00-24:00'; expected two times of day"),
+        ('name = "a"\nquiet = "07:00-07:00"', "7: [[notify]] quiet is '07:00-07:00'; expected two times of day"),
         ('name = "a"\nurll = "x"', "7: [[notify]] urll is not a key that driftd knows; did you mean 'url'?"),
     ],
 )

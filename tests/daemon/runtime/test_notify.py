@@ -38,11 +38,11 @@ def ledger(tmp_path):
     opened.close()
 
 
-def told(ledger, settings: NotifySettings, *events: Happened, now: float = NOW) -> list[dict]:
-    """The data of the messages that become of these events now."""
+def told(ledger, settings: NotifySettings, *events: Happened, now: float = NOW, minute: int = 0) -> list[dict]:
+    """The data of the messages that become of these events now, in a minute of the day."""
     with ledger.begin() as conn:
         before = {row.id for row in outbox.waiting(conn)}
-        route(conn, [settings], events, now)
+        route(conn, [settings], events, now, minute)
         return [row.message["data"] for row in outbox.waiting(conn) if row.id not in before]
 
 
@@ -107,6 +107,19 @@ def test_more_of_the_same_is_told_together_after_the_cool_down(ledger):
     assert told(ledger, SETTINGS, event("file_refused", NOW + 9_000), now=NOW + 9_000) != []
 
 
+@pytest.mark.parametrize(
+    ("hours", "before", "within", "after"), [("22:00-07:00", 1319, 419, 420), ("01:00-02:00", 59, 60, 120)]
+)
+def test_in_quiet_hours_errors_alone_are_told_and_the_rest_after_them(hours, before, within, after, ledger):
+    """Also what began and ended meanwhile, with its number."""
+    settings = NotifySettings(name="ops", url="https://example.com/hook", quiet=hours)
+    assert len(told(ledger, settings, event("file_held"), minute=before)) == 1
+    assert told(ledger, settings, event("drift_detected"), event("drift_cleared"), minute=within) == []
+    assert texts(told(ledger, settings, event("swap_failed"), minute=within)) == [("swap_failed", "happened", 1)]
+    assert told(ledger, settings, now=NOW + 100, minute=within) == []
+    assert texts(told(ledger, settings, now=NOW + 101, minute=after)) == [("drift_detected", "passed", 1)]
+
+
 def test_a_clock_that_is_set_back_delays_nothing(ledger):
     """A cool-down that began in what is the future now is over."""
     told(ledger, SETTINGS, event("file_refused"))
@@ -158,7 +171,7 @@ def test_a_message_is_a_cloudevent_that_says_what_to_do():
     assert (
         data["link"] == "https://d.example/m" and "producer" in data["action"] and data["fields"] == {"columns": ["x"]}
     )
-    assert data["help"].startswith("docs/operations.md#")
+    assert data["help"] == "docs/operations.md#drift_detected"
 
 
 def test_what_users_named_does_nothing_to_who_reads_it():

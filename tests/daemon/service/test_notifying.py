@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from daemon_harness import Daemon, drop, rows
 from helpers import until, wait_for
+from mail_receivers import mail_receiver
 from receivers import Receiver, receiver
 from structlog.testing import capture_logs
 
@@ -254,6 +255,25 @@ def test_whatever_step_a_kill_comes_at_each_message_arrives(make_daemon: Callabl
     keys = [one.headers["idempotency-key"] for one in there.received if one.json["data"]["event"] == "file_refused"]
     assert len(set(keys)) == len(POINTS) and len(keys) > len(POINTS)
     wait_for(lambda: daemon.json("notify")[0]["waiting"] == 0)
+
+
+def test_an_e_mail_arrives_in_its_own_time_beside_a_webhook(tmp_path, ledger, there):
+    """Under the key of its message; who refused it is kept."""
+    with mail_receiver() as mail:
+        mail.answers = {"rcpt to:<gone@example.com>": "550 nobody"}
+        more = f'[[notify]]\nname = "post"\nurl = "smtp://127.0.0.1:{mail.port}"\nto = ["a@example.com", "gone@example.com"]'
+        service = Service(tmp_path, ledger, there.url, more)
+
+        async def story() -> None:
+            service.log("file_refused", file="a.csv")
+            with ledger.connect() as conn:
+                (row,) = (row for row in outbox.waiting(conn) if row.destination == "post")
+            await until(lambda: mail.arrived and service.standing()["waiting"] == 0)
+            assert mail.arrived[0]["Message-ID"] == f"<{row.key}@driftd>"
+            told = await service.notifying.test("post")
+            assert told == "post: arrived, but the mail server refused gone@example.com (550 nobody)"
+
+        service.while_it_sends(story)
 
 
 def test_a_start_after_a_proper_end_tells_nothing_anew(make_daemon: Callable[..., Daemon], there: Receiver):
