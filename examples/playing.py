@@ -129,6 +129,7 @@ def run(prepare: Callable[[Config], None], play: Story, again: str) -> int:
         say("this is the story; driftd's own log stands behind a bar: │")
     prepare(config)
     daemon = Daemon(config)
+    say(f"it can be watched on a page, too, in a few seconds: {daemon.url}/")
     try:
         play(daemon, config)
     except DaemonEndedError:
