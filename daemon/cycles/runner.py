@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
+from sqlalchemy import Connection
+
 from daemon.cycles import trial as on_trial
 from daemon.cycles.assessments import Assessing
 from daemon.cycles.classes import withheld_classes
@@ -28,7 +30,7 @@ from retrain.operations import EvaluateResult, Result, StageRequest, to_json
 from retrain.planning import cycle as machine
 from retrain.planning.planner import plan
 from retrain.records.action import Action, Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
-from retrain.records.cycle import Cycle, CycleState
+from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.observation import Observation
 from retrain.records.outcome import Outcome, OutcomeKind
 
@@ -248,7 +250,7 @@ class CycleRunner:
         triggers, trial = context.settings.triggers, None
         with context.shared.ledger.begin(durable=True) as conn:
             after = machine.advance(
-                cycle, outcome, now, triggers.max_attempts, triggers.retry_after, context.settings.mode,
+                cycle, _with_verdict(conn, cycle, outcome), now, triggers.max_attempts, triggers.retry_after, context.settings.mode,
                 on_trial.needs_trial(conn, context),
             )  # fmt: skip
             cycles.stage_finished(conn, stage_id, outcome, now)
@@ -292,6 +294,13 @@ class CycleRunner:
             log.info("version_kept", reason=after.reason)
         if after.state not in UNFINISHED:
             log.info("cycle_finished", outcome=after.state, reason=after.reason)
+
+
+def _with_verdict(conn: Connection, cycle: Cycle, outcome: Outcome) -> Outcome:
+    """A promotion that an error delayed is for the gate's reason, not for the error."""
+    if outcome.kind != "ok" or cycle.stage is not Stage.PROMOTE or not cycle.attempt:
+        return outcome
+    return replace(outcome, reason=cycles.results(conn, cycle.id).get(Stage.EVALUATE, {}).get("reason", ""))
 
 
 def _first(*moments: float | None) -> float | None:

@@ -56,7 +56,8 @@ def after_trial(cycle: Cycle, promoted: bool, reason: str) -> Cycle:
 
 def _forward(cycle: Cycle, outcome: Outcome, mode: str, needs_trial: bool) -> Cycle:
     if cycle.stage is Stage.PROMOTE:
-        return replace(cycle, state=CycleState.ON_TRIAL if needs_trial else CycleState.PROMOTED, not_before=0.0)
+        state = CycleState.ON_TRIAL if needs_trial else CycleState.PROMOTED
+        return replace(cycle, state=state, not_before=0.0, reason=outcome.reason or cycle.reason)
     waits = cycle.stage is Stage.EVALUATE and mode == "approve"
     return replace(
         cycle,

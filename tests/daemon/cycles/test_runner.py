@@ -14,13 +14,14 @@ import pytest
 from bare_model import bare_model
 from sqlalchemy.exc import OperationalError
 
-from daemon.cycles.runner import CycleRunner
+from daemon.cycles.runner import CycleRunner, _with_verdict
 from daemon.ledger import cycles, due, models
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import Worker, WorkerError
 from retrain import durable
 from retrain.operations import StageRequest
-from retrain.records.cycle import Cycle, CycleState
+from retrain.records.cycle import Cycle, CycleState, Stage
+from retrain.records.outcome import Outcome
 from retrain.records.planner_state import PlannerState
 from retrain.records.trigger import Trigger
 
@@ -170,3 +171,13 @@ def test_a_stage_that_waits_for_its_next_attempt_lets_others_train(context: Mode
             await task
 
     asyncio.run(story())
+
+
+def test_a_promotion_that_an_error_delayed_is_for_the_gates_reason(context: ModelContext) -> None:
+    """It is read from the evaluation; one that nothing delayed has it already."""
+    with context.shared.ledger.begin() as conn:
+        cycle = replace(cycles.open_cycle(conn, "m", Trigger("drift", "why"), 1, 1, 0.0), stage=Stage.EVALUATE)
+        cycles.stage_finished(conn, cycles.stage_started(conn, cycle, 1.0), Outcome("ok", {"reason": "better"}), 2.0)
+        delayed = replace(cycle, stage=Stage.PROMOTE, attempt=1, reason="disk full")
+        assert _with_verdict(conn, delayed, Outcome("ok", {})).reason == "better"
+        assert _with_verdict(conn, replace(delayed, attempt=0), Outcome("ok", {})).reason == ""

@@ -42,6 +42,12 @@ def test_success_after_a_retry_begins_the_next_stage_afresh():
     assert (cycle.stage, cycle.attempt, cycle.not_before) == (Stage.TRAIN, 0, 0.0)
 
 
+def test_a_promotion_that_an_error_delayed_tells_the_gates_reason():
+    """Not the error of the attempt before."""
+    delayed = after(replace(OPEN, stage=Stage.PROMOTE, reason="better"), "retry", reason="disk full")
+    assert after(delayed, "ok", reason="better").reason == "better"
+
+
 def test_a_terminal_outcome_fails_at_once():
     """What cannot go better is not tried again."""
     assert after(OPEN, "terminal").state is CycleState.FAILED
