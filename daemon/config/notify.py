@@ -142,6 +142,7 @@ def why_no_url(url: Any) -> str | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")
     except ValueError:
         return "url cannot be read; expected https://HOST/PATH"
     if parts.scheme not in ("http", "https", *MAIL):

@@ -24,6 +24,7 @@ def mistakes(tmp_path, *sections: str) -> list[str]:
         ('name = "a"\nurl = "ftp://u:hunter2@a.example"', "5: [[notify]]: url has another scheme"),
         ('name = "a"\nurl = "https://u:hunter2@a.example"', "5: [[notify]]: url has a user or password"),
         ('name = "a"\nurl = "https://[::1/hunter2"', "5: [[notify]]: url cannot be read"),
+        ('name = "a"\nurl = "https://hunter2..example/x"', "5: [[notify]]: url cannot be read"),
         ('name = "a"\nurl = "https://a.example"\nurl_file = "hunter2"', "5: [[notify]]: expected url or url_file"),
         ('name = "a"\nevents = ["drift_detectd"]', "or names of log events; did you mean 'drift_detected'?"),
         ('name = "a"\nmodels = ["mm"]', "7: [[notify]] models names 'mm'; did you mean 'm'?"),

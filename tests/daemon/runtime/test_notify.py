@@ -10,9 +10,13 @@ import threading
 import pytest
 from receivers import receiver
 
+from daemon.config.config import Config
 from daemon.config.events import EVENTS
 from daemon.config.notify import NotifySettings
+from daemon.config.service import ServiceSettings
 from daemon.ledger import open_ledger, outbox
+from daemon.runtime.notify import delivery
+from daemon.runtime.notify.delivery import deliver
 from daemon.runtime.notify.endpoint import Endpoint
 from daemon.runtime.notify.messages import message, sentence
 from daemon.runtime.notify.routing import heard, route
@@ -251,6 +255,15 @@ def test_nobody_there_is_a_reason():
         port = free.getsockname()[1]
     assert post(Endpoint(f"http://127.0.0.1:{port}/secret", None), {"id": "k"}, NOW).reason == "Connection refused"
     assert "host name" in post(Endpoint("http://driftd.invalid/secret", None), {"id": "k"}, NOW).reason
+
+
+def test_an_error_that_nobody_expected_is_a_failed_attempt(tmp_path, monkeypatch):
+    """The library's words are not told, for they may have the URL; a number that JSON cannot hold is the message's."""
+    monkeypatch.setattr(delivery, "endpoint_of", lambda *_: Endpoint("http://secret..b/x", None))
+    config = Config(tmp_path / "config.toml", ServiceSettings(), {})
+    assert deliver(config, SETTINGS, {}, {"id": "key"}, NOW).reason == "no proper answer: UnicodeError"
+    attempt = deliver(config, SETTINGS, {}, {"id": "key", "value": float("nan")}, NOW)
+    assert attempt.only_this and attempt.reason == "the message has a number that JSON cannot hold"
 
 
 def test_an_endpoint_is_never_shown():
