@@ -8,13 +8,14 @@ import socket
 import threading
 
 import pytest
+from outboxes import waiting_messages
 from receivers import receiver
 
 from daemon.config.config import Config
 from daemon.config.events import EVENTS
 from daemon.config.notify import NotifySettings
 from daemon.config.service import ServiceSettings
-from daemon.ledger import open_ledger, outbox
+from daemon.ledger import open_ledger
 from daemon.runtime.notify import delivery
 from daemon.runtime.notify.delivery import deliver
 from daemon.runtime.notify.endpoint import Endpoint
@@ -45,9 +46,9 @@ def ledger(tmp_path):
 def told(ledger, settings: NotifySettings, *events: Happened, now: float = NOW, minute: int = 0) -> list[dict]:
     """The data of the messages that become of these events now, in a minute of the day."""
     with ledger.begin() as conn:
-        before = {row.id for row in outbox.waiting(conn)}
+        before = {row.id for row in waiting_messages(conn)}
         route(conn, [settings], events, now, minute)
-        return [row.message["data"] for row in outbox.waiting(conn) if row.id not in before]
+        return [row.message["data"] for row in waiting_messages(conn) if row.id not in before]
 
 
 def texts(messages: list[dict]) -> list[tuple[str, str, int]]:
@@ -140,7 +141,7 @@ def test_ten_thousand_events_in_a_minute_are_few_messages(ledger):
         for one in told(ledger, settings, *events, now=at):
             counted += sum(part["times"] for part in one.get("messages", [one]))
     with ledger.connect() as conn:
-        assert len(outbox.waiting(conn)) == 4
+        assert len(waiting_messages(conn)) == 4
     (last,) = told(ledger, settings, now=NOW + 3_601)
     assert counted + sum(part["times"] for part in last["messages"]) == 60 * 167
 
