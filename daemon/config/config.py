@@ -146,13 +146,15 @@ def _notify(mistakes: Mistakes, raw: dict[str, Any]) -> tuple[NotifySettings, ..
     found: dict[str, NotifySettings] = {}
     for place, section in enumerate(sections):
         where = ("notify", str(place))
-        settings = validated(mistakes, NotifySettings, section, where, "[notify]")
+        settings = validated(mistakes, NotifySettings, section, where, "[notify]", quoted=False)
         if settings is None:
             continue
         if settings.name in found:
             mistakes.add((*where, "name"), f"[[notify]] name is {settings.name!r} once more; expected another name")
         for name in settings.models:
             if name not in models:
-                mistakes.add((*where, "models"), f"[[notify]] models names {name!r}{meant(name, list(models))}")
+                mistakes.add(
+                    (*where, "models"), f"[[notify]] models names one that there is not{meant(name, list(models))}"
+                )
         found[settings.name] = settings
     return tuple(found.values())

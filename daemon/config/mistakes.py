@@ -52,13 +52,19 @@ class Mistakes:
 
 
 def validated(
-    mistakes: Mistakes, kind: type[Settings], raw: Any, where: tuple[str, ...], title: str | None = None
+    mistakes: Mistakes,
+    kind: type[Settings],
+    raw: Any,
+    where: tuple[str, ...],
+    title: str | None = None,
+    quoted: bool = True,
 ) -> Settings | None:
-    """The section at `where`, which is called `title`, as settings of a kind; None where it has mistakes."""
+    """The section at `where`, which is called `title`, as settings of a kind; None where it has mistakes. What stands
+    in it is told only if `quoted`."""
     settings, problems = _validate(kind, raw)
     for problem in problems:
         named = where if title is None else (title,)
-        mistakes.add((*where, *problem["loc"]), _sentence(kind, raw, named, problem))
+        mistakes.add((*where, *problem["loc"]), _sentence(kind, raw, named, problem, quoted))
     return settings
 
 
@@ -108,7 +114,7 @@ def _without(raw: Any, keys: Sequence[Location]) -> Any:
     return left
 
 
-def _sentence(kind: type[Any], raw: Any, where: tuple[str, ...], problem: Any) -> str:
+def _sentence(kind: type[Any], raw: Any, where: tuple[str, ...], problem: Any, quoted: bool) -> str:
     keys = [str(part) for part in _key(problem["loc"])]
     section = ".".join((*where, *keys[:-1]))
     key = keys[-1] if keys else ""
@@ -118,7 +124,7 @@ def _sentence(kind: type[Any], raw: Any, where: tuple[str, ...], problem: Any) -
     if problem["type"] == "extra_forbidden":
         return f"{start} is not a key that driftd knows{meant(key, _keys(kind, keys[:-1]))}"
     given = _given(raw, problem)
-    if isinstance(given, Mapping) and problem["type"] == "value_error":
+    if not quoted or (isinstance(given, Mapping) and problem["type"] == "value_error"):
         return f"{start}: {_expected(kind, section, keys, problem, given)}"
     verb = "has" if any(isinstance(part, int) for part in problem["loc"]) else "is"
     return f"{start} {verb} {written(given)}; {_expected(kind, section, keys, problem, given)}"

@@ -68,8 +68,8 @@ class NotifySettings(Frozen):
     @field_validator("to")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [address for address in value if not ADDRESS.fullmatch(address)]:
-            raise ValueError(f"expected addresses such as ops@example.com, not {wrong[0]!r}")
+        if not all(ADDRESS.fullmatch(address) for address in value):
+            raise ValueError("expected addresses such as ops@example.com")
         return value
 
     @field_validator("sender")
@@ -142,6 +142,7 @@ def why_no_url(url: Any) -> str | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")
     except ValueError:
         return "url cannot be read; expected https://HOST/PATH"
     if parts.scheme not in ("http", "https", *MAIL):

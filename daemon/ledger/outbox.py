@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal_column, or_, select
 
 from daemon.ledger.rows import insert_row, update_row
 from daemon.ledger.tables import outbox, troubles
@@ -45,9 +45,33 @@ def written_between(conn: Connection, destination: str, since: float, until: flo
     return conn.scalar(select(func.count()).select_from(outbox).where(*mine)) or 0
 
 
-def waiting(conn: Connection) -> Sequence[MessageRow]:
-    """What is not sent yet, oldest first."""
-    return conn.execute(select(outbox).where(outbox.c.state == "waiting").order_by(outbox.c.id)).all()
+def waiting(conn: Connection, but: Collection[int] = ()) -> dict[str, int]:
+    """How many messages, `but` for some, are not sent yet, by destination."""
+    counts = select(outbox.c.destination, func.count()).where(*_waits(but)).group_by(outbox.c.destination)
+    found: list[Any] = list(conn.execute(counts))
+    return dict(found)
+
+
+def oldest(conn: Connection, destination: str, most: int, but: Collection[int] = ()) -> Sequence[MessageRow]:
+    """The oldest that wait for a destination, without what they say."""
+    told: list[Any] = [outbox.c[name] for name in ("id", "destination", "key", "about", "attempts")]
+    mine = outbox.c.destination == destination, *_waits(but)
+    return conn.execute(select(*told).where(*mine).order_by(outbox.c.id).limit(most)).all()
+
+
+def next_due(
+    conn: Connection, destination: str, now: float, latest: float, but: Collection[int] = ()
+) -> MessageRow | None:
+    """The oldest that waits for a destination and may be sent now. What is not to be before a moment after `latest` is
+    due: the clock was set back."""
+    due = or_(outbox.c.not_before <= now, outbox.c.not_before > latest)
+    mine = outbox.c.destination == destination, *_waits(but), due
+    found = conn.scalar(select(outbox.c.id).where(*mine).order_by(outbox.c.id).limit(1))
+    return None if found is None else conn.execute(select(outbox).where(outbox.c.id == found)).one()
+
+
+def _waits(but: Collection[int]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return outbox.c.state == literal_column("'waiting'"), outbox.c.id.not_in(but)
 
 
 def try_later(conn: Connection, message: int, not_before: float, reason: str) -> None:

@@ -105,12 +105,18 @@ class Background:
 
     async def _follow_commands(self) -> None:
         """Notice what the command line wrote; the cheap question first."""
+        try:
+            await self._follow()
+        finally:
+            await self._commander.beside.cancel()
+
+    async def _follow(self) -> None:
         version = -1
         while True:
             with self._unless_lost("commands"):
                 if not self._keepers.resting and self._shared.writable.look():
                     queue_kept(self._shared.config.paths, self._ledger)
-                if (now := self._ledger.data_version()) != version:
+                if (now := self._ledger.data_version()) != version or self._commander.beside.has_failed:
                     await self._shared.writable()
                     keepers = self._keepers.by_name
                     self._commander.contexts = {name: keeper.context for name, keeper in keepers.items()}

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.cycles import trial as on_trial
 from daemon.cycles.classes import withheld_classes
 from daemon.ledger import (
-    Ledger,
     class_totals,
     commands,
     cycles,
@@ -27,9 +27,10 @@ from daemon.ledger import (
     trials,
     versions,
 )
-from daemon.runtime.context import ModelContext
+from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.log import get_logger
 from daemon.runtime.worker.process import WorkerError
+from daemon.service.beside import Beside
 from retrain.operations import ProveRequest
 from retrain.planning import cycle as machine
 from retrain.records.cycle import CycleState
@@ -51,40 +52,48 @@ class Commander:
     reload: Callable[[], Awaitable[str]]
     notify_test: Callable[[str | None], Awaitable[str]]
     now: Callable[[], float] = time.time
+    beside: Beside = field(default_factory=Beside)
     _proven: dict[Path, Any] = field(default_factory=dict)
 
     async def apply_all(self) -> None:
-        """Work off what is queued."""
+        """Work off what is queued; what waits for receivers of notifications is only begun."""
+        self.beside.look()
         shared = next(iter(self.contexts.values())).shared
-        ledger = shared.ledger
-        with ledger.connect() as conn:
+        with shared.ledger.connect() as conn:
             queued = commands.queued(conn)
         for command in queued:
-            await shared.writable()
-            state, message = "done", ""
-            try:
-                message = await self._apply(command, ledger)
-            except (SQLAlchemyError, sqlite3.Error, OSError):
-                raise  # the world's fault: it is done when that is over
-            except Exception as error:  # never again, for it stands before all others
-                expected = isinstance(error, Refused | WorkerError)
-                state, message = "refused", str(error) if expected else f"it failed: {error!r}"
-                await shared.writable()
-                if not expected:
-                    log.error("part_failed", part=command.name, error=repr(error), traceback=traceback.format_exc())
-                with ledger.begin() as conn:
-                    commands.finish(conn, command.id, state, message, self.now())
-            fields = {"command": command.name, "model": command.args.get("model"), "user": command.user}
-            if state == "done":
-                log.info("command_done", **fields, answer=message)
+            if command.name == "notify_test":
+                self.beside.begin(command.id, partial(self._do, command, shared))
             else:
-                log.warning("command_refused", **fields, answer=message)
+                await self._do(command, shared)
 
-    async def _apply(self, command: commands.CommandRow, ledger: Ledger) -> str:
+    async def _do(self, command: commands.CommandRow, shared: Shared) -> None:
+        await shared.writable()
+        state, message = "done", ""
+        try:
+            message = await self._apply(command, shared)
+        except (SQLAlchemyError, sqlite3.Error, OSError):
+            raise  # the world's fault: it is done when that is over
+        except Exception as error:  # never again, for it stands before all others
+            expected = isinstance(error, Refused | WorkerError)
+            state, message = "refused", str(error) if expected else f"it failed: {error!r}"
+            await shared.writable()
+            if not expected:
+                log.error("part_failed", part=command.name, error=repr(error), traceback=traceback.format_exc())
+            with shared.ledger.begin() as conn:
+                commands.finish(conn, command.id, state, message, self.now())
+        fields = {"command": command.name, "model": command.args.get("model"), "user": command.user}
+        if state == "done":
+            log.info("command_done", **fields, answer=message)
+        else:
+            log.warning("command_refused", **fields, answer=message)
+
+    async def _apply(self, command: commands.CommandRow, shared: Shared) -> str:
+        ledger = shared.ledger
         if command.name in ("reload", "notify_test"):
             is_reload, named = command.name == "reload", command.args.get("destination")
             message = await (self.reload() if is_reload else self.notify_test(named))
-            await next(iter(self.contexts.values())).shared.writable()
+            await shared.writable()
             with ledger.begin(durable=True) as conn:
                 commands.finish(conn, command.id, "done", message, self.now())
             return message

@@ -36,6 +36,10 @@ LONGEST_S = 60.0
 EVERYWHERE = ("0.0.0.0", "[::]", "::")  # noqa: S104 - told apart, not listened on
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 900.0
 """After a failed attempt; each further one doubles it."""
+MOST_WAITING = 1_000
+"""So many messages wait for a destination; beyond them the oldest are given up."""
+MOST_AT_ONCE = 20
+"""So many are given up in one look."""
 
 
 def pause_s(attempts: int) -> float:
@@ -130,25 +134,29 @@ class Notifying:
             with self._ledger.begin(durable=True) as conn:
                 self._waits_to_tell = route(conn, self._told(), [], *self._moment())
         with self._ledger.connect() as conn:
-            rows = [row for row in outbox.waiting(conn) if row.id not in self._dealt_with]
-        for name in dict.fromkeys(row.destination for row in rows):
-            self._begin(name, [row for row in rows if row.destination == name])
-        if not rows and not self._waits_to_tell:
+            waiting = outbox.waiting(conn, self._dealt_with)
+        for name, count in waiting.items():
+            self._begin(name, count)
+        if not waiting and not self._waits_to_tell:
             return None
         pauses = (until_s - self._monotonic() for _, until_s in self._paused.values())
         return min([LOOK_S, *(pause for pause in pauses if pause > 0)])
 
-    def _begin(self, name: str, rows: Sequence[outbox.MessageRow]) -> None:
+    def _begin(self, name: str, waiting: int) -> None:
         destination, now = self._destinations.get(name), self._now()
         if destination is None:
-            for row in rows:
-                self._give_up(row, "its destination is no longer configured")
+            self._give_up_oldest(name, waiting, "its destination is no longer configured")
             return
-        if name in self._sending or self._monotonic() < self._paused.get(name, (0, 0.0))[1]:
+        if name in self._sending:
             return
-        due = [row for row in rows if not now < row.not_before <= now + LONGEST_PAUSE_S]
-        if due:
-            task = asyncio.create_task(self._send(destination, due[0], len(rows)))
+        if waiting > MOST_WAITING:
+            self._give_up_oldest(name, waiting - MOST_WAITING, f"more than {MOST_WAITING:,} messages waited")
+        if self._monotonic() < self._paused.get(name, (0, 0.0))[1]:
+            return
+        with self._ledger.connect() as conn:
+            due = outbox.next_due(conn, name, now, now + LONGEST_PAUSE_S, self._dealt_with)
+        if due is not None:
+            task = asyncio.create_task(self._send(destination, due, waiting))
             self._sending[name] = task
             task.add_done_callback(partial(self._sent, name))
 
@@ -173,7 +181,7 @@ class Notifying:
         if not failures:
             log.warning("notify_failed", destination=name, reason=attempt.reason, waiting=waiting)
         if row.at + destination.give_up <= self._now():
-            self._give_up(row, attempt.reason)
+            self._give_up(row, attempt.reason, row.attempts + 1)
         else:
             later = self._now() + max(pause_s(row.attempts + 1), attempt.again_s or 0.0)
             write = partial(outbox.try_later, message=row.id, not_before=later, reason=attempt.reason)
@@ -189,9 +197,15 @@ class Notifying:
         except TimeoutError:
             return Attempt(f"no answer within {LONGEST_S:g} s")
 
-    def _give_up(self, row: outbox.MessageRow, reason: str) -> None:
+    def _give_up_oldest(self, name: str, count: int, reason: str) -> None:
+        with self._ledger.connect() as conn:
+            rows = outbox.oldest(conn, name, min(count, MOST_AT_ONCE), self._dealt_with)
+        for row in rows:
+            self._give_up(row, reason, row.attempts)
+
+    def _give_up(self, row: outbox.MessageRow, reason: str, attempts: int) -> None:
         log.error(
-            "notify_given_up", destination=row.destination, key=row.key, about=row.about, attempts=row.attempts + 1,
+            "notify_given_up", destination=row.destination, key=row.key, about=row.about, attempts=attempts,
             reason=reason,
         )  # fmt: skip
         self._finish(row, "given_up", reason)

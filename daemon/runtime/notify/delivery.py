@@ -6,7 +6,7 @@ from typing import Any
 from daemon.config.config import Config
 from daemon.config.notify import NotifySettings, is_mail
 from daemon.runtime.notify import mail, webhook
-from daemon.runtime.notify.attempt import Attempt
+from daemon.runtime.notify.attempt import LIMIT_S, Attempt, words
 from daemon.runtime.notify.endpoint import endpoint_of
 from retrain.records.errors import Refused
 
@@ -14,11 +14,15 @@ from retrain.records.errors import Refused
 def deliver(
     config: Config, destination: NotifySettings, environment: Mapping[str, str], message: dict[str, Any], now: float
 ) -> Attempt:
-    """One attempt, with the secrets as they are now."""
+    """One attempt, with the secrets as they are now. Whatever goes wrong is a failed one: an error would block the
+    destination for ever."""
     try:
         endpoint = endpoint_of(config, destination, environment)
     except Refused as error:
         return Attempt(str(error))
-    if is_mail(endpoint.url):
-        return mail.send(endpoint, destination, message, now)
-    return webhook.post(endpoint, message, now)
+    try:
+        if is_mail(endpoint.url):
+            return mail.send(endpoint, destination, message, now)
+        return webhook.post(endpoint, message, now)
+    except Exception as error:
+        return Attempt(words(error, LIMIT_S))

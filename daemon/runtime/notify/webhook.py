@@ -22,7 +22,10 @@ OF_THE_MESSAGE = (400, 409, 413, 415, 422)
 
 def post(endpoint: Endpoint, message: dict[str, Any], now: float, limit_s: float = LIMIT_S) -> Attempt:
     """Send a message once. What goes wrong is told without the URL, which may be a secret."""
-    body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    try:
+        body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    except ValueError:
+        return Attempt("the message has a number that JSON cannot hold", only_this=True)
     parts = urlsplit(endpoint.url)
     try:
         with _connected(parts, limit_s) as connection:

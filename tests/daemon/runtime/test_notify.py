@@ -8,11 +8,16 @@ import socket
 import threading
 
 import pytest
+from outboxes import waiting_messages
 from receivers import receiver
 
+from daemon.config.config import Config
 from daemon.config.events import EVENTS
 from daemon.config.notify import NotifySettings
-from daemon.ledger import open_ledger, outbox
+from daemon.config.service import ServiceSettings
+from daemon.ledger import open_ledger
+from daemon.runtime.notify import delivery
+from daemon.runtime.notify.delivery import deliver
 from daemon.runtime.notify.endpoint import Endpoint
 from daemon.runtime.notify.messages import message, sentence
 from daemon.runtime.notify.routing import heard, route
@@ -41,9 +46,9 @@ def ledger(tmp_path):
 def told(ledger, settings: NotifySettings, *events: Happened, now: float = NOW, minute: int = 0) -> list[dict]:
     """The data of the messages that become of these events now, in a minute of the day."""
     with ledger.begin() as conn:
-        before = {row.id for row in outbox.waiting(conn)}
+        before = {row.id for row in waiting_messages(conn)}
         route(conn, [settings], events, now, minute)
-        return [row.message["data"] for row in outbox.waiting(conn) if row.id not in before]
+        return [row.message["data"] for row in waiting_messages(conn) if row.id not in before]
 
 
 def texts(messages: list[dict]) -> list[tuple[str, str, int]]:
@@ -136,7 +141,7 @@ def test_ten_thousand_events_in_a_minute_are_few_messages(ledger):
         for one in told(ledger, settings, *events, now=at):
             counted += sum(part["times"] for part in one.get("messages", [one]))
     with ledger.connect() as conn:
-        assert len(outbox.waiting(conn)) == 4
+        assert len(waiting_messages(conn)) == 4
     (last,) = told(ledger, settings, now=NOW + 3_601)
     assert counted + sum(part["times"] for part in last["messages"]) == 60 * 167
 
@@ -251,6 +256,15 @@ def test_nobody_there_is_a_reason():
         port = free.getsockname()[1]
     assert post(Endpoint(f"http://127.0.0.1:{port}/secret", None), {"id": "k"}, NOW).reason == "Connection refused"
     assert "host name" in post(Endpoint("http://driftd.invalid/secret", None), {"id": "k"}, NOW).reason
+
+
+def test_an_error_that_nobody_expected_is_a_failed_attempt(tmp_path, monkeypatch):
+    """The library's words are not told, for they may have the URL; a number that JSON cannot hold is the message's."""
+    monkeypatch.setattr(delivery, "endpoint_of", lambda *_: Endpoint("http://secret..b/x", None))
+    config = Config(tmp_path / "config.toml", ServiceSettings(), {})
+    assert deliver(config, SETTINGS, {}, {"id": "key"}, NOW).reason == "no proper answer: UnicodeError"
+    attempt = deliver(config, SETTINGS, {}, {"id": "key", "value": float("nan")}, NOW)
+    assert attempt.only_this and attempt.reason == "the message has a number that JSON cannot hold"
 
 
 def test_an_endpoint_is_never_shown():

@@ -9,7 +9,9 @@ import pytest
 from daemon_harness import Daemon, drop, rows
 from helpers import until, wait_for
 from mail_receivers import mail_receiver
+from outboxes import waiting_messages
 from receivers import Receiver, receiver
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from daemon.config.config import Config, load_config
@@ -161,6 +163,29 @@ def test_what_never_arrives_is_given_up_and_told(tmp_path, ledger, there):
     assert service.standing()["waiting"] == 0
 
 
+def test_of_too_many_that_wait_the_oldest_are_given_up_and_told(tmp_path, ledger, there, monkeypatch):
+    """As none is read but what is sent, a receiver that is away for days costs no memory and no time."""
+    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    monkeypatch.setattr(module, "MOST_AT_ONCE", 2)
+    service = Service(tmp_path, ledger, there.url)
+    there.status = 500
+    with ledger.begin() as conn:
+        for n in range(8):
+            outbox.add(conn, "ops", f"key-{n}", str(n), {"id": f"key-{n}"}, service.clock.now)
+        conn.execute(text("UPDATE outbox SET message = 'no JSON' WHERE key IN ('key-0', 'key-7')"))
+
+    async def story() -> None:
+        await until(lambda: service.standing()["waiting"] == 3)
+        await until(lambda: there.received)
+
+    with capture_logs() as logs:
+        service.while_it_sends(story)
+    given_up = [entry for entry in logs if entry["event"] == "notify_given_up"]
+    assert [entry["key"] for entry in given_up][:2] == ["key-0", "key-1"]
+    assert {entry["reason"] for entry in given_up} == {"more than 3 messages waited"}
+    assert service.standing()["waiting"] == 3 and service.standing()["given_up"] == len(given_up) == 5
+
+
 def test_a_message_that_is_not_taken_lets_the_next_ones_pass(tmp_path, ledger, there):
     """The receiver says that it is this one."""
     service = Service(tmp_path, ledger, there.url)
@@ -267,7 +292,7 @@ def test_an_e_mail_arrives_in_its_own_time_beside_a_webhook(tmp_path, ledger, th
         async def story() -> None:
             service.log("file_refused", file="a.csv")
             with ledger.connect() as conn:
-                (row,) = (row for row in outbox.waiting(conn) if row.destination == "post")
+                (row,) = (row for row in waiting_messages(conn) if row.destination == "post")
             await until(lambda: mail.arrived and service.standing()["waiting"] == 0)
             assert mail.arrived[0]["Message-ID"] == f"<{row.key}@driftd>"
             told = await service.notifying.test("post")
