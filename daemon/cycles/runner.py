@@ -250,8 +250,8 @@ class CycleRunner:
         triggers, trial = context.settings.triggers, None
         with context.shared.ledger.begin(durable=True) as conn:
             after = machine.advance(
-                cycle, _with_verdict(conn, cycle, outcome), now, triggers.max_attempts, triggers.retry_after, context.settings.mode,
-                on_trial.needs_trial(conn, context),
+                cycle, _with_verdict(conn, cycle, outcome), now, triggers.max_attempts, triggers.retry_after,
+                context.settings.mode, on_trial.needs_trial(conn, context),
             )  # fmt: skip
             cycles.stage_finished(conn, stage_id, outcome, now)
             record_spent(conn, context)
