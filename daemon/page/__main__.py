@@ -32,6 +32,7 @@ BEAT_S, ARRIVE_S, READ_S, HUNG_S = 1.0, 10.0, 30.0, 240.0
 """How often it gives a sign of life, how long a request may arrive and a stream not be read, and when what is made
 never ends."""
 NICE = 5
+TOO_LARGE = "the answer is larger than 2 MB: ask for fewer entries (?last=, ?entries=), or accept compression (gzip)"
 
 
 class PageServer:
@@ -78,6 +79,9 @@ class PageServer:
             return
         headers = {name.encode("latin-1"): value.encode("latin-1") for name, value in request.headers}
         body, encoding = await compressed(answer.body, headers, self._compressing)
+        if len(body) > page_wire.MOST_ANSWER:
+            answer, encoding = self._app.refused(request, 400, TOO_LARGE), None
+            body = answer.body
         fields = answer.fields()
         if encoding is not None:
             fields += [("content-encoding", encoding), ("vary", "accept-encoding")]

@@ -1,5 +1,7 @@
 """What goes back to who asked the status page, with the headers that keep it from harm."""
 
+import json
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -55,8 +57,30 @@ def page(text: str, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
 
 
 def data(value: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """JSON, without halves of surrogate pairs."""
-    return Answer(status, "application/json", msgspec.json.encode(value), headers)
+    """JSON."""
+    return Answer(status, "application/json", encoded(value), headers)
+
+
+def encoded(value: object) -> bytes:
+    """A value as JSON; bytes of a file's name that are no UTF-8, which text holds as halves of surrogate pairs, are
+    escaped, as in the JSON of the command line.
+
+    >>> encoded({"path": "caf\\udce9.csv", "share": float("nan")})
+    b'{"path":"caf\\\\udce9.csv","share":null}'
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(_finite(msgspec.to_builtins(value)), separators=(",", ":")).encode("ascii")
+
+
+def _finite(value: object) -> object:
+    """Numbers that JSON does not have become null."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def moved(place: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

@@ -75,10 +75,10 @@ class App:
             return await self._answered(self._call(request, body))
         except (Refusal, BadRequest) as error:
             headers = error.headers if isinstance(error, Refusal) else tuple(error.headers.items())
-            return self._refused(request, error.status, str(error), headers)
+            return self.refused(request, error.status, str(error), headers)
         except Exception as error:
             log.error("request_failed", path=request.path, error=repr(error))
-            return self._refused(request, 500, "the page could not be made; the service's log says why")
+            return self.refused(request, 500, "the page could not be made; the service's log says why")
 
     def _call(self, request: Request, body: bytes) -> Call:
         headers = dict(request.headers)
@@ -190,13 +190,14 @@ class App:
 
     # --- what is refused ----------------------------------------------------------------------------------------
 
-    def _refused(
+    def refused(
         self,
         request: Request,
         status: int,
         reason: str,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> Answer:
+        """As JSON where JSON was asked for, else as a page of one sentence."""
         if request.path.startswith("/api") and not is_form(dict(request.headers)):
             return answers.data({"error": reason}, status, headers)
         title = "Not found" if status == 404 else "This did not work"
@@ -204,17 +205,15 @@ class App:
 
 
 def parts_of(path: str) -> tuple[str, ...]:
-    """The decoded parts of a path as it was sent; Refusal 404 for what can be no address of the page.
+    """The decoded parts of a path as it was sent, bytes that are no UTF-8 as in names of files; Refusal 404 for what
+    can be no address of the page.
 
-    >>> parts_of("/"), parts_of("/m/churn/file/a%2Fb.csv"), parts_of("/m/../")
-    ((), ('m', 'churn', 'file', 'a/b.csv'), ('m', '..'))
+    >>> parts_of("/"), parts_of("/m/churn/file/a%2Fb.csv"), parts_of("/m/../"), parts_of("/m/caf%E9.csv")
+    ((), ('m', 'churn', 'file', 'a/b.csv'), ('m', '..'), ('m', 'caf\\udce9.csv'))
     """
     if len(path) > LONGEST_PATH:
         raise Refusal(404, "no address of the page is so long")
-    try:
-        parts = tuple(unquote_to_bytes(part).decode("utf-8") for part in path.split("/")[1:])
-    except UnicodeDecodeError:
-        raise Refusal(404, "nothing is here: the address is no valid UTF-8") from None
+    parts = tuple(unquote_to_bytes(part).decode("utf-8", "surrogateescape") for part in path.split("/")[1:])
     return parts[:-1] if parts[-1:] == ("",) else parts
 
 

@@ -10,11 +10,10 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.ledger import events
-from daemon.page.answers import Refusal
+from daemon.page.answers import Refusal, encoded
 from daemon.page.reading import Reading
 from daemon.runtime.log import get_logger
 from daemon.server.pools import Pool
@@ -40,6 +39,7 @@ class Changes:
         self._listeners: set[asyncio.Queue[bytes | None]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._version, self._newest = -1, -1
+        self._failed = ""
 
     def listen(self, last_id: str) -> AsyncIterator[bytes]:
         """The pieces of a stream, from the event after `last_id` on, else from now on; Refusal 503 where too many
@@ -73,14 +73,23 @@ class Changes:
             self._listeners.discard(queue)
 
     async def _look(self) -> None:
-        """Tell all what is new, until nobody listens any more."""
+        """Tell all what is new, until nobody listens any more; what goes wrong ends no stream, and is logged once."""
         self._version = self._newest = -1
         while self._listeners:
-            with contextlib.suppress(BadRequest):
+            try:
                 if found := await self.pool.run(self._new):
                     for queue in list(self._listeners):
                         self._tell(queue, found)
+            except BadRequest:
+                pass  # the pool is busy: the next look tells it
+            except Exception as error:
+                self._log(repr(error))
             await asyncio.sleep(LOOK_S)
+
+    def _log(self, error: str) -> None:
+        if error != self._failed:
+            self._failed = error
+            log.error("request_failed", path="/api/events", error=error)
 
     def _tell(self, queue: "asyncio.Queue[bytes | None]", piece: bytes) -> None:
         if queue.full():
@@ -121,5 +130,5 @@ def _told(rows: Sequence[Any]) -> bytes:
     pieces = []
     for row in rows:
         told = {"event": row.event, "level": row.level, "at": row.at, "model": row.model, "fields": row.fields}
-        pieces.append(b"id: %d\nevent: logged\ndata: %s\n\n" % (row.id, msgspec.json.encode(told)))
+        pieces.append(b"id: %d\nevent: logged\ndata: %s\n\n" % (row.id, encoded(told)))
     return b"".join(pieces)

@@ -17,6 +17,8 @@ MOST_LINE = 256 * 1024
 """Bytes of a line: more than the headers of a request may have, escaped."""
 MOST_BODY = 64 * 1024
 """Bytes of a request's body: what a person asks for is short."""
+MOST_ANSWER = 2 * 1024 * 1024
+"""Bytes of an answer's body, compressed where the client takes that."""
 BACKLOG = 128
 T = TypeVar("T")
 

@@ -4,26 +4,32 @@ that a page process that hangs, dies or floods keeps no prediction waiting."""
 import asyncio
 import contextlib
 import html
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from daemon.runtime import page_wire
 from daemon.runtime.page_wire import Head, Request
+from daemon.server.protocol import ABORT
 from daemon.server.refusal import BadRequest
 
 AT_ONCE, MOST_WAITING, MOST_STREAMS = 8, 64, 128
-"""Requests that the page works on at once, that wait for their turn, and streams of events, of one server process."""
+"""Requests that the page works on at once, that wait for their turn or whose answer is not taken yet, and streams of
+events, of one server process."""
 ANSWER_S, SILENT_S = 15.0, 60.0
 """How long an answer may take, with the wait for its turn, and a stream be silent: the page sends a word oftener."""
-MOST_ANSWER = 16 * 1024 * 1024
-PIECE = 64 * 1024
+TAKEN_S = 30.0
+"""How long a client may leave a piece of an answer unread."""
+MOST_ANSWER, PIECE = page_wire.MOST_ANSWER, 64 * 1024
 FOLDERS = ("m", "api", "asked", "badge", "static")
 PLACES = ("/", "/api", "/log", "/doctor", "/login", "/logout")
 METHODS = ("GET", "HEAD", "POST")
 STREAM = "/api/events"
 DOWN = "the status page does not answer; predictions do. Try again in a moment: driftd starts the page anew"
 FULL = "too many ask for the status page at once; try again in a moment"
+Fields = list[tuple[str, str]]
+Answered = tuple[int, Fields, bytes]
 
 
 def is_page(path: str) -> bool:
@@ -47,19 +53,22 @@ class Passage:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request; whatever goes wrong is 503 with a word."""
-        try:
-            if scope["method"] not in METHODS:
-                raise BadRequest(f"{scope['method']} is not for this address", 405, {"allow": ", ".join(METHODS)})
-            body = await _body(receive)
-            if scope["path"] == STREAM and scope["method"] == "GET":
-                await self._stream(_request(scope, body), receive, send)
-                return
-            status, headers, answer = await self._ask(_request(scope, body), body)
-        except BadRequest as error:
-            status, headers, answer = _refusal(scope, str(error), error.status, error.headers)
-        except (OSError, EOFError, ValueError, TimeoutError):
-            status, headers, answer = _refusal(scope, DOWN, 503, {"retry-after": "2"})
-        await self._send(status, headers, answer, send)
+        with contextlib.ExitStack() as held:
+            try:
+                if scope["method"] not in METHODS:
+                    allowed = {"allow": ", ".join(METHODS)}
+                    raise BadRequest(f"{scope['method']} is not for this address", 405, allowed)
+                body = await _body(receive)
+                if scope["path"].removesuffix("/") == STREAM and scope["method"] == "GET":
+                    await self._stream(scope, _request(scope, body), receive, send)
+                    return
+                held.enter_context(self._place())
+                status, headers, answer = await self._ask(_request(scope, body), body)
+            except BadRequest as error:
+                status, headers, answer = _refusal(scope, str(error), error.status, error.headers)
+            except (OSError, EOFError, ValueError, TimeoutError):
+                status, headers, answer = _refusal(scope, DOWN, 503, {"retry-after": "2"})
+            await self._send(scope, status, headers, answer, send)
 
     def drain(self) -> None:
         """End the streams, which would never end by themselves."""
@@ -67,27 +76,33 @@ class Passage:
         for task in self._streams:
             task.cancel()
 
-    async def _ask(self, request: Request, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        """The whole answer; BadRequest 503 where too many ask."""
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places of those that are answered, until the client has its answer: together they bound the memory
+        of answers that nobody reads. BadRequest 503 where there is none."""
         if self._waiting >= MOST_WAITING:
             raise BadRequest(FULL, 503, {"retry-after": "1"})
         self._waiting += 1
         try:
-            async with asyncio.timeout(ANSWER_S), self._turns, _connected(self._address) as (reader, writer):
-                writer.write(page_wire.line(request) + body)
-                head = await page_wire.read(reader, Head)
-                size = MOST_ANSWER + 1 if head.body_bytes is None else head.body_bytes
-                if size > MOST_ANSWER:
-                    raise ValueError("an answer of more bytes than any page has")
-                return head.status, head.headers, await reader.readexactly(size)
+            yield
         finally:
             self._waiting -= 1
 
-    async def _stream(self, request: Request, receive: Any, send: Any) -> None:
+    async def _ask(self, request: Request, body: bytes) -> Answered:
+        """The whole answer."""
+        async with asyncio.timeout(ANSWER_S), self._turns, _connected(self._address) as (reader, writer):
+            writer.write(page_wire.line(request) + body)
+            head = await page_wire.read(reader, Head)
+            size = MOST_ANSWER + 1 if head.body_bytes is None else head.body_bytes
+            if size > MOST_ANSWER:
+                raise ValueError("an answer of more bytes than any page has")
+            return head.status, head.headers, await reader.readexactly(size)
+
+    async def _stream(self, scope: Any, request: Request, receive: Any, send: Any) -> None:
         """Send on what comes, until either side ends."""
         if self.draining or len(self._streams) >= MOST_STREAMS:
             raise BadRequest("it ends" if self.draining else FULL, 503, {"retry-after": "5"})
-        task = asyncio.ensure_future(self._send_on(request, send))
+        task = asyncio.ensure_future(self._send_on(scope, request, send))
         self._streams.add(task)
         left = asyncio.ensure_future(receive())
         try:
@@ -100,7 +115,7 @@ class Passage:
             left.cancel()
             self._streams.discard(task)
 
-    async def _send_on(self, request: Request, send: Any) -> None:
+    async def _send_on(self, scope: Any, request: Request, send: Any) -> None:
         begun = False
         try:
             async with _connected(self._address) as (reader, writer):
@@ -110,7 +125,7 @@ class Passage:
                 await send({"type": "http.response.start", "status": head.status, "headers": _encoded(head.headers)})
                 begun = True
                 while piece := await _piece(reader):
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    await _taken(scope, send, {"type": "http.response.body", "body": piece, "more_body": True})
         except (OSError, EOFError, ValueError, TimeoutError):
             if not begun:
                 raise
@@ -119,13 +134,28 @@ class Passage:
                 with contextlib.suppress(RuntimeError):  # the client is gone
                     await send({"type": "http.response.body", "body": b""})
 
-    async def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, send: Any) -> None:
+    async def _send(self, scope: Any, status: int, headers: Fields, body: bytes, send: Any) -> None:
+        """In pieces, each when the one before was taken; a client that does not read loses its connection."""
         fields = [*_encoded(headers), (b"content-length", str(len(body)).encode())]
         if self.draining:
             fields.append((b"connection", b"close"))
-        with contextlib.suppress(RuntimeError):  # the client is gone
-            await send({"type": "http.response.start", "status": status, "headers": fields})
-            await send({"type": "http.response.body", "body": body})
+        messages: list[dict[str, Any]] = [{"type": "http.response.start", "status": status, "headers": fields}]
+        pieces = [body[at : at + PIECE] for at in range(0, len(body), PIECE)]
+        messages += [{"type": "http.response.body", "body": piece, "more_body": True} for piece in pieces]
+        with contextlib.suppress(RuntimeError, OSError):  # the client is gone
+            for message in [*messages, {"type": "http.response.body", "body": b""}]:
+                await _taken(scope, send, message)
+
+
+async def _taken(scope: Any, send: Any, message: dict[str, Any]) -> None:
+    """Send when what was sent before is taken; a client that leaves it for long loses its connection: OSError."""
+    try:
+        async with asyncio.timeout(TAKEN_S):
+            await send(message)
+    except TimeoutError:
+        scope[ABORT]()
+        await send({"type": "http.response.body", "body": b""})  # comes back when the connection is gone
+        raise ConnectionAbortedError("the client does not read its answer") from None
 
 
 @contextlib.asynccontextmanager
@@ -166,11 +196,11 @@ def _request(scope: Any, body: bytes) -> Request:
     )  # fmt: skip
 
 
-def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def _encoded(headers: Fields) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
-def _refusal(scope: Any, reason: str, status: int, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
+def _refusal(scope: Any, reason: str, status: int, headers: dict[str, str]) -> Answered:
     """As JSON where JSON was asked for, else as a page of one sentence."""
     fields = [*headers.items(), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")]
     if scope["path"].startswith("/api/"):

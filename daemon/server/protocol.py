@@ -21,6 +21,8 @@ MOST_PIPELINED = 16
 SWEEP_S = 1.0
 QUIET_S = 60.0
 MOST_CONNECTIONS = 16_384
+ABORT = "driftd.abort"
+"""In the scope of a request: ends its connection at once, and drops what was not read of it."""
 KEPT_DESCRIPTORS = 128
 """Open files that a server needs besides its connections."""
 
@@ -55,6 +57,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
+        self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
         self.begun_s = self.loop.time()
         self._header_bytes = 0
 

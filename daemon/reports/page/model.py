@@ -31,7 +31,7 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
     with ledger.connect() as conn:
         found = model_facts(conn, name, model, question, asked.now)
         drawn = points(conn, name, model["task"], SHOWN_POINTS)
-        entries = timeline(conn, name, _number(asked.query.get("entries"), SHOWN_ENTRIES, MOST_ENTRIES))
+        entries = timeline(conn, name, entries_asked_for(asked))
         columns = _moved(conn, name)
         evaluated = _evaluated(conn, name, model["champion"])
         listed = files_page(conn, name, asked.query)
@@ -42,6 +42,11 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
         "history": [with_iso_times(entry) for entry in entries], "columns": columns, "listed": listed,
         "before_it": evaluated, "scheduled": None if soon is None else {"at": soon[0], "kind": soon[1]},
     }  # fmt: skip
+
+
+def entries_asked_for(asked: Asked) -> int:
+    """How many entries of the timeline are shown."""
+    return _number(asked.query.get("entries"), SHOWN_ENTRIES, MOST_ENTRIES)
 
 
 def _number(text: str | None, otherwise: int, most: int) -> int:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts
 from daemon.reports.page.changes import words
+from daemon.reports.page.model import MOST_ENTRIES, entries_asked_for
 from daemon.reports.page.moments import day, time_element, with_seconds
 from daemon.reports.page.needs import KINDS
 from daemon.reports.page.overview_html import acts, code_marked, named, remark
@@ -176,8 +177,8 @@ def _entry(model: str, entry: Mapping[str, Any], before: int, now: float) -> dic
 def _earlier(name: str, facts: Facts, asked: Asked) -> str:
     """The same page with more entries; "" where there are no more."""
     shown = len(facts["history"])
-    asked_for = int(asked.query.get("entries", "20")) if asked.query.get("entries", "20").isdigit() else 20
-    return f"{href('m', name)}?entries={min(500, 3 * shown)}" if shown >= min(asked_for, 500) and shown < 500 else ""
+    is_all = shown < entries_asked_for(asked) or shown >= MOST_ENTRIES
+    return "" if is_all else f"{href('m', name)}?entries={min(MOST_ENTRIES, 3 * shown)}"
 
 
 def _files_href(name: str, kind: str | None, before: int | None = None) -> str:

@@ -174,6 +174,13 @@ def _plan(cursor: Any, statement: str, values: Any) -> str:
     return "; ".join(row[3] for row in rows)
 
 
+@pytest.mark.parametrize("entries", ["²", "9" * 5_000, "-1", "x"])
+def test_a_number_of_entries_that_is_none_is_as_if_not_there(tmp_path: Path, entries: str) -> None:
+    """The page of a model, with the link to earlier entries or without."""
+    reader = reader_of(tmp_path)
+    assert html_of(reader, asked("m", "flights", entries=entries)) == html_of(reader, asked("m", "flights"))
+
+
 def test_a_version_says_where_it_comes_from(tmp_path: Path) -> None:
     """The files that taught it, first to last, and its model card, which is text."""
     reader = reader_of(tmp_path)
