@@ -44,8 +44,6 @@ def main() -> None:
         last = _rest(service, load, begun)
     finally:
         service.close()
-        if not args.keep:
-            service.remove()
     found = trends(judged)
     goals = [*_growth(found), *_rests(rested, last), *_answered(load), *_lived(judged)]
     for goal in goals:
@@ -60,6 +58,8 @@ def main() -> None:
         "machine": machine(), "goals": told_goals, "trends": {name: asdict(one) for name, one in found.items()},
         "events": counts, "answers": dict(load.answers), **kept,
     }))  # fmt: skip
+    if not args.keep:
+        service.remove()  # where something went wrong, it stays
 
 
 def trends(looks: list[Look]) -> dict[str, Trend]:

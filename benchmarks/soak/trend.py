@@ -26,6 +26,8 @@ def trend(at_s: Floats, values: Floats) -> Trend:
 
     >>> round(trend(np.arange(0.0, 3600.0, 60.0), np.linspace(100.0, 102.0, 60)).percent_an_hour, 2)
     2.01
+    >>> trend(np.arange(0.0, 300.0, 60.0), np.zeros(5)).percent_an_hour  # a folder that is mostly empty
+    0.0
     """
     hours = (at_s - at_s.mean()) / HOUR_S
     mean, spread = float(values.mean()), float((hours**2).sum())
@@ -37,7 +39,8 @@ def trend(at_s: Floats, values: Floats) -> Trend:
     for lag in range(1, lags + 1):
         variance += 2 * (1 - lag / (lags + 1)) * float((moments[lag:] * moments[:-lag]).sum())
     error = (max(variance, 0.0) * count / (count - 2)) ** 0.5 / spread
-    return Trend(100 * slope / mean, 100 * error / mean, mean)
+    share = 100 / mean if mean else 0.0
+    return Trend(share * slope, share * error, mean)
 
 
 def by_minute(at_s: Floats, values: Floats) -> tuple[Floats, Floats]:
