@@ -54,10 +54,13 @@ class LimitedProtocol(HttpToolsProtocol):
         if len(self.connections) > self.most_connections:
             self._refuse_connection()
 
+    def _abort(self) -> None:
+        self.transport.abort()
+
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
+        self.scope[ABORT] = self._abort  # type: ignore[literal-required]
         self.begun_s = self.loop.time()
         self._header_bytes = 0
 
