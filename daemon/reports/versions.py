@@ -8,9 +8,11 @@ from sqlalchemy import Connection
 from daemon.config.config import Config
 from daemon.ledger import assessments, checks, forecasts, promotions, trials
 from daemon.ledger import versions as stored
+from daemon.reports.forecast import in_interval
 from daemon.reports.iso import iso
 from daemon.reports.timeline import roll_back_json
 from daemon.reports.trial import trial_json
+from drift.notation import score, signed
 from retrain.records.deployment import Champion
 from retrain.store.versions import is_pinned
 
@@ -63,3 +65,32 @@ def _version(row: Any, served: set[str], pinned: tuple[str, ...], path: str) -> 
         "metric": (row.metrics or {}).get("metric"), "value": challenger.get("value"), "se": challenger.get("se"),
         "train_rows": row.train_rows, "cycle": row.cycle_id, "pinned": is_pinned(row.name, pinned), "path": path,
     }  # fmt: skip
+
+
+def expected_cell(version: Mapping[str, Any]) -> str:
+    """The 90 % interval of a version's gain; nothing where none was foretold.
+
+    >>> expected_cell({"forecast": {"low": -0.002, "high": 0.0482}})
+    '-0.0020 to +0.0482'
+    """
+    forecast = version["forecast"]
+    return "" if forecast is None else f"{signed(forecast['low'])} to {signed(forecast['high'])}"
+
+
+def realised_cell(version: Mapping[str, Any], outside: str) -> str:
+    """What its gain came to, with the mark `outside` where the interval did not hold it; nothing as long as it is open.
+
+    >>> realised_cell({"realised": {"difference": -0.04}, "forecast": {"low": -0.002, "high": 0.0482}}, " !")
+    '-0.0400 !'
+    """
+    realised, forecast = version["realised"], version["forecast"]
+    if realised is None or forecast is None:
+        return ""
+    return signed(realised["difference"]) + ("" if in_interval(realised, forecast) else outside)
+
+
+def service_cell(version: Mapping[str, Any]) -> str:
+    """The newest value with labels, else the newest estimate, marked; nothing where there is neither."""
+    if version["labelled"] is not None:
+        return score(version["labelled"]["value"])
+    return "" if version["estimated"] is None else f"≈ {score(version['estimated']['value'])}"

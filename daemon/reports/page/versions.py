@@ -6,25 +6,25 @@ from typing import Any
 from markupsafe import Markup
 
 from daemon.ledger import Ledger
-from daemon.reports.forecast import in_interval
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts, PageReader
 from daemon.reports.page.lineage import lineage
 from daemon.reports.page.moments import time_element
 from daemon.reports.page.overview_html import named
-from daemon.reports.versions import versions_of
-from drift.notation import score, signed
+from daemon.reports.versions import expected_cell, realised_cell, service_cell, versions_of
+from drift.notation import score
 from drift.report.page import filled, table
 from drift.report.site import ServedPage
+from retrain.planning.forecast_words import COVERS
 
-A_PAGE = 40
+A_PAGE, OUTSIDE = 40, ", outside"
 CONTENT = """
 {% if side %}<section><h2>{{ pair }}</h2>{{ side }}</section>{% endif %}
 <section><h2>All versions, the newest first</h2>{{ versions }}
 {% if pages %}<p class="pages">{% for word, at in pages %}<a href="{{ at }}">{{ word }}</a>{% endfor %}</p>{% endif %}
 </section>
-<p class="soft small">Expected: the 90 % interval of the gain over the version before, for the next files. Realised:
- what it came to. ≈: estimated on rows without labels.</p>
+<p class="soft small">Expected: {{ covers }}. Realised: what it came to. ≈: estimated on rows without
+ labels.</p>
 """
 CARDS = """
 {{ compared }}{% for name, card in cards %}
@@ -76,7 +76,7 @@ def versions_html(facts: Facts, asked: Asked) -> str:
     pages = [("newer", f"{at}?from={max(0, first - A_PAGE)}")] if first else []
     pages += [("older", f"{at}?from={first + A_PAGE}")] if first + A_PAGE < len(found) else []
     content = filled(
-        CONTENT, pages=pages, pair=" and ".join(pair), side=_side(facts, pair, asked),
+        CONTENT, covers=COVERS, pages=pages, pair=" and ".join(pair), side=_side(facts, pair, asked),
         versions=_table(facts, shown, asked) if shown else "None yet.",
     )  # fmt: skip
     return ServedPage(facts["title"], content, link(href("m", model), model)).html()
@@ -92,8 +92,8 @@ def _table(facts: Facts, shown: Sequence[Mapping[str, Any]], asked: Asked) -> Ma
         compare = f"{href('m', model, 'versions')}?a={before}&b={one['version']}"
         rows.append((
             link(compare, one["version"]), time_element(facts["made"][one["version"]], asked.now), _value(one),
-            _expected(one), _realised(one), _in_service(one), f"{one['train_rows']:,}", _cycle(model, one),
-            _state(one), _promote(one, model, asked),
+            expected_cell(one), realised_cell(one, OUTSIDE), service_cell(one), f"{one['train_rows']:,}",
+            _cycle(model, one), _state(one), _promote(one, model, asked),
         ))  # fmt: skip
     return table(heads, rows)
 
@@ -106,8 +106,9 @@ def _side(facts: Facts, pair: Sequence[str], asked: Asked) -> Markup | str:
     one, other = (by_name[name] for name in pair)
     what = (
         ("made", lambda v: time_element(facts["made"][v["version"]], asked.now)), ("state", _state),
-        (f"{named(one['metric'])}, held out", _value), ("expected gain", _expected), ("realised gain", _realised),
-        ("in service", _in_service), ("trained on rows", lambda v: f"{v['train_rows']:,}"),
+        (f"{named(one['metric'])}, held out", _value), ("expected gain", expected_cell),
+        ("realised gain", lambda v: realised_cell(v, OUTSIDE)),
+        ("in service", service_cell), ("trained on rows", lambda v: f"{v['train_rows']:,}"),
         ("trained on files", lambda v: _files(facts["lineage"][v["version"]])),
         ("made by", lambda v: _cycle(facts["model"], v)), ("stored in", lambda v: v["path"]),
     )  # fmt: skip
@@ -128,24 +129,6 @@ def _files(origin: Mapping[str, Any]) -> str:
 def _value(one: Mapping[str, Any]) -> str:
     se = "" if one["se"] is None else f" ± {one['se']:.4f}"
     return "" if one["value"] is None else f"{score(one['value'])}{se}"
-
-
-def _expected(one: Mapping[str, Any]) -> str:
-    forecast = one["forecast"]
-    return "" if forecast is None else f"{signed(forecast['low'])} to {signed(forecast['high'])}"
-
-
-def _realised(one: Mapping[str, Any]) -> str:
-    realised, forecast = one["realised"], one["forecast"]
-    if realised is None or forecast is None:
-        return ""
-    return signed(realised["difference"]) + ("" if in_interval(realised, forecast) else ", outside")
-
-
-def _in_service(one: Mapping[str, Any]) -> str:
-    if one["labelled"] is not None:
-        return score(one["labelled"]["value"])
-    return "" if one["estimated"] is None else f"≈ {score(one['estimated']['value'])}"
 
 
 def _cycle(model: str, one: Mapping[str, Any]) -> Markup | str:
