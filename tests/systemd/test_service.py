@@ -1,5 +1,6 @@
 """The service under a real systemd: its life, its watchdog, its journal."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -292,14 +293,20 @@ def test_the_watchdog_catches_a_hung_part(impatient: Service, moment: str) -> No
     impatient.drop_in(f"{IMPATIENT}\nEnvironment=DRIFTD_HANG_AT={moment}")
     pid, after = impatient.main_pid(), time.time()
     impatient.drop_in(IMPATIENT, restart=False)
-    impatient.drop(f"{moment}.parquet", seed=len(moment), n=50)
-    wait_for(lambda: impatient.main_pid() not in (0, pid), 40, 0.2, "a new main process")
+    numbers = itertools.count()
+
+    def has_new_process() -> bool:
+        """A file that comes before the watch begins is found by a look, and hangs nothing: so another one comes."""
+        impatient.drop(f"{moment}-{(number := next(numbers))}.parquet", seed=1_000 * len(moment) + number, n=50)
+        return impatient.main_pid() not in (0, pid)
+
+    wait_for(has_new_process, interval_s=3.0, what="a new main process")
     stacks = "\n".join(str(entry["MESSAGE"]) for entry in impatient.journal(f"_PID={pid}", after=after))
     assert "Aborted" in stacks and "in hook" in stacks, stacks[-3000:]
     if moment == "watch.event":
         assert impatient.journal("EVENT=part_hung", "PART=watch of m", after=after)
     known = ("-c", CONFIG, "files", "m")
-    wait_for(lambda: f"{moment}.parquet" in impatient.driftd(*known), 40, 0.2, "the file taken in")
+    wait_for(lambda: f"{moment}-0.parquet" in impatient.driftd(*known), interval_s=0.2, what="the file taken in")
 
 
 def test_removal_leaves_state_and_data(service: Service) -> None:
