@@ -13,8 +13,8 @@ WATCHED_S = 30.0
 
 
 def measure(folder: Path) -> list[Figure]:
-    """Share of one core that control, analyst and server use together, with a champion and no traffic."""
-    daemon = Daemon(folder)
+    """Share of one core that all processes use together, with a champion and no traffic."""
+    daemon = Daemon(folder, service="")
     try:
         daemon.start()
         drop(rows(0, 2000), daemon.data / "first.parquet")

@@ -21,7 +21,7 @@ growth = 1e9
 
 def measure(folder: Path) -> list[Figure]:
     """Drop small files one by one into a running daemon that serves a champion."""
-    daemon = Daemon(folder, QUIET)
+    daemon = Daemon(folder, QUIET, service="")
     try:
         daemon.start()
         drop(rows(0, 2000), daemon.data / "first.parquet")

@@ -67,7 +67,7 @@ def measure(folder: Path) -> list[Figure]:
 
 def prepared(folder: Path, count: int) -> Daemon:
     """A daemon that is not started, whose state folder has so many models with a champion."""
-    daemon = Daemon(folder, FAST.replace('rescan = "500ms"\n', ""))
+    daemon = Daemon(folder, FAST.replace('rescan = "500ms"\n', ""), service="")
     daemon.start()
     drop(rows(0, 400), daemon.data / "a.csv")
     daemon.wait("model_swapped", timeout_s=PATIENCE_S)
