@@ -53,14 +53,14 @@ def _grown(before: Mapping[str, Any], labels: LabelState, now: float) -> dict[st
 
 def at_opening(conn: Connection, model: str, after: int) -> dict[str, Any]:
     """For a cycle that opens, as part of its evidence: which labels it may believe, also at another attempt later, and
-    of the files after one, which decided, how many rows were settled since when."""
+    of the files after one, which decided, how many rows are settled, and since when."""
     labels = load(conn, model)
     if labels is None:
         return {}
-    known = ((int(seq), entry) for seq, entry in (_settled(conn, model) or NOTHING)["by_file"].items())
-    files = [[seq, *entry] for seq, entry in known if seq > after][-MOST_FILES:]
+    since = {int(seq): at for seq, (_, at) in (_settled(conn, model) or NOTHING)["by_file"].items()}
+    files = [[seq, rows, since[seq]] for seq, rows in sorted(labels.by_file.items()) if rows and seq > after]
     kept = {key: one for key, one in labels.to_json().items() if key not in ("by_file", "from_seq")}
-    return {"labels": kept, "settled": files}
+    return {"labels": kept, "settled": files[-MOST_FILES:]}
 
 
 def settled_rows(conn: Connection, model: str, labels: LabelState) -> tuple[int, int]:

@@ -134,6 +134,15 @@ def test_a_cycle_keeps_which_labels_were_settled_and_when(place: tuple[Config, L
     assert json.loads(json.dumps(facts["labels"]))["trust"] == {"7": "waiting"}
 
 
+def test_a_cycle_names_no_file_whose_labels_are_doubted_again(place: tuple[Config, Ledger]) -> None:
+    """The sum above the files is theirs: what was settled once and is not when the cycle opens decides nothing."""
+    _, ledger = place
+    with ledger.begin() as conn:
+        labels.save(conn, "m", LATE, 1, 0, OCTOBER)
+        labels.save(conn, "m", replace(LATE, settled=200, by_file={1: 0, 2: 200}), 1, 0, OCTOBER + DAY)
+        assert labels.at_opening(conn, "m", after=0)["settled"] == [[2, 200, OCTOBER]]
+
+
 def test_settled_rows_are_new_once(place: tuple[Config, Ledger]) -> None:
     """Also where a file is believed, doubted and believed again; and from the next cycle on others are new."""
     _, ledger = place
