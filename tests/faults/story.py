@@ -39,18 +39,23 @@ rescan = "1s"
 [models.m.triggers]
 first_rows = 200
 on_drift = true
+growth = false
 cooldown = "100ms"
 retry_after = "10ms"
 max_attempts = 50
 [models.m.estimator]
 type = "sklearn.linear_model.LogisticRegression"
 """
+# What a version learned is no news to it: a file whose check failed until then, as `check_failed` told, stays unchecked.
 UNJUDGED = """
 select 'unassessed: ' || path from files where state = 'accepted' and kind = 'rows' and source = 'folder'
     and labelled_rows > 0 and at > (select min(at) from promotions) and seq not in
     (select seq from assessments where seq is not null)
 union all select 'unchecked: ' || path from files where state = 'accepted' and kind = 'rows'
     and at > (select min(at) from promotions) and id not in (select file_id from checks where file_id is not null)
+    and seq > (select max(v.seen_seq) from deployments d, json_each(d.members) m
+        join versions v on v.name = json_extract(m.value, '$.version')
+        where d.id = (select deployment_id from promotions order by id desc limit 1))
 """
 OLDEST = "0001"
 RESTS_S = 1.5
