@@ -19,7 +19,10 @@ LABELS_AFTER_S = 20.0
 KEPT_S = 60.0
 FIRST_FILES, FIRST_S = 110, 1_800.0
 COMMANDS = ("promote", "retrain", "hold", "promote", "release", "rollback", "pause", "resume")
-LOOKS = ("/metrics", "/v2/health/ready", "/v2/models/churn", "/v2/models/shop")
+LOOKS = (
+    "/metrics", "/v2/health/ready", "/v2/models/churn", "/v2/models/shop",
+    "/", "/m/churn", "/m/churn/versions", "/m/shop", "/log", "/doctor", "/api/m/price",
+)  # fmt: skip
 
 
 class Load:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-LASTING = "control", "analyst", "server"
+LASTING = "control", "analyst", "server", "page"
 """Kinds of processes that live as long as the service; a trainer lives as long as a cycle."""
 
 
@@ -61,6 +61,7 @@ def disk(state: Path) -> dict[str, float]:
 
 
 def _kind(command: list[str]) -> str:
-    if "daemon.server" in command:
-        return "server"
+    for kind in ("server", "page"):
+        if f"daemon.{kind}" in command:
+            return kind
     return command[command.index("--role") + 1] if "--role" in command else "other"
