@@ -126,7 +126,10 @@ def _answered(load: Load) -> list[Goal]:
 
 def _lived(looks: list[Look]) -> list[Goal]:
     """Processes of a kind beyond the first that was seen."""
-    ended = {kind: len({pid for one in looks for pid in one.pids.get(kind, [])}) - 1 for kind in ("control", "server", "page")}
+    ended = {
+        kind: len({pid for one in looks for pid in one.pids.get(kind, [])}) - 1
+        for kind in ("control", "server", "page")
+    }
     return [Goal(f"{kind} processes that ended", float(count), "processes", 0) for kind, count in ended.items()]
 
 
