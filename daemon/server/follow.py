@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from daemon.server.recommendation.live import LiveModel
 
 log = get_logger()
-POLL_S = 0.1
+POLL_S = 0.5
+"""How often it looks without a hint: control hints at promotions; trials, and all of `driftd serve`, are found so."""
 REPORT_S = 1.0
 RETRY_S = 2.0
 FAILED_KEPT = 20
