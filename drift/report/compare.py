@@ -6,19 +6,17 @@ from typing import Any
 from markupsafe import Markup
 
 from drift.check.report import DECISIVE
-from drift.notation import counted, number, p_value, seconds, share, tick
+from drift.notation import counted, number, p_value, seconds, share
 from drift.report import charts
+from drift.report.distribution import Distribution, picture, rows_of
 from drift.report.page import Page, cut, filled, notes, table
 from drift.report.words import drift_verdict, ranked, together, trust
 from drift.statistics.registry import title
 
 Column = Mapping[str, Any]
-Distribution = Mapping[str, Any]
 
-MOST_CATEGORIES = 12
 MOST_VALUES = 10
 MOST_LISTED = 12
-OTHER = "(other)"
 TESTS = [("test", ""), ("statistic", "num"), ("p value", "num"), ("p adjusted", "num"), ("note", "why")]
 LEFT_OUT = [("column", ""), ("why it is not compared", "why")]
 SHARES = [("share of rows", ""), ("before", "num"), ("now", "num"), *TESTS[2:]]
@@ -113,36 +111,14 @@ def _moved(drifted: Sequence[Column], limit: float) -> Markup | str:
 
 def _column(column: Column, distribution: Distribution, place: int) -> Markup:
     """The card of a drifted column, or another one folded."""
-    name, rows = column["name"], _rows(distribution)
-    picture: Markup | str = ""
-    if rows and "edges" in distribution:
-        picture = charts.histogram(name, rows, distribution["edges"], bool(distribution.get("dates")))
-    elif rows:
-        picture = charts.bars(name, rows)
+    name, rows = column["name"], rows_of(distribution)
     return filled(
         CARD if column["drift"] else FOLD, column={"sentence": "", "reason": ""} | dict(column), place=place,
         facts=filled(FACTS, **{key: column[key] for key in ("effect", "p_adjusted", "missing")}),
-        spark=charts.spark(name, rows) if rows else "", picture=picture,
+        spark=charts.spark(name, rows) if rows else "", picture=picture(name, distribution),
         tests=table(TESTS, [_test(column, *test) for test in column["tests"].items()], "Tests")
         + table(SHARES, _shares(column)),
     )  # fmt: skip
-
-
-def _rows(distribution: Distribution) -> list[tuple[str, float, float]]:
-    """Names and shares of bins, or of the largest categories and the sum of the others; nothing to draw: no rows."""
-    sides = [[float(value or 0) for value in distribution.get(side, ())] for side in ("reference", "current")]
-    if not any(map(any, sides)):
-        return []
-    if "edges" in distribution:
-        edges, dates = distribution["edges"], bool(distribution.get("dates"))
-        names = [tick(edge, edges[-1] - edges[0], dates) for edge in edges[:-1]]
-        return list(zip(names, *sides, strict=True))
-    rows = list(zip(map(str, distribution["categories"]), *sides, strict=True))
-    rest = [row for row in rows if row[0] == OTHER]
-    rows = sorted((row for row in rows if row[0] != OTHER), key=lambda row: -max(row[1:]))
-    shown, rest = rows[:MOST_CATEGORIES], [*rest, *rows[MOST_CATEGORIES:]]
-    others = [sum(row[side] for row in rest) for side in (1, 2)]
-    return [*shown, (OTHER, *others)] if round(max(others), 9) else shown
 
 
 def _test(column: Column, name: str, score: Mapping[str, Any]) -> tuple[str, ...]:
