@@ -86,6 +86,10 @@ class Browser:
         """Fill in the form that asks for one, and send it."""
         self.leave(f"document.querySelector('#token').value = {json.dumps(token)}; document.forms[0].submit()")
 
+    def zone(self, name: str) -> None:
+        """The time zone that it is in."""
+        self._ask("Emulation.setTimezoneOverride", timezoneId=name)
+
     def size(self, width: int, height: int) -> None:
         """Of the window."""
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)

@@ -13,7 +13,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
+        self.text = self.script_text = ""
         self.feed(text)
         self.close()
 
@@ -29,7 +29,17 @@ class Page(HTMLParser):
         assert self.open and self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data if "style" not in self.open else ""
+        if "script" in self.open:
+            self.script_text += data
+        elif "style" not in self.open:
+            self.text += data
+
+    @property
+    def own_scripts(self) -> bool:
+        """Whether every script is a file that the same server gives out: none stands in the page, none is from
+        elsewhere."""
+        sources = [attributes.get("src") or "" for attributes in self.all("script")]
+        return all(one.startswith("/static/") for one in sources) and not self.script_text.strip()
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]

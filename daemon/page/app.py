@@ -22,7 +22,7 @@ from daemon.runtime.log import get_logger
 from daemon.runtime.page_wire import Request
 from daemon.server.pools import Pool
 from daemon.server.refusal import BadRequest
-from drift.report.site import STATIC
+from drift.report.static_files import static_file
 
 log = get_logger()
 RENDER_AT_ONCE, RENDER_S = 2, 12.0
@@ -230,10 +230,10 @@ def safe_place(place: str) -> str:
 
 def static(name: str) -> Answer:
     """A file that comes with driftd; Refusal 404 for any other name."""
-    if name not in STATIC:
+    found = static_file(name)
+    if found is None:
         raise Refusal(404, "there is no such file")
-    kind, text = STATIC[name]
-    return Answer(200, kind, text.encode(), cached_s=answers.KEPT_S)
+    return Answer(200, *found, cached_s=answers.KEPT_S)
 
 
 def _found(what: object | None) -> object:

@@ -1,6 +1,6 @@
 """One cycle as a story: why it was opened, what was seen, what was compared, and how it ended."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from daemon.reports.timeline import roll_back_json, undone_words
 from daemon.reports.trial import terms, trial_json
 from drift.notation import amount, counted, p_value, score, shown_difference, signed
 
+When = Callable[[float], str]
 MOST_SENTENCES = 6
 STAGE_KEYS = ("stage", "attempt", "state", "reason", "started_at", "finished_at")
 CYCLE_KEYS = ("model", "state", "reason", "version", "opened_at", "finished_at", "trigger")
@@ -96,24 +97,25 @@ def story(facts: dict[str, Any]) -> str:
     return "\n\n".join(text for _, text in story_parts(facts))
 
 
-def story_parts(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """The parts of the story in their order, each with what it is about."""
+def story_parts(facts: dict[str, Any], when: When | None = None) -> list[tuple[str, str]]:
+    """The parts of the story in their order, each with what it is about; `when` words moments, else local time."""
     savings = "" if facts["savings"] is None else savings_text(facts["savings"])
-    labels = "" if facts["labels"] is None else labels_text(facts["labels"])
-    parts = [("opening", _opening(facts)), ("savings", savings), ("labels", labels)]
+    labels = "" if facts["labels"] is None else labels_text(facts["labels"], when)
+    when = when or _when
+    parts = [("opening", _opening(facts, when)), ("savings", savings), ("labels", labels)]
     parts += [("evidence", _check(check)) for check in facts["evidence"]]
     for stage, section in (("prepare", _prepared), ("train", _trained), ("evaluate", _evaluated)):
         parts += [(stage, section(facts))] if facts[stage] is not None else []
     parts += [("troubles", _troubles(facts["stages"])), ("cpu", cycle_sentence(facts["cpu"]))]
-    parts += [("trial", _tried(facts["trial"])), ("ending", _ending(facts))]
-    parts += [("rolled back", _undone(facts["rolled_back"]))] if facts["rolled_back"] is not None else []
+    parts += [("trial", _tried(facts["trial"], when)), ("ending", _ending(facts, when))]
+    parts += [("rolled back", _undone(facts["rolled_back"], when))] if facts["rolled_back"] is not None else []
     return [(about, text) for about, text in parts if text]
 
 
-def _opening(facts: dict[str, Any]) -> str:
+def _opening(facts: dict[str, Any], when: When) -> str:
     trigger = facts["trigger"]
     return (
-        f"Cycle {facts['cycle']} of {facts['model']}, opened {_when(facts['opened_at'])}\n"
+        f"Cycle {facts['cycle']} of {facts['model']}, opened {when(facts['opened_at'])}\n"
         f"Why: {trigger['reason']} (trigger: {trigger['kind']})."
     )
 
@@ -213,14 +215,14 @@ def _troubles(stages: list[dict[str, Any]]) -> str:
     return "\n".join(["Not everything went well at once:", *lines]) if lines else ""
 
 
-def _tried(trial: dict[str, Any] | None) -> str:
+def _tried(trial: dict[str, Any] | None, when: When) -> str:
     if trial is None:
         return ""
-    end = f"until {_when(trial['finished_at'])}" if trial["outcome"] else f"not over before {_when(trial['until'])}"
-    return f"On trial from {_when(trial['since'])}, {end}: {trial['version']} {terms(trial)}.\n  Seen: {trial['told']}."
+    end = f"until {when(trial['finished_at'])}" if trial["outcome"] else f"not over before {when(trial['until'])}"
+    return f"On trial from {when(trial['since'])}, {end}: {trial['version']} {terms(trial)}.\n  Seen: {trial['told']}."
 
 
-def _ending(facts: dict[str, Any]) -> str:
+def _ending(facts: dict[str, Any], when: When) -> str:
     reason = facts["reason"].strip().rstrip(".")
     because = f"{reason}." if reason else ""
     first = facts["trigger"]["kind"] == "first_model"
@@ -234,13 +236,13 @@ def _ending(facts: dict[str, Any]) -> str:
     }
     ending = endings[facts["state"]]
     if facts["swapped_at"] is not None:
-        ending += f"\nThe server swapped to it {_when(facts['swapped_at'])}."
+        ending += f"\nThe server swapped to it {when(facts['swapped_at'])}."
     return ending
 
 
-def _undone(undone: dict[str, Any]) -> str:
+def _undone(undone: dict[str, Any], when: When) -> str:
     """The roll-back, with the files whose rows, taken together, show the difference in its reason."""
-    lines = [f"Rolled back {_when(undone['at'])}: {undone_words(undone)}: {undone['reason']}."]
+    lines = [f"Rolled back {when(undone['at'])}: {undone_words(undone)}: {undone['reason']}."]
     for one in undone["evidence"]:
         lines.append(f"  - {one['file']}: worse (+) by {signed(one['worse'])}, mean of {counted(one['rows'], 'row')}")
     if undone["evidence"]:

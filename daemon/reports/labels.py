@@ -1,6 +1,6 @@
 """How far the labels of a model are in, and which are judged by, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -81,18 +81,21 @@ def labels_of_cycle(conn: Connection, cycle: Any) -> dict[str, Any] | None:
     return state.to_json() | {"sentence": settled_words(state), "files": files}
 
 
-def labels_text(labels: Mapping[str, Any]) -> str:
-    """The same in words."""
+def labels_text(labels: Mapping[str, Any], when: Callable[[float], str] | None = None) -> str:
+    """The same in words; `when` words moments, else local time."""
     shown = labels["files"][-MOST_FILES:]
     lines = [f"Labels when it was opened: {labels['sentence']}."]
     if more := len(labels["files"]) - len(shown):
         lines.append(f"  - {counted(more, 'file')} before these")
-    return "\n".join([*lines, *(_settled(one) for one in shown)])
+    return "\n".join([*lines, *(_settled(one, when or _second) for one in shown)])
 
 
-def _settled(one: Mapping[str, Any]) -> str:
-    at = datetime.fromtimestamp(one["at"]).strftime("%Y-%m-%d %H:%M:%S")
-    return f"  - {one['file']}: {counted(one['settled'], 'row')} settled by {at}"
+def _settled(one: Mapping[str, Any], when: Callable[[float], str]) -> str:
+    return f"  - {one['file']}: {counted(one['settled'], 'row')} settled by {when(one['at'])}"
+
+
+def _second(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration(seconds: float) -> str:

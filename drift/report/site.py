@@ -1,21 +1,13 @@
 """The frame of served pages: navigation and sections around one stylesheet, which the same server gives out."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from drift.report.page import filled
-from drift.report.site_style import SITE_STYLE
-from drift.report.style import STYLE
-
-STYLESHEET = STYLE + SITE_STYLE
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#2456a6"/>'
-    '<path d="M3 9.5c2-5 4-5 5-1.5s3 3 5-1.5" fill="none" stroke="#fff" stroke-width="2" stroke-linecap="round"/></svg>'
-)
-STATIC = {"page.css": ("text/css; charset=utf-8", STYLESHEET), "icon.svg": ("image/svg+xml", ICON)}
-"""What a server gives out below /static/: the type and the text by name."""
+from drift.report.static_files import SCRIPTS, address
 
 FRAME = """<!DOCTYPE html>
 <html lang="en">
@@ -23,8 +15,12 @@ FRAME = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }} – driftd</title>
-<link rel="stylesheet" href="/static/page.css">
-<link rel="icon" href="/static/icon.svg">
+<link rel="stylesheet" href="{{ style }}">
+<link rel="icon" href="{{ icon }}">
+<meta name="htmx-config" content="{{ settings }}">
+{% for script in scripts %}
+<script src="{{ script }}" defer></script>
+{% endfor %}
 </head>
 <body>
 <a class="skip" href="#main">To the content</a>
@@ -32,24 +28,36 @@ FRAME = """<!DOCTYPE html>
 {% for name, href in views %}
 <a href="{{ href }}"{% if name == view %} aria-current="page"{% endif %}>{{ name }}</a>
 {% endfor %}
-</nav><span>{{ remark }}</span></header>
-<main id="main">
+</nav><span id="remark">{{ remark }}</span><span id="live" role="status"></span></header>
+<main id="main"{% if follows %} {{ following }}{% endif %}>
 <h1>{{ heading }}</h1>
 {% if lede %}
 <p class="lede soft">{{ lede }}</p>
 {% endif %}
 {{ content }}
 </main>
+<footer>Times are in <span id="zone">UTC</span>.</footer>
 </body>
 </html>
 """
+FOLLOWING = Markup(
+    'hx-get="" hx-trigger="follow" hx-select="#main" hx-swap="innerMorph strip:true" hx-select-oob="#remark:outerMorph"'
+)
+"""How a page follows what happens: page.js says when, htmx asks for the same address again and changes what differs."""
+SETTINGS = json.dumps({
+    "history": False, "includeIndicatorCSS": False, "noSwap": [204, 304, "4xx", "5xx"], "defaultTimeout": 30_000,
+    "morphIgnore": ["data-htmx-powered", "open", "style"],
+})  # fmt: skip
+"""Of htmx: nothing that the policy of pages refuses; answers that are no page change nothing; what a reader opened
+stays open."""
 VIEWS = (("Models", "/"), ("Log", "/log"), ("Doctor", "/doctor"))
 
 
 @dataclass(frozen=True)
 class ServedPage:
     """A page with its navigation: `view` is the one of VIEWS that it belongs to, `title` the answer in one sentence,
-    `lede` what follows it, `remark` stands at the right of the navigation, and `content` below all."""
+    `lede` what follows it, `remark` stands at the right of the navigation, and `content` below all. One that `follows`
+    is kept up to date while it is open, where scripts run."""
 
     title: str
     content: Markup
@@ -58,8 +66,15 @@ class ServedPage:
     view: str = "Models"
     heading: Markup | str = ""
     views: Sequence[tuple[str, str]] = VIEWS
+    follows: bool = False
 
     def html(self) -> str:
         """The whole page; what UTF-8 cannot write becomes "?"."""
         values = self.__dict__ | {"heading": self.heading or self.title}
-        return filled(FRAME, **values).encode("utf-8", "replace").decode()
+        files = {
+            "style": address("page.css"),
+            "icon": address("icon.svg"),
+            "scripts": [address(one) for one in SCRIPTS],
+        }
+        told = filled(FRAME, settings=SETTINGS, following=FOLLOWING, **files, **values)
+        return told.encode("utf-8", "replace").decode()

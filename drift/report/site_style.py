@@ -8,6 +8,9 @@ body { max-width: 72rem; } a { color: var(--accent); }
 body > header { align-items: baseline; gap: .25rem 1.5rem; flex-wrap: wrap; }
 body > header a { color: var(--soft); text-decoration: none; } body > header strong a { color: var(--ink); }
 nav { display: flex; gap: 1rem; flex: 1; } nav a[aria-current] { color: var(--ink); font-weight: 600; }
+#live { font-size: .88rem; white-space: nowrap; } #live:empty { display: none; } #live::before { margin-right: .35rem; }
+#live.on::before { content: "●"; color: var(--ok); } #live.waits::before { content: "❚❚"; color: var(--warn); }
+#live.lost { color: var(--bad); font-weight: 600; } #live.lost::before { content: "✕"; }
 h1 { margin: 1.5rem 0 .25rem; } h2 { margin: 1.6rem 0 .5rem; } h1 a, h3 a { color: inherit; }
 .lede { max-width: 60rem; } time { font-variant-numeric: tabular-nums; } code { font-size: .92em; }
 .answers { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: .5rem 1.75rem; margin: 1rem 0 1.1rem;

@@ -10,8 +10,8 @@ from daemon.reports.explain import describe, story_parts
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts, PageReader
 from daemon.reports.page.changes import words
-from daemon.reports.page.moments import time_element
-from daemon.reports.page.overview_html import code_marked
+from daemon.reports.page.moments import stamp, time_element
+from daemon.reports.page.prose import marked
 from drift.report.interval_chart import Interval, intervals
 from drift.report.page import filled
 from drift.report.site import ServedPage
@@ -19,6 +19,8 @@ from drift.report.site import ServedPage
 Z_90 = 1.644854
 """The 95 % quantile of the standard normal distribution."""
 Block = tuple[str, list[str]]
+Part = tuple[str, Markup, list[tuple[str, list[Markup]]], Markup | str]
+"""A heading, a first sentence, blocks of lines, and a picture."""
 HEADINGS = {
     "opening": "Why it was opened", "savings": "What a fresh model would have saved", "labels": "Labels",
     "evidence": "What a check saw", "prepare": "Rows", "train": "Training", "evaluate": "The comparison",
@@ -63,7 +65,8 @@ def cycle_html(facts: Facts, asked: Asked) -> str:
     """From evidence to outcome, in order."""
     found, model = facts["explain"], facts["model"]
     gate = intervals(gate_rows(found), "Gain over the champion; right of the line the challenger is better")
-    parts = [_part(about, text, gate if about == "evaluate" else "") for about, text in story_parts(found)]
+    told = story_parts(found, stamp)
+    parts = [_part(about, text, gate if about == "evaluate" else "", asked.now) for about, text in told]
     act: Markup | str = ""
     if found["state"] == "awaiting_approval":
         fields = {"cycle": str(found["cycle"])}
@@ -71,12 +74,13 @@ def cycle_html(facts: Facts, asked: Asked) -> str:
     lede = filled("{{ model }} · opened {{ at }}", model=link(href("m", model), model),
                   at=time_element(found["opened_at"], asked.now))  # fmt: skip
     content = filled(CONTENT, acts=act, parts=parts, cycle=found["cycle"])
-    return ServedPage(facts["title"], content, lede).html()
+    return ServedPage(facts["title"], content, lede, follows=True).html()
 
 
-def _part(about: str, text: str, picture: Markup | str) -> tuple[str, Markup, list[Block], Markup | str]:
+def _part(about: str, text: str, picture: Markup | str, now: float) -> Part:
     first, _, rest = text.partition("\n")
-    return HEADINGS[about], code_marked(first), blocks(rest), picture
+    shown = [(kind, [marked(line, now) for line in lines]) for kind, lines in blocks(rest)]
+    return HEADINGS[about], marked(first, now), shown, picture
 
 
 def blocks(text: str) -> list[Block]:

@@ -1,7 +1,7 @@
 """The doctor's view: what would keep the service from working, and what to do."""
 
 from daemon.reports.page.asked import Asked, Facts, PageReader
-from daemon.reports.page.overview_html import code_marked
+from daemon.reports.page.prose import marked
 from drift.notation import counted
 from drift.report.glyphs import state
 from drift.report.page import filled
@@ -26,9 +26,11 @@ def view_of_doctor(reader: PageReader) -> Facts | None:
     return {"view": "doctor", "title": title, "findings": findings}
 
 
-def doctor_html(facts: Facts, _asked: Asked) -> str:
+def doctor_html(facts: Facts, asked: Asked) -> str:
     """The bad first."""
     order = list(reversed(KINDS))
     found = sorted(facts["findings"], key=lambda one: order.index(one["level"]))
-    shown = [(state(*KINDS[one["level"]]), code_marked(one["what"]), code_marked(one["way_out"])) for one in found]
+    shown = [
+        (state(*KINDS[one["level"]]), *(marked(one[key], asked.now) for key in ("what", "way_out"))) for one in found
+    ]
     return ServedPage(facts["title"], filled(CONTENT, findings=shown), view="Doctor").html()

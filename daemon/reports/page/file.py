@@ -77,7 +77,7 @@ def file_html(facts: Facts, asked: Asked) -> str:
         CONTENT, lines=_lines(facts), acts=_acts(facts, asked), columns=_columns(found[:MOST_COLUMNS]),
         more=max(0, len(found) - MOST_COLUMNS), rejects=_rejects(told["rejects"]),
     )  # fmt: skip
-    return ServedPage(facts["title"], content, lede).html()
+    return ServedPage(facts["title"], content, lede, follows=True).html()
 
 
 def _lines(facts: Facts) -> list[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from daemon.ledger import Ledger, events
 from daemon.reports.page.actions import href, link
 from daemon.reports.page.asked import Asked, Facts, PageReader
 from daemon.reports.page.moments import time_element, with_seconds
-from daemon.reports.page.overview_html import code_marked
+from daemon.reports.page.prose import marked
 from daemon.reports.timeline import event_json, folded, heading, sentence, timeline, with_iso_times
 from drift.report.page import filled, table
 from drift.report.site import ServedPage
@@ -57,7 +57,7 @@ def log_html(facts: Facts, asked: Asked) -> str:
             (name, _at(show, name), name == facts["model"]) for name in facts["models"][:MOST_MODELS]],
         more=_at(show, facts["model"], min(MOST, 3 * facts["last"])) if count >= facts["last"] < MOST else "",
     )  # fmt: skip
-    return ServedPage(facts["title"], content, view="Log").html()
+    return ServedPage(facts["title"], content, view="Log", follows=True).html()
 
 
 def _at(show: str | None, model: str | None, last: int | None = None) -> str:
@@ -68,7 +68,12 @@ def _at(show: str | None, model: str | None, last: int | None = None) -> str:
 
 def _timeline(entries: list[dict[str, Any]], now: float) -> Any:
     rows = [
-        (time_element(entry["at"], now), _model(entry["model"]), _what(entry), code_marked(sentence(entry, before)))
+        (
+            time_element(entry["at"], now),
+            _model(entry["model"]),
+            _what(entry, now),
+            marked(sentence(entry, before), now),
+        )
         for entry, before in reversed(folded([with_seconds(one) for one in entries]))
     ]
     return table([("when", ""), ("model", ""), ("what", ""), ("what became of it", "why")], rows)
@@ -78,8 +83,8 @@ def _model(name: str | None) -> Any:
     return link(href("m", name), name) if name else ""
 
 
-def _what(entry: Mapping[str, Any]) -> Any:
-    words = code_marked(heading(dict(entry)))
+def _what(entry: Mapping[str, Any], now: float) -> Any:
+    words = marked(heading(dict(entry)), now)
     if entry["kind"] == "cycle":
         return link(href("m", entry["model"], "cycle", entry["cycle"]), words)
     return words

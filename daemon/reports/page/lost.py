@@ -3,7 +3,8 @@
 from typing import Any
 
 from daemon.reports.page.asked import Facts, PageReader
-from daemon.reports.page.overview_html import NAMES, code_marked
+from daemon.reports.page.overview_html import NAMES
+from daemon.reports.page.prose import marked
 from daemon.runtime.lock import is_held
 from daemon.runtime.promoted import described
 from daemon.runtime.serving import read_serving
@@ -62,15 +63,15 @@ def _answers(models: dict[str, Any], trouble: str) -> dict[str, str]:
     }
 
 
-def lost_html(facts: Facts) -> str:
+def lost_html(facts: Facts, now: float) -> str:
     """What is served all the same, and what to do."""
     rows = [(name, one["version"] or "–", one["servers"] or "–") for name, one in facts["served"].items()]
     served = table(
         [("model", ""), ("serves", ""), ("servers", "num")], rows, "As promoted last, by files beside the ledger"
     )
     content = filled(CONTENT, trouble=facts["trouble"], served=served,
-                     answers=[(name, code_marked(facts["answers"][key])) for key, name in NAMES])  # fmt: skip
+                     answers=[(name, marked(facts["answers"][key], now)) for key, name in NAMES])  # fmt: skip
     lede = (
         "Predictions are answered by what was promoted last; nothing is checked, retrained or written down meanwhile."
     )
-    return ServedPage(facts["title"], content, lede).html()
+    return ServedPage(facts["title"], content, lede, follows=True).html()

@@ -9,7 +9,7 @@ from daemon.ledger import Ledger, checks, quality, versions
 from daemon.reading.rejects import printable
 from daemon.reports.open_question import questions_of
 from daemon.reports.page.asked import Asked, Facts, PageReader
-from daemon.reports.page.moments import moment
+from daemon.reports.page.moments import stamp
 from daemon.reports.page.overview import model_facts, next_scheduled
 from daemon.reports.page.quality import points, shown_kind
 from daemon.reports.status import status_json
@@ -37,7 +37,7 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
         listed = files_page(conn, name, asked.query)
     soon = next_scheduled(reader.config, [name], asked.now)
     return {
-        "view": "model", "model": name, "title": _title(name, found), "lede": _lede(model, found, soon, asked.now),
+        "view": "model", "model": name, "title": _title(name, found), "lede": _lede(model, found, soon),
         **found, "points": drawn, "status": {**status, "models": {name: model}}, "explain": question,
         "history": [with_iso_times(entry) for entry in entries], "columns": columns, "listed": listed,
         "before_it": evaluated, "scheduled": None if soon is None else {"at": soon[0], "kind": soon[1]},
@@ -61,13 +61,13 @@ def _title(name: str, found: Mapping[str, Any]) -> str:
     return f"{name} is fine." if word == "fine" else f"{name}: {word}."
 
 
-def _lede(model: Mapping[str, Any], found: Mapping[str, Any], soon: Any, now: float) -> str:
+def _lede(model: Mapping[str, Any], found: Mapping[str, Any], soon: Any) -> str:
     """What is served since when, and why nothing is done, or what is."""
     champion, why = model["champion"], found["why"]
     serves = "It serves no version yet." if champion is None else (
-        f"Serves {champion['version']}, promoted {moment(champion['at'], now)}."
+        f"Serves {champion['version']}, promoted {stamp(champion['at'])}."
     )  # fmt: skip
-    timed = "" if soon is None else f" Next {soon[1]} {moment(soon[0], now)}."
+    timed = "" if soon is None else f" Next {soon[1]} {stamp(soon[0])}."
     return f"{serves} {why[:1].upper()}{why[1:]}.{timed}"
 
 

@@ -12,7 +12,8 @@ from daemon.reports.page.changes import words
 from daemon.reports.page.model import MOST_ENTRIES, entries_asked_for
 from daemon.reports.page.moments import day, time_element, with_seconds
 from daemon.reports.page.needs import KINDS
-from daemon.reports.page.overview_html import acts, code_marked, named, remark
+from daemon.reports.page.overview_html import acts, named, remark
+from daemon.reports.page.prose import marked
 from daemon.reports.timeline import folded, heading, sentence
 from drift.notation import apart, score
 from drift.report.charts import Mark, effect
@@ -62,7 +63,8 @@ def model_html(facts: Facts, asked: Asked) -> str:
         states=[(word, _files_href(name, kind), kind == listed["state"]) for word, kind in EVERY],
         older=_files_href(name, listed["state"], listed["older"]) if listed["older"] else "",
     )  # fmt: skip
-    return ServedPage(facts["title"], content, code_marked(facts["lede"]), remark(facts["status"], asked)).html()
+    lede, now_is = marked(facts["lede"], asked.now), remark(facts["status"], asked)
+    return ServedPage(facts["title"], content, lede, now_is, follows=True).html()
 
 
 def _chart(facts: Facts, history: Sequence[Mapping[str, Any]]) -> Markup | str:
@@ -168,10 +170,10 @@ def _columns(found: Sequence[Mapping[str, Any]]) -> Markup | str:
 
 
 def _entry(model: str, entry: Mapping[str, Any], before: int, now: float) -> dict[str, Any]:
-    what: Markup = code_marked(heading(dict(entry)))
+    what: Markup = marked(heading(dict(entry)), now)
     if entry["kind"] == "cycle":
         what = link(href("m", model, "cycle", entry["cycle"]), what)
-    return {"at": time_element(entry["at"], now), "what": what, "words": code_marked(sentence(dict(entry), before))}
+    return {"at": time_element(entry["at"], now), "what": what, "words": marked(sentence(dict(entry), before), now)}
 
 
 def _earlier(name: str, facts: Facts, asked: Asked) -> str:

@@ -1,4 +1,5 @@
-"""Moments as people read them, as near as they are; the exact one in UTC is in the element and on hover."""
+"""Moments as people read them, as near as they are, in UTC; the exact one is in the element and on hover, and a script
+of the page says them in the zone of the reader."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,12 +14,12 @@ DAY_S = 86_400.0
 
 
 def moment(seconds: float, now: float) -> str:
-    """In local time: the hour where it is near, else the day.
+    """The hour where it is near, else the day.
 
-    >>> moment(0.0, 400 * 86_400.0)[-4:]
-    '1970'
+    >>> moment(0.0, 400 * DAY_S), moment(0.0, 3600.0), moment(DAY_S, 3600.0), moment(0.0, 2 * DAY_S)
+    ('1 Jan 1970', 'today 00:00', 'tomorrow 00:00', 'Thursday 00:00')
     """
-    at, today = datetime.fromtimestamp(seconds), datetime.fromtimestamp(now).date()
+    at, today = datetime.fromtimestamp(seconds, UTC), datetime.fromtimestamp(now, UTC).date()
     clock = f"{at:%H:%M}"
     if at.date() == today:
         return f"today {clock}"
@@ -29,10 +30,19 @@ def moment(seconds: float, now: float) -> str:
     return f"{at.day} {at:%b}" if at.year == today.year else f"{at.day} {at:%b %Y}"
 
 
+def stamp(seconds: float) -> str:
+    """A moment for a sentence, which `prose.marked` shows as an element.
+
+    >>> stamp(0.0)
+    '1970-01-01T00:00:00Z'
+    """
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def time_element(seconds: float, now: float) -> Markup:
-    """The same as an element."""
+    """A moment as an element."""
     at = datetime.fromtimestamp(seconds, UTC)
-    return filled(TIME, iso=f"{at:%Y-%m-%dT%H:%M:%SZ}", utc=f"{at:%Y-%m-%d %H:%M:%S} UTC", words=moment(seconds, now))
+    return filled(TIME, iso=stamp(seconds), utc=f"{at:%Y-%m-%d %H:%M:%S} UTC", words=moment(seconds, now))
 
 
 def age(seconds: float) -> str:
@@ -57,6 +67,6 @@ def with_seconds(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def day(seconds: float) -> str:
-    """A day for an axis, in local time."""
-    at = datetime.fromtimestamp(seconds)
+    """A day for an axis, in UTC."""
+    at = datetime.fromtimestamp(seconds, UTC)
     return f"{at.day} {at:%b}"

@@ -11,7 +11,7 @@ from daemon.ledger import files as data_files
 from daemon.reports.open_question import questions_of
 from daemon.reports.page.asked import Asked, Facts, PageReader
 from daemon.reports.page.changes import brief, newest_change
-from daemon.reports.page.moments import age, moment
+from daemon.reports.page.moments import age, stamp
 from daemon.reports.page.needs import Need, needs, state
 from daemon.reports.page.quality import NEWEST_FILES, newest_files, now_of, points
 from daemon.reports.status import status_json
@@ -36,7 +36,7 @@ def overview_facts(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts:
     answers = {
         "serving": serving_answer(status),
         "waiting": _waiting_answer(waiting),
-        "changed": "nothing yet" if change is None else brief(change, asked.now, of_all=True),
+        "changed": "nothing yet" if change is None else brief(change, of_all=True),
         "next": _next_answer(reader.config, status["models"], asked.now),
         "undo": _undo_answer(status["models"], change),
     }
@@ -57,7 +57,7 @@ def model_facts(conn: Any, name: str, model: Mapping[str, Any], question: Mappin
         "state": state(model, needed), "needs": needed,
         "quality": now_of(found, champion), "points": found, "files": newest_files(conn, name),
         "why": question["answer"], "short": short_why(question),
-        "changed": None if change is None else brief(change, now),
+        "changed": None if change is None else brief(change),
         "age": None if champion is None else age(now - champion["at"]),
     }  # fmt: skip
 
@@ -152,7 +152,7 @@ def _next_answer(config: Config, models: Models, now: float) -> str:
     if busy:
         return "; ".join(busy[:2]) + (f"; and {len(busy) - 2} more" if len(busy) > 2 else "")
     soon = next_scheduled(config, list(models), now)
-    timed = "" if soon is None else f"; next {soon[1]} of {soon[2]} {moment(soon[0], now)}"
+    timed = "" if soon is None else f"; next {soon[1]} of {soon[2]} {stamp(soon[0])}"
     return f"checks each file as it comes, retrains when that pays{timed}"
 
 

@@ -9,6 +9,7 @@ from daemon.reports.page.actions import button, href
 from daemon.reports.page.asked import Asked, Facts
 from daemon.reports.page.moments import time_element
 from daemon.reports.page.needs import KINDS
+from daemon.reports.page.prose import marked
 from daemon.reports.page.quality import NEWEST_FILES
 from drift.notation import counted, score
 from drift.report.charts import sparkline
@@ -59,11 +60,11 @@ def overview_html(facts: Facts, asked: Asked) -> str:
         CONTENT, waiting=[(_kind(need), need | {"href": href("m", need["model"])}, acts(asked, need)) for need in
                           needs[:MOST_NEEDS]],
         more=max(0, len(needs) - MOST_NEEDS), places=NEWEST_FILES,
-        answers=[(name, code_marked(facts["answers"][key])) for key, name in NAMES],
-        rows=[_row(name, facts["status"]["models"][name], facts["models"][name]) for name in shown],
+        answers=[(name, marked(facts["answers"][key], asked.now)) for key, name in NAMES],
+        rows=[_row(name, facts["status"]["models"][name], facts["models"][name], asked.now) for name in shown],
         pages=_pages(first, len(names)),
     )  # fmt: skip
-    return ServedPage(facts["title"], content, facts["lede"], remark(facts["status"], asked)).html()
+    return ServedPage(facts["title"], content, facts["lede"], remark(facts["status"], asked), follows=True).html()
 
 
 def _page(asked: Asked) -> int:
@@ -115,12 +116,12 @@ def _held_acts(asked: Asked, need: Mapping[str, Any]) -> Markup:
     return filled('<div class="acts">{{ a }} {{ b }} {{ c }}</div>', a=look, b=release, c=forget)
 
 
-def _row(name: str, status: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
+def _row(name: str, status: Mapping[str, Any], one: Mapping[str, Any], now: float) -> dict[str, Any]:
     return {
         "name": name, "href": href("m", name), "state": state(one["state"]["kind"], one["state"]["word"]),
-        "serves": serves(status, one["age"]), **quality_cells(one), "why": _first(one),
+        "serves": serves(status, one["age"]), **quality_cells(one), "why": _first(one, now),
         "files": file_bars([(file["kind"], f"{file['file']}: {file['kind']}") for file in one["files"]], NEWEST_FILES),
-        "changed": one["changed"],
+        "changed": marked(one["changed"], now) if one["changed"] else "",
     }  # fmt: skip
 
 
@@ -163,17 +164,8 @@ def named(metric: str | None) -> str:
     return (metric or "quality").replace("_", " ")
 
 
-def _first(one: Mapping[str, Any]) -> Markup:
+def _first(one: Mapping[str, Any], now: float) -> Markup:
     """Why nothing is done now, cut where it is long; what waits stands above already."""
     words = str(one["short"]).rpartition(MEANWHILE)[2]
     text = words[:1].upper() + words[1:]
-    return code_marked(f"{text}." if len(text) <= WHY_CHARS else f"{text[: WHY_CHARS - 1].rsplit(' ', 1)[0]} …")
-
-
-def code_marked(sentence: str) -> Markup:
-    """A sentence whose commands stand in backquotes."""
-    parts = sentence.split("`")
-    cells = [(part, at % 2 == 1) for at, part in enumerate(parts) if part]
-    return filled(
-        "{% for t, c in cells %}{% if c %}<code>{{ t }}</code>{% else %}{{ t }}{% endif %}{% endfor %}", cells=cells
-    )
+    return marked(f"{text}." if len(text) <= WHY_CHARS else f"{text[: WHY_CHARS - 1].rsplit(' ', 1)[0]} …", now)

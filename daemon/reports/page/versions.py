@@ -79,7 +79,7 @@ def versions_html(facts: Facts, asked: Asked) -> str:
         CONTENT, covers=COVERS, pages=pages, pair=" and ".join(pair), side=_side(facts, pair, asked),
         versions=_table(facts, shown, asked) if shown else "None yet.",
     )  # fmt: skip
-    return ServedPage(facts["title"], content, link(href("m", model), model)).html()
+    return ServedPage(facts["title"], content, link(href("m", model), model), follows=True).html()
 
 
 def _table(facts: Facts, shown: Sequence[Mapping[str, Any]], asked: Asked) -> Markup:

@@ -50,7 +50,7 @@ def html_of(reader: PageReader, asked: Asked) -> str | None:
     view, facts = _view(asked.path), facts_of(reader, asked)
     if view is None or facts is None:
         return None
-    return lost_html(facts) if facts["view"] == "lost" else view[1](facts, asked)
+    return lost_html(facts, asked.now) if facts["view"] == "lost" else view[1](facts, asked)
 
 
 def _view(path: tuple[str, ...]) -> tuple[View, Html] | None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from daemon_harness import ROOT, free_port
 from helpers import wait_for
+from page_parser import Page
 from page_parts import page_pid
 
 from daemon.page.answers import POLICY
@@ -28,6 +29,18 @@ def test_the_overview_is_a_page_and_the_same_as_json(open_page):
     assert page.headers["content-type"] == "text/html; charset=utf-8" and "<h1" in page.text
     facts = got(open_page, "/api/")
     assert facts.status_code == 200 and "m" in facts.json()["models"]
+
+
+def test_the_first_look_costs_at_most_100_kb(open_page):
+    """The overview with all that it names, as a browser takes it: compressed, and plain as well."""
+    wait_for(lambda: got(open_page, "/").status_code == 200)
+    page = Page(got(open_page, "/").text)
+    named = [one["src"] for one in page.all("script")] + [one["href"] for one in page.all("link")]
+    sizes = {path: len(got(open_page, path).content) for path in ["/", *named]}
+    assert len(sizes) == 5 and sum(sizes.values()) <= 100_000, sizes
+    with httpx.Client() as client:
+        answers = [client.get(open_page.url + path, timeout=60) for path in sizes]
+    assert sum(int(answer.headers["content-length"]) for answer in answers) <= 40_000
 
 
 def test_every_answer_has_the_headers_that_keep_it_from_harm(open_page):
@@ -62,7 +75,8 @@ def test_an_address_that_means_nothing_is_told_so_and_no_more(open_page, path, s
         request = client.build_request("GET", open_page.url)
         request.url = request.url.copy_with(raw_path=path.encode())
         answer = client.send(request)
-    assert answer.status_code == status and "<script" not in answer.text and "root:" not in answer.text
+    assert answer.status_code == status and "root:" not in answer.text
+    assert "alert(1)" not in answer.text and Page(answer.text).own_scripts
 
 
 def test_other_methods_are_refused(open_page):
