@@ -119,7 +119,8 @@ def _stages(conn: Connection, cycle: Cycle, value: float, at: float) -> None:
         Stage.EVALUATE: {"metric": "balanced_accuracy", "rows": 4210, "greater_is_better": True, "slices": [],
                          "challenger": {"value": value, "se": 0.008}, "champion": champion,
                          "baseline": {"value": 0.5, "se": 0.0}, "difference": gain[0], "difference_se": gain[1],
-                         "forecast": gain[2], "notes": [], "lists": None},
+                         "forecast": gain[2], "notes": [], "lists": None,
+                         "importance": {"carrier": 0.0412, "hour": 0.0288, "distance": 0.0091, "temp": -0.0004}},
     }  # fmt: skip
     for number, (stage, result) in enumerate(found.items()):
         begun = cycles.stage_started(conn, replace(cycle, stage=stage), at - 800 + 200 * number)

@@ -42,6 +42,11 @@ def listed(conn: Connection, model: str) -> Sequence[Row[Any]]:
     return conn.execute(select(versions).where(versions.c.model == model).order_by(versions.c.number)).all()
 
 
+def named(conn: Connection, model: str, name: str) -> Row[Any] | None:
+    """A version by its name; None where there is none."""
+    return conn.execute(select(versions).where(versions.c.model == model, versions.c.name == name)).first()
+
+
 def removed(conn: Connection, model: str) -> list[str]:
     """The names of those that retention let go."""
     gone = versions.c.model == model, versions.c.state == "removed"

@@ -3,7 +3,7 @@
 SITE_STYLE = """
 :root { --ok: #2f7d5b; --held: #6b4ea0; --on-accent: #fff; }
 @media screen and (prefers-color-scheme: dark) { :root { --ok: #63b891; --held: #b6a0e3; --on-accent: #10131a; } }
-body { max-width: 72rem; } a { color: var(--accent); }
+body { max-width: 72rem; padding-bottom: 1rem; } a { color: var(--accent); }
 .skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: .5rem; background: var(--card); }
 body > header { align-items: baseline; gap: .25rem 1.5rem; flex-wrap: wrap; }
 body > header a { color: var(--soft); text-decoration: none; } body > header strong a { color: var(--ink); }
@@ -60,7 +60,17 @@ form { display: inline; margin: 0; } .acts { display: flex; flex-wrap: wrap; gap
   grid-template-columns: 4rem minmax(0, 1fr); padding: .4rem 0; border-bottom: 1px solid var(--line); }
 .findings p { margin: 0; } .pages a[aria-current] { color: var(--ink); font-weight: 600; text-decoration: none; }
 .pages { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .75rem 0; font-size: .9rem; }
+.multiples { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: .6rem; margin: .6rem 0;
+  align-items: start; }
+.multiples article { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  padding: .6rem .8rem; }
+.multiples .drifted { border-left: 4px solid var(--bad); }
+.multiples figure { border: 0; padding: 0; margin: .4rem 0 0; }
+.multiples h3 { font-size: .98rem; } .multiples figcaption { font-size: .78rem; margin: 0 0 .3rem; }
+.multiples table { margin: 0; font-size: .82rem; } .multiples th, .multiples td { padding-block: .17rem; }
+body > footer { margin-top: 1.5rem; padding-top: .5rem; }
 @media (max-width: 46rem) {
+  .multiples { grid-template-columns: minmax(0, 1fr); }
   .model, .two { grid-template-columns: minmax(0, 1fr); } .heads { display: none; }
   .answers { grid-template-columns: minmax(0, 1fr); gap: .4rem; } .todo li > p { flex-basis: 100%; }
   .model { gap: .35rem; }

@@ -6,25 +6,25 @@ from typing import Any
 from markupsafe import Markup
 from sqlalchemy import Connection
 
+from daemon.config.paths import StatePaths
 from daemon.ledger import Ledger, checks, labels, quality
 from daemon.ledger import files as data_files
 from daemon.reading.rejects import printable
 from daemon.reports.files import MAX_REJECTS, file_json, remark, settled_rows
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts, PageReader
+from daemon.reports.page.columns import MOST_DRAWN, by_weight, columns_html
+from daemon.reports.page.distributions import Distributions, distributions, taught_by
 from daemon.reports.page.moments import time_element
 from daemon.reports.performance import estimate_sentence, reference_words
-from drift.notation import p_value, score, share
-from drift.report.charts import effect
+from drift.notation import score
 from drift.report.page import filled, table
 from drift.report.site import ServedPage
 
-MOST_COLUMNS = 200
 CONTENT = """
 <dl class="plain">{% for name, value in lines %}<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>
 <div class="acts">{% for act in acts %}{{ act }} {% endfor %}</div>
-{% if columns %}<section><h2>Columns, those that moved most first</h2>{{ columns }}
-{% if more %}<p class="soft small">and {{ more }} more that moved less</p>{% endif %}</section>{% endif %}
+{{ columns }}
 {% if rejects %}<section><h2>Rejected rows</h2>{{ rejects }}</section>{% endif %}
 """
 HOLD_IS = "Its rows teach nobody until it is released; it is still checked."
@@ -46,23 +46,34 @@ def view_of_file(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | No
         matures = reader.config.models[model].labels.maturity is not None
         settled = settled_rows(row, labels.load(conn, model), matures)
         check = _check(conn, row.id)
+        taught = None if check is None else taught_by(conn, model, check["deployment"])
     told = file_json(row, rejects) | {"untested": untested, "settled": settled}
     words = {"held": "is held", "refused": "was refused", "accepted": "was taken in"}.get(row.state, f"is {row.state}")
     return {
         "view": "file", "model": model, "path": row.path, "title": f"{printable(row.path)} {words}.", "file": told,
         "remark": remark(row, untested, settled), "taken": row.at, "check": check,
+        "distributions": _drawn(reader.paths, model, taught, row.snapshot, check),
+        "reference": taught, "min_effect": reader.config.models[model].drift.min_effect,
     }  # fmt: skip
 
 
+def _drawn(paths: StatePaths, model: str, version: str | None, snapshot: str | None, check: Any) -> Distributions:
+    """Of the columns that matter most, how they are distributed in the file and in the rows that taught the version."""
+    if version is None or snapshot is None:
+        return {}
+    names = tuple(one["name"] for one in check["columns"][:MOST_DRAWN])
+    return distributions(paths.model(model).version(version), paths.state / snapshot, names)
+
+
 def _check(conn: Connection, file_id: int) -> dict[str, Any] | None:
-    """The newest check of a file; its columns with the largest effect first."""
+    """The newest check of a file; its columns by effect times importance, those that drifted first."""
     row = quality.check_of_file(conn, file_id)
     if row is None:
         return None
-    found = [*row.report.get("columns", ()), *row.report.get("outputs", ())]
-    found.sort(key=lambda one: (not one["drift"], -(one.get("effect") or 0.0)))
+    found = by_weight([*row.report.get("columns", ()), *row.report.get("outputs", ())])
     return {
-        "check": row.id, "version": row.version, "at": row.started_at, "drift": row.drift, "columns": found,
+        "check": row.id, "deployment": row.deployment, "version": row.version, "at": row.started_at,
+        "drift": row.drift, "columns": found,
         "performance": row.performance, "estimated": row.estimated,
     }  # fmt: skip
 
@@ -70,13 +81,12 @@ def _check(conn: Connection, file_id: int) -> dict[str, Any] | None:
 def file_html(facts: Facts, asked: Asked) -> str:
     """What became of it first, then its columns and its rejected rows."""
     model, told, check = facts["model"], facts["file"], facts["check"]
-    found = [] if check is None else check["columns"]
     lede = filled("{{ model }} · taken {{ at }}", model=link(href("m", model), model),
                   at=time_element(facts["taken"], asked.now))  # fmt: skip
-    content = filled(
-        CONTENT, lines=_lines(facts), acts=_acts(facts, asked), columns=_columns(found[:MOST_COLUMNS]),
-        more=max(0, len(found) - MOST_COLUMNS), rejects=_rejects(told["rejects"]),
-    )  # fmt: skip
+    compared = facts["distributions"], facts["reference"], facts["min_effect"]
+    columns = "" if check is None else columns_html(check["columns"], *compared)
+    content = filled(CONTENT, lines=_lines(facts), acts=_acts(facts, asked), columns=columns,
+                     rejects=_rejects(told["rejects"]))  # fmt: skip
     return ServedPage(facts["title"], content, lede, follows=True).html()
 
 
@@ -105,42 +115,6 @@ def _acts(facts: Facts, asked: Asked) -> list[Markup]:
     if state == "held":
         return [button(asked, model, "release", "Release", fields, primary=True), forget]
     return [button(asked, model, "hold", "Hold", fields, sure=HOLD_IS), forget] if state == "accepted" else []
-
-
-def _columns(found: Sequence[Mapping[str, Any]]) -> Markup | str:
-    if not found:
-        return ""
-    heads = [
-        ("column", ""),
-        ("effect", "wide"),
-        ("", "num"),
-        ("p", "num"),
-        ("missing", "num"),
-        ("", ""),
-        ("in words", "why"),
-    ]
-    rows = [
-        (one["name"], *_effect(one), p_value(one.get("p_adjusted")), _missing(one),
-         filled('<span class="mark">drift</span>') if one["drift"] else "", one.get("sentence") or "")
-        for one in found
-    ]  # fmt: skip
-    return table(heads, rows, "Effect: the KS distance of numbers, the total variation of categories, between 0 and 1")
-
-
-def _effect(one: Mapping[str, Any]) -> tuple[Markup | str, str]:
-    found = one.get("effect")
-    return (
-        ("", "") if found is None else (effect(found, 0.1, "effect" if one["drift"] else "reference"), f"{found:.3f}")
-    )
-
-
-def _missing(one: Mapping[str, Any]) -> str:
-    found = one.get("missing")
-    return (
-        f"{share(found['reference'])} → {share(found['current'])}"
-        if found and found["reference"] != found["current"]
-        else ""
-    )
 
 
 def _rejects(found: Sequence[Mapping[str, Any]]) -> Markup | str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from daemon.ledger import Ledger, checks, quality, versions
+from daemon.ledger import Ledger, checks, cycles, promotions, quality, versions
 from daemon.reading.rejects import printable
 from daemon.reports.open_question import questions_of
 from daemon.reports.page.asked import Asked, Facts, PageReader
@@ -34,13 +34,15 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
         entries = timeline(conn, name, entries_asked_for(asked))
         columns = _moved(conn, name)
         evaluated = _evaluated(conn, name, model["champion"])
+        importance = _importance(conn, name)
         listed = files_page(conn, name, asked.query)
     soon = next_scheduled(reader.config, [name], asked.now)
     return {
         "view": "model", "model": name, "title": _title(name, found), "lede": _lede(model, found, soon),
         **found, "points": drawn, "status": {**status, "models": {name: model}}, "explain": question,
         "history": [with_iso_times(entry) for entry in entries], "columns": columns, "listed": listed,
-        "before_it": evaluated, "scheduled": None if soon is None else {"at": soon[0], "kind": soon[1]},
+        "before_it": evaluated, "importance": importance,
+        "scheduled": None if soon is None else {"at": soon[0], "kind": soon[1]},
     }  # fmt: skip
 
 
@@ -75,9 +77,19 @@ def _evaluated(conn: Connection, name: str, champion: Mapping[str, Any] | None) 
     """What would be served after a roll-back: its version, and what its own evaluation came to; None for nothing."""
     if champion is None or champion["before"] is None:
         return None
-    row = next((one for one in versions.listed(conn, name) if one.name == champion["before"]), None)
+    row = versions.named(conn, name, champion["before"])
     metrics = {} if row is None else row.metrics or {}
     return {"version": champion["before"], "value": (metrics.get("challenger") or {}).get("value")}
+
+
+def _importance(conn: Connection, name: str) -> list[dict[str, Any]]:
+    """How much worse the newest served version got, in the metric's unit, when each of its columns was shuffled among
+    held-out rows; the largest first."""
+    champion = promotions.champion(conn, name)
+    row = None if champion is None else versions.named(conn, name, champion.newest)
+    found = {} if row is None or row.cycle_id is None else cycles.results(conn, row.cycle_id).get("evaluate") or {}
+    known = (found.get("importance") or {}).items()
+    return [{"name": column, "importance": value} for column, value in sorted(known, key=lambda item: -item[1])]
 
 
 def _moved(conn: Connection, name: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts
 from daemon.reports.page.changes import words
+from daemon.reports.page.columns import importance_shares
 from daemon.reports.page.model import MOST_ENTRIES, entries_asked_for
 from daemon.reports.page.moments import day, time_element, with_seconds
 from daemon.reports.page.needs import KINDS
@@ -33,7 +34,8 @@ CONTENT = """
 <div class="row"><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>
 <div class="acts">{% for act in buttons %}{{ act }} {% endfor %}</div>
 {% if gauge %}<h2>How near a retrain is</h2>{{ gauge }}{% endif %}
-{% if columns %}<h2>Columns that moved</h2>{{ columns }}{% endif %}</aside></div>
+{% if columns %}<h2>Columns that moved</h2>{{ columns }}{% endif %}
+{% if importance %}<h2>Columns that it relies on</h2>{{ importance }}{% endif %}</aside></div>
 <section><h2>What happened</h2><ol class="story">{% for one in history %}
 <li><b>{{ one.at }}</b> · {{ one.what }}: {{ one.words }}</li>{% endfor %}</ol>
 {% if earlier %}<p class="pages"><a href="{{ earlier }}">earlier</a></p>{% endif %}
@@ -46,6 +48,7 @@ GAUGE = """
 {{ bar }}<p class="small soft">A fresh model would have saved <b>{{ saved }}</b> {{ metric }}; a retrain pays from
  <b>{{ price }}</b>{% if share < 1 %}, so {{ '%.0f'|format(100 * share) }} % of the way{% endif %}.</p>
 """
+MOST_IMPORTANT = 8
 NO_CHART = "Nothing was measured yet: no labelled file came while this model was served."
 EVERY = (("all", None), ("held", "held"), ("refused", "refused"))
 
@@ -58,6 +61,7 @@ def model_html(facts: Facts, asked: Asked) -> str:
         CONTENT, waiting=[(KINDS.get(need["about"], "bad"), need, acts(asked, need)) for need in facts["needs"]],
         chart=_chart(facts, history), nothing=NO_CHART, now=_now(facts, status, asked),
         buttons=_buttons(facts, status, asked), gauge=_gauge(facts["explain"]), columns=_columns(facts["columns"]),
+        importance=_importance(facts["importance"], named(status["champion"] and status["champion"]["metric"])),
         history=[_entry(name, *one, asked.now) for one in reversed(folded(history))],
         earlier=_earlier(name, facts, asked), files=_files(name, listed["files"], asked.now),
         states=[(word, _files_href(name, kind), kind == listed["state"]) for word, kind in EVERY],
@@ -167,6 +171,18 @@ def _columns(found: Sequence[Mapping[str, Any]]) -> Markup | str:
         (one["name"], "" if one["effect"] is None else f"{one['effect']:.2f}", one["sentence"]) for one in found[:8]
     ]
     return table([("column", ""), ("effect", "num"), ("in words", "why")], rows)
+
+
+def _importance(found: Sequence[Mapping[str, Any]], metric: str) -> Markup | str:
+    """The columns that matter most to what is served, as shares of the main one; the rest are counted."""
+    shares = importance_shares(found)
+    shown = [one for one in found if shares.get(one["name"], 0.0) > 0][:MOST_IMPORTANT]
+    if not shown:
+        return ""
+    rows = [(one["name"], effect(shares[one["name"]], 1.0, "current"), f"{one['importance']:.4f}") for one in shown]
+    more = f", of {len(found)} columns" if len(found) > len(shown) else ""
+    return table([("column", ""), ("", "wide"), ("worth", "num")], rows,
+                 f"By how much {metric} gets worse when a column is shuffled{more}")  # fmt: skip
 
 
 def _entry(model: str, entry: Mapping[str, Any], before: int, now: float) -> dict[str, Any]:
