@@ -46,8 +46,9 @@ log = get_logger()
 QUIET_S = 1.0
 MOST_BODIES = 16
 """So many bodies of the largest size may be in memory at once."""
-LARGE_BODY, LARGE_SLOW_BODY, LARGE_COMPRESSED = 256_000, 16_000, 1_000
-"""Bytes that are decoded, read slowly or decompressed in a few milliseconds; more are beside the event loop."""
+LARGE_BODY, LARGE_SLOW_BODY, LARGE_COMPRESSED = 256_000, 48_000, 1_000
+"""Bytes that are decoded, read slowly (as far as they have LARGE_CELLS at most) or decompressed in a few milliseconds;
+more are beside the event loop."""
 LARGE_CELLS, LARGE_ANSWER = 20_000, 10_000
 """Cells of a request, numbers of an answer, for which the same holds."""
 LARGE_AT_ONCE = 2

@@ -57,7 +57,8 @@ def _records(form: str, content: list[Any], reader: RowReader) -> tuple[list[Cel
         if not isinstance(row, dict):
             raise BadRequest(f"row {position} of {form!r} is no object of column and value")
         reader.check_names(row)  # so that there are no more names than columns
-        names |= dict.fromkeys(row)
+        if not row.keys() <= names.keys():
+            names |= dict.fromkeys(row)
     return reader.read_columns({name: [row.get(name) for row in content] for name in names}, len(content))
 
 

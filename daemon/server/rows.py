@@ -6,7 +6,7 @@ after all (a category given as a number, a bare NaN) or to name what is wrong.""
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -77,8 +77,10 @@ class RowReader:
         ids = None if id_column is None or id_column not in columns else _ids_of_rows(columns[id_column])
         return list(zip(*cells, strict=True)), ids
 
-    def check_names(self, names: Iterable[str]) -> None:
+    def check_names(self, names: Collection[str]) -> None:
         """BadRequest for a column that the schema does not have."""
+        if self._known.issuperset(names):
+            return
         for name in names:
             if name not in self._known:
                 raise BadRequest(f"unknown column {quoted(name)}{self._meant(name)}")
