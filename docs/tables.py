@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from daemon.cli.app import commands, first_sentence
 from daemon.config.events import EVENTS
+from daemon.config.metrics import METRICS
 from daemon.config.notify import NotifySettings
 from daemon.config.service import ServiceSettings
 from drift.statistics.registry import statistics_table
@@ -73,6 +74,15 @@ def actions_table() -> str:
     """The events that need a person, with what to do about each; each line can be linked to by the event's name."""
     rows = ((f'<a id="{e.name}"></a>`{e.name}`', e.when, e.action) for e in EVENTS if e.level in NEED_A_PERSON)
     return table(("event", "what it means", "what to do"), rows)
+
+
+# --- metrics ---------------------------------------------------------------------------------------------
+
+
+def metrics_table() -> str:
+    """All numbers for Prometheus: those that servers count, then those that control reads of the ledger."""
+    rows = ((f"`{m.name}`", m.kind, " ".join(f"`{name}`" for name in m.labels), m.help, m.told_by) for m in METRICS)
+    return table(("metric", "type", "labels", "what", "told by"), rows)
 
 
 # --- configuration ----------------------------------------------------------------------------------------
@@ -172,6 +182,7 @@ GENERATORS: dict[str, Generator] = {
     "commands": commands_table,
     "events": events_table,
     "events that need a person": actions_table,
+    "metrics": metrics_table,
     "statistics": statistics_table,
     **{f"rooms of {package}": partial(rooms_table, package) for package in ("daemon", "retrain", "drift")},
     **{f"[{name}]": partial(keys_table, kind) for name, kind in sections()},

@@ -102,6 +102,12 @@ def replace_file(path: Path, data: bytes, point: str) -> None:
     rename(temporary, path, point)
 
 
+def set_time(path: Path, at: float, point: str) -> None:
+    """Say of what moment (Unix seconds) a file is, by its time of modification."""
+    crash_point(f"{point}.before_utime")
+    os.utime(path, (at, at))
+
+
 def publish_file(temporary: Path, final: Path, point: str) -> None:
     """Move a finished file of the same file system to its final name, durable on return."""
     crash_point(f"{point}.before_fsync")

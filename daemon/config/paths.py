@@ -150,6 +150,11 @@ class StatePaths:
         return self.state / "serving.json"
 
     @property
+    def numbers(self) -> Path:
+        """What control read of the ledger for Prometheus; its time is when control looked last."""
+        return self.state / "numbers.jsonl"
+
+    @property
     def commands(self) -> Path:
         """Commands that were given while the ledger was locked."""
         return self.state / "commands"

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select
 
 from daemon.ledger.rows import insert_row, last_row
-from daemon.ledger.tables import assessments, files
+from daemon.ledger.tables import assessments, files, models
 from daemon.ledger.totals import newer_rows
 from retrain.records.assessment import Assessment
 
@@ -86,6 +86,15 @@ def newest_label_file(conn: Connection, model: str) -> int:
     """The seq of the newest accepted file of labels; 0 without one."""
     wanted = files.c.model == model, files.c.state == "accepted", files.c.kind == "labels"
     return conn.scalar(select(func.max(files.c.seq)).where(*wanted)) or 0
+
+
+def newest_found(conn: Connection) -> dict[str, dict[str, Any]]:
+    """By model, what the assessment of its newest assessed file found."""
+    table = assessments.c
+    mine = select(table.id).where(table.model == models.c.name, table.kind == "file", table.seq.is_not(None))
+    newest = mine.order_by(table.seq.desc()).limit(1).correlate(models).scalar_subquery()
+    query = select(models.c.name, table.found).select_from(models.join(assessments, table.id == newest))
+    return {row.name: row.found for row in conn.execute(query)}
 
 
 def newest_scores(conn: Connection, model: str) -> dict[str, dict[str, Any]]:

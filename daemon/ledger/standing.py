@@ -7,14 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from daemon.ledger import assessments as assessments_of
 from daemon.ledger import cpu, cycles, promotions, totals
 from daemon.ledger.rows import newest_of_each
 from daemon.ledger.tables import (
-    assessments,
     checks,
     class_totals,
     episodes,
-    file_totals,
     files,
     models,
     prediction_log,
@@ -57,7 +56,7 @@ def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dic
     """Of the models of these names; what was spent counts from the day of `since` (Unix seconds)."""
     rows = {row.name: row for row in conn.execute(select(models))}
     champions, metrics = promotions.champions(conn)
-    counts, labelled = _file_totals(conn)
+    counts, labelled = totals.by_model(conn)
     classes: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for model, name, count in conn.execute(select(class_totals)):
         classes[model] |= {name: count} if count > 0 else {}
@@ -68,7 +67,7 @@ def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dic
     current = {cycle.model: cycle for cycle in cycles.unfinished(conn)}
     logged, on_trial = _logged(conn), set(conn.scalars(select(trials.c.model).where(trials.c.outcome == "")))
     spent, lost = cpu.by_model(conn, since), cpu.without_gain(conn, since)
-    assessed = _assessed(conn)
+    assessed = assessments_of.newest_found(conn)
     return {
         name: Standing(
             rows.get(name), champions.get(name), metrics.get(name) or {}, opened.get(name), counts[name],
@@ -80,32 +79,9 @@ def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dic
     }  # fmt: skip
 
 
-def _file_totals(conn: Connection) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, tuple[int, int]]]]:
-    """By model: files by state; and of accepted files, by kind, labelled rows and rows."""
-    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    labelled: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-    key = file_totals.c.model, file_totals.c.state, file_totals.c.kind
-    sums = (func.sum(file_totals.c[name]) for name in ("files", "labelled_rows", "rows"))
-    for model, state, kind, number, with_label, rows in conn.execute(select(*key, *sums).group_by(*key)):
-        if number:
-            counts[model][state] = counts[model].get(state, 0) + number
-        if state == "accepted":
-            labelled[model][kind] = with_label, rows
-    return counts, labelled
-
-
 def _logged(conn: Connection) -> dict[str, dict[str, Any]]:
     """By model, how much of the prediction log is kept."""
     table = prediction_log.c
     query = select(table.model, func.sum(table.rows), func.sum(table.bytes), func.min(table.first_time))
     found = conn.execute(query.group_by(table.model))
     return {model: {"rows": int(rows), "bytes": int(size), "since": first} for model, rows, size, first in found}
-
-
-def _assessed(conn: Connection) -> dict[str, dict[str, Any]]:
-    """By model, what the assessment of its newest assessed file found."""
-    table = assessments.c
-    mine = select(table.id).where(table.model == models.c.name, table.kind == "file", table.seq.is_not(None))
-    newest = mine.order_by(table.seq.desc()).limit(1).correlate(models).scalar_subquery()
-    query = select(models.c.name, table.found).select_from(models.join(assessments, table.id == newest))
-    return {row.name: row.found for row in conn.execute(query)}

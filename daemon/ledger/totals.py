@@ -3,6 +3,7 @@ nobody counts a year of files.
 
 Sums are kept for each thousand files by order of arrival, which makes "after file N" cheap too."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -34,6 +35,20 @@ def counts(conn: Connection, model: str) -> dict[str, int]:
     """Number of files by state."""
     query = select(file_totals.c.state, func.sum(file_totals.c.files)).where(file_totals.c.model == model)
     return {row[0]: row[1] for row in conn.execute(query.group_by(file_totals.c.state)) if row[1]}
+
+
+def by_model(conn: Connection) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, tuple[int, int]]]]:
+    """By model: files by state; and of accepted files, by kind, labelled rows and rows."""
+    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    labelled: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    key = file_totals.c.model, file_totals.c.state, file_totals.c.kind
+    sums = (func.sum(file_totals.c[name]) for name in ("files", "labelled_rows", "rows"))
+    for model, state, kind, number, with_label, rows in conn.execute(select(*key, *sums).group_by(*key)):
+        if number:
+            counts[model][state] = counts[model].get(state, 0) + number
+        if state == "accepted":
+            labelled[model][kind] = with_label, rows
+    return counts, labelled
 
 
 def accepted_rows(conn: Connection, model: str, up_to_seq: int | None = None) -> dict[str, tuple[int, int]]:

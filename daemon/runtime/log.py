@@ -99,6 +99,16 @@ def _cut(value: Any, longest: int) -> Any:
     return value if excess <= 1 else text[: int(longest / excess)] + "…"
 
 
+def both(one: Tap, other: Tap) -> Tap:
+    """A tap that feeds two."""
+
+    def tap(entry: dict[str, Any]) -> None:
+        one(entry)
+        other(entry)
+
+    return tap
+
+
 def _tapped(tap: Tap) -> Callable[..., Any]:
     def process(_logger: Any, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
         tap(dict(entry))

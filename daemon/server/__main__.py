@@ -26,6 +26,7 @@ from daemon.config.config import Config, load_config
 from daemon.ledger import followed_ledger
 from daemon.runtime import faults
 from daemon.runtime.log import configure, get_logger, log_dropped
+from daemon.runtime.numbers import LoggedCounts
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.restarting import supervise
 from daemon.runtime.spool import Spool
@@ -35,6 +36,7 @@ from daemon.server.origins import Origins, is_loopback
 from daemon.server.passage import Passage
 from daemon.server.prediction_log import PredictionLog
 from daemon.server.protocol import LimitedProtocol, close_overdue, limit_connections
+from daemon.server.refusal import BadRequest
 from daemon.server.slot import ModelSlot
 from daemon.server.tokens import load_tokens
 
@@ -43,6 +45,7 @@ BEAT_S = 1.0
 FAILURE_PAUSE_S = 2.0
 SPOOL_LOOK_S = 0.5
 LOG_EVERY_S = 1.0
+NUMBERS_LOOK_S = 2.0
 WARM = ("sklearn.ensemble", "skops.io", "retrain.stages.promote", "retrain.model.preprocessing", "treelite")
 DRAIN_S = 0.3
 SWITCH_S = 0.0005
@@ -74,7 +77,10 @@ class Drained(uvicorn.Server):
 class Server:
     """One server process."""
 
-    def __init__(self, config: Config, listener: socket.socket, channel: socket.socket, page: str = "") -> None:
+    def __init__(
+        self, config: Config, listener: socket.socket, channel: socket.socket, page: str = "",
+        logged: LoggedCounts | None = None,
+    ) -> None:  # fmt: skip
         self._config, self._listener, self._channel = config, listener, channel
         self._ledger = followed_ledger(config.state_dir)
         slots = {name: ModelSlot(name) for name in config.models}
@@ -82,6 +88,7 @@ class Server:
         origins = Origins(config.service.hosts, is_loopback(listener))
         passage = Passage(page) if page else None
         self._app = App(config, slots, self._ledger, version("driftd"), tokens, origins, passage)
+        self._app.metrics.logged = logged or self._app.metrics.logged
         self._pools = self._app.pools
         live = {} if self._app.recommending is None else self._app.recommending.live
         loading, looking = self._pools.loading, self._pools.looking
@@ -104,7 +111,7 @@ class Server:
         loop.add_signal_handler(signal.SIGTERM, setattr, server, "should_exit", True)
         # Ctrl-C on a terminal reaches every process of the group: control decides when the server stops.
         loop.add_signal_handler(signal.SIGINT, bool)
-        parts = [self._follower.run, self._hand_over_labels, self._write_logs]
+        parts = [self._follower.run, self._hand_over_labels, self._write_logs, self._look_at_numbers]
         if self._app.recommending is not None:
             parts.append(self._app.recommending.run)
         work = [
@@ -118,6 +125,7 @@ class Server:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._hand_over_counts()
         self._follower.stop()
         spools = [partial(spool.close_old, at_once=True) for spool in self._app.spools.values()]
         await asyncio.to_thread(close_all, [*spools, *(one.close for one in self._app.logs.values())])
@@ -134,6 +142,8 @@ class Server:
                 message = json.loads(line)
                 if message["op"] == "follow":
                     self._follower.hint()
+                elif message["op"] == "totals":
+                    self._app.metrics.receive(message)
                 elif message["op"] == "drain":
                     self._app.drain()
                 elif message["op"] == "stop":
@@ -144,15 +154,28 @@ class Server:
         while not server.started:
             await asyncio.sleep(0.01)
         self._app.about.loaded = True
+        self._hand_over_counts()
         self._report({"event": "ready"})
 
     async def _beat(self) -> None:
         """Report that the loop runs, also while versions are loaded, and that what requests need ends some day."""
         while True:
+            self._hand_over_counts()
             if self._pools.hung() is None:
                 self._report({"event": "heartbeat"})
             log_dropped()
             await asyncio.sleep(BEAT_S)
+
+    def _hand_over_counts(self) -> None:
+        for message in self._app.metrics.hand_over():
+            self._report(message)
+
+    async def _look_at_numbers(self) -> None:
+        """Follow what control wrote down for Prometheus; while the state folder is away, what it said last stays."""
+        while True:
+            with contextlib.suppress(OSError, BadRequest):
+                await self._pools.numbers.run(self._app.metrics.state.look)
+            await asyncio.sleep(NUMBERS_LOOK_S)
 
     async def _hand_over_labels(self) -> None:
         while True:
@@ -220,7 +243,8 @@ def main() -> None:
     faulthandler.enable()
     faults.install(os.environ, "server")
     config = load_config(options.config)
-    configure(config.service.log_level, config.service.log_format)
+    logged = LoggedCounts()
+    configure(config.service.log_level, config.service.log_format, tap=logged.add)
     unread = logging.getLogger("uvicorn")  # it answers what is wrong; its lines say nothing more
     unread.addHandler(logging.NullHandler())
     unread.propagate = False
@@ -229,7 +253,7 @@ def main() -> None:
     channel = socket.socket(fileno=options.control_fd)
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config, listener, channel, options.page).run())
+        runner.run(Server(config, listener, channel, options.page, logged).run())
 
 
 if __name__ == "__main__":

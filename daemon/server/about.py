@@ -28,7 +28,12 @@ class About:
     """Everything but predictions and labels."""
 
     def __init__(
-        self, slots: dict[str, ModelSlot], version: str, render: Callable[[], bytes], pool: Pool, tokens: Tokens
+        self,
+        slots: dict[str, ModelSlot],
+        version: str,
+        render: Callable[[str], tuple[bytes, str]],
+        pool: Pool,
+        tokens: Tokens,
     ) -> None:
         self._slots, self._version, self._render, self._pool, self._tokens = slots, version, render, pool, tokens
         self.loaded = self.draining = False
@@ -126,12 +131,12 @@ class About:
             _check_version(request, slot.served.name)
         return _json({"name": slot.model, "ready": ready}, 200 if ready else 503)
 
-    async def _scrape(self, _request: Request) -> Response:
+    async def _scrape(self, request: Request) -> Response:
         try:
-            text = await self._pool.run(self._render)
+            text, content_type = await self._pool.run(self._render, request.headers.get("accept", ""))
         except BadRequest as error:
             raise HTTPException(error.status, str(error), error.headers) from None
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(text, headers={"content-type": content_type})
 
     def _slot(self, request: Request) -> ModelSlot:
         name = request.path_params["model"]

@@ -98,6 +98,7 @@ class Pools:
         self.answering = Pool("writing an answer", LARGE_AT_ONCE, READ_S)
         self.labels = Pool("writing labels", LARGE_AT_ONCE, WRITE_S)
         self.metrics = Pool("collecting metrics", 1, SCRAPE_S)
+        self.numbers = Pool("looking for numbers of the ledger", 1, LOOK_S)
         self.log = Pool("writing the prediction log", 1)
         self.loading = Pool("loading versions", 1)
         self.looking = Pool("looking what is to be served", 1, LOOK_S)
@@ -128,11 +129,11 @@ class App:
     ) -> None:
         self._config, self._slots, self._tokens, self._origins = config, slots, tokens, origins
         self._passage = passage
-        self._metrics = Metrics(slots, ledger)
+        self.metrics = Metrics(slots, version, config.paths)
         self.pools = Pools()
         self._batcher = Batcher(self.pools.predicting)
         self._readers: dict[str, tuple[ServedDeployment, RowReader]] = {}
-        self.about = About(slots, version, self._metrics.render, self.pools.metrics, tokens)
+        self.about = About(slots, version, self.metrics.render, self.pools.metrics, tokens)
         self._rest = self.about.build()
         self.spools = {name: Spool(config.paths.model(name).spool) for name in slots}
         free = config.service.min_free
@@ -177,7 +178,7 @@ class App:
             log.error("request_failed", path=path, error=repr(error))
             reply = _error("the server failed to answer; its log says why", 500)
         await self._send(reply, headers, send)
-        self._metrics.count(model, reply.status, time.perf_counter() - started)
+        self.metrics.count(model, reply.status, time.perf_counter() - started)
 
     # --- on the way in ------------------------------------------------------------------------------------------
 
@@ -238,7 +239,7 @@ class App:
         from daemon.server.recommendation.handlers import Recommending, RecommendingPools
 
         threads = RecommendingPools(self.pools.reading, self.pools.predicting, self.pools.labels)
-        return Recommending(self._config, self._slots, ledger, self.spools, self._metrics.registry, threads)
+        return Recommending(self._config, self._slots, ledger, self.spools, self.metrics, threads)
 
     def _is_large(self, call: Call) -> bool:
         """Whether reading it may take longer than the event loop can wait: by its bytes, and by the most cells that it
@@ -268,9 +269,19 @@ class App:
                 await self._send(_error(str(error), error.status, error.headers), {}, send)
                 return
         if passage is not None:
-            await passage(scope, receive, send)
+            await passage(scope, receive, self._counting(send))
             return
         await self._rest(scope, receive, self._closing(send) if self.draining else send)
+
+    def _counting(self, send: Any) -> Any:
+        """A `send` that counts the page's answers."""
+
+        async def counting(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.metrics.add("driftd_page_requests_total", str(message["status"]))
+            await send(message)
+
+        return counting
 
     def drain(self) -> None:
         """Say from now on that the server is not ready, and ask each client to leave."""
@@ -397,7 +408,7 @@ class App:
                 )
         except Refused as error:
             raise BadRequest(str(error)) from None
-        self._metrics.rows.labels(model).inc(len(rows))
+        self.metrics.add("driftd_predicted_rows_total", model, by=len(rows))
         share = self._config.models[model].serving.explore
         answers, explored = explore(share, by.name, predictions, ids) if share else (predictions, None)
         self.logs[model].record(by, served.rows_for(by, rows), log_ids, answers, size=call.size, explored=explored)

@@ -17,7 +17,7 @@ from daemon.ledger import open_ledger, waiting_ledger
 from daemon.runtime import cgroups, faults
 from daemon.runtime.context import Shared, TrainingTurn
 from daemon.runtime.lock import sole_owner
-from daemon.runtime.log import configure, get_logger
+from daemon.runtime.log import both, configure, get_logger
 from daemon.runtime.memory import one_arena
 from daemon.runtime.notify.endpoint import warn_of_open_secrets
 from daemon.runtime.page_wire import address_of, page_listener
@@ -38,6 +38,7 @@ from daemon.service.reload import Reloader
 from daemon.service.server_messages import ServerMessages
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
 from daemon.service.stopping import Stopping
+from daemon.service.totals import Totals
 from daemon.service.unlogged import log_unlogged
 from retrain import durable
 from retrain.records.errors import Refused, Retry
@@ -52,13 +53,14 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     one_arena()
     faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks of all threads
     events = EventBuffer()
-    configure(config.service.log_level, log_format, tap=events.add)
+    totals = Totals()
+    configure(config.service.log_level, log_format, tap=both(events.add, totals.logged.add))
     faults.install(environment, "control")
     if hang_at := environment.get("DRIFTD_HANG_AT"):
         durable.install_hook(durable.hanger(hang_at))
     try:
         with sole_owner(config.state_dir):
-            asyncio.run(Service(config, environment, events).run())
+            asyncio.run(Service(config, environment, events, totals).run())
     except (OSError, SQLAlchemyError, sqlite3.Error) as error:
         raise Refused(
             f"cannot work in {config.state_dir}: {error_key(error)}",
@@ -69,8 +71,11 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
 class Service:
     """The control process: its parts, and the order in which they start and stop."""
 
-    def __init__(self, config: Config, environment: dict[str, str], events: EventBuffer | None = None) -> None:
-        self.events = events or EventBuffer()
+    def __init__(
+        self, config: Config, environment: dict[str, str], events: EventBuffer | None = None,
+        totals: Totals | None = None,
+    ) -> None:  # fmt: skip
+        self.events, self.totals = events or EventBuffer(), totals or Totals()
         self.notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self.pulse = Pulse(self.notifier, watchdog_s(environment), self.silences, self._status)
         self.hanging = HangingState(self.notifier, self.pulse.watchdog_s, config.state_dir, lambda: self.pulse.beaten_s)
@@ -170,7 +175,7 @@ class Service:
     def _server(self) -> ServerProcess:
         return ServerProcess(
             self.listener, self.config.state_dir, self.config.path, self.messages.receive,
-            page="" if self.page_listener is None else address_of(self.page_listener),
+            page="" if self.page_listener is None else address_of(self.page_listener), totals=self.totals,
             hung_s=hung_s(self.pulse.watchdog_s),
         )  # fmt: skip
 

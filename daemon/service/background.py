@@ -25,6 +25,7 @@ from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
 from daemon.service.notifying import Notifying
+from daemon.service.numbers import NumbersWriter
 from daemon.service.servers import Servers
 from daemon.service.state_folder import LOOK_S, StateFolder, StateWatch
 from retrain.planning.retention import DAY_S
@@ -34,6 +35,7 @@ log = get_logger()
 LEDGER_POLL_S = 0.4
 EVENTS_EVERY_S = 1.0
 DESCRIBE_EVERY_S = 0.5
+NUMBERS_EVERY_S = 5.0
 CLOCK_LOOK_S = 5.0
 FAILURE_PAUSE_S = 2.0
 
@@ -61,12 +63,13 @@ class Background:
         self._descriptions = Descriptions(
             shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst, counted
         )
+        self._numbers = NumbersWriter(lambda: shared.config, shared.ledger, keepers.queues)
         self._failures: dict[str, str] = {}
 
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
-        return *works, self._describe, self._notifying.run
+        return *works, self._describe, self._count, self._notifying.run
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""
@@ -131,6 +134,14 @@ class Background:
                 if not self._keepers.resting:
                     await self._descriptions.write()
             await asyncio.sleep(DESCRIBE_EVERY_S)
+
+    async def _count(self) -> None:
+        """Keep the numbers for Prometheus up to date."""
+        while True:
+            with self._unless_lost("numbers"):
+                if not self._keepers.resting:
+                    await self._numbers.look()
+            await asyncio.sleep(NUMBERS_EVERY_S)
 
     async def _retention(self) -> None:
         """Let go of old events, commands and schedules; what fails is logged and done the next day."""

@@ -70,6 +70,10 @@ class Keepers:
         if name in self.by_name:
             self.by_name[name].context.decision_needed.set()
 
+    def queues(self) -> dict[str, int]:
+        """By model, how many files wait to be taken in."""
+        return {name: keeper.intake.waiting() for name, keeper in self.by_name.items()}
+
     def silences(self, now_s: float) -> dict[str, float]:
         """Seconds of silence of all parts of all keepers, unless they rest."""
         keepers = () if self.resting else self.by_name.values()

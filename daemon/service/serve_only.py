@@ -18,6 +18,7 @@ from daemon.service.pulse import Pulse, hung_s
 from daemon.service.server_messages import log_message
 from daemon.service.servers import PageProcess, ServerProcess, Servers, listening_socket, page_process
 from daemon.service.stopping import Stopping
+from daemon.service.totals import Totals
 from retrain.records.errors import Refused, Retry
 
 log = get_logger()
@@ -26,12 +27,13 @@ log = get_logger()
 def main(config: Config, environment: dict[str, str], log_format: str = "auto") -> None:
     """Serve until SIGINT or SIGTERM; Refused where there is no ledger to follow."""
     faulthandler.enable()
-    configure(config.service.log_level, log_format)
+    totals = Totals()
+    configure(config.service.log_level, log_format, tap=totals.logged.add)
     try:
         open_ledger(config.state_dir, create=False, read_only=True).close()
     except Retry:
         log.warning("ledger_awaited", file=str(config.paths.ledger))
-    asyncio.run(OnlyServer(config, environment).run())
+    asyncio.run(OnlyServer(config, environment, totals).run())
 
 
 def with_options(config: Config, listen: str | None, workers: int | None) -> Config:
@@ -43,8 +45,8 @@ def with_options(config: Config, listen: str | None, workers: int | None) -> Con
 class OnlyServer:
     """The process that keeps the servers alive."""
 
-    def __init__(self, config: Config, environment: dict[str, str]) -> None:
-        self._config, self._environment = config, environment
+    def __init__(self, config: Config, environment: dict[str, str], totals: Totals) -> None:
+        self._config, self._environment, self._totals = config, environment, totals
         load_tokens(config, environment)
         self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self._watchdog_s = watchdog_s(environment)
@@ -82,7 +84,9 @@ class OnlyServer:
     def _make(self) -> ServerProcess:
         config, silent_s = self._config, hung_s(self._watchdog_s)
         page = "" if self._page_listener is None else address_of(self._page_listener)
-        return ServerProcess(self._listener, config.state_dir, config.path, log_message, page, hung_s=silent_s)
+        return ServerProcess(
+            self._listener, config.state_dir, config.path, log_message, page, totals=self._totals, hung_s=silent_s
+        )
 
     def _page(self) -> PageProcess | None:
         return None if self._page_listener is None else page_process(self._config, self._page_listener, self._listener)

@@ -23,6 +23,7 @@ from daemon.config.config import Config
 from daemon.runtime.log import get_logger
 from daemon.runtime.within import within
 from daemon.server.origins import is_loopback
+from daemon.service.totals import Totals
 from retrain.records.errors import Refused
 
 log = get_logger()
@@ -90,6 +91,8 @@ class ServerProcess:
     report: Report
     page: str = ""
     """The address of the page process; none where there is no page."""
+    totals: Totals | None = None
+    """Adds up what the servers count; none for a process that counts nothing."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     hung_s: float = HUNG_S
     last_beat: float = 0.0
@@ -108,6 +111,8 @@ class ServerProcess:
                 await self._listen()
             except Exception as error:
                 log.error("part_failed", part="server", error=repr(error), traceback=traceback.format_exc())
+            if self.totals is not None:
+                self.totals.leave(self.pid)
             if self._stopping:
                 return
             self.ready.clear()
@@ -162,6 +167,8 @@ class ServerProcess:
         theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         self.last_beat, self._beaten = time.monotonic(), False
+        if self.totals is not None:
+            self.totals.join(self.pid, self._send)
         log.debug("server_started", pid=self._process.pid)
 
     def _command(self) -> list[str]:
@@ -182,11 +189,17 @@ class ServerProcess:
             if message["event"] == "ready":
                 self.ready.set()
             try:
-                self.report(message | {"pid": self.pid})
+                self._receive(message)
             except Exception as error:
                 log.error("part_failed", part="report", error=repr(error), traceback=traceback.format_exc())
         assert self._writer is not None
         self._writer.close()
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if self.totals is not None:
+            self.totals.receive(self.pid, message)
+        if message["event"] != "counted":
+            self.report(message | {"pid": self.pid})
 
     async def _next_line(self) -> bytes:
         """Its next message; nothing once it is gone, or was silent for too long and therefore ended.

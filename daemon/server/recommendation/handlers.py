@@ -8,18 +8,18 @@ from typing import Any, Protocol
 
 import msgspec
 import numpy as np
-from prometheus_client import CollectorRegistry
 
 from daemon.config.config import Config, items_name
 from daemon.ledger import Ledger
 from daemon.runtime.spool import Spool
 from daemon.server.bodies import decompressed
+from daemon.server.metrics import Metrics
 from daemon.server.pools import Pool
 from daemon.server.recommendation.asked import Asked, read_recommend, read_similar, read_user
 from daemon.server.recommendation.feedback import KEYS, read_events
 from daemon.server.recommendation.lists import Asking, Lists, Seen, to_json
 from daemon.server.recommendation.live import LiveModel
-from daemon.server.recommendation.metrics import RecommendationMetrics
+from daemon.server.recommendation.metrics import gauges
 from daemon.server.recommendation.protocols import UserReader, infer_answer, read_infer, read_scoring
 from daemon.server.recommendation.served import ServedRecommender
 from daemon.server.refusal import BadRequest, quoted
@@ -76,7 +76,7 @@ class Recommending:
 
     def __init__(
         self, config: Config, slots: Mapping[str, ModelSlot], ledger: Ledger, spools: Mapping[str, Spool],
-        registry: CollectorRegistry, pools: RecommendingPools, clock: Callable[[], float] = time.time,
+        metrics: Metrics, pools: RecommendingPools, clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._settings = {name: config.models[name] for name in slots if config.models[name].task == "recommendation"}
         self._spools, self._pools, self._clock = spools, pools, clock
@@ -93,7 +93,8 @@ class Recommending:
             )
             for name, settings in self._settings.items()
         }
-        self._metrics = RecommendationMetrics(registry, self.live)
+        self._metrics = metrics
+        metrics.gauges.append(lambda: gauges(self.live))
         self._handlers: dict[str, Handler] = {
             "recommend": self._recommend, "recommend_user": self._recommend_user, "similar": self._similar,
             "feedback": self._feedback, "infer": self._infer, "invocations": self._invoke,
@@ -161,7 +162,7 @@ class Recommending:
         model = call.slot.model
         count = await self._pools.writing.run(self._keep, call)
         self.live[model].hint()
-        self._metrics.events.labels(model).inc(count)
+        self._metrics.add("driftd_posted_events_total", model, by=count)
         return msgspec.json.encode({"model": model, "accepted": count}), 202, JSON
 
     def _keep(self, call: Call) -> int:
@@ -199,7 +200,7 @@ class Recommending:
         except Refused as error:
             raise BadRequest(str(error)) from None
         for one in lists.lists:
-            self._metrics.lists.labels(model, one.source).inc()
+            self._metrics.add("driftd_lists_total", model, one.source)
         return by, lists
 
     async def _read(self, call: Call, read: Callable[..., Any], *arguments: Any) -> Any:

@@ -236,7 +236,8 @@ def test_a_client_that_leaves_costs_nothing(daemon):
 
 
 def test_serve_follows_what_another_daemon_promotes(daemon):
-    """`driftd serve` answers with the champion of a ledger that it only reads."""
+    """`driftd serve` answers with the champion of a ledger that it only reads, and tells Prometheus what the service
+    found there."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "daemon", "-c", str(daemon.config), "serve", "--listen", f"127.0.0.1:{port}", "--workers", "1"],
@@ -256,6 +257,9 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
 
         first = wait_for(version)
         assert first == ask(daemon).json()["version"]
+        promotions = b'driftd_promotions_total{kind="cycle",model="m"}'
+        told = wait_for(lambda: httpx.get(f"{url}/metrics", headers=headers).content.partition(promotions)[2])
+        assert float(told.split()[0]) >= 1
         changed = rows(2, 1200, flip=True).append_column("id", [[f"s{i}" for i in range(1200)]])
         drop(changed, daemon.data / "b.parquet")
         daemon.wait("file_accepted", file="b.parquet")
