@@ -11,10 +11,22 @@ from typing import Any
 import msgspec
 from ledgers import new_ledger
 from page_parser import HOSTILE
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from daemon.config.config import Config, load_config
-from daemon.ledger import Ledger, checks, cycles, deployments, events, files, models, open_ledger, promotions, versions
+from daemon.ledger import (
+    Ledger,
+    checks,
+    cycles,
+    deployments,
+    events,
+    files,
+    models,
+    open_ledger,
+    promotions,
+    tables,
+    versions,
+)
 from daemon.reading.look import Look
 from daemon.reports.page.asked import Asked, PageReader
 from daemon.runtime.promoted import describe
@@ -91,6 +103,19 @@ def check_file(conn: Connection, model: str, row: Any, score: float | None, drif
     return check
 
 
+def assess_file(conn: Connection, model: str, row: Any, score: float, seed: int) -> None:
+    """What its labels say: the version before would have done worse, a fresh small model a little better."""
+    draw = random.Random(seed)
+    loss = 1 - score
+    found = {
+        "seq": row.seq, "rows": row.rows, "newest": "v", "metric": "balanced_accuracy", "score": score, "loss": loss,
+        "rival": [-0.03 + draw.gauss(0, 0.004), 0.2, row.rows], "twins": {"all": loss - 0.006}, "pairs": {},
+        "gains": {"all": [0.006 + draw.gauss(0, 0.004), 0.01, row.rows]}, "fresh": {},
+    }  # fmt: skip
+    values = {"model": model, "kind": "file", "seq": row.seq, "deployment": 1, "found": found, "at": row.at}
+    conn.execute(insert(tables.assessments).values(**values))
+
+
 def promote(conn: Connection, model: str, number: int, at: float, value: float = 0.74) -> int:
     """A cycle that promoted a version; its id."""
     version = f"v{number:04d}-{number:02d}ab12cd"
@@ -139,6 +164,8 @@ def live(conn: Connection, model: str, days: int = 40, seed: int = 4, drifted: r
         row = take_file(conn, model, day, at)
         score = 0.735 - 0.04 * (days // 2 < day < days * 2 // 3) + draw.gauss(0, 0.006)
         check_file(conn, model, row, score if day < days - 4 else None, ("carrier", "hour") if day in drifted else ())
+        if day % 2 and day < days - 4:
+            assess_file(conn, model, row, score, day)
     regret = Regret(0.0131, 3, 3, files=3, metric="balanced_accuracy", loss=0.26)
     models.save_planner(conn, model, PlannerState(regret=regret), "nothing to do")
 

@@ -149,6 +149,13 @@ def eras(conn: Connection, model: str, numbers: Collection[int]) -> dict[int, tu
     return found
 
 
+def changes(conn: Connection, model: str, last: int = 1000) -> Sequence[Any]:
+    """The newest changes of what is served, adjustments too, oldest first: when, and the newest version of it."""
+    columns = promotions.c.id, promotions.c.at, promotions.c.newest
+    query = select(*columns).where(promotions.c.model == model).order_by(promotions.c.id.desc()).limit(last)
+    return conn.execute(query).all()[::-1]
+
+
 def roll_backs(conn: Connection, model: str) -> Iterator[RolledBack]:
     """All roll-backs of a model, oldest first."""
     for row in last_rows(conn, promotions, None, promotions.c.model == model, promotions.c.kind == "rollback"):

@@ -12,7 +12,8 @@ nav { display: flex; gap: 1rem; flex: 1; } nav a[aria-current] { color: var(--in
 #live.on::before { content: "●"; color: var(--ok); } #live.waits::before { content: "❚❚"; color: var(--warn); }
 #live.lost { color: var(--bad); font-weight: 600; } #live.lost::before { content: "✕"; }
 h1 { margin: 1.5rem 0 .25rem; } h2 { margin: 1.6rem 0 .5rem; } h1 a, h3 a { color: inherit; }
-.lede { max-width: 60rem; } time { font-variant-numeric: tabular-nums; } code { font-size: .92em; }
+.lede { max-width: 60rem; } time { font-variant-numeric: tabular-nums; } td time { white-space: nowrap; }
+code { font-size: .92em; }
 .answers { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: .5rem 1.75rem; margin: 1rem 0 1.1rem;
   padding: .7rem 0 0; border-top: 1px solid var(--line); }
 .answers dd { font-size: .9rem; line-height: 1.4; }
@@ -46,16 +47,24 @@ form { display: inline; margin: 0; } .acts { display: flex; flex-wrap: wrap; gap
 .bad { color: var(--bad); } .held { color: var(--held); } svg .at.held { fill: var(--held); }
 .f-clean { fill: var(--ok); } .f-drift { fill: var(--warn); } .f-held { fill: var(--held); }
 .f-refused { fill: var(--bad); } .f-none { fill: var(--line); }
+.two aside .why { min-width: 0; }
 .two { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1fr); gap: 0 2rem; }
 .plain { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .2rem 1rem; margin: .5rem 0 1rem; }
 .plain > div { display: contents; } .plain dd { font-size: .95rem; } .plain dt { font-size: .95rem; }
 .band { fill: var(--tint); stroke: none; } .line.est { stroke-dasharray: 5 4; } .line.evaluated { stroke: var(--old);
-  stroke-dasharray: 1 4; } .at.refused { fill: var(--bad); stroke: none; }
+  stroke-dasharray: 1 4; } .line.ghost { stroke-width: 1.3; stroke-dasharray: 2 3; }
+.line.ghost.never { stroke: var(--s2); stroke-dasharray: 7 3; }
+.at.refused { fill: var(--bad); stroke: none; }
 .story { list-style: none; margin: 1rem 0 0; padding: 0; border-left: 2px solid var(--line); }
 .story > li { padding: .1rem 0 .8rem 1.1rem; position: relative; font-size: .95rem; }
 .story > li::before { content: ""; position: absolute; left: -6px; top: .5rem; width: 10px; height: 10px;
   border-radius: 50%; background: var(--accent); border: 2px solid var(--bg); box-sizing: border-box; }
 .story h2 { margin: 0 0 .2rem; } .lines { font-size: .82rem; margin: .5rem 0; }
+.lineage { list-style: none; margin: .5rem 0; padding: 0; display: grid; gap: .35rem; font-size: .9rem; }
+.lineage li { display: grid; grid-template-columns: 1.2fr 1.2fr 1fr; gap: 1.4rem; }
+.lineage span { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .35rem .7rem;
+  position: relative; } .lineage span + span::before { content: "→"; position: absolute; left: -1.15rem;
+  color: var(--soft); }
 .findings { list-style: none; padding: 0; margin: 1rem 0; } .findings li { display: grid; gap: 1rem;
   grid-template-columns: 4rem minmax(0, 1fr); padding: .4rem 0; border-bottom: 1px solid var(--line); }
 .findings p { margin: 0; } .pages a[aria-current] { color: var(--ink); font-weight: 600; text-decoration: none; }
@@ -70,7 +79,8 @@ form { display: inline; margin: 0; } .acts { display: flex; flex-wrap: wrap; gap
 .multiples table { margin: 0; font-size: .82rem; } .multiples th, .multiples td { padding-block: .17rem; }
 body > footer { margin-top: 1.5rem; padding-top: .5rem; }
 @media (max-width: 46rem) {
-  .multiples { grid-template-columns: minmax(0, 1fr); }
+  .multiples, .lineage li { grid-template-columns: minmax(0, 1fr); } .lineage li { gap: .15rem; }
+  .lineage span + span::before { content: none; }
   .model, .two { grid-template-columns: minmax(0, 1fr); } .heads { display: none; }
   .answers { grid-template-columns: minmax(0, 1fr); gap: .4rem; } .todo li > p { flex-basis: 100%; }
   .model { gap: .35rem; }

@@ -1,12 +1,12 @@
 """Where a version comes from: the files that taught it, and its model card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from daemon.config.paths import ModelPaths
-from daemon.ledger import cycles, quality
+from daemon.ledger import cycles, promotions, quality
 from daemon.reading.rejects import printable
 
 CARD, MOST_BYTES = "card.md", 65_536
@@ -20,6 +20,22 @@ def lineage(conn: Connection, paths: ModelPaths, version: Mapping[str, Any]) -> 
     first, last = (_path(conn, paths, digests[at]) if digests else None for at in (0, -1))
     card = _card(paths, version["version"])
     return {"files": len(digests) or None, "first": first, "last": last, "card": card}
+
+
+def served_periods(conn: Connection, model: str, names: Collection[str]) -> dict[str, list[list[float | None]]]:
+    """By version, when it answered alone or as the newest of a blend: begin and end of each time, oldest first, in Unix
+    seconds; None for an end that is not yet."""
+    found: dict[str, list[list[float | None]]] = {}
+    before = ""
+    for row in promotions.changes(conn, model):
+        if row.newest == before:
+            continue
+        if before in found:
+            found[before][-1][1] = row.at
+        if row.newest in names:
+            found.setdefault(row.newest, []).append([row.at, None])
+        before = row.newest
+    return found
 
 
 def _path(conn: Connection, paths: ModelPaths, digest: str) -> str | None:

@@ -9,6 +9,7 @@ from daemon.ledger import Ledger, checks, cycles, promotions, quality, versions
 from daemon.reading.rejects import printable
 from daemon.reports.open_question import questions_of
 from daemon.reports.page.asked import Asked, Facts, PageReader
+from daemon.reports.page.ghosts import with_ghosts
 from daemon.reports.page.moments import stamp
 from daemon.reports.page.overview import model_facts, next_scheduled
 from daemon.reports.page.quality import points, shown_kind
@@ -30,7 +31,7 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
     model = status["models"][name]
     with ledger.connect() as conn:
         found = model_facts(conn, name, model, question, asked.now)
-        drawn = points(conn, name, model["task"], SHOWN_POINTS)
+        drawn = with_ghosts(conn, name, model["task"], points(conn, name, model["task"], SHOWN_POINTS))
         entries = timeline(conn, name, entries_asked_for(asked))
         columns = _moved(conn, name)
         evaluated = _evaluated(conn, name, model["champion"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from daemon.reports.cpu import cpu_sentence
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts
 from daemon.reports.page.changes import words
@@ -17,7 +18,7 @@ from daemon.reports.page.overview_html import acts, named, remark
 from daemon.reports.page.prose import marked
 from daemon.reports.timeline import folded, heading, sentence
 from drift.notation import apart, score
-from drift.report.charts import Mark, effect
+from drift.report.charts import Line, Mark, effect
 from drift.report.glyphs import state
 from drift.report.page import filled, table
 from drift.report.quality_chart import quality
@@ -29,17 +30,17 @@ CONTENT = """
 {% endfor %}</ul>{% endif %}
 <div class="two"><section><h2>Quality of what was served</h2>
 {% if chart %}{{ chart }}{% else %}<p class="soft">{{ nothing }}</p>{% endif %}
+<h2>What happened</h2><ol class="story">{% for one in history %}
+<li><b>{{ one.at }}</b> · {{ one.what }}: {{ one.words }}</li>{% endfor %}</ol>
+{% if earlier %}<p class="pages"><a href="{{ earlier }}">earlier</a></p>{% endif %}
 </section>
 <aside aria-label="Now"><h2>Now</h2><dl class="plain">{% for name, value in now %}
 <div class="row"><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>
 <div class="acts">{% for act in buttons %}{{ act }} {% endfor %}</div>
 {% if gauge %}<h2>How near a retrain is</h2>{{ gauge }}{% endif %}
+{% if spent %}<p class="small soft">What deciding cost: {{ spent }}.</p>{% endif %}
 {% if columns %}<h2>Columns that moved</h2>{{ columns }}{% endif %}
 {% if importance %}<h2>Columns that it relies on</h2>{{ importance }}{% endif %}</aside></div>
-<section><h2>What happened</h2><ol class="story">{% for one in history %}
-<li><b>{{ one.at }}</b> · {{ one.what }}: {{ one.words }}</li>{% endfor %}</ol>
-{% if earlier %}<p class="pages"><a href="{{ earlier }}">earlier</a></p>{% endif %}
-</section>
 <section id="files"><h2>Files</h2><p class="pages">{% for word, address, here in states %}
 <a href="{{ address }}"{% if here %} aria-current="true"{% endif %}>{{ word }}</a>{% endfor %}</p>
 {{ files }}{% if older %}<p class="pages"><a href="{{ older }}">older files</a></p>{% endif %}</section>
@@ -49,6 +50,7 @@ GAUGE = """
  <b>{{ price }}</b>{% if share < 1 %}, so {{ '%.0f'|format(100 * share) }} % of the way{% endif %}.</p>
 """
 MOST_IMPORTANT = 8
+GHOSTS = (("without", "without the last retrain", "never"), ("fresh", "a fresh small model for each file", "every"))
 NO_CHART = "Nothing was measured yet: no labelled file came while this model was served."
 EVERY = (("all", None), ("held", "held"), ("refused", "refused"))
 
@@ -60,7 +62,8 @@ def model_html(facts: Facts, asked: Asked) -> str:
     content = filled(
         CONTENT, waiting=[(KINDS.get(need["about"], "bad"), need, acts(asked, need)) for need in facts["needs"]],
         chart=_chart(facts, history), nothing=NO_CHART, now=_now(facts, status, asked),
-        buttons=_buttons(facts, status, asked), gauge=_gauge(facts["explain"]), columns=_columns(facts["columns"]),
+        buttons=_buttons(facts, status, asked), gauge=_gauge(facts["explain"]), spent=cpu_sentence(status["cpu"]),
+        columns=_columns(facts["columns"]),
         importance=_importance(facts["importance"], named(status["champion"] and status["champion"]["metric"])),
         history=[_entry(name, *one, asked.now) for one in reversed(folded(history))],
         earlier=_earlier(name, facts, asked), files=_files(name, listed["files"], asked.now),
@@ -80,6 +83,7 @@ def _chart(facts: Facts, history: Sequence[Mapping[str, Any]]) -> Markup | str:
         named(metric), [one["file"] for one in found], [one["value"] for one in found],
         [None if one["interval"] is None else (one["interval"][0], one["interval"][1]) for one in found],
         [one["estimated"] for one in found], evaluated, _marks(found, history), days,
+        [Line(name, [one[key] for one in found], style) for key, name, style in GHOSTS],
     )  # fmt: skip
 
 

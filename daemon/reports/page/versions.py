@@ -8,17 +8,23 @@ from markupsafe import Markup
 from daemon.ledger import Ledger
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts, PageReader
-from daemon.reports.page.lineage import lineage
+from daemon.reports.page.lineage import lineage, served_periods
 from daemon.reports.page.moments import time_element
 from daemon.reports.page.overview_html import named
 from daemon.reports.versions import expected_cell, realised_cell, service_cell, versions_of
-from drift.notation import score
+from drift.notation import counted, score
 from drift.report.page import filled, table
 from drift.report.site import ServedPage
 from retrain.planning.forecast_words import COVERS
 
 A_PAGE, OUTSIDE = 40, ", outside"
+MOST_IN_LINE, MOST_PERIODS = 5, 3
+MADE = "<b>{{ version }}</b>{% if by %} by {{ by }}{% endif %}{% if value %} · {{ value }} held out{% endif %}"
+SERVED = """{% for begun, ended in periods %}{{ "" if loop.first else ", " }}{% if ended %}{{ begun }} to {{ ended }}
+{%- else %}<b>serves</b> since {{ begun }}{% endif %}{% endfor %}"""
 CONTENT = """
+{% if line %}<section><h2>From files to service</h2><ol class="lineage">{% for files, made, served in line %}
+<li><span>{{ files }}</span><span>{{ made }}</span><span>{{ served }}</span></li>{% endfor %}</ol></section>{% endif %}
 {% if side %}<section><h2>{{ pair }}</h2>{{ side }}</section>{% endif %}
 <section><h2>All versions, the newest first</h2>{{ versions }}
 {% if pages %}<p class="pages">{% for word, at in pages %}<a href="{{ at }}">{{ word }}</a>{% endfor %}</p>{% endif %}
@@ -44,7 +50,9 @@ def view_of_versions(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts 
         found = versions_of(conn, reader.config, model)
         facts = [one for _, one in found]
         pair, paths = _pair(facts, asked.query), reader.paths.model(model)
-        origins = {one["version"]: lineage(conn, paths, one) for one in facts if one["version"] in pair}
+        newest = [one["version"] for one in facts[-MOST_IN_LINE:]]
+        origins = {one["version"]: lineage(conn, paths, one) for one in facts if one["version"] in (*pair, *newest)}
+        periods = served_periods(conn, model, newest)
     served = [one["version"] for one in facts if one["served"]]
     title = f"{model} serves {' and '.join(served)}." if served else f"{model} has no version yet."
     if len(served) > 2:
@@ -53,6 +61,7 @@ def view_of_versions(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts 
     return {
         "view": "versions", "model": model, "title": title, "versions": facts,
         "made": {row.name: row.created_at for row, _ in found}, "side_by_side": pair, "lineage": origins,
+        "line": newest, "served": periods,
         "from": int(first) if first.isascii() and first.isdigit() and len(first) < 9 else 0,
     }  # fmt: skip
 
@@ -76,7 +85,8 @@ def versions_html(facts: Facts, asked: Asked) -> str:
     pages = [("newer", f"{at}?from={max(0, first - A_PAGE)}")] if first else []
     pages += [("older", f"{at}?from={first + A_PAGE}")] if first + A_PAGE < len(found) else []
     content = filled(
-        CONTENT, covers=COVERS, pages=pages, pair=" and ".join(pair), side=_side(facts, pair, asked),
+        CONTENT, covers=COVERS, pages=pages, line=[] if first else _line(facts, asked),
+        pair=" and ".join(pair), side=_side(facts, pair, asked),
         versions=_table(facts, shown, asked) if shown else "None yet.",
     )  # fmt: skip
     return ServedPage(facts["title"], content, link(href("m", model), model), follows=True).html()
@@ -118,12 +128,32 @@ def _side(facts: Facts, pair: Sequence[str], asked: Asked) -> Markup | str:
     return filled(CARDS, compared=compared, cards=cards)
 
 
-def _files(origin: Mapping[str, Any]) -> str:
+def _line(facts: Facts, asked: Asked) -> list[tuple[str, Markup, Markup | str]]:
+    """Of the newest versions: the files that taught it, what it is and what made it, and when it answered."""
+    by_name = {one["version"]: one for one in facts["versions"]}
+    shown = []
+    for name in reversed(facts["line"]):
+        one, taught = by_name[name], _files(facts["lineage"][name], "file")
+        files = f"{taught} · {one['train_rows']:,} rows" if taught else f"{one['train_rows']:,} rows"
+        made = filled(MADE, version=name, by=_cycle(facts["model"], one), value=_value(one))
+        shown.append((files, made, _served(facts["served"].get(name, ()), asked.now) or "never served alone"))
+    return shown
+
+
+def _served(periods: Sequence[Sequence[float | None]], now: float) -> Markup | str:
+    """When it answered, the newest times first."""
+    shown = [(time_element(begun, now), "" if ended is None else time_element(ended, now)) for begun, ended in
+             reversed(periods[-MOST_PERIODS:]) if begun is not None]  # fmt: skip
+    return filled(SERVED, periods=shown) if shown else ""
+
+
+def _files(origin: Mapping[str, Any], unit: str = "") -> str:
     """How many, and which was the first and the last."""
     if origin["files"] is None:
         return ""
     names = [name for name in dict.fromkeys((origin["first"], origin["last"])) if name is not None]
-    return f"{origin['files']:,}{': ' if names else ''}{' to '.join(names)}"
+    count = counted(origin["files"], unit) if unit else f"{origin['files']:,}"
+    return f"{count}{': ' if names else ''}{' to '.join(names)}"
 
 
 def _value(one: Mapping[str, Any]) -> str:
