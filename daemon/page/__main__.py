@@ -19,6 +19,7 @@ from daemon.page.answers import Answer
 from daemon.page.app import App
 from daemon.page.reading import Reading
 from daemon.page.rights import Rights
+from daemon.page.traffic import Traffic
 from daemon.runtime import faults, page_wire
 from daemon.runtime.log import configure, get_logger, log_dropped
 from daemon.runtime.page_wire import Head, Request
@@ -40,7 +41,9 @@ class PageServer:
 
     def __init__(self, config: Config, loopback: bool, listener: socket.socket, channel: socket.socket) -> None:
         tokens = load_tokens(config, os.environ)
-        self._app = App(config, Reading(config), Rights(tokens, loopback and config.service.page_acts))
+        self._traffic = Traffic()
+        reading = Reading(config, self._traffic)
+        self._app = App(config, reading, Rights(tokens, loopback and config.service.page_acts))
         self._compressing = Pool("compressing the page", 1, ARRIVE_S)
         self._listener, self._channel = listener, channel
         self._writer: asyncio.StreamWriter | None = None
@@ -53,7 +56,10 @@ class PageServer:
         beating = asyncio.create_task(self._beat())
         with contextlib.suppress(OSError):
             while line := await reader.readline():
-                if json.loads(line)["op"] == "stop":
+                message = json.loads(line)
+                if message["op"] == "totals":
+                    self._traffic.receive(message)
+                elif message["op"] == "stop":
                     break
         beating.cancel()
         server.close()
@@ -101,6 +107,7 @@ class PageServer:
         while True:
             if max(pool.longest_s() for pool in self._app.pools) < HUNG_S:
                 self._report("heartbeat")
+            self._traffic.look()
             log_dropped()
             await asyncio.sleep(BEAT_S)
 

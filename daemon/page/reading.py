@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config
 from daemon.ledger import Ledger, open_ledger
+from daemon.page.traffic import Traffic
 from daemon.reports.page.asked import Asked, PageReader
 from daemon.runtime.restarting import error_key
 from daemon.tools.doctor import examine
@@ -21,8 +22,8 @@ View = Callable[[PageReader, Asked], T]
 class Reading:
     """One ledger for all threads of the page, read only."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, traffic: Traffic | None = None) -> None:
+        self._config, self._traffic = config, traffic or Traffic()
         self._ledger: Ledger | None = None
         self._file: tuple[int, int] | None = None
         self._turn = threading.Lock()
@@ -53,7 +54,8 @@ class Reading:
             return self._ledger
 
     def _reader(self, ledger: Ledger | None, trouble: str = "") -> PageReader:
-        return PageReader(self._config, ledger, self._config.paths, trouble, _examined)
+        traffic = self._traffic.by_model(list(self._config.models))
+        return PageReader(self._config, ledger, self._config.paths, trouble, _examined, traffic)
 
     def close(self) -> None:
         """Open it anew the next time: perhaps another is there then."""

@@ -180,7 +180,9 @@ class Service:
         )  # fmt: skip
 
     def _page(self) -> PageProcess | None:
-        return None if self.page_listener is None else page_process(self.config, self.page_listener, self.listener)
+        if self.page_listener is None:
+            return None
+        return page_process(self.config, self.page_listener, self.listener, self.totals)
 
     async def _announce(self) -> None:
         await self.servers.wait_ready()

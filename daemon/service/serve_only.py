@@ -89,7 +89,9 @@ class OnlyServer:
         )
 
     def _page(self) -> PageProcess | None:
-        return None if self._page_listener is None else page_process(self._config, self._page_listener, self._listener)
+        if self._page_listener is None:
+            return None
+        return page_process(self._config, self._page_listener, self._listener, self._totals)
 
     def _silences(self) -> dict[str, float]:
         return self._servers.silences(time.monotonic())

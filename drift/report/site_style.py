@@ -31,8 +31,8 @@ form { display: inline; margin: 0; } .acts { display: flex; flex-wrap: wrap; gap
 .sure[open] > div { border: 1px solid var(--line); border-radius: 10px; background: var(--card); padding: .7rem .9rem;
   margin: .4rem 0; max-width: 34rem; font-size: .92rem; }
 .models { display: grid; gap: .5rem; margin: 0; padding: 0; list-style: none; }
-.heads, .model { display: grid; grid-template-columns: minmax(11rem, 1.1fr) minmax(11rem, 1fr) minmax(13rem, 1.3fr);
-  gap: .1rem 1.75rem; }
+.heads, .model { display: grid; gap: .1rem 1.75rem;
+  grid-template-columns: minmax(11rem, 1.25fr) 5rem minmax(11rem, 1fr) minmax(12rem, 1.2fr); }
 .heads { padding: 0 1rem .3rem; color: var(--soft); font-size: .82rem; }
 .model { align-items: center; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: .5rem 1rem .55rem; }
@@ -40,7 +40,9 @@ form { display: inline; margin: 0; } .acts { display: flex; flex-wrap: wrap; gap
 .model p { margin: 0; font-size: .88rem; } .model .why { grid-column: 1 / -1; color: var(--soft); min-width: 0;
   padding: 0; } .model .why b { font-weight: 600; color: var(--ink); }
 .q { display: grid; grid-template-columns: 7rem minmax(0, 1fr); gap: .75rem; align-items: center; }
-.q p { line-height: 1.35; font-variant-numeric: tabular-nums; } .q b { font-size: 1rem; }
+.q p, .traffic { line-height: 1.35; font-variant-numeric: tabular-nums; } .traffic b { font-size: 1rem; }
+.narrow { display: none; }
+.q p { margin: 0; } .q b { font-size: 1rem; }
 .files { height: 1.6rem; } .model .spark { height: 1.6rem; }
 .state { display: inline-flex; gap: .35rem; align-items: baseline; font-weight: 600; font-size: .88rem; }
 .state svg { width: .68rem; height: .68rem; } .ok { color: var(--ok); } .warn { color: var(--warn); }
@@ -83,7 +85,7 @@ body > footer { margin-top: 1.5rem; padding-top: .5rem; }
   .lineage span + span::before { content: none; }
   .model, .two { grid-template-columns: minmax(0, 1fr); } .heads { display: none; }
   .answers { grid-template-columns: minmax(0, 1fr); gap: .4rem; } .todo li > p { flex-basis: 100%; }
-  .model { gap: .35rem; }
+  .model { gap: .35rem; } .traffic br { display: none; } .narrow { display: inline; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
 """

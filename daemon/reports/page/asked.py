@@ -1,7 +1,7 @@
 """What a reader of the page asked for, and what the page is read from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.config.config import Config
@@ -26,10 +26,13 @@ class Asked:
 @dataclass(frozen=True)
 class PageReader:
     """What views are read from. `ledger` is open for reading alone, or None where it cannot be read: `trouble` says why
-    then. `examine` is what `driftd doctor` finds, as its JSON; None where nobody can look."""
+    then. `examine` is what `driftd doctor` finds, as its JSON; None where nobody can look.
+    `traffic` has by model `per_s`, requests a second, and `p99_s`, seconds that 99 of 100 took at most (None of none)
+    over the last `over_s` seconds; nothing where it is not known."""
 
     config: Config
     ledger: Ledger | None
     paths: StatePaths
     trouble: str = ""
     examine: Callable[[Config], Sequence[Mapping[str, Any]]] | None = None
+    traffic: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)

@@ -30,7 +30,7 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
     (question,) = questions_of(reader.config, ledger, status["models"])
     model = status["models"][name]
     with ledger.connect() as conn:
-        found = model_facts(conn, name, model, question, asked.now)
+        found = model_facts(conn, name, model, question, asked.now) | {"traffic": reader.traffic.get(name)}
         drawn = with_ghosts(conn, name, model["task"], points(conn, name, model["task"], SHOWN_POINTS))
         entries = timeline(conn, name, entries_asked_for(asked))
         columns = _moved(conn, name)

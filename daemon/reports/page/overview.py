@@ -29,7 +29,8 @@ def overview_facts(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts:
     questions = {one["model"]: one for one in questions_of(reader.config, ledger, status["models"])}
     with ledger.connect() as conn:
         models = {
-            name: model_facts(conn, name, one, questions[name], asked.now) for name, one in status["models"].items()
+            name: model_facts(conn, name, one, questions[name], asked.now) | {"traffic": reader.traffic.get(name)}
+            for name, one in status["models"].items()
         }
         change = newest_change(conn, None)
     waiting = [need for one in models.values() for need in one["needs"]]

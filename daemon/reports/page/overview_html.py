@@ -11,6 +11,7 @@ from daemon.reports.page.moments import time_element
 from daemon.reports.page.needs import KINDS
 from daemon.reports.page.prose import marked
 from daemon.reports.page.quality import NEWEST_FILES
+from daemon.reports.page.traffic import latency, rate
 from drift.notation import counted, score
 from drift.report.charts import sparkline
 from drift.report.glyphs import file_bars, state
@@ -29,11 +30,14 @@ CONTENT = """
 <div><dt>{{ name }}</dt><dd>{{ answer }}</dd></div>
 {% endfor %}</dl>
 <h2>Models</h2>
-<div class="heads" aria-hidden="true"><span>serves</span><span>quality now, and at its evaluation</span>
+<div class="heads" aria-hidden="true"><span>serves</span><span>requests</span>
+<span>quality now, and at its evaluation</span>
 <span>last {{ places }} files, the newest at the right</span></div>
 <ul class="models">{% for row in rows %}
 <li class="model"><div><h3><a href="{{ row.href }}">{{ row.name }}</a> {{ row.state }}</h3>
 <p class="soft">{{ row.serves }}</p></div>
+<p class="traffic"><span class="narrow">requests </span><b>{{ row.rate }}</b><br>
+<span class="soft">{{ row.latency }}</span></p>
 <div class="q"><p><b>{{ row.value }}</b><br><span class="soft">{{ row.was }}</span></p>{{ row.spark }}</div>
 <div>{{ row.files }}</div><p class="why">{% if row.changed %}<b>{{ row.changed }}.</b> {% endif %}{{ row.why }}</p></li>
 {% endfor %}</ul>
@@ -121,6 +125,7 @@ def _row(name: str, status: Mapping[str, Any], one: Mapping[str, Any], now: floa
         "name": name, "href": href("m", name), "state": state(one["state"]["kind"], one["state"]["word"]),
         "serves": serves(status, one["age"]), **quality_cells(one), "why": _first(one, now),
         "files": file_bars([(file["kind"], f"{file['file']}: {file['kind']}") for file in one["files"]], NEWEST_FILES),
+        "rate": rate(one["traffic"]), "latency": latency(one["traffic"]),
         "changed": marked(one["changed"], now) if one["changed"] else "",
     }  # fmt: skip
 
