@@ -10,6 +10,7 @@ from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts
 from daemon.reports.page.changes import words
 from daemon.reports.page.columns import importance_shares
+from daemon.reports.page.groups_html import groups_section
 from daemon.reports.page.model import MOST_ENTRIES, entries_asked_for
 from daemon.reports.page.moments import day, time_element, with_seconds
 from daemon.reports.page.needs import KINDS
@@ -40,6 +41,7 @@ CONTENT = """
 <li><b>{{ one.at }}</b> · {{ one.what }}: {{ one.words }}</li>{% endfor %}</ol>
 {% if earlier %}<p class="pages"><a href="{{ earlier }}">earlier</a></p>{% endif %}
 </section>
+{{ groups }}
 <section id="files"><h2>Files</h2><p class="pages">{% for word, address, here in states %}
 <a href="{{ address }}"{% if here %} aria-current="true"{% endif %}>{{ word }}</a>{% endfor %}</p>
 {{ files }}{% if older %}<p class="pages"><a href="{{ older }}">older files</a></p>{% endif %}</section>
@@ -64,6 +66,7 @@ def model_html(facts: Facts, asked: Asked) -> str:
         importance=_importance(facts["importance"], named(status["champion"] and status["champion"]["metric"])),
         history=[_entry(name, *one, asked.now) for one in reversed(folded(history))],
         earlier=_earlier(name, facts, asked), files=_files(name, listed["files"], asked.now),
+        groups=groups_section(status["groups"]),
         states=[(word, _files_href(name, kind), kind == listed["state"]) for word, kind in EVERY],
         older=_files_href(name, listed["state"], listed["older"]) if listed["older"] else "",
     )  # fmt: skip
