@@ -16,6 +16,7 @@ from daemon.reports.page.moments import day, time_element, with_seconds
 from daemon.reports.page.needs import KINDS
 from daemon.reports.page.overview_html import acts, named, remark
 from daemon.reports.page.prose import marked
+from daemon.reports.page.recommender import recommender_lines
 from daemon.reports.timeline import folded, heading, sentence
 from drift.notation import apart, score
 from drift.report.charts import Mark, effect
@@ -120,6 +121,7 @@ def _now(facts: Facts, status: Mapping[str, Any], asked: Asked) -> list[tuple[st
         value = "not measured yet" if now["value"] is None else f"{'≈ ' * now['estimated']}{score(now['value'])}"
         was = "" if now["evaluated"] is None else f" (was {score(now['evaluated'])})"
         lines.append((named(now["metric"]), value + was))
+    lines += recommender_lines(facts["recommender"], asked.now)
     labels = status["labels"]
     lines += [("labels", labels["sentence"])] if labels and labels["sentence"] else []
     lines.append(("labelled rows", f"{status['labelled_rows']:,}"))
