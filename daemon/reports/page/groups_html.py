@@ -16,7 +16,8 @@ Json = Mapping[str, Any]
 SECTION = """
 <section id="groups"><h2>Groups</h2>
 <p class="small soft">Over the newest {{ files }} that {{ version }} answered. ± is half of a 95% interval. A group is
- measured on {{ least }} settled rows or more; drawn are its newest scores, {{ low }} below and {{ high }} above.</p>
+ measured on {{ least }} settled rows or more; drawn are its newest scores, {{ low }} below and {{ high }} above.
+{% if positive %} Rates are those of the answer "{{ positive }}".{% endif %}</p>{{ warnings }}
 {% for content, sentences in columns %}{{ content }}{{ sentences }}{% endfor %}
 </section>
 """
@@ -31,7 +32,7 @@ def groups_section(found: Json | None) -> Markup | str:
     columns = [(_table(found, column, low, high), _differences(found, column)) for column in found["columns"]]
     return filled(
         SECTION, files=counted(found["files"], "file"), version=found["version"], least=found["least"], columns=columns,
-        low=f"{low:.4f}", high=f"{high:.4f}",
+        low=f"{low:.4f}", high=f"{high:.4f}", positive=found["positive"], warnings=notes(found["warnings"]),
     )  # fmt: skip
 
 
@@ -45,21 +46,21 @@ def _all(found: Json) -> list[Json]:
 
 def _table(found: Json, column: Json, low: float, high: float) -> Markup:
     """A row a group, all rows first."""
-    of_class = f'"{found["positive"]}"'
     metric = named(found["metric"])
     heads = [(column["column"], ""), ("state", ""), ("recent", "wide"), (metric, "num"), ("rows", "num"),
-             ("settled", "num"), (f"answered {of_class}", "num"), (f"of true {of_class}", "num")]  # fmt: skip
-    rows = [_row(one, low, high) for one in (found["all_rows"] | {"group": "all rows"}, *column["groups"])]
+             ("settled", "num"), ("selection rate", "num"), ("true-positive rate", "num")]  # fmt: skip
+    whole = found["all_rows"] | {"group": "all rows"}
+    rows = [_row(whole, "", low, high), *(_row(one, _state(one), low, high) for one in column["groups"])]
     more = f"{column['left_out']} smaller groups are not listed" if column["left_out"] else ""
     return table(heads, rows, more)
 
 
-def _row(one: Json, low: float, high: float) -> Sequence[Any]:
+def _row(one: Json, shown_state: Markup | str, low: float, high: float) -> Sequence[Any]:
     trail = [value for _, value, _ in one["trail"]]
     drawn = sparkline(f"{one['group']}: {counted(len(trail), 'score')}", trail, low, high) if len(trail) > 1 else ""
     value = "too few" if one["score"] is None else estimate_words(one["score"])
     shares = [_share(one[key]) for key in ("selection", "true_positive")]
-    return one["group"], _state(one), drawn, value, f"{one['rows']:,}", f"{one['settled']:,}", *shares
+    return one["group"], shown_state, drawn, value, f"{one['rows']:,}", f"{one['settled']:,}", *shares
 
 
 def _state(one: Json) -> Markup | str:
