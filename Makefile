@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd wrong-labels
+.PHONY: groups field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -65,6 +65,9 @@ calibration: $(VENV)/.installed-dev ## measure how often checks alarm where noth
 
 drops: $(VENV)/.installed-dev ## measure false alarms and power of the test of a drop in performance; half an hour; DROPS="--jobs 2"
 	$(BIN)/python -m benchmarks.drops $(DROPS)
+
+groups: $(VENV)/.installed-dev ## measure false alarms and power of watched groups of rows; half an hour; GROUPS="--runs 100"
+	$(BIN)/python -m benchmarks.groups $(GROUPS)
 
 poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and which clean ones; POISON="--streams DIR"
 	$(BIN)/python -m benchmarks.poison $(POISON)

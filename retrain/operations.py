@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from retrain.records.deployment import Deployment
+from retrain.records.groups import FileGroups, GroupWatch
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
@@ -195,7 +196,7 @@ class AssessResult(Result, frozen=True, kw_only=True):
     `proposal` is what to serve from now on, `labels` how far labels are in, as `retrain.records.label_state`. `scored`
     says which checks have another performance than was known, `stream` is the state of the detector of errors then, as
     `retrain.monitoring.scoring`. `realised` says of a `cycle` what its forecast came to, as
-    `retrain.monitoring.realised`."""
+    `retrain.monitoring.realised`; `groups` what groups of rows come to, None where none are watched."""
 
     assessments: list[Json]
     skipped: list[int]
@@ -205,6 +206,7 @@ class AssessResult(Result, frozen=True, kw_only=True):
     scored: list[Json] = []
     stream: Json | None = None
     realised: list[Json] = []
+    groups: GroupWatch | None = None
     seconds: float = 0.0
 
 
@@ -216,7 +218,8 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     that held when the evidence begins, `base` the planner's Regret then; `fixed` says that what is served is not
     adjusted. `twin` is the window that the planner watches; `now` is the clock (Unix seconds). `answered` are files
     whose answers are to be scored, ascending, `era` the number that what is served began with, `stream` the state of
-    the detector of its errors. `foretold` are cycles whose forecast waits for its files."""
+    the detector of its errors. `foretold` are cycles whose forecast waits for its files; `groups` is what is known of
+    groups of answered files."""
 
     files: tuple[AcceptedFile, ...]
     schema: Schema
@@ -237,6 +240,7 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     era: int = 0
     stream: Json | None = None
     foretold: tuple[Foretold, ...] = ()
+    groups: tuple[FileGroups, ...] = ()
 
 
 class LabelsResult(Result, frozen=True, kw_only=True):

@@ -125,6 +125,11 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
             print(f"  errors     {rise}")
         if estimate := estimate_sentence(check["estimated"]):
             print(f"  estimated  {estimate}")
+    if groups := model["groups"]:
+        for warning in groups["warnings"]:
+            print(f"  GROUP      {printable(warning)}")
+        for sentence in groups["sentences"]:
+            print(f"  groups     {printable(sentence)}")
     if failed := model["failed_cycle"]:
         print(f"  TROUBLE    cycle {failed['id']}: {printable(failed['reason'])} ({when(failed['at'])})")
     if cycle is not None:

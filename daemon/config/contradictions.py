@@ -59,6 +59,11 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
         if classes is not None and named not in classes:
             declared = f"which [models.{name}.columns] does not declare as a category of {section.get('target')!r}"
             add(f"{key} names {named!r}, {declared}{meant(named, classes)}", "decision", key)
+    groups = section.get("groups")
+    positive = groups.get("positive") if isinstance(groups, dict) else None
+    if classes is not None and isinstance(positive, str) and positive not in classes:
+        declared = f"which [models.{name}.columns] does not declare as a category of {section.get('target')!r}"
+        add(f"positive is {positive!r}, {declared}{meant(positive, classes)}", "groups", "positive")
     undeclared = f"which [models.{name}.columns] does not declare"
     for key in ("target", "time_column", "id_column"):
         column = section.get(key)

@@ -170,6 +170,17 @@ EVENTS = (
         "`row` it was sure, `since_row` the rise began (an estimate; none: in an earlier file), mean errors `before` "
         "and `after`", "version detector row since_row before after metric value reference", "look at the file from "
         "that row on: did its producer change?"),
+    Event("slice_degraded", "warning", "on settled labels what is served does worse for a [group](groups.md) of rows "
+        "than it did before, beyond chance over all groups: which, its metric now and before; the episode begins with "
+        "the first, and others may join it", "episode groups", "`driftd status`: does one group's data or meaning "
+        "differ now, or all? Retraining is decided by all rows: `driftd retrain M` if the group alone is worth it"),
+    Event("slice_recovered", "info", "no group does worse than before any more", "episode",
+        ends="slice_degraded"),
+    Event("disparity_exceeded", "warning", "selection rates or true-positive rates of two [groups](groups.md) differ "
+        "by more than `groups.max_difference`, beyond chance", "episode groups", "look at the groups on the status "
+        "page: who is answered otherwise, and why?"),
+    Event("disparity_cleared", "info", "no groups differ by more than is allowed any more", "episode",
+        ends="disparity_exceeded"),
     Event("labels_assessed", "info", "a file's labels are there: what was served cost `loss` a row, and a fresh model "
         "of each window would have cost less by `gains`", "seq rows metric value loss gains seconds"),
     Event("difference_realised", "info", "two more files are settled: how much better the challenger of a cycle, "
@@ -203,14 +214,14 @@ EVENTS = (
     Event("trial_finished", "info", "a challenger on trial was promoted (`promoted`) or the champion stays (`kept`)",
         "cycle_id version outcome reason rows failures compared differed"),
     Event("version_promoted", "info", "a version is the champion", "version reason",
-        ends="champion_unloadable drift_detected"),
+        ends="champion_unloadable drift_detected slice_degraded disparity_exceeded"),
     Event("deployment_adjusted", "info", "other weights of stored versions, or another recalibration, are served: no "
         "training", "version reason",
         ends="champion_unloadable"),
     Event("version_kept", "info", "the champion stays", "cycle_id reason"),
     Event("version_rolled_back", "warning", "what was served before is the champion again",
         "version from_version reason", "`driftd explain CYCLE`; look at the files that it learned from",
-        ends="champion_unloadable drift_detected"),
+        ends="champion_unloadable drift_detected slice_degraded disparity_exceeded"),
     Event("retention_finished", "info", "once a day, if anything was beyond the "
         "[retention](configuration.md#modelsnameretention): how many of which went; `files` left their windows, their "
         "`snapshots` go the next time; `events` `commands` `due` `outbox` are the service's",

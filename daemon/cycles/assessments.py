@@ -11,11 +11,13 @@ from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.cpu import record_spent
+from daemon.cycles.groups import known_groups, log_groups, record_groups
 from daemon.cycles.label_warnings import tell_of_labels
 from daemon.cycles.loadable import readable, unloadable, unreadable
 from daemon.cycles.schemas import answers, current_schema, schema_change
 from daemon.cycles.scoring import log_scores, record_scores, scores, to_score
 from daemon.ledger import Ledger, assessments, files, forecasts, labels, models, promotions, trials, versions
+from daemon.ledger.groups import EpisodeChange
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.process import WorkerError
 from retrain.operations import AssessRequest, AssessResult, Foretold, LabelsRequest, LabelsResult, to_json
@@ -73,21 +75,26 @@ class Assessing:
         self._known = _besides_labels(request)
         rest_s = min(REST * result.seconds, LONGEST_REST_S) if result.seconds >= RESTED_S else 0.0
         self._rest_until_s = time.monotonic() + rest_s
-        before = self._commit(request, result)
+        before, changes = self._commit(request, result)
         self._answered = self._request(context.shared.ledger)[0]
         if result.labels is not None:
             tell_of_labels(context.log, context.name, before, LabelState.from_json(result.labels))
         if isinstance(request, AssessRequest):
             self._log(request, result)
+            log_groups(context, result, changes)
 
-    def _commit(self, request: Asked, result: AssessResult | LabelsResult) -> LabelState | None:
-        """Write down what was found; how far labels were in before."""
+    def _commit(
+        self, request: Asked, result: AssessResult | LabelsResult
+    ) -> tuple[LabelState | None, list[EpisodeChange]]:
+        """Write down what was found; how far labels were in before, and what became of episodes of groups."""
         context, name, now = self._context, self._context.name, self._context.now()
+        changes: list[EpisodeChange] = []
         with context.shared.ledger.begin(durable=True) as conn:
             if isinstance(request, AssessRequest) and isinstance(result, AssessResult):
                 found, number = to_json(result), request.deployment.number
                 assessments.record(conn, name, number, found, now, request.after)
                 record_scores(conn, name, result, request.era)
+                changes = record_groups(conn, context, request, result)
                 forecasts.record(conn, result.realised)
             record_spent(conn, context)
             before = labels.load(conn, name)
@@ -95,7 +102,7 @@ class Assessing:
                 from_seq = min((file.seq for file in request.files), default=0)
                 seen_seq = models.load_planner(conn, name).seen_seq
                 labels.save(conn, name, LabelState.from_json(result.labels), from_seq, seen_seq, now)
-        return before
+        return before, changes
 
     def _log(self, request: AssessRequest, result: AssessResult) -> None:
         """What labels say of files that were not assessed before, or otherwise."""
@@ -150,11 +157,12 @@ class Assessing:
             foretold = _foretold(context, conn, schema)
             question += (tuple(one.cycle for one in foretold),)
             question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
-            question += (context.settings.decision,)
+            question += (context.settings.decision, context.settings.gate, context.settings.groups)
             if question == self._answered:
                 return question, None
             archive, predecessor = _versions(context, conn, champion, schema)
             evidence = _evidence(context, conn, state) | to_score(conn, context, champion)
+            evidence |= known_groups(conn, context)
         return question, AssessRequest(
             **of_files,
             **evidence,

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from daemon.ledger import groups
 from daemon.ledger.rows import insert_row, last_row, update_row
 from daemon.ledger.tables import checks, episodes, files, newest_performance
 from daemon.ledger.totals import newer_rows
@@ -143,6 +144,7 @@ def drifts_no_more(conn: Connection, model: str, check_id: int, now: float) -> i
 
 
 def end_open_episode(conn: Connection, model: str, now: float) -> None:
-    """A new champion has a new reference: what drifted against the old one is over."""
+    """A new champion has a new reference: what drifted against the old one, or did worse than under it, is over."""
     unfinished = episodes.c.model == model, episodes.c.closed_at.is_(None)
     conn.execute(update(episodes).where(*unfinished).values(closed_at=now))
+    groups.end_open_episodes(conn, model, now)

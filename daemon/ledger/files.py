@@ -29,6 +29,14 @@ USABLE = (
 )  # fmt: skip
 
 
+def newest_time(conn: Connection, model: str) -> float | None:
+    """The newest event time in accepted files of rows (Unix seconds), or when the newest one came, where rows have
+    none; None without a file."""
+    wanted = files.c.model == model, files.c.kind == "rows", files.c.state == "accepted"
+    found: float | None = conn.scalar(select(NEWEST_TIME).where(*wanted).order_by(NEWEST_TIME.desc()).limit(1))
+    return found
+
+
 def known(conn: Connection, model: str) -> dict[str, Look]:
     """The newest look at each path that was dealt with."""
     columns = "path, size, mtime_ns, ctime_ns, inode"

@@ -15,6 +15,7 @@ from daemon.ledger.tables import (
     class_totals,
     episodes,
     files,
+    group_summaries,
     models,
     prediction_log,
     trials,
@@ -31,8 +32,8 @@ class Standing:
     """What the ledger has of a model: its row and the newest rows of its tables (None: there is none); `metrics` are
     those of the champion's newest version, `files` counts them by state, `class_rows` labels by class, and
     `labelled_rows` those of accepted files, withheld classes among them; `assessed` is what the newest assessed file
-    said, `cpu` has CPU seconds by cycle and purpose, `without_gain` the cycles that changed nothing. `on_trial` says
-    whether it is worth asking for more."""
+    said, `groups` how groups of rows do, `cpu` has CPU seconds by cycle and purpose, `without_gain` the cycles that
+    changed nothing. `on_trial` says whether it is worth asking for more."""
 
     model: Row[Any] | None = None
     champion: Champion | None = None
@@ -50,6 +51,7 @@ class Standing:
     without_gain: Collection[int] = frozenset()
     on_trial: bool = False
     assessed: Mapping[str, Any] | None = None
+    groups: Mapping[str, Any] | None = None
 
 
 def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dict[str, Standing]:
@@ -68,12 +70,14 @@ def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dic
     logged, on_trial = _logged(conn), set(conn.scalars(select(trials.c.model).where(trials.c.outcome == "")))
     spent, lost = cpu.by_model(conn, since), cpu.without_gain(conn, since)
     assessed = assessments_of.newest_found(conn)
+    groups = {row.model: row.found for row in conn.execute(select(group_summaries))}
     return {
         name: Standing(
             rows.get(name), champions.get(name), metrics.get(name) or {}, opened.get(name), counts[name],
             totals.with_late(labelled[name]), classes[name], last_files.get(name), last_checks.get(name),
             last_cycles.get(name), current.get(name), logged.get(name, NOT_LOGGED),
             spent.get(name, {}), lost, name in on_trial, assessed.get(name),
+            groups.get(name),
         )
         for name in names
     }  # fmt: skip

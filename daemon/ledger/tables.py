@@ -189,6 +189,31 @@ episodes = _table(
 )
 _unique_where("one_open_episode", "closed_at IS NULL", episodes.c.model)
 
+group_counts = Table(
+    "group_counts",
+    metadata,
+    Column("check_id", Integer, primary_key=True),
+    *_required(String, "model"),
+    *_required(JSON, "found"),
+)
+Index("group_counts_by_model", group_counts.c.model, group_counts.c.check_id)
+
+group_summaries = Table(
+    "group_summaries",
+    metadata,
+    Column("model", String, primary_key=True),
+    *_required(JSON, "found"),
+)
+
+group_episodes = _table(
+    "group_episodes",
+    *_required(String, "model", "kind"),
+    *_required(Float, "opened_at"),
+    *_optional(Float, "closed_at"),
+    *_required(JSON, "found"),
+)
+_unique_where("one_open_group_episode", "closed_at IS NULL", group_episodes.c.model, group_episodes.c.kind)
+
 cycles = _table(
     "cycles",
     *_required(String, "model", "state", "stage"),

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Table, func, select
 
+from daemon.ledger.groups import EPISODE_EVENTS
 from daemon.ledger.rows import last_row
-from daemon.ledger.tables import cycles, episodes, events, files, promotions
+from daemon.ledger.tables import cycles, episodes, events, files, group_episodes, promotions
 from retrain.records.cycle import CycleState
 
 NEWEST, NEWEST_EVENTS = 1_000, 20_000
@@ -18,7 +19,8 @@ SAME_MOMENT_S = 1.0
 BY_HAND = "by hand"
 NAMES = (
     "file_refused", "file_held", "drift_detected", "drift_cleared", "approval_needed", "cycle_finished",
-    "version_promoted", "version_rolled_back",
+    "version_promoted", "version_rolled_back", "slice_degraded", "slice_recovered", "disparity_exceeded",
+    "disparity_cleared",
 )  # fmt: skip
 
 
@@ -55,6 +57,12 @@ def _facts(conn: Connection, since: float) -> Iterator[tuple[str, Row[Any]]]:
             yield "drift_detected", row
         if (row.closed_at or 0.0) > since and not any(_is_ended_by(row, one) for one in promoted):
             yield "drift_cleared", row
+    for row in _newest(conn, group_episodes):
+        begins, ends = EPISODE_EVENTS[row.kind]
+        if row.opened_at > since:
+            yield begins, row
+        if (row.closed_at or 0.0) > since and not any(_is_ended_by(row, one) for one in promoted):
+            yield ends, row
     for row in _newest(conn, cycles):
         if row.state == CycleState.AWAITING_APPROVAL:
             yield "approval_needed", row
@@ -66,7 +74,7 @@ def _facts(conn: Connection, since: float) -> Iterator[tuple[str, Row[Any]]]:
 
 
 def _is_ended_by(episode: Row[Any], promotion: Row[Any]) -> bool:
-    """Whether an episode of drift ended because another deployment was promoted, which is not told by itself."""
+    """Whether an episode ended because another deployment was promoted, which is not told by itself."""
     return bool(promotion.model == episode.model and abs(promotion.at - episode.closed_at) < SAME_MOMENT_S)
 
 
@@ -81,7 +89,7 @@ def _identity(event: Row[Any]) -> tuple[str, str | None, Any]:
     fields, name = event.fields, event.event
     if name.startswith("file_"):
         return name, event.model, fields.get("file")
-    if name.startswith("drift_"):
+    if name.startswith(("drift_", "slice_", "disparity_")):
         return name, event.model, fields.get("episode")
     if name.startswith("version_"):
         return name, event.model, fields.get("reason")

@@ -19,6 +19,7 @@ from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, t
 from daemon.ledger.standing import Standing, standings
 from daemon.reading.look import Look, scan
 from daemon.reports.cpu import SHOWN_DAYS, cpu_json
+from daemon.reports.groups import groups_json
 from daemon.reports.labels import labels_json
 from daemon.reports.recommender import blend_facts, own_blend
 from daemon.reports.serving import served_now
@@ -94,6 +95,7 @@ def _model(
         "prediction_log": found.log,
         "drift_episode": found.episode,
         "last_check": _last_check(found.last_check),
+        "groups": groups_json(found.groups),
         "cycle": _cycle(found.cycle),
         "failed_cycle": _failed_cycle(found.last_cycle),
         "cpu": cpu_json(found.cpu, found.without_gain),

@@ -1,5 +1,6 @@
 """Logs at the start what a kill kept from the log: so it is in `driftd history`, and notifications tell of it."""
 
+from daemon.cycles.groups import log_episode
 from daemon.ledger import Ledger
 from daemon.ledger.unlogged import Unlogged, unlogged
 from daemon.runtime.log import get_logger
@@ -25,6 +26,10 @@ def _log(one: Unlogged) -> None:
             log.warning("drift_detected", episode=row.id, columns=row.columns)
         case "drift_cleared":
             log.info("drift_cleared", episode=row.id)
+        case "slice_degraded" | "disparity_exceeded":
+            log_episode(log, row.kind, row.id, row.found)
+        case "slice_recovered" | "disparity_cleared":
+            log_episode(log, row.kind, row.id, [])
         case "approval_needed":
             approve = f"driftd approve {row.id}"
             log.warning("approval_needed", cycle_id=row.id, reason=row.reason, approve=approve)

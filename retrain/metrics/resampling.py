@@ -15,10 +15,14 @@ from retrain.records.predictions import Floats, Labels, Predictions
 FEWEST_RESAMPLES = 20
 
 
-def standard_error(metric: Metric, y: Labels, predictions: Predictions, *, seed: int = 0) -> float | None:
+def standard_error(
+    metric: Metric, y: Labels, predictions: Predictions, *, seed: int = 0, n_boot: int = 200
+) -> float | None:
     """Standard error of `metric.score`, in the metric's unit; None where the metric is undefined."""
     rows = metric.row_values(y, predictions)
-    return spread(bootstrap_scores(metric, y, [predictions], seed=seed)[:, 0]) if rows is None else mean_error(rows)
+    if rows is not None:
+        return mean_error(rows)
+    return spread(bootstrap_scores(metric, y, [predictions], seed=seed, n_boot=n_boot)[:, 0])
 
 
 def mean_error(rows: Floats) -> float | None:

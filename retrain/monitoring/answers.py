@@ -11,11 +11,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from retrain.labels.propensity import GREEDY
+from retrain.operations import AnsweredFile
 from retrain.records.predictions import Predictions
 
 PROBABILITY, LOGGED = "p_", "__p_"
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+
+def answers_to(file: AnsweredFile, table: pa.Table, id_column: str | None) -> tuple[Predictions, Mask] | None:
+    """Of what was answered to a file, that to the rows of a table with __row (n,), as far as it is known: which (n,).
+    None where nothing is."""
+    rows = table.column("__row").to_numpy()
+    if file.logs:
+        ids = table.column(id_column).to_pylist() if id_column in table.column_names else [None] * len(rows)
+        return logged_answers(file.logs, file.names, rows, ids)
+    return None if file.answers is None else stored_answers(file.answers, rows)
 
 
 def stored_answers(path: Path, rows: Rows) -> tuple[Predictions, Mask] | None:

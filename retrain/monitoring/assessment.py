@@ -22,6 +22,7 @@ from retrain.monitoring.cache import Memory, loaded_version
 from retrain.monitoring.drop import Evaluated
 from retrain.monitoring.evaluated import evaluated_before
 from retrain.monitoring.file_assessment import assess_pool
+from retrain.monitoring.groups.watch import Watcher, positive_class, watch_groups
 from retrain.monitoring.label_trust import judge_labels
 from retrain.monitoring.proposal import harm, propose
 from retrain.monitoring.realised import realised
@@ -65,9 +66,10 @@ def assess(request: AssessRequest) -> AssessResult:
     found = assess_files(assessor, request.known, request.after, base, request.fixed)
     came_to = [one for one in (_realised(cycle, assessor) for cycle in request.foretold) if one is not None]
     scored = score_answers(_scorer(request, assessor.history, served), request.answered)
+    watched = watch_groups(_watcher(request, assessor.history, served), request.answered, request.groups)
     return AssessResult(
         **found, labels=state.to_json(), scored=list(scored.checks),
-        stream=None if scored.stream is None else dict(scored.stream), realised=came_to,
+        stream=None if scored.stream is None else dict(scored.stream), realised=came_to, groups=watched,
         seconds=time.process_time() - started,
     )  # fmt: skip
 
@@ -84,6 +86,12 @@ def _scorer(request: AssessRequest, history: History, served: LoadedDeployment) 
 
     span = 1.0 if settings.task == "classification" else served.version.evaluation.get("error_span")
     return Scorer(history, served.version.metric, settings, evaluated, request.era, request.stream, span)
+
+
+def _watcher(request: AssessRequest, history: History, served: LoadedDeployment) -> Watcher:
+    version, settings = served.version, request.settings
+    positive = positive_class(version, settings)
+    return Watcher(history, version.metric, settings, request.era, version.name, positive)
 
 
 def _realised(foretold: Foretold, assessor: Assessor) -> dict[str, Any] | None:

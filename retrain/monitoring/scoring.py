@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from retrain.metrics.metric import Metric, weighted
 from retrain.model.blend import concatenate
-from retrain.monitoring.answers import logged_answers, stored_answers
+from retrain.monitoring.answers import answers_to
 from retrain.monitoring.drop import Evaluated
 from retrain.monitoring.error_stream import row_errors, seen, watch_errors
 from retrain.monitoring.performance import NO_VALUE, measured, with_verdict
@@ -145,15 +145,8 @@ def _key(scorer: Scorer, pool: Sequence[AnsweredFile]) -> str | None:
 def _rows(history: History, file: AnsweredFile) -> _Rows | None:
     """The rows that have a label that may be believed and were answered; None without any."""
     batch = history.batch(file.seq).labelled()
-    numbers, key = batch.table.column("__row").to_numpy(), history.schema.id_column
-    if not len(numbers):
-        return None
-    found = None
-    if file.logs:
-        ids = batch.table.column(key).to_pylist() if key in batch.table.column_names else [None] * len(numbers)
-        found = logged_answers(file.logs, file.names, numbers, ids)
-    elif file.answers is not None:
-        found = stored_answers(file.answers, numbers)
+    numbers = batch.table.column("__row").to_numpy()
+    found = answers_to(file, batch.table, history.schema.id_column) if len(numbers) else None
     if found is None:
         return None
     said, known = found
@@ -163,7 +156,7 @@ def _rows(history: History, file: AnsweredFile) -> _Rows | None:
 
 def _measured(scorer: Scorer, rows: Mapping[int, _Rows]) -> Json:
     parts = list(rows.values())
-    y, said = np.concatenate([part.y for part in parts]), concatenate(_alike([part.said for part in parts]))
+    y, said = np.concatenate([part.y for part in parts]), concatenate(alike([part.said for part in parts]))
     metric = scorer.metric
     if any(part.weights is not None for part in parts):
         ones = [np.ones(len(part.y)) if part.weights is None else part.weights for part in parts]
@@ -206,7 +199,7 @@ def _unsettled(file: AnsweredFile) -> Json:
     return {**file.performance, **NO_VALUE, **nothing}
 
 
-def _alike(pieces: Sequence[Predictions]) -> list[Predictions]:
+def alike(pieces: Sequence[Predictions]) -> list[Predictions]:
     """Predictions that may be one: with the classes of all, 0 for those that one did not know."""
     names = tuple(dict.fromkeys(name for piece in pieces for name in piece.classes or ()))
     if all(piece.classes in (None, names) for piece in pieces):

@@ -13,6 +13,7 @@ from daemon.reports.page.ghosts import with_ghosts
 from daemon.reports.page.moments import stamp
 from daemon.reports.page.overview import model_facts, next_scheduled
 from daemon.reports.page.quality import points, shown_kind
+from daemon.reports.page.recommender import recommender_facts
 from daemon.reports.status import status_json
 from daemon.reports.timeline import timeline, with_iso_times
 
@@ -37,12 +38,13 @@ def view_of_model(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
         evaluated = _evaluated(conn, name, model["champion"])
         importance = _importance(conn, name)
         listed = files_page(conn, name, asked.query)
+        recommends = recommender_facts(conn, reader.paths, name, model, model["task"])
     soon = next_scheduled(reader.config, [name], asked.now)
     return {
         "view": "model", "model": name, "title": _title(name, found), "lede": _lede(model, found, soon),
         **found, "points": drawn, "status": {**status, "models": {name: model}}, "explain": question,
         "history": [with_iso_times(entry) for entry in entries], "columns": columns, "listed": listed,
-        "before_it": evaluated, "importance": importance,
+        "recommender": recommends, "before_it": evaluated, "importance": importance,
         "scheduled": None if soon is None else {"at": soon[0], "kind": soon[1]},
     }  # fmt: skip
 

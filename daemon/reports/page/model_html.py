@@ -11,11 +11,13 @@ from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts
 from daemon.reports.page.changes import words
 from daemon.reports.page.columns import importance_shares
+from daemon.reports.page.groups_html import groups_section
 from daemon.reports.page.model import MOST_ENTRIES, entries_asked_for
 from daemon.reports.page.moments import day, time_element, with_seconds
 from daemon.reports.page.needs import KINDS
 from daemon.reports.page.overview_html import acts, named, remark
 from daemon.reports.page.prose import marked
+from daemon.reports.page.recommender import recommender_lines
 from daemon.reports.page.traffic import traffic_words
 from daemon.reports.timeline import folded, heading, sentence
 from drift.notation import apart, score
@@ -42,6 +44,7 @@ CONTENT = """
 {% if spent %}<p class="small soft">What deciding cost: {{ spent }}.</p>{% endif %}
 {% if columns %}<h2>Columns that moved</h2>{{ columns }}{% endif %}
 {% if importance %}<h2>Columns that it relies on</h2>{{ importance }}{% endif %}</aside></div>
+{{ groups }}
 <section id="files"><h2>Files</h2><p class="pages">{% for word, address, here in states %}
 <a href="{{ address }}"{% if here %} aria-current="true"{% endif %}>{{ word }}</a>{% endfor %}</p>
 {{ files }}{% if older %}<p class="pages"><a href="{{ older }}">older files</a></p>{% endif %}</section>
@@ -68,6 +71,7 @@ def model_html(facts: Facts, asked: Asked) -> str:
         importance=_importance(facts["importance"], named(status["champion"] and status["champion"]["metric"])),
         history=[_entry(name, *one, asked.now) for one in reversed(folded(history))],
         earlier=_earlier(name, facts, asked), files=_files(name, listed["files"], asked.now),
+        groups=groups_section(status["groups"]),
         states=[(word, _files_href(name, kind), kind == listed["state"]) for word, kind in EVERY],
         older=_files_href(name, listed["state"], listed["older"]) if listed["older"] else "",
     )  # fmt: skip
@@ -123,6 +127,7 @@ def _now(facts: Facts, status: Mapping[str, Any], asked: Asked) -> list[tuple[st
         was = "" if now["evaluated"] is None else f" (was {score(now['evaluated'])})"
         lines.append((named(now["metric"]), value + was))
     lines += [("requests", traffic_words(facts["traffic"]))] if facts["traffic"] is not None else []
+    lines += recommender_lines(facts["recommender"], asked.now)
     labels = status["labels"]
     lines += [("labels", labels["sentence"])] if labels and labels["sentence"] else []
     lines.append(("labelled rows", f"{status['labelled_rows']:,}"))

@@ -4,7 +4,13 @@ The line below a key is its description: docs/configuration.md (`make docs`) and
 
 from retrain.records.settings.answer import DecisionSettings
 from retrain.records.settings.data import ColumnKind, ColumnSettings, IntakeSettings, PredictionLogSettings
-from retrain.records.settings.decisions import DriftSettings, RolloutSettings, SuspicionSettings, TriggerSettings
+from retrain.records.settings.decisions import (
+    DriftSettings,
+    GroupSettings,
+    RolloutSettings,
+    SuspicionSettings,
+    TriggerSettings,
+)
 from retrain.records.settings.events import RecommendationSettings
 from retrain.records.settings.labels import LabelSettings, Maturity
 from retrain.records.settings.model import FORMER_METRICS, METRICS, OF_PROBABILITIES, ModelSettings
@@ -13,7 +19,7 @@ from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 
 __all__ = [
     "FORMER_METRICS", "METRICS", "OF_PROBABILITIES", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings",
-    "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "IntakeSettings", "LabelSettings", "Maturity",
-    "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings", "Size",
-    "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
+    "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "GroupSettings", "IntakeSettings", "LabelSettings",
+    "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings",
+    "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip

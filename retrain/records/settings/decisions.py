@@ -118,6 +118,20 @@ class GateSettings(Frozen):
         return value
 
 
+class GroupSettings(Frozen):
+    """How the groups of rows that `gate.slices` names are [watched](groups.md) on what was answered to them: each
+    group's metric against its own earlier files, and how far shares of answers differ between groups."""
+
+    window: int = Field(default=8, ge=1, le=100)
+    """The newest files that groups' figures and differences are told of."""
+    positive: str | None = None
+    """The class whose share is compared between groups. Without it `decision.positive`; else of two classes the one
+    that is not `labels.negative`, or the rarer one in training; of more none."""
+    max_difference: float | None = Field(default=None, gt=0, lt=1)
+    """So far may selection rates, and true-positive rates, of two groups of a column differ: more, beyond doubt, is
+    `disparity_exceeded`; without it differences are shown and never told."""
+
+
 class ProbationSettings(Frozen):
     """How long a promotion is watched, and how sure must be that its predecessor is better before it is undone."""
 

@@ -94,6 +94,7 @@ class ModelSettings(Frozen):
     window: training.WindowSettings = training.WindowSettings()
     decision: DecisionSettings = DecisionSettings()
     gate: decisions.GateSettings = decisions.GateSettings()
+    groups: decisions.GroupSettings = decisions.GroupSettings()
     probation: decisions.ProbationSettings = decisions.ProbationSettings()
     rollout: decisions.RolloutSettings = decisions.RolloutSettings()
     adaptation: decisions.AdaptationSettings = Field(
@@ -128,6 +129,10 @@ class ModelSettings(Frozen):
             raise ValueError(f"serving.explore draws a class at random, and a {self.task} has none")
         if self.decision != DecisionSettings() and self.task != "classification":
             raise ValueError(f"decision chooses between classes, and a {self.task} has none")
+        if self.groups != decisions.GroupSettings() and not self.gate.slices:
+            raise ValueError('[groups] is of the columns gate.slices, and there are none: slices = ["region"]')
+        if (self.groups.positive or self.groups.max_difference) and self.task != "classification":
+            raise ValueError(f"groups.positive and groups.max_difference are of classes, and a {self.task} has none")
         if self.metric == "cost" and not self.decision.costs:
             raise ValueError('metric = "cost" needs decision.costs, as costs = { fraud = 50 }')
         if self.task != "recommendation":

@@ -64,6 +64,17 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
             'y = { type = "category", categories = ["yes", "no"] }\n',
             "costs names 'Yes', which [models.m.columns] does not declare as a category of 'y'; did you mean 'yes'?",
         ),
+        (
+            GOOD + '[models.m.gate]\nslices = ["g"]\n[models.m.groups]\npositive = "Yes"\n[models.m.columns]\n'
+            'g = "category"\ny = { type = "category", categories = ["yes", "no"] }\n',
+            "positive is 'Yes', which [models.m.columns] does not declare as a category of 'y'; did you mean 'yes'?",
+        ),
+        (GOOD + "[models.m.groups]\nwindow = 4\n", "[groups] is of the columns gate.slices, and there are none"),
+        (
+            GOOD.replace("classification", "regression")
+            + '[models.m.gate]\nslices = ["g"]\n[models.m.groups]\nmax_difference = 0.1\n',
+            "groups.positive and groups.max_difference are of classes, and a regression has none",
+        ),
         (GOOD + "[models.m.decision]\nthreshold = 0.3\n", "threshold needs positive, the class that it is of"),
         (GOOD + "[models.m.decision]\ncosts = { yes = 0 }\n", "all costs are 0; expected one above 0"),
         (GOOD + "[models.m.decision]\ncosts = { yes = -1 }\n", "costs.yes is -1; expected a number, 0 or more"),

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import insert
 
 from daemon.ledger import events, open_ledger
-from daemon.ledger.tables import cycles, deployments, episodes, files, promotions
+from daemon.ledger.tables import cycles, deployments, episodes, files, group_episodes, promotions
 from daemon.ledger.unlogged import unlogged
 
 NOW = 1_000_000.0
@@ -23,6 +23,8 @@ ROWS = [
     (cycles, CYCLE | {"state": "kept", "id": 2, "model": "n", "finished_at": NOW}),
     (episodes, {"id": 1, "model": "m", "opened_at": NOW - 9_000, "closed_at": NOW + 1, "columns": []}),
     (episodes, {"id": 2, "model": "n", "opened_at": NOW, "closed_at": NOW + 1, "columns": []}),
+    (group_episodes, {"id": 1, "model": "n", "kind": "degraded", "opened_at": NOW, "closed_at": NOW + 1, "found": []}),
+    (group_episodes, {"id": 2, "model": "n", "kind": "exceeded", "opened_at": NOW, "found": []}),
     (promotions, PROMOTION | {"kind": "promote", "reason": "better"}),
     (promotions, PROMOTION | {"kind": "rollback", "reason": "worse"}),
     (promotions, PROMOTION | {"kind": "reweigh", "reason": "weights"}),
@@ -30,6 +32,7 @@ ROWS = [
 MISSING = {
     ("file_refused", "m"), ("file_held", "m"), ("approval_needed", "m"), ("cycle_finished", "n"),
     ("drift_detected", "n"), ("drift_cleared", "n"), ("version_promoted", "m"), ("version_rolled_back", "m"),
+    ("slice_degraded", "n"), ("slice_recovered", "n"), ("disparity_exceeded", "n"),
 }  # fmt: skip
 
 
@@ -72,6 +75,9 @@ def test_what_was_logged_is_not_found(ledger):
     log(ledger, "cycle_finished", "n", cycle_id=2)
     log(ledger, "drift_detected", "n", episode=2)
     log(ledger, "drift_cleared", "n", episode=2)
+    log(ledger, "slice_degraded", "n", episode=1)
+    log(ledger, "slice_recovered", "n", episode=1)
+    log(ledger, "disparity_exceeded", "n", episode=2)
     log(ledger, "version_promoted", "m", reason="better")
     assert missing(ledger) == {("version_rolled_back", "m")}
     log(ledger, "version_rolled_back", "m", reason="worse")

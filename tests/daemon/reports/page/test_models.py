@@ -1,5 +1,6 @@
 """Models that a page meets besides those that classify and serve: new ones, recommenders, paused, failed, on trial."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 from ledgers import new_ledger
 from page_parser import Page
 from page_states import NOW, asked, configured, running, seeded, take_file
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 
 from daemon.config.config import Config, load_config
 from daemon.ledger import assessments, cycles, deployments, models, open_ledger, promotions, trials
+from daemon.ledger.tables import stages, versions
 from daemon.reports.page.asked import PageReader
+from daemon.reports.page.recommender import recommender_facts, recommender_lines
 from daemon.reports.page.views import facts_of, html_of
 from retrain.records.assessment import Assessment
 from retrain.records.cycle import CycleState
@@ -113,6 +116,47 @@ def test_a_recommender_has_its_quality_from_assessed_files(tmp_path: Path) -> No
     assert own is not None and [round(one["value"], 4) for one in own["points"]] == [0.11, 0.12, 0.13]
     assert "0.1300" in shown(reader)
     assert "ndcg at 10" in (html_of(reader, asked("m", "flights")) or "")
+
+
+def test_a_recommender_shows_its_lists_and_how_old_its_counters_are(tmp_path: Path) -> None:
+    """Coverage and fallback answers are those of the newest version's evaluation; the newest event is that of files, or
+    a later one that was posted; of another task none of it is shown."""
+    reader = seeded(tmp_path, "fine", days=3)
+    facts = facts_of(reader, asked("m", "flights"))
+    assert facts is not None and facts["recommender"] is None
+    ledger = open_ledger(reader.config.state_dir)
+    with ledger.begin() as conn:
+        found = recommender_of(conn, reader)
+        before = found["newest_event"]
+        assert found["lists"] is None and before is not None and before <= NOW
+        champion = promotions.champion(conn, "flights")
+        assert champion is not None
+        newest = versions.c.model == "flights", versions.c.name == champion.newest
+        (cycle,) = conn.scalars(select(versions.c.cycle_id).where(*newest))
+        lists = {"coverage": 0.2, "gini": 0.91, "fallback_share": 0.125}
+        evaluated = stages.c.cycle_id == cycle, stages.c.stage == "evaluate"
+        result = conn.scalars(select(stages.c.result).where(*evaluated)).one()
+        conn.execute(update(stages).where(*evaluated).values(result=result | {"lists": lists}))
+        spool = reader.paths.model("flights").spool
+        spool.mkdir(parents=True, exist_ok=True)
+        (spool / "1-2-3.open").write_text("{}")
+        os.utime(spool / "1-2-3.open", (NOW - 5, NOW - 5))
+        found = recommender_of(conn, reader)
+    ledger.close()
+    assert found["lists"] == lists and found["newest_event"] == NOW - 5 > before
+    said = {name: str(value) for name, value in recommender_lines(found, NOW)}
+    assert said["coverage"] == "20% of all items (Gini of exposure 0.91)"
+    assert said["fallback"] == "12% of lists from popularity alone" and "2025-11-28" in said["newest event"]
+
+
+def recommender_of(conn: Connection, reader: PageReader) -> dict:
+    """As if the model recommended."""
+    champion = promotions.champion(conn, "flights")
+    assert champion is not None
+    model = {"champion": {"newest": champion.newest, "in_service": None}}
+    found = recommender_facts(conn, reader.paths, "flights", model, "recommendation")
+    assert found is not None
+    return found
 
 
 def assessed(conn: Connection) -> None:

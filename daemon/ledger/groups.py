@@ -1,0 +1,104 @@
+"""Groups of rows, as they are watched: what was answered to those of each file, where that leaves a model, and the
+episodes in which groups do worse or differ by more than is allowed."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from daemon.ledger.rows import insert_row, last_row, update_row
+from daemon.ledger.tables import group_counts, group_episodes, group_summaries
+from retrain.operations import from_json, to_json
+from retrain.records.groups import Degraded, Disparity, FileGroups, GroupSummary, GroupWatch
+
+AT_ONCE = 500
+"""Rows that one statement names."""
+EPISODE_EVENTS = {
+    "degraded": ("slice_degraded", "slice_recovered"),
+    "exceeded": ("disparity_exceeded", "disparity_cleared"),
+}
+"""By kind of episode, the events that begin and end it."""
+Found = Degraded | Disparity
+
+
+@dataclass(frozen=True)
+class EpisodeChange:
+    """An episode that begins, that `found` joined, or that ends, where nothing is found any more."""
+
+    kind: str
+    episode: int
+    found: tuple[Found, ...]
+
+
+def known(conn: Connection, model: str) -> tuple[FileGroups, ...]:
+    """What is known of the groups of a model's files, by check."""
+    query = select(group_counts.c.found).where(group_counts.c.model == model).order_by(group_counts.c.check_id)
+    return tuple(from_json(found, FileGroups) for found in conn.scalars(query))
+
+
+def summary(conn: Connection, model: str) -> GroupSummary | None:
+    """Where the groups of a model stand; None where none are watched, or no file was answered yet."""
+    found = conn.scalar(select(group_summaries.c.found).where(group_summaries.c.model == model))
+    return None if found is None else from_json(found, GroupSummary)
+
+
+def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -> list[EpisodeChange]:
+    """Write what an assessment found in place of what was known, and begin, extend and end episodes by it."""
+    kept = () if watch is None else watch.kept
+    _remove_others(conn, model, kept)
+    if watch is None or watch.summary is None:
+        conn.execute(delete(group_summaries).where(group_summaries.c.model == model))
+        end_open_episodes(conn, model, now)
+        return []
+    for one in watch.changed:
+        _replace(conn, group_counts, "check_id", {"check_id": one.check, "model": model, "found": to_json(one)})
+    _replace(conn, group_summaries, "model", {"model": model, "found": to_json(watch.summary)})
+    found: dict[str, Sequence[Found]] = {"degraded": watch.summary.degraded, "exceeded": watch.summary.exceeded}
+    changes = (_changed(conn, model, kind, found[kind], now) for kind in EPISODE_EVENTS)
+    return [change for change in changes if change is not None]
+
+
+def end_open_episodes(conn: Connection, model: str, now: float) -> None:
+    """Whatever lasted is over, without a word: another version is served, or nothing is watched."""
+    lasting = group_episodes.c.model == model, group_episodes.c.closed_at.is_(None)
+    conn.execute(update(group_episodes).where(*lasting).values(closed_at=now))
+
+
+def _changed(conn: Connection, model: str, kind: str, found: Sequence[Found], now: float) -> EpisodeChange | None:
+    """What becomes of a model's episode of this kind; None where it goes on as it was, or there is none."""
+    of_kind = group_episodes.c.model == model, group_episodes.c.kind == kind
+    row = last_row(conn, group_episodes, *of_kind, group_episodes.c.closed_at.is_(None))
+    if row is None:
+        if not found:
+            return None
+        values = {"model": model, "kind": kind, "opened_at": now, "found": [to_json(one) for one in found]}
+        return EpisodeChange(kind, insert_row(conn, group_episodes, values), tuple(found))
+    if not found:
+        update_row(conn, group_episodes, row.id, closed_at=now)
+        return EpisodeChange(kind, row.id, ())
+    told = {_subject(one) for one in row.found}
+    joining = tuple(one for one in found if _subject(to_json(one)) not in told)
+    if not joining:
+        return None
+    update_row(conn, group_episodes, row.id, found=[*row.found, *map(to_json, joining)])
+    return EpisodeChange(kind, row.id, joining)
+
+
+def _subject(found: dict[str, Any]) -> tuple[str, str]:
+    """What an entry of an episode is about: a column and one of its groups, or one of its figures."""
+    return found["column"], found.get("group", found.get("figure", ""))
+
+
+def _remove_others(conn: Connection, model: str, kept: Collection[int]) -> None:
+    """Counts of files that what is served did not answer, or that are not looked back to any more."""
+    there = conn.scalars(select(group_counts.c.check_id).where(group_counts.c.model == model)).all()
+    gone = sorted(set(there) - set(kept))
+    for start in range(0, len(gone), AT_ONCE):
+        conn.execute(delete(group_counts).where(group_counts.c.check_id.in_(gone[start : start + AT_ONCE])))
+
+
+def _replace(conn: Connection, table: Any, key: str, values: dict[str, Any]) -> None:
+    query = insert(table).values(**values)
+    conn.execute(query.on_conflict_do_update(index_elements=[key], set_=values))
