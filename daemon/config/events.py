@@ -278,6 +278,10 @@ EVENTS = (
         "again, less and less often; told once until one arrives", "destination reason waiting",
         "mend what `reason` says; `driftd notify test` tries it at once"),
     Event("notify_recovered", "info", "messages to a destination arrive again", "destination", ends="notify_failed"),
+    Event("notify_unusable", "warning", "at the start or after a reload: nothing can be sent to a "
+        "[destination](notifications.md) as things are: a file of its secrets cannot be read, or Apprise is not "
+        "installed, or does not know what its URL says", "destination reason hint",
+        "mend what `reason` says, as `hint` does; `driftd notify test` tries it at once"),
     Event("notify_given_up", "error", "a message did not arrive for as long as `give_up` says, or its destination is "
         "no longer configured: it will not be sent", "destination key about attempts reason",
         "read in `driftd history --events` what it would have said; mend the destination"),

@@ -1,7 +1,8 @@
 """The sections [[notify]] of the configuration: who is told what happens."""
 
+import difflib
 import re
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -12,7 +13,12 @@ from retrain.records.settings import Duration, Frozen, Wait
 
 LEVELS = ("error", "warning", "info")
 NAMES = tuple(event.name for event in EVENTS)
-MAIL = ("smtp", "smtps")
+WEBHOOK, MAIL = ("http", "https"), ("smtp", "smtps")
+SCHEME = re.compile(r"([a-z0-9][a-z0-9+.-]*)://.", re.ASCII | re.IGNORECASE)
+NOBODY = ("file", "ftp", "ftps", "tcp", "udp", "unix", "ws", "wss")
+"""Schemes by which Apprise reaches nobody."""
+SIMILAR = 0.85
+"""Of two schemes, as difflib measures it: what is so much like one of ours is a slip of the keyboard."""
 ADDRESS = re.compile(r"[^@\s<>,;:\"()\\]+@[A-Za-z0-9.-]+", re.ASCII)
 HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d", re.ASCII)
 DESTINATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
@@ -25,8 +31,9 @@ class NotifySettings(Frozen):
     """What it is called in the log, by `driftd notify`, and in the names of its credentials: letters, digits, `_` and
     `-`."""
     url: str | None = None
-    """The [webhook](notifications.md#webhooks), `https://…` or `http://…`, or the [mail
-    server](notifications.md#e-mail), `smtp://HOST:PORT` or `smtps://HOST:PORT`."""
+    """The [webhook](notifications.md#webhooks), `https://…` or `http://…`, the [mail
+    server](notifications.md#e-mail), `smtp://HOST:PORT` or `smtps://HOST:PORT`, or what
+    [Apprise](notifications.md#apprise) reaches, such as `slack://…`."""
     url_file: str | None = None
     """A file with the URL in its place, where who knows it may write; without either the systemd credential
     `driftd-notify-NAME-url`."""
@@ -47,6 +54,11 @@ class NotifySettings(Frozen):
     """Whose events; none named: of all models. Events of the service as a whole are told everywhere."""
     cooldown: Wait = 600.0
     """After a message about an event of a model, more of the same wait so long, and are then told together."""
+    group: Wait = 0.0
+    """What can be told waits so long for more, and is then one message with all numbers; `"0s"`: nothing waits, and
+    more than five at once are one message."""
+    group_by: Literal["all", "model"] = "all"
+    """What is one message: all that waited, or what waited of each model."""
     most_per_hour: int = Field(default=60, ge=1, le=10_000)
     """Beyond so many messages in an hour the next ones wait, and are then one."""
     give_up: Duration = 3 * 86400.0
@@ -111,7 +123,7 @@ class NotifySettings(Frozen):
             raise ValueError(why)
         if self.url is not None and is_mail(self.url) != bool(self.to):
             raise ValueError(
-                "to is missing: who gets the e-mail?" if not self.to else "to is of e-mail: url is a webhook"
+                "to is missing: who gets the e-mail?" if not self.to else "to is of e-mail, and url is none"
             )
         return self
 
@@ -139,15 +151,26 @@ def _minutes(hours: str) -> tuple[int, int]:
 
 def why_no_url(url: Any) -> str | None:
     """What is wrong with a URL, in words that do not tell it; None where nothing is."""
+    found = SCHEME.match(url) if isinstance(url, str) else None
+    if found is None or any(char.isspace() or not char.isprintable() for char in url):
+        return "url cannot be read; expected https://HOST/PATH"
+    scheme = found[1].lower()
+    if close := difflib.get_close_matches(scheme, (*WEBHOOK, *MAIL), 1, SIMILAR):
+        return _why_no_address(url) if close[0] == scheme else f"url cannot be read; did you mean {close[0]}://?"
+    if scheme in NOBODY:
+        return "url has another scheme than https, http, smtp, smtps and those of Apprise"
+    return None
+
+
+def _why_no_address(url: str) -> str | None:
+    """The same of a webhook or a mail server."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
         (host or "").encode("idna")
     except ValueError:
         return "url cannot be read; expected https://HOST/PATH"
-    if parts.scheme not in ("http", "https", *MAIL):
-        return "url has another scheme than https, http, smtp and smtps"
-    if not host or any(char.isspace() or not char.isprintable() for char in url) or not url.isascii():
+    if not host or not url.isascii():
         return "url cannot be read; expected https://HOST/PATH"
     if parts.username is not None:
         return (
@@ -160,4 +183,18 @@ def why_no_url(url: Any) -> str | None:
 
 def is_mail(url: str) -> bool:
     """Whether a URL is a mail server's."""
-    return urlsplit(url).scheme in MAIL
+    return scheme_of(url) in MAIL
+
+
+def needs_apprise(url: str) -> bool:
+    """Whether a URL is neither a webhook's nor a mail server's, so that Apprise is asked.
+
+    >>> needs_apprise("slack://A/B/C"), needs_apprise("HTTPS://hooks.example.com")
+    (True, False)
+    """
+    return scheme_of(url) not in (*WEBHOOK, *MAIL)
+
+
+def scheme_of(url: str) -> str:
+    """What stands before `://`, which is no secret."""
+    return url.partition("://")[0].lower()

@@ -93,7 +93,7 @@ class Service:
         self.pending = PendingWrites(self.ledger)
         self.keepers = Keepers(self.shared, self.pending, self._follow)
         self.notifying = Notifying(
-            lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting
+            lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting, time.time
         )
         self.messages = ServerMessages(self.keepers, self.pending)
         self.stopping = Stopping()

@@ -20,7 +20,7 @@ from daemon.ledger import Ledger, outbox
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
 from daemon.runtime.notify.attempt import Attempt
-from daemon.runtime.notify.delivery import deliver
+from daemon.runtime.notify.delivery import deliver, usable
 from daemon.runtime.notify.messages import message_of_test
 from daemon.runtime.notify.routing import happened, new_key, route, source
 from daemon.runtime.within import within
@@ -81,6 +81,8 @@ class Notifying:
         self._wake = asyncio.Event()
         self._waits_to_tell = False
         self._names: frozenset[str] | None = None
+        self._examined: tuple[NotifySettings, ...] = ()
+        self._examining: asyncio.Task[None] | None = None
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._dealt_with: set[int] = set()
         self._paused: dict[str, tuple[int, float]] = {}
@@ -114,14 +116,31 @@ class Notifying:
             while True:
                 wait_s: float | None = LOOK_S
                 with contextlib.suppress(SQLAlchemyError, sqlite3.Error, OSError):  # tried again soon
+                    self._examine()
                     if not self._resting() and self._ledger.is_free():
                         wait_s = self._look()
                 with contextlib.suppress(TimeoutError):
                     await within(self._wake.wait(), wait_s)
                 self._wake.clear()
         finally:
-            for task in self._sending.values():
+            for task in (*self._sending.values(), *filter(None, [self._examining])):
                 task.cancel()
+
+    def _examine(self) -> None:
+        """Begin to look whether what is new in the configuration can be used."""
+        new = [one for one in self._config().notify if one not in self._examined]
+        self._examined = self._config().notify
+        if new:
+            self._examining = asyncio.create_task(self._tell_unusable(new))
+
+    async def _tell_unusable(self, destinations: Sequence[NotifySettings]) -> None:
+        for one in destinations:
+            try:
+                await self._threads.run(usable, self._config(), one, self._environment)
+            except OSError:
+                continue  # a message would say it
+            except Refused as error:
+                log.warning("notify_unusable", destination=one.name, reason=error.message, hint=error.hint)
 
     def _look(self) -> float | None:
         """Tell what has waited for its cool-down, and begin to send what is due; when to look again, in seconds: None

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.config import Config, model_data_dir
+from daemon.config.notify import NotifySettings, needs_apprise, scheme_of
 from daemon.config.patience import Patience
 from daemon.config.real_paths import RealPaths
 from daemon.ledger import Ledger, files, models, open_ledger, promotions
@@ -26,7 +27,8 @@ from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.context import FEWEST_INODES
 from daemon.runtime.lock import is_held
-from daemon.runtime.notify.endpoint import endpoint_of, open_secrets
+from daemon.runtime.notify.delivery import usable
+from daemon.runtime.notify.endpoint import Endpoint, open_secrets
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
 from daemon.tools.doctor_store import snapshots_told
@@ -150,15 +152,23 @@ def _tokens(config: Config) -> Iterator[Finding]:
 def _notify(config: Config) -> Iterator[Finding]:
     for one in config.notify:
         try:
-            endpoint = endpoint_of(config, one, os.environ)
+            endpoint = usable(config, one, os.environ)
         except DriftdError as error:
             way_out = error.hint or "correct it; a credential of systemd is there for the service alone"
             yield Finding("warning", f"[[notify]] {one.name}: {error.message}", way_out)
             continue
-        how = "e-mail" if one.to else "signed messages" if endpoint.key is not None else "messages that are not signed"
-        yield Finding("ok", f"[[notify]] {one.name}: {how}; `driftd notify test` sends one")
+        yield Finding("ok", f"[[notify]] {one.name}: {_how(one, endpoint)}; `driftd notify test` sends one")
     for path in open_secrets(config, os.environ):
         yield Finding("warning", f"{path} may be read or written by other users of this machine", f"chmod o= {path}")
+
+
+def _how(destination: NotifySettings, endpoint: Endpoint) -> str:
+    """How a destination is told."""
+    if destination.to:
+        return "e-mail"
+    if needs_apprise(endpoint.url):
+        return f"messages by Apprise, {scheme_of(endpoint.url)}://"
+    return "signed messages" if endpoint.key is not None else "messages that are not signed"
 
 
 def _data_dir(config: Config, name: str, patience: Patience) -> Iterator[Finding]:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from daemon.config.config import Config
-from daemon.config.notify import NotifySettings, is_mail
-from daemon.runtime.notify import mail, webhook
+from daemon.config.notify import NotifySettings, is_mail, needs_apprise
+from daemon.runtime.notify import by_apprise, mail, webhook
 from daemon.runtime.notify.attempt import LIMIT_S, Attempt, words
-from daemon.runtime.notify.endpoint import endpoint_of
+from daemon.runtime.notify.endpoint import Endpoint, endpoint_of
 from retrain.records.errors import Refused
 
 
@@ -23,6 +23,16 @@ def deliver(
     try:
         if is_mail(endpoint.url):
             return mail.send(endpoint, destination, message, now)
+        if needs_apprise(endpoint.url):
+            return by_apprise.send(endpoint, message)
         return webhook.post(endpoint, message, now)
     except Exception as error:
         return Attempt(words(error, LIMIT_S))
+
+
+def usable(config: Config, destination: NotifySettings, environment: Mapping[str, str]) -> Endpoint:
+    """A destination's endpoint; Refused where nothing can be sent to it as things are here."""
+    endpoint = endpoint_of(config, destination, environment)
+    if needs_apprise(endpoint.url):
+        by_apprise.refuse_unusable(endpoint.url)
+    return endpoint

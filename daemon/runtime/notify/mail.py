@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 from daemon.config.notify import NotifySettings
 from daemon.runtime.notify.attempt import LIMIT_S, Attempt, limited, trust, words
 from daemon.runtime.notify.endpoint import Endpoint
+from daemon.runtime.notify.plain_text import lines, subject
 from daemon.runtime.printable import printable
 
 PORTS = {"smtp": 25, "smtps": 465}
 GREETING = 220
 LATER_S = 1.0
 """So much later the socket's own timeout comes, of which smtplib says otherwise."""
-LONGEST_SUBJECT, LONGEST_ANSWER = 150, 200
+LONGEST_ANSWER = 200
 """Characters."""
 
 
@@ -60,37 +61,6 @@ def written(destination: NotifySettings, message: Mapping[str, Any], now: float)
     letter["Auto-Submitted"] = "auto-generated"
     letter.set_content("\n".join(lines(data)).encode("utf-8", "backslashreplace").decode() + "\n")
     return letter
-
-
-def subject(data: Mapping[str, Any]) -> str:
-    """What happened, in a few words and one line.
-
-    >>> subject({"event": "drift_detected", "model": "flights", "state": "over", "level": "warning", "times": 1})
-    '[driftd] flights: drift_detected is over'
-    >>> subject({"event": "several", "messages": [{}, {}], "left_out": 0})
-    '[driftd] 2 messages'
-    """
-    if data["event"] == "several":
-        return f"[driftd] {len(data['messages']) + data['left_out']:,} messages"
-    model = f"{data['model']}: " if data.get("model") else ""
-    times = f", {data['times']} times" if data.get("times", 1) > 1 else ""
-    over = " is over" if data.get("state") == "over" else ""
-    text = printable(f"[driftd] {model}{data['event']}{over}{times}")
-    return text.replace("\n", " ")[:LONGEST_SUBJECT]
-
-
-def lines(data: Mapping[str, Any]) -> Iterator[str]:
-    """The text of an e-mail."""
-    yield printable(data["text"])
-    for one in data.get("messages", [data]):
-        if action := one.get("action"):
-            yield ""
-            yield f"What to do about {one['event']}: {action}"
-            yield f"More: {one['help']}"
-        if files := one.get("files"):
-            yield f"Files: {printable(', '.join(files))}"
-        if link := one.get("link"):
-            yield link
 
 
 @contextmanager

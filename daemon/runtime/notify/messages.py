@@ -1,6 +1,7 @@
 """What a message says: a CloudEvent of one trouble, its end, or several; pure."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -8,12 +9,16 @@ from typing import Any
 from daemon.config.events import EVENTS, Event
 from daemon.runtime.notify.troubles import Trouble
 from daemon.runtime.printable import printable
+from drift.notation import counted
 
 Message = dict[str, Any]
 LINK = re.compile(r"\[([^]]*)\]\s*\([^)]*\)")
 TYPE = "driftd."
 MOST_ITEMS = 50
 """Of several in one message so many are told whole."""
+MOST_NAMED = 5
+"""So many events are named in its first line."""
+LEVELS = {"error": 0, "warning": 1, "info": 2}
 LONGEST_VALUE = 300
 """Characters of a field in a sentence."""
 HELP = "docs/operations.md#"
@@ -24,14 +29,52 @@ DECLARED: dict[str, Event] = {event.name: event for event in EVENTS}
 def message(key: str, source: str, now: float, troubles: Sequence[Trouble], link: str | None) -> Message:
     """A CloudEvent (https://cloudevents.io, version 1.0) of what is to be told together."""
     told = [one_told(trouble, link) for trouble in troubles]
-    if len(told) == 1:
-        return cloud_event(key, source, now, told[0]["event"], told[0]["model"], told[0])
-    lines = [one["text"] for one in told[:MOST_ITEMS]]
-    left_out = len(told) - len(lines)
-    more = [f"and {left_out:,} more"] * bool(left_out)
-    text = "\n".join((f"{len(told)} messages in one:", *lines, *more))
-    data = {"event": "several", "text": text, "messages": told[:MOST_ITEMS], "left_out": left_out}
-    return cloud_event(key, source, now, "several", None, data)
+    data = told[0] if len(told) == 1 else digest(told)
+    return cloud_event(key, source, now, data["event"], data["model"], data)
+
+
+def digest(told: Sequence[Mapping[str, Any]]) -> Message:
+    """Several as one, the worst first, what is over last: `events` happened, which `counts` tells by name; `over` of
+    what was told before are over. What is not told whole is `left_out`, and counted all the same."""
+    ordered = sorted(told, key=_rank)
+    new = [one for one in ordered if one["state"] != "over"]
+    counts = Counter[str]()
+    for one in new:
+        counts[one["event"]] += one["times"]
+    shown, models = ordered[:MOST_ITEMS], sorted({one["model"] for one in told if one["model"] is not None})
+    data: Message = {
+        "event": "several", "level": ordered[0]["level"], "model": models[0] if _is_of_one_model(told) else None,
+        "models": models, "since": min(one["since"] for one in (new or ordered)), "events": counts.total(),
+        "counts": dict(counts.most_common()), "over": len(ordered) - len(new), "messages": shown,
+        "left_out": len(ordered) - len(shown),
+    }  # fmt: skip
+    left = [f"and {data['left_out']:,} more"] * bool(data["left_out"])
+    return data | {"text": "\n".join((f"{headline(data)}:", *(one["text"] for one in shown), *left))}
+
+
+def _rank(one: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What is worse comes first, and what is over last."""
+    return one["state"] == "over", LEVELS.get(one["level"], len(LEVELS)), one["since"], one["event"]
+
+
+def headline(data: Mapping[str, Any]) -> str:
+    """What a digest is about, in numbers that add up.
+
+    >>> headline({"model": "m", "counts": {"file_refused": 1200, "drift_detected": 1}, "events": 1201, "over": 1})
+    'm: 1,201 events (1,200 file_refused, 1 drift_detected); 1 told before is over'
+    >>> headline({"model": None, "counts": {}, "events": 0, "over": 2})
+    '2 told before are over'
+    """
+    named = list(data["counts"].items())[:MOST_NAMED]
+    rest = data["events"] - sum(count for _, count in named)
+    parts = [f"{count:,} {name}" for name, count in named] + [f"{rest:,} others"] * bool(rest)
+    new = [f"{counted(data['events'], 'event')} ({', '.join(parts)})"] * bool(named)
+    over = [f"{data['over']:,} told before {'is' if data['over'] == 1 else 'are'} over"] * bool(data["over"])
+    return (f"{data['model']}: " if data["model"] else "") + "; ".join(new + over)
+
+
+def _is_of_one_model(told: Sequence[Mapping[str, Any]]) -> bool:
+    return len({one["model"] for one in told}) == 1 and told[0]["model"] is not None
 
 
 def message_of_test(key: str, source: str, now: float, name: str) -> Message:

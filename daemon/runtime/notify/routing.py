@@ -16,8 +16,9 @@ from daemon.runtime.notify.troubles import ENDS, Happened, Trouble, began, ended
 SEPARATE = 5
 """More at a time are one message."""
 HOUR_S = 3600.0
-ABOUT_ITSELF = ("notify_failed", "notify_recovered", "notify_given_up")
-Troubles = dict[tuple[str, str], Trouble]
+ABOUT_ITSELF = ("notify_failed", "notify_recovered", "notify_given_up", "notify_unusable")
+Key = tuple[str, str]
+Troubles = dict[Key, Trouble]
 FIELDS = frozenset(field.name for field in fields(Trouble))
 
 
@@ -67,30 +68,52 @@ def source() -> str:
     return f"/driftd/{socket.gethostname()}"
 
 
-def _ended(known: Troubles, one: Happened) -> list[tuple[str, str]]:
+def _ended(known: Troubles, one: Happened) -> list[Key]:
     """The troubles that an event ends: of its model, or of all where it is of the service."""
     names = ENDS.get(one.event, ())
     return [key for key in known if key[0] in names and one.model in ("", key[1])] if names else []
 
 
 def _tell(conn: Connection, destination: NotifySettings, known: Troubles, now: float, is_quiet: bool) -> Troubles:
-    """What is known after what is due was told: many at once, or more than the hour has room for, are one message."""
+    """What is known after what is due was told: many at once, what is grouped, or more than the hour has room for, are
+    one message."""
     news = [key for key, trouble in known.items() if trouble.is_news(now, destination.cooldown)]
     due = [key for key in news if known[key].level == "error" or not is_quiet]
     name = destination.name
     room = destination.most_per_hour - outbox.written_between(conn, name, now - HOUR_S, now) if due else 0
     if room <= 0:
         return known
-    together = [due] if len(due) > min(room, SEPARATE) else [[key] for key in due]
-    for keys in together:
+    told = known
+    for keys in together(known, due, destination, room, now):
         troubles, key = [known[one] for one in keys], new_key()
         body = message(key, source(), now, troubles, destination.link)
         about = f"{keys[0][1]} {keys[0][0]}".strip() if len(keys) == 1 else f"{len(keys)} together"
         outbox.add(conn, name, key, about, body, now)
-    return known | {key: known[key].told(now) for key in due}
+        told = told | {key: known[key].told(now) for key in keys}
+    return told
 
 
-def _spent(before: Troubles, after: Troubles, now: float, destination: NotifySettings) -> list[tuple[str, str]]:
+def together(
+    known: Troubles, due: Sequence[Key], destination: NotifySettings, room: int, now: float
+) -> list[list[Key]]:
+    """What of the due troubles is told now, each list as one message: of a group nothing before its time has passed
+    since the first of it could be told."""
+    scopes: dict[Any, list[Key]] = {}
+    for key in due:
+        scope = key if not destination.group else key[1] if destination.group_by == "model" else ""
+        scopes.setdefault(scope, []).append(key)
+    ripe = [keys for keys in scopes.values() if _is_ripe([known[key] for key in keys], destination, now)]
+    most = room if destination.group else min(room, SEPARATE)
+    return [[key for keys in ripe for key in keys]] if len(ripe) > most else ripe
+
+
+def _is_ripe(troubles: Sequence[Trouble], destination: NotifySettings, now: float) -> bool:
+    """Whether a group's time has passed, also where the clock was set back meanwhile."""
+    first = min(trouble.ripens_at(destination.cooldown) for trouble in troubles)
+    return not first <= now < first + destination.group
+
+
+def _spent(before: Troubles, after: Troubles, now: float, destination: NotifySettings) -> list[Key]:
     """What need not be remembered any more."""
     return [key for key in before if _kept(after[key], now, destination.cooldown) is None]
 

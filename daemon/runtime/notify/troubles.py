@@ -52,8 +52,9 @@ class Happened:
 @dataclass(frozen=True)
 class Trouble:
     """Events of one name and model as a destination knows them. `untold` counts those that it was not told of, the
-    first at `since`, the newest with `fields`; `files` names some. `told_at` is when it was told last. While it is
-    `lasting`, more of the same is no news; `over` is the event that ended it, until that is told."""
+    first at `since`, the newest with `fields`; `files` names some. `told_at` is when it was told last, `news_at` when
+    there came something new to tell. While it is `lasting`, more of the same is no news; `over` is the event that ended
+    it, until that is told."""
 
     event: str
     level: str
@@ -66,6 +67,7 @@ class Trouble:
     lasting: bool = False
     over: str = ""
     over_fields: Mapping[str, Any] | None = None
+    news_at: float | None = None
 
     def is_news(self, now: float, cooldown_s: float) -> bool:
         """Whether it is to be told now: at once, or after the cool-down; the end of what was told at once."""
@@ -75,6 +77,11 @@ class Trouble:
         """Whether its cool-down is over, also where the clock was set back meanwhile."""
         return self.told_at is None or not self.told_at <= now < self.told_at + cooldown_s
 
+    def ripens_at(self, cooldown_s: float) -> float:
+        """Since when it may be told: the end of what was told at once, else after the cool-down."""
+        since = self.news_at if self.news_at is not None else self.since
+        return since if self.told_at is None or not self.untold else max(since, self.told_at + cooldown_s)
+
     @property
     def is_waiting(self) -> bool:
         """Whether there is something to tell, now or later."""
@@ -82,7 +89,7 @@ class Trouble:
 
     def told(self, now: float) -> "Trouble":
         """As it is known once it was told."""
-        return replace(self, untold=0, files=(), told_at=now, over="", over_fields=None)
+        return replace(self, untold=0, files=(), told_at=now, over="", over_fields=None, news_at=None)
 
 
 def began(before: Trouble | None, new: Happened) -> Trouble:
@@ -97,6 +104,7 @@ def began(before: Trouble | None, new: Happened) -> Trouble:
     return replace(
         before, level=new.level, since=since, fields=fields, untold=before.untold + 1, lasting=lasts,
         files=_with_file(before.files, new.fields.get("file")), over="", over_fields=None,
+        news_at=before.news_at if before.is_waiting else new.at,
     )  # fmt: skip
 
 
@@ -104,7 +112,8 @@ def ended(before: Trouble, new: Happened) -> Trouble:
     """What is known after an event that ends a trouble: nothing new, where it does not last."""
     if not before.lasting:
         return before
-    return replace(before, lasting=False, over=new.event, over_fields=dict(new.fields))
+    news_at = before.news_at if before.is_waiting else new.at
+    return replace(before, lasting=False, over=new.event, over_fields=dict(new.fields), news_at=news_at)
 
 
 def _is_the_same(before: Trouble, new: Happened) -> bool:

@@ -13,10 +13,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from daemon.config.config import Config, model_data_dir
+from daemon.config.notify import needs_apprise, scheme_of
 from daemon.tools.units.render import MARK, Site, in_home, open_hosts, render
 from retrain.records.errors import Refused
 
 USER = "driftd"
+OWN_HOST = ("json", "jsons", "xml", "xmls", "form", "forms")
+"""Schemes of Apprise's whose URL names the host that is reached."""
 PACKAGES = ("daemon", "retrain", "drift")
 RUNNING = Path("/run/systemd/system")
 HOME = Path(__file__).resolve().parents[3]
@@ -37,8 +40,19 @@ def site_of(config: Config, user: str) -> Site:
         user=user,
         group=_group_of(user),
         makes_user=user == USER,
-        reached=tuple(None if one.url is None else urlsplit(one.url).hostname for one in config.notify),
+        reached=tuple(None if one.url is None else reached_by(one.url) for one in config.notify),
     )
+
+
+def reached_by(url: str) -> str | None:
+    """The host that a URL's messages go to. Of most of Apprise's URLs no more is known than the scheme.
+
+    >>> reached_by("https://hooks.example.com/x"), reached_by("json://u:p@10.0.0.7:9"), reached_by("slack://A/B/C")
+    ('hooks.example.com', '10.0.0.7', 'what slack:// reaches')
+    """
+    if needs_apprise(url) and scheme_of(url) not in OWN_HOST:
+        return f"what {scheme_of(url)}:// reaches"
+    return urlsplit(url).hostname
 
 
 def _group_of(user: str) -> str:

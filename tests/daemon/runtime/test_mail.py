@@ -122,7 +122,7 @@ def test_a_mail_server_that_hangs_costs_bounded_time():
     ("section", "told"),
     [
         ('url = "smtp://mail.example"', "to is missing: who gets the e-mail?"),
-        ('url = "https://a.example"\nto = ["ops@example.com"]', "to is of e-mail: url is a webhook"),
+        ('url = "https://a.example"\nto = ["ops@example.com"]', "to is of e-mail, and url is none"),
         ('url = "smtp://mail.example"\nto = ["Ops <ops@example.com>"]', "expected addresses such as ops@example.com"),
         ('url = "smtp://mail.example/x"\nto = ["ops@example.com"]', "url of a mail server has more than host and port"),
         ('url = "smtp://mail.example"\nto = ["ops@example.com"]\nsender = "a\\nb@c"', "expected text in one line"),

@@ -146,6 +146,61 @@ def test_ten_thousand_events_in_a_minute_are_few_messages(ledger):
     assert counted + sum(part["times"] for part in last["messages"]) == 60 * 167
 
 
+def grouped(**settings: object) -> NotifySettings:
+    """A destination that waits a minute for more."""
+    return SETTINGS.model_copy(update={"group": 60.0, **settings})
+
+
+def test_what_comes_within_a_minute_is_one_message_whose_numbers_add_up(ledger):
+    """From when the first of it could be told on; the worst first, however many models there are. An end counts as no
+    event."""
+    settings = grouped(cooldown=0.0)
+    told(ledger, settings, event("disk_low", model=""))
+    assert texts(told(ledger, settings, now=NOW + 60)) == [("disk_low", "begins", 1)]
+    held = [event("file_held", NOW + 100 + n, model="a", file=f"{n}.csv") for n in range(3)]
+    assert told(ledger, settings, *held, now=NOW + 103) == []
+    rest = event("drift_detected", NOW + 130, model="b"), event("swap_failed", NOW + 140, model="b")
+    assert told(ledger, settings, *rest, event("disk_ok", NOW + 150, model=""), now=NOW + 159.5) == []
+    (one,) = told(ledger, settings, now=NOW + 160)
+    assert (one["events"], one["counts"], one["over"], one["left_out"]) == (
+        5, {"file_held": 3, "swap_failed": 1, "drift_detected": 1}, 1, 0,
+    )  # fmt: skip
+    assert one["level"] == "error" and one["models"] == ["a", "b"] and one["since"] == "1970-01-12T13:48:20.000Z"
+    assert [part["event"] for part in one["messages"]] == ["swap_failed", "file_held", "drift_detected", "disk_low"]
+    first, *lines = one["text"].splitlines()
+    assert first == "5 events (3 file_held, 1 swap_failed, 1 drift_detected); 1 told before is over:"
+    assert len(lines) == 4 and told(ledger, settings, now=NOW + 999) == []
+
+
+def test_each_model_may_have_a_message_of_its_own(ledger):
+    """And the service as a whole; none waits for another."""
+    settings = grouped(group_by="model")
+    told(ledger, settings, event("file_held", model="a"), event("drift_detected", NOW + 1, model="a"))
+    told(
+        ledger,
+        settings,
+        event("file_held", NOW + 30, model="b"),
+        event("swap_failed", NOW + 30, model=""),
+        now=NOW + 30,
+    )
+    (one,) = told(ledger, settings, now=NOW + 60)
+    assert one["model"] == "a" and one["text"].startswith("a: 2 events (1 file_held, 1 drift_detected):\n")
+    assert texts(told(ledger, settings, now=NOW + 90)) == [("file_held", "happened", 1), ("swap_failed", "happened", 1)]
+
+
+def test_a_group_begins_when_the_cool_down_is_over(ledger):
+    """What had to wait for that waits for more besides; the clock being set back ends it."""
+    settings = grouped()
+    told(ledger, settings, event("file_held"))
+    assert len(told(ledger, settings, now=NOW + 60)) == 1
+    told(ledger, settings, event("file_held", NOW + 70), now=NOW + 70)
+    assert told(ledger, settings, event("drift_detected", NOW + 650), now=NOW + 660) == []
+    (one,) = told(ledger, settings, now=NOW + 710)
+    assert one["counts"] == {"file_held": 1, "drift_detected": 1}
+    told(ledger, settings, event("swap_failed", NOW + 800), now=NOW + 800)
+    assert texts(told(ledger, settings, now=NOW - 9_000)) == [("swap_failed", "happened", 1)]
+
+
 def test_each_destination_hears_what_it_asked_for():
     """By level, by name, by model; what concerns the service is for all; nobody hears that he cannot be reached."""
     settings = NotifySettings(name="ops", url="https://a.example", events=("error", "version_promoted"), models=("m",))

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from daemon.config.config import Config, load_config
+from daemon.config.notify import NotifySettings
+from daemon.config.paths import LEDGER
 from daemon.ledger import Ledger, open_ledger, outbox
 from daemon.service import notifying as module
 from daemon.service.ledger_events import EventBuffer
@@ -76,6 +80,16 @@ class Service:
         self.events.add(entry)
         self.events.write(self.ledger, self.notifying.route)
 
+    def log_many(self, entries: list[dict[str, object]], within_s: int) -> None:
+        """Warnings that files were refused, as many each second, written as often."""
+        batch = -(-len(entries) // within_s)
+        for start in range(0, len(entries), batch):
+            at = datetime.fromtimestamp(self.clock.now, UTC).isoformat()
+            for one in entries[start : start + batch]:
+                self.events.add({"event": "file_refused", "level": "warning", "timestamp": at, **one})
+            self.events.write(self.ledger, self.notifying.route)
+            self.clock.now += 1.0
+
     def while_it_sends(self, story: Callable[[], "asyncio.Future[None]"]) -> None:
         """Play a story beside it."""
 
@@ -89,10 +103,10 @@ class Service:
 
         asyncio.run(play())
 
-    def standing(self) -> dict[str, object]:
-        """How things stand with the destination."""
+    def standing(self, name: str = "ops") -> dict[str, object]:
+        """How things stand with a destination."""
         with self.ledger.connect() as conn:
-            return outbox.standing(conn, "ops")
+            return outbox.standing(conn, name)
 
 
 @pytest.fixture
@@ -280,6 +294,108 @@ def test_whatever_step_a_kill_comes_at_each_message_arrives(make_daemon: Callabl
     keys = [one.headers["idempotency-key"] for one in there.received if one.json["data"]["event"] == "file_refused"]
     assert len(set(keys)) == len(POINTS) and len(keys) > len(POINTS)
     wait_for(lambda: daemon.json("notify")[0]["waiting"] == 0)
+
+
+def test_a_url_in_a_file_is_in_no_log_and_no_ledger(tmp_path, ledger, there):
+    """Of a destination that Apprise reaches, whether its messages arrive or not."""
+    there.status = 500
+    (tmp_path / "room").write_text(f"json://hunter:hunter2@127.0.0.1:{there.port}/hunter3\n")
+    service = Service(tmp_path, ledger, there.url, '[[notify]]\nname = "room"\nurl_file = "room"')
+    service.config = Config(
+        service.config.path, service.config.service, service.config.models, service.config.notify[1:]
+    )
+
+    async def story() -> None:
+        service.log("file_refused", file="a.csv")
+        await until(lambda: service.standing("room")["reason"] == "the service answered 500")
+        there.status = 204
+        assert await service.notifying.test("room") == "room: arrived"
+        while service.standing("room")["delivered"] == 0:
+            service.clock.now += 30.0
+            await asyncio.sleep(0.02)
+
+    with capture_logs() as logs:
+        service.while_it_sends(story)
+    assert [entry["event"] for entry in logs] == ["notify_failed", "notify_recovered"]
+    ledger.close()
+    assert "hunter" not in str(logs) and b"hunter" not in (tmp_path / "state" / LEDGER).read_bytes()
+
+
+def test_what_cannot_be_used_is_told_at_the_start_and_after_a_reload(tmp_path, ledger, there):
+    """To the log and to others, once; the URL is not."""
+    service = Service(tmp_path, ledger, there.url)
+    new = NotifySettings(name="room", url="nobody://hunter2")
+
+    async def story() -> None:
+        await asyncio.sleep(0)
+        service.config = replace(service.config, notify=(*service.config.notify, new))
+        service.log("config_reloaded", "info")
+        await until(lambda: [entry for entry in logs if entry["event"] == "notify_unusable"])
+
+    with capture_logs() as logs:
+        service.while_it_sends(story)
+    (told,) = logs
+    assert (told["destination"], told["reason"]) == ("room", "Apprise knows no nobody://")
+    assert told["hint"] == "see https://appriseit.com/services/"
+
+
+def test_after_a_kill_apprise_is_asked_again_under_the_same_key(make_daemon: Callable[..., Daemon], there: Receiver):
+    """Where it was not noted that the message arrived."""
+    daemon = make_daemon(f'[[notify]]\nname = "room"\nurl = "json://127.0.0.1:{there.port}/"\ncooldown = "0s"\n')
+    daemon.plan("control notify.after_send 1 1 KILL")
+    daemon.start()
+    (daemon.data / "a.csv").write_bytes(b"no data at all \x00\xff\n")
+    daemon.wait_dead()
+    daemon.plan()
+    daemon.start()
+    wait_for(lambda: daemon.json("notify")[0]["waiting"] == 0)
+    last = [one.json["message"].splitlines()[-1] for one in there.received if "file_refused" in one.json["title"]]
+    assert len(last) == 2 and len(set(last)) == 1 and last[0].startswith("id ")
+
+
+@pytest.mark.parametrize(("group", "at_most"), [("1m", 1), ("0s", 4)])
+def test_ten_thousand_events_in_a_minute_are_few_messages_at_the_receiver(group, at_most, tmp_path, ledger, there):
+    """No more than configured, and their numbers are those of the events."""
+    more = f'group = "{group}"\nmost_per_hour = 4'
+    service, models = Service(tmp_path, ledger, there.url, more), [f"m{n}" for n in range(40)]
+
+    async def story() -> None:
+        service.log_many([{"file": f"{n}.csv", "model": models[n % 40]} for n in range(10_000)], within_s=60)
+        service.clock.now += 61.0
+        await until(lambda: len(there.received) == at_most and service.standing()["waiting"] == 0)
+        service.clock.now += HOUR_S
+        await until(lambda: sum(map(events_in, there.arrived)) == 10_000)
+
+    service.while_it_sends(story)
+    assert len(there.received) <= at_most + 1
+
+
+def events_in(message: dict) -> int:
+    """How many events a message tells of."""
+    return message["data"].get("events", message["data"].get("times"))
+
+
+def test_a_kill_while_more_is_waited_for_loses_nothing(make_daemon: Callable[..., Daemon], there: Receiver):
+    """What came before and after it is one message."""
+    more = 'events = ["file_refused"]\ngroup = "10m"\n'
+    daemon = make_daemon(f'[[notify]]\nname = "ops"\nurl = "{there.url}"\n{more}')
+
+    def refused(name: str) -> bool:
+        """Whether it stands in the ledger."""
+        logged = daemon.json("history", "--events", "--last", "9")
+        return any(one["event"] == "file_refused" and name in str(one) for one in logged)
+
+    daemon.plan()
+    for number, name in enumerate(("a.csv", "b.csv")):
+        if number:
+            daemon.kill()
+        daemon.start()
+        (daemon.data / name).write_bytes(b"no data at all \x00\xff" + name.encode() + b"\n")
+        wait_for(lambda name=name: refused(name))
+    (daemon.faults / "clock").write_text("601")
+    wait_for(lambda: there.arrived)
+    (one,) = there.about("file_refused")
+    assert (one["times"], one["files"]) == (2, ["a.csv", "b.csv"])
 
 
 def test_an_e_mail_arrives_in_its_own_time_beside_a_webhook(tmp_path, ledger, there):

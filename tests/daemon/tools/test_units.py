@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import app
-from daemon.tools.units.place import next_steps, place, remove, told
+from daemon.tools.units.place import next_steps, place, reached_by, remove, told
 from daemon.tools.units.render import MARK, Site, render
 from retrain.records.errors import Refused
 
@@ -88,7 +88,13 @@ def test_addresses_that_are_notified_are_opened(reached: tuple[str, ...], allowe
     assert f"IPAddressAllow={allowed}\nIPAddressDeny=any\n" in service_of(reached=reached)
 
 
-@pytest.mark.parametrize(("host", "told_as"), [("hooks.example.com", "hooks.example.com"), (None, "a URL in a file")])
+@pytest.mark.parametrize(
+    ("host", "told_as"),
+    [
+        ("hooks.example.com", "hooks.example.com"), (None, "a URL in a file"),
+        (reached_by("slack://secret/B/C"), "what slack:// reaches"),
+    ],
+)  # fmt: skip
 def test_a_name_that_is_notified_opens_every_address_which_is_said(host: str | None, told_as: str) -> None:
     """Rules of systemd's know no names; the unit and the command say why there is none."""
     text = service_of(reached=("10.0.0.7", host))
