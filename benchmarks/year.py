@@ -1,4 +1,5 @@
-"""How long the command line and control wait for a ledger with a year of one file a minute: `make year`."""
+"""How long the command line, control and whoever looks at a page wait for a ledger with a year of one file a minute:
+`make year`."""
 
 import contextlib
 import io
@@ -9,17 +10,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from year_of_files import START, build, milliseconds
 
 from daemon.cli.app import run
+from daemon.config.config import Config
 from daemon.cycles.retention import sweep_service
 from daemon.ledger import Ledger, assessments, checks, cycles, due, events, files, observe, prediction_log, retention
 from daemon.reading.look import Look
+from daemon.reports.page.asked import Asked, PageReader
+from daemon.reports.page.views import html_of
 from daemon.reports.status import overview
 from retrain.records.planner_state import PlannerState
 
 YEAR = 365 * 24 * 60
+PAGES = (
+    "/", "/m/m", "/m/m?state=held", "/m/m?before=1000", "/m/m/cycle/200", "/m/m/file/day0/100.csv",
+    "/m/m/versions", "/log", "/log?show=events", "/badge/m.svg",
+)  # fmt: skip
 
 
 def main(count: int = YEAR) -> int:
@@ -33,6 +42,8 @@ def main(count: int = YEAR) -> int:
         told = {name: round(milliseconds(work), 2) for name, work in asked.items()}
         for command in (["status"], ["history"], ["history", "--events"], ["versions", "m"], ["files", "m"]):
             told["driftd " + " ".join(command)] = round(milliseconds(_command(config.path, command)), 2)
+        pages = _pages(config, ledger, now).items()
+        told |= {f"page {path}, CPU": round(milliseconds(work, clock=time.process_time), 2) for path, work in pages}
         started = time.perf_counter()
         with ledger.connect() as conn:
             files.known(conn, "m")
@@ -57,6 +68,18 @@ def _command(path: Path, command: list[str]) -> Callable[[], Any]:
             run(["-c", str(path), *command])
 
     return work
+
+
+def _pages(config: Config, ledger: Ledger, now: float) -> dict[str, Callable[[], Any]]:
+    """Each view of the status page, made whole."""
+    reader = PageReader(config, ledger, config.paths)
+
+    def made(path: str) -> Callable[[], Any]:
+        place, _, query = path.partition("?")
+        asked = Asked(tuple(place.split("/")[1:]) if place != "/" else (), dict(parse_qsl(query)), True, "", now)
+        return lambda: html_of(reader, asked)
+
+    return {path: made(path) for path in PAGES}
 
 
 def _queries(ledger: Ledger) -> dict[str, Callable[[], Any]]:

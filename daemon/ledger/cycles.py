@@ -85,6 +85,12 @@ def results(conn: Connection, cycle_id: int) -> dict[str, Any]:
     return {row.stage: row.result for row in conn.execute(select(stages).where(*done).order_by(stages.c.id))}
 
 
+def result_of(conn: Connection, cycle_id: int, stage: Stage) -> dict[str, Any]:
+    """The newest result of one stage that succeeded; empty before there is one."""
+    done = stages.c.cycle_id == cycle_id, stages.c.stage == stage, stages.c.state.in_(("ok", "kept"))
+    return conn.scalar(select(stages.c.result).where(*done).order_by(stages.c.id.desc()).limit(1)) or {}
+
+
 def stages_of(conn: Connection, cycle_id: int) -> Sequence[Row[Any]]:
     """All attempts at all stages, in order."""
     return last_rows(conn, stages, None, stages.c.cycle_id == cycle_id)

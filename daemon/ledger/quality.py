@@ -11,6 +11,7 @@ from daemon.ledger.tables import assessments, checks, files
 
 OF_FILES = files.c.kind == "rows", checks.c.kind == "file", checks.c.started_at <= files.c.at
 """The check of a file when it came; what later champions would have said of it was answered to nobody."""
+USED = ("accepted", "held", "forgotten", "expired")
 
 
 def of_answers(conn: Connection, model: str, last: int) -> Sequence[Any]:
@@ -62,6 +63,6 @@ def check_of_file(conn: Connection, file_id: int) -> Any | None:
 
 def path_of_snapshot(conn: Connection, model: str, snapshot: str) -> str | None:
     """The path of the newest file that a snapshot was read of, as it is stored; None where it is not known."""
-    used = files.c.state.in_(("accepted", "held", "forgotten", "expired"))
-    row = last_row(conn, files, files.c.model == model, used, files.c.snapshot == snapshot)
-    return None if row is None else str(row.path)
+    wanted = files.c.model == model, files.c.state.in_(USED), files.c.snapshot == snapshot
+    found = [(row.id, str(row.path)) for row in conn.execute(select(files.c.id, files.c.path).where(*wanted))]
+    return max(found)[1] if found else None

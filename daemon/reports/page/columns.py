@@ -11,7 +11,7 @@ from drift.report.charts import effect
 from drift.report.distribution import picture
 from drift.report.page import filled, table
 
-MOST_COLUMNS, MOST_DRAWN = 200, 12
+MOST_COLUMNS, MOST_DRAWN = 200, 9
 CONTENT = """
 {% if drawn %}<section><h2>Columns that matter most</h2><p class="soft small">By effect times importance, those that
  drifted first. Reference: the rows that taught {{ version }}.</p>

@@ -16,7 +16,7 @@ from retrain.store.versions import read_json
 if TYPE_CHECKING:
     from drift.profiles.profile import ColumnValues, Profile
 
-MOST_ROWS = 100_000
+MOST_ROWS = 50_000
 """So many rows of a file are looked at, from all over it, where it has more."""
 KEPT = 16
 Distributions = Mapping[str, Mapping[str, Any]]
@@ -95,7 +95,7 @@ def _is_date(schema: Schema, name: str) -> bool:
 def _some_groups(rows: Sequence[int]) -> list[int]:
     """Numbers of row groups from all over a file, with as many rows as are looked at, or a little more.
 
-    >>> _some_groups([60_000, 60_000, 60_000, 60_000]), _some_groups([10])
+    >>> _some_groups([30_000, 30_000, 30_000, 30_000]), _some_groups([10])
     ([0, 2], [0])
     """
     step = max(1, sum(rows) // MOST_ROWS)

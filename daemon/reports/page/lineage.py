@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from daemon.config.paths import ModelPaths
 from daemon.ledger import cycles, promotions, quality
 from daemon.reading.rejects import printable
+from retrain.records.cycle import Stage
 
 CARD, MOST_BYTES = "card.md", 65_536
 
@@ -15,7 +16,7 @@ CARD, MOST_BYTES = "card.md", 65_536
 def lineage(conn: Connection, paths: ModelPaths, version: Mapping[str, Any]) -> dict[str, Any]:
     """How many `files` taught a version, the paths of the `first` and the `last` one that the ledger still knows, and
     the model `card` in Markdown; None where nothing is known."""
-    prepared = {} if version["cycle"] is None else cycles.results(conn, version["cycle"]).get("prepare") or {}
+    prepared = {} if version["cycle"] is None else cycles.result_of(conn, version["cycle"], Stage.PREPARE)
     digests: Sequence[str] = prepared.get("snapshots") or ()
     first, last = (_path(conn, paths, digests[at]) if digests else None for at in (0, -1))
     card = _card(paths, version["version"])

@@ -16,6 +16,7 @@ from daemon.reports.page.quality import points, shown_kind
 from daemon.reports.page.recommender import recommender_facts
 from daemon.reports.status import status_json
 from daemon.reports.timeline import timeline, with_iso_times
+from retrain.records.cycle import Stage
 
 SHOWN_POINTS, SHOWN_ENTRIES, MOST_ENTRIES, A_PAGE = 120, 20, 500, 40
 STATES = ("accepted", "held", "refused", "duplicate", "superseded", "forgotten", "expired")
@@ -90,7 +91,7 @@ def _importance(conn: Connection, name: str) -> list[dict[str, Any]]:
     held-out rows; the largest first."""
     champion = promotions.champion(conn, name)
     row = None if champion is None else versions.named(conn, name, champion.newest)
-    found = {} if row is None or row.cycle_id is None else cycles.results(conn, row.cycle_id).get("evaluate") or {}
+    found = {} if row is None or row.cycle_id is None else cycles.result_of(conn, row.cycle_id, Stage.EVALUATE)
     known = (found.get("importance") or {}).items()
     return [{"name": column, "importance": value} for column, value in sorted(known, key=lambda item: -item[1])]
 
