@@ -93,7 +93,7 @@ def _what(entry: Mapping[str, Any], now: float) -> Any:
 def _events(facts: Facts, now: float) -> Any:
     rows = [
         (
-            time_element(at, now),
+            time_element(at, now, exact=True),
             _model(one["model"]),
             one["event"],
             "" if one["level"] == "info" else one["level"],

@@ -9,18 +9,18 @@ from markupsafe import Markup
 
 from drift.report.page import filled
 
-TIME = '<time datetime="{{ iso }}" title="{{ utc }}">{{ words }}</time>'
+TIME = '<time datetime="{{ iso }}" title="{{ utc }}"{% if exact %} data-exact{% endif %}>{{ words }}</time>'
 DAY_S = 86_400.0
 
 
-def moment(seconds: float, now: float) -> str:
-    """The hour where it is near, else the day.
+def moment(seconds: float, now: float, exact: bool = False) -> str:
+    """The hour where it is near, to the second where that is asked for, else the day.
 
     >>> moment(0.0, 400 * DAY_S), moment(0.0, 3600.0), moment(DAY_S, 3600.0), moment(0.0, 2 * DAY_S)
     ('1 Jan 1970', 'today 00:00', 'tomorrow 00:00', 'Thursday 00:00')
     """
     at, today = datetime.fromtimestamp(seconds, UTC), datetime.fromtimestamp(now, UTC).date()
-    clock = f"{at:%H:%M}"
+    clock = f"{at:%H:%M:%S}" if exact else f"{at:%H:%M}"
     if at.date() == today:
         return f"today {clock}"
     if at.date() == today + timedelta(days=1):
@@ -39,10 +39,11 @@ def stamp(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def time_element(seconds: float, now: float) -> Markup:
-    """A moment as an element."""
+def time_element(seconds: float, now: float, exact: bool = False) -> Markup:
+    """A moment as an element, to the second where that is asked for."""
     at = datetime.fromtimestamp(seconds, UTC)
-    return filled(TIME, iso=stamp(seconds), utc=f"{at:%Y-%m-%d %H:%M:%S} UTC", words=moment(seconds, now))
+    words = moment(seconds, now, exact)
+    return filled(TIME, iso=stamp(seconds), utc=f"{at:%Y-%m-%d %H:%M:%S} UTC", words=words, exact=exact)
 
 
 def age(seconds: float) -> str:

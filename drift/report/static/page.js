@@ -13,15 +13,15 @@
   // --- times ---------------------------------------------------------------------------------------------------------
 
   const two = (number) => String(number).padStart(2, "0");
-  const clock = (at) => `${two(at.getHours())}:${two(at.getMinutes())}`;
+  const clock = (at, exact) => `${two(at.getHours())}:${two(at.getMinutes())}${exact ? `:${two(at.getSeconds())}` : ""}`;
   const midnight = (at) => new Date(at.getFullYear(), at.getMonth(), at.getDate());
 
   // As near as it is: the hour of these days, else the date; as the server words it in UTC.
-  function words(at, now) {
+  function words(at, now, exact) {
     const days = Math.round((midnight(at) - midnight(now)) / DAY_MS);
-    if (days === 0) return `today ${clock(at)}`;
-    if (days === 1) return `tomorrow ${clock(at)}`;
-    if (days < 0 && days >= -6) return `${WEEKDAYS[at.getDay()]} ${clock(at)}`;
+    if (days === 0) return `today ${clock(at, exact)}`;
+    if (days === 1) return `tomorrow ${clock(at, exact)}`;
+    if (days < 0 && days >= -6) return `${WEEKDAYS[at.getDay()]} ${clock(at, exact)}`;
     const date = `${at.getDate()} ${MONTHS[at.getMonth()]}`;
     return at.getFullYear() === now.getFullYear() ? date : `${date} ${at.getFullYear()}`;
   }
@@ -30,7 +30,7 @@
     const now = new Date();
     for (const element of root.querySelectorAll("time[datetime]")) {
       const at = new Date(element.dateTime);
-      if (!Number.isNaN(at.getTime())) element.textContent = words(at, now);
+      if (!Number.isNaN(at.getTime())) element.textContent = words(at, now, "exact" in element.dataset);
     }
   }
 

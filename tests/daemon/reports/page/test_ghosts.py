@@ -31,7 +31,7 @@ def test_what_would_have_been_stands_beside_what_was(tmp_path: Path) -> None:
 def test_what_losses_do_not_tell_is_not_known(found: dict[str, Any] | None) -> None:
     """A metric that is none of rows, another metric, no predecessor, no twin."""
     metric = "accuracy" if found is None else found["metric"]
-    assert _ghosts({"metric": metric, "value": 0.8}, found) == {"without": None, "fresh": None}
+    assert _ghosts({"metric": metric, "value": 0.8}, found, "all") == {"without": None, "fresh": None}
 
 
 def test_versions_say_what_taught_them_and_when_they_answered(tmp_path: Path) -> None:
