@@ -174,12 +174,14 @@ EVENTS = (
         "than it did before, beyond chance over all groups: which, its metric now and before; the episode begins with "
         "the first, and others may join it", "episode groups", "`driftd status`: does one group's data or meaning "
         "differ now, or all? Retraining is decided by all rows: `driftd retrain M` if the group alone is worth it"),
-    Event("slice_recovered", "info", "no group does worse than before any more", "episode",
+    Event("slice_recovered", "info", "no group does worse than before any more, or none that does is watched",
+        "episode",
         ends="slice_degraded"),
     Event("disparity_exceeded", "warning", "selection rates or true-positive rates of two [groups](groups.md) differ "
         "by more than `groups.max_difference`, beyond chance", "episode groups", "look at the groups on the status "
         "page: who is answered otherwise, and why?"),
-    Event("disparity_cleared", "info", "no groups differ by more than is allowed any more", "episode",
+    Event("disparity_cleared", "info", "no groups that are watched differ by more than is allowed any more",
+        "episode",
         ends="disparity_exceeded"),
     Event("labels_assessed", "info", "a file's labels are there: what was served cost `loss` a row, and a fresh model "
         "of each window would have cost less by `gains`", "seq rows metric value loss gains seconds"),

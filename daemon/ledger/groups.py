@@ -13,6 +13,8 @@ from daemon.ledger.tables import group_counts, group_episodes, group_summaries
 from retrain.operations import from_json, to_json
 from retrain.records.groups import Degraded, Disparity, FileGroups, GroupSummary, GroupWatch
 
+KEPT_EPISODES = 100
+"""Of a model, with those that last."""
 AT_ONCE = 500
 """Rows that one statement names."""
 EPISODE_EVENTS = {
@@ -73,6 +75,7 @@ def _changed(conn: Connection, model: str, kind: str, found: Sequence[Found], no
     if row is None:
         if not found:
             return None
+        _forget_old_episodes(conn, model)
         values = {"model": model, "kind": kind, "opened_at": now, "found": [to_json(one) for one in found]}
         return EpisodeChange(kind, insert_row(conn, group_episodes, values), tuple(found))
     if not found:
@@ -84,6 +87,13 @@ def _changed(conn: Connection, model: str, kind: str, found: Sequence[Found], no
         return None
     update_row(conn, group_episodes, row.id, found=[*row.found, *map(to_json, joining)])
     return EpisodeChange(kind, row.id, joining)
+
+
+def _forget_old_episodes(conn: Connection, model: str) -> None:
+    """All but the newest that are over."""
+    over = group_episodes.c.model == model, group_episodes.c.closed_at.is_not(None)
+    newest = select(group_episodes.c.id).where(*over).order_by(group_episodes.c.id.desc()).limit(KEPT_EPISODES)
+    conn.execute(delete(group_episodes).where(*over, group_episodes.c.id.not_in(newest)))
 
 
 def _subject(found: dict[str, Any]) -> tuple[str, str]:

@@ -77,6 +77,8 @@ def state(model: Model, needed: list[Need]) -> dict[str, str]:
         return {"kind": "ok", "word": "on trial" if cycle["state"] == "on_trial" else "retraining"}
     if champion["rolled_back"]:
         return {"kind": "warn", "word": "rolled back"}
+    if (groups := model["groups"]) and groups["warnings"]:
+        return {"kind": "warn", "word": "group worse" if groups["degraded"] else "groups differ"}
     if model["drift_episode"] is not None:
         return {"kind": "warn", "word": "drift, watched"}
     return {"kind": "ok", "word": "fine"}

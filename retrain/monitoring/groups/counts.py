@@ -22,6 +22,8 @@ from retrain.rows.targets import target_values
 
 MOST_GROUPS = 50
 """Of a column, those with most rows; as many slices the gate judges."""
+LONGEST_NAME = 200
+"""Characters of a value; a longer one is a text, not the name of a group."""
 RESAMPLES = 60
 """Of the bootstrap of a group's metric, where that is no mean of rows: its standard error is known to a tenth."""
 Mask = NDArray[np.bool_]
@@ -73,12 +75,13 @@ def answered_groups(history: History, file: AnsweredFile, columns: Sequence[str]
 
 
 def _groups_of(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Group, Mask]]:
-    """The groups with most rows of each column, and which rows they are of; missing values are none."""
+    """The groups with most rows of each column, and which rows they are of; missing and long values are none."""
     for column in columns:
         if column not in table.column_names:
             continue
         words = pc.cast(table.column(column), pa.string()).combine_chunks()
-        entries = [entry for entry in pc.value_counts(words).to_pylist() if entry["values"] is not None]
+        found = pc.value_counts(words).to_pylist()
+        entries = [one for one in found if one["values"] is not None and len(one["values"]) <= LONGEST_NAME]
         entries.sort(key=lambda entry: (-entry["counts"], entry["values"]))
         for entry in entries[:MOST_GROUPS]:
             yield (column, entry["values"]), pc.equal(words, entry["values"]).fill_null(False).to_numpy(False)

@@ -6,7 +6,7 @@ come late, in another order or corrected give the same in the end; what does not
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -76,10 +76,15 @@ class Watcher:
         return Test(sign, SLICE_SHARE * self.settings.drift.false_alarms, self.settings.triggers.min_drop)
 
     def rows(self, file: AnsweredFile) -> AnsweredGroups | None:
-        """The groups of a file's rows, read once."""
+        """The groups of a file's rows, read once while they are kept."""
         if file.seq not in self._rows:
             self._rows[file.seq] = answered_groups(self.history, file, self.columns)
         return self._rows[file.seq]
+
+    def keep(self, files: Collection[int]) -> None:
+        """Let the rows of other files go."""
+        for seq in self._rows.keys() - set(files):
+            del self._rows[seq]
 
 
 def positive_class(version: LoadedVersion, settings: ModelSettings) -> str:
@@ -206,6 +211,7 @@ class _Fold:
             files = {seq: known[seq] for seq in one.files if seq in known}
             if files:
                 self.pending[one.name] = files
+        self.watcher.keep({seq for files in self.pending.values() for seq in files})
 
 
 def _summary(watcher: Watcher, records: Sequence[FileGroups]) -> GroupSummary | None:

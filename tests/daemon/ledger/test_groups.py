@@ -92,6 +92,20 @@ def test_an_episode_begins_grows_and_ends_once(conn: Connection) -> None:
     ]
 
 
+def test_episodes_that_are_over_do_not_pile_up(conn: Connection) -> None:
+    """The newest hundred stay, another model's too; an episode keeps its number."""
+    groups.record(conn, "n", watch(file(1), degraded=(NORTH,)), 0.0)
+    groups.record(conn, "n", watch(file(1)), 0.0)
+    numbers = []
+    for at in range(110):
+        (begun,) = groups.record(conn, "m", watch(file(2), degraded=(NORTH,)), float(at))
+        groups.record(conn, "m", watch(file(2)), float(at))
+        numbers.append(begun.episode)
+    assert numbers == sorted(set(numbers))
+    kept = [row.model for row in conn.execute(select(group_episodes))]
+    assert kept.count("m") == groups.KEPT_EPISODES + 1 and kept.count("n") == 1
+
+
 def test_another_champion_ends_what_lasts_without_a_word(conn: Connection) -> None:
     """Its groups have no reference yet; what an event of its promotion tells is not told twice."""
     groups.record(conn, "m", watch(file(1), degraded=(NORTH,), exceeded=(APART,)), 1.0)

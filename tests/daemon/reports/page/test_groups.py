@@ -2,11 +2,17 @@
 
 import re
 from html import unescape
+from pathlib import Path
 
 from page_parser import HOSTILE, Page
+from page_states import asked, running, seeded
+from sqlalchemy import insert
 
+from daemon.ledger import open_ledger
+from daemon.ledger.tables import group_summaries
 from daemon.reports.groups import groups_json
 from daemon.reports.page.groups_html import groups_section
+from daemon.reports.page.views import html_of
 
 ESTIMATE = {"value": 0.8, "low": 0.78, "high": 0.82, "rows": 900}
 LOW = {"value": 0.61, "low": 0.57, "high": 0.65, "rows": 900}
@@ -53,6 +59,21 @@ def test_names_of_groups_do_nothing() -> None:
     """Markup, quotes and marks of direction in a value are text."""
     page = Page(str(groups_section(groups_json(summary(HOSTILE)))))
     assert not page.open and not page.all("script") and not page.all("img") and HOSTILE in page.text
+
+
+def test_the_overview_says_that_a_group_does_worse(tmp_path: Path) -> None:
+    """The model's state, on the overview, its own view and its badge, is no plain "fine"; what waits for a person goes
+    before it."""
+    for state, word in (("fine", "group worse"), ("held", "2 files are held")):
+        (tmp_path / state).mkdir()
+        reader = seeded(tmp_path / state, state, days=3)
+        ledger = open_ledger(reader.config.state_dir)
+        with ledger.begin() as conn:
+            conn.execute(insert(group_summaries).values(model="flights", found=summary()))
+        ledger.close()
+        with running(reader.config):
+            for path in ((), ("m", "flights"), ("badge", "flights.svg")):
+                assert word in Page(html_of(reader, asked(*path)) or "").text, path
 
 
 def test_nothing_is_shown_where_nothing_is_watched() -> None:

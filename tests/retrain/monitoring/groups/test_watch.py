@@ -169,6 +169,18 @@ def test_few_rows_of_a_group_wait_for_more(world: World) -> None:
     assert of_group(found, "a").score is not None and of_group(found, "a").true_positive is None
 
 
+def test_long_texts_and_missing_values_are_no_groups(world: World) -> None:
+    """A column of texts makes no names of a thousand letters; rows without a value are in none, and in all rows."""
+    world.label(world.answer({"a": 0.9, "t" * 1000: 0.9}))
+    path = world.files[0].snapshot
+    table = pq.read_table(path)
+    column = [None if place % 10 == 0 else name for place, name in enumerate(table["g"].to_pylist())]
+    pq.write_table(table.set_column(1, "g", pa.array(column, pa.string())), path)
+    summary = world.watch().summary
+    assert summary is not None and [one.group for one in summary.columns[0].groups] == ["a"]
+    assert summary.all_rows.rows == 600 and summary.columns[0].groups[0].rows == column.count("a")
+
+
 def test_another_deployment_begins_anew(world: World) -> None:
     """Files that another deployment answered are no reference, and their counts are kept no longer."""
     for number in range(8):
