@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +69,15 @@ def items_path(config: Config, name: str) -> Path | None:
         return None
     bare = os.sep not in given and not Path(given).is_absolute()
     return model_data_dir(config, name) / given if bare else below(config.path, given)
+
+
+def hook_command(config: Config, name: str) -> list[str]:
+    """The words of a model's command after promotions, none where it has none: of its program a bare name is looked for
+    in PATH, and a path lies beside the configuration."""
+    program, *arguments = shlex.split(config.models[name].on_promotion or "") or [""]
+    if os.sep in program or program.startswith("~"):
+        program = str(below(config.path, program))
+    return [program, *arguments] if program else []
 
 
 def items_name(config: Config, name: str) -> str | None:

@@ -224,10 +224,16 @@ EVENTS = (
     Event("version_rolled_back", "warning", "what was served before is the champion again",
         "version from_version reason", "`driftd explain CYCLE`; look at the files that it learned from",
         ends="champion_unloadable drift_detected slice_degraded disparity_exceeded"),
+    Event("hook_done", "info", "the command of [`on_promotion`](hooks.md) ended well; `after` is `version_promoted` or "
+        "`version_rolled_back`, `output` the end of what it wrote", "version after status seconds output key"),
+    Event("hook_failed", "warning", "the command of [`on_promotion`](hooks.md) ended with another status than 0, took "
+        "longer than `on_promotion_timeout`, could not be started, or never ended because the service did; it is not "
+        "run again", "version after status seconds output key reason", "look at `reason` and `output`; nothing else "
+        "waits for it. `driftd doctor` says whether it can be found"),
     Event("retention_finished", "info", "once a day, if anything was beyond the "
         "[retention](configuration.md#modelsnameretention): how many of which went; `files` left their windows, their "
-        "`snapshots` go the next time; `events` `commands` `due` `outbox` are the service's",
-        "files snapshots predictions quarantine reports checks assessments stages events commands due outbox"),
+        "`snapshots` go the next time; `events` `commands` `due` `outbox` `hooks` are the service's",
+        "files snapshots predictions quarantine reports checks assessments stages events commands due outbox hooks"),
     Event("version_removed", "info", "retention let a version go", "version"),
     Event("cycle_finished", "info", "the retraining is over", "cycle_id outcome reason",
         ends="approval_needed"),

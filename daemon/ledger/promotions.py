@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select, update
 
+from daemon.ledger import hooks
 from daemon.ledger.deployments import as_record, by_key, key_of
 from daemon.ledger.rows import insert_row, last_row, last_rows, newest_of_each
 from daemon.ledger.tables import deployments, promotions, versions
@@ -105,12 +106,19 @@ def record(
         "newest": newest,
         "era": era,
     }
-    insert_row(conn, promotions, values)
+    promotion_id = insert_row(conn, promotions, values)
+    if kind != "reweigh":
+        hooks.add(conn, model, promotion_id, now)
 
 
 def get(conn: Connection, promotion_id: int) -> Row[Any]:
     """A promotion."""
     return conn.execute(select(promotions).where(promotions.c.id == promotion_id)).one()
+
+
+def previous(conn: Connection, row: Row[Any]) -> Row[Any] | None:
+    """The promotion of the same model before one."""
+    return last_row(conn, promotions, promotions.c.model == row.model, promotions.c.id < row.id)
 
 
 def mark_swapped(conn: Connection, promotion_id: int, now: float) -> None:
@@ -164,7 +172,7 @@ def roll_backs(conn: Connection, model: str) -> Iterator[RolledBack]:
 
 def rolled_back(conn: Connection, row: Row[Any]) -> RolledBack:
     """What the row of a roll-back undid."""
-    before = last_row(conn, promotions, promotions.c.model == row.model, promotions.c.id < row.id)
+    before = previous(conn, row)
     undone = by_key(conn, before.deployment_id) if before is not None else by_key(conn, row.deployment_id)
     version = undone.name if before is None or before.newest in (None, row.newest) else before.newest
     return RolledBack(version, undone, by_key(conn, row.deployment_id), row.reason, row.at, tuple(row.evidence or ()))

@@ -14,6 +14,7 @@ from daemon.ledger.tables import (
     due,
     events,
     files,
+    hooks,
     outbox,
     rejects,
     stages,
@@ -153,12 +154,13 @@ def old_of_model(conn: Connection, model: str, before: float) -> Old:
 
 
 def old_of_service(before: float) -> Old:
-    """From before a moment: log events, commands and messages that were dealt with, and what was due and done."""
+    """From before a moment: log events; commands, messages and hooks that were dealt with; what was due and done."""
     return (
         (events, events.c.at < before),
         (commands, and_(commands.c.state != "queued", commands.c.at < before)),
         (due, and_(due.c.done_at.is_not(None), due.c.due_at < before)),
         (outbox, and_(outbox.c.state != "waiting", outbox.c.at < before)),
+        (hooks, and_(hooks.c.state != "waiting", hooks.c.at < before)),
     )
 
 

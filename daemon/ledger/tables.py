@@ -350,6 +350,19 @@ outbox = _table(
 Index("outbox_waiting", outbox.c.destination, outbox.c.id, sqlite_where=text("state = 'waiting'"))
 Index("outbox_by_time", outbox.c.destination, outbox.c.at)
 
+hooks = _table(
+    "hooks",
+    *_required(String, "model"),
+    Column("promotion_id", Integer, ForeignKey("promotions.id"), nullable=False, unique=True),
+    Column("key", String, nullable=False, unique=True),
+    *_required(Float, "at"),
+    *_required(Integer, "attempts", default=0),
+    *_required(String, "state", default="waiting"),
+    *_required(JSON, "outcome", default=dict),
+    *_optional(Float, "finished_at"),
+)
+Index("hooks_waiting", hooks.c.id, sqlite_where=text("state = 'waiting'"))
+
 commands = _table(
     "commands",
     *_required(Float, "at"),

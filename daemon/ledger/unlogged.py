@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, Row, Table, func, select
 
 from daemon.ledger.groups import EPISODE_EVENTS
 from daemon.ledger.rows import last_row
-from daemon.ledger.tables import cycles, episodes, events, files, group_episodes, promotions
+from daemon.ledger.tables import cycles, episodes, events, files, group_episodes, hooks, promotions
 from retrain.records.cycle import CycleState
 
 NEWEST, NEWEST_EVENTS = 1_000, 20_000
@@ -20,7 +20,7 @@ BY_HAND = "by hand"
 NAMES = (
     "file_refused", "file_held", "drift_detected", "drift_cleared", "approval_needed", "cycle_finished",
     "version_promoted", "version_rolled_back", "slice_degraded", "slice_recovered", "disparity_exceeded",
-    "disparity_cleared",
+    "disparity_cleared", "hook_done", "hook_failed",
 )  # fmt: skip
 
 
@@ -68,6 +68,9 @@ def _facts(conn: Connection, since: float) -> Iterator[tuple[str, Row[Any]]]:
             yield "approval_needed", row
         elif (row.finished_at or 0.0) > since:
             yield "cycle_finished", row
+    for row in _newest(conn, hooks):
+        if (row.finished_at or 0.0) > since:
+            yield ("hook_done" if row.state == "done" else "hook_failed"), row
     for row in promoted:
         if row.at > since and row.kind != "reweigh":
             yield ("version_rolled_back" if row.kind == "rollback" else "version_promoted"), row
@@ -93,11 +96,13 @@ def _identity(event: Row[Any]) -> tuple[str, str | None, Any]:
         return name, event.model, fields.get("episode")
     if name.startswith("version_"):
         return name, event.model, fields.get("reason")
-    return name, event.model, fields.get("cycle_id")
+    return name, event.model, fields.get("key" if name.startswith("hook_") else "cycle_id")
 
 
 def _subject(event: str, row: Row[Any]) -> Any:
     """The same of a row."""
     if event.startswith("file_"):
         return row.path.encode("utf-8", "backslashreplace").decode()
+    if event.startswith("hook_"):
+        return row.key
     return row.reason if event.startswith("version_") else row.id

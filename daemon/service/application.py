@@ -29,6 +29,7 @@ from daemon.runtime.worker.process import Limits
 from daemon.server.tokens import load_tokens, warn_of_open_token_files
 from daemon.service.background import FAILURE_PAUSE_S, Background
 from daemon.service.hanging_state import HangingState
+from daemon.service.hooks import Hooks
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
@@ -95,6 +96,9 @@ class Service:
         self.notifying = Notifying(
             lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting, time.time
         )
+        self.hooks = Hooks(
+            lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting, time.time
+        )
         self.messages = ServerMessages(self.keepers, self.pending)
         self.stopping = Stopping()
         self.started_at = time.monotonic()
@@ -118,7 +122,7 @@ class Service:
         )
         self.background = Background(
             self.shared, self.keepers, self.servers, self.events, self.pending, self.messages.trials,
-            self.reloader.reload, self.messages.serving, self.notifying,
+            self.reloader.reload, self.messages.serving, self.notifying, self.hooks,
         )  # fmt: skip
         self._signals()
         self.hanging.start()
@@ -226,6 +230,7 @@ class Service:
 
     def _follow(self) -> None:
         self.servers.follow()
+        self.hooks.wake()
 
     def _status(self) -> str:
         return self.events.status.text(self.config.models)

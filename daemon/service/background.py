@@ -21,6 +21,7 @@ from daemon.runtime.worker.process import WorkerError
 from daemon.service.commands import Commander
 from daemon.service.described import Descriptions, Serving
 from daemon.service.described_counters import CountedDescriptions
+from daemon.service.hooks import Hooks
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
 from daemon.service.ledger_writes import PendingWrites
@@ -54,10 +55,11 @@ class Background:
         reload: Callable[[], Awaitable[str]],
         serving: Serving,
         notifying: Notifying,
+        hooks: Hooks,
     ) -> None:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
-        self._notifying = notifying
+        self._notifying, self._hooks = notifying, hooks
         self._commander = Commander({}, keepers.promoted, reload, notifying.test)
         counted = CountedDescriptions(lambda: shared.config, shared.ledger)
         self._descriptions = Descriptions(
@@ -69,7 +71,7 @@ class Background:
     def parts(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """What is begun again where it fails; `watch_state` is not among it, for its error ends the service."""
         works = self._follow_commands, self._write_events, self._watch_clock, self._warm_analyst, self._retention
-        return *works, self._describe, self._count, self._notifying.run
+        return *works, self._describe, self._count, self._notifying.run, self._hooks.run
 
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""

@@ -4,6 +4,7 @@ from daemon.cycles.groups import log_episode
 from daemon.ledger import Ledger
 from daemon.ledger.unlogged import Unlogged, unlogged
 from daemon.runtime.log import get_logger
+from daemon.service.hooks import log_ended
 
 
 def log_unlogged(ledger: Ledger) -> None:
@@ -35,6 +36,8 @@ def _log(one: Unlogged) -> None:
             log.warning("approval_needed", cycle_id=row.id, reason=row.reason, approve=approve)
         case "cycle_finished":
             log.info("cycle_finished", cycle_id=row.id, outcome=row.state, reason=row.reason)
+        case "hook_done" | "hook_failed":
+            log_ended(one.model, row.outcome)
         case "version_promoted":
             log.info("version_promoted", version=row.newest, reason=row.reason)
         case "version_rolled_back":

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.config.config import Config, model_data_dir
+from daemon.config.config import Config, hook_command, model_data_dir
 from daemon.config.notify import NotifySettings, needs_apprise, scheme_of
 from daemon.config.patience import Patience
 from daemon.config.real_paths import RealPaths
@@ -60,7 +60,7 @@ def examine(config: Config) -> list[Finding]:
     parts += [("[[notify]]", _notify(config))]
     for name in config.models:
         parts += [(f"{name}: data_dir", _data_dir(config, name, patience))]
-        parts += [(f"{name}: the estimator", _learner(config, name))]
+        parts += [(f"{name}: the estimator", _learner(config, name)), (f"{name}: on_promotion", _hook(config, name))]
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
     parts += [("the ledger", _ledger(config))]
@@ -201,6 +201,19 @@ def _unread(name: str, folder: Path, intake: IntakeSettings) -> Iterator[Finding
         yield Finding(
             "warning", f"{name}: {len(others) - LISTED_FILES} more files are not read", f"driftd files {name}"
         )
+
+
+def _hook(config: Config, name: str) -> Iterator[Finding]:
+    if not (words := hook_command(config, name)):
+        return
+    program, written = shutil.which(words[0]), printable(words[0])
+    if program is None:
+        what = f"{name}: on_promotion: there is no program {written}, or this user may not run it"
+        yield Finding("error", what, "write its whole path; chmod +x")
+        return
+    yield Finding("ok", f"{name}: on_promotion runs {written}")
+    if Path(program).stat().st_mode & stat.S_IWOTH:
+        yield Finding("warning", f"{written} may be changed by other users of this machine", f"chmod o-w {written}")
 
 
 def _shared(config: Config) -> Iterator[Finding]:

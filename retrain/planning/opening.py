@@ -83,4 +83,5 @@ def rebuilt_mark(observation: Observation) -> str:
 
 
 def settings_digest(settings: ModelSettings) -> str:
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
+    teaching = settings.model_dump_json(exclude={"on_promotion", "on_promotion_timeout"})
+    return hashlib.sha256(teaching.encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from daemon.config.config import Config, model_data_dir
+from daemon.config.config import Config, hook_command, model_data_dir
 from daemon.config.notify import needs_apprise, scheme_of
 from daemon.tools.units.render import MARK, Site, in_home, open_hosts, render
 from retrain.records.errors import Refused
@@ -29,6 +29,7 @@ HOME = Path(__file__).resolve().parents[3]
 def site_of(config: Config, user: str) -> Site:
     """This environment and this configuration."""
     code = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent, HOME)
+    programs = [Path(words[0]) for name in config.models if (words := hook_command(config, name))]
     return Site(
         driftd=Path(sys.prefix) / "bin" / "driftd",
         config=config.path.resolve(),
@@ -40,6 +41,7 @@ def site_of(config: Config, user: str) -> Site:
         user=user,
         group=_group_of(user),
         makes_user=user == USER,
+        programs=tuple(path for path in programs if path.is_absolute()),
         reached=tuple(None if one.url is None else reached_by(one.url) for one in config.notify),
     )
 

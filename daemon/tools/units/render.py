@@ -20,7 +20,8 @@ STATES = Path("/var/lib")
 @dataclass(frozen=True)
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
-    the hosts that notifications go to, None of a URL that is kept elsewhere."""
+    the hosts that notifications go to, None of a URL that is kept elsewhere; `programs` are run after
+    promotions."""
 
     driftd: Path
     config: Path
@@ -33,6 +34,7 @@ class Site:
     group: str
     makes_user: bool = True
     reached: tuple[str | None, ...] = ()
+    programs: tuple[Path, ...] = ()
 
 
 def render(site: Site) -> dict[Path, str]:
@@ -86,7 +88,7 @@ def _state(site: Site) -> str:
 
 def _home(site: Site) -> Iterable[str]:
     """Homes and temporary folders are hidden, but for what the service needs of them."""
-    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs) if is_hidden(path)]
+    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs, *site.programs) if is_hidden(path)]
     writable = [site.state_dir] if is_hidden(site.state_dir) else []
     yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
     for path in outermost(needed):

@@ -1,5 +1,6 @@
 """The section of a model, with all of its own sections."""
 
+import shlex
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, field_validator, model_validator
@@ -32,6 +33,16 @@ def judged(task: str) -> str:
     'moment'
     """
     return "moment" if task == "recommendation" else "labelled row"
+
+
+def _command(value: str | None) -> str | None:
+    """A command as it is written; ValueError where it cannot be taken apart into words."""
+    if value is not None:
+        try:
+            shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"expected a program and its arguments: {str(error).lower()}") from None
+    return value
 
 
 class ModelSettings(Frozen):
@@ -87,6 +98,11 @@ class ModelSettings(Frozen):
     """How far the recent window reaches back from the newest row."""
     retrain_schedule: str | None = None
     """Cron expression: retrains if there are new labelled rows."""
+    on_promotion: Annotated[str | None, AfterValidator(_command)] = None
+    """A [command](hooks.md) that is run after each promotion and roll-back, with what happened as JSON on its standard
+    input: a program and its arguments, no shell. A relative path lies beside this file."""
+    on_promotion_timeout: Duration = 60.0
+    """After so long it is ended, with all that it began."""
     intake: data.IntakeSettings = data.IntakeSettings()
     labels: LabelSettings = LabelSettings()
     drift: decisions.DriftSettings = decisions.DriftSettings()

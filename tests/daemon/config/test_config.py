@@ -157,6 +157,7 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         (GOOD + '[models.m.limits]\nmax_file = "9999999TB"\n', "expected at most 1000000TB"),
         (GOOD + "[models.m.window]\nmax_rows = 10000000000000000000\n", "expected a number of at most 1e+15"),
         (GOOD + "[models.m.window]\nhalf_life_files = 1e300\n", "expected a number of at most 1e+15"),
+        (GOOD + 'on_promotion = "sh -c \'x"\n', "expected a program and its arguments: no closing quotation"),
         (GOOD + '[models.m.retention]\npinned = ["../../x"]\n', "'../../x' is no name of a version"),
         (GOOD + 'check_schedule = "0 0 31 2 *"\n', "'0 0 31 2 *' never comes"),
         ('[service]\nread_token_file = ""\n' + GOOD, "expected text that is not empty"),

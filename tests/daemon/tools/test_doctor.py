@@ -149,6 +149,19 @@ def test_models_that_share_a_folder_are_warned_of_what_the_other_predicts(config
     assert "learns from" not in notes(config) and bad(config) == []
 
 
+def test_a_command_after_promotions_that_is_not_there_is_bad(configure: Configure, tmp_path: Path) -> None:
+    """A program in PATH, or a path beside the configuration, which others may not change."""
+    assert bad(configure(model='on_promotion = "true --quiet"')) == []
+    program = tmp_path / "after"
+    (missing,) = bad(configure(model='on_promotion = "./after x"'))
+    assert f"there is no program {program}, or" in missing and "whole path" in missing
+    program.write_text("#!/bin/sh\n")
+    assert len(bad(configure(model='on_promotion = "./after x"'))) == 1
+    program.chmod(0o777)
+    config = configure(model='on_promotion = "./after x"')
+    assert bad(config) == [] and f"{program} may be changed by other users" in notes(config)
+
+
 def scribble(path: Path) -> None:
     """Random bytes in the middle: the file opens, and its pages are nonsense."""
     with path.open("r+b") as file:

@@ -55,6 +55,7 @@ def test_homes_are_hidden_but_for_what_is_needed() -> None:
     assert "ProtectHome=tmpfs\n" in text
     assert "BindReadOnlyPaths=-/home/a/driftd\n" in text and "/home/a/driftd/.venv\n" not in text
     assert "BindReadOnlyPaths=-/home/a/my\\ churn\n" in text and "BindPaths=/home/a/my\\ churn/state\n" in text
+    assert "BindReadOnlyPaths=-/home/b/after\n" in service_of(programs=(Path("/home/b/after"), Path("/usr/bin/true")))
     assert "run\n" in text and '-c "/home/a/my churn/config.toml" run' in text
 
 
