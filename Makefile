@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: groups field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd wrong-labels
+.PHONY: prometheus groups field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -56,6 +56,9 @@ world: $(VENV)/.installed-dev ## the faults of the world, the long ones too: 100
 
 systemd: $(VENV)/.installed-dev ## the service under a real systemd in a throw-away container, the long run; needs root
 	$(BIN)/python -m pytest -s --durations 12 -m "long or not long" tests/systemd
+
+prometheus: $(VENV)/.installed-dev ## ask a real Prometheus, which scrapes a real service, every query of the dashboard; needs its package
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "long or not long" tests/contrib
 
 bench: $(VENV)/.installed-dev ## measure; prints a table and JSON; BENCH="latency idle rescan memory many" picks
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)

@@ -111,8 +111,9 @@ class ServerProcess:
                 await self._listen()
             except Exception as error:
                 log.error("part_failed", part="server", error=repr(error), traceback=traceback.format_exc())
-            if self.totals is not None:
-                self.totals.leave(self.pid)
+            finally:
+                if self.totals is not None:
+                    self.totals.leave(self.pid)
             if self._stopping:
                 return
             self.ready.clear()
