@@ -5,7 +5,7 @@ Requests about models are answered here without a framework between them and the
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,11 @@ from daemon.server.about import About
 from daemon.server.admission import Admission
 from daemon.server.batch import Batcher
 from daemon.server.bodies import Headers, compressed, decompressed, encoding_of, read_body
+from daemon.server.explaining import EXPLAIN_S, Explaining, as_json
+from daemon.server.explaining import MOST_WAITING as MOST_EXPLAINED
 from daemon.server.exploration import Explored, explore
 from daemon.server.infer import answer as infer_answer
-from daemon.server.infer import read_request
+from daemon.server.infer import is_explained, read_request
 from daemon.server.invocations import read_invocation
 from daemon.server.labels import labels_of
 from daemon.server.metrics import Metrics
@@ -65,7 +67,8 @@ OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")
 @dataclass
 class Call:
     """A request to a model: its slot, the version that the path names, headers and body as it was sent. `is_large` says
-    that it is worked on beside the event loop; `size` is of the body when it is decompressed."""
+    that it is worked on beside the event loop; `size` is of the body when it is decompressed; `turn` is what a large
+    one gives back at its end, or before."""
 
     slot: ModelSlot
     version: str | None
@@ -75,6 +78,7 @@ class Call:
     is_large: bool
     size: int
     query: bytes = b""
+    turn: contextlib.AsyncExitStack | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,8 @@ class Pools:
         self.reading = Pool("reading a request", LARGE_AT_ONCE, READ_S)
         self.predicting = Pool("predicting", LARGE_AT_ONCE, PREDICT_S)
         self.answering = Pool("writing an answer", LARGE_AT_ONCE, READ_S)
+        self.preparing = Pool("preparing explanations", 1, EXPLAIN_S, MOST_EXPLAINED)
+        self.explaining = Pool("explaining predictions", 1, EXPLAIN_S, MOST_EXPLAINED)
         self.labels = Pool("writing labels", LARGE_AT_ONCE, WRITE_S)
         self.metrics = Pool("collecting metrics", 1, SCRAPE_S)
         self.numbers = Pool("looking for numbers of the ledger", 1, LOOK_S)
@@ -132,6 +138,7 @@ class App:
         self.metrics = Metrics(slots, version, config.paths)
         self.pools = Pools()
         self._batcher = Batcher(self.pools.predicting)
+        self._explaining = Explaining(self.pools.preparing, self.pools.explaining)
         self._readers: dict[str, tuple[ServedDeployment, RowReader]] = {}
         self.about = About(slots, version, self.metrics.render, self.pools.metrics, tokens)
         self._rest = self.about.build()
@@ -218,7 +225,8 @@ class App:
             call.is_large = self._is_large(call)
             if not call.is_large:
                 return await self._handled(what, call)
-            async with self._label_turns if what == "feedback" else self._turns:
+            async with contextlib.AsyncExitStack() as call.turn:
+                await call.turn.enter_async_context(self._label_turns if what == "feedback" else self._turns)
                 return await self._handled(what, call)
         finally:
             arrival.leave()
@@ -305,9 +313,13 @@ class App:
         served, reader = self._served(call)
         is_quick = not call.is_large and call.encoding is None
         read = reader.read_quickly(call.body) if is_quick else None
-        rows, ids = read or await self._read(call, reader, reader.read_slowly if is_quick else reader.read_json)
-        served, predictions, explored = await self._predicted(call, served, rows, ids)
-        return Reply(await self._answer(predictions, _prediction, served, predictions, ids, explored))
+        slowly = reader.read_slowly if is_quick else reader.read_json
+        rows, ids, is_explained = read or await self._read(call, reader, slowly)
+        if is_explained:
+            await self._explaining.admit(served, len(rows))
+        by, predictions, explored = await self._predicted(call, served, rows, ids)
+        told = await self._explained(call, by, served.rows_for(by, rows), as_json) if is_explained else None
+        return Reply(await self._answer(_numbers(predictions), _prediction, by, predictions, ids, explored, told))
 
     async def _infer(self, call: Call) -> Reply:
         served, reader = self._served(call)
@@ -315,9 +327,14 @@ class App:
             raise BadRequest(f"version {quoted(call.version)} is not served; {served.name!r} is", 404)
         length = call.headers.get(b"inference-header-content-length")
         request, rows, ids = await self._read(call, reader, read_request, length, reader)
-        served, predictions, explored = await self._predicted(call, served, rows, ids)
-        names, drawn = (served.deployment.model, served.name), None if explored is None else explored.places
-        body, json_bytes = await self._answer(predictions, infer_answer, request, predictions, *names, drawn)
+        if is_explained(request):
+            await self._explaining.admit(served, len(rows))
+        by, predictions, explored = await self._predicted(call, served, rows, ids)
+        drawn, told, numbers = None if explored is None else explored.places, None, _numbers(predictions)
+        if is_explained(request):
+            told = await self._explained(call, by, served.rows_for(by, rows), lambda _, found: found)
+            numbers += told.values.size
+        body, json_bytes = await self._answer(numbers, infer_answer, request, predictions, by, drawn, told)
         if json_bytes is None:
             return Reply(body)
         kind = ("content-type", "application/octet-stream")
@@ -363,9 +380,18 @@ class App:
         check_structure(body, len(reader.schema.columns))
         return body
 
-    async def _answer(self, predictions: Predictions, write: Callable[..., Any], *arguments: Any) -> Any:
+    async def _explained(
+        self, call: Call, by: ServedDeployment, rows: Sequence[Cells], write: Callable[[ServedDeployment, Any], Any]
+    ) -> Any:
+        """What `write` makes of what the columns contributed to the answers of `by`. It takes long: other large
+        requests get the turn of this one."""
+        if call.turn is not None:
+            await call.turn.aclose()
+        return await self._explaining.explain(by, rows, write)
+
+    async def _answer(self, numbers: int, write: Callable[..., Any], *arguments: Any) -> Any:
         """What `write` returns, beside the event loop where there is much of it."""
-        if len(predictions) * (1 + len(predictions.classes or ())) <= LARGE_ANSWER:
+        if numbers <= LARGE_ANSWER:
             return write(*arguments)
         return await self.pools.answering.run(write, *arguments)
 
@@ -457,8 +483,15 @@ def _drawn(explored: Explored | None) -> dict[str, Any]:
     return {} if explored is None else explored.to_json()
 
 
-def _prediction(served: ServedDeployment, predictions: Predictions, ids: Ids, explored: Explored | None) -> bytes:
-    """The answer of predict."""
+def _numbers(predictions: Predictions) -> int:
+    """How many values an answer has."""
+    return len(predictions) * (1 + len(predictions.classes or ()))
+
+
+def _prediction(
+    served: ServedDeployment, predictions: Predictions, ids: Ids, explored: Explored | None, explanation: bytes | None
+) -> bytes:
+    """The answer of predict; `explanation` is JSON."""
     answer: dict[str, Any] = {
         "model": served.deployment.model, "version": served.name, "predictions": predictions.values.tolist(),
     }  # fmt: skip
@@ -467,6 +500,8 @@ def _prediction(served: ServedDeployment, predictions: Predictions, ids: Ids, ex
     if ids is not None:
         answer["ids"] = ids
     answer |= _drawn(explored)
+    if explanation is not None:
+        answer["explanation"] = msgspec.Raw(explanation)
     return msgspec.json.encode(answer)
 
 

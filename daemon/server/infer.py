@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from daemon.server.explaining import about as about_explanation
 from daemon.server.refusal import BadRequest, quoted
-from daemon.server.rows import LONGEST_ID, MAX_ROWS, Ids, RowReader, not_json
+from daemon.server.rows import LONGEST_ID, MAX_ROWS, Ids, RowReader, not_json, truth
+from daemon.server.served import ServedDeployment
 from drift.notation import counted
 from retrain.model.encoding import Cells
 from retrain.records.predictions import Predictions
@@ -20,6 +22,7 @@ from retrain.records.schema import Schema
 from retrain.rows.cells import shown
 
 if TYPE_CHECKING:
+    from retrain.model.explaining.contributions import Contributions
     from retrain.model.version import LoadedVersion
 
 NUMPY = {
@@ -93,15 +96,26 @@ def read_request(body: bytes, header_length: bytes | None, reader: RowReader) ->
     return (request, *reader.read_columns(*_by_column(request.inputs, columns, reader)))
 
 
+def is_explained(request: InferRequest) -> bool:
+    """Whether the contributions of the columns are asked for; BadRequest where that is neither true nor false."""
+    return truth((request.parameters or {}).get("explain", False), "explain")
+
+
 def answer(
-    request: InferRequest, predictions: Predictions, model: str, version: str, explored: Sequence[int] | None = None
-) -> tuple[bytes, int | None]:
+    request: InferRequest, predictions: Predictions, by: ServedDeployment, explored: Sequence[int] | None = None,
+    explanation: "Contributions | None" = None,
+) -> tuple[bytes, int | None]:  # fmt: skip
     """The body of the answer, and the length of its JSON part where binary tensors follow; `explored`: the rows whose
-    class was drawn at random, None where none ever is."""
+    class was drawn at random, None where none ever is; `explanation`: of the answers, where that was asked for."""
     about: dict[str, Any] = {} if predictions.classes is None else {"classes": ",".join(predictions.classes)}
     if explored is not None:
         about |= {"explored": bool(explored), "explored_rows": ",".join(map(str, explored))}
-    return answer_tensors(request, _outputs(predictions), model, version, about)
+    outputs = _outputs(predictions)
+    if explanation is not None:
+        outputs |= _explaining_outputs(explanation)
+        told = about_explanation(by, explanation) | {"columns": explanation.columns}
+        about |= {"explanation": msgspec.json.encode(told).decode()}
+    return answer_tensors(request, outputs, by.deployment.model, by.name, about)
 
 
 def answer_tensors(
@@ -301,6 +315,15 @@ def _outputs(predictions: Predictions) -> dict[str, tuple[str, Any]]:
     outputs = {"prediction": ("FP64" if predictions.classes is None else "BYTES", predictions.values)}
     if predictions.probabilities is not None:
         outputs["probabilities"] = ("FP64", predictions.probabilities)
+    return outputs
+
+
+def _explaining_outputs(found: "Contributions") -> dict[str, tuple[str, Any]]:
+    """Contributions [rows, columns], of several classes [rows, columns, classes], and what these are added to."""
+    one = (..., 0) if found.scale.width == 1 else ...
+    outputs = {"contributions": ("FP64", found.values[one]), "contributions_base": ("FP64", found.base)}
+    if found.errors is not None:
+        outputs["contributions_errors"] = ("FP64", found.errors[one])
     return outputs
 
 

@@ -17,20 +17,21 @@ MOST_WAITING = 1_024
 
 
 class Pool:
-    """So many threads for one kind of work, of which at most MOST_WAITING wait. What takes longer than `deadline_s`,
-    the wait for its turn included, is refused; None for no deadline."""
+    """So many threads for one kind of work, of which at most `most_given` is under way or waits. What takes longer than
+    `deadline_s`, the wait for its turn included, is refused; None for no deadline."""
 
-    def __init__(self, name: str, threads: int, deadline_s: float | None = None) -> None:
-        self.name, self._deadline_s = name, deadline_s
+    def __init__(
+        self, name: str, threads: int, deadline_s: float | None = None, most_given: int = MOST_WAITING
+    ) -> None:
+        self.name, self._deadline_s, self._most_given = name, deadline_s, most_given
         self._threads = ThreadPoolExecutor(threads, name)
         self._begun: dict[int, float] = {}
-        self._given = 0
+        self.given = 0
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """What the work returns; BadRequest 503 where too much waits or it takes too long."""
-        if self._given >= MOST_WAITING:
-            raise BadRequest(f"too much waits for {self.name}", 503, {"retry-after": "1"})
-        self._given += 1
+        self.refuse_where_full()
+        self.given += 1
         try:
             future = asyncio.get_running_loop().run_in_executor(self._threads, self._timed, work, arguments)
             async with asyncio.timeout(self._deadline_s):
@@ -39,7 +40,12 @@ class Pool:
             reason = f"{self.name} did not end within {self._deadline_s:g} s"
             raise BadRequest(reason, 503, {"retry-after": "10"}) from None
         finally:
-            self._given -= 1
+            self.given -= 1
+
+    def refuse_where_full(self) -> None:
+        """BadRequest 503 where too much is under way or waits."""
+        if self.given >= self._most_given:
+            raise BadRequest(f"too much waits for {self.name}", 503, {"retry-after": "1"})
 
     def longest_s(self) -> float:
         """For how long the work that began first has been going on; 0 where none is."""

@@ -45,11 +45,12 @@ class RowReader:
         self._decoder = msgspec.json.Decoder(_request_type(schema, others, strict))
         self._empty = (None,) * len(self.names)
 
-    def read_json(self, body: bytes) -> tuple[list[Cells], Ids]:
-        """The rows and ids of {"rows": [{column: value}], "ids": [...]}; ids are also taken from the id column."""
+    def read_json(self, body: bytes) -> tuple[list[Cells], Ids, bool]:
+        """The rows and ids of {"rows": [{column: value}], "ids": [...], "explain": true}, and whether they are to be
+        explained; ids are also taken from the id column."""
         return self.read_quickly(body) or self.read_slowly(body)
 
-    def read_quickly(self, body: bytes) -> tuple[list[Cells], Ids] | None:
+    def read_quickly(self, body: bytes) -> tuple[list[Cells], Ids, bool] | None:
         """The same of well-formed rows; None for others."""
         try:
             request = self._decoder.decode(body)
@@ -64,7 +65,7 @@ class RowReader:
             ids = _ids_of_rows([row[self._id_place] for row in whole])
         elif ids is not None and len(ids) != len(rows):
             return None
-        return rows, ids
+        return rows, ids, request.explain
 
     def read_columns(self, columns: Mapping[str, Sequence[Any]], count: int) -> tuple[list[Cells], Ids]:
         """The rows and ids of columns by name, each of `count` values."""
@@ -110,12 +111,13 @@ class RowReader:
 
     # --- the slow way -----------------------------------------------------------------------------------------
 
-    def read_slowly(self, body: bytes) -> tuple[list[Cells], Ids]:
+    def read_slowly(self, body: bytes) -> tuple[list[Cells], Ids, bool]:
         """What read_json returns, of any body; BadRequest names what is wrong."""
         value = decode(body)
         for key in value:
-            if key not in ("rows", "ids"):
-                raise BadRequest(f"unknown key {quoted(key)}; expected 'rows' and 'ids'")
+            if key not in ("rows", "ids", "explain"):
+                raise BadRequest(f"unknown key {quoted(key)}; expected 'rows', 'ids' and 'explain'")
+        explain = truth(value.get("explain", False), "explain")
         rows = value.get("rows")
         if not isinstance(rows, list) or not rows:
             raise BadRequest('"rows" is missing or empty; expected a list of objects such as {"x": 1.5}')
@@ -123,7 +125,7 @@ class RowReader:
         for position, row in enumerate(rows):
             self._check_row(position, row)
         cells = [self._cells(column, _values(rows, column.name), len(rows), rows) for column in self.schema.features]
-        return list(zip(*cells, strict=True)), self._ids(value.get("ids"), rows)
+        return list(zip(*cells, strict=True)), self._ids(value.get("ids"), rows), explain
 
     def _check_row(self, position: int, row: Any) -> None:
         if not isinstance(row, dict):
@@ -229,6 +231,13 @@ def _wanted(column: Column) -> str:
     return f"{low:g} to {high:g}"
 
 
+def truth(value: Any, key: str) -> bool:
+    """A value that is true or false; BadRequest for another."""
+    if not isinstance(value, bool):
+        raise BadRequest(f'"{key}" is {shown(value)}; expected true or false')
+    return value
+
+
 def is_id(key: Any) -> bool:
     """Whether it names a row: text of up to LONGEST_ID characters, or a whole number of 64 bits."""
     if isinstance(key, str):
@@ -253,7 +262,8 @@ def _json_type(value: Any) -> str:
 
 
 def _request_type(schema: Schema, others: list[str], strict: bool) -> Any:
-    """{"rows": [row], "ids": [...]} as a msgspec type; the fields of a row are its features, then the other columns."""
+    """{"rows": [row], "ids": [...], "explain": true} as a msgspec type; the fields of a row are its features, then the
+    other columns."""
     fields: list[Any] = []
     for at, column in enumerate(schema.features):
         kind = _cell_type(column, strict)
@@ -267,7 +277,8 @@ def _request_type(schema: Schema, others: list[str], strict: bool) -> Any:
     )  # fmt: skip
     text, number = msgspec.Meta(min_length=1, max_length=LONGEST_ID), msgspec.Meta(ge=-(2**63), le=2**63 - 1)
     ids = list[Annotated[str, text] | Annotated[int, number]] | None
-    return msgspec.defstruct("Rows", [("rows", list[row]), ("ids", ids, None)], forbid_unknown_fields=True)  # type: ignore[valid-type]
+    wanted: list[Any] = [("rows", list[row]), ("ids", ids, None), ("explain", bool, False)]  # type: ignore[valid-type]
+    return msgspec.defstruct("Rows", wanted, forbid_unknown_fields=True)
 
 
 def _cell_type(column: Column, strict: bool) -> Any:

@@ -30,16 +30,17 @@ EDGES = (0.0, -1e300, 1e300, np.nan)
 
 class TreeLoop:
     """Takes the place of `estimator._raw_predict`: scikit-learn's own trees, one after the other in its order, without
-    the column transformer that takes most of the time of a few rows."""
+    the column transformer that takes most of the time of a few rows. `bitsets` has the known codes of each feature with
+    categories, at its one of `places`."""
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
         self._trees = [tuple(trees) for trees in estimator._predictors]
-        self._bitsets, self._places = estimator._bin_mapper.make_known_categories_bitsets()
+        self.bitsets, self.places = estimator._bin_mapper.make_known_categories_bitsets()
         categorical = _categorical(estimator)
-        self._order = np.array([*np.flatnonzero(categorical), *np.flatnonzero(~categorical)])
+        self.order = np.array([*np.flatnonzero(categorical), *np.flatnonzero(~categorical)])
         if estimator._preprocessor is None:
-            self._order = np.arange(estimator.n_features_in_)
+            self.order = np.arange(estimator.n_features_in_)
             self._codes: list[Floats] = []
             return
         encoder = estimator._preprocessor.named_transformers_["encoder"]
@@ -47,18 +48,23 @@ class TreeLoop:
 
     def __call__(self, X: Floats, n_threads: int | None = None) -> Floats:  # noqa: ARG002 - one thread
         """Sums of all trees (n, k) for X (n, features)."""
-        ordered = np.ascontiguousarray(X[:, self._order], dtype=np.float64)
-        for column, table in enumerate(self._codes):
-            # A missing code becomes the last place of the table, which is missing; so does one beyond it.
-            at = np.nan_to_num(ordered[:, column], nan=len(table) - 1.0).clip(0, len(table) - 1)
-            ordered[:, column] = table[at.astype(np.int64)]
+        ordered = self.ordered(X)
         start = self.estimator._baseline_prediction
         sums = np.zeros((len(X), start.shape[1]), dtype=np.float64, order="F")
         sums += start
         for trees in self._trees:
             for k, tree in enumerate(trees):
-                sums[:, k] += tree.predict(ordered, self._bitsets, self._places, 1)
+                sums[:, k] += tree.predict(ordered, self.bitsets, self.places, 1)
         return sums
+
+    def ordered(self, X: Floats) -> Floats:
+        """X (n, features) as the trees' nodes see it: column j is the feature `order[j]`, codes as they were binned."""
+        ordered = np.ascontiguousarray(X[:, self.order], dtype=np.float64)
+        for column, table in enumerate(self._codes):
+            # A missing code becomes the last place of the table, which is missing; so does one beyond it.
+            at = np.nan_to_num(ordered[:, column], nan=len(table) - 1.0).clip(0, len(table) - 1)
+            ordered[:, column] = table[at.astype(np.int64)]
+        return ordered
 
 
 @dataclass(frozen=True, eq=False)

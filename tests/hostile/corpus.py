@@ -117,6 +117,10 @@ def _of_predict() -> Iterator[Kind]:
         "nulls": _repeated(b'{"rows":[', b"null", b"]}"),
         "short-rows": _repeated(b'{"rows":[', b'{"x":1}', b"]}"),
         "rows": _repeated(b'{"rows":[', row, b"]}"),
+        "rows-explained": _repeated(b'{"explain":true,"rows":[', row, b"]}"),
+        "explain-of-lists": _repeated(b'{"rows":[{"x":1}],"explain":[', b"[]", b"]}"),
+        "long-explain": _filled(b'{"rows":[{"x":1}],"explain":"', b"t", b'"}'),
+        "explain-again": _repeated(b'{"rows":[{"x":1}],', b'"explain":true', b"}"),
         "categories-as-numbers": _repeated(b'{"rows":[', b'{"x":1,"colour":7}', b"]}"),
         "not-a-number": _repeated(b'{"rows":[', b'{"x":NaN}', b"]}"),
         "long-category": _filled(b'{"rows":[{"colour":"', b"a", b'"}]}'),
@@ -185,6 +189,7 @@ def _of_infer() -> Iterator[Kind]:
     }  # fmt: skip
     for name, make in bodies.items():
         yield _kind(f"infer {name}", INFER, make)
+    yield Kind("infer explained", _explained_tensors)
     yield Kind("infer binary-empty-texts", lambda size: _binary("BYTES", "[10000]", bytes(size)))
     yield Kind("infer binary-numbers", lambda size: _binary("FP64", f"[{size // 8}]", bytes(size // 8 * 8)))
     yield Kind("infer binary-booleans", lambda size: _binary("BOOL", f"[{size}]", bytes(size)))
@@ -194,6 +199,17 @@ def _of_infer() -> Iterator[Kind]:
         lambda size: Request(INFER, b"{}", {"inference-header-content-length": "9" * size}),
         50_000,
     )
+
+
+def _explained_tensors(size: int) -> Request:
+    """As many rows as that has bytes for, each of three columns, and their contributions."""
+    count = max(1, size // 16)
+    texts = {"x": ("FP64", "1.5"), "z": ("FP64", "null"), "colour": ("BYTES", '"red"')}
+    inputs = [
+        f'{{"name":"{name}","datatype":"{datatype}","shape":[{count}],"data":[{",".join([one] * count)}]}}'
+        for name, (datatype, one) in texts.items()
+    ]
+    return Request(INFER, f'{{"parameters":{{"explain":true}},"inputs":[{",".join(inputs)}]}}'.encode())
 
 
 def _binary(datatype: str, shape: str, data: bytes) -> Request:

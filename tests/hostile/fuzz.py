@@ -29,7 +29,7 @@ from daemon.runtime.backups import read_notes
 from daemon.runtime.promoted import described
 from daemon.runtime.serving import read_serving
 from daemon.server.bodies import decompressed
-from daemon.server.infer import read_request
+from daemon.server.infer import is_explained, read_request
 from daemon.server.invocations import read_invocation
 from daemon.server.labels import labels_of
 from daemon.server.origins import host_name, is_local
@@ -94,9 +94,9 @@ def parsers() -> list[Parser]:
     """All of them."""
     reader, strict = RowReader(SCHEMA, False), RowReader(SCHEMA, True)
     rows = tampered(
-        st.fixed_dictionaries({"rows": cells(list(COLUMNS))}, optional={"ids": ANY, "more": ANY}).map(
-            lambda value: json.dumps(value).encode("utf-8", "replace")
-        )
+        st.fixed_dictionaries(
+            {"rows": cells(list(COLUMNS))}, optional={"ids": ANY, "explain": st.one_of(st.booleans(), ANY), "more": ANY}
+        ).map(lambda value: json.dumps(value).encode("utf-8", "replace"))
     )
 
     def read_rows(body: bytes) -> object:
@@ -108,10 +108,10 @@ def parsers() -> list[Parser]:
 
     refused = (BadRequest,)
     return [
-        Parser("rows", st.one_of(rows, near("rows", "ids")), read_rows, refused),
+        Parser("rows", st.one_of(rows, near("rows", "ids", "explain")), read_rows, refused),
         Parser("rows as JSON", rows, reader.read_json, refused),
-        Parser("infer", st.tuples(near("inputs", "outputs", "id"), st.one_of(st.none(), st.binary(max_size=3), st.integers(-1, 90).map(lambda n: str(n).encode()))),
-               lambda made: read_request(made[0], made[1], reader), refused),
+        Parser("infer", st.tuples(near("inputs", "outputs", "id", "parameters"), st.one_of(st.none(), st.binary(max_size=3), st.integers(-1, 90).map(lambda n: str(n).encode()))),
+               lambda made: is_explained(read_request(made[0], made[1], reader)[0]), refused),
         Parser("invocations", st.tuples(near("instances", "inputs", "dataframe_split", "dataframe_records"), st.sampled_from([None, b"application/json", b"text/csv"])),
                lambda made: read_invocation(made[0], made[1], reader), refused),
         Parser("labels", near("labels"), json_of(lambda value: labels_of(value, SCHEMA)), refused),

@@ -1,0 +1,1 @@
+"""What each column contributed to an answer: exact for boosted trees and linear models, sampled for others."""
