@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: prometheus groups field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak soak year long-file lock clean power systemd wrong-labels
+.PHONY: prometheus groups field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -42,8 +42,14 @@ types: $(VENV)/.installed-dev ## mypy
 layers: $(VENV)/.installed-dev ## imports run downward only
 	$(BIN)/lint-imports
 
-long: $(VENV)/.installed-dev ## the tests that take minutes each, but for those of `make world` and `make systemd`
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long --ignore tests/faults --ignore tests/systemd
+long: $(VENV)/.installed-dev ## the tests that take minutes each, but for those of `make world`, `make systemd` and `make browser`
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long --ignore tests/faults --ignore tests/systemd --ignore tests/browser
+
+browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and action of the status page in a real Chromium; axe-core; minutes
+	$(BIN)/python -m pytest --durations 12 -m "long or not long" tests/browser tests/daemon/page/test_browser.py
+
+screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures of its status page; Chromium; ten minutes
+	PYTHONPATH=tests $(BIN)/python examples/screenshots.py
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
 	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)
@@ -114,6 +120,9 @@ serving: $(VENV)/.installed-dev ## measure the server beside others, in swaps an
 serving-soak: $(VENV)/.installed-dev ## minutes of full load with a swap every ten seconds; wrk; MINUTES=10
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.serving soak --minutes $(or $(MINUTES),10)
 
+page-load: $(VENV)/.installed-dev ## measure what fifty open status pages cost who asks for predictions; wrk; five minutes
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.serving pages
+
 soak: $(VENV)/.installed-dev ## everything at once until retention is steady, and an hour more; MINUTES=60
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
@@ -132,6 +141,8 @@ lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock f
 		--upgrade --quiet pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --upgrade --no-deps tests/browser/axe.in -o tests/browser/axe.lock
 
 clean: ## remove the environment and caches; state/ and data/ stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -149,6 +160,11 @@ $(VENV)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --editable .
 	@touch $@ $(VENV)/.installed
+
+# The script axe-core alone, as a package carries it: apart from the environment, for it needs nothing of the rest.
+$(VENV)/axe/.installed: tests/browser/axe.lock | $(BIN)/python
+	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/axe -r tests/browser/axe.lock
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from benchmarks.figures import Goal, machine
-from benchmarks.serving import comparison, endpoints, markdown, peers, soak, swap, training
+from benchmarks.serving import comparison, endpoints, markdown, pages, peers, soak, swap, training
 from benchmarks.serving.comparison import Options
 from benchmarks.serving.data import SECOND_SEED, TRAINING_SEED, generate
 from benchmarks.serving.wrk import Wrk, WrkFailed
@@ -113,6 +113,10 @@ def _training(args: argparse.Namespace, run: Run) -> Told:
     return training.measure(_rows(run.folder, ROWS, TRAINING_SEED), many, run.folder, 4 * args.seconds, run.tell)
 
 
+def _pages(args: argparse.Namespace, run: Run) -> Told:
+    return pages.measure(_rows(run.folder, ROWS, TRAINING_SEED), run.folder, 4 * args.seconds, run.tell)
+
+
 def _soak(args: argparse.Namespace, run: Run) -> Told:
     return soak.measure(_two_files(run), run.wrk, run.folder, args.minutes, run.tell)
 
@@ -131,7 +135,7 @@ def _rows(folder: Path, rows: int, seed: int, suffix: str = ".csv") -> Path:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, Run], Told]] = {
-    "peers": _peers, "swap": _swap, "training": _training, "soak": _soak,
+    "peers": _peers, "swap": _swap, "training": _training, "pages": _pages, "soak": _soak,
 }  # fmt: skip
 DEFAULT_PARTS = ("peers", "swap", "training")
 

@@ -13,7 +13,7 @@ from daemon.page.answers import Answer, Refusal
 from daemon.page.changes import Changes
 from daemon.page.forms import FORM, decoded, form_fields, is_form
 from daemon.page.openapi import description
-from daemon.page.pages import login_page, logout_page, sentence_page
+from daemon.page.pages import login_page, logout_page, open_page, sentence_page
 from daemon.page.reading import Reading
 from daemon.page.rights import Rights, Visitor
 from daemon.reports.page.asked import Asked
@@ -186,7 +186,9 @@ class App:
         return answers.page(login_page(reason, place), status, (("refresh", "0"),) if again else ())
 
     def _door(self, call: Call) -> Answer:
-        return answers.page(logout_page(call.visitor)) if call.visitor.is_known else self._form("/")
+        if call.visitor.is_known:
+            return answers.page(logout_page(call.visitor))
+        return self._form("/") if self._rights.has_tokens else answers.page(open_page(call.visitor))
 
     # --- what is refused ----------------------------------------------------------------------------------------
 

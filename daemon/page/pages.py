@@ -13,6 +13,10 @@ LOGIN = """
 <p class="soft small">A line of the file that <code>[service] read_token_file</code> or <code>admin_token_file</code>
 names: the first only sees, the second also acts.</p>
 """
+OPEN = """
+<p class="soft small">Tokens are configured by <code>[service] read_token_file</code> and <code>admin_token_file</code>;
+<code>page_acts</code> says whether a page on loopback acts without any.</p>
+"""
 LOGOUT = """
 <form method="post" action="/logout"><input type="hidden" name="csrf" value="{{ csrf }}">
 <button>Log out</button></form>
@@ -27,8 +31,16 @@ def login_page(reason: str, place: str) -> str:
 
 def logout_page(visitor: Visitor) -> str:
     """Who is logged in may end that."""
-    rights = "see and act" if visitor.acts else "see, and not act"
-    return ServedPage("You are logged in", filled(LOGOUT, csrf=visitor.csrf), f"You may {rights}.", view="").html()
+    return ServedPage("You are logged in", filled(LOGOUT, csrf=visitor.csrf), _may(visitor), view="Access").html()
+
+
+def open_page(visitor: Visitor) -> str:
+    """Where nobody can log in."""
+    return ServedPage("No token is needed", filled(OPEN), _may(visitor), view="Access").html()
+
+
+def _may(visitor: Visitor) -> str:
+    return "You may see and act." if visitor.acts else "You may see, and not act."
 
 
 def sentence_page(title: str, reason: str, back: str) -> str:

@@ -64,7 +64,8 @@ LAYOUT = """<!DOCTYPE html>
 TABLE = """
 {%- if folded %}<details class="table"><summary>{{ caption or "As a table" }}</summary>{% endif -%}
 <div class="scroll" tabindex="0"><table>{% if caption and not folded %}<caption>{{ caption }}</caption>{% endif %}
-<thead><tr>{% for head, kind in heads %}<th scope="col"{% if kind %} class="{{ kind }}"{% endif %}>{{ head }}</th>
+<thead><tr>{% for head, kind in heads %}{% set style %}{% if kind %} class="{{ kind }}"{% endif %}{% endset %}
+{%- if head %}<th scope="col"{{ style }}>{{ head }}</th>{% else %}<td{{ style }}></td>{% endif %}
 {%- endfor %}</tr></thead><tbody>
 {% for row in rows %}<tr><th scope="row"><bdi>{{ row[0] }}</bdi></th>
 {%- for head, kind in heads[1:] %}<td{% if kind %} class="{{ kind }}"{% endif %}>{{ row[loop.index] }}</td>{% endfor -%}

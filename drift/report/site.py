@@ -50,7 +50,7 @@ SETTINGS = json.dumps({
 })  # fmt: skip
 """Of htmx: nothing that the policy of pages refuses; answers that are no page change nothing; what a reader opened
 stays open."""
-VIEWS = (("Models", "/"), ("Log", "/log"), ("Doctor", "/doctor"))
+VIEWS = (("Models", "/"), ("Log", "/log"), ("Doctor", "/doctor"), ("Access", "/login"))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,15 @@ def button(
     return filled(SURE, word=word, what=sure, form=form) if sure else form
 
 
+def reload_button(asked: Asked, sure: str) -> Markup:
+    """The same for the one command that is about no model."""
+    if not asked.may_act:
+        return filled(COMMAND, command="driftd reload")
+    word = "Reload the configuration"
+    form = filled(FORM, action="/api/reload", csrf=asked.csrf, fields={}, word=word, primary=False)
+    return filled(SURE, word=word, what=sure, form=form)
+
+
 def typed(model: str, command: str, fields: Mapping[str, str]) -> str:
     """The same on the command line.
 

@@ -1,5 +1,6 @@
 """The doctor's view: what would keep the service from working, and what to do."""
 
+from daemon.reports.page.actions import reload_button
 from daemon.reports.page.asked import Asked, Facts, PageReader
 from daemon.reports.page.prose import marked
 from drift.notation import counted
@@ -8,10 +9,12 @@ from drift.report.page import filled
 from drift.report.site import ServedPage
 
 KINDS = {"ok": ("ok", "fine"), "warning": ("warn", "note"), "error": ("bad", "bad")}
+RELOAD_IS = "Applies what was changed in the configuration file since; where it has mistakes, nothing changes."
 CONTENT = """
 <ul class="findings">{% for mark, what, way_out in findings %}
 <li><span>{{ mark }}</span><p>{{ what }}{% if way_out %}<br><span class="soft">{{ way_out }}</span>{% endif %}</p></li>
-{% endfor %}</ul><p class="soft">On the command line: <code>driftd doctor</code>.</p>
+{% endfor %}</ul><div class="acts">{{ reload }}</div>
+<p class="soft">On the command line: <code>driftd doctor</code>.</p>
 """
 
 
@@ -33,4 +36,5 @@ def doctor_html(facts: Facts, asked: Asked) -> str:
     shown = [
         (state(*KINDS[one["level"]]), *(marked(one[key], asked.now) for key in ("what", "way_out"))) for one in found
     ]
-    return ServedPage(facts["title"], filled(CONTENT, findings=shown), view="Doctor").html()
+    content = filled(CONTENT, findings=shown, reload=reload_button(asked, RELOAD_IS))
+    return ServedPage(facts["title"], content, view="Doctor").html()

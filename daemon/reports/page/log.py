@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from daemon.ledger import Ledger, events
 from daemon.reports.page.actions import href, link
@@ -62,7 +63,7 @@ def log_html(facts: Facts, asked: Asked) -> str:
 
 def _at(show: str | None, model: str | None, last: int | None = None) -> str:
     given = {"show": show, "model": model, "last": last}
-    query = "&".join(f"{key}={value}" for key, value in given.items() if value is not None)
+    query = urlencode({key: value for key, value in given.items() if value is not None})
     return f"/log{query and '?'}{query}"
 
 

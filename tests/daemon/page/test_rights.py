@@ -116,16 +116,26 @@ def test_a_link_from_elsewhere_is_followed_again_with_the_session(guarded_page):
 @pytest.mark.parametrize("token", [READ, ADMIN])
 def test_who_logs_in_sees_the_page_until_he_logs_out(guarded_page, token):
     """By a cookie that no script reads and no other site sends."""
-    with httpx.Client(base_url=guarded_page.url) as client:
+    with httpx.Client(base_url=guarded_page.url, timeout=60) as client:
         wait_for(lambda: client.get("/").status_code == 401)
         answer = client.post("/login", data={"token": f" {token} ", "next": "/api/"})
         assert (answer.status_code, answer.headers["location"]) == (303, "/api/")
         told = answer.headers["set-cookie"]
         assert "HttpOnly" in told and "SameSite=Strict" in told and "Secure" not in told and token not in told
         assert client.get("/api/").status_code == 200 and client.get("/").status_code == 200
+        may = "You may see and act." if token == ADMIN else "You may see, and not act."
+        door = client.get("/login").text
+        assert may in door and 'action="/logout"' in door
+        assert ('action="/api/reload"' in client.get("/doctor").text) == (token == ADMIN)
         assert client.post("/logout", data={"csrf": "wrong"}).status_code == (403 if token == ADMIN else 303)
         client.cookies.clear()
         assert client.get("/").status_code == 401
+
+
+def test_where_there_are_no_tokens_the_door_says_so(open_page):
+    """And asks for none."""
+    door = wait_for(lambda: (answer := httpx.get(f"{open_page.url}/login")).status_code == 200 and answer.text)
+    assert "No token is needed" in door and "You may see and act." in door and "<form" not in door
 
 
 def test_an_unknown_token_begins_no_session(guarded_page):

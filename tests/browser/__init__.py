@@ -1,0 +1,1 @@
+"""The status page in a real Chromium: every view, every action, every state; `make browser`."""
