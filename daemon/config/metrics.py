@@ -73,6 +73,8 @@ STATE = tuple(replace(metric, told_by="state") for metric in (
     Metric("driftd_performance_dropped", "gauge",
         "1 where settled labels of the newest check say that what is served does "
         "worse than before, beyond chance", ("model",)),
+    Metric("driftd_group_episode", "gauge", "1 while a group of rows does worse than before (`degraded`), or groups "
+        "differ by more than is allowed (`exceeded`)", ("model", "kind")),
     Metric("driftd_quality", "gauge", "The metric of what is served on the newest file: measured on `labels`, or an "
         "`estimate` without them", ("model", "metric", "source")),
     Metric("driftd_quality_reference", "gauge",

@@ -11,6 +11,7 @@ from daemon.ledger.tables import (
     cycles,
     episodes,
     files,
+    group_episodes,
     models,
     newest_performance,
     outbox,
@@ -58,6 +59,12 @@ def _newest(conn: Connection, table: Table, *columns: ColumnElement[Any]) -> Ite
 def drifting(conn: Connection) -> set[str]:
     """The models with a drift episode that has not ended."""
     return set(conn.scalars(select(episodes.c.model).where(episodes.c.closed_at.is_(None))))
+
+
+def group_episodes_open(conn: Connection) -> set[tuple[str, str]]:
+    """The models with an episode of groups that has not ended, each with its kind."""
+    query = select(group_episodes.c.model, group_episodes.c.kind).where(group_episodes.c.closed_at.is_(None))
+    return {(model, kind) for model, kind in conn.execute(query)}
 
 
 def trained_at(conn: Connection, names: Mapping[str, str]) -> dict[str, float]:

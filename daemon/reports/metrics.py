@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from daemon.ledger import assessments, measured, promotions, totals
 from daemon.ledger import labels as labels_of
+from daemon.ledger.groups import EPISODE_EVENTS
 from daemon.runtime.numbers import Key, Numbers
 from retrain.planning.regret import price
 from retrain.records.cycle import CycleState
@@ -62,9 +63,11 @@ def _files(conn: Connection, models: Mapping[str, Any], queues: Mapping[str, int
 
 
 def _checks(conn: Connection, models: Mapping[str, Any], drifting: set[str]) -> Numbered:
-    newest = measured.newest_checks(conn)
+    newest, lasting = measured.newest_checks(conn), measured.group_episodes_open(conn)
     for name in models:
         yield ("driftd_drift", (name,)), name in drifting
+        for kind in EPISODE_EVENTS:
+            yield ("driftd_group_episode", (name, kind)), (name, kind) in lasting
         if name in newest:
             yield ("driftd_last_check_timestamp_seconds", (name,)), newest[name].at
             yield ("driftd_drifted_columns", (name,)), len(newest[name].drifted)

@@ -5,6 +5,10 @@ from page_parser import HOSTILE
 from page_states import NOW, seeded
 
 from daemon.config.metrics import BY_NAME, STATE
+from daemon.ledger import open_ledger
+from daemon.ledger.groups import EPISODE_EVENTS
+from daemon.ledger.rows import insert_row, update_row
+from daemon.ledger.tables import group_episodes
 from daemon.reports.metrics import FILE_STATES, KINDS, OUTCOMES, STATES, state_numbers
 from daemon.reports.page.asked import Asked
 from daemon.reports.page.overview import overview_facts
@@ -45,6 +49,22 @@ def test_each_state_is_told(tmp_path, state, expected):
     assert {(name, *rest): found[name, tuple(rest)] for name, *rest in expected} == pytest.approx(expected)
 
 
+def test_an_episode_of_groups_is_told_while_it_lasts(tmp_path):
+    """By its kind."""
+    reader = seeded(tmp_path, "fine", days=4)
+    ledger = open_ledger(reader.config.state_dir, create=False)
+    episode = {"model": "flights", "kind": "degraded", "opened_at": NOW, "found": []}
+    with ledger.begin() as conn:
+        key = insert_row(conn, group_episodes, episode)
+        during = state_numbers(conn, reader.config.models, {})
+        update_row(conn, group_episodes, key, closed_at=NOW)
+        after = state_numbers(conn, reader.config.models, {})
+    ledger.close()
+    key = "driftd_group_episode", ("flights", "degraded")
+    assert (during[key], after[key]) == (1, 0)
+    assert during["driftd_group_episode", ("flights", "exceeded")] == 0
+
+
 def test_what_is_told_is_declared(tmp_path):
     """Every number is one of a declared metric, with its labels; and of every declared one there is a number."""
     found = numbers_of(tmp_path, "hostile")
@@ -56,7 +76,16 @@ def test_what_is_told_is_declared(tmp_path):
 
 def test_no_label_is_a_file_or_a_reason(tmp_path):
     """However files are called: labels are models of the configuration and words of this program."""
-    words = {*OUTCOMES, *STATES, *KINDS.values(), *FILE_STATES, "labels", "estimate", "balanced_accuracy"}
+    words = {
+        *OUTCOMES,
+        *STATES,
+        *KINDS.values(),
+        *FILE_STATES,
+        "labels",
+        "estimate",
+        "balanced_accuracy",
+        *EPISODE_EVENTS,
+    }
     labels = {label for _, labels in numbers_of(tmp_path, "hostile") for label in labels}
     assert labels <= words | {"flights", "churn"} and HOSTILE not in labels
 
