@@ -236,8 +236,8 @@ def test_a_client_that_leaves_costs_nothing(daemon):
 
 
 def test_serve_follows_what_another_daemon_promotes(daemon):
-    """`driftd serve` answers with the champion of a ledger that it only reads, and tells Prometheus what the service
-    found there."""
+    """`driftd serve` answers with the champion of a ledger that it only reads, explains it as each server of the service
+    does, and tells Prometheus what the service found there."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "daemon", "-c", str(daemon.config), "serve", "--listen", f"127.0.0.1:{port}", "--workers", "1"],
@@ -255,8 +255,18 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
                 return None
             return answer.json()["version"] if answer.status_code == 200 else None
 
+        def explained_alike() -> None:
+            """What answers is explained, alike whoever answers; it may be adjusted meanwhile."""
+            body = ONE | {"explain": True}
+            told = [ask(daemon, body=body).json() for _ in range(8)]
+            told.append(httpx.post(f"{url}/models/m/predict", json=body, headers=headers).json())
+            assert all(one["explanation"]["version"] == one["version"] for one in told)
+            by_version = {one["version"]: one["explanation"] for one in told}
+            assert all(one["explanation"] == by_version[one["version"]] for one in told)
+
         first = wait_for(version)
         assert first == ask(daemon).json()["version"]
+        explained_alike()
         promotions = b'driftd_promotions_total{kind="cycle",model="m"}'
         told = wait_for(lambda: httpx.get(f"{url}/metrics", headers=headers).content.partition(promotions)[2])
         assert float(told.split()[0]) >= 1
@@ -267,6 +277,7 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
         second = daemon.wait("version_promoted", cycle_id=2)["version"]
         wait_for(lambda: version() == second)
         wait_for(lambda: ask(daemon).json()["version"] == second)
+        explained_alike()
     finally:
         process.terminate()
         assert process.wait(20) == 0
