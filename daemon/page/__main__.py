@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -24,6 +25,7 @@ from daemon.runtime import faults, page_wire
 from daemon.runtime.log import configure, get_logger, log_dropped
 from daemon.runtime.page_wire import Head, Request
 from daemon.runtime.parent import end_with_parent
+from daemon.runtime.passed_on import PassedOn
 from daemon.server.bodies import compressed
 from daemon.server.pools import Pool
 from daemon.server.tokens import load_tokens
@@ -39,20 +41,27 @@ TOO_LARGE = "the answer is larger than 2 MB: ask for fewer entries (?last=, ?ent
 class PageServer:
     """The page process."""
 
-    def __init__(self, config: Config, loopback: bool, listener: socket.socket, channel: socket.socket) -> None:
+    def __init__(
+        self,
+        config: Config,
+        loopback: bool,
+        listener: socket.socket,
+        channel: socket.socket,
+        passed_on: PassedOn,
+    ) -> None:
         tokens = load_tokens(config, os.environ)
         self._traffic = Traffic()
         reading = Reading(config, self._traffic)
         self._app = App(config, reading, Rights(tokens, loopback and config.service.page_acts))
         self._compressing = Pool("compressing the page", 1, ARRIVE_S)
-        self._listener, self._channel = listener, channel
+        self._listener, self._channel, self._passed_on = listener, channel, passed_on
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
         """Answer until control says stop or is gone."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         server = await asyncio.start_unix_server(self._serve, sock=self._listener, limit=page_wire.MOST_LINE)
-        self._report("ready")
+        self._report({"event": "ready"})
         beating = asyncio.create_task(self._beat())
         with contextlib.suppress(OSError):
             while line := await reader.readline():
@@ -106,14 +115,15 @@ class PageServer:
     async def _beat(self) -> None:
         while True:
             if max(pool.longest_s() for pool in self._app.pools) < HUNG_S:
-                self._report("heartbeat")
+                for message in ({"event": "heartbeat"}, *self._passed_on.messages()):
+                    self._report(message)
             self._traffic.look()
             log_dropped()
             await asyncio.sleep(BEAT_S)
 
-    def _report(self, event: str) -> None:
+    def _report(self, message: dict[str, Any]) -> None:
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write((json.dumps({"event": event}) + "\n").encode())
+            self._writer.write((json.dumps(message) + "\n").encode())
 
 
 def main() -> None:
@@ -133,10 +143,11 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.nice(NICE)
     config = load_config(options.config)
-    configure(config.service.log_level, config.service.log_format)
+    passed_on = PassedOn()
+    configure(config.service.log_level, config.service.log_format, tap=passed_on.add)
     listener, channel = (socket.socket(fileno=number) for number in (options.listen_fd, options.control_fd))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(PageServer(config, options.loopback, listener, channel).run())
+        runner.run(PageServer(config, options.loopback, listener, channel, passed_on).run())
 
 
 if __name__ == "__main__":

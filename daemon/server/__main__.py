@@ -25,9 +25,10 @@ import uvloop
 from daemon.config.config import Config, load_config
 from daemon.ledger import followed_ledger
 from daemon.runtime import faults
-from daemon.runtime.log import configure, get_logger, log_dropped
+from daemon.runtime.log import both, configure, get_logger, log_dropped
 from daemon.runtime.numbers import LoggedCounts
 from daemon.runtime.parent import end_with_parent
+from daemon.runtime.passed_on import PassedOn
 from daemon.runtime.restarting import supervise
 from daemon.runtime.spool import Spool
 from daemon.server.app import App
@@ -79,9 +80,10 @@ class Server:
 
     def __init__(
         self, config: Config, listener: socket.socket, channel: socket.socket, page: str = "",
-        logged: LoggedCounts | None = None,
+        logged: LoggedCounts | None = None, passed_on: PassedOn | None = None,
     ) -> None:  # fmt: skip
         self._config, self._listener, self._channel = config, listener, channel
+        self._passed_on = passed_on or PassedOn()
         self._ledger = followed_ledger(config.state_dir)
         slots = {name: ModelSlot(name) for name in config.models}
         tokens = load_tokens(config, os.environ)
@@ -161,8 +163,9 @@ class Server:
         """Report that the loop runs, also while versions are loaded, and that what requests need ends some day."""
         while True:
             self._hand_over_counts()
-            if self._pools.hung() is None:
-                self._report({"event": "heartbeat"})
+            if self._pools.hung() is None:  # else nothing that control would take for a sign of life
+                for message in ({"event": "heartbeat"}, *self._passed_on.messages()):
+                    self._report(message)
             log_dropped()
             await asyncio.sleep(BEAT_S)
 
@@ -243,8 +246,8 @@ def main() -> None:
     faulthandler.enable()
     faults.install(os.environ, "server")
     config = load_config(options.config)
-    logged = LoggedCounts()
-    configure(config.service.log_level, config.service.log_format, tap=logged.add)
+    logged, passed_on = LoggedCounts(), PassedOn()
+    configure(config.service.log_level, config.service.log_format, tap=both(logged.add, passed_on.add))
     unread = logging.getLogger("uvicorn")  # it answers what is wrong; its lines say nothing more
     unread.addHandler(logging.NullHandler())
     unread.propagate = False
@@ -253,7 +256,7 @@ def main() -> None:
     channel = socket.socket(fileno=options.control_fd)
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Server(config, listener, channel, options.page, logged).run())
+        runner.run(Server(config, listener, channel, options.page, logged, passed_on).run())
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class Service:
         self.hooks = Hooks(
             lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting, time.time
         )
-        self.messages = ServerMessages(self.keepers, self.pending)
+        self.messages = ServerMessages(self.keepers, self.pending, self.events.add)
         self.stopping = Stopping()
         self.started_at = time.monotonic()
 
@@ -186,7 +186,7 @@ class Service:
     def _page(self) -> PageProcess | None:
         if self.page_listener is None:
             return None
-        return page_process(self.config, self.page_listener, self.listener, self.totals)
+        return page_process(self.config, self.page_listener, self.listener, self.totals, self.messages.receive_logged)
 
     async def _announce(self) -> None:
         await self.servers.wait_ready()

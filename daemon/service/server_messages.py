@@ -1,6 +1,7 @@
 """What servers report: swaps, failures to load, stand-ins, and what they saw of trials."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from daemon.cycles.loadable import unreadable
@@ -29,15 +30,19 @@ def log_message(message: dict[str, Any]) -> None:
 
 
 class ServerMessages:
-    """Acts on the reports; `trials` adds up what is to be written about trials, `serving` knows what is served."""
+    """Acts on the reports; `trials` adds up what is to be written about trials, `serving` knows what is served; what
+    servers logged is kept by `keep`, as if control had logged it."""
 
-    def __init__(self, keepers: Keepers, pending: PendingWrites) -> None:
-        self._keepers, self._pending = keepers, pending
+    def __init__(
+        self, keepers: Keepers, pending: PendingWrites, keep: Callable[[dict[str, Any]], None] = lambda _: None
+    ) -> None:
+        self._keepers, self._pending, self._keep = keepers, pending, keep
         self.trials = Reports()
         self.serving = Serving()
 
     def receive(self, message: dict[str, Any]) -> None:
         """A server's report."""
+        self.receive_logged(message)
         self.serving.receive(message)
         if message["event"] == "swapped":
             swapped_at = time.time()
@@ -48,6 +53,11 @@ class ServerMessages:
         elif message["event"] == "swap_failed":
             unreadable.cache_clear()  # perhaps it was damaged since it was looked at
             self._keepers.decide_again(message["model"])
+
+    def receive_logged(self, message: dict[str, Any]) -> None:
+        """What a server or the page logged, if it is that: it stands in the log already."""
+        if message["event"] == "logged":
+            self._keep(message["entry"])
 
     def _add_to_trial(self, message: dict[str, Any]) -> None:
         self.trials.add(message)

@@ -266,11 +266,17 @@ class PageProcess(ServerProcess):
         log.error("page_hung", pid=self.pid, silent_s=silent_s)
 
 
-def page_process(config: Config, listener: socket.socket, served: socket.socket, totals: Totals) -> PageProcess:
+def page_process(
+    config: Config,
+    listener: socket.socket,
+    served: socket.socket,
+    totals: Totals,
+    report: Report = lambda _: None,
+) -> PageProcess:
     """The process that answers on the page's `listener` for servers on the socket `served`; it counts nothing, and is
     told the `totals`."""
     folder, reachable = config.state_dir, is_loopback(served)
-    return PageProcess(listener, folder, config.path, lambda _: None, totals=totals, loopback=reachable)
+    return PageProcess(listener, folder, config.path, report, totals=totals, loopback=reachable)
 
 
 class Servers:

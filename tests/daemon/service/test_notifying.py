@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from daemon_harness import Daemon, drop, rows
-from helpers import until, wait_for
+from helpers import PATIENCE_S, until, wait_for
 from mail_receivers import mail_receiver
 from outboxes import waiting_messages
 from receivers import Receiver, receiver
@@ -418,14 +419,21 @@ def test_an_e_mail_arrives_in_its_own_time_beside_a_webhook(tmp_path, ledger, th
 
 
 def test_a_start_after_a_proper_end_tells_nothing_anew(make_daemon: Callable[..., Daemon], there: Receiver):
-    """What was promoted, found and refused is logged once; a test of the running service tells how it went."""
+    """What was promoted, found and refused is logged once; a test of the running service tells how it went; what a
+    server logs by itself is told and kept, but for what is wrong with requests."""
     daemon = make_daemon(f'[[notify]]\nname = "ops"\nurl = "{there.url}"\nevents = ["info", "warning"]\n')
     daemon.start()
     drop(rows(1), daemon.data / "a.csv")
     (daemon.data / "b.csv").write_bytes(b"no data at all \x00\xff")
     daemon.wait("cycle_finished")
     daemon.wait("file_refused")
-    wait_for(lambda: there.about("version_promoted"))
+    wait_for(lambda: there.about("version_promoted") and there.about("model_swapped"))
+    for rows_, status in ([{"x": 0.3, "z": 1.0, "colour": "r" * 2_000}], 200), ([], 400):
+        asked = {"rows": rows_}
+        assert httpx.post(f"{daemon.url}/models/m/predict", json=asked, timeout=PATIENCE_S).status_code == status
+    wait_for(lambda: there.about("predictions_dropped"))
+    kept = [one["event"] for one in daemon.json("history", "--events", "--last", "100")]
+    assert kept.count("predictions_dropped") == 1 and "input_rejected" not in kept and daemon.wait("input_rejected")
     assert "ops: arrived" in daemon.cli("notify", "test").stdout
     there.status = 500
     refused = daemon.cli("notify", "test", "ops", check=False)
