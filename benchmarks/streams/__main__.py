@@ -33,6 +33,7 @@ def main() -> None:
             asked.estimator,
             seed=asked.seed,
             uneven=asked.uneven,
+            rows=asked.most_rows,
         )
         for path in streams
         for name in wanted
@@ -53,7 +54,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--delay", type=int, default=0, help="batches that labels come late")
     parser.add_argument("--rows", type=int, default=ROWS, help="of a generated stream")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--estimator", default="auto", help="such as sklearn.linear_model.LogisticRegression")
+    parser.add_argument("--estimator", default="auto", help="logistic, forest, or as `estimator.type` has it")
+    parser.add_argument("--most-rows", type=int, default=0, help="of a longer stream, in equal steps; 0: all")
     parser.add_argument("--ablation", action="store_true", help="each ingredient off in turn")
     parser.add_argument("--poison", action="store_true", help="every tenth batch poisoned, scored on clean rows")
     return parser.parse_args()
