@@ -66,7 +66,7 @@ def play(run: Run, work: Path) -> dict[str, Any]:
         return _told(as_json(baselines.periodic(bench, int(run.name.removeprefix("every")), times)), bench)
     if run.name.startswith("poison "):
         source = poisoned(source, run.name.removeprefix("poison "), run.initial, run.seed, work)
-    engine = Engine(source, settings, Path.cwd(), run.initial, times)
+    engine = Engine(source, settings, Path.cwd(), run.initial, times, checks=run.checks)
     engine.play()
     return _told(as_json(engine), bench)
 
@@ -109,8 +109,8 @@ def _told(result: dict[str, Any], bench: Bench) -> dict[str, Any]:
     return {**result, "metric": metric.name, "greater_is_better": metric.greater_is_better, "rows": bench.source.rows}
 
 
-def names(ablation: bool, poison: bool) -> list[str]:
+def names(ablation: bool, poison: bool, clock: bool = True) -> list[str]:
     """The runs of a stream, the cheap ones first."""
-    found = ["never", "policy", "every7", "every"]
+    found = ["never", "policy", *(["every7"] if clock else []), "every"]
     found += list(ABLATIONS) if ablation else []
     return found + ([f"poison {kind}" for kind in KINDS] if poison else [])

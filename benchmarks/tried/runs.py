@@ -29,7 +29,7 @@ def play(run: Run, work: Path) -> dict[str, Any]:
     for section, keys in variant.changes.items():
         settings = settings.model_copy(update={section: getattr(settings, section).model_copy(update=dict(keys))})
     with variant.place() as placed:
-        engine = Engine(source, settings, Path.cwd(), run.initial, times)
+        engine = Engine(source, settings, Path.cwd(), run.initial, times, checks=variant.checks)
         engine.play()
     alarms = {"alarms": placed.raised} if isinstance(placed, Alarm) else {}
     return as_json(engine) | told | alarms

@@ -22,11 +22,12 @@ Moved = Callable[[Assessor, Any, Found], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Variant:
-    """What is in place while a replay runs, and settings by section."""
+    """What is in place while a replay runs, and settings by section; `checks`: batches are checked for drift, too."""
 
     of: str
     place: Callable[[], AbstractContextManager[Any]] = nullcontext
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    checks: bool = False
 
 
 @contextmanager
@@ -97,7 +98,7 @@ def patient(files: int) -> AbstractContextManager[None]:
 _EM, _RELATIVE = partial(_shares, False), partial(_shares, True)
 _TREND, _SURE = partial(_weights, ahead.by_trend), partial(_weights, ahead.less_sure)
 VARIANTS: dict[str, Variant] = {
-    AS_IT_IS: Variant("what the product does"),
+    AS_IT_IS: Variant("what the product does, without checks of drift"),
     "em shares": Variant(
         "the decision's class shares by expectation maximisation on the two newest files (Saerens et al. 2002)",
         partial(finally_moved, _EM),
@@ -117,9 +118,9 @@ VARIANTS: dict[str, Variant] = {
         "disagreement within the archive, beyond three standard deviations of the files before, opens a cycle",
         alarming, {"triggers": {"on_performance": True}},
     ),
+    "checks": Variant("the product with checks of drift, by which the price falls to 0.8", checks=True),
     "strong prior": Variant(
-        "drift lowers the price to less than half (`triggers.drift_prior = 0.4`)",
-        changes={"triggers": {"drift_prior": 0.4}},
+        "the same, but to 0.4 (`triggers.drift_prior`)", changes={"triggers": {"drift_prior": 0.4}}, checks=True
     ),
     "two files": Variant("no retrain before the regret has lasted two files", partial(patient, 2)),
     "three files": Variant("no retrain before the regret has lasted three files", partial(patient, 3)),
