@@ -13,8 +13,9 @@ from benchmarks.streams.runs import settings_of, thinned
 from benchmarks.tried.ahead import slope
 from benchmarks.tried.disagreement import alarms
 from benchmarks.tried.estimates import density_ratios
+from benchmarks.tried.placing import replaced
 from benchmarks.tried.shares import em_shares
-from benchmarks.tried.variants import VARIANTS, replaced
+from benchmarks.tried.variants import VARIANTS
 
 
 def test_shares_without_labels_are_those_of_the_rows() -> None:

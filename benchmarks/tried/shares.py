@@ -1,21 +1,18 @@
-"""The classes' shares of rows without labels: how the decision could follow them while labels are out."""
+"""The classes' shares of rows without labels if nothing else changed, for the decision while labels are out."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from retrain.model.recalibration import Recalibration
-from retrain.monitoring.assessor import SHARE_FILES, Assessor, version_predictions
+from benchmarks.tried.placing import replaced
+from retrain.monitoring import newer_rows
+from retrain.monitoring.assessor import Assessor
 from retrain.records.predictions import Floats
-from retrain.rows.history import Batch
 
 STEPS = 100
 """Of the expectation maximisation; it is close after ten."""
-NEWEST_FILES = 2
-"""Whose rows are asked, labelled or not."""
-PRIOR_ROWS = 60.0
-"""As which the shares by labels count beside those without."""
 SMALLEST = 1e-3
 
 
@@ -34,43 +31,18 @@ def em_shares(probabilities: Floats, prior: Floats, steps: int = STEPS) -> Float
     return np.asarray(shares, dtype=np.float64)
 
 
-def by_newest_rows(assessor: Assessor, found: Mapping[str, Any], relative: bool) -> dict[str, Any]:
-    """The proposal with its decision moved to the shares in the newest two files; `relative`: by the ratio of such
-    shares there and in the labelled files that the decision follows, so that the method's own error cancels."""
-    recalibration = Recalibration.from_json(found["recalibration"])
-    usual = assessor.decision(max(assessor.history.past(), default=0))
-    if usual is None or recalibration is None or not recalibration.decision or usual.classes is None:
-        return {}
-    history = assessor.history
-    newest = [history.rows_alone(seq) for seq in history.seqs[-NEWEST_FILES:]]
-    told = _without_labels(assessor, newest)
-    before = np.exp(-np.array(usual.decision))
-    if told is None or len(told[0]) != len(before):
-        return {}
-    shares, rows = told
+def em_following(relative: bool, assessor: Assessor, proposal: Mapping[str, Any], up_to: int) -> dict[str, Any]:
+    """In place of `retrain.monitoring.newer_rows.following`; `relative`: by the ratio of such shares in newer and in
+    labelled rows, so that the method's own error cancels."""
+    prior = np.array(assessor.served.version.baseline.probabilities or ())
+    with replaced(newer_rows, "moved_shares", partial(_moved, prior, relative)):
+        return newer_rows.following(assessor, proposal, up_to)
+
+
+def _moved(prior: Floats, relative: bool, shares: Floats, labelled: Floats, newer: Floats) -> Floats:
+    found = em_shares(newer, prior)
     if relative:
-        labelled = _without_labels(assessor, history.newest_pools(SHARE_FILES))
-        if labelled is None:
-            return {}
-        shares = before * shares / np.maximum(labelled[0], SMALLEST)
-        shares = shares / shares.sum()
-    shares = (rows * shares + PRIOR_ROWS * before) / (rows + PRIOR_ROWS)
-    known = dict(zip(usual.classes, np.log(before / np.maximum(shares, SMALLEST)), strict=True))
-    classes = recalibration.classes or ()
-    moved = [weight + float(known.get(name, 0.0)) for name, weight in zip(classes, recalibration.decision, strict=True)]
-    return {"recalibration": Recalibration(classes, recalibration.offset, tuple(moved)).to_json()}
-
-
-def _without_labels(assessor: Assessor, batches: list[Batch]) -> tuple[Floats, int] | None:
-    """By EM, in the order of the newest version's classes, and of how many rows; None where it gives no
-    probabilities."""
-    version, said = assessor.served.version, []
-    for batch in batches:
-        valid = assessor.unseen([version], batch)
-        if valid is not None:
-            said.append(version_predictions({version.name: version}, batch, assessor.memory)[version.name].take(valid))
-    given = [one.probabilities for one in said if one.probabilities is not None]
-    if not given or version.baseline.probabilities is None:
-        return None
-    whole = np.concatenate(given)
-    return em_shares(whole, np.array(version.baseline.probabilities)), len(whole)
+        found = shares * found / np.maximum(em_shares(labelled, prior), SMALLEST)
+    found = np.maximum(found / found.sum(), SMALLEST)
+    rows = min(len(labelled), len(newer))
+    return (rows * found + newer_rows.PRIOR_ROWS * shares) / (rows + newer_rows.PRIOR_ROWS)

@@ -8,16 +8,15 @@ from typing import Any
 
 from benchmarks.tried import ahead
 from benchmarks.tried.disagreement import Alarm
-from benchmarks.tried.shares import by_newest_rows
+from benchmarks.tried.placing import replaced
+from benchmarks.tried.shares import em_following
 from daemon.tools.replay.engine import Engine
-from retrain.monitoring import assessment, proposal
+from retrain.monitoring import assessment, newer_rows, proposal
 from retrain.monitoring.assessor import Assessor
 from retrain.planning import triggers
 from retrain.records.observation import Observation
 
 AS_IT_IS = "as it is"
-Found = Mapping[str, Any]
-Moved = Callable[[Assessor, Any, Found], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -30,40 +29,21 @@ class Variant:
     checks: bool = False
 
 
-@contextmanager
-def replaced(where: Any, name: str, other: Any) -> Iterator[None]:
-    """Another function of that name, until the end of the block."""
-    before = getattr(where, name)
-    setattr(where, name, other)
-    try:
-        yield
-    finally:
-        setattr(where, name, before)
-
-
-def finally_moved(*moves: Moved) -> AbstractContextManager[None]:
-    """What is served while labels of newer files are out: the usual proposal, with what each move changes. The fold
-    over labelled files stays as it is: there labels are not late."""
+def weighing(weigh: ahead.Weigh) -> AbstractContextManager[None]:
+    """Members by other weights while labels of newer files are out, with the recalibration and the decision that fit
+    them. The fold over labelled files stays as it is: there labels are not late."""
     usual = assessment._final
 
     def final(assessor: Assessor, fold: Any) -> dict[str, Any]:
-        found = usual(assessor, fold)
-        for move in moves:
-            found |= move(assessor, fold, found) if _unlabelled(assessor, fold) and not fold.fixed else {}
-        return found
+        found, lag = usual(assessor, fold), _unlabelled(assessor, fold)
+        if not lag or fold.fixed:
+            return found
+        with replaced(proposal, "_weights", ahead.weights(weigh, lag)):
+            made = proposal.propose(replace(assessor, before=fold.proposal), fold.up_to)
+        found |= {"members": made["members"], "recalibration": made["recalibration"]}
+        return found | newer_rows.following(assessor, made, fold.up_to)
 
     return replaced(assessment, "_final", final)
-
-
-def _shares(relative: bool, assessor: Assessor, _: Any, found: Found) -> dict[str, Any]:
-    return by_newest_rows(assessor, found, relative)
-
-
-def _weights(weigh: ahead.Weigh, assessor: Assessor, fold: Any, _: Found) -> dict[str, Any]:
-    """Members by other weights, with the recalibration that fits them."""
-    with replaced(proposal, "_weights", ahead.weights(weigh, _unlabelled(assessor, fold))):
-        made = proposal.propose(replace(assessor, before=fold.proposal), fold.up_to)
-    return {"members": made["members"], "recalibration": made["recalibration"]}
 
 
 def _unlabelled(assessor: Assessor, fold: Any) -> int:
@@ -95,25 +75,27 @@ def patient(files: int) -> AbstractContextManager[None]:
     return replaced(triggers, "_by_regret", by_regret)
 
 
-_EM, _RELATIVE = partial(_shares, False), partial(_shares, True)
-_TREND, _SURE = partial(_weights, ahead.by_trend), partial(_weights, ahead.less_sure)
 VARIANTS: dict[str, Variant] = {
     AS_IT_IS: Variant("what the product does, without checks of drift"),
+    "labels alone": Variant(
+        "the decision by the classes' shares in labelled files, whatever newer rows look like",
+        partial(replaced, assessment, "following", lambda *_: {}),
+    ),
     "em shares": Variant(
-        "the decision's class shares by expectation maximisation on the two newest files (Saerens et al. 2002)",
-        partial(finally_moved, _EM),
+        "these shares by expectation maximisation on the two newest files (Saerens et al. 2002)",
+        partial(replaced, assessment, "following", partial(em_following, False)),
     ),
     "em ratio": Variant(
-        "the same, as the ratio to such shares of the labelled files", partial(finally_moved, _RELATIVE)
+        "the same, as the ratio to such shares of the labelled files",
+        partial(replaced, assessment, "following", partial(em_following, True)),
     ),
     "trend": Variant(
         "weights of earlier versions by losses moved ahead as far as labels are late, by their shrunk trend",
-        partial(finally_moved, _TREND),
+        partial(weighing, ahead.by_trend),
     ),
     "less sure": Variant(
-        "weights of earlier versions the more alike, the longer labels are out", partial(finally_moved, _SURE)
+        "weights of earlier versions the more alike, the longer labels are out", partial(weighing, ahead.less_sure)
     ),
-    "em ratio, trend": Variant("both", partial(finally_moved, _TREND, _RELATIVE)),
     "disagreement": Variant(
         "disagreement within the archive, beyond three standard deviations of the files before, opens a cycle",
         alarming, {"triggers": {"on_performance": True}},
