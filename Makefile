@@ -72,10 +72,7 @@ groups: $(VENV)/.installed-dev ## measure false alarms and power of watched grou
 poison: $(VENV)/.installed-dev ## measure which poisoned batches are held and which clean ones; POISON="--streams DIR"
 	$(BIN)/python -m benchmarks.poison $(POISON)
 
-wrong-tried: $(VENV)/.installed-dev ## replay streams with what was tried for decisions beside what the product does; an hour; TRIED="--variants trend --delays 3"
-	$(BIN)/python -m benchmarks.tried $(TRIED)
-
-labels: $(VENV)/.installed-dev ## replay streams while somebody inverts labels: what is held, what it costs; ten minutes; POISON="--streams sine"
+wrong-labels: $(VENV)/.installed-dev ## replay streams while somebody inverts labels: what is held, what it costs; ten minutes; POISON="--streams sine"
 	$(BIN)/python -m benchmarks.poison.feedback $(POISON)
 
 streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed schedules; STREAMS="--streams DIR --ablation --jobs 2"

@@ -27,7 +27,13 @@ def main() -> None:
     estimates = [_run(asked, path, seed, ESTIMATES) for path, seed in streams if ESTIMATES in names]
     names = [name for name in names if name != ESTIMATES]
     never = [_run(asked, path, seed, NEVER) for path, seed in streams]
-    runs = [_run(asked, path, seed, name, late) for late in asked.delays for name in names for path, seed in streams]
+    runs = [
+        _run(asked, path, seed, name, late)
+        for late in asked.delays
+        for name in names
+        if late or not VARIANTS[name].late
+        for path, seed in streams
+    ]
     failed = make_runs(play, [*never, *runs], asked.jobs) | make_runs(play_estimates, estimates, asked.jobs)
     print(markdown(never, [run for run in runs if run not in failed], asked.delays, names))
     if estimates:

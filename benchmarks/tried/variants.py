@@ -21,12 +21,14 @@ AS_IT_IS = "as it is"
 
 @dataclass(frozen=True)
 class Variant:
-    """What is in place while a replay runs, and settings by section; `checks`: batches are checked for drift, too."""
+    """What is in place while a replay runs, and settings by section; `checks`: batches are checked for drift, too;
+    `late`: it is the product where labels are not late."""
 
     of: str
     place: Callable[[], AbstractContextManager[Any]] = nullcontext
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     checks: bool = False
+    late: bool = False
 
 
 def weighing(weigh: ahead.Weigh) -> AbstractContextManager[None]:
@@ -79,22 +81,23 @@ VARIANTS: dict[str, Variant] = {
     AS_IT_IS: Variant("what the product does, without checks of drift"),
     "labels alone": Variant(
         "the decision by the classes' shares in labelled files, whatever newer rows look like",
-        partial(replaced, assessment, "following", lambda *_: {}),
+        partial(replaced, assessment, "following", lambda *_: {}), late=True,
     ),
     "em shares": Variant(
         "these shares by expectation maximisation on the two newest files (Saerens et al. 2002)",
-        partial(replaced, assessment, "following", partial(em_following, False)),
+        partial(replaced, assessment, "following", partial(em_following, False)), late=True,
     ),
     "em ratio": Variant(
         "the same, as the ratio to such shares of the labelled files",
-        partial(replaced, assessment, "following", partial(em_following, True)),
+        partial(replaced, assessment, "following", partial(em_following, True)), late=True,
     ),
     "trend": Variant(
         "weights of earlier versions by losses moved ahead as far as labels are late, by their shrunk trend",
-        partial(weighing, ahead.by_trend),
+        partial(weighing, ahead.by_trend), late=True,
     ),
     "less sure": Variant(
-        "weights of earlier versions the more alike, the longer labels are out", partial(weighing, ahead.less_sure)
+        "weights of earlier versions the more alike, the longer labels are out",
+        partial(weighing, ahead.less_sure), late=True,
     ),
     "disagreement": Variant(
         "disagreement within the archive, beyond three standard deviations of the files before, opens a cycle",
