@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: prometheus groups field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -89,6 +89,9 @@ streams: $(VENV)/.installed-dev ## replay streams with the planner and fixed sch
 
 field: $(VENV)/.installed-dev ## compare decisions with schedules, detectors of river and frouros, and the bench lfmm; an hour; FIELD="--lfmm --delay 3"
 	$(BIN)/python -m benchmarks.field $(FIELD)
+
+tried: $(VENV)/.installed-dev ## replay streams with what was tried for decisions beside what the product does; an hour; TRIED="--variants trend --delays 3"
+	$(BIN)/python -m benchmarks.tried $(TRIED)
 
 labels: $(VENV)/.installed-dev ## replay streams whose labels are late, partial, one-sided or corrected; an hour; LABELS="--streams DIR --jobs 2"
 	$(BIN)/python -m benchmarks.labels $(LABELS)

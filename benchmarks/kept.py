@@ -20,7 +20,8 @@ Found = TypeVar("Found")
 @dataclass(frozen=True)
 class Run:
     """One replay of a `stream`: `name` says of what (a policy, a schedule), `out` is where results are kept; `uneven`:
-    batches are files of very different lengths."""
+    batches are files of very different lengths; `rows`: of a longer stream so many in equal steps (0: all);
+    without `checks` no batch is checked for drift or held."""
 
     stream: Path
     name: str
@@ -32,6 +33,8 @@ class Run:
     metric: str = "auto"
     seed: int = 0
     uneven: bool = False
+    rows: int = 0
+    checks: bool = True
 
     def __str__(self) -> str:
         return f"{self.stream.stem} {self.name} {self.batches}"
@@ -39,8 +42,10 @@ class Run:
     @property
     def path(self) -> Path:
         """Where its result is: of the same name only for the same run."""
-        estimator, uneven = self.estimator.rpartition(".")[2], ("uneven",) if self.uneven else ()
-        parts = (self.name, self.batches, self.initial, self.delay, estimator, self.metric, self.seed, *uneven)
+        estimator, more = self.estimator.rpartition(".")[2], ["uneven"] if self.uneven else []
+        more += [f"{self.rows}rows"] if self.rows else []
+        more += [] if self.checks else ["unchecked"]
+        parts = (self.name, self.batches, self.initial, self.delay, estimator, self.metric, self.seed, *more)
         return self.out / self.stream.stem / (re.sub(r"[^A-Za-z0-9.+]+", "-", "_".join(map(str, parts))) + ".json")
 
     def result(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.stats import binomtest
 
 from benchmarks.kept import make_lines
 from daemon.tools.replay.engine import Engine
@@ -89,13 +90,29 @@ def summary(kept: Sequence[dict[str, Any]]) -> str:
     gains = [gain for one in steady for gain in one["promotions"]]
     harmed = sum(any(gain <= HARMFUL for gain in one["promotions"]) for one in steady)
     never = sum(one["first"] is None for one in steady)
-    lines = [f"{len(noise)} streams of columns that tell nothing: a first model was served on {served}"]
+    in_vain = sum(any(gain <= 0 for gain in one["promotions"]) for one in steady)
+    lines = [
+        f"{len(noise)} streams of columns that tell nothing: a first model was served on {share(served, len(noise))}"
+    ]
     lines += [f"{len(steady)} streams that do not change: {len(gains)} promotions, {never} without a first model"]
-    if gains:
-        worse, needless = np.mean(np.array(gains) <= HARMFUL), np.mean(np.array(gains) <= 0)
-        lines += [f"- worse by .01 or more on fresh rows: {worse:.1%} of promotions, on {harmed} streams"]
-        lines += [f"- not better: {needless:.1%} of promotions; mean gain {np.mean(gains):+.4f}"]
+    for words, most, streams in (("worse by .01 or more on fresh rows", HARMFUL, harmed), ("not better", 0.0, in_vain)):
+        promotions = sum(gain <= most for gain in gains)
+        told = f"{share(promotions, len(gains))} of promotions, on {share(streams, len(steady))} of the streams"
+        lines += [f"- {words}: {told}"]
+    lines += [f"- mean gain of a promotion {np.mean(gains):+.4f}"] if gains else []
     return "\n".join(lines)
+
+
+def share(count: int, of: int) -> str:
+    """A count with its share and the exact 95 % interval of that (Clopper and Pearson 1934).
+
+    >>> share(1, 500)
+    '1 (0.2%, 0.0 to 1.1%)'
+    """
+    if not of:
+        return f"{count}"
+    found = binomtest(count, of).proportion_ci()
+    return f"{count} ({count / of:.1%}, {found.low * 100:.1f} to {found.high * 100:.1f}%)"
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ def main() -> None:
     streams = [path for path in streams if not asked.only or path.stem in asked.only]
     if not streams:
         sys.exit(f"no *.parquet in {asked.streams}")
-    wanted = names(asked.ablation, asked.poison)
+    wanted = names(asked.ablation, asked.poison, asked.clock)
     runs = [
         Run(
             path,
@@ -33,6 +33,8 @@ def main() -> None:
             asked.estimator,
             seed=asked.seed,
             uneven=asked.uneven,
+            rows=asked.most_rows,
+            checks=asked.checks or name.startswith("poison "),
         )
         for path in streams
         for name in wanted
@@ -53,7 +55,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--delay", type=int, default=0, help="batches that labels come late")
     parser.add_argument("--rows", type=int, default=ROWS, help="of a generated stream")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--estimator", default="auto", help="such as sklearn.linear_model.LogisticRegression")
+    parser.add_argument("--estimator", default="auto", help="logistic, forest, or as `estimator.type` has it")
+    parser.add_argument("--most-rows", type=int, default=0, help="of a longer stream, in equal steps; 0: all")
+    parser.add_argument("--unchecked", dest="checks", action="store_false", help="no drift checks, which cost most")
+    parser.add_argument("--no-clock", dest="clock", action="store_false", help="leave a retrain each 7 batches out")
     parser.add_argument("--ablation", action="store_true", help="each ingredient off in turn")
     parser.add_argument("--poison", action="store_true", help="every tenth batch poisoned, scored on clean rows")
     return parser.parse_args()
@@ -68,7 +73,7 @@ def _print(streams: dict[str, list[Run]], asked: argparse.Namespace, failed: set
     results = {stream: {run.name: run.result() for run in runs} for stream, runs in whole.items()}
     if not results:
         sys.exit("no stream ran to its end")
-    kinds = ["policy", "every7", *(ABLATIONS if asked.ablation else ())]
+    kinds = ["policy", *(["every7"] if asked.clock else ()), *(ABLATIONS if asked.ablation else ())]
     lines = {kind: [line(stream, told, kind) for stream, told in results.items()] for kind in kinds}
     print(markdown(lines["policy"]))
     print("\n" + compared(lines))

@@ -14,7 +14,8 @@ Results = Mapping[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Line:
-    """A stream: means as gains (greater is better), `recovered` None where a retrain at every batch gains nothing."""
+    """A stream: means as gains (greater is better), `recovered` None where a retrain at every batch gains nothing, or
+    loses."""
 
     stream: str
     metric: str
@@ -35,7 +36,7 @@ class Line:
     @property
     def recovered(self) -> float | None:
         """The policy's share of that gain."""
-        return (self.policy - self.never) / self.gain if self.gain else None
+        return (self.policy - self.never) / self.gain if self.gain > 0 else None
 
     @property
     def harmed(self) -> bool:

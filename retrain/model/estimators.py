@@ -66,12 +66,14 @@ def set_categories(estimator: Any, mask: tuple[bool, ...]) -> None:
 
 
 def single_threaded(estimator: Any) -> None:
-    """Let it predict with one thread: a server's threads fight, and sums in any order differ."""
+    """Let it predict with one thread: a server's threads fight, and sums in any order differ. None is one, and where
+    scikit-learn gives the parameter up it warns of any other."""
     if hasattr(estimator, "get_params"):
-        names = [n for n in estimator.get_params(deep=True) if n.rpartition("__")[2] == "n_jobs"]
+        known = estimator.get_params(deep=True)
+        names = [name for name in known if name.rpartition("__")[2] == "n_jobs" and known[name] is not None]
         estimator.set_params(**dict.fromkeys(names, 1))
     for step in getattr(estimator, "estimators_", ()):
-        if hasattr(step, "n_jobs"):
+        if getattr(step, "n_jobs", None) is not None:
             step.n_jobs = 1
 
 

@@ -24,6 +24,7 @@ from retrain.monitoring.evaluated import evaluated_before
 from retrain.monitoring.file_assessment import assess_pool
 from retrain.monitoring.groups.watch import Watcher, positive_class, watch_groups
 from retrain.monitoring.label_trust import judge_labels
+from retrain.monitoring.newer_rows import following
 from retrain.monitoring.proposal import harm, propose
 from retrain.monitoring.realised import realised
 from retrain.monitoring.scoring import Scorer, score_answers
@@ -187,7 +188,9 @@ def _begun(assessor: Assessor, after: int, base: Regret, fixed: bool) -> _Fold:
     what += [assessor.settings.decision.model_dump()] if assessor.settings.decision.configured else []
     key = _digest(json.dumps(what, sort_keys=True, default=str), assessor.history.labels_key(files))
     fold = _Fold(dict(assessor.before), 0, base, key, fixed)
-    return replace(fold, proposal=fold.proposed(assessor, up_to), up_to=up_to)
+    kept = ("begun", key, up_to, assessor.settings.model_dump_json())
+    proposal: dict[str, Any] = assessor.memory.get(kept, lambda: fold.proposed(assessor, up_to))
+    return replace(fold, proposal=dict(proposal), up_to=up_to)
 
 
 def _to_assess(assessor: Assessor, after: int) -> list[list[int]]:
@@ -220,13 +223,14 @@ def _served(assessor: Assessor, proposal: Mapping[str, Any]) -> LoadedDeployment
 
 
 def _final(assessor: Assessor, fold: _Fold) -> dict[str, Any]:
-    """What to serve from now on, by how much it costs more than what is served on the newest labelled rows, and what
-    the newest version is alone, without adjustments."""
+    """What to serve from now on, by how much it costs more than what is served on the newest labelled rows (before it
+    follows rows that are newer than their labels), and what the newest version is alone, without adjustments."""
     proposal, version = fold.proposal, assessor.served.version
     rule = fair_decision(version, assessor.settings)
     recalibration = None if rule is None else rule.to_json()
     plain = {"members": {version.name: 1.0}, "newest": version.name, "recalibration": recalibration}
-    return proposal | {"harm": harm(assessor, _served(assessor, proposal)), "plain": plain}
+    found = proposal | {"harm": harm(assessor, _served(assessor, proposal)), "plain": plain}
+    return found if fold.fixed else found | following(assessor, proposal, fold.up_to)
 
 
 def _digest(*parts: str) -> str:

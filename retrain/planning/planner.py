@@ -12,10 +12,11 @@ from typing import Any
 from drift.notation import counted
 from retrain.planning import opening, probation, regret, required, triggers
 from retrain.planning.opening import Plan
+from retrain.planning.proposal_words import proposal_reason
 from retrain.planning.savings import saved_against_price
 from retrain.records.action import Adjust, Idle, RollBack, Wait
 from retrain.records.cycle import CycleState
-from retrain.records.deployment import Champion, Deployment
+from retrain.records.deployment import Champion
 from retrain.records.observation import Observation
 from retrain.records.planner_state import PlannerState, Probation
 from retrain.records.settings import ModelSettings, TriggerSettings
@@ -121,7 +122,7 @@ def _adjust(state: PlannerState, observation: Observation, settings: ModelSettin
         return state, idle
     if _harmful(proposal) or state.unadjusted == champion.newest:
         return state, idle
-    return state, Adjust(_proposal_reason(proposal, champion), proposal)
+    return state, Adjust(proposal_reason(proposal, champion), proposal)
 
 
 def _undo_adjustments(state: PlannerState, observation: Observation, settings: ModelSettings) -> Plan | None:
@@ -167,26 +168,6 @@ def _differs(proposal: dict[str, Any], champion: Champion) -> bool:
         return True
     proposed, served = proposal["members"], champion.deployment.weights
     return any(abs(proposed.get(n, 0.0) - served.get(n, 0.0)) > LEAST_CHANGE for n in {*proposed, *served})
-
-
-def _proposal_reason(proposal: dict[str, Any], champion: Champion) -> str:
-    if proposal.get("reason"):
-        return str(proposal["reason"])
-    favoured = Deployment.of(0, "", proposal["members"]).described
-    moved = "" if proposal["recalibration"] is None else ", recalibrated"
-    return f"the newest labelled rows favour {favoured}{moved}{_threshold_moved(proposal, champion)}"
-
-
-def _threshold_moved(proposal: dict[str, Any], champion: Champion) -> str:
-    """From which probability on a class is answered, and was before, where that changes."""
-    now, before = (
-        (one or {}).get("rule") or {} for one in (proposal["recalibration"], champion.deployment.calibration)
-    )
-    threshold, was = now.get("threshold"), before.get("threshold")
-    if threshold is None or threshold == was:
-        return ""
-    told = "" if was is None else f" (before: {was:.4g})"
-    return f", {now['positive']!r} answered from a probability of {threshold:.4g} on{told}"
 
 
 def _idle(state: PlannerState, observation: Observation, settings: ModelSettings) -> str:

@@ -181,7 +181,9 @@ class AdaptationSettings(Frozen):
     members: int = Field(default=3, ge=1)
     """At most so many of them answer a request: its cost is that many models."""
     recalibration: bool = True
-    """Shift what is served (class probabilities, or a line through numbers) while that helped one file ahead."""
+    """Shift what is served (class probabilities, or a line through numbers) while that helped one file ahead; and where
+    the metric is balanced accuracy, decide by the classes' shares, which [newer rows without labels
+    move](labels.md#while-labels-are-out)."""
 
 
 SuspicionKind = Literal["duplicated_rows", "unit_bug", "label_noise", "leaked_target", "contradicting_labels"]

@@ -6,7 +6,7 @@ import learning
 import numpy as np
 import pytest
 
-from retrain.model.estimators import make_estimator
+from retrain.model.estimators import make_estimator, single_threaded
 from retrain.model.fitting import repeated
 from retrain.records.errors import Refused
 from retrain.records.settings import EstimatorSettings
@@ -47,6 +47,17 @@ def test_a_factory_of_the_users_file(tmp_path):
     path = learning.published(tmp_path, estimator={"type": "mine.py:make", "params": {"depth": 2}, "seed": 5})
     assert load_version(path).estimator.get_depth() == 2
     assert load_version(path).estimator.random_state == 5
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_fitted_estimator_answers_with_one_thread_and_one_that_has_no_threads_warns_of_nothing():
+    """Threads that were asked for are one; where none were, what twins clone and fit is as it was configured."""
+    for kind, params, jobs in (("ensemble.RandomForestClassifier", {"n_jobs": 2, "n_estimators": 2}, 1),
+                               ("linear_model.LogisticRegression", {}, None)):  # fmt: skip
+        estimator = make_estimator(EstimatorSettings(type=f"sklearn.{kind}", params=params), "classification")
+        single_threaded(estimator)
+        estimator.fit(np.arange(8.0)[:, None], np.arange(8) % 2)
+        assert estimator.n_jobs == jobs
 
 
 def test_many_classes_are_learned_with_a_penalty_unless_params_say_otherwise():
