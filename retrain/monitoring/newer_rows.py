@@ -3,7 +3,8 @@ follows what the newest version says of the rows of these files.
 
 The best decision is for the class whose probability exceeds its share by the largest factor. Where rows change and what
 makes a class stays, that share is the mean of the probabilities, whose ratio to the same mean over the labelled files
-cancels a model's own bias. Where instead only the classes' shares change, the best decision stays as it is: shares by
+cancels a model's own bias. Rows that were asked for over HTTP do not count: who only asks must not move what others are
+answered. Where instead only the classes' shares change, the best decision stays as it is: shares by
 expectation maximisation (Saerens et al. 2002), which assume that, serve worse here (`make tried`)."""
 
 from collections.abc import Mapping, Sequence
@@ -29,12 +30,13 @@ def following(assessor: Assessor, proposal: Mapping[str, Any], up_to: int) -> di
     """The decision of a proposal by the labels up to a file, moved as far as newer rows ask for it, and the classes'
     shares before and after, by class; {} where nothing is to be moved."""
     recalibration = Recalibration.from_json(proposal["recalibration"])
-    newer = [seq for seq in assessor.history.seqs if seq > up_to]
+    there = [seq for seq in assessor.history.seqs if seq not in assessor.history.traffic]
+    newer = [seq for seq in there if seq > up_to]
     if not assessor.balanced or recalibration is None or not up_to or not newer:
         return {}
     usual, history = assessor.decision(up_to), assessor.history
     labelled = _said(assessor, history.newest_pools(SHARE_FILES, up_to, representative=True))
-    rows = _said(assessor, [history.rows_alone(seq) for seq in history.seqs[-NEWEST_FILES:]])
+    rows = _said(assessor, [history.rows_alone(seq) for seq in there[-NEWEST_FILES:]])
     if usual is None or usual.classes is None or labelled is None or rows is None or not differ(labelled, rows):
         return {}
     before = np.exp(-np.array(usual.decision))

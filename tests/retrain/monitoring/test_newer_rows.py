@@ -28,7 +28,7 @@ def assessor(positive: dict[int, float], balanced: bool = True) -> Any:
         file.table = file.seq
     version = SimpleNamespace(name="v1", predict_table=predict)
     history = SimpleNamespace(
-        seqs=sorted(files), rows_alone=files.get,
+        seqs=sorted(files), traffic=set(), rows_alone=files.get,
         newest_pools=lambda count, up_to, representative: [files[s] for s in sorted(files) if s <= up_to][-count:],
     )  # fmt: skip
     return SimpleNamespace(
@@ -59,6 +59,15 @@ def test_with_labels_of_the_newest_file_or_another_metric_nothing_is_moved() -> 
     files = {1: 0.2, 2: 0.2, 3: 0.4}
     assert following(assessor(files), proposal(), 3) == {} == following(assessor(files), proposal(), 0)
     assert following(assessor(files, balanced=False), proposal(), 2) == {}
+
+
+def test_who_only_asks_moves_no_decision() -> None:
+    """Rows of live traffic are anybody's, until they are labelled."""
+    asked = assessor({1: 0.2, 2: 0.2, 3: 0.4, 4: 0.9})
+    asked.history.traffic = {3, 4}
+    assert following(asked, proposal(), 2) == {}
+    asked.history.traffic = {4}
+    assert following(asked, proposal(), 2)["shares"]["newer"]["yes"] < 0.4
 
 
 def test_few_rows_and_rows_unlike_all_move_little() -> None:
