@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daemon.runtime.log import get_logger
+from daemon.server.bodies import compressed
 from daemon.server.infer import metadata, recommender_metadata
 from daemon.server.pools import Pool
 from daemon.server.refusal import BadRequest, quoted
@@ -134,9 +135,11 @@ class About:
     async def _scrape(self, request: Request) -> Response:
         try:
             text, content_type = await self._pool.run(self._render, request.headers.get("accept", ""))
+            body, encoding = await compressed(text, dict(request.scope["headers"]), self._pool)
         except BadRequest as error:
             raise HTTPException(error.status, str(error), error.headers) from None
-        return Response(text, headers={"content-type": content_type})
+        more = {} if encoding is None else {"content-encoding": encoding}
+        return Response(body, headers={"content-type": content_type, "vary": "accept, accept-encoding", **more})
 
     def _slot(self, request: Request) -> ModelSlot:
         name = request.path_params["model"]

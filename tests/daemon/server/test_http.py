@@ -104,6 +104,19 @@ def test_metrics_count_requests_and_tell_the_version(daemon):
     assert 'driftd_files{model="m",state="accepted"}' in text
 
 
+def test_metrics_are_compressed_and_in_the_format_that_is_asked_for(daemon):
+    """As Prometheus asks."""
+    formats = {
+        "": "text/plain; version=0.0.4",
+        "application/openmetrics-text;version=1.0.0": "application/openmetrics-text",
+    }
+    for accept, expected in formats.items():
+        answer = httpx.get(daemon.url + "/metrics", headers={"accept": accept, "accept-encoding": "gzip"})
+        assert answer.headers["content-type"].startswith(expected) and answer.headers["content-encoding"] == "gzip"
+        assert answer.text.endswith("# EOF\n") == bool(accept)
+    assert "content-encoding" not in httpx.get(daemon.url + "/metrics", headers={"accept-encoding": "identity"}).headers
+
+
 def test_many_rows_give_what_one_row_gives(daemon):
     """A big request answers the same, bit by bit."""
     table = rows(5, 300).drop_columns(["label"]).to_pylist()

@@ -1,7 +1,9 @@
 """What Prometheus scrapes: valid, of all server processes together, and bounded whatever state and clients do."""
 
 import itertools
+import os
 import re
+import threading
 from pathlib import Path
 
 import msgspec
@@ -239,6 +241,21 @@ def test_the_age_of_the_numbers_grows_while_control_is_silent(tmp_path):
     paths.numbers.unlink()
     metrics.state.look()
     assert metrics.state.at == 2000.0 and scraped(metrics)["driftd_paused", "m"] == 1
+
+
+def test_a_state_folder_that_hangs_keeps_no_scrape_waiting(tmp_path):
+    """A look at the file of numbers does not end, as on a dead mount: what it said last is answered meanwhile."""
+    paths, metrics = StatePaths(tmp_path), process(tmp_path, "m")
+    write_numbers(paths, {("driftd_paused", ("m",)): 1.0}, 1000.0)
+    metrics.state.look()
+    paths.numbers.unlink()
+    os.mkfifo(paths.numbers)  # opening it waits for somebody who writes
+    hanging = threading.Thread(target=metrics.state.look)
+    hanging.start()
+    assert scraped(metrics)["driftd_paused", "m"] == 1 and hanging.is_alive()
+    paths.numbers.write_bytes(b"2\n[]")
+    hanging.join()
+    assert ("driftd_paused", "m") not in scraped(metrics)
 
 
 def test_a_removed_model_is_told_no_more(tmp_path):
