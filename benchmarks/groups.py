@@ -11,14 +11,14 @@ import numpy as np
 
 from retrain.metrics.proportions import quantile
 from retrain.monitoring.groups.figures import Figures, disparities, exceeded
-from retrain.monitoring.groups.judging import Series, Test, judged
+from retrain.monitoring.groups.judging import DropTest, Series, judged
 from retrain.monitoring.groups.watch import DISPARITY_SHARE, SLICE_SHARE
 from retrain.records.groups import FileGroups, GroupCounts
 from retrain.records.settings import GroupSettings, ModelSettings
 
 SETTINGS = ModelSettings(data_dir="d", task="classification", target="y")
 RATE = SETTINGS.drift.false_alarms
-TEST = Test(1.0, SLICE_SHARE * RATE, SETTINGS.triggers.min_drop)
+TEST = DropTest(1.0, SLICE_SHARE * RATE, SETTINGS.triggers.min_drop)
 FILES, BEFORE, WATCHED = 40, 12, 12
 """Files of a run without a change; before a change, and after it."""
 

@@ -44,7 +44,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Test:
+class DropTest:
     """`sign` is 1 where a greater metric is better, else −1; `level` the chance of a false alarm that all groups of a
     file have together; a drop smaller than `min_drop` does not count."""
 
@@ -54,7 +54,7 @@ class Test:
 
 
 def judged(
-    series: Series, seq: int, groups: Sequence[GroupCounts], test: Test
+    series: Series, seq: int, groups: Sequence[GroupCounts], test: DropTest
 ) -> tuple[tuple[GroupCounts, ...], tuple[Degraded, ...]]:
     """A file's groups, those in an episode marked as `apart`, and which groups are degraded after it."""
     fresh = {one.name: one for one in groups if one.score is not None and one.name != ALL_ROWS}
@@ -75,7 +75,7 @@ def judged(
     return marked, tuple(sorted(after.values(), key=lambda one: one.name))
 
 
-def _degraded(one: GroupCounts, known: Sequence[Scored], seq: int, test: Test, asked: int) -> Degraded | None:
+def _degraded(one: GroupCounts, known: Sequence[Scored], seq: int, test: DropTest, asked: int) -> Degraded | None:
     """The episode that a group's new score begins; None where it is as before."""
     before = [entry for entry in known if not entry.apart]
     scores = [*(entry.score for entry in before), _score(one)]

@@ -23,7 +23,7 @@ from retrain.monitoring.groups.figures import (
     exceeded,
     group_figures,
 )
-from retrain.monitoring.groups.judging import Series, Test, judged
+from retrain.monitoring.groups.judging import DropTest, Series, judged
 from retrain.operations import AnsweredFile
 from retrain.records.groups import ALL_ROWS, FileGroups, Group, GroupCounts, GroupSummary, GroupWatch
 from retrain.records.settings import ModelSettings
@@ -70,10 +70,10 @@ class Watcher:
         return Figures(self.positive, gate.min_slice_rows, DISPARITY_SHARE * rate, groups.max_difference)
 
     @property
-    def test(self) -> Test:
+    def test(self) -> DropTest:
         """How a group is judged."""
         sign = 1.0 if self.metric.greater_is_better else -1.0
-        return Test(sign, SLICE_SHARE * self.settings.drift.false_alarms, self.settings.triggers.min_drop)
+        return DropTest(sign, SLICE_SHARE * self.settings.drift.false_alarms, self.settings.triggers.min_drop)
 
     def rows(self, file: AnsweredFile) -> AnsweredGroups | None:
         """The groups of a file's rows, read once while they are kept."""
