@@ -65,8 +65,11 @@ def usage(name: str, command: Any) -> str:
 
 
 def events_table() -> str:
-    """All log events."""
-    rows = ((f"`{e.name}`", e.level, e.when, " ".join(f"`{name}`" for name in e.fields.split())) for e in EVENTS)
+    """All log events; each line can be linked to by the event's name."""
+    rows = (
+        (f'<a id="{e.name}"></a>`{e.name}`', e.level, e.when, " ".join(f"`{name}`" for name in e.fields.split()))
+        for e in EVENTS
+    )
     return table(("event", "level", "when", "fields"), rows)
 
 

@@ -21,8 +21,8 @@ MOST_NAMED = 5
 LEVELS = {"error": 0, "warning": 1, "info": 2}
 LONGEST_VALUE = 300
 """Characters of a field in a sentence."""
-HELP = "docs/operations.md#"
-"""And the event's name: the line that says what to do."""
+HELP, MEANING = "docs/operations.md#", "docs/events.md#"
+"""And the event's name: the line that says what to do, or where nobody needs to do anything what it means."""
 DECLARED: dict[str, Event] = {event.name: event for event in EVENTS}
 
 
@@ -107,9 +107,8 @@ def one_told(trouble: Trouble, link: str | None) -> dict[str, Any]:
     }  # fmt: skip
     data |= {"ended_by": trouble.over} if trouble.over else {}
     data |= {"files": list(trouble.files)} if trouble.files else {}
-    data |= (
-        {"action": plain(declared.action), "help": HELP + trouble.event} if declared.action and state != "over" else {}
-    )
+    data |= {"action": plain(declared.action)} if declared.action and state != "over" else {}
+    data |= {"help": (HELP if declared.action else MEANING) + trouble.event}
     return data | ({"link": linked(link, trouble.model)} if link is not None else {})
 
 

@@ -12,8 +12,11 @@ from helpers import wait_for
 from page_parser import Page
 from page_parts import page_pid
 
+from daemon.config.config import load_config
 from daemon.page.answers import POLICY
 from daemon.page.openapi import VIEWS
+from daemon.runtime.notify.messages import linked
+from daemon.service.notifying import page_link
 
 pytestmark = pytest.mark.xdist_group("page")
 
@@ -126,6 +129,16 @@ def test_without_the_page_nothing_is_there(make_daemon):
     """`page = false`: no process, and / is no address."""
     daemon = make_daemon().start()
     assert got(daemon, "/").status_code == 404 and not page_pid(daemon)
+
+
+def test_the_links_of_notifications_lead_to_a_page(open_page):
+    """To the model's, or where all are for what concerns the service."""
+    link = page_link(load_config(open_page.config).service)
+    assert link is not None
+    assert [got(open_page, linked(link, model).removeprefix(open_page.url)).status_code for model in ("m", "")] == [
+        200,
+        200,
+    ]
 
 
 def test_each_view_that_is_described_is_there(open_page):

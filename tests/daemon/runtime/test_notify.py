@@ -6,6 +6,8 @@ import hmac
 import json
 import socket
 import threading
+from functools import cache
+from pathlib import Path
 
 import pytest
 from outboxes import waiting_messages
@@ -232,6 +234,25 @@ def test_a_message_is_a_cloudevent_that_says_what_to_do():
         data["link"] == "https://d.example/m" and "producer" in data["action"] and data["fields"] == {"columns": ["x"]}
     )
     assert data["help"] == "docs/operations.md#drift_detected"
+
+
+@pytest.mark.parametrize("declared", EVENTS, ids=lambda declared: declared.name)
+def test_every_event_leads_to_the_line_that_helps(declared):
+    """Of operations.md where somebody is to do something, else to what it means; as it begins and as it is over."""
+    for over in ("", "service_started"):
+        trouble = Trouble(declared.name, declared.level, "m", NOW, {}, untold=not over, over=over)
+        data = message("key", "/driftd/host", NOW, [trouble], None)["data"]
+        page, _, anchor = data["help"].partition("#")
+        assert anchor == declared.name and f'<a id="{anchor}">' in docs(page)
+        assert ("operations.md" in page) == bool(declared.action) and ("action" in data) == bool(
+            declared.action and not over
+        )
+
+
+@cache
+def docs(page: str) -> str:
+    """A page of the documentation."""
+    return (Path(__file__).resolve().parents[3] / page).read_text("utf-8")
 
 
 def test_what_users_named_does_nothing_to_who_reads_it():
