@@ -2,12 +2,12 @@
 
 import hashlib
 from functools import lru_cache
-from pathlib import Path
+from importlib.resources import files
 
 from drift.report.site_style import SITE_STYLE
 from drift.report.style import STYLE
 
-FOLDER = Path(__file__).parent / "static"
+FOLDER = files("drift.report") / "static"
 HTMX = "htmx-4.0.1.min.js"
 """As its authors publish it, unchanged; its licence (0BSD) lies beside it."""
 SCRIPTS = (HTMX, "page.js")
