@@ -23,8 +23,8 @@ from retrain.model.explaining.contributions import Step, no_step
 from retrain.model.explaining.tree_paths import Conditions, TreePaths, paths_of
 from retrain.records.predictions import Floats
 
-MOST_AT_ONCE = 400_000
-"""Conditions times rows that are worked on in one step: arrays of 3 MB, some milliseconds."""
+MOST_AT_ONCE = 200_000
+"""Conditions times rows that are worked on in one step: arrays of 2 MB, some milliseconds."""
 MOST_ROWS = 256
 
 
