@@ -48,8 +48,8 @@ long: $(VENV)/.installed-dev ## the tests that take minutes each, but for those 
 browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and action of the status page in a real Chromium; axe-core; minutes
 	$(BIN)/python -m pytest --durations 12 -m "long or not long" tests/browser tests/daemon/page/test_browser.py
 
-screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures of its status page; Chromium; ten minutes
-	PYTHONPATH=tests $(BIN)/python examples/screenshots.py
+screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures of its status page; Chromium; ten minutes; SCREENSHOTS="--in DIR"
+	PYTHONPATH=.:tests $(BIN)/python examples/screenshots.py $(SCREENSHOTS)
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
 	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)

@@ -1,6 +1,7 @@
 """`make screenshots`: plays the example months and the first days of the shop in a folder of its own, and takes the
 README's pictures of the status page: docs/images/VIEW-light.webp and VIEW-dark.webp."""
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from playing import CONFIG, ROOT, Quiet, place, say
 
 IMAGES = ROOT / "docs" / "images"
 SCHEMES, WIDTH, HEIGHT = ("light", "dark"), 1280, 800
+PLAYED = "played"
 MOST_BYTES = 150_000
 MONTH_S = 600.0
 """What a month may take at most."""
@@ -38,6 +40,16 @@ class Example(Daemon):
     def ask(self, *command: str) -> Any:
         """What a command reports."""
         return self.json(*command)
+
+
+def begin(daemon: Example, work: Path) -> None:
+    """Start it, and play unless that was done."""
+    if (daemon.folder / PLAYED).exists():
+        daemon.start()
+        daemon.wait("model_swapped", model=demo.MODEL)
+    else:
+        play(daemon, work)
+        (daemon.folder / PLAYED).touch()
 
 
 def play(daemon: Example, work: Path) -> None:
@@ -88,14 +100,18 @@ def picture(daemon: Example) -> None:
 
 def main() -> int:
     """The exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--in", dest="folder", type=Path, help="play there, and only look where it was played already")
+    given: Path | None = parser.parse_args().folder
     if not has_browser():
         print("the pictures need Chromium: apt install chromium", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="driftd-screenshots-") as name:
-        folder = Path(name)
+        folder = (given or Path(name)).resolve()
+        folder.mkdir(exist_ok=True)
         daemon = Example(folder)
         try:
-            play(daemon, folder / "shop")
+            begin(daemon, folder / "shop")
             picture(daemon)
         finally:
             daemon.close()

@@ -39,6 +39,8 @@ intake.settle = "100ms"
 """
 STRANGE = "<script>alert(1)<\u2215script>\"'><img src=x onerror=alert(2)>\u202egpj\u2066&lt;\x1b[31m"
 """A name that tries to break out; the slash of its tag is none, so that it can be a file's."""
+LEARNS_S = 400.0
+"""For what has to be learned: trainings of three models, one after the other on a machine that may be busy."""
 NUMBERS = itertools.count(5)
 
 
@@ -49,14 +51,13 @@ def learn(daemon: Daemon) -> None:
     strange = rows(3)
     strange = strange.set_column(2, STRANGE, [[f"{STRANGE} {colour}" for colour in strange["colour"].to_pylist()]])
     drop(strange, daemon.folder / "strange" / f"{STRANGE}.csv")
-    daemon.wait("model_swapped", model="m")
-    daemon.wait("model_swapped", model="strange")
-    daemon.wait("approval_needed", model="asks")
+    for event, model in (("model_swapped", "m"), ("model_swapped", "strange"), ("approval_needed", "asks")):
+        daemon.wait(event, timeout_s=LEARNS_S, model=model)
     since = len(daemon.events)
     drop(rows(4, 2000, shift=2.0, flip=True), daemon.data / "b.csv")
     daemon.wait("check_finished", since=since, file="b.csv")
     daemon.cli("retrain", "m")
-    daemon.wait("model_swapped", since=since, model="m")
+    daemon.wait("model_swapped", since=since, timeout_s=LEARNS_S, model="m")
     moved = strange.set_column(0, "x", [[value + 3 for value in strange["x"].to_pylist()]])
     moved = moved.set_column(2, STRANGE, [[f"<b>{STRANGE}"] * len(moved)])
     moved = moved.set_column(3, "label", [[STRANGE] * 40 + moved["label"].to_pylist()[40:]])
