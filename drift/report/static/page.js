@@ -7,8 +7,10 @@
   const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
   const DAY_MS = 86400000;
   // Updates come PACE_MS apart at least, and so far apart that the service works a tenth of the time for this page; after
-  // STALE_MS at the latest, for ages and rates. A break of the stream is said after PATIENCE_MS: most end sooner.
-  const PACE_MS = 2000, STALE_MS = 30000, PATIENCE_MS = 4000, GIVEN_UP_MS = 45000, LONGEST_PAUSE_MS = 60000;
+  // STALE_MS at the latest, for ages and rates; those of all pages that are open are spread over SPREAD_MS. A break of the
+  // stream is said after PATIENCE_MS: most end sooner.
+  const PACE_MS = 2000, SPREAD_MS = 1000, STALE_MS = 30000, PATIENCE_MS = 4000;
+  const GIVEN_UP_MS = 45000, LONGEST_PAUSE_MS = 60000;
 
   // --- times ---------------------------------------------------------------------------------------------------------
 
@@ -83,7 +85,10 @@
       well();
       tick();
     });
-    stream.addEventListener("changed", () => { wanted = true; tick(); });
+    stream.addEventListener("changed", () => {
+      if (!wanted) next = Math.max(next, Date.now() + SPREAD_MS * Math.random());
+      wanted = true;
+    });
     stream.addEventListener("error", broken);
   }
 
