@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.explaining.contributions import Contributions
-from retrain.model.explaining.explainer import explainer_of
+from retrain.model.explaining.explainer import Explainer, explainer_of
 from retrain.records.predictions import Floats
 from retrain.store.background import background_rows
 
@@ -31,16 +32,33 @@ def contributions(deployment: LoadedDeployment, rows: pa.Table) -> Contributions
     deployment cannot be explained, ValueError where there are no rows."""
     if not rows.num_rows:
         raise ValueError("no rows to explain")
-    explainer = explainer_of(deployment, lambda: background_rows(deployment.version))
-    count = min(ROWS if explainer.is_exact else SAMPLED_ROWS, explainer.most_rows, rows.num_rows)
-    kept = rows.take(pa.array(np.linspace(0, rows.num_rows - 1, count).astype(np.int64)))
+    explainer = _explainer(deployment)
+    kept = rows.take(pa.array(_spread(explainer, rows.num_rows)))
     return explainer.explain([version.matrix(kept) for version in deployment.members])
+
+
+def reference_contributions(deployment: LoadedDeployment) -> Contributions:
+    """The same of rows that trained the deployment's newest version, as it keeps them (`background_rows`)."""
+    explainer, rows = _explainer(deployment), background_rows(deployment.version)
+    kept = [rows[at] for at in _spread(explainer, len(rows))]
+    return explainer.explain([version.preprocessor.transform_rows(kept) for version in deployment.members])
+
+
+def _explainer(deployment: LoadedDeployment) -> Explainer:
+    return explainer_of(deployment, lambda: background_rows(deployment.version))
+
+
+def _spread(explainer: Explainer, rows: int) -> NDArray[np.int64]:
+    """Places of the rows that are explained."""
+    count = min(ROWS if explainer.is_exact else SAMPLED_ROWS, explainer.most_rows, rows)
+    return np.linspace(0, rows - 1, count).astype(np.int64)
 
 
 def importance(found: Contributions) -> dict[str, float]:
     """How much each column matters on these rows: its mean absolute contribution, of several classes their sum
     (Lundberg et al. 2020), the largest first; in the unit of `found.scale`.
 
+    >>> from retrain.model.explaining.contributions import Scale
     >>> one = np.array([[[1.0], [-0.5]], [[-3.0], [0.5]]])
     >>> importance(Contributions("TreeSHAP", Scale("the prediction"), ("x", "z"), np.zeros(1), one))
     {'x': 2.0, 'z': 0.5}
@@ -54,6 +72,7 @@ def shifts(reference: Contributions, current: Contributions) -> dict[str, Shift]
     contribution there minus that here, of one deployment. All columns' together are the change of the mean of what
     is explained.
 
+    >>> from retrain.model.explaining.contributions import Scale
     >>> at = lambda *rows: Contributions("TreeSHAP", Scale("the prediction"), ("x",), np.zeros(1), np.array(rows))
     >>> shifts(at([[1.0]], [[3.0]]), at([[4.0]], [[6.0]]))["x"].mean
     array([3.])

@@ -6,7 +6,14 @@ import pytest
 from learning import fast, published, rows, table
 
 from retrain.model.deployment import LoadedDeployment
-from retrain.monitoring.contributions import ROWS, SAMPLED_ROWS, contributions, importance, shifts
+from retrain.monitoring.contributions import (
+    ROWS,
+    SAMPLED_ROWS,
+    contributions,
+    importance,
+    reference_contributions,
+    shifts,
+)
 from retrain.store.versions import load_version
 
 KINDS = {"trees": fast(), "forest": fast("sklearn.ensemble.RandomForestClassifier", n_estimators=4, max_depth=4)}
@@ -34,6 +41,14 @@ def test_what_matters_and_what_drift_moved(deployment):
     assert total == pytest.approx(current.explained.mean() - reference.explained.mean(), abs=1e-9)
     assert moved["x"].mean[0] > 3 * moved["x"].error[0] > 0
     assert max(moved, key=lambda name: abs(moved[name].mean[0])) == "x"
+
+
+def test_the_rows_that_trained_a_version_are_what_a_file_is_compared_with(deployment):
+    """Those that it keeps: here its 20 probe rows. Of rows like them nothing moved much."""
+    reference = reference_contributions(deployment)
+    assert len(reference) == 20
+    moved = shifts(reference, contributions(deployment, table(rows(600, seed=5))))
+    assert all(abs(one.mean[0]) <= 4 * one.error[0] + 1e-9 for one in moved.values())
 
 
 def test_few_rows_and_none(deployment):

@@ -173,6 +173,15 @@ def test_others_are_sampled_and_say_how_sure_that_is(versions):
     assert np.abs(expected).max() > 0.1 and found.errors.max() < 0.1
 
 
+def test_a_sample_is_the_same_however_much_is_asked_at_once(versions, monkeypatch):
+    """A permutation may be cut anywhere."""
+    together = explained(deployed(versions("forest")))[0]
+    monkeypatch.setattr("retrain.model.explaining.sampling.MOST_AT_ONCE", 7)
+    apart = explained(deployed(versions("forest")))[0]
+    assert np.allclose(together.values, apart.values, rtol=0, atol=1e-12)
+    assert np.allclose(together.errors, apart.errors, rtol=0, atol=1e-12)
+
+
 def _by_all_subsets(one: LoadedVersion, X: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Shapley's values (n, columns) of the second class' probability by their definition."""
     owner = np.array([COLUMNS.index(name.split("=")[0].split(" is ")[0]) for name in one.preprocessor.feature_names])

@@ -130,10 +130,12 @@ def test_a_feature_that_no_tree_asks_contributes_nothing():
     assert leaves_of(stumps) == 3 and (found(X) == 0).all() and found.base[0] == pytest.approx(99.5)
 
 
-def test_rows_are_explained_alike_alone_and_together():
-    """What is worked on at once changes no contribution beyond rounding."""
+def test_rows_are_explained_alike_alone_and_together(monkeypatch):
+    """What is worked on at once changes no contribution beyond rounding, of rows, paths or conditions."""
     estimator, X = learned(500, 3, 2)
     together = TreeShap(estimator)(X[:300])
+    monkeypatch.setattr("retrain.model.explaining.tree_paths.GROUPS", 7)
+    monkeypatch.setattr("retrain.model.explaining.tree_shap.MOST_AT_ONCE", 10)
     alone = np.concatenate([TreeShap(estimator)(X[at : at + 1]) for at in (0, 7, 299)])
     assert np.allclose(together[[0, 7, 299]], alone, rtol=0, atol=1e-12)
     assert TreeShap(estimator)(X[:0]).shape == (0, 5, 1)
