@@ -25,7 +25,8 @@ from daemon.service.ledger_writes import PendingWrites
 from retrain.durable import crash_point
 
 log = get_logger()
-LOOK_S = 1.0
+LOOK_S, IDLE_LOOK_S = 1.0, 60.0
+"""How often it is looked at what waits, and whether anything does, should nobody have said so."""
 SERVED_WITHIN_S = 30.0
 """So long a command waits for a server that serves what was promoted."""
 MOST_BEGUN = 3
@@ -61,10 +62,10 @@ class Hooks:
         """Run what is to be run, until cancelled; what is under way then is ended, and begun anew at the next start."""
         try:
             while True:
-                wait_s: float | None = LOOK_S
+                wait_s = LOOK_S
                 with contextlib.suppress(SQLAlchemyError, sqlite3.Error, OSError):  # tried again soon
                     if not self._resting() and self._ledger.is_free():
-                        wait_s = LOOK_S if self._look() else None
+                        wait_s = LOOK_S if self._look() else IDLE_LOOK_S
                 with contextlib.suppress(TimeoutError):
                     await within(self._wake.wait(), wait_s)
                 self._wake.clear()

@@ -1,6 +1,7 @@
 """The service under a real systemd: its life, its watchdog, its journal."""
 
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -222,11 +223,12 @@ def receiver(service: Service) -> Iterator[None]:
 
 @pytest.mark.long
 def test_the_unit_lets_reach_whom_the_configuration_notifies_alone(service: Service, receiver: None) -> None:
-    """An address is opened by installing again; for a name all are, which the command says."""
+    """An address is opened by installing again, one that Apprise reaches as well; for a name all are, which the command
+    says."""
 
-    def installed_for(host: str, again: bool = True) -> str:
+    def installed_for(host: str, again: bool = True, scheme: str = "http") -> str:
         """Configured, perhaps installed again, and started anew: what was told."""
-        service.configure(TEXT + FAST + f'[[notify]]\nname = "ops"\nurl = "http://{host}:9/hook"\n')
+        service.configure(TEXT + FAST + f'[[notify]]\nname = "ops"\nurl = "{scheme}://{host}:9/hook"\n')
         told = service.driftd("-c", CONFIG, "install-service") if again else ""
         service.run("systemctl", "restart", "driftd")
         return told
@@ -235,8 +237,9 @@ def test_the_unit_lets_reach_whom_the_configuration_notifies_alone(service: Serv
         done = service.call(DRIFTD, "-c", CONFIG, "notify", "test")
         return f"{done.stdout}{done.stderr}".strip()
 
-    assert "  notifies 192.0.2.7" in installed_for("192.0.2.7")
-    assert tested() == "ops: arrived"
+    for scheme in ("http", "json"):
+        assert "  notifies 192.0.2.7" in installed_for("192.0.2.7", scheme=scheme)
+        assert tested() == "ops: arrived"
     installed_for("192.0.2.8", again=False)
     if (told := tested()) == "ops: arrived":
         pytest.skip("the kernel here lets no rule of systemd's stop a packet: no BPF for control groups")
@@ -245,6 +248,51 @@ def test_the_unit_lets_reach_whom_the_configuration_notifies_alone(service: Serv
     assert tested() == "ops: arrived"
     assert "may reach every address (no IPAddressDeny=)" in installed_for("driftd-receiver.invalid")
     assert service.show("IPAddressDeny") == "" and "its host name is not known" in tested()
+
+
+STORE_ONE = """
+import contextlib, shutil, sqlite3
+with contextlib.closing(sqlite3.connect("/var/lib/driftd/ledger.sqlite")) as ledger, ledger:
+    (name,) = ledger.execute("select name from versions order by number").fetchone()
+    copy = f"v0040{name[5:]}"
+    shutil.copytree("/var/lib/driftd/versions/m/" + name, "/var/lib/driftd/versions/m/" + copy)
+    ledger.execute(
+        "insert into versions select model, ?, 40, digest, null, created_at, train_rows, seen_seq, metrics, state"
+        " from versions where name = ?", (copy, name),
+    )
+"""
+HOOK = "#!/bin/sh\ncat >>/var/lib/driftd/told\nid -un\ntouch /etc/driftd/x 2>/dev/null || echo read-only\n"
+
+
+@pytest.fixture
+def hooked(service: Service) -> Iterator[Service]:
+    """The service with a command after promotions that lies in a home; as before afterwards."""
+    program = service.path("/root/after")
+    program.write_text(HOOK)
+    program.chmod(0o755)
+    command = 'metric = "accuracy"\non_promotion = "/root/after"\n'
+    service.configure(TEXT.replace('metric = "accuracy"\n', command) + FAST)
+    service.driftd("-c", CONFIG, "install-service")
+    service.run("systemctl", "restart", "driftd")
+    yield service
+    service.configure()
+    service.driftd("-c", CONFIG, "install-service")
+    service.run("systemctl", "restart", "driftd")
+
+
+@pytest.mark.long
+def test_a_command_after_promotions_runs_in_the_sandbox(hooked: Service) -> None:
+    """As the service's user, who sees the program in a home and writes the state folder alone; a roll-back is told."""
+    after = time.time()
+    hooked.run(sys.executable, "-c", STORE_ONE)
+    hooked.driftd("-c", CONFIG, "promote", "m", "v0040")
+    done = hooked.wait("EVENT=hook_done", "MODEL=m", after=after)
+    assert done["OUTPUT"] == "driftd\nread-only" and done["AFTER"] == "version_promoted"
+    hooked.driftd("-c", CONFIG, "rollback", "m")
+    hooked.wait("EVENT=hook_done", "AFTER=version_rolled_back", after=after)
+    told = [json.loads(line) for line in hooked.path("/var/lib/driftd/told").read_text().splitlines()]
+    assert [one["event"] for one in told] == ["version_promoted", "version_rolled_back"]
+    assert told[0]["version"].startswith("v0040") and told[1]["previous_version"] == told[0]["version"]
 
 
 @pytest.mark.long

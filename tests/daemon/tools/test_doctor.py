@@ -21,6 +21,7 @@ from daemon.config.config import Config, load_config
 from daemon.config.paths import LEDGER
 from daemon.ledger import events, models, tables
 from daemon.runtime.lock import is_held, sole_owner
+from daemon.runtime.notify import by_apprise
 from daemon.server.tokens import warn_of_open_token_files
 from daemon.tools import doctor
 
@@ -160,6 +161,19 @@ def test_a_command_after_promotions_that_is_not_there_is_bad(configure: Configur
     program.chmod(0o777)
     config = configure(model='on_promotion = "./after x"')
     assert bad(config) == [] and f"{program} may be changed by other users" in notes(config)
+
+
+def test_a_destination_of_apprise_is_looked_at_and_its_url_not_told(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether Apprise is there, and knows what the URL says."""
+    config = configure(model='[[notify]]\nname = "room"\nurl = "json://hunter2@127.0.0.1/x"')
+    told = [finding.what for finding in doctor.examine(config) if "room" in finding.what]
+    assert told == ["[[notify]] room: messages by Apprise, json://; `driftd notify test` sends one"]
+    monkeypatch.setattr(by_apprise, "find_spec", lambda _: None)
+    (lacking,) = [finding for finding in doctor.examine(config) if "room" in finding.what]
+    assert (lacking.level, lacking.what) == ("warning", "[[notify]] room: Apprise is not installed")
+    assert lacking.way_out == 'pip install "driftd[notify]"'
 
 
 def scribble(path: Path) -> None:
