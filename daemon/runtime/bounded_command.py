@@ -78,10 +78,12 @@ class BoundedCommand:
         with suppress(OSError):
             os.setpriority(os.PRIO_PGRP, process.pid, NICE)
         threading.Thread(target=self._give, args=(process,), name="input of a hook", daemon=True).start()
-        late = self._wait(process, started_s + self._limit_s)
-        _signal(process, signal.SIGKILL)
+        try:
+            late = self._wait(process, started_s + self._limit_s)
+        finally:  # also where it cannot be followed: what is begun again must not run twice
+            _signal(process, signal.SIGKILL)
+            status = process.wait()
         self._drain(process)
-        status = process.wait()
         return Ended(status, late or _why(status), self._output.text, time.monotonic() - started_s)
 
     def _give(self, process: "subprocess.Popen[bytes]") -> None:
@@ -110,7 +112,9 @@ class BoundedCommand:
         if process.stdout.closed:
             time.sleep(timeout_s)
             return False
-        if not select.select([process.stdout], [], [], timeout_s)[0]:
+        ready = select.poll()  # select.select refuses numbers from 1024 on, which a busy service has
+        ready.register(process.stdout, select.POLLIN)
+        if not ready.poll(timeout_s * 1_000):
             return False
         chunk = os.read(process.stdout.fileno(), CHUNK)
         self._output.add(chunk)
