@@ -58,7 +58,9 @@ class Service:
         environment, pending = dict(os.environ) | {"NOTIFY_SOCKET": "/nowhere"}, PendingWrites(self.ledger)
 
         async def play() -> None:
-            hooks = Hooks(lambda: self.config, self.ledger, pending, environment, lambda: False, lambda: self.now)
+            hooks = Hooks(
+                lambda: self.config, self.ledger, pending, environment, lambda: False, lambda: True, lambda: self.now
+            )
             running = asyncio.create_task(hooks.run())
             try:
                 await story()
@@ -103,7 +105,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is looked at often, and what is to end soon is."""
     monkeypatch.setattr(module, "LOOK_S", 0.01)
-    monkeypatch.setattr("daemon.runtime.bounded_command.GRACE_S", 0.2)
+    for name in ("GRACE_S", "STOP_GRACE_S"):
+        monkeypatch.setattr(f"daemon.runtime.bounded_command.{name}", 0.2)
 
 
 def test_a_command_is_told_what_was_promoted(tmp_path, ledger):
@@ -206,6 +209,26 @@ def test_one_that_hangs_keeps_no_other_model_waiting(tmp_path, ledger):
     service.while_it_runs(story)
     wait_for(lambda: is_gone(int((tmp_path / "pid").read_text())))
     assert {(row.model, row.attempts) for row in service.waiting()} == {("m", 1), ("o", 0)}
+
+
+def test_stops_of_the_service_do_not_give_a_command_up(tmp_path, ledger):
+    """An update is no fault of a command's that takes long: it gets SIGTERM, and is begun again however often that was;
+    a bound there is, for it may be what stops the service."""
+    text = "#!/bin/sh\ntrap 'echo ended >> ended; exit 0' TERM\necho >> begun\nwhile :; do sleep 0.02; done\n"
+    service = Service(tmp_path, ledger, "")
+    service.config = service.load(service.program(text))
+    service.promote("v1")
+    lines = lambda name: len(path.read_text().splitlines()) if (path := tmp_path / name).exists() else 0  # noqa: E731
+    for times in range(1, 5):
+        service.while_it_runs(lambda times=times: until(lambda: lines("begun") == times))
+        assert lines("ended") == times
+    (row,) = service.waiting()
+    assert row.attempts == 4
+    service.program(KEEP)
+    with ledger.begin() as conn:
+        conn.execute(tables.hooks.update().values(outcome={"stops": 20}, attempts=20))
+    (told,) = service.run_all()
+    assert told["reason"] == "it was begun 20 times, and the service ended each time before it did"
 
 
 def test_a_command_that_never_ends_before_the_service_does_is_given_up(tmp_path, ledger):
