@@ -119,8 +119,9 @@ class Service:
         warn_of_open_secrets(self.config, self._environment)
         self.servers = Servers(self.config.service.workers, self._server, self._page)
         self.reloader = Reloader(
-            self.shared, self._environment, self._tokens, self.keepers, self.servers, self.notifier, self._status
-        )
+            self.shared, self._environment, self._tokens, self.keepers, self.servers, self.notifier, self._status,
+            self.hooks.wake,
+        )  # fmt: skip
         self.background = Background(
             self.shared, self.keepers, self.servers, self.events, self.pending, self.messages.trials,
             self.reloader.reload, self.messages.serving, self.notifying, self.hooks,

@@ -83,9 +83,12 @@ class Hooks:
         await asyncio.gather(*running, return_exceptions=True)
 
     def _look(self) -> bool:
-        """Begin what may begin; whether anything waits."""
+        """Begin what may begin; whether anything waits. What waits of a model that is not configured now may come back
+        with it."""
+        models = self._config().models
         with self._ledger.connect() as conn:
-            waiting = [row for row in hooks.waiting(conn) if row.id not in self._dealt_with]
+            found = hooks.waiting(conn)
+        waiting = [row for row in found if row.model in models and row.id not in self._dealt_with]
         for row in waiting:
             if row.model not in self._running and self._is_due(row):
                 self._begin(row)
@@ -97,7 +100,7 @@ class Hooks:
 
     def _begin(self, row: HookRow) -> None:
         config = self._config()
-        words = hook_command(config, row.model) if row.model in config.models else []
+        words = hook_command(config, row.model)
         if not words:
             self._write(row.id, partial(hooks.forget, hook_id=row.id))
             return

@@ -37,10 +37,11 @@ class Service:
     def __init__(self, folder: Path, ledger: Ledger, *commands: str) -> None:
         self.folder, self.ledger, self.now = folder, ledger, NOW
         self.config = self.load(*commands)
+        self.wake: Callable[[], None] = lambda: None
 
-    def load(self, *commands: str) -> Config:
+    def load(self, *commands: str, names: str = "mnop") -> Config:
         """A configuration whose models m, n and so on have these commands."""
-        lines = (f"{MODEL.format(name=name)}{command}\n" for name, command in zip("mnop", commands, strict=False))
+        lines = (f"{MODEL.format(name=name)}{command}\n" for name, command in zip(names, commands, strict=False))
         (self.folder / "config.toml").write_text("".join(lines))
         return load_config(self.folder / "config.toml")
 
@@ -61,6 +62,7 @@ class Service:
             hooks = Hooks(
                 lambda: self.config, self.ledger, pending, environment, lambda: False, lambda: True, lambda: self.now
             )
+            self.wake = hooks.wake
             running = asyncio.create_task(hooks.run())
             try:
                 await story()
@@ -252,6 +254,25 @@ def test_without_a_command_nothing_is_kept_and_a_reload_brings_one(tmp_path, led
     assert service.run_all() == []
     service.promote("v2")
     assert [one["version"] for one in service.run_all()] == ["v2"]
+
+
+def test_a_model_that_is_missing_for_a_while_keeps_its_command(tmp_path, ledger):
+    """It is run once a reload brought it back."""
+    service = Service(tmp_path, ledger, "")
+    keep = service.program(KEEP)
+    service.config = service.load(keep, names="n")
+    service.promote("v1", "m")
+    service.promote("v2", "n")
+
+    async def story() -> None:
+        await until(lambda: [row.model for row in service.waiting()] == ["m"])
+        service.config = service.load(keep, keep)
+        service.wake()
+        await until(lambda: not service.waiting())
+
+    service.while_it_runs(story)
+    told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert [(one["model"], one["version"]) for one in told] == [("n", "v2"), ("m", "v1")]
 
 
 def test_a_kill_before_it_was_logged_that_it_ended_is_made_up_for(tmp_path, ledger):
