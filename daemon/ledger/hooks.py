@@ -30,6 +30,17 @@ def begin(conn: Connection, hook: HookRow) -> None:
     update_row(conn, hooks, hook.id, attempts=hook.attempts + 1)
 
 
+def count_stop(conn: Connection, hook_id: int) -> None:
+    """Its command was ended because the service was told to stop."""
+    stops = stops_of(conn.execute(select(hooks).where(hooks.c.id == hook_id)).one())
+    update_row(conn, hooks, hook_id, outcome={"stops": stops + 1})
+
+
+def stops_of(hook: HookRow) -> int:
+    """How often that was, of one that has not ended."""
+    return int(hook.outcome.get("stops", 0))
+
+
 def finish(conn: Connection, hook_id: int, state: str, outcome: Mapping[str, Any], now: float) -> None:
     """Its command ended, `done` or `failed`; `outcome` is what the event says of it."""
     update_row(conn, hooks, hook_id, state=state, outcome=dict(outcome), finished_at=now)

@@ -15,7 +15,10 @@ KEPT_BYTES = 2_000
 """The end of the output, which says why something failed."""
 GRACE_S = 5.0
 """So long after SIGTERM what is left is killed."""
+STOP_GRACE_S = 3.0
+"""The same where the service stops, which has its own time to keep."""
 LOOK_S = 0.05
+STOPPED = "the service stopped"
 NICE = 5
 CHUNK = 65_536
 
@@ -61,7 +64,7 @@ class BoundedCommand:
         self._to_end = threading.Event()
 
     def end(self) -> None:
-        """Have it end soon, from any thread."""
+        """Have it end soon, from any thread: by SIGTERM, and after STOP_GRACE_S by SIGKILL."""
         self._to_end.set()
 
     def run(self) -> Ended:
@@ -78,10 +81,12 @@ class BoundedCommand:
         with suppress(OSError):
             os.setpriority(os.PRIO_PGRP, process.pid, NICE)
         threading.Thread(target=self._give, args=(process,), name="input of a hook", daemon=True).start()
-        late = self._wait(process, started_s + self._limit_s)
-        _signal(process, signal.SIGKILL)
+        try:
+            late = self._wait(process, started_s + self._limit_s)
+        finally:  # also where it cannot be followed: what is begun again must not run twice
+            _signal(process, signal.SIGKILL)
+            status = process.wait()
         self._drain(process)
-        status = process.wait()
         return Ended(status, late or _why(status), self._output.text, time.monotonic() - started_s)
 
     def _give(self, process: "subprocess.Popen[bytes]") -> None:
@@ -94,13 +99,13 @@ class BoundedCommand:
         reason = ""
         while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             self._read(process, LOOK_S)
-            if self._to_end.is_set():
-                return "the service stopped"
-            if time.monotonic() < until_s:
+            now_s, stops = time.monotonic(), self._to_end.is_set()
+            if now_s < until_s and (reason or not stops):
                 continue
             if reason:
                 return reason
-            reason, until_s = f"it took longer than {self._limit_s:g} s (on_promotion_timeout)", until_s + GRACE_S
+            reason = STOPPED if stops else f"it took longer than {self._limit_s:g} s (on_promotion_timeout)"
+            until_s = now_s + (STOP_GRACE_S if stops else GRACE_S)
             _signal(process, signal.SIGTERM)
         return reason
 
@@ -110,7 +115,9 @@ class BoundedCommand:
         if process.stdout.closed:
             time.sleep(timeout_s)
             return False
-        if not select.select([process.stdout], [], [], timeout_s)[0]:
+        ready = select.poll()  # select.select refuses numbers from 1024 on, which a busy service has
+        ready.register(process.stdout, select.POLLIN)
+        if not ready.poll(timeout_s * 1_000):
             return False
         chunk = os.read(process.stdout.fileno(), CHUNK)
         self._output.add(chunk)

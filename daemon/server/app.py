@@ -315,10 +315,9 @@ class App:
         read = reader.read_quickly(call.body) if is_quick else None
         slowly = reader.read_slowly if is_quick else reader.read_json
         rows, ids, is_explained = read or await self._read(call, reader, slowly)
-        if is_explained:
-            await self._explaining.admit(served, len(rows))
-        by, predictions, explored = await self._predicted(call, served, rows, ids)
-        told = await self._explained(call, by, served.rows_for(by, rows), as_json) if is_explained else None
+        async with self._admitted(served, rows, is_explained):
+            by, predictions, explored = await self._predicted(call, served, rows, ids)
+            told = await self._explained(call, by, served.rows_for(by, rows), as_json) if is_explained else None
         return Reply(await self._answer(_numbers(predictions), _prediction, by, predictions, ids, explored, told))
 
     async def _infer(self, call: Call) -> Reply:
@@ -327,13 +326,12 @@ class App:
             raise BadRequest(f"version {quoted(call.version)} is not served; {served.name!r} is", 404)
         length = call.headers.get(b"inference-header-content-length")
         request, rows, ids = await self._read(call, reader, read_request, length, reader)
-        if is_explained(request):
-            await self._explaining.admit(served, len(rows))
-        by, predictions, explored = await self._predicted(call, served, rows, ids)
-        drawn, told, numbers = None if explored is None else explored.places, None, _numbers(predictions)
-        if is_explained(request):
-            told = await self._explained(call, by, served.rows_for(by, rows), lambda _, found: found)
-            numbers += told.values.size
+        async with self._admitted(served, rows, is_explained(request)):
+            by, predictions, explored = await self._predicted(call, served, rows, ids)
+            drawn, told, numbers = None if explored is None else explored.places, None, _numbers(predictions)
+            if is_explained(request):
+                told = await self._explained(call, by, served.rows_for(by, rows), lambda _, found: found)
+                numbers += told.values.size
         body, json_bytes = await self._answer(numbers, infer_answer, request, predictions, by, drawn, told)
         if json_bytes is None:
             return Reply(body)
@@ -379,6 +377,12 @@ class App:
             call.size = len(body)
         check_structure(body, len(reader.schema.columns))
         return body
+
+    def _admitted(
+        self, served: ServedDeployment, rows: list[Cells], is_explained: bool
+    ) -> contextlib.AbstractAsyncContextManager[None]:
+        """In which rows are predicted and, if that was asked for, explained."""
+        return self._explaining.admitted(served, len(rows)) if is_explained else contextlib.nullcontext()
 
     async def _explained(
         self, call: Call, by: ServedDeployment, rows: Sequence[Cells], write: Callable[[ServedDeployment, Any], Any]

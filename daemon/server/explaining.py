@@ -3,8 +3,9 @@
 They are made in a thread of their own, of few that wait, and cost at most what their explainer states: predictions
 neither wait for them nor are refused because of them."""
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -38,19 +39,21 @@ class Explaining:
         self._preparing, self._explaining = preparing, explaining
         self._explainers: WeakKeyDictionary[LoadedDeployment, Explainer] = WeakKeyDictionary()
 
-    async def admit(self, served: ServedDeployment, rows: int) -> None:
-        """BadRequest 413 where so many rows are too many to explain, 409 where the model cannot be explained, 503 where
-        too much waits: before anything is predicted, logged or counted."""
-        _check(await self._explainer(served), rows)
-        self._explaining.refuse_where_full()
+    @contextlib.asynccontextmanager
+    async def admitted(self, served: ServedDeployment, rows: int) -> AsyncIterator[None]:
+        """A place among those that are explained, kept while so many rows are predicted and explained. BadRequest 413
+        where they are too many, 409 where the model cannot be explained, 503 where no place is free: before anything is
+        predicted, logged or counted."""
+        with self._explaining.place():
+            _check(await self._explainer(served), rows)
+            yield
 
     async def explain(self, served: ServedDeployment, rows: Sequence[Cells], write: Write[T]) -> T:
-        """What `write` makes of the contributions to the answers of `served`, in the thread that explains; BadRequest
-        as `admit`."""
+        """What `write` makes of the contributions to the answers of `served`, in the thread that explains, for who is
+        admitted; BadRequest 503 where it takes too long."""
         explainer = await self._explainer(served)
-        _check(explainer, len(rows))
         ends_s = time.monotonic() + EXPLAIN_S
-        return await self._explaining.run(_explain, explainer, served, rows, ends_s, write)
+        return await self._explaining.run_in_place(_explain, explainer, served, rows, ends_s, write)
 
     async def _explainer(self, served: ServedDeployment) -> "Explainer":
         """Made at the first question; it is kept while the deployment is."""

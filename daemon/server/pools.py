@@ -4,9 +4,10 @@ A thread cannot be ended. Work that does not end within its deadline is answered
 the server's heart stops, and control starts another one."""
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -30,8 +31,23 @@ class Pool:
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """What the work returns; BadRequest 503 where too much waits or it takes too long."""
-        self.refuse_where_full()
+        with self.place():
+            return await self.run_in_place(work, *arguments)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """A place that is kept until it is left, for work that is given later; BadRequest 503 where too much is under
+        way or waits."""
+        if self.given >= self._most_given:
+            raise BadRequest(f"too much waits for {self.name}", 503, {"retry-after": "1"})
         self.given += 1
+        try:
+            yield
+        finally:
+            self.given -= 1
+
+    async def run_in_place(self, work: Callable[..., T], *arguments: Any) -> T:
+        """The same as `run`, of who has a `place`."""
         try:
             future = asyncio.get_running_loop().run_in_executor(self._threads, self._timed, work, arguments)
             async with asyncio.timeout(self._deadline_s):
@@ -39,13 +55,6 @@ class Pool:
         except TimeoutError:
             reason = f"{self.name} did not end within {self._deadline_s:g} s"
             raise BadRequest(reason, 503, {"retry-after": "10"}) from None
-        finally:
-            self.given -= 1
-
-    def refuse_where_full(self) -> None:
-        """BadRequest 503 where too much is under way or waits."""
-        if self.given >= self._most_given:
-            raise BadRequest(f"too much waits for {self.name}", 503, {"retry-after": "1"})
 
     def longest_s(self) -> float:
         """For how long the work that began first has been going on; 0 where none is."""

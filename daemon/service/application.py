@@ -96,11 +96,12 @@ class Service:
         self.notifying = Notifying(
             lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting, time.time
         )
-        self.hooks = Hooks(
-            lambda: self.shared.config, self.ledger, self.pending, environment, lambda: self.keepers.resting, time.time
-        )
-        self.messages = ServerMessages(self.keepers, self.pending, self.events.add)
         self.stopping = Stopping()
+        self.hooks = Hooks(
+            lambda: self.shared.config, self.ledger, self.pending, environment,
+            lambda: self.keepers.resting, self.stopping.asked.is_set,
+        )  # fmt: skip
+        self.messages = ServerMessages(self.keepers, self.pending, self.events.add)
         self.started_at = time.monotonic()
 
     @property
@@ -118,8 +119,9 @@ class Service:
         warn_of_open_secrets(self.config, self._environment)
         self.servers = Servers(self.config.service.workers, self._server, self._page)
         self.reloader = Reloader(
-            self.shared, self._environment, self._tokens, self.keepers, self.servers, self.notifier, self._status
-        )
+            self.shared, self._environment, self._tokens, self.keepers, self.servers, self.notifier, self._status,
+            self.hooks.wake,
+        )  # fmt: skip
         self.background = Background(
             self.shared, self.keepers, self.servers, self.events, self.pending, self.messages.trials,
             self.reloader.reload, self.messages.serving, self.notifying, self.hooks,
@@ -218,6 +220,7 @@ class Service:
         await self.servers.stop()
         if self.page_listener is not None:
             self.page_listener.close()
+        await self.hooks.stop()
         log.info("service_stopped", seconds=round(time.monotonic() - self.started_at, 1))
         self.background.write(patient=True)
         self.ledger.close()

@@ -29,14 +29,16 @@ LOOK_S, IDLE_LOOK_S = 1.0, 60.0
 """How often it is looked at what waits, and whether anything does, should nobody have said so."""
 SERVED_WITHIN_S = 30.0
 """So long a command waits for a server that serves what was promoted."""
-MOST_BEGUN = 3
-"""A command that was begun so often while the service ended each time is not begun again: perhaps it ends the
-service."""
+MOST_BEGUN, MOST_STOPS = 3, 20
+"""A command that was begun so often while the service died each time is not begun again: perhaps it ends the service.
+Where the service was told to stop, as at every update, it may well be no fault of the command's, yet it may have told
+it."""
 END_S = 5.0
 
 
 class Hooks:
-    """The commands of one service. `resting` says whether the state folder is lost; then none is begun."""
+    """The commands of one service. `resting` says whether the state folder is lost; then none is begun. `stops`:
+    whether the service was told to stop."""
 
     def __init__(
         self,
@@ -45,10 +47,11 @@ class Hooks:
         pending: PendingWrites,
         environment: Mapping[str, str],
         resting: Callable[[], bool],
+        stops: Callable[[], bool],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._config, self._ledger, self._pending = config, ledger, pending
-        self._environment, self._resting, self._now = environment, resting, now
+        self._environment, self._resting, self._stops, self._now = environment, resting, stops, now
         self._threads = Looking()
         self._wake = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -70,14 +73,23 @@ class Hooks:
                     await within(self._wake.wait(), wait_s)
                 self._wake.clear()
         finally:
-            for task in self._running.values():
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Return once what is under way has ended, or END_S later."""
+        running = list(self._running.values())
+        for task in running:
+            if not task.cancelling():
                 task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
     def _look(self) -> bool:
-        """Begin what may begin; whether anything waits."""
+        """Begin what may begin; whether anything waits. What waits of a model that is not configured now may come back
+        with it."""
+        models = self._config().models
         with self._ledger.connect() as conn:
-            waiting = [row for row in hooks.waiting(conn) if row.id not in self._dealt_with]
+            found = hooks.waiting(conn)
+        waiting = [row for row in found if row.model in models and row.id not in self._dealt_with]
         for row in waiting:
             if row.model not in self._running and self._is_due(row):
                 self._begin(row)
@@ -89,12 +101,13 @@ class Hooks:
 
     def _begin(self, row: HookRow) -> None:
         config = self._config()
-        words = hook_command(config, row.model) if row.model in config.models else []
+        words = hook_command(config, row.model)
         if not words:
             self._write(row.id, partial(hooks.forget, hook_id=row.id))
             return
-        if row.attempts >= MOST_BEGUN:
-            reason = f"it was begun {MOST_BEGUN} times, and the service ended each time before it did"
+        stops = hooks.stops_of(row)
+        if row.attempts - stops >= MOST_BEGUN or stops >= MOST_STOPS:
+            reason = f"it was begun {row.attempts} times, and the service ended each time before it did"
             self._tell(row, Ended(None, reason, "", 0.0))
             return
         with self._ledger.begin(durable=True) as conn:
@@ -115,6 +128,8 @@ class Hooks:
             ended = await asyncio.shield(ending)
         except asyncio.CancelledError:
             command.end()
+            if self._stops():
+                self._pending.write(partial(hooks.count_stop, hook_id=row.id))
             await asyncio.wait([ending], timeout=END_S)
             raise
         crash_point("hook.ended")

@@ -123,6 +123,7 @@ class Reloader:
     servers: Servers
     notifier: Notifier
     status: Callable[[], str]
+    applied: Callable[[], None]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _waits: bool = False
     _asked: "asyncio.Task[None] | None" = None
@@ -174,5 +175,6 @@ class Reloader:
         self.shared.config = applied(before, config, what)
         for name in what.changed:
             keepers.start(name)
+        self.applied()
         log.info("config_reloaded", changed=what.changed, removed=what.gone)
         return what.sentence()

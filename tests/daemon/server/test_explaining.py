@@ -236,16 +236,17 @@ def test_predictions_do_not_wait_for_explanations(app, monkeypatch):
     monkeypatch.setattr("daemon.server.app.as_json", lambda *given: going_on.wait(60) and as_json(*given))
     many = [{"x": float(n)} for n in range(5_000)]
 
+    noted = _notes(app)
+
     async def story() -> None:
         large = [asyncio.create_task(ask(app, {"rows": many, "explain": True})) for _ in range(3)]
         small = [asyncio.create_task(ask(app, {"rows": ASKED, "explain": True})) for _ in range(13)]
-        while app.pools.explaining.given < 16:
+        while len(noted) < 16:
             await asyncio.sleep(0.01)
         for body in ({"rows": ASKED}, {"rows": many}):
             assert (await ask(app, body))[0] == 200
-        noted = _notes(app)
         status, body = await ask(app, {"rows": ASKED, "explain": True})
-        assert (status, body["error"]) == (503, "too much waits for explaining predictions") and not noted
+        assert (status, body["error"]) == (503, "too much waits for explaining predictions") and len(noted) == 18
         going_on.set()
         answered = await asyncio.gather(*large, *small)
         assert {status for status, _ in answered} == {200}
@@ -254,6 +255,20 @@ def test_predictions_do_not_wait_for_explanations(app, monkeypatch):
         asyncio.run(story())
     finally:
         going_on.set()
+
+
+def test_of_many_at_once_only_those_that_are_explained_are_predicted(app):
+    """The others are refused before: a client that asks again is logged and counted once. Whatever became of a request,
+    its place is free again."""
+    noted = _notes(app)
+
+    async def at_once() -> list[int]:
+        asked = (ask(app, {"rows": ASKED, "explain": True}) for _ in range(60))
+        return sorted(status for status, _ in await asyncio.gather(*asked))
+
+    assert asyncio.run(at_once()) == 16 * [200] + 44 * [503] and len(noted) == 16
+    app._batcher.predict = None  # the server's fault
+    assert predict(app)[0] == 500 and app.pools.explaining.given == 0
 
 
 def test_an_explanation_that_nobody_waits_for_ends(app, monkeypatch):

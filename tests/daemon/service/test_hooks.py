@@ -37,10 +37,11 @@ class Service:
     def __init__(self, folder: Path, ledger: Ledger, *commands: str) -> None:
         self.folder, self.ledger, self.now = folder, ledger, NOW
         self.config = self.load(*commands)
+        self.wake: Callable[[], None] = lambda: None
 
-    def load(self, *commands: str) -> Config:
+    def load(self, *commands: str, names: str = "mnop") -> Config:
         """A configuration whose models m, n and so on have these commands."""
-        lines = (f"{MODEL.format(name=name)}{command}\n" for name, command in zip("mnop", commands, strict=False))
+        lines = (f"{MODEL.format(name=name)}{command}\n" for name, command in zip(names, commands, strict=False))
         (self.folder / "config.toml").write_text("".join(lines))
         return load_config(self.folder / "config.toml")
 
@@ -58,7 +59,10 @@ class Service:
         environment, pending = dict(os.environ) | {"NOTIFY_SOCKET": "/nowhere"}, PendingWrites(self.ledger)
 
         async def play() -> None:
-            hooks = Hooks(lambda: self.config, self.ledger, pending, environment, lambda: False, lambda: self.now)
+            hooks = Hooks(
+                lambda: self.config, self.ledger, pending, environment, lambda: False, lambda: True, lambda: self.now
+            )
+            self.wake = hooks.wake
             running = asyncio.create_task(hooks.run())
             try:
                 await story()
@@ -103,7 +107,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is looked at often, and what is to end soon is."""
     monkeypatch.setattr(module, "LOOK_S", 0.01)
-    monkeypatch.setattr("daemon.runtime.bounded_command.GRACE_S", 0.2)
+    for name in ("GRACE_S", "STOP_GRACE_S"):
+        monkeypatch.setattr(f"daemon.runtime.bounded_command.{name}", 0.2)
 
 
 def test_a_command_is_told_what_was_promoted(tmp_path, ledger):
@@ -208,6 +213,26 @@ def test_one_that_hangs_keeps_no_other_model_waiting(tmp_path, ledger):
     assert {(row.model, row.attempts) for row in service.waiting()} == {("m", 1), ("o", 0)}
 
 
+def test_stops_of_the_service_do_not_give_a_command_up(tmp_path, ledger):
+    """An update is no fault of a command's that takes long: it gets SIGTERM, and is begun again however often that was;
+    a bound there is, for it may be what stops the service."""
+    text = "#!/bin/sh\ntrap 'echo ended >> ended; exit 0' TERM\necho >> begun\nwhile :; do sleep 0.02; done\n"
+    service = Service(tmp_path, ledger, "")
+    service.config = service.load(service.program(text))
+    service.promote("v1")
+    lines = lambda name: len(path.read_text().splitlines()) if (path := tmp_path / name).exists() else 0  # noqa: E731
+    for times in range(1, 5):
+        service.while_it_runs(lambda times=times: until(lambda: lines("begun") == times))
+        assert lines("ended") == times
+    (row,) = service.waiting()
+    assert row.attempts == 4
+    service.program(KEEP)
+    with ledger.begin() as conn:
+        conn.execute(tables.hooks.update().values(outcome={"stops": 20}, attempts=20))
+    (told,) = service.run_all()
+    assert told["reason"] == "it was begun 20 times, and the service ended each time before it did"
+
+
 def test_a_command_that_never_ends_before_the_service_does_is_given_up(tmp_path, ledger):
     """Perhaps it is what ends it."""
     service = Service(tmp_path, ledger, "")
@@ -229,6 +254,25 @@ def test_without_a_command_nothing_is_kept_and_a_reload_brings_one(tmp_path, led
     assert service.run_all() == []
     service.promote("v2")
     assert [one["version"] for one in service.run_all()] == ["v2"]
+
+
+def test_a_model_that_is_missing_for_a_while_keeps_its_command(tmp_path, ledger):
+    """It is run once a reload brought it back."""
+    service = Service(tmp_path, ledger, "")
+    keep = service.program(KEEP)
+    service.config = service.load(keep, names="n")
+    service.promote("v1", "m")
+    service.promote("v2", "n")
+
+    async def story() -> None:
+        await until(lambda: [row.model for row in service.waiting()] == ["m"])
+        service.config = service.load(keep, keep)
+        service.wake()
+        await until(lambda: not service.waiting())
+
+    service.while_it_runs(story)
+    told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert [(one["model"], one["version"]) for one in told] == [("n", "v2"), ("m", "v1")]
 
 
 def test_a_kill_before_it_was_logged_that_it_ended_is_made_up_for(tmp_path, ledger):
