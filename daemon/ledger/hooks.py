@@ -46,6 +46,6 @@ def finish(conn: Connection, hook_id: int, state: str, outcome: Mapping[str, Any
     update_row(conn, hooks, hook_id, state=state, outcome=dict(outcome), finished_at=now)
 
 
-def forget(conn: Connection, hook_id: int) -> None:
-    """Its model has no command."""
-    conn.execute(delete(hooks).where(hooks.c.id == hook_id))
+def forget(conn: Connection, model: str) -> None:
+    """A model has no command: nothing of it waits."""
+    conn.execute(delete(hooks).where(hooks.c.model == model, hooks.c.state == "waiting"))

@@ -103,7 +103,7 @@ class Hooks:
         config = self._config()
         words = hook_command(config, row.model)
         if not words:
-            self._write(row.id, partial(hooks.forget, hook_id=row.id))
+            self._write(row.id, partial(hooks.forget, model=row.model))
             return
         stops = hooks.stops_of(row)
         if row.attempts - stops >= MOST_BEGUN or stops >= MOST_STOPS:

@@ -249,11 +249,12 @@ def test_without_a_command_nothing_is_kept_and_a_reload_brings_one(tmp_path, led
     """From the next promotion on."""
     service = Service(tmp_path, ledger, "")
     service.promote("v1")
+    service.promote("v2")
     assert service.run_all() == []
     service.config = service.load(service.program(KEEP))
     assert service.run_all() == []
-    service.promote("v2")
-    assert [one["version"] for one in service.run_all()] == ["v2"]
+    service.promote("v3")
+    assert [one["version"] for one in service.run_all()] == ["v3"]
 
 
 def test_a_model_that_is_missing_for_a_while_keeps_its_command(tmp_path, ledger):
