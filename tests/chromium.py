@@ -94,8 +94,8 @@ class Browser:
         self._wait_left(before)
 
     def type_token(self, token: str) -> None:
-        """Fill in the form that asks for one, and send it."""
-        self.run("document.querySelector('#token').focus()")
+        """Fill in the form that asks for one, whose field has the focus by itself, and send it."""
+        wait_for(lambda: self.is_so("document.activeElement?.id === 'token'"), what="the focus on the field")
         self._ask("Input.insertText", text=token)
         self.follow("Log in", "main")
 
