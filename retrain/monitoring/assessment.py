@@ -22,7 +22,8 @@ from retrain.monitoring.cache import Memory, loaded_version
 from retrain.monitoring.drop import Evaluated
 from retrain.monitoring.evaluated import evaluated_before
 from retrain.monitoring.file_assessment import assess_pool
-from retrain.monitoring.groups.watch import Watcher, positive_class, watch_groups
+from retrain.monitoring.groups.watch import watch_groups
+from retrain.monitoring.groups.watcher import Watcher, positive_class
 from retrain.monitoring.label_trust import judge_labels
 from retrain.monitoring.newer_rows import following
 from retrain.monitoring.proposal import harm, propose
