@@ -22,6 +22,8 @@ EPISODE_EVENTS = {
     "exceeded": ("disparity_exceeded", "disparity_cleared"),
 }
 """By kind of episode, the events that begin and end it."""
+BRIEF = ("degraded", "exceeded")
+"""Of a summary, what is read of all models at once: a whole one can have 50 groups for each column."""
 Found = Degraded | Disparity
 
 
@@ -46,6 +48,13 @@ def summary(conn: Connection, model: str) -> GroupSummary | None:
     return None if found is None else from_json(found, GroupSummary)
 
 
+def summaries(conn: Connection, names: Collection[str], brief: bool) -> dict[str, dict[str, Any]]:
+    """Of each of these models where its groups stand, as `summary`, or of that the BRIEF alone."""
+    content = group_summaries.c.brief if brief else group_summaries.c.found
+    query = select(group_summaries.c.model, content).where(group_summaries.c.model.in_(names))
+    return {model: found for model, found in conn.execute(query)}
+
+
 def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -> list[EpisodeChange]:
     """Write what an assessment found in place of what was known, and begin, extend and end episodes by it."""
     kept = () if watch is None else watch.kept
@@ -56,7 +65,9 @@ def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -
         return []
     for one in watch.changed:
         _replace(conn, group_counts, "check_id", {"check_id": one.check, "model": model, "found": to_json(one)})
-    _replace(conn, group_summaries, "model", {"model": model, "found": to_json(watch.summary)})
+    whole = to_json(watch.summary)
+    brief = {name: whole[name] for name in BRIEF}
+    _replace(conn, group_summaries, "model", {"model": model, "brief": brief, "found": whole})
     found: dict[str, Sequence[Found]] = {"degraded": watch.summary.degraded, "exceeded": watch.summary.exceeded}
     changes = (_changed(conn, model, kind, found[kind], now) for kind in EPISODE_EVENTS)
     return [change for change in changes if change is not None]
