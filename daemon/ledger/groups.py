@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, String, delete, select, type_coerce, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger.rows import insert_row, last_row, update_row
 from daemon.ledger.tables import group_counts, group_episodes, group_summaries
 from retrain.operations import from_json, to_json
-from retrain.records.groups import Degraded, Disparity, FileGroups, GroupSummary, GroupWatch
+from retrain.records.groups import Degraded, Disparity, GroupSummary, GroupWatch
 
 KEPT_EPISODES = 100
 """Of a model, with those that last."""
@@ -36,10 +36,11 @@ class EpisodeChange:
     found: tuple[Found, ...]
 
 
-def known(conn: Connection, model: str) -> tuple[FileGroups, ...]:
-    """What is known of the groups of a model's files, by check."""
-    query = select(group_counts.c.found).where(group_counts.c.model == model).order_by(group_counts.c.check_id)
-    return tuple(from_json(found, FileGroups) for found in conn.scalars(query))
+def known(conn: Connection, model: str) -> tuple[str, ...]:
+    """What is known of the groups of a model's files, by check, as the text that it is kept as: megabytes, which the
+    analyst alone reads (`retrain.records.groups: read_file_groups`)."""
+    query = select(type_coerce(group_counts.c.found, String)).where(group_counts.c.model == model)
+    return tuple(conn.scalars(query.order_by(group_counts.c.check_id)))
 
 
 def summary(conn: Connection, model: str) -> GroupSummary | None:
@@ -52,7 +53,7 @@ def summaries(conn: Connection, names: Collection[str], brief: bool) -> dict[str
     """Of each of these models where its groups stand, as `summary`, or of that the BRIEF alone."""
     content = group_summaries.c.brief if brief else group_summaries.c.found
     query = select(group_summaries.c.model, content).where(group_summaries.c.model.in_(names))
-    return {model: found for model, found in conn.execute(query)}
+    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -> list[EpisodeChange]:

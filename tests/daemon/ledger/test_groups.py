@@ -18,6 +18,7 @@ from retrain.records.groups import (
     GroupFigures,
     GroupSummary,
     GroupWatch,
+    read_file_groups,
 )
 
 NORTH = Degraded(
@@ -63,7 +64,7 @@ def test_counts_are_replaced_and_those_that_are_not_kept_go(conn: Connection) ->
     groups.record(conn, "m", watch(file(1), file(2), file(3)), 1.0)
     groups.record(conn, "n", watch(file(4)), 1.0)
     groups.record(conn, "m", watch(file(2, 0.7), file(5), kept=(2, 3, 5)), 2.0)
-    assert groups.known(conn, "m") == (file(2, 0.7), file(3), file(5))
+    assert read_file_groups(groups.known(conn, "m")) == [file(2, 0.7), file(3), file(5)]
     assert groups.summary(conn, "m") == watch(file(1)).summary
     groups.record(conn, "m", None, 3.0)
     assert groups.known(conn, "m") == () and groups.summary(conn, "m") is None
