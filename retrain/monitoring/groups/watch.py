@@ -6,7 +6,7 @@ come late, in another order or corrected give the same in the end; what does not
 
 from collections.abc import Mapping, Sequence
 
-from retrain.monitoring.groups.figures import all_rows, column_figures, disparities, group_figures
+from retrain.monitoring.groups.figures import all_rows, column_figures, disparities, group_figures, trails
 from retrain.monitoring.groups.fold import Fold
 from retrain.monitoring.groups.watcher import Watcher
 from retrain.operations import AnsweredFile
@@ -46,13 +46,14 @@ def _summary(watcher: Watcher, records: Sequence[FileGroups]) -> GroupSummary | 
     if not records:
         return None
     window, figures, newest = records[-watcher.settings.groups.window :], watcher.figures, records[-1]
+    scores = trails(records)
     degraded, found = {one.name: one for one in newest.degraded}, disparities(window, watcher.columns, figures)
     return GroupSummary(
         era=watcher.era, version=watcher.version, seq=newest.seq, files=len(window), metric=watcher.metric.name,
         greater_is_better=watcher.metric.greater_is_better, positive=watcher.positive, least=figures.least,
-        all_rows=group_figures(records, all_rows(window), ALL_ROWS, figures, {}),
+        all_rows=group_figures(scores, all_rows(window), ALL_ROWS, figures, {}),
         columns=tuple(
-            column_figures(records, window, column, figures, degraded, found) for column in watcher.columns
+            column_figures(scores, window, column, figures, degraded, found) for column in watcher.columns
         ),
         degraded=newest.degraded, exceeded=newest.exceeded,
     )  # fmt: skip
