@@ -39,11 +39,9 @@ def record_groups(
 def log_groups(context: ModelContext, result: AssessResult, changes: Sequence[EpisodeChange]) -> None:
     """An episode where it begins, with each group that joins it, and where it ends."""
     summary = result.groups.summary if result.groups is not None else None
-    version = "" if summary is None else summary.version
+    log = context.log if summary is None else context.log.bind(version=summary.version)
     for change in changes:
-        log_episode(
-            context.log.bind(version=version), change.kind, change.episode, [to_json(one) for one in change.found]
-        )
+        log_episode(log, change.kind, change.episode, [to_json(one) for one in change.found])
 
 
 def log_episode(log: Any, kind: str, episode: int, found: Sequence[dict[str, Any]]) -> None:

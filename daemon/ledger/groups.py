@@ -62,8 +62,8 @@ def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -
     _remove_others(conn, model, kept)
     if watch is None or watch.summary is None:
         conn.execute(delete(group_summaries).where(group_summaries.c.model == model))
-        end_open_episodes(conn, model, now)
-        return []
+        ended = [_changed(conn, model, kind, (), now) for kind in EPISODE_EVENTS]
+        return [change for change in ended if change is not None]
     for one in watch.changed:
         _replace(conn, group_counts, "check_id", {"check_id": one.check, "model": model, "found": to_json(one)})
     whole = to_json(watch.summary)
@@ -75,7 +75,7 @@ def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -
 
 
 def end_open_episodes(conn: Connection, model: str, now: float) -> None:
-    """Whatever lasted is over, without a word: another version is served, or nothing is watched."""
+    """Whatever lasted is over, without a word: another version is served."""
     lasting = group_episodes.c.model == model, group_episodes.c.closed_at.is_(None)
     conn.execute(update(group_episodes).where(*lasting).values(closed_at=now))
 

@@ -113,3 +113,10 @@ def test_another_champion_ends_what_lasts_without_a_word(conn: Connection) -> No
     checks.end_open_episode(conn, "m", 2.0)
     assert conn.scalars(select(group_episodes.c.closed_at)).all() == [2.0, 2.0]
     assert groups.record(conn, "m", watch(file(2)), 3.0) == []
+
+
+def test_an_episode_of_groups_that_are_watched_no_more_ends_with_a_word(conn: Connection) -> None:
+    """Who was told that it began hears that it is over: trouble that nobody looks at is not left open."""
+    groups.record(conn, "m", watch(file(1), degraded=(NORTH,), exceeded=(APART,)), 1.0)
+    assert groups.record(conn, "m", None, 2.0) == [EpisodeChange("degraded", 1, ()), EpisodeChange("exceeded", 2, ())]
+    assert groups.record(conn, "m", None, 3.0) == []
