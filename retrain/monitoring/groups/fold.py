@@ -8,7 +8,7 @@ from functools import cached_property
 
 from msgspec import structs
 
-from retrain.monitoring.groups.counts import Settled, counted, scored
+from retrain.monitoring.groups.counts import AnsweredGroups, Settled, counted, scored
 from retrain.monitoring.groups.figures import disparities, exceeded
 from retrain.monitoring.groups.judging import Series, judged
 from retrain.monitoring.groups.watcher import Watcher
@@ -33,6 +33,7 @@ class Fold:
     pending: Pending = field(default_factory=dict)
     series: Series = field(default_factory=Series)
     _file_keys: dict[int, str | None] = field(default_factory=dict)
+    _rows: AnsweredGroups | None = None
 
     def take(self, file: AnsweredFile, old: FileGroups | None) -> None:
         """One more file; nothing of one whose answers are gone and that was not counted before."""
@@ -42,6 +43,7 @@ class Fold:
         self.records.append(record)
         self.series.add(record.seq, record.groups, record.degraded)
         self._wait(record)
+        self._rows = None
 
     def _stays(self, old: FileGroups) -> bool:
         """Whether a file is among the oldest, made of some that are gone, and is as it was whatever its labels are."""
@@ -92,10 +94,8 @@ class Fold:
         return _digest(json.dumps([*counted_by, groups.window, groups.max_difference, test.level, test.min_drop]))
 
     def _counted(self, file: AnsweredFile) -> tuple[GroupCounts, ...]:
-        rows = self.watcher.rows(file)
-        if rows is None:
-            return ()
-        return tuple(self._scored(file.seq, counted(rows, name, self.watcher.positive)) for name in rows.groups)
+        rows = self._rows = self.watcher.rows(file)
+        return () if rows is None else tuple(self._scored(file.seq, counted(rows, name)) for name in rows.groups)
 
     def _scored(self, seq: int, one: GroupCounts) -> GroupCounts:
         """With the metric of the group's settled rows, of those that waited for them too, where they are enough."""
@@ -104,16 +104,22 @@ class Fold:
         one = structs.replace(one, files=tuple(files)[-MOST_WAITING:])
         if not one.settled or sum(files[seq] for seq in one.files) < self.watcher.settings.gate.min_slice_rows:
             return one
-        parts = [part for seq in one.files if (part := self._settled(seq, one.name)) is not None]
+        parts = [part for other in one.files if (part := self._settled(other, one.name, seq)) is not None]
         found = scored(self.watcher.metric, parts, self.watcher.settings.estimator.seed) if parts else None
         if found is None:
             return one
         return structs.replace(one, score=found[0], se=found[1], scored_rows=sum(len(part.y) for part in parts))
 
-    def _settled(self, seq: int, name: Group) -> Settled | None:
-        there = self._file_key(seq) is not None
-        rows = self.watcher.rows(self.files[seq]) if there else None
-        return None if rows is None else rows.of(name)
+    def _settled(self, seq: int, name: Group, newest: int) -> Settled | None:
+        """The settled rows of a group of a file, the newest one or one that its rows wait in."""
+        if seq == newest:
+            return None if self._rows is None else self._rows.of(name)
+        if self._file_key(seq) is None:
+            return None
+        return self.watcher.waiting(self.files[seq], self._waiting_in(seq)).get(name)
+
+    def _waiting_in(self, seq: int) -> list[Group]:
+        return [name for name, files in self.pending.items() if seq in files]
 
     def _judged(self, file: AnsweredFile, own: str, key: str, groups: Sequence[GroupCounts]) -> FileGroups:
         """With what holds after the file."""
@@ -142,6 +148,8 @@ class Fold:
         }
         self.pending = {name: files for name, files in still.items() if files}
         self.watcher.keep({seq for files in self.pending.values() for seq in files})
+        if self._rows is not None:
+            self.watcher.hold(record.seq, self._rows.some(self._waiting_in(record.seq)))
 
 
 def _digest(*parts: str) -> str:

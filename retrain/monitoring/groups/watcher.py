@@ -1,15 +1,16 @@
 """What the watch of groups reads: rows with what was answered to them, and what of the configuration counts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from retrain.metrics.metric import Metric
 from retrain.model.version import LoadedVersion
-from retrain.monitoring.groups.counts import AnsweredGroups, answered_groups
+from retrain.monitoring.groups.counts import AnsweredGroups, Settled, answered_groups
 from retrain.monitoring.groups.figures import Figures
 from retrain.monitoring.groups.judging import DropTest
 from retrain.operations import AnsweredFile
+from retrain.records.groups import Group
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 
@@ -29,7 +30,7 @@ class Watcher:
     era: int
     version: str
     positive: str
-    _rows: dict[int, AnsweredGroups | None] = field(default_factory=dict)
+    _waiting: dict[int, Mapping[Group, Settled]] = field(default_factory=dict)
 
     @cached_property
     def there(self) -> frozenset[int]:
@@ -54,15 +55,24 @@ class Watcher:
         return DropTest(sign, SLICE_SHARE * self.settings.drift.false_alarms, self.settings.triggers.min_drop)
 
     def rows(self, file: AnsweredFile) -> AnsweredGroups | None:
-        """The groups of a file's rows, read once while they are kept."""
-        if file.seq not in self._rows:
-            self._rows[file.seq] = answered_groups(self.history, file, self.columns)
-        return self._rows[file.seq]
+        """The groups of a file's rows; None where what was answered is not there any more."""
+        return answered_groups(self.history, file, self.columns, self.positive)
+
+    def waiting(self, file: AnsweredFile, groups: Collection[Group]) -> Mapping[Group, Settled]:
+        """The settled rows of these groups of a file, and of no others, read once while they are kept."""
+        if file.seq not in self._waiting:
+            rows = self.rows(file)
+            self.hold(file.seq, {} if rows is None else rows.some(groups))
+        return self._waiting[file.seq]
+
+    def hold(self, seq: int, rows: Mapping[Group, Settled]) -> None:
+        """Keep settled rows of groups of a file, which wait to be enough."""
+        self._waiting[seq] = rows
 
     def keep(self, files: Collection[int]) -> None:
         """Let the rows of other files go."""
-        for seq in self._rows.keys() - set(files):
-            del self._rows[seq]
+        for seq in self._waiting.keys() - set(files):
+            del self._waiting[seq]
 
 
 def positive_class(version: LoadedVersion, settings: ModelSettings) -> str:

@@ -260,3 +260,17 @@ def test_rows_wait_for_those_of_so_many_files_only(world: World, monkeypatch: py
         world.watch()
     waiting = [one.files for one in world.known[10 * 11].groups if one.group == "x1"]
     assert waiting == [(11,)]
+
+
+def test_of_rows_that_wait_no_others_are_kept(world: World) -> None:
+    """A file of any size leaves the settled rows of groups that wait for more, under `gate.min_slice_rows` of each; a
+    byte for each row and column says which group it is of."""
+    shares = {**EVEN, **{f"c{place}": 0.85 for place in range(17)}}
+    for _ in range(3):
+        world.label(world.answer(shares, rows=400))
+    watcher = Watcher(History(world.files, SCHEMA), METRIC, world.settings, 1, "v1", "yes")
+    rows = watcher.rows(world.answered[0])
+    assert rows is not None and rows.columns["g"].places.nbytes == 400 and len(rows.groups) == 21
+    watch_groups(watcher, world.answered, ())
+    held = [len(one.y) for groups in watcher._waiting.values() for one in groups.values()]
+    assert held and max(held) < 50
