@@ -12,7 +12,7 @@ import numpy as np
 from retrain.metrics.proportions import quantile
 from retrain.monitoring.groups.figures import Figures, disparities, exceeded
 from retrain.monitoring.groups.judging import DropTest, Series, judged
-from retrain.monitoring.groups.watch import DISPARITY_SHARE, SLICE_SHARE
+from retrain.monitoring.groups.watcher import DISPARITY_SHARE, SLICE_SHARE
 from retrain.records.groups import FileGroups, GroupCounts
 from retrain.records.settings import GroupSettings, ModelSettings
 

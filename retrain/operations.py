@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from retrain.records.deployment import Deployment
-from retrain.records.groups import FileGroups, GroupWatch
+from retrain.records.groups import GroupWatch
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
@@ -219,7 +219,7 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     adjusted. `twin` is the window that the planner watches; `now` is the clock (Unix seconds). `answered` are files
     whose answers are to be scored, ascending, `era` the number that what is served began with, `stream` the state of
     the detector of its errors. `foretold` are cycles whose forecast waits for its files; `groups` is what is known of
-    groups of answered files."""
+    groups of answered files, as it is kept (`retrain.records.groups: read_file_groups`)."""
 
     files: tuple[AcceptedFile, ...]
     schema: Schema
@@ -240,7 +240,7 @@ class AssessRequest(Request[AssessResult], frozen=True, kw_only=True):
     era: int = 0
     stream: Json | None = None
     foretold: tuple[Foretold, ...] = ()
-    groups: tuple[FileGroups, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class LabelsResult(Result, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.cpu import record_spent
-from daemon.cycles.groups import known_groups, log_groups, record_groups
+from daemon.cycles.groups import log_groups, record_groups, with_groups
 from daemon.cycles.label_warnings import tell_of_labels
 from daemon.cycles.loadable import readable, unloadable, unreadable
 from daemon.cycles.schemas import answers, current_schema, schema_change
@@ -65,6 +65,8 @@ class Assessing:
         if rest_s > 0 and _besides_labels(request) == self._known:
             self.next_at = context.now() + rest_s
             return
+        if isinstance(request, AssessRequest):
+            request = await with_groups(context, request)
         try:
             result: Any = await context.shared.analyst.ask_again(request)
         except WorkerError as error:
@@ -76,7 +78,7 @@ class Assessing:
         rest_s = min(REST * result.seconds, LONGEST_REST_S) if result.seconds >= RESTED_S else 0.0
         self._rest_until_s = time.monotonic() + rest_s
         before, changes = self._commit(request, result)
-        self._answered = self._request(context.shared.ledger)[0]
+        self._answered = self._request(context.shared.ledger, whole=False)[0]
         if result.labels is not None:
             tell_of_labels(context.log, context.name, before, LabelState.from_json(result.labels))
         if isinstance(request, AssessRequest):
@@ -131,9 +133,9 @@ class Assessing:
                 realised=one["difference"], rows=one["rows"],
             )  # fmt: skip
 
-    def _request(self, ledger: Ledger) -> tuple[Any, Asked | None]:
-        """What distinguishes this question from others, and the question; None where nothing can be asked, or where the
-        answer is known."""
+    def _request(self, ledger: Ledger, whole: bool = True) -> tuple[Any, Asked | None]:
+        """What distinguishes this question from others, and, as a `whole`, the question; None where nothing can be
+        asked, or where the answer is known."""
         context, name = self._context, self._context.name
         schema = current_schema(context)
         with ledger.connect() as conn:
@@ -158,11 +160,10 @@ class Assessing:
             question += (tuple(one.cycle for one in foretold),)
             question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
             question += (context.settings.decision, context.settings.gate, context.settings.groups)
-            if question == self._answered:
+            if question == self._answered or not whole:
                 return question, None
             archive, predecessor = _versions(context, conn, champion, schema)
             evidence = _evidence(context, conn, state) | to_score(conn, context, champion)
-            evidence |= known_groups(conn, context)
         return question, AssessRequest(
             **of_files,
             **evidence,

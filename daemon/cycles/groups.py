@@ -1,8 +1,10 @@
 """Groups of rows: what the analyst is told of them, and what it found, committed and logged."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from daemon.ledger import groups, promotions
@@ -12,10 +14,16 @@ from retrain.operations import AssessRequest, AssessResult, to_json
 from retrain.records.group_words import group_words
 
 
-def known_groups(conn: Connection, context: ModelContext) -> dict[str, Any]:
-    """What a request has of groups; nothing where none are watched."""
-    watched = context.settings.gate.slices and context.settings.task != "recommendation"
-    return {"groups": groups.known(conn, context.name)} if watched else {}
+async def with_groups(context: ModelContext, request: AssessRequest) -> AssessRequest:
+    """A request with what is known of groups, where some are watched: read in a thread, for it may be megabytes."""
+    if not context.settings.gate.slices or context.settings.task == "recommendation":
+        return request
+    return structs.replace(request, groups=await asyncio.to_thread(_known, context))
+
+
+def _known(context: ModelContext) -> tuple[str, ...]:
+    with context.shared.ledger.connect() as conn:
+        return groups.known(conn, context.name)
 
 
 def record_groups(
@@ -31,11 +39,9 @@ def record_groups(
 def log_groups(context: ModelContext, result: AssessResult, changes: Sequence[EpisodeChange]) -> None:
     """An episode where it begins, with each group that joins it, and where it ends."""
     summary = result.groups.summary if result.groups is not None else None
-    version = "" if summary is None else summary.version
+    log = context.log if summary is None else context.log.bind(version=summary.version)
     for change in changes:
-        log_episode(
-            context.log.bind(version=version), change.kind, change.episode, [to_json(one) for one in change.found]
-        )
+        log_episode(log, change.kind, change.episode, [to_json(one) for one in change.found])
 
 
 def log_episode(log: Any, kind: str, episode: int, found: Sequence[dict[str, Any]]) -> None:

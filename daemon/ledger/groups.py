@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, String, delete, select, type_coerce, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger.rows import insert_row, last_row, update_row
 from daemon.ledger.tables import group_counts, group_episodes, group_summaries
 from retrain.operations import from_json, to_json
-from retrain.records.groups import Degraded, Disparity, FileGroups, GroupSummary, GroupWatch
+from retrain.records.groups import Degraded, Disparity, GroupSummary, GroupWatch
 
 KEPT_EPISODES = 100
 """Of a model, with those that last."""
@@ -22,6 +22,8 @@ EPISODE_EVENTS = {
     "exceeded": ("disparity_exceeded", "disparity_cleared"),
 }
 """By kind of episode, the events that begin and end it."""
+BRIEF = ("degraded", "exceeded")
+"""Of a summary, what is read of all models at once: a whole one can have 50 groups for each column."""
 Found = Degraded | Disparity
 
 
@@ -34,10 +36,11 @@ class EpisodeChange:
     found: tuple[Found, ...]
 
 
-def known(conn: Connection, model: str) -> tuple[FileGroups, ...]:
-    """What is known of the groups of a model's files, by check."""
-    query = select(group_counts.c.found).where(group_counts.c.model == model).order_by(group_counts.c.check_id)
-    return tuple(from_json(found, FileGroups) for found in conn.scalars(query))
+def known(conn: Connection, model: str) -> tuple[str, ...]:
+    """What is known of the groups of a model's files, by check, as the text that it is kept as: megabytes, which the
+    analyst alone reads (`retrain.records.groups: read_file_groups`)."""
+    query = select(type_coerce(group_counts.c.found, String)).where(group_counts.c.model == model)
+    return tuple(conn.scalars(query.order_by(group_counts.c.check_id)))
 
 
 def summary(conn: Connection, model: str) -> GroupSummary | None:
@@ -46,24 +49,33 @@ def summary(conn: Connection, model: str) -> GroupSummary | None:
     return None if found is None else from_json(found, GroupSummary)
 
 
+def summaries(conn: Connection, names: Collection[str], brief: bool) -> dict[str, dict[str, Any]]:
+    """Of each of these models where its groups stand, as `summary`, or of that the BRIEF alone."""
+    content = group_summaries.c.brief if brief else group_summaries.c.found
+    query = select(group_summaries.c.model, content).where(group_summaries.c.model.in_(names))
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
 def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -> list[EpisodeChange]:
     """Write what an assessment found in place of what was known, and begin, extend and end episodes by it."""
     kept = () if watch is None else watch.kept
     _remove_others(conn, model, kept)
     if watch is None or watch.summary is None:
         conn.execute(delete(group_summaries).where(group_summaries.c.model == model))
-        end_open_episodes(conn, model, now)
-        return []
+        ended = [_changed(conn, model, kind, (), now) for kind in EPISODE_EVENTS]
+        return [change for change in ended if change is not None]
     for one in watch.changed:
         _replace(conn, group_counts, "check_id", {"check_id": one.check, "model": model, "found": to_json(one)})
-    _replace(conn, group_summaries, "model", {"model": model, "found": to_json(watch.summary)})
+    whole = to_json(watch.summary)
+    brief = {name: whole[name] for name in BRIEF}
+    _replace(conn, group_summaries, "model", {"model": model, "brief": brief, "found": whole})
     found: dict[str, Sequence[Found]] = {"degraded": watch.summary.degraded, "exceeded": watch.summary.exceeded}
     changes = (_changed(conn, model, kind, found[kind], now) for kind in EPISODE_EVENTS)
     return [change for change in changes if change is not None]
 
 
 def end_open_episodes(conn: Connection, model: str, now: float) -> None:
-    """Whatever lasted is over, without a word: another version is served, or nothing is watched."""
+    """Whatever lasted is over, without a word: another version is served."""
     lasting = group_episodes.c.model == model, group_episodes.c.closed_at.is_(None)
     conn.execute(update(group_episodes).where(*lasting).values(closed_at=now))
 

@@ -1,7 +1,7 @@
 """Where all models stand, in as many statements for three hundred models as for one: what `driftd status` reads."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Row, func, select
 
 from daemon.ledger import assessments as assessments_of
 from daemon.ledger import cpu, cycles, promotions, totals
+from daemon.ledger import groups as groups_of
 from daemon.ledger.rows import newest_of_each
 from daemon.ledger.tables import (
     checks,
     class_totals,
     episodes,
     files,
-    group_summaries,
     models,
     prediction_log,
     trials,
@@ -54,8 +54,9 @@ class Standing:
     groups: Mapping[str, Any] | None = None
 
 
-def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dict[str, Standing]:
-    """Of the models of these names; what was spent counts from the day of `since` (Unix seconds)."""
+def standings(conn: Connection, names: Collection[str], since: float = 0.0, brief: bool = False) -> dict[str, Standing]:
+    """Of the models of these names; what was spent counts from the day of `since` (Unix seconds). `brief`: of groups of
+    rows only those that do worse or differ."""
     rows = {row.name: row for row in conn.execute(select(models))}
     champions, metrics = promotions.champions(conn)
     counts, labelled = totals.by_model(conn)
@@ -70,7 +71,7 @@ def standings(conn: Connection, names: Iterable[str], since: float = 0.0) -> dic
     logged, on_trial = _logged(conn), set(conn.scalars(select(trials.c.model).where(trials.c.outcome == "")))
     spent, lost = cpu.by_model(conn, since), cpu.without_gain(conn, since)
     assessed = assessments_of.newest_found(conn)
-    groups = {row.model: row.found for row in conn.execute(select(group_summaries))}
+    groups = groups_of.summaries(conn, names, brief)
     return {
         name: Standing(
             rows.get(name), champions.get(name), metrics.get(name) or {}, opened.get(name), counts[name],

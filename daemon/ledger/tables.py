@@ -202,7 +202,7 @@ group_summaries = Table(
     "group_summaries",
     metadata,
     Column("model", String, primary_key=True),
-    *_required(JSON, "found"),
+    *_required(JSON, "brief", "found"),
 )
 
 group_episodes = _table(

@@ -11,11 +11,13 @@ Json = Mapping[str, Any]
 
 def groups_json(found: Json | None) -> dict[str, Any] | None:
     """What `driftd status --json` has of a model's groups: what the ledger keeps, with `sentences` and, of what is
-    worse or differs too much, `warnings`; None where none are watched or nothing was answered yet."""
+    worse or differs too much, `warnings`; of its brief these alone. None where none are watched or nothing was answered
+    yet."""
     if found is None:
         return None
     warnings = [group_words(one) for one in (*found["degraded"], *found["exceeded"])]
-    return {**found, "sentences": list(sentences(found)), "warnings": warnings}
+    told = list(sentences(found)) if "columns" in found else []
+    return {**found, "sentences": told, "warnings": warnings}
 
 
 def sentences(found: Json) -> Iterator[str]:

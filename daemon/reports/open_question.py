@@ -25,7 +25,7 @@ Answer = dict[str, Any]
 def open_questions(config: Config, ledger: Ledger) -> list[Answer]:
     """One for each model: `about` names the question, `answer` is the sentence, and where savings and a price are in
     it, they are there as numbers too."""
-    return questions_of(config, ledger, overview(config, ledger)["models"])
+    return questions_of(config, ledger, overview(config, ledger, brief=True)["models"])
 
 
 def questions_of(config: Config, ledger: Ledger, standing: Mapping[str, Any]) -> list[Answer]:

@@ -38,21 +38,23 @@ from retrain.records.settings import ModelSettings
 NOT_RUNNING: dict[str, Any] = {"servers": [], "analyst": None}
 
 
-def status_json(config: Config, ledger: Ledger, names: Iterable[str] | None = None) -> dict[str, Any]:
+def status_json(
+    config: Config, ledger: Ledger, names: Iterable[str] | None = None, brief: bool = False
+) -> dict[str, Any]:
     """What `driftd status --json` prints: the overview of these models, or of all, whether the service runs, and where
-    it listens."""
+    it listens. `brief`: of groups of rows only those that do worse or differ."""
     running = is_held(config.state_dir)
-    found = overview(config, ledger, names)
+    found = overview(config, ledger, names, brief)
     return found | {"running": running, "address": address(ledger) if running else ""}
 
 
-def overview(config: Config, ledger: Ledger, names: Iterable[str] | None = None) -> dict[str, Any]:
+def overview(config: Config, ledger: Ledger, names: Iterable[str] | None = None, brief: bool = False) -> dict[str, Any]:
     """Of these models, or of all, as plain JSON values; times are Unix seconds."""
     patience = Patience()
     serving = read_serving(config.paths) if is_held(config.state_dir) else NOT_RUNNING
     with ledger.connect() as conn:
-        wanted = config.models if names is None else list(names)
-        found = standings(conn, wanted, time.time() - SHOWN_DAYS * cpu.DAY_S)
+        wanted = list(config.models if names is None else names)
+        found = standings(conn, wanted, time.time() - SHOWN_DAYS * cpu.DAY_S, brief)
         models = {name: _model(conn, config, name, found[name], serving, patience) for name in wanted}
     backups = {folder: asdict(note) for folder, note in read_notes(config.paths).items()}
     return {"models": models, "analyst": serving["analyst"], "backups": backups}

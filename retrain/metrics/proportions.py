@@ -77,8 +77,11 @@ def newcombe(one: Proportion, other: Proportion, z: float) -> Interval:
     >>> [round(end, 4) for end in newcombe(Proportion(56 / 70, 70.0), Proportion(48 / 80, 80.0), 1.96)]
     [0.0524, 0.3339]
     """
-    difference = one.share - other.share
-    (low, high), (other_low, other_high) = wilson(one, z), wilson(other, z)
-    down = math.hypot(one.share - low, other_high - other.share)
-    up = math.hypot(high - one.share, other.share - other_low)
-    return max(-1.0, difference - down), min(1.0, difference + up)
+    ends, other_ends = wilson(one, z), wilson(other, z)
+    low = lower_end(one.share, ends, other.share, other_ends)
+    return low, -lower_end(other.share, other_ends, one.share, ends)
+
+
+def lower_end(share: float, ends: Interval, other: float, other_ends: Interval) -> float:
+    """The lower end of `newcombe` of two shares whose Wilson intervals are known."""
+    return max(-1.0, share - other - math.hypot(share - ends[0], other_ends[1] - other))

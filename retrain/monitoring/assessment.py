@@ -22,7 +22,8 @@ from retrain.monitoring.cache import Memory, loaded_version
 from retrain.monitoring.drop import Evaluated
 from retrain.monitoring.evaluated import evaluated_before
 from retrain.monitoring.file_assessment import assess_pool
-from retrain.monitoring.groups.watch import Watcher, positive_class, watch_groups
+from retrain.monitoring.groups.watch import watch_groups
+from retrain.monitoring.groups.watcher import Watcher, positive_class
 from retrain.monitoring.label_trust import judge_labels
 from retrain.monitoring.newer_rows import following
 from retrain.monitoring.proposal import harm, propose
@@ -33,6 +34,7 @@ from retrain.planning import regret
 from retrain.planning.forecast import NEXT_FILES
 from retrain.records.assessment import Assessment
 from retrain.records.errors import Refused
+from retrain.records.groups import read_file_groups
 from retrain.records.planner_state import Regret
 from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
@@ -67,7 +69,8 @@ def assess(request: AssessRequest) -> AssessResult:
     found = assess_files(assessor, request.known, request.after, base, request.fixed)
     came_to = [one for one in (_realised(cycle, assessor) for cycle in request.foretold) if one is not None]
     scored = score_answers(_scorer(request, assessor.history, served), request.answered)
-    watched = watch_groups(_watcher(request, assessor.history, served), request.answered, request.groups)
+    watcher = _watcher(request, assessor.history, served)
+    watched = watch_groups(watcher, request.answered, read_file_groups(request.groups))
     return AssessResult(
         **found, labels=state.to_json(), scored=list(scored.checks),
         stream=None if scored.stream is None else dict(scored.stream), realised=came_to, groups=watched,

@@ -1,5 +1,8 @@
 """Groups of rows, by the values of a column: how what was served did on them, file by file, and what that comes to."""
 
+import contextlib
+from collections.abc import Iterable
+
 import msgspec
 
 Group = tuple[str, str]
@@ -84,6 +87,19 @@ class FileGroups(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[GroupCounts, ...]
     degraded: tuple[Degraded, ...] = ()
     exceeded: tuple[Disparity, ...] = ()
+
+
+def read_file_groups(kept: Iterable[str]) -> list[FileGroups]:
+    """Files as they are kept, JSON; one that was kept by other rules is left out, and so counted anew.
+
+    >>> read_file_groups(['{"seq": 1, "check": 2, "own": "a", "key": "b", "groups": []}', '{"seq": 2}'])
+    [FileGroups(seq=1, check=2, own='a', key='b', groups=(), degraded=(), exceeded=())]
+    """
+    found = []
+    for text in kept:
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(msgspec.json.decode(text, type=FileGroups))
+    return found
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

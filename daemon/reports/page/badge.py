@@ -24,7 +24,7 @@ def view_of_badge(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts | N
     model = _model(reader, asked)
     if model is None:
         return None
-    status = status_json(reader.config, ledger, [model])["models"][model]
+    status = status_json(reader.config, ledger, [model], brief=True)["models"][model]
     with ledger.connect() as conn:
         held = data_files.listed(conn, model, "held", 1) if status["files"].get("held") else ()
     needed = needs(model, status, held[0] if held else None)

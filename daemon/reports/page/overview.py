@@ -25,7 +25,7 @@ NOTHING = {"before": None}
 def overview_facts(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts:
     """`status` and `explain` are what these commands print as JSON; `models` has what the page adds to each, `waiting`
     what a person has to do, and `answers` the five sentences."""
-    status = status_json(reader.config, ledger)
+    status = status_json(reader.config, ledger, brief=True)
     questions = {one["model"]: one for one in questions_of(reader.config, ledger, status["models"])}
     with ledger.connect() as conn:
         models = {

@@ -1,11 +1,12 @@
 """What was answered to the groups of one file, and how that did on the labels that may be believed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import structs
 from numpy.typing import NDArray
 
 from retrain.metrics.metric import Metric, weighted
@@ -30,27 +31,6 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class AnsweredGroups:
-    """Of m answered rows the answers `said`; which are of which group, (m,) each; which are `settled`, (m,); and of s
-    settled ones the labels `y` (s,) and how much each counts, (s,) (None: all alike)."""
-
-    said: Predictions
-    groups: Mapping[Group, Mask]
-    settled: Mask
-    y: Labels
-    weights: Floats | None
-
-    def of(self, group: Group) -> "Settled | None":
-        """The settled rows of a group; None without any."""
-        mask = self.groups.get(group)
-        if mask is None or not (mask & self.settled).any():
-            return None
-        inside = mask[self.settled]
-        weights = None if self.weights is None else self.weights[inside]
-        return Settled(self.y[inside], self.said.take(mask & self.settled), weights)
-
-
-@dataclass(frozen=True, eq=False)
 class Settled:
     """Labels (n,) of settled rows, what was answered to them, and how much each counts (None: all alike)."""
 
@@ -58,50 +38,103 @@ class Settled:
     said: Predictions
     weights: Floats | None
 
+    def take(self, mask: Mask) -> "Settled":
+        """Some of the rows."""
+        return Settled(self.y[mask], self.said.take(mask), None if self.weights is None else self.weights[mask])
 
-def answered_groups(history: History, file: AnsweredFile, columns: Sequence[str]) -> AnsweredGroups | None:
-    """The groups of a file's rows; None where what was answered is not there any more."""
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """The groups of a column: its values, and of m rows the place of each one's value in them, (m,), −1 of others."""
+
+    values: tuple[str, ...]
+    places: NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class AnsweredGroups:
+    """Of m answered rows the groups by column, which were answered the positive class (`selected`), and which are
+    settled, (m,) each; of the s settled ones labels and answers, whose label is the positive class, and which of these
+    were answered so (`hits`), (s,) each."""
+
+    columns: Mapping[str, Names]
+    selected: Mask
+    is_settled: Mask
+    settled: Settled
+    positives: Mask
+    hits: Mask
+
+    @property
+    def groups(self) -> list[Group]:
+        """All rows, and the groups of each column, those with most rows first."""
+        return [ALL_ROWS, *((column, value) for column, names in self.columns.items() for value in names.values)]
+
+    def rows(self, group: Group) -> Mask:
+        """Which rows are of a group, (m,)."""
+        column, value = group
+        if group == ALL_ROWS:
+            return np.ones(len(self.selected), dtype=bool)
+        names = self.columns.get(column)
+        if names is None or value not in names.values:
+            return np.zeros(len(self.selected), dtype=bool)
+        return np.asarray(names.places == names.values.index(value))
+
+    def of(self, group: Group) -> Settled | None:
+        """The settled rows of a group; None without any."""
+        inside = self.rows(group)[self.is_settled]
+        return self.settled.take(inside) if inside.any() else None
+
+    def some(self, groups: Collection[Group]) -> dict[Group, Settled]:
+        """The settled rows of those of these groups that have any."""
+        return {group: rows for group in groups if (rows := self.of(group)) is not None}
+
+
+def answered_groups(
+    history: History, file: AnsweredFile, columns: Sequence[str], positive: str
+) -> AnsweredGroups | None:
+    """The groups of a file's rows; "" is no class. None where what was answered is not there any more."""
     batch = history.batch(file.seq)
     found = answers_to(file, batch.table, history.schema.id_column)
     if found is None:
         return None
     said, known = found
-    table = batch.table.filter(pa.array(known))
-    settled, weights = batch.known[known], row_weights(batch.table)
-    labelled = batch.table.filter(pa.array(known & batch.known))
-    y = target_values(labelled, history.schema)
-    masks = {ALL_ROWS: np.ones(table.num_rows, dtype=bool), **dict(_groups_of(table, columns))}
-    return AnsweredGroups(said, masks, settled, y, None if weights is None else weights[known & batch.known])
+    table, weights = batch.table.filter(pa.array(known)), row_weights(batch.table)
+    is_settled, selected = batch.known[known], _is(said.values, positive)
+    y = target_values(batch.table.filter(pa.array(known & batch.known)), history.schema)
+    settled = Settled(y, said.take(is_settled), None if weights is None else weights[known & batch.known])
+    names = {column: _names(table, column) for column in columns if column in table.column_names}
+    positives = _is(y, positive)
+    return AnsweredGroups(names, selected, is_settled, settled, positives, positives & selected[is_settled])
 
 
-def _groups_of(table: pa.Table, columns: Sequence[str]) -> Iterator[tuple[Group, Mask]]:
-    """The groups with most rows of each column, and which rows they are of; missing and long values are none."""
-    for column in columns:
-        if column not in table.column_names:
-            continue
-        words = pc.cast(table.column(column), pa.string()).combine_chunks()
-        found = pc.value_counts(words).to_pylist()
-        entries = [one for one in found if one["values"] is not None and len(one["values"]) <= LONGEST_NAME]
-        entries.sort(key=lambda entry: (-entry["counts"], entry["values"]))
-        for entry in entries[:MOST_GROUPS]:
-            yield (column, entry["values"]), pc.equal(words, entry["values"]).fill_null(False).to_numpy(False)
+def _is(values: Labels, positive: str) -> Mask:
+    return values.astype(np.str_) == positive if positive else np.zeros(len(values), dtype=bool)
 
 
-def counted(rows: AnsweredGroups, group: Group, positive: str) -> GroupCounts:
-    """The counts of one group of a file; "" is no class."""
-    chosen, settled = rows.groups[group], rows.of(group)
-    column, value = group
-    selected = rows.said.values.astype(np.str_)[chosen] == positive if positive else np.zeros(0, dtype=bool)
-    counts = GroupCounts(column=column, group=value, rows=int(chosen.sum()), selected=int(selected.sum()))
-    if settled is None:
+def _names(table: pa.Table, column: str) -> Names:
+    """The groups with most rows of a column; missing and long values are none."""
+    words = pc.cast(table.column(column), pa.string()).combine_chunks()
+    found = pc.value_counts(words).to_pylist()
+    entries = [one for one in found if one["values"] is not None and len(one["values"]) <= LONGEST_NAME]
+    entries.sort(key=lambda entry: (-entry["counts"], entry["values"]))
+    values = tuple(entry["values"] for entry in entries[:MOST_GROUPS])
+    places = pc.fill_null(pc.index_in(words, pa.array(values, pa.string())), -1)
+    return Names(values, places.to_numpy(zero_copy_only=False).astype(np.int8))
+
+
+def counted(rows: AnsweredGroups, group: Group) -> GroupCounts:
+    """The counts of one group of a file."""
+    chosen, (column, value) = rows.rows(group), group
+    inside, selected = chosen[rows.is_settled], int((chosen & rows.selected).sum())
+    counts = GroupCounts(column=column, group=value, rows=int(chosen.sum()), selected=selected)
+    if not inside.any():
         return counts
-    weights = np.ones(len(settled.y)) if settled.weights is None else settled.weights
-    is_positive = (settled.y.astype(np.str_) == positive) & bool(positive)
-    is_hit = is_positive & (settled.said.values.astype(np.str_) == positive)
-    return GroupCounts(
-        column=column, group=value, rows=counts.rows, selected=counts.selected, settled=len(settled.y),
-        positives=float(weights[is_positive].sum()), positive_squares=float((weights[is_positive] ** 2).sum()),
-        hits=float(weights[is_hit].sum()),
+    given, count = rows.settled.weights, int(inside.sum())
+    weights = np.ones(count) if given is None else given[inside]
+    of_positives, of_hits = weights[rows.positives[inside]], weights[rows.hits[inside]]
+    return structs.replace(
+        counts, settled=count, positives=float(of_positives.sum()),
+        positive_squares=float((of_positives**2).sum()), hits=float(of_hits.sum()),
     )  # fmt: skip
 
 

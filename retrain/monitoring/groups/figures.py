@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from retrain.metrics.proportions import Part, Proportion, newcombe, pooled, quantile, wilson
+from retrain.metrics.proportions import Part, Proportion, lower_end, newcombe, pooled, quantile, wilson
 from retrain.records.groups import (
     ALL_ROWS,
     ColumnFigures,
@@ -23,9 +23,11 @@ from retrain.records.groups import (
 
 SELECTION, TRUE_POSITIVE = "selection rate", "true-positive rate"
 MOST_SHOWN, TRAIL = 50, 40
-"""Groups of a column, and scores of each, that are told."""
+"""Groups of a column that are compared and told, those with most rows in the window, and scores of each."""
 DOUBT = 0.05
 """Intervals are told at 95 %."""
+Trails = Mapping[Group, Sequence[tuple[int, float, float]]]
+"""By group its scores, oldest first: file, value, standard error."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,9 @@ SIZES: Mapping[str, Callable[[GroupCounts], float]] = {
 
 def disparities(window: Sequence[FileGroups], columns: Sequence[str], figures: Figures) -> list[Disparity]:
     """The largest difference between groups of each column and figure, where two groups have rows enough."""
+    largest = {column: _largest(window, column) for column in columns}
     shares = {
-        (column, figure): figures.proportions(_by_group(window, column), figure)
-        for column in columns
-        for figure in PARTS
+        (column, figure): figures.proportions(groups, figure) for column, groups in largest.items() for figure in PARTS
     }
     asked = sum(len(found) * (len(found) - 1) for found in shares.values())
     return [
@@ -84,7 +85,11 @@ def _disparity(column: str, figure: str, shares: Mapping[str, Proportion], level
     high, low = (choose(shares, key=lambda one: (shares[one].share, one)) for choose in (max, min))
     pairs = len(shares) * (len(shares) - 1) / 2
     alarm = quantile(2 * level)
-    surest = max(newcombe(shares[one], shares[other], alarm)[0] for one, other in permutations(shares, 2))
+    ends = {name: wilson(share, alarm) for name, share in shares.items()}
+    surest = max(
+        lower_end(shares[one].share, ends[one], shares[other].share, ends[other])
+        for one, other in permutations(shares, 2)
+    )
     return Disparity(
         column=column, figure=figure, high=high, low=low, difference=shares[high].share - shares[low].share,
         interval=newcombe(shares[high], shares[low], quantile(DOUBT / pairs)), compared=len(shares), at_least=surest,
@@ -102,26 +107,24 @@ def exceeded(found: Iterable[Disparity], before: Iterable[Disparity], most: floa
 
 
 def column_figures(
-    records: Sequence[FileGroups], window: Sequence[FileGroups], column: str, figures: Figures,
+    scores: Trails, window: Sequence[FileGroups], column: str, figures: Figures,
     degraded: Mapping[Group, Degraded], found: Iterable[Disparity],
 ) -> ColumnFigures:  # fmt: skip
     """A column's groups over the window, the largest first."""
-    by_group = _by_group(window, column)
-    ordered = sorted(by_group, key=lambda group: (-sum(one.rows for one in by_group[group]), group))
-    lasting = [name[1] for name in degraded if name[0] == column and name[1] not in ordered[:MOST_SHOWN]]
-    shown = [*ordered[:MOST_SHOWN], *sorted(lasting)]
+    by_group, shown = _by_group(window, column), list(_largest(window, column))
+    shown += sorted(name[1] for name in degraded if name[0] == column and name[1] not in shown)
     return ColumnFigures(
         column=column,
         groups=tuple(
-            group_figures(records, by_group.get(group, ()), (column, group), figures, degraded) for group in shown
+            group_figures(scores, by_group.get(group, ()), (column, group), figures, degraded) for group in shown
         ),
-        left_out=len(set(ordered) - set(shown)),
+        left_out=len(set(by_group) - set(shown)),
         disparities=tuple(one for one in found if one.column == column),
     )
 
 
 def group_figures(
-    records: Sequence[FileGroups], counts: Sequence[GroupCounts], name: Group, figures: Figures,
+    scores: Trails, counts: Sequence[GroupCounts], name: Group, figures: Figures,
     degraded: Mapping[Group, Degraded],
 ) -> GroupFigures:  # fmt: skip
     """One group's figures, of its `counts` in the window's files."""
@@ -131,7 +134,7 @@ def group_figures(
     return GroupFigures(
         group=name[1], rows=sum(one.rows for one in counts), settled=sum(one.settled for one in counts),
         score=mean_score(counts), selection=said[SELECTION], true_positive=said[TRUE_POSITIVE],
-        degraded=degraded.get(name), trail=_trail(records, name),
+        degraded=degraded.get(name), trail=tuple(scores.get(name, ())[-TRAIL:]),
     )  # fmt: skip
 
 
@@ -166,16 +169,24 @@ def _by_group(window: Sequence[FileGroups], column: str) -> dict[str, list[Group
     return found
 
 
+def _largest(window: Sequence[FileGroups], column: str) -> dict[str, list[GroupCounts]]:
+    """The counts of a column's groups with most rows, the largest first; names that change from file to file are more
+    than those of a file."""
+    by_group = _by_group(window, column)
+    ordered = sorted(by_group, key=lambda group: (-sum(one.rows for one in by_group[group]), group))
+    return {group: by_group[group] for group in ordered[:MOST_SHOWN]}
+
+
 def all_rows(window: Sequence[FileGroups]) -> list[GroupCounts]:
     """The counts of all rows of each file."""
     return [one for record in window for one in record.groups if one.name == ALL_ROWS]
 
 
-def _trail(records: Sequence[FileGroups], name: Group) -> tuple[tuple[int, float, float], ...]:
-    found = [
-        (record.seq, one.score, one.se)
-        for record in records
-        for one in record.groups
-        if one.name == name and one.score is not None and one.se is not None
-    ]
-    return tuple(found[-TRAIL:])
+def trails(records: Sequence[FileGroups]) -> Trails:
+    """The scores of all groups of these files."""
+    found: dict[Group, list[tuple[int, float, float]]] = {}
+    for record in records:
+        for one in record.groups:
+            if one.score is not None and one.se is not None:
+                found.setdefault(one.name, []).append((record.seq, one.score, one.se))
+    return found

@@ -18,6 +18,7 @@ from retrain.records.groups import (
     GroupFigures,
     GroupSummary,
     GroupWatch,
+    read_file_groups,
 )
 
 NORTH = Degraded(
@@ -63,7 +64,7 @@ def test_counts_are_replaced_and_those_that_are_not_kept_go(conn: Connection) ->
     groups.record(conn, "m", watch(file(1), file(2), file(3)), 1.0)
     groups.record(conn, "n", watch(file(4)), 1.0)
     groups.record(conn, "m", watch(file(2, 0.7), file(5), kept=(2, 3, 5)), 2.0)
-    assert groups.known(conn, "m") == (file(2, 0.7), file(3), file(5))
+    assert read_file_groups(groups.known(conn, "m")) == [file(2, 0.7), file(3), file(5)]
     assert groups.summary(conn, "m") == watch(file(1)).summary
     groups.record(conn, "m", None, 3.0)
     assert groups.known(conn, "m") == () and groups.summary(conn, "m") is None
@@ -112,3 +113,10 @@ def test_another_champion_ends_what_lasts_without_a_word(conn: Connection) -> No
     checks.end_open_episode(conn, "m", 2.0)
     assert conn.scalars(select(group_episodes.c.closed_at)).all() == [2.0, 2.0]
     assert groups.record(conn, "m", watch(file(2)), 3.0) == []
+
+
+def test_an_episode_of_groups_that_are_watched_no_more_ends_with_a_word(conn: Connection) -> None:
+    """Who was told that it began hears that it is over: trouble that nobody looks at is not left open."""
+    groups.record(conn, "m", watch(file(1), degraded=(NORTH,), exceeded=(APART,)), 1.0)
+    assert groups.record(conn, "m", None, 2.0) == [EpisodeChange("degraded", 1, ()), EpisodeChange("exceeded", 2, ())]
+    assert groups.record(conn, "m", None, 3.0) == []

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from ledgers import new_ledger
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from daemon.ledger import Ledger, deployments, models, promotions
 from daemon.ledger.standing import Standing, standings
-from daemon.ledger.tables import versions
+from daemon.ledger.tables import group_summaries, versions
 
 
 def filled(folder: Path, count: int) -> tuple[Ledger, list[str]]:
@@ -35,6 +35,22 @@ def test_what_is_read_at_once_is_what_each_model_has(tmp_path):
             assert found[name].champion == promotions.champion(conn, name)
             assert found[name].champion.predecessor is not None and found[name].metrics == {"known_rows": 20}
     assert found[names[-1]] == Standing()
+    ledger.close()
+
+
+def test_of_groups_no_more_is_read_than_is_told(tmp_path):
+    """A whole summary may have a hundred kilobytes: one model's status reads no other's, and the overview none."""
+    ledger = new_ledger(tmp_path)
+    found = {"degraded": [{"group": "north"}], "exceeded": []}
+    with ledger.begin() as conn:
+        for name in ("a", "b"):
+            row = {"model": name, "brief": found, "found": found | {"columns": []}}
+            conn.execute(group_summaries.insert().values(**row))
+        conn.execute(text("UPDATE group_summaries SET found = 'no JSON' WHERE model = 'b'"))
+    with ledger.connect() as conn:
+        assert standings(conn, ["a"])["a"].groups == found | {"columns": []}
+        brief = standings(conn, ["a", "b"], brief=True)
+        assert brief["a"].groups == brief["b"].groups == found
     ledger.close()
 
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.create_table(
         "group_summaries",
         sa.Column("model", sa.String, primary_key=True),
+        sa.Column("brief", sa.JSON, nullable=False),
         sa.Column("found", sa.JSON, nullable=False),
     )
     op.create_table(

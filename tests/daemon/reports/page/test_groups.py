@@ -9,6 +9,7 @@ from page_states import asked, running, seeded
 from sqlalchemy import insert
 
 from daemon.ledger import open_ledger
+from daemon.ledger.groups import BRIEF
 from daemon.ledger.tables import group_summaries
 from daemon.reports.groups import groups_json
 from daemon.reports.page.groups_html import groups_section
@@ -69,7 +70,8 @@ def test_the_overview_says_that_a_group_does_worse(tmp_path: Path) -> None:
         reader = seeded(tmp_path / state, state, days=3)
         ledger = open_ledger(reader.config.state_dir)
         with ledger.begin() as conn:
-            conn.execute(insert(group_summaries).values(model="flights", found=summary()))
+            brief = {name: summary()[name] for name in BRIEF}
+            conn.execute(insert(group_summaries).values(model="flights", brief=brief, found=summary()))
         ledger.close()
         with running(reader.config):
             for path in ((), ("m", "flights"), ("badge", "flights.svg")):

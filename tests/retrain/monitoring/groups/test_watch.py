@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from retrain.metrics.registry import MetricContext, get_metric
-from retrain.monitoring.groups.watch import Watcher, watch_groups
+from retrain.monitoring.groups import fold, watch
+from retrain.monitoring.groups.watch import watch_groups
+from retrain.monitoring.groups.watcher import Watcher
 from retrain.operations import AcceptedFile, AnsweredFile, from_json, to_json
 from retrain.records.groups import FileGroups, GroupFigures, GroupWatch
 from retrain.records.schema import Column, Schema
@@ -223,3 +225,52 @@ def test_rows_whose_answers_are_gone_stay_as_they_were_counted(world: World) -> 
     assert world.watch() == GroupWatch(changed=(), kept=before.kept, summary=before.summary)
     world.label(world.answer(EVEN))
     assert len(world.watch().changed) == 1
+
+
+def test_an_episode_lasts_where_the_files_before_it_are_not_looked_back_to(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of eight files that are kept, all with a group that does worse, it stays degraded; each new file is all that is
+    counted, and other labels of the oldest change nothing, those of a newer one what follows from it alone."""
+    monkeypatch.setattr(watch, "MOST_FILES", 8)
+    monkeypatch.setattr(fold, "MOST_WAITING", 3)
+    shares = {**EVEN, **{f"c{place}": 0.85 for place in range(17)}}
+    seqs = []
+    for number in range(1, 17):
+        seqs.append(world.answer({**shares, "b": 0.85 if number < 7 else 0.3}, rows=1000))
+        world.label(seqs[-1])
+        found = world.watch()
+        assert [one.seq for one in found.changed] == seqs[-1:] and len(found.kept) == min(number, 8)
+        if number > 9:
+            assert [one.group for one in found.summary.degraded] == ["b"]  # type: ignore[union-attr]
+    assert any(one.score is None for record in world.known.values() for one in record.groups)
+    world.label(seqs[8], slice(0, 5), wrong=True)
+    assert world.watch().changed == ()
+    world.label(seqs[13], slice(0, 5), wrong=True)
+    found = world.watch()
+    assert found.changed[0].seq == seqs[13] and found.kept[0] == 10 * seqs[8]
+    assert [one.group for one in found.summary.degraded] == ["b"]  # type: ignore[union-attr]
+
+
+def test_rows_wait_for_those_of_so_many_files_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that change from file to file do not keep the rows of all files."""
+    monkeypatch.setattr(fold, "MOST_WAITING", 3)
+    for number in range(6):
+        world.label(world.answer({"a": 0.85, f"x{number % 4}": 0.85}, rows=60))
+        world.watch()
+    waiting = [one.files for one in world.known[10 * 11].groups if one.group == "x1"]
+    assert waiting == [(11,)]
+
+
+def test_of_rows_that_wait_no_others_are_kept(world: World) -> None:
+    """A file of any size leaves the settled rows of groups that wait for more, under `gate.min_slice_rows` of each; a
+    byte for each row and column says which group it is of."""
+    shares = {**EVEN, **{f"c{place}": 0.85 for place in range(17)}}
+    for _ in range(3):
+        world.label(world.answer(shares, rows=400))
+    watcher = Watcher(History(world.files, SCHEMA), METRIC, world.settings, 1, "v1", "yes")
+    rows = watcher.rows(world.answered[0])
+    assert rows is not None and rows.columns["g"].places.nbytes == 400 and len(rows.groups) == 21
+    watch_groups(watcher, world.answered, ())
+    held = [len(one.y) for groups in watcher._waiting.values() for one in groups.values()]
+    assert held and max(held) < 50
