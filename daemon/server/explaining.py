@@ -37,15 +37,16 @@ class Explaining:
 
     def __init__(self, preparing: Pool, explaining: Pool) -> None:
         self._preparing, self._explaining = preparing, explaining
-        self._explainers: WeakKeyDictionary[LoadedDeployment, Explainer] = WeakKeyDictionary()
+        self._explainers: WeakKeyDictionary[LoadedDeployment, Explainer | str] = WeakKeyDictionary()
 
     @contextlib.asynccontextmanager
-    async def admitted(self, served: ServedDeployment, rows: int) -> AsyncIterator[None]:
+    async def admitted(self, answering: Sequence[ServedDeployment], rows: int) -> AsyncIterator[None]:
         """A place among those that are explained, kept while so many rows are predicted and explained. BadRequest 413
-        where they are too many, 409 where the model cannot be explained, 503 where no place is free: before anything is
-        predicted, logged or counted."""
+        where they are too many for any of those of which one answers, 409 where it cannot be explained, 503 where no
+        place is free: before anything is predicted, logged or counted."""
         with self._explaining.place():
-            _check(await self._explainer(served), rows)
+            for served in answering:
+                _check(await self._explainer(served), served.name, rows)
             yield
 
     async def explain(self, served: ServedDeployment, rows: Sequence[Cells], write: Write[T]) -> T:
@@ -56,12 +57,17 @@ class Explaining:
         return await self._explaining.run_in_place(_explain, explainer, served, rows, ends_s, write)
 
     async def _explainer(self, served: ServedDeployment) -> "Explainer":
-        """Made at the first question; it is kept while the deployment is."""
+        """Made at the first question, and kept while the deployment is; BadRequest 409 where it cannot be explained."""
         found = self._explainers.get(served.loaded)
-        return found if found is not None else await self._preparing.run(self._prepare, served)
+        if found is None:
+            found = await self._preparing.run(self._prepare, served)
+        if isinstance(found, str):
+            raise BadRequest(f"{served.name} cannot be explained: {found}", 409)
+        return found
 
-    def _prepare(self, served: ServedDeployment) -> "Explainer":
-        """In the one thread that prepares."""
+    def _prepare(self, served: ServedDeployment) -> "Explainer | str":
+        """In the one thread that prepares; or why it cannot be explained, which is kept, too, unless the disk was at
+        fault."""
         from retrain.model.explaining.explainer import explainer_of
         from retrain.store.background import background_rows
 
@@ -71,7 +77,9 @@ class Explaining:
             try:
                 found = explainer_of(served.loaded, lambda: background_rows(version))
             except Refused as error:
-                raise BadRequest(f"{served.name} cannot be explained: {error}", 409) from None
+                if isinstance(error.__cause__, OSError):
+                    return str(error)
+                found = str(error)
             self._explainers[served.loaded] = found
         return found
 
@@ -88,9 +96,9 @@ def _explain(
     return write(served, explainer.explain([encode(rows) for encode in served.encoders], step))
 
 
-def _check(explainer: "Explainer", rows: int) -> None:
+def _check(explainer: "Explainer", name: str, rows: int) -> None:
     if rows > explainer.most_rows:
-        most = f"at most {counted(explainer.most_rows, 'row')} of this model ({explainer.costs})"
+        most = f"at most {counted(explainer.most_rows, 'row')} of {name} ({explainer.costs})"
         raise BadRequest(f'"explain" for {counted(rows, "row")}: {most}; send fewer, or leave "explain" out', 413)
 
 
@@ -103,6 +111,8 @@ def about(served: ServedDeployment, found: "Contributions") -> dict[str, Any]:
         told["class"] = found.scale.outputs[0]
     if found.errors is not None:
         told["permutations"] = found.permutations
+    if found.background:
+        told["background"] = found.background
     return told
 
 
