@@ -37,6 +37,7 @@ from daemon.server.served import ServedDeployment
 from daemon.server.slot import ModelSlot
 from daemon.server.structure import check_structure
 from daemon.server.tokens import Tokens
+from daemon.server.trial import RunningTrial
 from retrain.model.encoding import Cells
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
@@ -79,6 +80,11 @@ class Call:
     size: int
     query: bytes = b""
     turn: contextlib.AsyncExitStack | None = None
+
+    @property
+    def trial(self) -> RunningTrial | None:
+        """In which the model's answers are now; none where the path names a version."""
+        return self.slot.trial if self.version is None else None
 
 
 @dataclass(frozen=True)
@@ -311,12 +317,13 @@ class App:
 
     async def _predict(self, call: Call) -> Reply:
         served, reader = self._served(call)
+        trial = call.trial
         is_quick = not call.is_large and call.encoding is None
         read = reader.read_quickly(call.body) if is_quick else None
         slowly = reader.read_slowly if is_quick else reader.read_json
         rows, ids, is_explained = read or await self._read(call, reader, slowly)
-        async with self._admitted(served, rows, is_explained):
-            by, predictions, explored = await self._predicted(call, served, rows, ids)
+        async with self._admitted(served, trial, rows, is_explained):
+            by, predictions, explored = await self._predicted(call, served, trial, rows, ids)
             told = await self._explained(call, by, served.rows_for(by, rows), as_json) if is_explained else None
         return Reply(await self._answer(_numbers(predictions), _prediction, by, predictions, ids, explored, told))
 
@@ -324,10 +331,11 @@ class App:
         served, reader = self._served(call)
         if call.version is not None and call.version != served.name:
             raise BadRequest(f"version {quoted(call.version)} is not served; {served.name!r} is", 404)
+        trial = call.trial
         length = call.headers.get(b"inference-header-content-length")
         request, rows, ids = await self._read(call, reader, read_request, length, reader)
-        async with self._admitted(served, rows, is_explained(request)):
-            by, predictions, explored = await self._predicted(call, served, rows, ids)
+        async with self._admitted(served, trial, rows, is_explained(request)):
+            by, predictions, explored = await self._predicted(call, served, trial, rows, ids)
             drawn, told, numbers = None if explored is None else explored.places, None, _numbers(predictions)
             if is_explained(request):
                 told = await self._explained(call, by, served.rows_for(by, rows), lambda _, found: found)
@@ -342,7 +350,7 @@ class App:
         served, reader = self._served(call)
         kind = call.headers.get(b"content-type")
         rows, ids = await self._read(call, reader, read_invocation, kind, reader)
-        served, predictions, explored = await self._predicted(call, served, rows, ids)
+        served, predictions, explored = await self._predicted(call, served, call.trial, rows, ids)
         answer = {"predictions": predictions.values.tolist(), "model": served.deployment.model, "version": served.name}
         return Reply(msgspec.json.encode(answer | _drawn(explored)))
 
@@ -379,10 +387,13 @@ class App:
         return body
 
     def _admitted(
-        self, served: ServedDeployment, rows: list[Cells], is_explained: bool
+        self, served: ServedDeployment, trial: RunningTrial | None, rows: list[Cells], is_explained: bool
     ) -> contextlib.AbstractAsyncContextManager[None]:
-        """In which rows are predicted and, if that was asked for, explained."""
-        return self._explaining.admitted(served, len(rows)) if is_explained else contextlib.nullcontext()
+        """In which rows are predicted and, if that was asked for, explained: by whoever of a trial will answer."""
+        if not is_explained:
+            return contextlib.nullcontext()
+        challenger = [trial.challenger] if trial is not None and trial.trial.strategy == "canary" else []
+        return self._explaining.admitted([served, *challenger], len(rows))
 
     async def _explained(
         self, call: Call, by: ServedDeployment, rows: Sequence[Cells], write: Callable[[ServedDeployment, Any], Any]
@@ -414,13 +425,13 @@ class App:
         return served, reader
 
     async def _predicted(
-        self, call: Call, served: ServedDeployment, rows: list[Cells], ids: Ids
+        self, call: Call, served: ServedDeployment, trial: RunningTrial | None, rows: list[Cells], ids: Ids
     ) -> tuple[ServedDeployment, Predictions, Explored | None]:
         """Who answered, the answers, and which of these were drawn at random."""
-        trial, model = call.slot.trial, call.slot.model
+        model = call.slot.model
         log_ids = ids if ids is not None else [None] * len(rows)
         try:
-            if trial is None or call.version is not None:
+            if trial is None:
                 by, predictions = served, await self._batcher.predict(served, rows)
             else:
                 loop = asyncio.get_running_loop()

@@ -40,12 +40,13 @@ class Explaining:
         self._explainers: WeakKeyDictionary[LoadedDeployment, Explainer] = WeakKeyDictionary()
 
     @contextlib.asynccontextmanager
-    async def admitted(self, served: ServedDeployment, rows: int) -> AsyncIterator[None]:
+    async def admitted(self, answering: Sequence[ServedDeployment], rows: int) -> AsyncIterator[None]:
         """A place among those that are explained, kept while so many rows are predicted and explained. BadRequest 413
-        where they are too many, 409 where the model cannot be explained, 503 where no place is free: before anything is
-        predicted, logged or counted."""
+        where they are too many for any of those of which one answers, 409 where it cannot be explained, 503 where no
+        place is free: before anything is predicted, logged or counted."""
         with self._explaining.place():
-            _check(await self._explainer(served), rows)
+            for served in answering:
+                _check(await self._explainer(served), served.name, rows)
             yield
 
     async def explain(self, served: ServedDeployment, rows: Sequence[Cells], write: Write[T]) -> T:
@@ -88,9 +89,9 @@ def _explain(
     return write(served, explainer.explain([encode(rows) for encode in served.encoders], step))
 
 
-def _check(explainer: "Explainer", rows: int) -> None:
+def _check(explainer: "Explainer", name: str, rows: int) -> None:
     if rows > explainer.most_rows:
-        most = f"at most {counted(explainer.most_rows, 'row')} of this model ({explainer.costs})"
+        most = f"at most {counted(explainer.most_rows, 'row')} of {name} ({explainer.costs})"
         raise BadRequest(f'"explain" for {counted(rows, "row")}: {most}; send fewer, or leave "explain" out', 413)
 
 

@@ -28,7 +28,7 @@ from daemon.server.tokens import Tokens
 from daemon.server.trial import RunningTrial
 from retrain.model.explaining.contributions import Contributions, Scale
 from retrain.records.deployment import Deployment
-from retrain.records.trial import Trial
+from retrain.records.trial import Trial, TrialCounts
 
 pytestmark = pytest.mark.xdist_group("http")
 GOOD = {"x": 0.3, "z": -1.0, "colour": "red"}
@@ -187,6 +187,24 @@ def test_a_challenger_that_answers_is_the_one_explained(app, versions):
         app._slots["m"].trial.close()
 
 
+def test_a_canary_asks_whether_either_can_be_explained(app, versions, monkeypatch):
+    """Before one of the two answers, is logged and counted, whoever it will be; in shadow only the champion answers."""
+    monkeypatch.setattr("retrain.model.explaining.explainer.MOST_EVALUATIONS", 10)
+    app._slots["m"].served = versions["first"]
+    forest = replace(versions["forest"], loaded=replace(versions["forest"].loaded))
+    noted = _notes(app)
+    for share in (0.0, 1.0):
+        trial = Trial(1, 1, forest.deployment, "canary", share, 0.0, 1.0, 1.0, 1, 5)
+        app._slots["m"].trial = running = RunningTrial(trial, forest)
+        status, body = predict(app)
+        assert status == 409 and f"{forest.name} cannot be explained" in body["error"]
+        assert not noted and running.take() == TrialCounts()
+        running.close()
+    app._slots["m"].trial = running = RunningTrial(replace(trial, strategy="shadow"), forest)
+    assert predict(app)[0] == 200
+    running.close()
+
+
 def test_a_sampled_explanation_says_how_sure_it_is(app, versions):
     """Standard errors by row and column, and by how many permutations."""
     app._slots["m"].served = versions["forest"]
@@ -206,7 +224,8 @@ def test_too_many_rows_are_refused_before_anything_is_predicted(app, versions, m
     status, body = predict(app)
     assert status == 413
     assert body["error"] == (
-        '"explain" for 3 rows: at most 2 rows of this model (5 contributions a row, 10 an answer); send fewer, or leave '
+        '"explain" for 3 rows: at most 2 rows of '
+        f"{versions['first'].name} (5 contributions a row, 10 an answer); send fewer, or leave "
         '"explain" out'
     )
     assert not noted and predict(app, explain=False)[0] == 200 and len(noted) == 1
