@@ -37,7 +37,7 @@ class Explaining:
 
     def __init__(self, preparing: Pool, explaining: Pool) -> None:
         self._preparing, self._explaining = preparing, explaining
-        self._explainers: WeakKeyDictionary[LoadedDeployment, Explainer] = WeakKeyDictionary()
+        self._explainers: WeakKeyDictionary[LoadedDeployment, Explainer | str] = WeakKeyDictionary()
 
     @contextlib.asynccontextmanager
     async def admitted(self, answering: Sequence[ServedDeployment], rows: int) -> AsyncIterator[None]:
@@ -57,12 +57,17 @@ class Explaining:
         return await self._explaining.run_in_place(_explain, explainer, served, rows, ends_s, write)
 
     async def _explainer(self, served: ServedDeployment) -> "Explainer":
-        """Made at the first question; it is kept while the deployment is."""
+        """Made at the first question, and kept while the deployment is; BadRequest 409 where it cannot be explained."""
         found = self._explainers.get(served.loaded)
-        return found if found is not None else await self._preparing.run(self._prepare, served)
+        if found is None:
+            found = await self._preparing.run(self._prepare, served)
+        if isinstance(found, str):
+            raise BadRequest(f"{served.name} cannot be explained: {found}", 409)
+        return found
 
-    def _prepare(self, served: ServedDeployment) -> "Explainer":
-        """In the one thread that prepares."""
+    def _prepare(self, served: ServedDeployment) -> "Explainer | str":
+        """In the one thread that prepares; or why it cannot be explained, which is kept, too, unless the disk was at
+        fault."""
         from retrain.model.explaining.explainer import explainer_of
         from retrain.store.background import background_rows
 
@@ -72,7 +77,9 @@ class Explaining:
             try:
                 found = explainer_of(served.loaded, lambda: background_rows(version))
             except Refused as error:
-                raise BadRequest(f"{served.name} cannot be explained: {error}", 409) from None
+                if isinstance(error.__cause__, OSError):
+                    return str(error)
+                found = str(error)
             self._explainers[served.loaded] = found
         return found
 
@@ -104,6 +111,8 @@ def about(served: ServedDeployment, found: "Contributions") -> dict[str, Any]:
         told["class"] = found.scale.outputs[0]
     if found.errors is not None:
         told["permutations"] = found.permutations
+    if found.background:
+        told["background"] = found.background
     return told
 
 

@@ -1,8 +1,10 @@
 """The contributions of the columns to what a model says of rows, and what they are contributions to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from drift.notation import counted
 from retrain.records.predictions import Floats
 
 Step = Callable[[], None]
@@ -24,11 +26,28 @@ class Scale:
 
 
 @dataclass(frozen=True, eq=False)
+class Background:
+    """Rows to compare with, as JSON gives them, and what one of them is called."""
+
+    rows: Sequence[Mapping[str, Any]]
+    one: str
+
+    @property
+    def words(self) -> str:
+        """How many of what.
+
+        >>> Background([{}, {}], "training row").words
+        '2 training rows'
+        """
+        return counted(len(self.rows), self.one)
+
+
+@dataclass(frozen=True, eq=False)
 class Contributions:
     """Of n rows and p `columns` to k numbers a row: `base` (k,) and `values` (n, p, k) add up to what is explained.
 
     `errors` (n, p, k): standard errors where the values are sampled, by so many `permutations`; None where they are
-    exact."""
+    exact. `background` says which rows were compared with; empty where none were."""
 
     method: str
     scale: Scale
@@ -37,6 +56,7 @@ class Contributions:
     values: Floats
     errors: Floats | None = None
     permutations: int = 0
+    background: str = ""
 
     def __len__(self) -> int:
         return len(self.values)

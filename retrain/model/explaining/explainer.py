@@ -6,7 +6,7 @@ What is explained is always what is said before a recalibration."""
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from retrain.model.blend import blend
 from retrain.model.deployment import LoadedDeployment
 from retrain.model.estimators import NATIVE
-from retrain.model.explaining.contributions import Contributions, Scale, Step, no_step
+from retrain.model.explaining.contributions import Background, Contributions, Scale, Step, no_step
 from retrain.model.explaining.linear import Linear, coefficients_of
 from retrain.model.explaining.sampling import Sampling
 from retrain.model.explaining.tree_paths import leaves_of
@@ -26,7 +26,8 @@ from retrain.records.errors import Refused
 from retrain.records.predictions import Floats
 
 BACKGROUND_ROWS = 50
-"""Of those that a sampled explanation compares with: each costs two permutations of the columns."""
+"""Of those that a sampled explanation compares with: each costs two permutations of the columns. Where there are fewer,
+each is used several times."""
 MOST_LEAVES = 200_000
 """Of the trees that are explained; their paths take some 100 MB."""
 MOST_LEAVES_BY_ROWS = 10_000_000
@@ -36,8 +37,7 @@ MOST_EVALUATIONS = 200_000
 MOST_NUMBERS = 100_000
 """Contributions in one answer."""
 MADE_UP_ROWS = 8
-BackgroundRows = Callable[[], Sequence[Mapping[str, Any]]]
-"""Rows as JSON gives them."""
+BackgroundRows = Callable[[], Background]
 
 
 class Explainer(ABC):
@@ -64,7 +64,7 @@ def explainer_of(deployment: LoadedDeployment, background: BackgroundRows) -> Ex
     first = members[0].scale
     on_one_scale = first is not None and all(member.scale == first for member in members)
     kind = Exact if on_one_scale else Sampled
-    explainer: Explainer = kind(members, shares, background)
+    explainer: Explainer = kind(members, shares, cache(background))
     if _moves(deployment.recalibration):
         explainer.scale = replace(explainer.scale, words=f"{explainer.scale.words}, before recalibration")
     return explainer
@@ -102,7 +102,7 @@ class _Member:
         if self.is_trees:
             return TreeShap(self.version.estimator)
         assert self.linear is not None
-        return Linear(*self.linear, self.matrix(background()), self.owners, len(self.columns))
+        return Linear(*self.linear, self.matrix(background().rows), self.owners, len(self.columns))
 
 
 class Exact(Explainer):
@@ -124,7 +124,7 @@ class Exact(Explainer):
         self.most_rows, self.costs = _bounded(
             MOST_LEAVES_BY_ROWS, leaves, "leaves of its trees", self.columns, self.scale
         )
-        self._shares = shares
+        self._shares, self._background = shares, background().words if any(one.linear for one in members) else ""
         self._exact = [member.exact(background) for member in members]
         self._places = [_places(member, self.columns) for member in members]
         self._base = sum(share * one.base for share, one in zip(shares, self._exact, strict=True))
@@ -135,7 +135,9 @@ class Exact(Explainer):
         for share, one, at, X in zip(self._shares, self._exact, self._places, matrices, strict=True):
             step()
             values[:, at] += share * (one(X, step) if isinstance(one, TreeShap) else one(X))
-        return Contributions(self.method, self.scale, self.columns, np.asarray(self._base), values)
+        return Contributions(
+            self.method, self.scale, self.columns, np.asarray(self._base), values, background=self._background
+        )
 
 
 class Sampled(Explainer):
@@ -157,7 +159,10 @@ class Sampled(Explainer):
             sure = said.values[:, None] == np.array(said.classes)
             return (sure.astype(np.float64) if said.probabilities is None else said.probabilities)[:, outputs]
 
-        rows = _spread(background(), BACKGROUND_ROWS)
+        found = background()
+        rows = _spread(found.rows, BACKGROUND_ROWS)
+        self._background = Background(rows, found.one).words
+        rows *= BACKGROUND_ROWS // len(rows)
         places = [_places(member, self.columns)[member.owners] for member in members]
         matrices = [member.matrix(rows) for member in members]
         self._sampling = Sampling(function, matrices, places, len(self.columns))
@@ -170,7 +175,9 @@ class Sampled(Explainer):
         """By permutations of the columns."""
         values, errors = self._sampling(matrices, step)
         permutations = self._sampling.permutations
-        return Contributions("sampled permutations", self.scale, self.columns, self._base, values, errors, permutations)
+        return Contributions(
+            "sampled permutations", self.scale, self.columns, self._base, values, errors, permutations, self._background
+        )
 
 
 # --- scales -------------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 Tejada 2009; Štrumbelj and Kononenko 2014), each beside its reverse (Mitchell et al. 2022).
 
 A permutation begins with a background row and takes the columns of the explained row one after the other; what each
-changes is its contribution. All background rows are used once, with the same permutations for every row that is
-explained: the same row has the same contributions, and these add up to what is explained exactly."""
+changes is its contribution. All background rows are used equally often, with the same permutations for every row that
+is explained: the same row has the same contributions, and these add up to what is explained exactly."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ Function = Callable[[Sequence[Floats]], Floats]
 
 @dataclass(frozen=True, eq=False)
 class Sampling:
-    """`background`: for each member the same m ≥ 2 rows of its matrix, `owners`: for each of its features the place of
-    its column among `columns`."""
+    """`background`: for each member the same m ≥ 2 rows of its matrix, each as often as the others; `owners`: for each
+    of its features the place of its column among `columns`."""
 
     function: Function
     background: Sequence[Floats]

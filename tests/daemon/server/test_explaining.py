@@ -29,6 +29,7 @@ from daemon.server.trial import RunningTrial
 from retrain.model.explaining.contributions import Contributions, Scale
 from retrain.records.deployment import Deployment
 from retrain.records.trial import Trial, TrialCounts
+from retrain.store.background import background_rows
 
 pytestmark = pytest.mark.xdist_group("http")
 GOOD = {"x": 0.3, "z": -1.0, "colour": "red"}
@@ -210,7 +211,8 @@ def test_a_sampled_explanation_says_how_sure_it_is(app, versions):
     app._slots["m"].served = versions["forest"]
     _, body = predict(app)
     told = body["explanation"]
-    assert told["method"] == "sampled permutations" and told["permutations"] == 40
+    assert told["method"] == "sampled permutations" and told["permutations"] == 80
+    assert told["background"] == "20 held-out rows"
     assert [list(row) for row in told["standard_errors"]] == [["x", "n", "b", "c", "t"]] * 3
     assert told["explained"] == pytest.approx([row["yes"] for row in body["probabilities"]])
 
@@ -238,6 +240,19 @@ def test_a_model_that_cannot_be_explained_says_so(app, versions, monkeypatch):
     noted = _notes(app)
     status, body = predict(app)
     assert status == 409 and "cannot be explained: its trees have" in body["error"] and not noted
+
+
+def test_a_model_that_cannot_be_explained_is_looked_at_once(app, versions, monkeypatch):
+    """Its refusal is kept with it, so that who asks again keeps no others waiting."""
+    looked: list[str] = []
+    monkeypatch.setattr("retrain.model.explaining.explainer.MOST_EVALUATIONS", 10)
+    monkeypatch.setattr(
+        "retrain.store.background.background_rows", lambda one: looked.append(one.name) or background_rows(one)
+    )
+    app._slots["m"].served = replace(versions["forest"], loaded=replace(versions["forest"].loaded))
+    answers = [predict(app) for _ in range(3)]
+    assert {status for status, _ in answers} == {409} and answers[0] == answers[2]
+    assert looked == [versions["forest"].name]
 
 
 def _notes(app: App) -> list[Any]:

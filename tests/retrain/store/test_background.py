@@ -31,9 +31,10 @@ def sampled(version: LoadedVersion, tmp_path: Path) -> LoadedVersion:
 
 def test_a_sample_is_spread_and_has_the_probes_dates(version, sampled):
     """From its first row to its last, at most so many; each cell is one that the preprocessor reads."""
-    probe = background_rows(version)
+    assert (background_rows(version).one, background_rows(sampled).one) == ("held-out row", "training row")
+    probe = background_rows(version).rows
     assert len(probe) == 20 and "t" in probe[0]
-    found = background_rows(sampled)
+    found = background_rows(sampled).rows
     assert len(found) == MOST_ROWS and found[0]["t"] == probe[0]["t"] and found[21]["t"] == probe[1]["t"]
     made = rows(1_500)
     assert [found[at]["c"] for at in (0, -1)] == [made[at]["c"] for at in (0, -1)]

@@ -14,6 +14,7 @@ from learning import fast, probe, published, rows, run, stage_args, table
 from retrain.model.accelerate import accelerated_version
 from retrain.model.decision import Decision
 from retrain.model.deployment import LoadedDeployment
+from retrain.model.explaining.contributions import Background
 from retrain.model.explaining.explainer import Sampled, explainer_of
 from retrain.model.recalibration import Recalibration
 from retrain.model.version import LoadedVersion
@@ -148,8 +149,8 @@ def test_a_linear_model_is_explained_by_its_coefficients(versions):
     """All columns of the matrix that one column made count for it; the base is the mean of the background."""
     one = versions("logistic")
     found, (X,) = explained(deployed(one))
-    background = one.preprocessor.transform_rows(background_rows(one))
-    assert found.method == "linear"
+    background = one.preprocessor.transform_rows(background_rows(one).rows)
+    assert found.method == "linear" and found.background == "20 held-out rows"
     assert np.abs(found.explained[:, 0] - one.estimator.decision_function(X)).max() < 1e-9
     assert found.base[0] == pytest.approx(one.estimator.decision_function(background).mean())
     owner = [name.split("=")[0].split(" is ")[0] for name in one.preprocessor.feature_names]
@@ -166,9 +167,12 @@ def test_others_are_sampled_and_say_how_sure_that_is(versions):
     found, (X,) = explained(deployed(one))
     said = one.task.predict(one.estimator, X).probabilities[:, 1]
     assert (found.method, found.scale.words) == ("sampled permutations", "the probability of 'yes'")
-    assert np.abs(found.explained[:, 0] - said).max() < 1e-9 and found.permutations == 40
+    assert np.abs(found.explained[:, 0] - said).max() < 1e-9 and (found.permutations, found.background) == (
+        80,
+        "20 held-out rows",
+    )
     assert np.array_equal(found.values, explained(deployed(one))[0].values)
-    expected = _by_all_subsets(one, X[:3], one.preprocessor.transform_rows(background_rows(one)))
+    expected = _by_all_subsets(one, X[:3], one.preprocessor.transform_rows(background_rows(one).rows))
     assert (np.abs(found.values[:3, :, 0] - expected) <= 5 * found.errors[:3, :, 0] + 1e-9).all()
     assert np.abs(expected).max() > 0.1 and found.errors.max() < 0.1
 
@@ -180,6 +184,16 @@ def test_a_sample_is_the_same_however_much_is_asked_at_once(versions, monkeypatc
     apart = explained(deployed(versions("forest")))[0]
     assert np.allclose(together.values, apart.values, rtol=0, atol=1e-12)
     assert np.allclose(together.errors, apart.errors, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("rows_there", "used", "pairs"), [(1, 1, 50), (30, 30, 30), (120, 50, 50)])
+def test_a_background_of_any_size_gives_standard_errors(versions, rows_there, used, pairs):
+    """Few rows are used several times, of many some; what they are is told."""
+    one = versions("forest")
+    explainer = explainer_of(deployed(one), lambda: Background(rows(rows_there, seed=5), "training row"))
+    found = explainer.explain([one.matrix(table(ASKED))[:2]])
+    assert found.background == f"{used} training row{'s' * (used > 1)}" and found.permutations == 2 * pairs
+    assert np.isfinite(found.errors).all() and found.errors.max() > 0
 
 
 def _by_all_subsets(one: LoadedVersion, X: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -227,7 +241,7 @@ def test_what_explaining_takes_is_bounded_and_told(versions, monkeypatch):
         by_leaves.most_rows == 7 and by_leaves.costs == f"{leaves} leaves of its trees a row, {7 * leaves:,} a request"
     )
     sampled = explainer_of(deployed(forest), background)
-    assert isinstance(sampled, Sampled) and sampled.most_rows == 200_000 // (40 * 6)
+    assert isinstance(sampled, Sampled) and sampled.most_rows == 200_000 // (80 * 6)
     monkeypatch.setattr("retrain.model.explaining.explainer.MOST_EVALUATIONS", 200)
     with pytest.raises(Refused, match="explaining a row of it takes too much"):
         explainer_of(deployed(forest), background)
