@@ -97,9 +97,14 @@ def replace_file(path: Path, data: bytes, point: str) -> None:
     """Write a file that is replaced now and then, whole or not at all, durable on return. One process writes it; the
     temporary name is always the same, so that what a killed process left is replaced by the next."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        write_durably(file, data, point)
-    rename(temporary, path, point)
+    try:
+        with temporary.open("wb") as file:
+            write_durably(file, data, point)
+        rename(temporary, path, point)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def set_time(path: Path, at: float, point: str) -> None:

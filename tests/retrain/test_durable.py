@@ -1,6 +1,7 @@
 """Names in the state folder: given by one module, and never to something else afterwards."""
 
 import ast
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,25 @@ def test_only_one_module_names_files_of_the_state_folder(package: str) -> None:
     }
     allowed = {"retrain/durable.py", *OUTSIDE}
     assert set(found) == {name for name in allowed if name.startswith(f"{package}/")}, found
+
+
+@pytest.mark.parametrize("at", ["numbers.before_write", "numbers.before_rename"])
+def test_a_file_that_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path, at: str) -> None:
+    """The old one is whole, and the next attempt, which may be long in coming, finds the folder as it was."""
+
+    def full(point: str) -> None:
+        if point == at:
+            raise OSError(errno.ENOSPC, "no space")
+
+    path = tmp_path / "numbers.jsonl"
+    durable.replace_file(path, b"old", "numbers")
+    durable.install_hook(full)
+    try:
+        with pytest.raises(OSError, match="no space"):
+            durable.replace_file(path, b"new", "numbers")
+    finally:
+        durable.install_hook(None)
+    assert [one.name for one in tmp_path.iterdir()] == ["numbers.jsonl"] and path.read_bytes() == b"old"
 
 
 def test_a_published_folder_is_never_replaced(tmp_path: Path) -> None:
