@@ -31,12 +31,6 @@ def newer_rows(conn: Connection, model: str, after_seq: int, looked_back: int) -
     return files.c.model == model, files.c.state == "accepted", files.c.kind == "rows", newer
 
 
-def counts(conn: Connection, model: str) -> dict[str, int]:
-    """Number of files by state."""
-    query = select(file_totals.c.state, func.sum(file_totals.c.files)).where(file_totals.c.model == model)
-    return {row[0]: row[1] for row in conn.execute(query.group_by(file_totals.c.state)) if row[1]}
-
-
 def by_model(conn: Connection) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, tuple[int, int]]]]:
     """By model: files by state; and of accepted files, by kind, labelled rows and rows."""
     counts: defaultdict[str, dict[str, int]] = defaultdict(dict)

@@ -161,7 +161,7 @@ def test_kept_totals_are_what_counting_gives(history):
         files.release(conn, "m", "day4/6000.csv")
         files.forget(conn, "m", "day0/1.csv")
         counted = select(tables.files.c.state, func.count()).group_by(tables.files.c.state)
-        assert totals.counts(conn, "m") == dict(conn.execute(counted).tuples().all())
+        assert totals.by_model(conn)[0]["m"] == dict(conn.execute(counted).tuples().all())
         own = select(func.coalesce(func.sum(tables.files.c.labelled_rows), 0)).where(tables.files.c.state == "accepted")
         for seq in (0, 1, 1023, 1024, 5000, FILES, 2**40):
             assert files.labelled_rows(conn, "m", seq) == conn.scalar(own.where(tables.files.c.seq <= seq))
@@ -182,7 +182,7 @@ def test_history_goes_by_age_a_few_rows_at_a_time(history, monkeypatch):
     with ledger.begin() as conn:
         cycle = cycles.open_cycle(conn, "m", Trigger("drift", "why", {"checks": [named]}), 1, 1, 0.0)
         conn.execute(tables.cycles.update().where(tables.cycles.c.id == cycle.id).values(state="kept"))
-        before = totals.counts(conn, "m")
+        before = totals.by_model(conn)[0]["m"]
     stop = Event()
     stop.set()
     assert sweep_model(context, now + 90 * DAY, stop) == {}
@@ -203,7 +203,7 @@ def test_history_goes_by_age_a_few_rows_at_a_time(history, monkeypatch):
         kept = sum(seq >= oldest for seq in range(2, FILES + 1, 2))
         assert count(conn, tables.assessments, tables.assessments.c.kind == "file") == kept
         assert assessments.candidates(conn, "m", 0) == sorted(assessments.candidates(conn, "m", 0))[-60:]
-        assert totals.counts(conn, "m") == before and promotions.champion(conn, "m") is not None
+        assert totals.by_model(conn)[0]["m"] == before and promotions.champion(conn, "m") is not None
     assert sweep_service(ledger, now - DAY)["events"] == FILES - 1441
 
 
@@ -347,7 +347,7 @@ def test_rows_of_files_that_are_gone_go_where_it_is_configured(tmp_path, monkeyp
     with ledger.connect() as conn:
         left = {row.path for row in files.listed(conn, "m")}
         assert left == {"f2", "f3", "f4", "f8", "f9", "f10", "copy"}
-        assert totals.counts(conn, "m") == {"expired": 3, "forgotten": 1, "accepted": 2, "duplicate": 1}
+        assert totals.by_model(conn)[0]["m"] == {"expired": 3, "forgotten": 1, "accepted": 2, "duplicate": 1}
     ledger.close()
 
 

@@ -132,7 +132,7 @@ def test_a_ledger_of_each_schema_becomes_todays(revision, tmp_path):
             8, 2, 2, "v0001-aaaaaaaa",
         )  # fmt: skip
         assert [e.check for e in observe.observe(conn, "m", 0, PlannerState()).evidence] == [1, 2]
-        assert totals.counts(conn, "m") == {"accepted": 1, "held": 1, "duplicate": 1}
+        assert totals.by_model(conn)[0]["m"] == {"accepted": 1, "held": 1, "duplicate": 1}
         assert [row.seq for row in files.usable(conn, "m", 9)] == [1]
         assert files.newest_usable(conn, "m", 5)[0].source == "folder"
         assert files.by_content(conn, "m", "s1").path == "a.csv" and set(files.known(conn, "m")) == {

@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_committed_is_delayed_and_taken_later(
         assert asyncio.run(story()) == [Taken.LATER, Taken.ACCEPTED]
     assert "file_delayed" in [event["event"] for event in told]
     with context.shared.ledger.connect() as conn:
-        assert totals.counts(conn, "m") == {"accepted": 1}
+        assert totals.by_model(conn)[0]["m"] == {"accepted": 1}
 
 
 def test_what_cannot_be_published_leaves_nothing(tmp_path: Path, fail: Fail) -> None:
@@ -453,7 +453,7 @@ def test_a_segment_that_a_kill_left_empty_is_removed_and_one_in_use_is_not(conte
     assert asyncio.run(take_segments(context, lambda _: True)) == (0, False)
     assert [path.suffix for path in folder.iterdir()] == [".open"]
     with context.shared.ledger.connect() as conn:
-        assert totals.counts(conn, "m") == {}
+        assert totals.by_model(conn)[0]["m"] == {}
 
 
 def test_labels_wait_for_disk_and_it_is_told_once(context: ModelContext, monkeypatch: pytest.MonkeyPatch) -> None:
