@@ -39,7 +39,7 @@ def contributions(deployment: LoadedDeployment, rows: pa.Table) -> Contributions
 
 def reference_contributions(deployment: LoadedDeployment) -> Contributions:
     """The same of rows that trained the deployment's newest version, as it keeps them (`background_rows`)."""
-    explainer, rows = _explainer(deployment), background_rows(deployment.version)
+    explainer, rows = _explainer(deployment), background_rows(deployment.version).rows
     kept = [rows[at] for at in _spread(explainer, len(rows))]
     return explainer.explain([version.preprocessor.transform_rows(kept) for version in deployment.members])
 
