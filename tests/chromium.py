@@ -145,6 +145,10 @@ class Browser:
         """Whether that is to be read."""
         return self.is_so(f"document.body?.innerText.replace(/\\s+/g, ' ').includes({json.dumps(words)})")
 
+    def forget(self) -> None:
+        """All its cookies."""
+        self._ask("Network.clearBrowserCookies")
+
     def zone(self, name: str) -> None:
         """The time zone that it is in."""
         self._ask("Emulation.setTimezoneOverride", timezoneId=name)

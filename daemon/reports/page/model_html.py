@@ -1,19 +1,19 @@
 """A model's own view as a page."""
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from daemon.reports.cpu import cpu_sentence
-from daemon.reports.page.actions import button, href, link
+from daemon.reports.page.actions import href, link
 from daemon.reports.page.asked import Asked, Facts
-from daemon.reports.page.changes import words
 from daemon.reports.page.columns import importance_shares
 from daemon.reports.page.groups_html import groups_section
 from daemon.reports.page.model import MOST_ENTRIES, entries_asked_for
-from daemon.reports.page.moments import day, time_element, with_seconds
+from daemon.reports.page.model_buttons import buttons
+from daemon.reports.page.model_chart import quality_chart
+from daemon.reports.page.moments import time_element, with_seconds
 from daemon.reports.page.needs import KINDS
 from daemon.reports.page.overview_html import acts, named, remark
 from daemon.reports.page.prose import marked
@@ -21,10 +21,9 @@ from daemon.reports.page.recommender import recommender_lines
 from daemon.reports.page.traffic import traffic_words
 from daemon.reports.timeline import folded, heading, sentence
 from drift.notation import apart, score
-from drift.report.charts import Line, Mark, effect
+from drift.report.charts import effect
 from drift.report.glyphs import state
 from drift.report.page import filled, table
-from drift.report.quality_chart import quality
 from drift.report.site import ServedPage
 
 CONTENT = """
@@ -54,7 +53,6 @@ GAUGE = """
  <b>{{ price }}</b>{% if share < 1 %}, so {{ '%.0f'|format(100 * share) }} % of the way{% endif %}.</p>
 """
 MOST_IMPORTANT = 8
-GHOSTS = (("without", "without the last retrain", "never"), ("fresh", "a fresh small model for each file", "every"))
 NO_CHART = "Nothing was measured yet: no labelled file came while this model was served."
 EVERY = (("all", None), ("held", "held"), ("refused", "refused"))
 
@@ -65,8 +63,8 @@ def model_html(facts: Facts, asked: Asked) -> str:
     listed, history = facts["listed"], [with_seconds(entry) for entry in facts["history"]]
     content = filled(
         CONTENT, waiting=[(KINDS.get(need["about"], "bad"), need, acts(asked, need)) for need in facts["needs"]],
-        chart=_chart(facts, history), nothing=NO_CHART, now=_now(facts, status, asked),
-        buttons=_buttons(facts, status, asked), gauge=_gauge(facts["explain"]), spent=cpu_sentence(status["cpu"]),
+        chart=quality_chart(facts, history), nothing=NO_CHART, now=_now(facts, status, asked),
+        buttons=buttons(facts, status, asked), gauge=_gauge(facts["explain"]), spent=cpu_sentence(status["cpu"]),
         columns=_columns(facts["columns"]),
         importance=_importance(facts["importance"], named(status["champion"] and status["champion"]["metric"])),
         history=[_entry(name, *one, asked.now) for one in reversed(folded(history))],
@@ -77,36 +75,6 @@ def model_html(facts: Facts, asked: Asked) -> str:
     )  # fmt: skip
     lede, now_is = marked(facts["lede"], asked.now), remark(facts["status"], asked)
     return ServedPage(facts["title"], content, lede, now_is, follows=True).html()
-
-
-def _chart(facts: Facts, history: Sequence[Mapping[str, Any]]) -> Markup | str:
-    found = facts["points"]
-    metric = next((one["metric"] for one in reversed(found) if one["metric"]), "")
-    days = [day(one["at"]) for one in found]
-    evaluated = None if facts["quality"] is None else facts["quality"]["evaluated"]
-    return quality(
-        named(metric), [one["file"] for one in found], [one["value"] for one in found],
-        [None if one["interval"] is None else (one["interval"][0], one["interval"][1]) for one in found],
-        [one["estimated"] for one in found], evaluated, _marks(found, history), days,
-        [Line(name, [one[key] for one in found], style) for key, name, style in GHOSTS],
-    )  # fmt: skip
-
-
-def _marks(found: Sequence[Mapping[str, Any]], history: Sequence[Mapping[str, Any]]) -> list[Mark]:
-    """Drifted and held files stand at their places, promotions and roll-backs between the files around them."""
-    marks = [Mark(at, "drift", f"{one['file']}: {', '.join(one['drifted'][:3])} drifted")
-             for at, one in enumerate(found) if one["drift"]]  # fmt: skip
-    marks += [Mark(at, "held", f"{one['file']} is held") for at, one in enumerate(found) if one["state"] == "held"]
-    times = [one["at"] for one in found]
-    for entry in history:
-        kind = "rollback" if entry["kind"] == "roll_back" else "promoted" if _promoted(entry) else ""
-        if kind and times and entry["at"] >= times[0]:
-            marks.append(Mark(bisect_left(times, entry["at"]) - 0.5, kind, words(entry)))
-    return marks
-
-
-def _promoted(entry: Mapping[str, Any]) -> bool:
-    return bool(entry["kind"] == "promotion" or (entry["kind"] == "cycle" and entry["state"] == "promoted"))
 
 
 def _now(facts: Facts, status: Mapping[str, Any], asked: Asked) -> list[tuple[str, Any]]:
@@ -133,35 +101,6 @@ def _now(facts: Facts, status: Mapping[str, Any], asked: Asked) -> list[tuple[st
     lines.append(("labelled rows", f"{status['labelled_rows']:,}"))
     lines.append(("files", ", ".join(f"{count:,} {kind}" for kind, count in sorted(status["files"].items())) or "none"))
     return lines
-
-
-def _buttons(facts: Facts, status: Mapping[str, Any], asked: Asked) -> list[Markup]:
-    """What a person may do with the model; the confirmation says what it comes to."""
-    name, champion = facts["model"], status["champion"]
-    found = [button(asked, name, "retrain", "Retrain now", {}, sure=RETRAIN_IS)]
-    if status["trial"] is not None and champion is not None:
-        sure = f"{status['trial']['version']} is dropped, and {champion['version']} answers all requests, as before."
-        found.append(button(asked, name, "rollback", f"Drop {status['trial']['version']}", {}, sure=sure))
-    elif champion is not None and champion["before"]:
-        sure = f"{champion['before']} answers instead of {champion['version']} within seconds; nothing is trained."
-        sure = " ".join([sure, *_worth(facts["before_it"], champion), ROLL_BACK_IS])
-        found.append(button(asked, name, "rollback", f"Roll back to {champion['before']}", {}, sure=sure))
-    if status["paused"]:
-        return [*found, button(asked, name, "resume", "Resume", {})]
-    return [*found, button(asked, name, "pause", "Pause", {}, sure=PAUSE_IS)]
-
-
-def _worth(before: Mapping[str, Any] | None, champion: Mapping[str, Any]) -> list[str]:
-    """What a roll-back costs: the values of both evaluations, each on the held-out rows of its time."""
-    if before is None or before["value"] is None or champion["value"] is None:
-        return []
-    values = f"{score(before['value'])}, and that of {champion['version']} {score(champion['value'])}"
-    return [f"Its own evaluation came to {values}, each on held-out rows of its time."]
-
-
-RETRAIN_IS = "A cycle opens as soon as none is under way. It costs a training, and promotes only what is better."
-ROLL_BACK_IS = "It stays until a cycle promotes another."
-PAUSE_IS = "No cycle opens and nothing is rolled back by itself until it is resumed; files are still checked."
 
 
 def _gauge(question: Mapping[str, Any]) -> Markup | str:

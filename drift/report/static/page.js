@@ -92,12 +92,14 @@
     stream.addEventListener("error", broken);
   }
 
-  // The browser begins a stream anew that ended; one that was refused is begun here, later and later.
+  // The browser begins a stream anew that ended; one that was refused is begun here, later and later, and the page itself
+  // is asked for, which says whether somebody is still logged in.
   function broken() {
     connected = false;
     lostAt ||= Date.now();
     if (stream && stream.readyState === EventSource.CLOSED) {
       close();
+      wanted = true;
       again = Date.now() + pause * (0.5 + Math.random());
       pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
     }

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from chromium import Browser, has_browser
 from helpers import wait_for
+from page_parts import READ
 from relay import Relay
 
 pytestmark = [
@@ -113,3 +114,16 @@ def test_a_lost_connection_is_told_and_its_return(open_page) -> None:
         says(browser, SIGN, "connection lost, as of ")
         way.mend()
         says(browser, SIGN, "connected again")
+
+
+def test_who_is_logged_out_is_told(guarded_page) -> None:
+    """Where the session ended meanwhile, the page says so and stays as it was."""
+    with Browser() as browser, Relay(guarded_page.port) as way:
+        browser.open(f"{way.url}/m/m")
+        browser.type_token(READ)
+        says(browser, SIGN, "live")
+        browser.forget()
+        way.cut()
+        way.mend()
+        says(browser, SIGN, "logged out: reload the page")
+        assert browser.run("document.title").startswith("m")
