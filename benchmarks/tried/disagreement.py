@@ -20,14 +20,17 @@ spread that counts."""
 
 @dataclass
 class Alarm:
-    """What disagreement says after each batch of one replay; `raised` are the batches of its alarms."""
+    """What disagreement says after each batch of one replay; `raised` are the batches of its alarms, `since` the newest
+    file when a version became the newest."""
 
     raised: list[int] = field(default_factory=list)
+    since: dict[str, int] = field(default_factory=dict)
 
     def evidence(self, engine: Engine) -> FinishedCheck | None:
         """As a check that saw a drop; None without an alarm, or where it was heeded."""
         place = len(engine.run.scores)
-        if place <= engine.state.handled_check or not alarms(disagreements(engine)):
+        since = self.since.setdefault(engine.deployments.current.newest, engine.deployments.newest_seq)
+        if place <= engine.state.handled_check or not alarms(disagreements(engine, since)):
             return None
         if place not in self.raised:
             self.raised.append(place)
@@ -46,15 +49,14 @@ def alarms(path: Sequence[float]) -> bool:
     return bool(path[-1] > before.mean() + SIGMAS * max(float(before.std(ddof=1)), LEAST_SPREAD))
 
 
-def disagreements(engine: Engine) -> list[float]:
-    """By file of rows since the newest version was made, how far the others are from it, in the mean."""
+def disagreements(engine: Engine, since: int) -> list[float]:
+    """By file of rows after one, how far the others are from the newest version, in the mean."""
     history, newest = engine._labels.history, engine.deployments.current.newest
     versions = engine.deployments.archive(engine.settings.adaptation.archive)
-    champion = engine.deployments.champion
-    if history is None or champion is None or len(versions) < 2:
+    if history is None or len(versions) < 2:
         return []
     found = []
-    for seq in [seq for seq in history.seqs if seq > champion.seen_seq]:
+    for seq in [seq for seq in history.seqs if seq > since]:
         said = version_predictions(versions, history.rows_alone(seq), engine._labels.memory)
         found.append(float(np.mean([_apart(said[newest], said[name]) for name in versions if name != newest])))
     return found

@@ -57,4 +57,6 @@ def _gain(one: dict[str, Any], never: dict[str, Any]) -> float:
 
 
 def _stream(run: Run) -> str:
-    return run.stream.stem if str(run.seed) in run.stream.stem else f"{run.stream.stem} {run.seed}"
+    """A generated stream has its seed in its name; of another one the seed is the models'."""
+    stem = run.stream.stem
+    return stem if not run.seed or stem.endswith(f"_{run.seed}") else f"{stem}, seed {run.seed}"
