@@ -52,12 +52,15 @@ def configured(folder: Path, names: Mapping[str, str]) -> Config:
     return load_config(folder / "config.toml")
 
 
+MOVES = {"prediction_shift": {"mean": 0.31, "error": 0.04, "scale": "log-odds of 'yes'", "class": None}}
+
+
 def report(drifted: tuple[str, ...]) -> dict[str, Any]:
     """What a check found: the named columns moved."""
     columns = [
         {"name": name, "kind": "numeric", "drift": name in drifted, "effect": 0.14 if name in drifted else 0.01,
          "sentence": f"'{name}' moved up by 8 % (median 61.2 → 66.1)" if name in drifted else None,
-         "p_adjusted": 1e-9 if name in drifted else 0.6}
+         "p_adjusted": 1e-9 if name in drifted else 0.6} | (MOVES if name in drifted and name == "carrier" else {})
         for name in dict.fromkeys((*COLUMNS, *drifted))
     ]  # fmt: skip
     return {"drift": bool(drifted), "columns": columns, "outputs": [], "notes": [], "untested": None}

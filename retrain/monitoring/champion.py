@@ -124,7 +124,7 @@ def predict_snapshots(
     step = _step(snapshots) if champion.needs_features else 1
     seen = 0
     for path in snapshots:
-        for table in _batches(path, champion.loaded.versions.values(), notes):
+        for table in snapshot_batches(path, champion.loaded.versions.values(), notes):
             predictions = {name: version.predict_table(table) for name, version in champion.loaded.versions.items()}
             first.append(predictions[champion.loaded.newest])
             blended.append(champion.loaded.answer(predictions))
@@ -173,7 +173,7 @@ def _reference(folder: Path) -> Reference:
     return load_reference(folder)
 
 
-def _batches(path: Path, versions: Iterable[LoadedVersion], notes: list[str]) -> Iterator[pa.Table]:
+def snapshot_batches(path: Path, versions: Iterable[LoadedVersion], notes: list[str]) -> Iterator[pa.Table]:
     """Tables of what the versions need, and __row; to a version, a column that is not there is missing."""
     needed = {name: None for version in versions for name in version.schema.model_columns}
     with open_snapshot(path) as file:

@@ -30,7 +30,9 @@ from retrain.monitoring.evaluated import evaluated_before
 from retrain.monitoring.importance import importance_weights
 from retrain.monitoring.multivariate import check_together
 from retrain.monitoring.performance import PERFORMANCE_SHARE, measured, with_verdict
+from retrain.monitoring.prediction_shift import prediction_shifts
 from retrain.operations import CheckRequest, CheckResult
+from retrain.records.prediction_shift import shift_sentence
 from retrain.records.predictions import Labels, Predictions
 from retrain.records.settings import ModelSettings
 from retrain.rows.columns import column_values
@@ -76,6 +78,8 @@ def check(request: CheckRequest) -> CheckResult:
     if settings.drift.multivariate and request.kind == "schedule":
         told["multivariate"] = check_together(champion, snapshots, settings, report.left_out)
     _tell_importance(told, champion.version.evaluation.get("importance") or {})
+    if predicted is not None and len(snapshots) == 1:
+        _tell_shifts(told, champion, snapshots[0])
     return CheckResult(
         report=told,
         performance=performance,
@@ -98,6 +102,14 @@ def _tell_importance(report: dict[str, Any], importance: Mapping[str, float]) ->
             share = max(column["importance"], 0.0) / most
             words = "relies on it most" if share == 1 else f"relies on it {share:.0%} as much as on its main feature"
             column["sentence"] += f"; the model {words if share >= LITTLE else 'hardly relies on it'}"
+
+
+def _tell_shifts(report: dict[str, Any], champion: MonitoredDeployment, snapshot: Path) -> None:
+    """What each drifted column does to the predictions of a file, as far as that is exact and cheap to tell."""
+    drifted = {column["name"]: column for column in report["columns"] if column["drift"]}
+    for name, found in prediction_shifts(champion.loaded, snapshot, drifted).items() if drifted else ():
+        drifted[name]["prediction_shift"] = found
+        drifted[name]["sentence"] += f"; {shift_sentence(found)}"
 
 
 def drift_report(

@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from retrain.model.deployment import LoadedDeployment
-from retrain.model.explaining.contributions import Contributions
+from retrain.model.explaining.contributions import Contributions, Step, no_step
 from retrain.model.explaining.explainer import Explainer, explainer_of
 from retrain.records.predictions import Floats
 from retrain.store.background import background_rows
@@ -27,21 +27,26 @@ class Shift:
     error: Floats
 
 
-def contributions(deployment: LoadedDeployment, rows: pa.Table) -> Contributions:
-    """Of the columns to what is said of at most ROWS of a snapshot's rows, before recalibration. Refused where the
-    deployment cannot be explained, ValueError where there are no rows."""
+def contributions(
+    deployment: LoadedDeployment, rows: pa.Table, explainer: Explainer | None = None, step: Step = no_step
+) -> Contributions:
+    """Of the columns to what is said of at most ROWS of a snapshot's rows, before recalibration; by the deployment's
+    `explainer` where it is there, `step` as it calls it. Refused where the deployment cannot be explained, ValueError
+    where there are no rows."""
     if not rows.num_rows:
         raise ValueError("no rows to explain")
-    explainer = _explainer(deployment)
+    explainer = explainer or _explainer(deployment)
     kept = rows.take(pa.array(_spread(explainer, rows.num_rows)))
-    return explainer.explain([version.matrix(kept) for version in deployment.members])
+    return explainer.explain([version.matrix(kept) for version in deployment.members], step)
 
 
-def reference_contributions(deployment: LoadedDeployment) -> Contributions:
+def reference_contributions(
+    deployment: LoadedDeployment, explainer: Explainer | None = None, step: Step = no_step
+) -> Contributions:
     """The same of rows that trained the deployment's newest version, as it keeps them (`background_rows`)."""
-    explainer, rows = _explainer(deployment), background_rows(deployment.version).rows
+    explainer, rows = explainer or _explainer(deployment), background_rows(deployment.version).rows
     kept = [rows[at] for at in _spread(explainer, len(rows))]
-    return explainer.explain([version.preprocessor.transform_rows(kept) for version in deployment.members])
+    return explainer.explain([version.preprocessor.transform_rows(kept) for version in deployment.members], step)
 
 
 def _explainer(deployment: LoadedDeployment) -> Explainer:

@@ -10,6 +10,7 @@ from drift.notation import p_value, share
 from drift.report.charts import effect
 from drift.report.distribution import picture
 from drift.report.page import filled, table
+from retrain.records.prediction_shift import shift_sentence
 
 MOST_COLUMNS, MOST_DRAWN = 200, 9
 CONTENT = """
@@ -21,6 +22,7 @@ CONTENT = """
  {{ '%.3f'|format(one.effect or 0) }}</span>{% if one.share is not none %} <span><small>importance</small>
  {{ '%.0f'|format(100 * one.share) }} %</span>{% endif %}{% if one.missing %} <span><small>missing</small>
  {{ one.missing }}</span>{% endif %}</p>
+{% if one.moves %}<p class="soft small">{{ one.moves }}</p>{% endif %}
 {{ picture }}</article>
 {% endfor %}</div></section>{% endif %}
 <section><h2>All columns</h2><p class="soft small">{{ explained }}</p>{{ all }}
@@ -64,7 +66,7 @@ def columns_html(
         return ""
     shares = importance_shares(found)
     drawn = [
-        ({**one, "share": shares.get(one["name"]), "missing": _missing(one)}, shown)
+        ({**one, "share": shares.get(one["name"]), "missing": _missing(one), "moves": _moves(one)}, shown)
         for one in found
         if (shown := picture(one["name"], distributions.get(one["name"], {})))
     ]
@@ -102,3 +104,11 @@ def _missing(one: Column) -> str:
     if not found or found["reference"] == found["current"]:
         return ""
     return f"{share(found['reference'])} → {share(found['current'])}"
+
+
+def _moves(one: Column) -> str:
+    """What a drifted column does to predictions; checks of earlier versions of driftd, and of what cannot be told
+    cheaply, do not have it."""
+    found = one.get("prediction_shift")
+    words = shift_sentence(found) if found else ""
+    return f"{words[0].upper()}{words[1:]}." if words else ""

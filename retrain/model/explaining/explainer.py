@@ -58,13 +58,34 @@ class Explainer(ABC):
 def explainer_of(deployment: LoadedDeployment, background: BackgroundRows) -> Explainer:
     """What explains a deployment; `background` is asked once where rows to compare with are needed. It keeps the
     members, not the deployment. Refused where explaining a row takes too much."""
-    members = [_Member(version) for version in deployment.members]
-    weights = np.array(list(deployment.weights.values()))
-    shares = weights / weights.sum()
+    members = _members(deployment)
+    kind = Exact if _on_one_scale(members) else Sampled
+    return _made(kind, members, deployment, background)
+
+
+def exact_explainer_of(deployment: LoadedDeployment, background: BackgroundRows) -> Explainer | None:
+    """The same, None where it would have to sample; nothing is sampled to tell that."""
+    members = _members(deployment)
+    return _made(Exact, members, deployment, background) if _on_one_scale(members) else None
+
+
+def _members(deployment: LoadedDeployment) -> list["_Member"]:
+    return [_Member(version) for version in deployment.members]
+
+
+def _on_one_scale(members: Sequence["_Member"]) -> bool:
     first = members[0].scale
-    on_one_scale = first is not None and all(member.scale == first for member in members)
-    kind = Exact if on_one_scale else Sampled
-    explainer: Explainer = kind(members, shares, cache(background))
+    return first is not None and all(member.scale == first for member in members)
+
+
+def _made(
+    kind: type["Exact"] | type["Sampled"],
+    members: Sequence["_Member"],
+    deployment: LoadedDeployment,
+    background: BackgroundRows,
+) -> Explainer:
+    weights = np.array(list(deployment.weights.values()))
+    explainer: Explainer = kind(members, weights / weights.sum(), cache(background))
     if _moves(deployment.recalibration):
         explainer.scale = replace(explainer.scale, words=f"{explainer.scale.words}, before recalibration")
     return explainer

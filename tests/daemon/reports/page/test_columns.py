@@ -39,6 +39,13 @@ def test_columns_are_drawn_beside_the_rows_that_taught(tmp_path: Path) -> None:
     assert "Reference: the rows that taught v0002" in " ".join(page.text.split()) and not page.open
 
 
+def test_what_a_drifted_column_does_to_predictions_stands_with_its_picture(tmp_path: Path) -> None:
+    """In its unit, with a standard error; where the check does not have it, nothing is said."""
+    page = Page(html_of(kept(tmp_path), asked("m", "flights", "file", DRIFTED)) or "")
+    told = "It moves predictions by +0.31 ± 0.04 on average (log-odds of 'yes'; ± standard error)."
+    assert " ".join(page.text.split()).count(told) == 1 == page.text.count("moves predictions")
+
+
 def test_names_of_categories_are_text(tmp_path: Path) -> None:
     """Whatever a file holds."""
     page = Page(html_of(kept(tmp_path, HOSTILE), asked("m", "flights", "file", DRIFTED)) or "")
