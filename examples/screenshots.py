@@ -16,11 +16,14 @@ from playing import CONFIG, ROOT, Quiet, place, say
 
 IMAGES = ROOT / "docs" / "images"
 SCHEMES, WIDTH, HEIGHT = ("light", "dark"), 1280, 800
-PLAYED = "played"
+PLAYED, LIVE = "played", " live "
 MOST_BYTES = 150_000
 MONTH_S = 600.0
 """What a month may take at most."""
 USUAL, ACTS = 'listen = "127.0.0.1:8080"', "page_acts = true"
+COMPARISON = """[...document.querySelectorAll(".story h2")].find(one => one.textContent === "The comparison")
+  ?.scrollIntoView({block: "center", behavior: "instant"})"""
+"""Of a cycle the picture is that of what was compared."""
 AS_USUAL = """((port) => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) walker.currentNode.data = walker.currentNode.data.replace(`:${port}`, ":8080");
@@ -43,13 +46,14 @@ class Example(Daemon):
 
 
 def begin(daemon: Example, work: Path) -> None:
-    """Start it, and play unless that was done."""
+    """Start it, and play unless that was done; until nothing is under way."""
     if (daemon.folder / PLAYED).exists():
         daemon.start()
         daemon.wait("model_swapped", model=demo.MODEL)
     else:
         play(daemon, work)
         (daemon.folder / PLAYED).touch()
+    wait_for(lambda: all(one["cycle"] is None for one in daemon.json("status")["models"].values()), MONTH_S, 1.0)
 
 
 def play(daemon: Example, work: Path) -> None:
@@ -83,19 +87,26 @@ def picture(daemon: Example) -> None:
     IMAGES.mkdir(exist_ok=True)
     with Browser() as browser:
         browser.zone("UTC")
-        browser.size(WIDTH, HEIGHT)
         for name, path in views(daemon).items():
+            browser.size(WIDTH, HEIGHT)
             browser.open(f"{daemon.url}/{path}")
-            wait_for(
-                lambda: browser.is_so("document.querySelector('#live').textContent !== '' || !main.matches('[hx-get]')")
-            )
+            wait_for(lambda: browser.says(LIVE))
+            assert not browser.says("cannot be read"), f"played by another driftd? {browser.text()}"
+            browser.run(COMPARISON)
+            browser.size(WIDTH, min(HEIGHT, browser.run("document.body.offsetHeight")))
             for scheme in SCHEMES:
                 browser.scheme(scheme)
-                browser.run(f"{AS_USUAL}({daemon.port})")
                 file = IMAGES / f"{name}-{scheme}.webp"
-                browser.picture(file)
+                wait_for(lambda: taken(browser, file, daemon.port))  # noqa: B023 (it is called at once)
                 assert file.stat().st_size <= MOST_BYTES, f"{file} has {file.stat().st_size:,} bytes"
                 say(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1000} kB")
+
+
+def taken(browser: Browser, file: Path, port: int) -> bool:
+    """Take a picture; whether the page did not renew itself meanwhile, with its own port."""
+    browser.run(f"{AS_USUAL}({port})")
+    browser.picture(file)
+    return not browser.says(f":{port}")
 
 
 def main() -> int:

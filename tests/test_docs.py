@@ -116,3 +116,15 @@ def test_documented_make_targets_exist():
     named = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", text, re.MULTILINE))
     assert named
     assert [name for name in sorted(named) if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
+
+
+PICTURE = re.compile(r'(?:src|srcset)="([^"]+)"')
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pictures_are_there_small_and_described(page):
+    """Each that a page shows is a file of at most 150 kB, in the light and in the dark, with a text in its place."""
+    text = page.read_text("utf-8")
+    shown = [page.parent / name for name in PICTURE.findall(text)]
+    assert all(path.stat().st_size <= 150_000 for path in shown)
+    assert text.count("<picture>") == len(re.findall(r'<img [^>]*alt="[^"]{20,}"', text)) == len(shown) // 2
