@@ -271,6 +271,8 @@ EVENTS = (
         "stacks are before it in the journal"),
     Event("worker_died", "warning", "the analyst or a trainer ended by itself", "role op how", "-9 is the kernel's "
         "out-of-memory killer: lower `limits.train_memory` or shorten the window"),
+    Event("worker_renewed", "info", "an analyst that lived for an hour or more and held more than 500 MB was ended "
+          "between two requests; the next starts another", "role resident_mb hours"),
     Event("worker_hung", "error", "the analyst gave no sign of life for five minutes: it is ended, and what it was "
         "asked is tried again", "role op pid silent_s", "nothing, unless it repeats: then report it with `op`"),
     Event("worker_output", "debug", "what the analyst or a trainer printed", "role line"),

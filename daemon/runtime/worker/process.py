@@ -27,6 +27,9 @@ LOOK_S = 15.0
 SILENT_LOOKS = 20
 """So many looks in a row without a heartbeat and a worker counts as hung: five minutes, for a library may hold
 Python's lock, and with it the thread that beats, for as long as one of its calls takes."""
+RENEWED_AFTER_S, RENEWED_ABOVE = 3_600.0, 500_000_000
+"""An analyst that lives for so long and holds more bytes than this between two requests ends, and the next request
+starts another: what allocators keep in pieces too small to be given back grows for as long as a process lives."""
 END_S = 5.0
 """For so long the end of a killed process is waited for."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -55,6 +58,15 @@ async def _unless_silent(step: Callable[[], Awaitable[T]], beats: bool) -> T:
         with contextlib.suppress(TimeoutError):
             return await within(step(), LOOK_S)
     raise TimeoutError
+
+
+def resident_bytes(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 where there is none any more."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,7 @@ class Worker:
     _last_words: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _listener: asyncio.Task[None] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _started_s: float = 0.0
 
     async def ask_again(self, request: Request[R], tries: int = 3) -> R:
         """The result of a request, also where the worker was killed or hindered once; WorkerError if it is refused or
@@ -127,6 +140,7 @@ class Worker:
                 beats = timeout_s is None or self.role == "analyst"
                 asked = self._ask(operation.name, to_json(request), beats)
                 answer = await within(asked, timeout_s)
+                await self._renew()
             except TimeoutError:
                 await self.close()
                 reason = f"{operation.name} took longer than {timeout_s:g} s ({limit}) and was stopped"
@@ -185,12 +199,22 @@ class Worker:
             limit=LONGEST_ANSWER,
             env=environment,
         )
-        self._process = process
+        self._process, self._started_s = process, time.monotonic()
         self._last_words.clear()
         # The analyst works for all models: what it prints is not that of the one that happened to start it.
         context = contextvars.Context() if self.role == "analyst" else None
         self._listener = asyncio.create_task(self._listen(process), context=context)
         return process
+
+    async def _renew(self) -> None:
+        """End an analyst that has grown, once it is old: it is started again soon enough not to be missed."""
+        process, age_s = self._process, time.monotonic() - self._started_s
+        if self.role != "analyst" or process is None or age_s < RENEWED_AFTER_S:
+            return
+        held = resident_bytes(process.pid)
+        if held > RENEWED_ABOVE:
+            log.info("worker_renewed", role=self.role, resident_mb=held // 1_000_000, hours=round(age_s / 3600, 1))
+            await self.close()
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None

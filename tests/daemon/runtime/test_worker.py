@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from daemon.reading.operations import DigestRequest
-from daemon.runtime.worker import child
+from daemon.runtime.worker import child, process
 from daemon.runtime.worker.operations import WarmRequest
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from retrain.operations import Done, PromoteRequest
@@ -46,6 +46,25 @@ def test_an_answer_tells_the_cpu_that_it_took_also_where_it_is_none(monkeypatch:
     child.serve(io.StringIO("".join(json.dumps(one) + "\n" for one in asked)), answers)
     first, second = map(json.loads, answers.getvalue().splitlines())
     assert first["ok"]["cpu_s"] == 2.0 and second["error"]["cpu_s"] == 2.0
+
+
+def test_an_analyst_that_has_grown_is_replaced_between_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before it is old, nor where it holds little; what it answered last is answered."""
+
+    async def use(worker: Worker) -> list[int | None]:
+        pids = []
+        for age_s, size in ((3600.0, 1), (0.0, 10**12), (0.0, 1)):
+            monkeypatch.setattr(process, "RENEWED_AFTER_S", age_s)
+            monkeypatch.setattr(process, "RENEWED_ABOVE", size)
+            assert isinstance(await worker.call(NOTHING), Done)
+            pids.append(worker.pid)
+        assert isinstance(await worker.call(NOTHING), Done)
+        return pids
+
+    with capture_logs() as told:
+        first, second, third = with_worker(use)
+    assert first == second is not None and third is None
+    assert [event["event"] for event in told] == ["worker_renewed"] * 2 and told[0]["resident_mb"] > 5
 
 
 def test_a_worker_answers_with_a_result(tmp_path: Path) -> None:
