@@ -26,7 +26,7 @@ TOML_WORDS = {
 }
 """By how tomllib's messages begin."""
 SECTIONS = ("service", "models", "notify")
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _models(mistakes: Mistakes, raw: dict[str, Any]) -> dict[str, ModelSettings]
         return {}
     models = {}
     for name, section in sections.items():
-        if not re.match(NAME, name):
+        if not re.fullmatch(NAME, name):
             expected = "letters, digits, _, . and -, at most 64, the first a letter or digit"
             mistakes.add(("models", name), f"[models.{name}] is no valid name; expected {expected}")
         settings = validated(mistakes, ModelSettings, section, ("models", name))

@@ -1,6 +1,6 @@
 """One cycle as a story: why it was opened, what was seen, what was compared, and how it ended."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -185,7 +185,9 @@ def _evaluated(facts: dict[str, Any]) -> str:
             lines.append(f"  {name:32} {value}{_error(entry['se'], entry['value'])}")
     if result["difference"] is not None:
         error = _error(result["difference_se"], result["challenger"]["value"])
-        lines.append(f"  {'gain over the champion':32} {_gain(result)}{error}{error and f', of paired {unit}s'}")
+        lines.append(
+            f"  {'gain over the champion':32} {signed(gain_of(result), result['challenger']['value'])}{error}{error and f', of paired {unit}s'}"
+        )
     if result.get("forecast") is not None:
         lines += forecast_lines(result["forecast"], facts.get("realised"), result["challenger"]["value"])
     for part in result["slices"]:
@@ -195,11 +197,11 @@ def _evaluated(facts: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"  - {note}" for note in (*lists, *result.get("notes", ())))])
 
 
-def _gain(result: dict[str, Any]) -> str:
-    """The difference of the two values above it as they are written; + is better, also where smaller values are."""
-    challenger, champion = result["challenger"]["value"], result["champion"]["value"]
-    gain = shown_difference(challenger, champion)
-    return signed(gain if result["greater_is_better"] else -gain, challenger)
+def gain_of(result: Mapping[str, Any]) -> float:
+    """The difference of challenger and champion as their values are written; + is better, also where smaller values
+    are."""
+    gain = shown_difference(result["challenger"]["value"], result["champion"]["value"])
+    return gain if result["greater_is_better"] else -gain
 
 
 def _error(se: float | None, scale: float | None = None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from daemon.ledger import Ledger
-from daemon.reports.explain import describe, story_parts
+from daemon.reports.explain import describe, gain_of, story_parts
 from daemon.reports.page.actions import button, href, link
 from daemon.reports.page.asked import Asked, Facts, PageReader
 from daemon.reports.page.changes import words
@@ -107,7 +107,7 @@ def gate_rows(facts: Mapping[str, Any]) -> list[Interval]:
     found, realised = facts["evaluate"], facts["realised"]
     if found is None or found["difference"] is None:
         return []
-    rows = [("on held-out rows", *_around(found["difference"], found["difference_se"]))]
+    rows = [("on held-out rows", *_around(gain_of(found), found["difference_se"]))]
     if forecast := found.get("forecast"):
         rows.append(("expected over the next files", forecast["low"], forecast["mean"], forecast["high"]))
     if realised is not None:

@@ -133,6 +133,7 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         (GOOD + '[models.m.suspicion]\nkinds = ["unit_bugs"]\n', "kinds has 'unit_bugs'; expected 'duplicated_rows',"),
         ('[service]\ntimezone = "Mars"\n' + GOOD, "expected a time zone"),
         (GOOD.replace("[models.m]", '[models."a b"]'), "is no valid name"),
+        (GOOD.replace("[models.m]", '[models."a\\n"]'), "is no valid name"),
         ("[model.m]\n", "did you mean 'models'?"),
         (GOOD + '[models.m.columns]\ny = { type = "category", min = 1 }\n', "min and max are for numbers"),
         (
