@@ -185,9 +185,8 @@ def _evaluated(facts: dict[str, Any]) -> str:
             lines.append(f"  {name:32} {value}{_error(entry['se'], entry['value'])}")
     if result["difference"] is not None:
         error = _error(result["difference_se"], result["challenger"]["value"])
-        lines.append(
-            f"  {'gain over the champion':32} {signed(gain_of(result), result['challenger']['value'])}{error}{error and f', of paired {unit}s'}"
-        )
+        gain = signed(gain_of(result), result["challenger"]["value"])
+        lines.append(f"  {'gain over the champion':32} {gain}{error}{error and f', of paired {unit}s'}")
     if result.get("forecast") is not None:
         lines += forecast_lines(result["forecast"], facts.get("realised"), result["challenger"]["value"])
     for part in result["slices"]:
