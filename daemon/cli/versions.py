@@ -7,7 +7,6 @@ from daemon.cli.arguments import Json, ModelArgument
 from daemon.cli.output import print_json, print_table, when
 from daemon.cli.session import SESSION, known_model
 from daemon.reports.performance import BLIND
-from daemon.reports.versions import expected_cell, realised_cell, service_cell
 from drift.notation import score
 from retrain.planning.forecast_words import COVERS
 
@@ -19,7 +18,7 @@ OUTSIDE = " !"
 
 def versions(model: ModelArgument, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
-    from daemon.reports.versions import versions_of
+    from daemon.reports.versions import expected_cell, realised_cell, service_cell, versions_of
 
     config = SESSION.config()
     known_model(config, model)
@@ -59,6 +58,8 @@ def _state(row: Any, version: dict[str, Any]) -> str:
 
 def _legend(versions: Sequence[dict[str, Any]]) -> list[str]:
     """What the expected and realised gains are, where there are any."""
+    from daemon.reports.versions import expected_cell, realised_cell
+
     lines = [f"expected: {COVERS}"] if any(expected_cell(one) for one in versions) else []
     outside = any(realised_cell(one, OUTSIDE).endswith(OUTSIDE) for one in versions)
     return lines + (["! realised outside of the interval"] if outside else [])

@@ -96,12 +96,11 @@ def test_no_kind_of_work_waits_for_another():
     asyncio.run(story())
 
 
-def test_work_has_a_deadline_and_a_bounded_queue(monkeypatch):
+def test_work_has_a_deadline_and_a_bounded_queue():
     """What does not end is answered 503, and what waits behind it is given up; more than the bound is refused."""
-    monkeypatch.setattr("daemon.server.pools.MOST_WAITING", 3)
 
     async def story() -> list[BaseException]:
-        hold, pool = threading.Event(), Pool("reading", 1, 0.05)
+        hold, pool = threading.Event(), Pool("reading", 1, 0.05, most_given=3)
         told = await asyncio.gather(*(pool.run(hold.wait) for _ in range(4)), return_exceptions=True)
         hold.set()
         pool.close()

@@ -12,6 +12,7 @@ from page_states import configured
 from daemon.page.__main__ import PageServer
 from daemon.runtime import page_wire
 from daemon.runtime.page_wire import Head, Request, address_of, page_listener
+from daemon.runtime.passed_on import PassedOn
 from daemon.server import passage
 from daemon.server.passage import PIECE, Passage
 from daemon.server.protocol import ABORT
@@ -129,7 +130,7 @@ def test_an_answer_larger_than_any_is_told_with_the_way_out(monkeypatch, tmp_pat
     async def story() -> None:
         ours, theirs = socket.socketpair()
         listener = page_listener()
-        page = PageServer(configured(tmp_path, {"flights": "auto"}), True, listener, theirs)
+        page = PageServer(configured(tmp_path, {"flights": "auto"}), True, listener, theirs, PassedOn())
         running = asyncio.create_task(page.run())
         reader, writer = await asyncio.open_connection(sock=ours)
         await reader.readline()  # ready
