@@ -191,9 +191,7 @@ def _begun(assessor: Assessor, after: int, base: Regret, fixed: bool) -> _Fold:
     what += [assessor.settings.decision.model_dump()] if assessor.settings.decision.configured else []
     key = _digest(json.dumps(what, sort_keys=True, default=str), assessor.history.labels_key(files))
     fold = _Fold(dict(assessor.before), 0, base, key, fixed)
-    kept = ("begun", key, up_to, assessor.settings.model_dump_json())
-    proposal: dict[str, Any] = assessor.memory.get(kept, lambda: fold.proposed(assessor, up_to))
-    return replace(fold, proposal=dict(proposal), up_to=up_to)
+    return replace(fold, proposal=fold.proposed(assessor, up_to), up_to=up_to)
 
 
 def _to_assess(assessor: Assessor, after: int) -> list[list[int]]:
