@@ -26,8 +26,11 @@ def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, resu
 
 
 def adjust(conn: Connection, context: ModelContext, action: Adjust) -> dict[str, str]:
-    """Record that the proposed weights and recalibration are served; what the event says of it."""
+    """Record that the proposed weights and recalibration are served; what the event says of it, nothing where a version
+    that has part in them was removed meanwhile."""
     now, proposal = context.now(), action.proposal
+    if not {row.name for row in versions.stored(conn, context.name)}.issuperset(proposal["members"]):
+        return {}
     deployment = deployments.for_members(conn, context.name, proposal["members"], proposal["recalibration"], now)
     promotions.record(conn, context.name, deployment, "reweigh", action.reason, now)
     return {"version": deployment.name}
@@ -60,14 +63,19 @@ def prune_versions(context: ModelContext) -> None:
     """Remove the versions beyond the retention: never the champion, its predecessor, the one on trial or a
     pinned one."""
     with context.shared.ledger.connect() as conn:
-        stored = versions.stored(conn, context.name)
-        kept = promotions.protected_versions(conn, context.name)
-        trial = trials.running(conn, context.name)
-    names = [row.name for row in stored]
-    pinned = {row.name for row in stored if is_pinned(row.name, context.settings.retention.pinned)}
-    on_trial = {trial.version} if trial is not None else set()
-    for name in removable(names, kept | pinned | on_trial, context.settings.retention.versions):
+        names = _removable(conn, context)
+    for name in names:
         with context.shared.ledger.begin() as conn:
+            if name not in _removable(conn, context):
+                continue  # it was promoted meanwhile
             versions.mark_removed(conn, context.name, name)
         durable.remove(context.folders.version(name), "retention.remove_version")
         context.log.info("version_removed", version=name)
+
+
+def _removable(conn: Connection, context: ModelContext) -> list[str]:
+    stored = versions.stored(conn, context.name)
+    kept, trial = promotions.protected_versions(conn, context.name), trials.running(conn, context.name)
+    pinned = {row.name for row in stored if is_pinned(row.name, context.settings.retention.pinned)}
+    on_trial = {trial.version} if trial is not None else set()
+    return removable([row.name for row in stored], kept | pinned | on_trial, context.settings.retention.versions)

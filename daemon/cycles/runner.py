@@ -143,7 +143,7 @@ class CycleRunner:
             case OpenCycle(trigger):
                 assert cycle is not None
                 log.info("cycle_opened", cycle_id=cycle.id, trigger=trigger.kind, reason=action.reason)
-            case Adjust():
+            case Adjust() if deployed:
                 log.info("deployment_adjusted", **deployed, reason=action.reason)
             case RollBack():
                 log.warning("version_rolled_back", **deployed, reason=action.reason)
@@ -152,7 +152,7 @@ class CycleRunner:
             case Wait(until=until):
                 if action.reason != self._logged_reason and cycle is None:
                     log.info("waiting_for_data" if until is None else "cycle_waiting", reason=action.reason)
-            case Idle():
+            case Idle() | Adjust():
                 pass
             case _:
                 assert_never(action)
