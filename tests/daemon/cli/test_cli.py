@@ -96,7 +96,12 @@ def test_history_versions_and_explain(daemon):
     assert told["evaluate"]["verdict"] == "promote"
     assert set(told["cpu"]["stages"]) >= {"prepare", "train"} and "\nCPU: " in story
     assert sum(told["cpu"]["stages"].values()) == pytest.approx(told["cpu"]["cycle"], abs=0.01)
-    assert any(e["event"] == "version_promoted" for e in daemon.json("history", "--events", "-n", "500"))
+
+    def is_kept() -> bool:
+        """Events are written every second."""
+        return any(e["event"] == "version_promoted" for e in daemon.json("history", "--events", "-n", "500"))
+
+    wait_for(is_kept)
 
 
 def test_check_judges_a_file_and_changes_nothing(daemon, tmp_path):

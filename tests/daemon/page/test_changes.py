@@ -33,8 +33,11 @@ def test_what_is_done_is_heard_and_what_was_missed_too(open_page):
         heard = told(stream.iter_lines())
         assert next(heard)["event"] == "changed"
         httpx.post(f"{open_page.url}/api/m/m/resume", json={}, timeout=60)
-        found = next(one for one in heard if one["event"] == "logged" and "command_done" in one["data"])
-        assert json.loads(found["data"])["fields"]["command"] == "resume"
+        logged = ((one, json.loads(one["data"])) for one in heard if one["event"] == "logged")
+        done = (
+            one for one, entry in logged if entry["event"] == "command_done" and entry["fields"]["command"] == "resume"
+        )
+        found = next(done)
         assert next(heard)["event"] in ("changed", "logged")
     before = str(int(found["id"]) - 1)
     with httpx.stream("GET", url, timeout=120, headers={"last-event-id": before}) as stream:
