@@ -22,6 +22,9 @@ from benchmarks.soak.service import Service
 from benchmarks.soak.trend import Trend, by_minute, trend
 
 LOOK_S, REST_S, NO_MORE_S = 10.0, 60.0, 900.0
+REFILL_MINUTES = 12.0
+"""What is kept for five minutes is gone after a rest: for so long it comes back before anything is judged."""
+MOST_ERRORS = 50
 MOST_PERCENT = 1.0
 LOOKS = "looks.jsonl"
 
@@ -40,7 +43,9 @@ def main() -> None:
         begun = time.monotonic()
         before = _looks(service, load, begun, 60 * args.settling, console)
         rested = _rest(service, load, begun)
-        judged = _looks(service, load, begun, 60 * (args.settling + args.minutes), console)
+        refilled_s = time.monotonic() - begun + 60 * REFILL_MINUTES
+        before += _looks(service, load, begun, refilled_s, console)
+        judged = _looks(service, load, begun, refilled_s + 60 * args.minutes, console)
         last = _rest(service, load, begun)
     finally:
         service.close()
@@ -52,11 +57,12 @@ def main() -> None:
         told = f"{name}: {one.percent_an_hour:+.2f} ± {one.standard_error:.2f} % an hour of {one.mean:.1f} MB"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
     counts = {name: sum(1 for _ in service.seen(name)) for name in sorted({e["event"] for e in service.events})}
+    errors = [event for event in service.events if event.get("level") == "error"]
     kept = {"looks": [asdict(one) for one in before + judged], "rested": asdict(rested), "last": asdict(last)}
     told_goals = [asdict(goal) | {"met": goal.met} for goal in goals]
     print(json.dumps({
         "machine": machine(), "goals": told_goals, "trends": {name: asdict(one) for name, one in found.items()},
-        "events": counts, "answers": dict(load.answers), **kept,
+        "events": counts, "answers": dict(load.answers), "errors": errors[:MOST_ERRORS], **kept,
     }))  # fmt: skip
     if not args.keep:
         service.remove()  # where something went wrong, it stays
