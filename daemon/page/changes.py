@@ -24,8 +24,6 @@ log = get_logger()
 LOOK_S, QUIET_S, LONGEST_S = 1.0, 15.0, 3600.0
 """How often the ledger is looked at, after how long a silent stream has a word, and how long a stream lasts: the
 browser begins another by itself, and is judged anew."""
-PAGES_A_SECOND = 10
-"""With more open pages than this the ledger is looked at less often: each change has all of them made anew."""
 MOST_STREAMS, MOST_MISSED, MOST_WAITING = 512, 200, 64
 AGAIN = b"retry: 2000\n\n"
 WORD = b": nothing new\n\n"
@@ -86,7 +84,7 @@ class Changes:
                 pass  # the pool is busy: the next look tells it
             except Exception as error:
                 self._log(repr(error))
-            await asyncio.sleep(LOOK_S * max(1.0, len(self._listeners) / PAGES_A_SECOND))
+            await asyncio.sleep(LOOK_S)
 
     def _log(self, error: str) -> None:
         if error != self._failed:
