@@ -20,6 +20,7 @@ HEADERS = (
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 )
 """Of every answer; a badge and static files add who may embed and keep them."""
+HTML = "text/html; charset=utf-8"
 KEPT_S = 3600
 """How long a browser may keep a static file."""
 
@@ -53,7 +54,7 @@ class Refusal(Exception):
 
 def page(text: str, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     """HTML."""
-    return Answer(status, "text/html; charset=utf-8", text.encode("utf-8", "backslashreplace"), headers)
+    return Answer(status, HTML, text.encode("utf-8", "backslashreplace"), headers)
 
 
 def data(value: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

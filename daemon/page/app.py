@@ -1,5 +1,6 @@
 """Answers one request for the status page: a view as a page or as JSON, a static file, a session's begin and end."""
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,13 +10,14 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from daemon.config.config import Config
 from daemon.page import actions, answers, rights
 from daemon.page.acting import Acting, Outcome
-from daemon.page.answers import Answer, Refusal
+from daemon.page.answers import HTML, Answer, Refusal, encoded
 from daemon.page.changes import Changes
 from daemon.page.forms import FORM, decoded, form_fields, is_form
 from daemon.page.openapi import description
 from daemon.page.pages import login_page, logout_page, open_page, sentence_page
 from daemon.page.reading import Reading
 from daemon.page.rights import Rights, Visitor
+from daemon.page.shared import Shared
 from daemon.reports.page.asked import Asked
 from daemon.reports.page.views import facts_of, html_of
 from daemon.runtime.log import get_logger
@@ -66,6 +68,8 @@ class App:
     def __init__(self, config: Config, reading: Reading, rights: Rights, now: Callable[[], float] = time.time) -> None:
         self._config, self._reading, self._rights, self._now = config, reading, rights, now
         self.acting, self.changes = Acting(config, reading), Changes(reading)
+        self._shared = Shared(reading.version)
+        self._mark = secrets.token_hex(32)
         self.rendering = Pool("making the page", RENDER_AT_ONCE, RENDER_S)
         self.pools = (self.rendering, self.acting.pool, self.changes.pool)
 
@@ -145,16 +149,28 @@ class App:
 
     async def _view(self, call: Call) -> Answer:
         """A page, or the facts of it below /api."""
-        visitor = call.visitor
         path = call.path[1:] if call.is_data else call.path
-        asked = Asked(path, call.query, visitor.acts, visitor.csrf, call.now)
+        body = await self.rendering.run(self._body, call, path)
+        if body is None:
+            raise Refusal(404, "nothing is here: no such model, cycle, file or view")
         if call.is_data:
-            facts = await self.rendering.run(self._reading.view, facts_of, asked)
-            return answers.data(_found(facts))
-        text = await self.rendering.run(self._reading.view, html_of, asked)
-        if path[:1] == ("badge",):
-            return Answer(200, "image/svg+xml", str(_found(text)).encode())
-        return answers.page(str(_found(text)))
+            return Answer(200, "application/json", body)
+        return Answer(200, "image/svg+xml" if path[:1] == ("badge",) else HTML, body)
+
+    def _body(self, call: Call, path: tuple[str, ...]) -> bytes | None:
+        """It as it is sent, made once for all who may do the same; None where there is no such view."""
+        visitor, is_data = call.visitor, call.is_data
+        asked = Asked(path, call.query, visitor.acts, self._mark, call.now)
+
+        def make() -> bytes | None:
+            if is_data:
+                facts = self._reading.view(facts_of, asked)
+                return None if facts is None else encoded(facts)
+            text = self._reading.view(html_of, asked)
+            return None if text is None else text.encode("utf-8", "backslashreplace")
+
+        body = self._shared.get((is_data, path, tuple(sorted(call.query.items())), visitor.acts), make)
+        return None if body is None else body.replace(self._mark.encode(), visitor.csrf.encode())
 
     # --- sessions -----------------------------------------------------------------------------------------------
 
@@ -236,9 +252,3 @@ def static(name: str) -> Answer:
     if found is None:
         raise Refusal(404, "there is no such file")
     return Answer(200, *found, cached_s=answers.KEPT_S)
-
-
-def _found(what: object | None) -> object:
-    if what is None:
-        raise Refusal(404, "nothing is here: no such model, cycle, file or view")
-    return what

@@ -17,6 +17,8 @@ from retrain.records.errors import Refused, Retry
 
 T = TypeVar("T")
 View = Callable[[PageReader, Asked], T]
+Version = tuple[int, int, int]
+"""Device and inode of the ledger's file, and SQLite's data_version."""
 
 
 class Reading:
@@ -26,6 +28,7 @@ class Reading:
         self._config, self._traffic = config, traffic or Traffic()
         self._ledger: Ledger | None = None
         self._file: tuple[int, int] | None = None
+        self._watch: sqlite3.Connection | None = None
         self._turn = threading.Lock()
 
     def view(self, of: View[T], asked: Asked) -> T:
@@ -45,13 +48,25 @@ class Reading:
         with self._turn:
             there = self._config.paths.ledger.stat() if self._ledger is not None else None
             if self._ledger is not None and there is not None and self._file != (there.st_dev, there.st_ino):
-                self._ledger.close()
-                self._ledger = None
+                self._forget()
             if self._ledger is None:
                 self._ledger = open_ledger(self._config.state_dir, create=False, read_only=True)
                 there = self._ledger.path.stat()
                 self._file = there.st_dev, there.st_ino
             return self._ledger
+
+    def version(self) -> Version | None:
+        """Another one after each commit to the ledger; None where it cannot be read."""
+        try:
+            ledger = self.ledger()
+            with self._turn:
+                if self._ledger is not ledger or self._file is None:
+                    return None
+                if self._watch is None:
+                    self._watch = ledger.watch()
+                return *self._file, self._watch.execute("PRAGMA data_version").fetchone()[0]
+        except (Refused, Retry, SQLAlchemyError, sqlite3.Error, OSError):
+            return None
 
     def _reader(self, ledger: Ledger | None, trouble: str = "") -> PageReader:
         traffic = self._traffic.by_model(list(self._config.models))
@@ -60,9 +75,14 @@ class Reading:
     def close(self) -> None:
         """Open it anew the next time: perhaps another is there then."""
         with self._turn:
-            before, self._ledger = self._ledger, None
-        if before is not None:
-            before.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Close what is open; the caller has the turn."""
+        for connection in (self._watch, self._ledger):
+            if connection is not None:
+                connection.close()
+        self._watch = self._ledger = None
 
 
 def _examined(config: Config) -> list[dict[str, Any]]:

@@ -135,16 +135,21 @@ class Passage:
                     await send({"type": "http.response.body", "body": b""})
 
     async def _send(self, scope: Any, status: int, headers: Fields, body: bytes, send: Any) -> None:
-        """In pieces, each when the one before was taken; a client that does not read loses its connection."""
+        """In pieces, each when the one before was taken; a client that does not read loses its connection. An answer of
+        one piece is left to the connection: the next one on it waits until it was taken."""
         fields = [*_encoded(headers), (b"content-length", str(len(body)).encode())]
         if self.draining:
             fields.append((b"connection", b"close"))
-        messages: list[dict[str, Any]] = [{"type": "http.response.start", "status": status, "headers": fields}]
-        pieces = [body[at : at + PIECE] for at in range(0, len(body), PIECE)]
-        messages += [{"type": "http.response.body", "body": piece, "more_body": True} for piece in pieces]
+        start = {"type": "http.response.start", "status": status, "headers": fields}
         with contextlib.suppress(RuntimeError, OSError):  # the client is gone
-            for message in [*messages, {"type": "http.response.body", "body": b""}]:
-                await _taken(scope, send, message)
+            await _taken(scope, send, start)
+            if len(body) <= PIECE:
+                await send({"type": "http.response.body", "body": body})
+                return
+            for at in range(0, len(body), PIECE):
+                piece = body[at : at + PIECE]
+                await _taken(scope, send, {"type": "http.response.body", "body": piece, "more_body": True})
+            await _taken(scope, send, {"type": "http.response.body", "body": b""})
 
 
 async def _taken(scope: Any, send: Any, message: dict[str, Any]) -> None:

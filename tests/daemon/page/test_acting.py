@@ -122,6 +122,19 @@ def test_what_was_never_asked_is_not_there(open_page, name):
     assert httpx.get(f"{open_page.url}/api/asked/{name}").status_code == 404
 
 
+def test_forms_carry_the_secret_of_their_own_session(guarded_page):
+    """Pages are made once for all who may do the same; what a form must carry is each session's own, and nobody's who
+    may only see."""
+    secrets = set()
+    for _ in range(2):
+        with httpx.Client(base_url=guarded_page.url, timeout=60) as client:
+            wait_for(lambda c=client: c.post("/login", data={"token": ADMIN}).status_code == 303)
+            secrets.add(csrf_of(client))
+    assert len(secrets) == 2
+    seen = wait_for(lambda: httpx.get(f"{guarded_page.url}/m/m", headers={"authorization": f"Bearer {READ}"}))
+    assert seen.status_code == 200 and 'name="csrf"' not in seen.text
+
+
 def test_only_an_admin_token_acts(guarded_page):
     """By header or by session; a session also needs its secret."""
     assert posted(guarded_page, "m/m/pause", {}).status_code == 401
