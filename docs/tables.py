@@ -22,7 +22,7 @@ from daemon.cli.app import commands, first_sentence
 from daemon.config.events import EVENTS
 from daemon.config.metrics import METRICS
 from daemon.config.notify import NotifySettings
-from daemon.config.service import ServiceSettings
+from daemon.config.service import LogSettings, ServiceSettings
 from drift.statistics.registry import statistics_table
 from retrain.records.settings import Budget, ColumnSettings, Frozen, ModelSettings
 from retrain.records.settings.units import BYTES, SECONDS, alarm_rate, duration_s, size_bytes
@@ -94,6 +94,7 @@ def metrics_table() -> str:
 def sections() -> Iterator[tuple[str, type[Frozen]]]:
     """Every section of the configuration with its settings."""
     yield "service", ServiceSettings
+    yield "service.log", LogSettings
     yield "[notify]", NotifySettings
     yield "models.NAME", ModelSettings
     yield "models.NAME.columns", ColumnSettings

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from event_lines import undeclared
 from helpers import PATIENCE_S, wait_for
 from ledgers import place_ledger
 
@@ -176,6 +177,7 @@ class Daemon:
             self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(20)
+        assert not (wrong := undeclared(self.events)), wrong
 
     # --- what it said -----------------------------------------------------------------------------------
 

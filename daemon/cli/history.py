@@ -43,11 +43,12 @@ def history(
 
 
 def _print_events(rows: Sequence[Any], json: bool) -> None:
-    if json:
-        from daemon.reports.timeline import event_json
+    from daemon.reports.timeline import event_json
+    from daemon.tools.logs import sentence
 
-        print_json([event_json(row) for row in rows])
+    entries = [event_json(row) for row in rows]
+    if json:
+        print_json(entries)
         return
-    for row in rows:
-        fields = "  ".join(f"{key}={value}" for key, value in row.fields.items() if value is not None)
-        print(f"{when(row.at)}  {row.model or '':12} {row.event:18} {fields}")
+    for entry in entries:
+        print(sentence(entry))

@@ -48,6 +48,11 @@ class Config:
         """Where what lies in there."""
         return StatePaths(self.state_dir)
 
+    @cached_property
+    def log_file(self) -> Path | None:
+        """Where events are kept as lines of JSON besides, if anywhere."""
+        return None if self.service.log.file is None else below(self.path, self.service.log.file)
+
 
 class ConfigErrors(Exception):
     """All mistakes of a configuration file, one a line."""

@@ -55,6 +55,8 @@ EVENTS = (
         ends="part_hung"),
     Event("log_dropped", "warning", "the journal did not take some events, and none came after them", "dropped_before",
         "is journald overloaded or stopped?"),
+    Event("log_file_failed", "warning", "a process cannot write the file of `[service.log]`; the next line that it "
+        "takes has `dropped_before`", "file reason", "make room, or let the service's user write there"),
     Event("config_needs_restart", "warning", "these keys of [service] changed and take effect at the next start",
         "keys", "`systemctl restart driftd` when it suits"),
     Event("ledger_failed", "error", "control could not read or write the ledger for a part of its work, and tries "

@@ -11,6 +11,14 @@ SERVERS_READ = "only servers read it"
 """Marks a key that fresh servers have: a reload applies it at once."""
 
 
+class LogSettings(Frozen):
+    """Where log events go besides standard output or the journal."""
+
+    file: str | None = None
+    """A file to which each event is appended as a line of JSON, by all processes; relative to the configuration. It may
+    be renamed, removed or cut at any moment: see [rotation](logs.md#rotation)."""
+
+
 class ServiceSettings(Frozen):
     """What concerns the whole service. A reload applies at once what only servers read; the rest takes effect at the
     next start."""
@@ -56,6 +64,8 @@ class ServiceSettings(Frozen):
     """`debug`, `info`, `warning` or `error`."""
     log_format: Literal["auto", "console", "json", "journal"] = "auto"
     """`auto` (journal under systemd, console on a terminal, else JSON), or one of `console`, `json`, `journal`."""
+
+    log: LogSettings = LogSettings()
 
     @field_validator("listen")
     @classmethod

@@ -144,7 +144,7 @@ def main() -> None:
         os.nice(NICE)
     config = load_config(options.config)
     passed_on = PassedOn()
-    configure(config.service.log_level, config.service.log_format, tap=passed_on.add)
+    configure(config.service.log_level, config.service.log_format, tap=passed_on.add, file=config.log_file)
     listener, channel = (socket.socket(fileno=number) for number in (options.listen_fd, options.control_fd))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(PageServer(config, options.loopback, listener, channel, passed_on).run())

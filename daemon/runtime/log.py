@@ -10,10 +10,13 @@ import socket
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
 
+from daemon.runtime.log_file import LogFile
 from daemon.runtime.printable import printable
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -33,8 +36,15 @@ def get_logger() -> Any:
     return structlog.get_logger()
 
 
-def configure(level: str = "info", style: str = "auto", stream: TextIO | None = None, tap: Tap | None = None) -> None:
-    """Set the process's logs up; `style` is one of FORMATS. `tap` gets each event as a dict."""
+def configure(
+    level: str = "info",
+    style: str = "auto",
+    stream: TextIO | None = None,
+    tap: Tap | None = None,
+    file: Path | None = None,
+) -> None:
+    """Set the process's logs up; `style` is one of FORMATS. `tap` gets each event as a dict; `file` gets each as a line
+    of JSON besides."""
     stream = stream or _unbuffered(sys.stdout)
     chosen = _style(stream) if style == "auto" else style
     processors: list[Any] = [
@@ -45,6 +55,8 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO | None = 
     ]
     if tap is not None:
         processors.append(_tapped(tap))
+    if file is not None:
+        processors.append(_tapped(LogFile(file, json_line, partial(_tell_lost, file)).add))
     if chosen == "console":
         processors.append(_for_people)
     factory: Any = Journal() if chosen == "journal" else _Lines(stream)
@@ -55,6 +67,10 @@ def configure(level: str = "info", style: str = "auto", stream: TextIO | None = 
         logger_factory=lambda *_: factory,
         cache_logger_on_first_use=False,
     )
+
+
+def _tell_lost(file: Path, reason: str) -> None:
+    get_logger().warning("log_file_failed", file=str(file), reason=reason)
 
 
 def _style(stream: TextIO) -> str:

@@ -247,7 +247,8 @@ def main() -> None:
     faults.install(os.environ, "server")
     config = load_config(options.config)
     logged, passed_on = LoggedCounts(), PassedOn()
-    configure(config.service.log_level, config.service.log_format, tap=both(logged.add, passed_on.add))
+    service, tap = config.service, both(logged.add, passed_on.add)
+    configure(service.log_level, service.log_format, tap=tap, file=config.log_file)
     unread = logging.getLogger("uvicorn")  # it answers what is wrong; its lines say nothing more
     unread.addHandler(logging.NullHandler())
     unread.propagate = False

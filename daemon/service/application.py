@@ -55,7 +55,7 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     faulthandler.enable()  # a watchdog's SIGABRT leaves the stacks of all threads
     events = EventBuffer()
     totals = Totals()
-    configure(config.service.log_level, log_format, tap=both(events.add, totals.logged.add))
+    configure(config.service.log_level, log_format, tap=both(events.add, totals.logged.add), file=config.log_file)
     faults.install(environment, "control")
     if hang_at := environment.get("DRIFTD_HANG_AT"):
         durable.install_hook(durable.hanger(hang_at))

@@ -28,7 +28,7 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     """Serve until SIGINT or SIGTERM; Refused where there is no ledger to follow."""
     faulthandler.enable()
     totals = Totals()
-    configure(config.service.log_level, log_format, tap=totals.logged.add)
+    configure(config.service.log_level, log_format, tap=totals.logged.add, file=config.log_file)
     try:
         open_ledger(config.state_dir, create=False, read_only=True).close()
     except Retry:

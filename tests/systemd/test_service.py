@@ -159,9 +159,12 @@ def test_a_reload_applies_a_change_or_refuses_it_whole(service: Service) -> None
 
 
 def test_the_journal_finds_events_by_their_fields(service: Service) -> None:
-    """`journalctl MODEL=m EVENT=version_promoted` finds that event, of the service and of its servers alike."""
+    """`journalctl MODEL=m EVENT=version_promoted` finds that event, of the service and of its servers alike; so does
+    `driftd logs`."""
     found = service.journal("MODEL=m", "EVENT=version_promoted", "SYSLOG_IDENTIFIER=driftd")
     assert found and all(entry["_SYSTEMD_UNIT"] == "driftd.service" for entry in found)
+    lines = service.driftd("-c", CONFIG, "logs", "m", "--event", "version_promoted", "--json").splitlines()
+    assert [json.loads(line) for line in lines] == [json.loads(entry["MESSAGE"]) for entry in found]
     after = time.time()
     assert service.status_of("/models/m/predict", "-d", "no json") == "400"
     rejected = service.wait("EVENT=input_rejected", after=after)

@@ -42,6 +42,7 @@ def site_of(config: Config, user: str) -> Site:
         group=_group_of(user),
         makes_user=user == USER,
         programs=tuple(path for path in programs if path.is_absolute()),
+        log_dir=None if config.log_file is None else Path(os.path.normpath(config.log_file)).parent,
         reached=tuple(None if one.url is None else reached_by(one.url) for one in config.notify),
     )
 

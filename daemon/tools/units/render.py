@@ -15,13 +15,14 @@ TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - what PrivateTmp= hi
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 """What ProtectHome= hides."""
 STATES = Path("/var/lib")
+LOGS = Path("/var/log")
 
 
 @dataclass(frozen=True)
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
     the hosts that notifications go to, None of a URL that is kept elsewhere; `programs` are run after
-    promotions."""
+    promotions; `log_dir` is the folder of the log file, if there is one."""
 
     driftd: Path
     config: Path
@@ -35,6 +36,7 @@ class Site:
     makes_user: bool = True
     reached: tuple[str | None, ...] = ()
     programs: tuple[Path, ...] = ()
+    log_dir: Path | None = None
 
 
 def render(site: Site) -> dict[Path, str]:
@@ -46,7 +48,7 @@ def render(site: Site) -> dict[Path, str]:
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
         "state_dir": escaped(site.state_dir), "state_word": quoted(site.state_dir),
         "mounts": " ".join(quoted(path) for path in (site.driftd, site.config, site.state_dir)),
-        "state": _state(site), "home": "\n".join(_home(site)),
+        "state": "\n".join([_state(site), *_logs(site)]), "home": "\n".join(_home(site)),
         "data_lines": "\n".join(f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
     }  # fmt: skip
     wanted = {
@@ -86,10 +88,21 @@ def _state(site: Site) -> str:
     return f"ReadWritePaths={quoted(site.state_dir)}"
 
 
+def _logs(site: Site) -> Iterable[str]:
+    """Who makes the folder of the log file, and that it may be written."""
+    folder = site.log_dir
+    if folder is None or folder == site.state_dir or site.state_dir in folder.parents:
+        return
+    if LOGS in folder.parents:
+        yield f"LogsDirectory={quoted(folder.relative_to(LOGS))}\nLogsDirectoryMode=0750"
+    else:
+        yield f"ReadWritePaths=-{quoted(folder)}"
+
+
 def _home(site: Site) -> Iterable[str]:
     """Homes and temporary folders are hidden, but for what the service needs of them."""
     needed = [path for path in (*site.code, site.config.parent, *site.data_dirs, *site.programs) if is_hidden(path)]
-    writable = [site.state_dir] if is_hidden(site.state_dir) else []
+    writable = [path for path in (site.state_dir, site.log_dir) if path is not None and is_hidden(path)]
     yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
     for path in outermost(needed):
         yield f"BindReadOnlyPaths=-{escaped(path)}".replace(" ", r"\ ")
