@@ -99,11 +99,11 @@ def _entries(source: str | None, wanted: "Wanted", last: int | None, is_followed
 
 def _followed(path: Path, wanted: "Wanted", last: int | None) -> "Iterator[Entry]":
     """The newest of what is there, and then what comes."""
-    from daemon.tools.logs import follow, from_file
+    from daemon.tools.logs import follow, from_file, whole_lines
 
-    before = list(_newest(from_file(path, wanted), last)) if path.exists() else []
-    yield from before
-    yield from follow(path, wanted, time.sleep)
+    end = whole_lines(path)
+    yield from _newest(from_file(path, wanted, end), last)
+    yield from follow(path, wanted, end)
 
 
 def _newest(entries: "Iterator[Entry]", last: int | None) -> "Iterable[Entry]":

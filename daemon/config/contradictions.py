@@ -177,6 +177,10 @@ def overlapping_folders(mistakes: Mistakes, service: Any, sections: Any) -> None
     taken, real = _Taken(), RealPaths()
     if isinstance(state, str) and "\0" not in state:
         taken.add(real.of(below(mistakes.path, state)), f"{state!r}, [service] state_dir", False)
+    log = service.get("log") if isinstance(service, dict) else None
+    file = log.get("file") if isinstance(log, dict) else None
+    if isinstance(file, str) and "\0" not in file:
+        taken.add(real.of(below(mistakes.path, file)), f"{file!r}, [service.log] file", False)
     for name, section in sections.items() if isinstance(sections, dict) else ():
         data_dir = section.get("data_dir") if isinstance(section, dict) else None
         if not isinstance(data_dir, str) or "\0" in data_dir:

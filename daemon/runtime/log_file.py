@@ -30,7 +30,7 @@ class LogFile:
         self._file: int | None = None
         self._dropped, self._again_s = 0, 0.0
         self._turn = threading.Lock()
-        self._failed = self._torn = False
+        self._failed = False
         self._thread = threading.Thread(target=self._run, name="log file", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -80,10 +80,10 @@ class LogFile:
     def _append(self, data: bytes) -> None:
         """One line, on a line of its own also after one of which only a part was written."""
         file = self._opened()
-        data = b"\n" + data if self._torn else data
-        written = os.write(file, data)
-        self._torn = written < len(data)
-        if self._torn:
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":  # of another process, perhaps
+            data = b"\n" + data
+        if os.write(file, data) < len(data):
             raise OSError(0, "only a part of a line was written")
 
     def _opened(self) -> int:
@@ -94,7 +94,7 @@ class LogFile:
                     return self._file
             self._leave()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
         return self._file
 
     def _leave(self) -> None:

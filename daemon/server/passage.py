@@ -28,6 +28,7 @@ METHODS = ("GET", "HEAD", "POST")
 STREAM = "/api/events"
 DOWN = "the status page does not answer; predictions do. Try again in a moment: driftd starts the page anew"
 FULL = "too many ask for the status page at once; try again in a moment"
+END = {"type": "http.response.body", "body": b""}
 Fields = list[tuple[str, str]]
 Answered = tuple[int, Fields, bytes]
 
@@ -132,34 +133,32 @@ class Passage:
         finally:
             if begun:
                 with contextlib.suppress(RuntimeError):  # the client is gone
-                    await send({"type": "http.response.body", "body": b""})
+                    await send(END)
 
     async def _send(self, scope: Any, status: int, headers: Fields, body: bytes, send: Any) -> None:
-        """In pieces, each when the one before was taken; a client that does not read loses its connection. An answer of
-        one piece is left to the connection: the next one on it waits until it was taken."""
+        """In pieces, each when the one before was taken; a client that does not read loses its connection."""
         fields = [*_encoded(headers), (b"content-length", str(len(body)).encode())]
         if self.draining:
             fields.append((b"connection", b"close"))
         start = {"type": "http.response.start", "status": status, "headers": fields}
+        pieces = [body[at : at + PIECE] for at in range(0, len(body), PIECE)] or [b""]
+        bodies = [{"type": "http.response.body", "body": piece, "more_body": True} for piece in pieces]
         with contextlib.suppress(RuntimeError, OSError):  # the client is gone
-            await _taken(scope, send, start)
-            if len(body) <= PIECE:
-                await send({"type": "http.response.body", "body": body})
-                return
-            for at in range(0, len(body), PIECE):
-                piece = body[at : at + PIECE]
-                await _taken(scope, send, {"type": "http.response.body", "body": piece, "more_body": True})
-            await _taken(scope, send, {"type": "http.response.body", "body": b""})
+            await _taken(scope, send, start, bodies[0])
+            for message in bodies[1:]:
+                await _taken(scope, send, message)
+            await _taken(scope, send, END)
 
 
-async def _taken(scope: Any, send: Any, message: dict[str, Any]) -> None:
+async def _taken(scope: Any, send: Any, *messages: dict[str, Any]) -> None:
     """Send when what was sent before is taken; a client that leaves it for long loses its connection: OSError."""
     try:
         async with asyncio.timeout(TAKEN_S):
-            await send(message)
+            for message in messages:
+                await send(message)
     except TimeoutError:
         scope[ABORT]()
-        await send({"type": "http.response.body", "body": b""})  # comes back when the connection is gone
+        await send(END)  # comes back when the connection is gone
         raise ConnectionAbortedError("the client does not read its answer") from None
 
 

@@ -1,6 +1,7 @@
 """Events as they were logged, read back: lines of JSON of a file and of what it was rotated to or of standard input, or
 the entries of the systemd journal."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -17,10 +18,14 @@ from typing import Any, BinaryIO
 from retrain.records.errors import Refused
 
 Entry = dict[str, Any]
-LOOK_S = 0.25
-"""How often a file that is followed is looked at."""
+LOOK_S, PIECE = 0.25, 1 << 20
+"""How often a file that is followed is looked at, and how many bytes are read at once."""
 LEVELS = ("debug", "info", "warning", "error")
+PRIORITIES = {"info": 6, "warning": 4, "error": 3}
+"""What the journal has of them."""
 IDENTIFIER = "SYSLOG_IDENTIFIER=driftd"
+LATEST = 250_000_000_000.0
+"""A moment that calendars still have, in Unix seconds."""
 LONGEST_LINE = 1_000_000
 """Bytes; a longer line is none of driftd's."""
 
@@ -58,9 +63,9 @@ def moment(entry: Entry) -> float:
     """
     try:
         at = datetime.fromisoformat(str(entry.get("timestamp")))
-    except ValueError:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return 0.0
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 def entry_of(line: bytes) -> Entry | None:
@@ -81,11 +86,17 @@ def from_lines(lines: Iterable[bytes], wanted: Wanted) -> Iterator[Entry]:
     return (entry for line in lines if (entry := entry_of(line)) is not None and wanted.has(entry))
 
 
-def from_file(path: Path, wanted: Wanted) -> Iterator[Entry]:
-    """The events of a log file and of what it was rotated to, oldest first."""
+def from_file(path: Path, wanted: Wanted, end: int | None = None) -> Iterator[Entry]:
+    """The events of a log file, of which only the first `end` bytes where that is given, and of what it was rotated to,
+    oldest first."""
     for one in rotated(path, wanted.since):
-        with _opened(one) as file:
-            yield from from_lines(_lines(file), wanted)
+        try:
+            with _opened(one) as file:
+                yield from from_lines(_lines(file, end if one == path else None), wanted)
+        except FileNotFoundError:
+            continue  # it was rotated away meanwhile
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise Refused(f"{one}: cannot be read: {error}", "move it away, or wait until it is compressed") from None
 
 
 def rotated(path: Path, since: float | None = None) -> list[Path]:
@@ -95,34 +106,52 @@ def rotated(path: Path, since: float | None = None) -> list[Path]:
     for one in path.parent.glob(f"{_escaped(path.name)}*"):
         rest = one.name[len(path.name) :].removesuffix(".gz")
         if rest == "" or (rest[0] in ".-" and rest[1:].replace("-", "").replace(".", "").isdigit()):
-            found.append((one != path, one.stat().st_mtime, one))
+            with contextlib.suppress(FileNotFoundError):
+                found.append((one != path, one.stat().st_mtime, one))
     ordered = sorted(((at, one) for is_old, at, one in found if is_old)) + [(0.0, path)] * path.exists()
     return [one for at, one in ordered if one == path or since is None or at >= since]
 
 
-def follow(path: Path, wanted: Wanted, sleep: Callable[[float], None] = time.sleep) -> Iterator[Entry]:
-    """What is in the file, and then what comes, for ever: also after it was renamed, removed or cut."""
-    rest, file = b"", None
+def whole_lines(path: Path) -> int:
+    """Where the last whole line of a file ends, in bytes; 0 where it is not there."""
+    file = _there(path)
+    if file is None:
+        return 0
+    with file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - LONGEST_LINE))
+        tail = file.read(min(size, LONGEST_LINE))
+        return size - (len(tail) - (tail.rfind(b"\n") + 1))
+
+
+def follow(path: Path, wanted: Wanted, start: int = 0, sleep: Callable[[float], None] = time.sleep) -> Iterator[Entry]:
+    """What comes in the file, for ever: also after it was renamed, removed or cut. Of the file that is there now, from
+    byte `start` on."""
+    file: BinaryIO | None = None
+    rest = b""
     try:
         while True:
-            if file is None and path.exists():
-                file, rest = path.open("rb"), b""
-            piece = b"" if file is None else file.read()
-            rest += piece
-            *lines, rest = rest.split(b"\n")
-            yield from from_lines(lines, wanted)
-            rest = rest if len(rest) <= LONGEST_LINE else b""
-            if piece or file is None:
-                sleep(0.0 if piece else LOOK_S)
+            if file is None:
+                file, rest = _there(path), b""
+                if file is not None:
+                    file.seek(start)
+                start = 0
+            if file is None:
+                sleep(LOOK_S)
                 continue
-            if not _is_at(file, path):
+            is_at = _is_at(file, path)  # before it is read: what is written before a renaming is read after it
+            while piece := file.read(PIECE):
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from from_lines(lines, wanted)
+                rest = rest if len(rest) <= LONGEST_LINE else b""
+            if not is_at:
                 file.close()
                 file = None
-            elif os.fstat(file.fileno()).st_size < file.tell():
+                continue
+            if os.fstat(file.fileno()).st_size < file.tell():
                 file.seek(0)
                 rest = b""
-            else:
-                sleep(LOOK_S)
+            sleep(LOOK_S)
     finally:
         if file is not None:
             file.close()
@@ -161,6 +190,8 @@ def journal_arguments(wanted: Wanted, last: int | None, is_followed: bool) -> li
         arguments.append(f"--since=@{int(wanted.since)}")
     if is_followed:
         arguments += ["--follow", f"--lines={'all' if last is None else last}"]
+    if wanted.level in PRIORITIES:
+        arguments.append(f"--priority={PRIORITIES[wanted.level]}")
     names = [f"EVENT={name}" for name in sorted(wanted.events)]
     return [*arguments, IDENTIFIER, *([f"MODEL={wanted.model}"] if wanted.model is not None else []), *names]
 
@@ -183,7 +214,7 @@ def sentence(entry: Entry) -> str:
     '-                    warning  m             file_held           rows=3'
     """
     at = moment(entry)
-    when = datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
+    when = datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S") if 0 < at < LATEST else "-"
     level = "" if entry.get("level") in ("info", "debug") else str(entry.get("level", ""))
     fixed = ("event", "level", "timestamp", "model")
     fields = "  ".join(
@@ -210,10 +241,17 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         yield file  # type: ignore[misc]
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Lines, of which none takes more memory than any of driftd's."""
-    while line := file.readline(LONGEST_LINE):
+def _lines(file: BinaryIO, end: int | None) -> Iterator[bytes]:
+    """Lines that begin before byte `end`, of which none takes more memory than any of driftd's."""
+    while (end is None or file.tell() < end) and (line := file.readline(LONGEST_LINE)):
         yield line
+
+
+def _there(path: Path) -> BinaryIO | None:
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return None
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 
 import pytest
@@ -45,6 +46,22 @@ def test_what_is_asked_for_wrongly_is_said(written, capsys):
         assert word in capsys.readouterr().err
     assert run(["logs", "--from", str(written) + "x"]) == 1
     assert "no such file" in capsys.readouterr().err
+
+
+def test_following_shows_the_newest_and_what_comes(written):
+    """No event twice, none left out."""
+    for number in range(20):
+        with written.open("a") as file:
+            file.write(json.dumps({"event": "file_seen", "level": "info", "rows": number}) + "\n")
+    command = [sys.executable, "-m", "daemon", "logs", "--from", str(written), "-f", "-n", "3", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        shown = [json.loads(process.stdout.readline())["rows"] for _ in range(3)]
+        with written.open("a") as file:
+            file.write(json.dumps({"event": "file_seen", "level": "info", "rows": 20}) + "\n")
+        shown.append(json.loads(process.stdout.readline())["rows"])
+        process.kill()
+    assert shown == [17, 18, 19, 20]
 
 
 def test_standard_input_is_read(written, capsys, monkeypatch):

@@ -119,6 +119,7 @@ def test_five_mistakes_are_told_at_once_with_their_lines(tmp_path):
         ),
         (GOOD.replace('"d"', '"state/d"'), "overlaps 'state', [service] state_dir"),
         (GOOD.replace('"d"', '"state"'), "overlaps 'state', [service] state_dir"),
+        ('[service.log]\nfile = "d/driftd.jsonl"\n' + GOOD, "overlaps 'd/driftd.jsonl', [service.log] file"),
         (GOOD + "a = 1\na = 2\n", "config.toml:6: not valid TOML: this key is already there"),
         (GOOD + "x = yes\n", "config.toml:5: not valid TOML: expected a value after =: text in quotes"),
         (GOOD + '[models.m.columns]\ny = { typ = "boolean" }\n', "did you mean 'type'?"),

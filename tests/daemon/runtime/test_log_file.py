@@ -96,6 +96,16 @@ def test_a_line_that_was_cut_short_does_not_spoil_the_next(log_file, monkeypatch
     assert torn == '{"event":' and json.loads(whole) == {"event": "whole", "dropped_before": 1}
 
 
+def test_a_torn_line_of_another_process_does_not_spoil_the_next(log_file):
+    """It died in the middle of a line."""
+    file, path, _ = log_file()
+    path.parent.mkdir()
+    path.write_text('{"event": "to')
+    file.add({"event": "whole"})
+    file.close()
+    assert path.read_text().splitlines()[1:] == ['{"event": "whole"}']
+
+
 def test_who_logs_never_waits_for_the_disk(log_file, monkeypatch):
     """A write that hangs: so many events wait, the others are counted."""
     gate, write = threading.Event(), os.write

@@ -66,7 +66,7 @@ def test_a_file_is_followed_through_rotations(tmp_path):
     enough = threading.Event()
 
     def read() -> None:
-        for entry in follow(path, Wanted(), lambda _: None):
+        for entry in follow(path, Wanted()):
             found.append(entry["event"])
             if entry["event"] == "end":
                 enough.set()
@@ -89,6 +89,29 @@ def test_a_file_is_followed_through_rotations(tmp_path):
     path.unlink()
     path.write_text(line("end"))
     assert enough.wait(30) and found == ["a", "b", "c", "end"]
+
+
+def test_what_a_renamed_file_gets_last_is_read(tmp_path):
+    """A line that was written between the last look and the renaming."""
+    path = tmp_path / "driftd.log"
+    path.write_text(line("a"))
+    looks: list[int] = []
+
+    def sleep(_: float) -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            with path.open("a") as file:
+                file.write(line("b"))
+            path.rename(tmp_path / "driftd.log.1")
+            path.write_text(line("c"))
+
+    assert [one["event"] for one in itertools.islice(follow(path, Wanted(), sleep=sleep), 3)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-14:00", "", None])
+def test_a_moment_that_is_none_is_shown_without(at):
+    """Whatever a line says, it is shown."""
+    assert sentence({"event": "file_seen", "level": "info", "timestamp": at}).split()[-1] == "file_seen"
 
 
 def test_the_journal_gives_texts_that_are_no_unicode_as_bytes():
