@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 SOURCES := daemon retrain drift tests examples benchmarks docs
+# Notebooks' packages stand beside these of the environment.
+SHARED := numpy psutil tzdata
 # Many tests wait for processes, settle times and disks: three at once keep two cores busier than two.
 PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
@@ -15,12 +17,12 @@ help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
 
 run: $(VENV)/.installed ## install what is needed, then run the service on the example flights
-	@$(BIN)/python examples/demo.py
+	@DRIFTD_DEMO_TARGET=run $(BIN)/driftd demo .
 
 demo-recommender: $(VENV)/.installed ## the same on the generated log of a shop that recommends
-	@$(BIN)/python examples/demo_recommender.py
+	@DRIFTD_DEMO_TARGET=demo-recommender $(BIN)/driftd demo --recommender .
 
-test: lint types layers ## lint, types, layers, tests and doctests
+test: lint types layers $(VENV)/notebook/.installed ## lint, types, layers, tests and doctests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: format test ## format, then everything that `make test` does
@@ -146,6 +148,9 @@ lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock f
 		--quiet --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --upgrade --no-deps tests/browser/axe.in -o tests/browser/axe.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --upgrade --constraint requirements-dev.lock $(foreach name,$(SHARED),--no-emit-package $(name)) \
+		tests/notebook/notebook.in -o tests/notebook/notebook.lock
 
 clean: ## remove the environment and caches; state/ and data/ stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -167,6 +172,11 @@ $(VENV)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 # The script axe-core alone, as a package carries it: apart from the environment, for it needs nothing of the rest.
 $(VENV)/axe/.installed: tests/browser/axe.lock | $(BIN)/python
 	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/axe -r tests/browser/axe.lock
+	@touch $@
+
+# What notebooks need, apart for the reason that its list gives; NumPy and the others are those of the environment.
+$(VENV)/notebook/.installed: tests/notebook/notebook.lock | $(VENV)/.installed-dev
+	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/notebook -r tests/notebook/notebook.lock
 	@touch $@
 
 $(BIN)/python:

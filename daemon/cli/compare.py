@@ -34,8 +34,8 @@ def compare(
 ) -> None:
     """Compare two data files column by column: did the data drift? Status 1 means yes."""
     from daemon.reports.compare_text import render
-    from daemon.tools.compare.compare import MIN_EFFECT
-    from daemon.tools.compare.compare import compare as run
+    from daemon.tools.compare import compare as run
+    from drift.check.check_columns import MIN_EFFECT
 
     shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
     with refusal_is_failure(), progress_bars(STEPS) as show:

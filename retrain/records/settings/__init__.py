@@ -2,8 +2,9 @@
 
 The line below a key is its description: docs/configuration.md (`make docs`) and `driftd init` have it from here."""
 
+from drift.columns.column_kind import ColumnKind
 from retrain.records.settings.answer import DecisionSettings
-from retrain.records.settings.data import ColumnKind, ColumnSettings, IntakeSettings, PredictionLogSettings
+from retrain.records.settings.data import ColumnSettings, IntakeSettings, PredictionLogSettings
 from retrain.records.settings.decisions import (
     DriftSettings,
     GroupSettings,

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.tools.compare.shapes import distribution
 from drift.check.column import judge_values
 from drift.check.report import ColumnReport
 from drift.check.words import with_dates
+from drift.comparison.shapes import distribution
 from drift.derived.identifiers import identifying
 from drift.profiles.categorical import Codes
 from drift.profiles.numeric import numeric_profile

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from daemon.reading.tabular import Table
-from daemon.tools.compare.judged import Judged
-from daemon.tools.compare.shapes import distribution
 from drift.check.column import judge_column
 from drift.check.words import with_dates
+from drift.columns.values import column_values
+from drift.comparison.judged import Judged
+from drift.comparison.shapes import distribution
+from drift.comparison.table import Table
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
 from drift.out_of_core.columns import Stream, judge_streams, stream_categories
 from drift.profiles.categorical import Codes
 from drift.profiles.profile import ColumnValues, profile
-from retrain.rows.columns import column_values
 
 PROBE_ROWS = 200_000
 TEXT_ROWS = 100_000
