@@ -7,13 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import demo
-import demo_recommender
 from chromium import Browser, has_browser
 from daemon_harness import Daemon
 from helpers import wait_for
-from playing import CONFIG, ROOT, Quiet, place, say
 
+from daemon.tools.demo import flights_story, shop_story
+from daemon.tools.demo.playing import Quiet, place, say
+
+ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 SCHEMES, WIDTH, HEIGHT = ("light", "dark"), 1280, 800
 PLAYED, LIVE = "played", " live "
@@ -36,7 +37,7 @@ class Example(Daemon):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, service="")
-        text = CONFIG.read_text("utf-8")
+        text = (ROOT / "config.toml").read_text("utf-8")
         assert text.count(USUAL) == 1
         self.config.write_text(text.replace(USUAL, f'listen = "127.0.0.1:{self.port}"\n{ACTS}'), "utf-8")
 
@@ -49,7 +50,7 @@ def begin(daemon: Example, work: Path) -> None:
     """Start it, and play unless that was done; until nothing is under way."""
     if (daemon.folder / PLAYED).exists():
         daemon.start()
-        daemon.wait("model_swapped", model=demo.MODEL)
+        daemon.wait("model_swapped", model=flights_story.MODEL)
     else:
         play(daemon, work)
         (daemon.folder / PLAYED).touch()
@@ -58,28 +59,28 @@ def begin(daemon: Example, work: Path) -> None:
 
 def play(daemon: Example, work: Path) -> None:
     """All of the year's months, each when driftd is done with the one before, and the shop's first days."""
-    flights, visits = daemon.data / demo.MODEL, daemon.data / demo_recommender.MODEL
-    months, days = demo.months(), demo_recommender.Days(work)
-    for month in months[: demo.FIRST_MONTHS]:
+    flights, visits = daemon.data / flights_story.MODEL, daemon.data / shop_story.MODEL
+    months, days = flights_story.months(), shop_story.Days(work)
+    for month in months[: flights_story.FIRST_MONTHS]:
         place(month, flights)
-    for day in range(demo_recommender.FIRST_DAYS):
+    for day in range(shop_story.FIRST_DAYS):
         days.place(day, visits)
     daemon.start()
-    for model in (demo.MODEL, demo_recommender.MODEL):
+    for model in (flights_story.MODEL, shop_story.MODEL):
         daemon.wait("model_swapped", model=model, timeout_s=MONTH_S)
-    for at, month in enumerate(months[demo.FIRST_MONTHS :]):
-        say(f"{month.stem} of {demo.MODEL}, and a day of {demo_recommender.MODEL}")
+    for at, month in enumerate(months[flights_story.FIRST_MONTHS :]):
+        say(f"{month.stem} of {flights_story.MODEL}, and a day of {shop_story.MODEL}")
         place(month, flights)
-        days.place(demo_recommender.FIRST_DAYS + at, visits)
-        wait_for(Quiet(daemon, demo.MODEL, month.name, demo.QUIET_S), MONTH_S, interval_s=1.0)  # type: ignore[arg-type]
+        days.place(shop_story.FIRST_DAYS + at, visits)
+        wait_for(Quiet(daemon, flights_story.MODEL, month.name, flights_story.QUIET_S), MONTH_S, interval_s=1.0)  # type: ignore[arg-type]
 
 
 def views(daemon: Example) -> dict[str, str]:
     """The main views by name, with their paths: the cycle is the newest that promoted something."""
-    cycles = [
-        one for one in daemon.json("history", demo.MODEL) if one["kind"] == "cycle" and one["state"] == "promoted"
-    ]
-    return {"overview": "", "model": f"m/{demo.MODEL}", "cycle": f"m/{demo.MODEL}/cycle/{cycles[-1]['cycle']}"}
+    model = flights_story.MODEL
+    history = daemon.json("history", model)
+    promoted = [one for one in history if one["kind"] == "cycle" and one["state"] == "promoted"]
+    return {"overview": "", "model": f"m/{model}", "cycle": f"m/{model}/cycle/{promoted[-1]['cycle']}"}
 
 
 def picture(daemon: Example) -> None:
