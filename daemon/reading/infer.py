@@ -109,19 +109,19 @@ class Sampled:
 
     @cached_property
     def _types(self) -> dict[str, str]:
-        described = [row for first in self.rows.first_of_groups() for row in self.ask("DESCRIBE sample", first)]
+        described = [row for group in self.rows.groups() for row in self.ask("DESCRIBE sample", group[0])]
         return {name: str(type_name) for name, type_name, *_ in described}
 
     @cached_property
     def _texts(self) -> dict[str, Texts]:
         """What the columns are that are text to the reader."""
         typed = self.file.kind.format == "parquet"
+        wide = {name for name, type_name in self._types.items() if type_name.split("(")[0] in WIDER}
         counted = {}
-        for name, type_name in self._types.items():
-            wide = type_name.split("(")[0] in WIDER
-            if type_name == "VARCHAR" or wide:
-                texts = count_texts(self.ask, name)
-                is_declared = (typed and not wide) or 0 < texts.present == self.quoted.get(name)
+        for group in self.rows.groups():
+            names = [name for name in group if name in wide or self._types[name] == "VARCHAR"]
+            for name, texts in count_texts(self.ask, names).items() if names else ():
+                is_declared = (typed and name not in wide) or 0 < texts.present == self.quoted.get(name)
                 counted[name] = replace(texts, is_declared=is_declared)
         return counted
 

@@ -43,7 +43,7 @@ def compare(
         compared = compare_tables(
             reference, current, alpha=alpha, exact=exact, min_effect=min_effect, calendar=calendar,
             multivariate=multivariate, ignore=ignored, columns=only, ignored_by="--ignore", what="file",
-            progress=progress,
+            progress=progress, with_shapes=shapes is not None,
         )  # fmt: skip
     if shapes is not None:
         shapes.update(compared.shapes)

@@ -5,8 +5,10 @@ from typing import Any
 
 from drift.check.check_columns import MIN_EFFECT
 from drift.comparison.frames import frame, named
+from drift.comparison.kept import compare_with
 from drift.comparison.report import Comparison, Library
 from drift.comparison.tables import ALPHA, compare_tables
+from drift.profiles.reference import Reference
 
 
 def compare(
@@ -32,12 +34,23 @@ def compare(
     dates, `multivariate` tests of all columns together. Columns that name or date rows are left out, and those to
     `ignore`; where `columns` are named, they alone are compared, whatever their values.
 
+    `reference` may also be a `Reference`, as `reference_of` makes one of a frame, or one of a version that driftd serves:
+    the frame is then judged as `driftd check` judges a file, with a budget that allows for a reference that is kept.
+
     TypeError where something is no frame, ValueError where a name is no column or the two have none in common.
 
     >>> compare({"x": [1.0, 2.0, 3.0] * 100}, {"x": [2.0, 3.0, 4.0] * 100})
     Drift in 1 of 1 columns (300 and 300 rows)
       x shifted: KS 0.33, mean 2 → 3
     """
+    if isinstance(reference, Reference):
+        if calendar or multivariate:
+            raise ValueError(
+                "a reference has no rows: calendar is an argument of reference_of, multivariate needs rows"
+            )
+        ignored, only = named(ignore, frame(current)), named(columns, frame(current))
+        kept = compare_with(reference, current, ignored, only, alpha=alpha, exact=exact, min_effect=min_effect)
+        return Comparison(kept.result, kept.shapes, _library(current))
     before = frame(reference)
     now = frame(current, before.kinds)
     compared = compare_tables(

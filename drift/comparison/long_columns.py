@@ -10,7 +10,6 @@ from drift.check.column import judge_column
 from drift.check.words import with_dates
 from drift.columns.values import column_values
 from drift.comparison.judged import Judged
-from drift.comparison.shapes import distribution
 from drift.comparison.table import Table
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
@@ -56,7 +55,7 @@ def _numbers(
     before, now = (Stream(table.rows, lambda table=table: _floats(read(table))) for table in tables)  # type: ignore[misc]
     report, parts = judge_streams(name, before, now, probes[0], exact=exact)
     judged.add(with_dates(report) if dates else report, parts)
-    judged.shapes[name] = distribution(*probes) | ({"dates": True} if dates else {})
+    judged.draw(name, *probes, dates)
 
 
 def _categories(judged: Judged, tables: tuple[Table, Table], name: str, read: Read, exact: bool) -> None:

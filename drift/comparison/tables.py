@@ -44,6 +44,7 @@ def compare_tables(
     columns: Collection[str] = (),
     ignored_by: str = "ignore",
     what: str = "frame",
+    with_shapes: bool = True,
     progress: Progress | None = None,
 ) -> Compared:
     """The drift report of two tables; ValueError where they have no column in common.
@@ -53,13 +54,15 @@ def compare_tables(
     are given; `calendar` adds the hour and weekday of dates, `multivariate` tests of all columns together. Columns that
     name or date rows are left out, see `drift.derived.identifiers`, and those to `ignore`; where `columns` are named,
     they alone are compared, whatever their values. `ignored_by` and `what` are the words of notes for the argument
-    `ignore`, and for a table.
+    `ignore`, and for a table; without `with_shapes` there are no distributions.
     """
     keep_freed_memory()
     shared = [name for name in reference.names if name in set(current.names)]
     if not shared:
         raise ValueError(f"there is no column in common: {nothing_shared(reference, current)}")
-    judged = Judged(left_out=dict.fromkeys((name for name in shared if name in ignore), f"{ignored_by} names it"))
+    judged = Judged(
+        with_shapes, left_out=dict.fromkeys((name for name in shared if name in ignore), f"{ignored_by} names it")
+    )
     shared = [name for name in shared if name not in ignore and (name in columns or not columns)]
     for number, name in enumerate(shared, 1):
         if progress is not None:
@@ -97,7 +100,7 @@ def _judge(
         judge_long(judged, reference, current, name, exact, calendar, any_values)
     else:
         dates, is_text = (reference.kinds[name] == kind for kind in ("datetime", "text"))
-        sides = (_columns(table, name, calendar) for table in (reference, current))
+        sides = (columns_of(table, name, calendar) for table in (reference, current))
         for (title, before), (_, now) in zip(*sides, strict=True):
             own = title == name
             judged.judge(title, before, now, exact, dates and own, any_values or not own or is_text)
@@ -105,7 +108,7 @@ def _judge(
         table.note_misfits(name)
 
 
-def _columns(table: Table, name: str, calendar: bool) -> Iterator[tuple[str, ColumnValues]]:
+def columns_of(table: Table, name: str, calendar: bool) -> Iterator[tuple[str, ColumnValues]]:
     """A column, and what is made of it: of dates, where asked, hour and weekday; of free text its length and more."""
     kind, values = table.kinds[name], table.values(name)
     yield name, values
