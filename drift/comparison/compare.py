@@ -34,8 +34,8 @@ def compare(
     dates, `multivariate` tests of all columns together. Columns that name or date rows are left out, and those to
     `ignore`; where `columns` are named, they alone are compared, whatever their values.
 
-    `reference` may also be a `Reference`, as `reference_of` makes one of a frame, or one of a version that driftd serves:
-    the frame is then judged as `driftd check` judges a file, with a budget that allows for a reference that is kept.
+    `reference` may also be a `Reference`, as `reference_of` makes one of a frame: the other frame is then judged as
+    `driftd check` judges a file, with a budget that allows for a reference that is kept.
 
     TypeError where something is no frame, ValueError where a name is no column or the two have none in common.
 
@@ -45,9 +45,7 @@ def compare(
     """
     if isinstance(reference, Reference):
         if calendar or multivariate:
-            raise ValueError(
-                "a reference has no rows: calendar is an argument of reference_of, multivariate needs rows"
-            )
+            raise ValueError("a reference has no rows: calendar is an argument of reference_of, multivariate of none")
         ignored, only = named(ignore, frame(current)), named(columns, frame(current))
         kept = compare_with(reference, current, ignored, only, alpha=alpha, exact=exact, min_effect=min_effect)
         return Comparison(kept.result, kept.shapes, _library(current))

@@ -15,10 +15,10 @@ from drift.profiles.reference import Reference, build_reference
 
 
 def reference_of(data: Any, *, ignore: str | Collection[str] = (), calendar: bool = False) -> Reference:
-    """What later frames are compared with, of a frame whose rows are in their order in time: `compare(reference, frame)`.
+    """What later frames are compared with, by `compare(reference, frame)`; the rows are in their order in time.
 
-    Columns that name or date rows are left out, and those to `ignore`; `calendar` adds the hour and weekday of dates. For
-    errors see `compare`.
+    Columns that name or date rows are left out, and those to `ignore`; `calendar` adds the hour and weekday of dates.
+    TypeError where it is no frame, ValueError where a name is no column.
 
     >>> reference = reference_of({"x": [1.0, 2.0, 3.0] * 100})
     >>> Reference.from_bytes(reference.to_bytes()).columns["x"].mean
@@ -38,12 +38,8 @@ def compare_with(
     table = frame(current)
     table = Frame(table.table, {name: _kind(reference, name, kind) for name, kind in table.kinds.items()})
     names = [name for name in table.names if name not in ignore and (name in columns or not columns)]
-    judged: list[tuple[str, ColumnValues]] = [
-        (title, values)
-        for name in names
-        for title, values in columns_of(table, name, True)
-        if title in reference.columns
-    ]
+    found = (column for name in names for column in columns_of(table, name, True))
+    judged = [(title, values) for title, values in found if title in reference.columns]
     if not judged:
         raise ValueError("there is no column in common with the reference")
     for name in names:

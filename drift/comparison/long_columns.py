@@ -55,7 +55,7 @@ def _numbers(
     before, now = (Stream(table.rows, lambda table=table: _floats(read(table))) for table in tables)  # type: ignore[misc]
     report, parts = judge_streams(name, before, now, probes[0], exact=exact)
     judged.add(with_dates(report) if dates else report, parts)
-    judged.draw(name, *probes, dates)
+    judged.draw(name, probes[0], probes[1], dates)
 
 
 def _categories(judged: Judged, tables: tuple[Table, Table], name: str, read: Read, exact: bool) -> None:
