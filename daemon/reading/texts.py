@@ -117,7 +117,8 @@ def _shapes(ask: Ask, name: str) -> Shapes:
 def _distinct(name: str) -> str:
     """A query of the different texts `t` of a column and how many rows have each, `n`: what is asked of a text is then
     asked once of those that are the same."""
-    return f"SELECT CAST({identifier(name)} AS VARCHAR) AS t, count(*) AS n FROM sample GROUP BY t HAVING t IS NOT NULL"
+    texts = f"SELECT CAST({identifier(name)} AS VARCHAR) AS t FROM sample"
+    return f"SELECT t, count(*) AS n FROM ({texts}) WHERE t IS NOT NULL GROUP BY t"
 
 
 def _missing_words(ask: Ask, name: str) -> tuple[str, ...]:
