@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -50,7 +50,7 @@ long: $(VENV)/.installed-dev ## the tests that take minutes each, but for those 
 browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and action of the status page in a real Chromium; axe-core; minutes
 	$(BIN)/python -m pytest --durations 12 -m "long or not long" tests/browser tests/daemon/page/test_browser.py
 
-screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures of its status page; Chromium; ten minutes; SCREENSHOTS="--in DIR"
+screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures; Chromium; ten minutes; SCREENSHOTS="--in DIR" or "--only-notebook"
 	PYTHONPATH=.:tests $(BIN)/python examples/screenshots.py $(SCREENSHOTS)
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
@@ -133,6 +133,9 @@ soak: $(VENV)/.installed-dev ## everything at once until retention is steady, an
 
 year: $(VENV)/.installed-dev ## measure the queries of a ledger with a year of one file a minute; 1.5 GB, two minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.year
+
+start-up: $(VENV)/.installed-dev ## measure what commands cost as a whole, beside a loop of SciPy's tests; 1 GB, three minutes; START_UP="--runs 9"
+	$(BIN)/python -m benchmarks.start_up $(START_UP)
 
 long-file: $(VENV)/.installed-dev ## compare a generated file of 20 GB; needs as much space
 	$(BIN)/python -m benchmarks.long_file

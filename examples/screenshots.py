@@ -1,7 +1,10 @@
 """`make screenshots`: plays the example months and the first days of the shop in a folder of its own, and takes the
-README's pictures of the status page: docs/images/VIEW-light.webp and VIEW-dark.webp."""
+README's pictures of the status page: docs/images/VIEW-light.webp and VIEW-dark.webp; and those of
+examples/notebook.ipynb, which `--only-notebook` takes alone."""
 
 import argparse
+import html
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +19,13 @@ from daemon.tools.demo.playing import Quiet, place, say
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
+NOTEBOOK, NOTEBOOK_HEIGHT = ROOT / "examples" / "notebook.ipynb", 900
+CELL = """<!DOCTYPE html><meta charset="utf-8"><style>
+:root {{ color-scheme: light dark; }} body {{ margin: 1rem; font: 15px/1.5 system-ui; display: grid;
+  grid-template-columns: 4rem minmax(0, 1fr); gap: .6rem; }}
+pre {{ margin: 0; padding: .5rem .75rem; border: 1px solid #8886; font: 14px/1.45 monospace; }}
+.prompt {{ color: #56c; font: 14px/2.2 monospace; }}
+</style><b class="prompt">In [1]:</b><pre>{code}</pre><b class="prompt">Out[1]:</b><div>{shown}</div>"""
 SCHEMES, WIDTH, HEIGHT = ("light", "dark"), 1280, 800
 PLAYED, LIVE = "played", " live "
 MOST_BYTES = 150_000
@@ -103,6 +113,23 @@ def picture(daemon: Example) -> None:
                 say(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1000} kB")
 
 
+def notebook_picture() -> None:
+    """The first cell of the notebook and what it shows, as a notebook lays them out."""
+    cell = next(one for one in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if one["cell_type"] == "code")
+    code, shown = "".join(cell["source"]), "".join(cell["outputs"][-1]["data"]["text/html"])
+    with tempfile.TemporaryDirectory() as name, Browser() as browser:
+        page = Path(name) / "notebook.html"
+        page.write_text(CELL.format(code=html.escape(code), shown=shown), "utf-8")
+        browser.size(WIDTH, NOTEBOOK_HEIGHT)
+        browser.open(page.as_uri())
+        for scheme in SCHEMES:
+            browser.scheme(scheme)
+            file = IMAGES / f"notebook-{scheme}.webp"
+            browser.picture(file)
+            assert file.stat().st_size <= MOST_BYTES, f"{file} has {file.stat().st_size:,} bytes"
+            say(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1000} kB")
+
+
 def taken(browser: Browser, file: Path, port: int) -> bool:
     """Take a picture; whether the page did not renew itself meanwhile, with its own port."""
     browser.run(f"{AS_USUAL}({port})")
@@ -114,10 +141,15 @@ def main() -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--in", dest="folder", type=Path, help="play there, and only look where it was played already")
-    given: Path | None = parser.parse_args().folder
+    parser.add_argument("--only-notebook", action="store_true", help="take the notebook's picture alone")
+    asked = parser.parse_args()
+    given: Path | None = asked.folder
     if not has_browser():
         print("the pictures need Chromium: apt install chromium", file=sys.stderr)
         return 2
+    notebook_picture()
+    if asked.only_notebook:
+        return 0
     with tempfile.TemporaryDirectory(prefix="driftd-screenshots-") as name:
         folder = (given or Path(name)).resolve()
         folder.mkdir(exist_ok=True)
