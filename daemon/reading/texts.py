@@ -16,6 +16,8 @@ MOST_SHAPES = 3_000
 
 Ask = Callable[[str, str], list[Any]]
 """Gives the rows of a query of `sample`, and the column that is asked for."""
+Source = Callable[[str], str]
+"""Gives of a column the query, or the table, of its different texts `t` and how many rows have each, `n`."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Texts:
         return self.kind == "category" and self.digits > 0 and 2 * self.digits >= self.present - self.words
 
 
-def count_texts(ask: Ask, names: Sequence[str]) -> dict[str, Texts]:
+def count_texts(ask: Ask, source: Source, names: Sequence[str]) -> dict[str, Texts]:
     """What columns of text are, by name; all of them are in `sample` together. One query, for planning one takes longer
     than to run it; what a finite number cannot be is asked of other texts alone."""
     zero, digit = "regexp_matches(t, '^[-+]?0[0-9]')", _unless_finite("regexp_matches(t, '[0-9]')")
@@ -67,7 +69,7 @@ def count_texts(ask: Ask, names: Sequence[str]) -> dict[str, Texts]:
         f"length(t) <= {LONGEST} AND (finite OR {digit})",
     )
     counts = ", ".join(f"coalesce(sum(n) FILTER ({test}), 0)" for test in (*tests.values(), *others))
-    texts = " UNION ALL ".join(f"SELECT {place} AS c, * FROM ({_distinct(name)})" for place, name in enumerate(names))
+    texts = " UNION ALL ".join(f"SELECT {place} AS c, * FROM {source(name)}" for place, name in enumerate(names))
     told = f"SELECT c, t, n, coalesce(isfinite(TRY_CAST(t AS DOUBLE)), false) AS finite FROM ({texts})"
     rows = {row[0]: row[1:] for row in ask(f"SELECT c, sum(n), {counts} FROM ({told}) GROUP BY c", names[0])}
     found = {}
@@ -83,7 +85,9 @@ def _unless_finite(test: str) -> str:
     return f"CASE WHEN finite THEN false ELSE {test} END"
 
 
-def text_columns(ask: Ask, texts: Mapping[str, Texts], kinds: Mapping[str, ColumnKind], delimiter: str) -> Columns:
+def text_columns(
+    ask: Ask, source: Source, texts: Mapping[str, Texts], kinds: Mapping[str, ColumnKind], delimiter: str
+) -> Columns:
     """What the columns of text are that may be written in local formats."""
     numbers, dates, missing, doubts = {}, {}, {}, {}
     points = [n for n, t in texts.items() if t.kind == "number" and t.dotted and not t.may_be_local]
@@ -92,11 +96,11 @@ def text_columns(ask: Ask, texts: Mapping[str, Texts], kinds: Mapping[str, Colum
             if one.words and kinds[name] != "category":
                 missing[name] = _missing_words(ask, name)
             continue
-        shapes = _shapes(ask, name)
+        shapes = _shapes(ask, source(name), name)
         number = numbers_of(shapes)
         if number is not None and not (one.is_declared and number.plain):
             numbers[name] = number
-        elif found := dates_of(shapes, _largest(ask, name)):
+        elif found := dates_of(shapes, _largest(ask, source(name), name)):
             dates[name] = found
         elif shapes and number is None and (why := why_no_numbers(shapes)):
             doubts[name] = why
@@ -105,18 +109,17 @@ def text_columns(ask: Ask, texts: Mapping[str, Texts], kinds: Mapping[str, Colum
     return Columns(numbers, dates, tuple(points), delimiter, missing, doubts, declared)
 
 
-def _shapes(ask: Ask, name: str) -> Shapes:
+def _shapes(ask: Ask, source: str, name: str) -> Shapes:
     """The shapes of a column's texts; none where there are too many."""
     shape = f"CASE WHEN length(t) <= {LONGEST} THEN {shape_sql('t')} ELSE left(t, {LONGEST + 1}) END"
-    texts = f"SELECT trim(t) AS t, n FROM ({_distinct(name)})"
+    texts = f"SELECT trim(t) AS t, n FROM {source}"
     query = f"SELECT {shape} AS shape, sum(n), min(t) FROM ({texts}) WHERE t <> '' GROUP BY shape"
     rows = ask(f"{query} ORDER BY sum(n) DESC, shape LIMIT {MOST_SHAPES + 1}", name)
     return {} if len(rows) > MOST_SHAPES else {shape: Shape(int(count), example) for shape, count, example in rows}
 
 
-def _distinct(name: str) -> str:
-    """A query of the different texts `t` of a column and how many rows have each, `n`: what is asked of a text is then
-    asked once of those that are the same."""
+def different_texts(name: str) -> str:
+    """Those of a column of `sample`: what is asked of a text is then asked once of those that are the same."""
     texts = f"SELECT CAST({identifier(name)} AS VARCHAR) AS t FROM sample"
     return f"SELECT t, count(*) AS n FROM ({texts}) WHERE t IS NOT NULL GROUP BY t"
 
@@ -128,9 +131,9 @@ def _missing_words(ask: Ask, name: str) -> tuple[str, ...]:
     return tuple(sorted(row[0] for row in ask(query, name)))
 
 
-def _largest(ask: Ask, name: str) -> tuple[int, int]:
+def _largest(ask: Ask, source: str, name: str) -> tuple[int, int]:
     """The largest first and second number in a column's texts."""
     column = "t"
     parts = [f"max(TRY_CAST(regexp_extract({column}, '^\\D*(\\d+)\\D+(\\d+)', {group}) AS INT))" for group in (1, 2)]
-    ((first, second),) = ask(f"SELECT {', '.join(parts)} FROM ({_distinct(name)})", name)
+    ((first, second),) = ask(f"SELECT {', '.join(parts)} FROM {source}", name)
     return first or 0, second or 0

@@ -120,6 +120,8 @@ def _quantile_bins(values: Floats) -> tuple[NDArray[np.int64], int]:
         return np.zeros(len(values), dtype=np.int64), 0
     probe = known if len(known) <= 100_000 else known[:: len(known) // 100_000 + 1]
     edges = np.unique(np.quantile(probe, np.arange(1, BINS) / BINS, method="inverted_cdf"))
+    if len(known) == len(values):
+        return bins_of(edges, values), len(edges) + 1
     bins = np.full(len(values), len(edges) + 1, dtype=np.int64)
     bins[finite] = bins_of(edges, known)
     return bins, len(edges) + 1
