@@ -104,13 +104,17 @@ class Table:
             self.notes.append(f"{counted(count, 'value')} of {name} {no_such}; {they} as missing")
 
     @cached_property
+    def _footer(self) -> Any:
+        return pq.read_metadata(self.path)
+
+    @cached_property
     def _types(self) -> Any:
-        return pq.read_schema(self.path)
+        return self._footer.schema.to_arrow_schema()
 
     def _read(self, name: str) -> Iterator[Any]:
         words = self.kinds[name] in ("category", "text") and pa.types.is_string(self._types.field(name).type)
         try:
-            with open_snapshot(self.path, (name,) if words else ()) as file:
+            with open_snapshot(self.path, (name,) if words else (), self._footer) as file:
                 for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[name]):
                     yield batch.column(name)
         except (pa.ArrowException, OSError) as error:

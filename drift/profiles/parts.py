@@ -138,18 +138,26 @@ def bins_of(edges: Floats, values: Floats) -> NDArray[np.int64]:
     low, width = float(edges[0]), float(edges[-1] - edges[0]) / CELLS
     if len(values) < CELLS or not 0 < width < np.inf:
         return np.searchsorted(edges, values, side="left").astype(np.int64)
-    with np.errstate(over="ignore"):
-        cells = np.clip((values - low) / width, -1, CELLS + 1).astype(np.int64)
-        of_edges = np.clip((edges - low) / width, -1, CELLS + 1).astype(np.int64)
-    below = np.searchsorted(of_edges, np.arange(-1, CELLS + 2), side="left")
-    bins = below[cells + 1]
+    cells, of_edges = (_cells(side, low, width) for side in (values, edges))
+    bins = np.searchsorted(of_edges, np.arange(CELLS + 3), side="left")[cells]
     shared = np.zeros(CELLS + 3, dtype=bool)
-    shared[of_edges + 1] = True
-    unsure = np.flatnonzero(shared[cells + 1])
+    shared[of_edges] = True
+    unsure = np.flatnonzero(shared[cells])
     if len(unsure) > len(values) // 2:
         return np.searchsorted(edges, values, side="left").astype(np.int64)
     bins[unsure] = np.searchsorted(edges, values[unsure], side="left")
     return bins
+
+
+def _cells(values: Floats, low: float, width: float) -> NDArray[np.int64]:
+    """Of each value the cell, from 0 for all below the first to CELLS + 2 for all above the last."""
+    with np.errstate(over="ignore"):
+        scaled = values - low
+        scaled /= width
+    np.clip(scaled, -1, CELLS + 1, out=scaled)
+    cells = scaled.astype(np.int64)
+    cells += 1
+    return cells
 
 
 def _category_bins(column: Codes) -> tuple[NDArray[np.int64], int]:

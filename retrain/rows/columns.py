@@ -43,9 +43,10 @@ def read_texts(paths: Sequence[Path], name: str) -> list[str | None] | None:
     return texts
 
 
-def open_snapshot(path: Path, dictionaries: Sequence[str] = ()) -> Any:
-    """A Parquet file for reading column by column; `dictionaries` are read as codes."""
-    return pq.ParquetFile(path, pre_buffer=False, read_dictionary=list(dictionaries))
+def open_snapshot(path: Path, dictionaries: Sequence[str] = (), footer: Any = None) -> Any:
+    """A Parquet file for reading column by column; `dictionaries` are read as codes. Its `footer`, where that was read
+    before, is not read again."""
+    return pq.ParquetFile(path, pre_buffer=False, read_dictionary=list(dictionaries), metadata=footer)
 
 
 def column_values(column: Any, kind: ColumnKind) -> ColumnValues:
