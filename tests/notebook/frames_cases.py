@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drift import Comparison, compare
+from drift import Comparison, Reference, compare, reference_of
+from drift.check.check_columns import check_columns
+from drift.columns.values import column_values
 
-ROWS = 1_500
+ROWS = 1_000
 
 
 def columns(seed: int, shift: float = 0.0) -> dict[str, object]:
@@ -98,11 +100,11 @@ def test_all_frames_have_the_numbers_of_driftd_compare(tmp_path: Path) -> None:
 
 def test_options_are_those_of_the_command(tmp_path: Path) -> None:
     """Exact statistics, calendar columns, all columns together, and which columns are compared."""
-    options = ("--exact", "--calendar", "--multivariate", "--alpha", "0.01", "--min-effect", "0.1")
+    options = ("--exact", "--calendar", "--multivariate", "--alpha", "0.1", "--min-effect", "0.1")
     expected = numbers(by_command(tmp_path, *options))
     found = compare(
         FORMS["polars"](arrow(1)), FORMS["pandas"](arrow(2, 0.4)), exact=True, calendar=True, multivariate=True,
-        alpha=0.01, min_effect=0.1,
+        alpha=0.1, min_effect=0.1,
     )  # fmt: skip
     assert numbers(found.to_dict()) == expected
     expected = numbers(by_command(tmp_path, "--columns", "number,word"))
@@ -148,3 +150,24 @@ def test_what_is_no_frame_is_refused_with_what_to_do() -> None:
         compare(pd.DataFrame({"x": [1]}), pd.DataFrame({"y": [1]}))
     with pytest.raises(ValueError, match="'z' is no column"):
         compare(pd.DataFrame({"x": [1]}), pd.DataFrame({"x": [1]}), ignore="z")
+
+
+def test_a_kept_reference_judges_frames_as_driftd_check_does(tmp_path: Path) -> None:
+    """Made of a frame of any library, to bytes and back: the numbers are those of `check_columns`, unchanged rows do not
+    alarm, and the report has its pictures."""
+    before, now = arrow(1), arrow(2, 0.4)
+    reference = Reference.from_bytes(reference_of(FORMS["polars"](before), ignore="digits").to_bytes())
+    report = compare(reference, FORMS["pandas"](now))
+    wanted = [("number", column_values(now["number"], "number")), ("word", column_values(now["word"], "category"))]
+    expected = check_columns(reference, wanted, alpha=0.05)
+    found = {column["name"]: column for column in report.to_dict()["columns"]}
+    assert "digits" not in found and {"text (length)", "tags", "flag", "price"} <= set(found)
+    for column in expected.columns:
+        assert json.loads(json.dumps(found[column.name]["tests"])) == {n: s.to_json() for n, s in column.tests.items()}
+    assert report.drift and not compare(reference, before).drift
+    assert "<svg" in report._repr_html_() and isinstance(report.to_frame(), pd.DataFrame)
+    assert [one["name"] for one in compare(reference, now, columns="word").to_dict()["columns"]] == ["word"]
+    with pytest.raises(ValueError, match="in common with the reference"):
+        compare(reference, pd.DataFrame({"other": [1]}))
+    with pytest.raises(ValueError, match="a reference has no rows"):
+        compare(reference, now, multivariate=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from daemon.tools.demo.flights_story import MONTHS
@@ -45,7 +46,7 @@ def test_the_page_of_the_docs_is_true_in_a_kernel(tmp_path):
     """Each piece of Python runs in a real kernel, one after the other; the comparison is shown as a page of its own
     style, and the files that the page promises are there."""
     for name, month in (("january", "2013-01"), ("july", "2013-07")):
-        (tmp_path / f"{name}.parquet").symlink_to(MONTHS / f"{month}.parquet")
+        pq.write_table(pq.read_table(MONTHS / f"{month}.parquet")[::8], tmp_path / f"{name}.parquet")
     shown = outputs(PAGE, tmp_path)
     assert len(shown) == len(re.findall("^```python$", PAGE.read_text("utf-8"), re.M))
     html = shown[0]["text/html"]
