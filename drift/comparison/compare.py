@@ -46,8 +46,9 @@ def compare(
     if isinstance(reference, Reference):
         if calendar or multivariate:
             raise ValueError("a reference has no rows: calendar is an argument of reference_of, multivariate of none")
-        ignored, only = named(ignore, frame(current)), named(columns, frame(current))
-        kept = compare_with(reference, current, ignored, only, alpha=alpha, exact=exact, min_effect=min_effect)
+        table = frame(current)
+        ignored, only = named(ignore, table), named(columns, table)
+        kept = compare_with(reference, table, ignored, only, alpha=alpha, exact=exact, min_effect=min_effect)
         return Comparison(kept.result, kept.shapes, _library(current))
     before = frame(reference)
     now = frame(current, before.kinds)

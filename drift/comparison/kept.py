@@ -31,12 +31,12 @@ def reference_of(data: Any, *, ignore: str | Collection[str] = (), calendar: boo
 
 
 def compare_with(
-    reference: Reference, current: Any, ignore: Collection[str], columns: Collection[str], **options: Any
+    reference: Reference, current: Frame, ignore: Collection[str], columns: Collection[str], **options: Any
 ) -> Compared:
     """The report of a frame against a reference, as `driftd check` reports a file; `options` are those of
     `check_columns`. ValueError where it has none of the reference's columns."""
-    table = frame(current)
-    table = Frame(table.table, {name: _kind(reference, name, kind) for name, kind in table.kinds.items()})
+    kinds = {name: _kind(reference, name, kind) for name, kind in current.kinds.items()}
+    table = Frame(current.table, kinds)
     names = [name for name in table.names if name not in ignore and (name in columns or not columns)]
     found = (column for name in names for column in columns_of(table, name, True))
     judged = [(title, values) for title, values in found if title in reference.columns]
