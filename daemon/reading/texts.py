@@ -11,6 +11,9 @@ from daemon.reading.local_formats.shapes import LONGEST, MISSING_WORDS, Shape, S
 from daemon.reading.sql import identifier, literal
 from retrain.records.settings import ColumnKind
 
+LONG = 100
+"""Characters of a text that is no number, date or word for a missing value: what follows is not held to tell texts
+apart, for there may be gigabytes of it."""
 MOST_SHAPES = 3_000
 """Of more a column is no column of numbers or dates."""
 
@@ -119,9 +122,11 @@ def _shapes(ask: Ask, source: str, name: str) -> Shapes:
 
 
 def different_texts(name: str) -> str:
-    """Those of a column of `sample`: what is asked of a text is then asked once of those that are the same."""
-    texts = f"SELECT CAST({identifier(name)} AS VARCHAR) AS t FROM sample"
-    return f"SELECT t, count(*) AS n FROM ({texts}) WHERE t IS NOT NULL GROUP BY t"
+    """Those of a column of `sample`: what is asked of a text is then asked once of those that are the same. Of a long
+    text its beginning, marked so that it is no number."""
+    texts = f"SELECT CAST({identifier(name)} AS VARCHAR) AS v FROM sample"
+    cut = f"CASE WHEN length(v) > {LONG} THEN concat(left(v, {LONG}), '…') ELSE v END"
+    return f"SELECT {cut} AS t, count(*) AS n FROM ({texts}) WHERE v IS NOT NULL GROUP BY 1"
 
 
 def _missing_words(ask: Ask, name: str) -> tuple[str, ...]:
