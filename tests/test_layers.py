@@ -86,6 +86,25 @@ def test_control_and_command_line_start_light(module):
     assert not loaded_by(module) & HEAVY
 
 
+def test_a_comparison_needs_little_of_scipy():
+    """Neither `from drift import compare` nor a comparison of small frames or files imports SciPy's packages of statistics
+    and optimization, which take longer than all else together; `import drift` alone imports nothing."""
+    frames = "{'x': [float(n % 50) for n in range(300)], 'g': ['a', 'b', 'c'] * 100}, {'x': [float(n % 60) for n in range(200)], 'g': ['a', 'a', 'c', 'b'] * 50}"
+    script = f"from drift import compare; compare({frames}).to_html(); import sys; print(*sys.modules)"
+    loaded = set(run(script, check=True).stdout.split())
+    assert "scipy.special" in loaded and not loaded & {
+        "scipy.stats",
+        "scipy.optimize",
+        "scipy.spatial",
+        "duckdb",
+        "pydantic",
+    }
+    assert not {"scipy.stats", "scipy.optimize"} & set(
+        run("import daemon.tools.compare, sys; print(*sys.modules)", check=True).stdout.split()
+    )
+    assert not loaded_by("drift") & HEAVY
+
+
 def test_only_who_writes_a_page_loads_its_templates():
     """Neither `driftd --help` nor the words of reports on a terminal import Jinja2."""
     for start in ("daemon.__main__", "daemon.cli.app", "daemon.reports.compare_text, daemon.reports.replay_text"):

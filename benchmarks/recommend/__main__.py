@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from examples.shop import events
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environments import Failed
 from benchmarks.figures import Goal, machine
 from benchmarks.recommend.peers import PEERS, measured, write_moments
+from daemon.tools.demo.shop import events
 from daemon.tools.replay.recommendation.run import Request, replay
 from daemon.tools.replay.recommendation.source import EventColumns, Stream, read_stream
 from retrain.recommendation.counters import count

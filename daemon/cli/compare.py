@@ -8,7 +8,7 @@ import typer
 from daemon.cli.arguments import Columns, Ignore, Json, MinEffect
 from daemon.cli.output import console, print_json, write_page
 from daemon.cli.progress import STEPS, progress_bars
-from daemon.cli.session import NO, Exit, refusal_is_failure
+from daemon.cli.session import NO, Exit, imports_at_once, refusal_is_failure
 
 
 def compare(
@@ -33,9 +33,10 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare two data files column by column: did the data drift? Status 1 means yes."""
-    from daemon.reports.compare_text import render
-    from daemon.tools.compare.compare import MIN_EFFECT
-    from daemon.tools.compare.compare import compare as run
+    with imports_at_once():
+        from daemon.reports.compare_text import render
+        from daemon.tools.compare import compare as run
+        from drift.check.check_columns import MIN_EFFECT
 
     shapes: dict[str, dict[str, Any]] | None = None if html is None else {}
     with refusal_is_failure(), progress_bars(STEPS) as show:

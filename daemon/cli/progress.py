@@ -16,14 +16,14 @@ STEPS = ("MofNCompleteColumn", "TimeElapsedColumn")
 @contextmanager
 def progress_bars(columns: tuple[str, ...], one_bar: bool = True) -> Iterator[Progress]:
     """Bars with these of rich's columns on standard error, one for all that is under way or one for each."""
-    from rich import progress as rich
-
     from daemon.cli.terminal import SafeConsole
 
     terminal = SafeConsole(stderr=True)
     if not terminal.is_terminal:
         yield lambda _what, _done, _total: None
         return
+    from rich import progress as rich
+
     shown = (rich.TextColumn("{task.description}", markup=False), rich.BarColumn())
     with rich.Progress(*shown, *(getattr(rich, name)() for name in columns), console=terminal, transient=True) as bars:
         reading = bars.add_task("reading", total=None)

@@ -1,5 +1,6 @@
 """What all commands share: the options before the command, the configuration, the ledger, exit statuses."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,18 @@ class Session:
 
 
 SESSION = Session()
+
+
+@contextmanager
+def imports_at_once() -> Iterator[None]:
+    """Imports without the garbage collector, which would look at all of what is imported again and again: a sixth of
+    their time. It looks at none of that later, either."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec import structs
 
-from daemon.reading.clean import ARROW, clean
+from daemon.reading.clean import clean
 from daemon.reading.digest import file_digest
 from daemon.reading.look import Problem, look
 from daemon.reading.operations import (
@@ -30,6 +30,7 @@ from daemon.reading.operations import (
     TrafficResult,
 )
 from daemon.reading.take import take
+from drift.columns.casts import TYPES
 from retrain import durable
 from retrain.labels.propensity import ANSWER, GREEDY, PROPENSITY, SHARE
 from retrain.records.errors import Refused, Retry
@@ -172,8 +173,8 @@ def _feature(lines: Sequence[dict[str, Any]], column: Column) -> pa.Array:
         return _texts(values)
     if column.kind == "number" and set(map(type, values)) <= {float, type(None)}:
         return pa.array(values, pa.float64())
-    stored = pa.int64() if column.kind == "datetime" else ARROW[column.kind]
-    return pa.array([_converted(value, column.kind) for value in values], stored).cast(ARROW[column.kind])
+    stored = pa.int64() if column.kind == "datetime" else TYPES[column.kind]
+    return pa.array([_converted(value, column.kind) for value in values], stored).cast(TYPES[column.kind])
 
 
 def _converted(value: Any, kind: ColumnKind) -> Any:
@@ -255,14 +256,14 @@ def _answers(log: pa.Table, schema: Schema) -> pa.Table:
         elif name in log.column_names:
             columns[column.name] = _retyped(log[name], column)
         else:
-            columns[column.name] = pa.nulls(log.num_rows, ARROW[column.kind])
+            columns[column.name] = pa.nulls(log.num_rows, TYPES[column.kind])
     return pa.table(columns)
 
 
 def _times(moments: pa.ChunkedArray, column: Column) -> Any:
     """When the rows were answered: a time, or Unix seconds."""
     if column.kind == "datetime":
-        return moments.combine_chunks().cast(ARROW["datetime"])
+        return moments.combine_chunks().cast(TYPES["datetime"])
     seconds = moments.cast(pa.int64()).to_numpy() / 1e6
     return pa.array(np.floor(seconds).astype(np.int64) if column.kind == "integer" else seconds)
 
@@ -270,6 +271,6 @@ def _times(moments: pa.ChunkedArray, column: Column) -> Any:
 def _retyped(values: pa.ChunkedArray, column: Column) -> Any:
     """Of the kind that the schema has now, missing where they cannot be of that kind; the log may be older."""
     try:
-        return clean(values.combine_chunks(), column.name, column.kind).values.cast(ARROW[column.kind])
+        return clean(values.combine_chunks(), column.name, column.kind).values.cast(TYPES[column.kind])
     except Refused:
-        return pa.nulls(len(values), ARROW[column.kind])
+        return pa.nulls(len(values), TYPES[column.kind])

@@ -29,12 +29,13 @@ large, and is decompressed whole. Prose is compressed to a fifth, repeated value
 
 @dataclass(frozen=True)
 class _Footer:
-    """What a footer says of a column: the most bytes that it has in a row group, and for each value of one; and whether
-    some of them are in a dictionary."""
+    """What a footer says of a column: the most bytes that it has in a row group, and for each value of one; whether
+    some of them are in a dictionary, and whether they may be texts."""
 
     bytes: int
     each: int
     has_dictionary: bool
+    has_texts: bool
 
 
 def batches(source: Path, names: Sequence[str], rejects: Rejects) -> Iterator[Any]:
@@ -56,7 +57,9 @@ def batches(source: Path, names: Sequence[str], rejects: Rejects) -> Iterator[An
 def refuse_long_cells(source: Path, names: Sequence[str], rows: int) -> None:
     """Refused where one of about the first `rows` rows of a Parquet file has a text that is too long. Columns that are
     too small for that are not read."""
-    large = [name for name, column in _footer(source, names).items() if column.bytes > LONGEST_CELL]
+    large = [
+        name for name, column in _footer(source, names).items() if column.has_texts and column.bytes > LONGEST_CELL
+    ]
     rejects, read = Rejects(1), 0
     for batch in batches(source, large, rejects) if large else ():
         read += batch.num_rows
@@ -74,16 +77,17 @@ def _footer(source: Path, names: Sequence[str]) -> dict[str, _Footer]:
         "max(total_uncompressed_size // greatest(1, num_values)), "
         f"bool_or(dictionary_page_offset IS NOT NULL AND type = 'BYTE_ARRAY'), "
         f"max(CASE WHEN total_uncompressed_size > greatest({LARGE_CHUNK}, {MOST_TIMES} * total_compressed_size) "
-        f"THEN total_uncompressed_size END) FROM parquet_metadata({literal(plain_path(source))}) GROUP BY 1"
+        "THEN total_uncompressed_size END), bool_or(type = 'BYTE_ARRAY') "
+        f"FROM parquet_metadata({literal(plain_path(source))}) GROUP BY 1"
     )
     footer = {}
-    for name, size, each, has_dictionary, too_many in rows.fetchall():
+    for name, size, each, has_dictionary, too_many, has_texts in rows.fetchall():
         if name not in names:
             continue
         if too_many is not None:
             reason = f"column {name!r} has {too_many:,} bytes, over {MOST_TIMES} times those that it has in the file"
             raise Refused(reason, "write it in smaller row groups")
-        footer[name] = _Footer(size or 0, each or 0, bool(has_dictionary))
+        footer[name] = _Footer(size or 0, each or 0, bool(has_dictionary), bool(has_texts))
     return footer
 
 

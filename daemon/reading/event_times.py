@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from daemon.reading.clean import AWARE, NAIVE, Cleaned, clean
+from daemon.reading.clean import clean
+from drift.columns.casts import AWARE, NAIVE, Cleaned
 from retrain.recommendation.times import LARGEST_S, milliseconds
 from retrain.records.formats import PLAIN, Formats
 

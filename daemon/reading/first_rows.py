@@ -30,12 +30,12 @@ class FirstRows:
         """Any column where none is named."""
         place = self._place.get(name or "", 0)
         if place != self._current:
-            self._shown(self.columns[place * GROUP_COLUMNS : (place + 1) * GROUP_COLUMNS])
+            self._shown(self.groups()[place])
             self._current = place
 
-    def first_of_groups(self) -> Sequence[str]:
-        """A column of each group."""
-        return self.columns[::GROUP_COLUMNS]
+    def groups(self) -> list[Sequence[str]]:
+        """The columns that `sample` has together."""
+        return [self.columns[start : start + GROUP_COLUMNS] for start in range(0, len(self.columns), GROUP_COLUMNS)]
 
 
 def of_table(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> FirstRows:

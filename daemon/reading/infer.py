@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -21,7 +21,7 @@ from daemon.reading.local_formats.found import Found, find_formats
 from daemon.reading.measure import first_rows
 from daemon.reading.rejects import printable
 from daemon.reading.sql import connect, identifier
-from daemon.reading.texts import Texts, count_texts, text_columns
+from daemon.reading.texts import Texts, count_texts, different_texts, text_columns
 from drift.derived.identifiers import identifying
 from drift.derived.text import is_text
 from drift.profiles.categorical import Codes
@@ -29,8 +29,11 @@ from drift.profiles.profile import profile
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.formats import PLAIN
 from retrain.records.schema import Column, Schema, event_schema
-from retrain.records.settings import ColumnKind, ModelSettings
+from retrain.records.settings import ColumnKind
 from retrain.rows.columns import column_values
+
+if TYPE_CHECKING:
+    from retrain.records.settings import ModelSettings
 
 SHOWN_NAMES = 20
 TEXT_PROBE = 1_000
@@ -65,7 +68,8 @@ class Sampled:
     def found(self) -> Found:
         """The local formats that the texts are written in."""
         return find_formats(
-            text_columns(self.ask, self._texts, self._plain_kinds, self.file.delimiter), self.file.intake
+            text_columns(self.ask, self._different_texts, self._texts, self._plain_kinds, self.file.delimiter),
+            self.file.intake,
         )
 
     def counts(self, name: str) -> tuple[int, int]:
@@ -109,21 +113,35 @@ class Sampled:
 
     @cached_property
     def _types(self) -> dict[str, str]:
-        described = [row for first in self.rows.first_of_groups() for row in self.ask("DESCRIBE sample", first)]
+        described = [row for group in self.rows.groups() for row in self.ask("DESCRIBE sample", group[0])]
         return {name: str(type_name) for name, type_name, *_ in described}
 
     @cached_property
     def _texts(self) -> dict[str, Texts]:
         """What the columns are that are text to the reader."""
         typed = self.file.kind.format == "parquet"
+        wide = {name for name, type_name in self._types.items() if type_name.split("(")[0] in WIDER}
         counted = {}
-        for name, type_name in self._types.items():
-            wide = type_name.split("(")[0] in WIDER
-            if type_name == "VARCHAR" or wide:
-                texts = count_texts(self.ask, name)
-                is_declared = (typed and not wide) or 0 < texts.present == self.quoted.get(name)
+        for group in self.rows.groups():
+            names = [name for name in group if name in wide or self._types[name] == "VARCHAR"]
+            for name, texts in count_texts(self.ask, self._different_texts, names).items() if names else ():
+                is_declared = (typed and name not in wide) or 0 < texts.present == self.quoted.get(name)
                 counted[name] = replace(texts, is_declared=is_declared)
         return counted
+
+    def _different_texts(self, name: str) -> str:
+        """Of a file with few columns that is read again by each query as a table, which is made once."""
+        if self.rows.table is not None or len(self.rows.groups()) > 1:
+            return f"({different_texts(name)})"
+        if name not in self._held:
+            self._held[name] = identifier(f"texts {len(self._held)}")
+            self.ask(f"CREATE TEMP TABLE {self._held[name]} AS {different_texts(name)}", name)
+        return self._held[name]
+
+    @cached_property
+    def _held(self) -> dict[str, str]:
+        """Tables of different texts by column."""
+        return {}
 
     @cached_property
     def _plain_kinds(self) -> dict[str, ColumnKind]:
@@ -156,13 +174,13 @@ def sampled(file: OpenedFile, piece_file: Path) -> Sampled:
     return Sampled(connection, file, of_parquet(connection, file.path, file.names))
 
 
-def named_columns(settings: ModelSettings) -> list[str]:
+def named_columns(settings: "ModelSettings") -> list[str]:
     """The columns that a task's settings name."""
     roles = (getattr(settings, role) for role in ROLES[settings.task == "recommendation"])
     return [name for name in roles if name is not None]
 
 
-def require_named(names: Sequence[str], settings: ModelSettings) -> None:
+def require_named(names: Sequence[str], settings: "ModelSettings") -> None:
     """Refused where a column that the settings name is none of a first file's."""
     for role in ROLES[settings.task == "recommendation"]:
         wanted = getattr(settings, role)
@@ -178,7 +196,7 @@ def require_named(names: Sequence[str], settings: ModelSettings) -> None:
             )
 
 
-def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
+def infer_schema(sample: Sampled, settings: "ModelSettings") -> Schema:
     """The schema of the columns of a first file, for the task that the settings name; Refused where the target,
     time or id column is not in it."""
     require_named(list(sample.kinds), settings)
@@ -192,7 +210,7 @@ def infer_schema(sample: Sampled, settings: ModelSettings) -> Schema:
     return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column, formats)
 
 
-def _infer_events(sample: Sampled, settings: ModelSettings) -> Schema:
+def _infer_events(sample: Sampled, settings: "ModelSettings") -> Schema:
     schema, name = event_schema(settings, sample.found.formats, sample.found.plain), str(settings.time_column)
     column = sample.column(name)
     times = event_times(column, name, math.inf, schema.formats_of(schema.column(name)))
@@ -213,7 +231,7 @@ def _refuse_unclear_time(sample: Sampled, name: str) -> None:
             raise Refused(f"the schema cannot be inferred: time_column {finding}")
 
 
-def _column(sample: Sampled, name: str, settings: ModelSettings) -> Column:
+def _column(sample: Sampled, name: str, settings: "ModelSettings") -> Column:
     kind = sample.kinds[name]
     if name == settings.target:
         if settings.task == "regression":

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from daemon.reading.operations import JoinLaterRequest, JoinLaterResult, JoinRequest, JoinResult
 from daemon.reading.rejects import printable, shortened
-from retrain.rows.retype import TYPES, as_kind
+from drift.columns.casts import TYPES
+from retrain.rows.retype import as_kind
 
 MOST_IDS = 100_000
 """Of a file of labels, evenly chosen, are looked for."""

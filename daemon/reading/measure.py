@@ -3,13 +3,16 @@ for terabytes, and a reader that takes two thousand lines at once for as many lo
 
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
 from daemon.reading.formats import SAMPLE_ROWS, Kind, first_bytes, opened
 from retrain.records.errors import Refused
-from retrain.records.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from retrain.records.settings import ModelSettings
 
 PIECE_BYTES = 4 * 2**20
 WINDOW_BYTES, LEAST_LINES = 64 * 2**20, 512
@@ -18,7 +21,7 @@ MOST_TIMES = {"none": 1, "gzip": 1032, "zstd": 10**6}
 """How much longer a content may be than its file, by compression; DEFLATE's own bound, and no bound to speak of."""
 
 
-def refuse_costly(path: Path, kind: Kind, settings: ModelSettings) -> None:
+def refuse_costly(path: Path, kind: Kind, settings: "ModelSettings") -> None:
     """Refused where a text file has more bytes than `limits.max_plain`, or lines that are too long for many at once.
     What cannot be decompressed is told by who reads it."""
     if kind.format in ("parquet", "excel"):

@@ -2,7 +2,6 @@
 
 A value that does not fit its column's kind is missing, where the intake would set the row aside."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from daemon.reading import csv, json_lines
-from daemon.reading.clean import ARROW, Cleaned, clean
+from daemon.reading.clean import clean
 from daemon.reading.formats import OpenedFile
 from daemon.reading.infer import Sampled, sampled
 from daemon.reading.layout import Layout
@@ -24,13 +22,16 @@ from daemon.reading.local_formats.found import Found
 from daemon.reading.open_file import open_file, require_file
 from daemon.reading.rejects import Rejects
 from daemon.reading.sql import release
+from drift.columns.casts import TYPES, Cleaned
+from drift.columns.kinds import as_texts
+from drift.columns.values import join
 from drift.notation import agreed, counted
 from drift.profiles.categorical import Codes
 from drift.profiles.profile import ColumnValues
 from retrain.records.errors import Refused, Retry
 from retrain.records.formats import Formats
 from retrain.records.settings import ColumnKind, IntakeSettings
-from retrain.rows.columns import column_values, join, open_snapshot
+from retrain.rows.columns import column_values, open_snapshot
 
 BATCH_ROWS = 131_072
 INTAKE = IntakeSettings()
@@ -66,7 +67,7 @@ class Table:
     def texts(self, name: str) -> Iterator[Any]:
         """The column as Arrow arrays of text, a batch of rows at a time."""
         for column in self._read(name):
-            texts = _texts(column)
+            texts = as_texts(column)
             yield texts.dictionary_decode() if pa.types.is_dictionary(texts.type) else texts
 
     def values(self, name: str, step: int = 1) -> ColumnValues:
@@ -103,13 +104,17 @@ class Table:
             self.notes.append(f"{counted(count, 'value')} of {name} {no_such}; {they} as missing")
 
     @cached_property
+    def _footer(self) -> Any:
+        return pq.read_metadata(self.path)
+
+    @cached_property
     def _types(self) -> Any:
-        return pq.read_schema(self.path)
+        return self._footer.schema.to_arrow_schema()
 
     def _read(self, name: str) -> Iterator[Any]:
         words = self.kinds[name] in ("category", "text") and pa.types.is_string(self._types.field(name).type)
         try:
-            with open_snapshot(self.path, (name,) if words else ()) as file:
+            with open_snapshot(self.path, (name,) if words else (), self._footer) as file:
                 for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[name]):
                     yield batch.column(name)
         except (pa.ArrowException, OSError) as error:
@@ -187,20 +192,8 @@ def _misfits(file: OpenedFile, metadata: Any) -> dict[str, int]:
 def _fitted(column: Any, name: str, kind: ColumnKind, formats: Formats) -> Cleaned:
     """An Arrow array as that kind; all of it is missing where its type can hold no such values."""
     if kind == "category":
-        return Cleaned(_texts(column), np.zeros(len(column), dtype=bool))
+        return Cleaned(as_texts(column), np.zeros(len(column), dtype=bool))
     try:
         return clean(column, name, kind, formats)
     except Refused:
-        return Cleaned(pa.nulls(len(column), ARROW[kind]), column.is_valid().to_numpy(zero_copy_only=False))
-
-
-def _texts(column: Any) -> Any:
-    """An Arrow array as text, a dictionary as it is; lists and structures as JSON."""
-    if pa.types.is_dictionary(column.type):
-        return column
-    if not pa.types.is_nested(column.type):
-        try:
-            return pc.cast(column, pa.string())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            pass
-    return pa.array([None if value is None else json.dumps(value, default=str) for value in column.to_pylist()])
+        return Cleaned(pa.nulls(len(column), TYPES[kind]), column.is_valid().to_numpy(zero_copy_only=False))

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from daemon.reading import csv, json_lines
 from daemon.reading.batches import batches
 from daemon.reading.blame import reading
-from daemon.reading.clean import ARROW, Cleaned, clean
+from daemon.reading.clean import clean
 from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest, refuse_large, refuse_leading_out
 from daemon.reading.event_quality import EventQuality
@@ -37,6 +37,7 @@ from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
 from daemon.reading.rejects import Reject, Rejects, Share, misfit, shortened
 from daemon.reading.take_items import take_items
+from drift.columns.casts import TYPES, Cleaned
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.records.new_classes import odd_spellings, undeclared, unified
@@ -218,7 +219,7 @@ def _write(
     `rejects`, the rows of a log to `events`. Refused where there are more cells than `most_cells`."""
     schema, tally, hashes, cells = matched.schema, Tally(), RowHashes(), 0
     qualities = {column.name: ColumnQuality(column) for column in schema.columns}
-    fields = [pa.field(column.name, ARROW[column.kind]) for column in schema.columns]
+    fields = [pa.field(column.name, TYPES[column.kind]) for column in schema.columns]
     arrow = pa.schema([*fields, pa.field("__row", pa.int64())])
     with reading("cannot be read as Parquet"):
         durable.crash_point("intake.snapshot.before_write")
@@ -264,7 +265,7 @@ def _clean_batch(
     good = np.ones(batch.num_rows, dtype=bool)
     for column in schema.columns:
         if column.name not in present:
-            arrays[column.name] = pa.nulls(batch.num_rows, ARROW[column.kind])
+            arrays[column.name] = pa.nulls(batch.num_rows, TYPES[column.kind])
             continue
         raw = batch.column(column.name)
         if events is not None and column.name in events.ids:

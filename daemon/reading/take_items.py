@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 
 from daemon.reading import csv, json_lines
 from daemon.reading.blame import reading
-from daemon.reading.clean import TRUTHS
 from daemon.reading.digest import file_digest
 from daemon.reading.formats import OpenedFile, kind_of
 from daemon.reading.measure import refuse_costly
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.rejects import Reject, Rejects, shortened
+from drift.columns.casts import TRUTHS
 from drift.notation import agreed, counted
 from retrain import durable
 from retrain.recommendation.catalogue import Catalogue, attribute_of

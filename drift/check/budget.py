@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special
+import scipy
+from scipy import special
 
 from drift.statistics.scores import Floats
 
@@ -81,7 +82,7 @@ def _threshold(alpha: float, kinds: tuple[tuple[float, float], ...], many: tuple
     def excess(log_level: float) -> float:
         return _rate(float(np.exp(log_level)), kinds, many) - alpha
 
-    return float(np.exp(optimize.brentq(excess, np.log(alpha) - 12, np.log(alpha), xtol=1e-3)))
+    return float(np.exp(scipy.optimize.brentq(excess, np.log(alpha) - 12, np.log(alpha), xtol=1e-3)))
 
 
 @lru_cache(maxsize=1024)

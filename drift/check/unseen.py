@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from drift.profiles.categorical import CategoricalProfile
+from drift.statistics.lattice import binomial_at
 from drift.statistics.scores import Counts
 from drift.statistics.shares import ShareTest, share_test
 
@@ -60,7 +61,7 @@ def unseen_tail(fresh: int, totals: Counts, rows: int) -> float:
             continue
         held = np.zeros(fresh)
         many = np.arange(0, fresh, size)
-        held[many] = stats.binom.pmf(np.arange(len(many)), times, chance)
+        held[many] = binomial_at(np.arange(len(many), dtype=np.int64), int(times), chance)
         below = np.convolve(below, held)[:fresh]
     return float(np.clip(1 - below.sum(), 0.0, 1.0))
 

@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from drift.notation import counted
 from drift.statistics.scores import Floats, Score, nothing
@@ -153,7 +154,7 @@ def _auc(inputs: Floats, labels: Labels, parts: Sequence[NDArray[np.intp]]) -> F
         others = np.ones(len(inputs), dtype=bool)
         others[part] = False
         scores = _ridge(inputs[others], labels[others], inputs[part])
-        ranks = stats.rankdata(np.round(scores, 10), axis=0)  # equal rows may differ in the last bit
+        ranks = scipy.stats.rankdata(np.round(scores, 10), axis=0)  # equal rows may differ in the last bit
         positive = labels[part].sum(axis=0)
         right += np.sum(ranks * labels[part], axis=0) - positive * (positive + 1) / 2
         pairs += positive * (len(part) - positive)
@@ -169,7 +170,7 @@ def _folds(units: int, folds: int, size: int, seed: int) -> list[NDArray[np.intp
 
 def _normal_scores(rows: Floats) -> Floats:
     """Φ⁻¹(rank/(k + 1)) of each column's k values, NaN where missing."""
-    ranks = stats.rankdata(rows, axis=0, nan_policy="omit") if rows.size else rows
+    ranks = scipy.stats.rankdata(rows, axis=0, nan_policy="omit") if rows.size else rows
     return np.asarray(special.ndtri(ranks / (np.sum(~np.isnan(rows), axis=0) + 1)), dtype=np.float64)
 
 

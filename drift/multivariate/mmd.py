@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import distance
+import scipy
 
 from drift.multivariate.domain_classifier import drawn, features, permutation_p_value, relabelled
 from drift.statistics.scores import Floats, Score, nothing
@@ -53,10 +53,10 @@ def mmd(
 def _kernel(rows: Floats) -> tuple[Floats, float]:
     """The kernel between all rows, shape (N, N), its diagonal 0, and the bandwidth; rows that are mostly equal
     get the root mean square distance for the median."""
-    squared = distance.pdist(rows, "sqeuclidean")
+    squared = scipy.spatial.distance.pdist(rows, "sqeuclidean")
     middle = float(np.median(squared)) or float(np.mean(squared))
     np.exp(np.divide(squared, -2 * middle, out=squared), out=squared)
-    return np.asarray(distance.squareform(squared), dtype=np.float64), middle**0.5
+    return np.asarray(scipy.spatial.distance.squareform(squared), dtype=np.float64), middle**0.5
 
 
 def _mmd(between: Floats, labels: Floats, size: int) -> Floats:

@@ -17,6 +17,7 @@ MAX_GROUPS = 120
 MIN_PARTS = 8
 MIN_PART_ROWS = 25
 BINS = 64
+CELLS = 4096
 CATEGORIES = 256
 MIN_EXPECTED = 5.0
 CAP, SMALL_MEDIAN = 12.0, 0.5
@@ -119,9 +120,44 @@ def _quantile_bins(values: Floats) -> tuple[NDArray[np.int64], int]:
         return np.zeros(len(values), dtype=np.int64), 0
     probe = known if len(known) <= 100_000 else known[:: len(known) // 100_000 + 1]
     edges = np.unique(np.quantile(probe, np.arange(1, BINS) / BINS, method="inverted_cdf"))
+    if len(known) == len(values):
+        return bins_of(edges, values), len(edges) + 1
     bins = np.full(len(values), len(edges) + 1, dtype=np.int64)
-    bins[finite] = np.searchsorted(edges, known, side="left")
+    bins[finite] = bins_of(edges, known)
     return bins, len(edges) + 1
+
+
+def bins_of(edges: Floats, values: Floats) -> NDArray[np.int64]:
+    """How many of the ascending edges, shape (k,), lie below each of n finite values: `searchsorted`, faster for many.
+
+    Cells of one width tell at once, but for values that share a cell with an edge: a larger value has no lower cell.
+
+    >>> bins_of(np.array([0.0, 1.0, 3.0]), np.array([-5.0, 0.0, 0.5, 3.0, 9.0]))
+    array([0, 0, 1, 2, 3])
+    """
+    low, width = float(edges[0]), float(edges[-1] - edges[0]) / CELLS
+    if len(values) < CELLS or not 0 < width < np.inf:
+        return np.searchsorted(edges, values, side="left").astype(np.int64)
+    cells, of_edges = (_cells(side, low, width) for side in (values, edges))
+    bins = np.searchsorted(of_edges, np.arange(CELLS + 3), side="left")[cells]
+    shared = np.zeros(CELLS + 3, dtype=bool)
+    shared[of_edges] = True
+    unsure = np.flatnonzero(shared[cells])
+    if len(unsure) > len(values) // 2:
+        return np.searchsorted(edges, values, side="left").astype(np.int64)
+    bins[unsure] = np.searchsorted(edges, values[unsure], side="left")
+    return bins
+
+
+def _cells(values: Floats, low: float, width: float) -> NDArray[np.int64]:
+    """Of each value the cell, from 0 for all below the first to CELLS + 2 for all above the last."""
+    with np.errstate(over="ignore"):
+        scaled = values - low
+        scaled /= width
+    np.clip(scaled, -1, CELLS + 1, out=scaled)
+    cells = scaled.astype(np.int64)
+    cells += 1
+    return cells
 
 
 def _category_bins(column: Codes) -> tuple[NDArray[np.int64], int]:

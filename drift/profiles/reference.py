@@ -1,9 +1,13 @@
 """What checks compare with: profiles of a version's data, counts of its consecutive parts and of its newest files, and
 its predictions."""
 
+import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,8 @@ from drift.profiles.serialization import pack, pack_files, pack_parts, unpack, u
 FORMAT = 4
 """Format 1 had other parts, and formats 1 and 2 no grids or others; they are read without these. Up to format 3 there
 were profiles of the newest held-out rows in place of counts by file: they are read as those of a single file."""
+
+META = "reference.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +71,25 @@ class Reference:
         else:
             files = [unpack_files(meta[name], arrays[name]) for name in ("files", "output_files")]
         return cls(columns, parts[0], outputs, parts[1], *files)
+
+    def to_bytes(self) -> bytes:
+        """All of it, for a file or a store of one's own; the same reference gives the same bytes."""
+        meta, arrays = self.to_arrays()
+        stream = BytesIO()
+        members: dict[str, Any] = {META: np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays}
+        np.savez_compressed(stream, **members)
+        return stream.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Reference":
+        """The inverse of `to_bytes`. ValueError where these are no such bytes, or of an unknown format."""
+        try:
+            with np.load(BytesIO(data), allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+            meta = json.loads(found.pop(META).tobytes())
+        except (BadZipFile, zlib.error, KeyError, OSError, EOFError, AttributeError, ValueError) as error:
+            raise ValueError("these bytes are no reference of driftd") from error
+        return cls.from_arrays(meta, found)
 
 
 def build_reference(

@@ -26,8 +26,8 @@ FOOTER = (
 )
 
 CARD = """
-<article class="card" aria-labelledby="d{{ place }}">
-<div class="head"><h3 id="d{{ place }}"><bdi>{{ column.name }}</bdi></h3>
+<article class="card" aria-labelledby="{{ place }}">
+<div class="head"><h3 id="{{ place }}"><bdi>{{ column.name }}</bdi></h3>
 <span class="soft small">{{ column.kind }}</span> <span class="mark">▲ drift</span></div>
 {% for words in (column.sentence, column.reason) if words %}<p>{{ words }}</p>
 {% endfor %}
@@ -50,15 +50,20 @@ FACTS = """
 <span><small>missing</small> {{ missing.reference|share }} → {{ missing.current|share }}</span>
 """
 
-LINK = '<a href="#d{{ place }}"><bdi>{{ name|cut }}</bdi></a>'
+LINK = '<a href="#{{ place }}"><bdi>{{ name|cut }}</bdi></a>'
 
 
 def compare_page(result: Mapping[str, Any], distributions: Mapping[str, Distribution]) -> str:
+    """The result of `compare` as one file of HTML; see `comparison`."""
+    return comparison(result, distributions).html()
+
+
+def comparison(result: Mapping[str, Any], distributions: Mapping[str, Distribution], anchor: str = "d") -> Page:
     """The result of `compare` as one page: the verdict, its figures, drifted columns as cards, the others folded.
 
     `distributions` holds by column either `edges` (of `dates` where that is true: seconds since 1970) or `categories`,
     and the shares of both sides, `reference` and `current`; the first and the last bin also hold what lies beyond.
-    A column without one has no picture. The same input gives the same page.
+    A column without one has no picture. The same input gives the same page. Links within it begin with `anchor`.
     """
     columns = ranked(result)
     drifted = [column for column in columns if column["drift"]]
@@ -66,7 +71,9 @@ def compare_page(result: Mapping[str, Any], distributions: Mapping[str, Distribu
     untested = [column for column in columns if not column["drift"] and column.get("reason")]
     left_out = [(column["name"], column["reason"]) for column in result.get("left_out", ())]
     cards, folded, bare = (
-        Markup("\n").join(_column(column, distributions.get(column["name"], {}), at) for at, column in enumerate(group))
+        Markup("\n").join(
+            _column(column, distributions.get(column["name"], {}), f"{anchor}{at}") for at, column in enumerate(group)
+        )
         for group in (drifted, judged, untested)
     )
     lede = [f"Most of all {column['sentence']}." for column in drifted[:1] if column.get("sentence")]
@@ -75,14 +82,14 @@ def compare_page(result: Mapping[str, Any], distributions: Mapping[str, Distribu
     return Page(
         command="compare", title=drift_verdict(result), lede=lede, figures=_figures(result), footer=f"{took}{FOOTER}",
         sections=[
-            ("What moved", _moved(drifted, result["min_effect"])),
+            ("What moved", _moved(drifted, result["min_effect"], anchor)),
             (f"Drifted ({len(drifted)})", cards),
             (f"No drift ({len(judged)})", folded),
             (f"Not tested ({len(untested)})", bare),
             (f"Left out ({len(left_out)})", table(LEFT_OUT, left_out) if left_out else ""),
             ("Notes", notes([*result["notes"], *trust(result)])),
         ],
-    ).html()  # fmt: skip
+    )  # fmt: skip
 
 
 def _figures(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -95,12 +102,12 @@ def _figures(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _moved(drifted: Sequence[Column], limit: float) -> Markup | str:
+def _moved(drifted: Sequence[Column], limit: float, anchor: str) -> Markup | str:
     """The drifted columns at a glance, where there are several."""
     if len(drifted) < 2:
         return ""
     rows = [
-        (filled(LINK, place=place, name=column["name"]), charts.effect(column["effect"] or 0.0, limit),
+        (filled(LINK, place=f"{anchor}{place}", name=column["name"]), charts.effect(column["effect"] or 0.0, limit),
          number(column["effect"]), column.get("sentence", "").removeprefix(f"{column['name']} "))
         for place, column in enumerate(drifted[:MOST_LISTED])
     ]  # fmt: skip
@@ -109,7 +116,7 @@ def _moved(drifted: Sequence[Column], limit: float) -> Markup | str:
     return table(heads, rows) + filled('<p class="soft small">{{ more }}</p>', more=more)
 
 
-def _column(column: Column, distribution: Distribution, place: int) -> Markup:
+def _column(column: Column, distribution: Distribution, place: str) -> Markup:
     """The card of a drifted column, or another one folded."""
     name, rows = column["name"], rows_of(distribution)
     return filled(

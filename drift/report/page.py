@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from drift import notation
-from drift.report.style import STYLE
+from drift.report.style import STYLE, scoped
 
 LONGEST = 60
 """Names in labels and values in lists are cut to this many characters; headings hold the whole name."""
@@ -40,7 +40,14 @@ LAYOUT = """<!DOCTYPE html>
 <body>
 <header><strong>driftd</strong> <span>{{ command }}</span></header>
 <main>
-<h1>{{ title }}</h1>
+{{ content }}
+</main>
+<footer>{{ footer }}</footer>
+</body>
+</html>
+"""
+
+CONTENT = """<h1>{{ title }}</h1>
 {% for sentence in lede %}
 <p class="lede">{{ sentence }}</p>
 {% endfor %}
@@ -54,11 +61,13 @@ LAYOUT = """<!DOCTYPE html>
 <h2>{{ heading }}</h2>
 {{ content }}
 </section>
-{% endfor %}
-</main>
+{% endfor %}"""
+
+FRAGMENT = """<div class="driftd">
+<style>{{ style }}</style>
+{{ content }}
 <footer>{{ footer }}</footer>
-</body>
-</html>
+</div>
 """
 
 TABLE = """
@@ -91,7 +100,15 @@ class Page:
 
     def html(self) -> str:
         """The whole page; what UTF-8 cannot write becomes "?"."""
-        text = filled(LAYOUT, policy=POLICY, style=Markup(STYLE), **self.__dict__)  # noqa: S704 (a constant)
+        return self._text(LAYOUT, STYLE)
+
+    def fragment(self) -> str:
+        """The same as a part of another page, such as a notebook's: its style is of its own element alone."""
+        return self._text(FRAGMENT, scoped(STYLE, ".driftd"))
+
+    def _text(self, layout: str, style: str) -> str:
+        values = self.__dict__ | {"content": filled(CONTENT, **self.__dict__)}
+        text = filled(layout, policy=POLICY, style=Markup(style), **values)  # noqa: S704 (a constant)
         return text.encode("utf-8", "replace").decode()
 
 

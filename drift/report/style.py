@@ -1,5 +1,10 @@
 """The one stylesheet of all pages: in light, in the dark, on paper and on a phone."""
 
+import re
+
+RULE = re.compile(r"\s*([^{}]+)\{((?:[^{}]|\{[^{}]*\})*)\}")
+WHOLE = re.compile(r"^(?::root|html|body)\b")
+
 STYLE = """
 :root { color-scheme: light dark; --bg: #fbfbf9; --card: #fff; --ink: #1c1d1f; --soft: #5d6066; --line: #e4e4df;
   --bad: #b3261e; --bad-tint: #fbe9e7; --warn: #a86400; --accent: #2456a6; --tint: #2456a624;
@@ -83,3 +88,25 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
   .scroll { overflow: visible; }
 }
 """
+
+
+def scoped(style: str, scope: str) -> str:
+    """A stylesheet whose every rule is of one element and what is in it, in place of the whole page; without rules for
+    paper, which are the page's.
+
+    >>> scoped("body { margin: 0; } h1, .a p { color: red; } @media (max-width: 9rem) { p { margin: 0; } }", ".x")
+    '.x { margin: 0; }\\n.x h1, .x .a p { color: red; }\\n@media (max-width: 9rem) {\\n.x p { margin: 0; }\\n}'
+    """
+    rules = []
+    for selectors, block in RULE.findall(style):
+        if selectors.startswith("@media print"):
+            continue
+        if selectors.startswith("@media"):
+            rules.append(f"{selectors.strip()} {{\n{scoped(block, scope)}\n}}")
+        else:
+            rules.append(f"{', '.join(_within(one.strip(), scope) for one in selectors.split(','))} {{{block}}}")
+    return "\n".join(rules)
+
+
+def _within(selector: str, scope: str) -> str:
+    return WHOLE.sub(scope, selector) if WHOLE.match(selector) else f"{scope} {selector}"

@@ -4,7 +4,7 @@ import math
 from math import inf
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from drift.statistics.cramer_von_mises import chebyshev, distinct
 from drift.statistics.samples import Sample, sample
@@ -94,5 +94,8 @@ STATISTIC = OfSamples(
     bounds=(-inf, inf),
     at_equality=None,
     function=anderson_darling,
-    oracle=lambda reference, current: (stats.anderson_ksamp([reference, current], variant="midrank").statistic, None),
+    oracle=lambda reference, current: (
+        scipy.stats.anderson_ksamp([reference, current], variant="midrank").statistic,
+        None,
+    ),
 )

@@ -1,9 +1,11 @@
 """The chi-squared test of homogeneity: do two samples of categories come from one distribution?"""
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 
 from drift.statistics.contingency import MIN_EXPECTED, expected_counts, homogeneity
+from drift.statistics.fisher import fisher_p_value
 from drift.statistics.pearson_exact import pearson_exact
 from drift.statistics.pearson_tail import pearson_tail
 from drift.statistics.scores import Counts, Score
@@ -39,7 +41,7 @@ def _test(table: Counts) -> tuple[float, float]:
     fewest = float(expected.min())
     near = fewest < DENSE and p_value < REACH
     if table.shape[1] == 2 and (near or fewest < MIN_EXPECTED):
-        return statistic, float(np.clip(stats.fisher_exact(table)[1], 0.0, 1.0))
+        return statistic, fisher_p_value(table)
     return statistic, _sparse(statistic, table) if near else p_value
 
 
@@ -60,5 +62,5 @@ STATISTIC = OfCounts(
     source="Pearson 1900; Cochran 1954; Mehta and Patel 1983; Mielke and Berry 1985",
     is_test=True,
     function=chi_squared,
-    oracle=lambda reference, current: stats.chi2_contingency([reference, current])[:2],
+    oracle=lambda reference, current: scipy.stats.chi2_contingency([reference, current])[:2],
 )

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from drift.statistics.samples import Sample, sample
 from drift.statistics.scores import Floats, Score, nothing
@@ -31,7 +31,7 @@ def cramer_von_mises(reference: Floats | Sample, current: Floats | Sample) -> Sc
     if min(len(left), len(right)) < 2:
         return nothing("fewer than two values on one side")
     if max(len(left), len(right)) <= EXACT_ROWS:
-        result = stats.cramervonmises_2samp(left.values, right.values, method="exact")
+        result = scipy.stats.cramervonmises_2samp(left.values, right.values, method="exact")
         return Score(float(result.statistic), float(np.clip(result.pvalue, 0.0, 1.0)))
     n, m = len(left), len(right)
     _, f, c = distinct(left, right)
@@ -94,7 +94,7 @@ def _standardized(statistic: float, n: int, m: int) -> float:
 
 def _scipy(reference: Floats, current: Floats) -> tuple[float, float | None]:
     """SciPy's asymptotic p-values are off by up to 1e-7, so small ones cannot be compared."""
-    statistic, p_value = of_scipy(stats.cramervonmises_2samp(reference, current))
+    statistic, p_value = of_scipy(scipy.stats.cramervonmises_2samp(reference, current))
     return statistic, p_value if p_value > 1e-6 else None
 
 

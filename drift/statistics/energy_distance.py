@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from drift.statistics.cramer_von_mises import distinct
 from drift.statistics.samples import Sample, sample
@@ -44,5 +44,5 @@ STATISTIC = OfSamples(
     what="√(2 ∫(F − G)²), as in `scipy.stats.energy_distance`; `normalized` is 1 for two different constants",
     source="Székely and Rizzo 2013",
     function=energy_distance,
-    oracle=lambda reference, current: (stats.energy_distance(reference, current), None),
+    oracle=lambda reference, current: (scipy.stats.energy_distance(reference, current), None),
 )

@@ -1,9 +1,11 @@
 """The G-test of homogeneity: the likelihood-ratio twin of the chi-squared test."""
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 
 from drift.statistics.contingency import MIN_EXPECTED, expected_counts, homogeneity
+from drift.statistics.fisher import fisher_p_value
 from drift.statistics.scores import Counts, Score
 from drift.statistics.statistic import OfCounts
 
@@ -28,7 +30,7 @@ def _test(table: Counts) -> tuple[float, float]:
         observed += np.clip(expected - observed, -0.5, 0.5)
     statistic = max(2 * float(np.sum(special.xlogy(observed, observed / expected))), 0.0)
     if table.shape[1] == 2 and expected.min() < MIN_EXPECTED:
-        return statistic, float(np.clip(stats.fisher_exact(table)[1], 0.0, 1.0))
+        return statistic, fisher_p_value(table)
     return statistic, float(special.chdtrc(table.shape[1] - 1, statistic))
 
 
@@ -41,5 +43,5 @@ STATISTIC = OfCounts(
     source="Wilks 1938; Woolf 1957",
     is_test=True,
     function=g_test,
-    oracle=lambda reference, current: stats.chi2_contingency([reference, current], lambda_="log-likelihood")[:2],
+    oracle=lambda reference, current: scipy.stats.chi2_contingency([reference, current], lambda_="log-likelihood")[:2],
 )

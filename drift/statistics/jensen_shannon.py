@@ -1,8 +1,8 @@
 """The Jensen–Shannon distance."""
 
 import numpy as np
+import scipy
 from scipy import special
-from scipy.spatial import distance
 
 from drift.statistics.scores import Counts, Score, nothing
 from drift.statistics.statistic import OfCounts
@@ -32,5 +32,5 @@ STATISTIC = OfCounts(
     source="Lin 1991; Endres and Schindelin 2003",
     bounds=(0, 1),
     function=jensen_shannon,
-    oracle=lambda reference, current: (distance.jensenshannon(reference, current, base=2), None),
+    oracle=lambda reference, current: (scipy.spatial.distance.jensenshannon(reference, current, base=2), None),
 )

@@ -6,8 +6,10 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from scipy import stats
+import scipy
+from scipy import special
 
+from drift.statistics.ks_exact import MOST_ROWS, exact_p_value
 from drift.statistics.samples import Sample, sample
 from drift.statistics.scores import Floats, Score, nothing
 from drift.statistics.statistic import OfNumbers, Pair, of_scipy
@@ -60,7 +62,9 @@ def ks_p_value(distance: float, n: int, m: int) -> float:
         return _upper_tail(distance, rows)
     if rows > FEW_ROWS and SURE <= t < TAIL and (rows > DURBIN_ROWS or rows * distance**1.5 > DURBIN):
         return min(max(1 - _pelz_good(t, rows), 0.0), 1.0)
-    return float(np.clip(stats.kstwo.sf(distance, rows), 0, 1))
+    if rows > FEW_ROWS and t > TAIL:
+        return 0.0 if t**2 >= SMALLEST else float(np.clip(2 * special.smirnov(int(rows), distance), 0, 1))
+    return float(np.clip(scipy.stats.kstwo.sf(distance, rows), 0, 1))
 
 
 def _pelz_good(t: float, n: float) -> float:
@@ -117,9 +121,14 @@ def ks_distance(reference: Sample, current: Sample) -> float:
 
 
 def _exact(reference: Sample, current: Sample) -> Score:
+    n, m = len(reference), len(current)
+    if min(n, m) <= MOST_ROWS:
+        common = n // math.gcd(n, m) * m
+        distance = round(ks_distance(reference, current) * common) / common
+        return Score(distance, exact_p_value(distance, n, m))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # where the count overflows it takes the asymptotic one
-        result = stats.ks_2samp(reference.values, current.values, method="auto")
+        result = scipy.stats.ks_2samp(reference.values, current.values, method="auto")
     return Score(float(result.statistic), float(result.pvalue))
 
 
@@ -129,6 +138,14 @@ def _of_pair(pair: Pair) -> Score:
     else:
         score = Score(pair.distance, ks_p_value(pair.distance, *pair.rows))
     return replace(score, extras={"error": pair.distance_error}) if pair.distance_error else score
+
+
+def _scipy(reference: Floats, current: Floats) -> tuple[float, float | None]:
+    """Where SciPy's exact p-value rounds to more than 1 it warns and takes the asymptotic one, which is another."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        distance, p_value = of_scipy(scipy.stats.ks_2samp(reference, current))
+    return distance, None if any("unsuccessful" in str(one.message) for one in told) else p_value
 
 
 STATISTIC = OfNumbers(
@@ -141,5 +158,5 @@ STATISTIC = OfNumbers(
     bounds=(0, 1),
     function=ks,
     of_pair=_of_pair,
-    oracle=lambda reference, current: of_scipy(stats.ks_2samp(reference, current)),
+    oracle=_scipy,
 )

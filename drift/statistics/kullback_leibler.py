@@ -1,7 +1,7 @@
 """The Kullback–Leibler divergence."""
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from drift.statistics.bins import SHARE_FLOOR
 from drift.statistics.scores import Counts, Floats, Score, nothing
@@ -37,5 +37,5 @@ STATISTIC = OfCounts(
     source="Kullback and Leibler 1951",
     symmetric=False,
     function=kullback_leibler,
-    oracle=lambda reference, current: (stats.entropy(_shares(current), _shares(reference)), None),
+    oracle=lambda reference, current: (scipy.stats.entropy(_shares(current), _shares(reference)), None),
 )

@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 
 from drift.statistics.cramer_von_mises import distinct
 from drift.statistics.samples import Sample, sample
@@ -72,5 +73,5 @@ STATISTIC = OfSamples(
     at_equality=None,
     symmetric=False,
     function=mann_whitney,
-    oracle=lambda reference, current: of_scipy(stats.mannwhitneyu(reference, current)),
+    oracle=lambda reference, current: of_scipy(scipy.stats.mannwhitneyu(reference, current)),
 )

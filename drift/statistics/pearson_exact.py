@@ -1,8 +1,8 @@
 """The exact tail of Pearson's statistic for a small table."""
 
 import numpy as np
-from scipy import stats
 
+from drift.statistics.lattice import binomial_at
 from drift.statistics.scores import Counts
 
 BINS = 512
@@ -30,7 +30,7 @@ def pearson_exact(statistic: float, totals: Counts, rows: int) -> float | None:
     terms = []
     for size in np.sort(totals).tolist():
         counts = np.arange(min(size, fewer) + 1)
-        chances = stats.binom.pmf(counts, size, share)
+        chances = binomial_at(counts, size, share)
         steps = np.rint((counts - size * share) ** 2 / size * scale).astype(int)
         used = (steps < BINS) & (chances > NEGLIGIBLE)
         terms.append((counts[used].tolist(), chances[used].tolist(), steps[used].tolist()))
@@ -43,5 +43,5 @@ def pearson_exact(statistic: float, totals: Counts, rows: int) -> float | None:
         for count, chance, step in zip(counts, chances, steps, strict=True):
             grown[count:, step:] += chance * table[: fewer + 1 - count, : BINS - step]
         table = grown
-    below = float(table[fewer, : BINS - 1].sum()) / float(stats.binom.pmf(fewer, total, share))
+    below = float(table[fewer, : BINS - 1].sum()) / float(binomial_at(np.array([fewer]), total, share)[0])
     return float(np.clip(1 - below, 0.0, 1.0))

@@ -1,7 +1,7 @@
 """The total variation distance between categories."""
 
 import numpy as np
-from scipy.spatial import distance
+import scipy
 
 from drift.statistics.scores import Counts, Score, nothing
 from drift.statistics.statistic import OfCounts
@@ -27,7 +27,7 @@ STATISTIC = OfCounts(
     bounds=(0, 1),
     function=total_variation,
     oracle=lambda reference, current: (
-        distance.cityblock(reference / reference.sum(), current / current.sum()) / 2,
+        scipy.spatial.distance.cityblock(reference / reference.sum(), current / current.sum()) / 2,
         None,
     ),
 )

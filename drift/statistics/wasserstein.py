@@ -1,7 +1,7 @@
 """The first Wasserstein distance."""
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from drift.statistics.samples import Sample, sample
 from drift.statistics.scores import Floats, Score, nothing
@@ -84,5 +84,5 @@ STATISTIC = OfNumbers(
     source="Vallender 1974",
     function=wasserstein,
     of_pair=_of_pair,
-    oracle=lambda reference, current: (stats.wasserstein_distance(reference, current), None),
+    oracle=lambda reference, current: (scipy.stats.wasserstein_distance(reference, current), None),
 )

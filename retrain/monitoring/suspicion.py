@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from drift.columns.values import join
 from drift.profiles.categorical import Codes
 from retrain.operations import SuspectRequest, SuspectResult
 from retrain.records.predictions import Floats
 from retrain.records.schema import Schema
-from retrain.rows.columns import CATEGORICAL, column_values, join, open_snapshot
+from retrain.rows.columns import CATEGORICAL, column_values, open_snapshot
 from retrain.rows.targets import class_column
 from retrain.suspicion import Columns, Rows, doubts
 from retrain.suspicion.rows import lowest, row_keys

@@ -4,12 +4,15 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import convert
 
 from retrain.records.formats import PLAIN, Formats, configured_formats
-from retrain.records.settings import ColumnKind, ModelSettings
+from retrain.records.settings import ColumnKind
+
+if TYPE_CHECKING:
+    from retrain.records.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Schema:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
-def event_schema(settings: ModelSettings, formats: Formats = PLAIN, plain: Collection[str] = ()) -> Schema:
+def event_schema(settings: "ModelSettings", formats: Formats = PLAIN, plain: Collection[str] = ()) -> Schema:
     """The schema of a log of events: only the named columns. Users, items and types of events are text, whatever they
     look like; times are moments, in whatever form files write them."""
     assert settings.user_column is not None
@@ -111,7 +114,7 @@ def event_schema(settings: ModelSettings, formats: Formats = PLAIN, plain: Colle
     return Schema(marked, settings.task, what, when, None, formats)
 
 
-def declared_schema(settings: ModelSettings) -> Schema | None:
+def declared_schema(settings: "ModelSettings") -> Schema | None:
     """The schema that the configuration declares; None where it is left to be inferred."""
     if settings.columns is None:
         return None

@@ -5,14 +5,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drift.columns.casts import TYPES
 from retrain.records.schema import Schema
 from retrain.records.settings import ColumnKind
 from retrain.rows.local_formats import plain_moments, plain_numbers
 
-TYPES: dict[ColumnKind, Any] = {
-    "number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_(), "category": pa.string(),
-    "datetime": pa.timestamp("us"), "text": pa.string(),
-}  # fmt: skip
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
+from drift.columns.casts import TYPES
 from drift.notation import counted
 from retrain import durable
 from retrain.labels.propensity import COLUMNS
@@ -26,7 +27,7 @@ from retrain.rows.event_times import event_times
 from retrain.rows.held_out import NEWEST_FILES, in_reservoir
 from retrain.rows.history import believed_labels, read_snapshot
 from retrain.rows.pools import pool_of_each, step_of_each
-from retrain.rows.retype import TYPES, changed_kinds, conform
+from retrain.rows.retype import changed_kinds, conform
 from retrain.rows.seen import seen_rows, was_seen
 from retrain.rows.settled import Settling
 from retrain.rows.targets import class_column

@@ -10,8 +10,9 @@ import httpx
 import pyarrow as pa
 import pytest
 from daemon_harness import Daemon, drop
-from examples import shop
 from helpers import PATIENCE_S, wait_for
+
+from daemon.tools.demo import shop
 
 pytestmark = pytest.mark.xdist_group("shop")  # its log is generated once
 FIRST = 20

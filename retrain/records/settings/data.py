@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from drift.columns.column_kind import ColumnKind
 from retrain.records.settings.units import Duration, Frozen, Size
 
 DATE_PARTS = re.compile(r"%-?[aAwdbBmyYHIMSfzZjUWcxXpGuV%]")
 VERSION = re.compile(r"v\d{4,}(-[0-9a-f]+)?")
-ColumnKind = Literal["number", "integer", "boolean", "category", "datetime", "text"]
 
 
 class ColumnSettings(Frozen):

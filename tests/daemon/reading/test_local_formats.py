@@ -22,7 +22,7 @@ from daemon.reading.misread import advice_on
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.sql import connect, literal
 from daemon.reading.take import take
-from daemon.tools.compare.compare import compare
+from daemon.tools.compare import compare
 from daemon.tools.init import look_at
 from retrain.records.errors import Refused
 from retrain.records.formats import PLAIN, Formats

@@ -12,6 +12,7 @@ from drift.check.check_columns import check_columns
 from drift.derived.outputs import output_columns
 from drift.profiles.categorical import categorical_profile, encode
 from drift.profiles.numeric import NumericProfile, numeric_profile
+from drift.profiles.parts import CELLS, bins_of
 from drift.profiles.profile import merge
 from drift.profiles.reference import Reference, build_reference, with_files
 from drift.profiles.serialization import pack
@@ -197,3 +198,40 @@ def test_a_reference_with_another_grid_is_read_without_it() -> None:
     current = [("x", rng.normal(0.1, 1, size=21_000))]
     now, before = (check_columns(one, current, alpha=0.05).columns[0].tests for one in (reference, older))
     assert before["ks"].statistic == pytest.approx(now["ks"].statistic, abs=1e-12)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["normal", "lognormal", "heavy", "ties", "huge", "tiny"]))
+@settings(max_examples=60, deadline=None)
+def test_bins_of_many_values_are_those_of_a_search(seed: int, kind: str) -> None:
+    """Cells tell the bin of a value exactly, whatever the values: far tails, ties with edges, the ends of the range."""
+    rng = np.random.default_rng(seed)
+    drawn = {
+        "normal": rng.normal, "lognormal": lambda size: rng.lognormal(0, 4, size), "heavy": rng.standard_cauchy,
+        "ties": lambda size: rng.integers(-9, 9, size) / 7, "huge": lambda size: rng.normal(size=size) * 1e307,
+        "tiny": lambda size: rng.random(size) * 1e-310,
+    }[kind](size=CELLS + 500)  # fmt: skip
+    edges = np.unique(rng.choice(drawn, 63))
+    found = np.concatenate([drawn, edges, np.nextafter(edges, np.inf), np.nextafter(edges, -np.inf), [1e308, -1e308]])
+    np.testing.assert_array_equal(bins_of(edges, found), np.searchsorted(edges, found, side="left"))
+
+
+def test_a_reference_goes_to_bytes_and_back() -> None:
+    """All of it, to the same bytes; what is no such bytes is refused, as is a later format."""
+    rng = np.random.default_rng(3)
+    columns = [("x", rng.normal(size=30_000)), ("c", encode(rng.choice(["a", "ü", ""], 30_000)))]
+    reference = with_files(build_reference(columns), columns, np.repeat([1, 2], 15_000))
+    data = reference.to_bytes()
+    back = Reference.from_bytes(data)
+    assert back.to_bytes() == data and back.columns["c"] == reference.columns["c"] and back.rows == 30_000
+    judged = [("x", rng.normal(0.1, 1, 5_000)), ("c", encode(["a"] * 5_000))]
+    assert check_columns(back, judged, alpha=0.05) == check_columns(reference, judged, alpha=0.05)
+    for broken in (
+        b"",
+        b"no",
+        data[:-30],
+        data[: len(data) // 2],
+        data[:60] + b"\0" * 40 + data[100:],
+        b"PK" + data[2:900],
+    ):
+        with pytest.raises(ValueError, match="no reference"):
+            Reference.from_bytes(broken)

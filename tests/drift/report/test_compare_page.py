@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from page_parser import HOSTILE, Page
 
-from daemon.tools.compare.compare import compare
+from daemon.tools.compare import compare
 from drift.report.compare import compare_page
 from drift.statistics.registry import STATISTICS
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from scipy import stats
 
 from daemon.reports.compare_text import render
-from daemon.tools.compare.compare import compare
+from daemon.tools.compare import compare
 from retrain.records.errors import Refused
 
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from daemon_harness import in_process
 
-from daemon.tools.compare import compare as module
-from daemon.tools.compare.compare import compare
+from daemon.tools.compare import compare
+from drift.comparison import tables as module
 
 
 def _table(rows: int, seed: int, shift: float = 0.0) -> pa.Table:
@@ -141,7 +141,7 @@ def test_the_command_writes_a_page(files: tuple[Path, Path], tmp_path: Path) -> 
 def test_a_probe_does_not_keep_the_column(tmp_path: Path) -> None:
     """A sample of a long column holds its own values only; views of every batch would keep the whole column."""
     from daemon.reading.tabular import open_table
-    from daemon.tools.compare.long_columns import _probe
+    from drift.comparison.long_columns import _probe
 
     pq.write_table(pa.table({"x": np.arange(2_000_000.0)}), tmp_path / "x.parquet", row_group_size=200_000)
     table = open_table(tmp_path / "x.parquet", tmp_path / "unused.parquet")

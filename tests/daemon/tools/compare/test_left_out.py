@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
 
-from daemon.tools.compare import compare as module
-from daemon.tools.compare.compare import compare
+from daemon.tools.compare import compare
+from drift.comparison import tables as module
 from drift.report.compare import compare_page
 from retrain.records.errors import WrongUse
 

@@ -1,4 +1,4 @@
-"""What the examples' stories share: the running daemon, files put into its folders, and lines of narration.
+"""What the stories share: the example's folder, the running daemon, files put into its folders, lines of narration.
 
 Lines of a story begin with an arrow. Everything else is the daemon's own log: on a terminal behind a bar, else as the
 JSON lines that it is.
@@ -6,6 +6,7 @@ JSON lines that it is.
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,11 +20,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from daemon.config.config import Config, ConfigErrors, load_config
+from daemon.runtime.printable import PrintableStream
+from retrain.records.errors import WrongUse
 
-ROOT = Path(__file__).resolve().parent.parent
-CONFIG = ROOT / "config.toml"
+EXAMPLE = Path(__file__).with_name("config.toml")
 LOOK_S = 1.0
 STOP_TIMEOUT_S = 40.0
+IN_MAKE = "DRIFTD_DEMO_TARGET"
+"""Names the target of make that began it, for what is said at the end."""
 Story = Callable[["Daemon", Config], NoReturn]
 
 
@@ -35,22 +39,33 @@ class Daemon:
     """The running `driftd run`, and what the stories ask of it."""
 
     def __init__(self, config: Config) -> None:
-        self.url = f"http://{config.service.listen}"
+        self.url, self._config = f"http://{config.service.listen}", config.path
         # A process group of its own: Ctrl-C comes to this script, which stops the daemon once and in order.
+        self.process: subprocess.Popen[Any]
         self._log: threading.Thread | None = None
         if sys.stdout.isatty():
-            command, to = driftd("run", "--log-format", "console"), subprocess.PIPE
-            self.process = subprocess.Popen(command, process_group=0, stdout=to, stderr=subprocess.STDOUT, text=True)
+            command, to = driftd(config.path, "run", "--log-format", "console"), subprocess.PIPE
+            self.process = subprocess.Popen(  # noqa: S603 (our own command line)
+                command, process_group=0, stdout=to, stderr=subprocess.STDOUT, text=True
+            )
             self._log = threading.Thread(target=self._show_log, daemon=True)
             self._log.start()
         else:
-            self.process = subprocess.Popen(driftd("run"), process_group=0)
+            self.process = subprocess.Popen(driftd(config.path, "run"), process_group=0)  # noqa: S603
+
+    @property
+    def command(self) -> str:
+        """How a reader in the working folder would call `driftd` for it."""
+        called = Path(sys.argv[0])
+        name = shown(called) if called.name == "driftd" and shutil.which("driftd") != str(called) else "driftd"
+        default = self._config.resolve() == (Path.cwd() / "config.toml").resolve()
+        return name if default else f"{name} -c {shlex.quote(shown(self._config))}"
 
     def _show_log(self) -> None:
         """The daemon's lines apart from the story's."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            print(styled(f"  │ {line.rstrip()}", "2"), flush=True)
+            write(styled(f"  │ {line.rstrip()}", "2"))
 
     def wait(self, seconds: float) -> None:
         """Let time pass; DaemonEndedError if the daemon did not last."""
@@ -68,9 +83,9 @@ class Daemon:
     def post(self, path: str, body: Any) -> dict[str, Any] | None:
         """What the server answers; None while there is no answer."""
         headers = {"content-type": "application/json"}
-        request = urllib.request.Request(f"{self.url}{path}", json.dumps(body).encode(), headers)
+        request = urllib.request.Request(f"{self.url}{path}", json.dumps(body).encode(), headers)  # noqa: S310 (http)
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
                 answer: dict[str, Any] = json.load(response)
                 return answer
         except (urllib.error.URLError, OSError):
@@ -78,7 +93,8 @@ class Daemon:
 
     def ask(self, *command: str) -> Any:
         """What a command of `driftd` reports."""
-        done = subprocess.run(driftd(*command, "--json"), capture_output=True, text=True, check=False)
+        words = driftd(self._config, *command, "--json")
+        done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
         return json.loads(done.stdout) if done.returncode == 0 else {}
 
     def stop(self) -> int:
@@ -115,16 +131,18 @@ class Quiet:
         return any(one["path"] == self._name for one in files) and model is not None and model["cycle"] is None
 
 
-def run(prepare: Callable[[Config], None], play: Story, again: str) -> int:
-    """Prepare, start driftd and play a story until Ctrl-C; the exit status. `again` is said at the end."""
-    os.chdir(ROOT)
+def run(folder: Path, model: str, prepare: Callable[[Config], None], play: Story, option: str = "") -> int:
+    """Prepare a folder, start driftd there and play the story of a model until Ctrl-C; the exit status. WrongUse where
+    the folder's configuration is another one than the example's."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
-        config = load_config(CONFIG)
+        config = load_config(example_config(folder))
     except ConfigErrors as error:
         print(error, file=sys.stderr)
         return 2
+    if model not in config.models:
+        raise WrongUse(f"{config.path} has no model {model!r}", "name another folder: `driftd demo DIR`")
     if sys.stdout.isatty():
         say("this is the story; driftd's own log stands behind a bar: │")
     prepare(config)
@@ -141,15 +159,35 @@ def run(prepare: Callable[[Config], None], play: Story, again: str) -> int:
         say("stopping driftd")
     status = daemon.stop()
     if status == 0:
-        say(f"stopped. {again}")
+        say(f"stopped. {again(folder, option)}")
     return status
+
+
+def example_config(folder: Path) -> Path:
+    """The configuration of the example in a folder; both are made where they are missing."""
+    path = folder / "config.toml"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(EXAMPLE, path)
+        say(f"wrote {shown(path)}, the example's configuration, to read and to change")
+    return path
+
+
+def again(folder: Path, option: str) -> str:
+    """How to go on, and how to begin anew."""
+    if IN_MAKE in os.environ:
+        return f"`make {os.environ[IN_MAKE]}` goes on from here; `rm -r state data` begins anew."
+    where = shown(folder)
+    begin = "rm -r state data" if folder.resolve() == Path.cwd() else f"rm -r {shlex.quote(where)}"
+    words = " ".join(["driftd demo", *([option] if option else []), shlex.quote(where)])
+    return f"`{words}` goes on from here; `{begin}` begins anew."
 
 
 def rest(daemon: Daemon, told: str, commands: tuple[str, ...]) -> NoReturn:
     """The end of a story: what to look at, until Ctrl-C."""
     say(f"{told} To see what happened and why, in another terminal:")
     for command in commands:
-        print(f"      .venv/bin/driftd {command}")
+        write(f"      {daemon.command} {command}")
     say("driftd goes on watching and serving until Ctrl-C")
     while True:
         daemon.wait(3600)
@@ -167,19 +205,26 @@ def place(file: Path, folder: Path, again: bool = False) -> bool:
     return True
 
 
-def driftd(*arguments: str) -> list[str]:
+def driftd(config: Path, *arguments: str) -> list[str]:
     """The command line of `driftd` in this environment."""
-    return [sys.executable, "-m", "daemon", "-c", str(CONFIG), *arguments]
+    return [sys.executable, "-m", "daemon", "-c", str(config), *arguments]
 
 
 def shown(path: Path) -> str:
-    """A path as a reader in this folder would write it."""
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    """A path as a reader in the working folder would write it."""
+    path, here = path.resolve(), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def say(sentence: str) -> None:
     """One line of narration, on a terminal bold and with room before it."""
-    print(("\n" if sys.stdout.isatty() else "") + styled(f"→ {sentence}", "1"), flush=True)
+    write(("\n" if sys.stdout.isatty() else "") + styled(f"→ {sentence}", "1"))
+
+
+def write(line: str) -> None:
+    """A line of the story or of the daemon, which writes no controls of others itself."""
+    stream = sys.stdout.raw if isinstance(sys.stdout, PrintableStream) else sys.stdout
+    print(line, file=stream, flush=True)
 
 
 def styled(text: str, style: str) -> str:

@@ -8,7 +8,7 @@ What is in it, as in the log of a real shop:
   an item to those that belong to it;
 - one bad day: on BOT_DAY one account opens one item hundreds of times.
 
-    python examples/shop.py FOLDER     # items.csv, and a file of events a day
+    python -m daemon.tools.demo.shop FOLDER     # items.csv, and a file of events a day
 """
 
 import argparse
@@ -78,7 +78,7 @@ class Catalogue:
         there = np.flatnonzero(self.launch <= day)
         return pa.table({
             "item": [self.names[place] for place in there],
-            "title": [self._title(place) for place in there],
+            "title": [self._title(int(place)) for place in there],
             "category": [CATEGORIES[self.category[place]] for place in there],
             "brand": [STYLES[self.style[place]] for place in there],
             "price": self.price[there],

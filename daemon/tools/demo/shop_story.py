@@ -1,4 +1,4 @@
-"""The main job of `make demo-recommender`: runs driftd on a generated shop and plays its days into its folder.
+"""The second example: runs driftd on a generated shop and plays its days into its folder.
 
 The catalogue and the first forty days are there from the start. A visitor then asks, does something, and is answered
 otherwise at once; each later day is dropped when driftd is done with the one before.
@@ -6,17 +6,16 @@ otherwise at once; each later day is dropped when driftd is done with the one be
 
 import json
 import shlex
-import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow.csv
-import shop
-from playing import Daemon, Quiet, place, rest, run, say, shown
 
 from daemon.config.config import Config, model_data_dir
+from daemon.tools.demo import shop
+from daemon.tools.demo.playing import Daemon, Quiet, place, rest, run, say, shown, write
 
 MODEL = "shop"
 FIRST_DAYS = 40
@@ -99,26 +98,21 @@ def tell_visit(daemon: Daemon, there: int) -> None:
 def tell_curl(daemon: Daemon, what: str, body: Any) -> None:
     """A request that works when pasted."""
     request = shlex.quote(json.dumps(body))
-    print(f"\ncurl -s {daemon.url}/models/{MODEL}/{what} -H 'content-type: application/json' -d {request}\n")
+    write(f"\ncurl -s {daemon.url}/models/{MODEL}/{what} -H 'content-type: application/json' -d {request}\n")
 
 
 def tell_list(answer: dict[str, Any]) -> None:
     """An item a line, with what speaks for it."""
     for item in answer["recommendations"][0]["items"]:
         because = ", ".join(one["item"] for one in item.get("because", ()))
-        print(f"      {item['item']}" + (f"   because of {because}" if because else f"   {item['source']}"), flush=True)
+        write(f"      {item['item']}" + (f"   because of {because}" if because else f"   {item['source']}"))
 
 
-def main() -> int:
+def main(folder: Path) -> int:
     """Run until Ctrl-C; the exit status."""
-    with tempfile.TemporaryDirectory(prefix="driftd-shop-") as folder:
-        days = Days(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="driftd-shop-") as work:
+        days = Days(Path(work))
         return run(
-            lambda config: place_first(config, days),
-            lambda daemon, config: play(daemon, config, days),
-            "`make demo-recommender` goes on from here; `rm -r state data` begins anew.",
-        )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            folder, MODEL, lambda config: place_first(config, days), lambda daemon, config: play(daemon, config, days),
+            "--recommender",
+        )  # fmt: skip

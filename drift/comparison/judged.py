@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemon.tools.compare.shapes import distribution
 from drift.check.column import judge_values
 from drift.check.report import ColumnReport
 from drift.check.words import with_dates
+from drift.comparison.shapes import distribution
 from drift.derived.identifiers import identifying
 from drift.profiles.categorical import Codes
 from drift.profiles.numeric import numeric_profile
@@ -18,8 +18,9 @@ KEEP_ALL = 2**62
 
 @dataclass
 class Judged:
-    """What is collected of all columns."""
+    """What is collected of all columns; distributions only `with_shapes`."""
 
+    with_shapes: bool = True
     reports: list[ColumnReport] = field(default_factory=list)
     parts: dict[str, Parts] = field(default_factory=dict)
     shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -50,7 +51,12 @@ class Judged:
             return
         report = judge_values(name, known, now, exact=exact)
         self.add(with_dates(report) if dates else report, count_parts(before))
-        self.shapes[name] = distribution(before, now) | ({"dates": True} if dates else {})
+        self.draw(name, before, now, dates)
+
+    def draw(self, name: str, before: ColumnValues, now: ColumnValues, dates: bool) -> None:
+        """Keep the distributions of a column."""
+        if self.with_shapes:
+            self.shapes[name] = distribution(before, now) | ({"dates": True} if dates else {})
 
     def leave_out(self, name: str, known: Profile, before: ColumnValues, now: ColumnValues, dates: bool) -> bool:
         """Whether the values name or date rows; why is kept."""

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from drift.profiles.categorical import CategoricalProfile, Codes
-from drift.profiles.profile import ColumnValues, profile
+from drift.profiles.numeric import NumericProfile
+from drift.profiles.profile import ColumnValues, Profile, profile
 
 BINS = 30
 MOST_CATEGORIES = 20
@@ -16,10 +17,7 @@ def distribution(before: ColumnValues, now: ColumnValues) -> dict[str, Any]:
     """Shares of the rows that are not missing: of numbers in 30 bins of one width between the 1 % and 99 % quantiles
     of both sides, the outer ones with all beyond; of categories the 20 most frequent. Empty where a side is."""
     if isinstance(before, Codes) or isinstance(now, Codes):
-        left, right = profile(before), profile(now)
-        if not isinstance(left, CategoricalProfile) or not isinstance(right, CategoricalProfile):
-            return {}
-        return _categories(left, right)
+        return of_profile(profile(before), now)
     sides = [np.asarray(side, dtype=np.float64) for side in (before, now)]
     sides = [side[np.isfinite(side)] for side in sides]
     if not len(sides[0]) or not len(sides[1]):
@@ -29,8 +27,18 @@ def distribution(before: ColumnValues, now: ColumnValues) -> dict[str, Any]:
     if not high > low or not np.isfinite(high - low):
         low, high = low - 0.5, low + 0.5
     edges = np.linspace(low, high, BINS + 1)
-    shares = [np.histogram(np.clip(side, low, high), edges)[0] / len(side) for side in sides]
+    shares = [np.histogram(np.clip(side, low, high), BINS, (low, high))[0] / len(side) for side in sides]
     return {"edges": edges.tolist(), "reference": shares[0].tolist(), "current": shares[1].tolist()}
+
+
+def of_profile(before: Profile, now: ColumnValues) -> dict[str, Any]:
+    """The same where of one side only a profile is kept."""
+    if isinstance(before, NumericProfile) and not isinstance(now, Codes):
+        return distribution(before.values, now)
+    current = profile(now)
+    if not isinstance(before, CategoricalProfile) or not isinstance(current, CategoricalProfile):
+        return {}
+    return _categories(before, current)
 
 
 def _categories(left: CategoricalProfile, right: CategoricalProfile) -> dict[str, Any]:

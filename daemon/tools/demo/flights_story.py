@@ -1,4 +1,4 @@
-"""The main job of `make run`: runs driftd on the example flights and plays the months into its folder.
+"""The first example: runs driftd on real flights and plays the months into its folder.
 
 January to March of 2013 are there from the start; each later month is dropped when driftd is done with the
 one before.
@@ -6,15 +6,13 @@ one before.
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import NoReturn
 
-from playing import Daemon, Quiet, place, rest, run, say, shown
-
 from daemon.config.config import Config, model_data_dir
+from daemon.tools.demo.playing import Daemon, Quiet, place, rest, run, say, shown, write
 
-MONTHS = Path(__file__).resolve().parent / "flights"
+MONTHS = Path(__file__).with_name("flights")
 MODEL = "flights"
 FIRST_MONTHS = 3
 QUIET_S = 12.0  # longer than the cool-down of config.toml: a month may still open its cycle that late
@@ -61,7 +59,7 @@ def tell_served(daemon: Daemon) -> None:
         return
     say(f"{answer['version']} is served. Ask it, in another terminal, about a real flight in December sleet:")
     request = shlex.quote(json.dumps(ROW))
-    print(f"\ncurl -s {daemon.url}{PREDICT} -H 'content-type: application/json' -d {request}\n")
+    write(f"\ncurl -s {daemon.url}{PREDICT} -H 'content-type: application/json' -d {request}\n")
     say(f"it answers: late? {answer['predictions'][0]}, {answer['probabilities'][0]}")
 
 
@@ -70,5 +68,6 @@ def months() -> list[Path]:
     return sorted(MONTHS.glob("2013-*.parquet"))
 
 
-if __name__ == "__main__":
-    sys.exit(run(place_first, play, "`make run` goes on from here; `rm -r state data` begins anew."))
+def main(folder: Path) -> int:
+    """Run until Ctrl-C; the exit status."""
+    return run(folder, MODEL, place_first, play)

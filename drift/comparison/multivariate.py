@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from daemon.reading.tabular import Table
+from drift.comparison.table import Table
 from drift.multivariate.check_rows import ROWS, judge_together
 
 

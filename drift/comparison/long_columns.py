@@ -6,17 +6,16 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from daemon.reading.tabular import Table
-from daemon.tools.compare.judged import Judged
-from daemon.tools.compare.shapes import distribution
 from drift.check.column import judge_column
 from drift.check.words import with_dates
+from drift.columns.values import column_values
+from drift.comparison.judged import Judged
+from drift.comparison.table import Table
 from drift.derived.calendar import calendar_columns
 from drift.derived.text import text_columns
 from drift.out_of_core.columns import Stream, judge_streams, stream_categories
 from drift.profiles.categorical import Codes
 from drift.profiles.profile import ColumnValues, profile
-from retrain.rows.columns import column_values
 
 PROBE_ROWS = 200_000
 TEXT_ROWS = 100_000
@@ -56,7 +55,7 @@ def _numbers(
     before, now = (Stream(table.rows, lambda table=table: _floats(read(table))) for table in tables)  # type: ignore[misc]
     report, parts = judge_streams(name, before, now, probes[0], exact=exact)
     judged.add(with_dates(report) if dates else report, parts)
-    judged.shapes[name] = distribution(*probes) | ({"dates": True} if dates else {})
+    judged.draw(name, probes[0], probes[1], dates)
 
 
 def _categories(judged: Judged, tables: tuple[Table, Table], name: str, read: Read, exact: bool) -> None:

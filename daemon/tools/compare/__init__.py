@@ -1,1 +1,0 @@
-"""Two data files column by column, without daemon and configuration."""
