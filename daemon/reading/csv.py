@@ -95,6 +95,11 @@ def all_fit(file: OpenedFile, types: Mapping[str, str], missing: Sequence[str], 
     return True
 
 
+def all_rows(reader: str, columns: int, most: int) -> Iterator[Any]:
+    """All columns of DuckDB's reader of a file, as `all_fit` hands it over, at most so many rows at a time."""
+    return iter(connect(columns).sql(f"SELECT * FROM {reader}").to_arrow_reader(most))
+
+
 def in_pieces(
     file: OpenedFile, chosen: Sequence[str], piece_file: Path, missing: Sequence[str], rejects: Rejects, share: Share
 ) -> Iterator[tuple[pa.Table, Piece]]:
