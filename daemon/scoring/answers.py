@@ -13,7 +13,7 @@ from daemon.reading.clean import ARROW, Cleaned, clean
 from daemon.reading.columns import match
 from daemon.reading.rejects import LONGEST, Reject, Rejects, misfit, shortened
 from daemon.scoring.rows import IS_OBJECT, RawBatch
-from daemon.server.exploration import explore
+from daemon.server.exploration import Explored, explore
 from daemon.server.served import ServedDeployment
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
@@ -44,6 +44,7 @@ class Answered:
     features: pa.Table
     answers: dict[str, Any]
     predictions: Predictions
+    explored: Explored | None = None
 
 
 def answer_names(served: ServedDeployment, how: How) -> list[str]:
@@ -90,7 +91,7 @@ def answered(batch: RawBatch, served: ServedDeployment, how: How, names: Sequenc
     ids = _ids(own, how.schema)
     given, drawn = explore(how.explore, served.name, predictions, ids) if how.explore else (predictions, None)
     answers = dict(zip(names, _columns(given, served.name, drawn), strict=True))
-    return Answered(own, objects, table, answers, given)
+    return Answered(own, objects, table, answers, given, drawn)
 
 
 def _objects(batch: RawBatch, rejects: Rejects) -> NDArray[np.bool_]:
@@ -164,7 +165,7 @@ def _ids(own: pa.RecordBatch, schema: Schema) -> list[Any] | None:
     return own.column(name).to_pylist() if name is not None and name in own.schema.names else None
 
 
-def _columns(predictions: Predictions, version: str, drawn: Any) -> Iterator[Any]:
+def _columns(predictions: Predictions, version: str, drawn: Explored | None) -> Iterator[Any]:
     """The arrays (n,) of the answers: what is predicted, a probability for each class, who answered, what was drawn."""
     yield pa.array(predictions.values)
     if predictions.probabilities is not None:

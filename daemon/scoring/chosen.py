@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -53,8 +54,11 @@ def schema_now(conn: Connection, model: str, settings: ModelSettings) -> Schema 
 
 def load(config: Config, model: str, deployment: Deployment, promotion: int = 0) -> ServedDeployment:
     """The deployment as a server has it: proven on its probe rows, accelerated where that gives the same bits."""
-    settings = config.models[model]
-    folder = config.paths.model(model).versions
+    return load_from(config.paths.model(model).versions, deployment, config.models[model], promotion)
+
+
+def load_from(folder: Path, deployment: Deployment, settings: ModelSettings, promotion: int = 0) -> ServedDeployment:
+    """The same of a model's folder of versions."""
     trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
     return load_served(deployment, promotion, folder, trusted, accelerate)
 

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from daemon.reading.formats import kind_of
+from daemon.scoring.names import REJECTS, passing, result_name
 from daemon.scoring.score import Scored, Scorer, where
 from daemon.scoring.written import out_kind
 from drift.notation import counted
 from retrain import durable
 from retrain.records.errors import Refused, WrongUse
 
-REJECTS = ".rejects.jsonl"
-"""What the list of rows that cannot be answered is called, behind the result's name."""
-INSTEAD = {"excel": ".csv", "json": ".jsonl"}
-"""How the result of a file is written whose own format is only read, in a folder of results."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -43,7 +39,7 @@ def jobs(sources: Sequence[Path], out: Path, force: bool) -> list[Job]:
     elif out.suffix and not out.is_dir():
         raise WrongUse(f"{out} is one file, and {len(sources)} are scored; name a folder, such as -o {out.stem}/")
     else:
-        made = [Job(source, out / _result_name(source)) for source in sources]
+        made = [Job(source, out / result_name(source)) for source in sources]
     for job in made:
         out_kind(job.out)
     _refuse_alike(made)
@@ -73,14 +69,14 @@ def score_file(job: Job, scorer: Scorer, strict: bool, force: bool, progress: Pr
 
 def _scored(job: Job, scorer: Scorer, strict: bool, force: bool, progress: Progress) -> Scored:
     durable.make_folder(job.out.parent, "score.folder")
-    temporary = [path.with_name(f".{path.name}.tmp") for path in (job.out, job.rejects)]
+    temporary = [passing(path) for path in (job.out, job.rejects)]
 
     def show(done: int, of: int) -> None:
         progress(job.source.name, done, of)
 
     with contextlib.ExitStack() as stack:
         out, rejected = (stack.enter_context(_alone(path)) for path in temporary)
-        scored = scorer.score(job.source, out_kind(job.out), out, rejected, show)
+        scored = scorer.score(job.source, job.out.name, out, rejected, show)
         if strict and scored.rejected:
             reason = f"{counted(scored.rejected, 'row')} cannot be answered; the first: {where(scored.first[0])}"
             raise NotAll(reason, "without --strict these are listed beside the result")
@@ -117,15 +113,6 @@ def _alone(path: Path) -> Iterator[IO[bytes]]:
                 with contextlib.suppress(OSError):
                     if path.stat().st_ino == mine.st_ino:
                         path.unlink()
-
-
-def _result_name(source: Path) -> str:
-    """As the file is called, with a suffix that can be written."""
-    kind = kind_of(source)
-    if kind.format not in INSTEAD and ".txt" not in source.suffixes:
-        return source.name
-    endings = source.suffixes[-2:] if kind.compression != "none" else source.suffixes[-1:]
-    return source.name.removesuffix("".join(endings)) + INSTEAD.get(kind.format, ".csv")
 
 
 def _refuse_alike(made: Sequence[Job]) -> None:

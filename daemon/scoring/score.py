@@ -8,19 +8,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
-from daemon.reading.formats import Kind, OpenedFile
+from daemon.reading.formats import OpenedFile
 from daemon.reading.open_file import open_file, require_file
 from daemon.reading.rejects import Reject, Rejects
 from daemon.reading.sql import release
 from daemon.scoring.answers import Answered, How, answer_names, answered, refuse_unfit
 from daemon.scoring.rows import RawBatch, expected_rows, read_rows
-from daemon.scoring.written import Writer, writer
+from daemon.scoring.written import writer
 from daemon.server.served import ServedDeployment
 from drift.notation import counted
 from retrain import durable
 from retrain.records.errors import Refused
 from retrain.records.settings import IntakeSettings
 
+See = Callable[[Answered], None]
 Progress = Callable[[int, int], None]
 """Called with the rows that are done and about how many there are, 0 where that is not known."""
 SHOWN = 3
@@ -46,15 +47,17 @@ class Scorer:
     how: How
     intake: IntakeSettings
     work: Path
-    see: Callable[[Answered], None] = lambda _: None
-    """Called with each batch of answered rows."""
+    begin: Callable[[], See] = lambda: lambda _: None
+    """Called when the rows are gone through, which may be once more from the beginning: gives what sees each batch."""
+    most_cells: int = 0
+    """A file with more is refused, 0: any."""
 
     def score(
-        self, path: Path, kind: Kind, out: IO[bytes], rejected: IO[bytes], progress: Progress = lambda _done, _all: None
+        self, path: Path, name: str, out: IO[bytes], rejected: IO[bytes], progress: Progress = lambda _done, _all: None
     ) -> Scored:
-        """Write the rows of `path` with their answers to the open file `out` in that format, and those that cannot be
-        answered to `rejected` as JSON lines. Refused where the file cannot be read, lacks columns of the model, has one
-        that is called as an answer is, or none of its rows can be answered."""
+        """Write the rows of `path` with their answers to the open file `out` in the format that `name` says, and those
+        that cannot be answered to `rejected` as JSON lines. Refused where the file cannot be read, lacks columns of the
+        model, has one that is called as an answer is, or none of its rows can be answered."""
         require_file(path)
         copy = self.work / "copy"
         names = [column.name for column in self.how.schema.features]
@@ -62,15 +65,14 @@ class Scorer:
             file = open_file(path, self.intake, copy, names)
             answers = answer_names(self.served, self.how)
             refuse_unfit(file.names, self.how, answers)
-            return self._written(file, path, kind, (out, rejected), answers, progress)
+            return self._written(file, name, (out, rejected), answers, progress)
         finally:
             copy.unlink(missing_ok=True)
             release()
 
     def _written(
-        self, file: OpenedFile, path: Path, kind: Kind, sinks: tuple[IO[bytes], IO[bytes]], answers: list[str],
-        progress: Progress,
-    ) -> Scored:  # fmt: skip
+        self, file: OpenedFile, name: str, sinks: tuple[IO[bytes], IO[bytes]], answers: list[str], progress: Progress
+    ) -> Scored:
         scored, total = Scored(), expected_rows(file)
         out, rejected = sinks
         is_json = file.kind.format in ("json", "jsonl")
@@ -82,9 +84,18 @@ class Scorer:
                 sink.seek(0)
                 sink.truncate()
             durable.crash_point("score.answers.before_write")
-            written = writer(kind, out, path.name, self.how, file.kind.format != "parquet", is_json)
+            written = writer(out, name, self.how, file.kind.format != "parquet", is_json)
+            see, cells = self.begin(), 0
             for batch in batches:
-                self._batch(batch, written, rejects, scored)
+                cells += batch.columns.num_rows * batch.columns.num_columns
+                if 0 < self.most_cells < cells:
+                    reason = f"the file has more than {self.most_cells:,} cells, which limits.max_cells is"
+                    raise Refused(reason, "raise it, or split the file")
+                found = answered(batch, self.served, self.how, answers, rejects)
+                if len(found.predictions):
+                    written.write(found)
+                    see(found)
+                    scored.rows += len(found.predictions)
                 _list(rejects, rejected, scored)
                 progress(scored.rows + scored.rejected, total)
             _list(rejects, rejected, scored)
@@ -94,13 +105,6 @@ class Scorer:
 
         read_rows(file, self.how.schema.formats.na_values, self.work, use)
         return scored
-
-    def _batch(self, batch: RawBatch, written: Writer, rejects: Rejects, scored: Scored) -> None:
-        found = answered(batch, self.served, self.how, scored.answers, rejects)
-        if len(found.predictions):
-            written.write(found)
-            self.see(found)
-            scored.rows += len(found.predictions)
 
     def _refuse_empty(self, scored: Scored) -> None:
         if not scored.rejected:

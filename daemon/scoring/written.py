@@ -42,15 +42,28 @@ def out_kind(path: Path) -> Kind:
     return kind
 
 
-def writer(kind: Kind, stream: IO[bytes], name: str, how: How, is_text: bool, is_json: bool) -> Writer:
-    """What writes rows of a source to an open file: of one that `is_text` the features as the model read them, unless
-    it is written as text; of JSON into JSON each object as it was."""
+def writer(stream: IO[bytes], name: str, how: How, is_text: bool, is_json: bool) -> Writer:
+    """What writes rows of a source to an open file in the format that `name` says: of a source that `is_text` the
+    features as the model read them, unless it is written as text; of JSON into JSON each object as it was."""
+    kind = out_kind(Path(name))
     if kind.format == "parquet":
         return _Parquet(stream, how, is_text)
-    sink = stream if kind.compression == "none" else pa.CompressedOutputStream(stream, kind.compression)
+    sink = stream if kind.compression == "none" else pa.CompressedOutputStream(_Open(stream), kind.compression)
     if kind.format == "csv":
         return _Csv(sink, "\t" if ".tsv" in name.lower() else ",")
     return _Objects(sink) if is_json else _JsonLines(sink, how, is_text)
+
+
+class _Open:
+    """A stream that its compression does not close: it is made durable and gets its name afterwards."""
+
+    closed = False
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write, self.flush = stream.write, stream.flush
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 class _Parquet:
@@ -59,8 +72,6 @@ class _Parquet:
     def __init__(self, stream: IO[bytes], how: How, is_text: bool) -> None:
         self._stream, self._how, self._is_text = stream, how, is_text
         self._writer: Any = None
-        self._held: list[Any] = []
-        self._rows = 0
 
     def write(self, answered: Answered) -> None:
         columns = _typed(answered, self._how) if self._is_text else _plain(answered.own)
@@ -90,7 +101,7 @@ class _Csv:
             self._sink.write(_lines([_quoted(_texts(one)) for one in columns.values()], self._delimiter))
 
     def close(self) -> None:
-        if hasattr(self._sink, "closed") and isinstance(self._sink, pa.NativeFile):
+        if isinstance(self._sink, pa.NativeFile):
             self._sink.close()
 
 

@@ -3,7 +3,13 @@
 The line below a key is its description: docs/configuration.md (`make docs`) and `driftd init` have it from here."""
 
 from retrain.records.settings.answer import DecisionSettings
-from retrain.records.settings.data import ColumnKind, ColumnSettings, IntakeSettings, PredictionLogSettings
+from retrain.records.settings.data import (
+    ColumnKind,
+    ColumnSettings,
+    IntakeSettings,
+    PredictionLogSettings,
+    ScoringSettings,
+)
 from retrain.records.settings.decisions import (
     DriftSettings,
     GroupSettings,
@@ -20,6 +26,6 @@ from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 __all__ = [
     "FORMER_METRICS", "METRICS", "OF_PROBABILITIES", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings",
     "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "GroupSettings", "IntakeSettings", "LabelSettings",
-    "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings",
-    "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
+    "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "ScoringSettings",
+    "SearchSettings", "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip
