@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from daemon_harness import Daemon, drop
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environments import interpreter, quiet
 from benchmarks.figures import Goal, machine
-from daemon_harness import Daemon, drop
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -54,8 +54,8 @@ def main() -> None:
             costs: dict[str, list[Cost]] = {"driftd": [], "pandas": []}
             for _ in range(args.runs):
                 out = folder / f"out-{name}"
-                own = ["-m", "daemon", "-c", str(daemon.config), "predict", str(folder / name), "-o", str(out), "--force"]
-                costs["driftd"].append(_cost([sys.executable, *own], PYTHONPATH=str(ROOT)))
+                own = ["-m", "daemon", "-c", daemon.config, "predict", folder / name, "-o", out, "--force"]
+                costs["driftd"].append(_cost([sys.executable, *map(str, own)], PYTHONPATH=str(ROOT)))
                 other = [HERE / "run_pandas.py", folder / name, folder / "estimator.pickle", folder / "features.json"]
                 costs["pandas"].append(_cost([python, *map(str, other)]))
             cpu = {tool: min(cost.cpu for cost in runs) for tool, runs in costs.items()}
@@ -102,7 +102,8 @@ def _table(rng: np.random.Generator, rows: int) -> pa.Table:
 
 
 def _cost(command: list[str], **more: str) -> Cost:
-    process = os.posix_spawn(command[0], command, quiet(**more), file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+    unseen = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    process = os.posix_spawn(command[0], command, quiet(**more), file_actions=unseen)
     _, status, usage = os.wait4(process, 0)
     if status:
         raise SystemExit(f"{command[1:]} ended with {os.waitstatus_to_exitcode(status)}")
