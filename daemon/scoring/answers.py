@@ -118,6 +118,7 @@ def _cleaned(raw: Any, column: Column, schema: Schema) -> Cleaned:
 
 def _invalid(values: Any, column: Column) -> NDArray[np.bool_]:
     """Which values (n,) the schema declares invalid, as requests to a strict model are judged."""
+    values = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
     bad = np.zeros(len(values), dtype=bool)
     if not column.nullable:
         bad |= values.is_null().to_numpy(zero_copy_only=False)

@@ -21,7 +21,7 @@ STATES = Path("/var/lib")
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
     the hosts that notifications go to, None of a URL that is kept elsewhere; `programs` are run after
-    promotions."""
+    promotions; `results` are the folders that results of scored files appear in."""
 
     driftd: Path
     config: Path
@@ -35,6 +35,7 @@ class Site:
     makes_user: bool = True
     reached: tuple[str | None, ...] = ()
     programs: tuple[Path, ...] = ()
+    results: tuple[Path, ...] = ()
 
 
 def render(site: Site) -> dict[Path, str]:
@@ -46,8 +47,10 @@ def render(site: Site) -> dict[Path, str]:
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
         "state_dir": escaped(site.state_dir), "state_word": quoted(site.state_dir),
         "mounts": " ".join(quoted(path) for path in (site.driftd, site.config, site.state_dir)),
-        "state": _state(site), "home": "\n".join(_home(site)),
-        "data_lines": "\n".join(f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
+        "state": "\n".join(_writable(site)), "home": "\n".join(_home(site)),
+        "data_lines": "\n".join(
+            f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in (*site.data_dirs, *site.results)
+        ),
     }  # fmt: skip
     wanted = {
         UNITS / "driftd.service": "driftd.service.in",
@@ -86,10 +89,17 @@ def _state(site: Site) -> str:
     return f"ReadWritePaths={quoted(site.state_dir)}"
 
 
+def _writable(site: Site) -> Iterable[str]:
+    """The state folder, and those that results appear in."""
+    yield _state(site)
+    if site.results:
+        yield f"ReadWritePaths={' '.join(f'-{quoted(folder)}' for folder in site.results)}"
+
+
 def _home(site: Site) -> Iterable[str]:
     """Homes and temporary folders are hidden, but for what the service needs of them."""
     needed = [path for path in (*site.code, site.config.parent, *site.data_dirs, *site.programs) if is_hidden(path)]
-    writable = [site.state_dir] if is_hidden(site.state_dir) else []
+    writable = [path for path in (site.state_dir, *site.results) if is_hidden(path)]
     yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
     for path in outermost(needed):
         yield f"BindReadOnlyPaths=-{escaped(path)}".replace(" ", r"\ ")

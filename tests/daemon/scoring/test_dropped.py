@@ -125,6 +125,7 @@ def test_scored_rows_are_checked_like_live_traffic(service, tmp_path):
     assert service.wait("check_finished", file=taken["file"])["drift"] is True
 
 
+@pytest.mark.long
 def test_killed_anywhere_it_is_scored_once_and_whole(service, tmp_path):
     """At each point a process dies, once control and once the worker where both pass it; the next start ends what was
     begun: one result, whole, and each row once in the prediction log."""
