@@ -54,7 +54,7 @@ def place(tmp_path_factory) -> Path:
     daemon = Daemon(folder, FLIGHTS, columns=False)
     daemon.start()
     drop(flights(1, 600), folder / "flights" / "a.csv")
-    daemon.wait("model_swapped", model="flights")
+    daemon.wait("model_swapped", model="flights", timeout_s=400)
     daemon.stop()
     for seed, name in enumerate(("tonight", "tomorrow"), start=2):
         pyarrow.csv.write_csv(flights(seed, 200).drop_columns(["late"]), folder / f"{name}.csv")

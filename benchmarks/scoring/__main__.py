@@ -3,7 +3,6 @@ JSON. The model is trained by a service on generated rows."""
 
 import argparse
 import json
-import os
 import pickle
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from daemon_harness import Daemon, drop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.environments import interpreter, quiet
+from benchmarks.environments import interpreter, run
 from benchmarks.figures import Goal, machine
 
 HERE = Path(__file__).parent
@@ -102,12 +101,7 @@ def _table(rng: np.random.Generator, rows: int) -> pa.Table:
 
 
 def _cost(command: list[str], **more: str) -> Cost:
-    unseen = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    process = os.posix_spawn(command[0], command, quiet(**more), file_actions=unseen)
-    _, status, usage = os.wait4(process, 0)
-    if status:
-        raise SystemExit(f"{command[1:]} ended with {os.waitstatus_to_exitcode(status)}")
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+    return Cost(**json.loads(run([sys.executable, "-S", str(HERE / "meter.py"), *command], **more)))
 
 
 def _show(console: Console, results: list[dict[str, Any]], goals: list[Goal], computer: dict[str, str]) -> None:

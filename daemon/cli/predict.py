@@ -53,9 +53,13 @@ def predict(
     driftd predict tonight.csv --model flights -o scored.parquet"""
     from tempfile import TemporaryDirectory
 
+    import pyarrow as pa
+
     from daemon.scoring import chosen
     from daemon.scoring.files import NotAll, jobs, score_file
     from daemon.scoring.score import Scorer
+
+    pa.set_memory_pool(pa.system_memory_pool())  # which gives back what a batch took, the default one a part of it
 
     config = SESSION.config()
     name = only_model(config, model)

@@ -53,14 +53,14 @@ def schema_now(conn: Connection, model: str, settings: ModelSettings) -> Schema 
 
 
 def load(config: Config, model: str, deployment: Deployment, promotion: int = 0) -> ServedDeployment:
-    """The deployment as a server has it: proven on its probe rows, accelerated where that gives the same bits."""
+    """The deployment as a server has it, proven on its probe rows. What a server accelerates by treelite are a few rows
+    at a time, where that gives the same bits: of many it asks what is loaded here, too."""
     return load_from(config.paths.model(model).versions, deployment, config.models[model], promotion)
 
 
 def load_from(folder: Path, deployment: Deployment, settings: ModelSettings, promotion: int = 0) -> ServedDeployment:
     """The same of a model's folder of versions."""
-    trusted, accelerate = settings.estimator.trusted_types, settings.serving.runtime == "auto"
-    return load_served(deployment, promotion, folder, trusted, accelerate)
+    return load_served(deployment, promotion, folder, settings.estimator.trusted_types, accelerate=False)
 
 
 def how_to_read(served: ServedDeployment, now: Schema | None, settings: ModelSettings, prefix: str) -> How:

@@ -22,6 +22,9 @@ from retrain.records.errors import Refused
 
 BATCH_ROWS, CELLS = 16_384, 1_000_000
 """Rows that are held at once, fewer of many columns: a few times their bytes, whatever the file has."""
+LONGEST_AT_ONCE = 2 * 2**20
+"""Bytes of a line: a CSV with a longer one is read in pieces, which is slower, and takes less memory than a reader for
+such lines."""
 SAMPLE_BYTES = 2**20
 """So much of a text tells how long its lines are."""
 LINE, IS_OBJECT = "__line", "__is_object"
@@ -83,11 +86,9 @@ def _rows_at_once(columns: int) -> int:
 def _of_parquet(file: OpenedFile, rejects: Rejects) -> Iterator[RawBatch]:
     most = _rows_at_once(len(file.names))
     with reading("cannot be read as Parquet"):
-        for whole in batches(file.path, file.names, rejects):
-            for start in range(0, whole.num_rows, most):
-                part = whole.slice(start, most)
-                lines = part.column("__row").to_numpy(zero_copy_only=False)
-                yield RawBatch(part.select([name for name in file.names if name in part.schema.names]), lines)
+        for part in batches(file.path, file.names, rejects, most):
+            lines = part.column("__row").to_numpy(zero_copy_only=False)
+            yield RawBatch(part.select([name for name in file.names if name in part.schema.names]), lines)
 
 
 def _of_csv(file: OpenedFile, missing: Sequence[str], work: Path, use: Use) -> None:
@@ -104,7 +105,7 @@ def _of_csv(file: OpenedFile, missing: Sequence[str], work: Path, use: Use) -> N
 
         use(alike(), rejects)
 
-    if csv.all_fit(file, texts, missing, at_once):
+    if csv.all_fit(file, texts, missing, at_once, LONGEST_AT_ONCE):
         return
     rejects = Rejects(BATCH_ROWS * CELLS)
 

@@ -16,6 +16,7 @@ from daemon.scoring.answers import Answered, How
 from retrain.records.errors import Refused
 
 WRITTEN = (".parquet", ".pq", ".csv", ".tsv", ".jsonl", ".ndjson")
+MARKS = (b'"', b",", b"\t", b"\r", b"\n")
 QUOTED = '[",\t\r\n]'
 ENCODER = msgspec.json.Encoder(enc_hook=str)
 
@@ -217,9 +218,10 @@ def _json_texts(column: Any) -> Any:
 
 def _quoted(texts: Any) -> Any:
     """Texts of a CSV: in quotes where one has a delimiter, a quote or a line end."""
-    needed = pc.match_substring_regex(texts, QUOTED)
-    if not pc.any(needed).as_py():
+    raw = _bytes(texts)
+    if not any(mark in raw for mark in MARKS):
         return texts
+    needed = pc.match_substring_regex(texts, QUOTED)
     doubled = pc.replace_substring(texts, '"', '""')
     return pc.if_else(needed, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
 
@@ -235,8 +237,13 @@ def _joined_texts(columns: Sequence[Any], delimiter: str) -> Any:
 def _joined(parts: Sequence[Any], delimiter: str) -> Any:
     """The bytes of texts (n,), joined to one text a row and these put end to end."""
     whole = _joined_texts(parts, delimiter)
-    whole = whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
-    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-    _, offsets, data = whole.buffers()
+    return _bytes(whole)
+
+
+def _bytes(texts: Any) -> bytes:
+    """The bytes of texts (n,), one behind the other."""
+    _, offsets, data = texts.buffers()
+    if not len(texts) or data is None:
+        return b""
     bounds = memoryview(offsets).cast("i")
-    return memoryview(data)[bounds[whole.offset] : bounds[whole.offset + len(whole)]]
+    return bytes(memoryview(data)[bounds[texts.offset] : bounds[texts.offset + len(texts)]])
