@@ -55,11 +55,16 @@ def predict(
 
     import pyarrow as pa
 
+    from daemon.runtime.memory import one_arena
     from daemon.scoring import chosen
     from daemon.scoring.files import NotAll, jobs, score_file
     from daemon.scoring.score import Scorer
 
-    pa.set_memory_pool(pa.system_memory_pool())  # which gives back what a batch took, the default one a part of it
+    # Flat memory: one thread, whose allocator gives back what a batch took.
+    one_arena()
+    pa.set_memory_pool(pa.system_memory_pool())
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
 
     config = SESSION.config()
     name = only_model(config, model)

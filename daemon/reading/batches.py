@@ -20,7 +20,7 @@ from retrain.records.errors import Refused
 BATCH_ROWS = 65_536
 BATCH_CELLS = 4_000_000
 BATCH_BYTES = 64 * 2**20
-BUFFERED = 2**18
+BUFFERED = 2**16
 """Bytes of a column that are read from the file at once; without it a column of a row group is read whole."""
 LONGEST_CELL = 1_000_000
 """Bytes of a text: a row with a longer one is set aside."""

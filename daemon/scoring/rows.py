@@ -20,7 +20,7 @@ from daemon.reading.rejects import Rejects, Share
 from daemon.reading.sql import connect
 from retrain.records.errors import Refused
 
-BATCH_ROWS, CELLS = 16_384, 1_000_000
+BATCH_ROWS, CELLS = 8_192, 1_000_000
 """Rows that are held at once, fewer of many columns: a few times their bytes, whatever the file has."""
 LONGEST_AT_ONCE = 2 * 2**20
 """Bytes of a line: a CSV with a longer one is read in pieces, which is slower, and takes less memory than a reader for
