@@ -52,10 +52,13 @@ def place(tmp_path_factory) -> Path:
     """Where the reader sits: a configuration, a model that was served, and files to be scored; no service runs."""
     folder: Path = tmp_path_factory.mktemp("scoring")
     daemon = Daemon(folder, FLIGHTS, columns=False)
-    daemon.start()
-    drop(flights(1, 600), folder / "flights" / "a.csv")
-    daemon.wait("model_swapped", model="flights", timeout_s=400)
-    daemon.stop()
+    try:
+        daemon.start()
+        drop(flights(1, 600), folder / "flights" / "a.csv")
+        daemon.wait("model_swapped", model="flights", timeout_s=400)
+        daemon.stop()
+    finally:
+        daemon.close()
     for seed, name in enumerate(("tonight", "tomorrow"), start=2):
         pyarrow.csv.write_csv(flights(seed, 200).drop_columns(["late"]), folder / f"{name}.csv")
     return folder

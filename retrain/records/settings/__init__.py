@@ -26,6 +26,6 @@ from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 __all__ = [
     "FORMER_METRICS", "METRICS", "OF_PROBABILITIES", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings",
     "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "GroupSettings", "IntakeSettings", "LabelSettings",
-    "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "ScoringSettings",
-    "SearchSettings", "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
+    "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings",
+    "ScoringSettings", "SearchSettings", "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip

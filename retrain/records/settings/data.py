@@ -146,8 +146,8 @@ class PredictionLogSettings(Frozen):
 
 
 class ScoringSettings(Frozen):
-    """Files that are [scored as they are dropped](scoring.md#files-that-are-dropped): both folders, or neither. They are
-    read and watched as `intake` says of data files, within the same `limits`."""
+    """Files that are [scored as they are dropped](scoring.md#files-that-are-dropped): both folders, or neither. They
+    are read and watched as `intake` says of data files, within the same `limits`."""
 
     in_dir: str | None = None
     """The folder that files to be scored are dropped into; read, never changed. Sub-folders are not looked into."""

@@ -47,10 +47,13 @@ def trained(tmp_path_factory) -> Path:
     """The folder of a service that has a model, and scores; it does not run."""
     folder: Path = tmp_path_factory.mktemp("trained")
     daemon = Daemon(folder, CONFIG, columns=False)
-    daemon.start()
-    drop(identified(1, 600), daemon.data / "a.csv")
-    daemon.wait("model_swapped", model="m")
-    daemon.stop()
+    try:
+        daemon.start()
+        drop(identified(1, 600), daemon.data / "a.csv")
+        daemon.wait("model_swapped", model="m")
+        daemon.stop()
+    finally:
+        daemon.close()
     return folder
 
 
