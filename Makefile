@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -115,6 +115,9 @@ recommend-bench: $(VENV)/.installed-dev ## replay event logs with the recommende
 
 recommend-answers: $(VENV)/.installed-dev ## measure what a recommendation costs beside FastAPI and implicit; wrk, 500 MB, two minutes
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.recommend.answers
+
+scoring: $(VENV)/.installed-dev ## measure a million rows scored from a file beside pandas and the same estimator; 1 GB, ten minutes; SCORING="--rows 100000"
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.scoring $(SCORING)
 
 peers: $(VENV)/.installed-dev ## measure a check beside other tools, each in an environment made for it; 5 GB, half an hour
 	$(BIN)/python -m benchmarks.peers

@@ -25,7 +25,7 @@ Exit status: 0 fine, 1 "yes, drift" or "no, refused", 2 wrong use or bad configu
 """
 
 COMMANDS = {
-    "Look at data": ("demo", "init", "compare", "check", "replay"),
+    "Look at data": ("demo", "init", "compare", "check", "predict", "replay"),
     "The service": ("run", "serve", "reload", "install-service", "doctor", "notify", "backup", "restore"),
     "What it did and why": ("status", "history", "versions", "files", "explain", "logs"),
     "Decide yourself": ("retrain", "promote", "approve", "rollback", "pause", "resume", "hold", "release", "forget"),

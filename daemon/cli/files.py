@@ -1,7 +1,7 @@
 """`driftd files MODEL`: its data files and what became of them."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ def files(
     model: ModelArgument,
     held: Annotated[bool, typer.Option("--held", help="Only files kept out of training.")] = False,
     refused: Annotated[bool, typer.Option("--refused", help="Only files that were refused.")] = False,
+    scored: Annotated[
+        bool, typer.Option("--scored", help="Instead the files that were dropped to be scored, and their results.")
+    ] = False,
     last: Last = 1000,
     json: Json = False,
 ) -> None:
@@ -31,6 +34,9 @@ def files(
 
     config = SESSION.config()
     known_model(config, model)
+    if scored:
+        _scored(config, model, "refused" if refused else None, last, json)
+        return
     state = "held" if held else "refused" if refused else None
     with SESSION.ledger(config) as ledger, ledger.connect() as conn:
         rows = data_files.listed(conn, model, state, last)
@@ -73,6 +79,34 @@ def files(
                 "\nheld files are checked and teach nobody: `driftd release FILE` lets one teach, "
                 "`driftd forget FILE` drops it for good"
             )
+
+
+def _scored(config: "Config", model: str, state: str | None, last: int, json: bool) -> None:
+    """The files that were dropped to be scored, oldest first."""
+    from daemon.ledger import scored
+
+    shown = (
+        "path", "state", "sha256", "result", "result_sha256", "version", "rows", "rejected", "logged", "reason", "at",
+        "finished_at",
+    )  # fmt: skip
+    with SESSION.ledger(config) as ledger, ledger.connect() as conn:
+        rows = scored.listed(conn, model, last, state)
+    if json:
+        print_json([{name: getattr(row, name) for name in shown} for row in rows])
+    elif not rows:
+        print("none")
+    else:
+        heads = ("file", "seen", "state", "version", "rows", "rejected", "told")
+        cells = [
+            (row.path, when(row.at), row.state, row.version or "", f"{row.rows:,}", f"{row.rejected:,}", _told(row))
+            for row in rows
+        ]
+        print_table(heads, cells)
+
+
+def _told(row: Any) -> str:
+    """What is to be said of a file that was to be scored."""
+    return row.reason or f"→ {row.result}"
 
 
 def _unread(config: "Config", model: str) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 """Called with what is under way, how much of it is done, and all of it."""
 BYTES = ("DownloadColumn", "TimeRemainingColumn")
+ROWS = ("MofNCompleteColumn", "TimeElapsedColumn")
 STEPS = ("MofNCompleteColumn", "TimeElapsedColumn")
 
 

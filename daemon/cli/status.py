@@ -114,6 +114,11 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     kept = model["prediction_log"]
     if kept["rows"]:
         print(f"  answers    {counted(kept['rows'], 'row')} kept since {when(kept['since'])}")
+    if scoring := model["scoring"]:
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(scoring["files"].items())) or "none yet"
+        refused = scoring["refused"]
+        why = f"; {printable(refused['path'])} was refused: {printable(refused['reason'])}" if refused else ""
+        print(f"  scoring    {counts}{why}")
     if check is not None:
         untested = f"not tested: {check['untested']}" if check["untested"] else "no drift"
         found = f"drift in {', '.join(check['drifted'][:5])}" if check["drift"] else untested

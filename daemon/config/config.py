@@ -67,6 +67,14 @@ def model_data_dir(config: Config, name: str) -> Path:
     return below(config.path, config.models[name].data_dir)
 
 
+def scoring_dirs(config: Config, name: str) -> tuple[Path, Path] | None:
+    """The folders that a model's files to be scored come in, and their results appear in; None where there are none."""
+    scoring = config.models[name].scoring
+    if scoring.in_dir is None or scoring.out_dir is None:
+        return None
+    return below(config.path, scoring.in_dir), below(config.path, scoring.out_dir)
+
+
 def items_path(config: Config, name: str) -> Path | None:
     """A model's file of items: a bare name lies in its data folder, a path beside the configuration."""
     given = config.models[name].items_file

@@ -189,6 +189,22 @@ def overlapping_folders(mistakes: Mistakes, service: Any, sections: Any) -> None
         for owner in taken.overlapping(folder):
             mistakes.add(where, f"[models.{name}] data_dir {data_dir!r} overlaps {owner}; neither may lie in the other")
         taken.add(folder, f"{data_dir!r}, [models.{name}] data_dir", True)
+    for name, key, given in _scoring_folders(sections):
+        folder, section_name = real.of(below(mistakes.path, given)), f"models.{name}.scoring"
+        for owner in taken.overlapping(folder):
+            overlaps = f"[{section_name}] {key} {given!r} overlaps {owner}; neither may lie in the other"
+            mistakes.add(("models", name, "scoring", key), overlaps)
+        taken.add(folder, f"{given!r}, [models.{name}.scoring] {key}", False)
+
+
+def _scoring_folders(sections: Any) -> Iterator[tuple[str, str, str]]:
+    """The model, the key and the folder, as the file has them, of each that files are scored from or to."""
+    for name, section in sections.items() if isinstance(sections, dict) else ():
+        scoring = section.get("scoring") if isinstance(section, dict) else None
+        for key in ("in_dir", "out_dir"):
+            given = scoring.get(key) if isinstance(scoring, dict) else None
+            if isinstance(given, str) and "\0" not in given:
+                yield name, key, given
 
 
 class _Taken:

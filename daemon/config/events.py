@@ -138,6 +138,13 @@ EVENTS = (
         ends="folder_hung"),
     Event("predictions_logged", "debug", "answered rows are in a file of the prediction log; `torn` lines were cut off "
         "by a kill", "file rows torn"),
+    Event("file_scored", "info", "a file that was dropped to be scored has its result in `out_dir`, with a receipt",
+        "file version rows rejected result"),
+    Event("scoring_repeated", "info", "a file to be scored has the content of another one, whose result is there: it "
+        "is not scored again", "file duplicate_of result"),
+    Event("scoring_refused", "warning", "a file to be scored cannot be: no result appears", "file reason",
+        "look at `reason`; drop a corrected file, or touch this one to have it looked at again"),
+    Event("scoring_waits", "info", "files to be scored wait for a first version", "reason"),
     Event("predictions_dropped", "warning", "a server had no room for answered rows and did not keep them; at most one "
         "line a minute", "rows reason", "a full disk, or more than is worth keeping: lower `prediction_log.share`"),
     Event("predictions_expired", "info", "the oldest files of the log, and the data files made of them, were beyond "

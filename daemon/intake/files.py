@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.cycles.schemas import reading_digest
@@ -71,7 +72,7 @@ class Intake:
     async def run(self) -> None:
         """Notice, settle, take in, again and again."""
         make_folders(self.context.folders)
-        await self._beside(self._make_data_folder)
+        await self._beside(self._make_folder)
         self.known, self._read_by = await asyncio.to_thread(self._known)
         self._start_watch()
         try:
@@ -82,12 +83,25 @@ class Intake:
             if self._watch is not None:
                 self._watch.end()
 
-    def _make_data_folder(self) -> None:
+    @property
+    def folder(self) -> Path:
+        """The folder that is looked at."""
+        return self.context.data_dir
+
+    @property
+    def recursive(self) -> bool:
+        """Whether its sub-folders are, too."""
+        return self.context.settings.intake.recursive
+
+    def called(self, path: str) -> str:
+        """What events call a file by this path within the folder."""
+        return path
+
+    def _make_folder(self) -> None:
         try:
-            self.context.data_dir.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            folder = str(self.context.data_dir)
-            self.context.log.error("data_dir_missing", folder=folder, error=error.strerror)
+            self.context.log.error("data_dir_missing", folder=str(self.folder), error=error.strerror)
 
     def _known(self) -> tuple[dict[str, Look], str]:
         """What the ledger knows of all files, and by what files are read now; what was refused by something else is
@@ -159,7 +173,7 @@ class Intake:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the service ends
                 loop.call_soon_threadsafe(self._hint, path)
 
-        self._watch = FolderWatch(self.context.data_dir, intake.recursive, intake.watch == "polling", hint)
+        self._watch = FolderWatch(self.folder, self.recursive, intake.watch == "polling", hint)
 
     def _hint(self, path: str | None) -> None:
         if path is None:
@@ -191,8 +205,7 @@ class Intake:
 
     def _scan(self, others: list[str]) -> list[tuple[str, Look | Problem]]:
         """Looks at all files, in a thread; `others` is given those that no pattern takes."""
-        intake = self.context.settings.intake
-        found = list(scan(self.context.data_dir, intake.patterns, intake.recursive, others))
+        found = list(scan(self.folder, self.context.settings.intake.patterns, self.recursive, others))
         return found + self._items_beside(found)
 
     def _items_beside(self, found: list[tuple[str, Look | Problem]]) -> list[tuple[str, Look | Problem]]:
@@ -237,7 +250,7 @@ class Intake:
 
     def _below(self, paths: set[str]) -> set[str]:
         """Hinted paths within the data folder, in a thread: events name real paths."""
-        folder = os.path.realpath(self.context.data_dir) if paths else ""
+        folder = os.path.realpath(self.folder) if paths else ""
         return {os.path.relpath(path, folder) for path in paths}
 
     def _is_ours(self, path: str) -> bool:
@@ -245,7 +258,7 @@ class Intake:
 
     async def _beside(self, work: Callable[..., T], *arguments: Any) -> T:
         """What touches the data folder, beside the event loop; one that hangs is told, and when it answers again."""
-        folder, log, told = str(self.context.data_dir), self.context.log, list[bool]()
+        folder, log, told = str(self.folder), self.context.log, list[bool]()
 
         def hung() -> None:
             told.append(True)
@@ -263,20 +276,20 @@ class Intake:
         """A file that no pattern takes is logged once; of many, the first."""
         if path not in self._unread and len(self._unread) < LOGGED_UNREAD:
             self._unread.add(path)
-            self.context.log.warning("file_unread", file=path, reason=why_unread(path))
+            self.context.log.warning("file_unread", file=self.called(path), reason=why_unread(path))
 
     def _consider(self, path: str, seen: Look | Problem) -> None:
         if isinstance(seen, Problem):
             self.pending.pop(path, None)
             if not seen.vanished and self.problems.get(path) != seen.reason:
                 self.problems[path] = seen.reason
-                self.context.log.warning("file_refused", file=path, reason=seen.reason)
+                self.context.log.warning("file_refused", file=self.called(path), reason=seen.reason)
             return
         self.problems.pop(path, None)
         is_new = path not in self.pending
         self._judge(path, seen)
         if is_new and path in self.pending:
-            self.context.log.info("file_seen", file=path, bytes=seen.size)
+            self.context.log.info("file_seen", file=self.called(path), bytes=seen.size)
 
     def _judge(self, path: str, seen: Look) -> bool:
         """Whether a file is settled; what else it is, is remembered."""
@@ -307,11 +320,14 @@ class Intake:
         if found is None:
             return
         self.learned = found
+        self._keep_learned(found)
+        self.context.log.info(
+            "settle_learned", file=self.called(path), pause_s=round(found.pause_s, 1), settle_s=round(found.settle_s, 1)
+        )
+
+    def _keep_learned(self, found: Pause) -> None:
         with self.context.shared.ledger.begin() as conn:
             models.save_settling(conn, self.context.name, asdict(found))
-        self.context.log.info(
-            "settle_learned", file=path, pause_s=round(found.pause_s, 1), settle_s=round(found.settle_s, 1)
-        )
 
     # --- settling and taking ------------------------------------------------------------------------------
 
@@ -335,8 +351,7 @@ class Intake:
                 if not self.has_disk(path):
                     self._put_off()
                     break
-                taking = Taking(path, seen, recent=self._is_recent(path, seen), items=path == self.context.items_name)
-                outcome = await take_file(self.context, taking)
+                outcome = await self._take(path, seen)
                 self._after(path, seen, outcome)
                 self.taking.remove(path)
                 if outcome is Taken.HUNG:
@@ -348,6 +363,11 @@ class Intake:
         finally:
             self.taking = set()
             self.context.decision_needed.set()
+
+    async def _take(self, path: str, seen: Look) -> Taken:
+        """What became of a settled file."""
+        taking = Taking(path, seen, recent=self._is_recent(path, seen), items=path == self.context.items_name)
+        return await take_file(self.context, taking)
 
     def _after(self, path: str, seen: Look, outcome: Taken) -> None:
         now_s, pending = time.monotonic(), self.pending.get(path)
@@ -375,7 +395,7 @@ class Intake:
         if self._disk_low and not lack:
             self.context.log.info("disk_ok", free_bytes=self.context.shared.free_bytes())
         elif lack and not self._disk_low:
-            self.context.log.error("disk_low", **lack, waiting_file=path)
+            self.context.log.error("disk_low", **lack, waiting_file=self.called(path))
         self._disk_low = bool(lack)
         return not lack
 

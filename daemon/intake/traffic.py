@@ -81,6 +81,10 @@ class Traffic:
             self.context.decision_needed.set()
         return made
 
+    def look_again(self) -> None:
+        """Rows came into the log by another way than by segments."""
+        self._oldest = self._waiting()
+
     def _is_due(self, segments: Sequence[Path]) -> bool:
         """Whether the oldest answer in no data file has waited long enough; too few of them wait as long again. What
         failed is tried again anyhow."""

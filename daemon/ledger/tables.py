@@ -363,6 +363,22 @@ hooks = _table(
 )
 Index("hooks_waiting", hooks.c.id, sqlite_where=text("state = 'waiting'"))
 
+scored = _table(
+    "scored",
+    *_required(String, "model", "state"),
+    *_required(PathText, "path"),
+    *_required(Integer, "size", "mtime_ns", "ctime_ns", "inode"),
+    *_optional(String, "sha256", "result_sha256", "version", "deployment"),
+    *_optional(PathText, "result"),
+    *_required(Integer, "rows", "rejected", "logged", default=0),
+    *_required(String, "reason", default=""),
+    *_required(Float, "at"),
+    *_optional(Float, "finished_at"),
+)
+Index("scored_by_path", scored.c.model, scored.c.path, scored.c.id)
+Index("scored_by_content", scored.c.model, scored.c.sha256, scored.c.id)
+Index("scored_by_state", scored.c.model, scored.c.state, scored.c.id)
+
 commands = _table(
     "commands",
     *_required(Float, "at"),

@@ -20,6 +20,8 @@ from retrain.records.errors import Refused
 BATCH_ROWS = 65_536
 BATCH_CELLS = 4_000_000
 BATCH_BYTES = 64 * 2**20
+BUFFERED = 2**16
+"""Bytes of a column that are read from the file at once; without it a column of a row group is read whole."""
 LONGEST_CELL = 1_000_000
 """Bytes of a text: a row with a longer one is set aside."""
 LARGE_CHUNK, MOST_TIMES = 256 * 2**20, 200
@@ -38,17 +40,18 @@ class _Footer:
     has_texts: bool
 
 
-def batches(source: Path, names: Sequence[str], rejects: Rejects) -> Iterator[Any]:
-    """Record batches of these columns and `__row`, counted from 1 where the file does not have it. Texts that the file
-    has in a dictionary stay so. Rows with a text that is too long are added to `rejects` instead."""
+def batches(source: Path, names: Sequence[str], rejects: Rejects, most_rows: int = BATCH_ROWS) -> Iterator[Any]:
+    """Record batches, of `most_rows` at most, of these columns and `__row`, counted from 1 where the file does not have
+    it. Texts that the file has in a dictionary stay so. Rows with a text that is too long are added to `rejects`
+    instead."""
     footer = _footer(source, names)
     coded = [name for name, column in footer.items() if column.has_dictionary]
-    with pq.ParquetFile(source, pre_buffer=False, read_dictionary=coded) as file:
+    with pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFERED, read_dictionary=coded) as file:
         present = set(file.schema_arrow.names)
         wanted = [name for name in names if name in present]
         numbered = ["__row"] if "__row" in present else []
         read = 0
-        for batch in file.iter_batches(batch_size=_rows_at_once(footer), columns=[*wanted, *numbered]):
+        for batch in file.iter_batches(batch_size=min(most_rows, _rows_at_once(footer)), columns=[*wanted, *numbered]):
             positions = pa.array(np.arange(read + 1, read + 1 + batch.num_rows))
             read += batch.num_rows
             yield from _by_bytes(batch if numbered else batch.append_column("__row", positions), rejects)

@@ -26,6 +26,8 @@ from retrain.records.settings import ColumnKind, IntakeSettings
 
 BUFFER_BYTES = 2 * LONGEST_LINE
 """DuckDB would take 16 times the longest line."""
+TOO_LONG = "Maximum line size"
+"""What DuckDB says of a line that is longer than it may be."""
 TYPES = {
     "number": "DOUBLE", "integer": "DECIMAL(38,6)", "boolean": "BOOLEAN", "category": "VARCHAR",
     "datetime": "TIMESTAMPTZ", "text": "VARCHAR",
@@ -83,16 +85,30 @@ def misfits_of(position: int) -> str:
     return f"__misfits_of_{position}"
 
 
-def all_fit(file: OpenedFile, types: Mapping[str, str], missing: Sequence[str], run: Callable[[str], object]) -> bool:
+def all_fit(
+    file: OpenedFile, types: Mapping[str, str], missing: Sequence[str], run: Callable[[str], object],
+    longest: int = LONGEST_LINE,
+) -> bool:  # fmt: skip
     """Call `run` with DuckDB's reader of the file, as SQL, with these types by column and further words for missing
-    values; False where not all rows that it reads are of so many values that fit. Refused where the file is no CSV."""
+    values; False where not all rows that it reads are of so many values that fit, or where one has more bytes than
+    `longest`, for which the reader takes several times as much memory. Refused where the file is no CSV."""
     try:
-        run(_read_csv(file.path, file.kind.compression, file, types, missing, file.skipped, header=True))
+        run(
+            _read_csv(
+                file.path, file.kind.compression, file, types, missing, file.skipped, header=True, longest=longest
+            )
+        )
     except duckdb.Error as error:
-        if any(words in str(error) for words in NOT_AT_ONCE):
+        unfit = NOT_AT_ONCE if longest == LONGEST_LINE else (*NOT_AT_ONCE, TOO_LONG)
+        if any(words in str(error) for words in unfit):
             return False
         raise _blamed(error, file) from None
     return True
+
+
+def all_rows(reader: str, columns: int, most: int) -> Iterator[Any]:
+    """All columns of DuckDB's reader of a file, as `all_fit` hands it over, at most so many rows at a time."""
+    return iter(connect(columns).sql(f"SELECT * FROM {reader}").to_arrow_reader(most))
 
 
 def in_pieces(
@@ -212,7 +228,7 @@ def _in_utc(expression: str, type_name: str) -> str:
 
 def _read_csv(
     path: Path, compression: str, file: OpenedFile, types: Mapping[str, str], words: Sequence[str], skipped: int,
-    header: bool,
+    header: bool, longest: int = LONGEST_LINE,
 ) -> str:  # fmt: skip
     columns = ", ".join(f"{literal(name)}: {literal(type_name)}" for name, type_name in types.items())
     line_end = (
@@ -223,7 +239,7 @@ def _read_csv(
         f"read_csv({literal(plain_path(path))}, columns = {{{columns}}}, auto_detect = false, header = {header}, "
         f"delim = {literal(file.delimiter)}, quote = '\"', escape = '\"', nullstr = [{missing}], "
         f"compression = {literal(compression)}, skip = {skipped}, {line_end}"
-        f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES})"
+        f"max_line_size = {longest}, buffer_size = {2 * longest})"
     )
 
 

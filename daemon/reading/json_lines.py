@@ -112,6 +112,17 @@ def values_of(file: OpenedFile, names: Sequence[str], type_name: str = "JSON") -
     return f"SELECT __row{chosen} FROM ({parsed}) WHERE o IS NOT NULL"
 
 
+def rows_of(file: OpenedFile, names: Sequence[str], line: str, is_object: str) -> str:
+    """A query of `__row`, the texts of these keys of each object, its own text as the column `line`, and whether it
+    `is_object`: other lines that are not empty are among the rows, too."""
+    structure = literal(json.dumps(dict.fromkeys(names, "VARCHAR")))
+    transformed = f"CASE WHEN {GOOD} THEN json_transform(line, {structure}) END"
+    parsed = f"SELECT __row, line, {transformed} AS o FROM ({_numbered(file)}) WHERE trim(coalesce(line, '')) <> ''"
+    chosen = "".join(f", {_value(name, 'VARCHAR')} AS {identifier(name)}" for name in names)
+    about = f"line AS {identifier(line)}, o IS NOT NULL AS {identifier(is_object)}"
+    return f"SELECT __row{chosen}, {about} FROM ({parsed})"
+
+
 def _value(name: str, type_name: str) -> str:
     key = f"o.{identifier(name)}"
     if FIELD not in name:

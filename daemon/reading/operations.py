@@ -4,6 +4,7 @@ from pathlib import Path
 
 from daemon.reading.look import Look
 from retrain.operations import Json, Request, Result
+from retrain.records.deployment import Deployment
 from retrain.records.schema import Schema
 from retrain.records.settings import ColumnKind, ModelSettings
 
@@ -60,6 +61,49 @@ class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     items: bool = False
     chosen: tuple[Path, ...] = ()
     root: Path | None = None
+
+
+class LoggedRows(Result, frozen=True, kw_only=True):
+    """The rows of a scored file that the prediction log keeps, as a file of it in the work folder; see
+    `ConvertResult`."""
+
+    path: Path
+    digest: str
+    rows: int
+    answers: int
+    bytes: int
+    first_time: float
+    last_time: float
+
+
+class ScoreResult(Result, frozen=True, kw_only=True):
+    """What a scored file came to: rows with an answer, `rejected` ones without and the `first` of these, the names of
+    the `answers`' columns, the SHA-256 of what was written, and what the prediction log keeps of it."""
+
+    rows: int
+    rejected: int
+    first: list[Json]
+    answers: list[str]
+    sha256: str
+    logged: LoggedRows | None = None
+
+
+class ScoreRequest(Request[ScoreResult], frozen=True, kw_only=True):
+    """Score `path` by a deployment of the `versions` folder, into the file `out` in the format that `name` says; rows
+    that cannot be answered go to `rejected`, and a share of the answered ones, each of the moment `now`, to the
+    prediction log. `schema` is that of today's data files. A link that leads out of `root` is refused."""
+
+    path: Path
+    root: Path
+    name: str
+    out: Path
+    rejected: Path
+    work: Path
+    deployment: Deployment
+    versions: Path
+    schema: Schema | None
+    settings: ModelSettings
+    now: float
 
 
 class JoinResult(Result, frozen=True, kw_only=True):

@@ -96,6 +96,11 @@ class Rejects:
         self._kept.sort(key=_line)
         return self._kept[: min(most, self._most)]
 
+    def drain(self) -> list[Reject]:
+        """Those kept since the last call, in the order of their lines, which are kept no longer."""
+        drained, self._kept = sorted(self._kept, key=_line), []
+        return drained
+
     def _keep(self, reject: Reject) -> None:
         self._kept.append(reject)
         if len(self._kept) > self._most + self._most // 4:

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from daemon.config.config import Config, model_data_dir
+from daemon.config.config import Config, model_data_dir, scoring_dirs
 from daemon.config.patience import Patience
 from daemon.cycles.classes import withheld_of
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import change_since
 from daemon.intake.settle import Pause, settle_time_s
-from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, trials
+from daemon.ledger import Ledger, assessments, cpu, events, files, promotions, scored, trials
 from daemon.ledger.standing import Standing, standings
 from daemon.reading.look import Look, scan
 from daemon.reports.cpu import SHOWN_DAYS, cpu_json
@@ -95,6 +95,7 @@ def _model(
         "settling": _settling(None if row is None else row.settling, settings),
         "new_classes": _new_classes(name, withheld),
         "prediction_log": found.log,
+        "scoring": _scoring(conn, config, name),
         "drift_episode": found.episode,
         "last_check": _last_check(found.last_check),
         "groups": groups_json(found.groups),
@@ -102,6 +103,19 @@ def _model(
         "failed_cycle": _failed_cycle(found.last_cycle),
         "cpu": cpu_json(found.cpu, found.without_gain),
         "trial": trial_json(conn, name, settings.task, trials.running(conn, name)) if found.on_trial else None,
+    }
+
+
+def _scoring(conn: Connection, config: Config, name: str) -> dict[str, Any] | None:
+    """How many files were scored as they were dropped, and the newest that was refused; None where none are."""
+    if scoring_dirs(config, name) is None:
+        return None
+    refused = next(iter(scored.listed(conn, name, 1, "refused")), None)
+    newest = next(iter(scored.listed(conn, name, 1, "scored")), None)
+    return {
+        "files": scored.total(conn, name),
+        "last": None if newest is None else {"path": newest.path, "rows": newest.rows, "at": newest.finished_at},
+        "refused": None if refused is None else {"path": refused.path, "reason": refused.reason, "at": refused.at},
     }
 
 

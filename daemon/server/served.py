@@ -12,6 +12,8 @@ from retrain.records.predictions import Predictions
 from retrain.records.schema import Schema
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from retrain.model.deployment import LoadedDeployment
     from retrain.model.version import LoadedVersion
 
@@ -45,6 +47,10 @@ class ServedDeployment:
         return self.loaded.answer(
             {version.name: version.task.predict(version.estimator, encode(rows)) for version, encode in pairs}
         )
+
+    def predict_table(self, table: "pa.Table") -> Predictions:
+        """The same of a table with the columns of `schema.features`, as a snapshot has them: the same bits."""
+        return self.loaded.predict_table(table)
 
     def rows_for(self, other: "ServedDeployment", rows: Sequence[Cells]) -> Sequence[Cells]:
         """Rows of this deployment's schema as `other` reads them; what only its schema has is missing."""

@@ -22,6 +22,7 @@ from daemon.ledger import due
 from daemon.runtime.context import ModelContext
 from daemon.runtime.restarting import LONGEST_PAUSE_S, supervise
 from daemon.runtime.within import within
+from daemon.scoring.dropped import DroppedFiles
 
 FAILURE_PAUSE_S = 5.0
 CHECK_AGAIN_S = 60.0
@@ -41,15 +42,18 @@ class ModelKeeper:
         self.intake = Intake(self.context)
         self.traffic = Traffic(self.context)
         self.events = EventIntake(self.context, self.intake.has_disk)
+        scores = self.context.settings.scoring.in_dir is not None
+        self.scoring = DroppedFiles(self.context, logged=self.traffic.look_again) if scores else None
         self.cycles = CycleRunner(self.context, self.intake.waiting, self.promoted)
 
     def start(self) -> None:
         """Begin to work."""
         self._scheduled.set()
         posted = self.events.run if self._recommends else self._labels
-        parts = (
+        parts = [
             self.intake.run, self.cycles.run, self._checks, posted, self.traffic.run, self._tidy, self._retention,
-        )  # fmt: skip
+        ]  # fmt: skip
+        parts += [] if self.scoring is None else [self.scoring.run]
         self._tasks = [asyncio.create_task(self._supervise(part)) for part in parts]
 
     async def stop(self) -> None:
@@ -62,7 +66,8 @@ class ModelKeeper:
         """Seconds of silence of its parts; a task that ended is silent for good."""
         ended = any(task.done() for task in self._tasks)
         name = self.context.name
-        return {f"keeper of {name}": inf if ended else 0.0, f"watch of {name}": self.intake.watch_silent_s(now_s)}
+        silent_s = [one.watch_silent_s(now_s) for one in (self.intake, self.scoring) if one is not None]
+        return {f"keeper of {name}": inf if ended else 0.0, f"watch of {name}": max(silent_s)}
 
     @property
     def _recommends(self) -> bool:

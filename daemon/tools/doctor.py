@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from daemon.config.config import Config, hook_command, model_data_dir
+from daemon.config.config import Config, hook_command, model_data_dir, scoring_dirs
 from daemon.config.notify import NotifySettings, needs_apprise, scheme_of
 from daemon.config.patience import Patience
 from daemon.config.real_paths import RealPaths
@@ -60,6 +60,7 @@ def examine(config: Config) -> list[Finding]:
     parts += [("[[notify]]", _notify(config))]
     for name in config.models:
         parts += [(f"{name}: data_dir", _data_dir(config, name, patience))]
+        parts += [(f"{name}: the folders of scoring", _scoring(config, name, patience))]
         parts += [(f"{name}: the estimator", _learner(config, name)), (f"{name}: on_promotion", _hook(config, name))]
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
@@ -188,6 +189,26 @@ def _data_dir(config: Config, name: str, patience: Patience) -> Iterator[Finding
     else:
         yield Finding("ok", f"{name}: watches {folder}")
         yield from _unread(name, folder, config.models[name].intake)
+
+
+def _scoring(config: Config, name: str, patience: Patience) -> Iterator[Finding]:
+    """Of a model whose dropped files are scored: the folder that these come in, and that of their results."""
+    for key, folder in zip(("in_dir", "out_dir"), scoring_dirs(config, name) or (), strict=False):
+        if not patience.answers(folder):
+            yield Finding("error", f"{name}: {folder} {DEAD}", MOUNT)
+        elif not folder.exists():
+            why = _cannot_be_made(folder)
+            what = f"{name}: {folder} does not exist" + (f" and cannot be made: {why}" if why else "")
+            way_out = f"correct scoring.{key}" if why else f"the service makes it; or correct scoring.{key}"
+            yield Finding("error" if why else "warning", what, way_out)
+        elif not folder.is_dir():
+            yield Finding("error", f"{name}: {folder} is no folder", f"correct scoring.{key}")
+        elif not os.access(folder, os.R_OK | os.X_OK | (os.W_OK if key == "out_dir" else 0)):
+            may = "written" if key == "out_dir" else "read"
+            yield Finding("error", f"{name}: {folder} may not be {may} by this user", "change its mode or group")
+        else:
+            what = "files dropped into" if key == "in_dir" else "results appear in"
+            yield Finding("ok", f"{name}: {what} {folder}" + (" are scored" if key == "in_dir" else ""))
 
 
 def _unread(name: str, folder: Path, intake: IntakeSettings) -> Iterator[Finding]:

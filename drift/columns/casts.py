@@ -150,7 +150,7 @@ def within_years(moments: Any) -> Cleaned:
 
 def from_text(column: Any, parse: Callable[[str], Any], kind: Any) -> Cleaned:
     """Values of text one by one, unless all of them fit at once."""
-    if kind in (pa.float64(), pa.bool_()):
+    if kind in (pa.float64(), pa.bool_()) or (kind == pa.int64() and not _any_hexadecimal(column)):
         try:
             return Cleaned(pc.cast(column, kind), no_misfits(column))
         except pa.ArrowInvalid:
@@ -165,6 +165,11 @@ def from_text(column: Any, parse: Callable[[str], Any], kind: Any) -> Cleaned:
                 bad[position] = True
         values.append(value)
     return Cleaned(pa.array(values, kind), bad)
+
+
+def _any_hexadecimal(column: Any) -> bool:
+    """Whether Arrow would read a text such as 0x1f as a number, which nobody else does."""
+    return bool(pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py())
 
 
 def _whole(text: str) -> int | None:

@@ -53,6 +53,7 @@ OPERATIONS = (
     Operation("warm", WarmRequest, Done, "daemon.runtime.worker.operations:warm"),
     Operation("digest", reading.DigestRequest, reading.DigestResult, "daemon.reading.digest:digest"),
     Operation("take", reading.TakeRequest, reading.TakeResult, "daemon.reading.take:take"),
+    Operation("score", reading.ScoreRequest, reading.ScoreResult, "daemon.scoring.operation:score"),
     Operation("join", reading.JoinRequest, reading.JoinResult, "daemon.reading.joined:join"),
     Operation("join_later", reading.JoinLaterRequest, reading.JoinLaterResult, "daemon.reading.joined:join_later"),
     Operation("split_labels", reading.SplitRequest, reading.SplitResult, "daemon.reading.split_labels:split"),

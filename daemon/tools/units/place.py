@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from daemon.config.config import Config, hook_command, model_data_dir
+from daemon.config.config import Config, hook_command, model_data_dir, scoring_dirs
 from daemon.config.notify import needs_apprise, scheme_of
 from daemon.tools.units.render import MARK, Site, in_home, open_hosts, render
 from retrain.records.errors import Refused
@@ -30,12 +30,15 @@ def site_of(config: Config, user: str) -> Site:
     """This environment and this configuration."""
     code = (Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent, HOME)
     programs = [Path(words[0]) for name in config.models if (words := hook_command(config, name))]
+    data = [model_data_dir(config, name) for name in config.models]
+    scored = [folders for name in config.models if (folders := scoring_dirs(config, name)) is not None]
     return Site(
         driftd=Path(sys.prefix) / "bin" / "driftd",
         config=config.path.resolve(),
         docs=HOME / "docs",
         state_dir=Path(os.path.normpath(config.state_dir)),
-        data_dirs=tuple(Path(os.path.normpath(model_data_dir(config, name))) for name in config.models),
+        data_dirs=tuple(Path(os.path.normpath(folder)) for folder in (*data, *(one for one, _ in scored))),
+        results=tuple(Path(os.path.normpath(folder)) for _, folder in scored),
         code=tuple(path.absolute() for path in code),
         listen=config.service.listen,
         user=user,

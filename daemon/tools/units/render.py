@@ -22,7 +22,8 @@ LOGS = Path("/var/log")
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
     the hosts that notifications go to, None of a URL that is kept elsewhere; `programs` are run after
-    promotions; `log_dir` is the folder of the log file, if there is one."""
+    promotions; `results` are the folders that results of scored files appear in; `log_dir` is that of the log file, if
+    there is one."""
 
     driftd: Path
     config: Path
@@ -37,6 +38,7 @@ class Site:
     reached: tuple[str | None, ...] = ()
     programs: tuple[Path, ...] = ()
     log_dir: Path | None = None
+    results: tuple[Path, ...] = ()
 
 
 def render(site: Site) -> dict[Path, str]:
@@ -48,8 +50,10 @@ def render(site: Site) -> dict[Path, str]:
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
         "state_dir": escaped(site.state_dir), "state_word": quoted(site.state_dir),
         "mounts": " ".join(quoted(path) for path in (site.driftd, site.config, site.state_dir)),
-        "state": "\n".join([_state(site), *_logs(site)]), "home": "\n".join(_home(site)),
-        "data_lines": "\n".join(f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in site.data_dirs),
+        "state": "\n".join(_writable(site)), "home": "\n".join(_home(site)),
+        "data_lines": "\n".join(
+            f"d {quoted(folder)} :2775 :{site.user} :{site.group} -" for folder in (*site.data_dirs, *site.results)
+        ),
     }  # fmt: skip
     wanted = {
         UNITS / "driftd.service": "driftd.service.in",
@@ -99,10 +103,19 @@ def _logs(site: Site) -> Iterable[str]:
         yield f"ReadWritePaths=-{quoted(folder)}"
 
 
+def _writable(site: Site) -> Iterable[str]:
+    """The state folder, that of the log file, and those that results appear in."""
+    yield _state(site)
+    yield from _logs(site)
+    if site.results:
+        yield f"ReadWritePaths={' '.join(f'-{quoted(folder)}' for folder in site.results)}"
+
+
 def _home(site: Site) -> Iterable[str]:
     """Homes and temporary folders are hidden, but for what the service needs of them."""
     needed = [path for path in (*site.code, site.config.parent, *site.data_dirs, *site.programs) if is_hidden(path)]
-    writable = [path for path in (site.state_dir, site.log_dir) if path is not None and is_hidden(path)]
+    log_dir = [] if site.log_dir is None else [site.log_dir]
+    writable = [path for path in (site.state_dir, *log_dir, *site.results) if is_hidden(path)]
     yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
     for path in outermost(needed):
         yield f"BindReadOnlyPaths=-{escaped(path)}".replace(" ", r"\ ")

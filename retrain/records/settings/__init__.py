@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from drift.columns.column_kind import ColumnKind
     from retrain.records.settings.answer import DecisionSettings
-    from retrain.records.settings.data import ColumnSettings, IntakeSettings, PredictionLogSettings
+    from retrain.records.settings.data import ColumnSettings, IntakeSettings, PredictionLogSettings, ScoringSettings
     from retrain.records.settings.decisions import (
         DriftSettings,
         GroupSettings,
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMER_METRICS", "METRICS", "OF_PROBABILITIES", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings",
     "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "GroupSettings", "IntakeSettings", "LabelSettings",
-    "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings",
-    "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
+    "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings",
+    "ScoringSettings", "SearchSettings", "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip
 
 _PLACES = {
@@ -49,6 +49,7 @@ _PLACES = {
     "PredictionLogSettings": "retrain.records.settings.data",
     "RecommendationSettings": "retrain.records.settings.events",
     "RolloutSettings": "retrain.records.settings.decisions",
+    "ScoringSettings": "retrain.records.settings.data",
     "SearchSettings": "retrain.records.settings.training",
     "Size": "retrain.records.settings.units",
     "SuspicionSettings": "retrain.records.settings.decisions",

@@ -145,6 +145,24 @@ class PredictionLogSettings(Frozen):
     `drift.min_rows`."""
 
 
+class ScoringSettings(Frozen):
+    """Files that are [scored as they are dropped](scoring.md#files-that-are-dropped): both folders, or neither. They
+    are read and watched as `intake` says of data files, within the same `limits`."""
+
+    in_dir: str | None = None
+    """The folder that files to be scored are dropped into; read, never changed. Sub-folders are not looked into."""
+    out_dir: str | None = None
+    """The folder that results, each with a receipt, appear in; a folder of its own."""
+    prefix: str | None = None
+    """Put before the names of the answers' columns, where files have columns of such names."""
+
+    @model_validator(mode="after")
+    def _both(self) -> "ScoringSettings":
+        if (self.in_dir is None) != (self.out_dir is None):
+            raise ValueError("in_dir and out_dir go together: files come in one and results appear in the other")
+        return self
+
+
 class ServingSettings(Frozen):
     """How requests are judged, and what computes the answers."""
 

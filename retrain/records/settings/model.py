@@ -121,6 +121,7 @@ class ModelSettings(Frozen):
     limits: training.LimitSettings = training.LimitSettings()
     retention: data.RetentionSettings = data.RetentionSettings()
     serving: data.ServingSettings = data.ServingSettings()
+    scoring: data.ScoringSettings = data.ScoringSettings()
     prediction_log: data.PredictionLogSettings = data.PredictionLogSettings()
     recommendation: events.RecommendationSettings = events.RecommendationSettings()
 
@@ -151,6 +152,8 @@ class ModelSettings(Frozen):
             raise ValueError(f"groups.positive and groups.max_difference are of classes, and a {self.task} has none")
         if self.metric == "cost" and not self.decision.costs:
             raise ValueError('metric = "cost" needs decision.costs, as costs = { fraud = 50 }')
+        if self.scoring.in_dir is not None and self.task == "recommendation":
+            raise ValueError("[scoring] is of rows, and a recommendation answers with lists")
         if self.task != "recommendation":
             given = [name for name, column in columns.items() if column is not None]
             if given:

@@ -71,6 +71,16 @@ def test_who_makes_the_state_folder() -> None:
     assert "ReadWritePaths=/data/state\n" in service_of(state_dir=Path("/data/state"))
 
 
+def test_folders_of_results_may_be_written() -> None:
+    """Of files that are scored, also where they lie in a home; tmpfiles.d makes them, and they may be missing."""
+    results = (Path("/srv/my results"), Path("/home/b/results"))
+    text = service_of(results=results)
+    assert 'ReadWritePaths=-"/srv/my results" -/home/b/results\n' in text
+    assert "ProtectHome=tmpfs\n" in text and "BindPaths=/home/b/results\n" in text
+    made = render(replace(SITE, results=results))[Path(NAMES["driftd.tmpfiles"])]
+    assert 'd "/srv/my results" :2775 :driftd :driftd -' in made
+
+
 def test_a_port_for_others_is_not_cut_off() -> None:
     """Only where the configuration listens on loopback the sandbox allows loopback alone."""
     assert "IPAddressDeny=any" in service_of()

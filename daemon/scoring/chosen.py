@@ -1,0 +1,84 @@
+"""Which deployment scores, and how rows are read for it: as the model's servers do."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from daemon.config.config import Config
+from daemon.config.mistakes import meant
+from daemon.ledger import deployments, models, promotions, versions
+from daemon.scoring.answers import How
+from daemon.server.served import ServedDeployment, load_served
+from retrain.records.deployment import Deployment
+from retrain.records.errors import Refused, WrongUse
+from retrain.records.schema import Schema, declared_schema
+from retrain.records.settings import ModelSettings
+
+SHOWN = 12
+
+
+def deployment_of(conn: Connection, model: str, version: str = "") -> tuple[Deployment, int]:
+    """The deployment that answers would call `version`, or else the champion, with the promotion that made it that (0
+    of another). Refused where there is no champion yet, WrongUse where there is no such version."""
+    if version:
+        return named_deployment(conn, model, version), 0
+    champion = promotions.champion(conn, model)
+    if champion is None:
+        raise Refused(f"{model} has no promoted version yet", "`driftd status` says what it waits for")
+    return champion.deployment, champion.promotion
+
+
+def named_deployment(conn: Connection, model: str, version: str) -> Deployment:
+    """What answers would call `version`, or begins with it as "v0003" does: a stored version, with the decision that
+    was recorded with it, or a blend that was served once; WrongUse where there is none."""
+    stored = [row.name for row in versions.stored(conn, model)]
+    if (found := deployments.NAMED.fullmatch(version)) is not None:
+        blend = deployments.numbered(conn, model, int(found[1]))
+        if blend is not None and blend.name == version and {m.version for m in blend.members} <= set(stored):
+            return blend
+    matching = [name for name in stored if name == version or name.startswith(f"{version}-")]
+    if len(matching) != 1:
+        raise WrongUse(f"no stored version {version!r} of {model}{_close(version, stored)}")
+    row = versions.named(conn, model, matching[0])
+    decision = (row.metrics or {}).get("decision") if row is not None else None
+    return Deployment.of(0, model, {matching[0]: 1.0}, decision)
+
+
+def schema_now(conn: Connection, model: str, settings: ModelSettings) -> Schema | None:
+    """By which the model's data files are read today; None before the first one."""
+    stored = models.load_schema(conn, model)
+    return declared_schema(settings) or (None if stored is None else Schema.from_json(stored))
+
+
+def load(config: Config, model: str, deployment: Deployment, promotion: int = 0) -> ServedDeployment:
+    """The deployment as a server has it, proven on its probe rows. What a server accelerates by treelite are a few rows
+    at a time, where that gives the same bits: of many it asks what is loaded here, too."""
+    return load_from(config.paths.model(model).versions, deployment, config.models[model], promotion)
+
+
+def load_from(folder: Path, deployment: Deployment, settings: ModelSettings, promotion: int = 0) -> ServedDeployment:
+    """The same of a model's folder of versions."""
+    return load_served(deployment, promotion, folder, settings.estimator.trusted_types, accelerate=False)
+
+
+def how_to_read(served: ServedDeployment, now: Schema | None, settings: ModelSettings, prefix: str) -> How:
+    """By the schema of the version that answers; how files write values is as today's data files do."""
+    schema = served.schema
+    if now is not None:
+        plain = {column.name: column.plain for column in now.columns}
+        columns = tuple(replace(one, plain=plain.get(one.name, one.plain)) for one in schema.columns)
+        schema = replace(schema, columns=columns, formats=now.formats)
+    serving = settings.serving
+    return How(schema, serving.contract == "strict", serving.explore, prefix)
+
+
+def refuse_recommender(model: str, settings: ModelSettings) -> None:
+    """WrongUse for a model that answers with lists."""
+    if settings.task == "recommendation":
+        raise WrongUse(f"{model} recommends: it has no answer to a row; POST /models/{model}/recommend")
+
+
+def _close(version: str, stored: Sequence[str]) -> str:
+    return meant(version, stored[-SHOWN:]) or "; it has none yet: `driftd status` says what it waits for"

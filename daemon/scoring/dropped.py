@@ -1,0 +1,275 @@
+"""Files that are scored as they are dropped: noticed and settled as data files are, answered by the served deployment
+in a worker, and each content once, wherever the service is killed.
+
+What is to be scored by whom is committed before the worker begins, and what came of it, with the rows for the
+prediction log, before the result gets its name: a kill before that begins anew, and after it only gives the names."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from daemon.config.config import scoring_dirs
+from daemon.cycles.schemas import current_schema
+from daemon.intake.files import Intake
+from daemon.intake.hanging import FolderHung, unless_hung
+from daemon.intake.settle import Pause
+from daemon.intake.take_in import MOST_DEATHS, SMALLER
+from daemon.intake.taking import Taken
+from daemon.ledger import prediction_log, promotions, scored
+from daemon.reading.look import Look
+from daemon.reading.operations import DigestRequest, ScoreRequest, ScoreResult
+from daemon.runtime.publish import publish_made
+from daemon.runtime.worker.process import WorkerError
+from daemon.scoring.names import RECEIPT, REJECTS, passing, result_name
+from drift.notation import counted
+from retrain import durable
+from retrain.operations import to_json
+from retrain.records.deployment import Deployment
+from retrain.records.errors import Refused, Retry
+
+
+@dataclass
+class DroppedFiles(Intake):
+    """One model's files to be scored; `run` until cancelled. `logged` is called when rows came into the log."""
+
+    logged: Callable[[], None] = lambda: None
+    _told_waiting: bool = field(default=False)
+
+    async def run(self) -> None:
+        """Give names to what was made, then notice, settle and score, again and again."""
+        await self._beside(self.out_dir.mkdir, 0o777, True, True)
+        await self.context.shared.writable()
+        await self._finish()
+        with self.context.shared.ledger.begin() as conn:
+            scored.forget_begun(conn, self.context.name)
+        await self._beside(self._sweep)
+        await super().run()
+
+    @property
+    def folder(self) -> Path:
+        """The folder that files are dropped into."""
+        return self._dirs[0]
+
+    @property
+    def out_dir(self) -> Path:
+        """The folder that results appear in."""
+        return self._dirs[1]
+
+    @property
+    def recursive(self) -> bool:
+        """Sub-folders would give two results one name."""
+        return False
+
+    def called(self, path: str) -> str:
+        """By its place: no data file is called so."""
+        return str(self.folder / path)
+
+    @property
+    def _dirs(self) -> tuple[Path, Path]:
+        dirs = scoring_dirs(self.context.shared.config, self.context.name)
+        assert dirs is not None, "only models with [scoring] have these"
+        return dirs
+
+    def _known(self) -> tuple[dict[str, Look], str]:
+        with self.context.shared.ledger.connect() as conn:
+            return scored.known(conn, self.context.name), ""
+
+    async def _look_at_refused_again(self) -> None:
+        """Only a file that was touched is looked at again."""
+
+    def _keep_learned(self, found: Pause) -> None:
+        """It is learned anew after a restart."""
+
+    def _items_beside(self, found: Any) -> Any:
+        return found
+
+    def _is_ours(self, path: str) -> bool:
+        return "/" not in path and super()._is_ours(path)
+
+    def _look(self, path: str) -> Any:
+        from daemon.reading.look import look
+
+        return look(self.folder / path, self.folder)
+
+    # --- one file -----------------------------------------------------------------------------------------
+
+    async def _take(self, path: str, seen: Look) -> Taken:
+        log = self.context.log.bind(file=self.called(path))
+        deployment = self._served()
+        if deployment is None:
+            if not self._told_waiting:
+                self._told_waiting = True
+                log.info("scoring_waits", reason="there is no promoted version yet")
+            return Taken.LATER
+        self._told_waiting = False
+        try:
+            await self._finish()
+            return await self._scored(path, seen, deployment)
+        except FolderHung as error:
+            log.warning("file_delayed", reason=str(error))
+            return Taken.HUNG
+        except Refused as error:
+            return await self._refused(path, seen, str(error))
+        except WorkerError as error:
+            reason, deaths = error.message, 0
+            if error.kind in ("died", "failed"):
+                deaths = self.context.deaths[self.called(path), seen] = (
+                    self.context.deaths.get((self.called(path), seen), 0) + 1
+                )
+                reason = f"{reason}, {counted(deaths, 'time')} so far"
+            if error.kind in ("refused", "late") or deaths >= MOST_DEATHS:
+                smaller = "" if error.kind == "refused" else SMALLER
+                return await self._refused(path, seen, reason + smaller)
+        except (OSError, OperationalError, Retry) as error:
+            reason = str(error)
+        log.warning("file_delayed", reason=reason)
+        return Taken.LATER
+
+    def _served(self) -> Deployment | None:
+        with self.context.shared.ledger.connect() as conn:
+            champion = promotions.champion(conn, self.context.name)
+        return None if champion is None else champion.deployment
+
+    async def _scored(self, path: str, seen: Look, deployment: Deployment) -> Taken:
+        context, name, log = self.context, result_name(path), self.context.log.bind(file=self.called(path))
+        most = context.settings.limits.max_file
+        look_at = DigestRequest(
+            path=self.folder / path, recent=self._is_recent(path, seen), root=self.folder, most_bytes=most
+        )
+        content = await self._asked(path, context.shared.analyst.call(look_at))
+        if content.writing:
+            log.info("file_unfinished", reason=content.writing)
+            return Taken.UNFINISHED
+        await context.shared.writable()
+        if await self._repeats(path, seen, content.sha256):
+            return Taken.DUPLICATE
+        with context.shared.ledger.begin(durable=True) as conn:
+            owner = scored.owner(conn, context.name, name)
+            if owner != path and (owner is not None or (self.out_dir / name).exists()):
+                of = "no result" if owner is None else f"the result of {owner}"
+                raise Refused(f"out_dir has a {name} that is {of}", "give the file another name")
+            key = scored.begin(
+                conn, context.name, path, seen, context.now(), sha256=content.sha256, result=name,
+                version=deployment.name, deployment=deployment.digest,
+            )  # fmt: skip
+        durable.crash_point("scoring.begun")
+        result = await self._asked(path, self._score(path, name, deployment))
+        await context.shared.writable()
+        await self._commit(key, result)
+        durable.crash_point("scoring.committed")
+        if result.logged is not None:
+            self.logged()
+        await self._finish(is_proven=True)
+        return Taken.ACCEPTED
+
+    async def _asked(self, path: str, asked: Any) -> Any:
+        return await unless_hung(self.context.shared.looking, self.folder / path, asked)
+
+    async def _score(self, path: str, name: str, deployment: Deployment) -> ScoreResult:
+        context = self.context
+        request = ScoreRequest(
+            path=self.folder / path, root=self.folder, name=name, out=passing(self.out_dir / name),
+            rejected=passing(self.out_dir / (name + REJECTS)), work=context.folders.intake, deployment=deployment,
+            versions=context.folders.versions, schema=current_schema(context), settings=context.settings,
+            now=context.now(),
+        )  # fmt: skip
+        return await context.shared.analyst.call(request, context.settings.limits.read_time, "limits.read_time")
+
+    async def _commit(self, key: int, result: ScoreResult) -> None:
+        """What came of it, and the rows for the log, at once."""
+        context, logged, relative = self.context, result.logged, ""
+        if logged is not None:
+            final = context.folders.logged / f"scored-{logged.digest[:32]}.parquet"
+            publish_made(logged.path, final, "prediction_log.publish")
+            relative = str(final.relative_to(context.folders.state))
+        with context.shared.ledger.begin(durable=True) as conn:
+            if logged is not None:
+                prediction_log.record(conn, context.name, relative, [], to_json(logged), context.now())
+            scored.made(
+                conn, key, result_sha256=result.sha256, rows=result.rows, rejected=result.rejected,
+                logged=0 if logged is None else logged.rows,
+            )  # fmt: skip
+
+    async def _repeats(self, path: str, seen: Look, sha256: str) -> bool:
+        """Whether this content was scored, and its result is there still; then only its name is recorded."""
+        with self.context.shared.ledger.connect() as conn:
+            original = scored.by_content(conn, self.context.name, sha256)
+        if original is None or not await self._beside((self.out_dir / str(original.result)).exists):
+            return False
+        with self.context.shared.ledger.begin() as conn:
+            scored.repeated(conn, self.context.name, path, seen, original, self.context.now())
+        if original.path != path:
+            same, result = self.called(original.path), original.result
+            self.context.log.info("scoring_repeated", file=self.called(path), duplicate_of=same, result=result)
+        return True
+
+    async def _refused(self, path: str, seen: Look, reason: str) -> Taken:
+        context = self.context
+        await context.shared.writable()
+        with context.shared.ledger.begin() as conn:
+            scored.refused(conn, context.name, path, seen, reason, context.now())
+        context.log.warning("scoring_refused", file=self.called(path), reason=reason)
+        return Taken.REFUSED
+
+    # --- names --------------------------------------------------------------------------------------------
+
+    async def _finish(self, is_proven: bool = False) -> None:
+        """Give all committed results their names; what was made just now `is_proven` to be whole."""
+        with self.context.shared.ledger.connect() as conn:
+            rows = scored.unfinished(conn, self.context.name)
+        for row in rows:
+            if await self._beside(self._publish, row, is_proven):
+                self.context.log.info(
+                    "file_scored", file=self.called(row.path), version=row.version, rows=row.rows,
+                    rejected=row.rejected, result=row.result,
+                )  # fmt: skip
+
+    def _publish(self, row: Any, is_proven: bool) -> bool:
+        """Give a committed result, the list of rows without an answer, and the receipt their names; the result's comes
+        last. Done again after a kill it changes nothing; no where somebody removed what lay ready."""
+        out = self.out_dir / row.result
+        rejects = out.with_name(out.name + REJECTS)
+        ready = passing(out)
+        is_there = is_proven or _is_of(ready, row.result_sha256)
+        if not is_there and not _is_of(out, row.result_sha256):
+            with self.context.shared.ledger.begin() as conn:
+                scored.lost(conn, row.id)
+            return False
+        if row.rejected and passing(rejects).exists():
+            durable.publish_file(passing(rejects), rejects, "scoring.rejects")
+        elif not row.rejected and rejects.exists():
+            durable.remove(rejects, "scoring.rejects")
+        receipt = json.dumps(self._receipt(row), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        durable.replace_file(out.with_name(out.name + RECEIPT), receipt + b"\n", "scoring.receipt")
+        if is_there:
+            durable.publish_file(ready, out, "scoring.result")
+        with self.context.shared.ledger.begin(durable=True) as conn:
+            scored.finished(conn, row.id, self.context.now())
+        passing(rejects).unlink(missing_ok=True)
+        return True
+
+    def _receipt(self, row: Any) -> dict[str, Any]:
+        return {
+            "file": row.path, "sha256": row.sha256, "model": self.context.name, "version": row.version,
+            "deployment": row.deployment, "result": row.result, "result_sha256": row.result_sha256, "rows": row.rows,
+            "rejected": row.rejected, "rejects": row.result + REJECTS if row.rejected else None, "at": row.at,
+        }  # fmt: skip
+
+    def _sweep(self) -> None:
+        """Remove what a killed worker left."""
+        for path in self.out_dir.glob(".*.tmp"):
+            durable.remove(path, "scoring.leftover")
+
+
+def _is_of(path: Path, sha256: str) -> bool:
+    """Whether a file is there and has this content."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except FileNotFoundError:
+        return False
