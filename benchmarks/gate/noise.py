@@ -6,6 +6,7 @@ which says what is true. Harmful is what is worse there by .01 of the metric, ne
 kept in --out, a line of JSON a stream; what is there is not run again."""
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -63,15 +64,28 @@ def run(seed: int) -> dict[str, Any]:
         except Refused as error:
             return told | {"first": None, "why": error.message, "promotions": []}
     fresh = table.slice(batches * length)
-    found = [_difference(before, after, fresh) for before, after in changes]
-    return told | {"first": engine.initial, "promotions": found, "metric": engine.run.metric}
+    found = [_difference(before, after, fresh) for before, after, _ in changes]
+    opened = [opening for _, _, opening in changes]
+    return told | {"first": engine.initial, "promotions": found, "opened": opened, "metric": engine.run.metric}
 
 
-def _played(engine: Engine) -> list[tuple[LoadedDeployment, LoadedDeployment]]:
-    """What was served before and after each promotion."""
-    seen: list[LoadedDeployment] = []
-    engine.play(lambda _: seen.append(engine.deployments.current))
-    return [(before, after) for before, after in pairwise(seen) if after.newest != before.newest]
+def _played(engine: Engine) -> list[tuple[LoadedDeployment, LoadedDeployment, str]]:
+    """What was served before and after each change of the newest version, and what opened the cycle that made it, and
+    whether it looked better on held-out rows; "roll-back" where none did."""
+    seen: list[tuple[int, LoadedDeployment]] = []
+    engine.play(lambda batches: seen.append((batches - 1, engine.deployments.current)))
+    openings = {cycle["batch"]: _opening(cycle) for cycle in engine.run.cycles if cycle["promoted"]}
+    return [
+        (before, after, openings.get(place, "roll-back"))
+        for (_, before), (place, after) in pairwise(seen)
+        if after.newest != before.newest
+    ]
+
+
+def _opening(cycle: dict[str, Any]) -> str:
+    forecast = cycle["forecast"]
+    better = "" if forecast is None or forecast["difference"] > 0 else ", not better on held-out rows"
+    return f"{cycle['trigger']}{better}"
 
 
 def _difference(before: LoadedDeployment, after: LoadedDeployment, fresh: pa.Table) -> float:
@@ -100,6 +114,11 @@ def summary(kept: Sequence[dict[str, Any]]) -> str:
         told = f"{share(promotions, len(gains))} of promotions, on {share(streams, len(steady))} of the streams"
         lines += [f"- {words}: {told}"]
     lines += [f"- mean gain of a promotion {np.mean(gains):+.4f}"] if gains else []
+    pairs = [pair for one in steady for pair in zip(one.get("opened", ()), one["promotions"], strict=False)]
+    for opened, count in Counter(opening for opening, _ in pairs).most_common():
+        of_these = [gain for opening, gain in pairs if opening == opened]
+        needless = sum(gain <= 0 for gain in of_these)
+        lines += [f"- opened by {opened}: {count}, not better {needless}, mean gain {np.mean(of_these):+.4f}"]
     return "\n".join(lines)
 
 

@@ -5,7 +5,8 @@ and Romano 1992). A resample is a weight for each row: how often the row was dra
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -19,10 +20,39 @@ def standard_error(
     metric: Metric, y: Labels, predictions: Predictions, *, seed: int = 0, n_boot: int = 200
 ) -> float | None:
     """Standard error of `metric.score`, in the metric's unit; None where the metric is undefined."""
-    rows = metric.row_values(y, predictions)
-    if rows is not None:
-        return mean_error(rows)
-    return spread(bootstrap_scores(metric, y, [predictions], seed=seed, n_boot=n_boot)[:, 0])
+    return Resampled(metric, y, [predictions], seed, n_boot).error(predictions)
+
+
+class Resampled:
+    """Errors of a metric and of its differences, of several `candidates` on the same n rows with labels y (n,). Rows
+    are drawn once for all of them, and not before they are asked for."""
+
+    def __init__(
+        self, metric: Metric, y: Labels, candidates: Sequence[Predictions], seed: int = 0, n_boot: int = 200
+    ) -> None:
+        self.metric, self.y = metric, y
+        self._candidates, self._seed, self._n_boot = candidates, seed, n_boot
+
+    def error(self, one: Predictions) -> float | None:
+        """Standard error of what one scores; None where the metric is undefined."""
+        rows = self.metric.row_values(self.y, one)
+        return spread(self._scores_of(one)) if rows is None else mean_error(rows)
+
+    def error_of_difference(self, one: Predictions, other: Predictions) -> float | None:
+        """Standard error of the difference of what both score, paired; None where the metric is undefined."""
+        rows, others = self.metric.row_values(self.y, one), self.metric.row_values(self.y, other)
+        if rows is not None and others is not None:
+            return mean_error(rows - others)
+        differences = self._scores_of(one) - self._scores_of(other)
+        defined = differences[np.isfinite(differences)]
+        return float(defined.std(ddof=1)) if len(defined) > 1 else None
+
+    def _scores_of(self, one: Predictions) -> Floats:
+        return self._scores[:, next(place for place, other in enumerate(self._candidates) if other is one)]
+
+    @cached_property
+    def _scores(self) -> Floats:
+        return bootstrap_scores(self.metric, self.y, self._candidates, seed=self._seed, n_boot=self._n_boot)
 
 
 def mean_error(rows: Floats) -> float | None:
@@ -40,17 +70,23 @@ def bootstrap_scores(
 ) -> Floats:
     """Scores (n_boot, candidates) on the same resamples, so that differences are paired; NaN: undefined."""
     scores = np.full((n_boot, len(candidates)), np.nan)
-    if len(y) < 2:
-        return scores
-    try:
-        bound = [metric.bind(np.asarray(y), predictions) for predictions in candidates]
-    except Undefined:
+    bound = {place: one for place, one in enumerate(_bound(metric, y, candidates)) if one is not None}
+    if len(y) < 2 or not bound:
         return scores
     rng = np.random.default_rng(seed)
     for draw in range(n_boot):
         counts = block_counts(len(y), rng)
-        scores[draw] = [value_or_nan(one, counts) for one in bound]
+        for place, one in bound.items():
+            scores[draw, place] = value_or_nan(one, counts)
     return scores
+
+
+def _bound(metric: Metric, y: Labels, candidates: Sequence[Predictions]) -> Iterator[Weighted | None]:
+    for predictions in candidates:
+        try:
+            yield metric.bind(np.asarray(y), predictions)
+        except Undefined:
+            yield None
 
 
 def block_counts(rows: int, rng: np.random.Generator, length: int | None = None) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import convert, structs
 
+from retrain.labels.words import SELECTED
 from retrain.model.deployment import LoadedDeployment, fair_decision, load_deployment
 from retrain.model.recalibration import Recalibration
 from retrain.model.version import LoadedVersion
@@ -165,7 +166,8 @@ class _Fold:
     def serving(self, assessor: Assessor) -> Assessor:
         """With what would have been served for the next file, and the window that the planner watched."""
         served = assessor.served if self.fixed else _served(assessor, self.proposal)
-        return replace(assessor, served=served, twin_window=self.regret.twin, before=self.proposal)
+        twin, calm, usual = self.regret.twin, self.regret.sum == 0, self.regret.loss
+        return replace(assessor, served=served, before=self.proposal, twin_window=twin, calm=calm, usual_loss=usual)
 
     def proposed(self, assessor: Assessor, up_to: int) -> dict[str, Any]:
         """What the labels up to a file propose."""
@@ -187,11 +189,22 @@ def _begun(assessor: Assessor, after: int, base: Regret, fixed: bool) -> _Fold:
     served, rival, tried = assessor.served, assessor.predecessor, assessor.challenger
     others = [None if one is None else [one.newest, dict(one.weights)] for one in (rival, tried)]
     files = [seq for pool in pools for seq in pool]
-    what = [served.newest, sorted(assessor.archive), others, dict(assessor.before), list(base.recent), base.twin, fixed]
+    what: list[Any] = [
+        served.newest,
+        sorted(assessor.archive),
+        others,
+        dict(assessor.before),
+        list(base.recent),
+        base.twin,
+    ]
+    what += [base.sum, base.loss, fixed]
     what += [assessor.settings.decision.model_dump()] if assessor.settings.decision.configured else []
     key = _digest(json.dumps(what, sort_keys=True, default=str), assessor.history.labels_key(files))
     fold = _Fold(dict(assessor.before), 0, base, key, fixed)
-    return replace(fold, proposal=fold.proposed(assessor, up_to), up_to=up_to)
+    unlike = tuple(seq for seq in assessor.history.seqs if assessor.history.file(seq).trust == SELECTED)
+    known = ("begun", key, up_to, unlike, assessor.settings.adaptation.model_dump_json())
+    proposal = assessor.memory.get(known, lambda: fold.proposed(assessor, up_to))
+    return replace(fold, proposal=dict(proposal), up_to=up_to)
 
 
 def _to_assess(assessor: Assessor, after: int) -> list[list[int]]:

@@ -31,8 +31,9 @@ SHARE_FILES = 4
 @dataclass(frozen=True, eq=False)
 class Assessor:
     """Rows, what is served, and the archive (versions by name). `before` is the last proposal for this model, {} at
-    first; `twin_window` is the window that the planner watches, whose twins are made for each file, the others' for
-    every second; `predecessor` was served before the last promotion, `challenger` is on trial beside `served`."""
+    first; `twin_window` is the window that the planner watches; `calm` says that a fresh model would have saved nothing
+    on the newest file, `usual_loss` what files cost (None: not known yet); `predecessor` was served before the last
+    promotion, `challenger` is on trial beside `served`."""
 
     history: History
     served: LoadedDeployment
@@ -41,6 +42,8 @@ class Assessor:
     before: Mapping[str, Any]
     memory: Memory
     twin_window: str = "all"
+    calm: bool = False
+    usual_loss: float | None = None
     predecessor: LoadedDeployment | None = None
     challenger: LoadedDeployment | None = None
 
@@ -140,11 +143,16 @@ def decided(predictions: Predictions, decision: Recalibration | None) -> Predict
 
 
 def version_predictions(versions: Mapping[str, LoadedVersion], batch: Batch, memory: Memory) -> dict[str, Predictions]:
-    """Of a batch's rows, by version; what was computed before is kept in `memory`."""
+    """Of a batch's rows, by version; what was computed before is kept in `memory`, and versions that make the same
+    matrix of rows share it."""
+    matrices = Memory(len(versions))
 
     def of(name: str, version: LoadedVersion) -> Predictions:
-        key = ("predictions", name, batch.rows_key)
-        predictions: Predictions = memory.get(key, lambda: version.predict_table(batch.table))
+        def said() -> Predictions:
+            X = matrices.get(version.preprocessor, lambda: version.matrix(batch.table))
+            return version.task.predict(version.estimator, X)
+
+        predictions: Predictions = memory.get(("predictions", name, batch.rows_key), said)
         return predictions
 
     return {name: of(name, version) for name, version in versions.items()}

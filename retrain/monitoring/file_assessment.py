@@ -15,9 +15,10 @@ from retrain.rows.history import Batch
 
 FEWEST_RESERVED = 8
 """Labelled rows of a file's reservoir on which a twin that was trained with the file is judged."""
-TWINS_EVERY = 2
-"""Files; the window that the planner watches has twins for each file, and so have all where several files are judged
-together, for that is seldom."""
+TWINS_EVERY, CALM_EVERY = 2, 4
+"""Files for which all windows have twins; the second where nothing asks for a closer look (see `_twins`)."""
+RISEN_Z = 1.0
+"""Standard errors by which a file costs more than usual."""
 
 
 def assess_pool(assessor: Assessor, seqs: Sequence[int]) -> dict[str, Any] | None:
@@ -93,10 +94,16 @@ def _challenger(
 def _twins(
     assessor: Assessor, batch: Batch, y: Labels, valid: Mask, losses: Floats, decision: Recalibration | None
 ) -> dict[str, Any]:
-    """What twins of each window, trained before this file, cost on it; and trained with it, on its reservoir."""
+    """What twins of each window, trained before this file, cost on it; and trained with it, on its reservoir.
+
+    The window that the planner watches has twins for each file, and the others where several files are judged together,
+    which is seldom; else for each second file, or, where a fresh model would have saved nothing on the newest file and
+    this one costs no more than usual, for each fourth."""
     watched = {assessor.twin_window: WINDOWS[assessor.twin_window]}
-    place = sum(pool[-1] < batch.seq for pool in assessor.history.pools())
-    every = dict(WINDOWS) if (place + 1) % TWINS_EVERY == 0 or len(batch.parts) > 1 else watched
+    place = sum(pool[-1] < batch.seq for pool in assessor.history.pools()) + 1
+    calm = assessor.calm and not _risen(losses, assessor.usual_loss)
+    together = len(batch.parts) > 1
+    every = dict(WINDOWS) if together or place % (CALM_EVERY if calm else TWINS_EVERY) == 0 else watched
     ahead = _twin_losses(assessor, every, batch, y, valid, decision, batch.parts[0].seq - 1)
     reserved, with_it = valid & batch.reserved, {}
     if int(reserved.sum()) >= FEWEST_RESERVED:
@@ -112,6 +119,12 @@ def _twins(
     }
 
 
+def _risen(losses: Floats, usual: float | None) -> bool:
+    """Whether a file's losses (n,) are above the usual loss beyond chance; also where that is not known yet."""
+    mean, error, _ = _mean_error(losses)
+    return usual is None or mean > usual + RISEN_Z * error
+
+
 def _twin_losses(
     assessor: Assessor,
     windows: Mapping[str, int | None],
@@ -124,7 +137,7 @@ def _twin_losses(
     """By window, the losses of a twin that was trained on the labelled files up to one."""
     found = {}
     for window, files in windows.items():
-        twin = _twin(assessor, window, files, up_to)
+        twin = _twin(assessor, files, up_to)
         if twin is None:
             continue
         losses = assessor.losses(decided(twin(_matrix(assessor, batch)), decision), y, rows, batch.weights)
@@ -133,11 +146,13 @@ def _twin_losses(
     return found
 
 
-def _twin(assessor: Assessor, window: str, files: int | None, up_to: int) -> Twin | None:
+def _twin(assessor: Assessor, files: int | None, up_to: int) -> Twin | None:
     version, seed = assessor.served.version, assessor.settings.estimator.seed
     history = assessor.history
+    pools = history.pools(up_to)
+    reach = None if files is None or files >= len(pools) else files  # of so few files all windows are one
     twin: Twin | None = assessor.memory.get(
-        ("twin", version.name, window, up_to, history.labels_key(history.past(up_to))),
+        ("twin", version.name, reach, up_to, history.labels_key([seq for pool in pools for seq in pool])),
         lambda: window_twin(history, version, files, up_to, seed, assessor.memory),
     )
     return twin
@@ -145,7 +160,7 @@ def _twin(assessor: Assessor, window: str, files: int | None, up_to: int) -> Twi
 
 def _matrix(assessor: Assessor, batch: Batch) -> Floats:
     version = assessor.served.version
-    key = ("matrix", version.name, batch.rows_key)
+    key = ("matrix", version.preprocessor, batch.rows_key)
     matrix: Floats = assessor.memory.get(key, lambda: version.matrix(batch.table))
     return matrix
 

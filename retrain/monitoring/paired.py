@@ -1,13 +1,12 @@
 """Challenger and champion on the same rows: the difference of their metric with its error, over held-out rows and over
 files that came later; and what the challenger knows that the champion does not."""
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from drift.notation import counted, percent
 from retrain.metrics.metric import Metric
-from retrain.metrics.resampling import bootstrap_scores, mean_error
+from retrain.metrics.resampling import Resampled
 from retrain.model.version import LoadedVersion
 from retrain.planning.gate import PairedGain
 from retrain.records.predictions import Labels, Predictions
@@ -21,17 +20,19 @@ def paired_difference(
 ) -> PairedGain | None:
     """How much better `said` is than `before` on the same rows, with the standard error of the difference:
     of its row values where the metric is their mean, else by block bootstrap; None where undefined."""
+    return resampled_difference(Resampled(metric, y, [before, said], seed), said, before, where)
+
+
+def resampled_difference(
+    resampled: Resampled, said: Predictions, before: Predictions, where: str = ""
+) -> PairedGain | None:
+    """The same of two of several whose rows are drawn once for all."""
+    metric, y = resampled.metric, resampled.y
     now, then = metric.score(y, said), metric.score(y, before)
     if now is None or then is None:
         return None
-    gain = metric.improvement(then, now)
-    rows_now, rows_then = metric.row_values(y, said), metric.row_values(y, before)
-    if rows_now is not None and rows_then is not None:
-        return PairedGain(gain, mean_error(rows_now - rows_then), where, len(y))
-    scores = bootstrap_scores(metric, y, [before, said], seed=seed)
-    defined = scores[np.isfinite(scores).all(axis=1)]
-    error = float((defined[:, 1] - defined[:, 0]).std(ddof=1)) if len(defined) > 1 else None
-    return PairedGain(gain, error, where, len(y))
+    error = resampled.error_of_difference(said, before)
+    return PairedGain(metric.improvement(then, now), error, where, len(y))
 
 
 def metric_range(metric: Metric, baseline: float | None) -> float:

@@ -91,7 +91,7 @@ def _labelled_rows(
         sample = history.sample(seq, seed).labelled()
         return version.matrix(sample.table), sample.labels(history.schema), sample.reserved
 
-    key = ("rows", version.name, seq, seed, history.labels_key([seq]))
+    key = ("rows", version.preprocessor, seq, seed, history.labels_key([seq]))
     found: tuple[Floats, Labels, NDArray[np.bool_]] = memory.get(key, make)
     return found
 

@@ -62,6 +62,6 @@ def label_codes(labels: Sequence[Any] | Labels, classes: Sequence[str]) -> NDArr
     >>> label_codes(["b", "z", None], ("a", "b"))
     array([ 1, -1, -1])
     """
-    index = {name: code for code, name in enumerate(classes)}
+    code_of = {name: code for code, name in enumerate(classes)}.get
     words = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    return np.fromiter((index.get(word, -1) for word in words), np.int64, len(words))
+    return np.array([code_of(word, -1) for word in words], np.int64)

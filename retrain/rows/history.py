@@ -34,6 +34,8 @@ CACHED_BYTES, CACHED_FILE_BYTES = 300_000_000, 1_000_000
 SAMPLE_ROWS = 4_000
 JUDGED_ROWS = 20_000
 """Of a longer file, so many rows in equal steps are judged."""
+POOLS_KEPT = 6
+"""Pools whose rows are kept as long as the history is: the newest ones are asked for again and again."""
 Mask = NDArray[np.bool_]
 
 
@@ -70,7 +72,7 @@ class Batch:
         None: all alike."""
         return row_weights(self.table)
 
-    @property
+    @cached_property
     def rows_key(self) -> tuple[Any, ...]:
         """Of which rows, whatever their labels are."""
         numbers = self.table.column("__row").to_numpy()
@@ -133,6 +135,7 @@ class History:
         self._known: dict[int, _Believed] = {}
         self._states: dict[int, Hashable | None] = {}
         self._shape = hash(schema)
+        self._judged = Kept(POOLS_KEPT)
         self._answered = AnsweredRows(files, self.settling, schema, lambda file, names: judged_rows(file, names)[0])
 
     def past(self, up_to: int | None = None) -> list[int]:
@@ -170,7 +173,8 @@ class History:
 
     def pool(self, seqs: Sequence[int]) -> Batch:
         """The labelled rows of several files as one."""
-        return together([self.batch(seq).labelled() for seq in seqs])
+        found: Batch = self._judged.get(tuple(seqs), lambda: together([self.batch(seq).labelled() for seq in seqs]))
+        return found
 
     def batch(self, seq: int) -> Batch:
         """The rows of a file, at most JUDGED_ROWS of them."""

@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 from drift.notation import counted
 from retrain.metrics.losses import row_losses
 from retrain.metrics.metric import Metric, weighted
-from retrain.metrics.resampling import standard_error
+from retrain.metrics.resampling import Resampled
 from retrain.model.deployment import LoadedDeployment, fair_decision
 from retrain.model.threshold import decision_on
 from retrain.model.version import LoadedVersion
 from retrain.monitoring.assessor import decided
 from retrain.monitoring.baseline import constant_answer, gain_over_baseline
 from retrain.monitoring.cache import Memory
-from retrain.monitoring.paired import covered, metric_range, paired_difference
+from retrain.monitoring.paired import covered, metric_range, paired_difference, resampled_difference
 from retrain.monitoring.twins import window_twin
 from retrain.monitoring.unseen import Unseen
 from retrain.planning import gate
@@ -87,16 +87,17 @@ def compare(
     configured = rule if settings.decision.configured else None
     naive = constant_answer(challenger, len(y), configured)
     scores = {"challenger": said, "champion": before, "baseline": naive}
-    told = {who: _scored(metric, y, one, seed) for who, one in scores.items() if one is not None}
+    resampled = Resampled(metric, y, [one for one in scores.values() if one is not None], seed)
+    told = {who: _scored(resampled, one) for who, one in scores.items() if one is not None}
     differences: tuple[PairedGain, ...] = ()
-    over_baseline = paired_difference(metric, y, said, naive, seed)
+    over_baseline = resampled_difference(resampled, said, naive)
     foretold: Forecast | None = None
     if champion is None and not opening.incomparable:
         over_baseline = gain_over_baseline(challenger, undecided, y, weights, settings)
         over_baseline = _over_baseline(challenger, over_baseline, opening, settings, unseen)
     elif champion is not None and before is not None:
         told["champion"]["version"] = champion.newest
-        differences = tuple(_differences(challenger.metric, y, said, before, holdout, settings))
+        differences = tuple(_differences(challenger.metric, resampled, said, before, holdout, settings))
         foretold = _foretold(metric, told["baseline"]["value"], differences, history, opening)
         incomparable = "" if told["champion"]["value"] is not None else _undefined(told["champion"], champion.newest)
         covers = covered(challenger, champion.version, holdout)
@@ -208,23 +209,23 @@ def _judged(
     )  # fmt: skip
 
 
-def _scored(metric: Metric, y: Labels, said: Predictions, seed: int) -> dict[str, Any]:
-    found = metric.evaluate(y, said)
-    error = None if found.value is None else standard_error(metric, y, said, seed=seed)
+def _scored(resampled: Resampled, said: Predictions) -> dict[str, Any]:
+    found = resampled.metric.evaluate(resampled.y, said)
+    error = None if found.value is None else resampled.error(said)
     return {"value": found.value, "se": error, "reason": found.reason or None}
 
 
 def _differences(
     metric: Metric,
-    y: Labels,
+    resampled: Resampled,
     said: Predictions,
     before: Predictions,
     holdout: pa.Table,
     settings: ModelSettings,
 ) -> Iterator[PairedGain]:
-    """Over all rows first, then in each slice of enough rows."""
-    seed, weights = settings.estimator.seed, row_weights(holdout)
-    overall = paired_difference(weighted(metric, weights), y, said, before, seed)
+    """Over all rows first, which are `resampled`, then in each slice of enough rows."""
+    seed, weights, y = settings.estimator.seed, row_weights(holdout), resampled.y
+    overall = resampled_difference(resampled, said, before)
     if overall is not None:
         yield overall
     for column in settings.gate.slices:

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as reference
 
 from retrain.metrics.registry import MetricContext, default_metric, get_metric
-from retrain.metrics.resampling import block_counts, bootstrap_scores, standard_error
+from retrain.metrics.resampling import Resampled, block_counts, bootstrap_scores, standard_error
 from retrain.records.errors import Refused
 from retrain.records.predictions import Predictions
 from retrain.records.settings import METRICS as NAMES
@@ -167,6 +167,22 @@ def test_bootstrap_is_paired():
     scores = bootstrap_scores(metric, y, [predictions, predictions], n_boot=30)
     assert scores.shape == (30, 2)
     assert np.array_equal(scores[:, 0], scores[:, 1])
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "accuracy"])
+def test_rows_drawn_once_for_several_give_the_errors_of_rows_drawn_for_each(name):
+    """Bit by bit, of a mean of rows too; and one whose metric is undefined takes nothing from the others."""
+    y, one, _ = _classified()
+    other = _classified(seed=3)[1]
+    metric, unknown = get_metric(name, CONTEXTS["classification"]), Predictions(np.zeros(len(y)))
+    resampled = Resampled(metric, y, [one, other] + ([unknown] if name == "balanced_accuracy" else []), seed=5)
+    assert [resampled.error(each) for each in (one, other)] == [
+        standard_error(metric, y, each, seed=5) for each in (one, other)
+    ]
+    apart = Resampled(metric, y, [other, one], seed=5).error_of_difference(one, other)
+    assert resampled.error_of_difference(one, other) == apart > 0
+    if name == "balanced_accuracy":
+        assert resampled.error(unknown) is None is resampled.error_of_difference(one, unknown)
 
 
 def test_blocks_are_consecutive_rows():

@@ -26,7 +26,8 @@ def assessor(positive: dict[int, float], balanced: bool = True) -> Any:
 
     for file in files.values():
         file.table = file.seq
-    version = SimpleNamespace(name="v1", predict_table=predict)
+    task = SimpleNamespace(predict=lambda _estimator, batch: predict(batch))
+    version = SimpleNamespace(name="v1", preprocessor=None, matrix=lambda batch: batch, task=task, estimator=None)
     history = SimpleNamespace(
         seqs=sorted(files), traffic=set(), rows_alone=files.get,
         newest_pools=lambda count, up_to, representative: [files[s] for s in sorted(files) if s <= up_to][-count:],
