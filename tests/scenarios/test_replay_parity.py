@@ -109,7 +109,7 @@ def fed(daemon: Daemon, table: pa.Table, name: str) -> None:
     """Drop a file and wait until the daemon has dealt with it."""
     before = asked(daemon)
     drop(table, daemon.data / name)
-    wait_for(Settled(daemon, name, before), 180, what=f"{name} to be dealt with")
+    wait_for(Settled(daemon, name, before), what=f"{name} to be dealt with")
 
 
 def feed(daemon: Daemon, source: Source, times: LabelTimes, work: Path) -> None:
