@@ -16,7 +16,7 @@ from drift.notation import number
 from retrain.monitoring.check import check
 from retrain.operations import CheckRequest, StoredDeployment
 
-pytestmark = pytest.mark.timeout(400)  # four starts of a daemon
+pytestmark = pytest.mark.timeout(900)  # four starts of a daemon
 CONFIG = """\
 [models.m.intake]
 settle = "100ms"

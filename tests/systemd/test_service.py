@@ -14,7 +14,7 @@ from daemon_harness import FAST
 from helpers import PATIENCE_S, slowness, wait_for
 from systemd.conftest import CONFIG, DRIFTD, TEXT, Service
 
-pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(900)]
 THREADS = 4
 READY_WITHIN_S = 3.0
 MOST_EXPOSED = 1.5
