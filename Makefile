@@ -9,6 +9,8 @@ SHARED := numpy psutil tzdata
 # Many tests wait for processes, settle times and disks: three at once keep two cores busier than two.
 PYTEST_ARGS ?= -n 3 --dist loadgroup --durations 12
 export OMP_NUM_THREADS := 1
+# Where it is set, each of the hundreds of processes of the tests compiles what it imports of the sources anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
@@ -22,7 +24,7 @@ run: $(VENV)/.installed ## install what is needed, then run the service on the e
 demo-recommender: $(VENV)/.installed ## the same on the generated log of a shop that recommends
 	@DRIFTD_DEMO_TARGET=demo-recommender $(BIN)/driftd demo --recommender .
 
-test: lint types layers $(VENV)/notebook/.installed ## lint, types, layers, tests and doctests
+test: lint types $(VENV)/notebook/.installed ## lint, types, tests, among them that of the layers, and doctests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: format test ## format, then everything that `make test` does

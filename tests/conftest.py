@@ -1,10 +1,25 @@
 """Fixtures that many tests share."""
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from daemon_harness import Daemon
+from daemon_harness import FAST, Daemon, drop, rows, serve_first_model
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the tests of a group run in one worker, which begins what they share: they are handed out by the ends of their
+    names. pytest-xdist 3.8 puts the name of the group there, but where pytest 9.2 does not look any more."""
+    if not config.getoption("loadgroup", False):
+        return
+    for item in items:
+        groups = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
+        end = f"@{'_'.join(groups)}"
+        if groups and not item.nodeid.endswith(end):
+            item._id = type(item.id).parse(f"{item.nodeid}{end}")
 
 
 @pytest.fixture
@@ -21,3 +36,29 @@ def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     yield make
     for daemon in made:
         daemon.close()
+
+
+@pytest.fixture(scope="session")
+def first_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a service that ended after it made its first model of `rows(1)` in a.csv: one for all workers, for
+    its processes take five seconds of a processor."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first-model"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            new = folder.with_suffix(".new")
+            new.mkdir()
+            daemon = Daemon(new, FAST).start()
+            drop(rows(1), daemon.data / "a.csv")
+            daemon.wait("model_swapped")
+            daemon.stop()
+            new.rename(folder)
+    return folder
+
+
+@pytest.fixture
+def make_serving(make_daemon: Callable[..., Daemon], first_model: Path) -> Callable[[str], Daemon]:
+    """Starts daemons that serve that model, with further settings: for tests of what comes later."""
+
+    return lambda extra: serve_first_model(make_daemon(extra), first_model)

@@ -4,11 +4,13 @@ import contextlib
 import io
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import local_http
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -34,6 +37,7 @@ ASKING = (
     "hold", "release", "forget", "check", "predict", "doctor", "notify",
 )  # fmt: skip
 """Commands that read the ledger and files, or leave a word in it."""
+FEW = "estimator.params = { max_iter = 15, learning_rate = 0.3 }"
 FAST = """\
 [models.m.intake]
 settle = "200ms"
@@ -47,12 +51,16 @@ retry_after = "100ms"
 """
 
 
+PORTS = range(15_000, 32_000)
+"""Below those that Linux gives to outgoing connections: none of these takes a port between here and its listener."""
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    while True:
+        port = secrets.choice(PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def rows(seed: int, n: int = 600, shift: float = 0.0, flip: bool = False) -> pa.Table:
@@ -79,7 +87,8 @@ def drop(table: pa.Table, path: Path) -> Path:
 
 class Daemon:
     """One daemon in a folder of its own; `extra` is TOML of the model's section and below, `service` of the service's:
-    without the status page, whose process only its own tests need."""
+    without the status page, whose process only its own tests need. Without a section of its estimator a model has a few
+    large steps of boosting: what is promised hangs on none of the usual hundred."""
 
     def __init__(self, folder: Path, extra: str = "", columns: bool = True, service: str = "page = false") -> None:
         self.folder = folder
@@ -87,6 +96,7 @@ class Daemon:
         self.data = folder / "data"
         self.data.mkdir(exist_ok=True)
         self.config = folder / "config.toml"
+        few = "" if "estimator" in extra else f"{FEW}\n"
         declared = '[models.m.columns]\nx = "number"\nz = "number"\ncolour = "category"\nlabel = "category"\n'
         self.config.write_text(
             textwrap.dedent(f"""\
@@ -102,6 +112,7 @@ class Daemon:
             target = "label"
             metric = "accuracy"
             """)
+            + few
             + textwrap.dedent(extra)
             + (declared if columns else "")
         )
@@ -140,10 +151,14 @@ class Daemon:
         return self.folder / "faults"
 
     def plan(self, *lines: str) -> None:
-        """Plan faults, "ROLE POINT FIRST COUNT WHAT" each, instead of those before; passings are counted anew."""
-        shutil.rmtree(self.faults, ignore_errors=True)
-        (self.faults / "passed").mkdir(parents=True)
-        (self.faults / "plan").write_text("\n".join(lines))
+        """Plan faults, "ROLE POINT FIRST COUNT WHAT" each, instead of those before; passings are counted anew. A process
+        that is running goes by the one plan or the other: each has a folder, which stays, and a link changes hands."""
+        made = Path(tempfile.mkdtemp(prefix="faults.", dir=self.folder))
+        (made / "passed").mkdir()
+        (made / "plan").write_text("\n".join(lines))
+        link = made / "link"
+        link.symlink_to(made.name)
+        link.replace(self.faults)
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
@@ -158,13 +173,13 @@ class Daemon:
         """SIGTERM, and the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_S)
 
     def kill(self) -> None:
         """SIGKILL of the control process."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
     def wait_dead(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait until the process died by itself."""
@@ -176,7 +191,7 @@ class Daemon:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
+                self.process.wait(PATIENCE_S)
         assert not (wrong := undeclared(self.events)), wrong
 
     # --- what it said -----------------------------------------------------------------------------------
@@ -218,7 +233,7 @@ class Daemon:
         """A prediction for one row."""
         body = {"rows": [{"x": 0.3, "z": -1.0, "colour": "red"}]}
         url = f"{self.url}/models/m/predict"
-        return client.post(url, json=body) if client else httpx.post(url, json=body, timeout=PATIENCE_S)
+        return client.post(url, json=body) if client else local_http.post(url, json=body)
 
     def cli(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run `driftd` with this configuration: what asks and tells here and now, for an interpreter takes a second to
@@ -232,6 +247,15 @@ class Daemon:
     def json(self, *arguments: str) -> Any:
         """What a command reports as JSON."""
         return json.loads(self.cli(*arguments, "--json").stdout)
+
+
+def serve_first_model(daemon: Daemon, first_model: Path) -> Daemon:
+    """Start it in the place of the service of that folder, which ended."""
+    for name in ("state", "data"):
+        shutil.copytree(first_model / name, daemon.folder / name, symlinks=True, dirs_exist_ok=True)
+    daemon.start()
+    daemon.wait("model_swapped")
+    return daemon
 
 
 def in_own_process(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
@@ -256,9 +280,10 @@ def in_process(arguments: list[str], cwd: Path = ROOT) -> "subprocess.CompletedP
 
 
 class Load:
-    """Constant predictions from several threads; counts answers, failures and the versions that answered."""
+    """Constant predictions from several threads; counts answers, failures and the versions that answered. Each asks
+    thirty times a second: more would take the processors from what is to happen meanwhile."""
 
-    def __init__(self, ask: Callable[[httpx.Client], httpx.Response], threads: int = 4) -> None:
+    def __init__(self, ask: Callable[[httpx.Client], httpx.Response], threads: int = 3) -> None:
         self._ask = ask
         self._stop = threading.Event()
         self.answers = 0
@@ -274,11 +299,11 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(PATIENCE_S)
 
     def _run(self) -> None:
-        with httpx.Client(timeout=PATIENCE_S) as client:
-            while not self._stop.wait(0.01):
+        with local_http.Client() as client:
+            while not self._stop.wait(0.03):
                 try:
                     response = self._ask(client)
                 except httpx.HTTPError as error:

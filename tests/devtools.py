@@ -61,7 +61,7 @@ class DevTools:
     def close(self) -> None:
         """End it."""
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
         os.close(self._out)
         os.close(self._in)
 

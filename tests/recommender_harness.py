@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import local_http
 import pyarrow as pa
 from daemon_harness import Daemon, drop, free_port
 from event_logs import log
@@ -60,7 +61,7 @@ class ShopDaemon(Daemon):
 
     def post(self, path: str, body: object) -> httpx.Response:
         """A request with a JSON body to the model."""
-        return httpx.post(f"{self.url}/models/{MODEL}/{path}", json=body, timeout=PATIENCE_S)
+        return local_http.post(f"{self.url}/models/{MODEL}/{path}", json=body)
 
     def recommend(self, **body: Any) -> dict[str, Any]:
         """The answer to a request."""

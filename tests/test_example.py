@@ -12,12 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
+import local_http
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from daemon_harness import free_port
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 
 from daemon.config.config import load_config
 from daemon.tools.demo import flights_story, playing, shop
@@ -83,7 +83,7 @@ def test_on_a_terminal_the_story_and_the_log_are_told_apart(monkeypatch, capsys)
     )
     monkeypatch.setenv("NO_COLOR", "1")
     daemon = playing.Daemon(load_config(ROOT / "config.toml"))
-    daemon.process.wait(60)
+    daemon.process.wait(PATIENCE_S)
     assert daemon.stop() == 0
     playing.say("dropped a month")
     assert capsys.readouterr().out == "  │ file_seen\n  │ file_accepted\n\n→ dropped a month\n"
@@ -161,7 +161,7 @@ class Demo:
         """Ctrl-C, and the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def running(tmp_path) -> Iterator[Demo]:
     yield demo
     if demo.process is not None and demo.process.poll() is None:
         demo.process.terminate()
-        demo.process.wait(60)
+        demo.process.wait(PATIENCE_S)
 
 
 @pytest.mark.timeout(600)
@@ -191,7 +191,7 @@ def test_the_demonstration_shows_the_whole_loop_and_goes_on_after_ctrl_c(running
     version = json.loads(answer.stdout)["version"]
     running.start()
     running.wait(lambda: running.event("service_ready"), 60)
-    served = httpx.get(f"http://127.0.0.1:{running.port}/v2/models/flights", timeout=60)
+    served = local_http.get(f"http://127.0.0.1:{running.port}/v2/models/flights")
     assert served.status_code == 200 and version
     assert not running.event("file_accepted", file="2013-01.parquet")
     assert running.interrupt() == 0

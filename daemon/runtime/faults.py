@@ -4,8 +4,9 @@
 the FIRST-th passing of a crash point by processes of that role (control, analyst, trainer, server; * is any) on, COUNT
 times. WHAT is KILL, SHORT (half of a write gets through) or an errno such as ENOSPC. The folder `passed` holds a file
 "ROLE POINT" with a byte for each passing: restarts go on counting, so that what happened does not happen again, and a
-run without faults lists all points. The plan is read at each passing: it may change while the daemon runs. While there
-is a file `clock`, its number of seconds is added to the wall clock.
+run without faults lists all points. The plan is read at each passing: it may change while the daemon runs, and so may
+where a link leads that is named as the folder. While there is a file `clock`, its number of seconds is added to the
+wall clock.
 """
 
 import contextlib
@@ -47,32 +48,35 @@ class Faults:
     """The plan's side of one process."""
 
     def __init__(self, folder: Path, role: str) -> None:
-        self._plan, self._passed, self._role = folder / "plan", folder / "passed", role
+        self._folder, self._role = folder, role
         self._turn = threading.Lock()
 
     def pass_by(self, point: str) -> None:
         """Count the passing; die or fail if the plan says so."""
+        folder = self._folder.resolve()  # a link may lead elsewhere before this ends: one passing goes by one plan
         with self._turn:
-            count = self._count(point)
-        for role, name, first, times, what in self._lines():
+            count = self._count(folder, point)
+        for role, name, first, times, what in self._lines(folder):
             if role in (self._role, "*") and name == point and int(first) <= count < int(first) + int(times):
-                self._happen(point, what)
+                self._happen(folder, point, what)
 
-    def _count(self, point: str) -> int:
-        descriptor = os.open(self._passed / f"{self._role} {point}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    def _count(self, folder: Path, point: str) -> int:
+        path = folder / "passed" / f"{self._role} {point}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(descriptor, b".")
             return os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
 
-    def _lines(self) -> list[list[str]]:
+    @staticmethod
+    def _lines(folder: Path) -> list[list[str]]:
         with contextlib.suppress(FileNotFoundError):
-            return [line.split() for line in self._plan.read_text("ascii").splitlines()]
+            return [line.split() for line in (folder / "plan").read_text("ascii").splitlines()]
         return []
 
-    def _happen(self, point: str, what: str) -> None:
-        with (self._plan.parent / "happened").open("a", encoding="ascii") as file:
+    def _happen(self, folder: Path, point: str, what: str) -> None:
+        with (folder / "happened").open("a", encoding="ascii") as file:
             file.write(f"{self._role} {point} {what}\n")
         if what == "KILL":
             os.kill(os.getpid(), signal.SIGKILL)

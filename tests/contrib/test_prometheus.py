@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import local_http
 import pytest
 from daemon_harness import Daemon, drop, free_port, rows
 from event_logs import log
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 from promtool import PROMETHEUS, needs_prometheus
 
 from daemon.config.metrics import METRICS
@@ -64,7 +65,7 @@ class Prometheus:
     def get(self, path: str, **asked: Any) -> Any:
         """The data of an answer; None where it does not answer yet, an AssertionError where it refuses."""
         try:
-            answer = httpx.get(f"{self.url}/api/v1/{path}", params=asked, timeout=60)
+            answer = local_http.get(f"{self.url}/api/v1/{path}", params=asked)
         except httpx.TransportError:
             return None
         found = answer.json() if answer.headers["content-type"].startswith("application/json") else {}
@@ -96,7 +97,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, 
         yield daemon, prometheus
     finally:
         prometheus.process.terminate()
-        prometheus.process.wait(60)
+        prometheus.process.wait(PATIENCE_S)
         daemon.close()
 
 
@@ -117,10 +118,10 @@ def _live(daemon: Daemon, folder: Path) -> None:
     for _ in range(20):
         assert daemon.predict().status_code == 200
     shop = f"{daemon.url}/models/shop"
-    assert httpx.post(f"{shop}/recommend", json={"users": ["u001"]}, timeout=60).status_code == 200
+    assert local_http.post(f"{shop}/recommend", json={"users": ["u001"]}).status_code == 200
     event = {"user": "u001", "item": "i01", "time": time.time()}
-    assert httpx.post(f"{shop}/feedback", json={"events": [event]}, timeout=60).status_code == 202
-    assert httpx.get(daemon.url, timeout=60).status_code == 200
+    assert local_http.post(f"{shop}/feedback", json={"events": [event]}).status_code == 202
+    assert local_http.get(daemon.url).status_code == 200
 
 
 @needs_prometheus

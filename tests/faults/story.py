@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import local_http
 import psutil
 import pyarrow as pa
 from daemon_harness import Daemon, drop, rows
@@ -150,7 +151,7 @@ class Story:
 
     def _post(self, what: str, body: Any) -> int:
         try:
-            status = httpx.post(f"{self.daemon.url}/models/m/{what}", json=body, timeout=60).status_code
+            status = local_http.post(f"{self.daemon.url}/models/m/{what}", json=body).status_code
         except httpx.HTTPError:
             return 0
         self.statuses.append((what, status))
@@ -246,7 +247,7 @@ class Story:
     def _unserved(self) -> str:
         """What the server lacks."""
         try:
-            told = httpx.get(f"{self.daemon.url}/v2/models/m", timeout=5)
+            told = local_http.get(f"{self.daemon.url}/v2/models/m", timeout=5)
         except httpx.HTTPError as error:
             return f"no server: {error!r}"
         if told.status_code != 200:

@@ -24,7 +24,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_whatever_happens_the_story_ends_the_same(tmp_path: Path) -> None:
     """Processes killed and effects failing at named steps: every promise holds at the end, each file is there once, and
     each model was made and promoted once."""

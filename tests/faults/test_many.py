@@ -46,9 +46,10 @@ def test_a_flood_of_small_files_is_taken_in_with_bounded_memory(make_daemon: Cal
 
 def test_many_models_in_one_daemon_are_served_fairly(make_daemon: Callable[..., Daemon]) -> None:
     """Each gets its first model although all ask at once, in the order of asking; at rest they cost little."""
-    daemon = make_daemon(FAST.replace('rescan = "500ms"\n', ""))
+    tree = '[models.m.estimator]\ntype = "sklearn.tree.DecisionTreeClassifier"\n'
+    daemon = make_daemon(FAST.replace('rescan = "500ms"\n', "") + tree)
     text = daemon.config.read_text()
-    section = text[text.index("[models.m]") :] + '[models.m.estimator]\ntype = "sklearn.tree.DecisionTreeClassifier"\n'
+    section = text[text.index("[models.m]") :]
     names = [f"m{number:03d}" for number in range(MODELS)]
     parts = [text[: text.index("[models.m]")]]
     for name in names:

@@ -2,6 +2,7 @@
 events that are lost."""
 
 import contextlib
+import operator
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows
-from helpers import wait_for
+from helpers import slowness, wait_for
 
 from daemon.intake.files import HINT_WITHIN_S
 from faults import mounts
@@ -108,16 +109,22 @@ def children(daemon: Daemon, words: str) -> Iterator[int]:
 def test_a_training_that_hangs_or_eats_memory_is_stopped_told_and_tried_again(
     make_daemon: Callable[..., Daemon],
 ) -> None:
-    """Its time and its memory are bounded; the reason says which bound, and the third attempt is promoted."""
-    limits = '[models.m.limits]\ntrain_time = "8s"\ntrain_memory = "6GB"\n'
+    """Its time and its memory are bounded; the reason says which bound, and the first good attempt is promoted: the
+    third, or a later one where the machine is so busy that good ones take too long as well."""
+    train_time_s = round(8 * slowness())
+    limits = f'max_attempts = 20\n[models.m.limits]\ntrain_time = "{train_time_s}s"\ntrain_memory = "6GB"\n'
     daemon = make_daemon(FAST + limits + '[models.m.estimator]\ntype = "own.py:factory"\n')
     (daemon.folder / "own.py").write_text(ESTIMATOR)
     daemon.start()
     drop(rows(1), daemon.data / "a.csv")
     daemon.wait("model_swapped")
-    failed = [(event["attempt"], event["reason"], event["will_retry"]) for event in daemon.seen("stage_failed")]
-    assert [attempt for attempt, *_ in failed] == [0, 1] and all(again for *_, again in failed)
-    assert "took longer than 8 s" in failed[0][1] and "limits.train_memory" in failed[1][1]
+    failed = list(daemon.seen("stage_failed"))
+    assert all(event["will_retry"] for event in failed)
+    late, hungry = (
+        [word in event["reason"] for event in failed]
+        for word in (f"longer than {train_time_s} s", "limits.train_memory")
+    )
+    assert late[0] and hungry.count(True) == 1 and all(map(operator.xor, late, hungry)), failed
     assert [event["outcome"] for event in daemon.seen("cycle_finished")] == ["promoted"]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-import httpx
+import local_http
 import pyarrow as pa
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows
@@ -26,7 +26,7 @@ def accuracy(daemon: Daemon, number: int) -> float:
     """Of what is served, by the true rule."""
     table = batch(number)
     body = {"rows": table.drop_columns(["label", "id"]).to_pylist()}
-    answer = httpx.post(f"{daemon.url}/models/m/predict", json=body, timeout=60).raise_for_status().json()
+    answer = local_http.post(f"{daemon.url}/models/m/predict", json=body).raise_for_status().json()
     pairs = zip(answer["predictions"], table["label"].to_pylist(), strict=True)
     return sum(said == label for said, label in pairs) / table.num_rows
 
@@ -48,7 +48,7 @@ def test_inverted_feedback_turns_no_champion(make_daemon: Callable[..., Daemon])
     told = pa.concat_tables([batch(number) for number in range(FILES)]).select(["id", "label"]).to_pylist()
     labels = [{"id": one["id"], "label": OTHER[one["label"]]} for one in told]
     since = len(daemon.events)
-    httpx.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}, timeout=60).raise_for_status()
+    local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}).raise_for_status()
     held = daemon.wait("file_held", since=since)
     assert held["kinds"] == ["contradicting_labels"] and "labels already given" in held["reason"]
     daemon.cli("retrain", "m")

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import httpx
+import local_http
 import numpy as np
 from daemon_harness import FAST, Daemon, drop, rows
-from helpers import PATIENCE_S
 
 COSTLY = FAST + "[models.m.decision]\ncosts = { yes = 20 }\n"
 
@@ -19,8 +18,8 @@ def test_what_is_served_decides_by_costs_from_its_first_answer_on(tmp_path: Path
         drop(rows(1), daemon.data / "a.csv")
         daemon.wait("model_swapped")
         asked = [{key: row[key] for key in ("x", "z", "colour")} for row in rows(2, 300).to_pylist()]
-        answer = httpx.post(f"{daemon.url}/models/m/predict", json={"rows": asked}, timeout=PATIENCE_S).json()
-        decision = httpx.get(f"{daemon.url}/v2/models/m", timeout=PATIENCE_S).json()["decision"]
+        answer = local_http.post(f"{daemon.url}/models/m/predict", json={"rows": asked}).json()
+        decision = local_http.get(f"{daemon.url}/v2/models/m").json()["decision"]
         given = np.array([one["yes"] for one in answer["probabilities"]])
         said = np.array(answer["predictions"]) == "yes"
         assert said.tolist() == (given >= decision["threshold"]).tolist() and decision["positive"] == "yes"

@@ -108,7 +108,7 @@ def test_a_kill_at_a_named_step_converges(point: str, make_daemon: Callable[...,
     assert daemon.process is not None
     if daemon.process.poll() is None:
         second(daemon)
-    assert daemon.wait_dead(60) == -9, daemon.tail()
+    assert daemon.wait_dead() == -9, daemon.tail()
     daemon.start()
     if not (daemon.data / "b.csv").exists():
         wait_for(lambda: promotions(daemon) == 1, what="the first promotion")

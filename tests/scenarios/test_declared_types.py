@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import httpx
+import local_http
 import numpy as np
 import pyarrow as pa
 from daemon_harness import FAST, Daemon, drop, rows
-from helpers import PATIENCE_S
 
 
 def test_digits_in_text_are_a_category_from_the_file_to_the_answer(tmp_path: Path) -> None:
@@ -24,7 +23,7 @@ def test_digits_in_text_are_a_category_from_the_file_to_the_answer(tmp_path: Pat
         daemon.wait("model_swapped")
         for zip_code, age in (("11234", "2"), (11234, 2)):
             row = {"x": 0.3, "z": -1.0, "colour": "red", "zip": zip_code, "age": age}
-            answer = httpx.post(f"{daemon.url}/models/m/predict", json={"rows": [row]}, timeout=PATIENCE_S)
+            answer = local_http.post(f"{daemon.url}/models/m/predict", json={"rows": [row]})
             assert answer.status_code == 200, answer.text
         (daemon.data / "notes.txt").write_text("remember the milk")
         told = daemon.wait("file_unread")

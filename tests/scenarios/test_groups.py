@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from daemon_harness import Daemon, drop, rows
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 CONFIG = """\
 [models.m.intake]
 settle = "100ms"

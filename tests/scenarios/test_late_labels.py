@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-import httpx
+import local_http
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -85,7 +85,7 @@ DECIDED = """
 def answers(daemon: Daemon, number: int) -> list[str]:
     """What is served for a file's rows."""
     body = {"rows": batch(number).drop_columns(["label"]).to_pylist()}
-    answer = httpx.post(f"{daemon.url}/models/m/predict", json=body, timeout=60)
+    answer = local_http.post(f"{daemon.url}/models/m/predict", json=body)
     assert answer.status_code == 200, answer.text
     return [str(one) for one in answer.json()["predictions"]]
 
@@ -94,7 +94,7 @@ def tell(daemon: Daemon, number: int, labels: Labels) -> None:
     """Labels as feedback, and later as files: lasting feedback is taken in once a minute."""
     since = len(daemon.events)
     if number <= BY_HTTP:
-        httpx.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}, timeout=60).raise_for_status()
+        local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}).raise_for_status()
     else:
         drop(pa.Table.from_pylist(labels), daemon.data / f"labels{number}.csv")
     daemon.wait("file_accepted", since=since, kind="labels")

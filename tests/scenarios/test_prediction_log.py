@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import local_http
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -62,7 +62,7 @@ def ask(daemon: Daemon, first: int, n: int = TRAFFIC, shift: float = 0.0) -> lis
     table = rows(1000 + first, n, shift)
     asked, labels = table.drop_columns(["label"]).to_pylist(), table.column("label").to_pylist()
     ids = [f"t{first + i}" for i in range(n)]
-    with httpx.Client(timeout=60) as client:
+    with local_http.Client() as client:
         for k in range(0, n, 20):
             body = {"rows": asked[k : k + 20], "ids": ids[k : k + 20]}
             assert client.post(f"{daemon.url}/models/m/predict", json=body).status_code == 200
@@ -71,7 +71,7 @@ def ask(daemon: Daemon, first: int, n: int = TRAFFIC, shift: float = 0.0) -> lis
 
 def feedback(daemon: Daemon, labels: list[dict[str, Any]]) -> dict[str, Any]:
     """The answer to labels that came later."""
-    answer = httpx.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}, timeout=60)
+    answer = local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": labels})
     assert answer.status_code == 202, answer.text
     told: dict[str, Any] = answer.json()
     return told
@@ -271,7 +271,7 @@ def test_a_kill_between_any_two_steps_takes_each_row_once(point, serving):
     nothing is left over."""
     daemon = serving(crash_at=point)
     labels = ask(daemon, 0)
-    assert daemon.wait_dead(60) == -9, daemon.tail()
+    assert daemon.wait_dead() == -9, daemon.tail()
     daemon.start()
     wait_for(lambda: len(ids_taken(daemon)) >= TRAFFIC, what=daemon.tail())
     wait_for(lambda: not list(spool(daemon).iterdir()), what="the segments to be removed")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import local_http
 import pyarrow as pa
 import pytest
 from daemon_harness import Daemon, drop
@@ -95,7 +96,7 @@ class Shop:
 
     def ask(self, user: str, **more: Any) -> httpx.Response:
         """What is recommended to somebody."""
-        return httpx.post(f"{self.url}/recommend", json={"users": [user], **more}, timeout=PATIENCE_S)
+        return local_http.post(f"{self.url}/recommend", json={"users": [user], **more})
 
     def items(self, user: str, **more: Any) -> list[str]:
         """The items of the list."""
@@ -157,7 +158,7 @@ def test_a_shops_log_becomes_answers_that_follow_events_and_a_new_collection(mak
     assert stranger["source"] == "popularity" and stranger["reason"]
     moment = f"{one.days[shop.COLLECTION_DAY][0]}T00:00:00.000Z"
     event = {"user": "nobody", "item": one.items("nobody")[0], "type": "buy", "time": moment}
-    assert httpx.post(f"{one.url}/feedback", json={"events": [event]}).status_code == 202
+    assert local_http.post(f"{one.url}/feedback", json={"events": [event]}).status_code == 202
     wait_for(lambda: one.ask("nobody").json()["recommendations"][0]["source"] == "personal")
     wait_for(lambda: one.ask("nobody").json()["counters_as_of"] == moment)
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import local_http
 import numpy as np
 import pytest
 from event_logs import log
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 from recommender_harness import MODEL, ShopDaemon, start_shop
 
 pytestmark = pytest.mark.xdist_group("recommender")
@@ -52,7 +53,7 @@ def test_what_may_be_in_a_list(shop: ShopDaemon) -> None:
     )
     answer = shop.post("similar", {"items": ["i01", "nothing"], "k": 2}).json()["similar"]
     assert len(answer[0]["items"]) == 2 and "nobody" in answer[1]["reason"]
-    one = httpx.get(f"{shop.url}/models/{MODEL}/recommend/u001?k=2").json()
+    one = local_http.get(f"{shop.url}/models/{MODEL}/recommend/u001?k=2").json()
     assert [entry["item"] for entry in one["recommendations"][0]["items"]] == shop.items_for("u001", k=2)
 
 
@@ -63,10 +64,10 @@ def test_protocols_of_others_give_the_same_lists(shop: ShopDaemon) -> None:
     assert shop.post("invocations", split).json()["predictions"] == expected
     tensor = {"name": "users", "shape": [2, 1], "datatype": "BYTES", "data": ["u001", "u002"]}
     url = f"{shop.url}/v2/models/{MODEL}/infer"
-    outputs = httpx.post(url, json={"inputs": [tensor], "parameters": {"k": 2}}).json()["outputs"]
+    outputs = local_http.post(url, json={"inputs": [tensor], "parameters": {"k": 2}}).json()["outputs"]
     assert [one["datatype"] for one in outputs] == ["BYTES", "FP32"] and outputs[0]["shape"] == [2, 2]
     assert outputs[0]["data"] == [item for items in expected for item in items]
-    about = httpx.get(f"{shop.url}/v2/models/{MODEL}").json()
+    about = local_http.get(f"{shop.url}/v2/models/{MODEL}").json()
     assert about["task"] == "recommendation" and [one["name"] for one in about["inputs"]] == ["who"]
 
 
@@ -136,7 +137,7 @@ class Poster:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
         number = 0
@@ -198,7 +199,7 @@ def test_a_kill_anywhere_loses_no_event_and_counts_none_twice(tmp_path: Any, poi
 
 def _counted_events(daemon: ShopDaemon) -> int:
     """What a server says that it counted."""
-    lines = httpx.get(f"{daemon.url}/metrics").text.splitlines()
+    lines = local_http.get(f"{daemon.url}/metrics").text.splitlines()
     return int(float(next(line.split()[-1] for line in lines if line.startswith("driftd_counted_events{"))))
 
 

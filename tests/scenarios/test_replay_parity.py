@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from daemon_harness import Daemon, drop
-from helpers import wait_for
+from helpers import slowness, wait_for
 
 from daemon.config.config import load_config
 from daemon.tools.replay.engine import Engine
@@ -83,7 +83,7 @@ class Settled:
     def __call__(self) -> bool:
         if len(self.daemon.events) != self._events:
             self._events, self._since = len(self.daemon.events), time.monotonic()
-        return self._done() and time.monotonic() - self._since > QUIET_S
+        return self._done() and time.monotonic() - self._since > QUIET_S * slowness() ** 2
 
     def _done(self) -> bool:
         daemon = self.daemon
@@ -109,7 +109,7 @@ def fed(daemon: Daemon, table: pa.Table, name: str) -> None:
     """Drop a file and wait until the daemon has dealt with it."""
     before = asked(daemon)
     drop(table, daemon.data / name)
-    wait_for(Settled(daemon, name, before), 180, what=f"{name} to be dealt with")
+    wait_for(Settled(daemon, name, before), what=f"{name} to be dealt with")
 
 
 def feed(daemon: Daemon, source: Source, times: LabelTimes, work: Path) -> None:

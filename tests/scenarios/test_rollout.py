@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import local_http
 import pytest
 from daemon_harness import Daemon, Load, drop, rows
 from helpers import wait_for
@@ -41,12 +41,9 @@ def config(strategy: str, min_rows: int, period: str = "100ms", growth: str = "f
     return QUICK.format(strategy=strategy, min_rows=min_rows, period=period, growth=growth, more=more)
 
 
-def served(daemon: Daemon, name: str = "a.csv") -> str:
+def served(daemon: Daemon) -> str:
     """The first version, of a file of kind A: there the label depends on x."""
-    daemon.start()
-    drop(rows(1), daemon.data / name)
-    promoted = daemon.wait("model_swapped")
-    return str(promoted["version"])
+    return str(daemon.wait("model_swapped")["version"])
 
 
 def challenged(daemon: Daemon, since: int, by_hand: bool = True) -> dict[str, Any]:
@@ -62,14 +59,14 @@ def challenged(daemon: Daemon, since: int, by_hand: bool = True) -> dict[str, An
 
 def trial(daemon: Daemon) -> dict[str, Any] | None:
     """The challenger that the server holds."""
-    told: dict[str, Any] | None = httpx.get(f"{daemon.url}/v2/models/m", timeout=60).json()["trial"]
+    told: dict[str, Any] | None = local_http.get(f"{daemon.url}/v2/models/m").json()["trial"]
     return told
 
 
 def answers(daemon: Daemon, keys: list[Any]) -> list[str]:
     """Which version answered a request of one row for each key; None asks without an id."""
     found = []
-    with httpx.Client(timeout=60) as client:
+    with local_http.Client() as client:
         for key in keys:
             body: dict[str, Any] = {"rows": [ROW]} if key is None else {"rows": [ROW], "ids": [key]}
             answer = client.post(f"{daemon.url}/models/m/predict", json=body)
@@ -83,9 +80,9 @@ def standing(daemon: Daemon) -> Any:
     return daemon.json("status")["models"]["m"]["trial"]
 
 
-def test_shadow_promote_degrade_roll_back(make_daemon: Callable[..., Daemon]) -> None:
+def test_shadow_promote_degrade_roll_back(make_serving: Callable[[str], Daemon]) -> None:
     """A challenger answers in shadow, unseen, and is promoted for it; when the world turns back, so does the daemon."""
-    daemon = make_daemon(config("shadow", 50, growth="2"))
+    daemon = make_serving(config("shadow", 50, growth="2"))
     champion = served(daemon)
     begun = challenged(daemon, len(daemon.events), by_hand=False)
     challenger = begun["version"]
@@ -115,10 +112,10 @@ def test_shadow_promote_degrade_roll_back(make_daemon: Callable[..., Daemon]) ->
     assert daemon.stop() == 0
 
 
-def test_a_canary_gets_its_share_of_the_ids_and_nobody_notices(make_daemon: Callable[..., Daemon]) -> None:
+def test_a_canary_gets_its_share_of_the_ids_and_nobody_notices(make_serving: Callable[[str], Daemon]) -> None:
     """The same ids always reach the challenger, requests without ids by their share; no request fails, also not when it
     becomes the champion."""
-    daemon = make_daemon(config("canary", 160, more="share = 0.25"))
+    daemon = make_serving(config("canary", 160, more="share = 0.25"))
     champion = served(daemon)
     begun = challenged(daemon, len(daemon.events))
     challenger = begun["version"]
@@ -138,9 +135,9 @@ def test_a_canary_gets_its_share_of_the_ids_and_nobody_notices(make_daemon: Call
 
 
 @pytest.mark.long
-def test_a_challenger_that_labels_prove_worse_is_dropped_before_its_time(make_daemon: Callable[..., Daemon]) -> None:
+def test_a_challenger_that_labels_prove_worse_is_dropped_before_its_time(make_serving: Callable[[str], Daemon]) -> None:
     """Labelled files that arrive during the trial compare the two; worse beyond doubt ends it at once."""
-    daemon = make_daemon(config("canary", 0, period="1h"))
+    daemon = make_serving(config("canary", 0, period="1h"))
     champion = served(daemon)
     begun = challenged(daemon, len(daemon.events))
     drop(rows(50, 1000), daemon.data / "c.csv")
@@ -156,9 +153,9 @@ def test_a_challenger_that_labels_prove_worse_is_dropped_before_its_time(make_da
 
 
 @pytest.mark.long
-def test_a_trial_outlives_a_restart_and_ends_by_hand(make_daemon: Callable[..., Daemon]) -> None:
+def test_a_trial_outlives_a_restart_and_ends_by_hand(make_serving: Callable[[str], Daemon]) -> None:
     """It goes on after a restart and while paused; `rollback` drops the challenger, `promote` lets it through."""
-    daemon = make_daemon(config("shadow", 0, period="1h"))
+    daemon = make_serving(config("shadow", 0, period="1h"))
     champion = served(daemon)
     challenger = challenged(daemon, len(daemon.events))["version"]
     daemon.cli("pause", "m")

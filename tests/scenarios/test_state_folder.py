@@ -9,10 +9,9 @@ from daemon_harness import FAST, Daemon, drop, rows
 from helpers import wait_for
 
 
-def test_backup_of_a_running_daemon_and_restore(make_daemon: Callable[..., Daemon]) -> None:
+def test_backup_of_a_running_daemon_and_restore(make_serving: Callable[[str], Daemon]) -> None:
     """The restored daemon serves the same version, knows the same files, and takes in what came after the backup."""
-    daemon = make_daemon(FAST).start()
-    drop(rows(1), daemon.data / "a.csv")
+    daemon = make_serving(FAST)
     version = daemon.wait("model_swapped")["version"]
     target = daemon.folder / "backups"
     made = json.loads(daemon.cli("backup", str(target), "--keep", "2", "--json").stdout)
@@ -33,11 +32,9 @@ def test_backup_of_a_running_daemon_and_restore(make_daemon: Callable[..., Daemo
     assert [f["path"] for f in daemon.json("files", "m")] == ["a.csv", "b.csv"]
 
 
-def test_a_lost_state_folder_is_told_and_survived(make_daemon: Callable[..., Daemon]) -> None:
+def test_a_lost_state_folder_is_told_and_survived(make_serving: Callable[[str], Daemon]) -> None:
     """It serves on from memory, takes nothing in, and goes on when the folder is back; another ledger ends it."""
-    daemon = make_daemon(FAST).start()
-    drop(rows(1), daemon.data / "a.csv")
-    daemon.wait("model_swapped")
+    daemon = make_serving(FAST)
     state, away = daemon.folder / "state", daemon.folder / "away"
     state.rename(away)
     daemon.wait("state_lost")
@@ -54,6 +51,6 @@ def test_a_lost_state_folder_is_told_and_survived(make_daemon: Callable[..., Dae
     copy = daemon.folder / "copy.sqlite"
     shutil.copy(state / "ledger.sqlite", copy)
     copy.replace(state / "ledger.sqlite")
-    assert daemon.wait_dead(20) == 1
+    assert daemon.wait_dead() == 1
     assert "another file" in next(daemon.seen("service_failed"))["error"]
     wait_for(lambda: any(daemon.seen("service_stopped")))

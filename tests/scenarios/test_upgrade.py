@@ -20,10 +20,9 @@ def age(state: Path, version: str) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def test_a_champion_of_another_scikit_learn_is_made_anew(make_daemon: Callable[..., Daemon]) -> None:
+def test_a_champion_of_another_scikit_learn_is_made_anew(make_serving: Callable[[str], Daemon]) -> None:
     """It is told, a cycle opens by itself from the stored snapshots, and the new version is served."""
-    daemon = make_daemon(QUIET).start()
-    drop(rows(1), daemon.data / "a.csv")
+    daemon = make_serving(QUIET)
     before = daemon.wait("model_swapped")["version"]
     daemon.stop()
     age(daemon.folder / "state", before)
@@ -64,11 +63,9 @@ def with_more(seed: int) -> pa.Table:
     return table.set_column(0, "x", grades).append_column("w", table["z"]).drop_columns(["z"])
 
 
-def test_columns_added_removed_and_of_another_kind(make_daemon: Callable[..., Daemon]) -> None:
+def test_columns_added_removed_and_of_another_kind(make_serving: Callable[[str], Daemon]) -> None:
     """The champion goes on and is compared; the new schema reads new files and gets a model once there are enough."""
-    daemon = make_daemon(QUIET).start()
-    drop(rows(1), daemon.data / "a.csv")
-    daemon.wait("model_swapped")
+    daemon = make_serving(QUIET)
     since = reconfigured(daemon, ('x = "number"', 'x = "category"'), ('z = "number"', 'w = "number"'))
     told = daemon.wait("schema_changed", since=since)
     assert told["changes"] == ["z was removed", "x was number and is category", "w was added (number)"]
@@ -144,11 +141,10 @@ def test_another_question(make_daemon: Callable[..., Daemon]) -> None:
     assert prepared["train_rows"] + prepared["holdout_rows"] <= 700
 
 
-def test_a_damaged_champion_is_stood_in_for_and_made_anew(make_daemon: Callable[..., Daemon]) -> None:
+def test_a_damaged_champion_is_stood_in_for_and_made_anew(make_serving: Callable[[str], Daemon]) -> None:
     """Bytes that changed on the disk: after a restart what was served before answers, the damage is told, and a cycle
     makes the champion anew from the stored rows."""
-    daemon = make_daemon(QUIET).start()
-    drop(rows(1), daemon.data / "a.csv")
+    daemon = make_serving(QUIET)
     first = daemon.wait("model_swapped")["version"]
     drop(rows(2), daemon.data / "b.csv")
     daemon.wait("file_accepted", file="b.csv")

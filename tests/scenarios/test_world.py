@@ -221,11 +221,9 @@ def test_a_port_in_use_and_a_held_state_are_refused_with_the_way_out(make_daemon
     assert daemon.process is not None and daemon.process.poll() is None
 
 
-def test_a_reload_is_whole_or_not_at_all(make_daemon: Callable[..., Daemon]) -> None:
+def test_a_reload_is_whole_or_not_at_all(make_serving: Callable[[str], Daemon]) -> None:
     """SIGHUP and `driftd reload` apply a good configuration and refuse a bad one, while serving."""
-    daemon = make_daemon(FAST).start()
-    drop(rows(1), daemon.data / "a.csv")
-    daemon.wait("model_swapped")
+    daemon = make_serving(FAST)
     good = daemon.config.read_text()
     assert daemon.process is not None
     daemon.config.write_text(good.replace('task = "classification"', 'task = "nonsense"'))
@@ -269,14 +267,12 @@ def test_observe_decides_and_changes_nothing(shared: Callable[[str], Model]) -> 
     assert model.json("history") == []
 
 
-def test_a_scheduled_check_judges_the_recent_window(make_daemon: Callable[..., Daemon]) -> None:
+def test_a_scheduled_check_judges_the_recent_window(make_serving: Callable[[str], Daemon]) -> None:
     """What the schedule writes into the ledger is worked off, also after a restart; where asked with tests of all
     columns together, told in a sentence."""
     import sqlite3
 
-    daemon = make_daemon(FAST + "[models.m.drift]\nmultivariate = true\n").start()
-    drop(rows(1), daemon.data / "a.csv")
-    daemon.wait("model_swapped")
+    daemon = make_serving(FAST + "[models.m.drift]\nmultivariate = true\n")
     daemon.stop()
     with sqlite3.connect(daemon.folder / "state/ledger.sqlite") as ledger:
         ledger.execute("insert into due (model, kind, due_at) values ('m', 'check', 60)")

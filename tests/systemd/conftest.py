@@ -77,10 +77,9 @@ class Service:
             self.run("systemctl", "restart", "driftd")
 
     def no_drop_in(self) -> None:
-        """The unit as it was installed."""
+        """The unit as it was installed, from the next start on: a start takes seconds of a processor."""
         self.path(DROP_IN).unlink(missing_ok=True)
         self.run("systemctl", "daemon-reload")
-        self.run("systemctl", "restart", "driftd")
 
     def journal(self, *matches: str, after: float = 0.0) -> list[Event]:
         """What `journalctl` finds that was logged after a moment in Unix seconds."""
@@ -140,7 +139,7 @@ class Asking:
     versions: list[str] = field(default_factory=list)
 
     def more(self) -> None:
-        """Return when a few hundred more answers came."""
+        """Return when a hundred more answers came."""
         assert self.process.stdout is not None
         self.process.stdout.readline()
 

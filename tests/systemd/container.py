@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOOT = Path(__file__).with_name("boot")
@@ -68,14 +68,14 @@ class Container:
     def _sees_host(self) -> bool:
         return Path(f"/proc/{self._init}/root{self.folder}/root").exists()
 
-    def run(self, *command: str, check: bool = True, timeout_s: float = 90) -> str:
+    def run(self, *command: str, check: bool = True, timeout_s: float = PATIENCE_S) -> str:
         """What a command prints inside; an AssertionError that shows it all where it fails."""
         done = self.call(*command, timeout_s=timeout_s)
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(command)} → {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout.strip()
 
-    def call(self, *command: str, timeout_s: float = 90) -> "subprocess.CompletedProcess[str]":
+    def call(self, *command: str, timeout_s: float = PATIENCE_S) -> "subprocess.CompletedProcess[str]":
         """Run a command inside, whatever becomes of it."""
         return subprocess.run(
             [*self.entering(), *command], capture_output=True, text=True, timeout=timeout_s, check=False,
@@ -98,7 +98,7 @@ class Container:
                 with contextlib.suppress(ProcessLookupError):
                     if pid:
                         os.kill(pid, signal.SIGKILL)
-            self._unshare.wait(10)
+            self._unshare.wait(PATIENCE_S)
         with contextlib.suppress(AssertionError):
             wait_for(self._no_cgroup, 10)
         self._console.close()

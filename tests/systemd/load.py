@@ -6,7 +6,10 @@ import sys
 import threading
 
 BODY = json.dumps({"rows": [{"x": 0.3, "z": -1.0, "colour": "red"}]})
-TELL_EVERY = 300
+TELL_EVERY = 100
+ANSWER_S = 120.0
+PAUSE_S = 0.02
+"""Between two requests of a thread: who restarts beside them needs the processors, too."""
 
 
 class Load:
@@ -37,8 +40,8 @@ class Load:
                 print("more", flush=True)
 
     def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        while not self._stop.wait(0.002):
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_S)
+        while not self._stop.wait(PAUSE_S):
             try:
                 connection.request("POST", "/models/m/predict", BODY, {"content-type": "application/json"})
                 response = connection.getresponse()

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from daemon_harness import FAST
-from helpers import wait_for
+from helpers import PATIENCE_S, slowness, wait_for
 from systemd.conftest import CONFIG, DRIFTD, TEXT, Service
 
-pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(900)]
 THREADS = 4
 READY_WITHIN_S = 3.0
 MOST_EXPOSED = 1.5
@@ -31,7 +32,6 @@ with contextlib.closing(sqlite3.connect("/var/lib/driftd/ledger.sqlite")) as led
         )
 """
 """Nineteen more versions beside the first, which the retention of CONFIG lets be."""
-IMPATIENT = "WatchdogSec=6"
 RECEIVER = """
 from http.server import BaseHTTPRequestHandler, HTTPServer
 class Handler(BaseHTTPRequestHandler):
@@ -53,17 +53,23 @@ print(time.process_time(), time.clock_gettime(time.CLOCK_BOOTTIME) - float(open(
 """What this machine needs for work of the same kind, beside what else runs on it: seconds used and passed."""
 
 
+@cache
+def impatience() -> str:
+    """A watchdog that waits six seconds, and more where the machine is so busy that what works looks hung."""
+    return f"WatchdogSec={6 * slowness():.0f}"
+
+
 @pytest.fixture
 def as_installed(service: Service) -> Iterator[Service]:
-    """The service, whose unit is again as it was installed afterwards."""
+    """The service, whose unit is as it was installed from the next start on."""
     yield service
     service.no_drop_in()
 
 
 @pytest.fixture(scope="module")
 def impatient(service: Service) -> Iterator[Service]:
-    """The service with a watchdog that waits six seconds, and half of that for each part."""
-    service.drop_in(IMPATIENT)
+    """The service with an impatient watchdog, which waits half of its time for each part."""
+    service.drop_in(impatience())
     yield service
     service.no_drop_in()
 
@@ -93,7 +99,7 @@ def test_it_runs_as_its_own_user_and_says_what_it_does(service: Service) -> None
     assert owners and 0 not in owners
 
 
-@pytest.mark.parametrize("restarts", [3, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("restarts", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_a_restart_under_load_loses_no_request(service: Service, restarts: int) -> None:
     """The socket keeps the port: requests wait for the new servers."""
     taken = []
@@ -103,7 +109,7 @@ def test_a_restart_under_load_loses_no_request(service: Service, restarts: int) 
             service.run("systemctl", "restart", "driftd")
             taken.append(time.monotonic() - started)
             load.more()
-    assert load.failures == [] and load.answers > 1000
+    assert load.failures == [] and load.answers > 100 * restarts
     print(f"{load.answers} answers over {restarts} restarts of {max(taken):.1f} s at most")
 
 
@@ -130,7 +136,7 @@ def test_a_killed_service_comes_back_on_the_same_socket(service: Service) -> Non
     with service.load(THREADS) as load:
         service.run("kill", "-9", str(before))
         load.more()
-        wait_for(lambda: service.main_pid() not in (0, before), 20)
+        wait_for(lambda: service.main_pid() not in (0, before))
         load.more()
     assert not [text for text in load.failures if "Refused" in text]
     assert len(load.failures) <= THREADS
@@ -155,7 +161,6 @@ def test_a_reload_applies_a_change_or_refuses_it_whole(service: Service) -> None
     assert told.returncode == 1 and "/srv/elsewhere/m" in told.stderr
     assert (service.main_pid(), service.status_of()) == (pid, "200")
     service.configure()
-    service.run("systemctl", "reload", "driftd")
 
 
 def test_the_journal_finds_events_by_their_fields(service: Service) -> None:
@@ -217,7 +222,7 @@ def receiver(service: Service) -> Iterator[None]:
     assert running.stdout is not None and running.stdout.readline()
     yield
     running.kill()
-    running.wait(10)
+    running.wait(PATIENCE_S)
     running.stdout.close()
     service.configure()
     service.driftd("-c", CONFIG, "install-service")
@@ -304,7 +309,7 @@ def test_a_killed_trainer_leaves_the_service_serving(service: Service) -> None:
     pid, after = service.main_pid(), time.time()
     with service.load(2) as load:
         service.driftd("-c", CONFIG, "retrain", "m")
-        trainer = wait_for(lambda: service.processes("role trainer"), 30)[0]
+        trainer = wait_for(lambda: service.processes("role trainer"))[0]
         service.run("kill", "-9", str(trainer))
         service.wait("EVENT=worker_died", "MODEL=m", after=after)
         service.wait("EVENT=cycle_finished", "MODEL=m", after=after)
@@ -318,8 +323,8 @@ def test_training_works_in_a_group_of_its_own(service: Service) -> None:
         service.run("systemctl", again, "driftd")
         after = time.time()
         service.driftd("-c", CONFIG, "retrain", "m")
-        trainer = wait_for(lambda: service.processes("role trainer"), 30)[0]
-        wait_for(lambda trainer=trainer: service.group_of(trainer).endswith("driftd.service/training"), 10)
+        trainer = wait_for(lambda: service.processes("role trainer"))[0]
+        wait_for(lambda trainer=trainer: service.group_of(trainer).endswith("driftd.service/training"))
         analysts = service.processes("role analyst")
         assert analysts and all(service.group_of(pid).endswith("driftd.service/training") for pid in analysts)
         for pid in (service.main_pid(), *service.processes("daemon.server")):
@@ -341,9 +346,9 @@ def test_a_server_that_was_stopped_goes_on(impatient: Service) -> None:
 def test_the_watchdog_catches_a_hung_part(impatient: Service, moment: str) -> None:
     """A watch's thread, or control's loop, hangs when a file arrives: the service is ended with the stacks in the
     journal, started again, and takes the file in."""
-    impatient.drop_in(f"{IMPATIENT}\nEnvironment=DRIFTD_HANG_AT={moment}")
+    impatient.drop_in(f"{impatience()}\nEnvironment=DRIFTD_HANG_AT={moment}")
     pid, after = impatient.main_pid(), time.time()
-    impatient.drop_in(IMPATIENT, restart=False)
+    impatient.drop_in(impatience(), restart=False)
     numbers = itertools.count()
 
     def has_new_process() -> bool:

@@ -30,6 +30,8 @@ on_drift = false
 on_performance = false
 growth = 1e9
 cooldown = "100ms"
+[models.m.estimator]
+type = "auto"
 """
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from bare_model import BINARY, bare_model
+from bare_model import BINARY, AnalystHere, bare_model
 from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
@@ -26,7 +26,7 @@ RESULT = {
 @pytest.fixture
 def context(tmp_path):
     """Model m whose promoted version knows no and yes."""
-    with bare_model(tmp_path) as made:
+    with bare_model(tmp_path, analyst=AnalystHere) as made:
         accept(made, "a", {"no": 500, "yes": 400})
         learn_no_and_yes(made)
         yield made
@@ -85,7 +85,6 @@ def test_an_approved_class_opens_a_cycle_once_its_rows_are_there(context):
         path.write_text(f"x,y\n1,{label}\n2,no\n")
         take = take_file(context, Taking(name, look(path)))
         assert asyncio.run(take) is Taken.ACCEPTED
-        context.shared.analyst._process = None  # of the loop that ended
         with context.shared.ledger.connect() as conn:
             assert len(due.pending(conn, "m", "manual")) == (label == "maybe")
 
@@ -97,7 +96,7 @@ def test_labels_that_are_held_keep_no_approved_class_from_its_cycle(tmp_path):
     labels = ["no", *["no", "yes"] * 50, *[""] * 25]
     wrong = [{"id": str(i), "y": "no" if labels[i] == "yes" else "yes"} for i in range(1, 41)]
     others = [{"id": str(i), "y": "maybe"} for i in range(101, 126)]
-    with bare_model(tmp_path, BINARY + ids) as context:
+    with bare_model(tmp_path, BINARY + ids, analyst=AnalystHere) as context:
 
         async def take(name, text):
             path = context.data_dir / name
@@ -139,7 +138,7 @@ def test_rows_that_leave_are_not_counted(context):
 
 def test_a_class_that_came_while_the_first_model_was_made_is_new(tmp_path):
     """What was there when its cycle opened is known, also where the version's window did not hold it."""
-    with bare_model(tmp_path) as context:
+    with bare_model(tmp_path, analyst=AnalystHere) as context:
         accept(context, "a", {"no": 500, "yes": 400, "old": 30})
         accept(context, "b", {"no": 500, "later": 30})
         learn_no_and_yes(context)
@@ -158,7 +157,7 @@ def test_a_class_that_counted_stays_known(context):
 
 def test_misspellings_do_not_make_the_two_classes_of_a_first_model(tmp_path):
     """The planner counts the classes that can be learned."""
-    with bare_model(tmp_path) as context:
+    with bare_model(tmp_path, analyst=AnalystHere) as context:
         accept(context, "a", {"yes": 700, "Yes": 30, "no": 3})
         with context.shared.ledger.begin() as conn:
             none = withheld_classes(conn, "m", context.settings, context.folders.versions)
@@ -168,7 +167,7 @@ def test_misspellings_do_not_make_the_two_classes_of_a_first_model(tmp_path):
 
 def test_a_file_with_new_classes_is_warned_of_and_told(tmp_path, capsys):
     """In the log with the way out, in `files`, and in `status` with the one command that lets them in."""
-    with bare_model(tmp_path) as context:
+    with bare_model(tmp_path, analyst=AnalystHere) as context:
         labels = ["no", "yes"] * 40 + ["maybe", "YES"]
         path = context.data_dir / "a.csv"
         path.write_text("x,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))

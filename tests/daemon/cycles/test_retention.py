@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hanging_folder import HangingFolder
-from helpers import until
+from helpers import PATIENCE_S, until
 from ledgers import new_ledger
 from sqlalchemy import Connection, Table, func, select
 from year_of_files import MINUTE, Plans, build
@@ -249,7 +249,7 @@ def test_it_runs_after_the_start_beside_everything_else_and_ends_with_it(history
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
 
 
 def test_a_short_age_is_swept_for_as_often_as_it_needs():

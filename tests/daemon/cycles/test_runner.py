@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 from bare_model import bare_model
+from helpers import PATIENCE_S
 from sqlalchemy.exc import OperationalError
 
 from daemon.cycles.runner import CycleRunner, _with_verdict
@@ -164,7 +165,7 @@ def test_a_stage_that_waits_for_its_next_attempt_lets_others_train(context: Mode
         waiting = replace(cycle, attempt=1, not_before=context.now() + 3600)
         task = asyncio.create_task(runner(context)._work_off(waiting))
         await asyncio.sleep(0)
-        async with asyncio.timeout(60), context.shared.training_turn:
+        async with asyncio.timeout(PATIENCE_S), context.shared.training_turn:
             assert not task.done()
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 from ledgers import new_ledger
 from sqlalchemy.exc import IntegrityError
 
@@ -41,7 +41,7 @@ class Model:
     def answer(self, rows: int) -> Predictions:
         """For so many rows."""
         if self.hold is not None:
-            self.hold.wait(20)
+            self.hold.wait(PATIENCE_S)
         if self.error is not None:
             raise self.error
         return Predictions(np.array([self.says] * rows), None, ("no", "yes"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from bare_model import BINARY, bare_model
+from bare_model import BINARY, AnalystHere, bare_model
 from structlog.testing import capture_logs
 
 from daemon.intake.take_in import take_file
@@ -57,7 +57,7 @@ def states(tmp_path):
     rows, spent, everything = dict[str, files.FileRow](), dict[str, float](), list[Any]()
 
     def run(contents, more=""):
-        with bare_model(tmp_path, CONFIG.format(more=more)) as context, capture_logs() as logged:
+        with bare_model(tmp_path, CONFIG.format(more=more), analyst=AnalystHere) as context, capture_logs() as logged:
 
             async def take_all():
                 for name, text in contents.items():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bare_model import BINARY, bare_model
 from hanging_folder import HangingFolder
-from helpers import until, wait_for
+from helpers import PATIENCE_S, until, wait_for
 from watchdog.observers import polling
 
 from daemon.intake import hanging
@@ -123,12 +123,12 @@ def test_nobody_waits_for_a_poller_that_hangs(
         (tmp_path / name).mkdir()
     (tmp_path / "data").symlink_to("dead")
     watch = FolderWatch(tmp_path / "data", True, True, lambda _path: None)
-    assert watch.check() and hanging.wait(60)
+    assert watch.check() and hanging.wait(PATIENCE_S)
     (tmp_path / "data").unlink()
     (tmp_path / "data").symlink_to("new")
     again = threading.Thread(target=lambda: watch.check() and watch.end(), daemon=True)
     again.start()
-    again.join(60)
+    again.join(PATIENCE_S)
     assert not again.is_alive() and not watch.watches
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bare_model import BINARY, bare_model
+from bare_model import BINARY, AnalystHere, bare_model
 from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
@@ -44,7 +44,7 @@ def told(tmp_path, capsys):
     """What is logged and listed of a file of labels with these ids, beside a hundred rows whose ids have zeros in front."""
 
     def run(*ids):
-        with bare_model(tmp_path, CONFIG) as context, capture_logs() as logged:
+        with bare_model(tmp_path, CONFIG, analyst=AnalystHere) as context, capture_logs() as logged:
             rows = "".join(f"{i:05d},{i},\n" for i in range(100))
             (context.data_dir / "a.csv").write_text("id,x,y\n" + rows)
             (context.data_dir / "labels.csv").write_text("id,y\n" + "".join(f"{name},yes\n" for name in ids))
@@ -65,11 +65,11 @@ def test_how_many_labels_joined_is_told(told):
 
 def test_the_way_out_leads_out(tmp_path):
     """With the id column declared as whole numbers, labels and rows that were taken in as text join, too."""
-    with bare_model(tmp_path, CONFIG) as context:
+    with bare_model(tmp_path, CONFIG, analyst=AnalystHere) as context:
         (context.data_dir / "a.csv").write_text("id,x,y\n" + "".join(f"{i:05d},{i},\n" for i in range(100)))
         (context.data_dir / "labels.csv").write_text("id,y\n7,yes\n8.0,yes\n")
         asyncio.run(take(context, "a.csv", "labels.csv"))
-    with bare_model(tmp_path, CONFIG.replace('id = "category"', 'id = "integer"')) as context:
+    with bare_model(tmp_path, CONFIG.replace('id = "category"', 'id = "integer"'), analyst=AnalystHere) as context:
         (context.data_dir / "more.csv").write_text("id,y\n9,yes\n")
         asyncio.run(take(context, "more.csv"))
         with context.shared.ledger.connect() as conn:
@@ -99,7 +99,7 @@ def test_few_that_join_are_warned_of_with_what_likely_happened(told, written, li
 
 def test_labels_that_find_no_row_count_when_their_rows_come(tmp_path):
     """Labels of nobody are no labelled rows; those whose rows come after them are, then."""
-    with bare_model(tmp_path, CONFIG) as context:
+    with bare_model(tmp_path, CONFIG, analyst=AnalystHere) as context:
         counted = []
         lines = {"labels.csv": "id,y\n" + "".join(f"{i:05d},{'yes' if i % 2 else 'no'}\n" for i in range(40))}
         lines["others.csv"] = "id,x,y\n" + "".join(f"a{i},{i},\n" for i in range(100))
@@ -118,7 +118,7 @@ def test_labels_that_find_no_row_count_when_their_rows_come(tmp_path):
 
 def test_an_empty_cell_is_no_label(tmp_path):
     """A template to be filled in takes no label away, and none of it is told to have joined."""
-    with bare_model(tmp_path, CONFIG) as context:
+    with bare_model(tmp_path, CONFIG, analyst=AnalystHere) as context:
         (context.data_dir / "a.csv").write_text("id,x,y\n" + "".join(f"{i:05d},{i},yes\n" for i in range(100)))
         (context.data_dir / "labels.csv").write_text(
             "id,y\n" + "".join(f"{i:05d},\n" for i in range(60)) + "00060,no\n"
@@ -133,7 +133,7 @@ def test_an_empty_cell_is_no_label(tmp_path):
 
 def test_feedback_that_says_again_what_it_said_first_is_news(tmp_path):
     """The last word holds, also where it is the first one. The same segment after a kill is known."""
-    with bare_model(tmp_path, CONFIG) as context:
+    with bare_model(tmp_path, CONFIG, analyst=AnalystHere) as context:
         (context.data_dir / "a.csv").write_text("id,x,y\n" + "".join(f"{i},{i},\n" for i in range(100)))
 
         async def story():

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import structlog
+from helpers import PATIENCE_S
 from learning import run
 from ledgers import new_ledger
 
@@ -313,7 +314,7 @@ def test_a_segment_is_taken_from_a_killed_server_and_never_from_a_living_one(tmp
         assert holder.stdout is not None and holder.stdout.readline() == "written\n"
         assert finished_segments(tmp_path) == []
         holder.kill()
-        holder.wait(10)
+        holder.wait(PATIENCE_S)
     assert [path.read_text() for path in finished_segments(tmp_path)] == ['{"id": 1}\n']
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bare_model import BINARY, bare_model
+from bare_model import BINARY, AnalystHere, bare_model
 from structlog.testing import capture_logs
 
 from daemon.cli.app import run as command_line
@@ -51,7 +51,7 @@ WORKBOOK = workbook()
 @pytest.fixture
 def context(tmp_path):
     """Model m, without a service."""
-    with bare_model(tmp_path, CONFIG) as made:
+    with bare_model(tmp_path, CONFIG, analyst=AnalystHere) as made:
         yield made
 
 
@@ -170,7 +170,7 @@ def test_a_learned_time_is_forgotten(context):
 
 def test_what_an_unknown_schema_refused_is_looked_at_again(tmp_path):
     """A file without the target comes before the first labelled one, which fixes the columns."""
-    with bare_model(tmp_path, CONFIG) as context:
+    with bare_model(tmp_path, CONFIG, analyst=AnalystHere) as context:
         (context.data_dir / "a.csv").write_bytes(b"x\n1\n2\n")
         (context.data_dir / "b.csv").write_bytes(CSV)
         intake = Intake(context)
@@ -190,7 +190,9 @@ def test_what_the_configuration_refused_is_looked_at_again(tmp_path, capsys):
 
     def take(column: str) -> tuple[Taken | None, list[str]]:
         """The outcome for the file, None where it is known; and the states of its rows."""
-        with bare_model(tmp_path, f'{CONFIG}[models.m.columns]\n{column} = "number"\ny = "category"\n') as context:
+        with bare_model(
+            tmp_path, f'{CONFIG}[models.m.columns]\n{column} = "number"\ny = "category"\n', analyst=AnalystHere
+        ) as context:
             path = context.data_dir / "a.csv"
             known, _ = Intake(context)._known()
             taken = None if "a.csv" in known else asyncio.run(take_file(context, Taking("a.csv", look(path))))

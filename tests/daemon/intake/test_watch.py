@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 
 from daemon.intake.kernel_watch import INSTANCE
 from daemon.intake.watch import FolderWatch
@@ -114,7 +114,7 @@ def test_many_folders_take_one_instance_of_inotify(tmp_path: Path) -> None:
     assert instances() - before <= 1 and threading.active_count() - threads <= 1
     twice.stop()
     INSTANCE.reader.stop()
-    INSTANCE.reader.join(5)
+    INSTANCE.reader.join(PATIENCE_S)
     assert all(watch.check() for watch in watches) and instances() - before <= 1
     for folder, told in zip(folders, hints, strict=True):
         (folder / "a").write_text("x")

@@ -3,6 +3,7 @@
 import json
 
 import httpx
+import local_http
 import pytest
 from helpers import wait_for
 from page_parts import ADMIN, READ, csrf_of
@@ -20,9 +21,7 @@ def posted(daemon, path: str, body=None, **headers: str) -> httpx.Response:
     """What the service answers; the page process may still start."""
     send = {"json": body} if body is not None else {}
     url = f"{daemon.url}/api/{path}"
-    return wait_for(
-        lambda: (answer := httpx.post(url, headers=headers, timeout=60, **send)).status_code != 503 and answer
-    )
+    return wait_for(lambda: (answer := local_http.post(url, headers=headers, **send)).status_code != 503 and answer)
 
 
 def test_each_action_is_a_command_of_the_service():
@@ -44,7 +43,7 @@ def test_what_is_asked_is_done_and_kept_with_its_name(open_page):
 
 def settled(daemon, name: str) -> dict | None:
     """What became of it, once that is known."""
-    answer = httpx.get(f"{daemon.url}/api/asked/{name}", timeout=60)
+    answer = local_http.get(f"{daemon.url}/api/asked/{name}")
     return answer.json() if answer.status_code in (200, 409) else None
 
 
@@ -58,10 +57,10 @@ def test_what_the_service_refuses_is_told(open_page):
 def test_a_form_leads_to_what_became_of_it(open_page):
     """Without script: the form's secret is needed, and reloading what comes sends nothing again."""
     url = f"{open_page.url}/api/m/m/hold"
-    wait_for(lambda: httpx.get(f"{open_page.url}/").status_code == 200)
-    refused = httpx.post(url, data={"file": "a.csv", "csrf": "guessed"})
+    wait_for(lambda: local_http.get(f"{open_page.url}/").status_code == 200)
+    refused = local_http.post(url, data={"file": "a.csv", "csrf": "guessed"})
     assert refused.status_code == 403 and refused.headers["content-type"].startswith("text/html")
-    with httpx.Client(base_url=open_page.url, timeout=60) as client:
+    with local_http.Client(base_url=open_page.url) as client:
         for name, state in (("hold", "held"), ("release", "accepted")):
             answer = client.post(f"/api/m/m/{name}", data={"file": "a.csv", "csrf": csrf_of(client)})
             assert answer.status_code == 303 and answer.headers["location"].startswith("/asked/")
@@ -105,8 +104,8 @@ def test_what_makes_no_sense_is_refused_before_it_is_kept(open_page, path, body,
 def test_a_body_that_is_none_is_refused(open_page, content, kind, status):
     """Of any other content type, and no object."""
     url = f"{open_page.url}/api/m/m/retrain"
-    wait_for(lambda: httpx.get(f"{open_page.url}/").status_code == 200)
-    assert httpx.post(url, content=content, headers={"content-type": kind}).status_code == status
+    wait_for(lambda: local_http.get(f"{open_page.url}/").status_code == 200)
+    assert local_http.post(url, content=content, headers={"content-type": kind}).status_code == status
 
 
 def test_a_page_of_another_origin_asks_nothing(open_page):
@@ -118,8 +117,8 @@ def test_a_page_of_another_origin_asks_nothing(open_page):
 @pytest.mark.parametrize("name", ["../../x.json", "1-2.json", "x", "1-2.json%00", "%2e%2e"])
 def test_what_was_never_asked_is_not_there(open_page, name):
     """Whatever it is called."""
-    wait_for(lambda: httpx.get(f"{open_page.url}/").status_code == 200)
-    assert httpx.get(f"{open_page.url}/api/asked/{name}").status_code == 404
+    wait_for(lambda: local_http.get(f"{open_page.url}/").status_code == 200)
+    assert local_http.get(f"{open_page.url}/api/asked/{name}").status_code == 404
 
 
 def test_forms_carry_the_secret_of_their_own_session(guarded_page):
@@ -144,7 +143,7 @@ def test_only_an_admin_token_acts(guarded_page):
     assert wait_for(lambda: guarded_page.json("status")["models"]["m"]["paused"])
     entry = guarded_page.json("history", "m")[-1]
     assert entry["by"].startswith("page, admin token ") and ADMIN not in json.dumps(entry)
-    with httpx.Client(base_url=guarded_page.url, timeout=60) as client:
+    with local_http.Client(base_url=guarded_page.url) as client:
         client.post("/login", data={"token": ADMIN})
         assert client.post("/api/m/m/resume", json={}).status_code == 403
         assert client.post("/api/m/m/resume", json={}, headers={"x-csrf-token": "x"}).status_code == 403
@@ -156,8 +155,8 @@ def test_only_an_admin_token_acts(guarded_page):
 
 def test_the_description_names_all_that_can_be_asked(open_page):
     """OpenAPI 3.1: every view, every action with its fields, and what is referred to is there."""
-    wait_for(lambda: httpx.get(f"{open_page.url}/").status_code == 200)
-    found = httpx.get(f"{open_page.url}/api/openapi.json").json()
+    wait_for(lambda: local_http.get(f"{open_page.url}/").status_code == 200)
+    found = local_http.get(f"{open_page.url}/api/openapi.json").json()
     assert found == json.loads(json.dumps(description())) and found["openapi"].startswith("3.1")
     paths = found["paths"]
     assert {path for path, _ in VIEWS} <= set(paths)

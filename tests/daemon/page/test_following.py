@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
-import httpx
+import local_http
 import pytest
 from chromium import Browser, has_browser
 from helpers import wait_for
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 def ask(daemon, action: str) -> None:
     """Have something done, as another program would."""
-    assert httpx.post(f"{daemon.url}/api/m/m/{action}", json={}, timeout=60).json()["state"] == "done"
+    assert local_http.post(f"{daemon.url}/api/m/m/{action}", json={}).json()["state"] == "done"
 
 
 def says(browser: Browser, script: str, word: str) -> bool:
@@ -40,7 +40,7 @@ def says(browser: Browser, script: str, word: str) -> bool:
 
 def test_an_open_page_changes_in_place(open_page, browser: Browser) -> None:
     """What is new is there without loading the page again; place, focus and what is open stay."""
-    wait_for(lambda: httpx.get(open_page.url).status_code == 200)
+    wait_for(lambda: local_http.get(open_page.url).status_code == 200)
     browser.open(f"{open_page.url}/m/m")
     browser.size(1280, 400)
     says(browser, SIGN, "live")
@@ -59,7 +59,7 @@ def test_an_open_page_changes_in_place(open_page, browser: Browser) -> None:
 
 def test_nothing_moves_while_somebody_decides(open_page, browser: Browser) -> None:
     """A question that is open, and a field that is filled in, hold the news back, and the page says so."""
-    wait_for(lambda: httpx.get(open_page.url).status_code == 200)
+    wait_for(lambda: local_http.get(open_page.url).status_code == 200)
     browser.open(f"{open_page.url}/m/m")
     says(browser, SIGN, "live")
     browser.run("document.querySelector('details.sure').open = true")
@@ -81,7 +81,7 @@ def test_nothing_moves_while_somebody_decides(open_page, browser: Browser) -> No
 
 def test_the_log_shows_events_as_they_come(open_page, browser: Browser) -> None:
     """The newest first, and a table that was opened keeps its rows."""
-    wait_for(lambda: httpx.get(open_page.url).status_code == 200)
+    wait_for(lambda: local_http.get(open_page.url).status_code == 200)
     browser.open(f"{open_page.url}/log?show=events")
     says(browser, SIGN, "live")
     count = browser.run(f"{TEXT}.split('command_done').length")
@@ -91,7 +91,7 @@ def test_the_log_shows_events_as_they_come(open_page, browser: Browser) -> None:
 
 def test_times_are_the_readers(open_page, browser: Browser) -> None:
     """In the browser's zone, with UTC on hover, and the foot names the zone; updates too."""
-    wait_for(lambda: httpx.get(open_page.url).status_code == 200)
+    wait_for(lambda: local_http.get(open_page.url).status_code == 200)
     browser.open(f"{open_page.url}/m/m")
     shown = json.loads(browser.run(
         "JSON.stringify([...document.querySelectorAll('time')].map(one => [one.dateTime, one.title, one.textContent]))"
@@ -106,7 +106,7 @@ def test_times_are_the_readers(open_page, browser: Browser) -> None:
 
 def test_a_lost_connection_is_told_and_its_return(open_page) -> None:
     """While the way to the service is cut the page says as of when it is, and afterwards that it is live again."""
-    wait_for(lambda: httpx.get(open_page.url).status_code == 200)
+    wait_for(lambda: local_http.get(open_page.url).status_code == 200)
     with Browser() as browser, Relay(open_page.port) as way:
         browser.open(way.url)
         says(browser, SIGN, "live")

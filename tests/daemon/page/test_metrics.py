@@ -1,6 +1,6 @@
 """A real service of two server processes and a page: one scrape sees all."""
 
-import httpx
+import local_http
 import pytest
 from helpers import wait_for
 from page_parts import READ
@@ -11,7 +11,7 @@ TOKEN = {"authorization": f"Bearer {READ}"}
 
 def scrape(url: str) -> dict[str, float]:
     """Each series with its value, asked on a connection of its own, which either server may take."""
-    text = httpx.get(f"{url}/metrics", headers=TOKEN).text
+    text = local_http.get(f"{url}/metrics", headers=TOKEN).text
     lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
     return {series: float(value) for series, _, value in lines}
 
@@ -23,12 +23,12 @@ def test_whichever_server_answers_all_requests_are_counted(guarded_page):
     before = wait_for(lambda: seen if "driftd_state_age_seconds" in (seen := scrape(guarded_page.url)) else None)
     for _ in range(12):
         body = b'{"rows": [{"x": 1}]}'
-        httpx.post(f"{guarded_page.url}/models/nobody/predict", content=body, headers=TOKEN)
-        assert httpx.get(f"{guarded_page.url}/api/openapi.json", headers=TOKEN).status_code == 200
+        local_http.post(f"{guarded_page.url}/models/nobody/predict", content=body, headers=TOKEN)
+        assert local_http.get(f"{guarded_page.url}/api/openapi.json", headers=TOKEN).status_code == 200
     expected = {key: before.get(key, 0.0) + 12 for key in (asked, page)}
     for _ in range(6):
         wait_for(lambda: expected.items() <= scrape(guarded_page.url).items(), what="the sum of both servers")
     after = scrape(guarded_page.url)
     assert after["driftd_servers"] == 2 and after["driftd_state_age_seconds"] < 30
     assert after['driftd_cycles_total{model="m",outcome="promoted"}'] == 0
-    assert httpx.get(f"{guarded_page.url}/metrics").status_code == 401
+    assert local_http.get(f"{guarded_page.url}/metrics").status_code == 401

@@ -1,6 +1,6 @@
 """Who sees the page and who acts."""
 
-import httpx
+import local_http
 import pytest
 from helpers import wait_for
 from page_parts import ADMIN, READ
@@ -95,28 +95,28 @@ def test_a_login_leads_nowhere_else(place):
 
 def test_without_a_token_the_page_asks_for_one(guarded_page):
     """As a form for people, as 401 for programs; nothing is told of models, and the style of the form is there."""
-    page = wait_for(lambda: (answer := httpx.get(f"{guarded_page.url}/")).status_code != 503 and answer)
+    page = wait_for(lambda: (answer := local_http.get(f"{guarded_page.url}/")).status_code != 503 and answer)
     assert page.status_code == 401 and 'action="/login"' in page.text
-    data = httpx.get(f"{guarded_page.url}/api/")
+    data = local_http.get(f"{guarded_page.url}/api/")
     assert data.status_code == 401 and data.json().keys() == {"error"} and "Bearer" in data.headers["www-authenticate"]
-    assert httpx.get(f"{guarded_page.url}/m/m").status_code == 401
-    assert httpx.get(f"{guarded_page.url}/m/none").status_code == 401
-    assert httpx.get(f"{guarded_page.url}/static/page.css").status_code == 200
+    assert local_http.get(f"{guarded_page.url}/m/m").status_code == 401
+    assert local_http.get(f"{guarded_page.url}/m/none").status_code == 401
+    assert local_http.get(f"{guarded_page.url}/static/page.css").status_code == 200
 
 
 def test_a_link_from_elsewhere_is_followed_again_with_the_session(guarded_page):
     """A strict cookie does not come with the first request of a link in a message: the form has the browser ask again,
     once."""
     url, elsewhere = f"{guarded_page.url}/", {"sec-fetch-site": "cross-site"}
-    wait_for(lambda: httpx.get(url).status_code == 401)
-    assert httpx.get(url, headers=elsewhere).headers["refresh"] == "0"
-    assert "refresh" not in httpx.get(url, headers={"sec-fetch-site": "same-origin"}).headers
+    wait_for(lambda: local_http.get(url).status_code == 401)
+    assert local_http.get(url, headers=elsewhere).headers["refresh"] == "0"
+    assert "refresh" not in local_http.get(url, headers={"sec-fetch-site": "same-origin"}).headers
 
 
 @pytest.mark.parametrize("token", [READ, ADMIN])
 def test_who_logs_in_sees_the_page_until_he_logs_out(guarded_page, token):
     """By a cookie that no script reads and no other site sends."""
-    with httpx.Client(base_url=guarded_page.url, timeout=60) as client:
+    with local_http.Client(base_url=guarded_page.url) as client:
         wait_for(lambda: client.get("/").status_code == 401)
         answer = client.post("/login", data={"token": f" {token} ", "next": "/api/"})
         assert (answer.status_code, answer.headers["location"]) == (303, "/api/")
@@ -134,22 +134,22 @@ def test_who_logs_in_sees_the_page_until_he_logs_out(guarded_page, token):
 
 def test_where_there_are_no_tokens_the_door_says_so(open_page):
     """And asks for none."""
-    door = wait_for(lambda: (answer := httpx.get(f"{open_page.url}/login")).status_code == 200 and answer.text)
+    door = wait_for(lambda: (answer := local_http.get(f"{open_page.url}/login")).status_code == 200 and answer.text)
     assert "No token is needed" in door and "You may see and act." in door and "<form" not in door
 
 
 def test_an_unknown_token_begins_no_session(guarded_page):
     """And is not told back."""
-    wait_for(lambda: httpx.get(f"{guarded_page.url}/").status_code == 401)
-    answer = httpx.post(f"{guarded_page.url}/login", data={"token": "guessed-0123456789"})
+    wait_for(lambda: local_http.get(f"{guarded_page.url}/").status_code == 401)
+    answer = local_http.post(f"{guarded_page.url}/login", data={"token": "guessed-0123456789"})
     assert answer.status_code == 403 and "set-cookie" not in answer.headers and "guessed" not in answer.text
     foreign = {"origin": "http://evil.example"}
-    assert httpx.post(f"{guarded_page.url}/login", data={"token": READ}, headers=foreign).status_code == 403
+    assert local_http.post(f"{guarded_page.url}/login", data={"token": READ}, headers=foreign).status_code == 403
 
 
 @pytest.mark.parametrize("token", [READ, ADMIN])
 def test_programs_look_with_a_token(guarded_page, token):
     """As at any other address."""
     headers = {"authorization": f"Bearer {token}"}
-    assert wait_for(lambda: httpx.get(f"{guarded_page.url}/api/", headers=headers).status_code == 200)
-    assert httpx.get(f"{guarded_page.url}/api/", headers={"authorization": "Bearer wrong"}).status_code == 401
+    assert wait_for(lambda: local_http.get(f"{guarded_page.url}/api/", headers=headers).status_code == 200)
+    assert local_http.get(f"{guarded_page.url}/api/", headers={"authorization": "Bearer wrong"}).status_code == 401

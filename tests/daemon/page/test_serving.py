@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import httpx
+import local_http
 import pytest
 from daemon_harness import ROOT, free_port
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 from page_parser import Page
 from page_parts import page_pid
 
@@ -22,8 +23,9 @@ pytestmark = pytest.mark.xdist_group("page")
 
 
 def got(daemon, path: str, **arguments) -> httpx.Response:
-    """An answer; the page process may take a moment more than the servers to be there."""
-    return httpx.get(daemon.url + path, timeout=60, **arguments)
+    """An answer; the page process may take a moment more than the servers to be there, or to answer."""
+    asked = lambda: local_http.get(daemon.url + path, **arguments)  # noqa: E731
+    return wait_for(lambda: (answer := asked()).status_code != 503 and answer)
 
 
 def test_the_overview_is_a_page_and_the_same_as_json(open_page):
@@ -41,7 +43,7 @@ def test_the_first_look_costs_at_most_100_kb(open_page):
     named = [one["src"] for one in page.all("script")] + [one["href"] for one in page.all("link")]
     sizes = {path: len(got(open_page, path).content) for path in ["/", *named]}
     assert len(sizes) == 5 and sum(sizes.values()) <= 100_000, sizes
-    with httpx.Client() as client:
+    with local_http.Client() as client:
         answers = [client.get(open_page.url + path, timeout=60) for path in sizes]
     assert sum(int(answer.headers["content-length"]) for answer in answers) <= 40_000
 
@@ -74,7 +76,7 @@ def test_every_answer_has_the_headers_that_keep_it_from_harm(open_page):
 )
 def test_an_address_that_means_nothing_is_told_so_and_no_more(open_page, path, status):
     """As it was sent, and nothing of it comes back."""
-    with httpx.Client() as client:
+    with local_http.Client() as client:
         request = client.build_request("GET", open_page.url)
         request.url = request.url.copy_with(raw_path=path.encode())
         answer = client.send(request)
@@ -84,13 +86,13 @@ def test_an_address_that_means_nothing_is_told_so_and_no_more(open_page, path, s
 
 def test_other_methods_are_refused(open_page):
     """With the ones that are for it."""
-    answer = httpx.put(f"{open_page.url}/", content=b"x")
+    answer = local_http.put(f"{open_page.url}/", content=b"x")
     assert answer.status_code == 405 and "GET" in answer.headers["allow"]
 
 
 def test_a_body_larger_than_any_form_is_not_taken(open_page):
     """Long before the page process has it."""
-    answer = httpx.post(f"{open_page.url}/login", content=b"x" * 100_000)
+    answer = local_http.post(f"{open_page.url}/login", content=b"x" * 100_000)
     assert answer.status_code == 413
 
 
@@ -106,7 +108,7 @@ def test_a_page_process_that_hangs_keeps_no_prediction_waiting(open_page):
     wait_for(lambda: got(open_page, "/").status_code == 200)
     os.kill(pid, signal.SIGSTOP)
     try:
-        with httpx.Client() as client, pytest.raises(httpx.ReadTimeout):
+        with local_http.Client() as client, pytest.raises(httpx.ReadTimeout):
             client.get(f"{open_page.url}/", timeout=0.2)
         assert open_page.predict().status_code == 200
     finally:
@@ -162,16 +164,16 @@ def test_servers_without_control_show_the_page_and_pass_on_what_is_asked(open_pa
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for(lambda: answered(f"{url}/api/m/m") == 200)
-        asked = httpx.post(f"{url}/api/m/m/resume", json={}, timeout=60).json()["asked"]
-        assert wait_for(lambda: httpx.get(f"{url}/api/asked/{asked}", timeout=60).json().get("state") == "done")
+        asked = local_http.post(f"{url}/api/m/m/resume", json={}).json()["asked"]
+        assert wait_for(lambda: local_http.get(f"{url}/api/asked/{asked}").json().get("state") == "done")
     finally:
         only.terminate()
-        only.wait(60)
+        only.wait(PATIENCE_S)
 
 
 def answered(url: str) -> int:
     """The status; 0 where nobody answers yet."""
     try:
-        return httpx.get(url, timeout=60).status_code
+        return local_http.get(url).status_code
     except httpx.TransportError:
         return 0

@@ -1,6 +1,6 @@
 """Requests a second and their latency, as the page knows them."""
 
-import httpx
+import local_http
 import pytest
 from helpers import wait_for
 from page_parts import READ
@@ -55,8 +55,8 @@ def test_the_page_knows_what_all_servers_answered(guarded_page) -> None:
     url = guarded_page.url
 
     def per_s() -> float:
-        httpx.post(f"{url}/models/m/predict", json={"rows": [{"x": 1}]}, headers=TOKEN)
-        answer = httpx.get(f"{url}/api/", headers=TOKEN)
+        local_http.post(f"{url}/models/m/predict", json={"rows": [{"x": 1}]}, headers=TOKEN)
+        answer = local_http.get(f"{url}/api/", headers=TOKEN)
         found = answer.json()["models"]["m"]["traffic"] if answer.status_code == 200 else None
         return 0.0 if found is None else found["per_s"]
 

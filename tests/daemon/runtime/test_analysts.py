@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from helpers import until
+from helpers import PATIENCE_S, until
 from structlog.contextvars import bound_contextvars
 
 from daemon.runtime.worker import analysts as several
@@ -37,7 +37,7 @@ def with_analysts(story: Callable[[Analysts], Awaitable[None]], fresh: Callable[
     async def run() -> None:
         made = Analysts(Limits(nice=0), fresh)
         try:
-            await asyncio.wait_for(story(made), 60)
+            await asyncio.wait_for(story(made), PATIENCE_S)
         finally:
             await made.close()
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from helpers import until
+from helpers import PATIENCE_S, until
 
 from daemon.runtime import looking
 from daemon.runtime.looking import AT_ONCE, Looking
@@ -50,7 +50,7 @@ def test_looks_that_hang_keep_no_other_from_its_turn(short: None) -> None:
         assert await asyncio.gather(*hanging) == [True] * len(hanging)
         assert len(names()) - before <= 2 * AT_ONCE + 1
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
 
 
 def test_the_more_looks_hang_the_shorter_others_wait(short: None) -> None:
@@ -66,7 +66,7 @@ def test_the_more_looks_hang_the_shorter_others_wait(short: None) -> None:
         await asyncio.gather(*hanging)
         assert looks.turn_s == whole_s
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
 
 
 def test_threads_are_used_again_and_errors_come_back(hasty: None) -> None:
@@ -81,7 +81,7 @@ def test_threads_are_used_again_and_errors_come_back(hasty: None) -> None:
         assert sum(await asyncio.gather(*(looks.run(int, "1") for _ in range(100)))) == 100
         assert len(names()) - before <= AT_ONCE
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
 
 
 def test_a_cancelled_look_gives_its_turn_back(short: None) -> None:
@@ -99,4 +99,4 @@ def test_a_cancelled_look_gives_its_turn_back(short: None) -> None:
         assert await looks.run(lambda: 7) == 7
         gate.set()
 
-    asyncio.run(asyncio.wait_for(story(), 30))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_S))

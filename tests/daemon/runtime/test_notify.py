@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from helpers import PATIENCE_S
 from outboxes import waiting_messages
 from receivers import receiver
 
@@ -315,14 +316,14 @@ def test_who_hangs_or_speaks_otherwise_costs_bounded_time(sent, expected):
                         taken.sendall(b"a")
                 except OSError:
                     return
-                ended.wait(10)
+                ended.wait(PATIENCE_S)
 
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/token-of-somebody"
         reason = post(Endpoint(url, None), {"id": "key"}, NOW, limit_s=0.3).reason
         ended.set()
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert reason == expected
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import PATIENCE_S
 from structlog.testing import capture_logs
 
 from daemon.reading.operations import DigestRequest
@@ -238,7 +239,7 @@ def test_a_child_beats_while_it_works_if_it_is_asked_to(beat: float | None, monk
         return {thread.name for thread in threading.enumerate()}
 
     def work(_op: str, _args: dict[str, Any]) -> dict[str, Any]:
-        return {"ok": {"beaten": beat is not None and beaten.wait(20), "thread": "heartbeat" in names()}}
+        return {"ok": {"beaten": beat is not None and beaten.wait(PATIENCE_S), "thread": "heartbeat" in names()}}
 
     monkeypatch.setattr(child, "answer", work)
     answers = Answers()

@@ -3,6 +3,7 @@
 import json
 
 import httpx
+import local_http
 import pytest
 
 pytestmark = pytest.mark.xdist_group("http")
@@ -11,7 +12,7 @@ GOOD = {"size": 80.0, "rooms": 3, "garden": True, "built": "2001-05-01", "city":
 
 def ask(daemon, rows: list) -> httpx.Response:
     """A request to the model with a strict contract."""
-    return httpx.post(f"{daemon.url}/models/price/predict", content=json.dumps({"rows": rows}).encode())
+    return local_http.post(f"{daemon.url}/models/price/predict", content=json.dumps({"rows": rows}).encode())
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_other_interfaces_hold_it_too(daemon):
             ("city", "BYTES"),
         )
     ]
-    v2 = httpx.post(f"{daemon.url}/v2/models/price/infer", json={"inputs": tensors})
-    mlflow = httpx.post(f"{daemon.url}/models/price/invocations", json={"dataframe_records": [bad]})
+    v2 = local_http.post(f"{daemon.url}/v2/models/price/infer", json={"inputs": tensors})
+    mlflow = local_http.post(f"{daemon.url}/models/price/invocations", json={"dataframe_records": [bad]})
     for answer in (v2, mlflow):
         assert answer.status_code == 400 and "row 0, column 'city': \"wien\"" in answer.json()["error"]

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import local_http
 import numpy as np
 import pytest
 from daemon_harness import Daemon, rows
+from helpers import PATIENCE_S
 from learning import fast, published
 from learning import rows as learned_rows
 from ledgers import new_ledger
@@ -38,7 +40,7 @@ PRICE = {"size": 80.0, "rooms": 3, "garden": True, "built": "2001-05-01", "city"
 
 def post(daemon: Daemon, path: str, body: object) -> httpx.Response:
     """A request with a JSON body."""
-    return httpx.post(daemon.url + path, json=body, timeout=60)
+    return local_http.post(daemon.url + path, json=body)
 
 
 # --- a real service -----------------------------------------------------------------------------------------------
@@ -267,7 +269,7 @@ def test_predictions_do_not_wait_for_explanations(app, monkeypatch):
     explanation keeps; a further explanation is refused at once, before it is predicted."""
     going_on = threading.Event()
     monkeypatch.setattr("daemon.server.explaining.as_json", None)  # what it writes with is the app's own
-    monkeypatch.setattr("daemon.server.app.as_json", lambda *given: going_on.wait(60) and as_json(*given))
+    monkeypatch.setattr("daemon.server.app.as_json", lambda *given: going_on.wait(PATIENCE_S) and as_json(*given))
     many = [{"x": float(n)} for n in range(5_000)]
 
     noted = _notes(app)

@@ -5,6 +5,7 @@ import re
 import sqlite3
 
 import httpx
+import local_http
 import pyarrow as pa
 import pytest
 from daemon_harness import Daemon, drop, rows
@@ -17,7 +18,7 @@ GOOD = {"x": 0.3, "z": -1.0, "colour": "red"}
 def post(daemon: Daemon, path: str, body: object) -> httpx.Response:
     """A request with a JSON body, or with these bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(daemon.url + path, content=content, timeout=60)
+    return local_http.post(daemon.url + path, content=content)
 
 
 def test_a_prediction_names_its_version(daemon):
@@ -79,13 +80,15 @@ def test_mistakes_are_named(daemon, body, status, told):
 )
 def test_wrong_addresses_answer_in_json(daemon, method, path, status):
     """The status says what kind of mistake it is."""
-    answer = httpx.request(method, daemon.url + path, content=b'{"rows": [{"x": 1}]}' if method == "POST" else None)
+    answer = local_http.request(
+        method, daemon.url + path, content=b'{"rows": [{"x": 1}]}' if method == "POST" else None
+    )
     assert answer.status_code == status and (answer.json().get("error") or "ready" in answer.json())
 
 
 def test_health_and_metadata(daemon):
     """As the Open Inference Protocol's clients ask."""
-    get = lambda path: httpx.get(daemon.url + path).json()  # noqa: E731
+    get = lambda path: local_http.get(daemon.url + path).json()  # noqa: E731
     assert get("/v2/health/live") == {"live": True}
     assert get("/v2/health/ready") == {"ready": True}
     assert get("/v2")["name"] == "driftd"
@@ -98,7 +101,7 @@ def test_health_and_metadata(daemon):
 def test_metrics_count_requests_and_tell_the_version(daemon):
     """In Prometheus' text format."""
     version = daemon.predict().json()["version"]
-    text = httpx.get(daemon.url + "/metrics").text
+    text = local_http.get(daemon.url + "/metrics").text
     assert f'driftd_serving{{model="m",version="{version}"}} 1.0' in text
     assert 'driftd_requests_total{model="m",status="200"}' in text
     assert 'driftd_files{model="m",state="accepted"}' in text
@@ -111,10 +114,13 @@ def test_metrics_are_compressed_and_in_the_format_that_is_asked_for(daemon):
         "application/openmetrics-text;version=1.0.0": "application/openmetrics-text",
     }
     for accept, expected in formats.items():
-        answer = httpx.get(daemon.url + "/metrics", headers={"accept": accept, "accept-encoding": "gzip"})
+        answer = local_http.get(daemon.url + "/metrics", headers={"accept": accept, "accept-encoding": "gzip"})
         assert answer.headers["content-type"].startswith(expected) and answer.headers["content-encoding"] == "gzip"
         assert answer.text.endswith("# EOF\n") == bool(accept)
-    assert "content-encoding" not in httpx.get(daemon.url + "/metrics", headers={"accept-encoding": "identity"}).headers
+    assert (
+        "content-encoding"
+        not in local_http.get(daemon.url + "/metrics", headers={"accept-encoding": "identity"}).headers
+    )
 
 
 def test_many_rows_give_what_one_row_gives(daemon):

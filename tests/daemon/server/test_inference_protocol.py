@@ -5,6 +5,7 @@ import json
 import struct
 
 import httpx
+import local_http
 import numpy as np
 import pytest
 import tritonclient.http as triton
@@ -37,7 +38,7 @@ def tensors(binary: bool) -> list[triton.InferInput]:
 def expected(daemon) -> dict:
     """The same rows by the plain interface."""
     rows = [{"x": x, "z": z, "colour": c} for x, z, c in zip(X, Z, COLOURS, strict=True)]
-    return httpx.post(f"{daemon.url}/models/m/predict", content=json.dumps({"rows": rows}).encode()).json()
+    return local_http.post(f"{daemon.url}/models/m/predict", content=json.dumps({"rows": rows}).encode()).json()
 
 
 def test_health_and_metadata(client, daemon):
@@ -135,7 +136,7 @@ def test_unknown_outputs_and_loading_by_hand_are_refused(client):
 def infer(daemon, body: object, **headers: str) -> httpx.Response:
     """A raw request."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(f"{daemon.url}/v2/models/m/infer", content=content, headers=headers)
+    return local_http.post(f"{daemon.url}/v2/models/m/infer", content=content, headers=headers)
 
 
 def column(name: str, data: object, datatype: str = "FP64", shape: object = None, **more: object) -> dict:

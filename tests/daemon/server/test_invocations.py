@@ -3,6 +3,7 @@
 import json
 
 import httpx
+import local_http
 import pytest
 
 pytestmark = pytest.mark.xdist_group("http")
@@ -15,7 +16,7 @@ def invoke(daemon, body: object, model: str = "m", kind: str | None = "applicati
     """As `mlflow.pyfunc.scoring_server.client` posts."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {} if kind is None else {"content-type": kind}
-    return httpx.post(f"{daemon.url}/models/{model}/invocations", content=content, headers=headers)
+    return local_http.post(f"{daemon.url}/models/{model}/invocations", content=content, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def invoke(daemon, body: object, model: str = "m", kind: str | None = "applicati
 )
 def test_each_form_gives_the_plain_answers(daemon, body):
     """Whatever the form of the rows."""
-    plain = httpx.post(f"{daemon.url}/models/m/predict", json={"rows": ROWS}).json()
+    plain = local_http.post(f"{daemon.url}/models/m/predict", json={"rows": ROWS}).json()
     answer = invoke(daemon, body, kind="application/json; charset=utf-8")
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"predictions": plain["predictions"], "model": "m", "version": plain["version"]}
@@ -74,5 +75,5 @@ def test_mistakes_have_mlflows_shape(daemon, body, kind, status, told):
 def test_ping_health_and_version(daemon):
     """What MLflow's clients ask before they score."""
     for what, status in (("ping", 200), ("health", 200), ("version", 200)):
-        assert httpx.get(f"{daemon.url}/models/m/{what}").status_code == status
-    assert httpx.get(f"{daemon.url}/models/empty/ping").status_code == 503
+        assert local_http.get(f"{daemon.url}/models/m/{what}").status_code == status
+    assert local_http.get(f"{daemon.url}/models/empty/ping").status_code == 503

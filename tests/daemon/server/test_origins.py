@@ -1,6 +1,6 @@
 """A page in somebody's browser neither asks nor teaches."""
 
-import httpx
+import local_http
 import pytest
 
 from daemon.server.origins import Origins
@@ -82,14 +82,14 @@ def test_beyond_loopback_any_name_unless_some_are_configured():
 )
 def test_feedback_from_a_page_is_not_taken(daemon, headers, status):
     """By a real server, and told why."""
-    answer = httpx.post(f"{daemon.url}/models/m/feedback", content=LABELS, headers=headers)
+    answer = local_http.post(f"{daemon.url}/models/m/feedback", content=LABELS, headers=headers)
     assert answer.status_code == status, answer.text
-    predicted = httpx.post(f"{daemon.url}/models/m/predict", content=ROW, headers=headers)
+    predicted = local_http.post(f"{daemon.url}/models/m/predict", content=ROW, headers=headers)
     assert (predicted.status_code == 200) == (status == 202)
 
 
 def test_any_address_is_closed_to_a_name_that_was_made_to_point_here(daemon):
     """Metadata and metrics, too; health alone is open, for whoever probes by another name."""
     for path in ("/v2", "/metrics", "/v2/models/m", "/nothing"):
-        assert httpx.get(daemon.url + path, headers={"host": "evil.example"}).status_code == 403
-    assert httpx.get(f"{daemon.url}/v2/health/ready", headers={"host": "evil.example"}).status_code == 200
+        assert local_http.get(daemon.url + path, headers={"host": "evil.example"}).status_code == 403
+    assert local_http.get(f"{daemon.url}/v2/health/ready", headers={"host": "evil.example"}).status_code == 200

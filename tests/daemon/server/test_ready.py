@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import learning
+import local_http
 import pytest
 from bare_model import bare_model
 from structlog.testing import capture_logs
@@ -63,7 +64,7 @@ class Standing:
         """The answer to those who may look, or another."""
 
         async def ask() -> httpx.Response:
-            async with httpx.AsyncClient(
+            async with local_http.AsyncClient(
                 transport=httpx.ASGITransport(self.app), base_url="http://localhost"
             ) as client:
                 return await client.get("/v2/health/ready", headers={"authorization": f"Bearer {token.decode()}"})

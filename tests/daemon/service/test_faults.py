@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -16,6 +17,8 @@ import pyarrow.csv
 import pytest
 import structlog
 from bare_model import bare_model
+from daemon_harness import Daemon
+from helpers import PATIENCE_S, wait_for
 from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
@@ -288,7 +291,7 @@ def test_the_link_is_tried_again_until_it_names_the_champion(
         task.cancel()
 
     with capture_logs() as told:
-        asyncio.run(asyncio.wait_for(story(), 20))
+        asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
     assert [event["event"] for event in told] == ["part_failed"]
     assert list(context.folders.versions.iterdir()) == [link]
 
@@ -356,7 +359,7 @@ def test_a_part_of_a_server_that_fails_is_logged_and_begun_again() -> None:
         task.cancel()
 
     with capture_logs() as told:
-        asyncio.run(asyncio.wait_for(story(), 10))
+        asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
     assert [event["event"] for event in told] == ["part_failed"]
 
 
@@ -387,7 +390,7 @@ def test_a_version_that_cannot_be_read_now_is_served_later(
             await asyncio.sleep(0.01)
         task.cancel()
 
-    asyncio.run(asyncio.wait_for(story(), 20))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
     assert [message["event"] for message in told] == ["swap_failed", "swap_failed", "swapped"]
 
 
@@ -523,6 +526,32 @@ def test_a_plan_counts_over_processes_and_is_read_anew(tmp_path: Path) -> None:
     assert VARIABLE not in os.environ
 
 
+def test_a_process_that_runs_goes_by_one_plan_or_the_next(make_daemon: Callable[..., Daemon]) -> None:
+    """The harness itself: plans that change while steps are passed cost no error but those that are in them, and what is
+    planned for a first passing happens once."""
+    daemon, over = make_daemon(), threading.Event()
+    daemon.plan()
+    faults, met = Faults(daemon.faults, "control"), list[int | None]()
+
+    def pass_by() -> None:
+        while not over.is_set():
+            try:
+                faults.pass_by("p")
+            except OSError as error:
+                met.append(error.errno)
+
+    passing = [threading.Thread(target=pass_by, daemon=True) for _ in range(2)]
+    for one in passing:
+        one.start()
+    for number in range(1, 31):
+        daemon.plan("control p 1 1 EIO")
+        wait_for(lambda number=number: len(met) >= number, interval_s=0)
+    over.set()
+    for one in passing:
+        one.join()
+    assert met == [errno.EIO] * 30
+
+
 def set_clock(monkeypatch: pytest.MonkeyPatch, by_s: float) -> None:
     """Set the wall clock of a model's parts."""
     monkeypatch.setattr(ModelContext, "now", staticmethod(lambda: time.time() + by_s))
@@ -567,7 +596,7 @@ def test_live_traffic_waits_no_longer_because_the_clock_was_set_back(
         task.cancel()
 
     with capture_logs() as told:
-        asyncio.run(asyncio.wait_for(story(), 20))
+        asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
     assert [event["event"] for event in told] == ["prediction_log_delayed"]
 
 
@@ -656,5 +685,5 @@ def test_a_judgement_that_failed_is_not_put_off_for_a_minute(context, monkeypatc
 
     monkeypatch.setattr("daemon.service.keeper.check_again", judge)
     monkeypatch.setattr("daemon.service.keeper.FAILURE_PAUSE_S", 0.0)
-    asyncio.run(asyncio.wait_for(story(), 20))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
     assert len(tries) == 3

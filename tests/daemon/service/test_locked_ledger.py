@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from daemon_harness import Daemon, drop, free_port, rows
-from helpers import until, wait_for
+from helpers import PATIENCE_S, until, wait_for
 from ledgers import new_ledger
 from recommender_harness import ShopDaemon, start_shop
 from silent_servers import SilentServers
@@ -65,7 +65,7 @@ def while_running(service: Service, story: Callable[[], Awaitable[None]]) -> Non
         service.stopping.ask(0.0)
         await task
 
-    asyncio.run(asyncio.wait_for(both(), 30))
+    asyncio.run(asyncio.wait_for(both(), PATIENCE_S))
 
 
 def test_what_is_due_waits_and_the_heart_beats(make_service: Callable[[], Service]) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
+import local_http
 import pytest
 from daemon_harness import Daemon, drop, rows
-from helpers import PATIENCE_S, until, wait_for
+from helpers import until, wait_for
 from mail_receivers import mail_receiver
 from outboxes import waiting_messages
 from receivers import Receiver, receiver
@@ -430,7 +430,7 @@ def test_a_start_after_a_proper_end_tells_nothing_anew(make_daemon: Callable[...
     wait_for(lambda: there.about("version_promoted") and there.about("model_swapped"))
     for rows_, status in ([{"x": 0.3, "z": 1.0, "colour": "r" * 2_000}], 200), ([], 400):
         asked = {"rows": rows_}
-        assert httpx.post(f"{daemon.url}/models/m/predict", json=asked, timeout=PATIENCE_S).status_code == status
+        assert local_http.post(f"{daemon.url}/models/m/predict", json=asked).status_code == status
     wait_for(lambda: there.about("predictions_dropped"))
     kept = [one["event"] for one in daemon.json("history", "--events", "--last", "100")]
     assert kept.count("predictions_dropped") == 1 and "input_rejected" not in kept and daemon.wait("input_rejected")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from daemon_harness import Daemon, free_port
-from helpers import wait_for
+from helpers import PATIENCE_S, wait_for
 from ledgers import new_ledger
 from silent_servers import SilentServers
 from structlog.testing import capture_logs
@@ -64,7 +64,7 @@ def while_running(service: Service, story: Callable[[], Awaitable[None]]) -> Non
         service.stopping.ask(0.0)
         await task
 
-    asyncio.run(asyncio.wait_for(both(), 20))
+    asyncio.run(asyncio.wait_for(both(), PATIENCE_S))
 
 
 def test_a_part_that_ends_with_an_error_ends_the_service(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_part_that_ends_with_an_error_ends_the_service(service: Service, monke
 
     monkeypatch.setattr(service.pulse, "run", broken)
     with capture_logs() as told, pytest.raises(ZeroDivisionError):
-        asyncio.run(asyncio.wait_for(service.run(), 20))
+        asyncio.run(asyncio.wait_for(service.run(), PATIENCE_S))
     events = [event["event"] for event in told]
     assert events[-3:] == ["service_failed", "service_stopping", "service_stopped"]
     assert "no pulse" in told[-3]["error"]
@@ -99,7 +99,7 @@ def test_a_server_that_cannot_be_started_is_tried_again(monkeypatch: pytest.Monk
     monkeypatch.setattr(ServerProcess, "_start", start)
     monkeypatch.setattr(ServerProcess, "_listen", listen)
     with capture_logs() as told:
-        asyncio.run(asyncio.wait_for(server.run(), 20))
+        asyncio.run(asyncio.wait_for(server.run(), PATIENCE_S))
     assert server.ready.is_set()
     assert [event["event"] for event in told] == ["part_failed", "server_died"] * 2
 

@@ -13,6 +13,8 @@ from daemon.tools.replay.label_times import LabelTimes, arriving
 from daemon.tools.replay.source import read_source
 from retrain.records.settings import ModelSettings
 
+pytestmark = pytest.mark.xdist_group("late_evidence")  # what they share is made once
+
 BATCHES, ROWS, INITIAL, LATE = 8, 130, 3, 2
 NO_RETRAINS = {"regret": False, "growth": False, "on_drift": False, "on_performance": False}
 

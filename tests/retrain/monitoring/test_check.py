@@ -25,6 +25,8 @@ from retrain.stages.promote import promote
 from retrain.stages.train import train
 from retrain.store.versions import load_staged, write_json, write_probe, write_reference, write_sample
 
+pytestmark = pytest.mark.xdist_group("check")  # what they share is made once
+
 KINDS = {"x": "number", "n": "integer", "c": "category", "flag": "boolean", "when": "datetime"}
 
 

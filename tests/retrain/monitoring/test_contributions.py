@@ -16,6 +16,8 @@ from retrain.monitoring.contributions import (
 )
 from retrain.store.versions import load_version
 
+pytestmark = pytest.mark.xdist_group("contributions")  # what they share is made once
+
 KINDS = {"trees": fast(), "forest": fast("sklearn.ensemble.RandomForestClassifier", n_estimators=4, max_depth=4)}
 
 

@@ -17,6 +17,8 @@ from retrain.monitoring.estimate.trees import _fallen, _grown, _inputs
 from retrain.records.predictions import Predictions
 from retrain.records.settings import METRICS
 
+pytestmark = pytest.mark.xdist_group("estimate")  # what they share is made once
+
 CLASSES = ("a", "b", "c")
 TRIALS = 40
 NAMES = {task: [name for name in names if name != "cost"] for task, names in METRICS.items()}

@@ -23,6 +23,8 @@ from retrain.records.deployment import Champion, Deployment
 from retrain.records.planner_state import Probation
 from retrain.records.schema import event_schema
 
+pytestmark = pytest.mark.xdist_group("event_assessment")  # what they share is made once
+
 OPPOSITE = """
 class Opposite:
     def fit(self, had):

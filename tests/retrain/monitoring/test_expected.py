@@ -24,6 +24,8 @@ from retrain.records.settings import ModelSettings
 from retrain.rows.held_out import in_reservoir
 from retrain.stages.train import fit_version
 
+pytestmark = pytest.mark.xdist_group("expected")  # what they share is made once
+
 FILES, ROWS, FIRST = 4, 400, 2
 SHIFT = Recalibration(("no", "yes"), (1.0, -1.0))
 

@@ -20,6 +20,8 @@ from retrain.stages.promote import promote
 from retrain.stages.train import train
 from retrain.store.versions import load_version, write_reference
 
+pytestmark = pytest.mark.xdist_group("prediction_shift")  # what they share is made once
+
 LATER = 4 * 365 * 86_400 * 10**6
 KINDS = {
     "trees": fast(),

@@ -18,6 +18,8 @@ from retrain.records.settings import ModelSettings
 from retrain.rows.history import History
 from retrain.store.versions import load_version
 
+pytestmark = pytest.mark.xdist_group("realised")  # what they share is made once
+
 SETTINGS = ModelSettings(data_dir="d", task="classification", target="y")
 FORETOLD = forecast(0.0, 0.02, 100, 400, "schedule").to_json()
 

@@ -18,6 +18,8 @@ from retrain.records.settings import ModelSettings
 from retrain.rows.held_out import in_reservoir
 from retrain.stages.train import fit_version
 
+pytestmark = pytest.mark.xdist_group("reference")  # what they share is made once
+
 SCHEMA = Schema((Column("x", "number"), Column("c", "category"), Column("y", "category")), "classification", "y")
 SETTINGS = ModelSettings(
     data_dir="data", task="classification", target="y", estimator={"params": {"max_iter": 30, "min_samples_leaf": 5}}

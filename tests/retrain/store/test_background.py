@@ -13,6 +13,8 @@ from retrain.records.errors import Refused
 from retrain.store.background import MOST_ROWS, background_rows
 from retrain.store.versions import load_version, read_json, sample_path, write_json, write_sample
 
+pytestmark = pytest.mark.xdist_group("background")  # what they share is made once
+
 
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory) -> LoadedVersion:

@@ -15,6 +15,8 @@ from retrain.stages.promote import promote, prove_version
 from retrain.stages.train import train
 from retrain.store.versions import list_versions, load_estimate, load_version, removable
 
+pytestmark = pytest.mark.xdist_group("store")  # what they share is made once
+
 
 @pytest.fixture(scope="module")
 def version(tmp_path_factory) -> Path:

@@ -13,6 +13,8 @@ from daemon_harness import in_process
 from daemon.tools.compare import compare
 from drift.comparison import tables as module
 
+pytestmark = pytest.mark.xdist_group("compare_more")  # what they share is made once
+
 
 def _table(rows: int, seed: int, shift: float = 0.0) -> pa.Table:
     rng = np.random.default_rng(seed)

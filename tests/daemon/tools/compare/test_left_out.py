@@ -13,6 +13,8 @@ from drift.comparison import tables as module
 from drift.report.compare import compare_page
 from retrain.records.errors import WrongUse
 
+pytestmark = pytest.mark.xdist_group("left_out")  # what they share is made once
+
 APART = ("order_id", "created_at", "uuid")
 
 
