@@ -126,11 +126,11 @@ def test_forms_carry_the_secret_of_their_own_session(guarded_page):
     may only see."""
     secrets = set()
     for _ in range(2):
-        with httpx.Client(base_url=guarded_page.url, timeout=60) as client:
+        with local_http.Client(base_url=guarded_page.url, timeout=60) as client:
             wait_for(lambda c=client: c.post("/login", data={"token": ADMIN}).status_code == 303)
             secrets.add(csrf_of(client))
     assert len(secrets) == 2
-    seen = wait_for(lambda: httpx.get(f"{guarded_page.url}/m/m", headers={"authorization": f"Bearer {READ}"}))
+    seen = wait_for(lambda: local_http.get(f"{guarded_page.url}/m/m", headers={"authorization": f"Bearer {READ}"}))
     assert seen.status_code == 200 and 'name="csrf"' not in seen.text
 
 
