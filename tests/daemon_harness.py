@@ -31,7 +31,7 @@ Event = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
 ASKING = (
     "status", "history", "versions", "files", "explain", "retrain", "promote", "approve", "rollback", "pause", "resume",
-    "hold", "release", "forget", "check", "doctor", "notify",
+    "hold", "release", "forget", "check", "doctor", "notify", "pull",
 )  # fmt: skip
 """Commands that read the ledger and files, or leave a word in it."""
 FAST = """\

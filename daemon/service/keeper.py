@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from math import inf
@@ -17,6 +18,7 @@ from daemon.cycles.tidying import keep_tidy
 from daemon.intake.events import EventIntake
 from daemon.intake.files import Intake
 from daemon.intake.labels import take_segments
+from daemon.intake.source import SourceIntake
 from daemon.intake.traffic import Traffic
 from daemon.ledger import due
 from daemon.runtime.context import ModelContext
@@ -41,6 +43,7 @@ class ModelKeeper:
         self.intake = Intake(self.context)
         self.traffic = Traffic(self.context)
         self.events = EventIntake(self.context, self.intake.has_disk)
+        self.source = SourceIntake(self.context, self.intake.has_disk, os.environ)
         self.cycles = CycleRunner(self.context, self.intake.waiting, self.promoted)
 
     def start(self) -> None:
@@ -48,7 +51,8 @@ class ModelKeeper:
         self._scheduled.set()
         posted = self.events.run if self._recommends else self._labels
         parts = (
-            self.intake.run, self.cycles.run, self._checks, posted, self.traffic.run, self._tidy, self._retention,
+            self.intake.run, self.cycles.run, self._checks, posted, self.traffic.run, self.source.run,
+            self._tidy, self._retention,
         )  # fmt: skip
         self._tasks = [asyncio.create_task(self._supervise(part)) for part in parts]
 

@@ -21,7 +21,8 @@ LOGS = Path("/var/log")
 @dataclass(frozen=True)
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
-    the hosts that notifications go to, None of a URL that is kept elsewhere; `programs` are run after
+    the hosts that notifications go to, None of a URL that is kept elsewhere, and `asked` those
+    of databases that rows come from; `databases` are the folders of those that are files; `programs` are run after
     promotions; `log_dir` is the folder of the log file, if there is one."""
 
     driftd: Path
@@ -35,6 +36,8 @@ class Site:
     group: str
     makes_user: bool = True
     reached: tuple[str | None, ...] = ()
+    asked: tuple[str | None, ...] = ()
+    databases: tuple[Path, ...] = ()
     programs: tuple[Path, ...] = ()
     log_dir: Path | None = None
 
@@ -42,7 +45,7 @@ class Site:
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
     listen, is_loopback = _socket(site.listen)
-    network = "\n".join(_network(is_loopback, site.reached))
+    network = "\n".join(_network(is_loopback, site.reached, site.asked))
     values = {
         "mark": MARK, "user": site.user, "group": site.group, "listen": listen, "network": network,
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
@@ -101,7 +104,8 @@ def _logs(site: Site) -> Iterable[str]:
 
 def _home(site: Site) -> Iterable[str]:
     """Homes and temporary folders are hidden, but for what the service needs of them."""
-    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs, *site.programs) if is_hidden(path)]
+    read = (*site.code, site.config.parent, *site.data_dirs, *site.programs, *site.databases)
+    needed = [path for path in read if is_hidden(path)]
     writable = [path for path in (site.state_dir, site.log_dir) if path is not None and is_hidden(path)]
     yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
     for path in outermost(needed):
@@ -142,14 +146,16 @@ def open_hosts(reached: Iterable[str | None]) -> list[str]:
     return [host or "a URL in a file or a credential" for host in dict.fromkeys(reached) if _address(host) is None]
 
 
-def _network(is_loopback: bool, reached: tuple[str | None, ...]) -> Iterable[str]:
-    """Whom the service may speak with: this machine and the addresses that notifications go to, where it listens on
-    loopback and these are addresses."""
+def _network(is_loopback: bool, notified: tuple[str | None, ...], asked: tuple[str | None, ...]) -> Iterable[str]:
+    """Whom the service may speak with: this machine and the addresses that notifications go to and rows come from,
+    where it listens on loopback and these are addresses."""
+    reached = (*notified, *asked)
     if not is_loopback:
         yield "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
         return
     if names := open_hosts(reached):
-        yield f"# Every address is open, for [[notify]] has to reach {' and '.join(names)}: close what is not to be"
+        who = " or ".join([*(["[[notify]]"] if notified else []), *(["a [models.NAME.source]"] if asked else [])])
+        yield f"# Every address is open, for {who} has to reach {' and '.join(names)}: close what is not to be"
         yield "# reached by a firewall, or by IPAddressDeny= and IPAddressAllow= here."
         return
     addresses = (

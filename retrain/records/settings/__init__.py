@@ -14,6 +14,7 @@ from retrain.records.settings.decisions import (
 from retrain.records.settings.events import RecommendationSettings
 from retrain.records.settings.labels import LabelSettings, Maturity
 from retrain.records.settings.model import FORMER_METRICS, METRICS, OF_PROBABILITIES, ModelSettings
+from retrain.records.settings.source import SourceSettings
 from retrain.records.settings.training import EstimatorSettings, SearchSettings, WindowSettings
 from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 
@@ -21,5 +22,5 @@ __all__ = [
     "FORMER_METRICS", "METRICS", "OF_PROBABILITIES", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings",
     "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "GroupSettings", "IntakeSettings", "LabelSettings",
     "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings", "SearchSettings",
-    "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
+    "Size", "SourceSettings", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip
