@@ -124,7 +124,10 @@ class SourceIntake:
         """Publish what was pulled; its row in the ledger is also the watermark."""
         context = self.context
         assert result.watermark is not None, "rows have one"
-        durable.make_folder(context.folders.pulled, "source.folder")
+        if not context.folders.pulled.is_dir():
+            durable.make_folder(context.folders.pulled, "source.folder")
+            durable.fsync_path(context.folders.pulled.parent)
+            durable.fsync_path(context.folders.state)
         folder = context.folders.pulled / name
         durable.publish_folder(context.folders.pulling, folder, "source.publish")
         await context.shared.writable()

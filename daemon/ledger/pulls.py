@@ -46,7 +46,8 @@ def kept(conn: Connection, model: str) -> dict[str, bool]:
 
 def let_go(conn: Connection, model: str, watermark: str, ids: Sequence[int]) -> None:
     """Their folders are needed no longer. Of all that are not kept the newest stays known: up to its watermark nobody
-    can say any more which rows were pulled. What was pulled by another column goes."""
+    can say any more which rows were pulled. What was pulled by another column goes once it is taken in."""
+    conn.execute(delete(pulls).where(pulls.c.model == model, pulls.c.watermark != watermark, pulls.c.is_taken))
     conn.execute(update(pulls).where(pulls.c.id.in_(ids)).values(is_kept=False))
     mine = pulls.c.model == model, pulls.c.watermark == watermark
     gone = last_row(conn, pulls, *mine, pulls.c.is_kept.is_(False))

@@ -24,6 +24,7 @@ from daemon.ledger import due
 from daemon.runtime.context import ModelContext
 from daemon.runtime.restarting import LONGEST_PAUSE_S, supervise
 from daemon.runtime.within import within
+from retrain.records.errors import Refused
 
 FAILURE_PAUSE_S = 5.0
 CHECK_AGAIN_S = 60.0
@@ -37,6 +38,7 @@ class ModelKeeper:
     context: ModelContext
     promoted: Callable[[], None]
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    _asked: set["asyncio.Task[str]"] = field(default_factory=set)
     _scheduled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -58,9 +60,24 @@ class ModelKeeper:
 
     async def stop(self) -> None:
         """End all work; what was under way goes on at the next start."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._asked]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def pull(self) -> str:
+        """Pull new rows of the database now; what came of it. Refused where the keeper is stopped meanwhile: of a model
+        one pull is under way at a time, whoever keeps it."""
+        task = asyncio.create_task(self.source.pull(asked=True))
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise Refused("the configuration is read anew meanwhile", "ask again") from None
 
     def silences(self, now_s: float) -> dict[str, float]:
         """Seconds of silence of its parts; a task that ended is silent for good."""

@@ -73,7 +73,7 @@ class Keepers:
         if name not in self.by_name:
             raise Refused(f"no model {name!r} in the running configuration")
         with bound_contextvars(model=name):  # also for what is logged by parts that know no model
-            return await self.by_name[name].source.pull(asked=True)
+            return await self.by_name[name].pull()
 
     def decide_again(self, name: str) -> None:
         """Have a model, if it is kept, decide anew."""

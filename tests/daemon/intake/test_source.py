@@ -21,6 +21,7 @@ from daemon.reading import pull as reading
 from daemon.runtime.context import ModelContext
 from daemon.runtime.worker.operations import BY_REQUEST
 from daemon.runtime.worker.process import Worker, WorkerError
+from daemon.service.keeper import ModelKeeper
 from retrain import durable
 from retrain.operations import from_json, to_json
 from retrain.records.errors import DriftdError, Refused, Retry
@@ -220,6 +221,44 @@ def test_a_greater_overlap_brings_nothing_back(database: sqlite3.Connection, tmp
         insert(database, 90, 93)
         asyncio.run(source.pull())
         assert ids(context) == Counter(range(93))
+
+
+def test_another_watermark_begins_anew(database: sqlite3.Connection, tmp_path: Path) -> None:
+    """What was kept for the one before goes."""
+    insert(database, 0, 30)
+    with model(tmp_path) as (_, source):
+        asyncio.run(source.pull())
+    config = CONFIG.format(source="").replace('watermark = "at"', 'watermark = "id"')
+    with bare_model(tmp_path, config) as context:
+        source = SourceIntake(context, lambda _: True, {})
+        for _ in range(2):
+            asyncio.run(source.pull())
+        assert ids(context) == Counter([*range(30), *range(30)])
+        assert len(list(context.folders.pulled.iterdir())) == 1
+
+
+def test_a_pull_that_was_asked_for_ends_with_its_keeper(
+    database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a reload, whose new keeper pulls by itself: two never do at once. Who asked is told."""
+    begun = asyncio.Event()
+
+    async def hang(_: Worker, *__: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Worker, "call", hang)
+
+    async def story() -> None:
+        keeper = ModelKeeper(context, lambda: None)
+        asked = asyncio.create_task(keeper.pull())
+        await begun.wait()
+        await keeper.stop()
+        with pytest.raises(Refused, match="the configuration is read anew meanwhile; ask again"):
+            await asked
+
+    with model(tmp_path) as (context, _):
+        asyncio.run(story())
 
 
 def test_the_url_may_lie_in_a_file_or_a_credential(database: sqlite3.Connection, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """Rows of a SQLite database on their way into a file, without a service."""
 
+import json
+import os
 import random
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +22,7 @@ from daemon.reading.operations import PullRequest, PullResult
 from daemon.reading.pull import pull
 from daemon.reading.value_types import as_array, united
 from daemon.reading.watermark import from_json, lowered, to_json
+from retrain.operations import to_json as as_message
 from retrain.records.errors import Refused, Retry
 from retrain.records.settings import ModelSettings
 
@@ -211,6 +216,39 @@ def test_a_query_is_taken_as_it_is_written(tmp_path: Path) -> None:
     db.execute("INSERT INTO t VALUES (1, 1.0, ?)", (at(0),))
     query = "WITH u AS (SELECT *, ' :x %s %% \\:' AS odd FROM t)\nSELECT * FROM u -- all of it\n;\n"
     assert Puller(tmp_path, query=query).all()[0]["odd"] == " :x %s %% \\:"
+
+
+@pytest.mark.long
+def test_a_million_rows_take_little_memory(tmp_path: Path) -> None:
+    """In the process that pulls them, all in one file, and once more where all lie in the overlap."""
+    db = table(tmp_path, "id INTEGER, y REAL, at INTEGER, a TEXT, b TEXT, c REAL")
+    db.execute(
+        "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 1000000) "
+        "INSERT INTO t SELECT n, n / 7.0, n, 'some words ' || n, 'red', n * 1.5 FROM i"
+    )
+    db.execute("CREATE INDEX t_at ON t (at)")
+    made = settings(max_rows=2_000_000, overlap=1e9)
+    first, again = tmp_path / "first", tmp_path / "again"
+    asked = {"url": "sqlite:///a.db", "folder": tmp_path, "settings": made}
+    result, peak = pulled_apart(PullRequest(**asked, work=first))
+    assert result["rows"] == 1_000_000 and peak < 350e6, peak
+    known = PullRequest(**asked, work=again, after=result["watermark"], seen=(first / SEEN,))
+    result, peak = pulled_apart(known)
+    assert result["rows"] == 0 and peak < 350e6, peak
+
+
+def pulled_apart(request: PullRequest) -> tuple[Any, int]:
+    """What a process of its own answers, and the most bytes that it held."""
+    command = [sys.executable, "-m", "daemon.runtime.worker.child", "--role", "puller", "--parent", str(os.getpid())]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert worker.stdin is not None and worker.stdout is not None
+    worker.stdin.write(json.dumps({"op": "pull", "args": as_message(request), "beat": None}) + "\n")
+    worker.stdin.close()
+    answer = json.loads(worker.stdout.read())
+    _, status, used = os.wait4(worker.pid, 0)
+    worker.returncode = status
+    print(answer, used.ru_maxrss)
+    return answer["ok"], used.ru_maxrss * 1024
 
 
 @pytest.mark.parametrize(
