@@ -24,7 +24,7 @@ from daemon.config.metrics import METRICS
 from daemon.config.notify import NotifySettings
 from daemon.config.service import LogSettings, ServiceSettings
 from drift.statistics.registry import statistics_table
-from retrain.records.settings import Budget, ColumnSettings, Frozen, ModelSettings
+from retrain.records.settings import Budget, ColumnSettings, Frozen, ModelSettings, SourceSettings
 from retrain.records.settings.units import BYTES, SECONDS, alarm_rate, duration_s, size_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +99,8 @@ def sections() -> Iterator[tuple[str, type[Frozen]]]:
     yield "models.NAME", ModelSettings
     yield "models.NAME.columns", ColumnSettings
     for name, field in ModelSettings.model_fields.items():
-        if (inner := settings_in(field.annotation)) is not None:
+        inner = SourceSettings if name == "source" else settings_in(field.annotation)  # which may be left out
+        if inner is not None:
             yield f"models.NAME.{name}", inner
 
 

@@ -6,7 +6,15 @@ import tomllib
 import pytest
 from test_docs import TABLES
 
-SAMPLE = {"data_dir": "d", "task": "regression", "target": "y", "type": "number", "name": "ops"}
+SAMPLE = {
+    "data_dir": "d",
+    "task": "regression",
+    "target": "y",
+    "type": "number",
+    "name": "ops",
+    "query": "SELECT 1",
+    "watermark": "at",
+}
 KEYS = [
     pytest.param(section, kind, name, id=f"{section}.{name}")
     for section, kind in TABLES.sections()

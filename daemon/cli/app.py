@@ -28,7 +28,18 @@ COMMANDS = {
     "Look at data": ("demo", "init", "compare", "check", "predict", "replay"),
     "The service": ("run", "serve", "reload", "install-service", "doctor", "notify", "backup", "restore"),
     "What it did and why": ("status", "history", "versions", "files", "explain", "logs"),
-    "Decide yourself": ("retrain", "promote", "approve", "rollback", "pause", "resume", "hold", "release", "forget"),
+    "Decide yourself": (
+        "pull",
+        "retrain",
+        "promote",
+        "approve",
+        "rollback",
+        "pause",
+        "resume",
+        "hold",
+        "release",
+        "forget",
+    ),
 }
 """All commands, as the help groups them. Each is the function of its name in the module of its name, which is imported
 when the command is run, or its help is shown."""

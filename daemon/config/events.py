@@ -29,7 +29,8 @@ DISK = (
 EVENTS = (
     Event("service_started", "info", "the process began; `only` is `server` where it is `driftd serve`",
         "driftd pid config listen models only",
-        ends="state_lost state_hung part_hung disk_low folder_hung ledger_locked ledger_awaited notify_failed"),
+        ends="state_lost state_hung part_hung disk_low folder_hung ledger_locked ledger_awaited notify_failed "
+             "source_failed"),
     Event("service_ready", "info", "every server serves the last promotions", "seconds url"),
     Event("service_stopping", "info", "a signal asked it to end"),
     Event("service_stopped", "info", "all has ended", "seconds"),
@@ -75,14 +76,22 @@ EVENTS = (
         "[More](backup.md#when-the-ledger-is-refused)"),
     Event("state_back", "info", "the state folder is there again, and the work goes on", "folder",
         ends="state_lost"),
+    Event("rows_pulled", "info", "new rows of a model's [database](sources.md) are a data file, up to that watermark",
+        "file rows watermark seconds"),
+    Event("source_failed", "warning", "a model's [database](sources.md) cannot be asked for new rows, or what was "
+        "pulled cannot be taken in: it is tried again, less and less often; told once while the reason is the same",
+        "reason", "mend what `reason` says; `driftd pull M` tries it at once, `driftd doctor` looks"),
+    Event("source_recovered", "info", "new rows come again", "seconds",
+        ends="source_failed"),
     Event("file_seen", "info", "a file is new or changed, and not yet settled", "file bytes"),
     Event("file_unfinished", "info", "a file seems to be still written: it is taken once it is whole, or has not "
         "changed for ten settle times", "file reason"),
     Event("settle_learned", "info", "a file paused `pause_s` seconds while it was written: files of this folder "
         "wait `settle_s` seconds from now on ([why](data-files.md#files-that-are-still-written))",
         "file pause_s settle_s"),
-    Event("file_accepted", "info", "a file's rows are in (`predictions/TIME`: live traffic); `hint` where the target "
-        "seems misspelt, `notes` say how else it was read; of labels, so many `joined` a row that is there",
+    Event("file_accepted", "info", "a file's rows are in (`predictions/TIME`: live traffic, `source/TIME`: of a "
+        "database); `hint` where the target seems misspelt, `notes` say how else it was read; of labels, so many "
+        "`joined` a row that is there",
         "file kind rows labelled_rows rejected joined hint notes"),
     Event("labels_unjoined", "warning", "few labels of a file find a row by their id, or `alike` ids are written "
         "otherwise in rows; of feedback at most one line an hour", "file labels joined alike reason",

@@ -11,11 +11,14 @@ STAGED = ".restoring"
 ASIDE = "before-restore-"
 """How the folders begin into which restores moved what was there before."""
 SNAPSHOTS, VERSIONS, QUARANTINE, SPOOL, LOG = "snapshots", "versions", "quarantine", "spool", "prediction_log"
+PULLED = "pulled"
 SEGMENTS = (
     *(f"{folder}/*.{kind}" for folder in (f"{SPOOL}/*", f"{LOG}/*/{SPOOL}") for kind in ("jsonl", "open")),
     f"{SPOOL}/*/*-*/*.jsonl",
 )
 """Globs of all segments that servers append to, below the state folder, those too that were set apart in folders."""
+ROWS, SEEN = "rows.parquet", "seen"
+"""Of what was pulled of a database: the rows, and the digests by which they are known again."""
 NAMED_CHARS = 32
 """So many characters of a digest name a file."""
 
@@ -78,6 +81,16 @@ class ModelPaths:
     def log_spool(self) -> Path:
         """Segments of answered rows that came through the server."""
         return self.logged / SPOOL
+
+    @property
+    def pulled(self) -> Path:
+        """What was pulled of a database: a folder for each time."""
+        return self.state / PULLED / self.model
+
+    @property
+    def pulling(self) -> Path:
+        """What is being pulled."""
+        return self.state / "work" / "pulls" / self.model
 
     @property
     def intake(self) -> Path:

@@ -1,6 +1,6 @@
 """Data files and what became of them: accepted, held, duplicate, refused, superseded, forgotten, or expired (beyond the
 retention of snapshots, or with the prediction log that they were made of). `source` says where they came from: "folder"
-(labels over HTTP too), "events" that were posted, or "traffic"."""
+(labels over HTTP too), "events" that were posted, "traffic", or a "database"."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +20,7 @@ KEPT_REJECTS = 1000
 RETELLING_FILES = 5_000
 """So many of the newest files of labels are looked through for some that agree."""
 LOOK = ("size", "mtime_ns", "ctime_ns", "inode")
-SOURCES = ("folder", "events", "traffic")
+SOURCES = ("folder", "events", "traffic", "database")
 NEWEST_TIME = func.coalesce(files.c.last_time, files.c.at)
 USABLE = (
     files.c.seq, files.c.snapshot, files.c.sha256, files.c.rows, files.c.kind, files.c.source,
@@ -300,7 +300,7 @@ def release(conn: Connection, model: str, path: str) -> None:
 
 def forget(conn: Connection, model: str, path: str) -> None:
     """Drop a file's rows for good."""
-    _change(conn, model, path, ("accepted", "held"), "forgotten", "by hand")
+    _change(conn, model, path, ("accepted", "held", "refused"), "forgotten", "by hand")
 
 
 def retelling(conn: Connection, model: str, before_id: int) -> list[FileRow]:

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.config.paths import ModelPaths
+from daemon.config.paths import ROWS, SEEN, ModelPaths
 
 HERE = Path()
 
@@ -33,7 +33,7 @@ def references(path: Path) -> References:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         used = "SELECT snapshot FROM files WHERE snapshot IS NOT NULL AND state"
-        files = frozenset(_column(connection, f"{used} IN ('accepted', 'held')"))
+        files = set(_column(connection, f"{used} IN ('accepted', 'held')"))
         spare = set(_column(connection, f"{used} NOT IN ('accepted', 'held')")) - files
         stored = connection.execute("SELECT model, name FROM versions WHERE state = 'stored'")
         versions = frozenset(ModelPaths(HERE, model).version(name).as_posix() for model, name in stored)
@@ -42,7 +42,11 @@ def references(path: Path) -> References:
         spare |= {ModelPaths(HERE, model).rejects(sha256).as_posix() for model, sha256 in rejected}
         if "prediction_log" in tables:
             spare |= set(_column(connection, "SELECT path FROM prediction_log"))
-        return References(files, versions, frozenset(spare))
+        if "pulls" in tables:
+            files |= {f"{folder}/{SEEN}" for folder in _column(connection, "SELECT folder FROM pulls WHERE is_kept")}
+            waiting = _column(connection, "SELECT folder FROM pulls WHERE NOT is_taken")
+            files |= {f"{folder}/{ROWS}" for folder in waiting}
+        return References(frozenset(files), versions, frozenset(spare))
 
 
 def _column(connection: sqlite3.Connection, query: str) -> Iterator[str]:

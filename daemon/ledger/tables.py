@@ -139,6 +139,17 @@ prediction_log = _table(
 )
 Index("prediction_log_by_model", prediction_log.c.model, prediction_log.c.id)
 
+pulls = _table(
+    "pulls",
+    *_required(String, "model", "path", "folder", "watermark"),
+    *_required(JSON, "value"),
+    *_required(Integer, "rows"),
+    *_required(Boolean, "is_taken", default=False),
+    *_required(Boolean, "is_kept", default=True),
+    *_required(Float, "at"),
+)
+Index("pulls_by_model", pulls.c.model, pulls.c.id)
+
 rejects = _table(
     "rejects",
     Column("file_id", Integer, ForeignKey("files.id"), nullable=False, index=True),

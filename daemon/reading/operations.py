@@ -211,3 +211,26 @@ class TrafficRequest(Request[TrafficResult], frozen=True, kw_only=True):
     schema: Schema
     settings: ModelSettings
     work: Path
+
+
+class PullResult(Result, frozen=True, kw_only=True):
+    """So many new rows are in the work folder; `watermark` is the newest that was looked at, None without a row;
+    `more`: there are more than were asked for."""
+
+    rows: int
+    watermark: Json | None
+    more: bool
+
+
+class PullRequest(Request[PullResult], frozen=True, kw_only=True):
+    """Pull new rows of the source of `settings` into `work`, which is made anew; `url`, which may be a secret, is that
+    of its database, relative to `folder`. Rows from a little before the watermark `after` are looked at, none up to
+    `above`; those in `seen` are left out."""
+
+    url: str
+    folder: Path
+    settings: ModelSettings
+    work: Path
+    after: Json | None = None
+    above: Json | None = None
+    seen: tuple[Path, ...] = ()

@@ -60,7 +60,7 @@ class Background:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
         self._notifying, self._hooks = notifying, hooks
-        self._commander = Commander({}, keepers.promoted, reload, notifying.test)
+        self._commander = Commander({}, keepers.promoted, reload, notifying.test, keepers.pull)
         counted = CountedDescriptions(lambda: shared.config, shared.ledger)
         self._descriptions = Descriptions(
             shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst, counted

@@ -1,4 +1,5 @@
-"""Commands that wait for others and touch no model: done beside the queue, so that it goes on meanwhile."""
+"""Commands that wait for others, receivers of notifications or a database: done beside the queue, so that it goes on
+meanwhile."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -45,24 +45,25 @@ log = get_logger()
 @dataclass
 class Commander:
     """Applies commands to the models by name; `promoted` is called after a champion changed, `notify_test` with a
-    destination, or None for all."""
+    destination, or None for all, `pull` with a model."""
 
     contexts: dict[str, ModelContext]
     promoted: Callable[[str], None]
     reload: Callable[[], Awaitable[str]]
     notify_test: Callable[[str | None], Awaitable[str]]
+    pull: Callable[[str], Awaitable[str]]
     now: Callable[[], float] = time.time
     beside: Beside = field(default_factory=Beside)
     _proven: dict[Path, Any] = field(default_factory=dict)
 
     async def apply_all(self) -> None:
-        """Work off what is queued; what waits for receivers of notifications is only begun."""
+        """Work off what is queued; what waits for receivers of notifications or for a database is only begun."""
         self.beside.look()
         shared = next(iter(self.contexts.values())).shared
         with shared.ledger.connect() as conn:
             queued = commands.queued(conn)
         for command in queued:
-            if command.name == "notify_test":
+            if command.name in ("notify_test", "pull"):
                 self.beside.begin(command.id, partial(self._do, command, shared))
             else:
                 await self._do(command, shared)
@@ -90,9 +91,8 @@ class Commander:
 
     async def _apply(self, command: commands.CommandRow, shared: Shared) -> str:
         ledger = shared.ledger
-        if command.name in ("reload", "notify_test"):
-            is_reload, named = command.name == "reload", command.args.get("destination")
-            message = await (self.reload() if is_reload else self.notify_test(named))
+        if command.name in ("reload", "notify_test", "pull"):
+            message = await self._awaited(command)
             await shared.writable()
             with ledger.begin(durable=True) as conn:
                 commands.finish(conn, command.id, "done", message, self.now())
@@ -110,6 +110,14 @@ class Commander:
             self.promoted(name)
         context.decision_needed.set()
         return message
+
+    async def _awaited(self, command: commands.CommandRow) -> str:
+        """What a command came to that is done elsewhere in the service."""
+        if command.name == "reload":
+            return await self.reload()
+        if command.name == "notify_test":
+            return await self.notify_test(command.args.get("destination"))
+        return await self.pull(command.args["model"])
 
     async def _prove_first(self, context: ModelContext, command: commands.CommandRow) -> None:
         """A version that does not load or answer its probe rows is never promoted; one that did is not proven again

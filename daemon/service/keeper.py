@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from math import inf
@@ -17,12 +18,14 @@ from daemon.cycles.tidying import keep_tidy
 from daemon.intake.events import EventIntake
 from daemon.intake.files import Intake
 from daemon.intake.labels import take_segments
+from daemon.intake.source import SourceIntake
 from daemon.intake.traffic import Traffic
 from daemon.ledger import due
 from daemon.runtime.context import ModelContext
 from daemon.runtime.restarting import LONGEST_PAUSE_S, supervise
 from daemon.runtime.within import within
 from daemon.scoring.dropped import DroppedFiles
+from retrain.records.errors import Refused
 
 FAILURE_PAUSE_S = 5.0
 CHECK_AGAIN_S = 60.0
@@ -36,6 +39,7 @@ class ModelKeeper:
     context: ModelContext
     promoted: Callable[[], None]
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    _asked: set["asyncio.Task[str]"] = field(default_factory=set)
     _scheduled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -44,6 +48,7 @@ class ModelKeeper:
         self.events = EventIntake(self.context, self.intake.has_disk)
         scores = self.context.settings.scoring.in_dir is not None
         self.scoring = DroppedFiles(self.context, logged=self.traffic.look_again) if scores else None
+        self.source = SourceIntake(self.context, self.intake.has_disk, os.environ)
         self.cycles = CycleRunner(self.context, self.intake.waiting, self.promoted)
 
     def start(self) -> None:
@@ -51,16 +56,32 @@ class ModelKeeper:
         self._scheduled.set()
         posted = self.events.run if self._recommends else self._labels
         parts = [
-            self.intake.run, self.cycles.run, self._checks, posted, self.traffic.run, self._tidy, self._retention,
+            self.intake.run, self.cycles.run, self._checks, posted, self.traffic.run, self.source.run,
+            self._tidy, self._retention,
         ]  # fmt: skip
         parts += [] if self.scoring is None else [self.scoring.run]
         self._tasks = [asyncio.create_task(self._supervise(part)) for part in parts]
 
     async def stop(self) -> None:
         """End all work; what was under way goes on at the next start."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._asked]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def pull(self) -> str:
+        """Pull new rows of the database now; what came of it. Refused where the keeper is stopped meanwhile: of a model
+        one pull is under way at a time, whoever keeps it."""
+        task = asyncio.create_task(self.source.pull(asked=True))
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise Refused("the configuration is read anew meanwhile", "ask again") from None
 
     def silences(self, now_s: float) -> dict[str, float]:
         """Seconds of silence of its parts; a task that ended is silent for good."""

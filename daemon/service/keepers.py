@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
+from structlog.contextvars import bound_contextvars
+
 from daemon.ledger import due, models
 from daemon.runtime.context import ModelContext, Shared, make_folders
 from daemon.service.keeper import ModelKeeper
 from daemon.service.ledger_writes import PendingWrites
 from daemon.service.schedule import Schedule
+from retrain.records.errors import Refused
 
 
 class Keepers:
@@ -64,6 +67,13 @@ class Keepers:
         """A model has another champion."""
         self._follow()
         self.by_name[name].after_promotion()
+
+    async def pull(self, name: str) -> str:
+        """Pull a model's new rows now; what came of it."""
+        if name not in self.by_name:
+            raise Refused(f"no model {name!r} in the running configuration")
+        with bound_contextvars(model=name):  # also for what is logged by parts that know no model
+            return await self.by_name[name].pull()
 
     def decide_again(self, name: str) -> None:
         """Have a model, if it is kept, decide anew."""

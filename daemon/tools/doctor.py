@@ -62,6 +62,7 @@ def examine(config: Config) -> list[Finding]:
         parts += [(f"{name}: data_dir", _data_dir(config, name, patience))]
         parts += [(f"{name}: the folders of scoring", _scoring(config, name, patience))]
         parts += [(f"{name}: the estimator", _learner(config, name)), (f"{name}: on_promotion", _hook(config, name))]
+        parts += [(f"[models.{name}.source]", _source(config, name))]
     parts += [("shared data folders", _shared(config))]
     parts += [("limits", _limits()), ("[service] listen", _port(config)), ("the environment", _environment())]
     parts += [("the ledger", _ledger(config))]
@@ -235,6 +236,14 @@ def _hook(config: Config, name: str) -> Iterator[Finding]:
     yield Finding("ok", f"{name}: on_promotion runs {written}")
     if Path(program).stat().st_mode & stat.S_IWOTH:
         yield Finding("warning", f"{written} may be changed by other users of this machine", f"chmod o-w {written}")
+
+
+def _source(config: Config, name: str) -> Iterator[Finding]:
+    if config.models[name].source is None:
+        return
+    from daemon.tools.doctor_source import source_told
+
+    yield from (Finding(*told) for told in source_told(config, name, os.environ))
 
 
 def _shared(config: Config) -> Iterator[Finding]:

@@ -83,5 +83,5 @@ def rebuilt_mark(observation: Observation) -> str:
 
 
 def settings_digest(settings: ModelSettings) -> str:
-    teaching = settings.model_dump_json(exclude={"on_promotion", "on_promotion_timeout"})
+    teaching = settings.model_dump_json(exclude={"on_promotion", "on_promotion_timeout", "source"})
     return hashlib.sha256(teaching.encode()).hexdigest()[:16]

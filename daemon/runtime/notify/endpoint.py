@@ -3,7 +3,6 @@ credentials; read for each message, so that a new secret holds at once."""
 
 import base64
 import binascii
-import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from pathlib import Path
 from daemon.config.config import Config
 from daemon.config.notify import NotifySettings, why_no_url
 from daemon.runtime.log import get_logger
+from daemon.runtime.secret_files import read_secret, secret_file
+from daemon.runtime.sources import source_files
 from retrain.records.errors import Refused
 
 log = get_logger()
@@ -33,7 +34,7 @@ def endpoint_of(config: Config, destination: NotifySettings, environment: Mappin
     """A destination's endpoint; Refused says which file cannot be used, and nothing that is in it."""
     files = dict(secret_files(config, destination, environment))
     url = destination.url if destination.url is not None else _url(destination, files.get("url"))
-    password = _read(files["password"]).decode("utf-8", "replace") if "password" in files else None
+    password = read_secret(files["password"]).decode("utf-8", "replace") if "password" in files else None
     return Endpoint(url, _key(files["secret"]) if "secret" in files else None, password)
 
 
@@ -41,21 +42,19 @@ def secret_files(
     config: Config, destination: NotifySettings, environment: Mapping[str, str]
 ) -> Iterator[tuple[str, Path]]:
     """The files that a destination's URL and key are read from, by what is in them."""
-    folder = environment.get("CREDENTIALS_DIRECTORY")
     configured = {
         "url": destination.url_file, "secret": destination.secret_file, "password": destination.password_file,
     }  # fmt: skip
     for kind, given in configured.items():
-        credential = None if folder is None else Path(folder) / f"driftd-notify-{destination.name}-{kind}"
-        if given is not None:
-            yield kind, config.path.parent / Path(given).expanduser()
-        elif credential is not None and os.path.exists(credential):  # noqa: PTH110 - False where it may not be looked at
-            yield kind, credential
+        file = secret_file(config, given, f"driftd-notify-{destination.name}-{kind}", environment)
+        if file is not None:
+            yield kind, file
 
 
 def open_secrets(config: Config, environment: Mapping[str, str]) -> list[Path]:
-    """Those of the files of all destinations that others than owner and group may read or write."""
-    files = dict.fromkeys(path for one in config.notify for _, path in secret_files(config, one, environment))
+    """Those of the files of all destinations and sources that others than owner and group may read or write."""
+    told = (path for one in config.notify for _, path in secret_files(config, one, environment))
+    files = dict.fromkeys([*told, *source_files(config, environment)])
     return [path for path in files if path.exists() and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)]
 
 
@@ -69,14 +68,14 @@ def _url(destination: NotifySettings, file: Path | None) -> str:
     if file is None:
         way_out = f"give url, url_file, or the systemd credential driftd-notify-{destination.name}-url"
         raise Refused(f"{destination.name} has no URL", way_out)
-    url = _read(file).decode("utf-8", "replace")
+    url = read_secret(file).decode("utf-8", "replace")
     if (why := why_no_url(url)) is not None:
         raise Refused(f"{file}: {why}")
     return url
 
 
 def _key(file: Path) -> bytes:
-    text = _read(file)
+    text = read_secret(file)
     try:
         key = base64.b64decode(text[len(BASE64) :], validate=True) if text.startswith(BASE64.encode()) else text
     except binascii.Error:
@@ -84,10 +83,3 @@ def _key(file: Path) -> bytes:
     if len(key) < SHORTEST:
         raise Refused(f"{file}: a key of less than {SHORTEST} bytes", "try: openssl rand -hex 32")
     return key
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes().strip()
-    except OSError as error:
-        raise Refused(f"{file}: cannot be read: {error.strerror}") from None

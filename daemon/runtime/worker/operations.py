@@ -10,7 +10,7 @@ from daemon.reading import operations as reading
 from retrain import operations as model
 from retrain.operations import Done, Request, Result
 
-Role = Literal["analyst", "trainer"]
+Role = Literal["analyst", "trainer", "puller"]
 
 
 class WarmRequest(Request[Done], frozen=True, kw_only=True):
@@ -59,6 +59,7 @@ OPERATIONS = (
     Operation("split_labels", reading.SplitRequest, reading.SplitResult, "daemon.reading.split_labels:split"),
     Operation("convert_log", reading.ConvertRequest, reading.ConvertResult, "daemon.reading.answered_rows:convert"),
     Operation("take_traffic", reading.TrafficRequest, reading.TrafficResult, "daemon.reading.answered_rows:traffic"),
+    Operation("pull", reading.PullRequest, reading.PullResult, "daemon.reading.pull:pull", "puller"),
     Operation(
         "check",
         model.CheckRequest,

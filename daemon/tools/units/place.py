@@ -16,6 +16,8 @@ from daemon.config.config import Config, hook_command, model_data_dir, scoring_d
 from daemon.config.notify import needs_apprise, scheme_of
 from daemon.tools.units.render import MARK, Site, in_home, open_hosts, render
 from retrain.records.errors import Refused
+from retrain.records.settings import SourceSettings
+from retrain.records.settings.source import database_file, database_host
 
 USER = "driftd"
 OWN_HOST = ("json", "jsons", "xml", "xmls", "form", "forms")
@@ -32,6 +34,7 @@ def site_of(config: Config, user: str) -> Site:
     programs = [Path(words[0]) for name in config.models if (words := hook_command(config, name))]
     data = [model_data_dir(config, name) for name in config.models]
     scored = [folders for name in config.models if (folders := scoring_dirs(config, name)) is not None]
+    sources = [one.source for one in config.models.values() if one.source is not None]
     return Site(
         driftd=Path(sys.prefix) / "bin" / "driftd",
         config=config.path.resolve(),
@@ -47,6 +50,8 @@ def site_of(config: Config, user: str) -> Site:
         programs=tuple(path for path in programs if path.is_absolute()),
         log_dir=None if config.log_file is None else Path(os.path.normpath(config.log_file)).parent,
         reached=tuple(None if one.url is None else reached_by(one.url) for one in config.notify),
+        asked=tuple(None if one.url is None else database_host(one.url) for one in sources),
+        databases=tuple(path.parent for one in sources if (path := _database(config, one)) is not None),
     )
 
 
@@ -59,6 +64,12 @@ def reached_by(url: str) -> str | None:
     if needs_apprise(url) and scheme_of(url) not in OWN_HOST:
         return f"what {scheme_of(url)}:// reaches"
     return urlsplit(url).hostname
+
+
+def _database(config: Config, source: SourceSettings) -> Path | None:
+    """The file that a model's rows come from, where it is one."""
+    path = None if source.url is None else database_file(source.url)
+    return None if path is None else Path(os.path.normpath(config.path.parent / path))
 
 
 def _group_of(user: str) -> str:
@@ -75,12 +86,13 @@ def told(site: Site) -> list[str]:
     folder."""
     folders = ", ".join(map(str, dict.fromkeys(site.data_dirs)))
     told = [f"for {site.config}:", f"  state in {site.state_dir}", f"  watches {folders}", f"  serves on {site.listen}"]
-    if not site.reached:
-        return told
-    if names := open_hosts(site.reached):
-        reason = f"notifications go to {' and '.join(names)}, and systemd's rules know addresses alone"
+    if open_hosts((*site.reached, *site.asked)):
+        words = (("notifications go to", site.reached), ("rows come from", site.asked))
+        reasons = [f"{what} {' and '.join(names)}" for what, hosts in words if (names := open_hosts(hosts))]
+        reason = f"{' and '.join(reasons)}, and systemd's rules know addresses alone"
         return [*told, f"  may reach every address (no IPAddressDeny=): {reason}"]
-    return [*told, f"  notifies {', '.join(map(str, dict.fromkeys(site.reached)))}"]
+    words = (("notifies", site.reached), ("pulls rows from", site.asked))
+    return [*told, *(f"  {what} {', '.join(map(str, dict.fromkeys(hosts)))}" for what, hosts in words if hosts)]
 
 
 def place(site: Site, root: Path) -> Iterator[str]:

@@ -21,9 +21,9 @@ LOGS = Path("/var/log")
 @dataclass(frozen=True)
 class Site:
     """What the units are made for. `code` are the folders that Python loads from; all paths are absolute. `reached` are
-    the hosts that notifications go to, None of a URL that is kept elsewhere; `programs` are run after
-    promotions; `results` are the folders that results of scored files appear in; `log_dir` is that of the log file, if
-    there is one."""
+    the hosts that notifications go to, None of a URL that is kept elsewhere, and `asked` those of databases that rows
+    come from; `databases` are the folders of those that are files; `programs` are run after promotions; `results` are
+    the folders that results of scored files appear in; `log_dir` is that of the log file, if there is one."""
 
     driftd: Path
     config: Path
@@ -36,6 +36,8 @@ class Site:
     group: str
     makes_user: bool = True
     reached: tuple[str | None, ...] = ()
+    asked: tuple[str | None, ...] = ()
+    databases: tuple[Path, ...] = ()
     programs: tuple[Path, ...] = ()
     log_dir: Path | None = None
     results: tuple[Path, ...] = ()
@@ -44,7 +46,7 @@ class Site:
 def render(site: Site) -> dict[Path, str]:
     """The text of each file by its path below the root."""
     listen, is_loopback = _socket(site.listen)
-    network = "\n".join(_network(is_loopback, site.reached))
+    network = "\n".join(_network(is_loopback, site.reached, site.asked))
     values = {
         "mark": MARK, "user": site.user, "group": site.group, "listen": listen, "network": network,
         "docs": site.docs.as_uri().replace("%", "%%"), "driftd": quoted(site.driftd), "config": argument(site.config),
@@ -113,7 +115,8 @@ def _writable(site: Site) -> Iterable[str]:
 
 def _home(site: Site) -> Iterable[str]:
     """Homes and temporary folders are hidden, but for what the service needs of them."""
-    needed = [path for path in (*site.code, site.config.parent, *site.data_dirs, *site.programs) if is_hidden(path)]
+    read = (*site.code, site.config.parent, *site.data_dirs, *site.programs, *site.databases)
+    needed = [path for path in read if is_hidden(path)]
     log_dir = [] if site.log_dir is None else [site.log_dir]
     writable = [path for path in (site.state_dir, *log_dir, *site.results) if is_hidden(path)]
     yield f"ProtectHome={'tmpfs' if any(map(in_home, (*needed, *writable))) else 'yes'}"
@@ -155,14 +158,16 @@ def open_hosts(reached: Iterable[str | None]) -> list[str]:
     return [host or "a URL in a file or a credential" for host in dict.fromkeys(reached) if _address(host) is None]
 
 
-def _network(is_loopback: bool, reached: tuple[str | None, ...]) -> Iterable[str]:
-    """Whom the service may speak with: this machine and the addresses that notifications go to, where it listens on
-    loopback and these are addresses."""
+def _network(is_loopback: bool, notified: tuple[str | None, ...], asked: tuple[str | None, ...]) -> Iterable[str]:
+    """Whom the service may speak with: this machine and the addresses that notifications go to and rows come from,
+    where it listens on loopback and these are addresses."""
+    reached = (*notified, *asked)
     if not is_loopback:
         yield "# [service] listen is not loopback: whom to answer is the firewall's to say, or IPAddressAllow= here."
         return
     if names := open_hosts(reached):
-        yield f"# Every address is open, for [[notify]] has to reach {' and '.join(names)}: close what is not to be"
+        who = " or ".join([*(["[[notify]]"] if notified else []), *(["a [models.NAME.source]"] if asked else [])])
+        yield f"# Every address is open, for {who} has to reach {' and '.join(names)}: close what is not to be"
         yield "# reached by a firewall, or by IPAddressDeny= and IPAddressAllow= here."
         return
     addresses = (

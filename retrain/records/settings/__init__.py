@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from retrain.records.settings.events import RecommendationSettings
     from retrain.records.settings.labels import LabelSettings, Maturity
     from retrain.records.settings.model import FORMER_METRICS, METRICS, OF_PROBABILITIES, ModelSettings
+    from retrain.records.settings.source import SourceSettings
     from retrain.records.settings.training import EstimatorSettings, SearchSettings, WindowSettings
     from retrain.records.settings.units import Budget, Duration, Frozen, Size, Wait
 
@@ -26,7 +27,8 @@ __all__ = [
     "FORMER_METRICS", "METRICS", "OF_PROBABILITIES", "Budget", "ColumnKind", "ColumnSettings", "DecisionSettings",
     "DriftSettings", "Duration", "EstimatorSettings", "Frozen", "GroupSettings", "IntakeSettings", "LabelSettings",
     "Maturity", "ModelSettings", "PredictionLogSettings", "RecommendationSettings", "RolloutSettings",
-    "ScoringSettings", "SearchSettings", "Size", "SuspicionSettings", "TriggerSettings", "Wait", "WindowSettings",
+    "ScoringSettings", "SearchSettings", "Size", "SourceSettings", "SuspicionSettings",
+    "TriggerSettings", "Wait", "WindowSettings",
 ]  # fmt: skip
 
 _PLACES = {
@@ -52,6 +54,7 @@ _PLACES = {
     "ScoringSettings": "retrain.records.settings.data",
     "SearchSettings": "retrain.records.settings.training",
     "Size": "retrain.records.settings.units",
+    "SourceSettings": "retrain.records.settings.source",
     "SuspicionSettings": "retrain.records.settings.decisions",
     "TriggerSettings": "retrain.records.settings.decisions",
     "Wait": "retrain.records.settings.units",

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, field
 from retrain.records.settings import data, decisions, events, training
 from retrain.records.settings.answer import DecisionSettings
 from retrain.records.settings.labels import LabelSettings
+from retrain.records.settings.source import SourceSettings
 from retrain.records.settings.units import Duration, Frozen
 
 METRICS = {
@@ -104,6 +105,8 @@ class ModelSettings(Frozen):
     on_promotion_timeout: Duration = 60.0
     """After so long it is ended, with all that it began."""
     intake: data.IntakeSettings = data.IntakeSettings()
+    source: SourceSettings | None = None
+    """A section of its own: rows [of a database](sources.md), besides the data folder."""
     labels: LabelSettings = LabelSettings()
     drift: decisions.DriftSettings = decisions.DriftSettings()
     triggers: decisions.TriggerSettings = decisions.TriggerSettings()

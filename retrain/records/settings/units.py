@@ -104,6 +104,7 @@ def unless_off(value: Any) -> Any:
 LONGEST_S, LARGEST, MOST = 36525 * 86400.0, 10**18, 10**15
 """A hundred years, an exabyte, and more than anything that is counted: beyond is a slip of the keyboard."""
 VALUES = ("min", "max", "positive")
+MANY_LINES = ("query",)
 MAY_BE_BLANK = ("thousands", "na_values", "categories", "delimiter", "target")
 """A target is empty where there is none yet; a configuration's is looked at in its place."""
 
@@ -136,9 +137,14 @@ def sensible(key: str, value: Any) -> Any:
             raise ValueError(f"expected a number of at most {MOST:.0e}")
         if isinstance(one, str) and key not in MAY_BE_BLANK and not one.strip():
             raise ValueError("expected text that is not empty")
-        if isinstance(one, str) and key != "delimiter" and any(char in one for char in "\0\r\n"):
+        if isinstance(one, str) and key != "delimiter" and any(c in one for c in _unwritten(key)):
             raise ValueError("expected text in one line")
     return value
+
+
+def _unwritten(key: str) -> str:
+    """The characters that a text may not have."""
+    return "\0" if key in MANY_LINES else "\0\r\n"
 
 
 Duration = Annotated[float, BeforeValidator(duration_s), Field(gt=0), AfterValidator(sensible_duration)]

@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,39 @@ def test_a_command_after_promotions_that_is_not_there_is_bad(configure: Configur
     program.chmod(0o777)
     config = configure(model='on_promotion = "./after x"')
     assert bad(config) == [] and f"{program} may be changed by other users" in notes(config)
+
+
+@pytest.mark.parametrize(
+    ("columns", "value", "level", "told"),
+    [
+        ("x REAL, y REAL, at TEXT", "2026-01-31 10:00:00", "ok", "its newest 'at' is 2026-01-31 10:00:00"),
+        ("x REAL, y REAL, at TEXT", "9999-01-31 10:00:00", "warning", "ahead of time"),
+        ("x REAL, y REAL, at TEXT", "soon", "error", "is like 'soon', which has no order that driftd knows"),
+        ("x REAL, at TEXT", "2026-01-31 10:00:00", "warning", "no column 'y', the target: its rows have no labels"),
+        ("x REAL, y REAL, then_ TEXT", "x", "error", "the database says: no such column: pulled.at"),
+        ("x REAL, y REAL, at TEXT", None, "ok", "it has no row with a watermark yet"),
+    ],
+)  # fmt: skip
+def test_what_a_database_will_be_asked_is_looked_at(
+    columns: str, value: str | None, level: str, told: str, configure: Configure, tmp_path: Path
+) -> None:
+    """Whether it answers, and has watermark and target; a watermark without order, or ahead of time, is told."""
+    with closing(sqlite3.connect(tmp_path / "loans.db", isolation_level=None)) as database:
+        database.execute(f"CREATE TABLE t ({columns})")
+        places = ", ".join("?" * columns.count(","))
+        database.execute(f"INSERT INTO t VALUES ({places}, ?)", (*(1.0 for _ in range(columns.count(","))), value))
+    section = '[models.m.source]\nurl = "sqlite:///loans.db"\nquery = "SELECT * FROM t"\nwatermark = "at"\n'
+    found = [one for one in doctor.examine(configure(model=section)) if "source]" in one.what]
+    assert any(one.level == level and told in one.what for one in found), found
+
+
+def test_a_database_that_is_not_there_is_bad(configure: Configure) -> None:
+    """And one without a URL may have a credential that the service alone sees."""
+    section = '[models.m.source]\n{}query = "SELECT * FROM t"\nwatermark = "at"\n'
+    lost = configure(model=section.format('url = "sqlite:///lost.db"\n'))
+    assert any(one.level == "error" and "no such file" in one.what for one in doctor.examine(lost))
+    secret = configure(model=section.format(""))
+    assert any(one.level == "warning" and "has no URL" in one.what for one in doctor.examine(secret))
 
 
 def test_a_destination_of_apprise_is_looked_at_and_its_url_not_told(

@@ -113,6 +113,19 @@ def test_a_name_that_is_notified_opens_every_address_which_is_said(host: str | N
     assert told_as in told(replace(SITE, reached=("10.0.0.7", host)))[-1]
 
 
+def test_a_database_that_rows_come_from_is_opened_like_a_receiver() -> None:
+    """Its address alone; a name opens all, which is said; one that is a file in a home may be read."""
+    assert "IPAddressAllow=localhost 10.0.0.9\nIPAddressDeny=any\n" in service_of(asked=("10.0.0.9", "localhost"))
+    assert told(replace(SITE, asked=("10.0.0.9",)))[-1] == "  pulls rows from 10.0.0.9"
+    named = replace(SITE, asked=("db.example.com",), reached=("10.0.0.7",))
+    assert "IPAddressDeny=any" not in service_of(asked=named.asked, reached=named.reached)
+    assert "[[notify]] or a [models.NAME.source] has to reach db.example.com" in service_of(
+        asked=named.asked, reached=named.reached
+    )
+    assert "rows come from db.example.com, and systemd's rules know addresses alone" in told(named)[-1]
+    assert "BindReadOnlyPaths=-/home/a/data\n" in service_of(databases=(Path("/home/a/data"),))
+
+
 def test_a_percent_sign_is_not_a_specifier_and_a_quote_is_refused() -> None:
     """Paths mean what they say, or are refused."""
     assert "/opt/100%%/bin/driftd -c" in service_of(driftd=Path("/opt/100%/bin/driftd"))

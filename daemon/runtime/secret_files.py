@@ -1,0 +1,27 @@
+"""Secrets in files: named by the configuration, beside it, or systemd's credentials; read each time they are needed, so
+that a new one holds at once."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemon.config.config import Config
+from retrain.records.errors import Refused
+
+
+def secret_file(config: Config, given: str | None, credential: str, environment: Mapping[str, str]) -> Path | None:
+    """The file that the configuration names, else the systemd credential of that name; None without either."""
+    if given is not None:
+        return config.path.parent / Path(given).expanduser()
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    if folder is not None and os.path.exists(path := Path(folder) / credential):  # noqa: PTH110 - False where it may not be looked at
+        return path
+    return None
+
+
+def read_secret(file: Path) -> bytes:
+    """What is in a file, without blanks around it; Refused says which cannot be read, and nothing that is in it."""
+    try:
+        return file.read_bytes().strip()
+    except OSError as error:
+        raise Refused(f"{file}: cannot be read: {error.strerror}") from None

@@ -1,0 +1,75 @@
+"""A real PostgreSQL for tests, of Debian's package: a server of its own in a folder of its own, gone after the tests."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from daemon_harness import free_port
+
+PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
+needs_postgresql = pytest.mark.skipif(
+    PROGRAMS is None, reason="there is no PostgreSQL server: `apt install postgresql`"
+)
+PASSWORD = "correct-horse"
+FAST = "-c fsync=off -c shared_buffers=16MB -c max_connections=20 -c listen_addresses=127.0.0.1 -c autovacuum=off"
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where it listens; everybody needs the password."""
+
+    folder: Path
+    port: int
+
+    def url(self, database: str, password: str = PASSWORD, port: int | None = None) -> str:
+        """Of one of its databases."""
+        return f"postgresql://driftd:{password}@127.0.0.1:{port or self.port}/{database}"
+
+    @contextmanager
+    def database(self, name: str) -> Iterator["psycopg.Connection"]:
+        """A new database, and a connection to it that commits each statement by itself."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as admin:
+            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            admin.execute(f'CREATE DATABASE "{name}"')
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            yield connection
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """One that runs; root starts it as the package's user, for PostgreSQL refuses root."""
+    folder = Path(tempfile.mkdtemp(prefix="driftd-postgresql-"))
+    server = Server(folder, free_port())
+    (folder / "password").write_text(PASSWORD)
+    if os.geteuid() == 0:
+        for path in (folder, folder / "password"):
+            shutil.chown(path, "postgres", "postgres")
+    data = str(folder / "data")
+    try:
+        _run("initdb", "-D", data, "-U", "driftd", "-A", "scram-sha-256", "--pwfile", str(folder / "password"),
+             "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", folder=folder)  # fmt: skip
+        options = f"-p {server.port} -c unix_socket_directories={folder} {FAST}"
+        _run("pg_ctl", "-w", "-t", "120", "-D", data, "-l", str(folder / "log"), "-o", options, "start", folder=folder)
+        try:
+            yield server
+        finally:
+            _run("pg_ctl", "-w", "-m", "immediate", "-D", data, "stop", folder=folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(program: str, *arguments: str, folder: Path) -> None:
+    assert PROGRAMS is not None
+    as_whom = {"user": "postgres", "group": "postgres", "extra_groups": ()} if os.geteuid() == 0 else {}
+    with (folder / "said").open("w") as said:
+        done = subprocess.run(
+            [str(PROGRAMS / program), *arguments], stdout=said, stderr=said, cwd=folder, timeout=180, **as_whom
+        )
+    assert done.returncode == 0, (folder / "said").read_text()
