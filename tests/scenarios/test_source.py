@@ -18,6 +18,8 @@ STORY = (ROOT / "docs/sources.md").read_text("utf-8").partition("## What is pull
 SOURCE = """\
 [models.m.intake]
 settle = "100ms"
+[models.m.triggers]
+first_rows = 1000000
 [models.m.source]
 url = "sqlite:///a.db"
 query = "SELECT x, z, colour, label, n FROM t"
