@@ -14,7 +14,7 @@ TYPES = {
         "snapshots stages times torn waiting writes"
     ),
     "number": (
-        "after before drop estimated expected high hours loss low measured p_value pause_s per_second "
+        "before drop estimated expected high hours loss low measured p_value pause_s per_second "
         "realised restart_in_s seconds seconds_left settle_s share silent_s value"
     ),
     "boolean": ("drift will_retry"),
@@ -23,6 +23,7 @@ TYPES = {
 }
 """The fields that are no texts, by what they are."""
 MIXED: dict[str, tuple[str, ...]] = {
+    "after": ("number", "string"),
     "columns": ("array", "object"),
     "first": ("object", "string"),
     "gains": ("object", "array", "number"),
