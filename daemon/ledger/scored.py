@@ -27,11 +27,10 @@ def by_content(conn: Connection, model: str, sha256: str) -> ScoredRow | None:
     return last_row(conn, scored, scored.c.model == model, scored.c.sha256 == sha256, scored.c.state == "scored")
 
 
-def owner(conn: Connection, model: str, result: str) -> str | None:
-    """The path of the file that a result of that name was made of last; None where there was none."""
+def made_last(conn: Connection, model: str, result: str) -> ScoredRow | None:
+    """What the result of that name was made of last; None where there was none."""
     states = scored.c.state.in_(("made", "scored"))
-    row = last_row(conn, scored, scored.c.model == model, scored.c.result == result, states)
-    return None if row is None else str(row.path)
+    return last_row(conn, scored, scored.c.model == model, scored.c.result == result, states)
 
 
 def begin(conn: Connection, model: str, path: str, seen: Look, now: float, **values: Any) -> int:

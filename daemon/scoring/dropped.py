@@ -149,7 +149,8 @@ class DroppedFiles(Intake):
         if await self._repeats(path, seen, content.sha256):
             return Taken.DUPLICATE
         with context.shared.ledger.begin(durable=True) as conn:
-            owner = scored.owner(conn, context.name, name)
+            latest = scored.made_last(conn, context.name, name)
+            owner = None if latest is None else latest.path
             if owner != path and (owner is not None or (self.out_dir / name).exists()):
                 of = "no result" if owner is None else f"the result of {owner}"
                 raise Refused(f"out_dir has a {name} that is {of}", "give the file another name")
@@ -196,10 +197,14 @@ class DroppedFiles(Intake):
             )  # fmt: skip
 
     async def _repeats(self, path: str, seen: Look, sha256: str) -> bool:
-        """Whether this content was scored, and its result is there still; then only its name is recorded."""
+        """Whether this content was scored, and its result is there still, of no other content and as it was written;
+        then only its name is recorded."""
         with self.context.shared.ledger.connect() as conn:
             original = scored.by_content(conn, self.context.name, sha256)
-        if original is None or not await self._beside((self.out_dir / str(original.result)).exists):
+            latest = None if original is None else scored.made_last(conn, self.context.name, original.result)
+        if original is None or latest is None or latest.id != original.id:
+            return False
+        if not await self._beside(_is_of, self.out_dir / original.result, original.result_sha256):
             return False
         with self.context.shared.ledger.begin() as conn:
             scored.repeated(conn, self.context.name, path, seen, original, self.context.now())
