@@ -159,7 +159,7 @@ class DroppedFiles(Intake):
                 version=deployment.name, deployment=deployment.digest,
             )  # fmt: skip
         durable.crash_point("scoring.begun")
-        result = await self._asked(path, self._score(path, name, deployment))
+        result = await self._asked(path, self._score(path, seen, name, deployment))
         await context.shared.writable()
         await self._commit(key, result)
         durable.crash_point("scoring.committed")
@@ -171,10 +171,10 @@ class DroppedFiles(Intake):
     async def _asked(self, path: str, asked: Any) -> Any:
         return await unless_hung(self.context.shared.looking, self.folder / path, asked)
 
-    async def _score(self, path: str, name: str, deployment: Deployment) -> ScoreResult:
+    async def _score(self, path: str, seen: Look, name: str, deployment: Deployment) -> ScoreResult:
         context = self.context
         request = ScoreRequest(
-            path=self.folder / path, root=self.folder, name=name, out=passing(self.out_dir / name),
+            path=self.folder / path, root=self.folder, seen=seen, name=name, out=passing(self.out_dir / name),
             rejected=passing(self.out_dir / (name + REJECTS)), work=context.folders.intake, deployment=deployment,
             versions=context.folders.versions, schema=current_schema(context), settings=context.settings,
             now=context.now(),

@@ -8,7 +8,13 @@ import pyarrow.csv
 import pytest
 from bare_scoring import dropped, score, scoring_model, states_of
 
+from daemon.ledger import promotions
+from daemon.reading.look import Look, look
+from daemon.reading.operations import ScoreRequest
 from daemon.runtime.context import ModelContext
+from daemon.scoring.operation import score as scored_by_worker
+from retrain import durable
+from retrain.records.errors import Retry
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +53,36 @@ def test_a_content_that_comes_back_gets_its_own_result(context, out, scoring):
     dropped(context, "same.csv", 1)
     scoring(("other.csv", ["scored"]), ("same.csv", ["repeated"]))
     assert (out / "other.csv").exists() and not (out / "same.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda path: path.write_text("u,v\n"), "it changed meanwhile"),
+        (lambda path: path.write_bytes(path.read_bytes()), "it changed meanwhile"),
+        (Path.unlink, "it vanished"),
+    ],
+)
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_is_scored_is_what_was_hashed(context, tmp_path, change, told, is_late):
+    """A file that changes or vanishes after it was looked at, before its first row is read or after it, is neither
+    scored nor refused: it is tried again."""
+    (tmp_path / "in").mkdir()
+    path = dropped(context, "moving.csv", 3).rename(tmp_path / "in" / "moving.csv")
+    with context.shared.ledger.connect() as conn:
+        champion = promotions.champion(conn, "m")
+    seen = look(path, path.parent)
+    assert champion is not None and isinstance(seen, Look)
+    request = ScoreRequest(
+        path=path, root=path.parent, seen=seen, name="moving.csv", out=tmp_path / "out", rejected=tmp_path / "rejected",
+        work=tmp_path / "work", deployment=champion.deployment, versions=context.folders.versions, schema=None,
+        settings=context.settings, now=0.0,
+    )  # fmt: skip
+    if not is_late:
+        change(path)
+    durable.install_hook(lambda point: change(path) if point == "score.answers.before_write" else None)
+    try:
+        with pytest.raises(Retry, match=told):
+            scored_by_worker(request)
+    finally:
+        durable.install_hook(None)
