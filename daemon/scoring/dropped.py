@@ -25,12 +25,14 @@ from daemon.reading.look import Look
 from daemon.reading.operations import DigestRequest, ScoreRequest, ScoreResult
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
-from daemon.scoring.names import RECEIPT, REJECTS, passing, result_name
+from daemon.scoring.names import RECEIPT, REJECTS, beside, is_of_a_result, passing, result_name
 from drift.notation import counted
 from retrain import durable
 from retrain.operations import to_json
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused, Retry
+
+OTHER_NAME = "give the file another name"
 
 
 @dataclass
@@ -137,6 +139,7 @@ class DroppedFiles(Intake):
 
     async def _scored(self, path: str, seen: Look, deployment: Deployment) -> Taken:
         context, name, log = self.context, result_name(path), self.context.log.bind(file=self.called(path))
+        _refuse_name(path, name)
         most = context.settings.limits.max_file
         look_at = DigestRequest(
             path=self.folder / path, recent=self._is_recent(path, seen), root=self.folder, most_bytes=most
@@ -148,12 +151,8 @@ class DroppedFiles(Intake):
         await context.shared.writable()
         if await self._repeats(path, seen, content.sha256):
             return Taken.DUPLICATE
+        await self._refuse_taken(path, name)
         with context.shared.ledger.begin(durable=True) as conn:
-            latest = scored.made_last(conn, context.name, name)
-            owner = None if latest is None else latest.path
-            if owner != path and (owner is not None or (self.out_dir / name).exists()):
-                of = "no result" if owner is None else f"the result of {owner}"
-                raise Refused(f"out_dir has a {name} that is {of}", "give the file another name")
             key = scored.begin(
                 conn, context.name, path, seen, context.now(), sha256=content.sha256, result=name,
                 version=deployment.name, deployment=deployment.digest,
@@ -213,6 +212,18 @@ class DroppedFiles(Intake):
             self.context.log.info("scoring_repeated", file=self.called(path), duplicate_of=same, result=result)
         return True
 
+    async def _refuse_taken(self, path: str, name: str) -> None:
+        """Refused where a file of the result's name, or of its list's or receipt's, is none of this file's own."""
+        with self.context.shared.ledger.connect() as conn:
+            latest = scored.made_last(conn, self.context.name, name)
+        if latest is not None and latest.path == path:
+            return
+        if latest is not None:
+            raise Refused(f"its result would be called {name}, as that of {latest.path} is", OTHER_NAME)
+        there = await self._beside(_first_there, self.out_dir / name)
+        if there is not None:
+            raise Refused(f"out_dir has a {there.name} that is no result", OTHER_NAME)
+
     async def _refused(self, path: str, seen: Look, reason: str) -> Taken:
         context = self.context
         await context.shared.writable()
@@ -247,8 +258,8 @@ class DroppedFiles(Intake):
             return False
         if row.rejected and passing(rejects).exists():
             durable.publish_file(passing(rejects), rejects, "scoring.rejects")
-        elif not row.rejected and rejects.exists():
-            durable.remove(rejects, "scoring.rejects")
+        elif not row.rejected:
+            rejects.unlink(missing_ok=True)
         receipt = json.dumps(self._receipt(row), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
         durable.replace_file(out.with_name(out.name + RECEIPT), receipt + b"\n", "scoring.receipt")
         if is_there:
@@ -269,6 +280,17 @@ class DroppedFiles(Intake):
         """Remove what a killed worker left."""
         for path in self.out_dir.glob(".*.tmp"):
             durable.remove(path, "scoring.leftover")
+
+
+def _refuse_name(path: str, name: str) -> None:
+    """Refused where a result could not have that name."""
+    if is_of_a_result(path) or is_of_a_result(name):
+        raise Refused(f"{name} is what the list or the receipt of another result is called", OTHER_NAME)
+
+
+def _first_there(out: Path) -> Path | None:
+    """Which of a result, its list and its receipt is there."""
+    return next((one for one in (out, *beside(out)) if one.exists() or one.is_symlink()), None)
 
 
 def _is_of(path: Path, sha256: str) -> bool:

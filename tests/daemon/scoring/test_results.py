@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pyarrow.csv
 import pytest
-from bare_scoring import dropped, score, scoring_model, states_of
+from bare_scoring import dropped, reason_of, score, scoring_model, states_of
 
 from daemon.ledger import promotions
 from daemon.reading.look import Look, look
 from daemon.reading.operations import ScoreRequest
 from daemon.runtime.context import ModelContext
+from daemon.scoring.files import jobs
 from daemon.scoring.operation import score as scored_by_worker
 from retrain import durable
-from retrain.records.errors import Retry
+from retrain.records.errors import Retry, WrongUse
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,35 @@ def test_what_is_scored_is_what_was_hashed(context, tmp_path, change, told, is_l
             scored_by_worker(request)
     finally:
         durable.install_hook(None)
+
+
+def test_lists_and_receipts_of_other_origin_stay(context, out, scoring):
+    """A file whose result, list or receipt would take the name of another's, or of what somebody put there, is refused;
+    a folder of such a name is never removed."""
+    for name in ("list.csv", "receipt.csv", "a.csv.rejects.jsonl", "a.csv.receipt.json"):
+        dropped(context, name, 4)
+    (out / "list.csv.rejects.jsonl").mkdir()
+    (out / "list.csv.rejects.jsonl" / "mine").write_text("mine")
+    (out / "receipt.csv.receipt.json").write_text("mine")
+    named = "is what the list or the receipt of another result is called"
+    told = {
+        "list.csv": "out_dir has a list.csv.rejects.jsonl that is no result",
+        "receipt.csv": "out_dir has a receipt.csv.receipt.json that is no result",
+        "a.csv.rejects.jsonl": f"a.csv.rejects.jsonl {named}", "a.csv.receipt.json": f"a.csv.receipt.jsonl {named}",
+    }  # fmt: skip
+    scoring(*((name, ["refused"]) for name in told))
+    for name, reason in told.items():
+        assert reason in reason_of(context, name)
+    assert (out / "list.csv.rejects.jsonl" / "mine").read_text() == "mine"
+    assert (out / "receipt.csv.receipt.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("force", "told"), [(False, "is there already; --force"), (True, "is a folder")])
+def test_the_command_keeps_lists_of_other_origin(tmp_path, force, told):
+    """Without `--force` a list that is there is not replaced, a folder never; no result is called as a list is."""
+    rejects = tmp_path / "o.csv.rejects.jsonl"
+    rejects.mkdir() if force else rejects.write_text("mine")
+    with pytest.raises(WrongUse, match=told):
+        jobs([tmp_path / "a.csv"], tmp_path / "o.csv", force)
+    with pytest.raises(WrongUse, match="is called as the list of another"):
+        jobs([tmp_path / "a.csv"], tmp_path / "b.csv.rejects.jsonl", force)
