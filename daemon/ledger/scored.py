@@ -1,5 +1,6 @@
 """Files that are scored as they are dropped, and what became of them: "begun", "made" (its result lies ready under a
-passing name), "scored", "repeated" (a content that was scored under another name), or "refused"."""
+passing name), "lost" (that was removed, and it is scored anew), "scored", "repeated" (a content that was scored under
+another name), or "refused"."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -77,8 +78,13 @@ def forget_begun(conn: Connection, model: str) -> None:
 
 
 def lost(conn: Connection, key: int) -> None:
-    """A result that lay ready is gone, with nothing in its place: its file is scored anew."""
-    conn.execute(delete(scored).where(scored.c.id == key))
+    """A result that lay ready is gone, with nothing in its place: its file is scored anew, and not logged again."""
+    update_row(conn, scored, key, state="lost")
+
+
+def is_logged(conn: Connection, model: str, sha256: str) -> bool:
+    """Whether rows of this content are in the prediction log already."""
+    return last_row(conn, scored, scored.c.model == model, scored.c.sha256 == sha256, scored.c.logged > 0) is not None
 
 
 def total(conn: Connection, model: str) -> dict[str, int]:

@@ -25,7 +25,7 @@ from daemon.reading.look import Look
 from daemon.reading.operations import DigestRequest, ScoreRequest, ScoreResult
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
-from daemon.scoring.names import RECEIPT, REJECTS, beside, is_of_a_result, passing, result_name
+from daemon.scoring.names import REJECTS, beside, is_of_a_result, passing, result_name
 from drift.notation import counted
 from retrain import durable
 from retrain.operations import to_json
@@ -158,7 +158,7 @@ class DroppedFiles(Intake):
                 version=deployment.name, deployment=deployment.digest,
             )  # fmt: skip
         durable.crash_point("scoring.begun")
-        result = await self._asked(path, self._score(path, seen, name, deployment))
+        result = await self._asked(path, self._score(path, seen, content.sha256, deployment))
         await context.shared.writable()
         await self._commit(key, result)
         durable.crash_point("scoring.committed")
@@ -170,13 +170,15 @@ class DroppedFiles(Intake):
     async def _asked(self, path: str, asked: Any) -> Any:
         return await unless_hung(self.context.shared.looking, self.folder / path, asked)
 
-    async def _score(self, path: str, seen: Look, name: str, deployment: Deployment) -> ScoreResult:
-        context = self.context
+    async def _score(self, path: str, seen: Look, sha256: str, deployment: Deployment) -> ScoreResult:
+        context, name = self.context, result_name(path)
+        with context.shared.ledger.connect() as conn:
+            is_logged = scored.is_logged(conn, context.name, sha256)
         request = ScoreRequest(
             path=self.folder / path, root=self.folder, seen=seen, name=name, out=passing(self.out_dir / name),
             rejected=passing(self.out_dir / (name + REJECTS)), work=context.folders.intake, deployment=deployment,
             versions=context.folders.versions, schema=current_schema(context), settings=context.settings,
-            now=context.now(),
+            now=context.now(), is_logged=is_logged,
         )  # fmt: skip
         return await context.shared.analyst.call(request, context.settings.limits.read_time, "limits.read_time")
 
@@ -247,12 +249,12 @@ class DroppedFiles(Intake):
 
     def _publish(self, row: Any, is_proven: bool) -> bool:
         """Give a committed result, the list of rows without an answer, and the receipt their names; the result's comes
-        last. Done again after a kill it changes nothing; no where somebody removed what lay ready."""
+        last. Done again after a kill it changes nothing, also where somebody took the result away at once: its receipt
+        is there. No where what lay ready was removed."""
         out = self.out_dir / row.result
-        rejects = out.with_name(out.name + REJECTS)
-        ready = passing(out)
+        ready, (rejects, receipt) = passing(out), beside(out)
         is_there = is_proven or _is_of(ready, row.result_sha256)
-        if not is_there and not _is_of(out, row.result_sha256):
+        if not is_there and not _is_of(out, row.result_sha256) and not _is_receipt_of(receipt, row.result_sha256):
             with self.context.shared.ledger.begin() as conn:
                 scored.lost(conn, row.id)
             return False
@@ -260,13 +262,13 @@ class DroppedFiles(Intake):
             durable.publish_file(passing(rejects), rejects, "scoring.rejects")
         elif not row.rejected:
             rejects.unlink(missing_ok=True)
-        receipt = json.dumps(self._receipt(row), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        durable.replace_file(out.with_name(out.name + RECEIPT), receipt + b"\n", "scoring.receipt")
         if is_there:
+            said = json.dumps(self._receipt(row), indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            durable.replace_file(receipt, said + b"\n", "scoring.receipt")
             durable.publish_file(ready, out, "scoring.result")
+        passing(rejects).unlink(missing_ok=True)
         with self.context.shared.ledger.begin(durable=True) as conn:
             scored.finished(conn, row.id, self.context.now())
-        passing(rejects).unlink(missing_ok=True)
         return True
 
     def _receipt(self, row: Any) -> dict[str, Any]:
@@ -291,6 +293,14 @@ def _refuse_name(path: str, name: str) -> None:
 def _first_there(out: Path) -> Path | None:
     """Which of a result, its list and its receipt is there."""
     return next((one for one in (out, *beside(out)) if one.exists() or one.is_symlink()), None)
+
+
+def _is_receipt_of(receipt: Path, sha256: str) -> bool:
+    """Whether a receipt is there and of a result of this content."""
+    try:
+        return bool(json.loads(receipt.read_bytes())["result_sha256"] == sha256)
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _is_of(path: Path, sha256: str) -> bool:

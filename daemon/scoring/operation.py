@@ -47,7 +47,8 @@ def _scored(request: ScoreRequest) -> ScoreResult:
     durable.make_folder(request.work, "intake.work")
     served = _served(request)
     how = how_to_read(served, request.schema, settings, settings.scoring.prefix or "")
-    sample = LoggedSample(served.schema, served.name, settings.prediction_log.share, request.now)
+    share = 0.0 if request.is_logged else settings.prediction_log.share
+    sample = LoggedSample(served.schema, served.name, share, request.now)
 
     def begin() -> See:
         sample.forget()

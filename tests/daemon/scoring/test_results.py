@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.csv
 import pytest
-from bare_scoring import dropped, reason_of, score, scoring_model, states_of
+from bare_scoring import Ended, dropped, logged, reason_of, score, scoring_model, states_of
 
 from daemon.ledger import promotions
 from daemon.reading.look import Look, look
@@ -119,3 +119,29 @@ def test_the_command_keeps_lists_of_other_origin(tmp_path, force, told):
         jobs([tmp_path / "a.csv"], tmp_path / "o.csv", force)
     with pytest.raises(WrongUse, match="is called as the list of another"):
         jobs([tmp_path / "a.csv"], tmp_path / "b.csv.rejects.jsonl", force)
+
+
+def test_a_result_that_is_taken_away_at_once_was_made_once(context, out, scoring):
+    """Though the service is killed before it is noted; and what is scored again, as its result was removed, is not
+    logged again."""
+
+    def take(point: str) -> None:
+        if point == "scoring.result.after_rename":
+            (out / "taken.csv").unlink()
+            raise Ended
+
+    before = logged(context)
+    path = dropped(context, "taken.csv", 5)
+    durable.install_hook(take)
+    try:
+        scoring(("taken.csv", ["made", "never"]))
+    finally:
+        durable.install_hook(None)
+    assert states_of(context, "taken.csv") == ["made"]
+    scoring(("taken.csv", ["scored"]))
+    assert (out / "taken.csv.receipt.json").exists() and not (out / "taken.csv").exists()
+    assert logged(context) == before + 30
+    path.touch()
+    scoring(("taken.csv", ["scored", "scored"]))
+    assert (out / "taken.csv").exists()
+    assert logged(context) == before + 30
