@@ -72,9 +72,11 @@ def unfinished(conn: Connection, model: str) -> Sequence[ScoredRow]:
     return last_rows(conn, scored, None, scored.c.model == model, scored.c.state == "made")
 
 
-def forget_begun(conn: Connection, model: str) -> None:
-    """What was begun before a kill is begun anew when the file is looked at."""
+def forget_begun(conn: Connection, model: str) -> list[str]:
+    """What was begun before a kill is begun anew when the file is looked at; the names of the results."""
+    begun = last_rows(conn, scored, None, scored.c.model == model, scored.c.state == "begun")
     conn.execute(delete(scored).where(scored.c.model == model, scored.c.state == "begun"))
+    return [row.result for row in begun]
 
 
 def lost(conn: Connection, key: int) -> None:

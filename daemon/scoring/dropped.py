@@ -4,21 +4,23 @@ in a worker, and each content once, wherever the service is killed.
 What is to be scored by whom is committed before the worker begins, and what came of it, with the rows for the
 prediction log, before the result gets its name: a kill before that begins anew, and after it only gives the names."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import OperationalError
 
 from daemon.config.config import scoring_dirs
 from daemon.cycles.schemas import current_schema
 from daemon.intake.files import Intake
-from daemon.intake.hanging import FolderHung, unless_hung
+from daemon.intake.hanging import FolderHung, answers, unless_hung
 from daemon.intake.settle import Pause
-from daemon.intake.take_in import MOST_DEATHS, SMALLER
+from daemon.intake.take_in import MOST_DEATHS, SMALLER, tell_failure
 from daemon.intake.taking import Taken
 from daemon.ledger import prediction_log, promotions, scored
 from daemon.reading.look import Look
@@ -32,6 +34,9 @@ from retrain.operations import to_json
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused, Retry
 
+T = TypeVar("T")
+LONGEST_NAME = 255
+"""Bytes of a name, on file systems that are in use."""
 OTHER_NAME = "give the file another name"
 
 
@@ -41,15 +46,16 @@ class DroppedFiles(Intake):
 
     logged: Callable[[], None] = lambda: None
     _told_waiting: bool = field(default=False)
+    _unnamed: dict[str, str] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Give names to what was made, then notice, settle and score, again and again."""
-        await self._beside(self.out_dir.mkdir, 0o777, True, True)
+        await self._in_out(self._make_out)
         await self.context.shared.writable()
         await self._finish()
         with self.context.shared.ledger.begin() as conn:
-            scored.forget_begun(conn, self.context.name)
-        await self._beside(self._sweep)
+            begun = scored.forget_begun(conn, self.context.name)
+        await self._in_out(self._sweep, begun)
         await super().run()
 
     @property
@@ -90,6 +96,10 @@ class DroppedFiles(Intake):
     def _items_beside(self, found: Any) -> Any:
         return found
 
+    async def _in_out(self, work: Callable[..., T], *arguments: Any) -> T:
+        """What touches the folder of results, which may hang as that of the files may."""
+        return await self._beside_of(self.out_dir, work, *arguments)
+
     def _is_ours(self, path: str) -> bool:
         return "/" not in path and super()._is_ours(path)
 
@@ -111,12 +121,15 @@ class DroppedFiles(Intake):
         self._told_waiting = False
         try:
             await self._finish()
+            self._require_named(result_name(path))
             return await self._scored(path, seen, deployment)
         except FolderHung as error:
             log.warning("file_delayed", reason=str(error))
             return Taken.HUNG
         except Refused as error:
-            return await self._refused(path, seen, str(error))
+            reason = await self._refused(path, seen, str(error))
+            if not reason:
+                return Taken.REFUSED
         except WorkerError as error:
             reason, deaths = error.message, 0
             if error.kind in ("died", "failed"):
@@ -126,9 +139,13 @@ class DroppedFiles(Intake):
                 reason = f"{reason}, {counted(deaths, 'time')} so far"
             if error.kind in ("refused", "late") or deaths >= MOST_DEATHS:
                 smaller = "" if error.kind == "refused" else SMALLER
-                return await self._refused(path, seen, reason + smaller)
+                reason = await self._refused(path, seen, reason + smaller)
+                if not reason:
+                    return Taken.REFUSED
         except (OSError, OperationalError, Retry) as error:
             reason = str(error)
+        except Exception as error:  # one file must never stand before all others
+            reason = tell_failure(self.context, log, error)
         log.warning("file_delayed", reason=reason)
         return Taken.LATER
 
@@ -144,7 +161,7 @@ class DroppedFiles(Intake):
         look_at = DigestRequest(
             path=self.folder / path, recent=self._is_recent(path, seen), root=self.folder, most_bytes=most
         )
-        content = await self._asked(path, context.shared.analyst.call(look_at))
+        content = await self._asked(context.shared.analyst.call(look_at))
         if content.writing:
             log.info("file_unfinished", reason=content.writing)
             return Taken.UNFINISHED
@@ -158,17 +175,32 @@ class DroppedFiles(Intake):
                 version=deployment.name, deployment=deployment.digest,
             )  # fmt: skip
         durable.crash_point("scoring.begun")
-        result = await self._asked(path, self._score(path, seen, content.sha256, deployment))
+        try:
+            result = await self._asked(self._score(path, seen, content.sha256, deployment))
+        except WorkerError:
+            await self._in_out(self._sweep, [name])
+            raise
         await context.shared.writable()
         await self._commit(key, result)
         durable.crash_point("scoring.committed")
         if result.logged is not None:
             self.logged()
         await self._finish(is_proven=True)
+        self._require_named(name)
         return Taken.ACCEPTED
 
-    async def _asked(self, path: str, asked: Any) -> Any:
-        return await unless_hung(self.context.shared.looking, self.folder / path, asked)
+    async def _asked(self, asked: Any) -> Any:
+        """What the worker answers; FolderHung where what takes long is one of the folders."""
+        looking, places = self.context.shared.looking, (self.folder / "in", self.out_dir / "out")
+        for place in places:
+            asked = unless_hung(looking, place, asked)
+        try:
+            return await asked
+        except WorkerError as error:
+            for place in places if error.kind == "late" else ():
+                if not await answers(looking, place):
+                    raise FolderHung(f"{place.parent} does not answer") from None
+            raise
 
     async def _score(self, path: str, seen: Look, sha256: str, deployment: Deployment) -> ScoreResult:
         context, name = self.context, result_name(path)
@@ -205,7 +237,7 @@ class DroppedFiles(Intake):
             latest = None if original is None else scored.made_last(conn, self.context.name, original.result)
         if original is None or latest is None or latest.id != original.id:
             return False
-        if not await self._beside(_is_of, self.out_dir / original.result, original.result_sha256):
+        if not await self._in_out(_is_of, self.out_dir / original.result, original.result_sha256):
             return False
         with self.context.shared.ledger.begin() as conn:
             scored.repeated(conn, self.context.name, path, seen, original, self.context.now())
@@ -222,17 +254,21 @@ class DroppedFiles(Intake):
             return
         if latest is not None:
             raise Refused(f"its result would be called {name}, as that of {latest.path} is", OTHER_NAME)
-        there = await self._beside(_first_there, self.out_dir / name)
+        there = await self._in_out(_first_there, self.out_dir / name)
         if there is not None:
             raise Refused(f"out_dir has a {there.name} that is no result", OTHER_NAME)
 
-    async def _refused(self, path: str, seen: Look, reason: str) -> Taken:
+    async def _refused(self, path: str, seen: Look, reason: str) -> str:
+        """Commit that a file cannot be scored, and log why; "", or why that could not be done."""
         context = self.context
-        await context.shared.writable()
-        with context.shared.ledger.begin() as conn:
-            scored.refused(conn, context.name, path, seen, reason, context.now())
+        try:
+            await context.shared.writable()
+            with context.shared.ledger.begin() as conn:
+                scored.refused(conn, context.name, path, seen, reason, context.now())
+        except OperationalError as failure:
+            return str(failure)
         context.log.warning("scoring_refused", file=self.called(path), reason=reason)
-        return Taken.REFUSED
+        return ""
 
     # --- names --------------------------------------------------------------------------------------------
 
@@ -240,12 +276,23 @@ class DroppedFiles(Intake):
         """Give all committed results their names; what was made just now `is_proven` to be whole."""
         with self.context.shared.ledger.connect() as conn:
             rows = scored.unfinished(conn, self.context.name)
+        self._unnamed = {}
         for row in rows:
-            if await self._beside(self._publish, row, is_proven):
+            try:
+                is_named = await self._in_out(self._publish, row, is_proven)
+            except OSError as error:  # one result must never stand before all others
+                self._unnamed[row.result] = str(error)
+                continue
+            if is_named:
                 self.context.log.info(
                     "file_scored", file=self.called(row.path), version=row.version, rows=row.rows,
                     rejected=row.rejected, result=row.result,
                 )  # fmt: skip
+
+    def _require_named(self, name: str) -> None:
+        """Retry where a result of that name lies ready, and cannot be given it."""
+        if name in self._unnamed:
+            raise Retry(f"{name} cannot be given its name: {self._unnamed[name]}")
 
     def _publish(self, row: Any, is_proven: bool) -> bool:
         """Give a committed result, the list of rows without an answer, and the receipt their names; the result's comes
@@ -278,16 +325,26 @@ class DroppedFiles(Intake):
             "rejected": row.rejected, "rejects": row.result + REJECTS if row.rejected else None, "at": row.at,
         }  # fmt: skip
 
-    def _sweep(self) -> None:
-        """Remove what a killed worker left."""
-        for path in self.out_dir.glob(".*.tmp"):
-            durable.remove(path, "scoring.leftover")
+    def _make_out(self) -> None:
+        try:
+            self.out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.context.log.error("data_dir_missing", folder=str(self.out_dir), error=error.strerror)
+
+    def _sweep(self, names: Sequence[str]) -> None:
+        """Remove what a worker left of results of these names; what others write stays."""
+        for name in names:
+            for path in (self.out_dir / name, self.out_dir / (name + REJECTS)):
+                with contextlib.suppress(OSError):
+                    passing(path).unlink(missing_ok=True)
 
 
 def _refuse_name(path: str, name: str) -> None:
     """Refused where a result could not have that name."""
     if is_of_a_result(path) or is_of_a_result(name):
         raise Refused(f"{name} is what the list or the receipt of another result is called", OTHER_NAME)
+    if len(os.fsencode(passing(Path(name + REJECTS)).name)) > LONGEST_NAME:
+        raise Refused("its name is too long for those of what is made of it", OTHER_NAME)
 
 
 def _first_there(out: Path) -> Path | None:

@@ -1,17 +1,23 @@
 """What lies in the folder of results is what the file of that name came to; without a service around it."""
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.csv
 import pytest
 from bare_scoring import Ended, dropped, logged, reason_of, score, scoring_model, states_of
+from hanging_folder import HangingFolder
 
+from daemon.intake import hanging
 from daemon.ledger import promotions
 from daemon.reading.look import Look, look
 from daemon.reading.operations import ScoreRequest
 from daemon.runtime.context import ModelContext
+from daemon.runtime.worker.process import WorkerError
+from daemon.scoring.dropped import DroppedFiles
 from daemon.scoring.files import jobs
 from daemon.scoring.operation import score as scored_by_worker
 from retrain import durable
@@ -145,3 +151,71 @@ def test_a_result_that_is_taken_away_at_once_was_made_once(context, out, scoring
     scoring(("taken.csv", ["scored", "scored"]))
     assert (out / "taken.csv").exists()
     assert logged(context) == before + 30
+
+
+def test_a_result_that_cannot_be_given_its_name_keeps_no_other_from_theirs(context, out, scoring):
+    """It waits, by itself, until it can be."""
+
+    def end(point: str) -> None:
+        if point == "scoring.committed":
+            raise Ended
+
+    dropped(context, "stuck.csv", 6)
+    durable.install_hook(end)
+    try:
+        scoring(("stuck.csv", ["never"]))
+    finally:
+        durable.install_hook(None)
+    (out / "stuck.csv").mkdir()
+    dropped(context, "free.csv", 7)
+    scoring(("stuck.csv", ["made"]), ("free.csv", ["scored"]))
+    (out / "stuck.csv").rmdir()
+    scoring(("stuck.csv", ["scored"]))
+    assert pyarrow.csv.read_csv(out / "stuck.csv").num_rows == 60
+
+
+def test_what_nobody_thought_of_keeps_no_other_file_waiting(context, out, scoring):
+    """The file is tried again, the next one is scored."""
+
+    def fail(point: str) -> None:
+        if point == "scoring.begun":
+            durable.install_hook(None)
+            raise RuntimeError("nobody thought of this")
+
+    dropped(context, "a-odd.csv", 8)
+    dropped(context, "b-plain.csv", 9)
+    durable.install_hook(fail)
+    scoring(("b-plain.csv", ["scored"]))
+    assert states_of(context, "a-odd.csv") == ["begun"]
+    scoring(("a-odd.csv", ["scored"]))
+
+
+def test_a_refused_file_leaves_nothing_and_what_others_write_stays(context, out, scoring):
+    """A name that is too long for the names of what is made of it is refused, too."""
+    (out / ".theirs.csv.tmp").write_text("half")
+    long = "n" * 233 + ".csv"
+    dropped(context, long, 10)
+    (context.data_dir.parent / "in" / "lacks.csv").write_text("x\n1\n")
+    scoring((long, ["refused"]), ("lacks.csv", ["refused"]))
+    assert "its name is too long" in reason_of(context, long)
+    assert [path.name for path in out.glob(".*")] == [".theirs.csv.tmp"]
+    (out / ".theirs.csv.tmp").unlink()
+
+
+def test_a_worker_that_hangs_on_the_folder_of_results_is_no_refusal(context, out, monkeypatch):
+    """The folder that does not answer is named, and the event loop never touches it."""
+    gate, statvfs = threading.Event(), os.statvfs
+    monkeypatch.setattr(hanging, "HUNG_S", 0.05)
+    monkeypatch.setattr(os, "statvfs", lambda path: statvfs(path) if "in" in Path(path).parts else gate.wait())
+
+    async def late() -> None:
+        raise WorkerError("late", "score took longer than 1 s")
+
+    folder = HangingFolder(out, monkeypatch)
+    asyncio.run(DroppedFiles(context)._refuse_taken("new.csv", "new.csv"))
+    assert folder.threads and threading.current_thread().name not in folder.threads
+    try:
+        with pytest.raises(hanging.FolderHung, match=f"{out} does not answer"):
+            asyncio.run(DroppedFiles(context)._asked(late()))
+    finally:
+        gate.set()
