@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -124,5 +125,7 @@ def _of_json(file: OpenedFile) -> Iterator[RawBatch]:
     most = _rows_at_once(len(file.names))
     for batch in connect(len(file.names)).sql(query).to_arrow_reader(most):
         lines = batch.column("__row").to_numpy(zero_copy_only=False)
-        columns = batch.select([*file.names, IS_OBJECT])
-        yield RawBatch(columns, lines, batch.column(LINE))
+        columns, objects = batch.select([*file.names, IS_OBJECT]), batch.column(LINE)
+        if file.kind.format == "json":  # of one object's own lines; within a value they are escaped
+            objects = pc.replace_substring_regex(objects, r"[\r\n]+", " ")
+        yield RawBatch(columns, lines, objects)

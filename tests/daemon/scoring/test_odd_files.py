@@ -1,0 +1,54 @@
+"""Files of odd or hostile shapes are answered row by row, or refused with a word."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from learning import published, rows, table
+
+from daemon.scoring.answers import How
+from daemon.scoring.score import Scored, Scorer
+from daemon.server.served import ServedDeployment, load_served
+from retrain.records.deployment import Deployment
+from retrain.records.errors import Refused
+from retrain.records.settings import IntakeSettings
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> ServedDeployment:
+    """A small deployment."""
+    folder: Path = tmp_path_factory.mktemp("odd")
+    version = published(folder)
+    return load_served(Deployment.of(1, "m", {version.name: 1.0}), 0, folder / "versions" / "m")
+
+
+@pytest.fixture
+def scored(served, tmp_path) -> Callable[..., tuple[Scored, bytes, list[dict]]]:
+    """Scores a file: what it came to, the result, and the list of rows without an answer."""
+
+    def score(path: Path, name: str, **more) -> tuple[Scored, bytes, list[dict]]:
+        out, rejected = io.BytesIO(), io.BytesIO()
+        made = Scorer(served, How(served.schema), IntakeSettings(), tmp_path, **more).score(path, name, out, rejected)
+        return made, out.getvalue(), [json.loads(line) for line in rejected.getvalue().splitlines()]
+
+    return score
+
+
+def _plain(count: int = 20) -> pa.Table:
+    return table(rows(count)).drop_columns(["y"])
+
+
+def test_an_array_of_objects_over_lines_becomes_an_object_a_line(scored, tmp_path):
+    """Line ends within values stay as they were written."""
+    path = tmp_path / "a.json"
+    given = [{**row, "t": row["t"] and str(row["t"]), "note": "two\nlines"} for row in _plain().to_pylist()]
+    for ends in ("\n", "\r\n"):
+        path.write_text(json.dumps(given, indent=2).replace("\n", ends).replace("Infinity", "null"), newline="")
+        _, out, _ = scored(path, "a.jsonl")
+        lines = [json.loads(line) for line in out.splitlines()]
+        assert [line["note"] for line in lines] == ["two\nlines"] * 20
+        assert all("prediction" in line for line in lines)
