@@ -1,5 +1,6 @@
 """The rows of a file to be scored, a batch at a time: each with all columns of the file, whatever the model reads."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from daemon.reading.blame import reading
 from daemon.reading.formats import OpenedFile, first_bytes
 from daemon.reading.header import refuse_alike
 from daemon.reading.rejects import Rejects, Share
-from daemon.reading.sql import connect
+from daemon.reading.sql import connect, plain_path
 from retrain.records.errors import Refused
 
 BATCH_ROWS, CELLS = 8_192, 1_000_000
@@ -41,13 +42,18 @@ class RawBatch:
     objects: Any = None
 
 
+class _SetAsideError(Exception):
+    """A row is set aside, and where a value has lines of its own, only pieces tell the line that it begins in."""
+
+
 Use = Callable[[Iterator[RawBatch], Rejects], None]
 
 
 def read_rows(file: OpenedFile, missing: Sequence[str], work: Path, use: Use) -> None:
     """Have `use` go through the rows of the file once more than it may give up: a CSV is first read as one whose rows
-    are all alike; where a later one is not, `use` is called again from the beginning, and the rows that cannot be read
-    are among the rejects. Words that are `missing` values in a CSV are null. Refused where the file cannot be read."""
+    are all alike; where a later one is not, or cannot be answered, `use` is called again from the beginning, and the
+    rows that cannot be read are among the rejects. Words that are `missing` values in a CSV are null. Refused where the
+    file cannot be read."""
     refuse_twice(file.names)
     if file.kind.format == "parquet":
         rejects = Rejects(BATCH_ROWS * CELLS)
@@ -80,6 +86,20 @@ def refuse_twice(names: Sequence[str]) -> None:
         raise Refused(f"two columns are named {twice[0]!r}", "expected each name once")
 
 
+def refuse_nested(file: OpenedFile) -> None:
+    """Refused where a column of a Parquet file holds lists or structures: a few kilobytes of them may stand for
+    gigabytes, and nothing bounds how many values a row has."""
+    if file.kind.format != "parquet":
+        return
+    query, path = "SELECT DISTINCT path_in_schema FROM parquet_metadata(?) ORDER BY 1", plain_path(file.path)
+    with reading("cannot be read as Parquet"):
+        leaves = [row[0] for row in connect().execute(query, [path]).fetchall()]
+    nested = [name for name in leaves if name not in set(file.names)]
+    if nested:
+        reason = f"column {nested[0].partition(', ')[0]!r} holds lists or structures"
+        raise Refused(reason, "leave it out, or score the file by `driftd predict`")
+
+
 def _rows_at_once(columns: int) -> int:
     return max(1, min(BATCH_ROWS, CELLS // max(1, columns)))
 
@@ -103,11 +123,14 @@ def _of_csv(file: OpenedFile, missing: Sequence[str], work: Path, use: Use) -> N
             for batch in csv.all_rows(reader, len(file.names), most):
                 yield RawBatch(batch, np.arange(line, line + batch.num_rows))
                 line += batch.num_rows
+                if rejects.count:
+                    raise _SetAsideError
 
         use(alike(), rejects)
 
-    if csv.all_fit(file, texts, missing, at_once, LONGEST_AT_ONCE):
-        return
+    with contextlib.suppress(_SetAsideError):
+        if csv.all_fit(file, texts, missing, at_once, LONGEST_AT_ONCE):
+            return
     rejects = Rejects(BATCH_ROWS * CELLS)
 
     def fitting() -> Iterator[RawBatch]:

@@ -52,3 +52,24 @@ def test_an_array_of_objects_over_lines_becomes_an_object_a_line(scored, tmp_pat
         lines = [json.loads(line) for line in out.splitlines()]
         assert [line["note"] for line in lines] == ["two\nlines"] * 20
         assert all("prediction" in line for line in lines)
+
+
+@pytest.mark.parametrize("column", [[["a" * 50] * 9] * 20, [{"k": 1}] * 20])
+def test_columns_of_lists_are_only_for_the_command(scored, tmp_path, column):
+    """A row of them has any number of values: in dropped files they are refused."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(_plain().append_column("tags", pa.array(column)), path)
+    assert scored(path, "a.parquet")[0].rows == 20
+    with pytest.raises(Refused, match="column 'tags' holds lists or structures"):
+        scored(path, "a.parquet", most_cells=10**9)
+
+
+def test_rows_without_an_answer_are_told_by_their_lines(scored, tmp_path):
+    """Also behind values that have lines of their own."""
+    path = tmp_path / "a.csv"
+    good, bad = '1,2,true,a,2024-01-01,"one\ntwo"\n', "far,2,true,a,2024-01-01,z\n"
+    path.write_text("x,n,b,c,t,note\n" + good * 3 + bad + good + bad)
+    made, out, rejected = scored(path, "a.csv")
+    assert (made.rows, made.rejected) == (4, 2)
+    assert [(one["line"], one["column"]) for one in rejected] == [(8, "x"), (11, "x")]
+    assert out.count(b"one\ntwo") == 4
