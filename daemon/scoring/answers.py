@@ -71,8 +71,9 @@ def refuse_unfit(names: Sequence[str], how: How, answers: Sequence[str]) -> None
 def answered(batch: RawBatch, served: ServedDeployment, how: How, names: Sequence[str], rejects: Rejects) -> Answered:
     """The rows of a batch that can be answered, and what is answered to them; the others are added to `rejects`."""
     own, lines = batch.columns, batch.lines
-    good = _objects(batch, rejects) if IS_OBJECT in own.schema.names else np.ones(own.num_rows, dtype=bool)
-    if IS_OBJECT in own.schema.names:
+    good = np.ones(own.num_rows, dtype=bool)
+    if batch.objects is not None:
+        good = _objects(batch, rejects)
         own = own.drop_columns([IS_OBJECT])
     features: dict[str, Any] = {}
     for column in how.schema.features:

@@ -22,14 +22,15 @@ from retrain import durable
 from retrain.records.schema import Schema
 from retrain.rows.cells import word
 
-MOST_ROWS = 100_000
-"""Of one file, from all over it: enough for any check, and what a data file of live traffic may have a fifth of."""
+MOST_ROWS, MOST_CELLS = 100_000, 10_000_000
+"""Of one file, from all over it: enough for any check, and what a data file of live traffic may have a fifth of; fewer
+rows of many columns."""
 
 
 @dataclass
 class LoggedSample:
     """Chooses rows of the batches of a file: by `share` as the log does, by their ids or by counting; of more than
-    twice MOST_ROWS every other one goes, again and again."""
+    twice `most_rows` every other one goes, again and again."""
 
     schema: Schema
     version: str
@@ -39,6 +40,11 @@ class LoggedSample:
     _step: int = 1
     _seen: int = 0
     _rows: int = 0
+
+    @property
+    def most_rows(self) -> int:
+        """What is kept of one file."""
+        return max(1, min(MOST_ROWS, MOST_CELLS // max(1, len(self.schema.features))))
 
     def forget(self) -> None:
         """Begin anew."""
@@ -55,7 +61,7 @@ class LoggedSample:
         table = self._table(answered, ids, pa.array(chosen))
         self._tables.append(table)
         self._rows += table.num_rows
-        if self._rows > 2 * MOST_ROWS:
+        if self._rows > 2 * self.most_rows:
             whole = pa.concat_tables(self._tables)
             self._tables = [whole.take(pa.array(np.arange(0, whole.num_rows, 2)))]
             self._rows, self._step = self._tables[0].num_rows, 2 * self._step
@@ -65,8 +71,8 @@ class LoggedSample:
         if not self._tables:
             return None
         whole = pa.concat_tables(self._tables, promote_options="default")
-        if whole.num_rows > MOST_ROWS:
-            whole = whole.take(pa.array(np.linspace(0, whole.num_rows - 1, MOST_ROWS).astype(np.int64)))
+        if whole.num_rows > self.most_rows:
+            whole = whole.take(pa.array(np.linspace(0, whole.num_rows - 1, self.most_rows).astype(np.int64)))
         path = work / f"{uuid.uuid4().hex}.log.parquet"
         durable.crash_point("score.logged.before_write")
         pq.write_table(whole, path, compression="zstd")

@@ -29,7 +29,9 @@ LONGEST_AT_ONCE = 2 * 2**20
 such lines."""
 SAMPLE_BYTES = 2**20
 """So much of a text tells how long its lines are."""
-LINE, IS_OBJECT = "__line", "__is_object"
+BATCH_BYTES = 32 * 2**20
+"""Of rows at once: their answers and what is written of them take a few times as much."""
+ROW, LINE, IS_OBJECT = "__row", "__line", "__is_object"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def read_rows(file: OpenedFile, missing: Sequence[str], work: Path, use: Use) ->
     else:
         rejects = Rejects(BATCH_ROWS * CELLS)
         with reading(json_lines.FAILURE[file.kind.format]):
-            use(_of_json(file), rejects)
+            use(_parts(_of_json(file)), rejects)
 
 
 def expected_rows(file: OpenedFile) -> int:
@@ -80,7 +82,10 @@ def expected_rows(file: OpenedFile) -> int:
 
 
 def refuse_twice(names: Sequence[str]) -> None:
-    """Refused where two columns have one name."""
+    """Refused where two columns have one name, or one has a name that is needed here."""
+    needed = [name for name in names if name in (ROW, LINE, IS_OBJECT)]
+    if needed:
+        raise Refused(f"a column is named {needed[0]!r}, which driftd needs itself", "expected another name")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise Refused(f"two columns are named {twice[0]!r}", "expected each name once")
@@ -100,12 +105,34 @@ def refuse_nested(file: OpenedFile) -> None:
         raise Refused(reason, "leave it out, or score the file by `driftd predict`")
 
 
-def _rows_at_once(columns: int) -> int:
-    return max(1, min(BATCH_ROWS, CELLS // max(1, columns)))
+def _rows_at_once(file: OpenedFile) -> int:
+    """As many as have BATCH_BYTES where all are as long as those at the beginning of a text."""
+    longest = 1
+    if file.kind.format != "parquet":
+        begin = first_bytes(file.path, file.kind, SAMPLE_BYTES)
+        longest = max(1, len(begin) // max(1, begin.count(b"\n")))
+    return max(1, min(BATCH_ROWS, CELLS // max(1, len(file.names)), BATCH_BYTES // longest))
+
+
+def _parts(batches: Iterator[RawBatch]) -> Iterator[RawBatch]:
+    """Batches of texts, halved until they have BATCH_BYTES at most, for rows that are longer than those at the
+    beginning."""
+    for batch in batches:
+        rows, size = batch.columns.num_rows, batch.columns.nbytes
+        size += 0 if batch.objects is None else batch.objects.nbytes
+        if rows < 2 or size <= BATCH_BYTES:
+            yield batch
+        else:
+            yield from _parts(iter((_slice(batch, 0, rows // 2), _slice(batch, rows // 2, rows))))
+
+
+def _slice(batch: RawBatch, start: int, end: int) -> RawBatch:
+    objects = None if batch.objects is None else batch.objects.slice(start, end - start)
+    return RawBatch(batch.columns.slice(start, end - start), batch.lines[start:end], objects)
 
 
 def _of_parquet(file: OpenedFile, rejects: Rejects) -> Iterator[RawBatch]:
-    most = _rows_at_once(len(file.names))
+    most = _rows_at_once(file)
     with reading("cannot be read as Parquet"):
         for part in batches(file.path, file.names, rejects, most):
             lines = part.column("__row").to_numpy(zero_copy_only=False)
@@ -113,7 +140,7 @@ def _of_parquet(file: OpenedFile, rejects: Rejects) -> Iterator[RawBatch]:
 
 
 def _of_csv(file: OpenedFile, missing: Sequence[str], work: Path, use: Use) -> None:
-    texts, most = dict.fromkeys(file.names, "VARCHAR"), _rows_at_once(len(file.names))
+    texts, most = dict.fromkeys(file.names, "VARCHAR"), _rows_at_once(file)
 
     def at_once(reader: str) -> None:
         rejects, line = Rejects(BATCH_ROWS * CELLS), file.skipped + 2
@@ -126,7 +153,7 @@ def _of_csv(file: OpenedFile, missing: Sequence[str], work: Path, use: Use) -> N
                 if rejects.count:
                     raise _SetAsideError
 
-        use(alike(), rejects)
+        use(_parts(alike()), rejects)
 
     with contextlib.suppress(_SetAsideError):
         if csv.all_fit(file, texts, missing, at_once, LONGEST_AT_ONCE):
@@ -140,12 +167,12 @@ def _of_csv(file: OpenedFile, missing: Sequence[str], work: Path, use: Use) -> N
                 yield RawBatch(batch, piece.lines[place : place + batch.num_rows])
                 place += batch.num_rows
 
-    use(fitting(), rejects)
+    use(_parts(fitting()), rejects)
 
 
 def _of_json(file: OpenedFile) -> Iterator[RawBatch]:
     query = json_lines.rows_of(file, file.names, LINE, IS_OBJECT)
-    most = _rows_at_once(len(file.names))
+    most = _rows_at_once(file)
     for batch in connect(len(file.names)).sql(query).to_arrow_reader(most):
         lines = batch.column("__row").to_numpy(zero_copy_only=False)
         columns, objects = batch.select([*file.names, IS_OBJECT]), batch.column(LINE)

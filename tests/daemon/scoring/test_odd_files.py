@@ -3,18 +3,24 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from learning import published, rows, table
 
-from daemon.scoring.answers import How
+from daemon.scoring import score
+from daemon.scoring.answers import Answered, How
+from daemon.scoring.logged import LoggedSample
+from daemon.scoring.rows import RawBatch
 from daemon.scoring.score import Scored, Scorer
 from daemon.server.served import ServedDeployment, load_served
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused
+from retrain.records.schema import Column
 from retrain.records.settings import IntakeSettings
 
 
@@ -30,12 +36,12 @@ def served(tmp_path_factory) -> ServedDeployment:
 def scored(served, tmp_path) -> Callable[..., tuple[Scored, bytes, list[dict]]]:
     """Scores a file: what it came to, the result, and the list of rows without an answer."""
 
-    def score(path: Path, name: str, **more) -> tuple[Scored, bytes, list[dict]]:
+    def one(path: Path, name: str, **more) -> tuple[Scored, bytes, list[dict]]:
         out, rejected = io.BytesIO(), io.BytesIO()
         made = Scorer(served, How(served.schema), IntakeSettings(), tmp_path, **more).score(path, name, out, rejected)
         return made, out.getvalue(), [json.loads(line) for line in rejected.getvalue().splitlines()]
 
-    return score
+    return one
 
 
 def _plain(count: int = 20) -> pa.Table:
@@ -73,3 +79,47 @@ def test_rows_without_an_answer_are_told_by_their_lines(scored, tmp_path):
     assert (made.rows, made.rejected) == (4, 2)
     assert [(one["line"], one["column"]) for one in rejected] == [(8, "x"), (11, "x")]
     assert out.count(b"one\ntwo") == 4
+
+
+def test_long_rows_go_through_a_few_at_a_time(scored, tmp_path, monkeypatch):
+    """Of texts, also where only later ones are long; all are answered, in their order."""
+    sizes = list[int]()
+    monkeypatch.setattr("daemon.scoring.rows.BATCH_BYTES", 100_000)
+    plain = score.answered
+
+    def seen(batch: RawBatch, *more) -> Answered:
+        sizes.append(batch.columns.nbytes)
+        return plain(batch, *more)
+
+    monkeypatch.setattr(score, "answered", seen)
+    notes = ["short"] * 500 + [f"{place} " * 500 for place in range(500)]
+    given = _plain(1000).append_column("note", pa.array(notes))
+    pyarrow.csv.write_csv(given, tmp_path / "a.csv")
+    (tmp_path / "a.jsonl").write_text(
+        "".join(json.dumps({**dict.fromkeys("nbct"), "x": 1.0, "note": note}) + "\n" for note in notes)
+    )
+    for name in ("a.csv", "a.jsonl"):
+        sizes.clear()
+        made, out, _ = scored(tmp_path / name, "a.parquet")
+        assert pq.read_table(pa.BufferReader(out)).column("note").to_pylist() == notes
+        assert made.rows == 1000
+        assert max(sizes) <= 100_000
+
+
+@pytest.mark.parametrize("name", ["__row", "__line", "__is_object"])
+def test_names_that_are_needed_are_refused(scored, tmp_path, name):
+    """In every format."""
+    given = _plain().append_column(name, pa.array([True] * 20))
+    pq.write_table(given, tmp_path / "a.parquet")
+    pyarrow.csv.write_csv(given, tmp_path / "a.csv")
+    (tmp_path / "a.jsonl").write_text(json.dumps({**dict.fromkeys("xnbct"), name: True}) + "\n")
+    for file in ("a.parquet", "a.csv", "a.jsonl"):
+        with pytest.raises(Refused, match=f"a column is named '{name}', which driftd needs itself"):
+            scored(tmp_path / file, "a.csv")
+
+
+def test_the_log_keeps_fewer_rows_of_many_columns(served):
+    """So that what it keeps of a file is bounded."""
+    assert LoggedSample(served.schema, "v", 1.0, 0.0).most_rows == 100_000
+    wide = replace(served.schema, columns=tuple(Column(f"x{at}", "number") for at in range(1000)))
+    assert LoggedSample(wide, "v", 1.0, 0.0).most_rows == 10_000
