@@ -17,7 +17,9 @@ from daemon.scoring.answers import Answered, How
 from daemon.scoring.logged import LoggedSample
 from daemon.scoring.rows import RawBatch
 from daemon.scoring.score import Scored, Scorer
+from daemon.server.prediction_log import SALT
 from daemon.server.served import ServedDeployment, load_served
+from daemon.server.sticky import position
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused
 from retrain.records.schema import Column
@@ -123,3 +125,19 @@ def test_the_log_keeps_fewer_rows_of_many_columns(served):
     assert LoggedSample(served.schema, "v", 1.0, 0.0).most_rows == 100_000
     wide = replace(served.schema, columns=tuple(Column(f"x{at}", "number") for at in range(1000)))
     assert LoggedSample(wide, "v", 1.0, 0.0).most_rows == 10_000
+
+
+def test_ids_are_those_of_requests_and_rows_without_one_are_chosen_by_counting(served, tmp_path):
+    """Whole floats are integers, whatever the format; of rows without an id the share is kept, too."""
+    schema = replace(served.schema, columns=(*served.schema.columns, Column("id", "category")), id_column="id")
+    ids = [float(at) if at % 2 else None for at in range(400)]
+    given = _plain(400).append_column("id", pa.array(ids, pa.float64()))
+    pq.write_table(given, tmp_path / "a.parquet")
+    sample = LoggedSample(schema, "v", 0.5, 0.0)
+    scorer = Scorer(served, How(schema), IntakeSettings(), tmp_path, lambda: sample.add)
+    scorer.score(tmp_path / "a.parquet", "a.csv", io.BytesIO(), io.BytesIO())
+    logged = sample.write(tmp_path)
+    kept = pq.read_table(logged.path).column("__id").to_pylist()
+    wanted = [str(at) for at in range(1, 400, 2) if position(SALT, str(at)) < 0.5]
+    assert [key for key in kept if key is not None] == wanted
+    assert kept.count(None) == 100
