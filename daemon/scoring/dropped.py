@@ -255,8 +255,14 @@ class DroppedFiles(Intake):
         if latest is not None:
             raise Refused(f"its result would be called {name}, as that of {latest.path} is", OTHER_NAME)
         there = await self._in_out(_first_there, self.out_dir / name)
-        if there is not None:
+        if there is not None and not await self._in_out(self._is_by_receipt, path, self.out_dir / name):
             raise Refused(f"out_dir has a {there.name} that is no result", OTHER_NAME)
+
+    def _is_by_receipt(self, path: str, out: Path) -> bool:
+        """Whether a result's receipt says that it was made of this file, as where the ledger is of a backup."""
+        said = _receipt_of(beside(out)[1])
+        is_mine = (said.get("file"), said.get("model"), said.get("result")) == (path, self.context.name, out.name)
+        return is_mine and (not out.exists() or _is_of(out, str(said.get("result_sha256"))))
 
     async def _refused(self, path: str, seen: Look, reason: str) -> str:
         """Commit that a file cannot be scored, and log why; "", or why that could not be done."""
@@ -301,7 +307,11 @@ class DroppedFiles(Intake):
         out = self.out_dir / row.result
         ready, (rejects, receipt) = passing(out), beside(out)
         is_there = is_proven or _is_of(ready, row.result_sha256)
-        if not is_there and not _is_of(out, row.result_sha256) and not _is_receipt_of(receipt, row.result_sha256):
+        if (
+            not is_there
+            and not _is_of(out, row.result_sha256)
+            and _receipt_of(receipt).get("result_sha256") != row.result_sha256
+        ):
             with self.context.shared.ledger.begin() as conn:
                 scored.lost(conn, row.id)
             return False
@@ -352,12 +362,13 @@ def _first_there(out: Path) -> Path | None:
     return next((one for one in (out, *beside(out)) if one.exists() or one.is_symlink()), None)
 
 
-def _is_receipt_of(receipt: Path, sha256: str) -> bool:
-    """Whether a receipt is there and of a result of this content."""
+def _receipt_of(path: Path) -> dict[str, Any]:
+    """What a receipt says; nothing where none is there."""
     try:
-        return bool(json.loads(receipt.read_bytes())["result_sha256"] == sha256)
-    except (FileNotFoundError, ValueError, LookupError, TypeError):
-        return False
+        said = json.loads(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _is_of(path: Path, sha256: str) -> bool:

@@ -141,3 +141,11 @@ def test_ids_are_those_of_requests_and_rows_without_one_are_chosen_by_counting(s
     wanted = [str(at) for at in range(1, 400, 2) if position(SALT, str(at)) < 0.5]
     assert [key for key in kept if key is not None] == wanted
     assert kept.count(None) == 100
+
+
+def test_tabs_are_between_values_by_the_ending(scored, tmp_path):
+    """A name that only has those letters within is no such ending."""
+    pyarrow.csv.write_csv(_plain(), tmp_path / "a.csv")
+    for name, mark in (("my.tsv.csv", b","), ("my.tsv", b"\t")):
+        head = scored(tmp_path / "a.csv", name)[1].splitlines()[0]
+        assert head.split(mark)[:2] == [b"x", b"n"]

@@ -10,9 +10,11 @@ import pyarrow.csv
 import pytest
 from bare_scoring import Ended, dropped, logged, reason_of, score, scoring_model, states_of
 from hanging_folder import HangingFolder
+from sqlalchemy import delete
 
 from daemon.intake import hanging
 from daemon.ledger import promotions
+from daemon.ledger.tables import scored
 from daemon.reading.look import Look, look
 from daemon.reading.operations import ScoreRequest
 from daemon.runtime.context import ModelContext
@@ -200,6 +202,18 @@ def test_a_refused_file_leaves_nothing_and_what_others_write_stays(context, out,
     assert "its name is too long" in reason_of(context, long)
     assert [path.name for path in out.glob(".*")] == [".theirs.csv.tmp"]
     (out / ".theirs.csv.tmp").unlink()
+
+
+def test_a_result_that_only_its_receipt_knows_is_made_anew(context, out, scoring):
+    """As after the ledger was restored from a backup; one that was changed since stays."""
+    for name in ("known.csv", "changed.csv"):
+        dropped(context, name, 11 + len(name))
+    scoring(("known.csv", ["scored"]), ("changed.csv", ["scored"]))
+    with context.shared.ledger.begin() as conn:
+        conn.execute(delete(scored).where(scored.c.path.in_(("known.csv", "changed.csv"))))
+    (out / "changed.csv").write_text("mine")
+    scoring(("known.csv", ["scored"]), ("changed.csv", ["refused"]))
+    assert (out / "changed.csv").read_text() == "mine"
 
 
 def test_a_worker_that_hangs_on_the_folder_of_results_is_no_refusal(context, out, monkeypatch):
