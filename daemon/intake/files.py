@@ -257,8 +257,12 @@ class Intake:
         return path == self.context.items_name or matches(path, self.context.settings.intake.patterns)
 
     async def _beside(self, work: Callable[..., T], *arguments: Any) -> T:
-        """What touches the data folder, beside the event loop; one that hangs is told, and when it answers again."""
-        folder, log, told = str(self.folder), self.context.log, list[bool]()
+        """What touches the data folder, beside the event loop."""
+        return await self._beside_of(self.folder, work, *arguments)
+
+    async def _beside_of(self, of: Path, work: Callable[..., T], *arguments: Any) -> T:
+        """What touches a folder, beside the event loop; one that hangs is told, and when it answers again."""
+        folder, log, told = str(of), self.context.log, list[bool]()
 
         def hung() -> None:
             told.append(True)

@@ -90,13 +90,18 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
     except (OSError, OperationalError) as error:
         reason = str(error)
     except Exception as error:  # one file must never stand before all others
-        same = context.failures.count(error, time.monotonic())
-        if same.is_due:
-            trace = {"traceback": traceback.format_exc()} if same.times == 1 else {}
-            log.error("part_failed", part="intake", error=repr(error), times=same.times, **trace)
-        reason = repr(error)
+        reason = tell_failure(context, log, error)
     log.warning("file_delayed", reason=reason)
     return Taken.LATER
+
+
+def tell_failure(context: ModelContext, log: Any, error: Exception) -> str:
+    """Log what nobody thought of, the same one now and then; the reason why its file is delayed."""
+    same = context.failures.count(error, time.monotonic())
+    if same.is_due:
+        trace = {"traceback": traceback.format_exc()} if same.times == 1 else {}
+        log.error("part_failed", part="intake", error=repr(error), times=same.times, **trace)
+    return repr(error)
 
 
 async def _read(context: ModelContext, taking: Taking, request: Request[R], most_s: float | None = None) -> R:

@@ -1,5 +1,6 @@
 """Files that are scored as they are dropped, and what became of them: "begun", "made" (its result lies ready under a
-passing name), "scored", "repeated" (a content that was scored under another name), or "refused"."""
+passing name), "lost" (that was removed, and it is scored anew), "scored", "repeated" (a content that was scored under
+another name), or "refused"."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,11 +28,10 @@ def by_content(conn: Connection, model: str, sha256: str) -> ScoredRow | None:
     return last_row(conn, scored, scored.c.model == model, scored.c.sha256 == sha256, scored.c.state == "scored")
 
 
-def owner(conn: Connection, model: str, result: str) -> str | None:
-    """The path of the file that a result of that name was made of last; None where there was none."""
+def made_last(conn: Connection, model: str, result: str) -> ScoredRow | None:
+    """What the result of that name was made of last; None where there was none."""
     states = scored.c.state.in_(("made", "scored"))
-    row = last_row(conn, scored, scored.c.model == model, scored.c.result == result, states)
-    return None if row is None else str(row.path)
+    return last_row(conn, scored, scored.c.model == model, scored.c.result == result, states)
 
 
 def begin(conn: Connection, model: str, path: str, seen: Look, now: float, **values: Any) -> int:
@@ -72,14 +72,21 @@ def unfinished(conn: Connection, model: str) -> Sequence[ScoredRow]:
     return last_rows(conn, scored, None, scored.c.model == model, scored.c.state == "made")
 
 
-def forget_begun(conn: Connection, model: str) -> None:
-    """What was begun before a kill is begun anew when the file is looked at."""
+def forget_begun(conn: Connection, model: str) -> list[str]:
+    """What was begun before a kill is begun anew when the file is looked at; the names of the results."""
+    begun = last_rows(conn, scored, None, scored.c.model == model, scored.c.state == "begun")
     conn.execute(delete(scored).where(scored.c.model == model, scored.c.state == "begun"))
+    return [row.result for row in begun]
 
 
 def lost(conn: Connection, key: int) -> None:
-    """A result that lay ready is gone, with nothing in its place: its file is scored anew."""
-    conn.execute(delete(scored).where(scored.c.id == key))
+    """A result that lay ready is gone, with nothing in its place: its file is scored anew, and not logged again."""
+    update_row(conn, scored, key, state="lost")
+
+
+def is_logged(conn: Connection, model: str, sha256: str) -> bool:
+    """Whether rows of this content are in the prediction log already."""
+    return last_row(conn, scored, scored.c.model == model, scored.c.sha256 == sha256, scored.c.logged > 0) is not None
 
 
 def total(conn: Connection, model: str) -> dict[str, int]:

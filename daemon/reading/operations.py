@@ -91,10 +91,12 @@ class ScoreResult(Result, frozen=True, kw_only=True):
 class ScoreRequest(Request[ScoreResult], frozen=True, kw_only=True):
     """Score `path` by a deployment of the `versions` folder, into the file `out` in the format that `name` says; rows
     that cannot be answered go to `rejected`, and a share of the answered ones, each of the moment `now`, to the
-    prediction log. `schema` is that of today's data files. A link that leads out of `root` is refused."""
+    prediction log, unless this content `is_logged` already. `schema` is that of today's data files. A link that leads
+    out of `root` is refused. Retry where the file is not, from the first row to the last, as it was `seen`."""
 
     path: Path
     root: Path
+    seen: Look
     name: str
     out: Path
     rejected: Path
@@ -104,6 +106,7 @@ class ScoreRequest(Request[ScoreResult], frozen=True, kw_only=True):
     schema: Schema | None
     settings: ModelSettings
     now: float
+    is_logged: bool = False
 
 
 class JoinResult(Result, frozen=True, kw_only=True):

@@ -71,8 +71,9 @@ def refuse_unfit(names: Sequence[str], how: How, answers: Sequence[str]) -> None
 def answered(batch: RawBatch, served: ServedDeployment, how: How, names: Sequence[str], rejects: Rejects) -> Answered:
     """The rows of a batch that can be answered, and what is answered to them; the others are added to `rejects`."""
     own, lines = batch.columns, batch.lines
-    good = _objects(batch, rejects) if IS_OBJECT in own.schema.names else np.ones(own.num_rows, dtype=bool)
-    if IS_OBJECT in own.schema.names:
+    good = np.ones(own.num_rows, dtype=bool)
+    if batch.objects is not None:
+        good = _objects(batch, rejects)
         own = own.drop_columns([IS_OBJECT])
     features: dict[str, Any] = {}
     for column in how.schema.features:
@@ -89,7 +90,7 @@ def answered(batch: RawBatch, served: ServedDeployment, how: How, names: Sequenc
         own, table = own.filter(kept), table.filter(kept)
         objects = None if objects is None else objects.filter(kept)
     predictions = served.predict_table(table)
-    ids = _ids(own, how.schema)
+    ids = ids_of(own, how.schema)
     given, drawn = explore(how.explore, served.name, predictions, ids) if how.explore else (predictions, None)
     answers = dict(zip(names, _columns(given, served.name, drawn), strict=True))
     return Answered(own, objects, table, answers, given, drawn)
@@ -161,10 +162,13 @@ def _reason(raw: Any, place: int, column: Column, is_misfit: bool) -> str:
     return f"{shown} is not from {low} to {high}, as declared"
 
 
-def _ids(own: pa.RecordBatch, schema: Schema) -> list[Any] | None:
-    """The rows' ids, where the model has a column of them and the file has it."""
+def ids_of(own: pa.RecordBatch, schema: Schema) -> list[Any] | None:
+    """The rows' ids, where the model has a column of them and the file has it: whole floats as integers, as requests
+    have them, for an integer column with a gap may be one of floats."""
     name = schema.id_column
-    return own.column(name).to_pylist() if name is not None and name in own.schema.names else None
+    if name is None or name not in own.schema.names:
+        return None
+    return [int(one) if isinstance(one, float) and one.is_integer() else one for one in own.column(name).to_pylist()]
 
 
 def _columns(predictions: Predictions, version: str, drawn: Explored | None) -> Iterator[Any]:

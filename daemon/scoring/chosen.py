@@ -20,11 +20,14 @@ SHOWN = 12
 
 
 def deployment_of(conn: Connection, model: str, version: str = "") -> tuple[Deployment, int]:
-    """The deployment that answers would call `version`, or else the champion, with the promotion that made it that (0
-    of another). Refused where there is no champion yet, WrongUse where there is no such version."""
-    if version:
-        return named_deployment(conn, model, version), 0
+    """The deployment that answers would call `version`: the champion, with its recalibration, where that is called so;
+    without `version` the champion; and the promotion that made it that (0 of another). Refused where there is no
+    champion yet, WrongUse where there is no such version."""
     champion = promotions.champion(conn, model)
+    if version:
+        named = named_deployment(conn, model, version)
+        if champion is None or champion.deployment.name != named.name:
+            return named, 0
     if champion is None:
         raise Refused(f"{model} has no promoted version yet", "`driftd status` says what it waits for")
     return champion.deployment, champion.promotion

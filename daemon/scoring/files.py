@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from daemon.scoring.names import REJECTS, passing, result_name
+from daemon.scoring.names import REJECTS, is_of_a_result, passing, result_name
 from daemon.scoring.score import Scored, Scorer, where
 from daemon.scoring.written import out_kind
 from drift.notation import counted
@@ -42,12 +42,17 @@ def jobs(sources: Sequence[Path], out: Path, force: bool) -> list[Job]:
         made = [Job(source, out / result_name(source)) for source in sources]
     for job in made:
         out_kind(job.out)
+        if is_of_a_result(job.out.name):
+            raise WrongUse(f"{job.out} is called as the list of another result is; name another result")
     _refuse_alike(made)
     for job in made:
-        if any(_is_same(job.out, source) for source in sources):
-            raise WrongUse(f"{job.out} is a file that is scored; name another result")
-        if job.out.exists() and not force:
-            raise WrongUse(f"{job.out} is there already; --force replaces it")
+        for path in (job.out, job.rejects):
+            if any(_is_same(path, source) for source in sources):
+                raise WrongUse(f"{path} is a file that is scored; name another result")
+            if path.is_dir():
+                raise WrongUse(f"{path} is a folder; name another result")
+            if path.exists() and not force:
+                raise WrongUse(f"{path} is there already; --force replaces it")
     return made
 
 
@@ -80,8 +85,8 @@ def _scored(job: Job, scorer: Scorer, strict: bool, force: bool, progress: Progr
         if strict and scored.rejected:
             reason = f"{counted(scored.rejected, 'row')} cannot be answered; the first: {where(scored.first[0])}"
             raise NotAll(reason, "without --strict these are listed beside the result")
-        if job.out.exists() and not force:
-            raise WrongUse(f"{job.out} came to be meanwhile; --force replaces it")
+        if (there := next((path for path in (job.out, job.rejects) if path.exists()), None)) and not force:
+            raise WrongUse(f"{there} came to be meanwhile; --force replaces it")
         for sink in (out, rejected):
             sink.flush()
         _publish(job, temporary, scored)
@@ -92,8 +97,8 @@ def _publish(job: Job, temporary: Sequence[Path], scored: Scored) -> None:
     """The result comes last: where it is, all is."""
     if scored.rejected:
         durable.publish_file(temporary[1], job.rejects, "score.rejects")
-    elif job.rejects.exists():
-        durable.remove(job.rejects, "score.rejects")
+    else:
+        job.rejects.unlink(missing_ok=True)
     durable.publish_file(temporary[0], job.out, "score.answers")
 
 
@@ -116,7 +121,7 @@ def _alone(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _refuse_alike(made: Sequence[Job]) -> None:
-    names = [job.out for job in made]
+    names = [path for job in made for path in (job.out, job.rejects)]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise WrongUse(f"two files would become {twice}; score them one by one")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from daemon.reading.answered_rows import CLASS, DRAWN, MICROS
 from daemon.reading.digest import file_digest
 from daemon.reading.operations import LoggedRows
-from daemon.scoring.answers import Answered
+from daemon.scoring.answers import Answered, ids_of
 from daemon.server.prediction_log import LONGEST_TEXT, SALT
 from daemon.server.sticky import position
 from drift.columns.casts import TYPES
@@ -22,14 +22,16 @@ from retrain import durable
 from retrain.records.schema import Schema
 from retrain.rows.cells import word
 
-MOST_ROWS = 100_000
-"""Of one file, from all over it: enough for any check, and what a data file of live traffic may have a fifth of."""
+MOST_ROWS, MOST_CELLS = 100_000, 10_000_000
+"""Of one file, from all over it: enough for any check, and what a data file of live traffic may have a fifth of; fewer
+rows of many columns."""
 
 
 @dataclass
 class LoggedSample:
-    """Chooses rows of the batches of a file: by `share` as the log does, by their ids or by counting; of more than
-    twice MOST_ROWS every other one goes, again and again."""
+    """Chooses rows of the batches of a file: by `share` as the log does, by their ids, or by counting those
+    without one; of more than
+    twice `most_rows` every other one goes, again and again."""
 
     schema: Schema
     version: str
@@ -37,12 +39,17 @@ class LoggedSample:
     now: float
     _tables: list[pa.Table] = field(default_factory=list)
     _step: int = 1
-    _seen: int = 0
+    _nameless: int = 0
     _rows: int = 0
+
+    @property
+    def most_rows(self) -> int:
+        """What is kept of one file."""
+        return max(1, min(MOST_ROWS, MOST_CELLS // max(1, len(self.schema.features))))
 
     def forget(self) -> None:
         """Begin anew."""
-        self._tables, self._step, self._seen, self._rows = [], 1, 0, 0
+        self._tables, self._step, self._nameless, self._rows = [], 1, 0, 0
 
     def add(self, answered: Answered) -> None:
         """Keep some rows of a batch."""
@@ -55,7 +62,7 @@ class LoggedSample:
         table = self._table(answered, ids, pa.array(chosen))
         self._tables.append(table)
         self._rows += table.num_rows
-        if self._rows > 2 * MOST_ROWS:
+        if self._rows > 2 * self.most_rows:
             whole = pa.concat_tables(self._tables)
             self._tables = [whole.take(pa.array(np.arange(0, whole.num_rows, 2)))]
             self._rows, self._step = self._tables[0].num_rows, 2 * self._step
@@ -65,8 +72,8 @@ class LoggedSample:
         if not self._tables:
             return None
         whole = pa.concat_tables(self._tables, promote_options="default")
-        if whole.num_rows > MOST_ROWS:
-            whole = whole.take(pa.array(np.linspace(0, whole.num_rows - 1, MOST_ROWS).astype(np.int64)))
+        if whole.num_rows > self.most_rows:
+            whole = whole.take(pa.array(np.linspace(0, whole.num_rows - 1, self.most_rows).astype(np.int64)))
         path = work / f"{uuid.uuid4().hex}.log.parquet"
         durable.crash_point("score.logged.before_write")
         pq.write_table(whole, path, compression="zstd")
@@ -78,14 +85,14 @@ class LoggedSample:
 
     def _chosen(self, ids: list[Any] | None, count: int) -> NDArray[np.int64]:
         """Which of so many more rows are kept."""
-        if ids is None:
-            counted = np.floor(np.arange(self._seen, self._seen + count + 1) * self.share)
-            places = np.flatnonzero(np.diff(counted) > 0)
-        elif self.share < 1:
-            places = np.array([at for at, key in enumerate(ids) if position(SALT, key) < self.share], dtype=np.int64)
-        else:
+        if self.share >= 1:
             places = np.arange(count)
-        self._seen += count
+        else:
+            nameless = range(count) if ids is None else [at for at, key in enumerate(ids) if key is None]
+            upto = np.floor(np.arange(self._nameless, self._nameless + len(nameless) + 1) * self.share)
+            self._nameless += len(nameless)
+            named = [at for at, key in enumerate(ids or ()) if key is not None and position(SALT, key) < self.share]
+            places = np.sort(np.concatenate((np.array(nameless, np.int64)[np.diff(upto) > 0], named))).astype(np.int64)
         return np.asarray(places[:: self._step], dtype=np.int64)
 
     def _table(self, answered: Answered, ids: list[Any] | None, chosen: pa.Array) -> pa.Table:
@@ -113,10 +120,8 @@ class LoggedSample:
 
 def _ids(answered: Answered, schema: Schema) -> list[str | None] | None:
     """The rows' ids as texts; None where the file or the model has none."""
-    name = schema.id_column
-    if name is None or name not in answered.own.schema.names:
-        return None
-    return [None if key is None else word(key) for key in answered.own.column(name).to_pylist()]
+    ids = ids_of(answered.own, schema)
+    return None if ids is None else [None if key is None or key != key else word(key) for key in ids]
 
 
 def _without_long_texts(table: pa.Table) -> pa.Table:

@@ -9,6 +9,20 @@ INSTEAD = {".xlsx": ".csv", ".json": ".jsonl", ".txt": ".csv"}
 """What the result of a file is called, by its ending, where files of such a name are only read."""
 
 
+def beside(final: Path) -> tuple[Path, Path]:
+    """The list and the receipt of a result."""
+    return final.with_name(final.name + REJECTS), final.with_name(final.name + RECEIPT)
+
+
+def is_of_a_result(name: str) -> bool:
+    """Whether a file is called as the list or the receipt of a result is.
+
+    >>> is_of_a_result("a.csv.rejects.jsonl"), is_of_a_result("a.jsonl")
+    (True, False)
+    """
+    return name.lower().endswith((REJECTS, RECEIPT))
+
+
 def passing(final: Path) -> Path:
     """The name of a file until all of it is there."""
     return final.with_name(f".{final.name}.tmp")

@@ -13,7 +13,7 @@ from daemon.reading.open_file import open_file, require_file
 from daemon.reading.rejects import Reject, Rejects
 from daemon.reading.sql import release
 from daemon.scoring.answers import Answered, How, answer_names, answered, refuse_unfit
-from daemon.scoring.rows import RawBatch, expected_rows, read_rows
+from daemon.scoring.rows import RawBatch, expected_rows, read_rows, refuse_nested
 from daemon.scoring.written import writer
 from daemon.server.served import ServedDeployment
 from drift.notation import counted
@@ -50,7 +50,7 @@ class Scorer:
     begin: Callable[[], See] = lambda: lambda _: None
     """Called when the rows are gone through, which may be once more from the beginning: gives what sees each batch."""
     most_cells: int = 0
-    """A file with more is refused, 0: any."""
+    """A file with more is refused, as is one with columns of lists; 0: any."""
 
     def score(
         self, path: Path, name: str, out: IO[bytes], rejected: IO[bytes], progress: Progress = lambda _done, _all: None
@@ -63,6 +63,8 @@ class Scorer:
         names = [column.name for column in self.how.schema.features]
         try:
             file = open_file(path, self.intake, copy, names)
+            if self.most_cells:
+                refuse_nested(file)
             answers = answer_names(self.served, self.how)
             refuse_unfit(file.names, self.how, answers)
             return self._written(file, name, (out, rejected), answers, progress)

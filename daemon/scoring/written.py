@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from daemon.reading.formats import Kind, kind_of
 from daemon.scoring.answers import Answered, How
+from daemon.scoring.names import COMPRESSED
 from drift.columns.casts import TYPES
 from retrain.records.errors import Refused
 
@@ -51,8 +52,13 @@ def writer(stream: IO[bytes], name: str, how: How, is_text: bool, is_json: bool)
         return _Parquet(stream, how, is_text)
     sink = stream if kind.compression == "none" else pa.CompressedOutputStream(_Open(stream), kind.compression)
     if kind.format == "csv":
-        return _Csv(sink, "\t" if ".tsv" in name.lower() else ",")
+        return _Csv(sink, "\t" if _is_tabbed(name) else ",")
     return _Objects(sink) if is_json else _JsonLines(sink, how, is_text)
+
+
+def _is_tabbed(name: str) -> bool:
+    """Whether values are between tabs, by the ending before that of a compression."""
+    return any(name.lower().endswith(f".tsv{ending}") for ending in ("", *COMPRESSED))
 
 
 class _Open:
