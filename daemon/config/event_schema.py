@@ -66,7 +66,9 @@ def _of(event: Event) -> Schema:
 
 
 def _field(name: str) -> Schema:
-    """What a field holds; texts unless it is said otherwise."""
+    """What a field holds; texts unless it is said otherwise. A list or an object that makes a line too long is cut, and
+    a text then."""
     kinds = MIXED.get(name) or next(((kind,) for kind, names in TYPES.items() if name in names.split()), ("string",))
     about = {"description": MEANING[name]} if name in MEANING else {}
-    return {"type": [*kinds, "null"]} | about
+    cut = ("string",) if {"array", "object"} & {*kinds} and "string" not in kinds else ()
+    return {"type": [*kinds, *cut, "null"]} | about

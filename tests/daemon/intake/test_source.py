@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from bare_model import bare_model
+from structlog.testing import capture_logs
 
 from daemon.config.paths import ROWS, SEEN
 from daemon.intake.source import SourceIntake
@@ -195,19 +196,17 @@ def test_a_refused_file_is_read_again_once_it_can_be(database: sqlite3.Connectio
         assert ids(context) == Counter(range(30))
 
 
-def test_failures_are_told_once_and_their_end(
-    database: sqlite3.Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failures_are_told_once_and_their_end(database: sqlite3.Connection, tmp_path: Path) -> None:
     """While the reason is the same; then that rows come again."""
-    with model(tmp_path) as (_, source):
+    with capture_logs() as told, model(tmp_path) as (_, source):
         (tmp_path / "a.db").rename(tmp_path / "b.db")
         for _ in range(3):
             with pytest.raises(WorkerError, match="there is no such file"):
                 asyncio.run(source.pull())
         (tmp_path / "b.db").rename(tmp_path / "a.db")
         asyncio.run(source.pull())
-    told = capsys.readouterr()
-    assert (told.out + told.err).count("source_failed") == 1 and (told.out + told.err).count("source_recovered") == 1
+    names = [one["event"] for one in told]
+    assert names.count("source_failed") == 1 and names.count("source_recovered") == 1
 
 
 def test_a_greater_overlap_brings_nothing_back(database: sqlite3.Connection, tmp_path: Path) -> None:
