@@ -31,9 +31,12 @@ def test_a_version_is_proven_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     async def nothing() -> str:
         return ""
 
+    async def pull(_model: str) -> str:
+        return ""
+
     with bare_model(tmp_path) as context:
         context.shared.analyst = analyst = Prover("analyst", Limits())
-        commander = Commander({"m": context}, lambda _name: None, nothing, nothing)
+        commander = Commander({"m": context}, lambda _name: None, nothing, nothing, pull)
         for name in ("v1", "v2"):
             context.folders.version(name).mkdir()
             (context.folders.version(name) / "model").write_text(name)
