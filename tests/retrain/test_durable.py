@@ -12,6 +12,7 @@ from retrain import durable
 ROOT = Path(__file__).parent.parent.parent
 OUTSIDE = {
     "daemon/reading/take.py": "a plain name in the work folder for a data file whose own is no valid text",
+    "daemon/tools/demo/playing.py": "the data folder of an example, into which whole files are dropped as a user drops them",
     "daemon/tools/units/place.py": "systemd's folders, not the state folder",
 }
 NAMING = {"rename", "renames", "link", "symlink", "hardlink_to", "symlink_to", "link_to", "move", "copytree"}
