@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from event_lines import undeclared
 
 from daemon.runtime.log import Journal, configure, get_logger, journal_datagram, log_dropped
 
@@ -109,6 +110,15 @@ def test_an_event_has_at_most_8_kb(text):
     entry = json.loads(line)
     assert len(line.encode()) <= 8_001 and (entry["model"], entry["count"]) == ("m", 7)
     assert entry["reason"].startswith("b" + text[:20]) and len(json.dumps(tapped)) < 8_100
+
+
+def test_a_list_that_was_cut_is_still_as_the_schema_says():
+    """Whatever a file holds, its line is bounded: a long list or object is a text then."""
+    out = io.StringIO()
+    configure(style="json", stream=out)
+    get_logger().warning("classes_withheld", classes={"y" * 9_000: 1}, reason="x", way_out="x")
+    (entry,) = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert isinstance(entry["classes"], str) and not undeclared([entry], whole=True)
 
 
 def test_a_tap_gets_every_event():
