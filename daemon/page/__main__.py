@@ -32,7 +32,7 @@ from daemon.server.tokens import load_tokens
 
 log = get_logger()
 BEAT_S, ARRIVE_S, READ_S, HUNG_S = 1.0, 10.0, 30.0, 240.0
-"""How often it gives a sign of life, how long a request may arrive and a stream not be read, and when what is made
+"""How often it gives a sign of life, how long a request's body may arrive and a stream not be read, and when what is made
 never ends."""
 NICE = 5
 TOO_LARGE = "the answer is larger than 2 MB: ask for fewer entries (?last=, ?entries=), or accept compression (gzip)"
@@ -76,22 +76,24 @@ class PageServer:
             pool.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, which is one request."""
+        """One connection: requests one after another, until the server ends it or a stream took it."""
         try:
-            if page_wire.is_own_user(writer.get_extra_info("socket")):
+            goes_on = page_wire.is_own_user(writer.get_extra_info("socket"))
+            while goes_on:
+                request = await page_wire.read(reader, Request)
                 async with asyncio.timeout(ARRIVE_S):
-                    request = await page_wire.read(reader, Request)
                     body = await reader.readexactly(min(request.body_bytes, page_wire.MOST_BODY))
-                await self._send(request, await self._app.answer(request, body), writer)
+                goes_on = await self._send(request, await self._app.answer(request, body), writer)
         except (OSError, EOFError, ValueError, TimeoutError):
             pass  # the server is gone, and its client was told
         finally:
             writer.close()
 
-    async def _send(self, request: Request, answer: Answer, writer: asyncio.StreamWriter) -> None:
+    async def _send(self, request: Request, answer: Answer, writer: asyncio.StreamWriter) -> bool:
+        """Whether another request may follow."""
         if answer.pieces is not None:
             await self._stream(answer, answer.pieces, writer)
-            return
+            return False
         headers = {name.encode("latin-1"): value.encode("latin-1") for name, value in request.headers}
         body, encoding = await compressed(answer.body, headers, self._compressing)
         if len(body) > page_wire.MOST_ANSWER:
@@ -102,6 +104,7 @@ class PageServer:
             fields += [("content-encoding", encoding), ("vary", "accept-encoding")]
         writer.write(page_wire.line(Head(answer.status, fields, len(body))) + body)
         await writer.drain()
+        return request.body_bytes <= page_wire.MOST_BODY
 
     async def _stream(self, answer: Answer, pieces: AsyncIterator[bytes], writer: asyncio.StreamWriter) -> None:
         """Until either side ends; one that does not read for long is let go."""

@@ -1,5 +1,6 @@
-"""How a server hands a request to the page process and gets the answer: one connection a request on a Unix socket, each
-side one line of JSON and then bytes. The request was parsed by the server; nothing is parsed as HTTP a second time.
+"""How a server hands a request to the page process and gets the answer, on a Unix socket: each side one line of JSON
+and then bytes, and the next request on the same connection. The request was parsed by the server; nothing is parsed as
+HTTP a second time.
 
 The socket has an abstract address, chosen by the kernel: a state folder that hangs, or whose path is longer than a Unix
 socket's may be, hinders nobody, and nothing is left over. Whoever is on the machine could connect, so the page process

@@ -4,7 +4,7 @@ that a page process that hangs, dies or floods keeps no prediction waiting."""
 import asyncio
 import contextlib
 import html
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -31,6 +31,7 @@ FULL = "too many ask for the status page at once; try again in a moment"
 END = {"type": "http.response.body", "body": b""}
 Fields = list[tuple[str, str]]
 Answered = tuple[int, Fields, bytes]
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def is_page(path: str) -> bool:
@@ -50,6 +51,7 @@ class Passage:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._streams: set[asyncio.Task[None]] = set()
+        self._kept: list[Ends] = []
         self.draining = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -91,13 +93,30 @@ class Passage:
 
     async def _ask(self, request: Request, body: bytes) -> Answered:
         """The whole answer."""
-        async with asyncio.timeout(ANSWER_S), self._turns, _connected(self._address) as (reader, writer):
+        async with asyncio.timeout(ANSWER_S), self._turns, self._connection() as (reader, writer):
             writer.write(page_wire.line(request) + body)
             head = await page_wire.read(reader, Head)
             size = MOST_ANSWER + 1 if head.body_bytes is None else head.body_bytes
             if size > MOST_ANSWER:
                 raise ValueError("an answer of more bytes than any page has")
             return head.status, head.headers, await reader.readexactly(size)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Ends]:
+        """A connection of which an answer before was read whole, else a new one; kept where this answer is, too."""
+        while self._kept:
+            reader, writer = self._kept.pop()
+            if not (reader.at_eof() or writer.is_closing()):
+                break
+            writer.close()
+        else:
+            reader, writer = await page_wire.connect(self._address)
+        try:
+            yield reader, writer
+        except BaseException:
+            writer.close()
+            raise
+        self._kept.append((reader, writer))
 
     async def _stream(self, scope: Any, request: Request, receive: Any, send: Any) -> None:
         """Send on what comes, until either side ends."""
@@ -163,7 +182,7 @@ async def _taken(scope: Any, send: Any, *messages: dict[str, Any]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _connected(address: str) -> Any:
+async def _connected(address: str) -> AsyncIterator[Ends]:
     reader, writer = await page_wire.connect(address)
     try:
         yield reader, writer

@@ -1,6 +1,7 @@
 """The way from the prediction server to the page: what a client leaves unread is bounded in number, size and time."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -110,6 +111,42 @@ def test_a_client_that_never_reads_loses_its_connection(monkeypatch, path, size)
         assert client.gone and BODY not in b"".join(one.get("body", b"") for one in client.messages)
 
     with_page(story, Head(200, [], size))
+
+
+def test_a_connection_serves_one_request_after_another_while_the_page_lives():
+    """One that the page ended, or whose answer was not read whole, is never used again."""
+    opened: list[asyncio.StreamWriter] = []
+    told = [len(BODY), len(BODY), len(BODY) + 1, len(BODY), len(BODY)]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        with contextlib.suppress(EOFError):
+            while True:
+                await page_wire.read(reader, Request)
+                writer.write(page_wire.line(Head(200, [], told.pop(0))) + BODY)
+                if len(told) == 2:
+                    break  # in the middle of an answer
+        writer.close()
+
+    async def ask(way: Passage) -> tuple[int, bytes]:
+        client = Client()
+        client.reads.set()
+        return await client.ask(way)
+
+    async def run() -> None:
+        listener = page_listener()
+        async with await asyncio.start_unix_server(serve, sock=listener):
+            way = Passage(address_of(listener))
+            assert [await ask(way) for _ in range(2)] == [(200, BODY)] * 2 and len(opened) == 1
+            assert (await ask(way))[0] == 503 and len(opened) == 1
+            assert await ask(way) == (200, BODY) and len(opened) == 2
+            opened[1].close()
+            while not way._kept[0][0].at_eof():
+                await asyncio.sleep(0)
+            assert await ask(way) == (200, BODY) and len(opened) == 3
+            opened[2].close()
+
+    asyncio.run(run())
 
 
 def test_a_stream_is_one_with_a_slash_at_its_end_too():
