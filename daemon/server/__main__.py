@@ -26,6 +26,7 @@ from daemon.config.config import Config, load_config
 from daemon.ledger import followed_ledger
 from daemon.runtime import faults
 from daemon.runtime.log import both, configure, get_logger, log_dropped
+from daemon.runtime.memory import one_arena
 from daemon.runtime.numbers import LoggedCounts
 from daemon.runtime.parent import end_with_parent
 from daemon.runtime.passed_on import PassedOn
@@ -242,6 +243,7 @@ def main() -> None:
     options = parser.parse_args()
     # SIGTERM ends a server that still loads at once, and lets one that serves finish what it answers.
     end_with_parent(options.parent, signal.SIGTERM)
+    one_arena()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload is control's affair, also where the whole group gets it
     faulthandler.enable()
     faults.install(os.environ, "server")
