@@ -32,8 +32,10 @@ from daemon.server.tokens import load_tokens
 
 log = get_logger()
 BEAT_S, ARRIVE_S, READ_S, HUNG_S = 1.0, 10.0, 30.0, 240.0
-"""How often it gives a sign of life, how long a request's body may arrive and a stream not be read, and when what is made
-never ends."""
+"""How often it gives a sign of life, how long a request's body may arrive and a stream not be read, and when what is
+made never ends."""
+OWED_S = 6.0
+"""How long it still answers when it is to stop: longer than somebody waits for what becomes of an action."""
 NICE = 5
 TOO_LARGE = "the answer is larger than 2 MB: ask for fewer entries (?last=, ?entries=), or accept compression (gzip)"
 
@@ -56,9 +58,11 @@ class PageServer:
         self._compressing = Pool("compressing the page", 1, ARRIVE_S)
         self._listener, self._channel, self._passed_on = listener, channel, passed_on
         self._writer: asyncio.StreamWriter | None = None
+        self._owing: set[asyncio.Task[None] | None] = set()
+        self._stopping = False
 
     async def run(self) -> None:
-        """Answer until control says stop or is gone."""
+        """Answer until control says stop or is gone, and then what was asked before."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         server = await asyncio.start_unix_server(self._serve, sock=self._listener, limit=page_wire.MOST_LINE)
         self._report({"event": "ready"})
@@ -71,27 +75,38 @@ class PageServer:
                 elif message["op"] == "stop":
                     break
         beating.cancel()
+        self._stopping = self._app.acting.leaving = True
         server.close()
+        if owing := [task for task in self._owing if task is not None]:
+            await asyncio.wait(owing, timeout=OWED_S)
         for pool in (*self._app.pools, self._compressing):
             pool.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: requests one after another, until the server ends it or a stream took it."""
+        """One connection: requests one after another, until the server ends it or a stream took it. It owes an answer
+        from its beginning on, and from each later request on."""
+        task = asyncio.current_task()
+        self._owing.add(task)
         try:
             goes_on = page_wire.is_own_user(writer.get_extra_info("socket"))
             while goes_on:
                 request = await page_wire.read(reader, Request)
+                self._owing.add(task)
                 async with asyncio.timeout(ARRIVE_S):
                     body = await reader.readexactly(min(request.body_bytes, page_wire.MOST_BODY))
                 goes_on = await self._send(request, await self._app.answer(request, body), writer)
+                goes_on = goes_on and not self._stopping
+                self._owing.discard(task)
         except (OSError, EOFError, ValueError, TimeoutError):
             pass  # the server is gone, and its client was told
         finally:
+            self._owing.discard(task)
             writer.close()
 
     async def _send(self, request: Request, answer: Answer, writer: asyncio.StreamWriter) -> bool:
         """Whether another request may follow."""
         if answer.pieces is not None:
+            self._owing.discard(asyncio.current_task())
             await self._stream(answer, answer.pieces, writer)
             return False
         headers = {name.encode("latin-1"): value.encode("latin-1") for name, value in request.headers}

@@ -63,6 +63,8 @@ class Acting:
     def __init__(self, config: Config, reading: Reading) -> None:
         self._config, self._reading = config, reading
         self.pool = Pool("keeping what was asked", 1, KEEP_S)
+        self.leaving = False
+        """Whether nobody is to wait any more for what becomes of what was asked."""
 
     async def ask(self, action: Action, args: dict[str, Any], who: str) -> Outcome:
         """It is durable on return; waits a moment for what becomes of it. Refusal 507 where it cannot be kept."""
@@ -70,7 +72,7 @@ class Acting:
         until_s = time.monotonic() + ANSWER_S
         while True:
             outcome = await self.look(asked)
-            if not outcome.is_open or time.monotonic() >= until_s:
+            if not outcome.is_open or self.leaving or time.monotonic() >= until_s:
                 return outcome
             await asyncio.sleep(POLL_S)
 

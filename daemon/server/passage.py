@@ -93,30 +93,29 @@ class Passage:
 
     async def _ask(self, request: Request, body: bytes) -> Answered:
         """The whole answer."""
-        async with asyncio.timeout(ANSWER_S), self._turns, self._connection() as (reader, writer):
+        async with asyncio.timeout(ANSWER_S), self._turns:
+            if request.method != "POST":  # which is not sent twice
+                with contextlib.suppress(OSError, EOFError):  # the page ended a connection as it was used again
+                    if self._kept:
+                        return await self._exchange(*self._kept.pop(), request, body)
+            return await self._exchange(*await page_wire.connect(self._address), request, body)
+
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request, body: bytes
+    ) -> Answered:
+        """Ask and read the whole answer; then the connection is kept for the next."""
+        try:
             writer.write(page_wire.line(request) + body)
             head = await page_wire.read(reader, Head)
             size = MOST_ANSWER + 1 if head.body_bytes is None else head.body_bytes
             if size > MOST_ANSWER:
                 raise ValueError("an answer of more bytes than any page has")
-            return head.status, head.headers, await reader.readexactly(size)
-
-    @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Ends]:
-        """A connection of which an answer before was read whole, else a new one; kept where this answer is, too."""
-        while self._kept:
-            reader, writer = self._kept.pop()
-            if not (reader.at_eof() or writer.is_closing()):
-                break
-            writer.close()
-        else:
-            reader, writer = await page_wire.connect(self._address)
-        try:
-            yield reader, writer
+            answer = await reader.readexactly(size)
         except BaseException:
             writer.close()
             raise
         self._kept.append((reader, writer))
+        return head.status, head.headers, answer
 
     async def _stream(self, scope: Any, request: Request, receive: Any, send: Any) -> None:
         """Send on what comes, until either side ends."""

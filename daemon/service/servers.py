@@ -292,6 +292,7 @@ class Servers:
         self._all = [make() for _ in range(workers)]
         self._tasks = [asyncio.create_task(server.run()) for server in self._all]
         self._page: tuple[list[ServerProcess], list[asyncio.Task[None]]] = ([], [])
+        self._leaving: set[asyncio.Task[None]] = set()
         self._begin_page()
 
     def silences(self, now_s: float) -> dict[str, float]:
@@ -323,9 +324,12 @@ class Servers:
             await _end(fresh, tasks)
             raise Refused(f"new servers were not ready within {within_s:g} s", "the old ones go on") from None
         old, old_tasks, self._all, self._tasks = self._all, self._tasks, fresh, tasks
-        page = self._page
+        # Nobody waits for the old page process: it may be answering whoever asked for this, and waits for its end.
+        leaving = asyncio.create_task(_end(*self._page))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
         self._begin_page()
-        await asyncio.gather(_end(old, old_tasks), _end(*page))
+        await _end(old, old_tasks)
 
     async def drain(self, seconds: float, ended: asyncio.Event) -> None:
         """Have all say that they are not ready and ask their clients to leave, for so long or until `ended`."""
@@ -336,7 +340,7 @@ class Servers:
 
     async def stop(self) -> None:
         """Stop all, each after the answers that it owes."""
-        await asyncio.gather(_end(self._all, self._tasks), _end(*self._page))
+        await asyncio.gather(_end(self._all, self._tasks), _end(*self._page), *self._leaving)
 
     def _begin_page(self) -> None:
         page = self._make_page()
