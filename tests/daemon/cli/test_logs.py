@@ -85,7 +85,7 @@ def test_a_service_keeps_its_log_in_a_file(make_daemon, capsys):
     path = daemon.folder / "logs" / "driftd.log"
     wait_for(lambda: "service_ready" in path.read_text())
     path.rename(path.with_suffix(".log.1"))
-    (daemon.data / "broken.csv").write_bytes(b"\x00" * 100)
+    (daemon.data / "broken.csv").write_bytes(b"\x00" * 100 + b"\n")
     daemon.wait("file_refused")
     assert daemon.stop() == 0
     assert run(["-c", str(daemon.config), "logs", "--json", "-n", "1000"]) == 0

@@ -287,7 +287,7 @@ def test_whatever_step_a_kill_comes_at_each_message_arrives(make_daemon: Callabl
     for number, point in enumerate(POINTS):
         name = f"{number}.csv"
         daemon.plan(f"control {point} 1 1 KILL")
-        (daemon.data / name).write_bytes(b"no data at all \x00\xff")
+        (daemon.data / name).write_bytes(b"no data at all \x00\xff\n")
         daemon.wait_dead()
         daemon.plan()
         daemon.start()
@@ -424,7 +424,7 @@ def test_a_start_after_a_proper_end_tells_nothing_anew(make_daemon: Callable[...
     daemon = make_daemon(f'[[notify]]\nname = "ops"\nurl = "{there.url}"\nevents = ["info", "warning"]\n')
     daemon.start()
     drop(rows(1), daemon.data / "a.csv")
-    (daemon.data / "b.csv").write_bytes(b"no data at all \x00\xff")
+    (daemon.data / "b.csv").write_bytes(b"no data at all \x00\xff\n")
     daemon.wait("cycle_finished")
     daemon.wait("file_refused")
     wait_for(lambda: there.about("version_promoted") and there.about("model_swapped"))
