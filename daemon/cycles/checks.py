@@ -88,7 +88,7 @@ async def check_snapshots(
     without a champion or if it failed."""
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, context.name)
-        if champion is None or unloadable(context.folders.versions, champion):
+        if champion is None or unloadable(context.folders.versions, champion, context.settings):
             return None  # the latter is logged by itself; once there is another champion it judges these files again
         learned = learned_files(conn, context.name, context.folders.state, champion)
         notes = label_notes(conn, context.name) if kind == "file" else []

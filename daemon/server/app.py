@@ -414,6 +414,8 @@ class App:
         """The deployment that is to answer, and what reads its requests."""
         slot = call.slot
         served: Any = slot.served
+        if slot.is_elsewhere:
+            raise BadRequest(slot.lack, 404)
         if served is None or served.schema.task == "recommendation":
             raise BadRequest(slot.lack, 503, {"retry-after": "10"})
         of, reader = self._readers.get(slot.model, (None, None))
