@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE_S = 25.0
+PATIENCE_S = 120.0
 """How long a test waits for what must come: far longer than it takes, for the machine may be busy."""
 MOST_PAUSE_S = 1.0
 BUSY = 4

@@ -5,5 +5,5 @@ from daemon.cli.request import request_about_model
 
 
 def renew(model: ModelArgument, json: Json = False) -> None:
-    """Begin a new reference of a model that another system serves, of the newest files, as after it was changed there."""
+    """Make a new reference of the newest files, of a model that another system serves, as after a change there."""
     request_about_model("renew", model, json)

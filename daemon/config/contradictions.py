@@ -48,7 +48,7 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
         add(text, "decision", "threshold")
     for text, key in _roles(section, columns or {}):
         add(text, key)
-    for text, *keys in contradicting_elsewhere(name, section, columns or {}):
+    for text, *keys in contradicting_elsewhere(section, columns or {}):
         add(text, *keys)
     if columns is None:
         return

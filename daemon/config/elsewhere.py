@@ -17,9 +17,7 @@ OF_SERVING = {
 """And keys that ask for what only what driftd serves has."""
 
 
-def contradicting_elsewhere(
-    name: str, section: Mapping[str, Any], columns: Mapping[str, Any]
-) -> Iterator[tuple[str, ...]]:
+def contradicting_elsewhere(section: Mapping[str, Any], columns: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The mistakes of a model's section, each with the keys that it is about; `columns` are the declared types."""
     if section.get("served") != "elsewhere":
         for key in OF_RECORDED:
@@ -28,7 +26,7 @@ def contradicting_elsewhere(
         return
     task = section.get("task")
     if task == "recommendation":
-        yield "served is \"elsewhere\"; expected task = \"classification\" or \"regression\" for that", "served"
+        yield 'served is "elsewhere"; expected task = "classification" or "regression" for that', "served"
         return
     if not section.get("prediction_column"):
         yield (

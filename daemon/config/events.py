@@ -238,8 +238,8 @@ EVENTS = (
     Event("deployment_adjusted", "info", "other weights of stored versions, or another recalibration, are served: no "
         "training", "version reason",
         ends="champion_unloadable"),
-    Event("challenger_better", "warning", "of a model that [another system serves](elsewhere.md): a challenger would have "
-        "been better than what was predicted; it is kept, and nobody serves it", "cycle_id version reason",
+    Event("challenger_better", "warning", "of a model that [another system serves](elsewhere.md): a challenger would "
+        "have been better than what was predicted; it is kept, and nobody serves it", "cycle_id version reason",
         "look at `driftd explain CYCLE`; improve the other system's model, or let driftd serve it: without `served`, "
         "`driftd promote MODEL VERSION`"),
     Event("version_kept", "info", "the champion stays", "cycle_id reason"),

@@ -155,7 +155,12 @@ class Assessing:
             if champion is None:
                 return question, None if question == self._answered else LabelsRequest(**of_files)
             trial, state = trials.running(conn, name), models.load_planner(conn, name)
-            fixed = champion.fixed or context.settings.is_elsewhere or state.unadjusted == champion.newest or context.settings.mode != "auto"
+            fixed = (
+                champion.fixed
+                or context.settings.is_elsewhere
+                or state.unadjusted == champion.newest
+                or context.settings.mode != "auto"
+            )
             foretold = _foretold(context, conn, schema)
             question += (tuple(one.cycle for one in foretold),)
             question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
@@ -224,7 +229,9 @@ def _foretold(context: ModelContext, conn: Connection, schema: Schema) -> tuple[
 def _judged(context: ModelContext, champion: Champion) -> bool:
     """Whether the champion can be asked for what it answers to today's rows."""
     changed = schema_change(context, champion)
-    return not unloadable(context.folders.versions, champion, context.settings) and (changed is None or changed.comparable)
+    return not unloadable(context.folders.versions, champion, context.settings) and (
+        changed is None or changed.comparable
+    )
 
 
 def _still_to_come(known: LabelState | None, now: float) -> float | None:

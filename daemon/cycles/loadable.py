@@ -8,7 +8,6 @@ from retrain.records.errors import Refused
 from retrain.records.settings import ModelSettings
 from retrain.store.versions import check_whole, is_recorded
 
-
 OWN = "it is a model of driftd's own, and another system serves the model now (`served`)"
 RECORDED = "it is what another system predicted, and driftd serves the model now"
 

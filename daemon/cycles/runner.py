@@ -94,7 +94,10 @@ class CycleRunner:
         with context.shared.ledger.begin(durable=True) as conn:
             state = models.load_planner(conn, context.name)
             champion = promotions.champion(conn, context.name)
-            lost, changed = unloadable(context.folders.versions, champion, context.settings), schema_change(context, champion)
+            lost, changed = (
+                unloadable(context.folders.versions, champion, context.settings),
+                schema_change(context, champion),
+            )
             withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
             seen = seen_elsewhere(conn, context, champion, changed)
             observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed, withheld, seen)

@@ -22,6 +22,7 @@ from retrain.records.schema_change import SchemaChange
 
 LATE_CHECKS = 5_000
 """So far back, of all models' checks, a drop that late labels show is looked for."""
+NOWHERE = Elsewhere()
 RISE = ("detector", "row", "before", "after")
 
 
@@ -33,11 +34,12 @@ def observe(
     unloadable: str = "",
     changed: SchemaChange | None = None,
     withheld: Collection[NewClass] = (),
-    seen: Elsewhere = Elsewhere(),
+    seen: Elsewhere = NOWHERE,
 ) -> Observation:
     """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
     the store and the configuration say of the champion; their rows are counted here. `withheld` classes do not count,
-    but those that only lack rows; `seen` is what there is of a model that another system serves. Labels count as far as they may be believed, but all where that was not
+    but those that only lack rows; `seen` is what there is of a model that another system serves.
+    Labels count as far as they may be believed, but all where that was not
     asked: before a first model whose labels come with their rows, and of a champion that cannot be judged."""
     none = {one.name for one in withheld if one.meant or one.declared}
     row, champion = models.get(conn, model), promotions.champion(conn, model)

@@ -64,7 +64,7 @@ def _hint(missing: list[str], names: Sequence[str], schema: Schema) -> str:
     if len(names) == 1 and any(mark in names[0] for mark in ";,\t|"):
         return "is the delimiter another one? Set intake.delimiter"
     if schema.recorded is not None and set(missing) & set(schema.recorded.names):
-        return 'the model is served elsewhere, so each file has what was predicted: prediction_column says where'
+        return "the model is served elsewhere, so each file has what was predicted: prediction_column says where"
     if schema.task == "recommendation":
         return "name columns alike in all files; user_column, item_column, time_column and others say how"
     return "rename the file's columns, or change [models.NAME.columns]"

@@ -1,4 +1,4 @@
-"""What another system predicted, as the rows of a batch have it: which of these are impossible, and which version it was."""
+"""What another system predicted, as the rows of a batch have it: what of it is impossible, and which version it was."""
 
 from typing import Any
 

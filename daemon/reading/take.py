@@ -343,12 +343,14 @@ def _reject_impossible(batch: Any, recorded: Recorded, arrays: dict[str, Any], g
     for _, column in recorded.probabilities:
         values = arrays[column]
         bad = outside(values) & good
-        _set_aside(batch, column, bad, rejects, lambda at, of=values: f"{of[at].as_py():g} is no probability, 0 to 1")
+        shown = [f"{value:g} is no probability, 0 to 1" for value in values.filter(pa.array(bad)).to_pylist()]
+        _set_aside(batch, column, bad, rejects, dict(zip(np.flatnonzero(bad).tolist(), shown, strict=True)).__getitem__)
         good &= ~bad
     total = sums(recorded, arrays)
     if total is not None:
         bad = ~(np.abs(total - 1.0) <= SUM_TOLERANCE) & good
-        _set_aside(batch, recorded.probabilities[0][1], bad, rejects, lambda at: f"probabilities add up to {total[at]:.4g}")
+        name = recorded.probabilities[0][1]
+        _set_aside(batch, name, bad, rejects, lambda at: f"the probabilities add up to {total[at]:.4g}, not to 1")
         good &= ~bad
 
 

@@ -280,6 +280,18 @@ def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> st
 
 HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
     handler.__name__.removeprefix("_"): handler
-    for handler in (_retrain, _renew, _promote, _rollback, _approve, _approve_class, _pause, _resume, _hold, _release, _forget)
+    for handler in (
+        _retrain,
+        _renew,
+        _promote,
+        _rollback,
+        _approve,
+        _approve_class,
+        _pause,
+        _resume,
+        _hold,
+        _release,
+        _forget,
+    )
 }
 """Each command's function, by the command's name."""

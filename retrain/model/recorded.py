@@ -29,7 +29,7 @@ class RecordedVersion(LoadedVersion):
         """That it answers no new rows."""
         return True
 
-    def predict_rows(self, rows: "Sequence[Mapping[str, Any]]") -> Predictions:
+    def predict_rows(self, rows: "Sequence[Mapping[str, Any]]") -> Predictions:  # noqa: ARG002 - whatever they are
         """Refused: nobody here can say."""
         raise Refused(f"version {self.name} is served elsewhere", WAY_OUT)
 
@@ -53,7 +53,8 @@ def recorded_predictions(table: "pa.Table", recorded: Recorded, classes: tuple[s
 
 
 def _probabilities(table: "pa.Table", recorded: Recorded, classes: tuple[str, ...]) -> "Floats | None":
-    """Of each class, (n, k), each row adding up to 1; a class without a column has the rest, of several each as much."""
+    """Of each class, (n, k), each row adding up to 1; what the columns leave goes to classes without one, in equal
+    parts."""
     if not recorded.probabilities:
         return None
     given = {name: np.asarray(table.column(column).to_numpy(), np.float64) for name, column in recorded.probabilities}
@@ -61,4 +62,5 @@ def _probabilities(table: "pa.Table", recorded: Recorded, classes: tuple[str, ..
     others = sum(name not in given for name in classes)
     matrix: Floats = np.column_stack([given.get(name, rest / max(1, others)) for name in classes])
     total = matrix.sum(axis=1, keepdims=True)
-    return np.divide(matrix, total, out=np.full_like(matrix, 1.0 / len(classes)), where=total > 0)
+    shares: Floats = np.divide(matrix, total, out=np.full_like(matrix, 1.0 / len(classes)), where=total > 0)
+    return shares

@@ -61,9 +61,7 @@ def _reference(state: PlannerState, observation: Observation, settings: ModelSet
     return ""
 
 
-def _make(
-    state: PlannerState, observation: Observation, now: float, settings: ModelSettings, why: str
-) -> opening.Plan:
+def _make(state: PlannerState, observation: Observation, now: float, settings: ModelSettings, why: str) -> opening.Plan:
     seen, needed = observation.elsewhere, settings.triggers.first_rows
     if seen.rows < needed:
         return state, Wait(f"{why}; a reference needs {needed:,} rows (triggers.first_rows), there are {seen.rows:,}")
@@ -95,4 +93,6 @@ def _first(state: PlannerState, observation: Observation) -> Trigger | None:
     rows = observation.labelled_rows
     if state.judged_cycle or rows < math.ceil((1 + MORE_ROWS) * state.tried_rows):
         return None
-    return Trigger("first_model", f"{counted(rows, 'labelled row', 'are')} there for a first challenger", {"rows": rows})
+    return Trigger(
+        "first_model", f"{counted(rows, 'labelled row', 'are')} there for a first challenger", {"rows": rows}
+    )

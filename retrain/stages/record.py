@@ -1,5 +1,5 @@
-"""The stage that makes the reference of a model that is served elsewhere: of rows that have what was predicted, labelled
-or not, a version without a model, which checks and assessments read like any other."""
+"""The stage that makes the reference of a model that is served elsewhere: of rows with what was predicted of them,
+labelled or not, a version without a model, which checks and assessments read like any other."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from drift.columns.casts import TYPES
 from drift.notation import counted
 from retrain import durable
 from retrain.metrics.metric import Metric
-from retrain.metrics.registry import MetricContext, default_metric, get_metric
+from retrain.metrics.registry import default_metric
 from retrain.metrics.resampling import Resampled
 from retrain.model.preprocessing import Preprocessor
 from retrain.model.recorded import RecordedVersion
@@ -208,7 +208,7 @@ def _write_reference(
     unseen = Unseen(said, truth, files, places, np.ones(len(table), dtype=bool))
     write_reference(folder, version_reference(version, rows, none, settings, unseen))
     if known.any():
-        write_unseen(folder, unseen.take(known))
+        write_unseen(folder, unseen.take(known).to_table())
     names = [c.name for c in version.schema.features if c.kind != "datetime"]
     step = max(1, -(-len(table) // SAMPLE_ROWS))
     write_sample(folder, table.select(names).take(pa.array(np.arange(0, len(table), step))))

@@ -51,7 +51,14 @@ def request(folder: Path, of: ModelSettings, labelled: bool = True, **more) -> R
     files = (AcceptedFile(seq=1, snapshot=path, digest="a", rows=400, number=1),)
     (folder / "work").mkdir()
     return RecordRequest(
-        model="m", number=1, files=files, schema=schema(of), settings=of, work=folder / "work", config_dir=folder, **more
+        model="m",
+        number=1,
+        files=files,
+        schema=schema(of),
+        settings=of,
+        work=folder / "work",
+        config_dir=folder,
+        **more,
     )
 
 
@@ -124,7 +131,9 @@ def test_a_regression_is_recorded(tmp_path):
     assert found.known_rows == 400
 
 
-@pytest.mark.parametrize(("columns", "first"), [((("yes", "p"),), [0.75, 0.25]), ((("no", "q"), ("yes", "p")), [0.8, 0.2])])
+@pytest.mark.parametrize(
+    ("columns", "first"), [((("yes", "p"),), [0.75, 0.25]), ((("no", "q"), ("yes", "p")), [0.8, 0.2])]
+)
 def test_probabilities_are_of_all_classes(columns, first):
     """A class without a column has the rest; rounded ones add up to 1."""
     table = pa.table({"said": ["no"], "p": [0.25], "q": [1.0]})
