@@ -37,7 +37,8 @@ def open_cycle(
     window = regret.window_choice(state.regret)
     twin = state.regret.twin
     spent = _spent(state, trigger)
-    growing = observation.labelled_rows if trigger.kind == "growth" else 0  # a recommender's counters follow anyway
+    is_challenger = settings.is_elsewhere and trigger.kind != "reference"  # whose reference stays
+    growing = observation.labelled_rows if trigger.kind == "growth" or is_challenger else 0
     trigger = replace(trigger, evidence={**trigger.evidence, "window": window, "twin": twin})
     after = replace(
         state,

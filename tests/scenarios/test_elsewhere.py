@@ -114,6 +114,11 @@ def test_nobody_here_answers_for_it(daemon):
         assert "another system serves m" in done.stderr
     drop(answered(2), daemon.data / "b.csv")
     daemon.wait("check_finished", file="b.csv")
+    drop(unlabelled(answered(3)), daemon.data / "c.csv")
+    daemon.wait("check_finished", file="c.csv")
+    labels = [{"id": 300_000 + row, "label": "yes"} for row in range(20)]
+    assert local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}).status_code == 202
+    assert daemon.wait("file_accepted", kind="labels")["joined"] == 20
     before = len(daemon.events)
     daemon.cli("renew", "m")
     assert "400 rows" in daemon.wait("version_promoted", since=before)["reason"]
@@ -184,3 +189,32 @@ def test_a_kill_while_the_reference_is_made(tmp_path: Path):
         assert len(list((tmp_path / "state" / "versions" / "m").glob("v*"))) == 1
     finally:
         daemon.close()
+
+
+def test_labels_that_come_later_give_a_reference_its_performance(daemon):
+    """A reference without labels is made again, of the same rows, when enough of them came."""
+    daemon.start()
+    drop(unlabelled(answered(1)), daemon.data / "a.csv")
+    assert "0 of them labelled" in daemon.wait("version_promoted")["reason"]
+    before = len(daemon.events)
+    drop(answered(1).select(["id", "label"]), daemon.data / "labels.csv")
+    assert "400 of them labelled" in daemon.wait("version_promoted", since=before)["reason"]
+
+
+def test_driftd_serves_a_candidate_where_served_is_removed(comparing):
+    """The way out that the event names: without `served` the candidate is promoted by hand, and answers."""
+    comparing.start()
+    for seed in range(1, 4):
+        drop(answered(seed, n=600, flip=True), comparing.data / f"{seed}.csv")
+        comparing.wait("check_finished" if seed > 1 else "version_promoted")
+    candidate = comparing.wait("challenger_better")["version"]
+    comparing.stop()
+    text = comparing.config.read_text()
+    gone = ("served", "prediction_", "probability_", "version_", "challengers")
+    lines = [one for one in text.splitlines() if not one.startswith(gone)]
+    comparing.config.write_text("\n".join(one for one in lines if not one.startswith("said")))
+    comparing.start()
+    comparing.cli("promote", "m", candidate)
+    comparing.wait("model_swapped")
+    body = {"rows": [{"x": 0.3, "z": 1.0}]}
+    assert local_http.post(f"{comparing.url}/models/m/predict", json=body).status_code == 200
