@@ -369,7 +369,6 @@ class RecordResult(Result, frozen=True, kw_only=True):
 
     rows: int
     known_rows: int
-    train_rows: int
     metric: str
     challenger: Json | None
     baseline: Json | None

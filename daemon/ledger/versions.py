@@ -23,7 +23,7 @@ def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], n
         "digest": result["digest"],
         "cycle_id": cycle.id,
         "created_at": now,
-        "train_rows": (done.get("train") or done.get("prepare", {})).get("train_rows", 0),
+        "train_rows": done.get("train", {}).get("train_rows", 0),
         "seen_seq": cycle.up_to_seq,
         "metrics": {key: evaluated.get(key) for key in kept}
         | {"known_rows": done.get("prepare", {}).get("known_rows", 0)},

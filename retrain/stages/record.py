@@ -50,7 +50,7 @@ def record(request: RecordRequest) -> RecordResult:
     spoken = y if known.any() else said.values
     evaluation = _evaluation(version, y, labelled, settings)
     result = RecordResult(
-        rows=len(table), known_rows=len(y), train_rows=len(table), metric=version.metric.name,
+        rows=len(table), known_rows=len(y), metric=version.metric.name,
         challenger=evaluation["challenger"], baseline=evaluation["baseline"], reason=_reason(request, table, len(y)),
         notes=[] if known.any() else ["no row has a label yet: its performance is not known"],
     )  # fmt: skip
