@@ -27,7 +27,7 @@ def seen_elsewhere(
     before, why_new = None, ""
     if champion is not None:
         folder = context.folders.version(champion.newest)
-        before, why_new = recorded_version(folder), _other_columns(folder, settings)
+        before, why_new = recorded_version(folder), other_columns(folder, settings)
     return elsewhere.look(conn, context.name, settings.triggers.first_rows, changed, before, why_new)
 
 
@@ -41,7 +41,7 @@ def recorded_version(folder: Path) -> str | None:
     return found
 
 
-def _other_columns(folder: Path, settings: ModelSettings) -> str:
+def other_columns(folder: Path, settings: ModelSettings) -> str:
     """Why what was predicted stands elsewhere than in the files of a reference; "" where it does not."""
     schema = version_schema(folder)
     if schema is None or schema.recorded is None or schema.recorded == recorded_columns(settings):

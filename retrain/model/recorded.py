@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from retrain.records.predictions import Floats
 
+OLDER = "rows of before these columns were configured cannot be compared; newer files take their place"
 WAY_OUT = "ask the system that serves it; without `served` driftd trains a model of its own and serves that"
 
 
@@ -37,9 +38,10 @@ class RecordedVersion(LoadedVersion):
         """What was recorded of the rows of a snapshot's table; Refused where that has no such columns."""
         recorded = self.schema.recorded
         assert recorded is not None
-        lacking = [name for name in recorded.predicted if name not in table.column_names]
+        known = set(table.column_names)
+        lacking = [name for name in recorded.predicted if name not in known or table.column(name).null_count]
         if lacking:
-            raise Refused(f"the rows have no {', '.join(lacking)}, which another system predicted")
+            raise Refused(f"some rows have no {', '.join(lacking)}, which another system predicted", OLDER)
         return recorded_predictions(table, recorded, self.classes)
 
 

@@ -146,3 +146,14 @@ def test_one_probability_of_three_classes_is_refused(tmp_path):
     asked = request(tmp_path, settings(probability_columns={"maybe": "p_yes"}))
     with pytest.raises(Refused, match="alone"):
         record(asked)
+
+
+def test_rows_without_a_recorded_prediction_are_refused(tmp_path):
+    """They are of before the columns were configured; a missing answer is never taken for one."""
+    version = load_version(published(tmp_path, request(tmp_path, settings())))
+    table = pa.table({"x": [1.0, 2.0], "said": ["no", None], "p_no": [0.9, 0.8], "p_yes": [0.1, 0.2]})
+    assert version.predict_table(table.slice(0, 1)).values.tolist() == ["no"]
+    with pytest.raises(Refused, match="some rows have no said"):
+        version.predict_table(table)
+    with pytest.raises(Refused, match="p_no"):
+        version.predict_table(table.slice(0, 1).drop_columns(["p_no"]))
