@@ -140,7 +140,8 @@ def _labels(model: dict[str, Any]) -> str:
 
 
 def _numbers(state: PlannerState, settings: ModelSettings, model: dict[str, Any]) -> Answer:
-    if settings.triggers.regret is None or model["champion"] is None or not state.regret.files:
+    untrained = settings.is_elsewhere and not settings.challengers
+    if settings.triggers.regret is None or untrained or model["champion"] is None or not state.regret.files:
         return {"saved": None, "price": None, "metric": None}
     wanted = price(state.regret, settings.triggers, model["drift_episode"] is not None)
     return {"saved": state.regret.sum, "price": wanted.total, "metric": state.regret.metric}

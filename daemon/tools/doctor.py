@@ -282,7 +282,9 @@ def _learner(config: Config, name: str) -> Iterator[Finding]:
     except DriftdError as error:
         yield Finding("error", f"{name}: {error.message}", error.hint)
     else:
-        yield Finding("ok", f"{name}: trains {trained}")
+        idle = settings.is_elsewhere and not settings.challengers
+        does = "is served elsewhere, and nothing is trained" if idle else f"trains {trained}"
+        yield Finding("ok", f"{name}: {does}")
 
 
 def _limits() -> Iterator[Finding]:
