@@ -74,6 +74,8 @@ def test_what_was_logged_is_not_found(ledger):
     log(ledger, "file_held", "m", file="b.csv")
     log(ledger, "approval_needed", "m", cycle_id=1)
     log(ledger, "cycle_finished", "n", cycle_id=2)
+    log(ledger, "cycle_finished", "o", cycle_id=3)
+    log(ledger, "challenger_better", "o", cycle_id=3)
     log(ledger, "drift_detected", "n", episode=2)
     log(ledger, "drift_cleared", "n", episode=2)
     log(ledger, "slice_degraded", "n", episode=1)
