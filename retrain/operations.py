@@ -363,6 +363,35 @@ class PrepareRequest(Request[PrepareResult], frozen=True, kw_only=True):
     now: float | None = None
 
 
+class RecordResult(Result, frozen=True, kw_only=True):
+    """The reference of a model that is served elsewhere: of `rows`, of which `known_rows` have a label; what was
+    predicted of these came to `challenger`, beside the naive `baseline`, by the `metric`."""
+
+    rows: int
+    known_rows: int
+    metric: str
+    challenger: Json | None
+    baseline: Json | None
+    reason: str
+    notes: list[str] = []
+
+
+class RecordRequest(Request[RecordResult], frozen=True, kw_only=True):
+    """Make the reference of the rows of these files, and stage it in `work` as a version; `served_version` is the one
+    whose rows count, where files say which one predicted. `now` is the clock at which labels must be settled (Unix
+    seconds)."""
+
+    model: str
+    number: int
+    files: tuple[AcceptedFile, ...]
+    schema: Schema
+    settings: ModelSettings
+    work: Path
+    config_dir: Path
+    served_version: str | None = None
+    now: float | None = None
+
+
 class TrainResult(Result, frozen=True, kw_only=True):
     """What was trained, how, and in how many seconds."""
 
@@ -455,4 +484,4 @@ class PromoteRequest(Request[PromoteResult], frozen=True, kw_only=True):
     versions: Path
 
 
-StageRequest = PrepareRequest | TrainRequest | EvaluateRequest | PromoteRequest
+StageRequest = PrepareRequest | RecordRequest | TrainRequest | EvaluateRequest | PromoteRequest

@@ -31,6 +31,7 @@ COMMANDS = {
     "Decide yourself": (
         "pull",
         "retrain",
+        "renew",
         "promote",
         "approve",
         "rollback",

@@ -71,7 +71,7 @@ def predict(
     settings = config.models[name]
     told: list[dict[str, Any]] = []
     with SESSION.ledger(config) as ledger, refusal_is_failure():
-        chosen.refuse_recommender(name, settings)
+        chosen.refuse_unanswering(name, settings)
         work_list = jobs(files, out, force)
         with ledger.connect() as conn:
             deployment, promotion = chosen.deployment_of(conn, name, version)

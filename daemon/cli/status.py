@@ -48,6 +48,17 @@ def _served(champion: dict[str, Any]) -> str:
     return f"{blend}{champion['version']}"
 
 
+def _watched(champion: dict[str, Any] | None, elsewhere: dict[str, Any]) -> str:
+    """Of a model that another system serves: what it is compared with."""
+    from daemon.reading.rejects import printable
+
+    if champion is None:
+        return "what another system predicts; no reference yet"
+    of = "" if elsewhere["version"] is None else f" of its {printable(elsewhere['version'])}"
+    made = f"{champion['version']}, made {when(champion['at'])}"
+    return f"what another system predicts{of}, beside {made}: {champion['reason']}"
+
+
 def _decides(rule: dict[str, Any]) -> str:
     """Which class is answered, in words."""
     import msgspec
@@ -71,13 +82,17 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
     from daemon.reports.cpu import cpu_sentence
 
     champion, cycle, check = model["champion"], model["cycle"], model["last_check"]
+    elsewhere = model["elsewhere"]
     served = "no version yet" if champion is None else f"{_served(champion)}, since {when(champion['at'])}"
     print(f"\n{name}  ({model['task']}, {model['mode']}{', paused' if model['paused'] else ''})")
-    print(f"  serves     {served}")
+    if elsewhere is None:
+        print(f"  serves     {served}")
+    else:
+        print(f"  watches    {_watched(champion, elsewhere)}")
     for is_trouble, sentence in serving_sentences(model["served"]):
         print(f"  {'TROUBLE' if is_trouble else 'swap':<10} {printable(sentence)}")
     if model["unloadable"]:
-        print(f"  TROUBLE    it cannot be loaded here: {model['unloadable']}; the service makes it anew")
+        print(f"  TROUBLE    it cannot be loaded here: {printable(model['unloadable'])}; the service makes it anew")
     if model["hung_folder"]:
         print(f"  TROUBLE    {model['hung_folder']} does not answer, as on a dead mount: its files wait")
     if model["schema_changes"]:
@@ -88,7 +103,8 @@ def _print_model(name: str, model: dict[str, Any]) -> None:
         print(f"  undone     {champion['rolled_back']}, rolled back: {champion['reason']}")
     if champion is not None and champion["value"] is not None:
         unit = "moments" if model["task"] == "recommendation" else "rows"
-        print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on held-out {unit}")
+        where = f"held-out {unit}" if elsewhere is None else "the labelled rows of its reference"
+        print(f"  evaluated  {champion['metric']} {champion['value']:.4f} on {where}")
     if champion is not None and champion["decision"]:
         print(f"  decides    {printable(_decides(champion['decision']))}")
     if champion is not None and model["task"] == "recommendation":

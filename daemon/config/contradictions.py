@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.cron import cron_trigger
+from daemon.config.elsewhere import contradicting_elsewhere
 from daemon.config.mistakes import Mistakes, meant
 from daemon.config.real_paths import RealPaths
 from daemon.config.service import ServiceSettings
@@ -47,6 +48,8 @@ def contradicting_keys(mistakes: Mistakes, name: str, section: Any) -> None:
         add(text, "decision", "threshold")
     for text, key in _roles(section, columns or {}):
         add(text, key)
+    for text, *keys in contradicting_elsewhere(section, columns or {}):
+        add(text, *keys)
     if columns is None:
         return
     negative, classes = _negative(section), _categories(section)

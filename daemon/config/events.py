@@ -238,6 +238,10 @@ EVENTS = (
     Event("deployment_adjusted", "info", "other weights of stored versions, or another recalibration, are served: no "
         "training", "version reason",
         ends="champion_unloadable"),
+    Event("challenger_better", "warning", "of a model that [another system serves](elsewhere.md): a challenger would "
+        "have been better than what was predicted; it is kept, and nobody serves it", "cycle_id version reason",
+        "look at `driftd explain CYCLE`; improve the other system's model, or let driftd serve it: without `served`, "
+        "`driftd promote MODEL VERSION`"),
     Event("version_kept", "info", "the champion stays", "cycle_id reason"),
     Event("version_rolled_back", "warning", "what was served before is the champion again",
         "version from_version reason", "`driftd explain CYCLE`; look at the files that it learned from",

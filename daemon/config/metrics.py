@@ -56,8 +56,8 @@ STATE = tuple(replace(metric, told_by="state") for metric in (
         "When the newest version of what is served was trained",
         ("model",)),
     Metric("driftd_promotions_total", "counter",
-        "Changes of what is served: by a `cycle`, `by_hand`, a `rollback`, or an "
-        "`adjustment` of weights", ("model", "kind")),
+        "Changes of what is served: by a `cycle`, `by_hand`, a `rollback`, an "
+        "`adjustment` of weights, or a `reference` of what another system predicts", ("model", "kind")),
     Metric("driftd_cycles_total", "counter", "Cycles that ended, by outcome: `promoted`, `kept` or `failed`",
         ("model", "outcome")),
     Metric("driftd_cycle_state", "gauge", "1 while a cycle is `open`, `awaiting_approval` or `on_trial`",

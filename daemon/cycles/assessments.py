@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.cpu import record_spent
+from daemon.cycles.elsewhere import other_columns
 from daemon.cycles.groups import log_groups, record_groups, with_groups
 from daemon.cycles.label_warnings import tell_of_labels
 from daemon.cycles.loadable import readable, unloadable, unreadable
@@ -155,7 +156,12 @@ class Assessing:
             if champion is None:
                 return question, None if question == self._answered else LabelsRequest(**of_files)
             trial, state = trials.running(conn, name), models.load_planner(conn, name)
-            fixed = champion.fixed or state.unadjusted == champion.newest or context.settings.mode != "auto"
+            fixed = (
+                champion.fixed
+                or context.settings.is_elsewhere
+                or state.unadjusted == champion.newest
+                or context.settings.mode != "auto"
+            )
             foretold = _foretold(context, conn, schema)
             question += (tuple(one.cycle for one in foretold),)
             question += (champion.newest, fixed, trial and trial.version, state.base_seq, context.settings.labels)
@@ -223,8 +229,10 @@ def _foretold(context: ModelContext, conn: Connection, schema: Schema) -> tuple[
 
 def _judged(context: ModelContext, champion: Champion) -> bool:
     """Whether the champion can be asked for what it answers to today's rows."""
-    changed = schema_change(context, champion)
-    return not unloadable(context.folders.versions, champion) and (changed is None or changed.comparable)
+    changed, folder = schema_change(context, champion), context.folders.versions
+    if unloadable(folder, champion, context.settings) or other_columns(folder / champion.newest, context.settings):
+        return False
+    return changed is None or changed.comparable
 
 
 def _still_to_come(known: LabelState | None, now: float) -> float | None:
@@ -237,6 +245,8 @@ def _versions(
 ) -> tuple[list[str], Deployment | None]:
     """The versions that may be blended, and what was served before the last promotion if it still answers."""
     name, folder = context.name, context.folders.versions
+    if context.settings.is_elsewhere:  # nothing is blended, and what was recorded before is in other rows
+        return [member.version for member in champion.deployment.members], None
     stored = [row.name for row in versions.stored(conn, name)]
     archive = may_answer(stored, trials.not_passed(conn, name), context.settings.adaptation.archive)
     archive = list(dict.fromkeys([*archive, *(m.version for m in champion.deployment.members)]))

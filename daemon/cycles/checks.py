@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.cpu import record_spent
+from daemon.cycles.elsewhere import other_columns
 from daemon.cycles.label_warnings import label_notes
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import schema_change
@@ -88,18 +89,19 @@ async def check_snapshots(
     without a champion or if it failed."""
     with context.shared.ledger.connect() as conn:
         champion = promotions.champion(conn, context.name)
-        if champion is None or unloadable(context.folders.versions, champion):
+        if champion is None or unloadable(context.folders.versions, champion, context.settings):
             return None  # the latter is logged by itself; once there is another champion it judges these files again
         learned = learned_files(conn, context.name, context.folders.state, champion)
         notes = label_notes(conn, context.name) if kind == "file" else []
     changed = schema_change(context, champion)
+    moved = other_columns(context.folders.version(champion.newest), context.settings)
     request = CheckRequest(
         kind=kind,
         snapshots=tuple(snapshots),
         deployment=context.stored(champion.deployment, champion.newest),
         settings=context.settings,
         work=context.folders.intake,
-        predict=kind == "file" and (changed is None or changed.comparable),
+        predict=kind == "file" and (changed is None or changed.comparable) and not moved,
         withheld=tuple(one.name for one in withheld),
         files=learned,
     )

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from retrain.records.deployment import Champion
 from retrain.records.errors import Refused
-from retrain.store.versions import check_whole
+from retrain.records.settings import ModelSettings
+from retrain.store.versions import check_whole, is_recorded
+
+OWN = "it is a model of driftd's own, and another system serves the model now (`served`)"
+RECORDED = "it is what another system predicted, and driftd serves the model now"
 
 
 @lru_cache(maxsize=1024)
@@ -19,11 +23,14 @@ def unreadable(folder: Path) -> str:
     return ""
 
 
-def unloadable(versions: Path, champion: Champion | None) -> str:
-    """Why a champion of a folder of versions cannot be served here; "" where it can, or there is none."""
+def unloadable(versions: Path, champion: Champion | None, settings: ModelSettings) -> str:
+    """Why a champion of a folder of versions cannot be served here, or where another system serves the model be its
+    reference; "" where it can, or there is none."""
     if champion is None:
         return ""
     names = dict.fromkeys((champion.newest, *champion.deployment.weights))
+    if is_recorded(versions / champion.newest) != settings.is_elsewhere:
+        return OWN if settings.is_elsewhere else RECORDED
     return next((why for name in names if (why := unreadable(versions / name))), "")
 
 

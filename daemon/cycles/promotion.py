@@ -21,8 +21,15 @@ def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, resu
     version = context.folders.version(result["version"])
     learn_classes(conn, context.name, context.settings, version, cycle.up_to_seq)
     deployment = deployments.for_version(conn, context.name, result["version"], now)
-    promotions.record(conn, context.name, deployment, "promote", cycle.reason, now, cycle_id=cycle.id)
+    kind = "reference" if cycle.trigger.kind == "reference" else "promote"
+    promotions.record(conn, context.name, deployment, kind, cycle.reason, now, cycle_id=cycle.id)
     return replace(cycle, version=result["version"])
+
+
+def keep_candidate(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[str, Any]) -> Cycle:
+    """Record the version that the promote stage published of a model that another system serves: nobody serves it."""
+    versions.record(conn, context.name, cycle, result, context.now())
+    return replace(cycle, version=result["version"], reason=f"{cycle.reason}; {result['version']} is kept, not served")
 
 
 def adjust(conn: Connection, context: ModelContext, action: Adjust) -> dict[str, str]:

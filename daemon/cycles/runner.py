@@ -17,8 +17,9 @@ from daemon.cycles import trial as on_trial
 from daemon.cycles.assessments import Assessing
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.cpu import record_spent
+from daemon.cycles.elsewhere import seen_elsewhere
 from daemon.cycles.loadable import unloadable
-from daemon.cycles.promotion import adjust, commit_promotion, roll_back
+from daemon.cycles.promotion import adjust, commit_promotion, keep_candidate, roll_back
 from daemon.cycles.schemas import known_schema, schema_change
 from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, labels, models, observe, promotions
@@ -26,7 +27,7 @@ from daemon.runtime.context import ModelContext
 from daemon.runtime.within import within
 from daemon.runtime.worker.process import Limits, Worker, WorkerError
 from retrain import durable
-from retrain.operations import EvaluateResult, Result, StageRequest, to_json
+from retrain.operations import EvaluateResult, RecordResult, Result, StageRequest, to_json
 from retrain.planning import cycle as machine
 from retrain.planning.planner import plan
 from retrain.records.action import Action, Adjust, Idle, ObserveOnly, OpenCycle, RollBack, Wait
@@ -93,9 +94,13 @@ class CycleRunner:
         with context.shared.ledger.begin(durable=True) as conn:
             state = models.load_planner(conn, context.name)
             champion = promotions.champion(conn, context.name)
-            lost, changed = unloadable(context.folders.versions, champion), schema_change(context, champion)
+            lost, changed = (
+                unloadable(context.folders.versions, champion, context.settings),
+                schema_change(context, champion),
+            )
             withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
-            observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed, withheld)
+            seen = seen_elsewhere(conn, context, champion, changed)
+            observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed, withheld, seen)
             spent = state.base_seq
             state, action = plan(state, observation, now, context.settings)
             cycle, deployed = observation.open_cycle, {}
@@ -104,8 +109,11 @@ class CycleRunner:
                     known = labels.at_opening(conn, context.name, spent)
                     trigger = replace(trigger, evidence=trigger.evidence | known)
                     number, up_to_seq = state.next_number - 1, observation.newest_seq
+                    is_reference = trigger.kind == "reference"
+                    up_to_seq = int(trigger.evidence["to_seq"]) if is_reference else up_to_seq
                     cycle = cycles.open_cycle(conn, context.name, trigger, number, up_to_seq, now)
-                    due.finish(conn, (*observation.due, *observation.manual), now)
+                    done = observation.elsewhere.asked if is_reference else (*observation.due, *observation.manual)
+                    due.finish(conn, done, now)
                     labels.cycle_opened(conn, context.name)
                 case ObserveOnly():
                     labels.cycle_opened(conn, context.name)
@@ -241,6 +249,8 @@ class CycleRunner:
             kind: OutcomeKind = "terminal" if error.kind == "refused" else "retry"
             return Outcome(kind, {"detail": error.detail} if error.detail else {}, error.message, error.raised)
         self.context.spent_s["retrains"] += result.cpu_s
+        if isinstance(result, RecordResult):
+            return Outcome("ok", to_json(result), result.reason)
         if isinstance(result, EvaluateResult):
             return Outcome("kept" if result.verdict == "keep" else "ok", to_json(result), result.reason)
         return Outcome("ok", to_json(result))
@@ -251,12 +261,15 @@ class CycleRunner:
         with context.shared.ledger.begin(durable=True) as conn:
             after = machine.advance(
                 cycle, _with_verdict(conn, cycle, outcome), now, triggers.max_attempts, triggers.retry_after,
-                context.settings.mode, on_trial.needs_trial(conn, context),
+                "auto" if context.settings.is_elsewhere else context.settings.mode, on_trial.needs_trial(conn, context),
+                context.settings.is_elsewhere and cycle.trigger.kind != "reference",
             )  # fmt: skip
             cycles.stage_finished(conn, stage_id, outcome, now)
             record_spent(conn, context)
             if after.state is CycleState.ON_TRIAL:
                 after, trial = on_trial.begin(conn, context, after, outcome.result)
+            if after.state is CycleState.KEPT and cycle.stage is Stage.PROMOTE:
+                after = keep_candidate(conn, context, after, outcome.result)
             if after.state is CycleState.PROMOTED:
                 after = commit_promotion(conn, context, after, outcome.result)
                 checks.end_open_episode(conn, context.name, now)
@@ -290,6 +303,8 @@ class CycleRunner:
             log.warning("approval_needed", reason=outcome.reason, approve=f"driftd approve {after.id}")
         elif after.state is CycleState.PROMOTED:
             log.info("version_promoted", version=after.version, reason=after.reason)
+        elif after.state is CycleState.KEPT and after.version is not None:
+            log.warning("challenger_better", version=after.version, reason=after.reason)
         elif after.state is CycleState.KEPT:
             log.info("version_kept", reason=after.reason)
         if after.state not in UNFINISHED:
@@ -300,7 +315,8 @@ def _with_verdict(conn: Connection, cycle: Cycle, outcome: Outcome) -> Outcome:
     """A promotion that an error delayed is for the gate's reason, not for the error."""
     if outcome.kind != "ok" or cycle.stage is not Stage.PROMOTE or not cycle.attempt:
         return outcome
-    return replace(outcome, reason=cycles.results(conn, cycle.id).get(Stage.EVALUATE, {}).get("reason", ""))
+    done = cycles.results(conn, cycle.id)
+    return replace(outcome, reason=(done.get(Stage.EVALUATE) or done.get(Stage.PREPARE) or {}).get("reason", ""))
 
 
 def _first(*moments: float | None) -> float | None:

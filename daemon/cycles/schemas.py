@@ -16,7 +16,7 @@ from daemon.runtime.context import ModelContext
 from retrain.records.deployment import Champion
 from retrain.records.errors import Refused
 from retrain.records.formats import configured_formats
-from retrain.records.schema import Schema, declared_schema, event_schema
+from retrain.records.schema import Schema, declared_schema, event_schema, recorded_columns, with_recorded
 from retrain.records.schema_change import SchemaChange, changes, comparable, shape_digest
 from retrain.records.settings import ModelSettings
 from retrain.store.versions import read_json
@@ -45,7 +45,10 @@ def _inferred(stored: Schema | None, settings: ModelSettings) -> Schema | None:
     if settings.task == "recommendation":
         plain = [column.name for column in stored.columns if column.plain]
         return stored if event_schema(settings, stored.formats, plain) == stored else None
-    return replace(stored, time_column=settings.time_column, id_column=settings.id_column)
+    recorded = recorded_columns(settings)
+    if recorded is not None and set(recorded.names) - {column.name for column in stored.columns}:
+        return None
+    return with_recorded(replace(stored, time_column=settings.time_column, id_column=settings.id_column), settings)
 
 
 def reading_digest(context: ModelContext) -> str:

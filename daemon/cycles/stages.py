@@ -15,6 +15,7 @@ from retrain.operations import (
     PrepareRequest,
     PrepareResult,
     PromoteRequest,
+    RecordRequest,
     StageRequest,
     StoredDeployment,
     TrainRequest,
@@ -41,6 +42,8 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
             model=context.name, cycle=cycle.id, number=cycle.number, settings=settings, work=work,
             versions=context.folders.versions,
         )  # fmt: skip
+    if cycle.trigger.kind == "reference":
+        return _record_request(context, conn, cycle, schema)
     from_seq, rows_before = _read_from(context, conn, cycle)
     usable = files.usable(conn, context.name, cycle.up_to_seq, from_seq)
     champion = promotions.champion(conn, context.name)
@@ -70,6 +73,22 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
         now=cycle.opened_at, trigger=cycle.trigger.kind, past=forecasts.past(conn, context.name),
         earlier=forecasts.earlier(conn, context.name, MOST_TOLD),
         tries=forecasts.kept_tries(conn, context.name) if champion is None else 0,
+    )  # fmt: skip
+
+
+def _record_request(context: ModelContext, conn: Connection, cycle: Cycle, schema: Schema) -> RecordRequest:
+    """Of the files that the planner chose, and of all labels that are there for their rows."""
+    evidence = cycle.trigger.evidence
+    known = LabelState.from_json(evidence["labels"]) if "labels" in evidence else LabelState()
+    newest = totals.newest_seq(conn, context.name)
+    rows = files.usable(conn, context.name, newest, int(evidence["from_seq"]))
+    withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
+    chosen = [row for row in rows if row.kind == "labels" or row.seq <= cycle.up_to_seq]
+    return RecordRequest(
+        model=context.name, number=cycle.number, files=context.accepted(chosen, withheld, known.trust), schema=schema,
+        settings=context.settings, work=context.folders.cycle(cycle.id),
+        config_dir=context.shared.config.path.parent, served_version=evidence.get("served_version"),
+        now=context.now(),
     )  # fmt: skip
 
 

@@ -25,8 +25,8 @@ def needs_trial(conn: Connection, context: ModelContext) -> bool:
     champion = promotions.champion(conn, context.name)
     changed = schema_change(context, champion)
     alike = changed is None or changed.comparable
-    served = champion is not None and not unloadable(context.folders.versions, champion) and alike
-    return context.settings.rollout.strategy != "direct" and served
+    served = champion is not None and not unloadable(context.folders.versions, champion, context.settings) and alike
+    return context.settings.rollout.strategy != "direct" and served and not context.settings.is_elsewhere
 
 
 def begin(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[str, Any]) -> tuple[Cycle, Trial]:

@@ -16,12 +16,13 @@ from retrain.records.cycle import CycleState
 from retrain.records.deployment import Champion
 from retrain.records.finished_check import FinishedCheck, Rise
 from retrain.records.new_classes import NewClass
-from retrain.records.observation import CycleResult, Observation
+from retrain.records.observation import CycleResult, Elsewhere, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema_change import SchemaChange
 
 LATE_CHECKS = 5_000
 """So far back, of all models' checks, a drop that late labels show is looked for."""
+NOWHERE = Elsewhere()
 RISE = ("detector", "row", "before", "after")
 
 
@@ -33,10 +34,12 @@ def observe(
     unloadable: str = "",
     changed: SchemaChange | None = None,
     withheld: Collection[NewClass] = (),
+    seen: Elsewhere = NOWHERE,
 ) -> Observation:
     """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
     the store and the configuration say of the champion; their rows are counted here. `withheld` classes do not count,
-    but those that only lack rows. Labels count as far as they may be believed, but all where that was not
+    but those that only lack rows; `seen` is what there is of a model that another system serves.
+    Labels count as far as they may be believed, but all where that was not
     asked: before a first model whose labels come with their rows, and of a champion that cannot be judged."""
     none = {one.name for one in withheld if one.meant or one.declared}
     row, champion = models.get(conn, model), promotions.champion(conn, model)
@@ -50,7 +53,7 @@ def observe(
     return Observation(
         labelled_rows=teaching,
         new_labelled_rows=new,
-        class_rows=_without(classes, none) if champion is None and teaching else {},
+        class_rows=_without(classes, none) if (champion is None or seen.rows) and teaching else {},
         newest_seq=totals.newest_seq(conn, model),
         champion=champion,
         open_cycle=cycles.current(conn, model),
@@ -67,6 +70,7 @@ def observe(
         unloadable=unloadable,
         changed=None if changed is None else _counted(conn, model, changed, none),
         batches=models.batches(conn, model),
+        elsewhere=seen,
     )
 
 

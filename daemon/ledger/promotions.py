@@ -107,7 +107,7 @@ def record(
         "era": era,
     }
     promotion_id = insert_row(conn, promotions, values)
-    if kind != "reweigh":
+    if kind not in ("reweigh", "reference"):
         hooks.add(conn, model, promotion_id, now)
 
 

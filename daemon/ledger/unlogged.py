@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, Row, Table, func, select
 
 from daemon.ledger.groups import EPISODE_EVENTS
 from daemon.ledger.rows import last_row
-from daemon.ledger.tables import cycles, episodes, events, files, group_episodes, hooks, promotions
+from daemon.ledger.tables import cycles, episodes, events, files, group_episodes, hooks, promotions, trials
 from retrain.records.cycle import CycleState
 
 NEWEST, NEWEST_EVENTS = 1_000, 20_000
@@ -20,7 +20,7 @@ BY_HAND = "by hand"
 NAMES = (
     "file_refused", "file_held", "drift_detected", "drift_cleared", "approval_needed", "cycle_finished",
     "version_promoted", "version_rolled_back", "slice_degraded", "slice_recovered", "disparity_exceeded",
-    "disparity_cleared", "hook_done", "hook_failed",
+    "disparity_cleared", "hook_done", "hook_failed", "challenger_better",
 )  # fmt: skip
 
 
@@ -68,12 +68,20 @@ def _facts(conn: Connection, since: float) -> Iterator[tuple[str, Row[Any]]]:
             yield "approval_needed", row
         elif (row.finished_at or 0.0) > since:
             yield "cycle_finished", row
+            if row.state == CycleState.KEPT and row.version is not None and _is_candidate(conn, row):
+                yield "challenger_better", row
     for row in _newest(conn, hooks):
         if (row.finished_at or 0.0) > since:
             yield ("hook_done" if row.state == "done" else "hook_failed"), row
     for row in promoted:
         if row.at > since and row.kind != "reweigh":
             yield ("version_rolled_back" if row.kind == "rollback" else "version_promoted"), row
+
+
+def _is_candidate(conn: Connection, cycle: Row[Any]) -> bool:
+    """Whether what a cycle kept was better than what another system predicted: a trial keeps a version, too."""
+    tried = select(trials.c.id).where(trials.c.cycle_id == cycle.id)
+    return conn.execute(tried).first() is None
 
 
 def _is_ended_by(episode: Row[Any], promotion: Row[Any]) -> bool:

@@ -14,7 +14,7 @@ from retrain.records.cycle import Cycle
 def record(conn: Connection, model: str, cycle: Cycle, result: dict[str, Any], now: float) -> None:
     """Write the version that a cycle's promote stage published."""
     done = cycles.results(conn, cycle.id)
-    evaluated = done.get("evaluate", {})
+    evaluated = done.get("evaluate") or done.get("prepare", {})
     kept = "metric", "rows", "challenger", "champion", "baseline", "difference", "difference_se", "handicap", "decision"
     values = {
         "model": model,

@@ -30,9 +30,10 @@ def match(names: Sequence[str], schema: Schema) -> Matched:
     extra = tuple(name for name in names if name not in set(wanted))
     features = {column.name for column in schema.features}
     pair = {schema.id_column, schema.target}
-    if schema.id_column is not None and pair <= present and not features & present:
+    recorded = set(() if schema.recorded is None else schema.recorded.names)
+    if schema.id_column is not None and pair <= present and not (features | recorded) & present:
         columns = tuple(c for c in schema.columns if c.name in pair)
-        return Matched("labels", replace(schema, columns=columns), extra, True)
+        return Matched("labels", replace(schema, columns=columns, recorded=None), extra, True)
     may_lack = {schema.target} if schema.task != "recommendation" else set[str]()
     missing = [name for name in wanted if name not in present | may_lack]
     if missing:
@@ -62,6 +63,8 @@ def _hint(missing: list[str], names: Sequence[str], schema: Schema) -> str:
         return f"did {close[0][1]!r} mean {close[0][0]!r}? Names must be written alike"
     if len(names) == 1 and any(mark in names[0] for mark in ";,\t|"):
         return "is the delimiter another one? Set intake.delimiter"
+    if schema.recorded is not None and set(missing) & set(schema.recorded.names):
+        return "the model is served elsewhere, so each file has what was predicted: prediction_column says where"
     if schema.task == "recommendation":
         return "name columns alike in all files; user_column, item_column, time_column and others say how"
     return "rename the file's columns, or change [models.NAME.columns]"

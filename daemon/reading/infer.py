@@ -28,7 +28,7 @@ from drift.profiles.categorical import Codes
 from drift.profiles.profile import profile
 from retrain.records.errors import Refused, WrongUse
 from retrain.records.formats import PLAIN
-from retrain.records.schema import Column, Schema, event_schema
+from retrain.records.schema import Column, Schema, event_schema, recorded_columns, with_recorded
 from retrain.records.settings import ColumnKind
 from retrain.rows.columns import column_values
 
@@ -177,13 +177,18 @@ def sampled(file: OpenedFile, piece_file: Path) -> Sampled:
 def named_columns(settings: "ModelSettings") -> list[str]:
     """The columns that a task's settings name."""
     roles = (getattr(settings, role) for role in ROLES[settings.task == "recommendation"])
-    return [name for name in roles if name is not None]
+    recorded = recorded_columns(settings)
+    return [name for name in (*roles, *(() if recorded is None else recorded.names)) if name is not None]
 
 
 def require_named(names: Sequence[str], settings: "ModelSettings") -> None:
     """Refused where a column that the settings name is none of a first file's."""
-    for role in ROLES[settings.task == "recommendation"]:
-        wanted = getattr(settings, role)
+    wanted_of = {role: getattr(settings, role) for role in ROLES[settings.task == "recommendation"]}
+    if settings.is_elsewhere:  # whose labels may all come later
+        wanted_of |= {"target": None, "prediction_column": settings.prediction_column}
+        wanted_of |= {f"probability_columns.{name}": column for name, column in settings.probability_columns.items()}
+        wanted_of |= {"version_column": settings.version_column}
+    for role, wanted in wanted_of.items():
         if wanted is not None and wanted not in names:
             more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
             close = get_close_matches(wanted, names, 1)
@@ -206,8 +211,12 @@ def infer_schema(sample: Sampled, settings: "ModelSettings") -> Schema:
         _refuse_unclear_time(sample, settings.time_column)
     columns = tuple(_column(sample, name, settings) for name in sample.kinds)
     columns = tuple(replace(c, plain=c.name in sample.found.plain) for c in columns)
+    if settings.is_elsewhere and settings.target not in sample.kinds:
+        assert settings.prediction_column is not None
+        columns = (*columns, replace(_target(sample, settings.prediction_column, settings), name=settings.target))
     formats = sample.found.formats
-    return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column, formats)
+    schema = Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column, formats)
+    return with_recorded(schema, settings)
 
 
 def _infer_events(sample: Sampled, settings: "ModelSettings") -> Schema:
@@ -234,12 +243,18 @@ def _refuse_unclear_time(sample: Sampled, name: str) -> None:
 def _column(sample: Sampled, name: str, settings: "ModelSettings") -> Column:
     kind = sample.kinds[name]
     if name == settings.target:
-        if settings.task == "regression":
-            return Column(name, "integer" if kind == "integer" else "number")
-        return Column(name, "category" if kind in ("number", "datetime", "text") else kind)
+        return _target(sample, name, settings)
     if name == settings.id_column:
         return Column(name, "integer" if kind == "integer" else "category")
     return Column(name, kind, feature=name == settings.time_column or name not in sample.identifiers)
+
+
+def _target(sample: Sampled, name: str, settings: "ModelSettings") -> Column:
+    """What is predicted, of the values of a column."""
+    kind = sample.kinds[name]
+    if settings.task == "regression":
+        return Column(name, "integer" if kind == "integer" else "number")
+    return Column(name, "category" if kind in ("number", "datetime", "text") else kind)
 
 
 def not_learned(sample: Sampled, schema: Schema) -> dict[str, str]:

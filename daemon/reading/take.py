@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,14 @@ from daemon.reading.nested import NO_ID, nested_ids
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
 from daemon.reading.quality import ColumnQuality, RowHashes
+from daemon.reading.recorded import SUM_TOLERANCE, newest_version, outside, sums
 from daemon.reading.rejects import Reject, Rejects, Share, misfit, shortened
 from daemon.reading.take_items import take_items
 from drift.columns.casts import TYPES, Cleaned
 from retrain import durable
 from retrain.records.errors import Refused, Retry
 from retrain.records.new_classes import odd_spellings, undeclared, unified
-from retrain.records.schema import Column, Schema
+from retrain.records.schema import Column, Recorded, Schema
 from retrain.records.settings import ModelSettings
 from retrain.rows.event_times import AHEAD_S, time_span
 from retrain.rows.targets import class_column
@@ -62,6 +63,7 @@ class Tally:
     classes: Counter[str] = field(default_factory=Counter)
     times: list[float] = field(default_factory=list)
     future: int = 0
+    version: str | None = None
 
     def span(self) -> tuple[float | None, float | None]:
         """The first and the last event time that is not ahead of the clock."""
@@ -243,6 +245,7 @@ def _write(
         "rows": tally.rows,
         "duplicate_rows": hashes.duplicates(),
         "future_times": tally.future,
+        **({"served_version": tally.version} if tally.version is not None else {}),
         "extra_columns": list(matched.extra[:50]),
         "hint": target_hint(matched),
         "columns": {name: counts for name, quality in qualities.items() if (counts := quality.to_json())},
@@ -263,6 +266,7 @@ def _clean_batch(
     arrays: dict[str, Any] = {}
     infinite: dict[str, int] = {}
     good = np.ones(batch.num_rows, dtype=bool)
+    named = (schema.target, *(() if schema.recorded is None else (schema.recorded.prediction,)))
     for column in schema.columns:
         if column.name not in present:
             arrays[column.name] = pa.nulls(batch.num_rows, TYPES[column.kind])
@@ -277,14 +281,16 @@ def _clean_batch(
         bad = cleaned.bad
         if not column.nullable:
             bad = bad | cleaned.values.is_null().to_numpy(zero_copy_only=False)
-        if column.name == schema.target and column.kind == "category" and schema.task == "classification":
+        if column.name in named and column.kind == "category" and schema.task == "classification":
             cleaned = replace(cleaned, values=_spelled(cleaned.values, column.categories or classes))
-        if column.name == schema.target and column.categories is not None and schema.task == "classification":
+        if column.name in named and column.categories is not None and schema.task == "classification":
             bad = bad | _undeclared(cleaned.values, column.categories)
         if bad.any():
-            _reject(batch, raw, column, bad & good, rejects, schema.target)
+            _reject(batch, raw, column, bad & good, rejects, named)
             good &= ~bad
         arrays[column.name], infinite[column.name] = cleaned.values, cleaned.infinite
+    if schema.recorded is not None:
+        _reject_impossible(batch, schema.recorded, arrays, good, rejects)
     table = pa.table({**arrays, "__row": batch.column("__row")})
     if not good.all():
         table = table.filter(pa.array(good))
@@ -332,13 +338,29 @@ def _undeclared(labels: Any, classes: Sequence[str]) -> Any:
     return pc.invert(pc.is_in(labels, value_set=pa.array([*classes, None], labels.type))).to_numpy(zero_copy_only=False)
 
 
-def _reject(batch: Any, raw: Any, column: Any, bad: Any, rejects: Rejects, target: str) -> None:
+def _reject_impossible(batch: Any, recorded: Recorded, arrays: dict[str, Any], good: Any, rejects: Rejects) -> None:
+    """Rows with impossible probabilities are rejected here, and no longer `good`."""
+    for _, column in recorded.probabilities:
+        values = arrays[column]
+        bad = outside(values) & good
+        shown = [f"{value:g} is no probability, 0 to 1" for value in values.filter(pa.array(bad)).to_pylist()]
+        _set_aside(batch, column, bad, rejects, dict(zip(np.flatnonzero(bad).tolist(), shown, strict=True)).__getitem__)
+        good &= ~bad
+    total = sums(recorded, arrays)
+    if total is not None:
+        bad = ~(np.abs(total - 1.0) <= SUM_TOLERANCE) & good
+        name = recorded.probabilities[0][1]
+        _set_aside(batch, name, bad, rejects, lambda at: f"the probabilities add up to {total[at]:.4g}, not to 1")
+        good &= ~bad
+
+
+def _reject(batch: Any, raw: Any, column: Any, bad: Any, rejects: Rejects, named: Collection[str]) -> None:
     def reason(position: int) -> str:
         try:
             value = raw[position].as_py()
         except (OverflowError, ValueError):  # no moment of Python's
             return OUTSIDE_YEARS
-        if value is not None and column.name == target and column.categories is not None:
+        if value is not None and column.name in named and column.categories is not None:
             return undeclared(shortened(str(value)), column.categories)
         return "is missing" if value is None else misfit(value, column.kind)
 
@@ -354,6 +376,7 @@ def _set_aside(batch: Any, name: str, bad: Any, rejects: Rejects, reason: Callab
 
 def _count(table: pa.Table, schema: Schema, tally: Tally) -> None:
     tally.rows += table.num_rows
+    tally.version = newest_version(schema.recorded, table) or tally.version
     target = table.column(schema.target)
     tally.labelled += table.num_rows - target.null_count
     if schema.task == "classification":

@@ -153,6 +153,9 @@ def _drop(performance: dict[str, Any]) -> str:
 
 
 def _prepared(facts: dict[str, Any]) -> str:
+    if facts["trigger"]["kind"] == "reference":
+        found = facts["prepare"]
+        return "\n".join((f"Recorded: {found['reason']}.", *(f"  - {note}" for note in found["notes"])))
     result = facts["prepare"]
     lines = [f"Prepared from {counted(len(result['snapshots']), 'file')}: {result['window']}."]
     held = [f"{one['file']} is held now and teaches nobody: {one['reason']}" for one in facts["held"][-MOST_SENTENCES:]]

@@ -19,7 +19,13 @@ from retrain.records.settings import ModelSettings
 
 OUTCOMES = CycleState.PROMOTED, CycleState.KEPT, CycleState.FAILED
 STATES = CycleState.OPEN, CycleState.AWAITING_APPROVAL, CycleState.ON_TRIAL
-KINDS = {"promote": "cycle", "manual": "by_hand", "rollback": "rollback", "reweigh": "adjustment"}
+KINDS = {
+    "promote": "cycle",
+    "manual": "by_hand",
+    "rollback": "rollback",
+    "reweigh": "adjustment",
+    "reference": "reference",
+}
 FILE_STATES = ("accepted", "held", "refused", "duplicate", "superseded", "expired", "forgotten")
 Numbered = Iterator[tuple[Key, float]]
 Performance = Mapping[str, Any]

@@ -76,6 +76,8 @@ def _first_model(settings: ModelSettings, model: dict[str, Any]) -> tuple[str, s
     rows, needed = model["labelled_rows"], settings.triggers.first_rows
     if model["champion"] is not None:
         return None
+    if settings.is_elsewhere:
+        return "first_model", f"there is no reference yet: {model['waits_for'] or 'no file of rows has come'}"
     if model["files"] and rows < needed and settings.labels.negative is None:
         return "first_model", (
             f"there is no model yet: the first one needs {needed:,} {settings.row}s (triggers.first_rows), of which "
@@ -89,6 +91,8 @@ def _quiet(state: PlannerState, settings: ModelSettings, model: dict[str, Any]) 
     if not model["waits_for"].startswith(QUIET):
         return "waiting", f"no cycle is open: {model['waits_for']}"
     found = _found(model)
+    if settings.is_elsewhere and not settings.challengers:
+        return "nothing", f"{found}no cycle is open: another system serves the model, and challengers are not asked for"
     if settings.triggers.regret is None:
         return "nothing", f"{found}no cycle is open: triggers.regret is off, and nothing else asks for one"
     if not state.regret.files:
@@ -136,7 +140,8 @@ def _labels(model: dict[str, Any]) -> str:
 
 
 def _numbers(state: PlannerState, settings: ModelSettings, model: dict[str, Any]) -> Answer:
-    if settings.triggers.regret is None or model["champion"] is None or not state.regret.files:
+    untrained = settings.is_elsewhere and not settings.challengers
+    if settings.triggers.regret is None or untrained or model["champion"] is None or not state.regret.files:
         return {"saved": None, "price": None, "metric": None}
     wanted = price(state.regret, settings.triggers, model["drift_episode"] is not None)
     return {"saved": state.regret.sum, "price": wanted.total, "metric": state.regret.metric}

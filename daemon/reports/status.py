@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 from daemon.config.config import Config, model_data_dir, scoring_dirs
 from daemon.config.patience import Patience
 from daemon.cycles.classes import withheld_of
+from daemon.cycles.elsewhere import recorded_version
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.schemas import change_since
 from daemon.intake.settle import Pause, settle_time_s
@@ -81,12 +82,13 @@ def _model(
     return {
         "task": settings.task,
         "mode": settings.mode,
+        "elsewhere": _elsewhere(settings, served, folder),
         "paused": bool(row is not None and row.paused),
         "waits_for": _waits_for(conn, config, name, row, is_hung),
         "hung_folder": str(data_dir) if is_hung else None,
         "champion": _champion(conn, name, found, settings, folder),
-        "served": served_now(serving, name, served),
-        "unloadable": unloadable(folder, served) or None,
+        "served": [] if settings.is_elsewhere else served_now(serving, name, served),
+        "unloadable": unloadable(folder, served, settings) or None,
         "schema_changes": [] if changed is None else list(changed.sentences),
         "files": found.files,
         "last_file": _last_file(found.last_file),
@@ -117,6 +119,14 @@ def _scoring(conn: Connection, config: Config, name: str) -> dict[str, Any] | No
         "last": None if newest is None else {"path": newest.path, "rows": newest.rows, "at": newest.finished_at},
         "refused": None if refused is None else {"path": refused.path, "reason": refused.reason, "at": refused.at},
     }
+
+
+def _elsewhere(settings: ModelSettings, served: Champion | None, folder: Path) -> dict[str, Any] | None:
+    """What is known of the system that serves the model; None where driftd does."""
+    if not settings.is_elsewhere:
+        return None
+    version = None if served is None else recorded_version(folder / served.newest)
+    return {"version": version, "challengers": settings.challengers}
 
 
 def _settling(kept: dict[str, Any] | None, settings: ModelSettings) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from daemon.config.config import Config
 from daemon.config.mistakes import meant
+from daemon.cycles.elsewhere import refuse_elsewhere
 from daemon.ledger import deployments, models, promotions, versions
 from daemon.scoring.answers import How
 from daemon.server.served import ServedDeployment, load_served
@@ -77,8 +78,9 @@ def how_to_read(served: ServedDeployment, now: Schema | None, settings: ModelSet
     return How(schema, serving.contract == "strict", serving.explore, prefix)
 
 
-def refuse_recommender(model: str, settings: ModelSettings) -> None:
-    """WrongUse for a model that answers with lists."""
+def refuse_unanswering(model: str, settings: ModelSettings) -> None:
+    """WrongUse for a model that answers with lists, or that another system serves."""
+    refuse_elsewhere(model, settings, "driftd answers no rows, ask that one")
     if settings.task == "recommendation":
         raise WrongUse(f"{model} recommends: it has no answer to a row; POST /models/{model}/recommend")
 

@@ -86,7 +86,7 @@ class Server:
         self._config, self._listener, self._channel = config, listener, channel
         self._passed_on = passed_on or PassedOn()
         self._ledger = followed_ledger(config.state_dir)
-        slots = {name: ModelSlot(name) for name in config.models}
+        slots = {name: ModelSlot(name, is_elsewhere=settings.is_elsewhere) for name, settings in config.models.items()}
         tokens = load_tokens(config, os.environ)
         origins = Origins(config.service.hosts, is_loopback(listener))
         passage = Passage(page) if page else None

@@ -101,7 +101,7 @@ class About:
         slot = self._slot(request)
         served = slot.served
         if served is None:
-            raise HTTPException(503, slot.lack)
+            raise HTTPException(404 if slot.is_elsewhere else 503, slot.lack)
         _check_version(request, served.name)
         schema = served.schema
         return _json(
@@ -130,7 +130,7 @@ class About:
         ready = slot.served is not None
         if slot.served is not None:
             _check_version(request, slot.served.name)
-        return _json({"name": slot.model, "ready": ready}, 200 if ready else 503)
+        return _json({"name": slot.model, "ready": ready}, 200 if ready else 404 if slot.is_elsewhere else 503)
 
     async def _scrape(self, request: Request) -> Response:
         try:

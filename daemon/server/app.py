@@ -19,6 +19,7 @@ from daemon.server.about import About
 from daemon.server.admission import Admission
 from daemon.server.batch import Batcher
 from daemon.server.bodies import Headers, compressed, decompressed, encoding_of, read_body
+from daemon.server.elsewhere import schema_elsewhere
 from daemon.server.explaining import EXPLAIN_S, Explaining, as_json
 from daemon.server.explaining import MOST_WAITING as MOST_EXPLAINED
 from daemon.server.exploration import Explored, explore
@@ -355,16 +356,21 @@ class App:
         return Reply(msgspec.json.encode(answer | _drawn(explored)))
 
     async def _feedback(self, call: Call) -> Reply:
-        served, reader = self._served(call)
-        model = served.deployment.model
+        model = call.slot.model
+        if call.slot.is_elsewhere:
+            schema = await self.pools.labels.run(schema_elsewhere, self._config.paths, model)
+            reader = RowReader(schema, False)
+        else:
+            served, reader = self._served(call)
+            schema = served.schema
 
         def keep() -> bytes:
-            labels = labels_of(decode(self._plain(call, reader)), served.schema)
+            labels = labels_of(decode(self._plain(call, reader)), schema)
             try:
                 self.spools[model].append(labels)
             except OSError as error:
                 raise BadRequest(f"the labels cannot be kept: {error.strerror or error}", 507) from None
-            missing = self.logs[model].not_kept(label[served.schema.id_column or ""] for label in labels)
+            missing = self.logs[model].not_kept(label[schema.id_column or ""] for label in labels)
             return msgspec.json.encode({"model": model, "accepted": len(labels)} | feedback_note(missing))
 
         return Reply(await self.pools.labels.run(keep), 202)
@@ -414,6 +420,8 @@ class App:
         """The deployment that is to answer, and what reads its requests."""
         slot = call.slot
         served: Any = slot.served
+        if slot.is_elsewhere:
+            raise BadRequest(slot.lack, 404)
         if served is None or served.schema.task == "recommendation":
             raise BadRequest(slot.lack, 503, {"retry-after": "10"})
         of, reader = self._readers.get(slot.model, (None, None))

@@ -71,7 +71,8 @@ class Follower:
         if wanted is None:
             return
         for name, champion in wanted.champions.items():
-            self._want(self._slots[name], champion, wanted.trials is None)
+            if not self._slots[name].is_elsewhere:
+                self._want(self._slots[name], champion, wanted.trials is None)
         for slot in self._slots.values():
             if slot.wanted is not None:
                 await self._swap(slot, slot.wanted)

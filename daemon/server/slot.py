@@ -35,7 +35,8 @@ class SlotState(StrEnum):
 class ModelSlot:
     """One model's place in the server; `served` is replaced whole, so a request sees the old or the new. `trial` is the
     challenger beside it, `wanted` the last committed promotion that is known here; `failed` says by promotion why it
-    cannot be loaded, `hindered` why loading is tried again."""
+    cannot be loaded, `hindered` why loading is tried again. `is_elsewhere`: another system serves the model, and nobody
+    here is to answer."""
 
     model: str
     served: Served | None = None
@@ -43,6 +44,7 @@ class ModelSlot:
     failed: dict[int, str] = field(default_factory=dict)
     wanted: Champion | None = None
     hindered: str = ""
+    is_elsewhere: bool = False
 
     @property
     def state(self) -> SlotState:
@@ -60,6 +62,8 @@ class ModelSlot:
     def lack(self) -> str:
         """Why nothing is served, or not what is to be; nothing where it is."""
         wanted = self.wanted
+        if self.is_elsewhere:
+            return f"another system serves {self.model}: driftd watches its data files and answers no rows"
         if wanted is None:
             return f"{self.model} has no promoted version yet; `driftd status` says what it waits for"
         if reason := self.failed.get(wanted.promotion):

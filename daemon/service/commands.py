@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.cycles import trial as on_trial
 from daemon.cycles.classes import withheld_classes
+from daemon.cycles.elsewhere import refuse_elsewhere
 from daemon.ledger import (
     class_totals,
     commands,
@@ -27,6 +28,7 @@ from daemon.ledger import (
     trials,
     versions,
 )
+from daemon.ledger.elsewhere import ASKED
 from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.log import get_logger
 from daemon.runtime.worker.process import WorkerError
@@ -122,6 +124,8 @@ class Commander:
     async def _prove_first(self, context: ModelContext, command: commands.CommandRow) -> None:
         """A version that does not load or answer its probe rows is never promoted; one that did is not proven again
         while its files are the same: each server proves what it loads, anyhow."""
+        if context.settings.is_elsewhere:
+            return
         with context.shared.ledger.connect() as conn:
             if command.name == "promote":
                 members = [_stored(conn, context, command.args["version"])]
@@ -160,11 +164,24 @@ def _predecessor(conn: Connection, context: ModelContext) -> Deployment:
 
 
 def _retrain(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    if context.settings.is_elsewhere and not context.settings.challengers:
+        raise Refused(
+            f"another system serves {context.name}, and driftd trains nothing",
+            f"`challengers = true` trains some to compare, `driftd renew {context.name}` begins a new reference",
+        )
     due.add(conn, context.name, "manual", context.now())
     return "a cycle opens as soon as none is under way"
 
 
+def _renew(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    if not context.settings.is_elsewhere:
+        raise Refused(f"driftd serves {context.name} itself", f"`driftd retrain {context.name}` makes a new version")
+    due.add(conn, context.name, ASKED, context.now())
+    return "a new reference is made of the newest files as soon as no cycle is under way"
+
+
 def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    refuse_elsewhere(context.name, context.settings, "nothing can be promoted")
     version = _stored(conn, context, args["version"])
     deployment = deployments.for_version(conn, context.name, version, context.now())
     champion, trial = promotions.champion(conn, context.name), trials.running(conn, context.name)
@@ -181,6 +198,7 @@ def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
 
 
 def _rollback(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    refuse_elsewhere(context.name, context.settings, "nothing can be rolled back")
     champion, trial = promotions.champion(conn, context.name), trials.running(conn, context.name)
     if trial is not None:
         _end_trial(conn, context, trial, "dropped", "dropped by hand during its trial")
@@ -262,6 +280,18 @@ def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> st
 
 HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
     handler.__name__.removeprefix("_"): handler
-    for handler in (_retrain, _promote, _rollback, _approve, _approve_class, _pause, _resume, _hold, _release, _forget)
+    for handler in (
+        _retrain,
+        _renew,
+        _promote,
+        _rollback,
+        _approve,
+        _approve_class,
+        _pause,
+        _resume,
+        _hold,
+        _release,
+        _forget,
+    )
 }
 """Each command's function, by the command's name."""

@@ -34,6 +34,8 @@ def _log(one: Unlogged) -> None:
         case "approval_needed":
             approve = f"driftd approve {row.id}"
             log.warning("approval_needed", cycle_id=row.id, reason=row.reason, approve=approve)
+        case "challenger_better":
+            log.warning("challenger_better", cycle_id=row.id, version=row.version, reason=row.reason)
         case "cycle_finished":
             log.info("cycle_finished", cycle_id=row.id, outcome=row.state, reason=row.reason)
         case "hook_done" | "hook_failed":

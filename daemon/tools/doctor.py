@@ -282,7 +282,9 @@ def _learner(config: Config, name: str) -> Iterator[Finding]:
     except DriftdError as error:
         yield Finding("error", f"{name}: {error.message}", error.hint)
     else:
-        yield Finding("ok", f"{name}: trains {trained}")
+        idle = settings.is_elsewhere and not settings.challengers
+        does = "is served elsewhere, and nothing is trained" if idle else f"trains {trained}"
+        yield Finding("ok", f"{name}: {does}")
 
 
 def _limits() -> Iterator[Finding]:
@@ -394,12 +396,19 @@ def _items(conn: Connection, config: Config, name: str) -> Iterator[Finding]:
 
 def _version(config: Config, name: str, version: str) -> Finding:
     from retrain.stages.promote import prove_recommender, prove_version
+    from retrain.store.versions import is_recorded, load_reference
 
     folder = config.paths.model(name).version(version)
     try:
         if config.models[name].task == "recommendation":
             prove_recommender(folder)
             return Finding("ok", f"{name}: {version} loads and answers its recorded histories")
+        if config.models[name].is_elsewhere:
+            if not is_recorded(folder):
+                return Finding("ok", f"{name}: another system serves it; {version} is a model that was served before")
+            prove_version(folder)
+            load_reference(folder)
+            return Finding("ok", f"{name}: another system serves it; {version}, its reference, can be read")
         loaded = prove_version(folder, config.models[name].estimator.trusted_types)
     except (DriftdError, OSError) as error:
         return Finding("error", f"{name}: {version} cannot be served: {error}", f"driftd rollback {name}, or retrain")

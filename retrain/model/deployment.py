@@ -59,7 +59,9 @@ def load_deployment(stored: StoredDeployment, load: Callable[[Path], LoadedVersi
 def fair_decision(version: LoadedVersion, settings: ModelSettings) -> Recalibration | None:
     """The configured decision, as the version's evaluation recorded it; else that by the classes' shares among its
     training rows, where the metric rewards it: what is served gets it within one labelled file, so versions are
-    compared with it."""
+    compared with it. What is recorded of a version that is served elsewhere is as it is."""
+    if version.is_recorded:
+        return None
     if (rule := _configured(version, settings)) is not None:
         return rule
     if not settings.adaptation.recalibration or version.metric.name != "balanced_accuracy" or version.classes is None:

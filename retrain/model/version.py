@@ -34,6 +34,11 @@ class LoadedVersion:
     evaluation: Mapping[str, Any]
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether another system serves it, and what it says is recorded with the rows."""
+        return False
+
+    @property
     def classes(self) -> tuple[str, ...] | None:
         """Sorted class names, None for regression."""
         return self.task.classes

@@ -91,6 +91,8 @@ class Assessor:
         labelled files; by those of the training rows where the labels are of one class, or their rows not like the
         others."""
         version = self.served.version
+        if version.is_recorded:
+            return None
         if self.settings.decision.configured:
             return self._configured(version, up_to)
         if not self.balanced or version.classes is None:
@@ -149,6 +151,8 @@ def version_predictions(versions: Mapping[str, LoadedVersion], batch: Batch, mem
 
     def of(name: str, version: LoadedVersion) -> Predictions:
         def said() -> Predictions:
+            if version.is_recorded:
+                return version.predict_table(batch.table)
             X = matrices.get(version.preprocessor, lambda: version.matrix(batch.table))
             return version.task.predict(version.estimator, X)
 

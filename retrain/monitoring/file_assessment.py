@@ -99,6 +99,8 @@ def _twins(
     The window that the planner watches has twins for each file, and the others where several files are judged together,
     which is seldom; else for each second file, or, where a fresh model would have saved nothing on the newest file and
     this one costs no more than usual, for each fourth."""
+    if assessor.served.version.is_recorded and not assessor.settings.challengers:
+        return {"twins": {}, "pairs": {}, "gains": {}, "fresh": {}}
     watched = {assessor.twin_window: WINDOWS[assessor.twin_window]}
     place = sum(pool[-1] < batch.seq for pool in assessor.history.pools()) + 1
     calm = assessor.calm and not _risen(losses, assessor.usual_loss)

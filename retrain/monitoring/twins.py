@@ -106,7 +106,7 @@ def _labelled_pools(history: History, up_to: int) -> list[list[int]]:
 
 def _tiny(version: LoadedVersion, X: Floats, seed: int) -> Any:
     """Six small trees for boosted trees, else the version's own kind, at most 20 of it in an ensemble."""
-    if isinstance(version.estimator, NATIVE):
+    if version.is_recorded or isinstance(version.estimator, NATIVE):
         kind = HistGradientBoostingRegressor if version.classes is None else HistGradientBoostingClassifier
         mask = version.preprocessor.categorical_mask
         most = np.nanmax(X[:, list(mask)], initial=0.0) if any(mask) else 0.0

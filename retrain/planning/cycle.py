@@ -17,16 +17,18 @@ def advance(
     retry_after: float,
     mode: str,
     needs_trial: bool = False,
+    is_candidate: bool = False,
 ) -> Cycle:
     """The cycle after its current stage came to `outcome`.
 
     A retry waits `retry_after` seconds, twice as long each time; the attempt after `max_attempts` fails the
     cycle, which leaves the champion serving, and so does the same error twice that the stage's own code raised. In mode
     "approve" a challenger that passed the gate waits.
+    A candidate is kept when it is published: another system serves the model.
     With `needs_trial` a proven version goes on trial beside the champion, and is promoted by what is seen of it."""
     match outcome.kind:
         case "ok":
-            return _forward(cycle, outcome, mode, needs_trial)
+            return _forward(cycle, outcome, mode, needs_trial, is_candidate)
         case "kept":
             return replace(cycle, state=CycleState.KEPT, reason=outcome.reason)
         case "retry" if outcome.raised and cycle.attempt and cycle.reason == outcome.reason:
@@ -54,15 +56,17 @@ def after_trial(cycle: Cycle, promoted: bool, reason: str) -> Cycle:
     return replace(cycle, state=CycleState.KEPT, reason=reason)
 
 
-def _forward(cycle: Cycle, outcome: Outcome, mode: str, needs_trial: bool) -> Cycle:
+def _forward(cycle: Cycle, outcome: Outcome, mode: str, needs_trial: bool, is_candidate: bool) -> Cycle:
     if cycle.stage is Stage.PROMOTE:
+        if is_candidate:
+            return replace(cycle, state=CycleState.KEPT, not_before=0.0, reason=outcome.reason or cycle.reason)
         state = CycleState.ON_TRIAL if needs_trial else CycleState.PROMOTED
         return replace(cycle, state=state, not_before=0.0, reason=outcome.reason or cycle.reason)
     waits = cycle.stage is Stage.EVALUATE and mode == "approve"
     return replace(
         cycle,
         state=CycleState.AWAITING_APPROVAL if waits else CycleState.OPEN,
-        stage=NEXT[cycle.stage],
+        stage=Stage.PROMOTE if cycle.trigger.kind == "reference" else NEXT[cycle.stage],
         attempt=0,
         not_before=0.0,
         reason=outcome.reason,

@@ -37,7 +37,8 @@ def open_cycle(
     window = regret.window_choice(state.regret)
     twin = state.regret.twin
     spent = _spent(state, trigger)
-    growing = observation.labelled_rows if trigger.kind == "growth" else 0  # a recommender's counters follow anyway
+    is_challenger = settings.is_elsewhere and trigger.kind != "reference"  # whose reference stays
+    growing = observation.labelled_rows if trigger.kind == "growth" or is_challenger else 0
     trigger = replace(trigger, evidence={**trigger.evidence, "window": window, "twin": twin})
     after = replace(
         state,
@@ -54,7 +55,7 @@ def open_cycle(
         growing=growing,
         tried_rows=observation.labelled_rows if trigger.kind == "first_model" else state.tried_rows,
     )
-    if settings.mode == "observe" and trigger.kind != "manual":
+    if settings.mode == "observe" and trigger.kind not in ("manual", "reference"):
         reason = f'{trigger.reason}; mode = "observe" changes nothing'
         return after, ObserveOnly(reason, trigger)
     return replace(after, next_number=state.next_number + 1), OpenCycle(trigger)
@@ -69,7 +70,7 @@ def _spent(state: PlannerState, trigger: Trigger) -> Regret:
     """The budget after a retrain that nobody ordered; what it was for begins anew."""
     anew = regret.emptied(state.regret)
     match trigger.kind:
-        case "first_model" | "manual" | "schedule" | "environment" | "schema":
+        case "first_model" | "manual" | "schedule" | "environment" | "schema" | "reference":
             return anew
         case "regret" | "drift" | "performance" | "age" | "new_data" | "growth":
             return replace(anew, credit=anew.credit - 1, retrains=anew.retrains + 1)

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from drift.notation import counted
-from retrain.planning import opening, probation, regret, required, triggers
+from retrain.planning import elsewhere, opening, probation, regret, required, triggers
 from retrain.planning.opening import Plan
 from retrain.planning.proposal_words import proposal_reason
 from retrain.planning.savings import saved_against_price
@@ -37,6 +37,8 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
     hindered = _hindered(observation)
     if hindered is not None:
         return state, Wait(hindered)
+    if settings.is_elsewhere:
+        return elsewhere.plan(state, observation, now, settings)
     if observation.manual:
         return opening.open_cycle(state, observation, now, settings, Trigger("manual", "asked for by hand"))
     if observation.champion is None:

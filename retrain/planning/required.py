@@ -26,7 +26,7 @@ def first_model(state: PlannerState, observation: Observation, now: float, setti
             f"the first model needs {triggers.first_rows:,} {settings.row}s (triggers.first_rows); there are {rows:,}"
         )
     if settings.task == "classification":
-        lacking = _lacking_classes(observation.class_rows, triggers.first_class_rows)
+        lacking = lacking_classes(observation.class_rows, triggers.first_class_rows)
         if lacking:
             return state, Wait(lacking)
     same = not observation.new_labelled_rows and state.configured == opening.settings_digest(settings)
@@ -65,7 +65,7 @@ def reshape(
     if changed.labelled_rows < triggers.first_rows:
         lacking = f"{triggers.first_rows:,} {settings.row}s (triggers.first_rows); there are {changed.labelled_rows:,}"
     elif settings.task == "classification":
-        lacking = (_lacking_classes(changed.class_rows, triggers.first_class_rows) or "").partition("needs ")[2]
+        lacking = (lacking_classes(changed.class_rows, triggers.first_class_rows) or "").partition("needs ")[2]
     done = bool(changed.digest) and state.reshaped == changed.digest and not observation.new_labelled_rows
     if not lacking and not done:
         read = f"{counted(changed.labelled_rows, settings.row, 'were')} read by it"
@@ -78,7 +78,7 @@ def reshape(
     return state, Wait(f"the configuration changed: {differences}; {needs}")
 
 
-def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:
+def lacking_classes(classes: dict[str, int], needed: int) -> str | None:
     if len(classes) < 2:
         only = f"all labels are {next(iter(classes))!r}" if classes else "there are no labels"
         return f"the first model needs two classes of {needed} rows (triggers.first_class_rows); {only}"

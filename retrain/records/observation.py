@@ -34,6 +34,22 @@ class CycleResult:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Of a model that another system serves: the files that a reference is made of now, as the first and the last `seq`
+    and their `rows`; the `version` that predicted the newest rows, and the one `before` that the reference is of (None:
+    files do not say); `asked` are the ids of requests by hand for a new reference, and `why_new` says what else asks
+    for one, "" for nothing."""
+
+    rows: int = 0
+    from_seq: int = 0
+    to_seq: int = 0
+    version: str | None = None
+    before: str | None = None
+    asked: tuple[int, ...] = ()
+    why_new: str = ""
+
+
+@dataclass(frozen=True)
 class Observation:
     """All that the planner may know about a model besides its own state and the clock.
 
@@ -45,7 +61,7 @@ class Observation:
     as the budget does (see `retrain.planning.budget`); `proposal` is the newest one for what to serve, `proposal_id`
     its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
     trained. `unloadable` says why the champion cannot be loaded in this environment; `changed` what the configuration
-    made of its schema."""
+    made of its schema; `elsewhere` is of a model that another system serves."""
 
     labelled_rows: int
     new_labelled_rows: int
@@ -66,3 +82,4 @@ class Observation:
     unloadable: str = ""
     changed: SchemaChange | None = None
     batches: float = 0.0
+    elsewhere: Elsewhere = Elsewhere()

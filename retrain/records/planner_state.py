@@ -84,7 +84,8 @@ class PlannerState:
     why a champion could not be loaded when its last such cycle was opened, `reshaped` the schema of the last cycle
     for a changed one, `configured` the digest of the settings that the last cycle was opened with, `grown` how many
     labelled rows there were when a version that was trained because of their growth was kept, `growing` how many there
-    were when the last cycle was opened for it, `tried_rows` how many there were when a first model was tried last.
+    were when the last cycle was opened for it, `tried_rows` how many there were when a first model was tried last,
+    `relabelled` how many when the reference of a model that is served elsewhere was last made of them.
 
     `regret` and `probation` are folded anew at each question, of all assessments of files after `base_seq` and after
     `watch_seq`: `base` is what the regret was when the last cycle was opened, `batches` how much data it was credited
@@ -104,6 +105,7 @@ class PlannerState:
     grown: int = 0
     growing: int = 0
     tried_rows: int = 0
+    relabelled: int = 0
     regret: Regret = Regret()
     probation: Probation = Probation()
     base: Regret = Regret()

@@ -31,8 +31,30 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """The columns in which the files of a model that is served elsewhere have what was predicted: the `prediction`, the
+    `probabilities` as pairs of class and column, and the `version` that predicted. None of them is a feature."""
+
+    prediction: str
+    probabilities: tuple[tuple[str, str], ...] = ()
+    version: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all these columns."""
+        own = () if self.version is None else (self.version,)
+        return (*self.predicted, *own)
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """Of those that predictions are read from."""
+        return (self.prediction, *(column for _, column in self.probabilities))
+
+
+@dataclass(frozen=True)
 class Schema:
-    """All columns of a model, the target, time and id columns among them, and how files write their values."""
+    """All columns of a model, the target, time and id columns among them, and how files write their values; of a model
+    that is served elsewhere what was predicted is in those that are `recorded`."""
 
     columns: tuple[Column, ...]
     task: str
@@ -40,6 +62,7 @@ class Schema:
     time_column: str | None = None
     id_column: str | None = None
     formats: Formats = PLAIN
+    recorded: Recorded | None = None
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -49,8 +72,9 @@ class Schema:
 
     @property
     def model_columns(self) -> tuple[str, ...]:
-        """Names of what a model reads: its features and the target."""
-        return (*(column.name for column in self.features), self.target)
+        """Names of what a model reads: its features, what was predicted elsewhere, and the target."""
+        predicted = () if self.recorded is None else self.recorded.predicted
+        return (*(column.name for column in self.features), *predicted, self.target)
 
     @property
     def texts(self) -> tuple[Column, ...]:
@@ -82,6 +106,8 @@ class Schema:
         for column in value["columns"]:
             if not column["plain"]:
                 del column["plain"]
+        if self.recorded is None:
+            del value["recorded"]
         formats = self.formats.to_json()
         return value | {"formats": formats} if formats else {k: v for k, v in value.items() if k != "formats"}
 
@@ -114,6 +140,36 @@ def event_schema(settings: "ModelSettings", formats: Formats = PLAIN, plain: Col
     return Schema(marked, settings.task, what, when, None, formats)
 
 
+def recorded_columns(settings: "ModelSettings") -> Recorded | None:
+    """The columns of what another system predicted; None where the model is served here."""
+    if not settings.is_elsewhere or settings.prediction_column is None:
+        return None
+    return Recorded(
+        settings.prediction_column, tuple(sorted(settings.probability_columns.items())), settings.version_column
+    )
+
+
+def with_recorded(schema: Schema, settings: "ModelSettings") -> Schema:
+    """The schema with the columns of what another system predicted, none of which is a feature or may be empty; without
+    those of before, where the model is served here."""
+    recorded, before = recorded_columns(settings), schema.recorded
+    former = set(() if before is None else before.names) - set(() if recorded is None else recorded.names)
+    columns = {column.name: column for column in schema.columns if column.name not in former}
+    if recorded is not None:
+        target = next((one for one in schema.columns if one.name == schema.target), None)
+        kind: ColumnKind = "category" if target is None else target.kind
+        if settings.task == "regression":
+            kind = "number"
+        categories = None if target is None else target.categories
+        made = [Column(recorded.prediction, kind, categories=categories)]
+        made += [Column(column, "number") for _, column in recorded.probabilities]
+        made += [] if recorded.version is None else [Column(recorded.version, "category")]
+        for column in made:
+            plain = column.name in columns and columns[column.name].plain
+            columns[column.name] = replace(column, nullable=False, feature=False, plain=plain)
+    return replace(schema, columns=tuple(columns.values()), recorded=recorded)
+
+
 def declared_schema(settings: "ModelSettings") -> Schema | None:
     """The schema that the configuration declares; None where it is left to be inferred."""
     if settings.columns is None:
@@ -123,4 +179,5 @@ def declared_schema(settings: "ModelSettings") -> Schema | None:
         for name, c in settings.columns.items()
     )
     formats = configured_formats(settings.intake)
-    return Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column, formats)
+    schema = Schema(columns, settings.task, settings.target, settings.time_column, settings.id_column, formats)
+    return with_recorded(schema, settings)

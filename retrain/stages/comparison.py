@@ -82,7 +82,8 @@ def compare(
     metric = weighted(challenger.metric, weights)
     before = None if champion is None else champion.predict_table(holdout)
     rule = decision_on(challenger, said, y, metric, settings)
-    other = None if before is None else decision_on(challenger, before, y, metric, settings)
+    recorded = champion is not None and champion.version.is_recorded
+    other = None if before is None or recorded else decision_on(challenger, before, y, metric, settings)
     said, before = decided(said, rule), None if before is None else decided(before, other)
     configured = rule if settings.decision.configured else None
     naive = constant_answer(challenger, len(y), configured)

@@ -12,7 +12,7 @@ from retrain.stages.model_card import render_card
 from retrain.stages.recommendation import model_card as recommender_card
 from retrain.store.digest import version_digest, version_name
 from retrain.store.probe import answer_probe
-from retrain.store.versions import list_versions, load_version, publish, read_json, write_manifest
+from retrain.store.versions import is_recorded, list_versions, load_version, publish, read_json, write_manifest
 
 
 def promote(request: PromoteRequest) -> PromoteResult:
@@ -70,6 +70,8 @@ def _seal(staged: Path, request: PromoteRequest) -> str:
     origin, render = {"model": request.model, "cycle": request.cycle}, render_card
     if recommender.is_recommender(staged):
         origin, render = origin | {"task": "recommendation"}, recommender_card.render_card
+    elif is_recorded(staged):
+        origin = origin | {"task": "recorded"}
     durable.write_file(staged / "card.md", render(staged, name).encode(), "promote.card")
     write_manifest(staged, name, request.number, digest, origin)
     return name

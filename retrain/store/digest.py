@@ -43,6 +43,8 @@ def _model(folder: Path) -> dict[str, Any]:
     if (folder / "recommender.json").is_file():
         names = ("recommender.json", "items.json", *(path.name for path in sorted(folder.glob("weights_*.npy"))))
         return {name: _content(name, (folder / name).read_bytes()) for name in names}
+    if (folder / "recorded.json").is_file():
+        return {name: json.loads((folder / name).read_bytes()) for name in ("recorded.json", "preprocessor.json")}
     return {
         "model": skops_digest(folder / "model.skops"),
         "preprocessor": json.loads((folder / "preprocessor.json").read_bytes()),

@@ -33,12 +33,15 @@ FORMAT = 1
 SAMPLE = "sample.parquet"
 UNSEEN = "unseen.parquet"
 NAME = re.compile(r"^v(\d{4,})-[0-9a-f]{8}$")
+RECORDED = "recorded.json"
+"""In place of a model: of which rows another system's predictions are the reference."""
 REQUIRED = ("model.skops", "preprocessor.json", "schema.json", "training.json")
 WEIGHTS: tuple[str, ...] = ("weights_data.npy", "weights_indices.npy", "weights_indptr.npy")
 REQUIRED_OF: dict[str, tuple[str, ...]] = {
-    "recommendation": ("recommender.json", "items.json", *WEIGHTS, "schema.json", "training.json")
+    "recommendation": ("recommender.json", "items.json", *WEIGHTS, "schema.json", "training.json"),
+    "recorded": (RECORDED, "preprocessor.json", "schema.json", "training.json"),
 }
-"""By task, where it is not REQUIRED."""
+"""By the kind of version that the manifest names as its task, where it is not REQUIRED."""
 ENVIRONMENT = ("scikit-learn", "numpy", "scipy", "skops")
 
 
@@ -223,21 +226,27 @@ def load_estimate(path: Path) -> dict[str, Any] | None:
     return fitted | {"reference": {FORMER_METRICS.get(name, name): found for name, found in reference.items()}}
 
 
+def is_recorded(folder: Path) -> bool:
+    """Whether a version, staged or published, is of what another system predicted."""
+    return (folder / RECORDED).is_file()
+
+
 def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersion:
     from retrain.model.preprocessing import Preprocessor
+    from retrain.model.recorded import RecordedVersion
     from retrain.model.tasks import Classification, Regression
     from retrain.store import model_file
 
     with refusing(f"version {name} cannot be loaded", "promote another version or retrain"):
         training, metrics = read_json(path / "training.json"), path / "metrics.json"
-        classes = training["classes"]
-        return LoadedVersion(
+        classes, recorded = training["classes"], is_recorded(path)
+        return (RecordedVersion if recorded else LoadedVersion)(
             name=name,
             folder=path,
             schema=Schema.from_json(read_json(path / "schema.json")),
             task=Regression() if classes is None else Classification(tuple(classes)),
             preprocessor=Preprocessor.from_json(read_json(path / "preprocessor.json")),
-            estimator=model_file.load(path / "model.skops", trusted_types),
+            estimator=None if recorded else model_file.load(path / "model.skops", trusted_types),
             training=training,
             evaluation=read_json(metrics) if metrics.exists() else {},
         )

@@ -89,6 +89,7 @@ OPERATIONS = (
         "trainer",
         of_events="retrain.stages.recommendation.prepare:prepare",
     ),
+    Operation("record", model.RecordRequest, model.RecordResult, "retrain.stages.record:record", "trainer"),
     Operation(
         "train",
         model.TrainRequest,

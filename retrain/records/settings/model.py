@@ -84,6 +84,19 @@ class ModelSettings(Frozen):
     it, by the order of arrival. Windows in files and held-out rows go by files."""
     id_column: str | None = None
     """Names a row: duplicates are found by it, and labels may arrive later."""
+    served: Literal["here", "elsewhere"] = "here"
+    """`elsewhere`: [another system serves the model](elsewhere.md); what it predicted stands in the data files, which
+    are watched."""
+    prediction_column: str | None = None
+    """Of a model that is served elsewhere: the column of what was predicted."""
+    probability_columns: dict[str, str] = Field(default_factory=dict)
+    """And of a classification the columns of the probabilities, by class: `{ no = "p_no", yes = "p_yes" }`; of two
+    classes one of them is enough. Without them nothing can be estimated where labels are missing."""
+    version_column: str | None = None
+    """And the column that names the version that predicted: another one there begins a new reference."""
+    challengers: bool = False
+    """`true`: of a model that is served elsewhere, too, challengers are trained, and it is told whether one would have
+    been better than what was predicted; nothing is served."""
     metric: str = "auto"
     """Classification: `balanced_accuracy` (auto), `roc_auc` (auto where the rarer of two classes is under 20 %),
     `accuracy`, `average_precision`, `f1_macro`, `log_loss`, `brier`, `cost` (auto where `decision.costs` are given: the
@@ -180,6 +193,11 @@ class ModelSettings(Frozen):
         if self.event_column is None and self.event_weights:
             raise ValueError("event_weights needs event_column")
         return self
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another system serves the model."""
+        return self.served == "elsewhere"
 
     @property
     def row(self) -> str:

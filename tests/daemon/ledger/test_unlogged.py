@@ -21,6 +21,7 @@ ROWS = [
     (files, FILE | {"path": "old.csv", "state": "refused", "at": NOW - 9_000}),
     (cycles, CYCLE | {"state": "awaiting_approval", "id": 1}),
     (cycles, CYCLE | {"state": "kept", "id": 2, "model": "n", "finished_at": NOW}),
+    (cycles, CYCLE | {"state": "kept", "id": 3, "model": "o", "finished_at": NOW, "version": "v2"}),
     (episodes, {"id": 1, "model": "m", "opened_at": NOW - 9_000, "closed_at": NOW + 1, "columns": []}),
     (episodes, {"id": 2, "model": "n", "opened_at": NOW, "closed_at": NOW + 1, "columns": []}),
     (group_episodes, {"id": 1, "model": "n", "kind": "degraded", "opened_at": NOW, "closed_at": NOW + 1, "found": []}),
@@ -32,7 +33,7 @@ ROWS = [
 MISSING = {
     ("file_refused", "m"), ("file_held", "m"), ("approval_needed", "m"), ("cycle_finished", "n"),
     ("drift_detected", "n"), ("drift_cleared", "n"), ("version_promoted", "m"), ("version_rolled_back", "m"),
-    ("slice_degraded", "n"), ("slice_recovered", "n"), ("disparity_exceeded", "n"),
+    ("cycle_finished", "o"), ("challenger_better", "o"), ("slice_degraded", "n"), ("slice_recovered", "n"), ("disparity_exceeded", "n"),
 }  # fmt: skip
 
 
@@ -73,6 +74,8 @@ def test_what_was_logged_is_not_found(ledger):
     log(ledger, "file_held", "m", file="b.csv")
     log(ledger, "approval_needed", "m", cycle_id=1)
     log(ledger, "cycle_finished", "n", cycle_id=2)
+    log(ledger, "cycle_finished", "o", cycle_id=3)
+    log(ledger, "challenger_better", "o", cycle_id=3)
     log(ledger, "drift_detected", "n", episode=2)
     log(ledger, "drift_cleared", "n", episode=2)
     log(ledger, "slice_degraded", "n", episode=1)
