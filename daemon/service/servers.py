@@ -125,6 +125,10 @@ class ServerProcess:
         """Hint that the ledger has a new promotion."""
         self._send({"op": "follow"})
 
+    def hand_over(self) -> None:
+        """Have it hand over the segments that it writes."""
+        self._send({"op": "hand_over"})
+
     def drain(self) -> None:
         """Have it answer that it is not ready, and ask its clients to leave."""
         self._send({"op": "drain"})
@@ -310,6 +314,11 @@ class Servers:
         """Hint to all that the ledger has a new promotion."""
         for server in self._all:
             server.follow()
+
+    def hand_over(self) -> None:
+        """Have all hand over the segments that they write."""
+        for server in self._all:
+            server.hand_over()
 
     async def replace(self, within_s: float = REPLACE_WITHIN_S) -> None:
         """Start fresh servers on the same socket, and stop the old ones once the new are ready; Refused if they
