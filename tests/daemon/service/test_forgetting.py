@@ -161,12 +161,24 @@ async def work_off(context: ModelContext) -> str:
     with context.shared.ledger.connect() as conn:
         queued = commands.queued(conn)
     for command in queued:
-        asked: list[Any] = []
-        answer = await forgetting(context, asked).forget(command)
-        await asyncio.gather(*asked)
+        answer = await done(context, command)
         with context.shared.ledger.begin(durable=True) as conn:
             commands.finish(conn, command.id, "done", answer, time.time())
     return answer
+
+
+async def done(context: ModelContext, command: Any) -> str:
+    """One command, until it is done or something beside it was killed."""
+    asked: list[Any] = []
+    work = asyncio.ensure_future(forgetting(context, asked).forget(command))
+    while not work.done():
+        await asyncio.wait({work, *asked}, return_when=asyncio.FIRST_EXCEPTION, timeout=0.05)
+        if any(one.done() and one.exception() is not None for one in asked):
+            work.cancel()
+            await asyncio.gather(work, *asked, return_exceptions=True)
+            raise Killed
+    await asyncio.gather(*asked)
+    return await work
 
 
 def reopened(context: ModelContext) -> ModelContext:
