@@ -193,6 +193,7 @@ class Server:
             close_all, [partial(one.close_old, at_once=True) for one in self._app.spools.values()]
         )
         await self._pools.log.run(close_all, [one.close for one in self._app.logs.values()])
+        self._report({"event": "handed_over"})
 
     async def _write_logs(self) -> None:
         while True:

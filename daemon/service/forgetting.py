@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Forgetting:
 
     shared: Shared
     contexts: Callable[[], Mapping[str, ModelContext]]
-    hand_over: Callable[[], None]
+    hand_over: Callable[[], Awaitable[None]]
     write_events: Callable[[], None]
 
     async def forget(self, command: commands.CommandRow) -> str:
@@ -125,7 +125,7 @@ class _Task:
     async def _labels_taken(self) -> None:
         """What servers have written until now lies in finished segments, and those of labels are taken in, which leaves
         out who is forgotten."""
-        self.all.hand_over()
+        await self.all.hand_over()
         spools = self.folders.spool, self.folders.log_spool
         before = {path.with_suffix("") for spool in spools for path in spool.glob("*.*")}
         while True:

@@ -27,15 +27,15 @@ def test_the_page_is_true(make_daemon: Callable[..., Daemon]) -> None:
     """A person's rows are in files, answers and labels; the page's commands forget them, over a kill, and prove it; the
     user's own file is named, and read again without them."""
     daemon = make_daemon('id_column = "customer"\n' + CONFIG, columns=False)
+    daemon.plan("control forget.committed 1 1 KILL")
     daemon.start()
     drop(with_people(1), daemon.data / "january.csv")
     daemon.wait("model_swapped")
     body = {"rows": [{"customer": WHO, "x": 0.3, "z": -1.0, "colour": "red"}]}
     assert local_http.post(f"{daemon.url}/models/m/predict", json=body).status_code == 200
-    local_http.post(f"{daemon.url}/models/m/labels", json={"labels": [{"customer": WHO, "label": "yes"}]})
+    local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": [{"customer": WHO, "label": "yes"}]})
     find, forget, *proofs = commands()
     assert daemon.cli(*find, check=False).returncode == 1
-    daemon.plan("control forget.committed 1 1 KILL")
     daemon.cli(*forget, check=False)
     daemon.wait_dead()
     daemon.start()

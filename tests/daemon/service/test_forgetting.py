@@ -113,7 +113,12 @@ class State:
         for _ in range(count):
             bad = self.rng.random() < 0.15
             lines.append(f"{self.someone()},{'wrong' if bad else self.rng.random()},{self.rng.choice('ab')}")
-        return "\n".join([*lines, f"{self.someone()},1.5,a,too,many", f"{self.ids[-1]}0,0.5,a"]) + "\n"
+        return "\n".join([*lines, f"{self.someone()},1.5,a,too,many", f"{self.neighbour()},0.5,a"]) + "\n"
+
+    def neighbour(self) -> Any:
+        """Somebody whose id begins as another's."""
+        last = self.ids[-1]
+        return last * 10 if isinstance(last, int) else f"{last[:-1]}9"
 
     async def drop(self, name: str, text: str) -> Taken:
         path = self.context.data_dir / name
@@ -144,7 +149,7 @@ class State:
 def forgetting(context: ModelContext, asked: list[Any]) -> Forgetting:
     """With an intake that takes labels in as the service does."""
 
-    def hand_over() -> None:
+    async def hand_over() -> None:
         asked.append(asyncio.ensure_future(take_segments(context, lambda _: True)))
 
     return Forgetting(context.shared, lambda: {"m": context}, hand_over, lambda: None)
