@@ -9,7 +9,7 @@ import typer
 
 from daemon.cli.arguments import Json
 from daemon.cli.output import print_json
-from daemon.cli.people import IdOption, IdsOption, people
+from daemon.cli.people import IdOption, IdsOption, named_people
 from daemon.cli.session import NO, SESSION, WRONG_USE, Exit
 
 if TYPE_CHECKING:
@@ -58,5 +58,5 @@ def _findings(forgotten: bool, id_: Sequence[str] | None, ids: Path | None) -> "
     from daemon.tools.forgotten import ids_told, marks_told
 
     told = list(marks_told(config)) if forgotten else []
-    told += list(ids_told(config, people(id_, ids))) if id_ or ids is not None else []
+    told += list(ids_told(config, named_people(id_, ids))) if id_ or ids is not None else []
     return [Finding(*one) for one in told]

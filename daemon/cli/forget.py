@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli.arguments import Json, ModelOption
-from daemon.cli.people import IdOption, IdsOption, people
+from daemon.cli.people import IdOption, IdsOption, named_people
 from daemon.cli.request import request, request_about_file
 from daemon.cli.session import SESSION, WRONG_USE, Exit, known_model
 
@@ -39,4 +39,4 @@ def forget(
     if model is None and len(config.models) > 1:
         raise Exit(WRONG_USE, f"of which model? name it with --model ({', '.join(config.models)})")
     name = known_model(config, model) if model is not None else next(iter(config.models))
-    request("forget_people", {"model": name, "column": column, "ids": people(id_, ids)}, json)
+    request("forget_people", {"model": name, "column": column, "ids": named_people(id_, ids)}, json)

@@ -19,7 +19,7 @@ IdsOption = Annotated[
 ]
 
 
-def people(id_: Sequence[str] | None, ids: Path | None) -> list[str]:
+def named_people(id_: Sequence[str] | None, ids: Path | None) -> list[str]:
     """The ids, each once; exit 2 where there is none, or too many."""
     given = [*(id_ or ()), *(() if ids is None else _lines(ids))]
     chosen = list(dict.fromkeys(one for text in given if (one := text.strip())))

@@ -1,6 +1,6 @@
 """What was forgotten, for people: never who."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -29,27 +29,40 @@ def _made_of(folders: ModelPaths, name: str) -> set[str]:
         training = read_json(folders.version(name) / "training.json")
     except Refused:
         return set()
-    parts = [training.get("prepare", {}).get(key, ()) for key in DIGESTS] + [training.get(key, ()) for key in DIGESTS]
-    return {digest for part in parts for digest in part}
+    return _digests(training) | _digests(training.get("prepare", {}))
+
+
+def _digests(made: Mapping[str, Any]) -> set[str]:
+    return {digest for key in DIGESTS for digest in made.get(key) or ()}
 
 
 def since_made(conn: Connection, folders: ModelPaths, model: str, name: str) -> dict[str, Any] | None:
     """What was forgotten of the files that a version was made of: how many people and rows, when last, and what the
     files are called now; None for nothing."""
-    rows, made_of = [], None
-    for row in forgotten.listed(conn, model):
-        made_of = _made_of(folders, name) if made_of is None else made_of
-        theirs = [one for one in row.found.get("files", ()) if one["sha256"] in made_of]
-        if theirs:
-            rows.append((row, theirs))
-    if not rows:
+    return _forgotten(conn, model, lambda: _made_of(folders, name))
+
+
+def forgotten_of(conn: Connection, model: str, prepared: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The same of what a cycle prepared."""
+    return _forgotten(conn, model, lambda: _digests(prepared))
+
+
+def _forgotten(conn: Connection, model: str, made_of: Callable[[], set[str]]) -> dict[str, Any] | None:
+    rows, digests = forgotten.listed(conn, model), set[str]()
+    if rows:
+        digests = made_of()
+    told = [(row, [one for one in row.found.get("files", ()) if one["sha256"] in digests]) for row in rows]
+    told = [(row, theirs) for row, theirs in told if theirs]
+    if not told:
         return None
-    entries = [one for _, theirs in rows for one in theirs]
+    entries = [one for _, theirs in told for one in theirs]
     return {
-        "people": sum(row.people for row, _ in rows), "rows": sum(one["rows"] for one in entries),
-        "last": iso(rows[-1][0].at), "reason": "people are forgotten",
+        "people": sum(row.people for row, _ in told),
+        "rows": sum(one["rows"] for one in entries),
+        "last": iso(told[-1][0].at),
+        "reason": "people are forgotten",
         "files": [{key: one[key] for key in ("file", "rows", "before", "after")} for one in entries],
-    }  # fmt: skip
+    }
 
 
 def since_sentence(told: Mapping[str, Any]) -> str:

@@ -47,6 +47,8 @@ def test_the_page_is_true(make_daemon: Callable[..., Daemon]) -> None:
     versions = json.loads(daemon.cli("versions", "m", "--json").stdout)
     assert versions[0]["forgotten"]["rows"] == 6
     assert versions[0]["forgotten"]["people"] == 1
+    assert "is forgotten since" in daemon.cli("explain", str(versions[0]["cycle"])).stdout
+    assert "is forgotten since" in daemon.cli("versions", "m").stdout
     since = len(daemon.events)
     drop(with_people(1).slice(0, 300), daemon.data / "again.csv")
     assert daemon.wait("forgotten_rows_dropped", since=since)["rows"] == 3
