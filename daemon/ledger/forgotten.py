@@ -128,8 +128,9 @@ def finish(conn: Connection, forgetting: int, now: float) -> None:
 
 def blank(conn: Connection, command: Any) -> None:
     """The command says no more whom it is about."""
-    args = {key: value for key, value in command.args.items() if key != "ids"}
-    update_row(conn, commands, command.id, args=args | {"people": len(command.args.get("ids", ()))})
+    if "ids" in command.args:
+        args = {key: value for key, value in command.args.items() if key != "ids"}
+        update_row(conn, commands, command.id, args=args | {"people": len(command.args["ids"])})
 
 
 class Theirs:

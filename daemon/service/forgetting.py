@@ -8,11 +8,14 @@ left to do in the folder itself."""
 import asyncio
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import ROWS, ModelPaths
 from daemon.cycles.schemas import known_schema
@@ -26,6 +29,7 @@ from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.forgotten import make_key
 from daemon.runtime.publish import publish_made
 from daemon.runtime.spool import finished_segments
+from daemon.runtime.worker.process import WorkerError
 from retrain import durable
 from retrain.records.cycle import CycleState
 from retrain.records.errors import Refused
@@ -58,11 +62,15 @@ class Forgetting:
                 raise Refused(f"no model {command.args['model']!r} in the running configuration")
             if "ids" in command.args:
                 await _Task(self, context, command).run()
-        except Refused:
+        except (SQLAlchemyError, sqlite3.Error, OSError):
+            raise  # the world's fault: the ids are needed when that is over
+        except Exception as error:  # it is not done again, so nothing may say any more who it was
             await self.shared.writable()
             with ledger.begin(durable=True) as conn:
                 forgotten.blank(conn, command)
             await asyncio.to_thread(ledger.purge)
+            if isinstance(error, WorkerError):
+                raise Refused(f"rows of theirs may be left: {error.message}", "ask again") from None
             raise
         await asyncio.to_thread(ledger.purge)
         durable.crash_point("forget.purged")

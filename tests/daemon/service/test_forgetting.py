@@ -27,6 +27,7 @@ from daemon.runtime.worker.process import Limits
 from daemon.service.forgetting import Forgetting
 from daemon.tools.forgotten import marks_told, search
 from retrain import durable
+from retrain.records.errors import Refused
 
 PEOPLE = [f"customer-{n:06d}-é" if n % 5 == 0 else f"customer-{n:06d}" for n in range(12)]
 CONFIG = """\
@@ -312,3 +313,54 @@ def test_no_old_page_of_the_ledger_holds_them(tmp_path: Path) -> None:
         asyncio.run(work_off(context))
         for path in context.folders.state.glob("ledger.sqlite*"):
             assert who.encode() not in path.read_bytes()
+
+
+def test_what_is_refused_says_no_more_who_it_was(tmp_path: Path) -> None:
+    """A column that the model does not keep: nothing changes, and the ids are erased from the command all the same."""
+    with filled(tmp_path, 10) as state:
+        context, stranger = state.context, "customer-that-nobody-knows"
+        ask(context.shared.ledger, [stranger], column="nothing")
+        with pytest.raises(Refused, match="keeps no column 'nothing'"):
+            asyncio.run(work_off(context))
+        assert left(context, [stranger]) == []
+        with context.shared.ledger.connect() as conn:
+            assert forgotten.marks_of(conn, "m") == {}
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    """What cannot be read may hold them: the others are rewritten, and the answer names it."""
+    with filled(tmp_path, 11) as state:
+        context = state.context
+        broken = context.folders.snapshots / "0000.parquet"
+        broken.write_bytes(b"PAR1 nothing PAR1")
+        ask(context.shared.ledger, [PEOPLE[0]])
+        assert "cannot be read, and may hold rows of theirs: snapshots/m/0000.parquet" in asyncio.run(work_off(context))
+        broken.unlink()
+        assert left(context, [PEOPLE[0]]) == []
+
+
+def test_without_its_key_nothing_is_read(tmp_path: Path) -> None:
+    """Rather than that somebody's rows come back, files wait until the key is there again."""
+    with filled(tmp_path, 12) as state:
+        context, key = state.context, state.context.shared.config.paths.forget_key
+        ask(context.shared.ledger, [PEOPLE[0]])
+        asyncio.run(work_off(context))
+        kept = key.read_bytes()
+        key.unlink()
+        assert asyncio.run(state.drop("more.csv", f"who,x,y\n{PEOPLE[0]},1.0,a\n{PEOPLE[1]},1.0,a\n")) is Taken.LATER
+        key.write_bytes(kept)
+        assert asyncio.run(state.drop("more.csv", f"who,x,y\n{PEOPLE[0]},1.0,a\n{PEOPLE[1]},1.0,a\n")) is Taken.ACCEPTED
+        assert left(context, [PEOPLE[0]]) == []
+
+
+def test_pulled_rows_that_wait_are_rewritten(tmp_path: Path) -> None:
+    """What was pulled of a database, and refused until somebody mends the configuration, holds them no more."""
+    with filled(tmp_path, 13) as state:
+        context, who = state.context, PEOPLE[0]
+        folder = context.folders.pulled / "2026"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"who": [who, PEOPLE[1]], "x": [1.0, 2.0]}), folder / "rows.parquet")
+        ask(context.shared.ledger, [who])
+        asyncio.run(work_off(context))
+        assert pq.read_table(folder / "rows.parquet").num_rows == 1
+        assert left(context, [who]) == []
