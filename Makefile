@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
+.PHONY: forget-proof scoring prometheus groups tried field gate gate-noise labels labels-seeds help audit run demo-recommender test check lint format docs types layers long crash hostile world bench calibration drops poison streams recommend-bench recommend-answers peers serving serving-soak page-load soak start-up year long-file lock clean browser screenshots power systemd wrong-labels
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile
@@ -54,6 +54,9 @@ browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and a
 
 screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures; Chromium; ten minutes; SCREENSHOTS="--in DIR" or "--only-notebook"
 	PYTHONPATH=.:tests $(BIN)/python examples/screenshots.py $(SCREENSHOTS)
+
+forget-proof: $(VENV)/.installed-dev ## forget people in a hundred random states, each with a kill in the middle; a minute
+	$(BIN)/python -m pytest -q tests/daemon/service/test_forgetting.py -m long -n 0
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
 	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)

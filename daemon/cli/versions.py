@@ -18,6 +18,7 @@ OUTSIDE = " !"
 
 def versions(model: ModelArgument, json: Json = False) -> None:
     """A model's versions, how they were evaluated, and which one is served."""
+    from daemon.reports.forgotten import since_sentence
     from daemon.reports.versions import expected_cell, realised_cell, service_cell, versions_of
 
     config = SESSION.config()
@@ -40,6 +41,8 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         for one in facts:
             if one["rolled_back"] is not None:
                 print(f"{one['version']} was rolled back: {one['rolled_back']['reason']}")
+            if one["forgotten"] is not None:
+                print(f"{one['version']} {since_sentence(one['forgotten'])}")
         for line in _legend(facts):
             print(line)
         if any(service_cell(t).startswith("≈") for t in facts):

@@ -118,6 +118,12 @@ EVENTS = (
         "nothing, unless it repeats: then `reason`"),
     Event("rows_quarantined", "warning", "some rows of a file were set aside; `hint` names the key that may let "
         "them in", "file rows first hint", "`first` names one; a producer may have changed"),
+    Event("people_forgotten", "info", "`driftd forget --id` is [done](forgetting.md): so many people, by a column, and "
+        "so many rows of files that were rewritten; never who", "column people rows files seconds"),
+    Event("people_forgetting", "info", "the same is under way: so many of the files that may hold rows of theirs were "
+        "looked at", "files of"),
+    Event("forgotten_rows_dropped", "info", "rows of people who are [forgotten](forgetting.md) were left out of a file "
+        "that was taken in; `reason` where nothing else was in it", "file rows reason"),
     Event("classes_withheld", "warning", "a file's labels have classes that do not count (`classes`: rows by class): "
         "[new, mistyped or undeclared](data-files.md#classes)", "file classes reason way_out",
         "`way_out` says it: correct the file, or `driftd approve --class CLASS`"),

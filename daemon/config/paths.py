@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LEDGER = "ledger.sqlite"
+FORGET_KEY = "forget.key"
 LOCK = "driftd.lock"
 RESTORING = "restore-unfinished"
 """There while a restore moves files: the folder holds parts of two states."""
@@ -118,6 +119,11 @@ class StatePaths:
     def ledger(self) -> Path:
         """The database."""
         return self.state / LEDGER
+
+    @property
+    def forget_key(self) -> Path:
+        """By which people who are forgotten are known again."""
+        return self.state / FORGET_KEY
 
     @property
     def lock(self) -> Path:

@@ -10,6 +10,7 @@ from daemon.cycles.schemas import known_schema
 from daemon.ledger import cycles, prediction_log, retention
 from daemon.reading.operations import ConvertRequest
 from daemon.runtime.context import ModelContext
+from daemon.runtime.forgotten import marks_of
 from daemon.runtime.publish import publish_made
 from daemon.runtime.spool import finished_segments
 from retrain import durable
@@ -41,7 +42,9 @@ async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
     """One file of the log: published, committed, and only then its segments removed."""
     schema = known_schema(context)
     assert schema is not None, "who answered has a version, and that a schema"
-    request = ConvertRequest(segments=tuple(segments), schema=schema, work=context.folders.intake)
+    request = ConvertRequest(
+        segments=tuple(segments), schema=schema, work=context.folders.intake, forgotten=marks_of(context)
+    )
     result = await context.shared.analyst.call(request)
     if result.path is not None:
         begun = datetime.fromtimestamp(result.first_time, UTC).strftime("%Y-%m-%dT%H%M%SZ")

@@ -30,7 +30,8 @@ def publish(context: ModelContext, sha256: str, result: TakeResult) -> tuple[Pat
 def quality_of(result: TakeResult, withheld: Iterable[NewClass], joined: JoinResult | None) -> dict[str, Any]:
     """What is odd about the file's rows, with what its labels come to."""
     unknown = {one.name: result.class_rows[one.name] for one in withheld if one.name in result.class_rows}
-    told = {"withheld_classes": unknown, "joined": None if joined is None else to_json(joined)}
+    told: dict[str, Any] = {"withheld_classes": unknown, "joined": None if joined is None else to_json(joined)}
+    told |= {"forgotten": result.forgotten}
     return result.quality | {key: value for key, value in told.items() if value}
 
 
@@ -82,6 +83,8 @@ def log_accepted(context: ModelContext, path: str, result: TakeResult, joined: J
         "file_accepted", kind=result.kind, rows=result.rows, labelled_rows=result.labelled_rows,
         rejected=result.rejected, **more,
     )  # fmt: skip
+    if result.forgotten:
+        log.info("forgotten_rows_dropped", rows=result.forgotten)
     if result.rejected:
         hint = {"hint": result.quality["advice"]} if result.quality["advice"] else {}
         log.warning("rows_quarantined", rows=result.rejected, first=next(iter(result.rejects), {}), **hint)

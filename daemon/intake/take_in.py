@@ -29,6 +29,7 @@ from daemon.intake.taking import Taken, Taking
 from daemon.ledger import files, models
 from daemon.reading.operations import DigestRequest, TakeRequest, TakeResult
 from daemon.runtime.context import ModelContext
+from daemon.runtime.forgotten import marks_of
 from daemon.runtime.worker.process import WorkerError
 from drift.notation import counted
 from retrain import durable
@@ -36,6 +37,7 @@ from retrain.operations import Request, Result
 from retrain.records.new_classes import odd_spellings
 
 R = TypeVar("R", bound=Result)
+ALL_FORGOTTEN = "all its rows are of people who are forgotten"
 NEWEST_EVENTS = 3
 """Files of events of each source that a file of items is compared with."""
 SMALLER = "; try it in smaller files, or touch it to have it read again"
@@ -46,6 +48,11 @@ files wait for it."""
 
 async def take_file(context: ModelContext, taking: Taking) -> Taken:
     """Take one settled file in; the answer says whether it is dealt with or to be tried again."""
+    async with context.turns.shared():
+        return await _take_file(context, taking)
+
+
+async def _take_file(context: ModelContext, taking: Taking) -> Taken:
     path = taking.at or context.place_of(taking.path)
     root = None if taking.at else context.root_of(taking.path)
     log = context.log.bind(file=taking.path)
@@ -63,7 +70,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         request = TakeRequest(
             path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
             classes=_odd_classes(context), items=taking.items, chosen=_newest(context) if taking.items else (),
-            root=root,
+            root=root, forgotten=marks_of(context),
         )  # fmt: skip
         most_s = context.settings.limits.read_time
         await accept(context, taking, digest, await _read(context, taking, request, most_s))
@@ -83,6 +90,9 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         if error.kind in ("refused", "late") or deaths >= MOST_DEATHS:
             try:
                 await context.shared.writable()
+                if error.message.startswith(ALL_FORGOTTEN):
+                    leave_out(context, taking)
+                    return Taken.ACCEPTED
                 refuse(context, taking, reason)
                 return Taken.REFUSED
             except OperationalError as failure:
@@ -184,6 +194,16 @@ def _duplicate(context: ModelContext, taking: Taking, digest: str) -> bool:
     if original.path != taking.path:
         context.log.info("file_duplicate", file=taking.path, duplicate_of=original.path)
     return True
+
+
+def leave_out(context: ModelContext, taking: Taking) -> None:
+    """Commit that nothing of a file is for us, and log it."""
+    with context.shared.ledger.begin() as conn:
+        refused = (conn, context.name, taking.path, taking.seen, ALL_FORGOTTEN, context.now(), taking.source)
+        files.record_refused(*refused, reading_digest(context))
+        files.forget(conn, context.name, taking.path)
+        taking.also(conn)
+    context.log.info("forgotten_rows_dropped", file=taking.path, reason=ALL_FORGOTTEN)
 
 
 def refuse(context: ModelContext, taking: Taking, reason: str) -> None:

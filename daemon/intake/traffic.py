@@ -21,6 +21,7 @@ from daemon.ledger import prediction_log
 from daemon.reading.look import Look
 from daemon.reading.operations import TrafficRequest
 from daemon.runtime.context import ModelContext, make_folders
+from daemon.runtime.forgotten import marks_of
 from daemon.runtime.spool import begun_at, finished_segments
 from daemon.runtime.worker.process import WorkerError
 from retrain import durable
@@ -107,7 +108,8 @@ class Traffic:
             self._retry_s = time.monotonic() + RETRY_S
             return False
         try:
-            await convert_segments(self.context)
+            async with self.context.turns.shared():
+                await convert_segments(self.context)
         except WorkerError as error:
             self._failed(error)
             return False
@@ -144,6 +146,12 @@ class Traffic:
 
     async def _take(self, logs: Any) -> bool:
         """Make one data file of files of the log and take it in; no where it is to be tried again."""
+        async with self.context.turns.shared():
+            names = {str(row.data_file) for row in logs}
+            logs = [row for row in self._assigned() if str(row.data_file) in names]  # they may be rewritten meanwhile
+            return await self._take_in(logs) if logs else True
+
+    async def _take_in(self, logs: Any) -> bool:
         context, name = self.context, str(logs[0].data_file)
         schema = known_schema(context)
         assert schema is not None, "who answered has a version, and that a schema"
@@ -153,6 +161,7 @@ class Traffic:
             schema=schema,
             settings=context.settings,
             work=context.folders.intake,
+            forgotten=marks_of(context),
         )
 
         def also(conn: Connection) -> None:

@@ -20,7 +20,7 @@ from daemon.ledger import sound
 from retrain.durable import crash_point
 from retrain.records.errors import Refused, Retry
 
-HEAD = "0019"
+HEAD = "0021"
 BUSY_TIMEOUT_S, FOLLOWER_BUSY_S = 10.0, 2.0
 INCREMENTAL = 2
 
@@ -99,6 +99,19 @@ class Ledger:
             steps = free // pages if raw.execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL else 0
             for _ in range(steps):
                 raw.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+
+    def purge(self) -> None:
+        """Leave nothing on the disk of what rows said before: the whole file is written anew and the -wal emptied.
+        OperationalError while others hold it."""
+        with self.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.execute("PRAGMA secure_delete=ON")
+            raw.execute("VACUUM")
+            crash_point("ledger.vacuumed")
+            busy, *_ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            self.failures += 1
+            raise OperationalError("wal_checkpoint", None, sqlite3.OperationalError("others read the ledger"))
 
     def close(self) -> None:
         """Close all connections."""

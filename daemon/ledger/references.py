@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.config.paths import ROWS, SEEN, ModelPaths
+from daemon.config.paths import FORGET_KEY, ROWS, SEEN, ModelPaths
 
 HERE = Path()
 
@@ -46,6 +46,8 @@ def references(path: Path) -> References:
             files |= {f"{folder}/{SEEN}" for folder in _column(connection, "SELECT folder FROM pulls WHERE is_kept")}
             waiting = _column(connection, "SELECT folder FROM pulls WHERE NOT is_taken")
             files |= {f"{folder}/{ROWS}" for folder in waiting}
+        if "forgotten" in tables and next(_column(connection, "SELECT id FROM forgotten LIMIT 1"), None) is not None:
+            files.add(FORGET_KEY)
         return References(frozenset(files), versions, frozenset(spare))
 
 

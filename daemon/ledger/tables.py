@@ -408,3 +408,22 @@ due = _table(
     UniqueConstraint("model", "kind", "due_at"),
 )
 Index("due_and_not_done", due.c.model, due.c.kind, sqlite_where=text("done_at IS NULL"))
+
+forgettings = _table(
+    "forgettings",
+    *_required(Integer, "command_id"),
+    *_required(String, "model", "column"),
+    *_required(Integer, "people"),
+    *_required(JSON, "found", default=dict),
+    *_required(Float, "at"),
+    *_optional(Float, "finished_at"),
+    UniqueConstraint("command_id", "at"),
+)
+Index("forgettings_by_model", forgettings.c.model, forgettings.c.id)
+
+forgotten = _table(
+    "forgotten",
+    *_required(String, "model", "column", "mark"),
+    Column("forgetting_id", Integer, ForeignKey("forgettings.id"), nullable=False),
+    UniqueConstraint("model", "column", "mark"),
+)

@@ -20,6 +20,7 @@ from msgspec import structs
 
 from daemon.reading.clean import clean
 from daemon.reading.digest import file_digest
+from daemon.reading.forgotten import without
 from daemon.reading.look import Problem, look
 from daemon.reading.operations import (
     ConvertRequest,
@@ -55,19 +56,22 @@ def convert(request: ConvertRequest) -> ConvertResult:
     lines, torn = [line for line in parsed if line is not None], parsed.count(None)
     if not lines:
         return ConvertResult(path=None, rows=0, torn=torn)
-    table = _table(lines, request.schema)
+    called = {str(request.schema.id_column): "__id"}
+    table = without(_table(lines, request.schema), request.forgotten, called)
+    if not table.num_rows:
+        return ConvertResult(path=None, rows=0, torn=torn)
     path = request.work / f"{uuid.uuid4().hex}.log.parquet"
     durable.crash_point("prediction_log.convert.before_write")
     pq.write_table(table, path, compression="zstd")
-    times = [moment for line in lines for moment in line["at"]]
+    times = table["__time"].cast(pa.int64())
     return ConvertResult(
         path=path,
         digest=file_digest(path),
         rows=table.num_rows,
-        answers=sum(len(line["at"]) for line in lines if line["role"] == "answer"),
+        answers=pc.sum(pc.equal(table["__role"], "answer")).as_py(),
         bytes=path.stat().st_size,
-        first_time=min(times),
-        last_time=max(times),
+        first_time=pc.min(times).as_py() / 1e6,
+        last_time=pc.max(times).as_py() / 1e6,
         torn=torn,
     )
 
@@ -88,7 +92,9 @@ def traffic(request: TrafficRequest) -> TrafficResult:
         file_look = look(source)
         if isinstance(file_look, Problem):
             raise Retry(f"{source}: {file_look.reason}")
-        taken = take(TakeRequest(path=source, schema=schema, settings=request.settings, work=work))
+        taken = take(
+            TakeRequest(path=source, schema=schema, settings=request.settings, work=work, forgotten=request.forgotten)
+        )
         taken = _with_propensity(taken, logs)
     finally:
         source.unlink(missing_ok=True)

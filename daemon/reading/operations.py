@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
+
 from daemon.reading.look import Look
+from daemon.reading.marks import Marks
 from retrain.operations import Json, Request, Result
 from retrain.records.deployment import Deployment
 from retrain.records.schema import Schema
@@ -29,7 +32,7 @@ class DigestRequest(Request[DigestResult], frozen=True, kw_only=True):
 class TakeResult(Result, frozen=True, kw_only=True):
     """What a file came to: its `kind` (rows, labels or items), the `snapshot` in the work folder and its digest, the
     first thousand `rejects` and the file of them, `quarantine`; `first_time` and `last_time` are event times;
-    `not_learned` tells why columns of an inferred schema are no features."""
+    `not_learned` tells why columns of an inferred schema are no features; `forgotten` rows were left out."""
 
     kind: str
     snapshot: Path
@@ -46,12 +49,14 @@ class TakeResult(Result, frozen=True, kw_only=True):
     quality: Json
     first_time: float | None
     last_time: float | None
+    forgotten: int = 0
 
 
 class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     """Take `path` in by `schema` (None: infer it); files are written to `work`. `classes` are known ones of the target
     that are to be written as they are (see `retrain.records.new_classes.spelled`); `items`: it is the items file, of
-    which some must be in the newest events, the snapshots `chosen`. A link that leads out of `root` is refused."""
+    which some must be in the newest events, the snapshots `chosen`. A link that leads out of `root` is refused. Rows of
+    people who are `forgotten` are left out."""
 
     path: Path
     schema: Schema | None
@@ -61,6 +66,7 @@ class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     items: bool = False
     chosen: tuple[Path, ...] = ()
     root: Path | None = None
+    forgotten: Marks | None = None
 
 
 class LoggedRows(Result, frozen=True, kw_only=True):
@@ -107,6 +113,7 @@ class ScoreRequest(Request[ScoreResult], frozen=True, kw_only=True):
     settings: ModelSettings
     now: float
     is_logged: bool = False
+    forgotten: Marks | None = None
 
 
 class JoinResult(Result, frozen=True, kw_only=True):
@@ -195,6 +202,7 @@ class ConvertRequest(Request[ConvertResult], frozen=True, kw_only=True):
     segments: tuple[Path, ...]
     schema: Schema
     work: Path
+    forgotten: Marks | None = None
 
 
 class TrafficResult(Result, frozen=True, kw_only=True):
@@ -214,6 +222,7 @@ class TrafficRequest(Request[TrafficResult], frozen=True, kw_only=True):
     schema: Schema
     settings: ModelSettings
     work: Path
+    forgotten: Marks | None = None
 
 
 class PullResult(Result, frozen=True, kw_only=True):
@@ -237,3 +246,42 @@ class PullRequest(Request[PullResult], frozen=True, kw_only=True):
     after: Json | None = None
     above: Json | None = None
     seen: tuple[Path, ...] = ()
+
+
+class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
+    """A Parquet file of which so many rows are `gone`: what is left is `new` in the work folder, None for nothing;
+    `beside` are the rewritten predictions for a snapshot, by their old names. `answers` is of files of the prediction
+    log, `gone_labelled` and `gone_classes` of snapshots."""
+
+    old: Path
+    new: Path | None
+    digest: str
+    rows: int
+    gone: int
+    gone_labelled: int
+    gone_classes: dict[str, int]
+    answers: int
+    bytes: int
+    beside: dict[str, Path]
+
+
+class ForgetResult(Result, frozen=True, kw_only=True):
+    """The files that hold rows of these people; the others are as they should be, but for those that are
+    damaged, `unread`."""
+
+    files: tuple[Rewritten, ...]
+    unread: tuple[Path, ...] = ()
+
+
+class ForgetRequest(Request[ForgetResult], frozen=True, kw_only=True):
+    """Write those of `paths`, all Parquet, anew in `work` of which a `column` has one of these `values`, texts as
+    `daemon.reading.marks.canonical` writes them; a snapshot's `predictions` lie in that folder, and its labels in the
+    column `target`, counted by class or not."""
+
+    paths: tuple[Path, ...]
+    column: str
+    values: tuple[str, ...]
+    work: Path
+    target: str = ""
+    by_class: bool = True
+    predictions: Path | None = None

@@ -96,6 +96,13 @@ class Rejects:
         self._kept.sort(key=_line)
         return self._kept[: min(most, self._most)]
 
+    def leave_out(self, is_left_out: Callable[[Reject], bool]) -> int:
+        """Let go of kept ones; how many."""
+        kept = [reject for reject in self._kept if not is_left_out(reject)]
+        gone, self._kept = len(self._kept) - len(kept), kept
+        self.count -= gone
+        return gone
+
     def drain(self) -> list[Reject]:
         """Those kept since the last call, in the order of their lines, which are kept no longer."""
         drained, self._kept = sorted(self._kept, key=_line), []

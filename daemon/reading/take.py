@@ -26,9 +26,11 @@ from daemon.reading.columns import Matched, match, target_hint
 from daemon.reading.digest import file_digest, refuse_large, refuse_leading_out
 from daemon.reading.event_quality import EventQuality
 from daemon.reading.event_times import AHEAD, event_times
+from daemon.reading.forgotten import in_raw, told_of
 from daemon.reading.formats import OpenedFile, kind_of
 from daemon.reading.header import refuse_alike
 from daemon.reading.infer import infer_schema, named_columns, not_learned, require_named, sampled
+from daemon.reading.marks import Marks
 from daemon.reading.measure import refuse_costly
 from daemon.reading.misread import advice_on, misread
 from daemon.reading.nested import NO_ID, nested_ids
@@ -51,6 +53,7 @@ LISTED_REJECTS = 1000
 ADVISED_REJECTS = 20
 LISTED_UNCLEAR = 50
 PATTERN_MARKS = "*?["
+ALL_FORGOTTEN = "all its rows are of people who are forgotten"
 OUTSIDE_YEARS = "is outside of the years 1 to 9999"
 
 
@@ -64,6 +67,7 @@ class Tally:
     times: list[float] = field(default_factory=list)
     future: int = 0
     version: str | None = None
+    forgotten: int = 0
 
     def span(self) -> tuple[float | None, float | None]:
         """The first and the last event time that is not ahead of the clock."""
@@ -123,11 +127,16 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     misfits = Rejects()
     events = EventQuality.of(matched.schema, settings)
     tally, quality = _write(
-        parsed.source, matched, snapshot, misfits, request.classes, events, settings.limits.max_cells
-    )
+        parsed.source, matched, snapshot, misfits, request.classes, events, settings.limits.max_cells,
+        request.forgotten,
+    )  # fmt: skip
     rejects.extend(_in_file(misfits.first(), rejects.first(), parsed.skipped) if parsed.is_csv else misfits.first())
     rejects.count += misfits.count - len(misfits.first())
+    if (marks := request.forgotten) is not None:
+        tally.forgotten += rejects.leave_out(lambda reject: told_of(reject, marks))
     advice = advice_on([reject.reason for reject in rejects.first(ADVISED_REJECTS)], matched.schema.formats)
+    if tally.forgotten and not tally.rows + rejects.count:
+        raise Refused(ALL_FORGOTTEN)
     if not tally.rows + rejects.count:
         raise Refused("the file has a header and no rows", "expected rows")
     Share(settings.intake.max_reject_share).refuse(tally.rows, rejects, advice)
@@ -150,6 +159,7 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
         quality=quality,
         first_time=first_time,
         last_time=last_time,
+        forgotten=tally.forgotten,
     )
 
 
@@ -216,9 +226,11 @@ def _write(
     classes: Sequence[str],
     events: EventQuality | None,
     most_cells: int,
+    forgotten: Marks | None = None,
 ) -> tuple[Tally, dict[str, Any]]:
     """Write the clean rows as the snapshot, labels as the `classes` are written; the rejected rows are added to
-    `rejects`, the rows of a log to `events`. Refused where there are more cells than `most_cells`."""
+    `rejects`, the rows of a log to `events`; those of people who are `forgotten` are left out. Refused where there are
+    more cells than `most_cells`."""
     schema, tally, hashes, cells = matched.schema, Tally(), RowHashes(), 0
     qualities = {column.name: ColumnQuality(column) for column in schema.columns}
     fields = [pa.field(column.name, TYPES[column.kind]) for column in schema.columns]
@@ -231,6 +243,10 @@ def _write(
                 if cells > most_cells:
                     reason = f"the file has more than {most_cells:,} cells, which limits.max_cells is"
                     raise Refused(reason, "raise it, or split the file")
+                theirs = None if forgotten is None else in_raw(batch, schema, forgotten)
+                if theirs is not None and theirs.any():
+                    tally.forgotten += int(theirs.sum())
+                    batch = batch.filter(pa.array(~theirs))  # noqa: PLW2901 - what is read on
                 table = _clean_batch(batch, schema, qualities, rejects, classes, events)
                 if table.num_rows:
                     _count(table, schema, tally)

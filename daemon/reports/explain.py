@@ -12,6 +12,7 @@ from daemon.ledger.tables import files
 from daemon.ledger.tables import promotions as promotion_table
 from daemon.reports.cpu import cpu_of_cycle, cycle_sentence
 from daemon.reports.forecast import forecast_lines
+from daemon.reports.forgotten import forgotten_of, since_sentence
 from daemon.reports.labels import labels_of_cycle, labels_text
 from daemon.reports.performance import estimate_sentence, reference_words, rise_sentence
 from daemon.reports.recommender import METRIC, half_life_words, lists_sentence
@@ -50,6 +51,7 @@ def describe(conn: Connection, cycle_id: int) -> dict[str, Any]:
         "swapped_at": promotion.swapped_at if promotion is not None else None,
         "rolled_back": _rolled_back(conn, row),
         "realised": row.realised,
+        "forgotten": forgotten_of(conn, row.model, results.get("prepare") or {}),
     }
 
 
@@ -108,6 +110,7 @@ def story_parts(facts: dict[str, Any], when: When | None = None) -> list[tuple[s
         parts += [(stage, section(facts))] if facts[stage] is not None else []
     parts += [("troubles", _troubles(facts["stages"])), ("cpu", cycle_sentence(facts["cpu"]))]
     parts += [("trial", _tried(facts["trial"], when)), ("ending", _ending(facts, when))]
+    parts += [("forgotten", _forgotten(facts))] if facts.get("forgotten") is not None else []
     parts += [("rolled back", _undone(facts["rolled_back"], when))] if facts["rolled_back"] is not None else []
     return [(about, text) for about, text in parts if text]
 
@@ -254,6 +257,11 @@ def _undone(undone: dict[str, Any], when: When) -> str:
         mean = sum(one["rows"] * one["worse"] for one in undone["evidence"]) / rows
         lines.append(f"  - in all: worse (+) by {signed(mean)}, mean of {counted(rows, 'row')}")
     return "\n".join(lines)
+
+
+def _forgotten(facts: dict[str, Any]) -> str:
+    who = facts["version"] or "What it trained"
+    return f"{who} {since_sentence(facts['forgotten'])}."
 
 
 def _when(seconds: float) -> str:

@@ -9,6 +9,7 @@ from daemon.config.config import Config
 from daemon.ledger import assessments, checks, forecasts, promotions, trials
 from daemon.ledger import versions as stored
 from daemon.reports.forecast import in_interval
+from daemon.reports.forgotten import since_made
 from daemon.reports.iso import iso
 from daemon.reports.timeline import roll_back_json
 from daemon.reports.trial import trial_json
@@ -29,12 +30,14 @@ def versions_of(conn: Connection, config: Config, model: str) -> list[tuple[Any,
     undone = {one.version: roll_back_json(conn, model, one) for one in promotions.roll_backs(conn, model)}
     served = set() if champion is None else served_versions(rows, champion)
     pinned = config.models[model].retention.pinned
+    folders = config.paths.model(model)
     return [
         (
             row,
             _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
             | latest.get(row.name, NO_PERFORMANCE)
             | {"forecast": foretold.get(row.cycle_id), "realised": came_to.get(row.cycle_id)}
+            | {"forgotten": since_made(conn, folders, model, row.name)}
             | {"trial": trial_facts.get(row.name), "rolled_back": None if row.name in served else undone.get(row.name)},
         )
         for row in rows

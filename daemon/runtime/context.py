@@ -18,6 +18,7 @@ from daemon.runtime.ledger_wait import LedgerWait
 from daemon.runtime.log import get_logger
 from daemon.runtime.looking import Looking
 from daemon.runtime.restarting import Failures
+from daemon.runtime.turns import Turns
 from daemon.runtime.worker.analysts import Analysts
 from daemon.runtime.worker.process import Worker
 from retrain import durable
@@ -95,12 +96,12 @@ class Shared:
 @dataclass
 class ModelContext:
     """One model as its intake and its cycles see it. `check_lock` is held from a file's check to its commit: the next
-    one goes on with the stream of errors where it ended. `decision_needed` wakes the planner, `cleanup_needed` the
-    tidying; `failures` counts what went wrong with files in ways that nobody thought of;
-    `unjoined_again_s` is when feedback that joins no row may be warned of again (monotonic seconds);
-    `unclear` are the columns whose unclear formats were warned of; `deaths` counts
-    how often a file, as it was looked at, ended the analyst or failed in ways that nobody thought of; `spent_s` are CPU
-    seconds of workers by purpose that the ledger does not have yet (see `daemon.ledger.cpu`)."""
+    one goes on with the stream of errors where it ended. In `turns` rows are taken in side by side, and forgotten
+    alone. `decision_needed` wakes the planner, `cleanup_needed` the tidying; `failures` counts what went wrong with
+    files in ways that nobody thought of; `unjoined_again_s` is when feedback that joins no row may be warned of again
+    (monotonic seconds); `unclear` are the columns whose unclear formats were warned of; `deaths` counts how often a
+    file, as it was looked at, ended the analyst or failed in ways that nobody thought of; `spent_s` are CPU seconds of
+    workers by purpose that the ledger does not have yet (see `daemon.ledger.cpu`)."""
 
     name: str
     settings: ModelSettings
@@ -109,6 +110,7 @@ class ModelContext:
     decision_needed: asyncio.Event = field(default_factory=asyncio.Event)
     cleanup_needed: asyncio.Event = field(default_factory=asyncio.Event)
     check_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: Turns = field(default_factory=Turns)
     failures: Failures = field(default_factory=Failures)
     unjoined_again_s: float = 0.0
     unclear: set[str] = field(default_factory=set)

@@ -25,6 +25,7 @@ from daemon.intake.taking import Taken
 from daemon.ledger import prediction_log, promotions, scored
 from daemon.reading.look import Look
 from daemon.reading.operations import DigestRequest, ScoreRequest, ScoreResult
+from daemon.runtime.forgotten import marks_of
 from daemon.runtime.publish import publish_made
 from daemon.runtime.worker.process import WorkerError
 from daemon.scoring.names import REJECTS, beside, is_of_a_result, passing, result_name
@@ -175,13 +176,14 @@ class DroppedFiles(Intake):
                 version=deployment.name, deployment=deployment.digest,
             )  # fmt: skip
         durable.crash_point("scoring.begun")
-        try:
-            result = await self._asked(self._score(path, seen, content.sha256, deployment))
-        except WorkerError:
-            await self._in_out(self._sweep, [name])
-            raise
-        await context.shared.writable()
-        await self._commit(key, result)
+        async with context.turns.shared():
+            try:
+                result = await self._asked(self._score(path, seen, content.sha256, deployment))
+            except WorkerError:
+                await self._in_out(self._sweep, [name])
+                raise
+            await context.shared.writable()
+            await self._commit(key, result)
         durable.crash_point("scoring.committed")
         if result.logged is not None:
             self.logged()
@@ -210,7 +212,7 @@ class DroppedFiles(Intake):
             path=self.folder / path, root=self.folder, seen=seen, name=name, out=passing(self.out_dir / name),
             rejected=passing(self.out_dir / (name + REJECTS)), work=context.folders.intake, deployment=deployment,
             versions=context.folders.versions, schema=current_schema(context), settings=context.settings,
-            now=context.now(), is_logged=is_logged,
+            now=context.now(), is_logged=is_logged, forgotten=marks_of(context),
         )  # fmt: skip
         return await context.shared.analyst.call(request, context.settings.limits.read_time, "limits.read_time")
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from daemon.reading.answered_rows import CLASS, DRAWN, MICROS
 from daemon.reading.digest import file_digest
+from daemon.reading.forgotten import without
+from daemon.reading.marks import Marks
 from daemon.reading.operations import LoggedRows
 from daemon.scoring.answers import Answered, ids_of
 from daemon.server.prediction_log import LONGEST_TEXT, SALT
@@ -37,6 +39,7 @@ class LoggedSample:
     version: str
     share: float
     now: float
+    forgotten: Marks | None = None
     _tables: list[pa.Table] = field(default_factory=list)
     _step: int = 1
     _nameless: int = 0
@@ -59,7 +62,10 @@ class LoggedSample:
         chosen = self._chosen(ids, len(answered.predictions))
         if not len(chosen):
             return
-        table = self._table(answered, ids, pa.array(chosen))
+        called = {str(self.schema.id_column): "__id"}
+        table = without(self._table(answered, ids, pa.array(chosen)), self.forgotten, called)
+        if not table.num_rows:
+            return
         self._tables.append(table)
         self._rows += table.num_rows
         if self._rows > 2 * self.most_rows:

@@ -48,7 +48,7 @@ def _scored(request: ScoreRequest) -> ScoreResult:
     served = _served(request)
     how = how_to_read(served, request.schema, settings, settings.scoring.prefix or "")
     share = 0.0 if request.is_logged else settings.prediction_log.share
-    sample = LoggedSample(served.schema, served.name, share, request.now)
+    sample = LoggedSample(served.schema, served.name, share, request.now, request.forgotten)
 
     def begin() -> See:
         sample.forget()

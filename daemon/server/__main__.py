@@ -147,6 +147,8 @@ class Server:
                     self._follower.hint()
                 elif message["op"] == "totals":
                     self._app.metrics.receive(message)
+                elif message["op"] == "hand_over":
+                    await self._hand_over_segments()
                 elif message["op"] == "drain":
                     self._app.drain()
                 elif message["op"] == "stop":
@@ -185,6 +187,14 @@ class Server:
         while True:
             await asyncio.sleep(SPOOL_LOOK_S)
             await self._pools.labels.run(close_old_segments, self._app.spools)
+
+    async def _hand_over_segments(self) -> None:
+        """What is open now, for somebody is to be forgotten."""
+        await self._pools.labels.run(
+            close_all, [partial(one.close_old, at_once=True) for one in self._app.spools.values()]
+        )
+        await self._pools.log.run(close_all, [one.close for one in self._app.logs.values()])
+        self._report({"event": "handed_over"})
 
     async def _write_logs(self) -> None:
         while True:

@@ -21,6 +21,7 @@ from daemon.runtime.worker.process import WorkerError
 from daemon.service.commands import Commander
 from daemon.service.described import Descriptions, Serving
 from daemon.service.described_counters import CountedDescriptions
+from daemon.service.forgetting import Forgetting
 from daemon.service.hooks import Hooks
 from daemon.service.keepers import Keepers
 from daemon.service.ledger_events import EventBuffer
@@ -60,7 +61,9 @@ class Background:
         self._shared, self._ledger, self._keepers, self._servers = shared, shared.ledger, keepers, servers
         self._events, self._pending, self._trials = events, pending, trials
         self._notifying, self._hooks = notifying, hooks
-        self._commander = Commander({}, keepers.promoted, reload, notifying.test, keepers.pull)
+        contexts = lambda: {name: keeper.context for name, keeper in keepers.by_name.items()}  # noqa: E731
+        self._forgetting = Forgetting(shared, contexts, servers.hand_over, self.write)
+        self._commander = Commander({}, keepers.promoted, reload, notifying.test, keepers.pull, self._forgetting.forget)
         counted = CountedDescriptions(lambda: shared.config, shared.ledger)
         self._descriptions = Descriptions(
             shared.config.paths, shared.ledger, serving, servers.pids, shared.analyst, counted

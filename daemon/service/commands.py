@@ -47,13 +47,14 @@ log = get_logger()
 @dataclass
 class Commander:
     """Applies commands to the models by name; `promoted` is called after a champion changed, `notify_test` with a
-    destination, or None for all, `pull` with a model."""
+    destination, or None for all, `pull` with a model, `forget` with a command about people."""
 
     contexts: dict[str, ModelContext]
     promoted: Callable[[str], None]
     reload: Callable[[], Awaitable[str]]
     notify_test: Callable[[str | None], Awaitable[str]]
     pull: Callable[[str], Awaitable[str]]
+    forget: Callable[[commands.CommandRow], Awaitable[str]]
     now: Callable[[], float] = time.time
     beside: Beside = field(default_factory=Beside)
     _proven: dict[Path, Any] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class Commander:
         with shared.ledger.connect() as conn:
             queued = commands.queued(conn)
         for command in queued:
-            if command.name in ("notify_test", "pull"):
+            if command.name in ("notify_test", "pull", "forget_people"):
                 self.beside.begin(command.id, partial(self._do, command, shared))
             else:
                 await self._do(command, shared)
@@ -93,7 +94,7 @@ class Commander:
 
     async def _apply(self, command: commands.CommandRow, shared: Shared) -> str:
         ledger = shared.ledger
-        if command.name in ("reload", "notify_test", "pull"):
+        if command.name in ("reload", "notify_test", "pull", "forget_people"):
             message = await self._awaited(command)
             await shared.writable()
             with ledger.begin(durable=True) as conn:
@@ -119,6 +120,8 @@ class Commander:
             return await self.reload()
         if command.name == "notify_test":
             return await self.notify_test(command.args.get("destination"))
+        if command.name == "forget_people":
+            return await self.forget(command)
         return await self.pull(command.args["model"])
 
     async def _prove_first(self, context: ModelContext, command: commands.CommandRow) -> None:

@@ -35,6 +35,7 @@ LOOK_S = 2.5
 """So often a silent server is looked at; it speaks every second."""
 START_PATIENCE_S = 60.0
 ABORT_PATIENCE_S = 2.0
+HAND_OVER_S = 10.0
 REPLACE_WITHIN_S = 60.0
 Report = Callable[[dict[str, Any]], None]
 
@@ -94,6 +95,7 @@ class ServerProcess:
     totals: Totals | None = None
     """Adds up what the servers count; none for a process that counts nothing."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    handed_over: asyncio.Event = field(default_factory=asyncio.Event)
     hung_s: float = HUNG_S
     last_beat: float = 0.0
     _beaten: bool = False
@@ -124,6 +126,16 @@ class ServerProcess:
     def follow(self) -> None:
         """Hint that the ledger has a new promotion."""
         self._send({"op": "follow"})
+
+    async def hand_over(self) -> None:
+        """Have it hand over the segments that it writes; returns when it did. What one that is gone left is closed for
+        it, by whoever looks."""
+        if not self.ready.is_set():
+            return
+        self.handed_over.clear()
+        self._send({"op": "hand_over"})
+        with contextlib.suppress(TimeoutError):
+            await within(self.handed_over.wait(), HAND_OVER_S)
 
     def drain(self) -> None:
         """Have it answer that it is not ready, and ask its clients to leave."""
@@ -189,6 +201,9 @@ class ServerProcess:
             message = json.loads(line)
             if message["event"] == "ready":
                 self.ready.set()
+            if message["event"] == "handed_over":
+                self.handed_over.set()
+                continue
             try:
                 self._receive(message)
             except Exception as error:
@@ -311,6 +326,10 @@ class Servers:
         """Hint to all that the ledger has a new promotion."""
         for server in self._all:
             server.follow()
+
+    async def hand_over(self) -> None:
+        """Have all hand over the segments that they write."""
+        await asyncio.gather(*(server.hand_over() for server in self._all))
 
     async def replace(self, within_s: float = REPLACE_WITHIN_S) -> None:
         """Start fresh servers on the same socket, and stop the old ones once the new are ready; Refused if they

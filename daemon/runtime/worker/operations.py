@@ -59,6 +59,7 @@ OPERATIONS = (
     Operation("split_labels", reading.SplitRequest, reading.SplitResult, "daemon.reading.split_labels:split"),
     Operation("convert_log", reading.ConvertRequest, reading.ConvertResult, "daemon.reading.answered_rows:convert"),
     Operation("take_traffic", reading.TrafficRequest, reading.TrafficResult, "daemon.reading.answered_rows:traffic"),
+    Operation("forget", reading.ForgetRequest, reading.ForgetResult, "daemon.reading.forget:forget"),
     Operation("pull", reading.PullRequest, reading.PullResult, "daemon.reading.pull:pull", "puller"),
     Operation(
         "check",

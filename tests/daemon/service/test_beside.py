@@ -29,7 +29,7 @@ def test_a_receiver_that_hangs_keeps_no_command_waiting(tmp_path: Path) -> None:
 
     with bare_model(tmp_path) as context:
         ledger = context.shared.ledger
-        commander = Commander({"m": context}, lambda _name: None, nothing, notify_test, notify_test)
+        commander = Commander({"m": context}, lambda _name: None, nothing, notify_test, notify_test, notify_test)
 
         def ask(name: str, args: dict[str, str]) -> int:
             with ledger.begin() as conn:

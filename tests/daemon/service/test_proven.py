@@ -36,7 +36,7 @@ def test_a_version_is_proven_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     with bare_model(tmp_path) as context:
         context.shared.analyst = analyst = Prover("analyst", Limits())
-        commander = Commander({"m": context}, lambda _name: None, nothing, nothing, pull)
+        commander = Commander({"m": context}, lambda _name: None, nothing, nothing, pull, pull)
         for name in ("v1", "v2"):
             context.folders.version(name).mkdir()
             (context.folders.version(name) / "model").write_text(name)

@@ -1,0 +1,197 @@
+"""People who are forgotten, each by a keyed hash, and what was rewritten for it. An id itself stands in the arguments
+of the command that asks for it, until all of it is done, and nowhere else."""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Row, Table, insert, select, update
+from sqlalchemy.sql.sqltypes import String
+
+from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
+from daemon.ledger.tables import PathText, checks, commands, files, forgettings, forgotten, metadata, prediction_log
+from daemon.reading.marks import LONG
+
+ForgettingRow = Row[Any]
+GONE = "(forgotten)"
+"""What is written in the place of an id."""
+ALL_GONE = "all its rows were of people who are forgotten"
+NAMES = ("model", "mark", "key", "name", "state")
+"""Columns that no id stands in."""
+
+
+def marks_of(conn: Connection, model: str) -> dict[str, tuple[str, ...]]:
+    """By column, the marks of all who are forgotten."""
+    found: dict[str, tuple[str, ...]] = {}
+    for row in conn.execute(select(forgotten).where(forgotten.c.model == model).order_by(forgotten.c.id)):
+        found[row.column] = (*found.get(row.column, ()), row.mark)
+    return found
+
+
+def is_anyone(conn: Connection) -> bool:
+    """Whether anybody is forgotten."""
+    return conn.scalar(select(forgotten.c.id).limit(1)) is not None
+
+
+def begin(
+    conn: Connection, command: Any, model: str, column: str, marks: Collection[bytes], now: float
+) -> ForgettingRow:
+    """The forgetting that a command asks for, begun or gone on with: from here on what has these marks is left out."""
+    mine = forgettings.c.command_id == command.id, forgettings.c.at == command.at
+    row = last_row(conn, forgettings, *mine)
+    if row is None:
+        values = {"command_id": command.id, "model": model, "column": column, "people": len(marks), "at": command.at}
+        key = insert_row(conn, forgettings, {**values, "found": {"since": now}})
+        for mark in sorted(marks):
+            known = forgotten.c.model == model, forgotten.c.column == column, forgotten.c.mark == mark.hex()
+            if last_row(conn, forgotten, *known) is None:
+                values = {"model": model, "column": column, "mark": mark.hex(), "forgetting_id": key}
+                conn.execute(insert(forgotten).values(**values))
+        row = last_row(conn, forgettings, forgettings.c.id == key)
+    assert row is not None
+    return row
+
+
+def of_command(conn: Connection, command: Any) -> ForgettingRow | None:
+    """What a command began."""
+    return last_row(conn, forgettings, forgettings.c.command_id == command.id, forgettings.c.at == command.at)
+
+
+def listed(conn: Connection, model: str) -> Sequence[ForgettingRow]:
+    """All that was forgotten of a model, the oldest first."""
+    return last_rows(conn, forgettings, None, forgettings.c.model == model)
+
+
+def snapshot_rewritten(
+    conn: Connection, forgetting: int, model: str, old: str, new: str | None, told: Mapping[str, Any],
+    beside: Mapping[str, str],
+) -> None:  # fmt: skip
+    """A snapshot's rows are in another file now, or all gone; `told` says how many went, `beside` names predictions by
+    their old paths."""
+    mine = files.c.model == model, files.c.snapshot == old
+    named = last_rows(conn, files, None, *mine)
+    for row in named:
+        classes = {name: rows - told["classes"].get(name, 0) for name, rows in (row.class_rows or {}).items()}
+        values: dict[str, Any] = {
+            "snapshot": new, "rows": max(0, row.rows - told["rows"]),
+            "labelled_rows": min(max(0, row.labelled_rows - told["labelled"]), max(0, row.rows - told["rows"])),
+            "class_rows": {name: rows for name, rows in classes.items() if rows > 0},
+        }  # fmt: skip
+        if new is None and row.state in ("accepted", "held"):
+            values |= {"state": "forgotten", "reason": ALL_GONE}
+        update_row(conn, files, row.id, **values)
+    for before, after in beside.items():
+        conn.execute(update(checks).where(checks.c.model == model, checks.c.predictions == before).values(
+            predictions=after or None
+        ))  # fmt: skip
+    entries = [
+        {
+            "file": row.path, "source": row.source, "sha256": row.sha256, "rows": told["rows"],
+            "before": Path(old).stem, "after": None if new is None else Path(new).stem,
+        }
+        for row in named
+    ]  # fmt: skip
+    add(conn, forgetting, "files", entries)
+
+
+def log_rewritten(conn: Connection, forgetting: int, old: str, new: str | None, told: Mapping[str, Any]) -> None:
+    """The same of a file of the prediction log."""
+    row = last_row(conn, prediction_log, prediction_log.c.path == old)
+    if row is None:
+        return
+    if new is None:
+        conn.execute(prediction_log.delete().where(prediction_log.c.id == row.id))
+    else:
+        values = {name: told[name] for name in ("digest", "bytes", "answers")}
+        update_row(conn, prediction_log, row.id, path=new, rows=told["left"], **values)
+    add(conn, forgetting, "log", [{"rows": told["rows"], "before": Path(old).stem, "after": new and Path(new).stem}])
+
+
+def add(conn: Connection, forgetting: int, name: str, entries: Sequence[Any]) -> None:
+    """Note what else was found."""
+    found = conn.scalar(select(forgettings.c.found).where(forgettings.c.id == forgetting)) or {}
+    update_row(conn, forgettings, forgetting, found=found | {name: [*found.get(name, ()), *entries]})
+
+
+def note(conn: Connection, forgetting: int, **values: Any) -> None:
+    """Note what it comes to."""
+    found = conn.scalar(select(forgettings.c.found).where(forgettings.c.id == forgetting)) or {}
+    update_row(conn, forgettings, forgetting, found=found | values)
+
+
+def finish(conn: Connection, forgetting: int, now: float) -> None:
+    """It is done."""
+    update_row(conn, forgettings, forgetting, finished_at=now)
+
+
+def blank(conn: Connection, command: Any) -> None:
+    """The command says no more whom it is about."""
+    if "ids" in command.args:
+        args = {key: value for key, value in command.args.items() if key != "ids"}
+        update_row(conn, commands, command.id, args=args | {"people": len(command.args["ids"])})
+
+
+class Theirs:
+    """What of a text is someone's: a long id wherever it stands, a short one as a word of its own."""
+
+    def __init__(self, column: str, values: Collection[str]) -> None:
+        self.column = column
+        self.long = _pattern([value for value in values if len(value) >= LONG])
+        short = [value for value in values if len(value) < LONG]
+        self._word = re.compile(rf"(?<!\w)(?:{_any(short)})(?!\w)") if short else None
+
+    def in_reject(self, column: str | None, raw: str | None, reason: str | None) -> bool:
+        """Whether a row that was set aside is theirs: by its text, or by the reason where that quotes the column."""
+        texts = [text for text in (raw, reason) if text]
+        if self.long is not None and any(self.long.search(text) for text in texts):
+            return True
+        quoted = [text for text in (raw, reason if column == self.column else None) if text]
+        return self._word is not None and any(self._word.search(text) for text in quoted)
+
+
+def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
+    """Let go of the rejected rows that are theirs; how many."""
+    raw = _raw(conn)
+    raw.create_function("is_theirs", 3, theirs.in_reject)
+    gone = raw.execute(
+        "DELETE FROM rejects WHERE file_id IN (SELECT id FROM files WHERE model = ?) "
+        'AND is_theirs("column", raw, reason)',
+        (model,),
+    )
+    return int(gone.rowcount)
+
+
+def redact(conn: Connection, theirs: Theirs) -> int:
+    """Write something else in the place of long ids, wherever a text of the ledger has one; how many rows. Paths stay:
+    files are called so. So do commands that wait."""
+    if (long := theirs.long) is None:
+        return 0
+    raw, changed = _raw(conn), 0
+    raw.create_function("holds", 1, lambda text: isinstance(text, str) and long.search(text) is not None)
+    raw.create_function("redacted", 1, lambda text: long.sub(GONE, text))
+    for table in metadata.sorted_tables:
+        for name in _texts(table):
+            waits = " AND state != 'queued'" if table is commands else ""
+            query = f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE holds("{name}"){waits}'  # noqa: S608
+            changed += raw.execute(query).rowcount
+    return changed
+
+
+def _texts(table: Table) -> list[str]:
+    kinds: Callable[[Any], bool] = lambda kind: isinstance(kind, String | JSON) and not isinstance(kind, PathText)  # noqa: E731
+    return [one.name for one in table.columns if kinds(one.type) and not one.primary_key and one.name not in NAMES]
+
+
+def _raw(conn: Connection) -> Any:
+    return conn.connection.driver_connection
+
+
+def _pattern(values: Sequence[str]) -> "re.Pattern[str] | None":
+    """As they stand in a text, and in one of JSON."""
+    return re.compile(_any([*values, *(json.dumps(value)[1:-1] for value in values)])) if values else None
+
+
+def _any(values: Sequence[str]) -> str:
+    return "|".join(re.escape(value) for value in sorted(set(values), key=len, reverse=True))

@@ -1,0 +1,82 @@
+"""Takes people's rows out of the state's Parquet files: each that holds some is written anew, without them.
+
+Nothing is published: what is written lies in the work folder, and the old file stays."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from daemon.reading.digest import file_digest
+from daemon.reading.forgotten import among
+from daemon.reading.operations import ForgetRequest, ForgetResult, Rewritten
+from retrain import durable
+from retrain.rows.targets import class_column
+
+ROW = "__row"
+
+
+def forget(request: ForgetRequest) -> ForgetResult:
+    """The operation: the files of which some rows go, and what is left of each."""
+    durable.make_folder(request.work, "intake.work")
+    found, unread = [], []
+    for path in request.paths:
+        try:
+            found.append(_rewritten(path, request))
+        except pa.ArrowException:
+            unread.append(path)
+    return ForgetResult(files=tuple(one for one in found if one is not None), unread=tuple(unread))
+
+
+def _rewritten(path: Path, request: ForgetRequest) -> Rewritten | None:
+    names = pq.read_schema(path).names if path.exists() else []
+    if request.column not in names:
+        return None
+    theirs = among(pq.read_table(path, columns=[request.column], pre_buffer=False).column(0), request.values)
+    if not theirs.any():
+        return None
+    table = pq.read_table(path, pre_buffer=False)
+    gone, kept = table.filter(pa.array(theirs)), table.filter(pa.array(~theirs))
+    labels = class_column(gone.column(request.target)).drop_null() if request.target in names else None
+    classes = {} if labels is None or not request.by_class else _counts(labels)
+    made = _write(kept, request.work) if kept.num_rows else None
+    return Rewritten(
+        old=path, new=made, digest="" if made is None else file_digest(made), rows=kept.num_rows,
+        gone=gone.num_rows, gone_labelled=0 if labels is None else len(labels), gone_classes=classes,
+        answers=_answers(kept), bytes=0 if made is None else made.stat().st_size,
+        beside=_beside(path, gone, request),
+    )  # fmt: skip
+
+
+def _counts(labels: Any) -> dict[str, int]:
+    return {str(one["values"]): one["counts"] for one in pc.value_counts(labels).to_pylist()}
+
+
+def _answers(table: pa.Table) -> int:
+    """Of a file of the prediction log, the rows that were answered."""
+    if "__role" not in table.column_names:
+        return 0
+    return int(pc.sum(pc.equal(table["__role"], "answer")).as_py() or 0)
+
+
+def _beside(path: Path, gone: pa.Table, request: ForgetRequest) -> dict[str, Path]:
+    """By the name of each file of predictions for this snapshot, what is left of it."""
+    if request.predictions is None or ROW not in gone.column_names:
+        return {}
+    numbers, made = gone.column(ROW), dict[str, Path]()
+    for old in sorted(request.predictions.glob(f"{path.stem}.*.parquet")):
+        table = pq.read_table(old, pre_buffer=False)
+        rows = np.isin(table.column(ROW).to_numpy(), numbers.to_numpy())
+        made[old.name] = _write(table.filter(pa.array(~rows)), request.work)
+    return made
+
+
+def _write(table: pa.Table, work: Path) -> Path:
+    path = work / f"{uuid.uuid4().hex}.kept.parquet"
+    durable.crash_point("forget.before_write")
+    pq.write_table(table, path, compression="zstd", write_statistics=False)
+    return path

@@ -1,0 +1,332 @@
+"""Forgets people: their rows leave the state folder, and what says who they were is erased last.
+
+The command keeps the ids until the rows are gone, and is done again after a kill: the first transaction has the marks
+by which intake leaves their rows out from then on, then file after file is written anew, committed and its old removed,
+and one transaction blanks the command; the ledger is written anew before the command is done. Each step finds what is
+left to do in the folder itself."""
+
+import asyncio
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from daemon.config.paths import ROWS, ModelPaths
+from daemon.cycles.schemas import known_schema
+from daemon.intake.prediction_log import convert_segments
+from daemon.ledger import Ledger, commands, cpu, cycles, forgotten, versions
+from daemon.ledger.forgotten import Theirs
+from daemon.reading.marks import canonical, mark_of
+from daemon.reading.operations import ForgetRequest, Rewritten
+from daemon.reports.forgotten import answer, learned_by
+from daemon.runtime.context import ModelContext, Shared
+from daemon.runtime.forgotten import make_key
+from daemon.runtime.publish import publish_made
+from daemon.runtime.spool import finished_segments
+from daemon.runtime.worker.process import WorkerError
+from retrain import durable
+from retrain.records.cycle import CycleState
+from retrain.records.errors import Refused
+from retrain.records.schema import Schema
+
+FILES_AT_ONCE = 50
+LOOK_S = 0.1
+TOLD_S = 5.0
+"""After so many seconds it is logged what has gone, again and again."""
+MASK = b"x"
+
+
+@dataclass
+class Forgetting:
+    """`contexts` are the models that are kept; `hand_over` has servers close their segments, `write_events` the events
+    of the log be written."""
+
+    shared: Shared
+    contexts: Callable[[], Mapping[str, ModelContext]]
+    hand_over: Callable[[], Awaitable[None]]
+    write_events: Callable[[], None]
+
+    async def forget(self, command: commands.CommandRow) -> str:
+        """Do what a command asks for, or the rest of it; what it came to. Refused where it asks for nothing that is
+        there: then, too, the ids are erased."""
+        ledger = self.shared.ledger
+        context = self.contexts().get(command.args["model"])
+        try:
+            if context is None:
+                raise Refused(f"no model {command.args['model']!r} in the running configuration")
+            if "ids" in command.args:
+                await _Task(self, context, command).run()
+        except (SQLAlchemyError, sqlite3.Error, OSError):
+            raise  # the world's fault: the ids are needed when that is over
+        except Exception as error:  # it is not done again, so nothing may say any more who it was
+            await self.shared.writable()
+            with ledger.begin(durable=True) as conn:
+                forgotten.blank(conn, command)
+            await asyncio.to_thread(ledger.purge)
+            if isinstance(error, WorkerError):
+                raise Refused(f"rows of theirs may be left: {error.message}", "ask again") from None
+            raise
+        await asyncio.to_thread(ledger.purge)
+        durable.crash_point("forget.purged")
+        with ledger.begin(durable=True) as conn:
+            row = forgotten.of_command(conn, command)
+            assert row is not None, "blanked only with what it came to"
+            forgotten.finish(conn, row.id, context.now())
+        context.log.info(
+            "people_forgotten", column=row.column, people=row.people, rows=row.found["rows"],
+            files=len(row.found.get("files", ())), seconds=round(context.now() - row.found["since"], 2),
+        )  # fmt: skip
+        context.decision_needed.set()
+        return answer(self.shared.config, context.name, row)
+
+
+@dataclass
+class _Task:
+    """One command for one model."""
+
+    all: Forgetting
+    context: ModelContext
+    command: Any
+
+    async def run(self) -> None:
+        """All that needs to know the ids; the ledger has the rest when it returns."""
+        context, args = self.context, self.command.args
+        self.schema = known_schema(context)
+        self.column = column_of(context, self.schema, args.get("column"))
+        kind = "category" if self.schema is None else self.schema.column(self.column).kind
+        self.values = tuple(sorted({canonical(text, kind) for text in args["ids"]}))
+        self.theirs = Theirs(self.column, {*self.values, *args["ids"]})
+        key = make_key(context.shared.config.paths)
+        marks = {mark_of(context.name, self.column, value, key) for value in self.values}
+        await context.shared.writable()
+        with self.ledger.begin(durable=True) as conn:
+            self.row = forgotten.begin(conn, self.command, context.name, self.column, marks, context.now())
+        durable.crash_point("forget.begun")
+        await self._labels_taken()
+        async with context.turns.alone():
+            await convert_segments(context)
+            await self._files()
+            await asyncio.to_thread(self._quarantine)
+            self._restart_cycle()
+            self.all.write_events()
+            await asyncio.to_thread(self._mask_log)
+            await context.shared.writable()
+            await asyncio.to_thread(self._finish)
+        durable.crash_point("forget.blanked")
+
+    @property
+    def ledger(self) -> Ledger:
+        """Of the service."""
+        return self.context.shared.ledger
+
+    @property
+    def folders(self) -> ModelPaths:
+        """Of the model."""
+        return self.context.folders
+
+    async def _labels_taken(self) -> None:
+        """What servers have written until now lies in finished segments, and those of labels are taken in, which leaves
+        out who is forgotten."""
+        await self.all.hand_over()
+        spools = self.folders.spool, self.folders.log_spool
+        before = {path.with_suffix("") for spool in spools for path in spool.glob("*.*")}
+        while True:
+            finished_segments(self.folders.log_spool)  # closes those of servers that are gone
+            left = {path.with_suffix("") for path in self.folders.spool.glob("*.*")}
+            left |= {path.with_suffix("") for path in self.folders.log_spool.glob("*.open")}
+            if not before & left:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def _files(self) -> None:
+        """Snapshots with their predictions, the prediction log, and what was pulled and waits."""
+        schema, folders = self.schema, self.folders
+        target = "" if schema is None else schema.target
+        by_class = schema is None or schema.task == "classification"
+        logged = "__id" if schema is not None and self.column == schema.id_column else self.column
+        places = (
+            (sorted(folders.snapshots.glob("*.parquet")), self.column, self._snapshot),
+            (sorted(folders.logged.glob("*.parquet")), logged, self._log),
+            (sorted(folders.pulled.glob(f"*/{ROWS}")), self.column, self._pulled),
+        )  # fmt: skip
+        total, done, told_s = sum(len(paths) for paths, _, _ in places), 0, time.monotonic()
+        for paths, column, rewritten in places:
+            for start in range(0, len(paths), FILES_AT_ONCE):
+                some = paths[start : start + FILES_AT_ONCE]
+                request = ForgetRequest(
+                    paths=tuple(some), column=column, values=self.values, work=folders.intake, target=target,
+                    by_class=by_class, predictions=folders.predictions,
+                )  # fmt: skip
+                result = await self.context.shared.analyst.ask_again(request)
+                for one in result.files:
+                    await self.context.shared.writable()
+                    rewritten(one)
+                if result.unread:
+                    names = [str(path.relative_to(folders.state)) for path in result.unread]
+                    with self.ledger.begin() as conn:
+                        forgotten.add(conn, self.row.id, "unread", names)
+                done += len(some)
+                if time.monotonic() - told_s >= TOLD_S:
+                    told_s = time.monotonic()
+                    self.context.log.info("people_forgetting", files=done, of=total)
+
+    def _snapshot(self, one: Rewritten) -> None:
+        """Published, committed, and only then the old one removed."""
+        folders = self.folders
+        new = None if one.new is None else publish_made(one.new, folders.snapshot(one.digest), "forget.publish")
+        beside: dict[str, str] = {}
+        for name, made in one.beside.items():
+            old = folders.predictions / name
+            if new is None:
+                made.unlink(missing_ok=True)
+                beside[self._relative(old)] = ""
+            else:
+                final = folders.predictions / f"{new.stem}{name.removeprefix(one.old.stem)}"
+                beside[self._relative(old)] = self._relative(publish_made(made, final, "forget.predictions"))
+        told = {"rows": one.gone, "labelled": one.gone_labelled, "classes": one.gone_classes}
+        with self.ledger.begin(durable=True) as conn:
+            forgotten.snapshot_rewritten(
+                conn, self.row.id, self.context.name, self._relative(one.old),
+                None if new is None else self._relative(new), told, beside,
+            )  # fmt: skip
+        durable.crash_point("forget.committed")
+        for name in one.beside:
+            durable.remove(folders.predictions / name, "forget.remove_predictions")
+        if new != one.old:
+            durable.remove(one.old, "forget.remove")
+
+    def _log(self, one: Rewritten) -> None:
+        name = f"{one.old.stem.rpartition('-')[0]}-{one.digest[:32]}.parquet"
+        new = None if one.new is None else publish_made(one.new, one.old.with_name(name), "forget.publish")
+        told = {"rows": one.gone, "left": one.rows, "digest": one.digest, "bytes": one.bytes, "answers": one.answers}
+        with self.ledger.begin(durable=True) as conn:
+            forgotten.log_rewritten(
+                conn, self.row.id, self._relative(one.old), None if new is None else self._relative(new), told
+            )
+        durable.crash_point("forget.committed")
+        durable.remove(one.old, "forget.remove")
+
+    def _pulled(self, one: Rewritten) -> None:
+        """It keeps its name: it waits to be taken in, and goes then."""
+        if one.new is None:
+            durable.remove(one.old, "forget.remove")
+        else:
+            publish_made(one.new, one.old, "forget.publish")
+
+    def _quarantine(self) -> None:
+        """Rejected rows that are theirs."""
+        gone = 0
+        for path in sorted(self.folders.quarantine.glob("*.jsonl")):
+            lines = path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if not self._is_theirs(line)]
+            if len(kept) < len(lines):
+                gone += len(lines) - len(kept)
+                durable.replace_file(path, b"".join(kept), "forget.quarantine")
+        if gone:
+            with self.ledger.begin() as conn:
+                forgotten.add(conn, self.row.id, "rejected", [gone])
+
+    def _is_theirs(self, line: bytes) -> bool:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return True  # torn: nobody can read it
+        return self.theirs.in_reject(said.get("column"), said.get("raw"), said.get("reason"))
+
+    def _restart_cycle(self) -> None:
+        """What an open cycle prepared of their rows goes, and it begins anew; another keeps its version alone."""
+        with self.ledger.connect() as conn:
+            found = forgotten.of_command(conn, self.command)
+            cycle = cycles.current(conn, self.context.name)
+        if cycle is None or found is None or not found.found.get("files"):
+            return
+        work = self.folders.cycle(cycle.id)
+        if cycle.state is CycleState.OPEN and cycle.stage != "promote":
+            durable.remove(work, "forget.remove_work")
+        elif work.is_dir():
+            for path in work.iterdir():
+                if path.name != "version":
+                    durable.remove(path, "forget.remove_work")
+
+    def _mask_log(self) -> None:
+        """Long ids in the file of `[service.log]` and those beside it that are rotated and not packed: each byte is
+        written over, for others append."""
+        path = self.context.shared.config.log_file
+        if path is None or self.theirs.long is None:
+            return
+        pattern = re.compile(self.theirs.long.pattern.encode())
+        for one in path.parent.glob(f"{path.name}*"):
+            if one.is_file():
+                _write_over(one, pattern)
+
+    def _finish(self) -> None:
+        """What it comes to, and the command without the ids, at once."""
+        context, name = self.context, self.context.name
+        with self.ledger.begin(durable=True) as conn:
+            row = forgotten.of_command(conn, self.command)
+            assert row is not None
+            told = row.found.get("files", [])
+            stored = [one.name for one in versions.stored(conn, name)]
+            rejected = forgotten.remove_rejects(conn, name, self.theirs)
+            redacted = forgotten.redact(conn, self.theirs)
+            forgotten.note(
+                conn, row.id, rows=sum(one["rows"] for one in told), redacted=redacted,
+                rejected=[max(rejected, sum(row.found.get("rejected", ())))],
+                log_rows=sum(one["rows"] for one in row.found.get("log", ())),
+                versions=learned_by(self.folders, stored, {one["sha256"] for one in told}),
+                retrain_s=_retrain_s(cpu.by_cycle(conn, name, 0.0)), category=_is_feature(self.schema, self.column),
+                still=_still(context, told),
+            )  # fmt: skip
+            forgotten.blank(conn, self.command)
+
+    def _relative(self, path: Path) -> str:
+        return str(path.relative_to(self.folders.state))
+
+
+def column_of(context: ModelContext, schema: Schema | None, named: str | None) -> str:
+    """The column that says who it is; Refused where it is not plain, or a model has none."""
+    name, settings = context.name, context.settings
+    if settings.task == "recommendation":
+        raise Refused(f"{name} recommends: its counters cannot forget people yet", "drop its files, or the model")
+    column = named or settings.id_column
+    if column is None:
+        raise Refused(f"{name} has no id_column", "name the column with --column")
+    if schema is not None and column not in {one.name for one in schema.columns}:
+        raise Refused(f"{name} keeps no column {column!r}", f"it keeps {', '.join(one.name for one in schema.columns)}")
+    return column
+
+
+def _is_feature(schema: Schema | None, column: str) -> bool:
+    return schema is not None and column in {one.name for one in schema.features}
+
+
+def _retrain_s(by_cycle: Mapping[int, Mapping[str, float]]) -> float | None:
+    """What a retrain took, the mean of all that are known (CPU seconds)."""
+    spent = [one["retrains"] for one in by_cycle.values() if one["retrains"] > 0]
+    return round(sum(spent) / len(spent), 2) if spent else None
+
+
+def _still(context: ModelContext, told: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Files of the user's own that their rows came from and that are there still."""
+    paths = {one["file"] for one in told if one["source"] == "folder"}
+    return sorted(str(context.place_of(path)) for path in paths if context.place_of(path).exists())
+
+
+def _write_over(path: Path, pattern: "re.Pattern[bytes]") -> None:
+    with path.open("r+b") as file:
+        text, changed = file.read(), False
+        for match in pattern.finditer(text):
+            changed = True
+            durable.crash_point("forget.mask.before_write")
+            file.seek(match.start())
+            file.write(MASK * len(match[0]))
+        if changed:
+            file.flush()
+    if changed:
+        durable.fsync_path(path)

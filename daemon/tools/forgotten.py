@@ -1,0 +1,176 @@
+"""Whether ids stand anywhere in the state folder: every file of it, unpacked as far as it is packed.
+
+A long id is looked for in every byte, a short one only in the column that says who it is."""
+
+import gzip
+import io
+import json
+import re
+import sqlite3
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from daemon.config.config import Config
+from daemon.ledger import forgotten, open_ledger
+from daemon.reading.forgotten import among, marked
+from daemon.reading.marks import LONG, Marks
+from daemon.runtime.forgotten import read_key
+from drift.notation import counted
+
+PARQUET, SQLITE, GZIP, ZIP = b"PAR1", b"SQLite format 3\0", b"\x1f\x8b", b"PK\x03\x04"
+LOGGED_ID = "__id"
+Told = tuple[str, str, str]
+"""Level, what is told, and the way out."""
+
+
+def ids_told(config: Config, ids: Collection[str]) -> Iterator[Told]:
+    """Where these ids stand in the state folder; they are not repeated."""
+    columns = {name for one in config.models.values() if (name := one.id_column) is not None}
+    with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger, ledger.connect() as conn:
+        columns |= {row.column for model in config.models for row in forgotten.listed(conn, model)}
+    places = 0
+    for place, what in search(config.state_dir, ids, columns):
+        places += 1
+        yield "error", f"{place} {what}", _way_out(place)
+    if not places:
+        how = "every byte" if all(len(one) >= LONG for one in ids) else f"the columns {', '.join(sorted(columns))}"
+        short = "" if how == "every byte" else f" (ids of fewer than {LONG} characters only there)"
+        yield "ok", f"{counted(len(ids), 'id')} nowhere in {config.state_dir}: looked for in {how}{short}", ""
+
+
+def marks_told(config: Config) -> Iterator[Told]:
+    """Whether a row of anybody who is forgotten is in a file of rows, by their marks: nobody needs to know the ids."""
+    with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger, ledger.connect() as conn:
+        known = {model: forgotten.marks_of(conn, model) for model in config.models}
+    for model, columns in known.items():
+        if not columns:
+            yield "ok", f"{model}: nobody is forgotten", ""
+            continue
+        folders, people = config.paths.model(model), sum(map(len, columns.values()))
+        marks, wrong = Marks(model, read_key(config.paths).hex(), columns), 0
+        paths = [*folders.snapshots.glob("*.parquet"), *folders.logged.glob("*.parquet")]
+        paths += folders.pulled.glob("*/rows.parquet")
+        for path in sorted(paths):
+            if _has_marked(path, marks, config.models[model].id_column):
+                wrong += 1
+                place = str(path.relative_to(config.state_dir))
+                yield "error", f"{place} has rows of someone who is forgotten", _way_out(place)
+        if not wrong:
+            who = "1 person who is" if people == 1 else f"{people:,} people who are"
+            yield "ok", f"{model}: no row of {who} forgotten, in {counted(len(paths), 'file')} of rows", ""
+
+
+def _way_out(place: str) -> str:
+    if place.startswith("versions/"):
+        return "it goes with the version: retrain, and let retention.versions remove it"
+    if place.startswith("before-restore-"):
+        return "a restore set it aside: remove the folder"
+    return "`driftd forget --id`; where it was done, ask again"
+
+
+def _has_marked(path: Path, marks: Marks, id_column: str | None) -> bool:
+    names = pq.read_schema(path).names
+    for name in marks.columns:
+        inside = LOGGED_ID if name == id_column and LOGGED_ID in names else name
+        if inside in names and marked(pq.read_table(path, columns=[inside]).column(0), marks, name).any():
+            return True
+    return False
+
+
+def search(state: Path, ids: Collection[str], columns: Collection[str]) -> Iterator[tuple[str, str]]:
+    """By path below the state folder, what holds some of the ids."""
+    looking = _Looking(ids, {*columns, LOGGED_ID})
+    for path in sorted(one for one in state.rglob("*") if one.is_file() and not one.is_symlink()):
+        place = str(path.relative_to(state))
+        if looking.long is not None and looking.long.search(place.encode()):
+            yield place, "is called so"
+        try:
+            yield from ((place, what) for what in looking.inside(path.read_bytes(), path))
+        except FileNotFoundError:
+            continue  # it went meanwhile
+
+
+class _Looking:
+    """For ids: `long` is what finds the long ones in bytes."""
+
+    def __init__(self, ids: Collection[str], columns: Collection[str]) -> None:
+        written = [form for one in ids if len(one) >= LONG for form in (one, json.dumps(one)[1:-1])]
+        self.long = re.compile(b"|".join(re.escape(one.encode()) for one in set(written))) if written else None
+        self._ids, self._columns = list(ids), columns
+
+    def inside(self, data: bytes, path: Path | None = None) -> Iterator[str]:
+        """What of a file holds one."""
+        if self.long is not None and self.long.search(data):
+            yield "holds an id"
+        if data.startswith(PARQUET):
+            yield from self._in_parquet(data)
+        elif data.startswith(SQLITE) and path is not None:
+            yield from self._in_ledger(path)
+        elif data.startswith(GZIP):
+            yield from (f"{what}, packed" for what in self.inside(gzip.decompress(data)))
+        elif data.startswith(ZIP):
+            with zipfile.ZipFile(io.BytesIO(data)) as packed:
+                for name in packed.namelist():
+                    yield from (f"{what}, in {name}" for what in self.inside(packed.read(name)))
+        else:
+            yield from self._in_lines(data)
+
+    def _in_parquet(self, data: bytes) -> Iterator[str]:
+        try:
+            table = pq.read_table(pa.BufferReader(data))
+        except (OSError, pa.ArrowException):
+            yield "cannot be read as Parquet"
+            return
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if name in self._columns and among(column, self._ids).any():
+                yield f"has rows of it, by column {name!r}"
+            elif self.long is not None and self._in_texts(column):
+                yield f"has it in column {name!r}"
+        if self.long is not None and self.long.search(str(table.schema).encode()):
+            yield "has it in its schema"
+
+    def _in_texts(self, column: Any) -> bool:
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+            return False
+        assert self.long is not None
+        return any(self.long.search(str(one).encode()) for one in column.unique().to_pylist() if one is not None)
+
+    def _in_ledger(self, path: Path) -> Iterator[str]:
+        if self.long is None:
+            return
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as ledger:
+            tables = [row[0] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            for table in tables:
+                found = 0
+                for row in ledger.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - its own names
+                    found += any(isinstance(one, str) and self.long.search(one.encode()) for one in row)
+                if found:
+                    yield f"has it in {counted(found, 'row')} of {table}"
+
+    def _in_lines(self, data: bytes) -> Iterator[str]:
+        """Of lines of JSON, as segments are: the columns of ids."""
+        if not data.startswith(b"{"):
+            return
+        wanted = set(self._ids)
+        for line in data.splitlines():
+            try:
+                said = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(said, Mapping) and wanted & set(self._said(said)):
+                yield "has a line of it"
+                return
+
+    def _said(self, said: Mapping[str, Any]) -> Iterator[str]:
+        for name in self._columns:
+            if isinstance(said.get(name), str | int):
+                yield str(said[name])
+        if isinstance(said.get("ids"), list):
+            yield from (str(one) for one in said["ids"] if isinstance(one, str | int))

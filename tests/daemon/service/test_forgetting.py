@@ -1,0 +1,366 @@
+"""People are forgotten: their rows leave the whole state folder, whatever was killed on the way."""
+
+import asyncio
+import json
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bare_model import AnalystHere, bare_model
+
+from daemon.config.config import load_config
+from daemon.intake.labels import take_segments
+from daemon.intake.prediction_log import convert_segments
+from daemon.intake.take_in import take_file
+from daemon.intake.taking import Taken, Taking
+from daemon.ledger import Ledger, commands, events, files, forgotten, open_ledger
+from daemon.reading.look import look
+from daemon.runtime.context import ModelContext, Shared, TrainingTurn
+from daemon.runtime.worker.process import Limits
+from daemon.service.forgetting import Forgetting
+from daemon.tools.forgotten import marks_told, search
+from retrain import durable
+from retrain.records.errors import Refused
+
+PEOPLE = [f"customer-{n:06d}-é" if n % 5 == 0 else f"customer-{n:06d}" for n in range(12)]
+CONFIG = """\
+[service]
+state_dir = "state"
+[service.log]
+file = "driftd.log"
+[models.m]
+data_dir = "data"
+task = "classification"
+target = "y"
+id_column = "{column}"
+[models.m.intake]
+max_reject_share = 0.9
+[models.m.columns]
+{column} = "{kind}"
+x = "number"
+y = "category"
+"""
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside."""
+
+
+@contextmanager
+def killed_at(nth: int) -> Iterator[None]:
+    """The process dies as it passes its n-th step."""
+    left = nth
+
+    def hook(_: str) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Killed
+
+    durable.install_hook(hook)
+    try:
+        yield
+    finally:
+        durable.install_hook(None)
+
+
+class State:
+    """A model with files, labels, answered rows, rejects and events of some people, drawn at random."""
+
+    def __init__(self, context: ModelContext, seed: int, ids: list[Any]) -> None:
+        self.context, self.rng, self.ids = context, random.Random(seed), ids
+        self.named: dict[str, Path] = {}
+
+    def someone(self) -> Any:
+        return self.rng.choice(self.ids)
+
+    async def fill(self) -> None:
+        """So that each kind of file is there with rows of most people."""
+        for n in range(self.rng.randint(2, 4)):
+            await self.drop(f"rows{n}.csv", self.rows_text(self.rng.randint(20, 60)))
+        labels = "\n".join([f"{self.key},y", *(f"{self.someone()},{self.rng.choice('ab')}" for _ in range(10))])
+        await self.drop("labels.csv", labels + "\n")
+        self.predicted()
+        self.segment(self.context.folders.log_spool, self.logged)
+        if self.rng.random() < 0.7:
+            await convert_segments(self.context)
+        self.segment(self.context.folders.log_spool, self.logged)
+        self.segment(self.context.folders.spool, lambda: {self.key: self.someone(), "y": "a"})
+        with self.ledger.begin() as conn:
+            said = {"first": {"column": self.key, "reason": f"{str(self.someone())!r} is odd"}}
+            told = {"at": time.time(), "event": "rows_quarantined", "level": "warning", "model": "m", "fields": said}
+            events.append(conn, [told])
+        log = self.context.shared.config.log_file
+        assert log is not None
+        log.write_text("".join(json.dumps({"event": "x", "raw": str(self.someone())}) + "\n" for _ in range(20)))
+
+    @property
+    def key(self) -> str:
+        return str(self.context.settings.id_column)
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.context.shared.ledger
+
+    def rows_text(self, count: int) -> str:
+        lines = [f"{self.key},x,y"]
+        for _ in range(count):
+            bad = self.rng.random() < 0.15
+            lines.append(f"{self.someone()},{'wrong' if bad else self.rng.random()},{self.rng.choice('ab')}")
+        return "\n".join([*lines, f"{self.someone()},1.5,a,too,many", f"{self.neighbour()},0.5,a"]) + "\n"
+
+    def neighbour(self) -> Any:
+        """Somebody whose id begins as another's."""
+        last = self.ids[-1]
+        return last * 10 if isinstance(last, int) else f"{last[:-1]}9"
+
+    async def drop(self, name: str, text: str) -> Taken:
+        path = self.context.data_dir / name
+        path.write_text(text)
+        return await take_file(self.context, Taking(name, look(path)))  # type: ignore[arg-type]
+
+    def predicted(self) -> None:
+        """What a champion said of the snapshots' rows."""
+        for path in self.context.folders.snapshots.glob("*.parquet"):
+            names = pq.read_schema(path).names
+            if "__row" in names and "x" in names:
+                rows = pq.read_table(path, columns=["__row"])
+                table = rows.append_column("prediction", pa.array(["a"] * rows.num_rows))
+                pq.write_table(table, self.context.folders.predictions / f"{path.stem}.d1.parquet")
+
+    def logged(self) -> dict[str, Any]:
+        return {
+            "version": "v1", "role": "answer", "columns": ["x"], "classes": ["a", "b"], "at": [time.time()] * 3,
+            "ids": [str(self.someone()) for _ in range(3)], "rows": [[1.0]] * 3, "values": ["a"] * 3,
+            "probabilities": None,
+        }  # fmt: skip
+
+    def segment(self, folder: Path, line: Callable[[], dict[str, Any]]) -> None:
+        lines = [json.dumps(line()) for _ in range(4)]
+        (folder / f"{time.time_ns()}-1-1.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def forgetting(context: ModelContext, asked: list[Any]) -> Forgetting:
+    """With an intake that takes labels in as the service does."""
+
+    async def hand_over() -> None:
+        asked.append(asyncio.ensure_future(take_segments(context, lambda _: True)))
+
+    return Forgetting(context.shared, lambda: {"m": context}, hand_over, lambda: None)
+
+
+def ask(ledger: Ledger, ids: list[str], **more: Any) -> None:
+    with ledger.begin(durable=True) as conn:
+        commands.enqueue(conn, "forget_people", {"model": "m", "column": None, "ids": ids, **more}, "me", time.time())
+
+
+async def work_off(context: ModelContext) -> str:
+    """What is queued, as the service does."""
+    answer = ""
+    with context.shared.ledger.connect() as conn:
+        queued = commands.queued(conn)
+    for command in queued:
+        answer = await done(context, command)
+        with context.shared.ledger.begin(durable=True) as conn:
+            commands.finish(conn, command.id, "done", answer, time.time())
+    return answer
+
+
+async def done(context: ModelContext, command: Any) -> str:
+    """One command, until it is done or something beside it was killed."""
+    asked: list[Any] = []
+    work = asyncio.ensure_future(forgetting(context, asked).forget(command))
+    while not work.done():
+        await asyncio.wait({work, *asked}, return_when=asyncio.FIRST_EXCEPTION, timeout=0.05)
+        if any(one.done() and one.exception() is not None for one in asked):
+            work.cancel()
+            await asyncio.gather(work, *asked, return_exceptions=True)
+            raise Killed
+    await asyncio.gather(*asked)
+    return await work
+
+
+def reopened(context: ModelContext) -> ModelContext:
+    """As the next start finds it."""
+    context.shared.ledger.close()
+    config = load_config(context.shared.config.path)
+    shared = Shared(config, open_ledger(config.state_dir), AnalystHere("analyst", Limits()), TrainingTurn())
+    return ModelContext("m", config.models["m"], shared)
+
+
+@contextmanager
+def filled(folder: Path, seed: int, column: str = "who", kind: str = "category") -> Iterator[State]:
+    ids = PEOPLE if kind == "category" else list(range(1000, 1012))
+    with bare_model(folder, CONFIG.format(column=column, kind=kind), AnalystHere) as context:
+        state = State(context, seed, ids)
+        asyncio.run(state.fill())
+        yield state
+
+
+def left(context: ModelContext, ids: list[str]) -> list[tuple[str, str]]:
+    """Where ids stand in the state folder."""
+    return list(search(context.shared.config.state_dir, ids, {str(context.settings.id_column)}))
+
+
+def others(context: ModelContext, ids: list[str]) -> int:
+    """Rows of all others in the snapshots."""
+    key, total = str(context.settings.id_column), 0
+    for path in context.folders.snapshots.glob("*.parquet"):
+        total += sum(str(one) not in ids for one in pq.read_table(path, columns=[key]).column(0).to_pylist())
+    return total
+
+
+def converges(folder: Path, seed: int, kind: str = "category") -> None:
+    """Some people are forgotten in a random state, with a kill in the middle; whatever it hit, the next start ends with
+    nothing of theirs, with all rows of the others, and with a ledger that says what the files hold."""
+    with filled(folder, seed, kind=kind) as state:
+        context, rng = state.context, random.Random(seed + 1)
+        chosen = [str(one) for one in rng.sample(state.ids, rng.randint(1, 4))]
+        assert left(context, chosen)
+        kept = others(context, chosen)
+        ask(context.shared.ledger, chosen)
+        with killed_at(rng.randint(1, 120)):
+            try:
+                asyncio.run(work_off(context))
+            except Killed:
+                context = reopened(context)
+        asyncio.run(work_off(context))
+        assert left(context, chosen) == []
+        assert others(context, chosen) >= kept
+        with context.shared.ledger.connect() as conn:
+            rows = [row for row in files.listed(conn, "m") if row.state == "accepted"]
+        for row in rows:
+            assert pq.read_metadata(context.folders.state / row.snapshot).num_rows == row.rows
+        assert {told[0] for told in marks_told(context.shared.config)} == {"ok"}
+        context.shared.ledger.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_of_them_is_left_after_a_kill_anywhere(tmp_path: Path, seed: int) -> None:
+    """Long ids are nowhere, in no byte of what the state folder holds, unpacked."""
+    converges(tmp_path, seed)
+
+
+def test_whole_numbers_are_forgotten_by_their_column(tmp_path: Path) -> None:
+    """Short ids are gone from the columns that say who it is."""
+    converges(tmp_path, 5, kind="integer")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 200))
+def test_a_hundred_random_states(tmp_path: Path, seed: int) -> None:
+    """The same, a hundred times."""
+    converges(tmp_path, seed, kind="integer" if seed % 4 == 0 else "category")
+
+
+def test_their_rows_are_left_out_when_they_come_again(tmp_path: Path) -> None:
+    """A file of the user's that has them is told, and read again without them; one that has nobody else is dealt with."""
+    with filled(tmp_path, 7) as state:
+        context, who = state.context, PEOPLE[3]
+        ask(context.shared.ledger, [who])
+        answer = asyncio.run(work_off(context))
+        assert str(context.data_dir / "rows0.csv") in answer
+        again = f"who,x,y\n{who},1.0,a\n{PEOPLE[4]},2.0,b\n{who},bad,a\n"
+        assert asyncio.run(state.drop("again.csv", again)) is Taken.ACCEPTED
+        assert asyncio.run(state.drop("alone.csv", f"who,x,y\n{who},1.0,a\n")) is Taken.ACCEPTED
+        with context.shared.ledger.connect() as conn:
+            rows = {row.path: row for row in files.listed(conn, "m")}
+        assert (rows["again.csv"].rows, rows["again.csv"].rejected, rows["again.csv"].quality["forgotten"]) == (1, 0, 2)
+        assert rows["alone.csv"].state == "forgotten"
+        state.ids = [who]
+        state.segment(context.folders.log_spool, state.logged)
+        asyncio.run(convert_segments(context))
+        assert left(context, [who]) == []
+
+
+def test_the_ledger_keeps_a_keyed_hash_and_what_was_rewritten(tmp_path: Path) -> None:
+    """Who it was stands nowhere; files have other names, and the ledger says which and how many rows went."""
+    with filled(tmp_path, 8) as state:
+        context, who = state.context, PEOPLE[2]
+        before = {path.name for path in context.folders.snapshots.iterdir()}
+        ask(context.shared.ledger, [who])
+        asyncio.run(work_off(context))
+        with context.shared.ledger.connect() as conn:
+            (told,) = forgotten.listed(conn, "m")
+            marks = forgotten.marks_of(conn, "m")
+        names = {path.name for path in context.folders.snapshots.iterdir()}
+        assert told.finished_at is not None
+        assert told.found["files"]
+        for one in told.found["files"]:
+            assert f"{one['before']}.parquet" in before - names
+            assert one["after"] is None or f"{one['after']}.parquet" in names - before
+        assert len(marks["who"]) == 1
+        assert context.shared.config.paths.forget_key.stat().st_mode & 0o077 == 0
+
+
+def test_no_old_page_of_the_ledger_holds_them(tmp_path: Path) -> None:
+    """Not even a row that was deleted long before: the file is written anew and its -wal is empty."""
+    with filled(tmp_path, 9) as state:
+        context, who = state.context, PEOPLE[1]
+        with closing(sqlite3.connect(context.shared.config.paths.ledger)) as raw:
+            raw.execute("INSERT INTO events (at, event, level, fields) VALUES (0, 'x', 'info', ?)", (f'"{who}"',))
+            raw.commit()
+            raw.execute("DELETE FROM events WHERE at = 0")
+            raw.commit()
+        ask(context.shared.ledger, [who])
+        asyncio.run(work_off(context))
+        for path in context.folders.state.glob("ledger.sqlite*"):
+            assert who.encode() not in path.read_bytes()
+
+
+def test_what_is_refused_says_no_more_who_it_was(tmp_path: Path) -> None:
+    """A column that the model does not keep: nothing changes, and the ids are erased from the command all the same."""
+    with filled(tmp_path, 10) as state:
+        context, stranger = state.context, "customer-that-nobody-knows"
+        ask(context.shared.ledger, [stranger], column="nothing")
+        with pytest.raises(Refused, match="keeps no column 'nothing'"):
+            asyncio.run(work_off(context))
+        assert left(context, [stranger]) == []
+        with context.shared.ledger.connect() as conn:
+            assert forgotten.marks_of(conn, "m") == {}
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    """What cannot be read may hold them: the others are rewritten, and the answer names it."""
+    with filled(tmp_path, 11) as state:
+        context = state.context
+        broken = context.folders.snapshots / "0000.parquet"
+        broken.write_bytes(b"PAR1 nothing PAR1")
+        ask(context.shared.ledger, [PEOPLE[0]])
+        assert "cannot be read, and may hold rows of theirs: snapshots/m/0000.parquet" in asyncio.run(work_off(context))
+        broken.unlink()
+        assert left(context, [PEOPLE[0]]) == []
+
+
+def test_without_its_key_nothing_is_read(tmp_path: Path) -> None:
+    """Rather than that somebody's rows come back, files wait until the key is there again."""
+    with filled(tmp_path, 12) as state:
+        context, key = state.context, state.context.shared.config.paths.forget_key
+        ask(context.shared.ledger, [PEOPLE[0]])
+        asyncio.run(work_off(context))
+        kept = key.read_bytes()
+        key.unlink()
+        assert asyncio.run(state.drop("more.csv", f"who,x,y\n{PEOPLE[0]},1.0,a\n{PEOPLE[1]},1.0,a\n")) is Taken.LATER
+        key.write_bytes(kept)
+        assert asyncio.run(state.drop("more.csv", f"who,x,y\n{PEOPLE[0]},1.0,a\n{PEOPLE[1]},1.0,a\n")) is Taken.ACCEPTED
+        assert left(context, [PEOPLE[0]]) == []
+
+
+def test_pulled_rows_that_wait_are_rewritten(tmp_path: Path) -> None:
+    """What was pulled of a database, and refused until somebody mends the configuration, holds them no more."""
+    with filled(tmp_path, 13) as state:
+        context, who = state.context, PEOPLE[0]
+        folder = context.folders.pulled / "2026"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"who": [who, PEOPLE[1]], "x": [1.0, 2.0]}), folder / "rows.parquet")
+        ask(context.shared.ledger, [who])
+        asyncio.run(work_off(context))
+        assert pq.read_table(folder / "rows.parquet").num_rows == 1
+        assert left(context, [who]) == []
