@@ -22,6 +22,9 @@ class SilentServers:
         """None runs."""
         return set()
 
+    async def hand_over(self) -> None:
+        """They write nothing."""
+
     async def drain(self, _seconds: float, _ended: asyncio.Event) -> None:
         """Nobody asks."""
 

@@ -8,9 +8,9 @@ Schema = dict[str, Any]
 TYPES = {
     "integer": (
         "alike assessments attempt attempts bytes check checks commands compared connections cycle_id "
-        "differed drifted_columns dropped_before earlier episode estimated_rows events failures files "
+        "differed drifted_columns dropped_before earlier episode estimated_rows events failures file_rows files "
         "free_bytes free_inodes hooks joined labelled labelled_rows labels needed_bytes of outbox people pid "
-        "predictions quarantine refused rejected reports requests resident_mb row rows seq settled since_row "
+        "predictions quarantine refused rejected reports requests resident_mb row rows schedules seq settled since_row "
         "snapshots stages times torn waiting writes"
     ),
     "number": (

@@ -260,8 +260,10 @@ EVENTS = (
         "waits for it. `driftd doctor` says whether it can be found"),
     Event("retention_finished", "info", "once a day, if anything was beyond the "
         "[retention](configuration.md#modelsnameretention): how many of which went; `files` left their windows, their "
-        "`snapshots` go the next time; `events` `commands` `due` `outbox` `hooks` are the service's",
-        "files snapshots predictions quarantine reports checks assessments stages events commands due outbox hooks"),
+        "`snapshots` go the next time, and their `file_rows` in the ledger where the files are gone; `events` "
+        "`commands` `schedules` `outbox` `hooks` are the service's",
+        "files snapshots predictions quarantine reports checks assessments stages file_rows events commands schedules "
+        "outbox hooks"),
     Event("version_removed", "info", "retention let a version go", "version"),
     Event("cycle_finished", "info", "the retraining is over", "cycle_id outcome reason",
         ends="approval_needed"),

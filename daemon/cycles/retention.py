@@ -125,6 +125,7 @@ def sweep_service(ledger: Ledger, before: float, stop: Event | None = None) -> d
     done: Counter[str] = Counter()
     with _Sweep(ledger, stop) as sweep:
         sweep.remove_old(retention.old_of_service(before), done)
+    done["schedules"] = done.pop(tables.due.name)
     ledger.give_back(VACUUM_PAGES)
     return {what: count for what, count in done.items() if count}
 

@@ -42,6 +42,7 @@ OF_A_MODEL = (
     Action("hold", "Keep a file's rows out of training.", (FILE, Field("reason", "text", "why", is_needed=False))),
     Action("release", "Let a held file's rows teach again.", (FILE,)),
     Action("forget", "Drop a file's rows for good.", (FILE,)),
+    Action("renew", "Make a new reference of the newest files, where another system serves the model."),
 )
 OF_THE_SERVICE = (Action("reload", "Apply the changed configuration."),)
 

@@ -17,6 +17,8 @@ from sqlalchemy import Connection, Table, func, select
 from year_of_files import MINUTE, Plans, build
 
 from daemon.config.config import load_config
+from daemon.config.event_schema import TYPES
+from daemon.config.events import EVENTS
 from daemon.cycles.checks import MOST_AGAIN
 from daemon.cycles.retention import gone_files, keep_model, sweep_model, sweep_rows, sweep_service
 from daemon.ledger import (
@@ -205,6 +207,19 @@ def test_history_goes_by_age_a_few_rows_at_a_time(history, monkeypatch):
         assert assessments.candidates(conn, "m", 0) == sorted(assessments.candidates(conn, "m", 0))[-60:]
         assert totals.by_model(conn)[0]["m"] == before and promotions.champion(conn, "m") is not None
     assert sweep_service(ledger, now - DAY)["events"] == FILES - 1441
+
+
+def test_what_a_sweep_counts_is_declared(tmp_path):
+    """Done schedules and the rows of files among it: whole numbers of the event that tells them."""
+    ledger = new_ledger(tmp_path)
+    with ledger.begin() as conn:
+        due.add(conn, "m", "check", 0.0)
+        due.finish(conn, due.pending(conn, "m", "check"), 0.0)
+    counts = {*sweep_service(ledger, DAY)} | {"file_rows"}
+    ledger.close()
+    assert "schedules" in counts
+    declared = next(event.fields.split() for event in EVENTS if event.name == "retention_finished")
+    assert counts <= {*declared} and counts <= {*TYPES["integer"].split()}
 
 
 def test_a_kill_in_a_sweep_is_mended_by_the_next(history, monkeypatch):

