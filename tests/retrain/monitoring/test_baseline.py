@@ -17,7 +17,11 @@ SETTINGS = ModelSettings.model_validate(
 )
 CLASSES = ("no", "yes")
 VERSION = SimpleNamespace(
-    baseline=Baseline("no", (0.9, 0.1), CLASSES), metric=mean_cost(COSTS), classes=CLASSES, evaluation={}
+    is_recorded=False,
+    baseline=Baseline("no", (0.9, 0.1), CLASSES),
+    metric=mean_cost(COSTS),
+    classes=CLASSES,
+    evaluation={},
 )
 TRIALS, ROWS = 400, 240
 

@@ -27,7 +27,9 @@ def assessor(positive: dict[int, float], balanced: bool = True) -> Any:
     for file in files.values():
         file.table = file.seq
     task = SimpleNamespace(predict=lambda _estimator, batch: predict(batch))
-    version = SimpleNamespace(name="v1", preprocessor=None, matrix=lambda batch: batch, task=task, estimator=None)
+    version = SimpleNamespace(
+        name="v1", preprocessor=None, matrix=lambda batch: batch, task=task, estimator=None, is_recorded=False
+    )
     history = SimpleNamespace(
         seqs=sorted(files), traffic=set(), rows_alone=files.get,
         newest_pools=lambda count, up_to, representative: [files[s] for s in sorted(files) if s <= up_to][-count:],
