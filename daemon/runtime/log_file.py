@@ -16,6 +16,8 @@ MOST_WAITING = 2_000
 """Events that wait to be written; more are dropped and counted."""
 AGAIN_S, END_S = 1.0, 2.0
 """How long after a failure the file is tried again, and how long the end of the process waits for the last lines."""
+LOOKS, LOOK_S = 3, 0.002
+"""How often, and how long apart, it is looked whether the last line has an end."""
 MODE = 0o640
 Line = Callable[[dict[str, Any]], str]
 
@@ -80,8 +82,7 @@ class LogFile:
     def _append(self, data: bytes) -> None:
         """One line, on a line of its own also after one of which only a part was written."""
         file = self._opened()
-        size = os.fstat(file).st_size
-        if size and os.pread(file, 1, size - 1) != b"\n":  # of another process, perhaps
+        if _is_torn(file):  # by another process, perhaps
             data = b"\n" + data
         if os.write(file, data) < len(data):
             raise OSError(0, "only a part of a line was written")
@@ -101,3 +102,13 @@ class LogFile:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _is_torn(file: int) -> bool:
+    """Whether the last line has no end; looked at again, for another process may be in the middle of its write."""
+    for _ in range(LOOKS):
+        size = os.fstat(file).st_size
+        if not size or os.pread(file, 1, size - 1) == b"\n":
+            return False
+        time.sleep(LOOK_S)
+    return True

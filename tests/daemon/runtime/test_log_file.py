@@ -126,6 +126,18 @@ def test_who_logs_never_waits_for_the_disk(log_file, monkeypatch):
     assert len(found) + dropped + file._dropped == MOST_WAITING + 50
 
 
+def test_a_line_that_another_process_is_writing_is_waited_for(log_file, monkeypatch):
+    """It is not taken for a torn one, of which an empty line would follow."""
+    file, path, _ = log_file()
+    path.parent.mkdir()
+    path.write_bytes(b'{"event": "other"}\n')
+    looks, pread = iter([b"x", b"x"]), os.pread
+    monkeypatch.setattr(os, "pread", lambda *where: next(looks, None) or pread(*where))
+    file.add({"event": "one"})
+    file.close()
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()] == ["other", "one"]
+
+
 def test_processes_share_a_file(log_file):
     """Two writers: no line is torn."""
     one, path, _ = log_file()
