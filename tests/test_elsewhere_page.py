@@ -1,11 +1,7 @@
 """The page of models that another system serves: its configuration watches, and its commands tell what it says."""
 
-import os
 import re
-import socketserver
 import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +10,14 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 from daemon_harness import ROOT, Daemon, drop
-from test_scoring_page import ASK, SHELL, Answering
+from page_commands import SHELL, environment_at
+from page_states import asked
+
+from daemon.config.config import load_config
+from daemon.ledger import open_ledger
+from daemon.reports.page.asked import PageReader
+from daemon.reports.page.overview import _undo_answer, serving_answer
+from daemon.reports.page.views import facts_of, html_of
 
 PAGE = ROOT / "docs" / "elsewhere.md"
 TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -65,13 +68,8 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture
 def environment(place) -> Iterator[dict[str, str]]:
     """In which `driftd` is a command, run where the reader sits."""
-    address = str(place / "asked")
-    (place / "driftd").write_text(f"#!{sys.executable} -S\n" + ASK.format(address=address))
-    (place / "driftd").chmod(0o755)
-    with socketserver.UnixStreamServer(address, Answering) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield dict(os.environ, PATH=f"{place}:{os.environ['PATH']}")
-        server.shutdown()
+    with environment_at(place) as found:
+        yield found
 
 
 def test_the_story_of_the_page(place, environment):
@@ -89,3 +87,30 @@ def test_the_story_of_the_page(place, environment):
             assert done.stdout.splitlines()[0].replace('"', "") == shown.splitlines()[0]
     assert "watches    what another system predicts of its 2.4, beside v0001-" in said
     assert "the reference is 400 rows of 2.4 of 1 file, 400 of them labelled" in said
+
+
+def test_the_status_page_says_who_serves(place):
+    """It neither promises a retrain nor offers a roll-back, which the commands refuse; the reference can be renewed."""
+    config = load_config(place / "config.toml")
+    ledger = open_ledger(config.state_dir, create=False, read_only=True)
+    reader = PageReader(config, ledger, config.paths)
+    overview, model, stored = (
+        facts_of(reader, asked(*path)) for path in ((), ("m", "churn"), ("m", "churn", "versions"))
+    )
+    shown = [html_of(reader, asked(*path, may_act=True)) for path in ((), ("m", "churn"))]
+    ledger.close()
+    assert overview is not None and model is not None and stored is not None
+    assert str(stored["title"]).startswith("churn is served elsewhere; its reference is v0001-")
+    said = overview["answers"]
+    assert "churn is served elsewhere" in said["serving"] and "churn has no" not in said["serving"]
+    assert "served elsewhere · reference v0001-" in str(shown[0])
+    assert "/api/m/churn/renew" in str(shown[1])
+    assert "/api/m/churn/retrain" not in str(shown[1]) and "/api/m/churn/rollback" not in str(shown[1])
+
+
+def test_where_others_serve_all_nothing_retrains_or_can_be_rolled_back():
+    """The overview's answers, of a model with an earlier reference."""
+    away = {"elsewhere": {"version": None, "challengers": False}, "champion": {"before": "v0001"}, "trial": None,
+            "cycle": None, "unloadable": None, "served": []}  # fmt: skip
+    assert serving_answer({"models": {"m": away}, "address": None}) == "m is served elsewhere"
+    assert _undo_answer({"m": away}, None) == "no model has an earlier version to go back to"

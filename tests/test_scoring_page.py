@@ -1,12 +1,7 @@
 """docs/scoring.md is true: its commands do what it says, one after the other."""
 
-import json
-import os
 import re
-import socketserver
 import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
-from daemon_harness import ROOT, Daemon, drop, in_process
+from daemon_harness import ROOT, Daemon, drop
+from page_commands import SHELL, environment_at
 
 PAGE = ROOT / "docs" / "scoring.md"
-SHELL = re.compile(r"^```sh\n(.*?)^```\n(?:\n```\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
 FLIGHTS = """\
 [models.flights]
 data_dir = "flights"
@@ -64,36 +59,11 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-ASK = """\
-import json, socket, sys
-with socket.socket(socket.AF_UNIX) as asked:
-    asked.connect({address!r})
-    asked.sendall(json.dumps(sys.argv[1:]).encode() + b"\\n")
-    out, err, status = json.loads(asked.makefile().read())
-sys.stdout.write(out)
-sys.stderr.write(err)
-sys.exit(status)
-"""
-
-
-class Answering(socketserver.StreamRequestHandler):
-    """Runs a command line in this process, which has its libraries."""
-
-    def handle(self) -> None:
-        done = in_process(json.loads(self.rfile.readline()), Path(str(self.server.server_address)).parent)
-        self.wfile.write(json.dumps([done.stdout, done.stderr, done.returncode]).encode())
-
-
 @pytest.fixture
 def environment(place) -> Iterator[dict[str, str]]:
-    """In which `driftd` is a command, run where the reader sits; an interpreter of its own would take it a second."""
-    address = str(place / "asked")
-    (place / "driftd").write_text(f"#!{sys.executable} -S\n" + ASK.format(address=address))
-    (place / "driftd").chmod(0o755)
-    with socketserver.UnixStreamServer(address, Answering) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield dict(os.environ, PATH=f"{place}:{os.environ['PATH']}")
-        server.shutdown()
+    """In which `driftd` is a command, run where the reader sits."""
+    with environment_at(place) as found:
+        yield found
 
 
 def test_the_story_of_the_page(place, environment):

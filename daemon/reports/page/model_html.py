@@ -86,7 +86,7 @@ def _now(facts: Facts, status: Mapping[str, Any], asked: Asked) -> list[tuple[st
             '{{ v }} · <a href="{{ at }}">versions</a>', v=champion["version"], at=href("m", name, "versions")
         )
         lines += [
-            ("version", link),
+            ("version" if status["elsewhere"] is None else "reference", link),
             ("since", time_element(champion["at"], asked.now)),
             ("before it", champion["before"] or "nothing"),
         ]

@@ -70,7 +70,7 @@ def state(model: Model, needed: list[Need]) -> dict[str, str]:
         return {"kind": KINDS.get(about, "bad"), "word": needed[0]["words"]}
     champion, cycle = model["champion"], model["cycle"]
     if champion is None:
-        return {"kind": "warn", "word": "no model yet"}
+        return {"kind": "warn", "word": "no model yet" if model["elsewhere"] is None else "no reference yet"}
     if model["paused"]:
         return {"kind": "warn", "word": "paused"}
     if cycle is not None:

@@ -88,7 +88,8 @@ def title(status: Mapping[str, Any], waiting: Sequence[Need]) -> str:
         words = [need["words"] for need in waiting]
         return f"{who[0]} needs you: {', and '.join(words[:2])}."
     if len(models) == 1:
-        return f"{next(iter(models))} is fine." if _served(models) else f"{next(iter(models))} has no model yet."
+        name, one = next(iter(models.items()))
+        return f"{name} is fine." if one["champion"] is not None else f"{name} has {lacks(one)}."
     return f"All {len(models)} models are fine." if len(_served(models)) == len(models) else "Nothing needs you."
 
 
@@ -112,18 +113,30 @@ def _lede(status: Mapping[str, Any], models: Models, waiting: Sequence[Need]) ->
     return " ".join([*troubles, *fine, *told])
 
 
+def lacks(model: Mapping[str, Any]) -> str:
+    """What a model without a champion waits for."""
+    return "no model yet" if model["elsewhere"] is None else "no reference yet"
+
+
 def _served(models: Models) -> list[str]:
     return [name for name, one in models.items() if one["champion"] is not None]
 
 
 def serving_answer(status: Mapping[str, Any]) -> str:
     """Whether predictions are answered, by how many servers, and where."""
-    models = status["models"]
+    here = {name: one for name, one in status["models"].items() if one["elsewhere"] is None}
+    if away := [name for name in status["models"] if name not in here]:
+        names = f"{', '.join(away[:3])}{' and more' if len(away) > 3 else ''}"
+        away = [f"{names} {'is' if len(away) == 1 else 'are'} served elsewhere"]
+    return "; ".join([*([_serving(here, status["address"])] if here or not away else []), *away])
+
+
+def _serving(models: Models, address: str | None) -> str:
     served = _served(models)
     missing = [name for name in models if name not in served]
     bad = [name for name in served if models[name]["unloadable"] or _is_in_trouble(models[name])]
     servers = max((len(one["served"]) for one in models.values()), default=0)
-    where = f" at {status['address']}" if status["address"] else ""
+    where = f" at {address}" if address else ""
     by = f", by {counted(servers, 'server')}{where}" if servers else ""
     if bad:
         return f"not as it should: {', '.join(bad[:3])}{by}"
@@ -154,7 +167,8 @@ def _next_answer(config: Config, models: Models, now: float) -> str:
         return "; ".join(busy[:2]) + (f"; and {len(busy) - 2} more" if len(busy) > 2 else "")
     soon = next_scheduled(config, list(models), now)
     timed = "" if soon is None else f"; next {soon[1]} of {soon[2]} {stamp(soon[0])}"
-    return f"checks each file as it comes, retrains when that pays{timed}"
+    retrains = ", retrains when that pays" if any(one["elsewhere"] is None for one in models.values()) else ""
+    return f"checks each file as it comes{retrains}{timed}"
 
 
 def next_scheduled(config: Config, names: Sequence[str], now: float) -> tuple[float, str, str] | None:
@@ -172,7 +186,8 @@ def next_scheduled(config: Config, names: Sequence[str], now: float) -> tuple[fl
 def _undo_answer(models: Models, change: Mapping[str, Any] | None) -> str:
     """The command that undoes the newest promotion."""
     name = None if change is None else change["model"]
-    able = [one for one in models if models[one]["trial"] or (models[one]["champion"] or NOTHING)["before"]]
+    here = [name for name, one in models.items() if one["elsewhere"] is None]
+    able = [one for one in here if models[one]["trial"] or (models[one]["champion"] or NOTHING)["before"]]
     if name not in able:
         name = able[0] if able else None
     if name is None:

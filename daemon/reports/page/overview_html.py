@@ -131,12 +131,15 @@ def _row(name: str, status: Mapping[str, Any], one: Mapping[str, Any], now: floa
 
 
 def serves(status: Mapping[str, Any], old: str | None) -> str:
-    """Task, mode, version, its age, and what was before it."""
+    """Task, mode, version and its age; where another system serves it, the reference."""
     champion = status["champion"]
+    since = "since just now" if old == "just now" else f"for {old}"
+    if status["elsewhere"] is not None:
+        reference = "no reference yet" if champion is None else f"reference {champion['version']} {since}"
+        return f"{status['task']}, served elsewhere · {reference}"
     kind = f"{status['task']}, {status['mode']}"
     if champion is None:
         return f"{kind} · no version yet"
-    since = "since just now" if old == "just now" else f"for {old}"
     return f"{kind} · {champion['version']} {since}"
 
 

@@ -57,9 +57,12 @@ def view_of_versions(reader: PageReader, ledger: Ledger, asked: Asked) -> Facts 
     title = f"{model} serves {' and '.join(served)}." if served else f"{model} has no version yet."
     if len(served) > 2:
         title = f"{model} serves a blend of {len(served)} versions."
+    if elsewhere := reader.config.models[model].is_elsewhere:
+        reference = f"its reference is {served[0]}" if served else "it has no reference yet"
+        title = f"{model} is served elsewhere; {reference}."
     first = asked.query.get("from", "0")
     return {
-        "view": "versions", "model": model, "title": title, "versions": facts,
+        "view": "versions", "model": model, "title": title, "versions": facts, "elsewhere": elsewhere,
         "made": {row.name: row.created_at for row, _ in found}, "side_by_side": pair, "lineage": origins,
         "line": newest, "served": periods,
         "from": int(first) if first.isascii() and first.isdigit() and len(first) < 9 else 0,
@@ -103,7 +106,7 @@ def _table(facts: Facts, shown: Sequence[Mapping[str, Any]], asked: Asked) -> Ma
         rows.append((
             link(compare, one["version"]), time_element(facts["made"][one["version"]], asked.now), _value(one),
             expected_cell(one), realised_cell(one, OUTSIDE), service_cell(one), f"{one['train_rows']:,}",
-            _cycle(model, one), _state(one), _promote(one, model, asked),
+            _cycle(model, one), _state(one), "" if facts["elsewhere"] else _promote(one, model, asked),
         ))  # fmt: skip
     return table(heads, rows)
 
