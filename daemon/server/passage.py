@@ -143,8 +143,10 @@ class Passage:
                     head = await page_wire.read(reader, Head)
                 await send({"type": "http.response.start", "status": head.status, "headers": _encoded(head.headers)})
                 begun = True
-                while piece := await _piece(reader):
+                left = head.body_bytes  # of a refusal; a stream has no end of its own
+                while left != 0 and (piece := await _piece(reader)):
                     await _taken(scope, send, {"type": "http.response.body", "body": piece, "more_body": True})
+                    left = None if left is None else max(0, left - len(piece))
         except (OSError, EOFError, ValueError, TimeoutError):
             if not begun:
                 raise

@@ -158,6 +158,26 @@ def test_a_stream_is_one_with_a_slash_at_its_end_too():
     with_page(story, Head(200, [], None))
 
 
+def test_a_stream_that_is_refused_ends_with_its_answer():
+    """The page keeps the connection for another request, so its end is no sign."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await page_wire.read(reader, Request)
+        writer.write(page_wire.line(Head(401, [], len(BODY))) + BODY)
+        await reader.read()  # until the server ends it
+        writer.close()
+
+    async def run() -> None:
+        listener = page_listener()
+        async with await asyncio.start_unix_server(serve, sock=listener):
+            client = Client("/api/events")
+            client.reads.set()
+            async with asyncio.timeout(passage.SILENT_S / 2):
+                assert await client.ask(Passage(address_of(listener))) == (401, BODY)
+
+    asyncio.run(run())
+
+
 def test_an_answer_larger_than_any_is_told_with_the_way_out(monkeypatch, tmp_path: Path):
     """By the page, in place of the answer."""
     monkeypatch.setattr(page_wire, "MOST_ANSWER", 2_000)
