@@ -58,5 +58,12 @@ def test_ended_at_any_moment_it_is_scored_once_and_whole(context):
 
 def test_columns_of_the_answers_have_the_prefix(context):
     """As configured."""
-    head = (context.data_dir.parent / "out" / "f0.csv").read_text().splitlines()[0]
+    dropped(context, "columns.csv", seed=99)
+
+    async def scored() -> None:
+        await score(context, lambda: states_of(context, "columns.csv") == ["scored"])
+        await context.shared.analyst.close()
+
+    asyncio.run(scored())
+    head = (context.data_dir.parent / "out" / "columns.csv").read_text().splitlines()[0]
     assert head.endswith("a_prediction,a_probability_no,a_probability_yes,a_version")
