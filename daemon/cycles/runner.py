@@ -105,7 +105,7 @@ class CycleRunner:
                     trigger = replace(trigger, evidence=trigger.evidence | known)
                     number, up_to_seq = state.next_number - 1, observation.newest_seq
                     cycle = cycles.open_cycle(conn, context.name, trigger, number, up_to_seq, now)
-                    due.finish(conn, (*observation.due, *observation.manual), now)
+                    due.finish(conn, _done(observation, trigger.kind), now)
                     labels.cycle_opened(conn, context.name)
                 case ObserveOnly():
                     labels.cycle_opened(conn, context.name)
@@ -249,9 +249,11 @@ class CycleRunner:
         context, now = self.context, self.context.now()
         triggers, trial = context.settings.triggers, None
         with context.shared.ledger.begin(durable=True) as conn:
+            is_by_hand = cycle.trigger.kind == "adopt"  # a person said that it is to be served
             after = machine.advance(
                 cycle, _with_verdict(conn, cycle, outcome), now, triggers.max_attempts, triggers.retry_after,
-                context.settings.mode, on_trial.needs_trial(conn, context),
+                "auto" if is_by_hand else context.settings.mode,
+                not is_by_hand and on_trial.needs_trial(conn, context),
             )  # fmt: skip
             cycles.stage_finished(conn, stage_id, outcome, now)
             record_spent(conn, context)
@@ -294,6 +296,14 @@ class CycleRunner:
             log.info("version_kept", reason=after.reason)
         if after.state not in UNFINISHED:
             log.info("cycle_finished", outcome=after.state, reason=after.reason)
+
+
+def _done(observation: Observation, kind: str) -> tuple[int, ...]:
+    """The ids of what is done by opening a cycle of that kind."""
+    if kind == "adopt":
+        assert observation.adoption is not None
+        return observation.adoption.ids
+    return (*observation.due, *observation.manual)
 
 
 def _with_verdict(conn: Connection, cycle: Cycle, outcome: Outcome) -> Outcome:

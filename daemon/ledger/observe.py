@@ -57,6 +57,7 @@ def observe(
         evidence=tuple(_evidence(conn, model, state, champion)),
         due=due.pending(conn, model, "retrain"),
         manual=due.pending(conn, model, "manual"),
+        adoption=due.adoption(conn, model),
         paused=bool(row is not None and row.paused),
         backlog=backlog,
         assessments=assessments.newer_than(conn, model, state.evidence_after),

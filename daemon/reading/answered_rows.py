@@ -169,7 +169,7 @@ def _feature(lines: Sequence[dict[str, Any]], column: Column) -> pa.Array:
     for line in lines:
         place = line["columns"].index(column.name) if column.name in line["columns"] else None
         values += [None] * len(line["at"]) if place is None else [row[place] for row in line["rows"]]
-    if column.kind == "category":
+    if column.kind in ("category", "text"):
         return _texts(values)
     if column.kind == "number" and set(map(type, values)) <= {float, type(None)}:
         return pa.array(values, pa.float64())

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.config.paths import ABOUT
 from daemon.cycles import trial as on_trial
 from daemon.cycles.classes import withheld_classes
 from daemon.ledger import (
@@ -164,6 +165,22 @@ def _retrain(conn: Connection, context: ModelContext, args: dict[str, Any]) -> s
     return "a cycle opens as soon as none is under way"
 
 
+def _adopt(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    """The cycle of an adoption: it is staged, evaluated, proven and promoted as a trained one."""
+    champion, file = promotions.champion(conn, context.name), args["file"]
+    if champion is not None and not args["replaces"]:
+        raise Refused(
+            f"{context.name} has a champion, {champion.described}", "--replace puts the adopted pipeline in its place"
+        )
+    if not (context.folders.adopted(args["folder"]) / ABOUT).is_file():
+        raise Refused(f"{file} is gone from the state folder", "`driftd adopt` brings it again")
+    about = {key: value for key, value in args.items() if key not in ("model", "schema", "inferred")}
+    if args.get("inferred") and models.load_schema(conn, context.name) is None:
+        models.save_schema(conn, context.name, args["schema"])
+    due.add(conn, context.name, "adopt", context.now(), about)
+    return f"{file} is evaluated and proven, and then served: `driftd status` says when"
+
+
 def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
     version = _stored(conn, context, args["version"])
     deployment = deployments.for_version(conn, context.name, version, context.now())
@@ -262,6 +279,18 @@ def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> st
 
 HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
     handler.__name__.removeprefix("_"): handler
-    for handler in (_retrain, _promote, _rollback, _approve, _approve_class, _pause, _resume, _hold, _release, _forget)
+    for handler in (
+        _adopt,
+        _retrain,
+        _promote,
+        _rollback,
+        _approve,
+        _approve_class,
+        _pause,
+        _resume,
+        _hold,
+        _release,
+        _forget,
+    )
 }
 """Each command's function, by the command's name."""

@@ -1,7 +1,8 @@
 """Rows to a matrix of numbers, fitted once a version and kept apart from the estimator.
 
 A snapshot's table and a request's rows give the same floats, bit by bit. `codes` is for estimators with
-native categories (codes 0…k−1, missing and unseen NaN); `onehot` for all others (no NaN is left).
+native categories (codes 0…k−1, missing and unseen NaN); `onehot` for all others (no NaN is left); `raw` for a pipeline
+that prepares its rows itself: plain cells, see `retrain.model.pipeline`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from retrain.rows import cells
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Encoding = Literal["codes", "onehot"]
+Encoding = Literal["codes", "onehot", "raw"]
 FORMAT = 1
 MAX_CATEGORIES = 254
 
@@ -29,7 +30,8 @@ MAX_CATEGORIES = 254
 @dataclass(frozen=True)
 class Feature:
     """A column as fitted: `categories` by falling frequency, then name; `indicator` where missing was seen.
-    `median`, `mean` and `scale` impute and standardize under `onehot`."""
+    `median`, `mean` and `scale` impute and standardize under `onehot`; `missing` is of `raw`, see
+    `retrain.model.pipeline: Input`."""
 
     name: str
     kind: ColumnKind
@@ -38,6 +40,12 @@ class Feature:
     median: float = 0.0
     mean: float = 0.0
     scale: float = 1.0
+    missing: str = "nan"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its cells are text."""
+        return self.kind in ("category", "text")
 
     @cached_property
     def index(self) -> dict[str, float]:
@@ -60,10 +68,12 @@ class Feature:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Schema features to a float64 matrix of shape (rows, len(feature_names))."""
+    """Schema features to a float64 matrix of shape (rows, len(feature_names)), under `raw` an object array of plain
+    cells, of which frames of `library` are made."""
 
     encoding: Encoding
     features: tuple[Feature, ...]
+    library: str = ""
 
     @classmethod
     def fit(
@@ -77,7 +87,7 @@ class Preprocessor:
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Name of each column of the matrix."""
-        if self.encoding == "codes":
+        if self.encoding != "onehot":
             return tuple(feature.name for feature in self.features)
         return tuple(name for feature in self.features for name in feature.names)
 
@@ -91,24 +101,50 @@ class Preprocessor:
     def transform(self, table: "pa.Table") -> Floats:
         """The matrix of a snapshot's table. A column that it does not have is missing in every row; one of another kind
         is read as this kind, as far as that goes."""
+        if self.encoding == "raw":
+            raw: Floats = self._raw_cells(table)
+            return raw
+        return self.expanded(self.codes(table))
+
+    def codes(self, table: "pa.Table") -> Floats:
+        """Codes and numbers (rows, features) whatever the encoding, free text as its length."""
         base = np.full((table.num_rows, len(self.features)), np.nan)
         names = set(table.column_names)
         for position, f in enumerate(self.features):
-            if f.name in names:
+            if f.name in names and f.kind == "text":
+                base[:, position] = [np.nan if text is None else len(text) for text in _texts(table.column(f.name))]
+            elif f.name in names:
                 base[:, position] = cells.from_arrow(table.column(f.name), f.kind, f.index)
-        return self.expanded(base)
+        return base
+
+    def numbers(self, table: "pa.Table") -> Floats:
+        """The matrix of a snapshot's table for what learns from numbers alone: that of `transform`, or its codes where
+        that has text."""
+        return self.codes(table) if self.encoding == "raw" else self.transform(table)
+
+    def _raw_cells(self, table: "pa.Table") -> Any:
+        """Plain cells, an object array (rows, features)."""
+        base = np.full((table.num_rows, len(self.features)), np.nan, dtype=object)
+        names = set(table.column_names)
+        for position, f in enumerate(self.features):
+            if f.is_text:
+                base[:, position] = _texts(table.column(f.name)) if f.name in names else None
+            elif f.name in names:
+                base[:, position] = cells.from_arrow(table.column(f.name), f.kind, {})
+        return base
 
     def transform_rows(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """The matrix of rows as JSON gives them; absent and null are missing. Refused names a wrong value."""
-        base = np.full((len(rows), len(self.features)), np.nan)
+        base = np.full((len(rows), len(self.features)), np.nan, dtype=object if self.encoding == "raw" else np.float64)
         for position, f in enumerate(self.features):
             values: Sequence[Any] = cells.plain_values([row.get(f.name) for row in rows], f.name, f.kind)
-            base[:, position] = [f.index.get(v, np.nan) for v in values] if f.categories is not None else values
+            coded = f.categories is not None and self.encoding != "raw"
+            base[:, position] = [f.index.get(v, np.nan) for v in values] if coded else _kept(values, f)
         return self.expanded(base)
 
     def expanded(self, base: Floats) -> Floats:
         """The matrix of codes and numbers (rows, features)."""
-        return base if self.encoding == "codes" else self._expansion(base)
+        return self._expansion(base) if self.encoding == "onehot" else base
 
     @cached_property
     def _expansion(self) -> "_Expansion":
@@ -116,14 +152,22 @@ class Preprocessor:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; floats keep every bit."""
-        return {"format": FORMAT, "encoding": self.encoding, "features": [asdict(f) for f in self.features]}
+        features = [_plain(asdict(f)) for f in self.features]
+        of_frames = {"library": self.library} if self.library else {}
+        return {"format": FORMAT, "encoding": self.encoding, "features": features} | of_frames
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Preprocessor":
         """The inverse of `to_json`; Refused on an unknown format."""
         if value.get("format") != FORMAT:
             raise Refused(f"preprocessor format {value.get('format')!r}; this driftd reads format {FORMAT}")
-        return cls(value["encoding"], msgspec.convert(value["features"], tuple[Feature, ...]))
+        features = msgspec.convert(value["features"], tuple[Feature, ...])
+        return cls(value["encoding"], features, value.get("library", ""))
+
+
+def _plain(feature: dict[str, Any]) -> dict[str, Any]:
+    """Without what is as it was before there were raw cells, so that digests stay."""
+    return {key: value for key, value in feature.items() if key != "missing" or value != "nan"}
 
 
 def _fit_column(table: "pa.Table", column: Column, encoding: Encoding, max_categories: int) -> Feature:
@@ -131,7 +175,7 @@ def _fit_column(table: "pa.Table", column: Column, encoding: Encoding, max_categ
     if column.kind == "category":
         missing = encoding == "onehot" and values.null_count > 0
         return Feature(column.name, column.kind, cells.frequent(values, max_categories), missing)
-    if encoding == "codes":
+    if encoding != "onehot":
         return Feature(column.name, column.kind)
     numbers = cells.from_arrow(values, column.kind, {})
     present = numbers[~np.isnan(numbers)]
@@ -141,6 +185,18 @@ def _fit_column(table: "pa.Table", column: Column, encoding: Encoding, max_categ
     median = float(np.median(present))
     mean, scale = _moments(np.where(np.isnan(numbers), median, numbers))
     return Feature(column.name, column.kind, None, missing, median, mean, scale)
+
+
+def _texts(column: "pa.ChunkedArray") -> list[str | None]:
+    from retrain.rows.retype import as_kind
+
+    texts: list[str | None] = as_kind(column, "text").to_pylist()
+    return texts
+
+
+def _kept(values: Sequence[Any], feature: Feature) -> Sequence[Any]:
+    """Cells as a raw matrix has them: what is missing of numbers is NaN."""
+    return values if feature.is_text else [np.nan if value is None else value for value in values]
 
 
 def _moments(values: Floats) -> tuple[float, float]:

@@ -27,7 +27,7 @@ def check_together(
         return {"reason": reason, "left_out": [], "sentences": [reason]}
     pairs, left_out = [], []
     for column in version.schema.features:
-        if column.kind == "datetime" or column.name in apart or column.name in settings.drift.ignore:
+        if column.kind in ("datetime", "text") or column.name in apart or column.name in settings.drift.ignore:
             left_out.append(column.name)
             continue
         sides = [read_column(paths, column.name, column.kind) for paths in ([sample], snapshots)]

@@ -54,7 +54,7 @@ def open_cycle(
         growing=growing,
         tried_rows=observation.labelled_rows if trigger.kind == "first_model" else state.tried_rows,
     )
-    if settings.mode == "observe" and trigger.kind != "manual":
+    if settings.mode == "observe" and trigger.kind not in ("manual", "adopt"):
         reason = f'{trigger.reason}; mode = "observe" changes nothing'
         return after, ObserveOnly(reason, trigger)
     return replace(after, next_number=state.next_number + 1), OpenCycle(trigger)
@@ -69,7 +69,7 @@ def _spent(state: PlannerState, trigger: Trigger) -> Regret:
     """The budget after a retrain that nobody ordered; what it was for begins anew."""
     anew = regret.emptied(state.regret)
     match trigger.kind:
-        case "first_model" | "manual" | "schedule" | "environment" | "schema":
+        case "first_model" | "manual" | "adopt" | "schedule" | "environment" | "schema":
             return anew
         case "regret" | "drift" | "performance" | "age" | "new_data" | "growth":
             return replace(anew, credit=anew.credit - 1, retrains=anew.retrains + 1)

@@ -37,6 +37,8 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
     hindered = _hindered(observation)
     if hindered is not None:
         return state, Wait(hindered)
+    if observation.adoption is not None:
+        return required.adopt(state, observation, observation.adoption, now, settings)
     if observation.manual:
         return opening.open_cycle(state, observation, now, settings, Trigger("manual", "asked for by hand"))
     if observation.champion is None:

@@ -1,12 +1,12 @@
-"""Cycles that are opened because the wanted model is not there: none yet, one that cannot be loaded here, or one of
-another schema. Pure."""
+"""Cycles that are opened because the wanted model is not there: none yet, one that is to be adopted, one that cannot
+be loaded here, or one of another schema. Pure."""
 
 import math
 
 from drift.notation import counted
 from retrain.planning import opening
 from retrain.records.action import Wait
-from retrain.records.observation import Observation
+from retrain.records.observation import Adoption, Observation
 from retrain.records.planner_state import PlannerState
 from retrain.records.schema_change import SchemaChange
 from retrain.records.settings import ModelSettings
@@ -14,6 +14,8 @@ from retrain.records.trigger import Trigger
 
 MOST_CLASSES = 5
 """Named in a sentence."""
+HELD_OUT_OF = 5
+"""Of so many rows one is held out, see `retrain.rows.held_out`."""
 MORE_ROWS = 0.2
 """New rows after a try at a first model, as a share of those that there were: with hardly more, chance alone would be
 tried again."""
@@ -41,6 +43,20 @@ def first_model(state: PlannerState, observation: Observation, now: float, setti
         return state, Wait(f"the last cycle gave no first model (`driftd history` says why); {more}")
     trigger = Trigger("first_model", f"{counted(rows, settings.row, 'are')} there for a first model", {"rows": rows})
     return opening.after_cooldown(state, observation, now, settings, trigger)
+
+
+def adopt(
+    state: PlannerState, observation: Observation, adoption: Adoption, now: float, settings: ModelSettings
+) -> opening.Plan:
+    """A pipeline is adopted once there are rows to say what it is like: a fifth of these is held out."""
+    about, needed = adoption.about, HELD_OUT_OF * settings.window.holdout_min_rows
+    file = f"{about['file']} (sha256 {about['digest'][:12]})"
+    rows = about.get("rows") or observation.labelled_rows
+    if rows < needed:
+        lacking = f"its probe rows, reference and evaluation need {needed:,} {settings.row}s; there are {rows:,}"
+        return state, Wait(f"{file} is to be adopted; {lacking}")
+    trigger = Trigger("adopt", f"adopted from {file}", dict(about))
+    return opening.open_cycle(state, observation, now, settings, trigger)
 
 
 def rebuild(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> opening.Plan:

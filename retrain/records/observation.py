@@ -34,13 +34,23 @@ class CycleResult:
 
 
 @dataclass(frozen=True)
+class Adoption:
+    """A pipeline that is to be adopted: `ids` of what is due, and what is known of it: its `file` and `digest`, the
+    `folder` that has it, whether it `replace`s a champion, and how many `rows` came with it."""
+
+    ids: tuple[int, ...]
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Observation:
     """All that the planner may know about a model besides its own state and the clock.
 
     `labelled_rows` and `class_rows` (asked for only before the first model) count accepted, unsuperseded, unheld
     rows; `new_labelled_rows` those that arrived after the newest file that the last cycle could use; `evidence` the
     checks newer than the state's `handled_check`, oldest first; `due` the ids of retrain schedules that are due;
-    `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in. `assessments`
+    `manual` the ids of requests by hand; `adoption` what is to be adopted; `backlog` is the number of settled files
+    still to be taken in. `assessments`
     are all that hold now of files after the state's `base_seq`, by seq; `batches` counts what was taken in since ever,
     as the budget does (see `retrain.planning.budget`); `proposal` is the newest one for what to serve, `proposal_id`
     its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
@@ -56,6 +66,7 @@ class Observation:
     evidence: tuple[FinishedCheck, ...] = ()
     due: tuple[int, ...] = ()
     manual: tuple[int, ...] = ()
+    adoption: Adoption | None = None
     paused: bool = False
     backlog: int = 0
     assessments: tuple[Assessment, ...] = ()

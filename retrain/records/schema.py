@@ -32,7 +32,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """All columns of a model, the target, time and id columns among them, and how files write their values."""
+    """All columns of a model, the target, time and id columns among them, and how files write their values. `inputs`
+    names what an adopted pipeline reads, in its order, whatever else is known of these columns."""
 
     columns: tuple[Column, ...]
     task: str
@@ -40,10 +41,13 @@ class Schema:
     time_column: str | None = None
     id_column: str | None = None
     formats: Formats = PLAIN
+    inputs: tuple[str, ...] | None = None
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """What the model sees, in a fixed order: neither target, time, id nor free text."""
+        """What the model sees, in a fixed order: `inputs`, else neither target, time, id nor free text."""
+        if self.inputs is not None:
+            return tuple(self.column(name) for name in self.inputs)
         apart = {self.target, self.time_column, self.id_column}
         return tuple(c for c in self.columns if c.feature and c.kind != "text" and c.name not in apart)
 
@@ -82,8 +86,8 @@ class Schema:
         for column in value["columns"]:
             if not column["plain"]:
                 del column["plain"]
-        formats = self.formats.to_json()
-        return value | {"formats": formats} if formats else {k: v for k, v in value.items() if k != "formats"}
+        formats, plain = self.formats.to_json(), {"formats", *(["inputs"] if self.inputs is None else [])}
+        return {k: v for k, v in value.items() if k not in plain} | ({"formats": formats} if formats else {})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Schema":

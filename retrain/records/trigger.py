@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 TriggerKind = Literal[
     "first_model", "environment", "schema", "regret", "drift", "performance", "schedule", "age", "new_data", "growth",
-    "manual",
+    "manual", "adopt",
 ]  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def _estimate(
     version: LoadedVersion, y: Labels, said: Predictions, holdout: pa.Table, settings: ModelSettings
 ) -> dict[str, Any]:
     """What the held-out rows tell about rows without labels."""
-    matrix = version.preprocessor.transform(holdout) if version.schema.task == "regression" else None
+    matrix = version.preprocessor.numbers(holdout) if version.schema.task == "regression" else None
     median = version.training["metric"]["initial_median"]
     return fit_estimate(version.schema.task, y, said, matrix, settings.estimator.seed, initial_median=median)
 
