@@ -151,20 +151,14 @@ def _copied(staged: Path, model: Path, settings: ModelSettings, trust: bool) -> 
 
 def _made(staged: Path, sources: Sources) -> None:
     """What the user's function gives, as a joblib file."""
-    import joblib
-
     from retrain.store import adopted
     from retrain.user_code import importable
 
-    assert sources.code is not None
     code = adopted.code_of(staged)
     assert code is not None
-    with importable(code, sources.code.name):
+    with importable(code, code.name):
         pipeline = adopted.made_by(code, sources.function, sources.model)
-        try:
-            joblib.dump(pipeline, staged / adopted.JOBLIB)
-        except Exception as error:
-            raise Refused(f"what {sources.function} gave cannot be stored: {error}") from error
+        durable.write_file(staged / adopted.JOBLIB, adopted.dumped(pipeline), "adopt.made")
 
 
 def _rows(staged: Path, rows: Path, schema: Schema | None, settings: ModelSettings) -> dict[str, Any]:

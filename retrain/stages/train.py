@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,6 +41,7 @@ from retrain.store.versions import read_json, undamaged, write_json
 from retrain.user_code import absolute_name
 
 MODEL, ABOUT = "model.skops", "about.json"
+UNKNOWN_ROWS = "it was adopted: where held-out rows are among those that trained it, it is worse than it looks"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,8 @@ def fit_version(
     metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"], costs=costs))
     fitted = _fit(settings, task, metric, material, config_dir, make)
     origin: dict[str, Any] = {"model": model, "number": number} | ({} if make is None else {"adopted": make.record})
+    if make is not None and make.task is not None:
+        prepared = msgspec.structs.replace(prepared, notes=[*prepared.notes, UNKNOWN_ROWS])
     training = origin | _training(prepared, settings, task, material, fitted, spec)
     return LoadedVersion("challenger", Path(), schema, task, material.preprocessor, fitted.estimator, training, {})
 

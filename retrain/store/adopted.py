@@ -109,10 +109,19 @@ def dump(pipeline: Any, folder: Path, like: Path, trusted_types: Collection[str]
             data = model_file.dump(pipeline, trusted_types)
         durable.write_file(folder / SKOPS, data, point)
         return
-    buffer = io.BytesIO()
     with importable(code, JOBLIB):
+        data = dumped(pipeline)
+    durable.write_file(folder / JOBLIB, data, point)
+
+
+def dumped(pipeline: Any) -> bytes:
+    """A joblib file; Refused where one cannot be made, as of functions without a name."""
+    buffer = io.BytesIO()
+    try:
         joblib.dump(pipeline, buffer)
-    durable.write_file(folder / JOBLIB, buffer.getvalue(), point)
+    except Exception as error:
+        raise Refused(f"{type(pipeline).__name__} cannot be stored by joblib: {error}") from error
+    return buffer.getvalue()
 
 
 def copy(source: Path, folder: Path, point: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import skops.io
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -55,7 +56,7 @@ def pipeline(last: Any) -> Pipeline:
                 ("text", TfidfVectorizer(), "note"),
                 ("dates", known, ["at"]),
             ])),
-            ("last", last),
+            ("last", clone(last)),
         ]
     )  # fmt: skip
 

@@ -25,3 +25,9 @@ def run(cases: str) -> None:
 def test_adopted_pipelines():
     """Every case of `adopt_cases.py`."""
     run("adopt_cases.py")
+
+
+@pytest.mark.long
+def test_adoptions_that_are_killed():
+    """Every case of `kill_cases.py`: about two minutes."""
+    run("kill_cases.py")
