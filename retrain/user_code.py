@@ -66,6 +66,16 @@ def _executed(path: Path, name: str, what: str) -> ModuleType:
     return module
 
 
+def digest_of(name: str | None, folder: Path) -> str:
+    """SHA-256 of the file of a function of the user's; "" without one, or where it cannot be read."""
+    if name is None:
+        return ""
+    try:
+        return hashlib.sha256((folder / name.rpartition(":")[0]).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def load_function(name: str, folder: Path, what: str) -> Callable[..., Any]:
     """The function that `name` names; Refused tells what was expected of the `what` (metric, estimator)."""
     path_text, _, function_name = name.rpartition(":")

@@ -19,7 +19,7 @@ from daemon.cycles.classes import withheld_classes
 from daemon.cycles.cpu import record_spent
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import adjust, commit_promotion, roll_back
-from daemon.cycles.schemas import known_schema, schema_change
+from daemon.cycles.schemas import known_schema, preparation_change, schema_change
 from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, labels, models, observe, promotions
 from daemon.runtime.context import ModelContext
@@ -95,7 +95,8 @@ class CycleRunner:
             champion = promotions.champion(conn, context.name)
             lost, changed = unloadable(context.folders.versions, champion), schema_change(context, champion)
             withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
-            observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed, withheld)
+            anew = preparation_change(context, champion)
+            observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed, withheld, anew)
             spent = state.base_seq
             state, action = plan(state, observation, now, context.settings)
             cycle, deployed = observation.open_cycle, {}
@@ -163,6 +164,8 @@ class CycleRunner:
         pause_s: float | None = LOGGED_EVERY_S if self._log_again_s else None
         if until_s is not None:
             pause_s = min(pause_s or LOGGED_EVERY_S, max(0.1, until_s - self.context.now()))
+        if self.context.settings.prepare is not None:  # its file may change, of which nobody is told
+            pause_s = min(pause_s or LOGGED_EVERY_S, self.context.settings.intake.rescan)
         backlog_s = BACKLOG_PAUSE_S * self.context.shared.pace
         for hindered, most_s in ((self.backlog(), backlog_s), (self._assessing.failed, ASSESS_AGAIN_S)):
             if hindered:

@@ -63,7 +63,7 @@ async def take_file(context: ModelContext, taking: Taking) -> Taken:
         request = TakeRequest(
             path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
             classes=_odd_classes(context), items=taking.items, chosen=_newest(context) if taking.items else (),
-            root=root,
+            root=root, config_dir=context.shared.config.path.parent,
         )  # fmt: skip
         most_s = context.settings.limits.read_time
         await accept(context, taking, digest, await _read(context, taking, request, most_s))

@@ -18,7 +18,7 @@ from retrain.records.finished_check import FinishedCheck, Rise
 from retrain.records.new_classes import NewClass
 from retrain.records.observation import CycleResult, Observation
 from retrain.records.planner_state import PlannerState
-from retrain.records.schema_change import SchemaChange
+from retrain.records.schema_change import PreparationChange, SchemaChange
 
 LATE_CHECKS = 5_000
 """So far back, of all models' checks, a drop that late labels show is looked for."""
@@ -33,11 +33,13 @@ def observe(
     unloadable: str = "",
     changed: SchemaChange | None = None,
     withheld: Collection[NewClass] = (),
+    preparation: PreparationChange | None = None,
 ) -> Observation:
-    """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
-    the store and the configuration say of the champion; their rows are counted here. `withheld` classes do not count,
-    but those that only lack rows. Labels count as far as they may be believed, but all where that was not
-    asked: before a first model whose labels come with their rows, and of a champion that cannot be judged."""
+    """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable`, `changed` and
+    `preparation` are what the store and the configuration say of the champion; the rows of `changed` are counted here.
+    `withheld` classes do not count, but those that only lack rows. Labels count as far as they may be believed, but all
+    where that was not asked: before a first model whose labels come with their rows, and of a champion that cannot be
+    judged."""
     none = {one.name for one in withheld if one.meant or one.declared}
     row, champion = models.get(conn, model), promotions.champion(conn, model)
     judged = not unloadable and (changed is None or changed.comparable)
@@ -67,6 +69,7 @@ def observe(
         retrained=_retrained(conn, model, state.judged_cycle),
         unloadable=unloadable,
         changed=None if changed is None else _counted(conn, model, changed, none),
+        preparation=preparation,
         batches=models.batches(conn, model),
     )
 

@@ -88,7 +88,8 @@ def traffic(request: TrafficRequest) -> TrafficResult:
         file_look = look(source)
         if isinstance(file_look, Problem):
             raise Retry(f"{source}: {file_look.reason}")
-        taken = take(TakeRequest(path=source, schema=schema, settings=request.settings, work=work))
+        settings = request.settings.model_copy(update={"prepare": None})  # who answered has prepared them
+        taken = take(TakeRequest(path=source, schema=schema, settings=settings, work=work))
         taken = _with_propensity(taken, logs)
     finally:
         source.unlink(missing_ok=True)

@@ -34,6 +34,7 @@ from daemon.reading.misread import advice_on, misread
 from daemon.reading.nested import NO_ID, nested_ids
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
+from daemon.reading.prepared import refuse_unprepared
 from daemon.reading.quality import ColumnQuality, RowHashes
 from daemon.reading.rejects import Reject, Rejects, Share, misfit, shortened
 from daemon.reading.take_items import take_items
@@ -123,6 +124,7 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
     tally, quality = _write(
         parsed.source, matched, snapshot, misfits, request.classes, events, settings.limits.max_cells
     )
+    refuse_unprepared(snapshot, matched, settings, request.config_dir)
     rejects.extend(_in_file(misfits.first(), rejects.first(), parsed.skipped) if parsed.is_csv else misfits.first())
     rejects.count += misfits.count - len(misfits.first())
     advice = advice_on([reject.reason for reject in rejects.first(ADVISED_REJECTS)], matched.schema.formats)

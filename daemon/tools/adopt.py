@@ -68,6 +68,8 @@ def bring(
     settings, paths = config.models[model], config.paths.model(model)
     if settings.task == "recommendation":
         raise Refused(f"{model} recommends: an adopted pipeline predicts")
+    if settings.prepare is not None:
+        raise Refused(f"{model} has a preparation, {settings.prepare}: an adopted pipeline prepares its rows itself")
     with ledger.connect() as conn:
         champion, stored = promotions.champion(conn, model), models.load_schema(conn, model)
     if champion is not None and not replaces:

@@ -19,6 +19,9 @@ class RowEncoder:
     A feature that is not among `names` is missing in every row."""
 
     def __init__(self, preprocessor: Preprocessor, names: Sequence[str]) -> None:
+        self._preparation, self._prepared = preprocessor.preparation, preprocessor.transform_prepared
+        if self._preparation is not None:
+            preprocessor = self._preparation.raw
         place = {name: position for position, name in enumerate(names)}
         wanted = [feature.name for feature in preprocessor.features]
         self._picked = None if wanted == list(names) else [place.get(name) for name in wanted]
@@ -36,7 +39,7 @@ class RowEncoder:
         )
         if self._is_raw:
             raw: Floats = self._raw(picked)
-            return raw
+            return raw if self._preparation is None else self._prepared(self._preparation.of_cells(raw))
         for position, index in self._categories:
             for row in picked:
                 row[position] = index.get(row[position], math.nan)

@@ -8,6 +8,7 @@ that prepares its rows itself: plain cells, see `retrain.model.pipeline`.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -21,6 +22,8 @@ from retrain.rows import cells
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from retrain.model.preparation import Preparation
 
 Encoding = Literal["codes", "onehot", "raw"]
 FORMAT = 1
@@ -69,11 +72,13 @@ class Feature:
 @dataclass(frozen=True)
 class Preprocessor:
     """Schema features to a float64 matrix of shape (rows, len(feature_names)), under `raw` an object array of plain
-    cells, of which frames of `library` are made."""
+    cells, of which frames of `library` are made. With a `preparation` of the user's the features are what that gives,
+    and tables and rows what it reads."""
 
     encoding: Encoding
     features: tuple[Feature, ...]
     library: str = ""
+    preparation: "Preparation | None" = None
 
     @classmethod
     def fit(
@@ -98,9 +103,17 @@ class Preprocessor:
             return tuple(feature.categories is not None for feature in self.features)
         return (False,) * len(self.feature_names)
 
+    def prepared(self, table: "pa.Table") -> "pa.Table":
+        """A snapshot's table with the features as columns."""
+        return table if self.preparation is None else self.preparation.of_table(table)
+
     def transform(self, table: "pa.Table") -> Floats:
         """The matrix of a snapshot's table. A column that it does not have is missing in every row; one of another kind
         is read as this kind, as far as that goes."""
+        return self.transform_prepared(self.prepared(table))
+
+    def transform_prepared(self, table: "pa.Table") -> Floats:
+        """The same of a table that `prepared` gave."""
         if self.encoding == "raw":
             raw: Floats = self._raw_cells(table)
             return raw
@@ -120,7 +133,9 @@ class Preprocessor:
     def numbers(self, table: "pa.Table") -> Floats:
         """The matrix of a snapshot's table for what learns from numbers alone: that of `transform`, or its codes where
         that has text."""
-        return self.codes(table) if self.encoding == "raw" else self.transform(table)
+        if self.encoding != "raw":
+            return self.transform(table)
+        return self.codes(self.prepared(table))
 
     def _raw_cells(self, table: "pa.Table") -> Any:
         """Plain cells, an object array (rows, features)."""
@@ -135,6 +150,8 @@ class Preprocessor:
 
     def transform_rows(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """The matrix of rows as JSON gives them; absent and null are missing. Refused names a wrong value."""
+        if self.preparation is not None:
+            return self.transform_prepared(self.preparation.of_rows(rows))
         base = np.full((len(rows), len(self.features)), np.nan, dtype=object if self.encoding == "raw" else np.float64)
         for position, f in enumerate(self.features):
             values: Sequence[Any] = cells.plain_values([row.get(f.name) for row in rows], f.name, f.kind)
@@ -153,16 +170,24 @@ class Preprocessor:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; floats keep every bit."""
         features = [_plain(asdict(f)) for f in self.features]
-        of_frames = {"library": self.library} if self.library else {}
+        of_frames: dict[str, Any] = {"library": self.library} if self.library else {}
+        if self.preparation is not None:
+            of_frames["preparation"] = self.preparation.to_json()
         return {"format": FORMAT, "encoding": self.encoding, "features": features} | of_frames
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Preprocessor":
-        """The inverse of `to_json`; Refused on an unknown format."""
+    def from_json(cls, value: Mapping[str, Any], folder: Path | None = None) -> "Preprocessor":
+        """The inverse of `to_json`, with the code of a preparation in `folder`; Refused on an unknown format."""
         if value.get("format") != FORMAT:
             raise Refused(f"preprocessor format {value.get('format')!r}; this driftd reads format {FORMAT}")
         features = msgspec.convert(value["features"], tuple[Feature, ...])
-        return cls(value["encoding"], features, value.get("library", ""))
+        preparation = None
+        if value.get("preparation") is not None:
+            from retrain.model.preparation import Preparation
+
+            assert folder is not None
+            preparation = Preparation.from_json(value["preparation"], folder)
+        return cls(value["encoding"], features, value.get("library", ""), preparation)
 
 
 def _plain(feature: dict[str, Any]) -> dict[str, Any]:

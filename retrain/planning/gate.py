@@ -24,6 +24,7 @@ REASONS = {
     "growth": "growth: it learned from much more than the champion",
     "age": "age: the champion is older than triggers.max_age",
     "schema": "columns: it answers by the schema as it is configured now",
+    "prepare": "columns: it prepares its rows as configured now",
     "environment": "environment: the champion cannot be loaded here",
     "manual": "it was asked for by hand",
 }

@@ -49,6 +49,10 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         reshaped = required.reshape(state, observation, observation.changed, now, settings)
         if reshaped is not None:
             return reshaped
+    if observation.preparation is not None:
+        prepared = required.prepare_anew(state, observation, observation.preparation, now, settings)
+        if prepared is not None:
+            return prepared
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
         evidence = tuple(asdict(part) for part in state.probation.parts)

@@ -8,7 +8,7 @@ from retrain.planning import opening
 from retrain.records.action import Wait
 from retrain.records.observation import Adoption, Observation
 from retrain.records.planner_state import PlannerState
-from retrain.records.schema_change import SchemaChange
+from retrain.records.schema_change import PreparationChange, SchemaChange
 from retrain.records.settings import ModelSettings
 from retrain.records.trigger import Trigger
 
@@ -92,6 +92,18 @@ def reshape(
         return None
     needs = f"a model for it needs {lacking}" if lacking else "its retraining gave no version: it waits for new rows"
     return state, Wait(f"the configuration changed: {differences}; {needs}")
+
+
+def prepare_anew(
+    state: PlannerState, observation: Observation, change: PreparationChange, now: float, settings: ModelSettings
+) -> opening.Plan | None:
+    """A changed preparation gets a version of its own, of the rows that are there: once, and again with new ones, but
+    not against a person who went back. None where that was tried; the champion goes on with its own preparation."""
+    by_hand = observation.champion is not None and observation.champion.fixed
+    if state.prepared == change.digest and (by_hand or not observation.new_labelled_rows):
+        return None
+    trigger = Trigger("prepare", change.reason, {"preparation": change.digest})
+    return opening.after_cooldown(state, observation, now, settings, trigger)
 
 
 def _lacking_classes(classes: dict[str, int], needed: int) -> str | None:

@@ -8,7 +8,7 @@ from retrain.records.assessment import Assessment
 from retrain.records.cycle import Cycle
 from retrain.records.deployment import Champion
 from retrain.records.finished_check import FinishedCheck
-from retrain.records.schema_change import SchemaChange
+from retrain.records.schema_change import PreparationChange, SchemaChange
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Observation:
     as the budget does (see `retrain.planning.budget`); `proposal` is the newest one for what to serve, `proposal_id`
     its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
     trained. `unloadable` says why the champion cannot be loaded in this environment; `changed` what the configuration
-    made of its schema."""
+    made of its schema, `preparation` of what prepares its rows."""
 
     labelled_rows: int
     new_labelled_rows: int
@@ -76,4 +76,5 @@ class Observation:
     retrained: CycleResult | None = None
     unloadable: str = ""
     changed: SchemaChange | None = None
+    preparation: PreparationChange | None = None
     batches: float = 0.0

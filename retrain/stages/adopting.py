@@ -69,7 +69,7 @@ class Make:
 def kept_make(champion: StoredDeployment | None, settings: ModelSettings) -> Make | None:
     """The make of the newest version, where it was adopted or is of the make of one that was, and the configuration
     names no other estimator; Refused where it cannot be loaded."""
-    if champion is None or settings.estimator.type != "auto":
+    if champion is None or settings.estimator.type != "auto" or settings.prepare is not None:
         return None
     training = undamaged(champion.path(champion.newest) / "training.json")
     if training is None or training.get("adopted") is None:
@@ -91,6 +91,8 @@ def adopted_make(
 ) -> Make:
     """The pipeline of a folder, proven on prepared rows: it reads their columns, knows their classes and answers them.
     Refused says what does not fit. `about` is what is recorded of it."""
+    if settings.prepare is not None:
+        raise Refused("an adopted pipeline prepares its rows itself", "take prepare out of the configuration")
     trusted = (*settings.estimator.trusted_types, *about["trusted_types"])
     pipeline = adopted.load(folder, trusted)
     inputs = adopted.input_names(pipeline, schema, settings.task, schema.target)

@@ -84,7 +84,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     known = unseen() if promoted else unseen_predictions(challenger, train, held_out, settings, 0)
     write_reference(staged, version_reference(challenger, train, held_out, settings, known))
     write_unseen(staged, known.newest(KEPT_UNSEEN).to_table())
-    write_sample(staged, _sample(train, challenger.schema))
+    write_sample(staged, _sample(train, challenger))
     return result
 
 
@@ -122,10 +122,16 @@ def _affordable_folds(request: EvaluateRequest) -> int:
     return min(MOST_FOLDS, int(affordable))
 
 
-def _sample(rows: Path, schema: Schema) -> pa.Table:
-    """At most SAMPLE_ROWS whole rows, spread over all prepared ones: the features but for dates."""
+def _sample(rows: Path, version: LoadedVersion) -> pa.Table:
+    """At most SAMPLE_ROWS whole rows, spread over all prepared ones: the features but for dates, which only a
+    preparation of the user's needs."""
+    schema, with_dates = version.schema, version.preprocessor.preparation is not None
     with open_snapshot(rows) as file:
         step = max(1, -(-file.metadata.num_rows // SAMPLE_ROWS))
         kept = pa.array(np.arange(0, file.metadata.num_rows, step))
-        names = [c.name for c in schema.features if c.kind != "datetime" and c.name in file.schema_arrow.names]
+        names = [
+            c.name
+            for c in schema.features
+            if c.name in file.schema_arrow.names and (with_dates or c.kind != "datetime")
+        ]
         return pa.table({name: file.read(columns=[name]).column(0).take(kept) for name in names})

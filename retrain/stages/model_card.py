@@ -40,8 +40,14 @@ def _what(name: str, training: Mapping[str, Any], schema: Schema) -> str:
         f"# {training['model']} {name}\n\n"
         f"Predicts `{schema.target}`, {answer} ({schema.task}).\n\n"
         f"- Estimator: `{training['estimator']}`, {_parameters(training, params)}\n"
-        f"- Seed: {training['seed']}"
+        f"- Seed: {training['seed']}{_preparation(training)}"
     )
+
+
+def _preparation(training: Mapping[str, Any]) -> str:
+    """What prepares its rows, where that is the user's own code."""
+    own = training.get("preparation")
+    return "" if own is None else f"\n- Rows prepared by: `{own['name']}` (sha256 `{own['digest']}`)"
 
 
 def _parameters(training: Mapping[str, Any], params: str) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from retrain.model.estimators import (
 )
 from retrain.model.fitting import fit_weighted
 from retrain.model.pipeline import RawPipeline
+from retrain.model.preparation import learned, new_preparation, raw_schema
 from retrain.model.preprocessing import Preprocessor
 from retrain.model.tasks import Task, learn_task
 from retrain.model.version import LoadedVersion
@@ -37,7 +38,7 @@ from retrain.rows.targets import target_values
 from retrain.stages.adopting import Make, adopted_make, kept_make
 from retrain.stages.search import Candidate, search_params
 from retrain.store import adopted, model_file
-from retrain.store.versions import read_json, undamaged, write_json
+from retrain.store.versions import PREPARE, read_json, undamaged, write_json
 from retrain.user_code import absolute_name
 
 MODEL, ABOUT = "model.skops", "about.json"
@@ -107,6 +108,7 @@ def fit_version(
     `first_metric` the metric's record of the champion. What it is trained of is the configured estimator, or a clone of
     the `make`, which is taken as it is where that knows its task."""
     schema = schema if make is None else make.schema(schema)
+    schema = schema if settings.prepare is None else raw_schema(schema)
     material, task = _material(table, schema, settings, config_dir, make)
     spec = _metric_spec(settings, task, material.y, first_metric, config_dir)
     costs = tuple(spec.get("costs", ()))
@@ -129,8 +131,15 @@ def _material(
         preprocessor = make.preprocessor(table, schema)
         return Material(preprocessor.transform(table), y, weight, preprocessor), task
     prototype = make_estimator(settings.estimator, settings.task, config_dir)
-    preprocessor = Preprocessor.fit(table, schema, encoding_of(prototype), max_categories_of(prototype))
-    return Material(preprocessor.transform(table), y, weight, preprocessor), task
+    encoding, most = encoding_of(prototype), max_categories_of(prototype)
+    if settings.prepare is None:
+        preprocessor = Preprocessor.fit(table, schema, encoding, most)
+        return Material(preprocessor.transform(table), y, weight, preprocessor), task
+    preparation = learned(new_preparation(settings.prepare, config_dir, schema), table, schema)
+    prepared = preparation.of_table(table)
+    preprocessor = Preprocessor.fit(prepared, preparation.model_schema(schema), encoding, most)
+    preprocessor = replace(preprocessor, preparation=preparation)
+    return Material(preprocessor.transform_prepared(prepared), y, weight, preprocessor), task
 
 
 def _fit(
@@ -222,15 +231,26 @@ def _training(
         "params": {**settings.estimator.params, **fitted.params},
         "search": [asdict(trial) for trial in fitted.trials],
         "weighted": fitted.weighted,
+        **_prepared_by(material.preprocessor),
         "features": list(material.preprocessor.feature_names),
         "notes": notes,
     }
+
+
+def _prepared_by(preprocessor: Preprocessor) -> dict[str, Any]:
+    """What lineage says of a preparation of the user's."""
+    preparation = preprocessor.preparation
+    return {} if preparation is None else {"preparation": {"name": preparation.name, "digest": preparation.digest}}
 
 
 def _stage(folder: Path, settings: ModelSettings, version: LoadedVersion, make: Make | None) -> None:
     """The model last: a folder with a model is complete."""
     trusted = settings.estimator.trusted_types
     model = model_file.dump(version.estimator, trusted) if make is None else b""
+    preparation = version.preprocessor.preparation
+    if preparation is not None:
+        durable.make_folder(folder / PREPARE, "train.prepare_folder")
+        durable.write_file(folder / PREPARE / preparation.file, preparation.code, "train.prepare")
     write_json(folder, "preprocessor.json", version.preprocessor.to_json(), "train.preprocessor")
     write_json(folder, "schema.json", version.schema.to_json(), "train.schema")
     write_json(folder, "settings.json", settings.model_dump(mode="json"), "train.settings")

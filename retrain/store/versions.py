@@ -1,7 +1,7 @@
 """The version store: folders that are staged, published whole or not at all, and never changed afterwards.
 
 A version's folder holds manifest.json, model.skops (or of an adopted pipeline model.joblib, and its code in code/),
-preprocessor.json, schema.json, settings.json,
+preprocessor.json (and a copy of the user's preparation in prepare/), schema.json, settings.json,
 training.json, metrics.json, estimate.json (not in older versions), probe.json, card.md and reference/. What
 loads models is imported when one is loaded, since the control process uses this module too.
 A version of a recommendation has other files in place of the models (see `retrain.recommendation.version`), and says
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SAMPLE = "sample.parquet"
+PREPARE = "prepare"
 UNSEEN = "unseen.parquet"
 NAME = re.compile(r"^v(\d{4,})-[0-9a-f]{8}$")
 REQUIRED = ("preprocessor.json", "schema.json", "training.json")
@@ -235,7 +236,7 @@ def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersio
         training, metrics = read_json(path / "training.json"), path / "metrics.json"
         classes = training["classes"]
         task = Regression() if classes is None else Classification(tuple(classes))
-        preprocessor = Preprocessor.from_json(read_json(path / "preprocessor.json"))
+        preprocessor = Preprocessor.from_json(read_json(path / "preprocessor.json"), path / PREPARE)
         adopted = training.get("adopted")
         if adopted is None:
             estimator = model_file.load(path / "model.skops", trusted_types)

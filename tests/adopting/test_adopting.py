@@ -31,3 +31,8 @@ def test_adopted_pipelines():
 def test_adoptions_that_are_killed():
     """Every case of `kill_cases.py`: about two minutes."""
     run("kill_cases.py")
+
+
+def test_own_preparation():
+    """Every case of `prepare_cases.py`."""
+    run("prepare_cases.py")
