@@ -8,8 +8,7 @@ that prepares its rows itself: plain cells, see `retrain.model.pipeline`.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -22,8 +21,6 @@ from retrain.rows import cells
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from retrain.model.preparation import Preparation
 
 Encoding = Literal["codes", "onehot", "raw"]
 FORMAT = 1
@@ -69,6 +66,45 @@ class Feature:
         return (*(f"{self.name}={category}" for category in self.categories), *indicator)
 
 
+class Prepares(Protocol):
+    """What a preprocessor needs of a preparation of the user's, see `retrain.model.preparation`."""
+
+    @property
+    def name(self) -> str:
+        """The function, as the configuration names it."""
+
+    @property
+    def digest(self) -> str:
+        """Of its file."""
+
+    @property
+    def file(self) -> str:
+        """What the file is called."""
+
+    @property
+    def code(self) -> bytes:
+        """The file."""
+
+    @property
+    def raw(self) -> "Preprocessor":
+        """The cells of what the function reads."""
+
+    def of_table(self, table: "pa.Table") -> "pa.Table":
+        """The features of a snapshot's table."""
+
+    def of_rows(self, rows: Sequence[Mapping[str, Any]]) -> "pa.Table":
+        """The features of rows as JSON gives them."""
+
+    def of_cells(self, cells: Any) -> "pa.Table":
+        """The features of raw cells."""
+
+    def model_schema(self, schema: Schema) -> Schema:
+        """The schema of the features."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+
+
 @dataclass(frozen=True)
 class Preprocessor:
     """Schema features to a float64 matrix of shape (rows, len(feature_names)), under `raw` an object array of plain
@@ -78,7 +114,7 @@ class Preprocessor:
     encoding: Encoding
     features: tuple[Feature, ...]
     library: str = ""
-    preparation: "Preparation | None" = None
+    preparation: "Prepares | None" = None
 
     @classmethod
     def fit(
@@ -176,17 +212,11 @@ class Preprocessor:
         return {"format": FORMAT, "encoding": self.encoding, "features": features} | of_frames
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any], folder: Path | None = None) -> "Preprocessor":
-        """The inverse of `to_json`, with the code of a preparation in `folder`; Refused on an unknown format."""
+    def from_json(cls, value: Mapping[str, Any], preparation: "Prepares | None" = None) -> "Preprocessor":
+        """The inverse of `to_json`, with the preparation that it had; Refused on an unknown format."""
         if value.get("format") != FORMAT:
             raise Refused(f"preprocessor format {value.get('format')!r}; this driftd reads format {FORMAT}")
         features = msgspec.convert(value["features"], tuple[Feature, ...])
-        preparation = None
-        if value.get("preparation") is not None:
-            from retrain.model.preparation import Preparation
-
-            assert folder is not None
-            preparation = Preparation.from_json(value["preparation"], folder)
         return cls(value["encoding"], features, value.get("library", ""), preparation)
 
 

@@ -236,7 +236,12 @@ def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersio
         training, metrics = read_json(path / "training.json"), path / "metrics.json"
         classes = training["classes"]
         task = Regression() if classes is None else Classification(tuple(classes))
-        preprocessor = Preprocessor.from_json(read_json(path / "preprocessor.json"), path / PREPARE)
+        stored, preparation = read_json(path / "preprocessor.json"), None
+        if stored.get("preparation") is not None:
+            from retrain.model.preparation import Preparation
+
+            preparation = Preparation.from_json(stored["preparation"], path / PREPARE)
+        preprocessor = Preprocessor.from_json(stored, preparation)
         adopted = training.get("adopted")
         if adopted is None:
             estimator = model_file.load(path / "model.skops", trusted_types)
