@@ -34,6 +34,7 @@ from daemon.runtime.worker.process import WorkerError
 from daemon.service.beside import Beside
 from retrain.operations import ProveRequest
 from retrain.planning import cycle as machine
+from retrain.planning.required import rows_to_adopt
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused
@@ -178,6 +179,9 @@ def _adopt(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str
     if args.get("inferred") and models.load_schema(conn, context.name) is None:
         models.save_schema(conn, context.name, args["schema"])
     due.add(conn, context.name, "adopt", context.now(), about)
+    rows, needed = args.get("rows") or files.labelled_rows(conn, context.name), rows_to_adopt(context.settings)
+    if rows < needed:
+        return f"{file} waits for {needed:,} labelled rows that say what it is like; there are {rows:,}"
     return f"{file} is evaluated and proven, and then served: `driftd status` says when"
 
 

@@ -49,7 +49,7 @@ def adopt(
     state: PlannerState, observation: Observation, adoption: Adoption, now: float, settings: ModelSettings
 ) -> opening.Plan:
     """A pipeline is adopted once there are rows to say what it is like: a fifth of these is held out."""
-    about, needed = adoption.about, HELD_OUT_OF * settings.window.holdout_min_rows
+    about, needed = adoption.about, rows_to_adopt(settings)
     file = f"{about['file']} (sha256 {about['digest'][:12]})"
     rows = about.get("rows") or observation.labelled_rows
     if rows < needed:
@@ -57,6 +57,11 @@ def adopt(
         return state, Wait(f"{file} is to be adopted; {lacking}")
     trigger = Trigger("adopt", f"adopted from {file}", dict(about))
     return opening.open_cycle(state, observation, now, settings, trigger)
+
+
+def rows_to_adopt(settings: ModelSettings) -> int:
+    """So many labelled rows a pipeline needs to be adopted."""
+    return HELD_OUT_OF * settings.window.holdout_min_rows
 
 
 def rebuild(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> opening.Plan:

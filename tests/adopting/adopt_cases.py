@@ -73,7 +73,7 @@ def adopted(tmp_path_factory):
     pipelines = {kind: written(kind, folder / f"{kind}.skops") for kind in KINDS}
     for kind in KINDS:
         answer = made.cli("adopt", kind, str(folder / f"{kind}.skops"))
-        assert "and then served" in answer.stdout
+        assert f"{kind}.skops waits for 250 labelled rows that say what it is like; there are 0" in answer.stdout
     for kind in KINDS:
         drop(frame(1), folder / kind, "first.csv", kind)
     for kind in KINDS:
@@ -123,6 +123,7 @@ def test_what_is_told_of_it(adopted):
     """Versions, the story of its cycle and the model card name the file and its digest; rows are explained, too."""
     service, _ = adopted
     (version,) = service.json("versions", "linear")
+    assert not list(service.seen("deployment_adjusted"))
     assert version["adopted"]["file"] == "linear.skops" and version["served"]
     digest = version["adopted"]["digest"]
     story = service.cli("explain", str(version["cycle"])).stdout

@@ -25,6 +25,11 @@ BROUGHT = (
     "adopt.model.before_copy", "adopt.about.before_write", "adopt.about.before_rename", "adopt.publish.before_fsync",
     "adopt.publish.before_rename", "adopt.publish.after_rename",
 )  # fmt: skip
+PATIENT = """
+[models.linear.triggers]
+retry_after = "100ms"
+max_attempts = 20
+"""
 KILLED = """
 import os, signal, sys
 from retrain import durable
@@ -51,7 +56,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 def adopted(folder: Path, *faults: str) -> dict[str, Any]:
     """What an adoption comes to that is killed at these steps, the service begun again each time it died."""
     folder.mkdir()
-    made = service(folder, "linear")
+    made = service(folder, "linear", more=PATIENT)
     own = written("linear", folder / "model.skops")
     drop(frame(1), folder / "linear", "a.csv")
     made.plan(*(f"{one} 1 KILL" for one in faults))

@@ -36,3 +36,8 @@ def test_adoptions_that_are_killed():
 def test_own_preparation():
     """Every case of `prepare_cases.py`."""
     run("prepare_cases.py")
+
+
+def test_the_pages_of_both():
+    """Every case of `page_cases.py`."""
+    run("page_cases.py")
