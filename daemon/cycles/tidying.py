@@ -39,17 +39,19 @@ def tidy(context: ModelContext) -> None:
 
 
 def clear_adopted(context: ModelContext) -> None:
-    """Throw away pipelines that nobody is to adopt any more, a day after they were brought: the versions have copies,
-    and what a command that was killed left has none."""
+    """Throw away pipelines that nobody is to adopt any more: those of cycles that are over, of which versions have
+    copies, and, a day after they were brought, what a command that was killed left."""
     brought = [folder for folder in context.folders.adoptions.glob("*") if folder.is_dir()]
     if not brought:
         return
     with context.shared.ledger.connect() as conn:
         waiting, cycle = due.adoption(conn, context.name), cycles.current(conn, context.name)
         needed = {command.args.get("folder") for command in commands.queued(conn)}
+        over = {about["folder"] for about in cycles.adoptions(conn, context.name).values()}
     needed |= {about.get("folder") for about in (waiting and waiting.about, cycle and cycle.trigger.evidence) if about}
     for folder in brought:
-        if folder.name not in needed and context.now() - folder.stat().st_mtime > KEPT_S:
+        is_old = context.now() - folder.stat().st_mtime > KEPT_S
+        if folder.name not in needed and (folder.name in over or is_old):
             durable.remove(folder, "adopt.remove")
 
 

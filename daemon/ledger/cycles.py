@@ -92,10 +92,10 @@ def result_of(conn: Connection, cycle_id: int, stage: Stage) -> dict[str, Any]:
 
 
 def adoptions(conn: Connection, model: str) -> dict[int, dict[str, Any]]:
-    """By cycle, what was adopted in it: its `file` and `digest`."""
+    """By cycle, what was adopted in it: its `file` and `digest`, and the `folder` that it came from."""
     adopted = cycles.c.model == model, cycles.c.trigger["kind"].as_string() == "adopt"
     rows = conn.execute(select(cycles.c.id, cycles.c.trigger).where(*adopted))
-    return {row.id: {key: row.trigger["evidence"][key] for key in ("file", "digest")} for row in rows}
+    return {row.id: {key: row.trigger["evidence"][key] for key in ("file", "digest", "folder")} for row in rows}
 
 
 def stages_of(conn: Connection, cycle_id: int) -> Sequence[Row[Any]]:

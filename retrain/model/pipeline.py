@@ -1,7 +1,7 @@
 """A fitted pipeline of scikit-learn that was not trained here, behind the matrix of raw cells: what `driftd adopt`
 brings, and what retraining clones of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,8 @@ class RawPipeline(BaseEstimator):  # type: ignore[misc] # scikit-learn has no ty
         """The same in the order of the pipeline's own `classes_`."""
         assert self.classes is not None
         place = {name: at for at, name in enumerate(self.classes)}
-        return np.array([place[word(label)] for label in self.pipeline.classes_.tolist()], dtype=np.int64)
+        names = (class_name(label, place) for label in self.pipeline.classes_.tolist())
+        return np.array([place[name] for name in names], dtype=np.int64)
 
     def frame(self, X: Cells) -> Any:
         """The rows as the pipeline reads them."""
@@ -90,12 +91,25 @@ class RawPipeline(BaseEstimator):  # type: ignore[misc] # scikit-learn has no ty
             raise Refused(f"the model's pipeline does not answer these rows: {' '.join(short.split())}") from error
 
 
+def class_name(label: Any, names: Collection[str]) -> str:
+    """What one of the pipeline's labels is called among these names, as data files write such values: a truth as
+    "true" or "True", a whole number also without its point.
+
+    >>> class_name(True, ["False", "True"]), class_name(1.0, ["0", "1"]), class_name(3, [])
+    ('True', '1', '3')
+    """
+    forms = [word(label), str(label)]
+    if isinstance(label, float) and label.is_integer():
+        forms.append(str(int(label)))
+    return next((form for form in forms if form in names), forms[0])
+
+
 def own_labels(pipeline: Any, classes: Sequence[str] | None) -> list[Any] | None:
     """What a fitted pipeline calls these classes, or would call those that it does not know; None of numbers."""
     if classes is None:
         return None
     own = pipeline.classes_.tolist()
-    known = {word(label): label for label in own}
+    known = {class_name(label, classes): label for label in own}
     return [known.get(name, _alike(name, type(own[0]))) for name in classes]
 
 

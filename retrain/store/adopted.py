@@ -19,12 +19,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from retrain import durable
 from retrain.model.estimators import single_threaded
-from retrain.model.pipeline import Input, RawPipeline, own_labels
+from retrain.model.pipeline import Input, RawPipeline, class_name, own_labels
 from retrain.model.preprocessing import Preprocessor
 from retrain.model.tasks import Task
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema
-from retrain.rows.cells import word
 from retrain.store import model_file
 from retrain.user_code import importable
 
@@ -171,7 +170,7 @@ def refuse_classes(pipeline: Any, classes: Collection[str]) -> tuple[str, ...]:
     own = getattr(pipeline, "classes_", None)
     if not isinstance(own, np.ndarray):
         raise Refused("it answers several questions at once", "expected one target")
-    known = tuple(sorted(word(label) for label in own.tolist()))
+    known = tuple(sorted(class_name(label, classes) for label in own.tolist()))
     unknown = sorted(set(classes) - set(known))
     if unknown:
         raise Refused(

@@ -13,7 +13,9 @@ from adopting.adopt_cases import drop, requested, service
 from adopting.pipelines import INPUTS, frame, written
 from daemon_harness import Daemon
 from helpers import wait_for
+from ledgers import place_ledger
 
+pytestmark = pytest.mark.long
 POINTS = (
     "control control.cycle_opened 1", "control control.stage_started 2", "trainer train.preprocessor.before_rename 1",
     "trainer train.model.before_write 1", "trainer train.model.before_rename 1", "trainer evaluate.probe.before_rename 1",
@@ -99,8 +101,6 @@ def test_a_command_that_is_killed_brings_all_or_nothing(tmp_path, point):
     """`driftd adopt` dies at a step before its command is in the ledger: nothing is asked for, and asked again it is
     brought as if nothing had been."""
     made = service(tmp_path, "linear")
-    from ledgers import place_ledger
-
     place_ledger(tmp_path / "state")
     written("linear", tmp_path / "model.skops")
     words = ["-c", str(made.config), "adopt", "linear", str(tmp_path / "model.skops")]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from daemon_harness import ROOT, Daemon, in_process
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -50,6 +51,7 @@ def typed(made: Daemon, line: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_page_of_adoption(tmp_path):
     """The pipeline of the page is written, adopted and served; the versions name it; one of joblib takes its place."""
     made = place(tmp_path, "adopt.md")

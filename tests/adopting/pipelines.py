@@ -66,7 +66,12 @@ def fitted(kind: str, seed: int = 0) -> Pipeline:
     made = frame(seed)
     if kind == "numbers":
         return pipeline(RandomForestRegressor(20, random_state=0)).fit(made[INPUTS], made["amount"])
-    return pipeline(CLASSIFIERS[kind]).fit(made[INPUTS], made["y"])
+    return pipeline(CLASSIFIERS[kind]).fit(made[INPUTS], labels(made, kind))
+
+
+def labels(made: pd.DataFrame, kind: str) -> pd.Series:
+    """What one of these learns: 0 and 1 where it is boosted."""
+    return (made["y"] == "yes").astype(int) if kind == "boosted" else made["y"]
 
 
 def written(kind: str, path: Path) -> Pipeline:

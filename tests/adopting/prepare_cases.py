@@ -155,6 +155,7 @@ def test_a_row_on_which_it_fails_costs_its_file_or_its_request(prepared):
     assert local_http.post(f"{prepared.url}/models/m/predict", json={"rows": asked[:5]}).status_code == 200
 
 
+@pytest.mark.long
 def test_a_change_of_the_file_is_a_reason_for_a_new_version(tmp_path):
     """The champion answers by its own copy while a cycle opens for the changed file, and says so; what is promoted
     prepares by the new one, and a roll-back goes back to the old one. Code that cannot be loaded changes nothing served."""
