@@ -167,7 +167,7 @@ def _rows(staged: Path, rows: Path, schema: Schema | None, settings: ModelSettin
     """Read a file of rows into the staged folder: how many there are, and by which schema."""
     from daemon.reading.take import take
 
-    work = staged / "work"
+    work = staged / "reading"
     work.mkdir()
     try:
         taken = take(TakeRequest(path=rows, schema=schema, settings=settings, work=work))
