@@ -72,17 +72,19 @@ def adopted(tmp_path_factory):
     """A service that adopted a pipeline of each kind before it had any data of them."""
     folder = tmp_path_factory.mktemp("adopted")
     made = service(folder, *KINDS)
-    made.start()
-    pipelines = {kind: written(kind, folder / f"{kind}.skops") for kind in KINDS}
-    for kind in KINDS:
-        answer = made.cli("adopt", kind, str(folder / f"{kind}.skops"))
-        assert f"{kind}.skops waits for 250 labelled rows that say what it is like; there are 0" in answer.stdout
-    for kind in KINDS:
-        drop(frame(1), folder / kind, "first.csv", kind)
-    for kind in KINDS:
-        made.wait("model_swapped", model=kind)
-    yield made, pipelines
-    made.close()
+    try:
+        made.start()
+        pipelines = {kind: written(kind, folder / f"{kind}.skops") for kind in KINDS}
+        for kind in KINDS:
+            answer = made.cli("adopt", kind, str(folder / f"{kind}.skops"))
+            assert f"{kind}.skops waits for 250 labelled rows that say what it is like; there are 0" in answer.stdout
+        for kind in KINDS:
+            drop(frame(1), folder / kind, "first.csv", kind)
+        for kind in KINDS:
+            made.wait("model_swapped", model=kind)
+        yield made, pipelines
+    finally:
+        made.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
