@@ -407,7 +407,7 @@ class TrainResult(Result, frozen=True, kw_only=True):
 
 class TrainRequest(Request[TrainResult], frozen=True, kw_only=True):
     """Train on the prepared rows, oldest first, and stage the result in `work`; `number` is the version's, paths in the
-    settings are relative to `config_dir`."""
+    settings are relative to `config_dir`. In place of training the pipeline in the folder `adopt` is staged."""
 
     model: str
     number: int
@@ -417,6 +417,7 @@ class TrainRequest(Request[TrainResult], frozen=True, kw_only=True):
     work: Path
     prepared: PrepareResult
     champion: StoredDeployment | None = None
+    adopt: Path | None = None
 
 
 class EvaluateResult(Result, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ Event = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
 ASKING = (
     "status", "history", "versions", "files", "explain", "retrain", "promote", "approve", "rollback", "pause", "resume",
-    "hold", "release", "forget", "check", "predict", "doctor", "notify", "pull",
+    "hold", "release", "forget", "check", "predict", "doctor", "notify", "pull", "adopt",
 )  # fmt: skip
 """Commands that read the ledger and files, or leave a word in it."""
 FEW = "estimator.params = { max_iter = 15, learning_rate = 0.3 }"

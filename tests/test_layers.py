@@ -117,7 +117,10 @@ def test_server_loads_only_what_it_serves_with():
 
 
 def test_nothing_unpickles():
-    """No module of the product can load a pickle: models come as skops."""
+    """No module of the product can load a pickle, for models come as skops; but for the one that reads the joblib file
+    of an adopted pipeline, which a person trusts by hand."""
     for package in ("daemon", "retrain", "drift"):
         for path in (ROOT / package).rglob("*.py"):
+            if path == ROOT / "retrain" / "store" / "adopted.py":
+                continue
             assert not imported(path) & {"pickle", "joblib", "cloudpickle", "dill", "shelve"}, path

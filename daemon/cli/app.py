@@ -30,6 +30,7 @@ COMMANDS = {
     "What it did and why": ("status", "history", "versions", "files", "explain", "logs"),
     "Decide yourself": (
         "pull",
+        "adopt",
         "retrain",
         "renew",
         "promote",

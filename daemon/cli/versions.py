@@ -39,6 +39,9 @@ def versions(model: ModelArgument, json: Json = False) -> None:
         ]  # fmt: skip
         print_table(COLUMNS, shown)
         for one in facts:
+            if one["adopted"] is not None:
+                file, digest = one["adopted"]["file"], one["adopted"]["digest"]
+                print(f"{one['version']} was adopted from {file} (sha256 {digest[:12]})")
             if one["rolled_back"] is not None:
                 print(f"{one['version']} was rolled back: {one['rolled_back']['reason']}")
             if one["forgotten"] is not None:

@@ -13,6 +13,7 @@ ASIDE = "before-restore-"
 """How the folders begin into which restores moved what was there before."""
 SNAPSHOTS, VERSIONS, QUARANTINE, SPOOL, LOG = "snapshots", "versions", "quarantine", "spool", "prediction_log"
 PULLED = "pulled"
+ADOPTED = "adopted"
 SEGMENTS = (
     *(f"{folder}/*.{kind}" for folder in (f"{SPOOL}/*", f"{LOG}/*/{SPOOL}") for kind in ("jsonl", "open")),
     f"{SPOOL}/*/*-*/*.jsonl",
@@ -20,6 +21,8 @@ SEGMENTS = (
 """Globs of all segments that servers append to, below the state folder, those too that were set apart in folders."""
 ROWS, SEEN = "rows.parquet", "seen"
 """Of what was pulled of a database: the rows, and the digests by which they are known again."""
+ABOUT = "about.json"
+"""What is known of a pipeline that is to be adopted."""
 NAMED_CHARS = 32
 """So many characters of a digest name a file."""
 
@@ -82,6 +85,15 @@ class ModelPaths:
     def log_spool(self) -> Path:
         """Segments of answered rows that came through the server."""
         return self.logged / SPOOL
+
+    def adopted(self, folder: str) -> Path:
+        """A pipeline that is to be adopted, with what is known of it."""
+        return self.adoptions / folder
+
+    @property
+    def adoptions(self) -> Path:
+        """What is to be adopted: a folder for each pipeline."""
+        return self.state / ADOPTED / self.model
 
     @property
     def pulled(self) -> Path:

@@ -15,13 +15,14 @@ from retrain.store.versions import is_pinned, removable
 
 
 def commit_promotion(conn: Connection, context: ModelContext, cycle: Cycle, result: dict[str, Any]) -> Cycle:
-    """Record the version that the promote stage published, its deployment and its promotion."""
+    """Record the version that the promote stage published, its deployment and its promotion. One that a person brought
+    is served as it is: as one that was promoted by hand it is not adjusted."""
     now = context.now()
     versions.record(conn, context.name, cycle, result, now)
     version = context.folders.version(result["version"])
     learn_classes(conn, context.name, context.settings, version, cycle.up_to_seq)
     deployment = deployments.for_version(conn, context.name, result["version"], now)
-    kind = "reference" if cycle.trigger.kind == "reference" else "promote"
+    kind = {"reference": "reference", "adopt": "manual"}.get(cycle.trigger.kind, "promote")
     promotions.record(conn, context.name, deployment, kind, cycle.reason, now, cycle_id=cycle.id)
     return replace(cycle, version=result["version"])
 

@@ -20,7 +20,7 @@ from daemon.cycles.cpu import record_spent
 from daemon.cycles.elsewhere import seen_elsewhere
 from daemon.cycles.loadable import unloadable
 from daemon.cycles.promotion import adjust, commit_promotion, keep_candidate, roll_back
-from daemon.cycles.schemas import known_schema, schema_change
+from daemon.cycles.schemas import known_schema, preparation_change, schema_change
 from daemon.cycles.stages import restart_stage, stage_request
 from daemon.ledger import checks, cycles, due, labels, models, observe, promotions
 from daemon.runtime.context import ModelContext
@@ -99,8 +99,10 @@ class CycleRunner:
                 schema_change(context, champion),
             )
             withheld = withheld_classes(conn, context.name, context.settings, context.folders.versions)
-            seen = seen_elsewhere(conn, context, champion, changed)
-            observation = observe.observe(conn, context.name, self.backlog(), state, lost, changed, withheld, seen)
+            seen, anew = seen_elsewhere(conn, context, champion, changed), preparation_change(context, champion)
+            observation = observe.observe(
+                conn, context.name, self.backlog(), state, lost, changed, withheld, seen, anew
+            )
             spent = state.base_seq
             state, action = plan(state, observation, now, context.settings)
             cycle, deployed = observation.open_cycle, {}
@@ -112,7 +114,7 @@ class CycleRunner:
                     is_reference = trigger.kind == "reference"
                     up_to_seq = int(trigger.evidence["to_seq"]) if is_reference else up_to_seq
                     cycle = cycles.open_cycle(conn, context.name, trigger, number, up_to_seq, now)
-                    done = observation.elsewhere.asked if is_reference else (*observation.due, *observation.manual)
+                    done = observation.elsewhere.asked if is_reference else _done(observation, trigger.kind)
                     due.finish(conn, done, now)
                     labels.cycle_opened(conn, context.name)
                 case ObserveOnly():
@@ -171,6 +173,8 @@ class CycleRunner:
         pause_s: float | None = LOGGED_EVERY_S if self._log_again_s else None
         if until_s is not None:
             pause_s = min(pause_s or LOGGED_EVERY_S, max(0.1, until_s - self.context.now()))
+        if self.context.settings.prepare is not None:  # its file may change, of which nobody is told
+            pause_s = min(pause_s or LOGGED_EVERY_S, self.context.settings.intake.rescan)
         backlog_s = BACKLOG_PAUSE_S * self.context.shared.pace
         for hindered, most_s in ((self.backlog(), backlog_s), (self._assessing.failed, ASSESS_AGAIN_S)):
             if hindered:
@@ -259,9 +263,11 @@ class CycleRunner:
         context, now = self.context, self.context.now()
         triggers, trial = context.settings.triggers, None
         with context.shared.ledger.begin(durable=True) as conn:
+            is_by_hand = cycle.trigger.kind == "adopt"  # a person said that it is to be served
             after = machine.advance(
                 cycle, _with_verdict(conn, cycle, outcome), now, triggers.max_attempts, triggers.retry_after,
-                "auto" if context.settings.is_elsewhere else context.settings.mode, on_trial.needs_trial(conn, context),
+                "auto" if is_by_hand or context.settings.is_elsewhere else context.settings.mode,
+                not is_by_hand and on_trial.needs_trial(conn, context),
                 context.settings.is_elsewhere and cycle.trigger.kind != "reference",
             )  # fmt: skip
             cycles.stage_finished(conn, stage_id, outcome, now)
@@ -309,6 +315,14 @@ class CycleRunner:
             log.info("version_kept", reason=after.reason)
         if after.state not in UNFINISHED:
             log.info("cycle_finished", outcome=after.state, reason=after.reason)
+
+
+def _done(observation: Observation, kind: str) -> tuple[int, ...]:
+    """The ids of what is done by opening a cycle of that kind."""
+    if kind == "adopt":
+        assert observation.adoption is not None
+        return observation.adoption.ids
+    return (*observation.due, *observation.manual)
 
 
 def _with_verdict(conn: Connection, cycle: Cycle, outcome: Outcome) -> Outcome:

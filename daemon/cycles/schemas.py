@@ -11,15 +11,23 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from daemon.ledger import models
+from daemon.ledger import models, promotions
 from daemon.runtime.context import ModelContext
 from retrain.records.deployment import Champion
 from retrain.records.errors import Refused
 from retrain.records.formats import configured_formats
 from retrain.records.schema import Schema, declared_schema, event_schema, recorded_columns, with_recorded
-from retrain.records.schema_change import SchemaChange, changes, comparable, shape_digest
+from retrain.records.schema_change import (
+    PreparationChange,
+    SchemaChange,
+    changes,
+    comparable,
+    preparation_changed,
+    shape_digest,
+)
 from retrain.records.settings import ModelSettings
 from retrain.store.versions import read_json
+from retrain.user_code import digest_of
 
 NOTICED = {"patterns", "recursive", "settle", "watch", "rescan"}
 """Settings of the intake that say which files are noticed, and when."""
@@ -56,6 +64,8 @@ def reading_digest(context: ModelContext) -> str:
     schema, settings = current_schema(context), context.settings
     options = settings.intake.model_dump(mode="json", exclude=NOTICED)
     read = [None if schema is None else schema.to_json(), settings.task, settings.target, settings.time_column]
+    if settings.prepare is not None:  # what it refused may be fine after a change
+        read.append(digest_of(settings.prepare, context.shared.config.path.parent))
     decisive = [*read, settings.id_column, options, settings.limits.max_file]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -63,6 +73,44 @@ def reading_digest(context: ModelContext) -> str:
 def known_schema(context: ModelContext) -> Schema | None:
     """The current schema, else the one that was inferred before."""
     return current_schema(context) or stored_schema(context)
+
+
+def logged_schema(context: ModelContext) -> Schema | None:
+    """By which answered rows are kept: the known one, with whatever else the champion's version reads, as a pipeline or
+    a preparation of the user's does."""
+    schema = known_schema(context)
+    with context.shared.ledger.connect() as conn:
+        champion = promotions.champion(conn, context.name)
+    own = None if champion is None else version_schema(context.folders.version(champion.newest))
+    if schema is None or own is None or own.inputs is None:
+        return schema
+    names = {column.name for column in schema.columns}
+    return replace(schema, inputs=tuple(name for name in own.inputs if name in names))
+
+
+def preparation_change(context: ModelContext, champion: Champion | None) -> PreparationChange | None:
+    """How the configured preparation of rows differs from the one that the champion's newest version was made with;
+    None where it does not, or the version cannot be read."""
+    if champion is None or context.settings.task == "recommendation":
+        return None
+    before = version_preparation(context.folders.version(champion.newest))
+    if before is None:
+        return None
+    name, folder = context.settings.prepare, context.shared.config.path.parent
+    digest = digest_of(name, folder)
+    if digest == before.get("digest", "") or (name is not None and not digest):
+        return None
+    return preparation_changed(champion.newest, before, name, digest)
+
+
+@lru_cache(maxsize=256)
+def version_preparation(folder: Path) -> dict[str, str] | None:
+    """Name and digest of the preparation that a version has, {} without one; None where it cannot be read."""
+    try:
+        training = read_json(folder / "training.json")
+    except Refused:
+        return None
+    return dict(training.get("preparation") or {})
 
 
 def stored_schema(context: ModelContext) -> Schema | None:

@@ -1,9 +1,11 @@
 """The request of each stage, from the ledger; and where a cycle goes on when its unfinished work is gone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from sqlalchemy import Connection
 
+from daemon.config.paths import ROWS
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.schemas import schema_change
 from daemon.ledger import cycles, files, forecasts, promotions, totals
@@ -11,6 +13,7 @@ from daemon.runtime.context import ModelContext
 from retrain import durable
 from retrain.labels.words import WAITING
 from retrain.operations import (
+    AcceptedFile,
     EvaluateRequest,
     PrepareRequest,
     PrepareResult,
@@ -54,6 +57,7 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
     withheld = withheld_classes(conn, context.name, context.settings, folder)
     known = LabelState.from_json(evidence["labels"]) if "labels" in evidence else LabelState()
     before, rows = _champion(context, champion), context.accepted(usable, withheld, known.trust)
+    rows = _rows_beside(context, cycle) or rows
     if cycle.stage is Stage.PREPARE:
         return PrepareRequest(
             files=rows, schema=schema, settings=settings, work=work, champion=before, rows_before=rows_before,
@@ -65,6 +69,7 @@ def stage_request(context: ModelContext, conn: Connection, cycle: Cycle, schema:
         return TrainRequest(
             model=context.name, number=cycle.number, schema=schema, settings=settings,
             config_dir=context.shared.config.path.parent, work=work, prepared=prepared, champion=before,
+            adopt=_adopted(context, cycle),
         )  # fmt: skip
     return EvaluateRequest(
         files=rows, settings=settings, work=work, prepared=prepared,
@@ -90,6 +95,20 @@ def _record_request(context: ModelContext, conn: Connection, cycle: Cycle, schem
         config_dir=context.shared.config.path.parent, served_version=evidence.get("served_version"),
         now=context.now(),
     )  # fmt: skip
+
+
+def _adopted(context: ModelContext, cycle: Cycle) -> Path | None:
+    """The folder of the pipeline that a cycle adopts; None where it trains."""
+    return context.folders.adopted(cycle.trigger.evidence["folder"]) if cycle.trigger.kind == "adopt" else None
+
+
+def _rows_beside(context: ModelContext, cycle: Cycle) -> tuple[AcceptedFile, ...]:
+    """The rows that came with a pipeline, in place of those of accepted files."""
+    folder, rows = _adopted(context, cycle), cycle.trigger.evidence.get("rows")
+    if folder is None or not rows:
+        return ()
+    digest = cycle.trigger.evidence["rows_digest"]
+    return (AcceptedFile(seq=1, snapshot=folder / ROWS, digest=digest, rows=rows, own_labels=rows),)
 
 
 def _read_from(context: ModelContext, conn: Connection, cycle: Cycle) -> tuple[int, int]:

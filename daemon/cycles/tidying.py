@@ -8,9 +8,12 @@ from pathlib import Path
 
 from daemon.config.paths import StatePaths
 from daemon.cycles.promotion import link_champion, prune_versions
-from daemon.ledger import Ledger, cycles, forecasts, versions
+from daemon.ledger import Ledger, commands, cycles, due, forecasts, versions
 from daemon.runtime.context import ModelContext
 from retrain import durable
+
+KEPT_S = 86_400.0
+"""Seconds."""
 
 
 async def keep_tidy(context: ModelContext) -> None:
@@ -32,6 +35,24 @@ def tidy(context: ModelContext) -> None:
         if context.folders.version(name).exists():
             durable.remove(context.folders.version(name), "retention.remove_version")
     clear_cycles(context.shared.ledger, context.shared.config.paths)
+    clear_adopted(context)
+
+
+def clear_adopted(context: ModelContext) -> None:
+    """Throw away pipelines that nobody is to adopt any more: those of cycles that are over, of which versions have
+    copies, and, a day after they were brought, what a command that was killed left."""
+    brought = [folder for folder in context.folders.adoptions.glob("*") if folder.is_dir()]
+    if not brought:
+        return
+    with context.shared.ledger.connect() as conn:
+        waiting, cycle = due.adoption(conn, context.name), cycles.current(conn, context.name)
+        needed = {command.args.get("folder") for command in commands.queued(conn)}
+        over = {about["folder"] for about in cycles.adoptions(conn, context.name).values()}
+    needed |= {about.get("folder") for about in (waiting and waiting.about, cycle and cycle.trigger.evidence) if about}
+    for folder in brought:
+        is_old = context.now() - folder.stat().st_mtime > KEPT_S
+        if folder.name not in needed and (folder.name in over or is_old):
+            durable.remove(folder, "adopt.remove")
 
 
 def clear_cycles(ledger: Ledger, paths: StatePaths) -> None:

@@ -137,6 +137,8 @@ class Intake:
             await self.context.shared.writable()
         await self._notice_hinted()
         if time.monotonic() >= self._rescan_due_s:
+            if self.context.settings.prepare is not None:  # what its code refused may be fine by other code
+                await self._look_at_refused_again()
             await self._rescan()
         settled = await self._settled()
         if settled:

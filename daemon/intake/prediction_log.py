@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemon.cycles.schemas import known_schema
+from daemon.cycles.schemas import logged_schema
 from daemon.ledger import cycles, prediction_log, retention
 from daemon.reading.operations import ConvertRequest
 from daemon.runtime.context import ModelContext
@@ -40,7 +40,7 @@ async def convert_segments(context: ModelContext) -> int:
 
 async def _convert(context: ModelContext, segments: Sequence[Path]) -> int:
     """One file of the log: published, committed, and only then its segments removed."""
-    schema = known_schema(context)
+    schema = logged_schema(context)
     assert schema is not None, "who answered has a version, and that a schema"
     request = ConvertRequest(
         segments=tuple(segments), schema=schema, work=context.folders.intake, forgotten=marks_of(context)

@@ -70,7 +70,7 @@ async def _take_file(context: ModelContext, taking: Taking) -> Taken:
         request = TakeRequest(
             path=path, schema=current_schema(context), settings=context.settings, work=context.folders.intake,
             classes=_odd_classes(context), items=taking.items, chosen=_newest(context) if taking.items else (),
-            root=root, forgotten=marks_of(context),
+            root=root, config_dir=context.shared.config.path.parent, forgotten=marks_of(context),
         )  # fmt: skip
         most_s = context.settings.limits.read_time
         await accept(context, taking, digest, await _read(context, taking, request, most_s))

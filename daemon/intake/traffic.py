@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from daemon.cycles.schemas import known_schema
+from daemon.cycles.schemas import logged_schema
 from daemon.intake.prediction_log import convert_segments, sweep, trim
 from daemon.intake.take_in import accept, refuse
 from daemon.intake.taking import Taking
@@ -153,7 +153,7 @@ class Traffic:
 
     async def _take_in(self, logs: Any) -> bool:
         context, name = self.context, str(logs[0].data_file)
-        schema = known_schema(context)
+        schema = logged_schema(context)
         assert schema is not None, "who answered has a version, and that a schema"
         request = TrafficRequest(
             logs=tuple(context.folders.state / row.path for row in logs),

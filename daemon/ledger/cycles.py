@@ -91,6 +91,13 @@ def result_of(conn: Connection, cycle_id: int, stage: Stage) -> dict[str, Any]:
     return conn.scalar(select(stages.c.result).where(*done).order_by(stages.c.id.desc()).limit(1)) or {}
 
 
+def adoptions(conn: Connection, model: str) -> dict[int, dict[str, Any]]:
+    """By cycle, what was adopted in it: its `file` and `digest`, and the `folder` that it came from."""
+    adopted = cycles.c.model == model, cycles.c.trigger["kind"].as_string() == "adopt"
+    rows = conn.execute(select(cycles.c.id, cycles.c.trigger).where(*adopted))
+    return {row.id: {key: row.trigger["evidence"][key] for key in ("file", "digest", "folder")} for row in rows}
+
+
 def stages_of(conn: Connection, cycle_id: int) -> Sequence[Row[Any]]:
     """All attempts at all stages, in order."""
     return last_rows(conn, stages, None, stages.c.cycle_id == cycle_id)

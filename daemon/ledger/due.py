@@ -1,22 +1,31 @@
-"""What is due: scheduled checks and retrains, and retrains asked for by hand."""
+"""What is due: scheduled checks and retrains, retrains asked for by hand, and pipelines to adopt."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.ledger.tables import due
+from retrain.records.observation import Adoption
 
 
-def add(conn: Connection, model: str, kind: str, due_at: float) -> None:
-    """Note that something of `kind` (check, retrain or manual) is due; the same moment counts once."""
-    conn.execute(insert(due).values(model=model, kind=kind, due_at=due_at).on_conflict_do_nothing())
+def add(conn: Connection, model: str, kind: str, due_at: float, args: dict[str, Any] | None = None) -> None:
+    """Note that something of `kind` (check, retrain, manual or adopt) is due; the same moment counts once."""
+    conn.execute(insert(due).values(model=model, kind=kind, due_at=due_at, args=args).on_conflict_do_nothing())
 
 
 def pending(conn: Connection, model: str, kind: str) -> tuple[int, ...]:
     """Ids of what is due and not done."""
     query = select(due.c.id).where(due.c.model == model, due.c.kind == kind, due.c.done_at.is_(None))
     return tuple(conn.scalars(query.order_by(due.c.id)))
+
+
+def adoption(conn: Connection, model: str) -> Adoption | None:
+    """The pipeline that is to be adopted: what was asked for last, in place of what was asked for before."""
+    waiting = due.c.model == model, due.c.kind == "adopt", due.c.done_at.is_(None)
+    rows = conn.execute(select(due.c.id, due.c.args).where(*waiting).order_by(due.c.id)).all()
+    return Adoption(tuple(row.id for row in rows), dict(rows[-1].args)) if rows else None
 
 
 def finish(conn: Connection, ids: Iterable[int], now: float) -> None:

@@ -20,7 +20,7 @@ from daemon.ledger import sound
 from retrain.durable import crash_point
 from retrain.records.errors import Refused, Retry
 
-HEAD = "0021"
+HEAD = "0022"
 BUSY_TIMEOUT_S, FOLLOWER_BUSY_S = 10.0, 2.0
 INCREMENTAL = 2
 

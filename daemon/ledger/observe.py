@@ -18,7 +18,7 @@ from retrain.records.finished_check import FinishedCheck, Rise
 from retrain.records.new_classes import NewClass
 from retrain.records.observation import CycleResult, Elsewhere, Observation
 from retrain.records.planner_state import PlannerState
-from retrain.records.schema_change import SchemaChange
+from retrain.records.schema_change import PreparationChange, SchemaChange
 
 LATE_CHECKS = 5_000
 """So far back, of all models' checks, a drop that late labels show is looked for."""
@@ -35,12 +35,13 @@ def observe(
     changed: SchemaChange | None = None,
     withheld: Collection[NewClass] = (),
     seen: Elsewhere = NOWHERE,
+    preparation: PreparationChange | None = None,
 ) -> Observation:
-    """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable` and `changed` are what
-    the store and the configuration say of the champion; their rows are counted here. `withheld` classes do not count,
-    but those that only lack rows; `seen` is what there is of a model that another system serves.
-    Labels count as far as they may be believed, but all where that was not
-    asked: before a first model whose labels come with their rows, and of a champion that cannot be judged."""
+    """What the ledger says now; `backlog` is what the intake still has to take in. `unloadable`, `changed` and
+    `preparation` are what the store and the configuration say of the champion; the rows of `changed` are counted here.
+    `withheld` classes do not count, but those that only lack rows; `seen` is what there is of a model that another
+    system serves. Labels count as far as they may be believed, but all where that was not asked: before a first model
+    whose labels come with their rows, and of a champion that cannot be judged."""
     none = {one.name for one in withheld if one.meant or one.declared}
     row, champion = models.get(conn, model), promotions.champion(conn, model)
     judged = not unloadable and (changed is None or changed.comparable)
@@ -60,6 +61,7 @@ def observe(
         evidence=tuple(_evidence(conn, model, state, champion)),
         due=due.pending(conn, model, "retrain"),
         manual=due.pending(conn, model, "manual"),
+        adoption=due.adoption(conn, model),
         paused=bool(row is not None and row.paused),
         backlog=backlog,
         assessments=assessments.newer_than(conn, model, state.evidence_after),
@@ -69,6 +71,7 @@ def observe(
         retrained=_retrained(conn, model, state.judged_cycle),
         unloadable=unloadable,
         changed=None if changed is None else _counted(conn, model, changed, none),
+        preparation=preparation,
         batches=models.batches(conn, model),
         elsewhere=seen,
     )

@@ -405,6 +405,7 @@ due = _table(
     *_required(String, "model", "kind"),
     *_required(Float, "due_at"),
     *_optional(Float, "done_at"),
+    *_optional(JSON, "args"),
     UniqueConstraint("model", "kind", "due_at"),
 )
 Index("due_and_not_done", due.c.model, due.c.kind, sqlite_where=text("done_at IS NULL"))

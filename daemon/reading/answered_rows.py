@@ -92,9 +92,8 @@ def traffic(request: TrafficRequest) -> TrafficResult:
         file_look = look(source)
         if isinstance(file_look, Problem):
             raise Retry(f"{source}: {file_look.reason}")
-        taken = take(
-            TakeRequest(path=source, schema=schema, settings=request.settings, work=work, forgotten=request.forgotten)
-        )
+        settings = request.settings.model_copy(update={"prepare": None})  # who answered has prepared them
+        taken = take(TakeRequest(path=source, schema=schema, settings=settings, work=work, forgotten=request.forgotten))
         taken = _with_propensity(taken, logs)
     finally:
         source.unlink(missing_ok=True)
@@ -175,7 +174,7 @@ def _feature(lines: Sequence[dict[str, Any]], column: Column) -> pa.Array:
     for line in lines:
         place = line["columns"].index(column.name) if column.name in line["columns"] else None
         values += [None] * len(line["at"]) if place is None else [row[place] for row in line["rows"]]
-    if column.kind == "category":
+    if column.kind in ("category", "text"):
         return _texts(values)
     if column.kind == "number" and set(map(type, values)) <= {float, type(None)}:
         return pa.array(values, pa.float64())

@@ -55,8 +55,9 @@ class TakeResult(Result, frozen=True, kw_only=True):
 class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     """Take `path` in by `schema` (None: infer it); files are written to `work`. `classes` are known ones of the target
     that are to be written as they are (see `retrain.records.new_classes.spelled`); `items`: it is the items file, of
-    which some must be in the newest events, the snapshots `chosen`. A link that leads out of `root` is refused. Rows of
-    people who are `forgotten` are left out."""
+    which some must be in the newest events, the snapshots `chosen`. A link that leads out of `root` is refused. The
+    user's preparation, relative to `config_dir`, must take its rows. Rows of people who are `forgotten` are left
+    out."""
 
     path: Path
     schema: Schema | None
@@ -67,6 +68,7 @@ class TakeRequest(Request[TakeResult], frozen=True, kw_only=True):
     chosen: tuple[Path, ...] = ()
     root: Path | None = None
     forgotten: Marks | None = None
+    config_dir: Path = Path()
 
 
 class LoggedRows(Result, frozen=True, kw_only=True):

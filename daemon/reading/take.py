@@ -36,6 +36,7 @@ from daemon.reading.misread import advice_on, misread
 from daemon.reading.nested import NO_ID, nested_ids
 from daemon.reading.open_file import open_file
 from daemon.reading.operations import TakeRequest, TakeResult
+from daemon.reading.prepared import refuse_unprepared
 from daemon.reading.quality import ColumnQuality, RowHashes
 from daemon.reading.recorded import SUM_TOLERANCE, newest_version, outside, sums
 from daemon.reading.rejects import Reject, Rejects, Share, misfit, shortened
@@ -130,6 +131,7 @@ def _take(path: Path, stem: Path, temporary: Path, request: TakeRequest) -> Take
         parsed.source, matched, snapshot, misfits, request.classes, events, settings.limits.max_cells,
         request.forgotten,
     )  # fmt: skip
+    refuse_unprepared(snapshot, matched, settings, request.config_dir)
     rejects.extend(_in_file(misfits.first(), rejects.first(), parsed.skipped) if parsed.is_csv else misfits.first())
     rejects.count += misfits.count - len(misfits.first())
     if (marks := request.forgotten) is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.config.config import Config
-from daemon.ledger import assessments, checks, forecasts, promotions, trials
+from daemon.ledger import assessments, checks, cycles, forecasts, promotions, trials
 from daemon.ledger import versions as stored
 from daemon.reports.forecast import in_interval
 from daemon.reports.forgotten import since_made
@@ -29,13 +29,14 @@ def versions_of(conn: Connection, config: Config, model: str) -> list[tuple[Any,
     foretold, came_to = forecasts.foretold_of(conn, model), forecasts.realised_of(conn, model)
     undone = {one.version: roll_back_json(conn, model, one) for one in promotions.roll_backs(conn, model)}
     served = set() if champion is None else served_versions(rows, champion)
-    pinned = config.models[model].retention.pinned
+    pinned, adopted = config.models[model].retention.pinned, cycles.adoptions(conn, model)
     folders = config.paths.model(model)
     return [
         (
             row,
             _version(row, served, pinned, str(config.paths.model(model).version(row.name)))
             | latest.get(row.name, NO_PERFORMANCE)
+            | {"adopted": adopted.get(row.cycle_id)}
             | {"forecast": foretold.get(row.cycle_id), "realised": came_to.get(row.cycle_id)}
             | {"forgotten": since_made(conn, folders, model, row.name)}
             | {"trial": trial_facts.get(row.name), "rolled_back": None if row.name in served else undone.get(row.name)},

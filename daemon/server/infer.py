@@ -31,6 +31,7 @@ NUMPY = {
 }  # fmt: skip
 DATATYPES = {
     "number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "datetime": "BYTES",
+    "text": "BYTES",
 }  # fmt: skip
 LONGEST_NUMBER = 18
 """Digits of a length in a header: no body has more bytes."""

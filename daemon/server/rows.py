@@ -283,6 +283,8 @@ def _request_type(schema: Schema, others: list[str], strict: bool) -> Any:
 
 def _cell_type(column: Column, strict: bool) -> Any:
     """What a cell of a column may be where the fast way reads it."""
+    if column.kind == "text":
+        return str
     if column.kind == "category":
         return Literal[column.categories] if strict and column.categories is not None else str
     if column.kind == "boolean":

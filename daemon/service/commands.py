@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.config.paths import ABOUT
 from daemon.cycles import trial as on_trial
 from daemon.cycles.classes import withheld_classes
 from daemon.cycles.elsewhere import refuse_elsewhere
@@ -35,6 +36,7 @@ from daemon.runtime.worker.process import WorkerError
 from daemon.service.beside import Beside
 from retrain.operations import ProveRequest
 from retrain.planning import cycle as machine
+from retrain.planning.required import rows_to_adopt
 from retrain.records.cycle import CycleState
 from retrain.records.deployment import Deployment
 from retrain.records.errors import Refused
@@ -183,6 +185,25 @@ def _renew(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str
     return "a new reference is made of the newest files as soon as no cycle is under way"
 
 
+def _adopt(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
+    """The cycle of an adoption: it is staged, evaluated, proven and promoted as a trained one."""
+    champion, file = promotions.champion(conn, context.name), args["file"]
+    if champion is not None and not args["replaces"]:
+        raise Refused(
+            f"{context.name} has a champion, {champion.described}", "--replace puts the adopted pipeline in its place"
+        )
+    if not (context.folders.adopted(args["folder"]) / ABOUT).is_file():
+        raise Refused(f"{file} is gone from the state folder", "`driftd adopt` brings it again")
+    about = {key: value for key, value in args.items() if key not in ("model", "schema", "inferred")}
+    if args.get("inferred") and models.load_schema(conn, context.name) is None:
+        models.save_schema(conn, context.name, args["schema"])
+    due.add(conn, context.name, "adopt", context.now(), about)
+    rows, needed = args.get("rows") or files.labelled_rows(conn, context.name), rows_to_adopt(context.settings)
+    if rows < needed:
+        return f"{file} waits for {needed:,} labelled rows that say what it is like; there are {rows:,}"
+    return f"{file} is evaluated and proven, and then served: `driftd status` says when"
+
+
 def _promote(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
     refuse_elsewhere(context.name, context.settings, "nothing can be promoted")
     version = _stored(conn, context, args["version"])
@@ -284,6 +305,7 @@ def _forget(conn: Connection, context: ModelContext, args: dict[str, Any]) -> st
 HANDLERS: dict[str, Callable[[Connection, ModelContext, dict[str, Any]], str]] = {
     handler.__name__.removeprefix("_"): handler
     for handler in (
+        _adopt,
         _retrain,
         _renew,
         _promote,

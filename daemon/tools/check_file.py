@@ -52,7 +52,16 @@ def judge_file(
         with ledger.connect() as conn:
             known = known_classes(conn, model, settings, paths.versions)
         classes = tuple(odd_spellings(known.learned | known.approved).values())
-        taken = _taken(TakeRequest(path=file, schema=schema, settings=settings, work=Path(work), classes=classes))
+        taken = _taken(
+            TakeRequest(
+                path=file,
+                schema=schema,
+                settings=settings,
+                work=Path(work),
+                classes=classes,
+                config_dir=config.path.parent,
+            )
+        )
         only = listed_columns(columns, [column.name for column in taken.schema.columns])
         ignored = listed_columns(ignore, [column.name for column in taken.schema.columns])
         with ledger.connect() as conn:

@@ -19,11 +19,15 @@ class RowEncoder:
     A feature that is not among `names` is missing in every row."""
 
     def __init__(self, preprocessor: Preprocessor, names: Sequence[str]) -> None:
+        self._preparation, self._prepared = preprocessor.preparation, preprocessor.transform_prepared
+        if self._preparation is not None:
+            preprocessor = self._preparation.raw
         place = {name: position for position, name in enumerate(names)}
         wanted = [feature.name for feature in preprocessor.features]
         self._picked = None if wanted == list(names) else [place.get(name) for name in wanted]
-        features = preprocessor.features
+        features, self._is_raw = preprocessor.features, preprocessor.encoding == "raw"
         self._categories = [(j, f.index) for j, f in enumerate(features) if f.categories is not None]
+        self._numbers = [j for j, f in enumerate(features) if not f.is_text]
         self._expanded = preprocessor.expanded
 
     def __call__(self, rows: Sequence[Cells]) -> Floats:
@@ -33,9 +37,22 @@ class RowEncoder:
             if self._picked is None
             else [[None if at is None else row[at] for at in self._picked] for row in rows]
         )
+        if self._is_raw:
+            raw: Floats = self._raw(picked)
+            return raw if self._preparation is None else self._prepared(self._preparation.of_cells(raw))
         for position, index in self._categories:
             for row in picked:
                 row[position] = index.get(row[position], math.nan)
         matrix = np.array(picked, dtype=np.float64)
         matrix[np.isinf(matrix)] = np.nan
         return self._expanded(matrix)
+
+    def _raw(self, rows: list[list[Any]]) -> Any:
+        """The same as plain cells, an object array."""
+        matrix = np.empty((len(rows), len(rows[0]) if rows else 0), dtype=object)
+        matrix[:] = rows
+        for position in self._numbers:
+            numbers = matrix[:, position].astype(np.float64)
+            numbers[np.isinf(numbers)] = np.nan
+            matrix[:, position] = numbers
+        return matrix

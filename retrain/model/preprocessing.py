@@ -1,13 +1,14 @@
 """Rows to a matrix of numbers, fitted once a version and kept apart from the estimator.
 
 A snapshot's table and a request's rows give the same floats, bit by bit. `codes` is for estimators with
-native categories (codes 0…k−1, missing and unseen NaN); `onehot` for all others (no NaN is left).
+native categories (codes 0…k−1, missing and unseen NaN); `onehot` for all others (no NaN is left); `raw` for a pipeline
+that prepares its rows itself: plain cells, see `retrain.model.pipeline`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -21,7 +22,7 @@ from retrain.rows import cells
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Encoding = Literal["codes", "onehot"]
+Encoding = Literal["codes", "onehot", "raw"]
 FORMAT = 1
 MAX_CATEGORIES = 254
 
@@ -29,7 +30,8 @@ MAX_CATEGORIES = 254
 @dataclass(frozen=True)
 class Feature:
     """A column as fitted: `categories` by falling frequency, then name; `indicator` where missing was seen.
-    `median`, `mean` and `scale` impute and standardize under `onehot`."""
+    `median`, `mean` and `scale` impute and standardize under `onehot`; `missing` is of `raw`, see
+    `retrain.model.pipeline: Input`."""
 
     name: str
     kind: ColumnKind
@@ -38,6 +40,12 @@ class Feature:
     median: float = 0.0
     mean: float = 0.0
     scale: float = 1.0
+    missing: str = "nan"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its cells are text."""
+        return self.kind in ("category", "text")
 
     @cached_property
     def index(self) -> dict[str, float]:
@@ -58,12 +66,55 @@ class Feature:
         return (*(f"{self.name}={category}" for category in self.categories), *indicator)
 
 
+class Prepares(Protocol):
+    """What a preprocessor needs of a preparation of the user's, see `retrain.model.preparation`."""
+
+    @property
+    def name(self) -> str:
+        """The function, as the configuration names it."""
+
+    @property
+    def digest(self) -> str:
+        """Of its file."""
+
+    @property
+    def file(self) -> str:
+        """What the file is called."""
+
+    @property
+    def code(self) -> bytes:
+        """The file."""
+
+    @property
+    def raw(self) -> "Preprocessor":
+        """The cells of what the function reads."""
+
+    def of_table(self, table: "pa.Table") -> "pa.Table":
+        """The features of a snapshot's table."""
+
+    def of_rows(self, rows: Sequence[Mapping[str, Any]]) -> "pa.Table":
+        """The features of rows as JSON gives them."""
+
+    def of_cells(self, cells: Any) -> "pa.Table":
+        """The features of raw cells."""
+
+    def model_schema(self, schema: Schema) -> Schema:
+        """The schema of the features."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+
+
 @dataclass(frozen=True)
 class Preprocessor:
-    """Schema features to a float64 matrix of shape (rows, len(feature_names))."""
+    """Schema features to a float64 matrix of shape (rows, len(feature_names)), under `raw` an object array of plain
+    cells, of which frames of `library` are made. With a `preparation` of the user's the features are what that gives,
+    and tables and rows what it reads."""
 
     encoding: Encoding
     features: tuple[Feature, ...]
+    library: str = ""
+    preparation: "Prepares | None" = None
 
     @classmethod
     def fit(
@@ -77,7 +128,7 @@ class Preprocessor:
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Name of each column of the matrix."""
-        if self.encoding == "codes":
+        if self.encoding != "onehot":
             return tuple(feature.name for feature in self.features)
         return tuple(name for feature in self.features for name in feature.names)
 
@@ -88,27 +139,65 @@ class Preprocessor:
             return tuple(feature.categories is not None for feature in self.features)
         return (False,) * len(self.feature_names)
 
+    def prepared(self, table: "pa.Table") -> "pa.Table":
+        """A snapshot's table with the features as columns."""
+        return table if self.preparation is None else self.preparation.of_table(table)
+
     def transform(self, table: "pa.Table") -> Floats:
         """The matrix of a snapshot's table. A column that it does not have is missing in every row; one of another kind
         is read as this kind, as far as that goes."""
+        return self.transform_prepared(self.prepared(table))
+
+    def transform_prepared(self, table: "pa.Table") -> Floats:
+        """The same of a table that `prepared` gave."""
+        if self.encoding == "raw":
+            raw: Floats = self._raw_cells(table)
+            return raw
+        return self.expanded(self.codes(table))
+
+    def codes(self, table: "pa.Table") -> Floats:
+        """Codes and numbers (rows, features) whatever the encoding, free text as its length."""
         base = np.full((table.num_rows, len(self.features)), np.nan)
         names = set(table.column_names)
         for position, f in enumerate(self.features):
-            if f.name in names:
+            if f.name in names and f.kind == "text":
+                base[:, position] = [np.nan if text is None else len(text) for text in _texts(table.column(f.name))]
+            elif f.name in names:
                 base[:, position] = cells.from_arrow(table.column(f.name), f.kind, f.index)
-        return self.expanded(base)
+        return base
+
+    def numbers(self, table: "pa.Table") -> Floats:
+        """The matrix of a snapshot's table for what learns from numbers alone: that of `transform`, or its codes where
+        that has text."""
+        if self.encoding != "raw":
+            return self.transform(table)
+        return self.codes(self.prepared(table))
+
+    def _raw_cells(self, table: "pa.Table") -> Any:
+        """Plain cells, an object array (rows, features)."""
+        base = np.full((table.num_rows, len(self.features)), np.nan, dtype=object)
+        names = set(table.column_names)
+        for position, f in enumerate(self.features):
+            if f.is_text:
+                base[:, position] = _texts(table.column(f.name)) if f.name in names else None
+            elif f.name in names:
+                base[:, position] = cells.from_arrow(table.column(f.name), f.kind, {})
+        return base
 
     def transform_rows(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """The matrix of rows as JSON gives them; absent and null are missing. Refused names a wrong value."""
-        base = np.full((len(rows), len(self.features)), np.nan)
+        if self.preparation is not None:
+            return self.transform_prepared(self.preparation.of_rows(rows))
+        base = np.full((len(rows), len(self.features)), np.nan, dtype=object if self.encoding == "raw" else np.float64)
         for position, f in enumerate(self.features):
             values: Sequence[Any] = cells.plain_values([row.get(f.name) for row in rows], f.name, f.kind)
-            base[:, position] = [f.index.get(v, np.nan) for v in values] if f.categories is not None else values
+            coded = f.categories is not None and self.encoding != "raw"
+            base[:, position] = [f.index.get(v, np.nan) for v in values] if coded else _kept(values, f)
         return self.expanded(base)
 
     def expanded(self, base: Floats) -> Floats:
         """The matrix of codes and numbers (rows, features)."""
-        return base if self.encoding == "codes" else self._expansion(base)
+        return self._expansion(base) if self.encoding == "onehot" else base
 
     @cached_property
     def _expansion(self) -> "_Expansion":
@@ -116,14 +205,24 @@ class Preprocessor:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; floats keep every bit."""
-        return {"format": FORMAT, "encoding": self.encoding, "features": [asdict(f) for f in self.features]}
+        features = [_plain(asdict(f)) for f in self.features]
+        of_frames: dict[str, Any] = {"library": self.library} if self.library else {}
+        if self.preparation is not None:
+            of_frames["preparation"] = self.preparation.to_json()
+        return {"format": FORMAT, "encoding": self.encoding, "features": features} | of_frames
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Preprocessor":
-        """The inverse of `to_json`; Refused on an unknown format."""
+    def from_json(cls, value: Mapping[str, Any], preparation: "Prepares | None" = None) -> "Preprocessor":
+        """The inverse of `to_json`, with the preparation that it had; Refused on an unknown format."""
         if value.get("format") != FORMAT:
             raise Refused(f"preprocessor format {value.get('format')!r}; this driftd reads format {FORMAT}")
-        return cls(value["encoding"], msgspec.convert(value["features"], tuple[Feature, ...]))
+        features = msgspec.convert(value["features"], tuple[Feature, ...])
+        return cls(value["encoding"], features, value.get("library", ""), preparation)
+
+
+def _plain(feature: dict[str, Any]) -> dict[str, Any]:
+    """Without what is as it was before there were raw cells, so that digests stay."""
+    return {key: value for key, value in feature.items() if key != "missing" or value != "nan"}
 
 
 def _fit_column(table: "pa.Table", column: Column, encoding: Encoding, max_categories: int) -> Feature:
@@ -131,7 +230,7 @@ def _fit_column(table: "pa.Table", column: Column, encoding: Encoding, max_categ
     if column.kind == "category":
         missing = encoding == "onehot" and values.null_count > 0
         return Feature(column.name, column.kind, cells.frequent(values, max_categories), missing)
-    if encoding == "codes":
+    if encoding != "onehot":
         return Feature(column.name, column.kind)
     numbers = cells.from_arrow(values, column.kind, {})
     present = numbers[~np.isnan(numbers)]
@@ -141,6 +240,18 @@ def _fit_column(table: "pa.Table", column: Column, encoding: Encoding, max_categ
     median = float(np.median(present))
     mean, scale = _moments(np.where(np.isnan(numbers), median, numbers))
     return Feature(column.name, column.kind, None, missing, median, mean, scale)
+
+
+def _texts(column: "pa.ChunkedArray") -> list[str | None]:
+    from retrain.rows.retype import as_kind
+
+    texts: list[str | None] = as_kind(column, "text").to_pylist()
+    return texts
+
+
+def _kept(values: Sequence[Any], feature: Feature) -> Sequence[Any]:
+    """Cells as a raw matrix has them: what is missing of numbers is NaN."""
+    return values if feature.is_text else [np.nan if value is None else value for value in values]
 
 
 def _moments(values: Floats) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils.validation import has_fit_parameter
 
+from retrain.model.pipeline import RawPipeline
 from retrain.records.errors import Refused
 from retrain.records.predictions import Floats, Labels, Predictions, label_codes
 
@@ -153,6 +154,8 @@ def takes_weights(estimator: Any) -> bool:
 
 def _weight_parameter(estimator: Any) -> str | None:
     """What `fit` calls the weights: a pipeline hands them to its last step."""
+    if isinstance(estimator, RawPipeline):
+        return _weight_parameter(estimator.pipeline)
     steps = getattr(estimator, "steps", None)
     if steps:
         inner = _weight_parameter(steps[-1][1])

@@ -39,6 +39,13 @@ class LoadedVersion:
         return False
 
     @property
+    def model_schema(self) -> Schema:
+        """Of the columns that it learns from: the schema of its rows, unless a preparation of the user's makes others
+        of these."""
+        preparation = self.preprocessor.preparation
+        return self.schema if preparation is None else preparation.model_schema(self.schema)
+
+    @property
     def classes(self) -> tuple[str, ...] | None:
         """Sorted class names, None for regression."""
         return self.task.classes
@@ -66,6 +73,10 @@ class LoadedVersion:
     def predict_table(self, table: "pa.Table") -> "Predictions":
         """What it says about a snapshot's table; columns that the table does not have are missing."""
         return self.task.predict(self.estimator, self.matrix(table))
+
+    def predict_prepared(self, table: "pa.Table") -> "Predictions":
+        """The same of a table that its preprocessor `prepared`."""
+        return self.task.predict(self.estimator, self.preprocessor.transform_prepared(table))
 
     def matrix(self, table: "pa.Table") -> "Floats":
         """The features of a snapshot's table, see `Preprocessor.transform`."""

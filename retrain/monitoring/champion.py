@@ -132,7 +132,7 @@ def predict_snapshots(
             labels.append(_label_column(table, champion.version.schema.target))
             if champion.needs_features:
                 chosen = pa.array(np.arange(-seen % step, len(table), step))
-                features.append(champion.version.matrix(table.take(chosen)))
+                features.append(champion.version.preprocessor.numbers(table.take(chosen)))
             seen += len(table)
     if not rows:
         return None

@@ -31,6 +31,7 @@ from retrain.monitoring.importance import importance_weights
 from retrain.monitoring.multivariate import check_together
 from retrain.monitoring.performance import PERFORMANCE_SHARE, measured, with_verdict
 from retrain.monitoring.prediction_shift import prediction_shifts
+from retrain.monitoring.prepared import prepared_snapshots
 from retrain.operations import CheckRequest, CheckResult
 from retrain.records.prediction_shift import shift_sentence
 from retrain.records.predictions import Labels, Predictions
@@ -70,13 +71,17 @@ def check(request: CheckRequest) -> CheckResult:
     if performance is not None:
         notes += performance.get("notes", [])
     watch = _watch(champion, labelled, request.stream, settings) if labelled is not None and request.judge else None
-    report = drift_report(champion, snapshots, settings, predicted, notes, request.columns)
+    with prepared_snapshots(champion.version, snapshots, request.work) as prepared:
+        report = drift_report(champion, prepared, settings, predicted, notes, request.columns)
+        together = None
+        if settings.drift.multivariate and request.kind == "schedule":
+            together = check_together(champion, prepared, settings, report.left_out, request.work)
     path = None
     if predicted is not None and len(snapshots) == 1:
         path = write_predictions(predicted, request.work / f"{snapshots[0].stem}.predictions.parquet")
     told = report.to_json()
-    if settings.drift.multivariate and request.kind == "schedule":
-        told["multivariate"] = check_together(champion, snapshots, settings, report.left_out)
+    if together is not None:
+        told["multivariate"] = together
     _tell_importance(told, champion.version.evaluation.get("importance") or {})
     if predicted is not None and len(snapshots) == 1:
         _tell_shifts(told, champion, snapshots[0])
@@ -120,8 +125,9 @@ def drift_report(
     notes: list[str],
     columns: Collection[str] | None = None,
 ) -> DriftReport:
-    """Features one at a time, so that memory holds one column; then the outputs of what is served. Only `columns`,
-    where they are given, whatever their values; else without what names or dates rows."""
+    """Of snapshots as `prepared_snapshots` gives them. Features one at a time, so that memory holds one column; then
+    the outputs of what is served. Only `columns`, where they are given, whatever their values; else without what names
+    or dates rows."""
     reference, drift = champion.reference, settings.drift
     share = 1.0 if predicted is None else 1 - PERFORMANCE_SHARE
     said = None if predicted is None else champion.said(predicted)
@@ -136,7 +142,7 @@ def drift_report(
         min_rows=drift.min_rows,
         notes=notes,
         column_weights=_weights(champion, settings, notes),
-        dates=[column.name for column in champion.version.schema.columns if column.kind == "datetime"],
+        dates=[column.name for column in champion.version.model_schema.columns if column.kind == "datetime"],
         left_out=left_out,
     )
 
@@ -161,7 +167,7 @@ def _described(
     """Those that describe their rows, and those that the configuration declares features; why others are left out is
     added to `left_out`."""
     reference, declared = champion.reference, settings.columns or {}
-    moments = {column.name for column in champion.version.schema.columns if column.kind == "datetime"}
+    moments = {column.name for column in champion.version.model_schema.columns if column.kind == "datetime"}
     for name, values in columns:
         reason = None
         if name not in declared or declared[name].feature is None:
@@ -183,7 +189,7 @@ def _features(
 ) -> Iterator[tuple[str, ColumnValues]]:
     """Each feature, and what is derived of others, one in memory at a time; what the reference holds of it leaves the
     memory when it has been judged."""
-    schema, drift = champion.version.schema, settings.drift
+    schema, drift = champion.version.model_schema, settings.drift
     for name, values in compared_values(snapshots, schema, calendar=drift.calendar, ignore=drift.ignore):
         before = champion.reference.columns.get(name)
         if before is None or values is None:

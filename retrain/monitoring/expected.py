@@ -74,7 +74,7 @@ def expected_estimate(version: LoadedVersion, expected: Expected, seed: int) -> 
     rows, table = expected.rows, expected.table
     chosen = rows.held_out if int(rows.held_out.sum()) >= FEWEST_ROWS else np.ones(len(rows), dtype=bool)
     numbers = version.schema.task == "regression"
-    matrix = None if table is None or not numbers else version.preprocessor.transform(table.filter(pa.array(chosen)))
+    matrix = None if table is None or not numbers else version.preprocessor.numbers(table.filter(pa.array(chosen)))
     median = version.training["metric"]["initial_median"]
     said = rows.predictions.take(chosen)
     return fit_estimate(version.schema.task, rows.y[chosen], said, matrix, seed, initial_median=median)

@@ -45,6 +45,7 @@ def covered(challenger: LoadedVersion, champion: LoadedVersion, holdout: pa.Tabl
     """What only the challenger knows, of classes and of categories in the held-out rows, in words; "" for nothing."""
     classes = set(challenger.classes or ()) - set(champion.classes or ())
     words = [f"it knows the class {name!r}, which {champion.name} does not" for name in sorted(classes)[:3]]
+    holdout = challenger.preprocessor.prepared(holdout)
     known = {feature.name: set(feature.categories or ()) for feature in champion.preprocessor.features}
     for feature in challenger.preprocessor.features:
         fresh = set(feature.categories or ()) - known.get(feature.name, set())

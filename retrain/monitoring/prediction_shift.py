@@ -38,7 +38,7 @@ def prediction_shifts(deployment: LoadedDeployment, snapshot: Path, drifted: Col
 
 def _told(deployment: LoadedDeployment, snapshot: Path, drifted: Collection[str]) -> dict[str, Json]:
     step = _until(time.thread_time() + MOST_CPU_S)
-    dates = {column.name for column in deployment.version.schema.features if column.kind == "datetime"}
+    dates = {column.name for column in deployment.version.model_schema.features if column.kind == "datetime"}
     read = {feature.name for version in deployment.members for feature in version.preprocessor.features}
     names = [name for name in drifted if name in read and name not in dates]
     explainer = exact_explainer_of(deployment, lambda: background_rows(deployment.version)) if names else None

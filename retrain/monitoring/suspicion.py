@@ -58,7 +58,8 @@ def _rows(
 ) -> tuple[list[Rows], Columns]:
     """All files in the same codes, long ones thinned by their rows' keys."""
     ends = np.cumsum([len(table) for table, _ in tables])[:-1]
-    features = [c for c in schema.features if c.name not in ignore and all(c.name in t.column_names for t, _ in tables)]
+    read = [c for c in schema.features if c.kind != "text" and c.name not in ignore]
+    features = [c for c in read if all(c.name in t.column_names for t, _ in tables)]
     X = [_coded([column_values(t[c.name], c.kind) for t, _ in tables])[0] for c in features]
     matrices = np.split(np.column_stack(X) if X else np.zeros((sum(len(t) for t, _ in tables), 0)), ends)
     labels, classes = _labels([table for table, _ in tables], schema)

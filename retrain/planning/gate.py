@@ -24,6 +24,7 @@ REASONS = {
     "growth": "growth: it learned from much more than the champion",
     "age": "age: the champion is older than triggers.max_age",
     "schema": "columns: it answers by the schema as it is configured now",
+    "prepare": "columns: it prepares its rows as configured now",
     "environment": "environment: the champion cannot be loaded here",
     "manual": "it was asked for by hand",
 }
@@ -100,7 +101,10 @@ def decide(judged: Judged, opening: Opening, settings: GateSettings) -> Verdict:
     """Promote a first model that is better than the naive baseline beyond chance, or on `serve_anyway`; one that
     cannot be compared with the champion if it is better than the naive baseline. Promote another unless it is expected
     to be worse than the champion over the files that come by more than `tolerance` says, or clearly worse in a slice;
-    and if it is not better on held-out rows, only for a reason that is told."""
+    and if it is not better on held-out rows, only for a reason that is told. One that a person brought is promoted
+    whatever is seen of it."""
+    if opening.trigger == "adopt":
+        return Verdict(True, _adopted(judged))
     if judged.challenger is None:
         return Verdict(False, _undefined(judged))
     gain = judged.over_baseline
@@ -117,6 +121,14 @@ def decide(judged: Judged, opening: Opening, settings: GateSettings) -> Verdict:
     if worse is not None:
         return Verdict(False, _worse_slice(judged, worse))
     return _against_champion(judged, opening, settings)
+
+
+def _adopted(judged: Judged) -> str:
+    if judged.challenger is None:
+        return f"adopted by hand; {_undefined(judged)}"
+    beside = "" if judged.baseline is None else f", {judged.naive} {score(judged.baseline)}"
+    before = "" if judged.champion is None else f", {judged.champion[0]} {score(judged.champion[1])}"
+    return f"adopted by hand; {judged.evaluated}{beside}{before}"
 
 
 def first_z(tries: int) -> float:

@@ -50,12 +50,13 @@ def open_cycle(
         base_seq=newest_assessed(state, observation),
         rebuilt=rebuilt_mark(observation) if trigger.kind == "environment" else state.rebuilt,
         reshaped=str(trigger.evidence["schema"]) if trigger.kind == "schema" else state.reshaped,
+        prepared=str(trigger.evidence["preparation"]) if trigger.kind == "prepare" else state.prepared,
         configured=settings_digest(settings),
         grown=growing if settings.task == "recommendation" and growing else state.grown,
         growing=growing,
         tried_rows=observation.labelled_rows if trigger.kind == "first_model" else state.tried_rows,
     )
-    if settings.mode == "observe" and trigger.kind not in ("manual", "reference"):
+    if settings.mode == "observe" and trigger.kind not in ("manual", "reference", "adopt"):
         reason = f'{trigger.reason}; mode = "observe" changes nothing'
         return after, ObserveOnly(reason, trigger)
     return replace(after, next_number=state.next_number + 1), OpenCycle(trigger)
@@ -70,7 +71,7 @@ def _spent(state: PlannerState, trigger: Trigger) -> Regret:
     """The budget after a retrain that nobody ordered; what it was for begins anew."""
     anew = regret.emptied(state.regret)
     match trigger.kind:
-        case "first_model" | "manual" | "schedule" | "environment" | "schema" | "reference":
+        case "first_model" | "manual" | "adopt" | "schedule" | "environment" | "schema" | "prepare" | "reference":
             return anew
         case "regret" | "drift" | "performance" | "age" | "new_data" | "growth":
             return replace(anew, credit=anew.credit - 1, retrains=anew.retrains + 1)

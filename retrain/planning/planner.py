@@ -39,6 +39,8 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         return state, Wait(hindered)
     if settings.is_elsewhere:
         return elsewhere.plan(state, observation, now, settings)
+    if observation.adoption is not None:
+        return required.adopt(state, observation, observation.adoption, now, settings)
     if observation.manual:
         return opening.open_cycle(state, observation, now, settings, Trigger("manual", "asked for by hand"))
     if observation.champion is None:
@@ -49,6 +51,10 @@ def plan(state: PlannerState, observation: Observation, now: float, settings: Mo
         reshaped = required.reshape(state, observation, observation.changed, now, settings)
         if reshaped is not None:
             return reshaped
+    if observation.preparation is not None:
+        prepared = required.prepare_anew(state, observation, observation.preparation, now, settings)
+        if prepared is not None:
+            return prepared
     undone = probation.verdict(state.probation, observation.champion, settings)
     if undone is not None:
         evidence = tuple(asdict(part) for part in state.probation.parts)

@@ -1,19 +1,21 @@
-"""Cycles that are opened because the wanted model is not there: none yet, one that cannot be loaded here, or one of
-another schema. Pure."""
+"""Cycles that are opened because the wanted model is not there: none yet, one that is to be adopted, one that cannot
+be loaded here, or one of another schema. Pure."""
 
 import math
 
 from drift.notation import counted
 from retrain.planning import opening
 from retrain.records.action import Wait
-from retrain.records.observation import Observation
+from retrain.records.observation import Adoption, Observation
 from retrain.records.planner_state import PlannerState
-from retrain.records.schema_change import SchemaChange
+from retrain.records.schema_change import PreparationChange, SchemaChange
 from retrain.records.settings import ModelSettings
 from retrain.records.trigger import Trigger
 
 MOST_CLASSES = 5
 """Named in a sentence."""
+HELD_OUT_OF = 5
+"""Of so many rows one is held out, see `retrain.rows.held_out`."""
 MORE_ROWS = 0.2
 """New rows after a try at a first model, as a share of those that there were: with hardly more, chance alone would be
 tried again."""
@@ -41,6 +43,25 @@ def first_model(state: PlannerState, observation: Observation, now: float, setti
         return state, Wait(f"the last cycle gave no first model (`driftd history` says why); {more}")
     trigger = Trigger("first_model", f"{counted(rows, settings.row, 'are')} there for a first model", {"rows": rows})
     return opening.after_cooldown(state, observation, now, settings, trigger)
+
+
+def adopt(
+    state: PlannerState, observation: Observation, adoption: Adoption, now: float, settings: ModelSettings
+) -> opening.Plan:
+    """A pipeline is adopted once there are rows to say what it is like: a fifth of these is held out."""
+    about, needed = adoption.about, rows_to_adopt(settings)
+    file = f"{about['file']} (sha256 {about['digest'][:12]})"
+    rows = about.get("rows") or observation.labelled_rows
+    if rows < needed:
+        lacking = f"its probe rows, reference and evaluation need {needed:,} {settings.row}s; there are {rows:,}"
+        return state, Wait(f"{file} is to be adopted; {lacking}")
+    trigger = Trigger("adopt", f"adopted from {file}", dict(about))
+    return opening.open_cycle(state, observation, now, settings, trigger)
+
+
+def rows_to_adopt(settings: ModelSettings) -> int:
+    """So many labelled rows a pipeline needs to be adopted."""
+    return HELD_OUT_OF * settings.window.holdout_min_rows
 
 
 def rebuild(state: PlannerState, observation: Observation, now: float, settings: ModelSettings) -> opening.Plan:
@@ -76,6 +97,18 @@ def reshape(
         return None
     needs = f"a model for it needs {lacking}" if lacking else "its retraining gave no version: it waits for new rows"
     return state, Wait(f"the configuration changed: {differences}; {needs}")
+
+
+def prepare_anew(
+    state: PlannerState, observation: Observation, change: PreparationChange, now: float, settings: ModelSettings
+) -> opening.Plan | None:
+    """A changed preparation gets a version of its own, of the rows that are there: once, and again with new ones, but
+    not against a person who went back. None where that was tried; the champion goes on with its own preparation."""
+    by_hand = observation.champion is not None and observation.champion.fixed
+    if state.prepared == change.digest and (by_hand or not observation.new_labelled_rows):
+        return None
+    trigger = Trigger("prepare", change.reason, {"preparation": change.digest})
+    return opening.after_cooldown(state, observation, now, settings, trigger)
 
 
 def lacking_classes(classes: dict[str, int], needed: int) -> str | None:

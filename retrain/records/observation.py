@@ -8,7 +8,7 @@ from retrain.records.assessment import Assessment
 from retrain.records.cycle import Cycle
 from retrain.records.deployment import Champion
 from retrain.records.finished_check import FinishedCheck
-from retrain.records.schema_change import SchemaChange
+from retrain.records.schema_change import PreparationChange, SchemaChange
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,29 @@ class Elsewhere:
 
 
 @dataclass(frozen=True)
+class Adoption:
+    """A pipeline that is to be adopted: `ids` of what is due, and what is known of it: its `file` and `digest`, the
+    `folder` that has it, whether it `replace`s a champion, and how many `rows` came with it."""
+
+    ids: tuple[int, ...]
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Observation:
     """All that the planner may know about a model besides its own state and the clock.
 
     `labelled_rows` and `class_rows` (asked for only before the first model) count accepted, unsuperseded, unheld
     rows; `new_labelled_rows` those that arrived after the newest file that the last cycle could use; `evidence` the
     checks newer than the state's `handled_check`, oldest first; `due` the ids of retrain schedules that are due;
-    `manual` the ids of requests by hand; `backlog` is the number of settled files still to be taken in. `assessments`
+    `manual` the ids of requests by hand; `adoption` what is to be adopted; `backlog` is the number of settled files
+    still to be taken in. `assessments`
     are all that hold now of files after the state's `base_seq`, by seq; `batches` counts what was taken in since ever,
     as the budget does (see `retrain.planning.budget`); `proposal` is the newest one for what to serve, `proposal_id`
     its id; `drifting` says that a drift has begun and not ended; `retrained` is the last finished cycle that
     trained. `unloadable` says why the champion cannot be loaded in this environment; `changed` what the configuration
-    made of its schema; `elsewhere` is of a model that another system serves."""
+    made of its schema, `preparation` of what prepares its rows; `elsewhere` is of a model that another system
+    serves."""
 
     labelled_rows: int
     new_labelled_rows: int
@@ -72,6 +83,7 @@ class Observation:
     evidence: tuple[FinishedCheck, ...] = ()
     due: tuple[int, ...] = ()
     manual: tuple[int, ...] = ()
+    adoption: Adoption | None = None
     paused: bool = False
     backlog: int = 0
     assessments: tuple[Assessment, ...] = ()
@@ -81,5 +93,6 @@ class Observation:
     retrained: CycleResult | None = None
     unloadable: str = ""
     changed: SchemaChange | None = None
+    preparation: PreparationChange | None = None
     batches: float = 0.0
     elsewhere: Elsewhere = Elsewhere()

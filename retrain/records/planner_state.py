@@ -81,11 +81,12 @@ class Probation:
 @dataclass(frozen=True)
 class PlannerState:
     """What the planner remembers between decisions; committed together with the action that it led to. `rebuilt` is
-    why a champion could not be loaded when its last such cycle was opened, `reshaped` the schema of the last cycle
-    for a changed one, `configured` the digest of the settings that the last cycle was opened with, `grown` how many
-    labelled rows there were when a version that was trained because of their growth was kept, `growing` how many there
-    were when the last cycle was opened for it, `tried_rows` how many there were when a first model was tried last,
-    `relabelled` how many when the reference of a model that is served elsewhere was last made of them.
+    why a champion could not be loaded when its last such cycle was opened, `reshaped` the schema of the last cycle for
+    a changed one, `prepared` the same of a preparation, `configured` the digest of the settings that the last cycle
+    was opened with, `grown` how many labelled rows there were when a version that was trained because of their growth
+    was kept, `growing` how many there were when the last cycle was opened for it, `tried_rows` how many there were
+    when a first model was tried last, `relabelled` how many when the reference of a model that is served elsewhere was
+    last made of them.
 
     `regret` and `probation` are folded anew at each question, of all assessments of files after `base_seq` and after
     `watch_seq`: `base` is what the regret was when the last cycle was opened, `batches` how much data it was credited
@@ -101,6 +102,7 @@ class PlannerState:
     judged_cycle: int = 0
     rebuilt: str = ""
     reshaped: str = ""
+    prepared: str = ""
     configured: str = ""
     grown: int = 0
     growing: int = 0

@@ -54,7 +54,8 @@ class Recorded:
 @dataclass(frozen=True)
 class Schema:
     """All columns of a model, the target, time and id columns among them, and how files write their values; of a model
-    that is served elsewhere what was predicted is in those that are `recorded`."""
+    that is served elsewhere what was predicted is in those that are `recorded`. `inputs` names what an adopted pipeline
+    reads, in its order, whatever else is known of these columns."""
 
     columns: tuple[Column, ...]
     task: str
@@ -63,10 +64,13 @@ class Schema:
     id_column: str | None = None
     formats: Formats = PLAIN
     recorded: Recorded | None = None
+    inputs: tuple[str, ...] | None = None
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """What the model sees, in a fixed order: neither target, time, id nor free text."""
+        """What the model sees, in a fixed order: `inputs`, else neither target, time, id nor free text."""
+        if self.inputs is not None:
+            return tuple(self.column(name) for name in self.inputs)
         apart = {self.target, self.time_column, self.id_column}
         return tuple(c for c in self.columns if c.feature and c.kind != "text" and c.name not in apart)
 
@@ -106,10 +110,9 @@ class Schema:
         for column in value["columns"]:
             if not column["plain"]:
                 del column["plain"]
-        if self.recorded is None:
-            del value["recorded"]
+        absent = {name for name in ("recorded", "inputs") if value[name] is None} | {"formats"}
         formats = self.formats.to_json()
-        return value | {"formats": formats} if formats else {k: v for k, v in value.items() if k != "formats"}
+        return {k: v for k, v in value.items() if k not in absent} | ({"formats": formats} if formats else {})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Schema":

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from retrain.records.schema import Schema
@@ -17,6 +18,30 @@ class SchemaChange:
     digest: str
     labelled_rows: int = 0
     class_rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PreparationChange:
+    """A preparation of rows that is another one than the champion's: why, in a sentence, and the `digest` of the file
+    now, "" of none."""
+
+    reason: str
+    digest: str
+
+
+def preparation_changed(version: str, before: Mapping[str, str], name: str | None, digest: str) -> PreparationChange:
+    """What changed since a version that was made with `before` (name and digest, or nothing).
+
+    >>> preparation_changed("v0002-1a", {}, "features.py:prepare", "ab" * 32).reason
+    'features.py:prepare prepares rows now (sha256 abababababab); v0002-1a was made without'
+    """
+    if name is None:
+        reason = f"nothing prepares rows now; {version} was made with {before['name']}"
+    elif not before:
+        reason = f"{name} prepares rows now (sha256 {digest[:12]}); {version} was made without"
+    else:
+        reason = f"{name} is another one (sha256 {digest[:12]}) than {version} was made with ({before['digest'][:12]})"
+    return PreparationChange(reason, digest)
 
 
 def shape_digest(schema: Schema) -> str:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 TriggerKind = Literal[
-    "first_model", "environment", "schema", "regret", "drift", "performance", "schedule", "age", "new_data", "growth",
-    "manual", "reference",
+    "first_model", "environment", "schema", "prepare", "regret", "drift", "performance", "schedule", "age", "new_data",
+    "growth", "manual", "adopt", "reference",
 ]  # fmt: skip
 
 

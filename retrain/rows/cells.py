@@ -30,6 +30,7 @@ EXPECTED: dict[str, str] = {
     "boolean": "true or false",
     "datetime": "an ISO 8601 time or Unix seconds",
     "category": "text",
+    "text": "text",
 }
 
 
@@ -49,7 +50,7 @@ def plain_values(values: Sequence[Any], name: str, kind: ColumnKind) -> list[flo
     """The cells (n) of Python values as JSON gives them: categories as text, all else as floats, missing None; NaN and
     what is infinite is missing too. Refused names the first wrong one."""
     plain = [None if isinstance(v, float) and not math.isfinite(v) else v for v in values]
-    if kind == "category":
+    if kind in ("category", "text"):
         return [None if v is None else word(v) for v in plain]
     return [None if v is None else _converted(v, p, name, kind) for p, v in enumerate(plain)]
 

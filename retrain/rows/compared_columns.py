@@ -21,7 +21,7 @@ def compared_values(
     With `calendar` dates have their hour and weekday too, also those that are no features, as the time column.
     `ignore` names columns, or what is derived of them.
     """
-    features, apart = schema.features, (schema.target, schema.id_column)
+    features, apart = [c for c in schema.features if c.kind != "text"], (schema.target, schema.id_column)
     dates = [
         c for c in schema.columns if calendar and c.kind == "datetime" and c not in features and c.name not in apart
     ]

@@ -84,7 +84,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     known = unseen() if promoted else unseen_predictions(challenger, train, held_out, settings, 0)
     write_reference(staged, version_reference(challenger, train, held_out, settings, known))
     write_unseen(staged, known.newest(KEPT_UNSEEN).to_table())
-    write_sample(staged, _sample(train, challenger.schema))
+    write_sample(staged, _sample(train, challenger))
     return result
 
 
@@ -92,7 +92,7 @@ def _estimate(
     version: LoadedVersion, y: Labels, said: Predictions, holdout: pa.Table, settings: ModelSettings
 ) -> dict[str, Any]:
     """What the held-out rows tell about rows without labels."""
-    matrix = version.preprocessor.transform(holdout) if version.schema.task == "regression" else None
+    matrix = version.preprocessor.numbers(holdout) if version.schema.task == "regression" else None
     median = version.training["metric"]["initial_median"]
     return fit_estimate(version.schema.task, y, said, matrix, settings.estimator.seed, initial_median=median)
 
@@ -122,10 +122,16 @@ def _affordable_folds(request: EvaluateRequest) -> int:
     return min(MOST_FOLDS, int(affordable))
 
 
-def _sample(rows: Path, schema: Schema) -> pa.Table:
-    """At most SAMPLE_ROWS whole rows, spread over all prepared ones: the features but for dates."""
+def _sample(rows: Path, version: LoadedVersion) -> pa.Table:
+    """At most SAMPLE_ROWS whole rows, spread over all prepared ones: the features but for dates, which only a
+    preparation of the user's needs."""
+    schema, with_dates = version.schema, version.preprocessor.preparation is not None
     with open_snapshot(rows) as file:
         step = max(1, -(-file.metadata.num_rows // SAMPLE_ROWS))
         kept = pa.array(np.arange(0, file.metadata.num_rows, step))
-        names = [c.name for c in schema.features if c.kind != "datetime" and c.name in file.schema_arrow.names]
+        names = [
+            c.name
+            for c in schema.features
+            if c.name in file.schema_arrow.names and (with_dates or c.kind != "datetime")
+        ]
         return pa.table({name: file.read(columns=[name]).column(0).take(kept) for name in names})

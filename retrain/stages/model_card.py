@@ -39,9 +39,25 @@ def _what(name: str, training: Mapping[str, Any], schema: Schema) -> str:
     return (
         f"# {training['model']} {name}\n\n"
         f"Predicts `{schema.target}`, {answer} ({schema.task}).\n\n"
-        f"- Estimator: `{training['estimator']}`, {params or 'default parameters'}\n"
-        f"- Seed: {training['seed']}"
+        f"- Estimator: `{training['estimator']}`, {_parameters(training, params)}\n"
+        f"- Seed: {training['seed']}{_preparation(training)}"
     )
+
+
+def _preparation(training: Mapping[str, Any]) -> str:
+    """What prepares its rows, where that is the user's own code."""
+    own = training.get("preparation")
+    return "" if own is None else f"\n- Rows prepared by: `{own['name']}` (sha256 `{own['digest']}`)"
+
+
+def _parameters(training: Mapping[str, Any], params: str) -> str:
+    """Those of a configured estimator, or whose make an adopted one is."""
+    origin = training.get("adopted")
+    if origin is None:
+        return params or "default parameters"
+    source = f"`{origin['file']}` (sha256 `{origin['digest']}`)"
+    own = f" with {params}" if params else ""
+    return f"adopted from {source}" if "cloned" not in origin else f"a clone of what was adopted from {source}{own}"
 
 
 def _data(training: Mapping[str, Any]) -> str:
@@ -113,12 +129,17 @@ def _features(schema: Schema) -> str:
 
 
 def _limits(training: Mapping[str, Any], schema: Schema) -> str:
+    unseen = (
+        f"- Categories that were not in the training rows are treated as missing, as are all but the {MAX_CATEGORIES} "
+        "(or fewer) most frequent ones."
+    )
+    if training.get("adopted") is not None:
+        unseen = "- Missing values and unseen categories are answered as its own pipeline answers them."
     lines = [
         "## Limits",
         "",
         "- Valid for rows like those of its training window; driftd watches how far newer rows differ.",
-        f"- Categories that were not in the training rows are treated as missing, as are all but the {MAX_CATEGORIES} "
-        "(or fewer) most frequent ones.",
+        unseen,
     ]
     if schema.task == "classification":
         lines.append(f"- Classes other than {_listed(training['classes'])} are never predicted.")

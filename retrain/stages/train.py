@@ -1,11 +1,12 @@
-"""The train stage: prepared rows to a staged version of preprocessor and estimator."""
+"""The train stage: prepared rows to a staged version of preprocessor and estimator; or a pipeline that is adopted."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +24,8 @@ from retrain.model.estimators import (
     single_threaded,
 )
 from retrain.model.fitting import fit_weighted
+from retrain.model.pipeline import RawPipeline
+from retrain.model.preparation import learned, new_preparation, raw_schema
 from retrain.model.preprocessing import Preprocessor
 from retrain.model.tasks import Task, learn_task
 from retrain.model.version import LoadedVersion
@@ -32,12 +35,14 @@ from retrain.records.predictions import Floats, Labels
 from retrain.records.schema import Schema
 from retrain.records.settings import OF_PROBABILITIES, ModelSettings
 from retrain.rows.targets import target_values
+from retrain.stages.adopting import Make, adopted_make, kept_make
 from retrain.stages.search import Candidate, search_params
-from retrain.store import model_file
-from retrain.store.versions import undamaged, write_json
+from retrain.store import adopted, model_file
+from retrain.store.versions import PREPARE, read_json, undamaged, write_json
 from retrain.user_code import absolute_name
 
-MODEL = "model.skops"
+MODEL, ABOUT = "model.skops", "about.json"
+UNKNOWN_ROWS = "it was adopted: where held-out rows are among those that trained it, it is worse than it looks"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +74,17 @@ def train(request: TrainRequest) -> TrainResult:
     durable.make_folder(folder, "train.folder")
     before = None if champion is None else undamaged(champion.path(champion.newest) / "training.json")
     first = None if before is None else before["metric"]
-    table = pq.read_table(request.prepared.train, pre_buffer=False)
+    table, settings = pq.read_table(request.prepared.train, pre_buffer=False), request.settings
+    adopt, make = request.adopt, None
+    if adopt is not None:
+        make = adopted_make(adopt, read_json(adopt / ABOUT), table, request.schema, settings)
+    else:
+        make = kept_make(champion, settings)
     version = fit_version(
-        table, request.prepared, request.schema, request.settings, first, request.model, request.number,
-        request.config_dir,
+        table, request.prepared, request.schema, settings, first, request.model, request.number,
+        request.config_dir, make,
     )  # fmt: skip
-    _stage(folder, request.settings, version)
+    _stage(folder, settings, version, make)
     copied = ("estimator", "params", "search", "weighted", "metric", "notes")
     return TrainResult(
         train_rows=version.training["rows"],
@@ -92,30 +102,52 @@ def fit_version(
     model: str,
     number: int,
     config_dir: Path,
+    make: Make | None = None,
 ) -> LoadedVersion:
     """The stage's work: a version in memory, not evaluated yet. `prepared` is what the prepare stage gave with `table`,
-    `first_metric` the metric's record of the champion."""
-    material, task = _material(table, schema, settings, config_dir)
+    `first_metric` the metric's record of the champion. What it is trained of is the configured estimator, or a clone of
+    the `make`, which is taken as it is where that knows its task."""
+    schema = schema if make is None else make.schema(schema)
+    schema = schema if settings.prepare is None else raw_schema(schema)
+    material, task = _material(table, schema, settings, config_dir, make)
     spec = _metric_spec(settings, task, material.y, first_metric, config_dir)
     costs = tuple(spec.get("costs", ()))
     metric = get_metric(spec["name"], MetricContext(task.name, spec["initial_median"], costs=costs))
-    fitted = _fit(settings, task, metric, material, config_dir)
-    origin = {"model": model, "number": number}
+    fitted = _fit(settings, task, metric, material, config_dir, make)
+    origin: dict[str, Any] = {"model": model, "number": number} | ({} if make is None else {"adopted": make.record})
+    if make is not None and make.task is not None:
+        prepared = msgspec.structs.replace(prepared, notes=[*prepared.notes, UNKNOWN_ROWS])
     training = origin | _training(prepared, settings, task, material, fitted, spec)
     return LoadedVersion("challenger", Path(), schema, task, material.preprocessor, fitted.estimator, training, {})
 
 
-def _material(table: pa.Table, schema: Schema, settings: ModelSettings, config_dir: Path) -> tuple[Material, Task]:
+def _material(
+    table: pa.Table, schema: Schema, settings: ModelSettings, config_dir: Path, make: Make | None
+) -> tuple[Material, Task]:
     y = target_values(table, schema)
-    task = learn_task(settings.task, y)
-    prototype = make_estimator(settings.estimator, settings.task, config_dir)
-    preprocessor = Preprocessor.fit(table, schema, encoding_of(prototype), max_categories_of(prototype))
+    task = learn_task(settings.task, y) if make is None or make.task is None else make.task
     weight = np.array(table.column("__weight").to_numpy(), dtype=np.float64)
-    return Material(preprocessor.transform(table), y, weight, preprocessor), task
+    if make is not None:
+        preprocessor = make.preprocessor(table, schema)
+        return Material(preprocessor.transform(table), y, weight, preprocessor), task
+    prototype = make_estimator(settings.estimator, settings.task, config_dir)
+    encoding, most = encoding_of(prototype), max_categories_of(prototype)
+    if settings.prepare is None:
+        preprocessor = Preprocessor.fit(table, schema, encoding, most)
+        return Material(preprocessor.transform(table), y, weight, preprocessor), task
+    preparation = learned(new_preparation(settings.prepare, config_dir, schema), table, schema)
+    prepared = preparation.of_table(table)
+    preprocessor = Preprocessor.fit(prepared, preparation.model_schema(schema), encoding, most)
+    preprocessor = replace(preprocessor, preparation=preparation)
+    return Material(preprocessor.transform_prepared(prepared), y, weight, preprocessor), task
 
 
-def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material, config_dir: Path) -> Fitted:
+def _fit(
+    settings: ModelSettings, task: Task, metric: Metric, material: Material, config_dir: Path, kept: Make | None
+) -> Fitted:
     def make(params: Mapping[str, Any]) -> Any:
+        if kept is not None:
+            return kept.estimator(material.preprocessor, task, {**settings.estimator.params, **params})
         estimator = make_estimator(settings.estimator, settings.task, config_dir, params, len(task.classes or ()))
         set_categories(estimator, material.preprocessor.categorical_mask)
         return estimator
@@ -125,6 +157,10 @@ def _fit(settings: ModelSettings, task: Task, metric: Metric, material: Material
     trials: list[Candidate] = []
     seed, search = settings.estimator.seed, settings.estimator.search
     refuse_unfit(settings.decision, task.classes or ())
+    if kept is not None and kept.task is not None:
+        estimator = adopted.as_estimator(kept.pipeline, material.preprocessor, task)
+        _refuse_without_probabilities(settings, metric, estimator)
+        return Fitted(estimator, {}, [], True)
     try:
         if search is not None:
             native = material.preprocessor.encoding == "codes"
@@ -173,9 +209,10 @@ def _training(
     fitted: Fitted,
     spec: Any,
 ) -> dict[str, Any]:
+    estimator = fitted.estimator.pipeline if isinstance(fitted.estimator, RawPipeline) else fitted.estimator
     notes = list(prepared.notes)
     if not fitted.weighted:
-        notes.append(f"{type(fitted.estimator).__name__} takes no row weights: all rows counted alike")
+        notes.append(f"{type(estimator).__name__} takes no row weights: all rows counted alike")
     if unknown := sorted(named_classes(settings.decision) - set(task.classes or ())):
         notes.append(f"decision names {', '.join(map(repr, unknown))}, of which no training row is")
     return {
@@ -190,20 +227,38 @@ def _training(
         "classes": None if task.classes is None else list(task.classes),
         "metric": spec,
         "baseline": task.baseline(material.y, material.weight).to_json(),
-        "estimator": f"{type(fitted.estimator).__module__}.{type(fitted.estimator).__qualname__}",
+        "estimator": f"{type(estimator).__module__}.{type(estimator).__qualname__}",
         "params": {**settings.estimator.params, **fitted.params},
         "search": [asdict(trial) for trial in fitted.trials],
         "weighted": fitted.weighted,
+        **_prepared_by(material.preprocessor),
         "features": list(material.preprocessor.feature_names),
         "notes": notes,
     }
 
 
-def _stage(folder: Path, settings: ModelSettings, version: LoadedVersion) -> None:
+def _prepared_by(preprocessor: Preprocessor) -> dict[str, Any]:
+    """What lineage says of a preparation of the user's."""
+    preparation = preprocessor.preparation
+    return {} if preparation is None else {"preparation": {"name": preparation.name, "digest": preparation.digest}}
+
+
+def _stage(folder: Path, settings: ModelSettings, version: LoadedVersion, make: Make | None) -> None:
     """The model last: a folder with a model is complete."""
-    model = model_file.dump(version.estimator, settings.estimator.trusted_types)
+    trusted = settings.estimator.trusted_types
+    model = model_file.dump(version.estimator, trusted) if make is None else b""
+    preparation = version.preprocessor.preparation
+    if preparation is not None:
+        durable.make_folder(folder / PREPARE, "train.prepare_folder")
+        durable.write_file(folder / PREPARE / preparation.file, preparation.code, "train.prepare")
     write_json(folder, "preprocessor.json", version.preprocessor.to_json(), "train.preprocessor")
     write_json(folder, "schema.json", version.schema.to_json(), "train.schema")
     write_json(folder, "settings.json", settings.model_dump(mode="json"), "train.settings")
     write_json(folder, "training.json", version.training, "train.training")
-    durable.write_file(folder / MODEL, model, "train.model")
+    if make is None:
+        durable.write_file(folder / MODEL, model, "train.model")
+    elif make.task is not None:
+        adopted.copy(make.folder, folder, "train.model")
+    else:
+        types = (*trusted, *make.record["trusted_types"])
+        adopted.dump(version.estimator.pipeline, folder, make.folder, types, "train.model")

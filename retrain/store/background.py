@@ -27,6 +27,8 @@ def background_rows(version: LoadedVersion) -> Background:
         table = pq.read_table(path)
         at = np.unique(np.linspace(0, table.num_rows - 1, MOST_ROWS).astype(int))
         rows: list[dict[str, Any]] = table.take(pa.array(at)).to_pylist()
+    if version.preprocessor.preparation is not None:
+        return Background(rows, "training row")
     dates = [column.name for column in version.schema.features if column.kind == "datetime"]
     dated = [row | {name: probe[at % len(probe)].get(name) for name in dates} for at, row in enumerate(rows)]
     return Background(dated, "training row")

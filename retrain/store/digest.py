@@ -45,10 +45,11 @@ def _model(folder: Path) -> dict[str, Any]:
         return {name: _content(name, (folder / name).read_bytes()) for name in names}
     if (folder / "recorded.json").is_file():
         return {name: json.loads((folder / name).read_bytes()) for name in ("recorded.json", "preprocessor.json")}
-    return {
-        "model": skops_digest(folder / "model.skops"),
-        "preprocessor": json.loads((folder / "preprocessor.json").read_bytes()),
-    }
+    preprocessor = {"preprocessor": json.loads((folder / "preprocessor.json").read_bytes())}
+    if (folder / "model.skops").is_file():
+        return {"model": skops_digest(folder / "model.skops")} | preprocessor
+    trusted = [folder / "model.joblib", *sorted((folder / "code").glob("*.py"))]
+    return {path.name: _content(path.name, path.read_bytes()) for path in trusted} | preprocessor
 
 
 def version_name(number: int, digest: str) -> str:

@@ -1,6 +1,7 @@
 """The version store: folders that are staged, published whole or not at all, and never changed afterwards.
 
-A version's folder holds manifest.json, model.skops, preprocessor.json, schema.json, settings.json,
+A version's folder holds manifest.json, model.skops (or of an adopted pipeline model.joblib, and its code in code/),
+preprocessor.json (and a copy of the user's preparation in prepare/), schema.json, settings.json,
 training.json, metrics.json, estimate.json (not in older versions), probe.json, card.md and reference/. What
 loads models is imported when one is loaded, since the control process uses this module too.
 A version of a recommendation has other files in place of the models (see `retrain.recommendation.version`), and says
@@ -27,15 +28,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from drift.profiles.reference import Reference
+    from retrain.model.preprocessing import Preprocessor
+    from retrain.model.tasks import Task
     from retrain.records.predictions import Predictions
 
 FORMAT = 1
 SAMPLE = "sample.parquet"
+PREPARE = "prepare"
 UNSEEN = "unseen.parquet"
 NAME = re.compile(r"^v(\d{4,})-[0-9a-f]{8}$")
 RECORDED = "recorded.json"
 """In place of a model: of which rows another system's predictions are the reference."""
-REQUIRED = ("model.skops", "preprocessor.json", "schema.json", "training.json")
+REQUIRED = ("preprocessor.json", "schema.json", "training.json")
+MODELS = ("model.skops", "model.joblib")
+"""A version of these tasks has one of them."""
 WEIGHTS: tuple[str, ...] = ("weights_data.npy", "weights_indices.npy", "weights_indptr.npy")
 REQUIRED_OF: dict[str, tuple[str, ...]] = {
     "recommendation": ("recommender.json", "items.json", *WEIGHTS, "schema.json", "training.json"),
@@ -235,27 +241,50 @@ def _load(path: Path, name: str, trusted_types: Collection[str]) -> LoadedVersio
     from retrain.model.preprocessing import Preprocessor
     from retrain.model.recorded import RecordedVersion
     from retrain.model.tasks import Classification, Regression
-    from retrain.store import model_file
 
     with refusing(f"version {name} cannot be loaded", "promote another version or retrain"):
         training, metrics = read_json(path / "training.json"), path / "metrics.json"
         classes, recorded = training["classes"], is_recorded(path)
+        task = Regression() if classes is None else Classification(tuple(classes))
+        stored, preparation = read_json(path / "preprocessor.json"), None
+        if stored.get("preparation") is not None:
+            from retrain.model.preparation import Preparation
+
+            preparation = Preparation.from_json(stored["preparation"], path / PREPARE)
+        preprocessor = Preprocessor.from_json(stored, preparation)
         return (RecordedVersion if recorded else LoadedVersion)(
             name=name,
             folder=path,
             schema=Schema.from_json(read_json(path / "schema.json")),
-            task=Regression() if classes is None else Classification(tuple(classes)),
-            preprocessor=Preprocessor.from_json(read_json(path / "preprocessor.json")),
-            estimator=None if recorded else model_file.load(path / "model.skops", trusted_types),
+            task=task,
+            preprocessor=preprocessor,
+            estimator=None if recorded else _estimator(path, training, preprocessor, task, trusted_types),
             training=training,
             evaluation=read_json(metrics) if metrics.exists() else {},
         )
+
+
+def _estimator(
+    path: Path, training: Mapping[str, Any], preprocessor: "Preprocessor", task: "Task", trusted_types: Collection[str]
+) -> Any:
+    """What a version answers with: what driftd trained, or the pipeline that was adopted."""
+    from retrain.store import model_file
+
+    adopted = training.get("adopted")
+    if adopted is None:
+        return model_file.load(path / "model.skops", trusted_types)
+    from retrain.store import adopted as adopted_file
+
+    trusted = (*trusted_types, *adopted["trusted_types"])
+    return adopted_file.as_estimator(adopted_file.load(path, trusted), preprocessor, task)
 
 
 def _check_manifest(manifest: Mapping[str, Any], path: Path) -> None:
     if manifest.get("format") != FORMAT:
         raise Refused(f"{path}: version format {manifest.get('format')!r}; this driftd reads format {FORMAT}")
     missing = [name for name in REQUIRED_OF.get(str(manifest.get("task")), REQUIRED) if name not in manifest["files"]]
+    if manifest.get("task") not in REQUIRED_OF and not any(name in manifest["files"] for name in MODELS):
+        missing.append(MODELS[0])
     if missing:
         raise Refused(f"{path}: the manifest does not list {', '.join(missing)}")
     then, now = manifest["environment"]["scikit-learn"], installed("scikit-learn")

@@ -14,6 +14,7 @@ from retrain.monitoring.cache import Memory
 from retrain.monitoring.champion import MonitoredDeployment, monitored_whole, predict_snapshots, write_predictions
 from retrain.monitoring.check import drift_report
 from retrain.monitoring.expected import is_adjusted
+from retrain.monitoring.prepared import prepared_snapshots
 from retrain.monitoring.reference import version_reference
 from retrain.monitoring.unseen import Unseen, unseen_predictions
 from retrain.operations import AcceptedFile
@@ -61,7 +62,8 @@ class Checks:
             judged = self._judged(MonitoredDeployment(served, reference), learned)
             notes: list[str] = []
             predicted = predict_snapshots(judged, [batch.unlabelled], notes)
-            report = drift_report(judged, [batch.unlabelled], self.settings, predicted, notes)
+            with prepared_snapshots(judged.version, [batch.unlabelled], batch.unlabelled.parent) as prepared:
+                report = drift_report(judged, prepared, self.settings, predicted, notes)
             if predicted is not None:
                 path = batch.unlabelled.with_suffix(f".{served.newest}.predictions")
                 self.suspect(file, batch.place, write_predictions(predicted, path))

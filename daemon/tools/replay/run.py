@@ -15,7 +15,7 @@ from daemon.tools.replay.source import Source, read_source
 from daemon.tools.replay.subject import Request, Subject
 from daemon.tools.replay.suggest import suggest
 from retrain.records.errors import Refused
-from retrain.records.settings import ModelSettings
+from retrain.user_code import absolute_name
 
 Progress = Callable[[str, int, int], None]
 """Called after each batch: what runs, how many batches are done, of how many."""
@@ -47,7 +47,7 @@ class _Replay:
 def replay(request: Request, work: Path, progress: Progress | None = None) -> dict[str, Any]:
     """The result as plain JSON values (see docs/replay.md). Refused where the files cannot be replayed."""
     subject = request.subject
-    source = _read(request, subject.settings, _folder(work, "policy"))
+    source = _read(request, subject, _folder(work, "policy"))
     if len(source.batches) < request.initial + 2:
         reason = f"{len(source.batches)} batches are too few: {request.initial} give the first model, and two more"
         way_out = "give more files, or fewer --initial batches" if len(request.files) > 1 else "give more --batches"
@@ -78,7 +78,11 @@ def replay(request: Request, work: Path, progress: Progress | None = None) -> di
     return result
 
 
-def _read(request: Request, settings: ModelSettings, work: Path) -> Source:
+def _read(request: Request, subject: Subject, work: Path) -> Source:
+    settings = subject.settings
+    if settings.prepare is not None:
+        prepare = absolute_name(settings.prepare, subject.config_dir)
+        settings = settings.model_copy(update={"prepare": prepare})
     return read_source(
         request.files, settings, request.batches, work, request.initial, request.approve_classes,
         request.subject.ignore, request.subject.columns, request.times,
@@ -102,7 +106,7 @@ def _variant(
     settings, mine = subject.settings, run.request.subject.settings
     source = run.source
     if any(getattr(settings, key) != getattr(mine, key) for key in ("columns", "time_column", "id_column", "intake")):
-        source = _read(run.request, settings, _folder(work, subject.name))
+        source = _read(run.request, subject, _folder(work, subject.name))
     variant = as_json(run.play(subject, subject.name, source))
     variant["recovered"] = recovered(variant["mean"], means["never"], means["every"])
     variant["gain_over_policy"] = asdict(paired(variant["scores"], policy["scores"], greater))

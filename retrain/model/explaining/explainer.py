@@ -111,7 +111,7 @@ class _Member:
     def owners(self) -> NDArray[np.int64]:
         """Which column each feature of the matrix was made of."""
         preprocessor = self.version.preprocessor
-        widths = [1 if preprocessor.encoding == "codes" else feature.width for feature in preprocessor.features]
+        widths = [1 if preprocessor.encoding != "onehot" else feature.width for feature in preprocessor.features]
         return np.repeat(np.arange(len(widths)), widths)
 
     def matrix(self, rows: Sequence[Mapping[str, Any]]) -> Floats:

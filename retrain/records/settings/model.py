@@ -46,6 +46,14 @@ def _command(value: str | None) -> str | None:
     return value
 
 
+def _own_function(value: str | None) -> str | None:
+    """A function of the user's; ValueError for another name."""
+    path, _, function = (value or "").rpartition(":")
+    if value is not None and not (path.endswith(".py") and function.isidentifier()):
+        raise ValueError('expected a function of a file, as "features.py:prepare"')
+    return value
+
+
 class ModelSettings(Frozen):
     """A configured thing to keep good."""
 
@@ -97,6 +105,9 @@ class ModelSettings(Frozen):
     challengers: bool = False
     """`true`: of a model that is served elsewhere, too, challengers are trained, and it is told whether one would have
     been better than what was predicted; nothing is served."""
+    prepare: Annotated[str | None, AfterValidator(_own_function)] = None
+    """[Preparation of your own](prepare.md), `features.py:prepare`, relative to this file: a function from a frame of
+    the raw columns to a frame of those that the model learns from."""
     metric: str = "auto"
     """Classification: `balanced_accuracy` (auto), `roc_auc` (auto where the rarer of two classes is under 20 %),
     `accuracy`, `average_precision`, `f1_macro`, `log_loss`, `brier`, `cost` (auto where `decision.costs` are given: the
@@ -170,6 +181,8 @@ class ModelSettings(Frozen):
             raise ValueError('metric = "cost" needs decision.costs, as costs = { fraud = 50 }')
         if self.scoring.in_dir is not None and self.task == "recommendation":
             raise ValueError("[scoring] is of rows, and a recommendation answers with lists")
+        if self.prepare is not None and self.task == "recommendation":
+            raise ValueError("prepare makes columns of rows, and a recommendation learns from events")
         if self.task != "recommendation":
             given = [name for name, column in columns.items() if column is not None]
             if given:

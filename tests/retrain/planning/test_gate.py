@@ -130,3 +130,12 @@ def test_the_reason_has_the_numbers():
         "auc 0.8100 on 1,000 held-out rows against 0.8000 of v0001: better by 0.0100 (standard error 0.0100); "
         "expected over the next 2 files: +0.0023, between -0.0436 and +0.0483 at 90%"
     )
+
+
+def test_what_a_person_adopts_is_served_whatever_is_seen_of_it():
+    """Worse than the champion, no better than the baseline, or without a value: promoted, and its numbers told."""
+    assert verdict(-0.5, 0.01, "adopt", value=0.3).promote
+    told = verdict(-0.5, 0.01, "adopt", value=0.3).reason
+    assert told == "adopted by hand; auc 0.3000 on 1,000 held-out rows, the naive baseline 0.5000, v0001 0.8000"
+    undefined = decide(Judged("auc", 60, None, None, None, why="the labels are all 'no'"), Opening("adopt"), SETTINGS)
+    assert undefined.promote and undefined.reason.startswith("adopted by hand; ")

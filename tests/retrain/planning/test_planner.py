@@ -9,9 +9,9 @@ from retrain.records.action import Idle, ObserveOnly, OpenCycle, Wait
 from retrain.records.cycle import Cycle, CycleState, Stage
 from retrain.records.deployment import Champion, Deployment
 from retrain.records.finished_check import FinishedCheck, Rise
-from retrain.records.observation import CycleResult, Observation
+from retrain.records.observation import Adoption, CycleResult, Observation
 from retrain.records.planner_state import PlannerState
-from retrain.records.schema_change import SchemaChange
+from retrain.records.schema_change import PreparationChange, SchemaChange
 from retrain.records.settings import ModelSettings
 from retrain.records.trigger import Trigger
 
@@ -287,3 +287,37 @@ def test_an_adjustment_tells_from_which_probability_on_a_class_is_answered():
 
     assert reason(0.4).endswith(", 'yes' answered from a probability of 0.4 on (before: 0.25)")
     assert "probability" not in reason(0.25)
+
+
+ADOPTED = Adoption((9,), {"file": "model.skops", "digest": "ab" * 32, "folder": "cd", "replaces": False})
+
+
+def test_a_pipeline_is_adopted_once_there_are_rows_to_say_what_it_is_like():
+    """It waits for five times the held-out rows that an evaluation needs, of the data folder or brought with it, and
+    goes before a first model and a retrain by hand, also in mode observe."""
+    waits = decide(seen(champion=None, labelled_rows=249, adoption=ADOPTED))
+    assert isinstance(waits, Wait) and "model.skops (sha256 abababababab) is to be adopted" in waits.reason
+    assert "need 250 labelled rows; there are 249" in waits.reason
+    brought = replace(ADOPTED, about=ADOPTED.about | {"rows": 250})
+    for one in (
+        seen(champion=None, labelled_rows=250, adoption=ADOPTED, manual=(1,)),
+        seen(champion=None, labelled_rows=0, adoption=brought),
+    ):
+        for mode in ("auto", "observe"):
+            opened = decide(one, mode=mode)
+            assert isinstance(opened, OpenCycle) and opened.trigger.kind == "adopt"
+            assert opened.trigger.reason == "adopted from model.skops (sha256 abababababab)"
+
+
+def test_a_changed_preparation_opens_one_cycle():
+    """With its reason; again only with new labelled rows, or for other code, and not against a person who went back."""
+    change = PreparationChange("features.py:prepare is another one", "ef")
+    state, opened = plan(PlannerState(seen_seq=3, next_number=2), seen(preparation=change), NOW, settings())
+    assert isinstance(opened, OpenCycle) and opened.trigger.kind == "prepare" and opened.reason == change.reason
+    later = NOW + 86400
+    none, fixed = seen(preparation=change, new_labelled_rows=0), replace(CHAMPION, fixed=True)
+    assert not isinstance(decide(none, state, later), OpenCycle)
+    assert not isinstance(decide(seen(preparation=change, champion=fixed), state, later), OpenCycle)
+    assert isinstance(decide(seen(preparation=change), state, later), OpenCycle)
+    other = replace(none, preparation=replace(change, digest="01"))
+    assert isinstance(decide(other, state, later), OpenCycle)

@@ -1,0 +1,125 @@
+"""A fitted pipeline of scikit-learn that was not trained here, behind the matrix of raw cells: what `driftd adopt`
+brings, and what retraining clones of it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
+
+from retrain.model.frames import column_for, frame_of
+from retrain.records.errors import Refused
+from retrain.records.settings import ColumnKind
+from retrain.rows.cells import word
+
+Cells = NDArray[Any]
+LONGEST_ERROR = 300
+"""Characters of what the pipeline raises that are told."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A column that the pipeline reads; `missing` says what it has for a text that is missing: "nan" or "none"."""
+
+    name: str
+    kind: ColumnKind
+    missing: str = "nan"
+
+
+class RawPipeline(BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
+    """The estimator of a version whose preprocessor has the encoding "raw": X is an object array (n, inputs) of plain
+    cells, of which it makes the frame that the `pipeline` reads. Classes are codes outside, the positions in `classes`
+    (class names in their order), and `labels` (by code) inside, as the pipeline calls them.
+
+    What the pipeline raises about rows is Refused."""
+
+    def __init__(
+        self, pipeline: Any, inputs: Sequence[Input], library: str, classes: Sequence[str] | None, labels: Any = None
+    ) -> None:
+        self.pipeline, self.inputs, self.library = pipeline, inputs, library
+        self.classes, self.labels = classes, labels
+
+    def fit(self, X: Cells, y: Any, **weights: Any) -> "RawPipeline":
+        """Train the pipeline on codes (n,) or numbers; `weights` as its last step calls them."""
+        target = y if self.labels is None else np.array(self.labels)[np.asarray(y, dtype=np.int64)]
+        self.pipeline.fit(self.frame(X), target, **weights)
+        return self
+
+    def predict(self, X: Cells) -> NDArray[Any]:
+        """Codes (n,), or numbers."""
+        found = np.asarray(self._asked("predict", X))
+        if self.classes is None:
+            return found
+        codes = dict(zip(self.pipeline.classes_.tolist(), self.classes_in_order, strict=True))
+        return np.array([codes[label] for label in found.tolist()], dtype=np.int64)
+
+    @available_if(lambda self: hasattr(self.pipeline, "predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Cells) -> NDArray[np.float64]:
+        """Probabilities (n, classes that it knows), in the order of `classes_`."""
+        given = np.asarray(self._asked("predict_proba", X), dtype=np.float64)
+        return given[:, np.argsort(self.classes_in_order, kind="stable")]
+
+    @property
+    def classes_(self) -> NDArray[np.int64]:
+        """The codes of the classes that the pipeline knows, ascending."""
+        return np.sort(self.classes_in_order)
+
+    @property
+    def classes_in_order(self) -> NDArray[np.int64]:
+        """The same in the order of the pipeline's own `classes_`."""
+        assert self.classes is not None
+        place = {name: at for at, name in enumerate(self.classes)}
+        names = (class_name(label, place) for label in self.pipeline.classes_.tolist())
+        return np.array([place[name] for name in names], dtype=np.int64)
+
+    def frame(self, X: Cells) -> Any:
+        """The rows as the pipeline reads them."""
+        columns = [column_for(self.library, X[:, at], one.kind, one.missing) for at, one in enumerate(self.inputs)]
+        return frame_of(self.library, [one.name for one in self.inputs], columns)
+
+    def _asked(self, method: str, X: Cells) -> Any:
+        try:
+            return getattr(self.pipeline, method)(self.frame(X))
+        except (Refused, MemoryError):
+            raise
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            short = told if len(told) <= LONGEST_ERROR else told[:LONGEST_ERROR] + "…"
+            raise Refused(f"the model's pipeline does not answer these rows: {' '.join(short.split())}") from error
+
+
+def class_name(label: Any, names: Collection[str]) -> str:
+    """What one of the pipeline's labels is called among these names, as data files write such values: a truth as
+    "true" or "True", a whole number also without its point.
+
+    >>> class_name(True, ["False", "True"]), class_name(1.0, ["0", "1"]), class_name(3, [])
+    ('True', '1', '3')
+    """
+    forms = [word(label), str(label)]
+    if isinstance(label, float) and label.is_integer():
+        forms.append(str(int(label)))
+    return next((form for form in forms if form in names), forms[0])
+
+
+def own_labels(pipeline: Any, classes: Sequence[str] | None) -> list[Any] | None:
+    """What a fitted pipeline calls these classes, or would call those that it does not know; None of numbers."""
+    if classes is None:
+        return None
+    own = pipeline.classes_.tolist()
+    known = {class_name(label, classes): label for label in own}
+    return [known.get(name, _alike(name, type(own[0]))) for name in classes]
+
+
+def _alike(name: str, kind: type) -> Any:
+    """A class that the pipeline does not know, as it calls classes.
+
+    >>> _alike("3", int), _alike("x", int)
+    (3, 'x')
+    """
+    try:
+        return name == "true" if kind is bool else kind(name)
+    except ValueError:
+        return name
