@@ -28,6 +28,17 @@ def adoption(conn: Connection, model: str) -> Adoption | None:
     return Adoption(tuple(row.id for row in rows), dict(rows[-1].args)) if rows else None
 
 
+def rows_left(conn: Connection, model: str, folder: str, rows: int, now: float) -> None:
+    """Of the rows that came with a pipeline so many are left; without any it waits no more."""
+    waiting = due.c.model == model, due.c.kind == "adopt", due.c.done_at.is_(None)
+    for row in conn.execute(select(due.c.id, due.c.args).where(*waiting)).all():
+        if row.args["folder"] == folder and rows:
+            args = row.args | {"rows": min(rows, row.args["rows"])}
+            conn.execute(update(due).where(due.c.id == row.id).values(args=args))
+        elif row.args["folder"] == folder:
+            finish(conn, [row.id], now)
+
+
 def finish(conn: Connection, ids: Iterable[int], now: float) -> None:
     """Note that it was done."""
     wanted = tuple(ids)

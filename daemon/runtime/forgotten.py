@@ -2,6 +2,8 @@
 
 import os
 
+from sqlalchemy import Connection
+
 from daemon.config.paths import StatePaths
 from daemon.ledger import forgotten
 from daemon.reading.marks import KEY_BYTES, Marks
@@ -28,7 +30,10 @@ def read_key(paths: StatePaths) -> bytes:
 def marks_of(context: ModelContext) -> Marks | None:
     """Of all who are forgotten of a model; None for nobody. OSError where their key is gone: nothing is read then."""
     with context.shared.ledger.connect() as conn:
-        columns = forgotten.marks_of(conn, context.name)
-    if not columns:
-        return None
-    return Marks(context.name, read_key(context.shared.config.paths).hex(), columns)
+        return marks_in(conn, context.shared.config.paths, context.name)
+
+
+def marks_in(conn: Connection, paths: StatePaths, model: str) -> Marks | None:
+    """The same by a connection."""
+    columns = forgotten.marks_of(conn, model)
+    return Marks(model, read_key(paths).hex(), columns) if columns else None

@@ -187,6 +187,7 @@ def _renew(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str
 
 def _adopt(conn: Connection, context: ModelContext, args: dict[str, Any]) -> str:
     """The cycle of an adoption: it is staged, evaluated, proven and promoted as a trained one."""
+    refuse_elsewhere(context.name, context.settings, "driftd adopts nothing for it")
     champion, file = promotions.champion(conn, context.name), args["file"]
     if champion is not None and not args["replaces"]:
         raise Refused(

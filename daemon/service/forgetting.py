@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.config.paths import ROWS, ModelPaths
 from daemon.cycles.schemas import known_schema
 from daemon.intake.prediction_log import convert_segments
-from daemon.ledger import Ledger, commands, cpu, cycles, forgotten, versions
+from daemon.ledger import Ledger, commands, cpu, cycles, due, forgotten, versions
 from daemon.ledger.forgotten import Theirs
 from daemon.reading.marks import canonical, mark_of
 from daemon.reading.operations import ForgetRequest, Rewritten
@@ -145,7 +145,7 @@ class _Task:
             await asyncio.sleep(LOOK_S)
 
     async def _files(self) -> None:
-        """Snapshots with their predictions, the prediction log, and what was pulled and waits."""
+        """Snapshots with their predictions, the prediction log, and what waits: pulled, or beside a pipeline."""
         schema, folders = self.schema, self.folders
         target = "" if schema is None else schema.target
         by_class = schema is None or schema.task == "classification"
@@ -154,6 +154,7 @@ class _Task:
             (sorted(folders.snapshots.glob("*.parquet")), self.column, self._snapshot),
             (sorted(folders.logged.glob("*.parquet")), logged, self._log),
             (sorted(folders.pulled.glob(f"*/{ROWS}")), self.column, self._pulled),
+            (sorted(folders.adoptions.glob(f"*/{ROWS}")), self.column, self._adopted),
         )  # fmt: skip
         total, done, told_s = sum(len(paths) for paths, _, _ in places), 0, time.monotonic()
         for paths, column, rewritten in places:
@@ -219,6 +220,14 @@ class _Task:
         else:
             publish_made(one.new, one.old, "forget.publish")
 
+    def _adopted(self, one: Rewritten) -> None:
+        """Rows that came with a pipeline which is to be adopted: where none are left it is not."""
+        with self.ledger.begin(durable=True) as conn:
+            due.rows_left(conn, self.context.name, one.old.parent.name, one.rows, self.context.now())
+            forgotten.add(conn, self.row.id, "adopted", [one.gone])
+        durable.crash_point("forget.committed")
+        self._pulled(one)
+
     def _quarantine(self) -> None:
         """Rejected rows that are theirs."""
         gone = 0
@@ -244,7 +253,7 @@ class _Task:
         with self.ledger.connect() as conn:
             found = forgotten.of_command(conn, self.command)
             cycle = cycles.current(conn, self.context.name)
-        if cycle is None or found is None or not found.found.get("files"):
+        if cycle is None or found is None or not (found.found.get("files") or found.found.get("adopted")):
             return
         work = self.folders.cycle(cycle.id)
         if cycle.state is CycleState.OPEN and cycle.stage != "promote":
@@ -276,7 +285,8 @@ class _Task:
             rejected = forgotten.remove_rejects(conn, name, self.theirs)
             redacted = forgotten.redact(conn, self.theirs)
             forgotten.note(
-                conn, row.id, rows=sum(one["rows"] for one in told), redacted=redacted,
+                conn, row.id, redacted=redacted,
+                rows=sum(one["rows"] for one in told) + sum(row.found.get("adopted", ())),
                 rejected=[max(rejected, sum(row.found.get("rejected", ())))],
                 log_rows=sum(one["rows"] for one in row.found.get("log", ())),
                 versions=learned_by(self.folders, stored, {one["sha256"] for one in told}),

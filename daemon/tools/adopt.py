@@ -10,7 +10,9 @@ from typing import Any
 from daemon.config.config import Config
 from daemon.config.paths import ABOUT, ROWS
 from daemon.ledger import Ledger, models, promotions
+from daemon.reading.marks import Marks
 from daemon.reading.operations import TakeRequest
+from daemon.runtime.forgotten import marks_in
 from retrain import durable
 from retrain.model.frames import LIBRARIES, installed_libraries
 from retrain.records.errors import Refused
@@ -68,10 +70,16 @@ def bring(
     settings, paths = config.models[model], config.paths.model(model)
     if settings.task == "recommendation":
         raise Refused(f"{model} recommends: an adopted pipeline predicts")
+    if settings.is_elsewhere:
+        raise Refused(
+            f"another system serves {model}: driftd adopts nothing for it",
+            f'without `served = "elsewhere"` in [models.{model}] driftd serves what it adopts',
+        )
     if settings.prepare is not None:
         raise Refused(f"{model} has a preparation, {settings.prepare}: an adopted pipeline prepares its rows itself")
     with ledger.connect() as conn:
         champion, stored = promotions.champion(conn, model), models.load_schema(conn, model)
+        marks = marks_in(conn, config.paths, model)
     if champion is not None and not replaces:
         raise Refused(
             f"{model} has a champion, {champion.described}", "--replace puts the adopted pipeline in its place"
@@ -83,7 +91,7 @@ def bring(
     staged.mkdir()
     try:
         about = {"file": sources.named, "replaces": replaces} | _model(staged, sources, settings, trust)
-        taken = {} if rows is None else _rows(staged, rows, schema, settings)
+        taken = {} if rows is None else _rows(staged, rows, schema, settings, marks)
         if taken:
             schema = Schema.from_json(taken["schema"])
         inputs = _proven(staged, about, schema, settings)
@@ -163,14 +171,16 @@ def _made(staged: Path, sources: Sources) -> None:
         durable.write_file(staged / adopted.JOBLIB, adopted.dumped(pipeline), "adopt.made")
 
 
-def _rows(staged: Path, rows: Path, schema: Schema | None, settings: ModelSettings) -> dict[str, Any]:
+def _rows(
+    staged: Path, rows: Path, schema: Schema | None, settings: ModelSettings, marks: Marks | None
+) -> dict[str, Any]:
     """Read a file of rows into the staged folder: how many there are, and by which schema."""
     from daemon.reading.take import take
 
     work = staged / "reading"
     work.mkdir()
     try:
-        taken = take(TakeRequest(path=rows, schema=schema, settings=settings, work=work))
+        taken = take(TakeRequest(path=rows, schema=schema, settings=settings, work=work, forgotten=marks))
     except Refused as error:
         raise Refused(f"{rows}: {error.message}", error.hint) from None
     if taken.kind != "rows" or not taken.labelled_rows:

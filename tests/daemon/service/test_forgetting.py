@@ -16,11 +16,12 @@ import pytest
 from bare_model import AnalystHere, bare_model
 
 from daemon.config.config import load_config
+from daemon.config.paths import ROWS
 from daemon.intake.labels import take_segments
 from daemon.intake.prediction_log import convert_segments
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
-from daemon.ledger import Ledger, commands, events, files, forgotten, open_ledger
+from daemon.ledger import Ledger, commands, due, events, files, forgotten, open_ledger
 from daemon.reading.look import look
 from daemon.runtime.context import ModelContext, Shared, TrainingTurn
 from daemon.runtime.worker.process import Limits
@@ -88,6 +89,7 @@ class State:
         labels = "\n".join([f"{self.key},y", *(f"{self.someone()},{self.rng.choice('ab')}" for _ in range(10))])
         await self.drop("labels.csv", labels + "\n")
         self.predicted()
+        self.adopting()
         self.segment(self.context.folders.log_spool, self.logged)
         if self.rng.random() < 0.7:
             await convert_segments(self.context)
@@ -134,6 +136,15 @@ class State:
                 rows = pq.read_table(path, columns=["__row"])
                 table = rows.append_column("prediction", pa.array(["a"] * rows.num_rows))
                 pq.write_table(table, self.context.folders.predictions / f"{path.stem}.d1.parquet")
+
+    def adopting(self) -> None:
+        """Rows that came with a pipeline which waits."""
+        folder = self.context.folders.adopted("f")
+        folder.mkdir(parents=True)
+        table = pa.table({self.key: [self.someone() for _ in range(30)], "x": [1.0] * 30, "y": ["a", "b"] * 15})
+        pq.write_table(table, folder / ROWS)
+        with self.ledger.begin() as conn:
+            due.add(conn, "m", "adopt", time.time(), {"file": "model.skops", "folder": "f", "rows": 30})
 
     def logged(self) -> dict[str, Any]:
         return {
