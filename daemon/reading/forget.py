@@ -5,6 +5,7 @@ Nothing is published: what is written lies in the work folder, and the old file 
 import uuid
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +27,8 @@ def forget(request: ForgetRequest) -> ForgetResult:
     found, unread = [], []
     for path in request.paths:
         try:
-            found.append(_rewritten(path, request))
-        except pa.ArrowException:
+            found.append((_known_users if path.suffix == ".npz" else _rewritten)(path, request))
+        except (pa.ArrowException, ValueError, BadZipFile):
             unread.append(path)
     return ForgetResult(files=tuple(one for one in found if one is not None), unread=tuple(unread))
 
@@ -50,6 +51,17 @@ def _rewritten(path: Path, request: ForgetRequest) -> Rewritten | None:
         answers=_answers(kept), bytes=0 if made is None else made.stat().st_size,
         beside=_beside(path, gone, request),
     )  # fmt: skip
+
+
+def _known_users(path: Path, request: ForgetRequest) -> Rewritten | None:
+    """Of a version that recommends, who was known when it was made."""
+    from retrain.recommendation.reference import users_without
+
+    made = request.work / f"{uuid.uuid4().hex}.kept.npz"
+    left, gone = users_without(path, np.array(request.values, dtype=object), made) if path.exists() else (0, 0)
+    if not gone:
+        return None
+    return Rewritten(old=path, new=made, digest=file_digest(made), rows=left, gone=gone)
 
 
 def _counts(labels: Any) -> dict[str, int]:

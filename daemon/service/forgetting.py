@@ -19,6 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import ROWS, ModelPaths
 from daemon.cycles.schemas import known_schema
+from daemon.cycles.tidying import clear_holds
+from daemon.intake.events import REFUSED
 from daemon.intake.prediction_log import convert_segments
 from daemon.ledger import Ledger, commands, cpu, cycles, due, forgotten, versions
 from daemon.ledger.forgotten import Theirs
@@ -34,22 +36,26 @@ from retrain import durable
 from retrain.records.cycle import CycleState
 from retrain.records.errors import Refused
 from retrain.records.schema import Schema
+from retrain.store.versions import list_versions, reseal, undamaged
 
 FILES_AT_ONCE = 50
-LOOK_S = 0.1
+LOOK_S, AGAIN_S = 0.1, 2.0
 TOLD_S = 5.0
 """After so many seconds it is logged what has gone, again and again."""
 MASK = b"x"
+KNOWN_USERS = "reference/users.npz"
 
 
 @dataclass
 class Forgetting:
-    """`contexts` are the models that are kept; `hand_over` has servers close their segments, `write_events` the events
-    of the log be written."""
+    """`contexts` are the models that are kept; `hand_over` has servers close their segments, `take_posted` all events
+    of a model that recommends be taken in that lie in finished ones, and says whether they were; `write_events` has the
+    events of the log be written."""
 
     shared: Shared
     contexts: Callable[[], Mapping[str, ModelContext]]
     hand_over: Callable[[], Awaitable[None]]
+    take_posted: Callable[[str], Awaitable[bool]]
     write_events: Callable[[], None]
 
     async def forget(self, command: commands.CommandRow) -> str:
@@ -113,12 +119,18 @@ class _Task:
             await convert_segments(context)
             await self._files()
             await asyncio.to_thread(self._quarantine)
+            await asyncio.to_thread(self._refused_events)
             self._restart_cycle()
+            clear_holds(context.shared.config.paths)
             self.all.write_events()
             await asyncio.to_thread(self._mask_log)
             await context.shared.writable()
             await asyncio.to_thread(self._finish)
         durable.crash_point("forget.blanked")
+
+    @property
+    def _recommends(self) -> bool:
+        return self.context.settings.task == "recommendation"
 
     @property
     def ledger(self) -> Ledger:
@@ -131,13 +143,16 @@ class _Task:
         return self.context.folders
 
     async def _labels_taken(self) -> None:
-        """What servers have written until now lies in finished segments, and those of labels are taken in, which leaves
-        out who is forgotten."""
+        """What servers have written until now lies in finished segments, and those of labels or events are taken in,
+        which leaves out who is forgotten."""
         await self.all.hand_over()
         spools = self.folders.spool, self.folders.log_spool
         before = {path.with_suffix("") for spool in spools for path in spool.glob("*.*")}
         while True:
             finished_segments(self.folders.log_spool)  # closes those of servers that are gone
+            if self._recommends and not await self.all.take_posted(self.context.name):
+                await asyncio.sleep(AGAIN_S)
+                continue
             left = {path.with_suffix("") for path in self.folders.spool.glob("*.*")}
             left |= {path.with_suffix("") for path in self.folders.log_spool.glob("*.open")}
             if not before & left:
@@ -155,6 +170,7 @@ class _Task:
             (sorted(folders.logged.glob("*.parquet")), logged, self._log),
             (sorted(folders.pulled.glob(f"*/{ROWS}")), self.column, self._pulled),
             (sorted(folders.adoptions.glob(f"*/{ROWS}")), self.column, self._adopted),
+            (self._known_users(), self.column, self._users),
         )  # fmt: skip
         total, done, told_s = sum(len(paths) for paths, _, _ in places), 0, time.monotonic()
         for paths, column, rewritten in places:
@@ -228,18 +244,41 @@ class _Task:
         durable.crash_point("forget.committed")
         self._pulled(one)
 
+    def _known_users(self) -> list[Path]:
+        """Of each version that recommends, published or not, the file of who was known; of others nothing."""
+        if not self._recommends:
+            return []
+        found = [self.folders.version(name) for name in list_versions(self.folders.versions)]
+        for staged in self.context.shared.config.paths.cycles.glob("*/version"):
+            if (undamaged(staged / "training.json") or {}).get("model") == self.context.name:
+                found.append(staged)
+        return [path for folder in found if (path := folder / KNOWN_USERS).exists()]
+
+    def _users(self, one: Rewritten) -> None:
+        """First the version says that it holds another file: if it is killed then, both are written again."""
+        assert one.new is not None
+        reseal(one.old.parents[1], KNOWN_USERS, one.digest)
+        publish_made(one.new, one.old, "forget.publish")
+
     def _quarantine(self) -> None:
         """Rejected rows that are theirs."""
-        gone = 0
-        for path in sorted(self.folders.quarantine.glob("*.jsonl")):
-            lines = path.read_bytes().splitlines(keepends=True)
-            kept = [line for line in lines if not self._is_theirs(line)]
-            if len(kept) < len(lines):
-                gone += len(lines) - len(kept)
-                durable.replace_file(path, b"".join(kept), "forget.quarantine")
+        gone = sum(_rewrite_lines(path, self._is_theirs) for path in sorted(self.folders.quarantine.glob("*.jsonl")))
         if gone:
             with self.ledger.begin() as conn:
                 forgotten.add(conn, self.row.id, "rejected", [gone])
+
+    def _refused_events(self) -> None:
+        """Posted events that were refused and are kept for somebody to look at."""
+        for path in sorted(self.folders.spool.glob(f"{REFUSED}*/*.jsonl")):
+            _rewrite_lines(path, self._is_their_event)
+
+    def _is_their_event(self, line: bytes) -> bool:
+        """Of a line as it was posted, or of one as a data file has it."""
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return True
+        return not {said.get("user"), said.get(self.column)}.isdisjoint(self.values)
 
     def _is_theirs(self, line: bytes) -> bool:
         try:
@@ -303,7 +342,9 @@ def column_of(context: ModelContext, schema: Schema | None, named: str | None) -
     """The column that says who it is; Refused where it is not plain, or a model has none."""
     name, settings = context.name, context.settings
     if settings.task == "recommendation":
-        raise Refused(f"{name} recommends: its counters cannot forget people yet", "drop its files, or the model")
+        if named not in (None, settings.user_column):
+            raise Refused(f"{name} recommends: it forgets its users, not by {named!r}", "leave --column out")
+        return str(settings.user_column)
     column = named or settings.id_column
     if column is None:
         raise Refused(f"{name} has no id_column", "name the column with --column")
@@ -326,6 +367,15 @@ def _still(context: ModelContext, told: Iterable[Mapping[str, Any]]) -> list[str
     """Files of the user's own that their rows came from and that are there still."""
     paths = {one["file"] for one in told if one["source"] == "folder"}
     return sorted(str(context.place_of(path)) for path in paths if context.place_of(path).exists())
+
+
+def _rewrite_lines(path: Path, is_theirs: Callable[[bytes], bool]) -> int:
+    """Let go of their lines; how many."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if not is_theirs(line)]
+    if len(kept) < len(lines):
+        durable.replace_file(path, b"".join(kept), "forget.lines")
+    return len(lines) - len(kept)
 
 
 def _write_over(path: Path, pattern: "re.Pattern[bytes]") -> None:

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -24,14 +25,16 @@ from daemon.runtime.forgotten import read_key
 from drift.notation import counted
 
 PARQUET, SQLITE, GZIP, ZIP = b"PAR1", b"SQLite format 3\0", b"\x1f\x8b", b"PK\x03\x04"
-LOGGED_ID = "__id"
+LOGGED_ID, POSTED_USER = "__id", "user"
+KNOWN_USERS = "users.npz"
 Told = tuple[str, str, str]
 """Level, what is told, and the way out."""
 
 
 def ids_told(config: Config, ids: Collection[str]) -> Iterator[Told]:
     """Where these ids stand in the state folder; they are not repeated."""
-    columns = {name for one in config.models.values() if (name := one.id_column) is not None}
+    columns = {name for one in config.models.values() if (name := one.user_column or one.id_column) is not None}
+    columns |= {POSTED_USER for one in config.models.values() if one.task == "recommendation"}
     with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger, ledger.connect() as conn:
         columns |= {row.column for model in config.models for row in forgotten.listed(conn, model)}
     places = 0
@@ -108,6 +111,8 @@ class _Looking:
         """What of a file holds one."""
         if self.long is not None and self.long.search(data):
             yield "holds an id"
+        if path is not None and path.name == KNOWN_USERS:
+            yield from self._in_known(path)
         if data.startswith(PARQUET):
             yield from self._in_parquet(data)
         elif data.startswith(SQLITE) and path is not None:
@@ -120,6 +125,13 @@ class _Looking:
                     yield from (f"{what}, in {name}" for what in self.inside(packed.read(name)))
         else:
             yield from self._in_lines(data)
+
+    def _in_known(self, path: Path) -> Iterator[str]:
+        """Of a version that recommends: who was known, by hashes."""
+        from retrain.recommendation.reference import hashed, known_users
+
+        if np.isin(known_users(path), hashed(np.array(self._ids, dtype=object))).any():
+            yield "knows it by a hash"
 
     def _in_parquet(self, data: bytes) -> Iterator[str]:
         try:

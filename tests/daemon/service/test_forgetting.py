@@ -14,20 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bare_model import AnalystHere, bare_model
+from forgetting import Killed, ask, killed_at, left, reopened, work_off
 
-from daemon.config.config import load_config
 from daemon.config.paths import ROWS
-from daemon.intake.labels import take_segments
 from daemon.intake.prediction_log import convert_segments
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
-from daemon.ledger import Ledger, commands, due, events, files, forgotten, open_ledger
+from daemon.ledger import Ledger, due, events, files, forgotten
 from daemon.reading.look import look
-from daemon.runtime.context import ModelContext, Shared, TrainingTurn
-from daemon.runtime.worker.process import Limits
-from daemon.service.forgetting import Forgetting
-from daemon.tools.forgotten import marks_told, search
-from retrain import durable
+from daemon.runtime.context import ModelContext
+from daemon.tools.forgotten import marks_told
 from retrain.records.errors import Refused
 
 PEOPLE = [f"customer-{n:06d}-é" if n % 5 == 0 else f"customer-{n:06d}" for n in range(12)]
@@ -48,28 +44,6 @@ max_reject_share = 0.9
 x = "number"
 y = "category"
 """
-
-
-class Killed(BaseException):
-    """What a kill looks like from inside."""
-
-
-@contextmanager
-def killed_at(nth: int) -> Iterator[None]:
-    """The process dies as it passes its n-th step."""
-    left = nth
-
-    def hook(_: str) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise Killed
-
-    durable.install_hook(hook)
-    try:
-        yield
-    finally:
-        durable.install_hook(None)
 
 
 class State:
@@ -158,54 +132,6 @@ class State:
         (folder / f"{time.time_ns()}-1-1.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def forgetting(context: ModelContext, asked: list[Any]) -> Forgetting:
-    """With an intake that takes labels in as the service does."""
-
-    async def hand_over() -> None:
-        asked.append(asyncio.ensure_future(take_segments(context, lambda _: True)))
-
-    return Forgetting(context.shared, lambda: {"m": context}, hand_over, lambda: None)
-
-
-def ask(ledger: Ledger, ids: list[str], **more: Any) -> None:
-    with ledger.begin(durable=True) as conn:
-        commands.enqueue(conn, "forget_people", {"model": "m", "column": None, "ids": ids, **more}, "me", time.time())
-
-
-async def work_off(context: ModelContext) -> str:
-    """What is queued, as the service does."""
-    answer = ""
-    with context.shared.ledger.connect() as conn:
-        queued = commands.queued(conn)
-    for command in queued:
-        answer = await done(context, command)
-        with context.shared.ledger.begin(durable=True) as conn:
-            commands.finish(conn, command.id, "done", answer, time.time())
-    return answer
-
-
-async def done(context: ModelContext, command: Any) -> str:
-    """One command, until it is done or something beside it was killed."""
-    asked: list[Any] = []
-    work = asyncio.ensure_future(forgetting(context, asked).forget(command))
-    while not work.done():
-        await asyncio.wait({work, *asked}, return_when=asyncio.FIRST_EXCEPTION, timeout=0.05)
-        if any(one.done() and one.exception() is not None for one in asked):
-            work.cancel()
-            await asyncio.gather(work, *asked, return_exceptions=True)
-            raise Killed
-    await asyncio.gather(*asked)
-    return await work
-
-
-def reopened(context: ModelContext) -> ModelContext:
-    """As the next start finds it."""
-    context.shared.ledger.close()
-    config = load_config(context.shared.config.path)
-    shared = Shared(config, open_ledger(config.state_dir), AnalystHere("analyst", Limits()), TrainingTurn())
-    return ModelContext("m", config.models["m"], shared)
-
-
 @contextmanager
 def filled(folder: Path, seed: int, column: str = "who", kind: str = "category") -> Iterator[State]:
     ids = PEOPLE if kind == "category" else list(range(1000, 1012))
@@ -213,11 +139,6 @@ def filled(folder: Path, seed: int, column: str = "who", kind: str = "category")
         state = State(context, seed, ids)
         asyncio.run(state.fill())
         yield state
-
-
-def left(context: ModelContext, ids: list[str]) -> list[tuple[str, str]]:
-    """Where ids stand in the state folder."""
-    return list(search(context.shared.config.state_dir, ids, {str(context.settings.id_column)}))
 
 
 def others(context: ModelContext, ids: list[str]) -> int:
