@@ -1,8 +1,6 @@
 """People who are forgotten, each by a keyed hash, and what was rewritten for it. An id itself stands in the arguments
 of the command that asks for it, until all of it is done, and nowhere else."""
 
-import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,10 @@ from sqlalchemy.sql.sqltypes import String
 
 from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
 from daemon.ledger.tables import PathText, checks, commands, files, forgettings, forgotten, metadata, prediction_log
-from daemon.reading.marks import LONG
+from daemon.reading.marks import GONE, LONG
+from daemon.reading.mentions import Mentions
 
 ForgettingRow = Row[Any]
-GONE = "(forgotten)"
-"""What is written in the place of an id."""
 ALL_GONE = "all its rows were of people who are forgotten"
 NAMES = ("model", "mark", "key", "name", "state")
 """Columns that no id stands in."""
@@ -134,21 +131,18 @@ def blank(conn: Connection, command: Any) -> None:
 
 
 class Theirs:
-    """What of a text is someone's: a long id wherever it stands, a short one as a word of its own."""
+    """What of a text is someone's: an id as a word of its own, a long one wherever it stands."""
 
     def __init__(self, column: str, values: Collection[str]) -> None:
         self.column = column
-        self.long = _pattern([value for value in values if len(value) >= LONG])
-        short = [value for value in values if len(value) < LONG]
-        self._word = re.compile(rf"(?<!\w)(?:{_any(short)})(?!\w)") if short else None
+        self.long = Mentions([value for value in values if len(value) >= LONG])
+        self._short = Mentions([value for value in values if len(value) < LONG])
 
     def in_reject(self, column: str | None, raw: str | None, reason: str | None) -> bool:
         """Whether a row that was set aside is theirs: by its text, or by the reason where that quotes the column."""
         texts = [text for text in (raw, reason) if text]
-        if self.long is not None and any(self.long.search(text) for text in texts):
-            return True
         quoted = [text for text in (raw, reason if column == self.column else None) if text]
-        return self._word is not None and any(self._word.search(text) for text in quoted)
+        return any(map(self.long.holds, texts)) or any(map(self._short.holds, quoted))
 
 
 def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
@@ -166,11 +160,11 @@ def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
 def redact(conn: Connection, theirs: Theirs) -> int:
     """Write something else in the place of long ids, wherever a text of the ledger has one; how many rows. Paths stay:
     files are called so. So do commands that wait."""
-    if (long := theirs.long) is None:
+    if not (long := theirs.long):
         return 0
     raw, changed = _raw(conn), 0
-    raw.create_function("holds", 1, lambda text: isinstance(text, str) and long.search(text) is not None)
-    raw.create_function("redacted", 1, lambda text: long.sub(GONE, text))
+    raw.create_function("holds", 1, lambda text: isinstance(text, str) and long.holds(text))
+    raw.create_function("redacted", 1, lambda text: long.redacted(text, GONE))
     for table in metadata.sorted_tables:
         for name in _texts(table):
             waits = " AND state != 'queued'" if table is commands else ""
@@ -186,12 +180,3 @@ def _texts(table: Table) -> list[str]:
 
 def _raw(conn: Connection) -> Any:
     return conn.connection.driver_connection
-
-
-def _pattern(values: Sequence[str]) -> "re.Pattern[str] | None":
-    """As they stand in a text, and in one of JSON."""
-    return re.compile(_any([*values, *(json.dumps(value)[1:-1] for value in values)])) if values else None
-
-
-def _any(values: Sequence[str]) -> str:
-    return "|".join(re.escape(value) for value in sorted(set(values), key=len, reverse=True))

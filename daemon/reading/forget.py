@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 
 from daemon.reading.digest import file_digest
 from daemon.reading.forgotten import among
+from daemon.reading.marks import GONE, LONG
+from daemon.reading.mentions import Mentions
 from daemon.reading.operations import ForgetRequest, ForgetResult, Rewritten
 from retrain import durable
 from retrain.rows.targets import class_column
@@ -38,9 +40,12 @@ def _rewritten(path: Path, request: ForgetRequest) -> Rewritten | None:
     if request.column not in names:
         return None
     theirs = among(pq.read_table(path, columns=[request.column], pre_buffer=False).column(0), request.values)
-    if not theirs.any():
+    texts = _mentioning(path, request)
+    if not theirs.any() and not texts:
         return None
     table = pq.read_table(path, pre_buffer=False)
+    for name, column in texts.items():
+        table = table.set_column(table.column_names.index(name), table.schema.field(name), column)
     gone, kept = table.filter(pa.array(theirs)), table.filter(pa.array(~theirs))
     labels = class_column(gone.column(request.target)).drop_null() if request.target in names else None
     classes = {} if labels is None or not request.by_class else _counts(labels)
@@ -62,6 +67,22 @@ def _known_users(path: Path, request: ForgetRequest) -> Rewritten | None:
     if not gone:
         return None
     return Rewritten(old=path, new=made, digest=file_digest(made), rows=left, gone=gone)
+
+
+def _mentioning(path: Path, request: ForgetRequest) -> dict[str, Any]:
+    """By name, the columns of texts in which a long id stands, with something else in its place: others' rows."""
+    long, found = Mentions([one for one in request.values if len(one) >= LONG]), dict[str, Any]()
+    for field in pq.read_schema(path) if long else ():
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if field.name == request.column or not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            continue
+        column = pq.read_table(path, columns=[field.name], pre_buffer=False).column(0)
+        distinct = [one for one in pc.cast(column.unique(), pa.string()).to_pylist() if one is not None]
+        instead = {one: long.redacted(one, GONE) for one in distinct if long.holds(one)}
+        if instead:
+            texts = [instead.get(one, one) for one in pc.cast(column, pa.string()).to_pylist()]
+            found[field.name] = pa.chunked_array([pa.array(texts, pa.string()).cast(field.type)])
+    return found
 
 
 def _counts(labels: Any) -> dict[str, int]:

@@ -7,7 +7,6 @@ left to do in the folder itself."""
 
 import asyncio
 import json
-import re
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -25,6 +24,7 @@ from daemon.intake.prediction_log import convert_segments
 from daemon.ledger import Ledger, commands, cpu, cycles, due, forgotten, versions
 from daemon.ledger.forgotten import Theirs
 from daemon.reading.marks import canonical, mark_of
+from daemon.reading.mentions import Mentions
 from daemon.reading.operations import ForgetRequest, Rewritten
 from daemon.reports.forgotten import answer, learned_by
 from daemon.runtime.context import ModelContext, Shared
@@ -42,7 +42,7 @@ FILES_AT_ONCE = 50
 LOOK_S, AGAIN_S = 0.1, 2.0
 TOLD_S = 5.0
 """After so many seconds it is logged what has gone, again and again."""
-MASK = b"x"
+MASK, PACKED = b"x", (".gz", ".xz", ".bz2", ".zst")
 KNOWN_USERS = "reference/users.npz"
 
 
@@ -306,12 +306,11 @@ class _Task:
         """Long ids in the file of `[service.log]` and those beside it that are rotated and not packed: each byte is
         written over, for others append."""
         path = self.context.shared.config.log_file
-        if path is None or self.theirs.long is None:
+        if path is None or not self.theirs.long:
             return
-        pattern = re.compile(self.theirs.long.pattern.encode())
         for one in path.parent.glob(f"{path.name}*"):
-            if one.is_file():
-                _write_over(one, pattern)
+            if one.is_file() and one.suffix not in PACKED:
+                _write_over(one, self.theirs.long)
 
     def _finish(self) -> None:
         """What it comes to, and the command without the ids, at once."""
@@ -378,15 +377,18 @@ def _rewrite_lines(path: Path, is_theirs: Callable[[bytes], bool]) -> int:
     return len(lines) - len(kept)
 
 
-def _write_over(path: Path, pattern: "re.Pattern[bytes]") -> None:
-    with path.open("r+b") as file:
-        text, changed = file.read(), False
-        for match in pattern.finditer(text):
-            changed = True
-            durable.crash_point("forget.mask.before_write")
-            file.seek(match.start())
-            file.write(MASK * len(match[0]))
-        if changed:
-            file.flush()
+def _write_over(path: Path, long: Mentions) -> None:
+    """Line after line: a log may be large."""
+    changed, at = False, 0
+    with path.open("rb") as lines, path.open("r+b") as file:
+        for line in lines:
+            text = line.decode("utf-8", "surrogateescape")
+            for begin, end in long.spans(text):
+                before, theirs = (part.encode("utf-8", "surrogateescape") for part in (text[:begin], text[begin:end]))
+                changed = True
+                durable.crash_point("forget.mask.before_write")
+                file.seek(at + len(before))
+                file.write(MASK * len(theirs))
+            at += len(line)
     if changed:
         durable.fsync_path(path)

@@ -296,3 +296,33 @@ def test_pulled_rows_that_wait_are_rewritten(tmp_path: Path) -> None:
         asyncio.run(work_off(context))
         assert pq.read_table(folder / "rows.parquet").num_rows == 1
         assert left(context, [who]) == []
+
+
+def test_others_keep_what_is_theirs(tmp_path: Path) -> None:
+    """An id that is the beginning of another's takes nothing of that one: no row, no rejected row, no text."""
+    with filled(tmp_path, 14) as state:
+        context, who, other = state.context, PEOPLE[1], f"{PEOPLE[1]}-2"
+        bad = f"who,x,y\n{other},1.0,a\n{other},wrong,a\n{who},wrong,a\n{other},2.0,b\n"
+        assert asyncio.run(state.drop("prefix.csv", bad)) is Taken.ACCEPTED
+        ask(context.shared.ledger, [who])
+        asyncio.run(work_off(context))
+        assert left(context, [who]) == []
+        with context.shared.ledger.connect() as conn:
+            (row,) = (row for row in files.listed(conn, "m") if row.path == "prefix.csv")
+            (kept,) = files.rejects_of(conn, row.id)
+        assert pq.read_table(context.folders.state / row.snapshot, columns=["who"]).column(0).to_pylist() == [other] * 2
+        assert other in kept.raw
+
+
+def test_texts_of_others_that_name_them_are_rewritten(tmp_path: Path) -> None:
+    """A remark in somebody else's row: the row stays, and says nothing of who is forgotten."""
+    with filled(tmp_path, 15) as state:
+        context, who, other = state.context, PEOPLE[1], PEOPLE[2]
+        path = context.folders.snapshots / "0123.parquet"
+        pq.write_table(pa.table({"who": [other] * 3, "note": [f"friend of {who}", None, f"{who}9 came"]}), path)
+        ask(context.shared.ledger, [who])
+        asyncio.run(work_off(context))
+        assert left(context, [who]) == []
+        tables = [pq.read_table(one) for one in context.folders.snapshots.glob("*.parquet")]
+        (table,) = (one for one in tables if "note" in one.column_names)
+        assert table["note"].to_pylist() == ["friend of (forgotten)", None, f"{who}9 came"]
