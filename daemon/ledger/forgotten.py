@@ -21,10 +21,10 @@ NAMES = ("model", "mark", "key", "name", "state")
 
 def marks_of(conn: Connection, model: str) -> dict[str, tuple[str, ...]]:
     """By column, the marks of all who are forgotten."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for row in conn.execute(select(forgotten).where(forgotten.c.model == model).order_by(forgotten.c.id)):
-        found[row.column] = (*found.get(row.column, ()), row.mark)
-    return found
+        found.setdefault(row.column, []).append(row.mark)
+    return {column: tuple(marks) for column, marks in found.items()}
 
 
 def is_anyone(conn: Connection) -> bool:
@@ -41,11 +41,10 @@ def begin(
     if row is None:
         values = {"command_id": command.id, "model": model, "column": column, "people": len(marks), "at": command.at}
         key = insert_row(conn, forgettings, {**values, "found": {"since": now}})
-        for mark in sorted(marks):
-            known = forgotten.c.model == model, forgotten.c.column == column, forgotten.c.mark == mark.hex()
-            if last_row(conn, forgotten, *known) is None:
-                values = {"model": model, "column": column, "mark": mark.hex(), "forgetting_id": key}
-                conn.execute(insert(forgotten).values(**values))
+        new = sorted({mark.hex() for mark in marks} - set(marks_of(conn, model).get(column, ())))
+        rows = [{"model": model, "column": column, "mark": mark, "forgetting_id": key} for mark in new]
+        if rows:
+            conn.execute(insert(forgotten), rows)
         row = last_row(conn, forgettings, forgettings.c.id == key)
     assert row is not None
     return row

@@ -253,7 +253,7 @@ class PullRequest(Request[PullResult], frozen=True, kw_only=True):
 class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
     """A file of which so many rows are `gone`: what is left is `new` in the work folder, None for nothing;
     `beside` are the rewritten predictions for a snapshot, by their old names. `answers` is of files of the prediction
-    log, `gone_labelled` and `gone_classes` of snapshots."""
+    log, `gone_labelled` and `gone_classes` of snapshots, `who` the ids whose rows these were."""
 
     old: Path
     new: Path | None
@@ -265,6 +265,7 @@ class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
     answers: int = 0
     bytes: int = 0
     beside: dict[str, Path] = {}
+    who: frozenset[str] = frozenset()
 
 
 class ForgetResult(Result, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon.config.config import scoring_dirs
 from daemon.config.paths import ROWS, ModelPaths
 from daemon.cycles.schemas import known_schema
 from daemon.cycles.tidying import clear_holds
@@ -108,10 +109,14 @@ class _Task:
         kind = "category" if self.schema is None else self.schema.column(self.column).kind
         self.values = tuple(sorted({canonical(text, kind) for text in args["ids"]}))
         self.theirs = Theirs(self.column, {*self.values, *args["ids"]})
-        key = make_key(context.shared.config.paths)
+        self.there: set[str] = set()
+        with self.ledger.connect() as conn:
+            is_anyone = forgotten.is_anyone(conn)
+        key = make_key(context.shared.config.paths, is_anyone)
         marks = {mark_of(context.name, self.column, value, key) for value in self.values}
         await context.shared.writable()
         with self.ledger.begin(durable=True) as conn:
+            self.is_fresh = forgotten.of_command(conn, self.command) is None
             self.row = forgotten.begin(conn, self.command, context.name, self.column, marks, context.now())
         durable.crash_point("forget.begun")
         await self._labels_taken()
@@ -182,6 +187,7 @@ class _Task:
                 )  # fmt: skip
                 result = await self.context.shared.analyst.ask_again(request)
                 for one in result.files:
+                    self.there |= one.who
                     await self.context.shared.writable()
                     rewritten(one)
                 if result.unread:
@@ -329,9 +335,17 @@ class _Task:
                 log_rows=sum(one["rows"] for one in row.found.get("log", ())),
                 versions=learned_by(self.folders, stored, {one["sha256"] for one in told}),
                 retrain_s=_retrain_s(cpu.by_cycle(conn, name, 0.0)), category=_is_feature(self.schema, self.column),
-                still=_still(context, told),
+                still=_still(context, told), scored=_scored(context),
+                nowhere=len(set(self.values) - self.there) if self.is_fresh else 0,
+                texts=[name for name in stored if self._mentions(self.folders.version(name))],
             )  # fmt: skip
             forgotten.blank(conn, self.command)
+
+    def _mentions(self, version: Path) -> bool:
+        """Whether a version learned a text that names one of them: a category, a word."""
+        return bool(self.theirs.long) and any(
+            self.theirs.long.holds(path.read_text("utf-8", "replace")) for path in version.rglob("*.json")
+        )
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.folders.state))
@@ -375,6 +389,12 @@ def _rewrite_lines(path: Path, is_theirs: Callable[[bytes], bool]) -> int:
     if len(kept) < len(lines):
         durable.replace_file(path, b"".join(kept), "forget.lines")
     return len(lines) - len(kept)
+
+
+def _scored(context: ModelContext) -> list[str]:
+    """Folders of the user's own in which files are scored: what lies there is theirs, and the results are, too."""
+    places = scoring_dirs(context.shared.config, context.name) or ()
+    return [str(place) for place in places if place.is_dir() and next(place.iterdir(), None) is not None]
 
 
 def _write_over(path: Path, long: Mentions) -> None:

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlalchemy import Connection
 
 from daemon.config.config import Config
 from daemon.ledger import forgotten, open_ledger
 from daemon.reading.forgotten import among, marked
 from daemon.reading.marks import LONG, Marks
 from daemon.reading.mentions import Mentions
-from daemon.runtime.forgotten import read_key
+from daemon.runtime.forgotten import WAY_OUT, read_key
 from drift.notation import counted
 
 PARQUET, SQLITE, GZIP, ZIP = b"PAR1", b"SQLite format 3\0", b"\x1f\x8b", b"PK\x03\x04"
@@ -47,10 +48,27 @@ def ids_told(config: Config, ids: Collection[str]) -> Iterator[Told]:
         yield "ok", f"{counted(len(ids), 'id')} nowhere in {config.state_dir}: looked for in {how}{short}", ""
 
 
+def key_told(config: Config, conn: Connection) -> Iterator[Told]:
+    """Whether those who are forgotten can be known again; nothing where nobody is."""
+    if not forgotten.is_anyone(conn):
+        return
+    try:
+        read_key(config.paths)
+    except OSError as error:
+        what = "is lost" if isinstance(error, FileNotFoundError) else "cannot be read, or is damaged"
+        yield "error", f"{config.paths.forget_key} {what}: no file of a model that forgot people is taken in", WAY_OUT
+    else:
+        yield "ok", "people who are forgotten are known again when their rows come", ""
+
+
 def marks_told(config: Config) -> Iterator[Told]:
     """Whether a row of anybody who is forgotten is in a file of rows, by their marks: nobody needs to know the ids."""
     with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger, ledger.connect() as conn:
         known = {model: forgotten.marks_of(conn, model) for model in config.models}
+        lost = [told for told in key_told(config, conn) if told[0] == "error"]
+    if lost:
+        yield from lost
+        return
     for model, columns in known.items():
         if not columns:
             yield "ok", f"{model}: nobody is forgotten", ""

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from daemon.config.paths import ROWS
 from daemon.intake.prediction_log import convert_segments
 from daemon.intake.take_in import take_file
 from daemon.intake.taking import Taken, Taking
-from daemon.ledger import Ledger, due, events, files, forgotten
+from daemon.ledger import Ledger, cycles, due, events, files, forgotten, versions
 from daemon.reading.look import look
 from daemon.runtime.context import ModelContext
-from daemon.tools.forgotten import marks_told
+from daemon.tools.forgotten import key_told, marks_told
+from retrain import durable
+from retrain.records.cycle import CycleState, Stage
 from retrain.records.errors import Refused
+from retrain.records.trigger import Trigger
 
 PEOPLE = [f"customer-{n:06d}-é" if n % 5 == 0 else f"customer-{n:06d}" for n in range(12)]
 CONFIG = """\
@@ -64,11 +68,13 @@ class State:
         await self.drop("labels.csv", labels + "\n")
         self.predicted()
         self.adopting()
+        self.versions()
         self.segment(self.context.folders.log_spool, self.logged)
         if self.rng.random() < 0.7:
             await convert_segments(self.context)
         self.segment(self.context.folders.log_spool, self.logged)
         self.segment(self.context.folders.spool, lambda: {self.key: self.someone(), "y": "a"})
+        self.backups()
         with self.ledger.begin() as conn:
             said = {"first": {"column": self.key, "reason": f"{str(self.someone())!r} is odd"}}
             told = {"at": time.time(), "event": "rows_quarantined", "level": "warning", "model": "m", "fields": said}
@@ -119,6 +125,39 @@ class State:
         pq.write_table(table, folder / ROWS)
         with self.ledger.begin() as conn:
             due.add(conn, "m", "adopt", time.time(), {"file": "model.skops", "folder": "f", "rows": 30})
+
+    def versions(self) -> None:
+        """A published version, with rows of features, and a cycle that prepared rows, at some stage of it."""
+        folders, rows = self.context.folders, pa.table({"x": [1.0, 2.0], "y": ["a", "b"]})
+        version = folders.version("v0001-aaaaaaaa")
+        (version / "reference").mkdir(parents=True)
+        for name in ("sample", "unseen"):
+            pq.write_table(rows, version / "reference" / f"{name}.parquet")
+        (version / "manifest.json").write_text("{}")
+        digests = [row.sha256 for row in self.files()]
+        (version / "training.json").write_text(json.dumps({"model": "m", "snapshots": digests}))
+        with self.ledger.begin() as conn:
+            done = cycles.open_cycle(conn, "m", Trigger("manual", "by a test", {}), 1, 10**6, time.time())
+            versions.record(conn, "m", done, {"version": version.name, "digest": "aaaaaaaa"}, time.time())
+            cycles.save(conn, replace(done, state=CycleState.PROMOTED), time.time())
+            opened = cycles.open_cycle(conn, "m", Trigger("manual", "by a test", {}), 2, 10**6, time.time())
+            cycles.save(conn, replace(opened, stage=self.rng.choice(list(Stage))), time.time())
+        work = folders.cycle(opened.id)
+        (work / "version" / "reference").mkdir(parents=True)
+        theirs = pa.table({self.key: [self.someone() for _ in range(20)], "x": [1.0] * 20})
+        pq.write_table(theirs, work / "train.parquet")
+        pq.write_table(rows, work / "version" / "reference" / "sample.parquet")
+
+    def files(self) -> list[Any]:
+        with self.ledger.connect() as conn:
+            return list(files.listed(conn, "m"))
+
+    def backups(self) -> None:
+        """What a backup held that was killed."""
+        held = self.context.shared.config.paths.held / "999999999" / "spool" / "m"
+        held.mkdir(parents=True)
+        for segment in self.context.folders.spool.glob("*.jsonl"):
+            durable.hold(segment, held / segment.name)
 
     def logged(self) -> dict[str, Any]:
         return {
@@ -171,6 +210,8 @@ def converges(folder: Path, seed: int, kind: str = "category") -> None:
         for row in rows:
             assert pq.read_metadata(context.folders.state / row.snapshot).num_rows == row.rows
         assert {told[0] for told in marks_told(context.shared.config)} == {"ok"}
+        for name in ("sample", "unseen"):
+            assert (context.folders.version("v0001-aaaaaaaa") / "reference" / f"{name}.parquet").exists()
         context.shared.ledger.close()
 
 
@@ -279,6 +320,14 @@ def test_without_its_key_nothing_is_read(tmp_path: Path) -> None:
         asyncio.run(work_off(context))
         kept = key.read_bytes()
         key.unlink()
+        with context.shared.ledger.connect() as conn:
+            (told,) = key_told(context.shared.config, conn)
+        assert told[0] == "error" and "is lost" in told[1] and "from a backup" in told[2]
+        assert [one[0] for one in marks_told(context.shared.config)] == ["error"]
+        ask(context.shared.ledger, [PEOPLE[1]])
+        with pytest.raises(Refused, match="is lost, by which people who are forgotten are known again"):
+            asyncio.run(work_off(context))
+        assert not key.exists()
         assert asyncio.run(state.drop("more.csv", f"who,x,y\n{PEOPLE[0]},1.0,a\n{PEOPLE[1]},1.0,a\n")) is Taken.LATER
         key.write_bytes(kept)
         assert asyncio.run(state.drop("more.csv", f"who,x,y\n{PEOPLE[0]},1.0,a\n{PEOPLE[1]},1.0,a\n")) is Taken.ACCEPTED
@@ -326,3 +375,28 @@ def test_texts_of_others_that_name_them_are_rewritten(tmp_path: Path) -> None:
         tables = [pq.read_table(one) for one in context.folders.snapshots.glob("*.parquet")]
         (table,) = (one for one in tables if "note" in one.column_names)
         assert table["note"].to_pylist() == ["friend of (forgotten)", None, f"{who}9 came"]
+
+
+def test_ids_that_are_nowhere_are_counted(tmp_path: Path) -> None:
+    """Written otherwise than in the files, or twice, or of nobody: the answer says how many found no row, and who is
+    forgotten twice is forgotten."""
+    with filled(tmp_path, 16) as state:
+        context, who = state.context, PEOPLE[1]
+        ask(context.shared.ledger, [who, f" {who}", who.upper()])
+        assert "2 of the ids are in no row" in asyncio.run(work_off(context))
+        ask(context.shared.ledger, [who])
+        assert "1 id is in no row" in asyncio.run(work_off(context))
+        assert left(context, [who]) == []
+        with context.shared.ledger.connect() as conn:
+            assert len(forgotten.marks_of(conn, "m")["who"]) == 3
+
+
+def test_a_version_that_learned_a_text_is_named(tmp_path: Path) -> None:
+    """What names somebody in a version's categories goes with the version, and the answer says so."""
+    with filled(tmp_path, 17) as state:
+        context, who = state.context, PEOPLE[1]
+        version = context.folders.version("v0001-aaaaaaaa")
+        (version / "preprocessor.json").write_text(json.dumps({"note": ["fine", f"friend of {who}"]}))
+        ask(context.shared.ledger, [who])
+        answer = asyncio.run(work_off(context))
+        assert f"a text that these learned from names one of them: {version.name}" in answer
