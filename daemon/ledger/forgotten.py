@@ -15,6 +15,8 @@ from daemon.reading.mentions import Mentions
 
 ForgettingRow = Row[Any]
 ALL_GONE = "all its rows were of people who are forgotten"
+Places = dict[str, tuple[int, list[int]]]
+"""By table, its newest row and the rows that hold an id."""
 NAMES = ("model", "mark", "key", "name", "state")
 """Columns that no id stands in."""
 
@@ -156,20 +158,39 @@ def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
     return int(gone.rowcount)
 
 
-def redact(conn: Connection, theirs: Theirs) -> int:
-    """Write something else in the place of long ids, wherever a text of the ledger has one; how many rows. Paths stay:
-    files are called so. So do commands that wait."""
-    if not (long := theirs.long):
-        return 0
+def mentioning(conn: Connection, theirs: Theirs) -> Places:
+    """The rows of the ledger in which a text has a long id: all of it is read, which takes seconds of a large one, and
+    keeps nobody from writing. Paths are none of these texts: files are called so."""
+    found: Places = {}
+    for table in metadata.sorted_tables if theirs.long else ():
+        raw = _raw(conn)
+        raw.create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
+        newest = raw.execute(f'SELECT coalesce(max(rowid), 0) FROM "{table.name}"').fetchone()[0]  # noqa: S608
+        found[table.name] = int(newest), _holding(raw, table, 0)
+    return found
+
+
+def redact(conn: Connection, theirs: Theirs, places: Places) -> int:
+    """Write something else in the place of long ids, in rows that were found before and in those that came since; how
+    many rows. Commands that wait stay."""
     raw, changed = _raw(conn), 0
-    raw.create_function("holds", 1, lambda text: isinstance(text, str) and long.holds(text))
-    raw.create_function("redacted", 1, lambda text: long.redacted(text, GONE))
-    for table in metadata.sorted_tables:
-        for name in _texts(table):
-            waits = " AND state != 'queued'" if table is commands else ""
-            query = f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE holds("{name}"){waits}'  # noqa: S608
-            changed += raw.execute(query).rowcount
+    raw.create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
+    raw.create_function("redacted", 1, lambda text: theirs.long.redacted(text, GONE))
+    for table in (one for one in metadata.sorted_tables if one.name in places):
+        newest, found = places[table.name]
+        rows = [(row,) for row in (*found, *_holding(raw, table, newest))]
+        waits = " AND state != 'queued'" if table is commands else ""
+        for name in _texts(table) if rows else ():
+            where = f'rowid = ? AND holds("{name}"){waits}'
+            raw.executemany(f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE {where}', rows)  # noqa: S608
+        changed += len(rows)
     return changed
+
+
+def _holding(raw: Any, table: Table, after: int) -> list[int]:
+    holds = " OR ".join(f'holds("{name}")' for name in _texts(table))
+    query = f'SELECT rowid FROM "{table.name}" WHERE rowid > ? AND ({holds})'  # noqa: S608
+    return [row[0] for row in raw.execute(query, (after,))] if holds else []
 
 
 def _texts(table: Table) -> list[str]:

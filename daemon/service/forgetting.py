@@ -321,13 +321,15 @@ class _Task:
     def _finish(self) -> None:
         """What it comes to, and the command without the ids, at once."""
         context, name = self.context, self.context.name
+        with self.ledger.connect() as conn:
+            places = forgotten.mentioning(conn, self.theirs)
         with self.ledger.begin(durable=True) as conn:
             row = forgotten.of_command(conn, self.command)
             assert row is not None
             told = row.found.get("files", [])
             stored = [one.name for one in versions.stored(conn, name)]
             rejected = forgotten.remove_rejects(conn, name, self.theirs)
-            redacted = forgotten.redact(conn, self.theirs)
+            redacted = forgotten.redact(conn, self.theirs, places)
             forgotten.note(
                 conn, row.id, redacted=redacted,
                 rows=sum(one["rows"] for one in told) + sum(row.found.get("adopted", ())),
