@@ -124,10 +124,11 @@ def finish(conn: Connection, forgetting: int, now: float) -> None:
     update_row(conn, forgettings, forgetting, finished_at=now)
 
 
-def blank(conn: Connection, command: Any) -> None:
-    """The command says no more whom it is about."""
+def blank(conn: Connection, command: Any, refused: Sequence[str] | None = None) -> None:
+    """The command says no more whom it is about; where it is refused, why, and the way out."""
     if "ids" in command.args:
         args = {key: value for key, value in command.args.items() if key != "ids"}
+        args |= {} if refused is None else {"refused": list(refused)}
         update_row(conn, commands, command.id, args=args | {"people": len(command.args["ids"])})
 
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import sqlite3
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from daemon.reading.operations import ForgetRequest, Rewritten
 from daemon.reports.forgotten import answer, learned_by
 from daemon.runtime.context import ModelContext, Shared
 from daemon.runtime.forgotten import make_key
+from daemon.runtime.log import get_logger
 from daemon.runtime.publish import publish_made
 from daemon.runtime.spool import finished_segments
 from daemon.runtime.worker.process import WorkerError
@@ -39,10 +41,12 @@ from retrain.records.errors import Refused
 from retrain.records.schema import Schema
 from retrain.store.versions import list_versions, reseal, undamaged
 
+log = get_logger()
 FILES_AT_ONCE = 50
 LOOK_S, AGAIN_S = 0.1, 2.0
 TOLD_S = 5.0
 """After so many seconds it is logged what has gone, again and again."""
+AWAY = (SQLAlchemyError, sqlite3.Error, OSError)
 MASK, PACKED = b"x", (".gz", ".xz", ".bz2", ".zst")
 KNOWN_USERS = "reference/users.npz"
 
@@ -62,25 +66,25 @@ class Forgetting:
     async def forget(self, command: commands.CommandRow) -> str:
         """Do what a command asks for, or the rest of it; what it came to. Refused where it asks for nothing that is
         there: then, too, the ids are erased."""
-        ledger = self.shared.ledger
+        ledger, refused = self.shared.ledger, command.args.get("refused")
         context = self.contexts().get(command.args["model"])
         try:
             if context is None:
                 raise Refused(f"no model {command.args['model']!r} in the running configuration")
             if "ids" in command.args:
                 await _Task(self, context, command).run()
-        except (SQLAlchemyError, sqlite3.Error, OSError):
+        except AWAY:
             raise  # the world's fault: the ids are needed when that is over
         except Exception as error:  # it is not done again, so nothing may say any more who it was
+            refused = _refusal(error)
             await self.shared.writable()
             with ledger.begin(durable=True) as conn:
-                forgotten.blank(conn, command)
-            await asyncio.to_thread(ledger.purge)
-            if isinstance(error, WorkerError):
-                raise Refused(f"rows of theirs may be left: {error.message}", "ask again") from None
-            raise
+                forgotten.blank(conn, command, refused)
         await asyncio.to_thread(ledger.purge)
         durable.crash_point("forget.purged")
+        if refused is not None:
+            raise Refused(*refused)
+        assert context is not None
         with ledger.begin(durable=True) as conn:
             row = forgotten.of_command(conn, command)
             assert row is not None, "blanked only with what it came to"
@@ -91,6 +95,18 @@ class Forgetting:
         )  # fmt: skip
         context.decision_needed.set()
         return answer(self.shared.config, context.name, row)
+
+
+def _refusal(error: Exception) -> tuple[str, str]:
+    """What is told of an error, and the way out; of one that nobody thought of the log has where it came from, and not
+    what it says, which may be an id."""
+    if isinstance(error, Refused):
+        return error.message, error.hint
+    if isinstance(error, WorkerError):
+        return f"rows of theirs may be left: {error.message}", "ask again"
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("part_failed", part="forget_people", error=type(error).__name__, traceback=frames)
+    return f"rows of theirs may be left: {type(error).__name__}", "ask again; the log of the service may say more"
 
 
 @dataclass

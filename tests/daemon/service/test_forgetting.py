@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from bare_model import AnalystHere, bare_model
 from forgetting import Killed, ask, killed_at, left, reopened, work_off
+from sqlalchemy.exc import OperationalError
 
 from daemon.config.paths import ROWS
 from daemon.intake.prediction_log import convert_segments
@@ -400,3 +401,20 @@ def test_a_version_that_learned_a_text_is_named(tmp_path: Path) -> None:
         ask(context.shared.ledger, [who])
         answer = asyncio.run(work_off(context))
         assert f"a text that these learned from names one of them: {version.name}" in answer
+
+
+def test_a_refusal_is_told_when_the_ledger_is_free_again(tmp_path: Path) -> None:
+    """Somebody reads the ledger for long: the ids are erased from it before the command ends, and its answer is why."""
+    with filled(tmp_path, 18) as state:
+        context, stranger = state.context, "customer-that-nobody-knows"
+        ask(context.shared.ledger, [stranger], column="nothing")
+        with closing(sqlite3.connect(context.shared.config.paths.ledger)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM events").fetchall()
+            with pytest.raises(OperationalError):
+                asyncio.run(work_off(context))
+        context = reopened(context)
+        with pytest.raises(Refused, match="keeps no column 'nothing'"):
+            asyncio.run(work_off(context))
+        assert left(context, [stranger]) == []
+        context.shared.ledger.close()
