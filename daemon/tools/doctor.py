@@ -32,6 +32,7 @@ from daemon.runtime.notify.endpoint import Endpoint, open_secrets
 from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
 from daemon.tools.doctor_store import snapshots_told
+from daemon.tools.forgotten import key_told
 from drift.notation import counted
 from retrain.records.errors import DriftdError
 from retrain.records.settings import IntakeSettings
@@ -377,6 +378,7 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
             yield Finding("error", f"the ledger is damaged: {why}", f"stop the service; {WAY_BACK}")
             return
         yield Finding("ok", "the ledger is sound")
+        yield from (Finding(*told) for told in key_told(config, conn))
         for name in config.models:
             yield from _unclear(conn, config, name)
             yield from (Finding(*told) for told in snapshots_told(conn, config, name))
