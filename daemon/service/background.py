@@ -170,7 +170,7 @@ class Background:
         """Have the analyst's libraries loaded before the first file asks for them."""
         await self._servers.wait_ready()  # which have the processors for themselves until then
         with contextlib.suppress(WorkerError):
-            await self._shared.analyst.call(WarmRequest())
+            await self._shared.analyst.warm(WarmRequest())
         await asyncio.Event().wait()
 
     @contextlib.contextmanager
