@@ -221,6 +221,7 @@ def test_versions_that_learned_from_them_are_named(tmp_path: Path) -> None:
         ask(context.shared.ledger, [state.users[2]])
         answer = asyncio.run(work_off(context))
         assert f"may have learned from their rows: {version}; `driftd retrain m`" in answer
+        assert "is a feature" not in answer
         with context.shared.ledger.begin() as conn:
             cycle = cycles.current(conn, "m")
             assert cycle is not None

@@ -6,6 +6,7 @@ import pytest
 
 from daemon.config.config import load_config
 from daemon.tools.init import write_config
+from daemon.tools.replay.subject import configured_subject
 from retrain.records.errors import WrongUse
 
 
@@ -73,3 +74,13 @@ def test_a_wrong_column_is_told(tmp_path: Path, prediction: str) -> None:
     with pytest.raises(WrongUse, match=f"--prediction '{prediction}' is no column beside the target"):
         written(tmp_path, HEADER, rows(), prediction)
     assert not (tmp_path / "config.toml").exists()
+
+
+def test_a_replay_says_how_to_do_without(tmp_path: Path) -> None:
+    """What another system predicted is not replayed, and no model of driftd's own may learn from it: the command that
+    leaves it out is told."""
+    config, _ = written(tmp_path, HEADER, rows())
+    with pytest.raises(WrongUse) as told:
+        configured_subject(load_config(config), None, "", "")
+    ignored = "--ignore said --ignore 'P(no)' --ignore 'P(Yes)' --ignore model_version"
+    assert f"`driftd replay FILE… --target left {ignored}`" in str(told.value)
