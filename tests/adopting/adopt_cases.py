@@ -276,7 +276,7 @@ joblib.dump(made.fit(frame(0)[INPUTS], frame(0)["y"]), "model.joblib")
 def idle(tmp_path_factory):
     """A service that ran once and does not run now, with a declared model."""
     folder = tmp_path_factory.mktemp("idle")
-    made = service(folder, "linear")
+    made = service(folder, "linear", "forest")
     made.config.write_text(
         made.config.read_text()
         + '[models.linear.columns]\nx = "number"\nk = "integer"\nsunny = "boolean"\ncolour = "category"\nnote = "text"\n'
@@ -331,6 +331,17 @@ def test_what_cannot_be_adopted_is_refused_with_the_way_out(idle, tmp_path):
         assert "Traceback" not in refused.stderr
         assert not list((idle.folder / "state" / "adopted" / "linear").iterdir()), name
     assert "--trust" in refused.stderr
+
+
+def test_classes_that_the_rows_beside_it_do_not_have_are_refused_at_once(idle, tmp_path):
+    """Of a model whose columns nothing has told yet: by the labels of the rows that are named."""
+    made = frame(0).drop(columns="amount")
+    made.to_csv(tmp_path / "history.csv", index=False)
+    skops.io.dump(pipeline(CLASSIFIERS["forest"]).fit(made[INPUTS], made["y"] == "yes"), tmp_path / "truths.skops")
+    words = (str(tmp_path / "truths.skops"), "--rows", str(tmp_path / "history.csv"))
+    refused = idle.cli("adopt", "forest", *words, check=False)
+    assert refused.returncode == 1 and "its classes are false, true; the rows' labels are no, yes" in refused.stderr
+    assert not list((idle.folder / "state" / "adopted" / "forest").iterdir())
 
 
 def test_a_model_of_another_scikit_learn_is_refused(idle, tmp_path):
