@@ -1,5 +1,5 @@
 """Measures one row over HTTP of adopted pipelines and of models with a preparation, beside the plain call of the same
-pipeline in this process; prints a table. The pipelines and the code are those of the tests, and need pandas and polars."""
+pipeline in this process; prints a table. The pipelines and the code are those of the tests."""
 
 import argparse
 import http.client
@@ -24,6 +24,7 @@ from retrain.store.versions import load_version
 ROWS = 20
 """Different rows, asked one by one, again and again."""
 WARM = 50
+TRAINED_S = 600.0
 
 
 def main() -> None:
@@ -59,6 +60,8 @@ def _served(folder: Path) -> tuple[Daemon, dict[str, Call]]:
     daemon = Daemon(folder, config + second + sections(folder, *KINDS), columns=False)
     prepare_cases.drop(prepare_cases.rows(1), folder / "data", "a.csv")
     daemon.start()
+    for model in ("m", "p"):
+        daemon.wait("model_swapped", timeout_s=TRAINED_S, model=model)
     pipelines = adopted_before_data(daemon, *KINDS)
     asked = frame(7, ROWS)
     calls: dict[str, Call] = {}
@@ -66,18 +69,13 @@ def _served(folder: Path) -> tuple[Daemon, dict[str, Call]]:
         own = pipelines[kind]
         calls[kind] = requested(asked), lambda at, own=own: own.predict_proba(asked[INPUTS].iloc[[at]])
     for model in ("m", "p"):
-        version = load_version(Path(daemon.wait("model_swapped", model=model) and _path(daemon, model)))
+        version = load_version(Path(daemon.json("versions", model)[-1]["path"]))
         rows = prepare_cases.requested(prepare_cases.rows(9, ROWS))
         read = version.preprocessor.preparation
         assert read is not None
         frames = [_frame(read, row) for row in rows]
         calls[model] = rows, lambda at, read=read, frames=frames: read.function(frames[at])
     return daemon, calls
-
-
-def _path(daemon: Daemon, model: str) -> str:
-    found: str = daemon.json("versions", model)[-1]["path"]
-    return found
 
 
 def _frame(preparation: Any, row: dict[str, Any]) -> Any:

@@ -89,14 +89,13 @@ def test_a_regression_answers_as_its_own_pipeline(regression):
 
 
 def adopted_before_data(made: Daemon, *kinds: str) -> dict[str, Any]:
-    """The pipelines that a running service adopted before it had any data of them, and that it serves now."""
+    """The pipelines that a running service adopted before it had any data of them, and that it serves now; one after the
+    other, for trainers that take turns begin anew each time."""
     pipelines = {kind: written(kind, made.folder / f"{kind}.skops") for kind in kinds}
     for kind in kinds:
         answer = made.cli("adopt", kind, str(made.folder / f"{kind}.skops"))
         assert f"{kind}.skops waits for 250 labelled rows that say what it is like; there are 0" in answer.stdout
-    for kind in kinds:
         drop(frame(1, 300), made.folder / kind, "first.csv", kind)
-    for kind in kinds:
         made.wait("model_swapped", model=kind)
     return pipelines
 

@@ -21,8 +21,8 @@ def adopted(tmp_path_factory):
     try:
         drop(rows(1), folder / "data", "a.csv")
         made.start()
-        pipelines = adopted_before_data(made, *KINDS)
         made.wait("model_swapped", model="m")
+        pipelines = adopted_before_data(made, *KINDS)
         yield made, pipelines
     finally:
         made.close()
