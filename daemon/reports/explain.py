@@ -159,7 +159,7 @@ def _prepared(facts: dict[str, Any]) -> str:
     if facts["trigger"]["kind"] == "reference":
         found = facts["prepare"]
         return "\n".join((f"Recorded: {found['reason']}.", *(f"  - {note}" for note in found["notes"])))
-    result, is_adopted = facts["prepare"], facts["trigger"]["kind"] == "adopt"
+    result, is_adopted = facts["prepare"], _is_adopted(facts)
     lines = [f"Prepared from {counted(len(result['snapshots']), 'file')}: {result['window']}."]
     if is_adopted:
         lines = [f"{counted(len(result['snapshots']), 'file')} of rows beside it: some describe it, others judge it."]
@@ -168,11 +168,17 @@ def _prepared(facts: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"  - {note}" for note in (*split, *result["notes"], *held))])
 
 
+def _is_adopted(facts: dict[str, Any]) -> bool:
+    """Whether the cycle took a pipeline as it was brought."""
+    trigger: dict[str, Any] = facts.get("trigger") or {}
+    return trigger.get("kind") == "adopt"
+
+
 def _trained(facts: dict[str, Any]) -> str:
     result = facts["train"]
     estimator = result["estimator"].rpartition(".")[2]
     unit = "event" if result["metric"].get("name") == METRIC else "row"
-    if facts["trigger"]["kind"] == "adopt":
+    if _is_adopted(facts):
         return f"Nothing was trained: the {estimator} answers as it was fitted, on rows that nobody here knows."
     line = f"Trained {estimator} on {counted(result['train_rows'], unit)} in {result['seconds']:.1f} s."
     if result["search"]:
@@ -183,7 +189,7 @@ def _trained(facts: dict[str, Any]) -> str:
 def _evaluated(facts: dict[str, Any]) -> str:
     result = facts["evaluate"]
     unseen = "that neither had seen" if result["champion"] is not None else "that it was not trained on"
-    if facts["trigger"]["kind"] == "adopt":
+    if _is_adopted(facts):
         unseen = "(where these are among the rows that it was fitted on, it is worse than it looks)"
     unit = "moment" if result["metric"] == METRIC else "row"
     rows = f"{result['rows']:,} held-out {unit}s {unseen}"
