@@ -57,13 +57,15 @@ def daemon(tmp_path: Path):
 
 
 def test_features_predictions_and_performance_are_watched(daemon):
-    """The first file with enough rows is the reference. Then drifted features are told, drifted predictions of rows that
-    did not drift, estimated performance of rows without labels, and a drop that late labels show. A new version of the
-    other system begins a new reference."""
+    """The first file with enough rows is the reference, and nobody here answers for it. Then drifted features are told,
+    drifted predictions of rows that did not drift, estimated performance of rows without labels, and a drop that late
+    labels show. Bad predictions are set aside or refused. A new version of the other system begins a new reference."""
     daemon.start()
     drop(answered(1), daemon.data / "a.csv")
     made = daemon.wait("version_promoted")
     assert "400 rows of 3.1 of 1 file, 400 of them labelled" in made["reason"]
+    nobody_answers(daemon)
+    bad_predictions(daemon)
     drop(unlabelled(answered(2)), daemon.data / "b.csv")
     quiet = daemon.wait("check_finished", file="b.csv")
     assert not quiet["drift"]
@@ -91,11 +93,8 @@ def test_features_predictions_and_performance_are_watched(daemon):
     assert daemon.cli("check", str(drop(unlabelled(answered(7, weight=0.4, by="3.2")), daemon.folder / "g.csv")))
 
 
-def test_nobody_here_answers_for_it(daemon):
+def nobody_answers(daemon):
     """Requests say who serves the model, readiness does not wait for it, and commands name the way out."""
-    daemon.start()
-    drop(answered(1), daemon.data / "a.csv")
-    daemon.wait("version_promoted")
     body = {"rows": [{"x": 1.0, "z": 0.0}]}
     answer = local_http.post(f"{daemon.url}/models/m/predict", json=body)
     assert answer.status_code == 404
@@ -112,6 +111,28 @@ def test_nobody_here_answers_for_it(daemon):
         done = daemon.cli(*command, check=False)
         assert done.returncode
         assert "another system serves m" in done.stderr
+
+
+def bad_predictions(daemon):
+    """A file without the predictions is refused with the key that names them; rows with impossible probabilities are
+    set aside with their line and reason."""
+    drop(answered(1).drop_columns(["said"]), daemon.data / "without.csv")
+    assert "prediction_column" in daemon.wait("file_refused", file="without.csv")["reason"]
+    table = answered(8).to_pydict()
+    table["score_yes"][3], table["score_no"][7], table["said"][9] = 1.5, 0.9, None
+    table["score_yes"][7] = 0.9
+    drop(pa.table(table), daemon.data / "odd.csv")
+    assert daemon.wait("rows_quarantined", file="odd.csv")["rows"] == 3
+    assert "1.5 is no probability" in daemon.wait("rows_quarantined", file="odd.csv")["first"]["reason"]
+    daemon.wait("check_finished", file="odd.csv")
+
+
+@pytest.mark.long
+def test_labels_sent_back_join_and_a_reference_is_renewed_by_hand(daemon):
+    """By the ids of rows that another system answered; `driftd renew` takes the newest rows."""
+    daemon.start()
+    drop(answered(1), daemon.data / "a.csv")
+    daemon.wait("version_promoted")
     drop(answered(2), daemon.data / "b.csv")
     daemon.wait("check_finished", file="b.csv")
     drop(unlabelled(answered(3)), daemon.data / "c.csv")
@@ -122,20 +143,6 @@ def test_nobody_here_answers_for_it(daemon):
     before = len(daemon.events)
     daemon.cli("renew", "m")
     assert "400 rows" in daemon.wait("version_promoted", since=before)["reason"]
-
-
-def test_bad_predictions_are_set_aside_or_refused(daemon):
-    """A file without the predictions is refused with the key that names them; rows with impossible probabilities are
-    set aside with their line and reason."""
-    daemon.start()
-    drop(answered(1).drop_columns(["said"]), daemon.data / "without.csv")
-    assert "prediction_column" in daemon.wait("file_refused", file="without.csv")["reason"]
-    table = answered(2).to_pydict()
-    table["score_yes"][3], table["score_no"][7], table["said"][9] = 1.5, 0.9, None
-    table["score_yes"][7] = 0.9
-    drop(pa.table(table), daemon.data / "odd.csv")
-    assert daemon.wait("rows_quarantined", file="odd.csv")["rows"] == 3
-    assert "1.5 is no probability" in daemon.wait("rows_quarantined", file="odd.csv")["first"]["reason"]
 
 
 @pytest.fixture
@@ -149,21 +156,7 @@ def comparing(tmp_path: Path):
     one.close()
 
 
-def test_a_challenger_that_would_have_been_better_is_told(comparing):
-    """Where the other system misses what the rows show, a challenger is kept as a candidate and told; nothing is
-    served."""
-    comparing.start()
-    for seed in range(1, 4):
-        drop(answered(seed, n=600, flip=True), comparing.data / f"{seed}.csv")
-        comparing.wait("check_finished" if seed > 1 else "version_promoted")
-    told = comparing.wait("challenger_better")
-    assert told["version"].startswith("v000")
-    assert "kept, not served" in told["reason"]
-    model = comparing.json("status")["models"]["m"]
-    assert model["champion"]["version"].startswith("v0001")
-    assert local_http.post(f"{comparing.url}/models/m/predict", json={"rows": [{"x": 1.0}]}).status_code == 404
-
-
+@pytest.mark.long
 def test_a_challenger_that_would_not_have_been_better_is_told(comparing):
     """By the same gate: what another system does well stays unchallenged, and the cycle says so."""
     comparing.start()
@@ -174,6 +167,7 @@ def test_a_challenger_that_would_not_have_been_better_is_told(comparing):
     assert not list(comparing.seen("challenger_better"))
 
 
+@pytest.mark.long
 def test_a_kill_while_the_reference_is_made(tmp_path: Path):
     """Killed when the reference is published and not yet committed, the daemon makes one reference and no other."""
     daemon = Daemon(tmp_path, EXTRA + FAST + COLUMNS, columns=False)
@@ -191,6 +185,7 @@ def test_a_kill_while_the_reference_is_made(tmp_path: Path):
         daemon.close()
 
 
+@pytest.mark.long
 def test_labels_that_come_later_give_a_reference_its_performance(daemon):
     """A reference without labels is made again, of the same rows, when enough of them came."""
     daemon.start()
@@ -201,13 +196,19 @@ def test_labels_that_come_later_give_a_reference_its_performance(daemon):
     assert "400 of them labelled" in daemon.wait("version_promoted", since=before)["reason"]
 
 
-def test_driftd_serves_a_candidate_where_served_is_removed(comparing):
-    """The way out that the event names: without `served` the candidate is promoted by hand, and answers."""
+def test_a_challenger_that_would_have_been_better_is_told_and_can_be_served(comparing):
+    """Where the other system misses what the rows show, a challenger is kept as a candidate and told; nothing is
+    served. The way out that the event names: without `served` the candidate is promoted by hand, and answers."""
     comparing.start()
     for seed in range(1, 4):
         drop(answered(seed, n=600, flip=True), comparing.data / f"{seed}.csv")
         comparing.wait("check_finished" if seed > 1 else "version_promoted")
-    candidate = comparing.wait("challenger_better")["version"]
+    told = comparing.wait("challenger_better")
+    candidate = told["version"]
+    assert candidate.startswith("v000") and "kept, not served" in told["reason"]
+    model = comparing.json("status")["models"]["m"]
+    assert model["champion"]["version"].startswith("v0001")
+    assert local_http.post(f"{comparing.url}/models/m/predict", json={"rows": [{"x": 1.0}]}).status_code == 404
     comparing.stop()
     text = comparing.config.read_text()
     gone = ("served", "prediction_", "probability_", "version_", "challengers")
