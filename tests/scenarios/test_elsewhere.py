@@ -59,7 +59,8 @@ def daemon(tmp_path: Path):
 def test_features_predictions_and_performance_are_watched(daemon):
     """The first file with enough rows is the reference, and nobody here answers for it. Then drifted features are told,
     drifted predictions of rows that did not drift, estimated performance of rows without labels, and a drop that late
-    labels show. Bad predictions are set aside or refused. A new version of the other system begins a new reference."""
+    labels show. Bad predictions are set aside or refused. A new version of the other system begins a new reference, and so
+    does `driftd renew`."""
     daemon.start()
     drop(answered(1), daemon.data / "a.csv")
     made = daemon.wait("version_promoted")
@@ -91,6 +92,10 @@ def test_features_predictions_and_performance_are_watched(daemon):
     for command in (("explain", "1"), ("history",), ("files", "m"), ("versions", "m"), ("doctor",)):
         assert daemon.cli(*command).stdout
     assert daemon.cli("check", str(drop(unlabelled(answered(7, weight=0.4, by="3.2")), daemon.folder / "g.csv")))
+    labels_sent_back(daemon, first=200_000)
+    before = len(daemon.events)
+    daemon.cli("renew", "m")
+    assert "400 rows" in daemon.wait("version_promoted", since=before)["reason"]
 
 
 def nobody_answers(daemon):
@@ -127,22 +132,12 @@ def bad_predictions(daemon):
     daemon.wait("check_finished", file="odd.csv")
 
 
-@pytest.mark.long
-def test_labels_sent_back_join_and_a_reference_is_renewed_by_hand(daemon):
-    """By the ids of rows that another system answered; `driftd renew` takes the newest rows."""
-    daemon.start()
-    drop(answered(1), daemon.data / "a.csv")
-    daemon.wait("version_promoted")
-    drop(answered(2), daemon.data / "b.csv")
-    daemon.wait("check_finished", file="b.csv")
-    drop(unlabelled(answered(3)), daemon.data / "c.csv")
-    daemon.wait("check_finished", file="c.csv")
-    labels = [{"id": 300_000 + row, "label": "yes"} for row in range(20)]
-    assert local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}).status_code == 202
-    assert daemon.wait("file_accepted", kind="labels")["joined"] == 20
+def labels_sent_back(daemon, first):
+    """Labels over HTTP join by the ids of rows that another system answered."""
     before = len(daemon.events)
-    daemon.cli("renew", "m")
-    assert "400 rows" in daemon.wait("version_promoted", since=before)["reason"]
+    labels = [{"id": first + row, "label": "yes"} for row in range(20)]
+    assert local_http.post(f"{daemon.url}/models/m/feedback", json={"labels": labels}).status_code == 202
+    assert daemon.wait("file_accepted", since=before, kind="labels")["joined"] == 20
 
 
 @pytest.fixture
