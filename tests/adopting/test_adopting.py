@@ -13,18 +13,19 @@ APART = Path(sys.prefix, "notebook")
 pytestmark = pytest.mark.skipif(not (APART / "pandas").exists(), reason="needs `make .venv/notebook/.installed`")
 
 
-def run(cases: str, *options: str) -> None:
-    """The cases of a file, in a process that has what notebooks have; a failure shows all of it."""
+def run(cases: tuple[str, ...], *options: str) -> None:
+    """The cases of files, in a process that has what notebooks have; a failure shows all of it."""
     path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", APART)))
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/adopting/{cases}", *options]
+    files = [f"tests/adopting/{one}" for one in cases]
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, *options]
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=550)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("cases", ["adopt_cases.py", "prepare_cases.py", "page_cases.py"])
+@pytest.mark.parametrize("cases", [("adopt_cases.py",), ("prepare_cases.py", "page_cases.py")], ids=" ".join)
 def test_adopted_pipelines_and_own_preparation(cases):
-    """The cases of a file that take seconds."""
+    """The cases that take seconds; the libraries of a process take four of them."""
     run(cases)
 
 
@@ -32,4 +33,4 @@ def test_adopted_pipelines_and_own_preparation(cases):
 @pytest.mark.parametrize("cases", ["adopt_cases.py", "prepare_cases.py", "page_cases.py", "kill_cases.py"])
 def test_their_stories_and_kills(cases):
     """The cases of a file that take longer: a clone that learns, a changed preparation, a page, kills at each step."""
-    run(cases, "-m", "long")
+    run((cases,), "-m", "long")
