@@ -55,8 +55,8 @@ browser: $(VENV)/.installed-dev $(VENV)/axe/.installed ## drive every view and a
 screenshots: $(VENV)/.installed-dev ## play the example and take the README's pictures; Chromium; ten minutes; SCREENSHOTS="--in DIR" or "--only-notebook"
 	PYTHONPATH=.:tests $(BIN)/python examples/screenshots.py $(SCREENSHOTS)
 
-forget-proof: $(VENV)/.installed-dev ## forget people in a hundred random states, each with a kill in the middle; a minute
-	$(BIN)/python -m pytest -q tests/daemon/service/test_forgetting.py -m long -n 0
+forget-proof: $(VENV)/.installed-dev ## forget people in two hundred random states, half of them of a recommender, each with a kill in the middle; minutes
+	$(BIN)/python -m pytest -q tests/daemon/service/test_forgetting.py tests/daemon/service/test_forgetting_events.py -m long -n 0
 
 crash: $(VENV)/.installed-dev ## kill processes and fail effects a thousand times; two hours; CRASH="--seed 2 --points 200 --layers"
 	PYTHONPATH=tests $(BIN)/python -m faults $(CRASH)

@@ -39,9 +39,10 @@ class Ledger:
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A connection for reading, one consistent view for its whole life."""
+        """A connection for reading: one view for its whole life, that of its first read."""
         _pass_by("ledger.before_read")
         with self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
             yield connection
 
     @contextlib.contextmanager

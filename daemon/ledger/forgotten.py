@@ -1,8 +1,6 @@
 """People who are forgotten, each by a keyed hash, and what was rewritten for it. An id itself stands in the arguments
 of the command that asks for it, until all of it is done, and nowhere else."""
 
-import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,22 +10,23 @@ from sqlalchemy.sql.sqltypes import String
 
 from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
 from daemon.ledger.tables import PathText, checks, commands, files, forgettings, forgotten, metadata, prediction_log
-from daemon.reading.marks import LONG
+from daemon.reading.marks import GONE, LONG
+from daemon.reading.mentions import Mentions
 
 ForgettingRow = Row[Any]
-GONE = "(forgotten)"
-"""What is written in the place of an id."""
 ALL_GONE = "all its rows were of people who are forgotten"
+Places = dict[str, tuple[int, list[int]]]
+"""By table, its newest row and the rows that hold an id."""
 NAMES = ("model", "mark", "key", "name", "state")
 """Columns that no id stands in."""
 
 
 def marks_of(conn: Connection, model: str) -> dict[str, tuple[str, ...]]:
     """By column, the marks of all who are forgotten."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for row in conn.execute(select(forgotten).where(forgotten.c.model == model).order_by(forgotten.c.id)):
-        found[row.column] = (*found.get(row.column, ()), row.mark)
-    return found
+        found.setdefault(row.column, []).append(row.mark)
+    return {column: tuple(marks) for column, marks in found.items()}
 
 
 def is_anyone(conn: Connection) -> bool:
@@ -44,11 +43,10 @@ def begin(
     if row is None:
         values = {"command_id": command.id, "model": model, "column": column, "people": len(marks), "at": command.at}
         key = insert_row(conn, forgettings, {**values, "found": {"since": now}})
-        for mark in sorted(marks):
-            known = forgotten.c.model == model, forgotten.c.column == column, forgotten.c.mark == mark.hex()
-            if last_row(conn, forgotten, *known) is None:
-                values = {"model": model, "column": column, "mark": mark.hex(), "forgetting_id": key}
-                conn.execute(insert(forgotten).values(**values))
+        new = sorted({mark.hex() for mark in marks} - set(marks_of(conn, model).get(column, ())))
+        rows = [{"model": model, "column": column, "mark": mark, "forgetting_id": key} for mark in new]
+        if rows:
+            conn.execute(insert(forgotten), rows)
         row = last_row(conn, forgettings, forgettings.c.id == key)
     assert row is not None
     return row
@@ -126,29 +124,27 @@ def finish(conn: Connection, forgetting: int, now: float) -> None:
     update_row(conn, forgettings, forgetting, finished_at=now)
 
 
-def blank(conn: Connection, command: Any) -> None:
-    """The command says no more whom it is about."""
+def blank(conn: Connection, command: Any, refused: Sequence[str] | None = None) -> None:
+    """The command says no more whom it is about; where it is refused, why, and the way out."""
     if "ids" in command.args:
         args = {key: value for key, value in command.args.items() if key != "ids"}
+        args |= {} if refused is None else {"refused": list(refused)}
         update_row(conn, commands, command.id, args=args | {"people": len(command.args["ids"])})
 
 
 class Theirs:
-    """What of a text is someone's: a long id wherever it stands, a short one as a word of its own."""
+    """What of a text is someone's: an id as a word of its own, a long one wherever it stands."""
 
     def __init__(self, column: str, values: Collection[str]) -> None:
         self.column = column
-        self.long = _pattern([value for value in values if len(value) >= LONG])
-        short = [value for value in values if len(value) < LONG]
-        self._word = re.compile(rf"(?<!\w)(?:{_any(short)})(?!\w)") if short else None
+        self.long = Mentions([value for value in values if len(value) >= LONG])
+        self._short = Mentions([value for value in values if len(value) < LONG])
 
     def in_reject(self, column: str | None, raw: str | None, reason: str | None) -> bool:
         """Whether a row that was set aside is theirs: by its text, or by the reason where that quotes the column."""
         texts = [text for text in (raw, reason) if text]
-        if self.long is not None and any(self.long.search(text) for text in texts):
-            return True
         quoted = [text for text in (raw, reason if column == self.column else None) if text]
-        return self._word is not None and any(self._word.search(text) for text in quoted)
+        return any(map(self.long.holds, texts)) or any(map(self._short.holds, quoted))
 
 
 def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
@@ -163,20 +159,39 @@ def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
     return int(gone.rowcount)
 
 
-def redact(conn: Connection, theirs: Theirs) -> int:
-    """Write something else in the place of long ids, wherever a text of the ledger has one; how many rows. Paths stay:
-    files are called so. So do commands that wait."""
-    if (long := theirs.long) is None:
-        return 0
+def mentioning(conn: Connection, theirs: Theirs) -> Places:
+    """The rows of the ledger in which a text has a long id: all of it is read, which takes seconds of a large one, and
+    keeps nobody from writing. Paths are none of these texts: files are called so."""
+    found: Places = {}
+    for table in metadata.sorted_tables if theirs.long else ():
+        raw = _raw(conn)
+        raw.create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
+        newest = raw.execute(f'SELECT coalesce(max(rowid), 0) FROM "{table.name}"').fetchone()[0]  # noqa: S608
+        found[table.name] = int(newest), _holding(raw, table, 0)
+    return found
+
+
+def redact(conn: Connection, theirs: Theirs, places: Places) -> int:
+    """Write something else in the place of long ids, in rows that were found before and in those that came since; how
+    many rows. Commands that wait stay."""
     raw, changed = _raw(conn), 0
-    raw.create_function("holds", 1, lambda text: isinstance(text, str) and long.search(text) is not None)
-    raw.create_function("redacted", 1, lambda text: long.sub(GONE, text))
-    for table in metadata.sorted_tables:
-        for name in _texts(table):
-            waits = " AND state != 'queued'" if table is commands else ""
-            query = f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE holds("{name}"){waits}'  # noqa: S608
-            changed += raw.execute(query).rowcount
+    raw.create_function("holds", 1, lambda text: isinstance(text, str) and theirs.long.holds(text))
+    raw.create_function("redacted", 1, lambda text: theirs.long.redacted(text, GONE))
+    for table in (one for one in metadata.sorted_tables if one.name in places):
+        newest, found = places[table.name]
+        rows = [(row,) for row in (*found, *_holding(raw, table, newest))]
+        waits = " AND state != 'queued'" if table is commands else ""
+        for name in _texts(table) if rows else ():
+            where = f'rowid = ? AND holds("{name}"){waits}'
+            raw.executemany(f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE {where}', rows)  # noqa: S608
+        changed += len(rows)
     return changed
+
+
+def _holding(raw: Any, table: Table, after: int) -> list[int]:
+    holds = " OR ".join(f'holds("{name}")' for name in _texts(table))
+    query = f'SELECT rowid FROM "{table.name}" WHERE rowid > ? AND ({holds})'  # noqa: S608
+    return [row[0] for row in raw.execute(query, (after,))] if holds else []
 
 
 def _texts(table: Table) -> list[str]:
@@ -186,12 +201,3 @@ def _texts(table: Table) -> list[str]:
 
 def _raw(conn: Connection) -> Any:
     return conn.connection.driver_connection
-
-
-def _pattern(values: Sequence[str]) -> "re.Pattern[str] | None":
-    """As they stand in a text, and in one of JSON."""
-    return re.compile(_any([*values, *(json.dumps(value)[1:-1] for value in values)])) if values else None
-
-
-def _any(values: Sequence[str]) -> str:
-    return "|".join(re.escape(value) for value in sorted(set(values), key=len, reverse=True))

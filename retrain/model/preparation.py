@@ -166,6 +166,14 @@ class _Own:
         return cls(function, code, hashlib.sha256(code).hexdigest())
 
 
+def library_of(name: str, folder: Path) -> Library:
+    """Whose frames the configured function reads; Refused where it cannot be loaded, does not say it, or the library is
+    not there."""
+    library = _library_of(_Own.load(name, folder).function, name)
+    library_module(library)
+    return library
+
+
 def new_preparation(name: str, folder: Path, schema: Schema) -> Preparation:
     """The configured function, its path relative to `folder`, for raw rows of a schema; its outputs are not known yet.
     Refused where it cannot be loaded, or does not say what frames it reads."""

@@ -116,6 +116,17 @@ def test_a_touched_file_is_known_by_its_new_look(ledger):
     assert states(ledger) == [("a", "accepted")]
 
 
+def test_a_connection_is_one_view(ledger):
+    """Whatever others commit between two reads of a connection, it sees what was there at its first; the next sees all."""
+    accept(ledger, "a", LOOKS[0], "one")
+    with ledger.connect() as conn:
+        before = files.known(conn, "m")
+        accept(ledger, "b", LOOKS[1], "two")
+        assert files.known(conn, "m") == before == {"a": LOOKS[0]}
+        assert [row.path for row in files.listed(conn, "m")] == ["a"]
+    assert [path for path, _ in states(ledger)] == ["a", "b"]
+
+
 def test_one_content_is_used_once(ledger):
     """The database itself refuses a second use."""
     accept(ledger, "a", LOOKS[0], "one")
