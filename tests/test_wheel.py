@@ -13,6 +13,8 @@ import pytest
 from daemon_harness import free_port
 from helpers import wait_for
 
+pytestmark = pytest.mark.xdist_group("wheel")  # one environment for all of them
+
 ROOT = Path(__file__).parents[1]
 SOURCES = ("daemon", "retrain", "drift", "contrib", "pyproject.toml", "README.md", "LICENSE", "config.toml")
 

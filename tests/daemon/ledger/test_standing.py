@@ -62,5 +62,5 @@ def test_the_statements_do_not_grow_with_the_models(tmp_path, count):
     event.listen(ledger.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
     with ledger.connect() as conn:
         standings(conn, names)
-    assert len(asked) == 17
+    assert len([statement for statement in asked if statement != "BEGIN"]) == 17
     ledger.close()
