@@ -52,6 +52,10 @@ class Daemon:
             self._log.start()
         else:
             self.process = subprocess.Popen(driftd(config.path, "run"), process_group=0)  # noqa: S603
+        # Ctrl-C may come anywhere: within `Popen.wait` it can leave a lock held, and the next wait would never end.
+        self._ended = threading.Event()
+        self._waiting = threading.Thread(target=self._wait_for_end, daemon=True)
+        self._waiting.start()
 
     @property
     def command(self) -> str:
@@ -67,13 +71,15 @@ class Daemon:
         for line in self.process.stdout:
             write(styled(f"  │ {line.rstrip()}", "2"))
 
+    def _wait_for_end(self) -> None:
+        """Nobody else waits for the process."""
+        self.process.wait()
+        self._ended.set()
+
     def wait(self, seconds: float) -> None:
         """Let time pass; DaemonEndedError if the daemon did not last."""
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return
-        raise DaemonEndedError
+        if self._ended.wait(seconds):
+            raise DaemonEndedError
 
     def until(self, done: Callable[[], bool]) -> None:
         """Let time pass until `done()`."""
@@ -99,13 +105,13 @@ class Daemon:
 
     def stop(self) -> int:
         """Stop it as Ctrl-C would, and its exit status."""
-        if self.process.poll() is None:
+        if self._waiting.is_alive():
             self.process.send_signal(signal.SIGINT)
-        try:
-            status = self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        self._waiting.join(STOP_TIMEOUT_S)
+        if self._waiting.is_alive():
             self.process.kill()
-            status = self.process.wait()
+            self._waiting.join()
+        status: int = self.process.returncode
         if self._log is not None:
             self._log.join(STOP_TIMEOUT_S)
         return status
