@@ -13,8 +13,7 @@ from daemon.tools.demo import playing
 
 def test_ctrl_c_while_it_waits_does_not_keep_it_from_its_end(monkeypatch):
     """Also where the interrupt comes just when `Popen.wait` has taken its lock, which it then never gives back."""
-    sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
-    monkeypatch.setattr(playing, "driftd", lambda *_: sleeping)
+    monkeypatch.setattr(playing, "driftd", lambda *_: ["sleep", "600"])
     service = playing.Daemon(SimpleNamespace(service=SimpleNamespace(listen="127.0.0.1:1"), path=Path("config.toml")))
 
     def within(frame, event, _):
