@@ -1,7 +1,7 @@
-"""The service that a story starts."""
+"""The service that a story starts, and how it ends."""
 
-import subprocess
-import sys
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,26 +10,37 @@ import pytest
 from daemon.tools.demo import playing
 
 
-def test_ctrl_c_while_it_waits_does_not_keep_it_from_its_end(monkeypatch):
-    """Also where the interrupt comes just when `Popen.wait` has taken its lock, which it then never gives back."""
+@pytest.fixture
+def service(monkeypatch):
+    """A process in the place of the service; signals are as before afterwards."""
+    before = {number: signal.getsignal(number) for number in playing.SIGNALS}
     monkeypatch.setattr(playing, "driftd", lambda *_: ["sleep", "600"])
-    monkeypatch.setattr(
-        playing, "STOP_TIMEOUT_S", 2.0
-    )  # where interrupts are ignored, as in a background job, it is killed
-    service = playing.Daemon(SimpleNamespace(service=SimpleNamespace(listen="127.0.0.1:1"), path=Path("config.toml")))
+    monkeypatch.setattr(playing, "STOP_TIMEOUT_S", 2.0)  # where interrupts are ignored, as in a background job
+    config = SimpleNamespace(service=SimpleNamespace(listen="127.0.0.1:1"), path=Path("config.toml"))
+    made = playing.Daemon(config, playing.listen())
+    yield made
+    made.stop()
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
-    def within(frame, event, _):
-        if event == "line" and frame.f_locals["self"]._waitpid_lock.locked():
-            raise KeyboardInterrupt
-        return within
 
-    sys.settrace(lambda frame, *_: within if frame.f_code is subprocess.Popen._wait.__code__ else None)
-    try:
-        service.wait(0.2)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sys.settrace(None)
+def test_ctrl_c_that_comes_while_something_is_asked_ends_the_story(service):
+    """Also where what it asks would have swallowed an exception, as clean-ups of libraries do."""
+
+    def swallows() -> bool:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except BaseException:
+            return False
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        service.until(swallows)
     assert service.stop() != 0
+
+
+def test_a_service_that_ends_by_itself_ends_the_story(service):
+    """Whatever the story waits for."""
+    service.process.kill()
     with pytest.raises(playing.DaemonEndedError):
-        service.wait(1)
+        service.until(lambda: False)
