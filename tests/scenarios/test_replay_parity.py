@@ -16,6 +16,7 @@ from daemon_harness import Daemon, drop
 from helpers import slowness, wait_for
 
 from daemon.config.config import load_config
+from daemon.cycles.assessments import LONGEST_REST_S, REST, RESTED_S
 from daemon.tools.replay.engine import Engine
 from daemon.tools.replay.label_files import LabelFiles
 from daemon.tools.replay.label_times import LabelTimes, arriving
@@ -83,7 +84,14 @@ class Settled:
     def __call__(self) -> bool:
         if len(self.daemon.events) != self._events:
             self._events, self._since = len(self.daemon.events), time.monotonic()
-        return self._done() and time.monotonic() - self._since > QUIET_S * slowness() ** 2
+        quiet_s = time.monotonic() - self._since
+        return self._done() and quiet_s > QUIET_S * slowness() ** 2 and quiet_s > self._rest_s()
+
+    def _rest_s(self) -> float:
+        """How long the daemon may put the next look at labels off: on a busy machine each takes so long that it rests
+        after it, which a replay does not."""
+        took_s = [event["seconds"] for event in self.daemon.seen("labels_assessed")][-1:]
+        return sum(min(REST * s, LONGEST_REST_S) + QUIET_S for s in took_s if s >= RESTED_S)
 
     def _done(self) -> bool:
         daemon = self.daemon
