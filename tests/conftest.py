@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from daemon_harness import FAST, Daemon, drop, rows, serve_first_model
+from postgresql import Server, needs_postgresql, running_server
 
 
 @pytest.hookimpl(trylast=True)
@@ -20,6 +21,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         end = f"@{'_'.join(groups)}"
         if groups and not item.nodeid.endswith(end):
             item._id = type(item.id).parse(f"{item.nodeid}{end}")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A real PostgreSQL for the tests of one worker."""
+    with running_server() as server:
+        yield server
+
+
+POSTGRESQL = pytest.param("postgresql", marks=[needs_postgresql, pytest.mark.xdist_group("postgresql")])
+
+
+@pytest.fixture(params=["sqlite", POSTGRESQL])
+def ledger_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """None for a ledger in a file, and the URL of a database that has an empty one: a promise of the ledger holds for
+    both."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with request.getfixturevalue("postgresql").ledger() as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from daemon.config.paths import StatePaths
 from daemon.ledger import Ledger, open_ledger
 
 
-def new_ledger(state_dir: Path) -> Ledger:
-    """Opened in a folder that has none yet."""
-    place_ledger(state_dir)
-    return open_ledger(state_dir)
+def new_ledger(state_dir: Path, url: str | None = None) -> Ledger:
+    """Opened in a folder that has none yet, or in a database."""
+    if url is None:
+        place_ledger(state_dir)
+    return open_ledger(state_dir, url=url)
 
 
 def place_ledger(state_dir: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from daemon_harness import free_port
+
+from daemon.ledger import open_ledger
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), default=None)
 needs_postgresql = pytest.mark.skipif(
@@ -40,6 +43,20 @@ class Server:
             admin.execute(f'CREATE DATABASE "{name}"')
         with psycopg.connect(self.url(name), autocommit=True) as connection:
             yield connection
+
+    @contextmanager
+    def ledger(self) -> Iterator[str]:
+        """The URL of a new database with an empty ledger, which is made once: copies take a fifth of a second."""
+        name = f"ledger_{uuid.uuid4().hex}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as admin:
+            if admin.execute("SELECT 1 FROM pg_database WHERE datname = 'ledger'").fetchone() is None:
+                admin.execute("CREATE DATABASE ledger")
+                open_ledger(self.folder, url=self.url("ledger")).close()
+            admin.execute(f'CREATE DATABASE "{name}" TEMPLATE ledger')
+            try:
+                yield self.url(name)
+            finally:
+                admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @contextmanager

@@ -184,7 +184,7 @@ def _run(arguments: list[str]) -> int:
         return _failed(f"driftd: {error}", FAILED)
     except Exception as error:
         cause = getattr(error, "orig", error)  # SQLAlchemy's, which is not imported for a look at it
-        if not isinstance(cause, sqlite3.Error):
+        if not isinstance(cause, sqlite3.Error) and type(error).__module__ != "sqlalchemy.exc":
             raise
         return _failed(
             f"driftd: the ledger cannot be read or written now: {cause}; `driftd doctor` looks closer", FAILED

@@ -4,15 +4,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects.sqlite import insert
 
+from daemon.ledger.rows import insert_or_skip
 from daemon.ledger.tables import due
 from retrain.records.observation import Adoption
 
 
 def add(conn: Connection, model: str, kind: str, due_at: float, args: dict[str, Any] | None = None) -> None:
     """Note that something of `kind` (check, retrain, manual or adopt) is due; the same moment counts once."""
-    conn.execute(insert(due).values(model=model, kind=kind, due_at=due_at, args=args).on_conflict_do_nothing())
+    insert_or_skip(conn, due, {"model": model, "kind": kind, "due_at": due_at, "args": args})
 
 
 def pending(conn: Connection, model: str, kind: str) -> tuple[int, ...]:

@@ -1,20 +1,33 @@
 """People who are forgotten, each by a keyed hash, and what was rewritten for it. An id itself stands in the arguments
 of the command that asks for it, until all of it is done, and nowhere else."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Row, Table, insert, select, update
-from sqlalchemy.sql.sqltypes import String
+from sqlalchemy import JSON, Connection, Row, String, Table, delete, insert, literal, select, type_coerce, update
+from sqlalchemy.exc import IntegrityError
 
 from daemon.ledger.rows import insert_row, last_row, last_rows, update_row
-from daemon.ledger.tables import PathText, checks, commands, files, forgettings, forgotten, metadata, prediction_log
+from daemon.ledger.tables import (
+    PathText,
+    checks,
+    commands,
+    files,
+    forgettings,
+    forgotten,
+    metadata,
+    prediction_log,
+    rejects,
+)
 from daemon.reading.marks import LONG
 
 ForgettingRow = Row[Any]
+AT_ONCE = 500
+"""Rows that one statement names, and that are read at once."""
 GONE = "(forgotten)"
 """What is written in the place of an id."""
 ALL_GONE = "all its rows were of people who are forgotten"
@@ -153,9 +166,10 @@ class Theirs:
 
 def remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
     """Let go of the rejected rows that are theirs; how many."""
-    raw = _raw(conn)
-    raw.create_function("is_theirs", 3, theirs.in_reject)
-    gone = raw.execute(
+    if conn.dialect.name != "sqlite":
+        return _remove_rejects(conn, model, theirs)
+    _raw(conn).create_function("is_theirs", 3, theirs.in_reject)
+    gone = conn.exec_driver_sql(
         "DELETE FROM rejects WHERE file_id IN (SELECT id FROM files WHERE model = ?) "
         'AND is_theirs("column", raw, reason)',
         (model,),
@@ -168,6 +182,8 @@ def redact(conn: Connection, theirs: Theirs) -> int:
     files are called so. So do commands that wait."""
     if (long := theirs.long) is None:
         return 0
+    if conn.dialect.name != "sqlite":
+        return _redact(conn, long)
     raw, changed = _raw(conn), 0
     raw.create_function("holds", 1, lambda text: isinstance(text, str) and long.search(text) is not None)
     raw.create_function("redacted", 1, lambda text: long.sub(GONE, text))
@@ -175,7 +191,40 @@ def redact(conn: Connection, theirs: Theirs) -> int:
         for name in _texts(table):
             waits = " AND state != 'queued'" if table is commands else ""
             query = f'UPDATE OR IGNORE "{table.name}" SET "{name}" = redacted("{name}") WHERE holds("{name}"){waits}'  # noqa: S608
-            changed += raw.execute(query).rowcount
+            changed += conn.exec_driver_sql(query).rowcount
+    return changed
+
+
+def _remove_rejects(conn: Connection, model: str, theirs: Theirs) -> int:
+    """The same where the database cannot be given a function: rows are looked at here."""
+    query = select(rejects.c.id, rejects.c.column, rejects.c.raw, rejects.c.reason)
+    mine = query.join(files, rejects.c.file_id == files.c.id).where(files.c.model == model)
+    found = conn.execute(mine, execution_options={"yield_per": AT_ONCE})
+    gone = [row.id for row in found if theirs.in_reject(row.column, row.raw, row.reason)]
+    for start in range(0, len(gone), AT_ONCE):
+        conn.execute(delete(rejects).where(rejects.c.id.in_(gone[start : start + AT_ONCE])))
+    return len(gone)
+
+
+def _redact(conn: Connection, long: "re.Pattern[str]") -> int:
+    """The same: what would then be there twice stays as it is."""
+    changed = 0
+    for table in metadata.sorted_tables:
+        columns = [type_coerce(table.c[name], String).label(name) for name in _texts(table)]
+        keys = list(table.primary_key.columns)
+        waits = [commands.c.state != "queued"] if table is commands else []
+        found = conn.execute(select(*keys, *columns).where(*waits), execution_options={"yield_per": AT_ONCE})
+        held = [row for row in found if any(text and long.search(text) for text in row[len(keys) :])]
+        for row in held:
+            same = [key == value for key, value in zip(keys, row, strict=False)]
+            values = {
+                name: literal(long.sub(GONE, text), String)
+                for name, text in zip(_texts(table), row[len(keys) :], strict=True)
+                if text and long.search(text)
+            }
+            with contextlib.suppress(IntegrityError), conn.begin_nested():
+                conn.execute(update(table).where(*same).values(values))
+                changed += 1
     return changed
 
 

@@ -3,15 +3,15 @@
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.dialects.sqlite import insert
 
+from daemon.ledger.rows import insert_or_skip
 from daemon.ledger.tables import models
 from retrain.records.planner_state import PlannerState
 
 
 def ensure(conn: Connection, name: str) -> None:
     """Have a row for the model."""
-    conn.execute(insert(models).values(name=name).on_conflict_do_nothing())
+    insert_or_skip(conn, models, {"name": name})
 
 
 def get(conn: Connection, name: str) -> Row[Any] | None:

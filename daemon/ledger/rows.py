@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, insert, select, update
+from sqlalchemy.dialects import sqlite
 
 from daemon.ledger.tables import models
 
@@ -13,6 +14,28 @@ def insert_row(conn: Connection, table: Table, values: dict[str, Any]) -> int:
     key = conn.execute(insert(table).values(**values)).inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def insert_or_skip(conn: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Insert a row, unless one is there that it would contradict."""
+    conn.execute(_insert(conn, table).values(**values).on_conflict_do_nothing())
+
+
+def insert_or_update(
+    conn: Connection, table: Table, keys: Sequence[str], values: dict[str, Any], changes: dict[str, Any] | None = None
+) -> None:
+    """Insert a row, or change the one that has its keys, to the same values or to other `changes`."""
+    query = _insert(conn, table).values(**values)
+    conn.execute(query.on_conflict_do_update(index_elements=list(keys), set_=values if changes is None else changes))
+
+
+def _insert(conn: Connection, table: Table) -> Any:
+    """SQL has no word for it: each database's own, alike."""
+    if conn.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def update_row(conn: Connection, table: Table, key: int, **values: Any) -> None:

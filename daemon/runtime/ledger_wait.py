@@ -40,5 +40,5 @@ class LedgerWait:
         self._since_s = now_s if self._since_s is None else self._since_s
         if not self._is_logged and now_s - self._since_s >= LOGGED_AFTER_S:
             self._is_logged = True
-            log.warning("ledger_locked", seconds=round(now_s - self._since_s, 1), file=str(self.ledger.path))
+            log.warning("ledger_locked", seconds=round(now_s - self._since_s, 1), file=self.ledger.place)
         return False

@@ -5,8 +5,8 @@ import contextlib
 import faulthandler
 import os
 import signal
-import sqlite3
 import time
+from functools import partial
 from importlib.metadata import version
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +16,7 @@ from daemon.cycles.tidying import clear_cycles, clear_holds, clear_intake
 from daemon.ledger import open_ledger, waiting_ledger
 from daemon.runtime import cgroups, faults
 from daemon.runtime.context import Shared, TrainingTurn
+from daemon.runtime.ledgers import ledger_url
 from daemon.runtime.lock import sole_owner
 from daemon.runtime.log import both, configure, get_logger
 from daemon.runtime.memory import one_arena
@@ -62,7 +63,7 @@ def main(config: Config, environment: dict[str, str], log_format: str = "auto") 
     try:
         with sole_owner(config.state_dir):
             asyncio.run(Service(config, environment, events, totals).run())
-    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+    except (OSError, SQLAlchemyError) as error:
         raise Refused(
             f"cannot work in {config.state_dir}: {error_key(error)}",
             "check the disk and the mount of [service] state_dir, its owner, and that this is the service's user",
@@ -84,10 +85,12 @@ class Service:
         self._tokens = load_tokens(config, environment)  # an unreadable one is refused here and now
         self.listener = listening_socket(config.service.listen, inherited_socket(environment))
         self.page_listener = page_listener() if config.service.page else None
+        url = ledger_url(config, environment)
+        self._open = partial(open_ledger, config.state_dir, url=url, group=config.service.group)
         try:
-            self.ledger, self._is_open = open_ledger(config.state_dir, group=config.service.group), True
-        except Retry:  # locked: servers need it less than control does
-            self.ledger, self._is_open = waiting_ledger(config.state_dir), False
+            self.ledger, self._is_open = self._open(), True
+        except Retry:  # locked, or not to be reached: servers need it less than control does
+            self.ledger, self._is_open = waiting_ledger(config.state_dir, url), False
         training = cgroups.divide(environment)
         analyst = Analysts(Limits(group=training), lambda: clear_intake(config.paths))
         self.shared = Shared(config, self.ledger, analyst, TrainingTurn(), training)
@@ -131,6 +134,7 @@ class Service:
         tasks: list[asyncio.Task[None]] = []
         try:
             if await self._has_ledger():
+                await asyncio.to_thread(self.ledger.claim)
                 self._start(tasks)
                 await self._until_stopped(tasks)
         except Exception as error:
@@ -148,16 +152,16 @@ class Service:
             if self._is_open and self.ledger.is_free():
                 return True
             if not told:
-                log.warning("ledger_awaited", file=str(self.ledger.path))
+                log.warning("ledger_awaited", file=self.ledger.place)
             told = True
-            self.notifier.send(STATUS="waiting for the ledger, which another process has locked", **MORE_TIME)
+            self.notifier.send(STATUS="waiting for the ledger, which is locked or cannot be reached", **MORE_TIME)
             with contextlib.suppress(TimeoutError):
                 await within(self.stopping.asked.wait(), LEDGER_LOOK_S)
         return False
 
     def _try_to_open(self) -> None:
         with contextlib.suppress(Retry):
-            open_ledger(self.config.state_dir, group=self.config.service.group).close()
+            self._open().close()
             self._is_open = True
 
     def _start(self, tasks: list["asyncio.Task[None]"]) -> None:

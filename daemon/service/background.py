@@ -3,7 +3,6 @@ folder. While that is lost nothing is written, and nothing more is logged about 
 
 import asyncio
 import contextlib
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.cycles.retention import keep_service
 from daemon.cycles.trial import Reports
+from daemon.ledger import Version
 from daemon.runtime.context import Shared
 from daemon.runtime.kept_commands import queue_kept
 from daemon.runtime.log import get_logger
@@ -79,11 +79,13 @@ class Background:
     async def watch_state(self) -> None:
         """Rest while the state folder is lost, serving from memory; Refused where another ledger took its place."""
         keepers, paths = self._keepers, self._shared.config.paths
-        watch, failures = StateWatch(paths), 0
+        watch, failures = StateWatch(paths, self._ledger.file or paths.lock), 0
         while True:
             await asyncio.sleep(LOOK_S)
             found = watch.look(prove=keepers.resting or self._ledger.failures > failures)
             failures = self._ledger.failures
+            if self._ledger.lost:
+                raise Refused(self._ledger.lost, "one service works with a ledger; the next start finds out which")
             if found is StateFolder.REPLACED:
                 raise Refused(watch.reason, "the next start opens it")
             if found is StateFolder.LOST and not keepers.resting:
@@ -119,7 +121,7 @@ class Background:
             await self._commander.beside.cancel()
 
     async def _follow(self) -> None:
-        version = -1
+        version: Version = -1
         while True:
             with self._unless_lost("commands"):
                 if not self._keepers.resting and self._shared.writable.look():
@@ -178,7 +180,7 @@ class Background:
         """A failure of the ledger is logged once while it is the same, and not while the state folder is lost."""
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except (SQLAlchemyError, OSError) as error:
             if not self._keepers.resting and error_key(error) != self._failures.get(part):
                 log.error("ledger_failed", part=part, error=error_key(error), **way_out(error))
             self._failures[part] = error_key(error)

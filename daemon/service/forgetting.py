@@ -8,7 +8,6 @@ left to do in the folder itself."""
 import asyncio
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ class Forgetting:
                 raise Refused(f"no model {command.args['model']!r} in the running configuration")
             if "ids" in command.args:
                 await _Task(self, context, command).run()
-        except (SQLAlchemyError, sqlite3.Error, OSError):
+        except (SQLAlchemyError, OSError):
             raise  # the world's fault: the ids are needed when that is over
         except Exception as error:  # it is not done again, so nothing may say any more who it was
             await self.shared.writable()

@@ -4,7 +4,6 @@ import grp
 import os
 import shutil
 import socket
-import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -20,12 +19,13 @@ from daemon.config.config import Config, hook_command, model_data_dir, scoring_d
 from daemon.config.notify import NotifySettings, needs_apprise, scheme_of
 from daemon.config.patience import Patience
 from daemon.config.real_paths import RealPaths
-from daemon.ledger import Ledger, files, models, open_ledger, promotions
+from daemon.ledger import Ledger, files, models, promotions
 from daemon.ledger.sound import WAY_BACK, refuse_missing
 from daemon.reading.look import scan, why_unread
 from daemon.reading.rejects import printable
 from daemon.reports.status import address
 from daemon.runtime.context import FEWEST_INODES
+from daemon.runtime.ledgers import ledger_url, open_configured
 from daemon.runtime.lock import is_held
 from daemon.runtime.notify.delivery import usable
 from daemon.runtime.notify.endpoint import Endpoint, open_secrets
@@ -33,7 +33,7 @@ from daemon.server.origins import host_name, is_local
 from daemon.server.tokens import load_tokens, open_token_files
 from daemon.tools.doctor_store import snapshots_told
 from drift.notation import counted
-from retrain.records.errors import DriftdError
+from retrain.records.errors import DriftdError, Refused
 from retrain.records.settings import IntakeSettings
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -318,9 +318,9 @@ def _port(config: Config) -> Iterator[Finding]:
 
 def _address(config: Config) -> str:
     try:
-        with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
+        with closing(open_configured(config)) as ledger:
             return address(ledger)
-    except (DriftdError, OSError, SQLAlchemyError, sqlite3.Error):
+    except (DriftdError, OSError, SQLAlchemyError):
         return ""  # the look at the ledger tells
 
 
@@ -332,17 +332,36 @@ def _environment() -> Iterator[Finding]:
 
 
 def _ledger(config: Config) -> Iterator[Finding]:
+    if ledger_url(config) is not None:
+        yield from _database(config)
+        return
     path = config.paths.ledger
     if not path.exists():
         refuse_missing(path)
         yield Finding("ok", "no ledger yet: the service has not run with this state_dir")
         return
     try:
-        with closing(open_ledger(config.state_dir, create=False, read_only=True)) as ledger:
+        with closing(open_configured(config)) as ledger:
             yield from _inside(config, ledger)
-    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+    except (OSError, SQLAlchemyError) as error:
         why = str(getattr(error, "orig", error)).splitlines()[0]
         yield Finding("error", f"{path} cannot be read: {why}", f"stop the service; {WAY_BACK}")
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    """Of a ledger in PostgreSQL: whether it can be reached, and has what it needs; its pages are the server's to look
+    after."""
+    try:
+        with closing(open_configured(config)) as ledger:
+            yield Finding("ok", f"the ledger is in {ledger.place}, which answers")
+            with ledger.connect() as conn:
+                yield from _told_inside(config, conn)
+    except Refused as error:
+        is_new = error.message.startswith("the service has not run yet")
+        yield Finding("ok" if is_new else "error", error.message, "" if is_new else error.hint)
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        yield Finding("error", f"the ledger cannot be read: {why}", "is the database up?")
 
 
 def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
@@ -353,21 +372,26 @@ def _inside(config: Config, ledger: Ledger) -> Iterator[Finding]:
             yield Finding("error", f"the ledger is damaged: {why}", f"stop the service; {WAY_BACK}")
             return
         yield Finding("ok", "the ledger is sound")
-        for name in config.models:
-            yield from _unclear(conn, config, name)
-            yield from (Finding(*told) for told in snapshots_told(conn, config, name))
-            if config.models[name].task == "recommendation":
-                yield from _items(conn, config, name)
-            else:
-                yield from _labels(conn, config, name)
-            champion = promotions.champion(conn, name)
-            row = models.get(conn, name)
-            if champion is None:
-                waits = row.waits_for if row is not None else ""
-                yield Finding("ok", f"{name}: no version yet" + (f"; {waits}" if waits else ""))
-                continue
-            for member in champion.deployment.members:
-                yield _version(config, name, member.version)
+        yield from _told_inside(config, conn)
+
+
+def _told_inside(config: Config, conn: Connection) -> Iterator[Finding]:
+    """What a sound ledger says of models."""
+    for name in config.models:
+        yield from _unclear(conn, config, name)
+        yield from (Finding(*told) for told in snapshots_told(conn, config, name))
+        if config.models[name].task == "recommendation":
+            yield from _items(conn, config, name)
+        else:
+            yield from _labels(conn, config, name)
+        champion = promotions.champion(conn, name)
+        row = models.get(conn, name)
+        if champion is None:
+            waits = row.waits_for if row is not None else ""
+            yield Finding("ok", f"{name}: no version yet" + (f"; {waits}" if waits else ""))
+            continue
+        for member in champion.deployment.members:
+            yield _version(config, name, member.version)
 
 
 def _unclear(conn: Connection, config: Config, name: str) -> Iterator[Finding]:

@@ -4,13 +4,12 @@ The spool is read first and the ledger after it, so that an event that moves fro
 at least; met in both, it is still one event of the set. While the ledger is away the files are those that its
 description names, and of what comes only what is posted is seen."""
 
-import sqlite3
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon.config.paths import ModelPaths, StatePaths
-from daemon.ledger import Ledger
+from daemon.ledger import Ledger, Version, Watch
 from daemon.runtime.counted import Counted, accepted_files, counted, described_counted
 from daemon.server.recommendation.tail import Tail
 from retrain.recommendation.catalogue import Catalogue
@@ -22,7 +21,7 @@ from retrain.recommendation.unfiled import interactions_of_posted
 from retrain.records.schema import Schema
 from retrain.records.settings import ModelSettings
 
-AWAY = (SQLAlchemyError, sqlite3.Error)
+AWAY = SQLAlchemyError
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class Source:
         self._catalogue_seq: int | None = None
         self._tail = Tail(paths.spool)
         self._files: dict[int, str] = {}
-        self._watch: sqlite3.Connection | None = None
-        self._seen = -1
+        self._watch: Watch | None = None
+        self._seen: Version = -1
 
     def everything(self, schema: Schema) -> tuple[Interactions, Catalogue | None]:
         """All events there are, and the catalogue, at the first look. Retry where a snapshot is gone meanwhile; an
@@ -109,8 +108,8 @@ class Source:
         self._catalogue_seq = found.items[0]
         return catalogue
 
-    def _version(self) -> int:
+    def _version(self) -> Version:
         """Changes with each commit of the ledger."""
         if self._watch is None:
             self._watch = self._ledger.watch()
-        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+        return self._watch.version()

@@ -24,6 +24,7 @@ from daemon.cycles.tidying import clear_holds
 from daemon.ledger.engine import HEAD, open_ledger
 from daemon.ledger.references import References, copy_ledger, references
 from daemon.ledger.sound import integrity
+from daemon.runtime.ledgers import refuse_database
 from daemon.tools.backup.manifest import (
     CONFIG,
     FORMAT,
@@ -59,6 +60,7 @@ class Made:
 def make_backup(config: Config, folder: Path, keep: int | None, progress: Progress) -> Made:
     """Write a verified backup to `folder`; Refused with nothing published where it cannot be whole."""
     state = config.state_dir
+    refuse_database(config, "`driftd backup`")
     _refuse_place(config, folder)
     open_ledger(state, create=False, read_only=True).close()
     folder.mkdir(parents=True, exist_ok=True)

@@ -40,9 +40,9 @@ MEASURED = {"metric": "accuracy", "value": 0.7, "reference": 0.9, "dropped": Tru
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path, ledger_url: str | None) -> Iterator[Ledger]:
     """A fresh ledger that knows model m."""
-    opened = new_ledger(tmp_path / "state")
+    opened = new_ledger(tmp_path / "state", ledger_url)
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened

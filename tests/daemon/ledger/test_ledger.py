@@ -1,5 +1,6 @@
 """The ledger on a real SQLite file: files, champions, commands, and what becomes of a damaged or newer one."""
 
+import contextlib
 import grp
 import os
 import sqlite3
@@ -46,9 +47,9 @@ LOOKS = [Look(size, size, size, size) for size in range(1, 9)]
 
 
 @pytest.fixture
-def ledger(tmp_path):
+def ledger(tmp_path, ledger_url):
     """A fresh ledger that knows model m."""
-    opened = new_ledger(tmp_path)
+    opened = new_ledger(tmp_path, ledger_url)
     with opened.begin() as conn:
         models.ensure(conn, "m")
     yield opened
@@ -273,11 +274,14 @@ def test_live_traffic_is_told_from_dropped_files(ledger):
         assert assessments.candidates(conn, "m", 0) == [1, *range(11, 71)]
 
 
-def test_a_poller_sees_a_change_of_another_process(ledger, tmp_path):
-    """data_version changes when anyone commits."""
+def test_a_poller_sees_a_change_of_another_process(ledger, ledger_url, tmp_path):
+    """data_version changes when anyone commits, and where nobody does not."""
     before = ledger.data_version()
-    with sqlite3.connect(tmp_path / LEDGER) as other:
-        other.execute("UPDATE models SET paused = 1")
+    with contextlib.closing(open_ledger(tmp_path, url=ledger_url)) as other:
+        states(other)
+        assert ledger.data_version() == before
+        with other.begin() as conn:
+            models.set_paused(conn, "m", True)
     assert ledger.data_version() != before
 
 

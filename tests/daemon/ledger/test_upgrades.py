@@ -29,6 +29,7 @@ from daemon.ledger import (
     trials,
     versions,
 )
+from daemon.ledger.backends import sqlite
 from daemon.ledger.migrate import upgrade
 from retrain.records.planner_state import PlannerState
 
@@ -94,7 +95,7 @@ def ledger_of(folder: Path, revision: str) -> dict[str, int]:
     """Make the ledger that a driftd of that schema left, with a row of every kind; the rows by table."""
     path = folder / LEDGER
     made = create_engine(f"sqlite:///{path}")
-    event.listen(made, "connect", engine._prepare)
+    event.listen(made, "connect", sqlite._prepare)
     upgrade(made, revision)
     made.dispose()
     with closing(sqlite3.connect(path)) as raw:
@@ -169,7 +170,7 @@ def migrate_until(folder: Path, statement: int) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     opened = create_engine(f"sqlite:///{folder / LEDGER}")
-    event.listen(opened, "connect", engine._prepare)
+    event.listen(opened, "connect", sqlite._prepare)
     event.listen(opened, "before_cursor_execute", count)
     upgrade(opened)
     os._exit(0)
