@@ -11,6 +11,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from daemon.config.paths import StatePaths
 from daemon.ledger import sound
 from daemon.ledger.backends import Backend, Version, Watch, sqlite
+from daemon.ledger.rows import VIEW
 from retrain.durable import crash_point
 from retrain.records.errors import Refused
 
@@ -55,6 +56,7 @@ class Ledger:
         _pass_by("ledger.before_read")
         with self.engine.connect() as connection:
             self.backend.begin_read(connection)
+            connection.execution_options(**{VIEW: {}})
             yield connection
 
     @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, String, delete, select, type_coerce, update
+from sqlalchemy import Connection, String, delete, or_, select, type_coerce, update
 
 from daemon.ledger.rows import insert_or_update, insert_row, last_row, update_row
 from daemon.ledger.tables import group_counts, group_episodes, group_summaries
@@ -73,6 +73,15 @@ def record(conn: Connection, model: str, watch: GroupWatch | None, now: float) -
     found: dict[str, Sequence[Found]] = {"degraded": watch.summary.degraded, "exceeded": watch.summary.exceeded}
     changes = (_changed(conn, model, kind, found[kind], now) for kind in EPISODE_EVENTS)
     return [change for change in changes if change is not None]
+
+
+def is_any(conn: Connection, model: str) -> bool:
+    """Whether anything of groups is known: seldom is any watched."""
+    lasting = group_episodes.c.model == model, group_episodes.c.closed_at.is_(None)
+    found = (select(group_counts.c.check_id).where(group_counts.c.model == model).exists(),
+             select(group_summaries.c.model).where(group_summaries.c.model == model).exists(),
+             select(group_episodes.c.id).where(*lasting).exists())  # fmt: skip
+    return bool(conn.scalar(select(or_(*found))))
 
 
 def end_open_episodes(conn: Connection, model: str, now: float) -> None:

@@ -1,12 +1,29 @@
 """Rows of any table: one in by its values, others changed by their key, the newest ones out."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, insert, select, update
 from sqlalchemy.dialects import sqlite
 
 from daemon.ledger.tables import models
+
+T = TypeVar("T")
+
+
+VIEW = "driftd_view"
+"""The option of a connection for reading that has what was read already: nothing changes while it lives."""
+
+
+def read_once(conn: Connection, key: Hashable, read: Callable[[], T]) -> T:
+    """What a read gives; on a connection for reading the same again without a statement. Nobody may change it."""
+    view: dict[Hashable, Any] | None = conn.get_execution_options().get(VIEW)
+    if view is None:
+        return read()
+    if key not in view:
+        view[key] = read()
+    found: T = view[key]
+    return found
 
 
 def insert_row(conn: Connection, table: Table, values: dict[str, Any]) -> int:
